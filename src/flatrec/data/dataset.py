@@ -1,0 +1,97 @@
+"""The one in-memory data set that everything else reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from flatrec.data.features import Features
+from flatrec.data.ids import Ids
+from flatrec.data.interactions import Interactions
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """What reading had to change, by count, so that nothing is lost silently."""
+
+    duplicates: int = 0  # pairs given more than once; the first part (train, valid, test) is kept
+    filtered_users: int = 0  # users left out by the k-core filter
+    filtered_items: int = 0  # items left out by the k-core filter
+    filtered_pairs: int = 0  # pairs left out by the k-core filter
+    unknown_features: int = 0  # feature rows of ids that are not items of the data set
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Users, items, their pairs in three parts, and item features by modality; immutable.
+
+    Args:
+        name: how reports call it.
+        interactions: the pairs by number.
+        users: original ids, in the order of the numbers.
+        items: original ids, in the order of the numbers.
+        features: features by modality name, e.g. ``image``, ``text``; may be empty.
+        titles: a readable name an item, where the source has one.
+        pictures: an image file an item (None where it has none), where the source has them.
+        repairs: what reading changed.
+
+    Raises:
+        ValueError: the parts do not have the same number of users or items.
+    """
+
+    name: str
+    interactions: Interactions
+    users: Ids
+    items: Ids
+    features: Mapping[str, Features] = field(default_factory=dict)
+    titles: tuple[str, ...] | None = None
+    pictures: tuple[Path | None, ...] | None = None
+    repairs: Repairs = field(default_factory=Repairs)
+
+    def __post_init__(self) -> None:
+        if len(self.users) != self.n_users:
+            raise ValueError(f"{len(self.users)} user ids for {self.n_users} users; give one a user")
+        sizes = {"item ids": len(self.items)}
+        sizes |= {f'features["{name}"]': len(one.values) for name, one in self.features.items()}
+        sizes |= {"titles": len(self.titles)} if self.titles is not None else {}
+        sizes |= {"pictures": len(self.pictures)} if self.pictures is not None else {}
+        for what, size in sizes.items():
+            if size != self.n_items:
+                raise ValueError(f"{what} has {size} rows, the data set has {self.n_items} items; "
+                                 "align them with flatrec.data.features.aligned")
+        object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return self.interactions.n_users
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return self.interactions.n_items
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of pairs, split, ids and features: equal digests mean equal data."""
+        digest = hashlib.blake2b(digest_size=16)
+        for ids in (self.users, self.items):
+            digest.update("\x1f".join(ids).encode())
+        order = np.argsort(self.interactions.keys(self.interactions.users, self.interactions.items))
+        for column in (self.interactions.users, self.interactions.items, self.interactions.parts):
+            digest.update(column[order].tobytes())
+        for name in sorted(self.features):
+            digest.update(name.encode())
+            digest.update(self.features[name].values.tobytes())
+            digest.update(self.features[name].present.tobytes())
+        return digest.hexdigest()
+
+    def with_features(self, features: Mapping[str, Features]) -> Dataset:
+        """The same data set with other features, e.g. noisy or shuffled ones."""
+        return replace(self, features=dict(features))

@@ -1,0 +1,110 @@
+"""Item features of one modality: one row an item, and which items have one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Shaped
+from numpy import ndarray
+
+from flatrec.data.interactions import frozen
+
+MissingPolicy = Literal["mean", "zero"]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """A float32 feature matrix over the items of a data set; immutable.
+
+    Args:
+        values: one row an item; rows of items without the modality are ignored.
+        present: False where an item lacks the modality.
+
+    Raises:
+        ValueError: no column, another number of rows than flags, or a value that is NaN or infinite.
+    """
+
+    values: Float32[ndarray, "n_items width"]
+    present: Bool[ndarray, "n_items"]
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[1] == 0:
+            raise ValueError(f"features must be a matrix with at least one column, but have shape {self.values.shape}")
+        if len(self.values) != len(self.present):
+            raise ValueError(f"features have {len(self.values)} rows, but {len(self.present)} items were flagged")
+        bad = int((~np.isfinite(self.values[self.present])).any(axis=1).sum())
+        if bad:
+            raise ValueError(f"features must be finite, but {bad} of {len(self.values)} rows hold NaN or infinity; "
+                             "repair them, or leave those items out to have them treated as missing")
+        values = np.where(self.present[:, None], self.values, 0)
+        object.__setattr__(self, "values", frozen(values, np.dtype(np.float32)))
+        object.__setattr__(self, "present", frozen(self.present, np.dtype(np.bool_)))
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return int(self.values.shape[1])
+
+    def filled(self, missing: MissingPolicy = "mean") -> Float32[ndarray, "n_items width"]:
+        """The matrix with every row filled: items without the modality get the mean of the others, or zeros.
+
+        An all-missing modality has no mean: its rows are zero under both policies.
+        """
+        if missing == "zero" or self.present.all() or not self.present.any():
+            return self.values
+        mean = self.values[self.present].mean(axis=0, dtype=np.float64).astype(np.float32)
+        return np.where(self.present[:, None], self.values, mean)
+
+
+def checked(values: Shaped[ndarray, "..."], n_items: int, name: str) -> Features:
+    """Features from an array read from somewhere, every item present.
+
+    Args:
+        values: any float or integer matrix; float64 is brought to float32.
+        n_items: the number of rows it must have.
+        name: how messages call it, e.g. ``image_feat.npy``.
+
+    Raises:
+        ValueError: not a numeric matrix, another number of rows than items, or not finite.
+    """
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must be a numeric matrix with a row an item, "
+                         f"but has shape {values.shape} and type {values.dtype}")
+    if len(values) != n_items:
+        raise ValueError(f"{name} has {len(values)} rows, the data set has {n_items} items; "
+                         "give it exactly one row an item, in the order of the item numbers")
+    return _named(name, as_float32(values), np.ones(n_items, dtype=np.bool_))
+
+
+def aligned(ids: list[str], rows: Float[ndarray, "n_rows width"], items: list[str], name: str) -> Features:
+    """Features keyed by id, brought to the order of ``items``; an item without a row is missing.
+
+    Raises:
+        ValueError: an id repeats, or no id is known.
+    """
+    where = {item: number for number, item in enumerate(ids)}
+    if len(where) != len(ids):
+        raise ValueError(f"{name} has {len(ids) - len(where)} repeated item ids; keep one row an item")
+    source = np.array([where.get(item, -1) for item in items], dtype=np.int64)
+    present = source >= 0
+    if len(items) and not present.any():
+        raise ValueError(f"{name} has no row for any of the {len(items)} items; its ids look like {ids[:3]}, "
+                         f"those of the data set like {items[:3]}")
+    values = np.zeros((len(items), rows.shape[1]), dtype=np.float32)
+    values[present] = as_float32(rows[source[present]])
+    return _named(name, values, present)
+
+
+def as_float32(values: Shaped[ndarray, "..."]) -> Float32[ndarray, "..."]:
+    """Float32 without a warning where a float64 value overflows to infinity (which the check then reports)."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
+def _named(name: str, values: Float32[ndarray, "n width"], present: Bool[ndarray, "n"]) -> Features:
+    try:
+        return Features(values, present)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
