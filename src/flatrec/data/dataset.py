@@ -63,8 +63,10 @@ class Dataset:
         sizes |= {"pictures": len(self.pictures)} if self.pictures is not None else {}
         for what, size in sizes.items():
             if size != self.n_items:
-                raise ValueError(f"{what} has {size} rows, the data set has {self.n_items} items; "
-                                 "align them with flatrec.data.features.aligned")
+                raise ValueError(
+                    f"{what} has {size} rows, the data set has {self.n_items} items; "
+                    "align them with flatrec.data.features.aligned"
+                )
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
 
     @property

@@ -31,13 +31,19 @@ class Features:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] == 0:
-            raise ValueError(f"features must be a matrix with at least one column, but have shape {self.values.shape}")
+            raise ValueError(
+                f"features must be a matrix with at least one column, but have shape {self.values.shape}"
+            )
         if len(self.values) != len(self.present):
-            raise ValueError(f"features have {len(self.values)} rows, but {len(self.present)} items were flagged")
+            raise ValueError(
+                f"features have {len(self.values)} rows, but {len(self.present)} items were flagged"
+            )
         bad = int((~np.isfinite(self.values[self.present])).any(axis=1).sum())
         if bad:
-            raise ValueError(f"features must be finite, but {bad} of {len(self.values)} rows hold NaN or infinity; "
-                             "repair them, or leave those items out to have them treated as missing")
+            raise ValueError(
+                f"features must be finite, but {bad} of {len(self.values)} rows hold NaN or infinity; "
+                "repair them, or leave those items out to have them treated as missing"
+            )
         values = np.where(self.present[:, None], self.values, 0)
         object.__setattr__(self, "values", frozen(values, np.dtype(np.float32)))
         object.__setattr__(self, "present", frozen(self.present, np.dtype(np.bool_)))
@@ -70,11 +76,15 @@ def checked(values: Shaped[ndarray, "..."], n_items: int, name: str) -> Features
         ValueError: not a numeric matrix, another number of rows than items, or not finite.
     """
     if values.ndim != 2 or values.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must be a numeric matrix with a row an item, "
-                         f"but has shape {values.shape} and type {values.dtype}")
+        raise ValueError(
+            f"{name} must be a numeric matrix with a row an item, "
+            f"but has shape {values.shape} and type {values.dtype}"
+        )
     if len(values) != n_items:
-        raise ValueError(f"{name} has {len(values)} rows, the data set has {n_items} items; "
-                         "give it exactly one row an item, in the order of the item numbers")
+        raise ValueError(
+            f"{name} has {len(values)} rows, the data set has {n_items} items; "
+            "give it exactly one row an item, in the order of the item numbers"
+        )
     return _named(name, as_float32(values), np.ones(n_items, dtype=np.bool_))
 
 
@@ -90,15 +100,17 @@ def aligned(ids: list[str], rows: Float[ndarray, "n_rows width"], items: list[st
     source = np.array([where.get(item, -1) for item in items], dtype=np.int64)
     present = source >= 0
     if len(items) and not present.any():
-        raise ValueError(f"{name} has no row for any of the {len(items)} items; its ids look like {ids[:3]}, "
-                         f"those of the data set like {items[:3]}")
+        raise ValueError(
+            f"{name} has no row for any of the {len(items)} items; its ids look like {ids[:3]}, "
+            f"those of the data set like {items[:3]}"
+        )
     values = np.zeros((len(items), rows.shape[1]), dtype=np.float32)
     values[present] = as_float32(rows[source[present]])
     return _named(name, values, present)
 
 
 def as_float32(values: Shaped[ndarray, "..."]) -> Float32[ndarray, "..."]:
-    """Float32 without a warning where a float64 value overflows to infinity (which the check then reports)."""
+    """Float32, silent where a float64 value overflows to infinity (the check that follows reports it)."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
 

@@ -23,8 +23,10 @@ class Ids(Sequence[str]):
         self.kind = kind
         self._ids = tuple(ids)
         if len(self._numbers) != len(self._ids):
-            raise ValueError(f"{kind} ids must be unique, but {len(self._ids) - len(self._numbers)} of "
-                             f"{len(self._ids)} repeat; give every {kind} an id of its own")
+            raise ValueError(
+                f"{kind} ids must be unique, but {len(self._ids) - len(self._numbers)} of "
+                f"{len(self._ids)} repeat; give every {kind} an id of its own"
+            )
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -51,5 +53,7 @@ class Ids(Sequence[str]):
         if name in self._numbers:
             return self._numbers[name]
         near = difflib.get_close_matches(name, self._ids[:100_000], n=3, cutoff=0.5) or list(self._ids[:3])
-        raise KeyError(f"{self.kind} {name!r} is not in the data set of {len(self)} {self.kind}s; "
-                       f"ids look like {', '.join(map(repr, near))}")
+        raise KeyError(
+            f"{self.kind} {name!r} is not in the data set of {len(self)} {self.kind}s; "
+            f"ids look like {', '.join(map(repr, near))}"
+        )

@@ -42,8 +42,10 @@ class Interactions:
 
     def __post_init__(self) -> None:
         if not len(self.users) == len(self.items) == len(self.parts):
-            raise ValueError(f"users, items and parts must have one entry a pair, but have {len(self.users)}, "
-                             f"{len(self.items)} and {len(self.parts)}")
+            raise ValueError(
+                f"users, items and parts must have one entry a pair, but have {len(self.users)}, "
+                f"{len(self.items)} and {len(self.parts)}"
+            )
         _check_range("users", self.users, self.n_users)
         _check_range("items", self.items, self.n_items)
         _check_range("parts", self.parts, len(PARTS))
@@ -51,18 +53,20 @@ class Interactions:
             object.__setattr__(self, name, frozen(getattr(self, name), np.dtype(kind)))
         keys = self.keys(self.users, self.items)
         if len(np.unique(keys)) != len(keys):
-            raise ValueError("a user-item pair occurs twice; remove duplicates first (flatrec.data.assemble does)")
+            raise ValueError(
+                "a user-item pair occurs twice; remove duplicates first (flatrec.data.assemble does)"
+            )
 
     def __len__(self) -> int:
         return len(self.users)
 
     def keys(self, users: Int[ndarray, "n"], items: Int[ndarray, "n"]) -> Int[ndarray, "n"]:
         """One number a pair, increasing with user and then item."""
-        return users.astype(np.int64) * self.n_items + items
+        return np.asarray(users, dtype=np.int64) * self.n_items + items
 
     def mask(self, part: Part) -> Bool[ndarray, "n_pairs"]:
         """Which pairs belong to a part."""
-        return self.parts == PARTS.index(part)
+        return np.equal(self.parts, PARTS.index(part))
 
     def count(self, part: Part) -> int:
         """Number of pairs in a part."""
@@ -91,4 +95,6 @@ def frozen(array: ndarray, dtype: np.dtype[np.generic]) -> ndarray:
 
 def _check_range(name: str, numbers: Int[ndarray, "n"], bound: int) -> None:
     if len(numbers) and (numbers.min() < 0 or numbers.max() >= bound):
-        raise ValueError(f"{name} must lie in [0, {bound}), but range from {numbers.min()} to {numbers.max()}")
+        raise ValueError(
+            f"{name} must lie in [0, {bound}), but range from {numbers.min()} to {numbers.max()}"
+        )
