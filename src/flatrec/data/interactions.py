@@ -66,7 +66,8 @@ class Interactions:
 
     def mask(self, part: Part) -> Bool[ndarray, "n_pairs"]:
         """Which pairs belong to a part."""
-        return np.equal(self.parts, PARTS.index(part))
+        chosen: ndarray = self.parts == PARTS.index(part)
+        return chosen
 
     def count(self, part: Part) -> int:
         """Number of pairs in a part."""
