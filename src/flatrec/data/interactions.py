@@ -62,7 +62,8 @@ class Interactions:
 
     def keys(self, users: Int[ndarray, "n"], items: Int[ndarray, "n"]) -> Int[ndarray, "n"]:
         """One number a pair, increasing with user and then item."""
-        return np.asarray(users, dtype=np.int64) * self.n_items + items
+        numbers: ndarray = users.astype(np.int64) * self.n_items + items
+        return numbers
 
     def mask(self, part: Part) -> Bool[ndarray, "n_pairs"]:
         """Which pairs belong to a part."""

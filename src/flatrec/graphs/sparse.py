@@ -1,0 +1,92 @@
+"""The one sparse-times-dense product, forward and backward."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy import sparse
+from torch import Tensor, nn
+
+
+class Graph(nn.Module):
+    """A fixed sparse matrix that multiplies dense ones, differentiable to any order in the dense one.
+
+    The product is a weighted bag sum over compressed rows, which on CPUs runs several times faster than torch's
+    own sparse products. The backward product needs the transpose: a
+    symmetric matrix is its own, any other keeps a second copy.
+
+    Args:
+        matrix: the matrix, (n_rows, n_columns); stored entries are kept as they are.
+        symmetric: the caller's promise that the matrix equals its transpose.
+
+    Example:
+        >>> import numpy as np
+        >>> graph = Graph(sparse.csr_array(np.array([[0.0, 2.0], [1.0, 0.0]])), symmetric=False)
+        >>> graph(torch.tensor([[1.0], [10.0]])).tolist()
+        [[20.0], [1.0]]
+
+    Raises:
+        ValueError: declared symmetric but not square.
+    """
+
+    def __init__(self, matrix: sparse.csr_array, *, symmetric: bool) -> None:
+        super().__init__()
+        n_rows, n_columns = matrix.shape
+        if symmetric and n_rows != n_columns:
+            raise ValueError(f"a symmetric matrix is square, but this one is {n_rows} by {n_columns}")
+        self.shape = (int(n_rows), int(n_columns))
+        self.rows = _Rows(matrix)
+        self.columns = self.rows if symmetric else _Rows(sparse.csr_array(matrix.T))
+
+    def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
+        """The product with a dense matrix."""
+        return cast(Tensor, _Product.apply(dense, self.rows, self.columns))  # type: ignore[no-untyped-call]
+
+    def coo(self) -> sparse.coo_array:
+        """The matrix in SciPy's coordinate form, for inspection and tests."""
+        values = self.rows.values.cpu().numpy()
+        parts = (values, self.rows.indices.cpu().numpy(), self.rows.offsets.cpu().numpy())
+        return sparse.csr_array(parts, shape=self.shape).tocoo()
+
+
+class _Rows(nn.Module):
+    """The stored entries row by row; buffers, so that they follow the model to its device but not to disk."""
+
+    offsets: Int[Tensor, "n_rows_plus_1"]
+    indices: Int[Tensor, "n_entries"]
+    values: Float[Tensor, "n_entries"]
+
+    def __init__(self, matrix: sparse.csr_array) -> None:
+        super().__init__()
+        kind = np.int32 if matrix.nnz < 2**31 and matrix.shape[1] < 2**31 else np.int64
+        self.register_buffer("offsets", torch.from_numpy(matrix.indptr.astype(kind)), persistent=False)
+        self.register_buffer("indices", torch.from_numpy(matrix.indices.astype(kind)), persistent=False)
+        self.register_buffer("values", torch.from_numpy(matrix.data.astype(np.float32)), persistent=False)
+
+    def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
+        product, *_ = torch.embedding_bag(
+            dense.contiguous(),
+            self.indices,
+            self.offsets,
+            mode=0,  # sum
+            per_sample_weights=self.values,
+            include_last_offset=True,
+        )
+        return product
+
+
+class _Product(torch.autograd.Function):
+    """rows @ dense, whose derivative is the product with the transpose, and so on."""
+
+    @staticmethod
+    def forward(ctx: Any, dense: Tensor, rows: _Rows, columns: _Rows) -> Tensor:  # noqa: ANN401
+        ctx.transposed = (columns, rows)
+        return cast(Tensor, rows(dense))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        product = _Product.apply(gradients[0], *ctx.transposed)  # type: ignore[no-untyped-call]
+        return cast(Tensor, product), None, None

@@ -1,0 +1,63 @@
+"""What every recommender is: Model, which trains, and Yardstick, which needs no training."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jaxtyping import Float, Int64
+from torch import Generator, Tensor, nn
+
+from flatrec.data.batches import Batch
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What a model computes once for all batches of a step.
+
+    Args:
+        nodes: final representations, users first, then items; one table, so that a batch is one gather.
+        parts: whatever else the loss reads, by name.
+    """
+
+    nodes: Float[Tensor, "n_nodes dim"]
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Model(nn.Module, ABC):
+    """A trainable recommender whose score is the inner product of a user's and an item's representation."""
+
+    @abstractmethod
+    def encode(self) -> Encoded:
+        """Everything that does not depend on the batch: propagation, fusion; the expensive part.
+
+        In training mode it may use a thinned graph or dropout; in evaluation mode it is deterministic.
+        """
+
+    @abstractmethod
+    def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
+        """The training loss of a batch. Pure: it writes no attribute, buffer or batch."""
+
+    @abstractmethod
+    def representations(self, encoded: Encoded) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
+        """User and item vectors whose inner products rank."""
+
+    # The hooks are optional, hence neither abstract nor empty by oversight; only the trainer calls them.
+    def on_epoch_start(self, generator: Generator) -> None:  # noqa: B027
+        """Change what changes once an epoch, e.g. draw a thinned graph."""
+
+    def on_step_end(self) -> None:  # noqa: B027
+        """Change what changes once a step."""
+
+
+class Yardstick(ABC):
+    """A recommender without parameters: what a trained one must beat."""
+
+    @abstractmethod
+    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+        """Scores of all items for some users."""
+
+    @abstractmethod
+    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
+        """How alike every item is to one; the item itself included."""

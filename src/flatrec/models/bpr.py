@@ -1,0 +1,51 @@
+"""Matrix factorisation with the BPR loss: the model without a graph."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.models.base import Encoded, Model
+from flatrec.models.initial import node_table
+from flatrec.models.losses import bpr, norm_penalty, rows
+
+
+class BPR(Model):
+    """BPR matrix factorisation (Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618).
+
+    score(u, i) = <e_u, e_i>; loss = mean of -ln sigma(score(u, p) - score(u, n)) + penalty * sum of the norms of
+    the three row blocks / batch. The paper penalises squared norms with a weight for users, positives and
+    negatives each; the form here is that of :func:`flatrec.models.losses.norm_penalty`, as for LightGCN, so that
+    the two differ by the graph alone.
+
+    Args:
+        dataset: gives the numbers of users and items; its features are not used.
+        dim: width of a representation.
+        penalty: weight of the embedding norms, at least 0.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    def __init__(self, dataset: Dataset, *, dim: int = 64, penalty: float = 1e-4) -> None:
+        super().__init__()
+        if penalty < 0:
+            raise ValueError(f"penalty must be at least 0, but is {penalty}")
+        self.sizes = (dataset.n_users, dataset.n_items)
+        self.penalty = penalty
+        self.nodes = node_table(dataset, dim)
+
+    def encode(self) -> Encoded:
+        """The table itself."""
+        return Encoded(self.nodes)
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
+        """BPR plus the norm penalty."""
+        blocks = rows(encoded.nodes, batch, self.sizes[0])
+        return bpr(*blocks) + self.penalty * norm_penalty(*blocks)
+
+    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The two halves of the table."""
+        users, items = encoded.nodes.split(self.sizes)
+        return users, items

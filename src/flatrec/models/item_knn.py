@@ -1,0 +1,65 @@
+"""Item-kNN: items bought by the same users."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from scipy import sparse
+from torch import Tensor
+
+from flatrec.data.dataset import Dataset
+from flatrec.models.base import Yardstick
+
+BLOCK_ROWS = 1024  # item rows whose similarities are dense at once
+
+
+class ItemKNN(Yardstick):
+    """Item-based collaborative filtering (Deshpande & Karypis, TOIS 2004, https://doi.org/10.1145/963770.963776).
+
+    sim(i, j) = |users of both| / (sqrt(|users of i| |users of j|) + shrink); a row keeps its ``neighbours`` largest;
+    score(u, i) = sum over the items j of u of sim(j, i).
+
+    Args:
+        dataset: gives the training pairs.
+        neighbours: items kept a row, at least 1.
+        shrink: damps similarities that rest on few users, at least 0.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    def __init__(self, dataset: Dataset, *, neighbours: int = 100, shrink: float = 10.0) -> None:
+        if neighbours < 1 or shrink < 0:
+            raise ValueError(f"neighbours must be at least 1 and shrink at least 0, but are {neighbours} and {shrink}")
+        self.bought = dataset.interactions.matrix("train")
+        by_item = sparse.csr_array(self.bought.T)
+        starts = range(0, dataset.n_items, BLOCK_ROWS)
+        blocks = [_similar(by_item, start, min(neighbours, dataset.n_items), shrink) for start in starts]
+        self.similarities = sparse.csr_array(sparse.vstack(blocks))
+
+    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+        """Summed similarities to what each user bought."""
+        block = self.bought[users.cpu().numpy()] @ self.similarities
+        return torch.from_numpy(block.toarray())
+
+    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
+        """The item's row of kept similarities, 1 at the item itself."""
+        row = torch.from_numpy(self.similarities[[item]].toarray()[0])
+        row[item] = 1
+        return row
+
+
+def _similar(by_item: sparse.csr_array, start: int, neighbours: int, shrink: float) -> sparse.csr_array:
+    """Rows ``start`` to ``start + BLOCK_ROWS`` of the similarity matrix, without the diagonal."""
+    counts = np.diff(by_item.indptr).astype(np.float32)
+    together = (by_item[start : start + BLOCK_ROWS] @ by_item.T).toarray()
+    norms = np.sqrt(np.outer(counts[start : start + BLOCK_ROWS], counts)) + shrink
+    dense = torch.from_numpy(np.divide(together, norms, out=np.zeros_like(together), where=norms > 0))
+    dense.diagonal(start).zero_()
+    values, columns = dense.topk(neighbours, dim=1)
+    rows = torch.arange(len(dense)).repeat_interleave(neighbours)
+    entries = (values.flatten().numpy(), (rows.numpy(), columns.flatten().numpy()))
+    block = sparse.csr_array(entries, shape=(len(dense), dense.shape[1]))
+    block.eliminate_zeros()
+    return block

@@ -1,0 +1,59 @@
+"""LightGCN: propagation over the user-item graph, nothing else."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.graphs.interaction import training_graph
+from flatrec.graphs.propagation import mean_of_layers
+from flatrec.models.base import Encoded, Model
+from flatrec.models.initial import node_table
+from flatrec.models.losses import bpr, norm_penalty, rows
+
+
+class LightGCN(Model):
+    """LightGCN (He et al., SIGIR 2020, https://arxiv.org/abs/2002.02126).
+
+    H = (X + MX + ... + M^L X) / (L + 1), M the symmetrically normalised user-item graph without self loops (its
+    eq. 8 with equal layer weights); score = <h_u, h_i>; loss = BPR(H) + penalty * norms of the batch's rows of X.
+
+    Deviations: the paper sums BPR over the batch and penalises squared norms; the mean and the plain norms here
+    are those of the public library whose numbers the field compares with.
+
+    Args:
+        dataset: gives the training pairs; its features are not used.
+        dim: width of a representation.
+        layers: L, at least 0 (0 is matrix factorisation).
+        penalty: weight of the embedding norms, at least 0.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    def __init__(self, dataset: Dataset, *, dim: int = 64, layers: int = 3, penalty: float = 1e-4) -> None:
+        super().__init__()
+        if layers < 0 or penalty < 0:
+            raise ValueError(f"layers and penalty must be at least 0, but are {layers} and {penalty}")
+        self.sizes = (dataset.n_users, dataset.n_items)
+        self.layers = layers
+        self.penalty = penalty
+        self.nodes = node_table(dataset, dim)
+        self.graph = training_graph(dataset.interactions)
+
+    def encode(self) -> Encoded:
+        """The propagated table."""
+        return Encoded(mean_of_layers(self.graph, self.nodes, self.layers))
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
+        """BPR on the propagated rows, the penalty on the rows before propagation."""
+        loss = bpr(*rows(encoded.nodes, batch, self.sizes[0]))
+        if self.penalty == 0:
+            return loss
+        return loss + self.penalty * norm_penalty(*rows(self.nodes, batch, self.sizes[0]))
+
+    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The two halves of the propagated table."""
+        users, items = encoded.nodes.split(self.sizes)
+        return users, items

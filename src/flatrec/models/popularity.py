@@ -1,0 +1,25 @@
+"""Popularity: everyone gets what most people bought."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from flatrec.data.dataset import Dataset
+from flatrec.models.base import Yardstick
+
+
+class Popularity(Yardstick):
+    """Scores an item by its number of training pairs; two items are as alike as their counts are near."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.counts = torch.from_numpy(dataset.interactions.matrix("train").sum(axis=0)).float()
+
+    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+        """The same counts for every user."""
+        return self.counts.expand(len(users), -1).clone()
+
+    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
+        """Minus the difference in counts."""
+        return -(self.counts - self.counts[item]).abs()

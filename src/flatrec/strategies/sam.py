@@ -1,0 +1,34 @@
+"""SAM: the gradient at the point of steepest ascent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flatrec.strategies.base import Perturbing
+from flatrec.strategies.vectors import Vector
+
+
+@dataclass(kw_only=True, eq=False)
+class SAM(Perturbing):
+    """Sharpness-aware minimization (Foret et al., ICLR 2021, https://arxiv.org/abs/2010.01412).
+
+    eps = rho g / ||g||_2, g the gradient of the batch; then a base step with the gradient at Theta + eps (eq. 7
+    and 8 of the BSAM paper, which writes the gradient of all data in eq. 7; the method's own paper and every
+    implementation take the batch's).
+    """
+
+    def direction(self, gradient: Vector) -> Vector:
+        """The gradient itself."""
+        return gradient
+
+    def state(self) -> dict[str, Tensor]:
+        """The step count, which schedule and interval depend on."""
+        return {"steps": torch.tensor(self.steps)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take up the step count."""
+        self.steps = int(state["steps"])
