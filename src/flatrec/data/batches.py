@@ -34,7 +34,7 @@ class Batch:
 class Sampler:
     """Shuffled epochs over the training pairs.
 
-    A negative is uniform over the items its user has no training pair with (DECISIONS 13), drawn exactly and
+    A negative is uniform over the items its user has no training pair with, drawn exactly and
     without rejection: a rank among those items is drawn and turned into an item by one binary search, so the cost
     does not grow with how much a user bought. Users who have every item have no negative; their pairs are left
     out, with a warning in the log.

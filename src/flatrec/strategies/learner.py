@@ -46,7 +46,7 @@ class Learner:
         self.clip = clip
         self.same_noise = same_noise
         self.progress = 0.0  # epochs trained so far, fractions included; the trainer moves it on
-        self._noise: list[Tensor] | None = None
+        self._noise: int | None = None
         self._backup: list[Tensor] | None = None
 
     def gradients(self, *batches: Batch) -> tuple[list[Tensor], list[list[Tensor]]]:
@@ -99,13 +99,12 @@ class Learner:
         self._noise = None
 
     def _replay_noise(self) -> None:
+        """Start the noise of this step again; each step's seed is drawn from the stream that the last one left."""
         if not self.same_noise:
             return
         if self._noise is None:
-            self._noise = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
-        else:
-            torch.set_rng_state(self._noise[0])
-            torch.cuda.set_rng_state_all(self._noise[1:])
+            self._noise = int(torch.randint(2**62, (), dtype=torch.int64))
+        torch.manual_seed(self._noise)
 
 
 def _clipped(gradient: Vector, limit: float) -> list[Tensor]:

@@ -25,7 +25,7 @@ class Mixed(Strategy):
         kappa: weight of its gradient, in [0, 1]; 1 is the inner strategy, 0 plain training on B2.
         pairing: ``passes`` draws B2 from a second, independently shuffled pass, so an epoch makes as many updates
             as a plain one and reads every pair twice; ``halves`` takes successive batches of one pass, half as
-            many updates (DECISIONS 5).
+            many updates.
 
     Raises:
         ValueError: kappa is out of range.

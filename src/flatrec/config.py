@@ -1,0 +1,257 @@
+"""Settings of an experiment: typed, frozen, read from and written to TOML, unknown keys refused."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
+
+import tomli_w
+from pydantic import TypeAdapter, ValidationError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Made = TypeVar("Made")
+Scalar: TypeAlias = bool | int | float | str
+Options: TypeAlias = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Component:
+    """A model, strategy or optimizer by name, with the settings given for it."""
+
+    name: str
+    options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How long and in what portions to train.
+
+    Args:
+        epochs: at most so many.
+        batch_size: training pairs a batch.
+        patience: stop after so many evaluations in a row without a better validation score.
+        evaluate_every: epochs between evaluations.
+        monitor: the validation metric that early stopping and the choice of the best epoch look at.
+        clip: largest gradient norm that reaches the optimizer; 0 for no limit.
+        same_noise: whether all passes of a step see the same dropout and sampled noise.
+        checkpoint_every: epochs between checkpoints.
+        tensorboard: whether a run folder gets TensorBoard curves.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    epochs: int = 1000
+    batch_size: int = 2048
+    patience: int = 20
+    evaluate_every: int = 1
+    monitor: str = "recall@20"
+    clip: float = 0.0
+    same_noise: bool = True
+    checkpoint_every: int = 1
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience", "evaluate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        if not self.clip >= 0:
+            raise ValueError(f"clip must be at least 0, but is {self.clip}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What is measured.
+
+    Args:
+        cuts: the list lengths K.
+        mask: what is never recommended: ``train`` as in the field's libraries, or ``train+valid``, which leaves
+            out validation pairs too when the test part is scored.
+
+    Raises:
+        ValueError: a cut is not a positive whole number.
+    """
+
+    cuts: tuple[int, ...] = (5, 10, 20)
+    mask: Literal["train", "train+valid"] = "train"
+
+    def __post_init__(self) -> None:
+        if not self.cuts or any(cut < 1 for cut in self.cuts):
+            raise ValueError(f"cuts must be positive whole numbers such as [5, 10], but is {list(self.cuts)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything that decides a run; equal experiments on one machine give equal bits.
+
+    Args:
+        data: a path that :func:`flatrec.load_data` reads, or ``shop``.
+        model: which model, with which settings.
+        strategy: which strategy; a ``+`` at the end of its name mixes it.
+        optimizer: which base optimizer.
+        training: length and portions.
+        evaluation: what is measured.
+        seed: decides initial parameters, batches, negatives, thinned graphs and noise.
+        device: ``auto`` is CUDA where there is one.
+    """
+
+    data: str = "shop"
+    model: Component = Component("freedom")
+    strategy: Component = Component("bsam+")
+    optimizer: Component = Component("adam")
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+_COMPONENTS = ("model", "strategy", "optimizer")
+_TOP = ("data", "seed", "device")
+
+
+def read(path: Path) -> Experiment:
+    """An experiment from a TOML file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: not TOML, an unknown key, or a value of the wrong type or out of range.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no experiment file {path}; give the path of a .toml file")
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a TOML file: {error}") from None
+    try:
+        return changed(Experiment(), tree)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def write(experiment: Experiment) -> str:
+    """The experiment as TOML text; :func:`read` gives it back."""
+    tree: dict[str, Any] = {key: getattr(experiment, key) for key in _TOP}
+    for key in _COMPONENTS:
+        component: Component = getattr(experiment, key)
+        tree[key] = {"name": component.name, **component.options}
+    tree |= {"training": asdict(experiment.training), "evaluation": asdict(experiment.evaluation)}
+    return tomli_w.dumps(tree)
+
+
+def assignment(text: str) -> dict[str, Any]:
+    """``optimizer.lr=0.001`` as a tree; the value is read as TOML, and as a plain string where it is not.
+
+    Raises:
+        ValueError: not of the form key=value.
+    """
+    path, equals, value = text.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ValueError(f"--set takes key=value, such as optimizer.lr=0.001, but got {text!r}")
+    try:
+        leaf: Any = tomllib.loads(f"value = {value.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        leaf = value.strip()
+    for key in reversed(keys):
+        leaf = {key: leaf}
+    return dict(leaf)
+
+
+def changed(experiment: Experiment, tree: Mapping[str, Any]) -> Experiment:
+    """The experiment with the values of a tree put in.
+
+    Naming another model, strategy or optimizer than before drops the settings given for the former one.
+
+    Raises:
+        ValueError: an unknown key, or a value of the wrong type or out of range.
+    """
+    known = [*_TOP, *_COMPONENTS, "training", "evaluation"]
+    hints = get_type_hints(Experiment)
+    values: dict[str, Any] = {key: getattr(experiment, key) for key in known}
+    for key, value in tree.items():
+        if key not in known:
+            raise ValueError(unknown("setting", key, known))
+        if key in _TOP:
+            values[key] = _checked(value, hints[key], key)
+        elif not isinstance(value, Mapping):
+            raise ValueError(f"{key} is a group of settings, such as {key}.{_example(key)}, but is {value!r}")
+        elif key in _COMPONENTS:
+            values[key] = _component(values[key], key, value)
+        else:
+            values[key] = build(type(values[key]), {**asdict(values[key]), **value}, key)
+    return Experiment(**values)
+
+
+def _component(before: Component, key: str, values: Mapping[str, Any]) -> Component:
+    name = values.get("name", before.name)
+    if not isinstance(name, str):
+        raise ValueError(f"{key}.name must be a string, but is {name!r}")
+    options = {option: value for option, value in values.items() if option != "name"}
+    for option, value in options.items():
+        if not isinstance(value, (bool, int, float, str)):
+            raise ValueError(f"{key}.{option} must be a number, true, false or a string, but is {value!r}")
+    return Component(name, {**(before.options if name == before.name else {}), **options})
+
+
+def build(make: Callable[..., Made], options: Mapping[str, Any], where: str, *first: object) -> Made:
+    """Call ``make(*first, **options)`` after checking every option against its signature.
+
+    Args:
+        make: a class or function with typed keyword arguments.
+        options: values by argument name.
+        where: what messages call the group, e.g. ``model``.
+        first: positional arguments, unchecked.
+
+    Raises:
+        ValueError: an unknown option, a value of the wrong type, or whatever ``make`` refuses.
+    """
+    checked = arguments(make, options, where, given=len(first))
+    try:
+        return make(*first, **checked)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def arguments(make: Callable[..., Any], options: Mapping[str, Any], where: str, given: int = 0) -> dict[str, Any]:
+    """The options as ``make`` takes them, defaults filled in; ``given`` leading arguments are left out.
+
+    Raises:
+        ValueError: an unknown option or a value of the wrong type.
+    """
+    known = dict(list(inspect.signature(make).parameters.items())[given:])
+    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make)
+    checked = {}
+    for name, value in options.items():
+        if name not in known:
+            raise ValueError(f"{where}: {unknown('setting', name, list(known))}")
+        checked[name] = _checked(value, hints.get(name, Any), f"{where}.{name}")
+    defaults = {name: one.default for name, one in known.items() if one.default is not inspect.Parameter.empty}
+    return {**defaults, **checked}
+
+
+def _checked(value: object, annotation: Any, where: str) -> Any:  # noqa: ANN401
+    try:
+        return TypeAdapter(annotation).validate_python(tuple(value) if isinstance(value, list) else value, strict=True)
+    except ValidationError as error:
+        wanted = "; or ".join(dict.fromkeys(one["msg"].lower() for one in error.errors()))
+        raise ValueError(f"{where}: {wanted}, but it is {value!r}") from None
+
+
+def unknown(kind: str, name: str, known: list[str]) -> str:
+    """A message for a name that is not known: the nearest right one, and all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    return f"unknown {kind} {name!r}{hint} there are {', '.join(known)}"
+
+
+def _example(key: str) -> str:
+    return {"training": "epochs", "evaluation": "cuts"}.get(key, "name")

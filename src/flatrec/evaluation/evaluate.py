@@ -1,0 +1,117 @@
+"""Score a recommender on one part of a data set by ranking all items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from scipy import sparse
+from torch import Tensor
+
+from flatrec.data.interactions import Interactions, Part
+from flatrec.evaluation.metrics import METRICS
+from flatrec.evaluation.ranking import Ranking, Scorer, inner_product, rank
+
+Mask = Literal["train", "train+valid"]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an evaluation found.
+
+    Args:
+        users: the users scored: those with at least one item in the part.
+        per_user: one value a user for each metric and cut, e.g. ``recall@10``.
+        metrics: their means, and ``coverage@K`` (share of all items that are in some list) and
+            ``popularity@K`` (mean number of training pairs of the items listed).
+    """
+
+    users: Int64[Tensor, "n_scored"]
+    per_user: dict[str, Float[Tensor, "n_scored"]]
+    metrics: dict[str, float]
+
+
+def evaluate(
+    users: Float[Tensor, "n_users dim"],
+    items: Float[Tensor, "n_items dim"],
+    interactions: Interactions,
+    *,
+    part: Part = "valid",
+    at: Sequence[int] = (5, 10, 20),
+    mask: Mask = "train",
+) -> Result:
+    """Evaluate representations whose inner products rank; any library's will do.
+
+    Args:
+        users: one row a user.
+        items: one row an item.
+        interactions: the pairs, split.
+        part: which part's pairs count as hits.
+        at: the list lengths.
+        mask: what is never recommended; training pairs as in the field's libraries, or validation pairs as well
+            when the test part is scored.
+
+    Raises:
+        ValueError: another number of rows than users or items, or the part has no pair.
+    """
+    shapes = (len(users), len(items))
+    if shapes != (interactions.n_users, interactions.n_items):
+        raise ValueError(
+            f"expected {interactions.n_users} user and {interactions.n_items} item rows, but got {shapes[0]} and "
+            f"{shapes[1]}; representations and data set must belong together"
+        )
+    return evaluate_scorer(inner_product(users, items), interactions, part=part, at=at, mask=mask)
+
+
+def evaluate_scorer(
+    score: Scorer,
+    interactions: Interactions,
+    *,
+    part: Part = "valid",
+    at: Sequence[int] = (5, 10, 20),
+    mask: Mask = "train",
+) -> Result:
+    """The same for anything that scores all items for a block of users.
+
+    Raises:
+        ValueError: the part has no pair.
+    """
+    relevant = interactions.matrix(part)
+    counts = np.diff(relevant.indptr)
+    if not counts.any():
+        raise ValueError(f"the {part} part has no pair, so there is nothing to score; split the data anew")
+    users = torch.from_numpy(np.flatnonzero(counts))
+    ranking = rank(score, users, max(at), hidden_pairs(interactions, part, mask))
+    hits = _hits(ranking, relevant, users)
+    numbers = torch.from_numpy(counts[counts > 0].astype(np.int64))
+    per_user = {f"{name}@{k}": metric(hits[:, :k], numbers) for k in at for name, metric in METRICS.items()}
+    metrics = {name: float(values.mean()) for name, values in per_user.items()}
+    popularity = torch.from_numpy(interactions.matrix("train").sum(axis=0)).double()
+    for k in at:
+        listed = ranking.items[:, :k].flatten()
+        listed = listed[listed >= 0]
+        metrics[f"coverage@{k}"] = len(listed.unique()) / interactions.n_items
+        metrics[f"popularity@{k}"] = float(popularity[listed].mean()) if len(listed) else 0.0
+    return Result(users, per_user, metrics)
+
+
+def hidden_pairs(interactions: Interactions, part: Part, mask: Mask) -> sparse.csr_array:
+    """The pairs that are never recommended when a part is scored."""
+    hidden = interactions.matrix("train")
+    if mask == "train+valid" and part == "test":
+        hidden = sparse.csr_array(hidden + interactions.matrix("valid"))
+    return hidden
+
+
+def _hits(ranking: Ranking, relevant: sparse.csr_array, users: Int64[Tensor, "n_scored"]) -> Bool[Tensor, "n_scored k"]:
+    """Which listed items are relevant, by one binary search over all relevant pairs."""
+    n_items = relevant.shape[1]
+    owners = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
+    keys = torch.from_numpy(owners * n_items + relevant.indices)
+    wanted = users[:, None] * n_items + ranking.items
+    places = torch.searchsorted(keys, wanted).clamp_(max=len(keys) - 1)
+    return (keys[places] == wanted) & (ranking.items >= 0)

@@ -1,0 +1,102 @@
+"""The best k items for many users, in blocks, with a fixed rule for ties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from scipy import sparse
+from torch import Tensor
+
+BLOCK_SCORES = 8_000_000  # scores held at once, 32 MB
+
+Scorer = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The best items of some users, best first, on the CPU.
+
+    Args:
+        items: item numbers, -1 where a user has fewer items that may be recommended than the list is long.
+        scores: their scores, minus infinity there.
+    """
+
+    items: Int64[Tensor, "n_users k"]
+    scores: Float[Tensor, "n_users k"]
+
+
+def inner_product(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Scorer:
+    """A scorer for representations: given user numbers, the scores of all items."""
+
+    def score(block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+        return users[block.to(users.device)] @ items.T
+
+    return score
+
+
+@torch.no_grad()
+def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, hidden: sparse.csr_array) -> Ranking:
+    """Rank all items for the given users.
+
+    Scores count as float32; equal ones rank by item number, lower first, whatever the block size, the device or k.
+
+    Args:
+        score: gives the scores of all items for a block of users; it is called once a block.
+        users: user numbers.
+        k: length of a list; shorter where there are fewer items.
+        hidden: what is never recommended, (n_users, n_items); stored entries count whatever their value.
+
+    Raises:
+        ValueError: k is below 1, or a score is NaN.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, but is {k}")
+    n_items = hidden.shape[1]
+    k = min(k, n_items)
+    step = max(1, BLOCK_SCORES // n_items)
+    items = torch.full((len(users), k), -1, dtype=torch.int64)
+    scores = torch.full((len(users), k), -torch.inf)
+    for start in range(0, len(users), step):
+        block = users[start : start + step]
+        values, chosen = _best(_masked(score(block), hidden, block), k)
+        rows = slice(start, start + len(block))
+        scores[rows] = values.to(scores)
+        items[rows] = torch.where(values.isneginf(), -1, chosen).to(items)
+    return Ranking(items, scores)
+
+
+def _masked(
+    scores: Float[Tensor, "block n_items"], hidden: sparse.csr_array, block: Int64[Tensor, "block"]
+) -> Float[Tensor, "block n_items"]:
+    rows, columns = hidden[block.cpu().numpy()].nonzero()
+    where = (torch.as_tensor(rows, device=scores.device).long(), torch.as_tensor(columns, device=scores.device).long())
+    return scores.float().index_put_(where, torch.tensor(-torch.inf, device=scores.device))
+
+
+def _best(scores: Float[Tensor, "block n_items"], k: int) -> tuple[Float[Tensor, "block k"], Int64[Tensor, "block k"]]:
+    """The k largest a row, ties by item number: ``topk`` where that decides it, whole keys in the other rows."""
+    values, items = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    if values.isnan().any():
+        raise ValueError("scores must be numbers, but some are NaN; the model's parameters are broken, train it again")
+    unclear = _tied(values)
+    values, items = values[:, :k], items[:, :k]
+    if unclear.any():
+        items[unclear] = _keys(scores[unclear]).topk(k, dim=1).indices
+        values[unclear] = scores[unclear].gather(1, items[unclear])
+    return values, items
+
+
+def _tied(values: Float[Tensor, "block k"]) -> Bool[Tensor, "block"]:
+    """Rows with two equal neighbours that are not both masked."""
+    same = (values[:, 1:] == values[:, :-1]) & ~values[:, 1:].isneginf()
+    return same.any(dim=1)
+
+
+def _keys(scores: Float[Tensor, "rows n_items"]) -> Int64[Tensor, "rows n_items"]:
+    """Whole numbers in the order of (score, lower item number): the score's bits, made monotone, above the number."""
+    bits = (scores + 0.0).view(torch.int32)  # + 0.0 turns -0.0, which equals 0.0, into it
+    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
+    return (ordered << 32) - torch.arange(scores.shape[1], device=scores.device)
