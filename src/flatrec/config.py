@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
@@ -19,8 +19,8 @@ else:
     import tomli as tomllib
 
 Made = TypeVar("Made")
-Scalar: TypeAlias = bool | int | float | str
-Options: TypeAlias = Mapping[str, Scalar]
+Option: TypeAlias = bool | int | float | str | Sequence[float]
+Options: TypeAlias = Mapping[str, Option]
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,8 @@ def _component(before: Component, key: str, values: Mapping[str, Any]) -> Compon
         raise ValueError(f"{key}.name must be a string, but is {name!r}")
     options = {option: value for option, value in values.items() if option != "name"}
     for option, value in options.items():
-        if not isinstance(value, (bool, int, float, str)):
-            raise ValueError(f"{key}.{option} must be a number, true, false or a string, but is {value!r}")
+        if not isinstance(value, (bool, int, float, str, list, tuple)):
+            raise ValueError(f"{key}.{option} must be a number, true, false, a string or a list, but is {value!r}")
     return Component(name, {**(before.options if name == before.name else {}), **options})
 
 
@@ -240,7 +240,8 @@ def arguments(make: Callable[..., Any], options: Mapping[str, Any], where: str, 
 
 def _checked(value: object, annotation: Any, where: str) -> Any:  # noqa: ANN401
     try:
-        return TypeAdapter(annotation).validate_python(tuple(value) if isinstance(value, list) else value, strict=True)
+        adapter = TypeAdapter(annotation, config={"arbitrary_types_allowed": True})
+        return adapter.validate_python(tuple(value) if isinstance(value, list) else value, strict=True)
     except ValidationError as error:
         wanted = "; or ".join(dict.fromkeys(one["msg"].lower() for one in error.errors()))
         raise ValueError(f"{where}: {wanted}, but it is {value!r}") from None
