@@ -1,0 +1,297 @@
+"""The one place that wires data, model, strategy, trainer and evaluator together."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+
+from flatrec import __version__, config, folder
+from flatrec.components import build_model, build_strategy, resolved
+from flatrec.config import Component, Evaluation, Experiment, Option, Training
+from flatrec.data.batches import Sampler
+from flatrec.data.dataset import Dataset
+from flatrec.data.loading import load_data
+from flatrec.data.shop import ShopSettings, generate
+from flatrec.evaluation import evaluate
+from flatrec.files import write_text
+from flatrec.models import Model, Yardstick
+from flatrec.run import Run, read_result, representations
+from flatrec.strategies import Learner, Strategy
+from flatrec.training import EpochRecord, Observer, TensorBoard, Trained, Trainer, checkpoint, optimizers
+from flatrec.training.trainer import load_parameters
+
+
+def fit(
+    dataset: Dataset,
+    model: Model | str = "freedom",
+    strategy: Strategy | str = "bsam+",
+    *,
+    optimizer: str = "adam",
+    model_settings: Mapping[str, Option] | None = None,
+    strategy_settings: Mapping[str, Option] | None = None,
+    optimizer_settings: Mapping[str, Option] | None = None,
+    training: Training | None = None,
+    evaluation: Evaluation | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    out: Path | str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    observers: Sequence[Observer] = (),
+) -> Run:
+    """Train a recommender and score it once on the test part.
+
+    Args:
+        dataset: what to learn from.
+        model: a name, or a model made from this data set (its initial parameters are then the caller's).
+        strategy: a name, or a strategy.
+        optimizer: a name; see ``flatrec list optimizers``.
+        model_settings: for a model given by name.
+        strategy_settings: for a strategy given by name.
+        optimizer_settings: such as ``{"lr": 0.001}``.
+        training: lengths and portions.
+        evaluation: what is measured.
+        seed: of everything random.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        out: a folder for checkpoints, curves and the result; needs model and strategy by name, so that the run can
+            be loaded again.
+        resume: go on with the run in ``out``.
+        overwrite: replace the run in ``out``.
+        observers: who hears of progress.
+
+    Raises:
+        ValueError: a setting is unknown or out of range, or the data do not fit the model.
+        FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
+        DivergedError: ten steps in a row had no finite gradient.
+    """
+    named = isinstance(model, str) and isinstance(strategy, str)
+    if out is not None and not named:
+        raise ValueError(
+            "a run folder needs model and strategy by name, so that it can be loaded again; leave out "
+            "`out`, or give names and settings"
+        )
+    experiment = Experiment(
+        data=dataset.source or dataset.name,
+        model=Component(model if isinstance(model, str) else type(model).__name__, dict(model_settings or {})),
+        strategy=Component(strategy if isinstance(strategy, str) else _name(strategy), dict(strategy_settings or {})),
+        optimizer=Component(optimizer, dict(optimizer_settings or {})),
+        training=training or Training(),
+        evaluation=evaluation or Evaluation(),
+        seed=seed,
+    )
+    experiment = config.changed(experiment, {"device": device})
+    if named:
+        return run_experiment(
+            experiment, dataset, Path(out) if out else None, resume=resume, overwrite=overwrite, observers=observers
+        )
+    made = build_model(experiment.model, dataset, seed) if isinstance(model, str) else model
+    step = build_strategy(experiment.strategy) if isinstance(strategy, str) else strategy
+    return _Session(experiment, dataset, None, observers).run(made, step, resume=False)
+
+
+def run_experiment(
+    experiment: Experiment,
+    dataset: Dataset | None = None,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    observers: Sequence[Observer] = (),
+) -> Run:
+    """Carry out an experiment; the same as :func:`fit` from settings alone.
+
+    Args:
+        experiment: the settings; what is left out takes its default.
+        dataset: the data, where they are in memory already.
+        out: the run folder; None to keep all in memory.
+        resume: go on with the run in ``out``.
+        overwrite: replace the run in ``out``.
+        observers: who hears of progress.
+
+    Raises:
+        ValueError: a setting is unknown or out of range, or the data do not fit the model.
+        FileNotFoundError: there is no such data.
+        FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
+        DivergedError: ten steps in a row had no finite gradient.
+    """
+    experiment = resolved(experiment)
+    data = dataset if dataset is not None else load(experiment.data)
+    strategy = build_strategy(experiment.strategy)
+    model = build_model(experiment.model, data, experiment.seed)
+    if out is not None:
+        folder.claim(out, experiment, data, resume=resume, overwrite=overwrite)
+    return _Session(experiment, data, out, observers).run(model, strategy, resume=resume)
+
+
+def load_run(path: Path | str, data: str | None = None, device: str = "auto") -> Run:
+    """A finished run from its folder, at its best parameters.
+
+    Args:
+        path: the run folder.
+        data: where the data are now, if not where the run found them.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        FileNotFoundError: there is no run, or its data are gone.
+        ValueError: the folder is damaged, or the data have changed since.
+    """
+    path = Path(path)
+    result = read_result(path)
+    experiment = config.changed(config.read(path / folder.EXPERIMENT), {"device": device})
+    dataset = load(data or experiment.data)
+    folder.check_data(path, dataset)
+    model = build_model(experiment.model, dataset, experiment.seed)
+    if isinstance(model, Model):
+        load_parameters(model, checkpoint.load(path / "best.safetensors"))
+        model.to(choose_device(experiment)).eval()
+    return Run(dataset, model, experiment.evaluation.cuts, experiment.evaluation.mask, result)
+
+
+def load(data: str) -> Dataset:
+    """The data set that an experiment names: ``shop`` is the built-in one, anything else a path.
+
+    Raises:
+        FileNotFoundError: there is no such path.
+        ValueError: it cannot be read.
+    """
+    return replace(generate(ShopSettings()).dataset, source="shop") if data == "shop" else load_data(data)
+
+
+def choose_device(experiment: Experiment) -> torch.device:
+    """The device that an experiment asks for.
+
+    Raises:
+        ValueError: CUDA is asked for and not there.
+    """
+    there = torch.cuda.is_available()
+    if experiment.device == "cuda" and not there:
+        raise ValueError("device is cuda, but this torch sees no CUDA device; use --device auto or cpu")
+    return torch.device("cuda" if there and experiment.device != "cpu" else "cpu")
+
+
+class _Session:
+    """One experiment being carried out."""
+
+    def __init__(
+        self, experiment: Experiment, dataset: Dataset, out: Path | None, observers: Sequence[Observer]
+    ) -> None:
+        self.experiment, self.dataset, self.out = experiment, dataset, out
+        curves = [TensorBoard(out / "tensorboard")] if out is not None and experiment.training.tensorboard else []
+        self.observers: list[Observer] = [*observers, *curves]
+
+    def run(self, model: Model | Yardstick, strategy: Strategy, *, resume: bool) -> Run:
+        for part in ("train", "valid") if isinstance(model, Model) else ():
+            if not self.dataset.interactions.count(part):
+                raise ValueError(
+                    f"the {part} part of {self.dataset.name!r} has no pair; training needs both training and "
+                    "validation pairs, split the data anew"
+                )
+        run = Run(self.dataset, model, self.experiment.evaluation.cuts, self.experiment.evaluation.mask)
+        trained = self._train(model, strategy, resume=resume) if isinstance(model, Model) else Trained(0, 0)
+        result = self._result(run, trained)
+        if self.out is not None:
+            if isinstance(model, Yardstick):
+                facts = {"progress": {"epoch": 0, "best_epoch": 0}}
+                checkpoint.save(self.out / "checkpoint.safetensors", checkpoint.Checkpoint({}, facts))
+            write_text(self.out / folder.RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        return replace(run, result=result)
+
+    def _train(self, model: Model, strategy: Strategy, *, resume: bool) -> Trained:
+        settings, device = self.experiment.training, choose_device(self.experiment)
+        model.to(device)
+        optimizer = optimizers.make(
+            self.experiment.optimizer.name, model.parameters(), self.experiment.optimizer.options
+        )
+        learner = Learner(model, optimizer, clip=settings.clip or None, same_noise=settings.same_noise)
+        trainer = Trainer(
+            learner,
+            strategy,
+            Sampler(self.dataset.interactions, settings.batch_size, device),
+            self._validator(),
+            settings=settings,
+            seed=self.experiment.seed,
+            folder=self.out,
+            observers=self.observers,
+        )
+        if resume:
+            trainer.resume()
+        return trainer.run()
+
+    def _validator(self) -> Callable[[Model], Mapping[str, float]]:
+        """Scores a model on the validation part; all that the trainer gets to see of the evaluator."""
+
+        def validate(model: Model) -> Mapping[str, float]:
+            users, items = representations(model)
+            at = self.experiment.evaluation.cuts
+            return evaluate(users, items, self.dataset.interactions, part="valid", at=at).metrics
+
+        return validate
+
+    def _result(self, run: Run, trained: Trained) -> dict[str, Any]:
+        interactions = self.dataset.interactions
+        scores = {
+            part: run.evaluate(part).metrics if interactions.count(part) else {}
+            for part in ("valid", "test")
+        }
+        model, records = run.recommender, trained.records
+        trainable = [one for one in model.parameters() if one.requires_grad] if isinstance(model, Model) else []
+        return {
+            "model": self.experiment.model.name,
+            "strategy": self.experiment.strategy.name if records else "none",
+            "data": {"name": self.dataset.name, "path": self.experiment.data, "fingerprint": self.dataset.fingerprint},
+            "seed": self.experiment.seed,
+            "settings": asdict(self.experiment),
+            "versions": versions(),
+            "parameters": sum(one.numel() for one in trainable),
+            "epochs": trained.epochs,
+            "best_epoch": trained.best_epoch,
+            **scores,
+            "skipped_steps": sum(record.skipped for record in records),
+            "seconds": _seconds(records),
+            "peak_memory_mb": peak_memory_mb(),
+            "trace": {name: [record.trace.get(name) for record in records] for name in _traced(records)},
+        }
+
+
+def versions() -> dict[str, str | int]:
+    """What decides the bits of a result besides settings and data."""
+    return {
+        "flatrec": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held so far, in MB; on CUDA, what torch has allocated there too."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return round(peak + (torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0), 1)
+
+
+def _seconds(records: Sequence[EpochRecord]) -> dict[str, float]:
+    evaluated = [record.evaluate_seconds for record in records if record.valid]
+    return {
+        "train_per_epoch": fmean(record.train_seconds for record in records) if records else 0.0,
+        "evaluate": fmean(evaluated) if evaluated else 0.0,
+    }
+
+
+def _traced(records: Sequence[EpochRecord]) -> list[str]:
+    return list(dict.fromkeys(name for record in records for name in record.trace))
+
+
+def _name(strategy: Strategy) -> str:
+    return type(strategy).__name__.lower()

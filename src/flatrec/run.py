@@ -1,0 +1,145 @@
+"""A trained recommender with its data and its result: recommend, find similar items, evaluate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from scipy import sparse
+from torch import Tensor
+from torch.nn import functional as F
+
+from flatrec.data.dataset import Dataset
+from flatrec.data.interactions import Part
+from flatrec.evaluation import Result, Scorer, evaluate_scorer, hidden_pairs, inner_product, rank
+from flatrec.evaluation.evaluate import Mask
+from flatrec.models.base import Model, Yardstick
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One item of a list."""
+
+    item: str  # original id
+    score: float
+    title: str | None = None
+    picture: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A recommender at its best parameters, the data it was made from, and what it scored.
+
+    Args:
+        dataset: the data.
+        recommender: a model in evaluation mode, or a yardstick.
+        at: the list lengths that evaluations report.
+        mask: what evaluations never recommend.
+        result: as in ``result.json``; empty before there is one.
+    """
+
+    dataset: Dataset
+    recommender: Model | Yardstick
+    at: Sequence[int] = (5, 10, 20)
+    mask: Mask = "train"
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+    def recommend(self, users: str | Sequence[str], k: int = 10) -> list[list[Recommendation]]:
+        """The k best items for each user that the user has no pair with, in any part.
+
+        Args:
+            users: one original id or several.
+            k: length of a list; shorter where a user has fewer items left.
+
+        Raises:
+            KeyError: an id is not in the data set.
+            ValueError: k is below 1.
+        """
+        names = [users] if isinstance(users, str) else users
+        numbers = torch.tensor([self.dataset.users.number(name) for name in names], dtype=torch.int64)
+        known = sum((self.dataset.interactions.matrix(part) for part in ("valid", "test")), start=self._bought)
+        ranking = rank(self.scorer(), numbers, k, sparse.csr_array(known))
+        lists = zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
+        return [self._described(items, scores) for items, scores in lists]
+
+    def similar(self, item: str, k: int = 10) -> list[Recommendation]:
+        """The k items most like one: by cosine of their representations, or as the yardstick has it.
+
+        Raises:
+            KeyError: the id is not in the data set.
+            ValueError: k is below 1.
+        """
+        number = self.dataset.items.number(item)
+        itself = sparse.csr_array(([1.0], ([0], [number])), shape=(1, self.dataset.n_items))
+        alike = self._similarities(number)
+        ranking = rank(lambda _: alike[None].clone(), torch.zeros(1, dtype=torch.int64), k, itself)
+        return self._described(ranking.items[0].tolist(), ranking.scores[0].tolist())
+
+    def evaluate(self, part: Part = "test") -> Result:
+        """Score one part of the split.
+
+        Raises:
+            ValueError: the part has no pair.
+        """
+        return evaluate_scorer(self.scorer(), self.dataset.interactions, part=part, at=self.at, mask=self.mask)
+
+    def scorer(self) -> Scorer:
+        """Scores of all items for a block of users; a model's representations are computed once, here."""
+        if isinstance(self.recommender, Yardstick):
+            return self.recommender.scores
+        return inner_product(*representations(self.recommender))
+
+    @property
+    def _bought(self) -> sparse.csr_array:
+        return hidden_pairs(self.dataset.interactions, "valid", self.mask)
+
+    def _similarities(self, item: int) -> Float[Tensor, "n_items"]:
+        if isinstance(self.recommender, Yardstick):
+            return self.recommender.item_similarities(item)
+        _, items = representations(self.recommender)
+        directions = F.normalize(items, dim=1)
+        return directions @ directions[item]
+
+    def _described(self, items: Sequence[int], scores: Sequence[float]) -> list[Recommendation]:
+        return [
+            Recommendation(
+                self.dataset.items[item],
+                score,
+                self.dataset.titles[item] if self.dataset.titles else None,
+                self.dataset.pictures[item] if self.dataset.pictures else None,
+            )
+            for item, score in zip(items, scores, strict=True)
+            if item >= 0
+        ]
+
+
+@torch.no_grad()
+def representations(model: Model) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
+    """User and item vectors of a model in evaluation mode, which is its mode again afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        return model.representations(model.encode())
+    finally:
+        model.train(training)
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The ``result.json`` of a finished run.
+
+    Raises:
+        FileNotFoundError: the folder holds none.
+        ValueError: it is damaged.
+    """
+    path = folder / "result.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no finished run (no result.json); train one there, or resume it")
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); train again with --overwrite") from None
