@@ -6,7 +6,7 @@ import difflib
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
 
@@ -228,7 +228,9 @@ def arguments(make: Callable[..., Any], options: Mapping[str, Any], where: str, 
         ValueError: an unknown option or a value of the wrong type.
     """
     known = dict(list(inspect.signature(make).parameters.items())[given:])
-    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make)
+    # A dataclass inherits fields whose annotations only make sense in the module that declares them.
+    plain_class = inspect.isclass(make) and not is_dataclass(make)
+    hints = get_type_hints(make.__init__ if plain_class else make)
     checked = {}
     for name, value in options.items():
         if name not in known:

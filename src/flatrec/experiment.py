@@ -126,6 +126,7 @@ def run_experiment(
     """
     experiment = resolved(experiment)
     data = dataset if dataset is not None else load(experiment.data)
+    experiment = replace(experiment, data=data.source or experiment.data)
     strategy = build_strategy(experiment.strategy)
     model = build_model(experiment.model, data, experiment.seed)
     if out is not None:
@@ -239,10 +240,7 @@ class _Session:
 
     def _result(self, run: Run, trained: Trained) -> dict[str, Any]:
         interactions = self.dataset.interactions
-        scores = {
-            part: run.evaluate(part).metrics if interactions.count(part) else {}
-            for part in ("valid", "test")
-        }
+        scores = {part: run.evaluate(part).metrics if interactions.count(part) else {} for part in ("valid", "test")}
         model, records = run.recommender, trained.records
         trainable = [one for one in model.parameters() if one.requires_grad] if isinstance(model, Model) else []
         return {

@@ -40,6 +40,7 @@ class Dataset:
         titles: a readable name an item, where the source has one.
         pictures: an image file an item (None where it has none), where the source has them.
         repairs: what reading changed.
+        source: where it can be read again, where it was read from somewhere.
 
     Raises:
         ValueError: the parts do not have the same number of users or items.
@@ -53,6 +54,7 @@ class Dataset:
     titles: tuple[str, ...] | None = None
     pictures: tuple[Path | None, ...] | None = None
     repairs: Repairs = field(default_factory=Repairs)
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.users) != self.n_users:

@@ -31,13 +31,9 @@ class Features:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] == 0:
-            raise ValueError(
-                f"features must be a matrix with at least one column, but have shape {self.values.shape}"
-            )
+            raise ValueError(f"features must be a matrix with at least one column, but have shape {self.values.shape}")
         if len(self.values) != len(self.present):
-            raise ValueError(
-                f"features have {len(self.values)} rows, but {len(self.present)} items were flagged"
-            )
+            raise ValueError(f"features have {len(self.values)} rows, but {len(self.present)} items were flagged")
         bad = int((~np.isfinite(self.values[self.present])).any(axis=1).sum())
         if bad:
             raise ValueError(
@@ -77,8 +73,7 @@ def checked(values: Shaped[ndarray, "..."], n_items: int, name: str) -> Features
     """
     if values.ndim != 2 or values.dtype.kind not in "fiu":
         raise ValueError(
-            f"{name} must be a numeric matrix with a row an item, "
-            f"but has shape {values.shape} and type {values.dtype}"
+            f"{name} must be a numeric matrix with a row an item, but has shape {values.shape} and type {values.dtype}"
         )
     if len(values) != n_items:
         raise ValueError(

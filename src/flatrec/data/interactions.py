@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, Int, Int8, Int32
+from jaxtyping import Bool, Int, Int32
 from numpy import ndarray
 from scipy import sparse
 
@@ -21,7 +21,7 @@ class Interactions:
     Args:
         users: the user of each pair, in [0, n_users).
         items: the item of each pair, in [0, n_items).
-        parts: 0 training, 1 validation, 2 test.
+        parts: 0 training, 1 validation, 2 test. All three are kept as read-only int32, int32 and int8.
         n_users: number of users, those without a pair included.
         n_items: number of items, those without a pair included.
 
@@ -34,9 +34,9 @@ class Interactions:
         ValueError: the arrays differ in length, a number is out of range, or a pair occurs twice.
     """
 
-    users: Int32[ndarray, "n_pairs"]
-    items: Int32[ndarray, "n_pairs"]
-    parts: Int8[ndarray, "n_pairs"]
+    users: Int[ndarray, "..."]
+    items: Int[ndarray, "..."]
+    parts: Int[ndarray, "..."]
     n_users: int
     n_items: int
 
@@ -51,11 +51,9 @@ class Interactions:
         _check_range("parts", self.parts, len(PARTS))
         for name, kind in (("users", np.int32), ("items", np.int32), ("parts", np.int8)):
             object.__setattr__(self, name, frozen(getattr(self, name), np.dtype(kind)))
-        keys = self.keys(self.users, self.items)
-        if len(np.unique(keys)) != len(keys):
-            raise ValueError(
-                "a user-item pair occurs twice; remove duplicates first (flatrec.data.assemble does)"
-            )
+        keys = np.sort(self.keys(self.users, self.items))
+        if (keys[1:] == keys[:-1]).any():
+            raise ValueError("a user-item pair occurs twice; remove duplicates first (flatrec.data.assemble does)")
 
     def __len__(self) -> int:
         return len(self.users)
@@ -97,6 +95,4 @@ def frozen(array: ndarray, dtype: np.dtype[np.generic]) -> ndarray:
 
 def _check_range(name: str, numbers: Int[ndarray, "n"], bound: int) -> None:
     if len(numbers) and (numbers.min() < 0 or numbers.max() >= bound):
-        raise ValueError(
-            f"{name} must lie in [0, {bound}), but range from {numbers.min()} to {numbers.max()}"
-        )
+        raise ValueError(f"{name} must lie in [0, {bound}), but range from {numbers.min()} to {numbers.max()}")

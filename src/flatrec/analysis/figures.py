@@ -1,0 +1,165 @@
+"""Charts as SVG text, for embedding: legible on a phone, in light and dark, and for colour-blind readers."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from types import MappingProxyType
+from typing import NamedTuple
+from zlib import crc32
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+WIDTH = 4.4  # inches; shown at the width of a phone, 10 points stay 10 pixels or more
+INK = "#4a505a"  # stands for the text colour until the SVG is there, see _themed
+THEME = (
+    "<style>svg{color:#3f4650}@media (prefers-color-scheme:dark){svg{color:#c8ced8}}"
+    "@media print{svg{color:#3f4650}}</style>"
+)
+
+
+class Style(NamedTuple):
+    """How one recommender is drawn, everywhere."""
+
+    colour: str
+    dash: str
+    marker: str
+
+
+# Okabe and Ito's colours, the light ones darkened until they have 3:1 on white and on black; what differs by a
+# "+" differs by dash and marker too.
+STYLES: Mapping[str, Style] = MappingProxyType(
+    {
+        "plain": Style("#0072b2", "-", "o"),
+        "plain+": Style("#3f94cc", "--", "o"),
+        "sam": Style("#b0628a", "-", "^"),
+        "sam+": Style("#c77aa3", "--", "^"),
+        "bsam": Style("#d55e00", "-", "s"),
+        "bsam+": Style("#00906a", "--", "D"),
+        "popularity": Style("#7d8590", ":", "X"),
+        "item-knn": Style("#7d8590", ":", "P"),
+    }
+)
+OTHERS = (Style("#9a7b00", "-.", "v"), Style("#7a6ad0", "-.", "<"), Style("#8a6a4a", "-.", ">"))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity of one strategy over epochs.
+
+    Args:
+        name: of the strategy.
+        runs: value by epoch, one mapping a seed.
+    """
+
+    name: str
+    runs: tuple[Mapping[int, float], ...]
+
+    @property
+    def epochs(self) -> list[int]:
+        """The epochs that every seed reached, so that a mean never changes because a seed dropped out."""
+        return sorted(set.intersection(*(set(run) for run in self.runs))) if self.runs else []
+
+
+@dataclass(frozen=True)
+class Score:
+    """The test score of one recommender: mean and sample deviation over seeds, no deviation for a single run."""
+
+    name: str
+    mean: float
+    deviation: float | None = None
+
+
+def style(name: str) -> Style:
+    """The look of a recommender; one that is not known here always gets the same of a few others."""
+    return STYLES.get(name) or OTHERS[crc32(name.encode()) % len(OTHERS)]
+
+
+def learning_curves(curves: Sequence[Curve], quantity: str) -> str:
+    """One line a strategy, the mean over seeds, in a band from the lowest to the highest seed.
+
+    Args:
+        curves: those without a common epoch are left out.
+        quantity: the label of the vertical axis.
+    """
+    figure, axes = _panel(height=3.1)
+    drawn = [curve for curve in curves if curve.epochs]
+    for curve in drawn:
+        look, epochs = style(curve.name), curve.epochs
+        values = [[run[epoch] for run in curve.runs] for epoch in epochs]
+        means, lowest, highest = map(fmean, values), map(min, values), map(max, values)
+        axes.fill_between(epochs, list(lowest), list(highest), color=look.colour, alpha=0.18, linewidth=0)
+        marker = look.marker if len(epochs) == 1 else ""
+        axes.plot(epochs, list(means), look.dash, marker=marker, color=look.colour, linewidth=1.8, label=curve.name)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(quantity)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(color=INK, alpha=0.2, linewidth=0.6)
+    if drawn:
+        legend = axes.legend(frameon=False, fontsize=10, labelcolor=INK, handlelength=2.6)
+        legend.set_in_layout(False)
+    return _svg(figure)
+
+
+def dot_chart(scores: Sequence[Score], quantity: str) -> str:
+    """One row a recommender: a dot at the mean and a bar of one deviation to each side; the axis begins at 0.
+
+    Args:
+        scores: in the order of the rows, from the top.
+        quantity: the label of the horizontal axis.
+    """
+    figure, axes = _panel(height=0.9 + 0.42 * len(scores))
+    for row, score in enumerate(scores):
+        look = style(score.name)
+        axes.plot([0, score.mean], [row, row], color=look.colour, alpha=0.35, linewidth=1.4)
+        axes.errorbar(
+            score.mean, row, xerr=score.deviation, fmt=look.marker, color=look.colour, markersize=7, capsize=4
+        )
+        right = score.mean + (score.deviation or 0)
+        axes.annotate(
+            f"{score.mean:.3f}", (right, row), (8, 0), textcoords="offset points", va="center", fontsize=10, color=INK
+        )
+    axes.set_yticks(range(len(scores)), [score.name for score in scores])
+    axes.set_ylim(len(scores) - 0.4, -0.6)
+    reach = max((score.mean + (score.deviation or 0) for score in scores), default=0.0)
+    axes.set_xlim(0, 1.2 * reach or 1)
+    axes.set_xlabel(quantity)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="x", color=INK, alpha=0.2, linewidth=0.6)
+    axes.tick_params(axis="y", length=0)
+    return _svg(figure)
+
+
+def _panel(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.add_subplot()
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("bottom", "left"):
+        axes.spines[side].set_color(INK)
+    axes.tick_params(colors=INK, labelsize=10)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_color(INK)
+        axis.label.set_size(10)
+    return figure, axes
+
+
+def _svg(figure: Figure) -> str:
+    file = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    FigureCanvasSVG(figure).print_svg(file, metadata=nothing)
+    figure.clear()
+    return _themed(file.getvalue())
+
+
+def _themed(svg: str) -> str:
+    """The bare ``<svg>`` element on no background, its ink in the reader's colour scheme."""
+    bare = svg[svg.index("<svg") :]
+    bare = re.sub(r'<g id="patch_[12]">\s*<path[^>]*style="fill: #ffffff"/>\s*</g>', "", bare)
+    return re.sub(r"(<svg[^>]*>)", rf"\1{THEME}", bare, count=1).replace(INK, "currentColor")

@@ -1,0 +1,73 @@
+"""Whether one strategy beats another over the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired two-sided tests of one list of values against another.
+
+    Args:
+        runs: number of pairs.
+        gain: relative gain of the means; None where the baseline's mean is 0.
+        t_p: p of the paired t-test; None with fewer than two pairs.
+        wilcoxon_p: p of Wilcoxon's signed-rank test; None with fewer than two pairs. It cannot fall below
+            2^(1 - runs): 0.0625 with five.
+    """
+
+    runs: int
+    gain: float | None
+    t_p: float | None
+    wilcoxon_p: float | None
+
+
+def compare(values: Sequence[float], baseline: Sequence[float]) -> Comparison:
+    """Compare two strategies, value by value, seed by seed.
+
+    Equal lists have p = 1. Lists that differ by the same amount everywhere have no spread to test against; their
+    t-test has p = 0.
+
+    Raises:
+        ValueError: the lists differ in length or are empty.
+    """
+    if len(values) != len(baseline) or not values:
+        raise ValueError(
+            f"a paired comparison needs as many values on both sides, but has {len(values)} and "
+            f"{len(baseline)}; run both with the same seeds"
+        )
+    mean = fmean(baseline)
+    gain = fmean(values) / mean - 1 if mean else None
+    if len(values) < 2:
+        return Comparison(len(values), gain, None, None)
+    differences = np.subtract(values, baseline)
+    if not differences.any():
+        return Comparison(len(values), gain, 1.0, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t_p = 0.0 if np.ptp(differences) == 0 else float(stats.ttest_rel(values, baseline).pvalue)
+    return Comparison(len(values), gain, t_p, float(stats.wilcoxon(differences).pvalue))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979): p for being wrong anywhere.
+
+    A missing p stays missing and does not count as a comparison.
+    """
+    there = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, place) in enumerate(there):
+        largest = max(largest, min(1.0, p * (len(there) - rank)))
+        corrected[place] = largest
+    return corrected
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation, which is 0 for a single value."""
+    return fmean(values), stdev(values) if len(values) > 1 else 0.0

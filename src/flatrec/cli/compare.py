@@ -1,0 +1,72 @@
+"""flatrec compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flatrec.cli import options
+from flatrec.cli.printing import print_json, print_table, print_text
+from flatrec.cli.progress import ProgressBar
+from flatrec.comparison import Table, compare_strategies
+from flatrec.experiment import load
+
+
+def compare(
+    out: Annotated[Path, typer.Option(help="Gets a run folder a strategy and seed.", show_default=False)],
+    data: options.Data = None,
+    model: options.Model = None,
+    strategies: Annotated[str, typer.Option(help="Comma-separated; the first is the baseline.")] = "plain,bsam,bsam+",
+    seeds: Annotated[int, typer.Option(help="How many; they are numbered from --seed.")] = 5,
+    seed: options.Seed = None,
+    experiment: options.File = None,
+    sets: options.Sets = None,
+    device: options.Device = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Train the same model with several strategies over the same seeds; say which differences are significant.
+
+    What an earlier call with the same settings finished is not trained again, what it began goes on.
+
+    Example: `flatrec compare --data shop --model freedom --strategies plain,bsam,bsam+ --seeds 5 --out runs/compare`
+    """
+    shared = options.experiment(experiment, sets, data=data, model=model, seed=seed, device=device)
+    names = [name.strip() for name in strategies.split(",") if name.strip()]
+    table = compare_strategies(
+        shared,
+        names,
+        range(shared.seed, shared.seed + seeds),
+        out,
+        dataset=load(shared.data),
+        overwrite=overwrite,
+        on_run=lambda name, number: [ProgressBar(f"{name} seed {number}", shared.training.monitor)],
+    )
+    if json:
+        print_json(table.as_dict())
+        return
+    print_comparison(table)
+    print_text(f"The comparison is in {out / 'compare.json'}")
+
+
+def print_comparison(table: Table) -> None:
+    """Recall and NDCG at each cut: mean ± deviation, gain over the baseline, corrected p of the t-test."""
+    metrics = [name for name in table.cells[table.baseline] if name.split("@")[0] in ("recall", "ndcg")]
+    rows = [[name, *(_cell(table, name, metric) for metric in metrics)] for name in table.cells]
+    title = f"{table.model} on {table.data}, test part, {len(table.seeds)} seeds"
+    print_table(title, ["strategy", *metrics], rows)
+    print_text(
+        f"mean ± deviation; gain over {table.baseline}; p of a paired t-test, Holm-corrected over the whole table"
+        + ("" if len(table.seeds) >= 5 else "; fewer than five seeds are not a result")  # noqa: PLR2004
+    )
+
+
+def _cell(table: Table, strategy: str, metric: str) -> str:
+    cell = table.cells[strategy][metric]
+    text = f"{cell.mean:.4f} ± {cell.deviation:.4f}"
+    if cell.comparison is None:
+        return text
+    gain = "" if cell.comparison.gain is None else f"\n{cell.comparison.gain:+.1%}"
+    return text + gain + ("" if cell.t_p_holm is None else f"  p {cell.t_p_holm:.3f}")

@@ -1,0 +1,62 @@
+"""Progress on standard error: a bar on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from flatrec.training import EpochRecord
+
+
+SECONDS_BETWEEN_LINES = 10
+
+
+class ProgressBar:
+    """Shows the epoch, its steps, the last loss and the validation score, the best one too.
+
+    Args:
+        title: what is being trained.
+        monitor: the metric shown.
+    """
+
+    def __init__(self, title: str, monitor: str) -> None:
+        self.title, self.monitor = title, monitor
+        self.news = ""
+        self.best = float("-inf")
+        self.console = Console(stderr=True)
+        self.last_line = float("-inf")
+
+    def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:  # noqa: ARG002
+        """Open the bar."""
+        self.epochs = epochs
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(
+            *columns, TextColumn("{task.fields[news]}"), console=self.console, disable=not self.console.is_terminal
+        )
+        self.task = self.progress.add_task(self.title, total=steps, news="")
+        self.progress.start()
+
+    def on_step(self, epoch: int, step: int) -> None:
+        """Move on."""
+        self.progress.update(
+            self.task, completed=step, description=f"{self.title} · epoch {epoch}/{self.epochs}", news=self.news
+        )
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Show what the epoch came to."""
+        loss = "-" if record.loss is None else f"{record.loss:.4f}"
+        score = record.valid.get(self.monitor)
+        self.best = max(self.best, score if score is not None else self.best)
+        shown = "-" if score is None else f"{score:.4f}"
+        self.news = f"loss {loss} · {self.monitor} {shown} (best {self.best:.4f})"
+        self.progress.update(self.task, news=self.news)
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self.last_line >= SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            self.console.out(f"{self.title} · epoch {record.epoch}/{self.epochs} · {self.news}", highlight=False)
+
+    def on_end(self) -> None:
+        """Close the bar."""
+        self.progress.stop()

@@ -1,0 +1,63 @@
+"""Arrays from files of unknown quality, none of which may run code."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from jaxtyping import Shaped
+from numpy import ndarray
+from torch import Tensor
+
+from flatrec.data.formats.files import reading
+
+
+def read_array(path: Path) -> Shaped[ndarray, "..."]:
+    """A numpy array from ``.npy``, or a tensor from ``.pt``; neither may run code of the file's.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: malformed, pickled objects, or not a single array.
+    """
+    if path.suffix == ".pt":
+        # Torch warns of an unusual pickle before it refuses it; the refusal is enough.
+        with (
+            reading(path, "a single PyTorch tensor (other objects are refused: they could run code)"),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            return to_numpy(torch.load(path, map_location="cpu", weights_only=True))
+    with (
+        reading(path, "a single .npy array (pickled objects are refused: they could run code)"),
+        path.open("rb") as file,
+    ):
+        array = np.load(file, allow_pickle=False)
+        if not isinstance(array, ndarray):
+            raise ValueError("it holds several arrays")
+        return array
+
+
+def read_tensors(path: Path) -> dict[str, Shaped[ndarray, "..."]]:
+    """The arrays of a ``.safetensors`` file by key.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: malformed.
+    """
+    with reading(path, "a safetensors file"):
+        return {key: to_numpy(tensor) for key, tensor in safetensors.torch.load_file(path).items()}
+
+
+def to_numpy(tensor: object) -> Shaped[ndarray, "..."]:
+    """A dense tensor as an array, half precisions as float32.
+
+    Raises:
+        TypeError: not a dense tensor.
+    """
+    if not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+        raise TypeError(f"it holds {type(tensor).__name__} instead of a dense tensor")
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()

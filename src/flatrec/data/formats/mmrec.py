@@ -1,0 +1,134 @@
+"""Folders in the format of MMRec, which is also the format that flatrec writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from typing import IO
+
+import numpy as np
+import polars as pl
+from numpy import ndarray
+
+from flatrec.data.dataset import Dataset
+from flatrec.data.formats.files import columns_of, only, scan, select
+from flatrec.data.formats.numbered import (
+    ITEM_TABLES,
+    USER_TABLE,
+    feature_files,
+    mask_file,
+    read_numbered,
+)
+
+Writer = Callable[[IO[bytes]], object]
+
+
+def read(directory: Path) -> Dataset:
+    """The data set of a folder in the MMRec format.
+
+    ``NAME.inter`` is tab-separated with a header; ``userID``, ``itemID`` and ``x_label`` (0 train, 1 valid,
+    2 test) are read, other columns ignored. Features are ``MODALITY_feat.npy`` (or ``.pt``), row number =
+    ``itemID``. Ours are the optional ``MODALITY_mask.npy`` (False where an item lacks the modality),
+    ``items.parquet`` or ``items.csv`` (``itemID`` and any of ``id``, ``title``, ``picture``) and
+    ``users.parquet`` (``userID``, ``id``). Without a ``picture`` column, files ``ITEMID.jpg`` or ``.png`` in
+    ``posters/`` or ``pictures/`` are taken. Numbering is that of
+    ``numbered.read_numbered``.
+
+    Raises:
+        FileNotFoundError: no folder, no ``.inter`` file, or a listed picture does not exist.
+        ValueError: a file is malformed or does not fit the others.
+    """
+    if not directory.is_dir():
+        raise FileNotFoundError(f"{directory} is not a folder; expected one with a file NAME.inter")
+    path = only(sorted(directory.glob("*.inter")), directory, "*.inter")
+    frame = scan(path, separator="\t", quote=None)
+    split = ["x_label"] if "x_label" in columns_of(frame, path) else []
+    pairs = select(frame, path, {name: name for name in ("userID", "itemID", *split)})
+    return read_numbered(path.stem, pairs, path)
+
+
+def write(dataset: Dataset, directory: Path) -> None:
+    """Write a data set so that `read` gives it back, with the same fingerprint.
+
+    Each file is replaced as a whole or not at all. Pictures stay where they are: their paths are written
+    relative to the folder.
+
+    Args:
+        dataset: what to write; its name becomes the name of the ``.inter`` file.
+        directory: a folder, made if it does not exist; files of the same names are replaced.
+
+    Raises:
+        ValueError: the name of the data set or of a modality cannot be a file name, or the folder holds other
+            data that reading would mix in.
+    """
+    for name in (dataset.name, *dataset.features):
+        if not name or name != Path(name).name or name.startswith("."):
+            raise ValueError(f"{name!r} cannot be part of a file name; rename the data set or modality")
+    directory.mkdir(parents=True, exist_ok=True)
+    files = _writers(dataset, directory)
+    _check_foreign(directory, files)
+    for name, writer in files.items():
+        _replace(directory / name, writer)
+    for modality in dataset.features:
+        if mask_file(directory, modality).name not in files:
+            mask_file(directory, modality).unlink(missing_ok=True)
+
+
+def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
+    """What fills each file, the pairs last: a folder without them is not a data set yet."""
+    writers: dict[str, Writer] = {}
+    for modality, features in dataset.features.items():
+        writers[f"{modality}_feat.npy"] = _array_writer(features.values)
+        if not features.present.all():
+            writers[mask_file(directory, modality).name] = _array_writer(features.present)
+    users = pl.DataFrame({"userID": range(dataset.n_users), "id": list(dataset.users)})
+    writers[USER_TABLE] = users.write_parquet
+    writers[ITEM_TABLES[0]] = _items(dataset, directory).write_parquet
+    interactions = dataset.interactions
+    pairs = pl.DataFrame({"userID": interactions.users, "itemID": interactions.items, "x_label": interactions.parts})
+    writers[f"{dataset.name}.inter"] = partial(pairs.write_csv, separator="\t")
+    return writers
+
+
+def _items(dataset: Dataset, directory: Path) -> pl.DataFrame:
+    columns: dict[str, list[int] | list[str] | list[str | None]] = {
+        "itemID": list(range(dataset.n_items)),
+        "id": list(dataset.items),
+    }
+    if dataset.titles is not None:
+        columns["title"] = list(dataset.titles)
+    if dataset.pictures is not None:
+        start = directory.resolve()
+        columns["picture"] = [
+            None if path is None else Path(os.path.relpath(path.resolve(), start)).as_posix()
+            for path in dataset.pictures
+        ]
+    schema = {name: pl.Int64 if name == "itemID" else pl.String for name in columns}
+    return pl.DataFrame(columns, schema=schema)
+
+
+def _array_writer(array: ndarray) -> Writer:
+    return lambda file: np.save(file, array, allow_pickle=False)
+
+
+def _check_foreign(directory: Path, files: Mapping[str, Writer]) -> None:
+    present = {path.name for path in (*directory.glob("*.inter"), *feature_files(directory).values())}
+    foreign = sorted(present.difference(files))
+    if foreign:
+        raise ValueError(
+            f"{directory} already holds {', '.join(foreign)}, which reading would mix in; write to another folder"
+        )
+
+
+def _replace(path: Path, writer: Writer) -> None:
+    """Fill a file beside ``path`` and put it there in one step, so that no reader sees half of it."""
+    temporary = path.with_name(f".{path.name}.{token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            writer(file)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,173 @@
+"""What MMRec and MRLib folders share: items numbered by ``itemID``, one feature row a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from jaxtyping import Int, Shaped
+from numpy import ndarray
+
+from flatrec.data.assembly import NumberedPairs, assemble_numbered
+from flatrec.data.dataset import Dataset
+from flatrec.data.features import Features, checked
+from flatrec.data.formats.arrays import read_array
+from flatrec.data.formats.files import (
+    as_numbers,
+    as_parts,
+    as_text,
+    columns_of,
+    dictionary,
+    existing_pictures,
+    scan,
+    select,
+)
+
+FEATURE_SUFFIXES = (".npy", ".pt")
+ITEM_TABLES = ("items.parquet", "items.csv")
+USER_TABLE = "users.parquet"
+PICTURE_FOLDERS = ("posters", "pictures")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True, eq=False)
+class _Items:
+    """What the items table says, by item number as text; ``size`` is the highest number plus one."""
+
+    size: int = 0
+    ids: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, Path] = field(default_factory=dict)
+
+
+def read_numbered(name: str, pairs: pl.DataFrame, path: Path) -> Dataset:
+    """A data set from numbered pairs and what lies beside them in their folder.
+
+    Users are numbered by sorted ``userID`` (of the pairs and of ``users.parquet``, if there is one), items
+    by ``itemID`` itself. There are as many items as feature rows; without features, as the highest
+    ``itemID`` of the pairs and the items table says. Nothing is filtered, for feature rows go by number;
+    pairs without a split are split 8:1:1 with seed 0.
+
+    Args:
+        name: how reports call it.
+        pairs: columns ``userID``, ``itemID`` and optionally ``x_label``, as read from the file.
+        path: the file of the pairs.
+
+    Raises:
+        FileNotFoundError: a picture listed in the items table does not exist.
+        ValueError: a number is negative or not whole, an item has no feature row, or features do not fit.
+    """
+    folder = path.parent
+    users, user_ids = _users(as_numbers(pairs["userID"], path).to_numpy(), folder)
+    items = as_numbers(pairs["itemID"], path).to_numpy()
+    parts = as_parts(pairs["x_label"], path).to_numpy() if "x_label" in pairs.columns else None
+    table = _items(folder)
+    files = feature_files(folder)
+    arrays = {modality: read_array(file) for modality, file in files.items()}
+    size = max(table.size, int(items.max()) + 1)
+    n_items = next((len(array) for array in arrays.values() if array.ndim), size)
+    if size > n_items:
+        raise ValueError(
+            f"{folder} has items up to number {size - 1}, but {next(iter(files.values())).name} has "
+            f"{n_items} rows (numbers 0 to {n_items - 1}); give it one row an item"
+        )
+    item_ids = [table.ids.get(number, number) for number in map(str, range(n_items))]
+    dataset = assemble_numbered(name, NumberedPairs(users, items, parts, user_ids, item_ids))
+    features = {key: _features(array, n_items, files[key]) for key, array in arrays.items()}
+    return _with_texts(dataset.with_features(features), table)
+
+
+def feature_files(folder: Path) -> dict[str, Path]:
+    """The feature file of every modality: ``MODALITY_feat.npy`` or ``MODALITY_feat.pt``.
+
+    Raises:
+        ValueError: a modality has two files.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        modality = path.stem.removesuffix("_feat")
+        if path.suffix not in FEATURE_SUFFIXES or modality in ("", path.stem):
+            continue
+        if modality in files:
+            raise ValueError(f"{folder} has both {files[modality].name} and {path.name}; keep one of them")
+        files[modality] = path
+    return files
+
+
+def mask_file(folder: Path, modality: str) -> Path:
+    """Where the flags of a modality lie: False where an item lacks it."""
+    return folder / f"{modality}_mask.npy"
+
+
+def _users(numbers: Int[ndarray, "n_pairs"], folder: Path) -> tuple[Int[ndarray, "n_pairs"], list[str]]:
+    """The numbers without gaps, and the original id of every user."""
+    path = folder / USER_TABLE
+    known: dict[str, str] = {}
+    listed = np.zeros(0, dtype=np.int64)
+    if path.is_file():
+        table = select(scan(path), path, {"userID": "userID", "id": "id"})
+        column = as_numbers(table["userID"], path)
+        listed = _unique(column, path).to_numpy()
+        known = dictionary(column.cast(pl.String), as_text(table["id"], path), path)
+    distinct = np.union1d(numbers, listed)
+    return np.searchsorted(distinct, numbers), [known.get(name, name) for name in map(str, distinct.tolist())]
+
+
+def _items(folder: Path) -> _Items:
+    path = next((folder / name for name in ITEM_TABLES if (folder / name).is_file()), None)
+    if path is None:
+        return _Items(pictures=_picture_folder(folder))
+    frame = scan(path)
+    optional = [name for name in ("id", "title", "picture") if name in columns_of(frame, path)]
+    table = select(frame, path, {name: name for name in ("itemID", *optional)})
+    column = _unique(as_numbers(table["itemID"], path), path)
+    numbers = column.cast(pl.String)
+    texts = {name: dictionary(numbers, as_text(table[name], path), path) for name in optional}
+    pictures = existing_pictures(texts["picture"], path) if "picture" in optional else _picture_folder(folder)
+    size = int(column.to_numpy().max()) + 1
+    return _Items(size, texts.get("id", {}), texts.get("title", {}), pictures)
+
+
+def _unique(numbers: pl.Series, path: Path) -> pl.Series:
+    repeated = int(numbers.is_duplicated().sum())
+    if repeated:
+        raise ValueError(f"{path} has {repeated} rows that share their {numbers.name}; keep one row a number")
+    return numbers
+
+
+def _picture_folder(folder: Path) -> dict[str, Path]:
+    """Pictures that are named by their item number."""
+    place = next((folder / name for name in PICTURE_FOLDERS if (folder / name).is_dir()), None)
+    if place is None:
+        return {}
+    found = [path for path in place.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
+    return {path.stem: path for path in sorted(found)}
+
+
+def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Features:
+    file = mask_file(path.parent, path.stem.removesuffix("_feat"))
+    if not file.is_file():
+        return checked(values, n_items, path.name)
+    present = read_array(file)
+    if present.dtype != np.bool_ or present.shape != values.shape[:1]:
+        raise ValueError(
+            f"{file} must hold one true or false a row of {path.name}, of shape {values.shape[:1]}, "
+            f"but has shape {present.shape} and type {present.dtype}"
+        )
+    blanked = values.copy()
+    blanked[~present] = 0
+    return Features(checked(blanked, n_items, path.name).values, present)
+
+
+def _with_texts(dataset: Dataset, table: _Items) -> Dataset:
+    numbers = list(map(str, range(dataset.n_items)))
+    titles = tuple(table.titles.get(number, dataset.items[int(number)]) for number in numbers)
+    pictures = tuple(map(table.pictures.get, numbers))
+    return replace(
+        dataset,
+        titles=titles if table.titles else None,
+        pictures=pictures if any(pictures) else None,
+    )

@@ -1,0 +1,123 @@
+"""What the shop sells: the attributes of its items, drawn so that they go together as in a real range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+from numpy import ndarray
+
+MATERIALS_OF_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "mug": ("ceramic", "glass", "steel"),
+        "lamp": ("brass", "linen", "wooden", "glass"),
+        "chair": ("wooden", "steel", "leather"),
+        "shirt": ("cotton", "linen", "wool"),
+        "bag": ("leather", "canvas", "cotton"),
+        "clock": ("brass", "wooden", "steel"),
+        "vase": ("ceramic", "glass", "brass"),
+        "shoe": ("leather", "canvas", "wool"),
+        "cushion": ("cotton", "linen", "wool"),
+        "hat": ("wool", "cotton", "canvas"),
+        "teapot": ("ceramic", "steel", "glass"),
+        "umbrella": ("canvas", "cotton", "linen"),
+    }
+)
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "kind": tuple(MATERIALS_OF_KIND),
+        "colour": ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "grey", "black"),
+        "material": (
+            "ceramic",
+            "glass",
+            "steel",
+            "brass",
+            "wooden",
+            "leather",
+            "cotton",
+            "linen",
+            "wool",
+            "canvas",
+        ),
+        "pattern": ("plain", "striped", "dotted", "checked", "zigzag", "floral"),
+        "price": ("budget", "standard", "premium"),
+        "brand": ("Nordby", "Halden", "Marlo", "Tindra", "Oakley Row", "Pavone", "Sorrel", "Wick & Weir"),
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """The attributes of every item, as numbers into ``ATTRIBUTES``.
+
+    Args:
+        codes: for each attribute, the number of the value that each item has.
+
+    Example:
+        >>> catalogue = draw_catalogue(3, np.random.default_rng(0))
+        >>> sorted(catalogue.item(0))
+        ['brand', 'colour', 'kind', 'material', 'pattern', 'price']
+    """
+
+    codes: Mapping[str, Int[ndarray, "n_items"]]
+
+    def __len__(self) -> int:
+        return len(self.codes["kind"])
+
+    def item(self, number: int) -> dict[str, str]:
+        """The attributes of one item, in words."""
+        return {name: ATTRIBUTES[name][codes[number]] for name, codes in self.codes.items()}
+
+    def column(self, attribute: str) -> list[str]:
+        """One attribute of all items, in words."""
+        return [ATTRIBUTES[attribute][code] for code in self.codes[attribute]]
+
+    def one_hot(self, attribute: str) -> Float32[ndarray, "n_items n_values"]:
+        """One attribute of all items, a column a value."""
+        codes: ndarray = self.codes[attribute]
+        columns: ndarray = np.eye(len(ATTRIBUTES[attribute]), dtype=np.float32)[codes]
+        return columns
+
+
+def draw_catalogue(n_items: int, rng: np.random.Generator) -> Catalogue:
+    """Items whose material suits their kind, whose price suits their brand, plain ones being common."""
+    kind = rng.integers(len(ATTRIBUTES["kind"]), size=n_items)
+    brands = rng.dirichlet(np.full(len(ATTRIBUTES["brand"]), 0.8), size=len(ATTRIBUTES["kind"]))
+    brand = _drawn(brands[kind], rng)
+    codes = {
+        "kind": kind,
+        "colour": _drawn(np.tile(_falling("colour"), (n_items, 1)), rng),
+        "material": _drawn(_suitable_materials()[kind], rng),
+        "pattern": _drawn(np.tile(_falling("pattern"), (n_items, 1)), rng),
+        "price": _drawn(_brand_prices()[brand], rng),
+        "brand": brand,
+    }
+    return Catalogue(MappingProxyType(codes))
+
+
+def _drawn(chances: Float[ndarray, "n n_values"], rng: np.random.Generator) -> Int[ndarray, "n"]:
+    """One value a row, with the chances of the row (which need not sum to one)."""
+    steps = np.cumsum(chances, axis=1)
+    marks = rng.random(len(chances)) * steps[:, -1]
+    values: ndarray = (marks[:, None] >= steps[:, :-1]).sum(axis=1)
+    return values
+
+
+def _falling(attribute: str) -> Float[ndarray, "n_values"]:
+    """Chances that fall slowly from the first value to the last."""
+    return 1 / np.sqrt(1 + np.arange(len(ATTRIBUTES[attribute])))
+
+
+def _suitable_materials() -> Float[ndarray, "n_kinds n_materials"]:
+    """1 where a kind is made of a material."""
+    rows = [[material in made for material in ATTRIBUTES["material"]] for made in MATERIALS_OF_KIND.values()]
+    return np.array(rows, dtype=np.float64)
+
+
+def _brand_prices() -> Float[ndarray, "n_brands n_prices"]:
+    """Every brand has a price band of its own, and now and then leaves it."""
+    n_brands, n_prices = len(ATTRIBUTES["brand"]), len(ATTRIBUTES["price"])
+    return 0.15 + 0.7 * np.eye(n_prices)[np.arange(n_brands) % n_prices]

@@ -1,0 +1,138 @@
+"""Who buys what: users with tastes for attributes and for things no attribute tells, and what they buy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int
+from numpy import ndarray
+
+from flatrec.data.shop.catalogue import ATTRIBUTES, Catalogue
+
+MINIMUM = 5  # purchases of every user, as in the 5-core benchmarks
+CHUNK = 4_000_000  # utilities held at a time: 16 MB
+
+
+class Taste(NamedTuple):
+    """How users feel about one attribute."""
+
+    liked: float  # values that a segment likes, on average
+    strength: float  # what a liked value adds to the utility, on average
+
+
+TASTES = {
+    "kind": Taste(2.0, 3.0),
+    "colour": Taste(2.0, 2.2),
+    "material": Taste(2.0, 1.4),
+    "pattern": Taste(1.5, 1.2),
+    "price": Taste(1.0, 0.4),
+    "brand": Taste(1.5, 1.8),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """How purchases come about; the defaults make features tell more than so few purchases alone can.
+
+    Args:
+        conformity: chance that a user has the taste of the segment for an attribute, and not one of their own.
+        zipf: exponent of the popularity of items by rank.
+        latent: standard deviation of the utility that no attribute explains.
+        latent_dim: rank of that part.
+        shared: share of that part which a user has in common with the segment.
+        spread: standard deviation of the logarithm of the eagerness to buy.
+
+    Example:
+        >>> Market().zipf
+        0.6
+    """
+
+    conformity: float = 0.7
+    zipf: float = 0.6
+    latent: float = 1.0
+    latent_dim: int = 12
+    shared: float = 0.7
+    spread: float = 1.0
+
+
+class Utility(NamedTuple):
+    """The utility of every item for every user, ``users @ items + popularity``."""
+
+    users: Float32[ndarray, "n_users rank"]
+    items: Float32[ndarray, "rank n_items"]
+    popularity: Float32[ndarray, "n_items"]
+
+
+def draw_purchases(
+    catalogue: Catalogue, n_users: int, n_pairs: int, *, market: Market, rng: np.random.Generator
+) -> tuple[Int[ndarray, "n_pairs"], Int[ndarray, "n_pairs"]]:
+    """Users and items of ``n_pairs`` distinct purchases, ordered by user; at least five a user.
+
+    Each user draws without replacement from the softmax of the utility (Gumbel top-k).
+    Cost: O(n_users * n_items) time, 16 MB of utilities at a time.
+    """
+    utility = _utility(catalogue, n_users, market, rng)
+    counts = _counts(n_users, n_pairs, cap=len(catalogue) // 2, spread=market.spread, rng=rng)
+    rows = max(1, CHUNK // len(catalogue))
+    chosen = [_chosen(utility, counts, slice(start, start + rows), rng) for start in range(0, n_users, rows)]
+    return np.repeat(np.arange(n_users), counts), np.concatenate(chosen)
+
+
+def _utility(catalogue: Catalogue, n_users: int, market: Market, rng: np.random.Generator) -> Utility:
+    n_segments = max(6, round(n_users**0.5 / 3))
+    segments = rng.integers(n_segments, size=n_users)
+    conform = rng.random((len(TASTES), n_users)) < market.conformity
+    users, items = [], []
+    for (attribute, taste), conforming in zip(TASTES.items(), conform, strict=True):
+        common = _tastes(taste, (n_segments, len(ATTRIBUTES[attribute])), rng)[segments]
+        own = _tastes(taste, common.shape, rng)
+        users.append(np.where(conforming[:, None], common, own))
+        items.append(catalogue.one_hot(attribute).T)
+    centres = rng.normal(size=(n_segments, market.latent_dim))
+    own = rng.normal(size=(n_users, market.latent_dim))
+    latent = np.sqrt(market.shared) * centres[segments] + np.sqrt(1 - market.shared) * own
+    users.append(latent * market.latent / np.sqrt(market.latent_dim))
+    items.append(rng.normal(size=(market.latent_dim, len(catalogue))))
+    ranks = 1 + rng.permutation(len(catalogue))
+    popularity = -market.zipf * np.log(ranks)
+    return Utility(*(part.astype(np.float32) for part in (np.hstack(users), np.vstack(items), popularity)))
+
+
+def _tastes(taste: Taste, shape: tuple[int, ...], rng: np.random.Generator) -> Float64[ndarray, "n n_values"]:
+    """Sparse likings of the values of one attribute, each of a strength of its own."""
+    liked = rng.random(shape) < taste.liked / shape[1]
+    return liked * rng.gamma(4.0, taste.strength / 4.0, size=shape)
+
+
+def _counts(
+    n_users: int, n_pairs: int, *, cap: int, spread: float, rng: np.random.Generator
+) -> Int[ndarray, "n_users"]:
+    """Purchases a user: heavy-tailed, between the minimum and ``cap``, ``n_pairs`` in total."""
+    eagerness = rng.lognormal(sigma=spread, size=n_users)
+    counts = np.full(n_users, MINIMUM)
+    while missing := n_pairs - counts.sum():
+        open_ = eagerness * (counts < cap)
+        counts = np.minimum(counts + rng.multinomial(missing, open_ / open_.sum()), cap)
+    return counts
+
+
+def _chosen(
+    utility: Utility, counts: Int[ndarray, "n_users"], chunk: slice, rng: np.random.Generator
+) -> Int[ndarray, "n_chosen"]:
+    """The items that the users of a chunk buy.
+
+    The largest of ``utility + Gumbel`` are the smallest of ``log(Exponential) - utility``.
+    """
+    users = utility.users[chunk]
+    keys = rng.standard_exponential((len(users), len(utility.popularity)), dtype=np.float32)
+    np.log(np.maximum(keys, np.finfo(np.float32).tiny, out=keys), out=keys)
+    keys -= users @ utility.items
+    keys -= utility.popularity
+    most = int(counts[chunk].max())
+    nearest = np.argpartition(keys, most - 1, axis=1)[:, :most]
+    order = np.argsort(np.take_along_axis(keys, nearest, axis=1), axis=1)
+    ranked = np.take_along_axis(nearest, order, axis=1)
+    chosen: ndarray = ranked[np.arange(most) < counts[chunk, None]]
+    return chosen

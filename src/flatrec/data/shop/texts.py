@@ -1,0 +1,116 @@
+"""Titles and descriptions: the attributes of an item in varied English, with words that say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from flatrec.data.shop.catalogue import Catalogue
+
+SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "mug": ("mug", "cup", "coffee mug"),
+        "lamp": ("lamp", "table lamp", "light"),
+        "chair": ("chair", "dining chair", "seat"),
+        "shirt": ("shirt", "tee", "top"),
+        "bag": ("bag", "tote", "handbag"),
+        "clock": ("clock", "wall clock", "timepiece"),
+        "vase": ("vase", "flower vase", "urn"),
+        "shoe": ("shoe", "trainer", "sneaker"),
+        "cushion": ("cushion", "pillow", "throw pillow"),
+        "hat": ("hat", "cap", "brimmed hat"),
+        "teapot": ("teapot", "tea pot", "pot for tea"),
+        "umbrella": ("umbrella", "brolly", "parasol"),
+        "plain": ("plain", "unpatterned", "simple"),
+        "striped": ("striped", "stripy", "banded"),
+        "dotted": ("dotted", "spotted", "polka-dot"),
+        "checked": ("checked", "chequered", "gingham"),
+        "zigzag": ("zigzag", "chevron", "herringbone"),
+        "floral": ("floral", "flowery", "blossom"),
+        "budget": ("good value", "easy on the purse", "inexpensive"),
+        "standard": ("fairly priced", "sensibly priced", "mid-range"),
+        "premium": ("a luxury", "top of the range", "a splendid treat"),
+        "grey": ("grey", "slate", "ash grey"),
+        "teal": ("teal", "petrol", "blue-green"),
+        "red": ("red", "crimson", "cherry red"),
+        "blue": ("blue", "navy", "sky blue"),
+        "wooden": ("wooden", "oak", "solid wood"),
+        "wool": ("wool", "woollen", "felted wool"),
+    }
+)
+OPENINGS = (
+    "{article_pattern} {pattern} {colour} {kind}, made of {material} by {brand}.",
+    "{brand} brings you {article_kind} {kind} in {colour}, with {article_pattern} {pattern} finish in {material}.",
+    "This {material} {kind} from {brand} comes in {colour} and has {article_pattern} {pattern} look.",
+    "Meet the {colour} {kind}: {material}, {pattern}, and unmistakably {brand}.",
+    "From the workshop of {brand}: {article_kind} {kind} of {material}, {colour} and {pattern}.",
+)
+PRICES = (
+    "It is {price}.",
+    "Our customers call it {price}.",
+    "For what it offers, it is {price}.",
+)
+FILLERS = (
+    "Ships within two days.",
+    "Wipe clean with a damp cloth.",
+    "A present that is always welcome.",
+    "Designed to last for years.",
+    "Looks well in any room and on any day.",
+    "Packed in recycled cardboard.",
+    "Thirty days to change your mind.",
+    "Photographed in daylight; the shade may differ a little on your screen.",
+    "Part of our spring collection.",
+    "As seen in the window of our high street branch.",
+    "Every piece is checked by hand before it leaves us.",
+    "Pairs nicely with what you already own.",
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the shop says about one item.
+
+    Example:
+        >>> Words("Red mug", "A red mug.").title
+        'Red mug'
+    """
+
+    title: str
+    description: str
+
+
+def describe(catalogue: Catalogue, rng: np.random.Generator) -> list[Words]:
+    """A title and a description an item; titles are plain speech, descriptions vary and digress."""
+    items = [catalogue.item(number) for number in range(len(catalogue))]
+    return [Words(_title(item), _description(item, rng)) for item in items]
+
+
+def _title(item: Mapping[str, str]) -> str:
+    pattern = "" if item["pattern"] == "plain" else f"{item['pattern']} "
+    title = f"{item['colour']} {pattern}{item['material']} {item['kind']} by {item['brand']}"
+    return title[0].upper() + title[1:]
+
+
+def _description(item: Mapping[str, str], rng: np.random.Generator) -> str:
+    words = {name: _said(value, rng) for name, value in item.items()}
+    words |= {f"article_{name}": _article(words[name]) for name in ("pattern", "kind")}
+    opening = _pick(OPENINGS, rng).format(**words)
+    opening = opening[0].upper() + opening[1:]
+    fillers = [FILLERS[number] for number in rng.permutation(len(FILLERS))[: rng.integers(1, 4)]]
+    return " ".join([opening, _pick(PRICES, rng).format(price=words["price"]), *fillers])
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
+
+
+def _said(value: str, rng: np.random.Generator) -> str:
+    """One of the words for a value; those without synonyms stay as they are."""
+    return _pick(SYNONYMS[value], rng) if value in SYNONYMS else value
+
+
+def _pick(choices: tuple[str, ...], rng: np.random.Generator) -> str:
+    return choices[rng.integers(len(choices))]

@@ -1,0 +1,98 @@
+"""A shop on disk: a folder in the MMRec format, with the full catalogue and the pictures."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import polars as pl
+from PIL import Image
+
+from flatrec.data.formats import mmrec
+from flatrec.data.shop.shop import Shop
+
+PICTURES = "pictures"
+TABLES = ("items.parquet", "users.parquet")
+OWN = (PICTURES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy")
+
+
+def write(shop: Shop, directory: Path, *, overwrite: bool = False) -> None:
+    """Write a shop to a folder that `flatrec.data.formats.mmrec.read` reads back with the same fingerprint.
+
+    Besides the files of the MMRec format there are ``pictures/ITEMNUMBER.png``, and ``items.parquet`` has the
+    description, the attributes and, where there are pictures, their file names relative to the folder.
+    The folder appears whole or not at all.
+
+    Args:
+        shop: what to write.
+        directory: a folder that is empty or not there yet; missing parents are made.
+        overwrite: replace the folder even if it holds a shop.
+
+    Raises:
+        FileExistsError: the folder holds something, or, with ``overwrite``, something that is no part of a shop.
+        OSError: the place cannot be written to; nothing is left behind.
+    """
+    directory = directory.resolve()
+    try:
+        _check_vacant(directory, overwrite=overwrite)
+        ancestor = next(parent for parent in directory.parents if parent.exists())
+        with tempfile.TemporaryDirectory(dir=ancestor, prefix=".shop-") as temporary:
+            built = Path(temporary) / "new"
+            _fill(built, shop)
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            _exchange(built, directory, Path(temporary) / "old")
+    except OSError as error:
+        if error.errno is None:  # ours, and clear already
+            raise
+        raise type(error)(
+            f"the shop needs a folder to write to, but {directory} cannot be written ({error.strerror}); "
+            "choose another place"
+        ) from None
+
+
+def _check_vacant(directory: Path, *, overwrite: bool) -> None:
+    if not directory.exists():
+        return
+    entries = sorted(directory.iterdir())
+    if entries and not overwrite:
+        raise FileExistsError(
+            f"the shop needs an empty folder, but {directory} holds {entries[0].name!r}; "
+            "choose another, or pass overwrite=True"
+        )
+    foreign = [entry.name for entry in entries if not any(entry.match(own) for own in OWN)]
+    if foreign:
+        raise FileExistsError(
+            f"only a shop is overwritten, but {directory} holds {foreign[0]!r}, which is no part of one; "
+            "choose another folder"
+        )
+
+
+def _fill(directory: Path, shop: Shop) -> None:
+    mmrec.write(shop.dataset, directory)
+    table = shop.catalogue.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("itemID"))
+    if shop.pictures is not None:
+        names = _save(shop.pictures, directory)
+        table = table.with_columns(pl.Series("picture", names))
+    table.select("itemID", pl.exclude("itemID")).write_parquet(directory / TABLES[0])
+
+
+def _save(pictures: tuple[Image.Image, ...], directory: Path) -> list[str]:
+    """Save the pictures and return their names relative to the folder."""
+    (directory / PICTURES).mkdir()
+    names = [f"{PICTURES}/{number}.png" for number in range(len(pictures))]
+    for picture, name in zip(pictures, names, strict=True):
+        picture.save(directory / name)
+    return names
+
+
+def _exchange(built: Path, directory: Path, old: Path) -> None:
+    """Put the new folder in the place of the old one, which comes back if that fails."""
+    replaces = directory.exists()
+    if replaces:
+        directory.rename(old)
+    try:
+        built.rename(directory)
+    except OSError:
+        if replaces:
+            old.rename(directory)
+        raise

@@ -1,0 +1,95 @@
+"""Which pairs a data set keeps, and which part of the split each belongs to."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Int, Int8
+from numpy import ndarray
+
+Ratios = tuple[int | float, int | float, int | float]
+SMALLEST_SPLIT = 3  # a user with fewer pairs has all of them in training
+ROUNDING = 1e-9  # lets 30 * 0.1 / (0.8 + 0.1 + 0.1) count as 3
+
+
+def k_core(users: Int[ndarray, "n_pairs"], items: Int[ndarray, "n_pairs"], k: int) -> Bool[ndarray, "n_pairs"]:
+    """The pairs of the k-core: repeatedly drop users and items with fewer than ``k`` of the pairs left.
+
+    A ``k`` of 0 or 1 keeps everything. Each round costs O(pairs left + users + items).
+
+    Args:
+        users: the user number of each pair, pairs distinct.
+        items: the item number of each pair.
+        k: the fewest pairs a user and an item must have.
+    """
+    kept = np.ones(len(users), dtype=np.bool_)
+    if k <= 1:
+        return kept
+    rows = np.arange(len(users))
+    while len(rows):
+        enough = (np.bincount(users)[users] >= k) & (np.bincount(items)[items] >= k)
+        if enough.all():
+            break
+        kept[rows[~enough]] = False
+        users, items, rows = users[enough], items[enough], rows[enough]
+    return kept
+
+
+def split(
+    users: Int[ndarray, "n_pairs"], n_users: int, seed: int, ratios: Ratios = (8, 1, 1)
+) -> Int8[ndarray, "n_pairs"]:
+    """A random split of every user's pairs into training (0), validation (1) and test (2).
+
+    A user with ``n`` pairs gives validation and test ``floor(n * share)`` each, but at least one where
+    ``n`` is 3 or more (a share of 0 stays 0), and keeps the rest for training. With 8:1:1, five pairs
+    become 3/1/1 and twenty become 16/2/2: the rule that the public 5-core splits of MMRec follow.
+    A user with fewer than three pairs has all of them in training, so every user with a pair can be trained.
+
+    The result depends on the order of the pairs: sort them first for a split that does not.
+
+    Args:
+        users: the user number of each pair.
+        n_users: number of users.
+        seed: seed of the numpy generator that draws the pairs.
+        ratios: weights of training, validation and test; they need not add up to one.
+
+    Raises:
+        ValueError: the weight of training is not positive, or another weight is negative or not finite.
+    """
+    check_ratios(ratios)
+    counts = np.bincount(users, minlength=n_users)
+    valid, test = _shares(counts, ratios)
+    order = np.lexsort((np.random.default_rng(seed).random(len(users)), users))
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(len(users)) - np.repeat(starts, counts)
+    owners = users[order]
+    parts = np.zeros(len(users), dtype=np.int8)
+    parts[order] = np.where(rank < valid[owners], 1, np.where(rank < (valid + test)[owners], 2, 0))
+    return parts
+
+
+def check_ratios(ratios: Ratios) -> None:
+    """Refuse weights that cannot split anything.
+
+    Raises:
+        ValueError: the weight of training is not positive, or another weight is negative or not finite.
+    """
+    if not np.isfinite(ratios).all() or min(ratios) < 0 or ratios[0] <= 0:
+        raise ValueError(
+            f"ratios must be three finite weights of train, valid and test, the first above 0, "
+            f"but are {ratios}; use e.g. (8, 1, 1)"
+        )
+
+
+def _shares(counts: Int[ndarray, "n_users"], ratios: Ratios) -> tuple[Int[ndarray, "n_users"], Int[ndarray, "n_users"]]:
+    """Number of validation and of test pairs a user, leaving at least one for training."""
+    splittable = counts >= SMALLEST_SPLIT
+    valid, test = (
+        np.where(
+            splittable,
+            np.maximum(np.floor(counts * ratio / sum(ratios) + ROUNDING), float(ratio > 0)),
+            0,
+        ).astype(np.int64)
+        for ratio in ratios[1:]
+    )
+    valid = np.minimum(valid, np.maximum(counts - 1 - int(ratios[2] > 0), 0))
+    return valid, np.minimum(test, np.maximum(counts - 1 - valid, 0))

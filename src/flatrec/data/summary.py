@@ -1,0 +1,96 @@
+"""The figures of a data set that tell whether it is what one thinks it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from flatrec.data.dataset import Dataset, Repairs
+from flatrec.data.features import Features
+from flatrec.data.interactions import PARTS, Part
+
+
+@dataclass(frozen=True)
+class PartSummary:
+    """One part of the split: its pairs, and the users who have none in it."""
+
+    pairs: int
+    users_without: int
+
+
+@dataclass(frozen=True)
+class FeatureSummary:
+    """One modality: columns, items that lack it, and rows (of the items that have it) that say nothing.
+
+    A constant row has one value in all its columns; rows of zeros are counted as zero, not as constant.
+    """
+
+    width: int
+    missing: int
+    zero_rows: int
+    constant_rows: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ``flatrec data info`` tells."""
+
+    name: str
+    fingerprint: str
+    users: int
+    items: int
+    pairs: int
+    density: float  # pairs / (users * items)
+    parts: Mapping[Part, PartSummary]
+    users_without_training: int
+    items_without_training: int
+    titles: bool
+    pictures: int | None  # items with one; None where the source has none
+    features: Mapping[str, FeatureSummary]
+    repairs: Repairs
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain nested values that ``json.dumps`` takes."""
+        return asdict(self)
+
+
+def summarise(dataset: Dataset) -> Summary:
+    """The figures of a data set. O(pairs + features)."""
+    pairs = dataset.interactions
+    train_users, train_items = pairs.pairs("train")
+    pictures = dataset.pictures
+    return Summary(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        users=dataset.n_users,
+        items=dataset.n_items,
+        pairs=len(pairs),
+        density=len(pairs) / max(dataset.n_users * dataset.n_items, 1),
+        parts={part: PartSummary(pairs.count(part), _without(pairs.pairs(part)[0], dataset.n_users)) for part in PARTS},
+        users_without_training=_without(train_users, dataset.n_users),
+        items_without_training=_without(train_items, dataset.n_items),
+        titles=dataset.titles is not None,
+        pictures=None if pictures is None else sum(picture is not None for picture in pictures),
+        features={name: _of_features(features) for name, features in dataset.features.items()},
+        repairs=dataset.repairs,
+    )
+
+
+def _without(numbers: Int[ndarray, "n"], size: int) -> int:
+    return int((np.bincount(numbers, minlength=size) == 0).sum())
+
+
+def _of_features(features: Features) -> FeatureSummary:
+    rows = features.values[features.present]
+    zero = (rows == 0).all(axis=1)
+    constant = (rows == rows[:, :1]).all(axis=1) & ~zero
+    return FeatureSummary(
+        width=features.width,
+        missing=int((~features.present).sum()),
+        zero_rows=int(zero.sum()),
+        constant_rows=int(constant.sum()),
+    )

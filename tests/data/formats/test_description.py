@@ -1,0 +1,84 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from flatrec.data.formats.description import parse, read_path
+
+CLICKS = "customer,sku,fold\nann,mug,train\nbob,lamp,train\nann,lamp,test\n"
+FULL = """
+name = "shop"
+interactions = "clicks.csv"
+user_column = "customer"
+item_column = "sku"
+part_column = "fold"
+core = 2
+seed = 7
+ratios = [0.6, 0.2, 0.2]
+[items]
+file = "items.csv"
+id_column = "sku"
+title_column = "name"
+picture_column = "picture"
+[features.image]
+file = "image.npy"
+[features.text]
+file = "text.parquet"
+id_column = "code"
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "clicks.csv").write_text(CLICKS)
+    (tmp_path / "items.csv").write_text("item,sku,name,picture\n1,lamp,Lamp,\n2,mug,Mug,mug.jpg\n")
+    (tmp_path / "mug.jpg").touch()
+    np.save(tmp_path / "image.npy", np.array([[1.0], [2.0]]))
+    pl.DataFrame({"code": ["mug"], "x": [5]}).write_parquet(tmp_path / "text.parquet")
+    (tmp_path / "dataset.toml").write_text(FULL)
+    return tmp_path
+
+
+def test_everything_that_a_description_names_is_read(place):
+    for path in (place, place / "dataset.toml"):
+        data = read_path(path)
+        assert (data.name, list(data.items), data.titles) == ("shop", ["lamp", "mug"], ("Lamp", "Mug"))
+        assert data.pictures == (None, place / "mug.jpg")
+        assert data.features["image"].values.tolist() == [[1], [2]]
+        assert data.features["text"].present.tolist() == [False, True]
+        assert data.interactions.parts.tolist() == [2, 0, 0]
+
+
+def test_filter_and_split_are_passed_on(place):
+    split = parse(place / "dataset.toml").split
+    assert (split.core, split.seed, split.ratios) == (2, 7, (0.6, 0.2, 0.2))
+
+
+def test_what_is_left_out_has_a_default(place):
+    (place / "dataset.toml").write_text('interactions = "clicks.csv"\ncore = 0\n')
+    data = read_path(place)
+    assert data.name == place.name
+    assert (len(data.interactions), data.titles, dict(data.features)) == (3, None, {})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("user_column", "usercolumn", "dataset.toml has the unknown key 'usercolumn'; the keys are name, interactions"),
+        ("title_column", "title", r"\[items\] has the unknown key 'title'; the keys are file, id_column"),
+        ('id_column = "code"', "key = 1", r"\[features\] \[text\] has the unknown key 'key'; the keys are file, ids"),
+        ("core = 2", 'core = "2"', "core = '2'; give it a whole number"),
+        ("core = 2", "core = true", "core = True; give it a whole number"),
+        ("core = 2", "core = -1", "core must be 0 or more"),
+        ("[0.6, 0.2, 0.2]", "[0.6, 0.2]", "give it three numbers"),
+        ("[0.6, 0.2, 0.2]", "[0, 0.2, 1]", "ratios must be three finite weights"),
+        ('"shop"', "3", "name = 3; give it a text in quotes"),
+        ('interactions = "clicks.csv"', "", "lacks the key 'interactions'"),
+        ('[features.image]\nfile = "image.npy"', "[features]\nimage = 3", r"image = 3; give it a table"),
+        ("core = 2", "core = = 2", "dataset.toml cannot be read as a TOML description"),
+    ],
+)
+def test_a_wrong_description_is_refused_in_one_line(place, old, new, message):
+    (place / "dataset.toml").write_text(FULL.replace(old, new, 1))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_path(place)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,83 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from flatrec.data.assembly import SplitSettings
+from flatrec.data.formats import recbole
+
+HEADER = "user_id:token\titem_id:token\trating:float\n"
+ALL = SplitSettings(core=0)
+
+
+def write(path, *rows, header=HEADER):
+    path.write_text(header + "".join("\t".join(row) + "\n" for row in rows))
+
+
+def test_ids_and_titles_are_read(tmp_path):
+    write(tmp_path / "ml.inter", ("u2", "10", "3"), ("u1", "9", "1"))
+    write(
+        tmp_path / "ml.item",
+        ("9", '"Nine" is', "x"),
+        ("7", "Seven", ""),
+        header="item_id:token\tmovie_title:token_seq\tc:float\n",
+    )
+    data = recbole.read(tmp_path, ALL)
+    assert (data.name, list(data.users), list(data.items)) == ("ml", ["u1", "u2"], ["9", "10"])
+    assert data.titles == ('"Nine" is', "10")
+
+
+def test_an_item_file_without_names_gives_no_titles(tmp_path):
+    write(tmp_path / "ml.inter", ("u", "a", "3"))
+    write(tmp_path / "ml.item", ("a", "5"), header="item_id:token\tprice:float\n")
+    assert recbole.read(tmp_path, ALL).titles is None
+
+
+def test_small_sets_are_filtered_unless_asked_otherwise(tmp_path):
+    write(tmp_path / "ml.inter", ("u", "a", "3"))
+    with pytest.raises(ValueError, match="ml has no 5-core"):
+        recbole.read(tmp_path)
+
+
+def test_benchmark_files_are_the_split(tmp_path):
+    write(tmp_path / "ml.inter", ("ignored", "ignored", "0"))
+    write(tmp_path / "ml.train.inter", ("u", "a", "1"), ("u", "b", "1"))
+    write(tmp_path / "ml.valid.inter", ("u", "c", "1"))
+    write(tmp_path / "ml.test.inter", ("v", "b", "1"), ("u", "b", "1"))
+    data = recbole.read(tmp_path)
+    assert list(data.users) == ["u", "v"]
+    assert data.interactions.parts.tolist() == [0, 0, 1, 2]
+    assert data.repairs.duplicates == 1
+    (tmp_path / "ml.valid.inter").unlink()
+    with pytest.raises(FileNotFoundError, match="ml.valid.inter is not a file"):
+        recbole.read(tmp_path)
+
+
+def test_features_follow_ids_or_the_rows_of_the_item_file(tmp_path):
+    write(tmp_path / "ml.inter", ("u", "a", "1"), ("u", "b", "1"))
+    np.save(tmp_path / "image_feat.npy", np.array([[2.0], [1.0]]))
+    with pytest.raises(ValueError, match="image_feat.npy needs ml.item"):
+        recbole.read(tmp_path, ALL)
+    write(tmp_path / "ml.item", ("b",), ("a",), header="item_id:token\n")
+    pl.DataFrame({"item_id": ["b"], "v": [[5.0, 6.0]]}).write_parquet(tmp_path / "text_feat.parquet")
+    data = recbole.read(tmp_path, ALL)
+    assert data.features["image"].values.tolist() == [[1], [2]]
+    assert data.features["text"].present.tolist() == [False, True]
+
+
+def test_a_missing_column_is_answered_with_the_columns_found(tmp_path):
+    write(tmp_path / "ml.inter", ("u", "a"), header="user:token\titem_id:token\n")
+    with pytest.raises(ValueError, match=r"ml.inter has no column 'user_id'; its columns are \['user:token', "):
+        recbole.read(tmp_path)
+
+
+def test_a_pair_without_id_is_refused(tmp_path):
+    write(tmp_path / "ml.inter", ("u", "", "1"), ("u", "a", "1"))
+    with pytest.raises(ValueError, match="ml has 1 of 2 pairs without item id"):
+        recbole.read(tmp_path)
+
+
+def test_a_folder_that_is_not_there_or_holds_no_pairs_is_reported(tmp_path):
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        recbole.read(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match=r"no file \*.inter"):
+        recbole.read(tmp_path)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flatrec.data.splitting import k_core, split
+
+edges = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), unique=True, max_size=40)
+
+
+def columns(pairs):
+    return tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T)
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_a_core_of_zero_or_one_keeps_everything(k):
+    assert k_core(np.array([0, 1]), np.array([0, 0]), k).tolist() == [True, True]
+
+
+def test_dropping_an_item_can_drop_its_users_in_turn():
+    users, items = columns([(0, 0), (0, 1), (1, 0), (1, 1), (2, 1), (2, 2)])
+    assert k_core(users, items, 2).tolist() == [True] * 4 + [False] * 2
+
+
+@given(edges, st.integers(2, 4))
+def test_the_core_is_the_largest_set_in_which_all_have_enough_pairs(pairs, k):
+    users, items = columns(pairs)
+    left = set(pairs)
+    while True:
+        weak = {
+            one
+            for one in left
+            if sum(other[0] == one[0] for other in left) < k or sum(other[1] == one[1] for other in left) < k
+        }
+        if not weak:
+            break
+        left -= weak
+    assert {one for one, kept in zip(pairs, k_core(users, items, k), strict=True) if kept} == left
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        (1, [1, 0, 0]),
+        (2, [2, 0, 0]),
+        (3, [1, 1, 1]),
+        (5, [3, 1, 1]),
+        (10, [8, 1, 1]),
+        (20, [16, 2, 2]),
+        (30, [24, 3, 3]),
+    ],
+)
+@pytest.mark.parametrize("ratios", [(8, 1, 1), (0.8, 0.1, 0.1)])
+def test_shares_of_a_user_are_rounded_down_but_at_least_one(pairs, expected, ratios):
+    parts = split(np.zeros(pairs, dtype=np.int64), 1, seed=0, ratios=ratios)
+    assert np.bincount(parts, minlength=3).tolist() == expected
+
+
+@given(
+    st.lists(st.integers(0, 5), max_size=60),
+    st.integers(0, 9),
+    st.sampled_from([(8, 1, 1), (1, 1, 8), (1, 8, 1), (1, 0, 1), (1, 0, 0), (1, 9, 0)]),
+)
+def test_every_user_with_a_pair_has_one_in_training(users, seed, ratios):
+    users = np.array(users, dtype=np.int64)
+    parts = split(users, 7, seed, ratios)
+    assert set(users[parts == 0].tolist()) == set(users.tolist())
+    assert all((parts != part).all() for part, ratio in enumerate(ratios) if ratio == 0)
+
+
+def test_the_seed_decides_the_split():
+    users = np.repeat(np.arange(50), 10)
+    assert (split(users, 50, 1) == split(users, 50, 1)).all()
+    assert (split(users, 50, 1) != split(users, 50, 2)).any()
+
+
+def test_every_place_of_a_user_is_equally_likely_to_be_tested():
+    parts = split(np.repeat(np.arange(5000), 5), 5000, seed=0).reshape(5000, 5)
+    assert np.allclose((parts == 2).mean(axis=0), 0.2, atol=0.03)
+
+
+@pytest.mark.parametrize("ratios", [(0, 1, 1), (8, -1, 1), (8, np.nan, 1), (8, np.inf, 1)])
+def test_ratios_that_cannot_split_are_refused(ratios):
+    with pytest.raises(ValueError, match="ratios must be three finite weights"):
+        split(np.zeros(3, dtype=np.int64), 1, 0, ratios)

@@ -1,0 +1,39 @@
+import json
+
+import numpy as np
+
+from flatrec.data.dataset import Dataset, Repairs
+from flatrec.data.features import Features
+from flatrec.data.ids import Ids
+from flatrec.data.interactions import Interactions
+from flatrec.data.summary import summarise
+
+
+def dataset():
+    rows = np.array([[0, 0], [3, 3], [1, 2], [9, 9]], dtype=np.float32)
+    users, items = np.array([[0, 0, 1, 1], [0, 1, 0, 2]], dtype=np.int32)
+    return Dataset(
+        "tiny",
+        Interactions(users, items, np.array([0, 1, 0, 2], dtype=np.int8), 3, 4),
+        Ids("user", list("uvw")),
+        Ids("item", list("abcd")),
+        features={"image": Features(rows, np.array([True, True, True, False]))},
+        pictures=(None, None, None, None),
+        repairs=Repairs(duplicates=2),
+    )
+
+
+def test_the_figures_are_those_worked_by_hand():
+    one = summarise(dataset())
+    assert (one.users, one.items, one.pairs, one.density) == (3, 4, 4, 4 / 12)
+    assert [(part.pairs, part.users_without) for part in one.parts.values()] == [(2, 1), (1, 2), (1, 2)]
+    assert (one.users_without_training, one.items_without_training) == (1, 3)
+    image = one.features["image"]
+    assert (image.width, image.missing, image.zero_rows, image.constant_rows) == (2, 1, 1, 1)
+    assert (one.titles, one.pictures, one.repairs.duplicates) == (False, 0, 2)
+
+
+def test_the_figures_can_be_written_as_json():
+    loaded = json.loads(json.dumps(summarise(dataset()).as_dict()))
+    assert loaded["parts"]["valid"] == {"pairs": 1, "users_without": 2}
+    assert loaded["repairs"]["duplicates"] == 2
