@@ -23,6 +23,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.evaluation import evaluate
+from flatrec.evaluation.metrics import METRICS
 from flatrec.files import write_text
 from flatrec.models import Model, Yardstick
 from flatrec.run import Run, read_result, representations
@@ -96,7 +97,7 @@ def fit(
         )
     made = build_model(experiment.model, dataset, seed) if isinstance(model, str) else model
     step = build_strategy(experiment.strategy) if isinstance(strategy, str) else strategy
-    return _Session(experiment, dataset, None, observers).run(made, step, resume=False)
+    return _Session(experiment, dataset, made, step, observers=observers).run(resume=False)
 
 
 def run_experiment(
@@ -129,9 +130,10 @@ def run_experiment(
     experiment = replace(experiment, data=data.source or experiment.data)
     strategy = build_strategy(experiment.strategy)
     model = build_model(experiment.model, data, experiment.seed)
-    if out is not None:
+    session = _Session(experiment, data, model, strategy, out=out, observers=observers)
+    if out is not None:  # last, so that what cannot be trained leaves no folder behind
         folder.claim(out, experiment, data, resume=resume, overwrite=overwrite)
-    return _Session(experiment, data, out, observers).run(model, strategy, resume=resume)
+    return session.run(resume=resume)
 
 
 def load_run(path: Path | str, data: str | None = None, device: str = "auto") -> Run:
@@ -181,52 +183,63 @@ def choose_device(experiment: Experiment) -> torch.device:
 
 
 class _Session:
-    """One experiment being carried out."""
+    """One experiment: checked and made ready by the constructor, which touches no file, then carried out."""
 
     def __init__(
-        self, experiment: Experiment, dataset: Dataset, out: Path | None, observers: Sequence[Observer]
+        self,
+        experiment: Experiment,
+        dataset: Dataset,
+        model: Model | Yardstick,
+        strategy: Strategy,
+        *,
+        out: Path | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        self.experiment, self.dataset, self.out = experiment, dataset, out
+        self.experiment, self.dataset, self.out, self.recommender = experiment, dataset, out, model
         curves = [TensorBoard(out / "tensorboard")] if out is not None and experiment.training.tensorboard else []
-        self.observers: list[Observer] = [*observers, *curves]
+        self.trainer = self._trainer(model, strategy, [*observers, *curves]) if isinstance(model, Model) else None
 
-    def run(self, model: Model | Yardstick, strategy: Strategy, *, resume: bool) -> Run:
-        for part in ("train", "valid") if isinstance(model, Model) else ():
-            if not self.dataset.interactions.count(part):
-                raise ValueError(
-                    f"the {part} part of {self.dataset.name!r} has no pair; training needs both training and "
-                    "validation pairs, split the data anew"
-                )
-        run = Run(self.dataset, model, self.experiment.evaluation.cuts, self.experiment.evaluation.mask)
-        trained = self._train(model, strategy, resume=resume) if isinstance(model, Model) else Trained(0, 0)
+    def run(self, *, resume: bool) -> Run:
+        if self.trainer is not None and resume:
+            self.trainer.resume()
+        trained = self.trainer.run() if self.trainer is not None else Trained(0, 0)
+        run = Run(self.dataset, self.recommender, self.experiment.evaluation.cuts, self.experiment.evaluation.mask)
         result = self._result(run, trained)
         if self.out is not None:
-            if isinstance(model, Yardstick):
+            if self.trainer is None:
                 facts = {"progress": {"epoch": 0, "best_epoch": 0}}
                 checkpoint.save(self.out / "checkpoint.safetensors", checkpoint.Checkpoint({}, facts))
             write_text(self.out / folder.RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
         return replace(run, result=result)
 
-    def _train(self, model: Model, strategy: Strategy, *, resume: bool) -> Trained:
+    def _trainer(self, model: Model, strategy: Strategy, observers: Sequence[Observer]) -> Trainer:
         settings, device = self.experiment.training, choose_device(self.experiment)
+        self._check()
         model.to(device)
-        optimizer = optimizers.make(
-            self.experiment.optimizer.name, model.parameters(), self.experiment.optimizer.options
-        )
-        learner = Learner(model, optimizer, clip=settings.clip or None, same_noise=settings.same_noise)
-        trainer = Trainer(
-            learner,
+        chosen = self.experiment.optimizer
+        optimizer = optimizers.make(chosen.name, model.parameters(), chosen.options)
+        return Trainer(
+            Learner(model, optimizer, clip=settings.clip or None, same_noise=settings.same_noise),
             strategy,
             Sampler(self.dataset.interactions, settings.batch_size, device),
             self._validator(),
             settings=settings,
             seed=self.experiment.seed,
             folder=self.out,
-            observers=self.observers,
+            observers=observers,
         )
-        if resume:
-            trainer.resume()
-        return trainer.run()
+
+    def _check(self) -> None:
+        if not self.dataset.interactions.count("valid"):
+            raise ValueError(
+                f"the validation part of {self.dataset.name!r} has no pair, but training stops by it; split anew"
+            )
+        metrics = [f"{name}@{cut}" for cut in self.experiment.evaluation.cuts for name in METRICS]
+        if self.experiment.training.monitor not in metrics:
+            raise ValueError(
+                f"training.monitor must be one of {', '.join(metrics)}, but is {self.experiment.training.monitor!r}; "
+                "add its cut to evaluation.cuts or choose another"
+            )
 
     def _validator(self) -> Callable[[Model], Mapping[str, float]]:
         """Scores a model on the validation part; all that the trainer gets to see of the evaluator."""

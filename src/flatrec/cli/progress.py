@@ -9,7 +9,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flatrec.training import EpochRecord
 
-
 SECONDS_BETWEEN_LINES = 10
 
 

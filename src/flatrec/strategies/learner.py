@@ -89,7 +89,7 @@ class Learner:
         if self.clip is not None:
             gradient = _clipped(gradient, self.clip)
         for parameter, part in zip(self.params, gradient, strict=True):
-            parameter.grad = part
+            parameter.grad = part.contiguous()  # torch's fused optimizers misread the strides of anything else
         self.optimizer.step()
         self.end_step()
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from flatrec.files import write_text
 
@@ -36,6 +36,7 @@ class EpochRecord:
     trace: Mapping[str, float] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Hears of progress; it can change nothing."""
 
