@@ -16,7 +16,7 @@ demo: install
 	$(BIN)/flatrec demo --out demo --overwrite
 
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 check: install
 	$(BIN)/ruff format --check .

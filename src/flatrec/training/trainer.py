@@ -163,7 +163,7 @@ class Trainer:
         self.progress = replace(self.progress, in_a_row=self.progress.in_a_row + 1)
         logger.warning("epoch %d: a step was skipped, its loss or gradient was not finite", epoch)
         if self.progress.in_a_row >= PATIENCE_WITH_NON_FINITE:
-            kept = f"; the checkpoint of epoch {epoch - 1} is kept" if self.folder and epoch > 1 else ""
+            kept = "; the last checkpoint is kept" if self.folder and epoch > 1 else ""
             raise DivergedError(
                 f"epoch {epoch}: {PATIENCE_WITH_NON_FINITE} steps in a row had a loss or gradient that was not "
                 f"finite{kept}; lower optimizer.lr or strategy.rho, or set training.clip"

@@ -1,0 +1,301 @@
+"""The epoch loop: stopping, choosing the best, giving steps up, going on after a kill."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from flatrec import seeding
+from flatrec.components import build_strategy
+from flatrec.config import Component, Training
+from flatrec.data.batches import Sampler
+from flatrec.models import BPR, FREEDOM, LightGCN
+from flatrec.strategies import Learner
+from flatrec.testing import block_dataset
+from flatrec.training import DivergedError, Trainer, optimizers
+
+DATA = block_dataset()
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside."""
+
+
+class KillAt:
+    """Raises at one step or right after one epoch, and counts what it hears."""
+
+    def __init__(self, epoch=None, step=None):
+        self.epoch, self.step, self.heard = epoch, step, []
+
+    def on_start(self, first_epoch, epochs, steps):
+        self.heard.append(("start", first_epoch, epochs, steps))
+
+    def on_step(self, epoch, step):
+        if (epoch, step) == (self.epoch, self.step):
+            raise Killed
+
+    def on_epoch(self, record):
+        self.heard.append(("epoch", record.epoch))
+        if record.epoch == self.epoch and self.step is None:
+            raise Killed
+
+    def on_end(self):
+        self.heard.append(("end",))
+
+
+def trainer_of(
+    *, model=FREEDOM, strategy="bsam+", folder=None, observers=(), validate=None, optimizer="adam", seed=3, **settings
+):
+    with torch.random.fork_rng():
+        torch.manual_seed(seeding.number(seed, "initial parameters"))
+        made = model(DATA, dim=4)
+    learner = Learner(made, optimizers.make(optimizer, made.parameters(), {"lr": 0.05}))
+    scores = iter(range(1000))
+    return Trainer(
+        learner,
+        build_strategy(Component(strategy, {})),
+        Sampler(DATA.interactions, 16),
+        validate or (lambda _: {"recall@20": float(next(scores))}),
+        settings=Training(**{"epochs": 5, "batch_size": 16, **settings}),
+        seed=seed,
+        folder=folder,
+        observers=observers,
+    )
+
+
+def bits(trainer):
+    return {name: one.clone() for name, one in trainer.model.state_dict().items()}
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def with_norm(model):
+    """A validation score that goes up and down with the parameters."""
+    return {"recall@20": float(model.nodes.detach().sum() * 1000 % 1)}
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
+    ends = []
+    for seed in (3, 3, 4):
+        trainer = trainer_of(seed=seed)
+        trainer.run()
+        ends.append(bits(trainer))
+    assert equal(ends[0], ends[1])
+    assert not equal(ends[0], ends[2])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "optimizer"),
+    [
+        *((name, "adam") for name in ("plain", "plain+", "sam", "sam+", "bsam", "bsam+")),
+        *(("bsam+", name) for name in ("sgd", "rmsprop", "adagrad")),
+    ],
+)
+def test_resume_after_a_kill_at_any_epoch_equals_an_uninterrupted_run(tmp_path, strategy, optimizer):
+    settings = {"strategy": strategy, "optimizer": optimizer, "validate": with_norm}
+    whole = trainer_of(folder=_made(tmp_path / "whole"), **settings)
+    trained = whole.run()
+    for epoch, step in [(1, 2), (2, None), (3, 4), (4, 1), (5, None)]:
+        folder = _made(tmp_path / f"{epoch}-{step}")
+        with pytest.raises(Killed):
+            trainer_of(folder=folder, observers=[KillAt(epoch, step)], **settings).run()
+        again = trainer_of(folder=folder, **settings)
+        again.resume()
+        resumed = again.run()
+        assert equal(bits(again), bits(whole))
+        assert (resumed.epochs, resumed.best_epoch) == (trained.epochs, trained.best_epoch)
+        assert _stable(folder) == _stable(tmp_path / "whole")
+        assert _tensors(folder) == _tensors(tmp_path / "whole")
+
+
+def test_resume_twice_and_from_sparse_checkpoints_equals_an_uninterrupted_run(tmp_path):
+    settings = {"validate": with_norm, "epochs": 7, "checkpoint_every": 3, "evaluate_every": 2}
+    whole = trainer_of(folder=_made(tmp_path / "whole"), **settings)
+    whole.run()
+    folder = _made(tmp_path / "killed")
+    for epoch in (2, 5):
+        killed = trainer_of(folder=folder, observers=[KillAt(epoch, 3)], **settings)
+        killed.resume()
+        with pytest.raises(Killed):
+            killed.run()
+    again = trainer_of(folder=folder, **settings)
+    again.resume()
+    again.run()
+    assert equal(bits(again), bits(whole))
+    assert _stable(folder) == _stable(tmp_path / "whole")
+
+
+def test_a_kill_while_the_checkpoint_is_written_leaves_the_one_before(tmp_path, monkeypatch):
+    whole = trainer_of(folder=_made(tmp_path / "whole"), validate=with_norm)
+    whole.run()
+    folder = _made(tmp_path / "killed")
+    killed = trainer_of(folder=folder, validate=with_norm)
+    from flatrec.training import checkpoint
+
+    real, count = checkpoint.save_file, iter(range(100))
+
+    def save_half(tensors, path, metadata):
+        real(tensors, path, metadata=metadata)
+        if next(count) == 5:
+            path.write_bytes(path.read_bytes()[:100])
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save_file", save_half)
+        with pytest.raises(Killed):
+            killed.run()
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    again = trainer_of(folder=folder, validate=with_norm)
+    again.resume()
+    again.run()
+    assert equal(bits(again), bits(whole))
+
+
+def test_training_stops_after_patience_and_keeps_the_best_parameters():
+    scores = iter([0.1, 0.3, 0.2, 0.3, 0.1, 0.9])
+    kept = []
+
+    def validate(model):
+        kept.append(model.nodes.detach().clone())
+        return {"recall@20": next(scores)}
+
+    trainer = trainer_of(model=LightGCN, strategy="plain", validate=validate, epochs=50, patience=3)
+    trained = trainer.run()
+    assert (trained.epochs, trained.best_epoch) == (5, 2)
+    assert torch.equal(trainer.model.nodes, kept[1])
+    assert not trainer.model.training
+    assert [record.best for record in trained.records] == [False, True, False, False, False] or trained.records[0].best
+
+
+def test_a_finished_run_that_is_resumed_trains_no_further(tmp_path):
+    first = trainer_of(folder=tmp_path, validate=lambda _: {"recall@20": 0.5}, epochs=50, patience=2)
+    first.run()
+    second = trainer_of(folder=tmp_path, epochs=50, patience=2)
+    second.resume()
+    assert second.run().epochs == 3
+    assert equal(bits(first), bits(second))
+
+
+def test_more_epochs_can_be_asked_for_on_resume(tmp_path):
+    whole = trainer_of(epochs=6, validate=with_norm)
+    whole.run()
+    trainer_of(folder=tmp_path, epochs=3, validate=with_norm).run()
+    longer = trainer_of(folder=tmp_path, epochs=6, validate=with_norm)
+    longer.resume()
+    assert longer.run().epochs == 6
+    assert equal(bits(longer), bits(whole))
+
+
+def test_the_last_epoch_is_evaluated_even_when_it_is_not_its_turn():
+    trained = trainer_of(epochs=5, evaluate_every=3).run()
+    assert [bool(record.valid) for record in trained.records] == [False, False, True, False, True]
+
+
+def test_observers_hear_of_start_epochs_and_end():
+    observer = KillAt()
+    trainer_of(epochs=2, observers=[observer]).run()
+    steps = -(-DATA.interactions.count("train") // 16)
+    assert observer.heard == [("start", 1, 2, steps), ("epoch", 1), ("epoch", 2), ("end",)]
+
+
+def test_observers_hear_of_the_end_after_an_error_too():
+    observer = KillAt(epoch=1)
+    with pytest.raises(Killed):
+        trainer_of(observers=[observer]).run()
+    assert observer.heard[-1] == ("end",)
+
+
+def test_records_are_finite_and_hold_the_trace(tmp_path):
+    trainer_of(folder=tmp_path, epochs=2).run()
+    lines = [json.loads(line) for line in (tmp_path / "epochs.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert set(lines[0]["trace"]) == {"distance", "cos(g1, m)", "cos(eps, g1)"}
+    assert all(line["loss"] > 0 and line["train_seconds"] > 0 and line["skipped"] == 0 for line in lines)
+
+
+class Poisoned(BPR):
+    """Loses its mind at chosen steps."""
+
+    bad = ()
+    calls = 0
+
+    def loss(self, encoded, batch):
+        type(self).calls += 1
+        return super().loss(encoded, batch) * (float("nan") if type(self).calls in type(self).bad else 1)
+
+
+def poisoned(bad):
+    return type("PoisonedAt", (Poisoned,), {"bad": set(bad), "calls": 0})
+
+
+def test_steps_that_are_not_finite_are_skipped_and_counted(caplog):
+    trained = trainer_of(model=poisoned(range(3, 6)), strategy="plain", epochs=2).run()
+    assert [record.skipped for record in trained.records] == [3, 0]
+    assert "skipped" in caplog.text
+
+
+def test_a_skipped_step_changes_nothing():
+    steps = -(-DATA.interactions.count("train") // 16)
+    trainer = trainer_of(model=poisoned(range(2, steps + 1)), strategy="plain", epochs=1, optimizer="sgd")
+    reference = trainer_of(model=poisoned(()), strategy="plain", epochs=1, optimizer="sgd")
+    stream = seeding.generator(3, "batches", 1)
+    ((batch,), *_) = list(reference.sampler.epoch(stream))
+    reference.strategy.step(reference.learner, batch)
+    trainer.run()
+    assert torch.equal(trainer.model.nodes, reference.model.nodes)
+
+
+def test_a_second_pass_that_is_not_finite_restores_the_parameters():
+    trainer = trainer_of(model=poisoned([2]), strategy="sam", epochs=1)
+    before = trainer.model.nodes.detach().clone()
+    batches = next(iter(trainer.sampler.epoch(seeding.generator(0, "batches"))))
+    with pytest.raises(ArithmeticError):
+        trainer.strategy.step(trainer.learner, *batches)
+    assert torch.equal(trainer.model.nodes, before)
+
+
+def test_ten_in_a_row_stop_the_run_and_keep_the_last_checkpoint(tmp_path):
+    steps = -(-DATA.interactions.count("train") // 16)
+    trainer = trainer_of(model=poisoned(range(steps + 1, 1000)), strategy="plain", folder=tmp_path, epochs=50)
+    with pytest.raises(DivergedError, match="the last checkpoint is kept; lower optimizer.lr"):
+        trainer.run()
+    again = trainer_of(model=poisoned(()), strategy="plain", folder=tmp_path, epochs=50)
+    again.resume()
+    assert (again.progress.epoch, again.progress.best_epoch) == (2, 2)
+    assert all(one.isfinite().all() for one in again.model.parameters())
+
+
+def test_nine_in_a_row_do_not():
+    trainer_of(model=poisoned(range(1, 10)), strategy="plain", epochs=2).run()
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    trainer_of(folder=tmp_path, epochs=1).run()
+    with pytest.raises(ValueError, match="another model or other data"):
+        trainer_of(folder=tmp_path, model=BPR).resume()
+
+
+def test_the_random_state_of_the_caller_is_left_alone():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    trainer_of(epochs=1).run()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
+
+
+def _stable(folder):
+    """The records without what depends on the clock."""
+    lines = [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if not key.endswith("seconds")} for line in lines]
+
+
+def _tensors(folder):
+    return {name: (folder / name).read_bytes() for name in ("checkpoint.safetensors", "best.safetensors")}
