@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from flatrec import __version__, config, folder
+from flatrec import config, folder
+from flatrec._version import __version__
 from flatrec.components import build_model, build_strategy, resolved
 from flatrec.config import Component, Evaluation, Experiment, Option, Training
 from flatrec.data.batches import Sampler
@@ -81,6 +82,12 @@ def fit(
             "a run folder needs model and strategy by name, so that it can be loaded again; leave out "
             "`out`, or give names and settings"
         )
+    for what, given, settings in (
+        ("model", model, model_settings),
+        ("strategy", strategy, strategy_settings),
+    ):
+        if settings and not isinstance(given, str):
+            raise ValueError(f"{what}_settings are for a {what} given by name; put them into the {what} itself")
     experiment = Experiment(
         data=dataset.source or dataset.name,
         model=Component(model if isinstance(model, str) else type(model).__name__, dict(model_settings or {})),

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from flatrec import __version__
+from flatrec._version import __version__
 from flatrec.cli import compare, data, demo, lists, recommend, train
 
 app = typer.Typer(
