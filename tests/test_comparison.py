@@ -13,7 +13,7 @@ from flatrec.comparison import compare_strategies, run_folder, tabulate
 from flatrec.config import Component, Experiment, Training
 from flatrec.testing import block_dataset
 
-DATA = block_dataset()
+DATA = block_dataset(blocks=3, users=8, items=6)
 SHARED = Experiment(
     data="blocks",
     model=Component("lightgcn", {"dim": 4}),

@@ -17,7 +17,7 @@ from flatrec.run import representations
 from flatrec.strategies import BSAM, Mixed
 from flatrec.testing import block_dataset
 
-DATA = block_dataset()
+DATA = block_dataset(blocks=3, users=8, items=6)
 SHORT = Training(epochs=2, batch_size=32, tensorboard=False)
 KEYS = {"model", "strategy", "data", "seed", "settings", "versions", "parameters", "epochs", "best_epoch", "valid"}
 KEYS |= {"test", "seconds", "peak_memory_mb", "trace"}
@@ -88,7 +88,7 @@ def test_data_that_moved_can_be_given(on_disk, tmp_path):
 def test_other_data_than_it_was_trained_on_are_refused(on_disk, tmp_path):
     run_experiment(experiment(on_disk), out=tmp_path / "run")
     other = tmp_path / "other"
-    mmrec.write(block_dataset(users=9), other)
+    mmrec.write(block_dataset(blocks=3, users=9, items=6), other)
     with pytest.raises(ValueError, match="trained on other data"):
         load_run(tmp_path / "run", str(other))
 

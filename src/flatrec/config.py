@@ -231,13 +231,13 @@ def arguments(make: Callable[..., Any], options: Mapping[str, Any], where: str, 
     # A dataclass inherits fields whose annotations only make sense in the module that declares them.
     plain_class = inspect.isclass(make) and not is_dataclass(make)
     hints = get_type_hints(make.__init__ if plain_class else make)
-    checked = {}
-    for name, value in options.items():
+    for name in options:
         if name not in known:
             raise ValueError(f"{where}: {unknown('setting', name, list(known))}")
-        checked[name] = _checked(value, hints.get(name, Any), f"{where}.{name}")
     defaults = {name: one.default for name, one in known.items() if one.default is not inspect.Parameter.empty}
-    return {**defaults, **checked}
+    values = {**defaults, **options}
+    # Defaults are checked too: a whole number that stands for a float becomes one, as it does when read back.
+    return {name: _checked(value, hints.get(name, Any), f"{where}.{name}") for name, value in values.items()}
 
 
 def _checked(value: object, annotation: Any, where: str) -> Any:  # noqa: ANN401

@@ -140,6 +140,9 @@ def read_result(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no finished run (no result.json); train one there, or resume it")
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); train again with --overwrite") from None
+    if not isinstance(result, dict) or "test" not in result:
+        raise ValueError(f"{path} is damaged (it holds no test scores); train again with --overwrite")
+    return result

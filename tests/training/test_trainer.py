@@ -16,7 +16,7 @@ from flatrec.strategies import Learner
 from flatrec.testing import block_dataset
 from flatrec.training import DivergedError, Trainer, optimizers
 
-DATA = block_dataset()
+DATA = block_dataset(blocks=3, users=8, items=6)
 
 
 class Killed(BaseException):

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str], *, debug: bool) -> int:
     try:
-        return int(app(words, standalone_mode=False) or 0)
+        return int(app(words, prog_name="flatrec", standalone_mode=False) or 0)
     except _UsageError as error:
         return _report(error.format_message(), BAD_USAGE, debug=debug)
     except (KeyboardInterrupt, typer.Abort):

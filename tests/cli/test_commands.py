@@ -1,0 +1,121 @@
+"""What every command prints, and its exit code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import flatrec as package
+from tests.cli.conftest import SMALL
+
+COMMANDS = [
+    (), ("train",), ("evaluate",), ("compare",), ("recommend",), ("similar",), ("demo",), ("data",),
+    ("data", "info"), ("data", "shop"), ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_every_final_one_an_example(flatrec, command):
+    outcome = flatrec(*command, "--help")
+    assert outcome.code == 0
+    assert "Usage: flatrec" in outcome.out
+    if command not in [(), ("data",), ("list",)]:
+        assert "Example:" in outcome.out
+
+
+def test_version(flatrec):
+    assert flatrec("--version").out.strip() == package.__version__
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("models", {"bpr", "lightgcn", "freedom", "popularity", "item-knn"}),
+        ("strategies", {"plain", "plain+", "sam", "sam+", "bsam", "bsam+"}),
+        ("optimizers", {"adam", "rmsprop", "adagrad", "sgd"}),
+    ],
+)
+def test_list_names_everything_with_its_settings(flatrec, kind, names):
+    listed = json.loads(flatrec("list", kind, "--json").out)[kind]
+    assert {one["name"] for one in listed} >= names
+    assert all(one["about"] for one in listed)
+    shown = flatrec("list", kind)
+    assert shown.code == 0
+    assert all(name in shown.out for name in names)
+
+
+def test_list_shows_defaults(flatrec):
+    listed = json.loads(flatrec("list", "strategies", "--json").out)["strategies"]
+    settings = next(one["settings"] for one in listed if one["name"] == "bsam+")
+    assert (settings["rho"], settings["lam"], settings["kappa"], settings["distance"]) == (0.1, 0.6, 0.6, "manhattan")
+
+
+def test_info_counts(flatrec, blocks):
+    counted = json.loads(flatrec("data", "info", blocks, "--json").out)
+    assert (counted["users"], counted["items"], counted["pairs"]) == (24, 18, 144)
+    shown = flatrec("data", "info", blocks)
+    assert "items without a training pair" in shown.out
+    assert "repairs: none" in shown.out
+
+
+def test_train_prints_one_json_object_and_nothing_else(flatrec, blocks, tmp_path):
+    outcome = flatrec("train", "--data", blocks, "--model", "freedom", "--strategy", "bsam+", "--json", *SMALL,
+                      "--set", "model.neighbours=3", "--seed", 4, "--out", tmp_path / "run")  # fmt: skip
+    result = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert (result["model"], result["strategy"], result["seed"]) == ("freedom", "bsam+", 4)
+    assert result == json.loads((tmp_path / "run" / "result.json").read_text())
+
+
+def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, blocks, tmp_path):
+    file = tmp_path / "experiment.toml"
+    file.write_text(
+        f'data = "{blocks}"\nseed = 1\n[model]\nname = "lightgcn"\nlayers = 1\ndim = 4\n'
+        '[training]\nepochs = 1\ntensorboard = false\n[strategy]\nname = "sam"\n'
+    )
+    outcome = flatrec("train", "--experiment", file, "--seed", 2, "--set", "model.layers=2", "--set", "seed=3",
+                      "--strategy", "plain", "--json", "--out", tmp_path / "run")  # fmt: skip
+    result = json.loads(outcome.out)
+    assert (result["seed"], result["strategy"], result["settings"]["model"]["options"]["layers"]) == (3, "plain", 2)
+
+
+def test_evaluate_gives_the_scores_of_training(flatrec, trained):
+    result = json.loads((trained / "result.json").read_text())
+    for part in ("valid", "test"):
+        outcome = flatrec("evaluate", trained, "--part", part, "--json")
+        assert json.loads(outcome.out)["metrics"] == result[part]
+    assert "recall@10" in flatrec("evaluate", trained).out
+
+
+def test_resume_takes_its_settings_from_the_folder(flatrec, trained):
+    outcome = flatrec("train", "--resume", "--set", "training.epochs=3", "--json", "--out", trained)
+    assert json.loads(outcome.out)["epochs"] == 3
+
+
+def test_compare_prints_the_table_and_writes_it(flatrec, blocks, tmp_path):
+    words = ("compare", "--data", blocks, "--model", "lightgcn", "--strategies", "plain,plain+", "--seeds", 2, *SMALL)
+    printed = json.loads(flatrec(*words, "--out", tmp_path / "out", "--json").out)
+    assert printed == json.loads((tmp_path / "out" / "compare.json").read_text())
+    shown = flatrec(*words, "--out", tmp_path / "out")
+    assert "fewer than five seeds are not a result" in shown.out
+    assert "plain+" in shown.out
+
+
+def test_recommend_and_similar(flatrec, trained):
+    found = json.loads(flatrec("recommend", trained, "--user", "user 0", "--user", "user 9", "-k", 3, "--json").out)
+    assert [one["user"] for one in found["recommendations"]] == ["user 0", "user 9"]
+    assert all(len(one["items"]) == 3 for one in found["recommendations"])
+    similar = json.loads(flatrec("similar", trained, "--item", "item 4", "-k", 2, "--json").out)
+    assert len(similar["similar"]) == 2
+    assert "For user 0" in flatrec("recommend", trained, "--user", "user 0").out
+    assert "Like item 4" in flatrec("similar", trained, "--item", "item 4").out
+
+
+def test_shop_is_written_and_can_be_trained_on(flatrec, tmp_path):
+    outcome = flatrec("data", "shop", tmp_path / "shop", "--users", 60, "--items", 40, "--json")
+    assert json.loads(outcome.out)["users"] == 60
+    assert len(list((tmp_path / "shop" / "pictures").iterdir())) == 40
+    assert (
+        flatrec("train", "--data", tmp_path / "shop", "--model", "freedom", *SMALL, "--out", tmp_path / "run").code == 0
+    )
