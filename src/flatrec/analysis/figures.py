@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -12,11 +11,11 @@ from typing import NamedTuple
 from zlib import crc32
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 WIDTH = 4.4  # inches; shown at the width of a phone, 10 points stay 10 pixels or more
+LONGEST = 28  # characters of a label
 INK = "#4a505a"  # stands for the text colour until the SVG is there, see _themed
 THEME = (
     "<style>svg{color:#3f4650}@media (prefers-color-scheme:dark){svg{color:#c8ced8}}"
@@ -90,20 +89,20 @@ def learning_curves(curves: Sequence[Curve], quantity: str) -> str:
     """
     figure, axes = _panel(height=3.1)
     drawn = [curve for curve in curves if curve.epochs]
-    for curve in drawn:
+    for number, curve in enumerate(drawn):
         look, epochs = style(curve.name), curve.epochs
         values = [[run[epoch] for run in curve.runs] for epoch in epochs]
         means, lowest, highest = map(fmean, values), map(min, values), map(max, values)
         axes.fill_between(epochs, list(lowest), list(highest), color=look.colour, alpha=0.18, linewidth=0)
-        marker = look.marker if len(epochs) == 1 else ""
-        axes.plot(epochs, list(means), look.dash, marker=marker, color=look.colour, linewidth=1.8, label=curve.name)
+        (line,) = axes.plot(epochs, list(means), look.dash, color=look.colour, label=_literal(curve.name))
+        line.set_linewidth(max(1.4, 3 - 0.7 * number))  # so that a line shows even where the next one covers it
+        line.set_marker(look.marker if len(epochs) == 1 else "")
     axes.set_xlabel("epoch")
-    axes.set_ylabel(quantity)
+    axes.set_ylabel(_literal(quantity))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(color=INK, alpha=0.2, linewidth=0.6)
     if drawn:
-        legend = axes.legend(frameon=False, fontsize=10, labelcolor=INK, handlelength=2.6)
-        legend.set_in_layout(False)
+        axes.legend(frameon=False, fontsize=10, labelcolor=INK, handlelength=2.6)
     return _svg(figure)
 
 
@@ -119,17 +118,17 @@ def dot_chart(scores: Sequence[Score], quantity: str) -> str:
         look = style(score.name)
         axes.plot([0, score.mean], [row, row], color=look.colour, alpha=0.35, linewidth=1.4)
         axes.errorbar(
-            score.mean, row, xerr=score.deviation, fmt=look.marker, color=look.colour, markersize=7, capsize=4
+            score.mean, row, xerr=score.deviation, fmt=look.marker, color=look.colour, markersize=6, capsize=5
         )
         right = score.mean + (score.deviation or 0)
         axes.annotate(
             f"{score.mean:.3f}", (right, row), (8, 0), textcoords="offset points", va="center", fontsize=10, color=INK
         )
-    axes.set_yticks(range(len(scores)), [score.name for score in scores])
+    axes.set_yticks(range(len(scores)), [_literal(score.name) for score in scores])
     axes.set_ylim(len(scores) - 0.4, -0.6)
     reach = max((score.mean + (score.deviation or 0) for score in scores), default=0.0)
     axes.set_xlim(0, 1.2 * reach or 1)
-    axes.set_xlabel(quantity)
+    axes.set_xlabel(_literal(quantity))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(axis="x", color=INK, alpha=0.2, linewidth=0.6)
     axes.tick_params(axis="y", length=0)
@@ -139,6 +138,8 @@ def dot_chart(scores: Sequence[Score], quantity: str) -> str:
 def _panel(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.add_subplot()
+    figure.patch.set_visible(False)
+    axes.patch.set_visible(False)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("bottom", "left"):
@@ -146,20 +147,25 @@ def _panel(height: float) -> tuple[Figure, Axes]:
     axes.tick_params(colors=INK, labelsize=10)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set_color(INK)
-        axis.label.set_size(10)
+        axis.label.set_fontsize(10)
     return figure, axes
+
+
+def _literal(text: str) -> str:
+    """A label as it is written: no formula in it, and short enough to leave room for the chart."""
+    short = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    shown = f" {short}" if short.startswith("_") else short  # matplotlib hides labels that begin with an underscore
+    return shown.replace("$", r"\$")
 
 
 def _svg(figure: Figure) -> str:
     file = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    FigureCanvasSVG(figure).print_svg(file, metadata=nothing)
-    figure.clear()
+    figure.savefig(file, format="svg", metadata=nothing)
     return _themed(file.getvalue())
 
 
 def _themed(svg: str) -> str:
-    """The bare ``<svg>`` element on no background, its ink in the reader's colour scheme."""
-    bare = svg[svg.index("<svg") :]
-    bare = re.sub(r'<g id="patch_[12]">\s*<path[^>]*style="fill: #ffffff"/>\s*</g>', "", bare)
-    return re.sub(r"(<svg[^>]*>)", rf"\1{THEME}", bare, count=1).replace(INK, "currentColor")
+    """The bare ``<svg>`` element, its ink in the reader's colour scheme."""
+    opening, rest = svg[svg.index("<svg") :].split(">", 1)
+    return f"{opening}>{THEME}{rest}".replace(INK, "currentColor")

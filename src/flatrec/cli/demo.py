@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.compare import print_comparison
+from flatrec.cli.printing import print_table, print_text
+from flatrec.cli.progress import ProgressBar
+from flatrec.cli.recommend import print_items
+from flatrec.demo import DemoSettings, run_demo
 
 
 def demo(
@@ -18,4 +24,22 @@ def demo(
 
     Example: `flatrec demo --out demo`
     """
-    raise ValueError(f"{out} {overwrite}")
+    settings = DemoSettings()
+    made = run_demo(
+        out,
+        overwrite=overwrite,
+        announce=_announce,
+        observers=lambda name, seed: [ProgressBar(f"{name} seed {seed}", settings.training.monitor)],
+        settings=settings,
+    )
+    metrics = ("recall@10", "ndcg@10", "recall@20", "ndcg@20")
+    rows = [[name, *(scores[metric] for metric in metrics)] for name, scores in made.yardsticks.items()]
+    print_table("Yardsticks, test part", ["model", *metrics], rows)
+    print_comparison(made.table)
+    for user, items in made.recommendations.items():
+        print_items(f"For {user}", items)
+    print_text(f"The report is {made.report}; recommend on with: flatrec recommend {made.source} --user ID")
+
+
+def _announce(line: str) -> None:
+    sys.stderr.write(line + "\n")

@@ -59,16 +59,19 @@ def append_line(path: Path, record: EpochRecord) -> None:
         file.write(json.dumps(asdict(record), allow_nan=False) + "\n")
 
 
-def read_lines(path: Path, through: int) -> list[EpochRecord]:
-    """The records up to an epoch; the file is cut to them, which drops what a killed run wrote past its checkpoint."""
-    if not path.exists():
-        return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+def read_lines(path: Path) -> list[EpochRecord]:
+    """The records of a JSON-lines file, up to a line cut short by a kill; none where there is no file."""
+    records: list[EpochRecord] = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
             records.append(EpochRecord(**json.loads(line)))
         except (ValueError, TypeError):
-            break  # a line cut short by a kill; later ones cannot follow it
-    kept = [record for record in records if record.epoch <= through]
+            break
+    return records
+
+
+def cut_lines(path: Path, through: int) -> list[EpochRecord]:
+    """The records up to an epoch, after cutting the file to them: a killed run may have written past its checkpoint."""
+    kept = [record for record in read_lines(path) if record.epoch <= through]
     write_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in kept))
     return kept

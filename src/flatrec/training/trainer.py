@@ -19,7 +19,7 @@ from flatrec.strategies.base import Strategy
 from flatrec.strategies.learner import Learner, NonFiniteGradientError
 from flatrec.training import checkpoint as checkpoints
 from flatrec.training.checkpoint import Checkpoint
-from flatrec.training.records import EpochRecord, Observer, append_line, read_lines
+from flatrec.training.records import EpochRecord, Observer, append_line, cut_lines
 
 PATIENCE_WITH_NON_FINITE = 10  # steps in a row
 
@@ -220,7 +220,7 @@ class Trainer:
         self.progress = Progress(**saved.facts["progress"])
         if self.progress.best_epoch:
             self._best = checkpoints.part(checkpoints.load(self.folder / "best.safetensors", device), "model")
-        self.records = read_lines(self.folder / "epochs.jsonl", self.progress.epoch)
+        self.records = cut_lines(self.folder / "epochs.jsonl", self.progress.epoch)
 
 
 def load_parameters(model: Model, saved: Checkpoint) -> None:

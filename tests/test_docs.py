@@ -1,0 +1,60 @@
+"""The documents say what is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import flatrec
+from flatrec.components import strategy_names
+from flatrec.data.loading import load_data
+from flatrec.models import MODELS, YARDSTICKS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_python_example_of_the_readme_runs(capsys):
+    (example,) = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102
+    printed = capsys.readouterr().out.splitlines()
+    assert 0 <= float(printed[0]) <= 1
+    assert len(printed) == 6
+
+
+def test_the_description_of_own_data_in_the_readme_is_read(tmp_path):
+    (description,) = blocks("toml")
+    (tmp_path / "dataset.toml").write_text(description)
+    pairs = [(f"c{customer}", f"sku-{(customer + step) % 8}") for customer in range(8) for step in range(6)]
+    (tmp_path / "clicks.csv").write_text("customer,sku\n" + "".join(f"{a},{b}\n" for a, b in pairs))
+    (tmp_path / "products.csv").write_text("sku,name\n" + "".join(f"sku-{n},Mug {n}\n" for n in range(8)))
+    pl.DataFrame({"sku": [f"sku-{n}" for n in range(7)], "a": [0.5] * 7, "b": list(range(7))}).write_parquet(
+        tmp_path / "image.parquet"
+    )
+    dataset = load_data(tmp_path / "dataset.toml")
+    assert (dataset.n_users, dataset.n_items, len(dataset.interactions)) == (8, 8, 48)
+    assert dataset.titles[dataset.items.number("sku-3")] == "Mug 3"
+    assert dataset.features["image"].present.sum() == 7
+
+
+@pytest.mark.parametrize("name", [*MODELS, *YARDSTICKS, *(one for one in strategy_names() if "+" not in one)])
+def test_the_readme_names_every_model_and_strategy(name):
+    assert f"`{name}`" in README
+
+
+def test_links_to_files_lead_somewhere():
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_public_names_are_there():
+    assert all(vars(flatrec)[name] is not None for name in flatrec.__all__)
+    assert flatrec.models.FREEDOM is MODELS["freedom"]
