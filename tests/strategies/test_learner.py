@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatrec.strategies import Learner, NonFiniteGradientError
-from flatrec.strategies.vectors import blend, cosine, dot, manhattan, minus, norm, scaled
+from flatrec.strategies.vectors import blend, cosine, dot, manhattan, minus, move_towards, norm, plus_scaled
 from flatrec.training.optimizers import make
 from tests.strategies.problems import Quadratic, batch, flat
 
@@ -135,8 +135,12 @@ def test_vector_algebra_treats_a_list_as_one_vector():
     assert dot(one, other) == -1
     assert manhattan(one, other) == 2 + 2 + 5
     assert cosine(one, other) == pytest.approx(-1 / (5 * 6**0.5))
-    assert cosine(one, scaled(one, 0.0)) == 0
+    assert cosine(one, minus(one, one)) == 0
+    assert torch.equal(plus_scaled(one, other, torch.tensor(-1.0))[1], minus(one, other)[1])
     assert torch.equal(minus(one, other)[1], torch.tensor([[-2.0], [5.0]]))
     assert torch.equal(blend(one, other, 0.25)[0], torch.tensor([1.5]))
     assert torch.equal(blend(one, other, 1.0)[1], one[1])
     assert torch.equal(blend(one, other, 0.0)[1], other[1])
+    moved = [part.clone() for part in other]
+    move_towards(moved, one, 0.25)
+    assert torch.equal(moved[1], blend(one, other, 0.25)[1])

@@ -13,7 +13,7 @@ from torch import Tensor
 from flatrec.data.batches import Batch, Pairing
 from flatrec.strategies.learner import Learner
 from flatrec.strategies.trace import Trace
-from flatrec.strategies.vectors import Vector, dot, norm, scaled
+from flatrec.strategies.vectors import Vector, dot, norm
 
 
 class Strategy(ABC):
@@ -114,7 +114,11 @@ class Perturbing(OneBatch):
         radius = self._radius(learner)
         if radius == 0 or self.steps % self.interval != 0:
             return gradient
-        with learner.shifted(self._perturbation(direction, gradient, radius)):
+        length = float(norm(direction))
+        self._watch(direction, length, gradient)
+        if length == 0:
+            return gradient
+        with learner.shifted(direction, float(radius) / length):
             _, (there,) = learner.gradients(batch)
         return there
 
@@ -122,13 +126,10 @@ class Perturbing(OneBatch):
         """Mean cos(eps, g1), and whatever else the strategy adds."""
         return self.trace.take()
 
-    def _perturbation(self, direction: Vector, gradient: Vector, radius: Tensor | float) -> list[Tensor]:
-        length = norm(direction)
-        factor = torch.where(length > 0, radius / length, torch.zeros_like(length))
-        lengths = length * norm(gradient)
-        aligned = torch.where(lengths > 0, dot(direction, gradient) / lengths, torch.zeros_like(lengths))
+    def _watch(self, direction: Vector, length: float, gradient: Vector) -> None:
+        lengths = norm(gradient) * length
+        aligned = dot(direction, gradient) / lengths if length > 0 else torch.zeros_like(lengths)
         self.trace.add("cos(eps, g1)", aligned)
-        return scaled(direction, factor)
 
     def _radius(self, learner: Learner) -> Tensor | float:
         radius = self.rho / self.steps if self.rho_schedule == "inverse" else self.rho

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Perturbing
-from flatrec.strategies.vectors import Vector, blend, cosine, manhattan, minus, norm, scaled
+from flatrec.strategies.vectors import Vector, cosine, manhattan, minus, move_towards, norm, plus_scaled
 
 Distance: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"] | float
 
@@ -56,12 +56,12 @@ class BSAM(Perturbing):
 
     def direction(self, gradient: Vector) -> Vector:
         """The gradient less d times its running mean, which is brought up to date first."""
-        past = self.mean or [torch.zeros_like(part) for part in gradient]
-        self.mean = blend(gradient, past, 1 - self.lam)
+        self.mean = self.mean or [torch.zeros_like(part) for part in gradient]
+        move_towards(self.mean, gradient, 1 - self.lam)
         distance = self._distance(gradient)
         self.trace.add("distance", distance)
         self.trace.add("cos(g1, m)", cosine(gradient, self.mean))
-        return minus(gradient, scaled(self.mean, distance))
+        return plus_scaled(gradient, self.mean, -distance)
 
     def _distance(self, gradient: Vector) -> Tensor:
         if isinstance(self.distance, str):

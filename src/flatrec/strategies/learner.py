@@ -72,14 +72,14 @@ class Learner:
         return losses, gradients
 
     @contextmanager
-    def shifted(self, by: Vector) -> Iterator[None]:
-        """Parameters moved inside the block and restored bit for bit after it, also when the block raises."""
+    def shifted(self, by: Vector, scale: float = 1.0) -> Iterator[None]:
+        """Parameters moved by scale * by inside the block, restored bit for bit after it, also when it raises."""
         values = [one.detach() for one in self.params]
         if self._backup is None:
             self._backup = [torch.empty_like(one) for one in values]
         torch._foreach_copy_(self._backup, values)
         try:
-            torch._foreach_add_(values, list(by))
+            torch._foreach_add_(values, list(by), alpha=scale)
             yield
         finally:
             torch._foreach_copy_(values, self._backup)

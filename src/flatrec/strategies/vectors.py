@@ -27,9 +27,16 @@ def minus(one: Vector, other: Vector) -> list[Tensor]:
     return list(torch._foreach_sub(list(one), list(other)))
 
 
-def scaled(vector: Vector, factor: Tensor | float) -> list[Tensor]:
-    """The vector times a number."""
-    return list(torch._foreach_mul(list(vector), factor))
+def plus_scaled(one: Vector, other: Vector, factor: Tensor) -> list[Tensor]:
+    """The sum ``one + factor * other``."""
+    total = list(torch._foreach_mul(list(other), factor))
+    torch._foreach_add_(total, list(one))
+    return total
+
+
+def move_towards(one: Vector, other: Vector, weight: float) -> None:
+    """Turn ``one`` into ``weight * other + (1 - weight) * one``, in place."""
+    torch._foreach_lerp_(list(one), list(other), weight)
 
 
 def blend(one: Vector, other: Vector, weight: float) -> list[Tensor]:
