@@ -167,7 +167,7 @@ def test_overwriting_leaves_files_that_are_not_ours(on_disk, tmp_path):
 
 def test_resuming_with_other_settings_is_refused(on_disk, tmp_path):
     run_experiment(experiment(on_disk), out=tmp_path / "run")
-    with pytest.raises(ValueError, match="seed = 9"):
+    with pytest.raises(ValueError, match="seed was 0, now 9"):
         run_experiment(experiment(on_disk, seed=9), out=tmp_path / "run", resume=True)
 
 

@@ -154,13 +154,15 @@ def assignment(text: str) -> dict[str, Any]:
         ValueError: not of the form key=value.
     """
     path, equals, value = text.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
+    keys = [key.strip() for key in path.split(".")]
+    if not equals or not all(keys) or "\n" in text:
         raise ValueError(f"--set takes key=value, such as optimizer.lr=0.001, but got {text!r}")
     try:
         leaf: Any = tomllib.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         leaf = value.strip()
+    if not isinstance(leaf, (bool, int, float, str, list)):
+        leaf = value.strip()  # what TOML takes for a date or a table is a name here
     for key in reversed(keys):
         leaf = {key: leaf}
     return dict(leaf)
@@ -196,8 +198,9 @@ def _component(before: Component, key: str, values: Mapping[str, Any]) -> Compon
     if not isinstance(name, str):
         raise ValueError(f"{key}.name must be a string, but is {name!r}")
     options = {option: value for option, value in values.items() if option != "name"}
+    options = {option: tuple(value) if isinstance(value, list) else value for option, value in options.items()}
     for option, value in options.items():
-        if not isinstance(value, (bool, int, float, str, list, tuple)):
+        if not isinstance(value, (bool, int, float, str, tuple)):
             raise ValueError(f"{key}.{option} must be a number, true, false, a string or a list, but is {value!r}")
     return Component(name, {**(before.options if name == before.name else {}), **options})
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 
 @contextmanager
@@ -16,19 +16,15 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be written to.
     """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}{path.suffix}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise type(error)(
             f"cannot write {path}: {error.strerror}; choose a folder that exists and is writable"
         ) from None
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp makes files private; these are as open as any other
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)

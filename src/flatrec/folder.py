@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from flatrec import config
-from flatrec.config import Experiment
+from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.files import write_text
 
@@ -74,24 +76,26 @@ def check_data(folder: Path, dataset: Dataset) -> None:
 
 def _check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
     check_data(folder, dataset)
-    before = _without_length(config.read(folder / EXPERIMENT))
-    now = _without_length(experiment)
-    changed = [line for line in now if line not in before]
+    before, now = (_settings(one) for one in (config.read(folder / EXPERIMENT), experiment))
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
+        what = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
         raise ValueError(
-            f"{folder} holds a run with other settings than {', '.join(changed)}; resume with the same settings "
-            "(only training.epochs may grow), or choose another folder"
+            f"{folder} holds a run with other settings ({what}); resume with the same settings (only training.epochs "
+            "may grow), or choose another folder"
         )
 
 
-def _without_length(experiment: Experiment) -> list[str]:
-    """The settings that decide an epoch's bits, a line each."""
-    lines, group = [], ""
-    for line in config.write(experiment).splitlines():
-        group = line if line.startswith("[") and line.endswith("]") else group
-        if not line.startswith(("data =", "epochs =")):
-            lines.append(f"{group}{line}" if line and line != group else line)
-    return lines
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    """The settings that decide an epoch's bits, by dotted name."""
+    parts = {name: one for name, one in vars(experiment).items() if isinstance(one, Component)}
+    groups = {
+        **{name: {"name": one.name, **one.options} for name, one in parts.items()},
+        "training": asdict(experiment.training),
+        "evaluation": asdict(experiment.evaluation),
+    }
+    flat = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+    return {"seed": experiment.seed, "device": experiment.device, **flat} | {"training.epochs": None}
 
 
 def _clear(folder: Path) -> None:

@@ -77,7 +77,7 @@ class Run:
         number = self.dataset.items.number(item)
         itself = sparse.csr_array(([1.0], ([0], [number])), shape=(1, self.dataset.n_items))
         alike = self._similarities(number)
-        ranking = rank(lambda _: alike[None].clone(), torch.zeros(1, dtype=torch.int64), k, itself)
+        ranking = rank(lambda _: alike[None], torch.zeros(1, dtype=torch.int64), k, itself)
         return self._described(ranking.items[0].tolist(), ranking.scores[0].tolist())
 
     def evaluate(self, part: Part = "test") -> Result:

@@ -23,20 +23,13 @@ from flatrec.strategies.plain import Plain
 
 
 def block_dataset(
-    *, blocks: int = 3, users: int = 8, items: int = 6, modalities: Sequence[str] = ("image", "text"), seed: int = 0
+    *, blocks: int = 3, users: int = 10, items: int = 8, modalities: Sequence[str] = ("image", "text"), seed: int = 0
 ) -> Dataset:
     """Groups of users who each buy within their own block of items, so that the right recommendation is obvious.
 
-    User q of a block has item q of it (counted round and round) in validation, the next one in test, and all others
-    of the block in training: the two items held out are all that is left of the block. Users and items are numbered
-    block by block. Features are the block's unit vector plus noise; every modality has a width of its own.
-
-    Args:
-        blocks: number of blocks.
-        users: users a block.
-        items: items a block, at least 3.
-        modalities: names of the features; none for a data set without.
-        seed: decides the noise in the features.
+    ``users`` and ``items`` are numbers a block. User q of a block has item q of it (modulo ``items``) in validation,
+    the next one in test and all others of the block in training: the two held out are all that is left of the block.
+    Features are the block's unit vector plus noise, which ``seed`` decides; every modality has a width of its own.
 
     Raises:
         ValueError: a size is too small.
@@ -51,40 +44,24 @@ def block_dataset(
     for number, name in enumerate(modalities, start=1):
         values = np.eye(blocks, blocks + number)[owner] + 0.1 * noise.standard_normal((len(owner), blocks + number))
         features[name] = Features(values.astype(np.float32), np.ones(len(owner), dtype=np.bool_))
-    return Dataset(
-        "blocks",
-        Interactions(
-            (block * users + user).astype(np.int32),
-            (block * items + item).astype(np.int32),
-            parts.astype(np.int8),
-            blocks * users,
-            blocks * items,
-        ),
-        Ids("user", [f"user {number}" for number in range(blocks * users)]),
-        Ids("item", [f"item {number}" for number in range(blocks * items)]),
-        features,
-    )
+    sizes = {"user": blocks * users, "item": blocks * items}
+    columns = ((block * users + user).astype(np.int32), (block * items + item).astype(np.int32), parts.astype(np.int8))
+    user_ids, item_ids = (Ids(kind, [f"{kind} {n}" for n in range(size)]) for kind, size in sizes.items())
+    return Dataset("blocks", Interactions(*columns, *sizes.values()), user_ids, item_ids, features)
 
 
 def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarray, "n_items"]) -> Dataset:
-    """The same data set under other numbers.
-
-    Args:
-        dataset: has neither titles nor pictures.
-        users: the former number of each user.
-        items: the former number of each item.
-    """
-    pairs = dataset.interactions
+    """The same data set under other numbers, given the former ones; titles and pictures are left out."""
+    old = dataset.interactions
+    new = [np.argsort(order)[column] for order, column in ((users, old.users), (items, old.items))]
     return replace(
         dataset,
-        interactions=replace(
-            pairs,
-            users=np.argsort(users)[pairs.users].astype(np.int32),
-            items=np.argsort(items)[pairs.items].astype(np.int32),
-        ),
-        users=Ids("user", [dataset.users[number] for number in users]),
-        items=Ids("item", [dataset.items[number] for number in items]),
+        interactions=replace(old, users=new[0].astype(np.int32), items=new[1].astype(np.int32)),
+        users=Ids("user", [dataset.users[number] for number in users.tolist()]),
+        items=Ids("item", [dataset.items[number] for number in items.tolist()]),
         features={name: Features(one.values[items], one.present[items]) for name, one in dataset.features.items()},
+        titles=None,
+        pictures=None,
     )
 
 
@@ -96,11 +73,9 @@ def whole_batch(dataset: Dataset, seed: int = 0) -> Batch:
 
 
 def scores(model: Model) -> Float[Tensor, "n_users n_items"]:
-    """What the model ranks by, in evaluation mode; the mode it was in comes back."""
-    training = model.training
+    """What the model ranks by; it ends in evaluation mode."""
     with torch.no_grad():
         users, items = model.eval().representations(model.encode())
-    model.train(training)
     return users @ items.T
 
 
@@ -111,8 +86,8 @@ def check_pure(model: Model, batch: Batch) -> None:
         AssertionError: it is not so.
     """
     before = _contents(model, batch)
+    losses = []
     with torch.random.fork_rng():
-        losses = []
         for _ in range(2):
             torch.manual_seed(0)
             encoded = model.train().encode()
@@ -121,8 +96,7 @@ def check_pure(model: Model, batch: Batch) -> None:
                 losses.append(model.loss(encoded, batch))
     _require(losses[0].shape == () and bool(losses[0].isfinite()), f"the loss must be a finite scalar: {losses[0]}")
     _require(all(torch.equal(losses[0], loss) for loss in losses[1:]), f"equal calls must give equal losses: {losses}")
-    after = _contents(model, batch)
-    changed = [name for name in before.keys() | after.keys() if not _same(before.get(name), after.get(name))]
+    changed = [name for name, value in _contents(model, batch).items() if before.get(name) != value]
     _require(not changed, f"encode and loss must write nothing, but changed {sorted(changed)}")
 
 
@@ -132,11 +106,11 @@ def check_gradients(model: Model, batch: Batch) -> None:
     Raises:
         AssertionError: it is not so.
     """
-    names, params = zip(*((name, one) for name, one in model.named_parameters() if one.requires_grad), strict=True)
-    gradients = torch.autograd.grad(model.train().loss(model.encode(), batch), params, allow_unused=True)
-    for name, gradient in zip(names, gradients, strict=True):
-        _require(gradient is not None, f"the loss does not reach parameter {name}")
-        _require(gradient is None or bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")
+    params = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    loss = model.train().loss(model.encode(), batch)
+    gradients: Sequence[Tensor | None] = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
+    for name, gradient in zip(params, gradients, strict=True):
+        _require(gradient is not None and bool(gradient.isfinite().all()), f"{name}: no finite gradient: {gradient}")
 
 
 def check_representations(model: Model, dataset: Dataset) -> None:
@@ -146,8 +120,8 @@ def check_representations(model: Model, dataset: Dataset) -> None:
         AssertionError: it is not so.
     """
     users, items = model.eval().representations(model.encode())
-    _require(len(users) == dataset.n_users and len(items) == dataset.n_items, "one row a user and an item")
-    _require(users.shape[1:] == items.shape[1:] and users.ndim == 2, "users and items must be equally wide matrices")
+    wanted = [(size, users.shape[-1]) for size in (dataset.n_users, dataset.n_items)]
+    _require([users.shape, items.shape] == wanted, f"the shapes must be {wanted}, but are {users.shape}, {items.shape}")
     _require(bool(users.isfinite().all() and items.isfinite().all()), "representations must be finite")
     _require(torch.equal(scores(model), scores(model)), "in evaluation mode encode must be deterministic")
 
@@ -158,8 +132,9 @@ def check_step(model: Model, batch: Batch, *, lr: float = 1e-3) -> None:
     Raises:
         AssertionError: it does not.
     """
-    learner = _learner(model.train(), lr)
-    before, after = (Plain().step(learner, batch) for _ in range(2))
+    learner = Learner(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
+    with torch.random.fork_rng():
+        before, after = (Plain().step(learner, batch) for _ in range(2))
     _require(bool(after < before), f"a step must lower the loss, but brought it from {before} to {after}")
 
 
@@ -167,34 +142,29 @@ def check_round_trip(model: Model, other: Model) -> None:
     """The state of a model, loaded into another of the same settings, gives equal scores.
 
     Raises:
-        AssertionError: it does not, or the two scored alike from the start, which proves nothing.
+        AssertionError: it does not, or the two scored alike to begin with.
     """
     _require(not torch.equal(scores(model), scores(other)), "the other model must start from other parameters")
     other.load_state_dict(model.state_dict())
     _require(torch.equal(scores(model), scores(other)), "state_dict does not hold all that scores depend on")
 
 
-def check_permutation(make: Callable[[Dataset], Model], dataset: Dataset, seed: int = 0) -> None:
+def check_permutation(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
     """Other numbers for users and items change neither loss nor scores, up to rounding.
 
-    Parameters are told by their number of rows, so the numbers of users, items and both together must differ from
-    one another and from every width.
-
-    Args:
-        make: builds the model with any initial parameters.
-        dataset: what to number anew.
-        seed: decides how.
+    ``make`` builds the model with any initial parameters. What those belong to is told by their number of rows, so no
+    other size in the model may equal the number of users, of items or of both.
 
     Raises:
         AssertionError: they do.
     """
-    stream = np.random.default_rng(seed)
+    stream = np.random.default_rng(0)
     users, items = stream.permutation(dataset.n_users), stream.permutation(dataset.n_items)
     nodes = np.concatenate([users, items + dataset.n_users])
-    orders = {len(order): torch.from_numpy(order) for order in (users, items, nodes)}
+    orders = {torch.Size([len(order)]): torch.from_numpy(order) for order in (users, items, nodes)}
     model, other = make(dataset), make(permuted(dataset, users, items))
-    state = {name: one[orders[len(one)]] if len(one) in orders else one for name, one in model.state_dict().items()}
-    other.load_state_dict(state)
+    rows = {name: orders.get(one.shape[:1], ...) for name, one in model.state_dict().items()}
+    other.load_state_dict({name: one[rows[name]] for name, one in model.state_dict().items()})
     batch = whole_batch(dataset)
     new = [torch.from_numpy(np.argsort(order)) for order in (users, items, items)]
     moved = Batch(*(numbers[getattr(batch, one.name)] for numbers, one in zip(new, fields(batch), strict=True)))
@@ -205,37 +175,23 @@ def check_permutation(make: Callable[[Dataset], Model], dataset: Dataset, seed: 
 
 def fit(model: Model, dataset: Dataset, *, epochs: int, lr: float = 0.05, seed: int = 0) -> None:
     """Plain training with Adam, one whole batch a step, hooks included; the model ends in evaluation mode."""
-    learner = _learner(model.train(), lr)
-    for epoch in range(1, epochs + 1):
-        model.on_epoch_start(seeding.generator(seed, "model", epoch))
-        Plain().step(learner, whole_batch(dataset, seeding.number(seed, "fit", epoch)))
-        model.on_step_end()
+    learner = Learner(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for epoch in range(1, epochs + 1):
+            model.on_epoch_start(seeding.generator(seed, "model", epoch))
+            Plain().step(learner, whole_batch(dataset, seeding.number(seed, "batches", epoch)))
+            model.on_step_end()
     model.eval()
 
 
-def _learner(model: Model, lr: float) -> Learner:
-    return Learner(model, torch.optim.Adam([one for one in model.parameters() if one.requires_grad], lr=lr))
-
-
 def _contents(model: Model, batch: Batch) -> dict[str, object]:
-    """Copies of all tensors and containers, and whatever else is held itself, by place."""
-    held: dict[str, object] = {f"batch.{one.name}": getattr(batch, one.name) for one in fields(batch)}
+    """The values of all tensors, and the appearance of everything else that the modules hold."""
+    held: dict[str, object] = {f"batch.{name}": column for name, column in vars(batch).items()}
     held |= dict(model.named_parameters()) | dict(model.named_buffers())
     for path, module in model.named_modules():
         held |= {f"{path}.{name}": value for name, value in vars(module).items() if name != "training"}
-    return {name: _copy(value) for name, value in held.items()}
-
-
-def _copy(value: object) -> object:
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    return repr(value) if isinstance(value, (dict, list, set)) else value
-
-
-def _same(one: object, other: object) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return torch.equal(one, other)
-    return one is other or (isinstance(one, str) and one == other)
+    return {name: one.tolist() if isinstance(one, Tensor) else repr(one) for name, one in held.items()}
 
 
 def _require(claim: bool, message: str) -> None:

@@ -9,6 +9,8 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy import stats
 
+ROUNDING = 1e-12  # a relative spread below it is not one
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -49,8 +51,8 @@ def compare(values: Sequence[float], baseline: Sequence[float]) -> Comparison:
     differences = np.subtract(values, baseline)
     if not differences.any():
         return Comparison(len(values), gain, 1.0, 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t_p = 0.0 if np.ptp(differences) == 0 else float(stats.ttest_rel(values, baseline).pvalue)
+    constant = np.ptp(differences) <= ROUNDING * np.abs(differences).max()
+    t_p = 0.0 if constant else float(stats.ttest_rel(values, baseline).pvalue)
     return Comparison(len(values), gain, t_p, float(stats.wilcoxon(differences).pvalue))
 
 

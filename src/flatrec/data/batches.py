@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,10 +86,9 @@ class Sampler:
         if pairing == "passes":
             yield from zip(*(self._one_pass(generator) for _ in range(batches_per_step)), strict=True)
             return
-        batches = list(self._one_pass(generator))
-        batches += batches[: -len(batches) % batches_per_step]
-        for start in range(0, len(batches), batches_per_step):
-            yield tuple(batches[start : start + batches_per_step])
+        batches = itertools.cycle(self._one_pass(generator))
+        for _ in range(self.steps(batches_per_step, pairing)):
+            yield tuple(itertools.islice(batches, batches_per_step))
 
     def _one_pass(self, generator: Generator) -> list[Batch]:
         order = torch.randperm(len(self._users), generator=generator)

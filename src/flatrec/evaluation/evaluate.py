@@ -56,7 +56,8 @@ def evaluate(
             when the test part is scored.
 
     Raises:
-        ValueError: another number of rows than users or items, or the part has no pair.
+        ValueError: another number of rows than users or items, the part has no pair or is the training part, or a
+            list length is below 1.
     """
     shapes = (len(users), len(items))
     if shapes != (interactions.n_users, interactions.n_items):
@@ -78,8 +79,12 @@ def evaluate_scorer(
     """The same for anything that scores all items for a block of users.
 
     Raises:
-        ValueError: the part has no pair.
+        ValueError: the part has no pair or is the training part, or a list length is below 1.
     """
+    if not at or min(at) < 1:
+        raise ValueError(f"at must hold list lengths of at least 1, but is {list(at)}")
+    if part == "train":
+        raise ValueError("the training part cannot be scored, its pairs are never recommended; choose valid or test")
     relevant = interactions.matrix(part)
     counts = np.diff(relevant.indptr)
     if not counts.any():

@@ -1,4 +1,4 @@
-"""Ranking metrics as pure functions of hits and counts, one value a user."""
+"""Ranking metrics as pure functions of hits and counts, one value a user; every user has a relevant item."""
 
 from __future__ import annotations
 

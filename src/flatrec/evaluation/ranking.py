@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from scipy import sparse
@@ -46,7 +47,7 @@ def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, hidden: sparse
     Args:
         score: gives the scores of all items for a block of users; it is called once a block.
         users: user numbers.
-        k: length of a list; shorter where there are fewer items.
+        k: length of a list.
         hidden: what is never recommended, (n_users, n_items); stored entries count whatever their value.
 
     Raises:
@@ -55,25 +56,25 @@ def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, hidden: sparse
     if k < 1:
         raise ValueError(f"k must be at least 1, but is {k}")
     n_items = hidden.shape[1]
-    k = min(k, n_items)
     step = max(1, BLOCK_SCORES // n_items)
     items = torch.full((len(users), k), -1, dtype=torch.int64)
     scores = torch.full((len(users), k), -torch.inf)
     for start in range(0, len(users), step):
         block = users[start : start + step]
-        values, chosen = _best(_masked(score(block), hidden, block), k)
-        rows = slice(start, start + len(block))
-        scores[rows] = values.to(scores)
-        items[rows] = torch.where(values.isneginf(), -1, chosen).to(items)
+        values, chosen = _best(_masked(score(block), hidden, block), min(k, n_items))
+        where = (slice(start, start + len(block)), slice(values.shape[1]))
+        scores[where] = values.to(scores)
+        items[where] = torch.where(values.isneginf(), -1, chosen).to(items)
     return Ranking(items, scores)
 
 
 def _masked(
     scores: Float[Tensor, "block n_items"], hidden: sparse.csr_array, block: Int64[Tensor, "block"]
 ) -> Float[Tensor, "block n_items"]:
-    rows, columns = hidden[block.cpu().numpy()].nonzero()
-    where = (torch.as_tensor(rows, device=scores.device).long(), torch.as_tensor(columns, device=scores.device).long())
-    return scores.float().index_put_(where, torch.tensor(-torch.inf, device=scores.device))
+    part = hidden[block.cpu().numpy()]
+    rows = np.repeat(np.arange(len(block)), np.diff(part.indptr))
+    where = tuple(torch.as_tensor(one, dtype=torch.int64, device=scores.device) for one in (rows, part.indices))
+    return scores.float().index_put(where, torch.tensor(-torch.inf, device=scores.device))
 
 
 def _best(scores: Float[Tensor, "block n_items"], k: int) -> tuple[Float[Tensor, "block k"], Int64[Tensor, "block k"]]:

@@ -27,8 +27,8 @@ def training_graph(interactions: Interactions) -> Graph:
 def thinned_graph(interactions: Interactions, rate: float, generator: Generator) -> Graph:
     """The graph of a random share of the training pairs, degrees counted anew on what is kept.
 
-    floor(n_pairs (1 - rate)) pairs are drawn without replacement, each with probability proportional to its
-    entry in the full graph, so pairs of busy users and popular items go first (FREEDOM, section 3.2). The draw
+    int(n_pairs * (1 - rate)) pairs, as floats round it, are drawn without replacement, each with probability
+    proportional to its entry in the full graph, so pairs of busy users and popular items go first (FREEDOM, section 3.2). The draw
     takes the largest of independent exponential keys, which is the same distribution as drawing one by one and,
     unlike ``torch.multinomial``, has no limit on the number of pairs.
 

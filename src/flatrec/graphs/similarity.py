@@ -39,7 +39,9 @@ def neighbour_matrix(features: Float32[ndarray, "n_items width"], neighbours: in
 
 def _nearest(features: Float32[ndarray, "n_items width"], neighbours: int) -> Int64[ndarray, "n_items neighbours"]:
     """Numbers of the most similar items, the item itself first; computed in blocks of rows, O(n_items) memory."""
-    directions = F.normalize(torch.tensor(features), dim=1, eps=1e-12)
+    rows = torch.tensor(features)
+    largest = rows.abs().amax(dim=1, keepdim=True)  # rows first come near 1, so that no square overflows or vanishes
+    directions = F.normalize(rows / torch.where(largest > 0, largest, 1), dim=1, eps=1e-12)
     step = max(1, BLOCK_ENTRIES // len(features))
     nearest = np.empty((len(features), neighbours), dtype=np.int64)
     for start in range(0, len(features), step):

@@ -30,7 +30,7 @@ class BPR(Model):
 
     def __init__(self, dataset: Dataset, *, dim: int = 64, penalty: float = 1e-4) -> None:
         super().__init__()
-        if penalty < 0:
+        if not penalty >= 0:
             raise ValueError(f"penalty must be at least 0, but is {penalty}")
         self.sizes = (dataset.n_users, dataset.n_items)
         self.penalty = penalty

@@ -63,20 +63,26 @@ class FREEDOM(Model):
         features: Literal["trained", "frozen"] = "trained",
     ) -> None:
         super().__init__()
-        _check(dataset, layers, item_layers, image_weight, thinning, modality_weight)
+        _check_has_features(dataset)
+        if layers < 0 or item_layers < 0 or not modality_weight >= 0:
+            raise ValueError(
+                "layers, item_layers and modality_weight must be at least 0, "
+                f"but are {layers}, {item_layers} and {modality_weight}"
+            )
+        if not 0 <= image_weight <= 1 or not 0 <= thinning < 1:
+            raise ValueError(
+                f"image_weight must lie in [0, 1] and thinning in [0, 1), but they are {image_weight} and {thinning}"
+            )
         self.interactions = dataset.interactions
         self.sizes = (dataset.n_users, dataset.n_items)
         self.layers, self.item_layers = layers, item_layers
         self.thinning = thinning
         self.modality_weight = modality_weight
         self.nodes = node_table(dataset, dim)
-        self.features = nn.ParameterDict(
-            {
-                name: nn.Parameter(torch.tensor(one.filled()), requires_grad=features == "trained")
-                for name, one in dataset.features.items()
-            }
-        )
-        self.projections = nn.ModuleDict({name: nn.Linear(one.width, dim) for name, one in dataset.features.items()})
+        self.modalities = tuple(sorted(dataset.features))  # lists, since torch's dictionaries refuse some names
+        tables = [torch.tensor(dataset.features[name].filled()) for name in self.modalities]
+        self.features = nn.ParameterList(nn.Parameter(table, requires_grad=features == "trained") for table in tables)
+        self.projections = nn.ModuleList(nn.Linear(table.shape[1], dim) for table in tables)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
         self.item_graph = item_graph(dataset, neighbours, image_weight)
@@ -92,8 +98,8 @@ class FREEDOM(Model):
         graph = self.epoch_graph if self.training else self.graph
         users, items = mean_of_layers(graph, self.nodes, self.layers).split(self.sizes)
         alike = last_layer(self.item_graph, self.nodes[self.sizes[0] :], self.item_layers)
-        projected = {name: self.projections[name](table) for name, table in self.features.items()}
-        return Encoded(torch.cat([users, items + alike]), projected)
+        projected = [project(table) for project, table in zip(self.projections, self.features, strict=True)]
+        return Encoded(torch.cat([users, items + alike]), dict(zip(self.modalities, projected, strict=True)))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR on the representations plus BPR of the same users on each modality."""
@@ -127,18 +133,9 @@ def shares(modalities: Mapping[str, object], image_weight: float) -> dict[str, f
     return {name: image_weight if name == "image" else rest for name in modalities}
 
 
-def _check(dataset: Dataset, layers: int, item_layers: int, image_weight: float, *others: float) -> None:
-    thinning, modality_weight = others
+def _check_has_features(dataset: Dataset) -> None:
     if not dataset.features:
         raise ValueError(
             f"FREEDOM needs item features of at least one modality, but data set {dataset.name!r} has none; "
             "add features, or choose a model without modalities such as lightgcn"
         )
-    if layers < 0 or item_layers < 0:
-        raise ValueError(f"layers and item_layers must be at least 0, but are {layers} and {item_layers}")
-    if not 0 <= image_weight <= 1 or not 0 <= thinning < 1:
-        raise ValueError(
-            f"image_weight must lie in [0, 1] and thinning in [0, 1), but they are {image_weight} and {thinning}"
-        )
-    if modality_weight < 0:
-        raise ValueError(f"modality_weight must be at least 0, but is {modality_weight}")

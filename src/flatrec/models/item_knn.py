@@ -30,7 +30,7 @@ class ItemKNN(Yardstick):
     """
 
     def __init__(self, dataset: Dataset, *, neighbours: int = 100, shrink: float = 10.0) -> None:
-        if neighbours < 1 or shrink < 0:
+        if neighbours < 1 or not shrink >= 0:
             raise ValueError(f"neighbours must be at least 1 and shrink at least 0, but are {neighbours} and {shrink}")
         self.bought = dataset.interactions.matrix("train")
         by_item = sparse.csr_array(self.bought.T)

@@ -34,7 +34,7 @@ class LightGCN(Model):
 
     def __init__(self, dataset: Dataset, *, dim: int = 64, layers: int = 3, penalty: float = 1e-4) -> None:
         super().__init__()
-        if layers < 0 or penalty < 0:
+        if layers < 0 or not penalty >= 0:
             raise ValueError(f"layers and penalty must be at least 0, but are {layers} and {penalty}")
         self.sizes = (dataset.n_users, dataset.n_items)
         self.layers = layers

@@ -27,7 +27,8 @@ class Learner:
         clip: the largest norm of a gradient that reaches the base optimizer, over all parameters; None for no limit.
             What a strategy perturbs with is never clipped.
         same_noise: whether all gradients of one step see the same dropout and sampled noise, so that they
-            differentiate one function; the next step draws new noise either way.
+            differentiate one function; the next step draws new noise either way. It re-seeds torch's global
+            generators, so fork them (``torch.random.fork_rng``) where their state matters to you.
 
     Raises:
         ValueError: nothing to train, or clip is not positive.

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from flatrec.data.interactions import Interactions
+from flatrec.graphs.interaction import normalised_graph, thinned_graph, training_graph
+
+N_USERS, N_ITEMS = 7, 5
+
+
+def interactions(users, items, parts=None, n_users=N_USERS, n_items=N_ITEMS):
+    parts = np.zeros(len(users)) if parts is None else np.asarray(parts)
+    return Interactions(np.array(users, np.int32), np.array(items, np.int32), parts.astype(np.int8), n_users, n_items)
+
+
+def random_pairs(seed=0, share=0.5):
+    """A random set of pairs in all three parts; user 0 and item 0 have none in training."""
+    stream = np.random.default_rng(seed)
+    users, items = np.nonzero(stream.random((N_USERS, N_ITEMS)) < share)
+    parts = stream.choice(3, size=len(users), p=[0.7, 0.15, 0.15])
+    parts[(users == 0) | (items == 0)] = 1
+    order = stream.permutation(len(users))
+    return interactions(users[order], items[order], parts[order])
+
+
+def by_dense_algebra(bought):
+    """D^(-1/2) A D^(-1/2) of the block matrix [[0, R], [R^T, 0]], degrees offset by 1e-7."""
+    n_users, n_items = bought.shape
+    adjacency = np.block([[np.zeros((n_users, n_users)), bought], [bought.T, np.zeros((n_items, n_items))]])
+    roots = np.diag((adjacency.sum(axis=1) + 1e-7) ** -0.5)
+    return roots @ adjacency @ roots
+
+
+def kept_by(graph):
+    """The user-item pairs of a graph, as a set."""
+    dense = graph.coo().toarray()
+    return set(zip(*(column.tolist() for column in np.nonzero(dense[:N_USERS, N_USERS:])), strict=True))
+
+
+def thinned(pairs, rate, seed=0):
+    return thinned_graph(pairs, rate, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_training_graph_equals_dense_algebra(seed):
+    pairs = random_pairs(seed)
+    expected = by_dense_algebra(pairs.matrix("train").toarray().astype(np.float64))
+    graph = training_graph(pairs)
+    np.testing.assert_allclose(graph.coo().toarray(), expected, atol=1e-7)
+    assert graph.coo().nnz == 2 * pairs.count("train")
+
+
+def test_a_small_graph_is_as_worked_by_hand():
+    # u0 bought i0, i1; u1 bought i1. Degrees: u0 2, u1 1, i0 1, i1 2.
+    dense = training_graph(interactions([0, 0, 1], [0, 1, 1], n_users=2, n_items=2)).coo().toarray()
+    half, root = 0.5, 0.5**0.5
+    expected = [[0, 0, root, half], [0, 0, 0, root], [root, 0, 0, 0], [half, root, 0, 0]]
+    np.testing.assert_allclose(dense, expected, atol=1e-6)
+
+
+def test_nodes_without_a_training_pair_have_empty_rows():
+    dense = training_graph(random_pairs()).coo().toarray()
+    assert not dense[0].any()
+    assert not dense[N_USERS].any()
+
+
+def test_a_graph_of_no_pairs_is_empty():
+    nothing = np.array([], dtype=np.int32)
+    graph = normalised_graph(random_pairs(), nothing, nothing)
+    assert graph.shape == (N_USERS + N_ITEMS,) * 2
+    assert torch.equal(graph(torch.ones(12, 2)), torch.zeros(12, 2))
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(0.0, 20), (0.25, 15), (0.5, 10), (0.77, 4), (0.96, 0)])
+def test_thinning_keeps_the_whole_part_of_the_share(rate, kept):
+    users, items = np.divmod(np.arange(20), N_ITEMS)
+    assert thinned(interactions(users, items), rate).coo().nnz == 2 * kept
+
+
+def test_thinning_draws_from_training_pairs_only_and_never_one_twice():
+    pairs = random_pairs(share=0.9)
+    training = set(zip(*(column.tolist() for column in pairs.pairs("train")), strict=True))
+    for seed in range(20):
+        graph = thinned(pairs, 0.4, seed)
+        assert kept_by(graph) < training
+        assert graph.coo().nnz == 2 * int(len(training) * 0.6)
+
+
+def test_degrees_are_counted_anew_on_what_is_kept():
+    graph = thinned(random_pairs(share=0.9), 0.5)
+    bought = (graph.coo().toarray()[:N_USERS, N_USERS:] > 0).astype(np.float64)
+    assert 0 < bought.sum() < random_pairs(share=0.9).count("train")
+    np.testing.assert_allclose(graph.coo().toarray(), by_dense_algebra(bought), atol=1e-7)
+
+
+def test_thinning_depends_on_the_state_of_the_generator_alone():
+    pairs = random_pairs(share=0.9)
+    torch.manual_seed(1)
+    first = thinned(pairs, 0.5, seed=3)
+    torch.manual_seed(2)
+    np.testing.assert_array_equal(first.coo().toarray(), thinned(pairs, 0.5, seed=3).coo().toarray())
+    stream = torch.Generator().manual_seed(3)
+    draws = {frozenset(kept_by(thinned_graph(pairs, 0.5, stream))) for _ in range(5)}
+    assert len(draws) == 5
+    assert frozenset(kept_by(first)) in draws
+
+
+def test_one_pair_is_kept_with_probability_proportional_to_its_weight():
+    # A busy user and a popular item, so that the weights spread from 1/5 to 1.
+    users = np.array([0, 0, 0, 0, 0, 1, 2, 3, 4])
+    items = np.array([0, 1, 2, 3, 4, 0, 0, 0, 4])
+    pairs = interactions(users, items)
+    weights = (np.bincount(users)[users] * np.bincount(items)[items]) ** -0.5
+    stream, draws = torch.Generator().manual_seed(0), 4000
+    counts = dict.fromkeys(zip(users.tolist(), items.tolist(), strict=True), 0)
+    for _ in range(draws):
+        (pair,) = kept_by(thinned_graph(pairs, 8 / 9 - 1e-9, stream))
+        counts[pair] += 1
+    observed = list(counts.values())
+    assert stats.chisquare(observed, draws * weights / weights.sum()).pvalue > 0.01
+    assert stats.chisquare(observed).pvalue < 1e-6  # the test can tell the weights from a uniform draw
+
+
+def test_the_second_pair_is_drawn_from_the_rest_by_weight():
+    # Three pairs, two kept: P(left out = c) = sum over orders (a, b) of w_a / 1 * w_b / (1 - w_a), weights adding to 1.
+    users, items = np.array([0, 0, 1]), np.array([0, 1, 1])
+    pairs = interactions(users, items)
+    weights = (np.bincount(users)[users] * np.bincount(items)[items]) ** -0.5
+    weights = weights / weights.sum()
+    rest = [[other for other in range(3) if other != out] for out in range(3)]
+    left_out = np.array([sum(weights[a] * weights[b] / (1 - weights[a]) for a, b in (two, two[::-1])) for two in rest])
+    stream, draws, counts = torch.Generator().manual_seed(1), 4000, np.zeros(3)
+    everything = list(zip(users.tolist(), items.tolist(), strict=True))
+    for _ in range(draws):
+        kept = kept_by(thinned_graph(pairs, 0.3, stream))
+        counts[next(n for n, pair in enumerate(everything) if pair not in kept)] += 1
+    assert stats.chisquare(counts, draws * left_out).pvalue > 0.01

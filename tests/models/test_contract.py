@@ -1,0 +1,267 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from flatrec import seeding, testing
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.data.ids import Ids
+from flatrec.data.interactions import Interactions
+from flatrec.evaluation import evaluate, evaluate_scorer
+from flatrec.models import MODELS, YARDSTICKS, ItemKNN, Popularity
+
+# Settings that suit the tiny data; a new model is one more row.
+SETTINGS = {
+    "bpr": {"dim": 8, "penalty": 0.01},
+    "lightgcn": {"dim": 8, "layers": 2, "penalty": 0.01},
+    "freedom": {"dim": 8, "neighbours": 4, "thinning": 0.3, "modality_weight": 0.1},
+}
+EPOCHS = 30
+
+
+def make(name, dataset, seed=0, **options):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return MODELS[name](dataset, **SETTINGS[name], **options)
+
+
+@pytest.fixture
+def dataset():
+    return testing.block_dataset()
+
+
+@pytest.fixture
+def batch(dataset):
+    return testing.whole_batch(dataset)
+
+
+@pytest.fixture(params=sorted(MODELS))
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def model(name, dataset):
+    """A model in its first epoch, whatever it draws for one drawn."""
+    model = make(name, dataset)
+    model.on_epoch_start(seeding.generator(0, "model", 1))
+    return model
+
+
+def test_every_model_has_a_row():
+    assert set(SETTINGS) == set(MODELS)
+
+
+def test_the_loss_is_a_finite_scalar_and_pure(model, batch):
+    testing.check_pure(model, batch)
+
+
+def test_gradients_reach_every_parameter(model, batch):
+    testing.check_gradients(model, batch)
+
+
+def test_every_parameter_is_registered(model, name):
+    # What a model holds as a bare tensor would neither be trained nor saved nor moved to a device.
+    bare = [
+        f"{path}.{key}"
+        for path, module in model.named_modules()
+        for key, value in vars(module).items()
+        if isinstance(value, torch.Tensor)
+    ]
+    assert not bare
+    assert model.state_dict(), name
+
+
+def test_representations_have_one_finite_row_a_user_and_an_item(model, dataset):
+    testing.check_representations(model, dataset)
+
+
+def test_a_step_lowers_the_loss(model, batch):
+    testing.check_step(model, batch)
+
+
+def test_the_state_gives_equal_scores_in_another_model(model, name, dataset):
+    testing.check_round_trip(model, make(name, dataset, seed=1))
+
+
+def test_numbering_users_and_items_anew_changes_nothing(name, dataset):
+    testing.check_permutation(lambda given: make(name, given), dataset)
+
+
+def test_equal_random_states_give_equal_models_and_others_differ(name, dataset):
+    first, second, other = (testing.scores(make(name, dataset, seed)) for seed in (0, 0, 1))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_drawing_an_epoch_depends_on_its_generator_alone(name, dataset, batch):
+    losses = []
+    for noise in (0, 1):
+        model = make(name, dataset).train()
+        torch.manual_seed(noise)
+        model.on_epoch_start(seeding.generator(0, "model", 1))
+        losses.append(model.loss(model.encode(), batch))
+    assert torch.equal(*losses)
+
+
+def test_one_encode_serves_several_batches(model, batch):
+    halves = [Batch(*parts) for parts in zip(*(c.chunk(2) for c in vars(batch).values()), strict=True)]
+    encoded = model.train().encode()
+    shared = [model.loss(encoded, half) for half in halves]
+    alone = [model.loss(model.encode(), half) for half in halves]
+    assert shared == alone
+    params = [one for one in model.parameters() if one.requires_grad]
+    for one, other in zip(shared, alone, strict=True):
+        first = torch.autograd.grad(one, params, retain_graph=True, materialize_grads=True)
+        second = torch.autograd.grad(other, params, materialize_grads=True)
+        torch.testing.assert_close(first, second)
+
+
+def test_the_loss_falls_when_the_positives_score_higher(model, batch):
+    # Ties the loss to what is ranked by: turning the parameters up along d score / d parameter must lower it.
+    encoded = model.train().encode()
+    users, items = model.representations(encoded)
+    margin = (users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(dim=1)
+    (nodes,) = [one for key, one in model.named_parameters() if key == "nodes"]
+    (uphill,) = torch.autograd.grad(margin.sum(), nodes, retain_graph=True)
+    (gradient,) = torch.autograd.grad(model.loss(encoded, batch), nodes)
+    assert (uphill * gradient).sum() < 0
+
+
+def test_a_copy_is_independent(model, batch):
+    before = testing.scores(model)
+    other = copy.deepcopy(model)
+    assert torch.equal(testing.scores(other), before)
+    testing.check_step(other, batch)
+    assert torch.equal(testing.scores(model), before)
+
+
+def test_users_and_items_without_a_training_pair_are_scored(name, dataset):
+    pairs = dataset.interactions
+    alone = (pairs.users != 3) & (pairs.items != 4)
+    rest = Interactions(pairs.users[alone], pairs.items[alone], pairs.parts[alone], pairs.n_users, pairs.n_items)
+    sparse = Dataset("sparse", rest, dataset.users, dataset.items, dataset.features)
+    model = make(name, sparse)
+    testing.check_representations(model, sparse)
+    testing.check_gradients(model, testing.whole_batch(sparse))
+
+
+def test_bpr_and_lightgcn_penalise_the_norms_of_the_rows_before_propagation(dataset, batch):
+    bought = dataset.interactions.matrix("train").toarray().astype(np.float64)
+    adjacency = np.block([[np.zeros((30, 30)), bought], [bought.T, np.zeros((24, 24))]])
+    roots = np.diag(adjacency.sum(axis=1) ** -0.5)
+    step = torch.from_numpy((np.eye(54) + roots @ adjacency @ roots) / 2)  # one layer
+    for name, options, propagate in (("bpr", {}, torch.eye(54).double()), ("lightgcn", {"layers": 1}, step)):
+        model = MODELS[name](dataset, dim=4, penalty=0.7, **options)
+        table = model.nodes.detach().double()
+        places = (batch.users, batch.positives + 30, batch.negatives + 30)
+        users, positives, negatives = ((propagate @ table)[numbers] for numbers in places)
+        margins = (users * (positives - negatives)).sum(dim=1)
+        norms = sum(table[numbers].square().sum().sqrt() for numbers in places)
+        expected = -margins.sigmoid().log().mean() + 0.7 * norms / len(batch)
+        assert model.loss(model.encode(), batch).item() == pytest.approx(expected.item(), rel=1e-5), name
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("bpr", {"penalty": -1.0}), ("lightgcn", {"penalty": -1.0}), ("lightgcn", {"layers": -1}), ("bpr", {"dim": 0})],
+)
+def test_settings_out_of_range_are_refused(name, options, dataset):
+    with pytest.raises(ValueError, match="must be at least"):
+        MODELS[name](dataset, **options)
+
+
+def recall(model, dataset, part="test", at=2):
+    with torch.no_grad():
+        users, items = model.eval().representations(model.encode())
+    return evaluate(users, items, dataset.interactions, part=part, at=[at]).metrics[f"recall@{at}"]
+
+
+def test_training_finds_the_items_held_out(name, dataset):
+    # Two items are left of each block: the held-out ones. Untrained, a model finds few of them.
+    model = make(name, dataset)
+    assert recall(model, dataset) < 0.5
+    testing.fit(model, dataset, epochs=EPOCHS)
+    assert recall(model, dataset) > 0.9
+    assert recall(model, dataset, "valid") > 0.9
+
+
+def shop(users, items, n_users, n_items):
+    pairs = Interactions(
+        np.array(users, np.int32), np.array(items, np.int32), np.zeros(len(users), np.int8), n_users, n_items
+    )
+    ids = [Ids(kind, [str(number) for number in range(n)]) for kind, n in (("user", n_users), ("item", n_items))]
+    return Dataset("shop", pairs, *ids)
+
+
+@pytest.fixture
+def small_shop():
+    # u0: a b; u1: a b c; u2: a; u3: c; nobody: d.
+    return shop([0, 0, 1, 1, 1, 2, 3], [0, 1, 0, 1, 2, 0, 2], 4, 4)
+
+
+def test_popularity_scores_the_number_of_training_pairs(small_shop):
+    popularity = Popularity(small_shop)
+    scores = popularity.scores(torch.tensor([3, 0]))
+    assert scores.tolist() == [[3, 2, 2, 0], [3, 2, 2, 0]]
+    assert popularity.item_similarities(1).tolist() == [-1, 0, 0, -2]
+
+
+def test_popularity_counts_training_pairs_only():
+    blocks = testing.block_dataset(blocks=1, users=1, items=4)
+    assert Popularity(blocks).scores(torch.tensor([0])).tolist() == [[0, 0, 1, 1]]
+
+
+# By hand: |a| = 3, |b| = 2, |c| = 2; both: ab 2, ac 1, bc 1.
+ROOT = 6**0.5
+
+
+@pytest.mark.parametrize(("shrink", "norms"), [(0.0, (ROOT, ROOT, 2)), (1.0, (ROOT + 1, ROOT + 1, 3))])
+def test_item_knn_is_as_worked_by_hand(small_shop, shrink, norms):
+    ab, ac, bc = 2 / norms[0], 1 / norms[1], 1 / norms[2]
+    knn = ItemKNN(small_shop, shrink=shrink)
+    expected = [[ab, ab, ac + bc, 0], [ab + ac, ab + bc, ac + bc, 0], [0, ab, ac, 0], [ac, bc, 0, 0]]
+    torch.testing.assert_close(knn.scores(torch.arange(4)), torch.tensor(expected))
+    torch.testing.assert_close(knn.scores(torch.tensor([2, 0])), torch.tensor([expected[2], expected[0]]))
+    torch.testing.assert_close(knn.item_similarities(0), torch.tensor([1, ab, ac, 0]))
+    assert knn.item_similarities(3).tolist() == [0, 0, 0, 1]
+
+
+def test_item_knn_keeps_the_nearest_of_each_item_that_was_bought(small_shop):
+    ab, ac, bc = 2 / ROOT, 1 / ROOT, 1 / 2
+    # Kept: a -> b, b -> a, c -> b (bc is the larger). Scores add the rows of what was bought.
+    scores = ItemKNN(small_shop, neighbours=1, shrink=0.0).scores(torch.arange(4))
+    expected = [[ab, ab, 0, 0], [ab, ab + bc, 0, 0], [0, ab, 0, 0], [0, bc, 0, 0]]
+    assert ac < bc < ab
+    torch.testing.assert_close(scores, torch.tensor(expected))
+
+
+def test_item_knn_does_not_depend_on_its_blocks(dataset, monkeypatch):
+    whole = ItemKNN(dataset).scores(torch.arange(dataset.n_users))
+    for rows in (1, 5, 24):
+        monkeypatch.setattr("flatrec.models.item_knn.BLOCK_ROWS", rows)
+        torch.testing.assert_close(ItemKNN(dataset).scores(torch.arange(dataset.n_users)), whole)
+
+
+@pytest.mark.parametrize("options", [{"neighbours": 0}, {"shrink": -1.0}])
+def test_item_knn_refuses_settings_out_of_range(small_shop, options):
+    with pytest.raises(ValueError, match="neighbours must be at least 1 and shrink at least 0"):
+        ItemKNN(small_shop, **options)
+
+
+def test_item_knn_finds_the_items_held_out(dataset):
+    result = evaluate_scorer(ItemKNN(dataset).scores, dataset.interactions, part="test", at=[2])
+    assert result.metrics["recall@2"] == 1
+
+
+@pytest.mark.parametrize("yardstick", sorted(YARDSTICKS))
+def test_yardsticks_give_finite_scores_of_all_items(yardstick, dataset):
+    scores = YARDSTICKS[yardstick](dataset).scores(torch.tensor([5, 0, 5]))
+    assert scores.shape == (3, dataset.n_items)
+    assert scores.isfinite().all()
+    assert torch.equal(scores[0], scores[2])
+    similarities = YARDSTICKS[yardstick](dataset).item_similarities(2)
+    assert similarities.shape == (dataset.n_items,)
+    assert similarities.argmax() == 2 or similarities.max() == similarities[2]

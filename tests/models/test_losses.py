@@ -1,0 +1,68 @@
+import math
+
+import pytest
+import torch
+
+from flatrec.data.batches import Batch
+from flatrec.models.losses import bpr, norm_penalty, rows
+
+
+def tensor(*shape, seed=0, scale=1.0):
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_rows_are_those_of_users_and_of_items_behind_them():
+    nodes = torch.arange(5.0)[:, None]  # users 0 and 1, items 0 to 2
+    batch = Batch(torch.tensor([1, 0, 1]), torch.tensor([0, 2, 2]), torch.tensor([1, 0, 1]))
+    assert [block.flatten().tolist() for block in rows(nodes, batch, 2)] == [[1, 0, 1], [2, 4, 4], [3, 2, 3]]
+
+
+def test_the_gradient_of_rows_adds_up_over_repeated_numbers():
+    nodes = torch.zeros(5, 1, requires_grad=True)
+    batch = Batch(torch.tensor([1, 1, 1]), torch.tensor([0, 0, 2]), torch.tensor([2, 1, 0]))
+    sum(block.sum() for block in rows(nodes, batch, 2)).backward()
+    assert nodes.grad.flatten().tolist() == [0, 3, 3, 1, 2]
+
+
+def test_bpr_is_as_worked_by_hand():
+    # Margins 1 * (3 - 1) + 2 * (1 - 1) = 2 and 0.
+    users = torch.tensor([[1.0, 2.0], [5.0, 0.0]])
+    positives, negatives = torch.tensor([[3.0, 1.0], [1.0, 7.0]]), torch.tensor([[1.0, 1.0], [1.0, -7.0]])
+    expected = (math.log1p(math.exp(-2)) + math.log(2)) / 2
+    assert bpr(users, positives, negatives).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_bpr_equals_its_definition():
+    blocks = [tensor(7, 3, seed=seed) for seed in range(3)]
+    users, positives, negatives = blocks
+    margins = (users * positives).sum(dim=1) - (users * negatives).sum(dim=1)
+    torch.testing.assert_close(bpr(*blocks), -margins.sigmoid().log().mean())
+
+
+@pytest.mark.parametrize(("margin", "value", "slope"), [(-1e4, 1e4, 1e4), (1e4, 0, 0)])
+def test_bpr_and_its_gradient_are_right_at_any_margin(margin, value, slope):
+    users = torch.tensor([[1.0]], requires_grad=True)
+    loss = bpr(users, torch.tensor([[margin]]), torch.tensor([[0.0]]))
+    loss.backward()
+    assert loss.item() == value
+    assert users.grad.item() == slope
+
+
+def test_bpr_passes_the_numerical_check():
+    blocks = [tensor(4, 3, seed=seed).requires_grad_() for seed in range(3)]
+    assert torch.autograd.gradcheck(bpr, blocks)
+
+
+def test_the_norm_penalty_adds_norms_that_are_not_squared():
+    blocks = (torch.tensor([[3.0], [4.0]]), torch.tensor([[0.0], [2.0]]))
+    assert norm_penalty(*blocks).item() == (5 + 2) / 2
+
+
+def test_the_norm_penalty_passes_the_numerical_check():
+    assert torch.autograd.gradcheck(norm_penalty, [tensor(4, 3, seed=seed).requires_grad_() for seed in range(3)])
+
+
+def test_the_norm_penalty_of_zeros_has_gradient_zero():
+    block = torch.zeros(2, 3, requires_grad=True)
+    norm_penalty(block, torch.ones(2, 3)).backward()
+    assert torch.equal(block.grad, torch.zeros(2, 3))

@@ -1,0 +1,233 @@
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from flatrec.components import resolved
+from flatrec.config import (
+    Component,
+    Evaluation,
+    Experiment,
+    Training,
+    arguments,
+    assignment,
+    build,
+    changed,
+    read,
+    unknown,
+    write,
+)
+
+OTHER = Experiment(
+    data="data/baby",
+    model=Component("lightgcn", {"layers": 2, "penalty": 1e-3}),
+    strategy=Component("sam", {"rho": 0.05, "rho_schedule": "inverse"}),
+    optimizer=Component("sgd", {"lr": 0.1, "nesterov": True, "momentum": 0.9}),
+    training=Training(epochs=3, clip=1.0, same_noise=False, monitor="ndcg@10"),
+    evaluation=Evaluation(cuts=(1, 50), mask="train+valid"),
+    seed=-7,
+    device="cpu",
+)
+
+
+def saved(tmp_path, text):
+    path = tmp_path / "experiment.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("experiment", [Experiment(), OTHER])
+def test_what_is_written_is_read_back(tmp_path, experiment):
+    assert read(saved(tmp_path, write(experiment))) == experiment
+
+
+def test_an_experiment_with_all_defaults_stated_is_read_back(tmp_path):
+    experiment = resolved(Experiment())
+    assert read(saved(tmp_path, write(experiment))) == experiment
+
+
+def test_an_experiment_with_all_defaults_stated_stays_the_same_when_read_back_and_stated_again(tmp_path):
+    experiment = resolved(Experiment())
+    assert resolved(read(saved(tmp_path, write(experiment)))) == experiment
+
+
+def test_an_empty_file_is_the_default_experiment(tmp_path):
+    assert read(saved(tmp_path, "")) == Experiment()
+
+
+def test_experiments_cannot_be_changed_in_place():
+    with pytest.raises(FrozenInstanceError):
+        Experiment().seed = 1
+
+
+PIECES = some.text(some.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
+
+
+@given(
+    data=PIECES,
+    seed=some.integers(-(2**63), 2**63 - 1),
+    lr=some.floats(allow_nan=False),
+    note=PIECES,
+    cuts=some.lists(some.integers(1, 10**6), min_size=1, max_size=4),
+)
+def test_any_text_and_number_survives_writing(tmp_path_factory, data, seed, lr, note, cuts):
+    options = {"lr": lr, "note": note}
+    evaluation = Evaluation(cuts=tuple(cuts))
+    experiment = Experiment(data=data, seed=seed, optimizer=Component("adam", options), evaluation=evaluation)
+    assert read(saved(tmp_path_factory.mktemp("any"), write(experiment))) == experiment
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no experiment file .*none.toml"):
+        read(tmp_path / "none.toml")
+
+
+def test_a_file_that_is_not_toml_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(ValueError, match="experiment.toml is not a TOML file"):
+        read(saved(tmp_path, "seed = = 1"))
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="bytes.toml is not a TOML file"):
+        read(tmp_path / "bytes.toml")
+
+
+def test_an_error_in_a_file_names_it(tmp_path):
+    with pytest.raises(ValueError, match="experiment.toml: unknown setting 'sed'; did you mean seed"):
+        read(saved(tmp_path, "sed = 1"))
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"sede": 1}, "unknown setting 'sede'; did you mean seed? there are data, seed, device, model, strategy"),
+        ({"zzz": 1}, "unknown setting 'zzz'; there are data"),
+        ({"training": {"epoch": 1}}, "training: unknown setting 'epoch'; did you mean epochs? there are epochs, batch"),
+        ({"evaluation": {"cut": [5]}}, "evaluation: unknown setting 'cut'; did you mean cuts?"),
+        ({"seed": "1"}, "seed: input should be a valid integer, but it is '1'"),
+        ({"seed": 1.0}, "seed: input should be a valid integer, but it is 1.0"),
+        ({"seed": True}, "seed: input should be a valid integer, but it is True"),
+        ({"data": 3}, "data: input should be a valid string, but it is 3"),
+        ({"device": "gpu"}, "device: input should be 'auto', 'cpu' or 'cuda', but it is 'gpu'"),
+        ({"training": {"epochs": 1.5}}, "training.epochs: input should be a valid integer"),
+        ({"training": {"clip": True}}, "training.clip: input should be a valid number, but it is True"),
+        ({"training": {"same_noise": 1}}, "training.same_noise: input should be a valid boolean"),
+        ({"evaluation": {"cuts": 5}}, "evaluation.cuts: input should be a valid tuple, but it is 5"),
+        ({"evaluation": {"cuts": [5, "x"]}}, "evaluation.cuts: input should be a valid integer"),
+        ({"evaluation": {"mask": "all"}}, "evaluation.mask: input should be 'train' or 'train+valid'"),
+        ({"training": 3}, "training is a group of settings, such as training.epochs, but is 3"),
+        ({"evaluation": []}, "evaluation is a group of settings, such as evaluation.cuts, but is []"),
+        ({"model": "bpr"}, "model is a group of settings, such as model.name, but is 'bpr'"),
+        ({"model": {"name": 3}}, "model.name must be a string, but is 3"),
+        ({"model": {"layers": {"a": 1}}}, "model.layers must be a number, true, false, a string or a list"),
+    ],
+)
+def test_a_wrong_key_or_type_is_an_error_that_says_what_is_right(tree, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
+        changed(Experiment(), tree)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "patience", "evaluate_every", "checkpoint_every"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_numbers_of_training_start_at_one(name, value):
+    with pytest.raises(ValueError, match=f"training: {name} must be at least 1, but is {value}"):
+        changed(Experiment(), {"training": {name: value}})
+    assert getattr(Training(**{name: 1}), name) == 1
+
+
+@pytest.mark.parametrize("clip", [-0.1, float("nan")])
+def test_clip_starts_at_zero(clip):
+    with pytest.raises(ValueError, match=f"clip must be at least 0, but is {clip}"):
+        Training(clip=clip)
+
+
+@pytest.mark.parametrize("cuts", [[], [0], [5, -1]])
+def test_cuts_are_positive(cuts):
+    with pytest.raises(ValueError, match="evaluation: cuts must be positive whole numbers"):
+        changed(Experiment(), {"evaluation": {"cuts": cuts}})
+
+
+def test_a_whole_number_will_do_for_a_float():
+    clip = changed(Experiment(), {"training": {"clip": 1}}).training.clip
+    assert clip == 1
+    assert isinstance(clip, float)
+
+
+def test_a_change_leaves_all_else():
+    expected = replace(OTHER, training=replace(OTHER.training, epochs=9), seed=1)
+    assert changed(OTHER, {"training": {"epochs": 9}, "seed": 1}) == expected
+    assert changed(OTHER, {}) == OTHER
+
+
+def test_settings_of_a_component_are_added_unless_another_is_named():
+    model = changed(OTHER, {"model": {"layers": 3}}).model
+    assert model == Component("lightgcn", {"layers": 3, "penalty": 1e-3})
+    assert changed(OTHER, {"model": {"name": "lightgcn", "dim": 8}}).model.options["layers"] == 2
+    assert changed(OTHER, {"model": {"name": "bpr", "dim": 8}}).model == Component("bpr", {"dim": 8})
+    assert OTHER.model.options == {"layers": 2, "penalty": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("seed=3", {"seed": 3}),
+        ("optimizer.lr=0.001", {"optimizer": {"lr": 0.001}}),
+        ("optimizer.lr = 1e-3", {"optimizer": {"lr": 0.001}}),
+        ("training.same_noise=false", {"training": {"same_noise": False}}),
+        ("evaluation.cuts=[5, 10]", {"evaluation": {"cuts": [5, 10]}}),
+        ("strategy.name=bsam+", {"strategy": {"name": "bsam+"}}),
+        ("data=data/baby", {"data": "data/baby"}),
+        ("data=a=b", {"data": "a=b"}),
+        ('data="12"', {"data": "12"}),
+        ("data=", {"data": ""}),
+        ("data=C:\\shop", {"data": "C:\\shop"}),
+        ("model.options.deep=1", {"model": {"options": {"deep": 1}}}),
+    ],
+)
+def test_an_assignment_is_a_tree(text, tree):
+    assert assignment(text) == tree
+
+
+@pytest.mark.parametrize("text", ["", "seed", "=3", ".seed=3", "optimizer.=1", "optimizer..lr=1"])
+def test_what_is_no_assignment_is_refused(text):
+    with pytest.raises(ValueError, match="--set takes key=value, such as optimizer.lr=0.001, but got"):
+        assignment(text)
+
+
+class Lamp:
+    def __init__(self, shade: str, *, watts: int = 40, colours: tuple[float, ...] = (1.0,)) -> None:
+        if watts < 1:
+            raise ValueError(f"watts must be at least 1, but is {watts}")
+        self.shade, self.watts, self.colours = shade, watts, colours
+
+
+def test_build_checks_options_and_passes_them_on():
+    lamp = build(Lamp, {"watts": 60, "colours": [0.5, 1]}, "lamp", "green")
+    assert (lamp.shade, lamp.watts, lamp.colours) == ("green", 60, (0.5, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"watt": 3}, "lamp: unknown setting 'watt'; did you mean watts? there are watts, colours"),
+        ({"shade": "red"}, "lamp: unknown setting 'shade'; there are watts, colours"),
+        ({"watts": "60"}, "lamp.watts: input should be a valid integer, but it is '60'"),
+        ({"watts": 0}, "lamp: watts must be at least 1, but is 0"),
+    ],
+)
+def test_build_says_what_is_wrong(options, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
+        build(Lamp, options, "lamp", "green")
+    assert str(caught.value).startswith(message)
+
+
+def test_arguments_are_filled_with_defaults():
+    assert arguments(Lamp, {"watts": 3}, "lamp", given=1) == {"watts": 3, "colours": (1.0,)}
+    assert arguments(Training, {"epochs": 3}, "training")["batch_size"] == 2048
+
+
+def test_a_name_far_from_all_gets_no_hint():
+    assert unknown("model", "xyz", ["bpr", "freedom"]) == "unknown model 'xyz'; there are bpr, freedom"
+    assert unknown("model", "fredom", ["bpr", "freedom"]).startswith(
+        "unknown model 'fredom'; did you mean freedom? there are bpr"
+    )
