@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import platform
-import resource
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
 
 from flatrec import config, folder
-from flatrec._version import __version__
 from flatrec.components import build_model, build_strategy, resolved
 from flatrec.config import Component, Evaluation, Experiment, Option, Training
 from flatrec.data.batches import Sampler
@@ -27,6 +22,7 @@ from flatrec.evaluation import evaluate
 from flatrec.evaluation.metrics import METRICS
 from flatrec.files import write_text
 from flatrec.models import Model, Yardstick
+from flatrec.provenance import peak_memory_mb, versions
 from flatrec.run import Run, read_result, representations
 from flatrec.strategies import Learner, Strategy
 from flatrec.training import EpochRecord, Observer, TensorBoard, Trained, Trainer, checkpoint, optimizers
@@ -279,24 +275,6 @@ class _Session:
             "peak_memory_mb": peak_memory_mb(),
             "trace": {name: [record.trace.get(name) for record in records] for name in _traced(records)},
         }
-
-
-def versions() -> dict[str, str | int]:
-    """What decides the bits of a result besides settings and data."""
-    return {
-        "flatrec": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "threads": torch.get_num_threads(),
-    }
-
-
-def peak_memory_mb() -> float:
-    """The most memory that this process has held so far, in MB; on CUDA, what torch has allocated there too."""
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    return round(peak + (torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0), 1)
 
 
 def _seconds(records: Sequence[EpochRecord]) -> dict[str, float]:

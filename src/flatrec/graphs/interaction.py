@@ -28,9 +28,9 @@ def thinned_graph(interactions: Interactions, rate: float, generator: Generator)
     """The graph of a random share of the training pairs, degrees counted anew on what is kept.
 
     int(n_pairs * (1 - rate)) pairs, as floats round it, are drawn without replacement, each with probability
-    proportional to its entry in the full graph, so pairs of busy users and popular items go first (FREEDOM, section 3.2). The draw
-    takes the largest of independent exponential keys, which is the same distribution as drawing one by one and,
-    unlike ``torch.multinomial``, has no limit on the number of pairs.
+    proportional to its entry in the full graph, so pairs of busy users and popular items are the first to be left
+    out (FREEDOM, section 3.2). The draw takes the largest of independent exponential keys, which is the same
+    distribution as drawing one by one and, unlike ``torch.multinomial``, has no limit on the number of pairs.
 
     Args:
         interactions: the pairs.
