@@ -70,7 +70,7 @@ class Pose:
     """How an item stands in its picture.
 
     Example:
-        >>> Pose(scale=0.9, right=0, down=0, tilt=0, mirrored=False, wall=0).scale
+        >>> Pose(scale=0.9, right=0.0, down=0.0, tilt=0.0, mirrored=False, wall=0).scale
         0.9
     """
 

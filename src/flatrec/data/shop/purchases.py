@@ -22,13 +22,13 @@ class Taste(NamedTuple):
     strength: float  # what a liked value adds to the utility, on average
 
 
-TASTES = {
-    "kind": Taste(2.0, 3.0),
-    "colour": Taste(2.0, 2.2),
-    "material": Taste(2.0, 1.4),
-    "pattern": Taste(1.5, 1.2),
+TASTES = {  # about equally strong, so that no attribute is learnt long before the others
+    "kind": Taste(2.5, 2.4),
+    "colour": Taste(2.5, 2.2),
+    "material": Taste(2.0, 1.8),
+    "pattern": Taste(1.5, 1.4),
     "price": Taste(1.0, 0.4),
-    "brand": Taste(1.5, 1.8),
+    "brand": Taste(1.5, 2.0),
 }
 
 
@@ -46,12 +46,12 @@ class Market:
 
     Example:
         >>> Market().zipf
-        0.6
+        0.25
     """
 
-    conformity: float = 0.7
-    zipf: float = 0.6
-    latent: float = 1.0
+    conformity: float = 0.25
+    zipf: float = 0.25
+    latent: float = 0.5
     latent_dim: int = 12
     shared: float = 0.7
     spread: float = 1.0
