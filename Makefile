@@ -1,4 +1,4 @@
-.PHONY: install demo test check bench
+.PHONY: install demo test check
 PYTHON ?= python3
 BIN := .venv/bin
 # Spinning OpenMP threads cost far more than they give on small machines; one thread is the fast choice there.

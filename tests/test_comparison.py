@@ -111,6 +111,7 @@ def test_more_epochs_train_on_instead_of_taking_up_the_shorter_result(tmp_path):
         (["plain"], [0], "two different strategies"),
         (["plain", "plain"], [0], "two different strategies"),
         (["plain", "bsma"], [0], "did you mean bsam"),
+        (["plain", "bsam", "smm"], [0], "unknown strategy"),
         (["plain", "bsam"], [], "seeds"),
         (["plain", "bsam"], [1, 1], "seeds"),
     ],

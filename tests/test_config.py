@@ -111,7 +111,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"training": {"epochs": 1.5}}, "training.epochs: input should be a valid integer"),
         ({"training": {"clip": True}}, "training.clip: input should be a valid number, but it is True"),
         ({"training": {"same_noise": 1}}, "training.same_noise: input should be a valid boolean"),
-        ({"evaluation": {"cuts": 5}}, "evaluation.cuts: input should be a valid tuple, but it is 5"),
+        ({"evaluation": {"cuts": 5}}, "evaluation.cuts: input should be a list such as [5, 10], but it is 5"),
         ({"evaluation": {"cuts": [5, "x"]}}, "evaluation.cuts: input should be a valid integer"),
         ({"evaluation": {"mask": "all"}}, "evaluation.mask: input should be 'train' or 'train+valid'"),
         ({"training": 3}, "training is a group of settings, such as training.epochs, but is 3"),

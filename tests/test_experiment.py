@@ -12,7 +12,7 @@ import flatrec
 from flatrec.config import Component, Evaluation, Experiment, Training
 from flatrec.data.formats import mmrec
 from flatrec.experiment import fit, load_run, run_experiment
-from flatrec.models import FREEDOM
+from flatrec.models import BPR, FREEDOM
 from flatrec.run import representations
 from flatrec.strategies import BSAM, Mixed
 from flatrec.testing import block_dataset
@@ -203,6 +203,79 @@ def test_what_cannot_be_trained_leaves_no_folder_behind(on_disk, tmp_path, chang
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         run_experiment(experiment(on_disk, **changes), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_fewer_epochs_than_before_are_refused_on_resume(on_disk, tmp_path):
+    run_experiment(experiment(on_disk), out=tmp_path / "run")
+    shorter = experiment(on_disk, training=replace(SHORT, epochs=1))
+    with pytest.raises(ValueError, match="cannot be cut to 1"):
+        run_experiment(shorter, out=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("lists", [{"betas": (0.9, 0.9)}, {"weight_decay": 0.1}])
+def test_a_changed_or_added_setting_is_noticed_on_resume(on_disk, tmp_path, lists):
+    run_experiment(experiment(on_disk), out=tmp_path / "run")
+    with pytest.raises(ValueError, match=next(iter(lists))):
+        run_experiment(experiment(on_disk, optimizer=Component("adam", lists)), out=tmp_path / "run", resume=True)
+
+
+def test_a_second_process_is_kept_out_of_a_folder(on_disk, tmp_path):
+    class Intruder:
+        def on_start(self, *_):
+            with pytest.raises(FileExistsError, match="another process trains"):
+                run_experiment(experiment(on_disk), out=tmp_path / "run", resume=True)
+
+        def on_step(self, *_):
+            pass
+
+        on_epoch = on_step
+
+        def on_end(self):
+            pass
+
+    run_experiment(experiment(on_disk), out=tmp_path / "run", observers=[Intruder()])
+    assert (tmp_path / "run" / "result.json").exists()
+
+
+def test_a_run_that_goes_on_has_no_result_until_it_ends(on_disk, tmp_path):
+    run_experiment(experiment(on_disk), out=tmp_path / "run")
+
+    class Killed(BaseException):
+        pass
+
+    class Kill:
+        def on_start(self, *_):
+            raise Killed
+
+        on_step = on_epoch = on_start
+
+        def on_end(self):
+            pass
+
+    longer = experiment(on_disk, training=replace(SHORT, epochs=9))
+    with pytest.raises(Killed):
+        run_experiment(longer, out=tmp_path / "run", resume=True, observers=[Kill()])
+    with pytest.raises(FileNotFoundError, match="no finished run"):
+        load_run(tmp_path / "run")
+
+
+def test_a_run_on_data_in_memory_is_loaded_with_the_data(tmp_path):
+    run = fit(DATA, "bpr", "plain", training=SHORT, out=tmp_path / "run")
+    with pytest.raises(ValueError, match="data in memory"):
+        load_run(tmp_path / "run")
+    assert load_run(tmp_path / "run", DATA).evaluate("test").metrics == run.result["test"]
+
+
+def test_a_model_made_for_other_data_is_refused():
+    with pytest.raises(ValueError, match="make it from this data set"):
+        fit(DATA, BPR(block_dataset(blocks=2, users=8, items=6)), training=SHORT)
+
+
+@pytest.mark.parametrize("optimizer", ["adafactor", "asgd"])
+def test_optimizers_with_settings_that_toml_cannot_say_run_and_resume(on_disk, tmp_path, optimizer):
+    run_experiment(experiment(on_disk, optimizer=Component(optimizer)), out=tmp_path / "run")
+    resumed = run_experiment(experiment(on_disk, optimizer=Component(optimizer)), out=tmp_path / "run", resume=True)
+    assert resumed.result["epochs"] == 2
 
 
 def test_an_empty_validation_part_is_refused_at_once():

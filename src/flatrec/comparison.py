@@ -8,16 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flatrec import config, folder
+from flatrec import folder
 from flatrec.analysis.significance import Comparison, compare, holm, spread
-from flatrec.components import resolved, strategy_names
+from flatrec.components import build_strategy, resolved, strategy_names
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.experiment import run_experiment
 from flatrec.files import write_text
+from flatrec.models import YARDSTICKS
 from flatrec.run import read_result
 from flatrec.training import Observer
 
+ENOUGH = 5  # seeds
 TESTED = ("recall", "ndcg")  # the metrics that p values are given for, at every cut
 
 
@@ -104,12 +106,14 @@ def compare_strategies(
         on_run: who hears of the progress of a run.
 
     Raises:
-        ValueError: fewer than two strategies, one twice, an unknown one, no seed or one twice, or a setting that
-            no strategy knows.
+        ValueError: fewer than two strategies, one twice, an unknown one, no seed or one twice, a setting that no
+            strategy knows, a model that is not trained, or data without a test part.
         FileExistsError: ``out`` holds a run with other settings, and ``overwrite`` is not given.
     """
-    _check(strategies, seeds)
+    _check(strategies, seeds, experiment, dataset)
     experiments = {name: _for_strategy(experiment, name, strategies) for name in strategies}
+    for one in experiments.values():
+        build_strategy(resolved(one).strategy)  # every mistake shows before the first run
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in strategies}
     for seed in seeds:
         for name in strategies:
@@ -160,10 +164,10 @@ def _finished(
     """The result of a run: read where it is there already, else trained, going on from a checkpoint if any."""
     resume = not overwrite and (path / folder.EXPERIMENT).exists()
     if resume and (path / folder.RESULT).exists():
-        wanted, there = resolved(experiment), config.read(path / folder.EXPERIMENT)
-        folder.claim(path, wanted, dataset, resume=True, overwrite=False)
-        if there.training == wanted.training:
-            return read_result(path)
+        folder.check_same(path, resolved(experiment), dataset)
+        result = read_result(path)
+        if result["settings"]["training"] == asdict(experiment.training):
+            return result
     run = run_experiment(experiment, dataset, path, resume=resume, overwrite=overwrite, observers=observers)
     return dict(run.result)
 
@@ -182,7 +186,11 @@ def resolved_options(name: str) -> Mapping[str, Any]:
     return resolved(Experiment(strategy=Component(name))).strategy.options
 
 
-def _check(strategies: Sequence[str], seeds: Sequence[int]) -> None:
+def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experiment, dataset: Dataset) -> None:
+    if experiment.model.name in YARDSTICKS:
+        raise ValueError(f"{experiment.model.name} is not trained, so strategies do not matter to it; choose a model")
+    if not dataset.interactions.count("test"):
+        raise ValueError(f"the test part of {dataset.name!r} has no pair, so there is nothing to compare; split anew")
     if len(strategies) < 2 or len(set(strategies)) < len(strategies):
         raise ValueError(
             f"a comparison needs at least two different strategies, but got {', '.join(strategies) or 'none'}; "

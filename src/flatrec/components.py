@@ -103,5 +103,9 @@ def _filled(component: Component, make: Callable[..., object], where: str, given
 
 
 def _stated(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is None, which TOML cannot say and which means "as if left out"."""
-    return {key: value for key, value in options.items() if value is not None}
+    """Without what is or holds None, which TOML cannot say and which means "as if left out"."""
+    return {
+        key: value
+        for key, value in options.items()
+        if value is not None and not (isinstance(value, tuple) and None in value)
+    }

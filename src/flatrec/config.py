@@ -249,6 +249,7 @@ def _checked(value: object, annotation: Any, where: str) -> Any:  # noqa: ANN401
         return adapter.validate_python(tuple(value) if isinstance(value, list) else value, strict=True)
     except ValidationError as error:
         wanted = "; or ".join(dict.fromkeys(one["msg"].lower() for one in error.errors()))
+        wanted = wanted.replace("a valid tuple", "a list such as [5, 10]")
         raise ValueError(f"{where}: {wanted}, but it is {value!r}") from None
 
 
@@ -256,7 +257,7 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
     """A message for a name that is not known: the nearest right one, and all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ";"
-    return f"unknown {kind} {name!r}{hint} there are {', '.join(known)}"
+    return f"unknown {kind} {name!r}{hint} there {'are ' + ', '.join(known) if known else 'is none'}"
 
 
 def _example(key: str) -> str:

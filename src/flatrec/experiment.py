@@ -26,7 +26,7 @@ from flatrec.provenance import peak_memory_mb, versions
 from flatrec.run import Run, read_result, representations
 from flatrec.strategies import Learner, Strategy
 from flatrec.training import EpochRecord, Observer, TensorBoard, Trained, Trainer, checkpoint, optimizers
-from flatrec.training.trainer import load_parameters
+from flatrec.training.trainer import CHECKPOINT, load_parameters
 
 
 def fit(
@@ -85,7 +85,7 @@ def fit(
         if settings and not isinstance(given, str):
             raise ValueError(f"{what}_settings are for a {what} given by name; put them into the {what} itself")
     experiment = Experiment(
-        data=dataset.source or dataset.name,
+        data=dataset.source or "",
         model=Component(model if isinstance(model, str) else type(model).__name__, dict(model_settings or {})),
         strategy=Component(strategy if isinstance(strategy, str) else _name(strategy), dict(strategy_settings or {})),
         optimizer=Component(optimizer, dict(optimizer_settings or {})),
@@ -98,9 +98,19 @@ def fit(
         return run_experiment(
             experiment, dataset, Path(out) if out else None, resume=resume, overwrite=overwrite, observers=observers
         )
-    made = build_model(experiment.model, dataset, seed) if isinstance(model, str) else model
+    made = build_model(experiment.model, dataset, seed) if isinstance(model, str) else _fitting(model, dataset)
     step = build_strategy(experiment.strategy) if isinstance(strategy, str) else strategy
     return _Session(experiment, dataset, made, step, observers=observers).run(resume=False)
+
+
+def _fitting(model: Model, dataset: Dataset) -> Model:
+    sizes = tuple(len(one) for one in representations(model))
+    if sizes != (dataset.n_users, dataset.n_items):
+        raise ValueError(
+            f"the model is for {sizes[0]} users and {sizes[1]} items, the data set has {dataset.n_users} and "
+            f"{dataset.n_items}; make it from this data set"
+        )
+    return model
 
 
 def run_experiment(
@@ -134,17 +144,19 @@ def run_experiment(
     strategy = build_strategy(experiment.strategy)
     model = build_model(experiment.model, data, experiment.seed)
     session = _Session(experiment, data, model, strategy, out=out, observers=observers)
-    if out is not None:  # last, so that what cannot be trained leaves no folder behind
-        folder.claim(out, experiment, data, resume=resume, overwrite=overwrite)
-    return session.run(resume=resume)
+    if out is None:
+        return session.run(resume=False)
+    # Last of all, so that what cannot be trained leaves no folder behind.
+    with folder.claimed(out, experiment, data, resume=resume, overwrite=overwrite):
+        return session.run(resume=resume)
 
 
-def load_run(path: Path | str, data: str | None = None, device: str = "auto") -> Run:
+def load_run(path: Path | str, data: str | Dataset | None = None, device: str = "auto") -> Run:
     """A finished run from its folder, at its best parameters.
 
     Args:
         path: the run folder.
-        data: where the data are now, if not where the run found them.
+        data: where the data are now, if not where the run found them, or the data themselves.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
@@ -154,11 +166,11 @@ def load_run(path: Path | str, data: str | None = None, device: str = "auto") ->
     path = Path(path)
     result = read_result(path)
     experiment = config.changed(config.read(path / folder.EXPERIMENT), {"device": device})
-    dataset = load(data or experiment.data)
+    dataset = data if isinstance(data, Dataset) else load(data or experiment.data)
     folder.check_data(path, dataset)
     model = build_model(experiment.model, dataset, experiment.seed)
     if isinstance(model, Model):
-        load_parameters(model, checkpoint.load(path / "best.safetensors"))
+        load_parameters(model, checkpoint.load(path / CHECKPOINT), best=True)
         model.to(choose_device(experiment)).eval()
     return Run(dataset, model, experiment.evaluation.cuts, experiment.evaluation.mask, result)
 
@@ -168,8 +180,10 @@ def load(data: str) -> Dataset:
 
     Raises:
         FileNotFoundError: there is no such path.
-        ValueError: it cannot be read.
+        ValueError: it cannot be read, or no path is known.
     """
+    if not data:
+        raise ValueError("the run was made from data in memory; give them: load_run(folder, dataset), or --data PATH")
     return replace(generate(ShopSettings()).dataset, source="shop") if data == "shop" else load_data(data)
 
 
@@ -211,7 +225,7 @@ class _Session:
         if self.out is not None:
             if self.trainer is None:
                 facts = {"progress": {"epoch": 0, "best_epoch": 0}}
-                checkpoint.save(self.out / "checkpoint.safetensors", checkpoint.Checkpoint({}, facts))
+                checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, facts))
             write_text(self.out / folder.RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
         return replace(run, result=result)
 

@@ -23,8 +23,10 @@ def replacing(path: Path) -> Iterator[Path]:
         raise type(error)(
             f"cannot write {path}: {error.strerror}; choose a folder that exists and is writable"
         ) from None
+    mode = temporary.stat().st_mode  # as open as any file here; some writers make private ones
     try:
         yield temporary
+        temporary.chmod(mode)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,14 @@ from flatrec.data.dataset import Dataset
 from flatrec.files import write_text
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
-_OWN = (EXPERIMENT, DATA, RESULT, "epochs.jsonl", *(f"{name}.{end}" for name in ("checkpoint", "best")
-        for end in ("safetensors", "json")))  # fmt: skip
+LOCK = ".lock"
+# In the order in which they are removed: what marks a folder as taken goes last.
+_OWN = (RESULT, "epochs.jsonl", "checkpoint.safetensors", "checkpoint.json", DATA, EXPERIMENT)
 
 
-def claim(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> None:
-    """Make the folder ready for a run and write down what the run will be.
+@contextmanager
+def claimed(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """A folder that is ready for a run, says what the run will be, and is no other process's until the block ends.
 
     Args:
         folder: made where it is not there.
@@ -29,28 +34,62 @@ def claim(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: boo
         overwrite: remove the run in the folder, where there is one.
 
     Raises:
-        FileExistsError: there is a run, and neither is asked for.
+        FileExistsError: there is a run, and neither is asked for; or another process trains there.
         ValueError: the run to resume was of another experiment or other data.
         OSError: the folder cannot be made or written to.
     """
-    held = (folder / EXPERIMENT).exists() or (folder / RESULT).exists()
-    if held and resume:
-        _check_same(folder, experiment, dataset)
-    elif held and not overwrite:
-        raise FileExistsError(
-            f"{folder} already holds a run; resume it (--resume), replace it (--overwrite), or choose another folder"
-        )
-    elif held:
-        _clear(folder)
+    data = json.dumps({"name": dataset.name, "fingerprint": dataset.fingerprint}, indent=2) + "\n"
+    text = config.write(experiment)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise type(error)(
             f"cannot make the folder {folder}: {error.strerror}; choose one that can be written"
         ) from None
-    data = {"name": dataset.name, "fingerprint": dataset.fingerprint}
-    write_text(folder / DATA, json.dumps(data, indent=2) + "\n")
-    write_text(folder / EXPERIMENT, config.write(experiment))
+    with _locked(folder):
+        if any((folder / name).exists() for name in _OWN):
+            _give_way(folder, experiment, dataset, resume=resume, overwrite=overwrite)
+        for leftover in folder.glob(".*.*.*"):  # what a kill left of a file that was being written
+            leftover.unlink()
+        write_text(folder / DATA, data)
+        write_text(folder / EXPERIMENT, text)
+        yield
+
+
+def _give_way(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> None:
+    if resume and (folder / EXPERIMENT).exists():
+        check_same(folder, experiment, dataset)
+        (folder / RESULT).unlink(missing_ok=True)  # it would not be that of the run that goes on
+    elif overwrite:
+        for name in _OWN:
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    else:
+        raise FileExistsError(
+            f"{folder} already holds a run; resume it (--resume), replace it (--overwrite), or choose another folder"
+        )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder against other processes; where the system has no such lock, do without."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    try:
+        file = (folder / LOCK).open("w")
+    except OSError as error:
+        raise type(error)(f"cannot write to {folder}: {error.strerror}; choose a folder that is writable") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileExistsError(
+                f"another process trains in {folder}; wait for it, or choose another folder"
+            ) from None
+        yield
 
 
 def check_data(folder: Path, dataset: Dataset) -> None:
@@ -74,9 +113,20 @@ def check_data(folder: Path, dataset: Dataset) -> None:
         )
 
 
-def _check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
+def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
+    """Make sure that a run can go on as this experiment.
+
+    Raises:
+        ValueError: the data or a setting differ, other than by more epochs.
+    """
     check_data(folder, dataset)
-    before, now = (_settings(one) for one in (config.read(folder / EXPERIMENT), experiment))
+    earlier = config.read(folder / EXPERIMENT)
+    if experiment.training.epochs < earlier.training.epochs:
+        raise ValueError(
+            f"{folder} holds a run of {earlier.training.epochs} epochs, which cannot be cut to "
+            f"{experiment.training.epochs}; resume with as many or more, or choose another folder"
+        )
+    before, now = _settings(earlier), _settings(experiment)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
         what = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
@@ -96,9 +146,3 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
     }
     flat = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
     return {"seed": experiment.seed, "device": experiment.device, **flat} | {"training.epochs": None}
-
-
-def _clear(folder: Path) -> None:
-    for name in _OWN:
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "tensorboard", ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
 import sys
 
 import numpy as np
@@ -24,7 +23,14 @@ def versions() -> dict[str, str | int]:
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process has held so far, in MB; on CUDA, what torch has allocated there too."""
+    """The most memory that this process has held so far, in MB; on CUDA, what torch has allocated there too.
+
+    0 on Windows, which does not tell.
+    """
+    if sys.platform == "win32":
+        return 0.0
+    import resource  # not on Windows
+
     unit = 2**20 if sys.platform == "darwin" else 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     return round(peak + (torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0), 1)

@@ -63,7 +63,7 @@ class Run:
         names = [users] if isinstance(users, str) else users
         numbers = torch.tensor([self.dataset.users.number(name) for name in names], dtype=torch.int64)
         known = sum((self.dataset.interactions.matrix(part) for part in ("valid", "test")), start=self._bought)
-        ranking = rank(self.scorer(), numbers, k, sparse.csr_array(known))
+        ranking = rank(self.scorer(), numbers, min(k, self.dataset.n_items), sparse.csr_array(known))
         lists = zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
         return [self._described(items, scores) for items, scores in lists]
 
@@ -77,7 +77,7 @@ class Run:
         number = self.dataset.items.number(item)
         itself = sparse.csr_array(([1.0], ([0], [number])), shape=(1, self.dataset.n_items))
         alike = self._similarities(number)
-        ranking = rank(lambda _: alike[None], torch.zeros(1, dtype=torch.int64), k, itself)
+        ranking = rank(lambda _: alike[None], torch.zeros(1, dtype=torch.int64), min(k, self.dataset.n_items), itself)
         return self._described(ranking.items[0].tolist(), ranking.scores[0].tolist())
 
     def evaluate(self, part: Part = "test") -> Result:

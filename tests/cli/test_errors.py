@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from flatrec.cli.printing import print_table
 from tests.cli.conftest import SMALL
 
 
@@ -69,14 +70,14 @@ def test_a_folder_that_holds_a_run_is_refused(flatrec, trained, blocks):
 
 @pytest.mark.parametrize("content", [b"", b"short", pickle.dumps({"a": 1}), bytes(1000)])
 def test_a_damaged_checkpoint_is_refused(flatrec, trained, content):
-    (trained / "best.safetensors").write_bytes(content)
-    one_line(flatrec("evaluate", trained), 2, "best.safetensors", "truncated or not a safetensors file")
+    (trained / "checkpoint.safetensors").write_bytes(content)
+    one_line(flatrec("evaluate", trained), 2, "checkpoint.safetensors", "truncated or not a safetensors file")
 
 
 def test_a_checkpoint_of_another_model_is_refused(flatrec, trained, blocks, tmp_path):
     assert flatrec("train", "--data", blocks, "--model", "lightgcn", *SMALL, "--set", "model.dim=5",
                    "--out", tmp_path / "other").code == 0  # fmt: skip
-    (trained / "best.safetensors").write_bytes((tmp_path / "other" / "best.safetensors").read_bytes())
+    (trained / "checkpoint.safetensors").write_bytes((tmp_path / "other" / "checkpoint.safetensors").read_bytes())
     one_line(flatrec("evaluate", trained), 2, "another model or other data")
 
 
@@ -127,6 +128,27 @@ def test_divergence_is_a_failure_with_advice(flatrec, blocks, tmp_path):
     assert not (tmp_path / "run" / "result.json").exists()
 
 
+def test_resume_without_a_run_is_refused(flatrec, tmp_path):
+    one_line(flatrec("train", "--resume", "--out", tmp_path / "typo"), 2, "holds no run to resume")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_ids_are_not_taken_for_markup(flatrec, blocks, tmp_path):
+    outcome = flatrec("train", "--data", blocks, "--model", "bpr", *SMALL, "--out", tmp_path / "run")
+    assert outcome.code == 0
+    one_line(flatrec("recommend", tmp_path / "run", "--user", "[/b]"), 2, "'[/b]' is not in the data set")
+    print_table("[/b]", ["[red]x", ":cat:"], [["[/i]", "[bold]"]])
+
+
+def test_an_interrupt_says_how_to_go_on(flatrec, blocks, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flatrec.cli.train.run_experiment", interrupt)
+    outcome = flatrec("train", "--data", blocks, "--out", tmp_path / "run")
+    one_line(outcome, 130, "interrupted; go on later with --resume")
+
+
 def test_debug_shows_the_traceback(flatrec):
     outcome = flatrec("data", "info", "NOWHERE", "--debug")
     assert outcome.code == 2
@@ -163,5 +185,5 @@ def test_resume_after_kill_9_equals_an_uninterrupted_run(flatrec, blocks, tmp_pa
     results = [json.loads((folder / "result.json").read_text()) for folder in (tmp_path / "whole", killed)]
     assert results[0]["test"] == results[1]["test"]
     assert results[0]["trace"] == results[1]["trace"]
-    for name in ("best.safetensors", "checkpoint.safetensors"):
-        assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    checkpoints = [(folder / "checkpoint.safetensors").read_bytes() for folder in (killed, tmp_path / "whole")]
+    assert checkpoints[0] == checkpoints[1]

@@ -117,6 +117,7 @@ def test_state_put_into_a_fresh_strategy_continues_bit_for_bit(name):
     [
         ({"rho": -0.1}, "rho"),
         ({"rho": float("nan")}, "rho"),
+        ({"rho": float("inf")}, "rho"),
         ({"interval": 0}, "interval"),
         ({"rho_warmup": -1.0}, "rho_warmup"),
         ({"lam": 1.0}, "lam"),

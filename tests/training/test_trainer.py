@@ -140,7 +140,7 @@ def test_a_kill_while_the_checkpoint_is_written_leaves_the_one_before(tmp_path, 
 
     def save_half(tensors, path, metadata):
         real(tensors, path, metadata=metadata)
-        if next(count) == 5:
+        if next(count) == 3:
             path.write_bytes(path.read_bytes()[:100])
             raise Killed
 
@@ -298,4 +298,4 @@ def _stable(folder):
 
 
 def _tensors(folder):
-    return {name: (folder / name).read_bytes() for name in ("checkpoint.safetensors", "best.safetensors")}
+    return (folder / "checkpoint.safetensors").read_bytes()

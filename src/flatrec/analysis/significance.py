@@ -19,7 +19,7 @@ class Comparison:
     Args:
         runs: number of pairs.
         gain: relative gain of the means; None where the baseline's mean is 0.
-        t_p: p of the paired t-test; None with fewer than two pairs.
+        t_p: p of the paired t-test; None with fewer than two pairs or a difference without any spread.
         wilcoxon_p: p of Wilcoxon's signed-rank test; None with fewer than two pairs. It cannot fall below
             2^(1 - runs): 0.0625 with five.
     """
@@ -33,8 +33,8 @@ class Comparison:
 def compare(values: Sequence[float], baseline: Sequence[float]) -> Comparison:
     """Compare two strategies, value by value, seed by seed.
 
-    Equal lists have p = 1. Lists that differ by the same amount everywhere have no spread to test against; their
-    t-test has p = 0.
+    Equal lists have p = 1. Lists that differ by the same amount everywhere have no spread to test against: the
+    t-test would claim certainty, on two seeds as on twenty, so it has no p.
 
     Raises:
         ValueError: the lists differ in length or are empty.
@@ -49,10 +49,11 @@ def compare(values: Sequence[float], baseline: Sequence[float]) -> Comparison:
     if len(values) < 2:
         return Comparison(len(values), gain, None, None)
     differences = np.subtract(values, baseline)
+    differences[np.abs(differences) <= ROUNDING * np.abs([*values, *baseline]).max()] = 0
     if not differences.any():
         return Comparison(len(values), gain, 1.0, 1.0)
     constant = np.ptp(differences) <= ROUNDING * np.abs(differences).max()
-    t_p = 0.0 if constant else float(stats.ttest_rel(values, baseline).pvalue)
+    t_p = None if constant else float(stats.ttest_rel(values, baseline).pvalue)
     return Comparison(len(values), gain, t_p, float(stats.wilcoxon(differences).pvalue))
 
 

@@ -10,7 +10,7 @@ import typer
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.cli.progress import ProgressBar
-from flatrec.comparison import Table, compare_strategies
+from flatrec.comparison import ENOUGH, TESTED, Table, compare_strategies
 from flatrec.experiment import load
 
 
@@ -52,14 +52,14 @@ def compare(
 
 
 def print_comparison(table: Table) -> None:
-    """Recall and NDCG at each cut: mean ± deviation, gain over the baseline, corrected p of the t-test."""
-    metrics = [name for name in table.cells[table.baseline] if name.split("@")[0] in ("recall", "ndcg")]
-    rows = [[name, *(_cell(table, name, metric) for metric in metrics)] for name in table.cells]
+    """Recall and NDCG at each cut: mean ± deviation, gain over the baseline, corrected p of both tests."""
+    metrics = [name for name in table.cells[table.baseline] if name.split("@")[0] in TESTED]
+    rows = [[metric, *(_cell(table, name, metric) for name in table.cells)] for metric in metrics]
     title = f"{table.model} on {table.data}, test part, {len(table.seeds)} seeds"
-    print_table(title, ["strategy", *metrics], rows)
+    print_table(title, ["metric", *table.cells], rows)
     print_text(
-        f"mean ± deviation; gain over {table.baseline}; p of a paired t-test, Holm-corrected over the whole table"
-        + ("" if len(table.seeds) >= 5 else "; fewer than five seeds are not a result")  # noqa: PLR2004
+        f"mean ± deviation; gain over {table.baseline}; p of paired t-test / Wilcoxon, Holm-corrected over the table"
+        + ("" if len(table.seeds) >= ENOUGH else "; fewer than five seeds are not a result")
     )
 
 
@@ -69,4 +69,5 @@ def _cell(table: Table, strategy: str, metric: str) -> str:
     if cell.comparison is None:
         return text
     gain = "" if cell.comparison.gain is None else f"\n{cell.comparison.gain:+.1%}"
-    return text + gain + ("" if cell.t_p_holm is None else f"  p {cell.t_p_holm:.3f}")
+    tests = "/".join("-" if p is None else f"{p:.3f}" for p in (cell.t_p_holm, cell.wilcoxon_p_holm))
+    return f"{text}{gain}  p {tests}"

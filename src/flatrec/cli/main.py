@@ -64,15 +64,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str], *, debug: bool) -> int:
     try:
-        return int(app(words, prog_name="flatrec", standalone_mode=False) or 0)
+        code = int(app(words, prog_name="flatrec", standalone_mode=False) or 0)
+        return _interrupted(words) if code == INTERRUPTED else code
     except _UsageError as error:
         return _report(error.format_message(), BAD_USAGE, debug=debug)
     except (KeyboardInterrupt, typer.Abort):
-        return _report("interrupted; go on later with --resume", INTERRUPTED, debug=False)
+        return _interrupted(words)
     except _USAGE as error:
         return _report(_message(error), BAD_USAGE, debug=debug)
     except (OSError, RuntimeError, ArithmeticError, MemoryError) as error:
         return _report(_message(error) or type(error).__name__, FAILED, debug=debug)
+
+
+def _interrupted(words: list[str]) -> int:
+    advice = {"train": "; go on later with --resume", "compare": "; the same command goes on later"}
+    return _report("interrupted" + advice.get(words[0] if words else "", ""), INTERRUPTED, debug=False)
 
 
 def _message(error: BaseException) -> str:
@@ -84,5 +90,6 @@ def _message(error: BaseException) -> str:
 def _report(message: str, code: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    sys.stderr.write("flatrec: " + " ".join(message.split()) + "\n")
+    if message.strip():
+        sys.stderr.write("flatrec: " + " ".join(message.split()) + "\n")
     return code

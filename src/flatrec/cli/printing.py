@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -18,10 +19,10 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on standard output; columns after the first are aligned right where they hold numbers."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     for place, column in enumerate(columns):
         numeric = place > 0 and all(_number_like(row[place]) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_text(cell) for cell in row))
     console().print(table)
@@ -37,10 +38,11 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=140)
 
 
-def _text(cell: object) -> str:
+def _text(cell: object) -> Text:
+    """A cell as it is: ids and titles are not markup."""
     if isinstance(cell, float):
-        return f"{cell:.4f}"
-    return "" if cell is None else str(cell).replace("[", r"\[")
+        return Text(f"{cell:.4f}")
+    return Text("" if cell is None else str(cell))
 
 
 def _number_like(cell: object) -> bool:

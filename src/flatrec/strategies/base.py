@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from flatrec.data.batches import Batch, Pairing
 from flatrec.strategies.learner import Learner
 from flatrec.strategies.trace import Trace
-from flatrec.strategies.vectors import Vector, dot, norm
+from flatrec.strategies.vectors import Vector, cosine, norm
 
 
 class Strategy(ABC):
@@ -97,9 +97,9 @@ class Perturbing(OneBatch):
     trace: Trace = field(default_factory=Trace, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.rho >= 0 or not self.rho_warmup >= 0 or self.interval < 1:
+        if not 0 <= self.rho < math.inf or not 0 <= self.rho_warmup < math.inf or self.interval < 1:
             raise ValueError(
-                "rho and rho_warmup must be at least 0 and interval at least 1, "
+                "rho and rho_warmup must be finite and at least 0 and interval at least 1, "
                 f"but are {self.rho}, {self.rho_warmup} and {self.interval}"
             )
 
@@ -115,7 +115,7 @@ class Perturbing(OneBatch):
         if radius == 0 or self.steps % self.interval != 0:
             return gradient
         length = float(norm(direction))
-        self._watch(direction, length, gradient)
+        self.trace.add("cos(eps, g1)", cosine(direction, gradient))
         if length == 0:
             return gradient
         with learner.shifted(direction, float(radius) / length):
@@ -125,11 +125,6 @@ class Perturbing(OneBatch):
     def take_trace(self) -> dict[str, float]:
         """Mean cos(eps, g1), and whatever else the strategy adds."""
         return self.trace.take()
-
-    def _watch(self, direction: Vector, length: float, gradient: Vector) -> None:
-        lengths = norm(gradient) * length
-        aligned = dot(direction, gradient) / lengths if length > 0 else torch.zeros_like(lengths)
-        self.trace.add("cos(eps, g1)", aligned)
 
     def _radius(self, learner: Learner) -> Tensor | float:
         radius = self.rho / self.steps if self.rho_schedule == "inverse" else self.rho

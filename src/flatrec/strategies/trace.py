@@ -17,7 +17,8 @@ class Trace:
         self._values.setdefault(name, []).append(value.detach())
 
     def take(self) -> dict[str, float]:
-        """The means so far, and start anew."""
-        means = {name: float(torch.stack(values).mean()) for name, values in self._values.items()}
+        """The means of the finite values so far, and start anew; a step whose values overflow is given up anyway."""
+        columns = {name: torch.stack(values) for name, values in self._values.items()}
         self._values = {}
-        return means
+        finite = {name: column[column.isfinite()] for name, column in columns.items()}
+        return {name: float(column.mean()) for name, column in finite.items() if len(column)}

@@ -22,6 +22,7 @@ from flatrec.training.checkpoint import Checkpoint
 from flatrec.training.records import EpochRecord, Observer, append_line, cut_lines
 
 PATIENCE_WITH_NON_FINITE = 10  # steps in a row
+CHECKPOINT, RECORDS = "checkpoint.safetensors", "epochs.jsonl"
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Trainer:
         validate: scores the model on the validation part; the trainer never sees another part.
         settings: lengths and portions.
         seed: of everything random.
-        folder: where ``checkpoint``, ``best`` and ``epochs.jsonl`` go; None to keep all in memory.
+        folder: where checkpoint and ``epochs.jsonl`` go; None to keep all in memory.
         observers: who hears of progress.
     """
 
@@ -183,54 +184,54 @@ class Trainer:
         return replace(self.progress, epoch=epoch, waited=waited, stopped=waited >= self.settings.patience)
 
     def _save(self, record: EpochRecord, before: int) -> None:
-        """Write what is due: record, best parameters, checkpoint, in this order.
-
-        A kill in between leaves the checkpoint of an earlier epoch, from which the later files are made again.
-        """
+        """Write what is due; the best parameters travel in the checkpoint, so that the two cannot disagree."""
         if self.folder is None:
             return
-        append_line(self.folder / "epochs.jsonl", record)
-        facts = {"progress": vars(self.progress)}
-        if record.best:
-            best = {f"model.{name}": one for name, one in self._best.items()}
-            checkpoints.save(self.folder / "best.safetensors", Checkpoint(best, facts))
+        append_line(self.folder / RECORDS, record)
         due = record.epoch % self.settings.checkpoint_every == 0 or record.epoch == self.settings.epochs
         if due or self.progress.stopped or before == 0:
             optimizer, rest = checkpoints.optimizer_tensors(self.learner.optimizer)
             tensors = {f"model.{name}": one for name, one in self.model.state_dict().items()}
             tensors |= {f"optimizer.{name}": one for name, one in optimizer.items()}
             tensors |= {f"strategy.{name}": one for name, one in self.strategy.state().items()}
-            checkpoints.save(self.folder / "checkpoint.safetensors", Checkpoint(tensors, {**facts, "optimizer": rest}))
+            if not record.best:
+                tensors |= {f"best.{name}": one for name, one in self._best.items()}
+            facts = {"progress": vars(self.progress), "optimizer": rest}
+            checkpoints.save(self.folder / CHECKPOINT, Checkpoint(tensors, facts))
 
     def resume(self) -> None:
-        """Take up the folder's checkpoint, where there is one.
+        """Take up the folder's checkpoint; where there is none, begin anew.
 
         Raises:
             ValueError: the checkpoint is damaged or belongs to another model.
         """
-        if self.folder is None or not (self.folder / "checkpoint.safetensors").exists():
+        if self.folder is None:
             return
-        device = self.learner.params[0].device
-        saved = checkpoints.load(self.folder / "checkpoint.safetensors", device)
-        load_parameters(self.model, saved)
-        checkpoints.restore_optimizer(
-            self.learner.optimizer, checkpoints.part(saved, "optimizer"), saved.facts["optimizer"]
-        )
-        self.strategy.load_state(checkpoints.part(saved, "strategy"))
-        self.progress = Progress(**saved.facts["progress"])
-        if self.progress.best_epoch:
-            self._best = checkpoints.part(checkpoints.load(self.folder / "best.safetensors", device), "model")
-        self.records = cut_lines(self.folder / "epochs.jsonl", self.progress.epoch)
+        if (self.folder / CHECKPOINT).exists():
+            saved = checkpoints.load(self.folder / CHECKPOINT, self.learner.params[0].device)
+            load_parameters(self.model, saved)
+            checkpoints.restore_optimizer(
+                self.learner.optimizer, checkpoints.part(saved, "optimizer"), saved.facts["optimizer"]
+            )
+            self.strategy.load_state(checkpoints.part(saved, "strategy"))
+            self.progress = Progress(**saved.facts["progress"])
+            self._best = best_parameters(saved)
+        self.records = cut_lines(self.folder / RECORDS, self.progress.epoch)
 
 
-def load_parameters(model: Model, saved: Checkpoint) -> None:
-    """Put the parameters of a checkpoint into a model.
+def best_parameters(saved: Checkpoint) -> dict[str, Tensor]:
+    """The parameters of the best epoch: those of the last one where that is the best."""
+    return checkpoints.part(saved, "best") or checkpoints.part(saved, "model")
+
+
+def load_parameters(model: Model, saved: Checkpoint, *, best: bool = False) -> None:
+    """Put the parameters of a checkpoint into a model: the last ones, or the best.
 
     Raises:
         ValueError: they do not fit the model.
     """
     try:
-        model.load_state_dict(checkpoints.part(saved, "model"))
+        model.load_state_dict(best_parameters(saved) if best else checkpoints.part(saved, "model"))
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"the checkpoint belongs to another model or other data: {reason[:300]}") from None

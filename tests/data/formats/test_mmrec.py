@@ -41,6 +41,25 @@ def test_users_are_numbered_by_sorted_id_and_items_by_their_own(tmp_path):
     assert data.pictures is None
 
 
+def test_item_numbers_with_huge_gaps_are_refused_instead_of_filling_the_memory(tmp_path):
+    with pytest.raises(ValueError, match="2 items numbered up to 4000000000; number items from 0"):
+        mmrec.read(folder(tmp_path, [*ROWS[:1], "0\t4000000000\t0"]))
+
+
+def test_a_file_that_is_no_picture_is_not_taken_for_one(tmp_path):
+    folder(tmp_path)
+    pl.DataFrame({"itemID": [0], "picture": ["../secrets.txt"]}).write_csv(tmp_path / "items.csv")
+    with pytest.raises(ValueError, match="as a picture; pictures end in"):
+        mmrec.read(tmp_path)
+
+
+def test_names_are_not_taken_for_patterns(tmp_path):
+    other = tmp_path / "data [v2]"
+    other.mkdir()
+    folder(other)
+    assert len(mmrec.read(other).interactions) == 4
+
+
 def test_other_columns_are_ignored(tmp_path):
     rows = ["4.5\t1\t0\tx\t0", "3.0\t0\t0\ty\t2"]
     data = mmrec.read(folder(tmp_path, rows, "rating\titemID\tuserID\tnote\tx_label"))

@@ -17,6 +17,7 @@ import safetensors
 from flatrec.data.interactions import PARTS
 
 SEPARATORS = (",", "\t", ";")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 # What the libraries are known to raise on damaged files. Nothing of the operating system's: a file that may not
 # be read is not a malformed one.
 MALFORMED = (
@@ -90,12 +91,12 @@ def scan(path: Path, *, separator: str | None = None, quote: str | None = '"') -
     """
     if path.suffix.lower() == ".parquet":
         with reading(path, "a Parquet table"):
-            return pl.scan_parquet(path)
+            return pl.scan_parquet(path, glob=False)
     if not first_line(path).strip():
         raise ValueError(f"{path} has an empty first line; expected a table with a header")
     separator = separator or separator_of(path)
     with reading(path, "a table with a header"):
-        return pl.scan_csv(path, separator=separator, quote_char=quote, infer_schema=False)
+        return pl.scan_csv(path, separator=separator, quote_char=quote, infer_schema=False, glob=False)
 
 
 def columns_of(frame: pl.LazyFrame, path: Path) -> list[str]:
@@ -197,8 +198,12 @@ def existing_pictures(names: Mapping[str, str], table: Path) -> dict[str, Path]:
 
     Raises:
         FileNotFoundError: a listed file does not exist.
+        ValueError: a listed file does not have the ending of a picture.
     """
     pictures = {key: table.parent / name for key, name in names.items() if name}
+    foreign = [path for path in pictures.values() if path.suffix.lower() not in PICTURES]
+    if foreign:
+        raise ValueError(f"{table} lists {foreign[0].name!r} as a picture; pictures end in {', '.join(PICTURES)}")
     absent = [path for path in pictures.values() if not path.is_file()]
     if absent:
         raise FileNotFoundError(

@@ -30,6 +30,7 @@ FEATURE_SUFFIXES = (".npy", ".pt")
 ITEM_TABLES = ("items.parquet", "items.csv")
 USER_TABLE = "users.parquet"
 PICTURE_FOLDERS = ("posters", "pictures")
+MOST_GAPS = 10  # numbers an item at the most, where nothing else bounds them
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -73,6 +74,12 @@ def read_numbered(name: str, pairs: pl.DataFrame, path: Path) -> Dataset:
         raise ValueError(
             f"{folder} has items up to number {size - 1}, but {next(iter(files.values())).name} has "
             f"{n_items} rows (numbers 0 to {n_items - 1}); give it one row an item"
+        )
+    distinct = len(np.unique(items))
+    if not arrays and n_items > MOST_GAPS * (distinct + len(table.ids) + len(table.titles) + 1_000):
+        raise ValueError(
+            f"{folder} has {distinct} items numbered up to {size - 1}; number items from 0 without large gaps, "
+            "or read the pairs as a plain table, where ids may be anything"
         )
     item_ids = [table.ids.get(number, number) for number in map(str, range(n_items))]
     dataset = assemble_numbered(name, NumberedPairs(users, items, parts, user_ids, item_ids))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from flatrec.data.shop.purchases import MINIMUM
 
-Benchmark = Literal["baby", "sports", "clothing"]
 AVERAGE = 9  # purchases a user where no number of pairs is given
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy import ndarray
 from PIL import Image
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+from threadpoolctl import threadpool_limits
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
