@@ -144,6 +144,13 @@ def test_cuts_must_be_positive(at):
         evaluated(at=at)
 
 
+def test_arrays_of_any_float_type_are_scored_like_tensors():
+    pairs, stream = interactions(), np.random.default_rng(0)
+    users, items = stream.normal(size=(pairs.n_users, 3)), stream.normal(size=(pairs.n_items, 3))
+    tensors = (torch.from_numpy(one.astype(np.float32)) for one in (users, items))
+    assert evaluate(users, items, pairs, part="test").metrics == evaluate(*tensors, pairs, part="test").metrics
+
+
 def test_representations_and_a_scorer_give_the_same():
     one, other = evaluated(part="test"), evaluate_scorer(lambda block: SCORES[block], interactions(), part="test")
     assert one.metrics == other.metrics

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
+from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
@@ -36,8 +37,8 @@ class Result:
 
 
 def evaluate(
-    users: Float[Tensor, "n_users dim"],
-    items: Float[Tensor, "n_items dim"],
+    users: Float[Tensor, "n_users dim"] | Float[ndarray, "n_users dim"],
+    items: Float[Tensor, "n_items dim"] | Float[ndarray, "n_items dim"],
     interactions: Interactions,
     *,
     part: Part = "valid",
@@ -47,7 +48,7 @@ def evaluate(
     """Evaluate representations whose inner products rank; any library's will do.
 
     Args:
-        users: one row a user.
+        users: one row a user, as a tensor or an array; scored in float32.
         items: one row an item.
         interactions: the pairs, split.
         part: which part's pairs count as hits.
@@ -65,7 +66,8 @@ def evaluate(
             f"expected {interactions.n_users} user and {interactions.n_items} item rows, but got {shapes[0]} and "
             f"{shapes[1]}; representations and data set must belong together"
         )
-    return evaluate_scorer(inner_product(users, items), interactions, part=part, at=at, mask=mask)
+    score = inner_product(torch.as_tensor(users).float(), torch.as_tensor(items).float())
+    return evaluate_scorer(score, interactions, part=part, at=at, mask=mask)
 
 
 def evaluate_scorer(
