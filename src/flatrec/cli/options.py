@@ -13,7 +13,10 @@ from flatrec.config import Experiment
 
 Data = Annotated[
     str | None,
-    typer.Option(help="A folder, a table or a dataset.toml; `shop` is the built-in shop.", show_default=False),
+    typer.Option(
+        help="A folder, a table or a dataset.toml; `shop` is the built-in shop (a folder of that name: `./shop`).",
+        show_default=False,
+    ),
 ]
 Model = Annotated[str | None, typer.Option(help="See `flatrec list models`.", show_default=False)]
 Seed = Annotated[int | None, typer.Option(help="Decides everything random. Default 0.", show_default=False)]

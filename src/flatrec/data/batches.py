@@ -45,6 +45,13 @@ class Sampler:
         batch_size: pairs a batch; the last batch of a pass may be smaller.
         device: where the batches go.
 
+    Example:
+        >>> from flatrec.testing import block_dataset
+        >>> sampler = Sampler(block_dataset().interactions, batch_size=64)
+        >>> first, second = next(sampler.epoch(torch.Generator(), batches_per_step=2))
+        >>> len(first), len(second)
+        (64, 64)
+
     Raises:
         ValueError: no pair can be trained on, or the batch size is below 1.
     """

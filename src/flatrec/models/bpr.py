@@ -24,6 +24,13 @@ class BPR(Model):
         dim: width of a representation.
         penalty: weight of the embedding norms, at least 0.
 
+    Example:
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> data = block_dataset()
+        >>> model = BPR(data, dim=8)
+        >>> model.loss(model.encode(), whole_batch(data)).ndim
+        0
+
     Raises:
         ValueError: a setting is out of range.
     """

@@ -45,6 +45,13 @@ class FREEDOM(Model):
         modality_weight: weight of the modality losses, at least 0.
         features: whether feature tables are trained.
 
+    Example:
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> data = block_dataset()
+        >>> model = FREEDOM(data, dim=8, neighbours=3)
+        >>> model.loss(model.encode(), whole_batch(data)).ndim
+        0
+
     Raises:
         ValueError: the data set has no features, or a setting is out of range.
     """

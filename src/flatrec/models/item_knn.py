@@ -25,6 +25,12 @@ class ItemKNN(Yardstick):
         neighbours: items kept a row, at least 1.
         shrink: damps similarities that rest on few users, at least 0.
 
+    Example:
+        >>> from flatrec.testing import block_dataset
+        >>> data = block_dataset()
+        >>> ItemKNN(data).scores(torch.tensor([0, 1])).shape == (2, data.n_items)
+        True
+
     Raises:
         ValueError: a setting is out of range.
     """

@@ -28,6 +28,13 @@ class LightGCN(Model):
         layers: L, at least 0 (0 is matrix factorisation).
         penalty: weight of the embedding norms, at least 0.
 
+    Example:
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> data = block_dataset()
+        >>> model = LightGCN(data, dim=8)
+        >>> model.loss(model.encode(), whole_batch(data)).ndim
+        0
+
     Raises:
         ValueError: a setting is out of range.
     """

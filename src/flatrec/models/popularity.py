@@ -11,7 +11,13 @@ from flatrec.models.base import Yardstick
 
 
 class Popularity(Yardstick):
-    """Scores an item by its number of training pairs; two items are as alike as their counts are near."""
+    """Scores an item by its number of training pairs; two items are as alike as their counts are near.
+
+    Example:
+        >>> from flatrec.testing import block_dataset
+        >>> Popularity(block_dataset()).scores(torch.tensor([0])).ndim
+        2
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         self.counts = torch.from_numpy(dataset.interactions.matrix("train").sum(axis=0)).float()

@@ -39,6 +39,11 @@ class BSAM(Perturbing):
         lam: lambda, the weight of the past in m, in [0, 1).
         distance: d.
 
+    Example:
+        >>> from flatrec.strategies.mixed import Mixed
+        >>> Mixed(BSAM(rho=0.1, distance="cosine"), kappa=0.6).batches_per_step
+        2
+
     Raises:
         ValueError: a setting is out of range.
     """

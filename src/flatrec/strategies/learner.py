@@ -30,6 +30,14 @@ class Learner:
             differentiate one function; the next step draws new noise either way. It re-seeds torch's global
             generators, so fork them (``torch.random.fork_rng``) where their state matters to you.
 
+    Example:
+        >>> from flatrec.models import BPR
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> model = BPR(block_dataset(), dim=8)
+        >>> learner = Learner(model, torch.optim.Adam(model.parameters()))
+        >>> losses, gradients = learner.gradients(whole_batch(block_dataset()))
+        >>> learner.update(gradients[0])
+
     Raises:
         ValueError: nothing to train, or clip is not positive.
     """

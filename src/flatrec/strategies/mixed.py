@@ -27,6 +27,11 @@ class Mixed(Strategy):
             as a plain one and reads every pair twice; ``halves`` takes successive batches of one pass, half as
             many updates.
 
+    Example:
+        >>> from flatrec.strategies.plain import Plain
+        >>> Mixed(Plain(), pairing="halves").pairing
+        'halves'
+
     Raises:
         ValueError: kappa is out of range.
     """

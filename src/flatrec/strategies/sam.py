@@ -19,6 +19,10 @@ class SAM(Perturbing):
     eps = rho g / ||g||_2, g the gradient of the batch; then a base step with the gradient at Theta + eps (eq. 7
     and 8 of the BSAM paper, which writes the gradient of all data in eq. 7; the method's own paper and every
     implementation take the batch's).
+
+    Example:
+        >>> SAM(rho=0.05, interval=2)
+        SAM(rho=0.05, rho_schedule='constant', rho_scale='absolute', rho_warmup=0.0, interval=2, steps=0)
     """
 
     def direction(self, gradient: Vector) -> Vector:
