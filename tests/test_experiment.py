@@ -212,6 +212,14 @@ def test_fewer_epochs_than_before_are_refused_on_resume(on_disk, tmp_path):
         run_experiment(shorter, out=tmp_path / "run", resume=True)
 
 
+def test_more_epochs_are_refused_where_the_last_one_was_evaluated_out_of_turn(on_disk, tmp_path):
+    first = experiment(on_disk, training=replace(SHORT, epochs=3, evaluate_every=2))
+    run_experiment(first, out=tmp_path / "run")
+    longer = experiment(on_disk, training=replace(SHORT, epochs=4, evaluate_every=2))
+    with pytest.raises(ValueError, match="evaluated out of turn"):
+        run_experiment(longer, out=tmp_path / "run", resume=True)
+
+
 @pytest.mark.parametrize("lists", [{"betas": (0.9, 0.9)}, {"weight_decay": 0.1}])
 def test_a_changed_or_added_setting_is_noticed_on_resume(on_disk, tmp_path, lists):
     run_experiment(experiment(on_disk), out=tmp_path / "run")

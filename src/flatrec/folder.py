@@ -126,6 +126,15 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
             f"{folder} holds a run of {earlier.training.epochs} epochs, which cannot be cut to "
             f"{experiment.training.epochs}; resume with as many or more, or choose another folder"
         )
+    if (
+        experiment.training.epochs > earlier.training.epochs
+        and earlier.training.epochs % earlier.training.evaluate_every
+    ):
+        raise ValueError(
+            f"{folder} holds a run whose last epoch, {earlier.training.epochs}, is evaluated out of turn "
+            f"(every {earlier.training.evaluate_every}), so going on would not equal an uninterrupted run; "
+            "choose another folder"
+        )
     before, now = _settings(earlier), _settings(experiment)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
