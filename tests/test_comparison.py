@@ -85,6 +85,29 @@ def test_a_comparison_trains_each_strategy_with_each_seed_and_takes_up_what_is_t
     assert written["strategies"]["sam"]["recall@10"]["runs"] == 2
 
 
+def test_a_constant_difference_has_every_key_and_no_t_test():
+    table = tabulate(results({"plain": [0.1, 0.2], "bsam": [0.2, 0.3]}), {})
+    cell = table.as_dict()["strategies"]["bsam"]["recall@10"]
+    assert (cell["t_p"], cell["t_p_holm"]) == (None, None)
+    assert cell["wilcoxon_p_holm"] == cell["wilcoxon_p"] == 0.5
+
+
+def test_overwriting_clears_every_run_first_so_that_an_interrupted_comparison_goes_on(tmp_path):
+    compare_strategies(SHARED, ["plain", "sam"], [0], tmp_path, dataset=DATA)
+    longer = replace(SHARED, training=replace(SHARED.training, epochs=3, patience=1))
+
+    def stop(strategy, _):
+        if strategy == "sam":
+            raise KeyboardInterrupt
+        return ()
+
+    with pytest.raises(KeyboardInterrupt):
+        compare_strategies(longer, ["plain", "sam"], [0], tmp_path, dataset=DATA, overwrite=True, on_run=stop)
+    assert not (tmp_path / "compare.json").exists()
+    table = compare_strategies(longer, ["plain", "sam"], [0], tmp_path, dataset=DATA)
+    assert set(table.cells) == {"plain", "sam"}
+
+
 def test_settings_go_to_the_strategies_that_know_them(tmp_path):
     table = compare_strategies(SHARED, ["plain", "bsam+"], [4], tmp_path, dataset=DATA)
     text = (table.runs["bsam+"][0] / "experiment.toml").read_text()

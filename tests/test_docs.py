@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+import textwrap
+import types
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +15,7 @@ import flatrec
 from flatrec.components import strategy_names
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, YARDSTICKS
+from flatrec.testing import block_dataset
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,6 +31,25 @@ def test_the_python_example_of_the_readme_runs(capsys):
     printed = capsys.readouterr().out.splitlines()
     assert 0 <= float(printed[0]) <= 1
     assert len(printed) == 6
+
+
+def example_of(document, monkeypatch):
+    """The class that a guide's only Python block defines."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    module = types.ModuleType("example")
+    monkeypatch.setitem(sys.modules, "example", module)  # dataclasses look their module up
+    exec(compile(textwrap.dedent(block), document, "exec"), vars(module))  # noqa: S102
+    return module.Example
+
+
+def test_the_examples_of_the_guides_train(monkeypatch):
+    dataset, training = block_dataset(), flatrec.Training(epochs=2, batch_size=32)
+    model = example_of("adding-a-model.md", monkeypatch)(dataset, dim=4)
+    strategy = example_of("adding-a-strategy.md", monkeypatch)(strength=0.2)
+    run = flatrec.fit(dataset, model, strategy, training=training)
+    assert run.result["epochs"] == 2
+    assert set(strategy.state()) == {"steps", "last.0"}
 
 
 def test_the_description_of_own_data_in_the_readme_is_read(tmp_path):

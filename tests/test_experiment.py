@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 
@@ -225,6 +226,71 @@ def test_a_changed_or_added_setting_is_noticed_on_resume(on_disk, tmp_path, list
     run_experiment(experiment(on_disk), out=tmp_path / "run")
     with pytest.raises(ValueError, match=next(iter(lists))):
         run_experiment(experiment(on_disk, optimizer=Component("adam", lists)), out=tmp_path / "run", resume=True)
+
+
+def test_files_that_are_not_ours_are_never_removed(on_disk, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / ".notes.txt.swp").write_text("mine")
+    (out / ".a.b.c").mkdir()
+    leftover = out / f".checkpoint.safetensors.{'0' * 32}.safetensors"
+    leftover.write_text("half")
+    for overwrite in (False, True):
+        run_experiment(experiment(on_disk), out=out, overwrite=overwrite)
+    assert (out / ".notes.txt.swp").read_text() == "mine"
+    assert (out / ".a.b.c").is_dir()
+    assert not leftover.exists()
+
+
+def test_a_resume_that_fails_keeps_the_result(on_disk, tmp_path):
+    out = tmp_path / "run"
+    run_experiment(experiment(on_disk), out=out)
+    (out / "checkpoint.safetensors").write_bytes(b"half")
+    with pytest.raises(ValueError, match="truncated"):
+        run_experiment(experiment(on_disk), out=out, resume=True)
+    assert (out / "result.json").exists()
+
+
+@pytest.mark.parametrize("left", ["data.json", "experiment.toml"])
+def test_what_a_kill_leaves_before_the_first_epoch_is_in_nobodys_way(on_disk, tmp_path, left):
+    finished, out = tmp_path / "finished", tmp_path / "run"
+    run_experiment(experiment(on_disk), out=finished)
+    out.mkdir()
+    (out / left).write_bytes((finished / left).read_bytes())
+    run_experiment(experiment(on_disk), out=out, resume=True)
+    assert (out / "result.json").exists()
+
+
+def test_curves_and_checkpoints_may_be_changed_on_resume(on_disk, tmp_path):
+    run_experiment(experiment(on_disk), out=tmp_path / "run")
+    other = experiment(on_disk, training=replace(SHORT, epochs=3, checkpoint_every=5))
+    assert run_experiment(other, out=tmp_path / "run", resume=True).result["epochs"] == 3
+
+
+def test_resume_and_overwrite_exclude_each_other(on_disk, tmp_path):
+    with pytest.raises(ValueError, match="does not go together with overwrite"):
+        run_experiment(experiment(on_disk), out=tmp_path / "run", resume=True, overwrite=True)
+    with pytest.raises(ValueError, match="needs a run folder"):
+        run_experiment(experiment(on_disk), resume=True)
+
+
+def test_a_folder_on_a_system_without_locks_is_used_all_the_same(on_disk, tmp_path, monkeypatch, caplog):
+    def without(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", without)
+    run_experiment(experiment(on_disk), out=tmp_path / "run")
+    assert "cannot be locked" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"training": replace(SHORT, clip=float("inf"))}, {"model": Component("item-knn", {"shrink": float("inf")})}],
+)
+def test_an_infinite_setting_is_refused_before_training(on_disk, tmp_path, changes):
+    with pytest.raises(ValueError, match="finite"):
+        run_experiment(experiment(on_disk, **changes), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_second_process_is_kept_out_of_a_folder(on_disk, tmp_path):

@@ -19,6 +19,7 @@ from flatrec.models import YARDSTICKS
 from flatrec.run import read_result
 from flatrec.training import Observer
 
+COMPARISON = "compare.json"
 ENOUGH = 5  # seeds
 TESTED = ("recall", "ndcg")  # the metrics that p values are given for, at every cut
 
@@ -108,20 +109,24 @@ def compare_strategies(
     Raises:
         ValueError: fewer than two strategies, one twice, an unknown one, no seed or one twice, a setting that no
             strategy knows, a model that is not trained, or data without a test part.
-        FileExistsError: ``out`` holds a run with other settings, and ``overwrite`` is not given.
+            Or ``out`` holds a run with other settings, and ``overwrite`` is not given.
+        FileExistsError: another process trains in one of the folders.
     """
     _check(strategies, seeds, experiment, dataset)
     experiments = {name: _for_strategy(experiment, name, strategies) for name in strategies}
     for one in experiments.values():
         build_strategy(resolved(one).strategy)  # every mistake shows before the first run
+    for path in (run_folder(out, name, seed) for name in strategies for seed in seeds) if overwrite else ():
+        folder.clear(path)
+    (out / COMPARISON).unlink(missing_ok=True)  # it would not be that of the runs that follow
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in strategies}
     for seed in seeds:
         for name in strategies:
             one = replace(experiments[name], seed=seed)
             path = run_folder(out, name, seed)
-            results[name].append(_finished(path, one, dataset, on_run(name, seed), overwrite=overwrite))
+            results[name].append(_finished(path, one, dataset, on_run(name, seed)))
     table = tabulate(results, {name: tuple(run_folder(out, name, seed) for seed in seeds) for name in strategies})
-    write_text(out / "compare.json", json.dumps(table.as_dict(), indent=2, allow_nan=False) + "\n")
+    write_text(out / COMPARISON, json.dumps(table.as_dict(), indent=2, allow_nan=False) + "\n")
     return table
 
 
@@ -158,17 +163,15 @@ def tabulate(results: Mapping[str, Sequence[Mapping[str, Any]]], runs: Mapping[s
     return Table(first[0]["data"]["name"], first[0]["model"], tuple(one["seed"] for one in first), cells, runs)
 
 
-def _finished(
-    path: Path, experiment: Experiment, dataset: Dataset, observers: Sequence[Observer], *, overwrite: bool
-) -> dict[str, Any]:
+def _finished(path: Path, experiment: Experiment, dataset: Dataset, observers: Sequence[Observer]) -> dict[str, Any]:
     """The result of a run: read where it is there already, else trained, going on from a checkpoint if any."""
-    resume = not overwrite and (path / folder.EXPERIMENT).exists()
+    resume = folder.holds_run(path)
     if resume and (path / folder.RESULT).exists():
         folder.check_same(path, resolved(experiment), dataset)
         result = read_result(path)
-        if result["settings"]["training"] == asdict(experiment.training):
+        if result["settings"]["training"]["epochs"] == experiment.training.epochs:
             return result
-    run = run_experiment(experiment, dataset, path, resume=resume, overwrite=overwrite, observers=observers)
+    run = run_experiment(experiment, dataset, path, resume=resume, observers=observers)
     return dict(run.result)
 
 
@@ -201,5 +204,8 @@ def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experime
 
 
 def _flat(cell: Cell) -> dict[str, Any]:
-    flat = {key: value for key, value in asdict(cell).items() if key != "comparison" and value is not None}
-    return flat | (asdict(cell.comparison) if cell.comparison else {})
+    flat = asdict(cell)
+    comparison: dict[str, Any] | None = flat.pop("comparison")
+    if comparison is None:
+        return {key: flat[key] for key in ("mean", "deviation", "values")}
+    return {**flat, **comparison}

@@ -139,6 +139,9 @@ def run_experiment(
         DivergedError: ten steps in a row had no finite gradient.
     """
     experiment = resolved(experiment)
+    if resume and (overwrite or out is None):
+        raise ValueError("resume needs a run folder, and does not go together with overwrite; give one of the two")
+    _check_finite(experiment)
     data = dataset if dataset is not None else load(experiment.data)
     experiment = replace(experiment, data=data.source or experiment.data)
     strategy = build_strategy(experiment.strategy)
@@ -149,6 +152,16 @@ def run_experiment(
     # Last of all, so that what cannot be trained leaves no folder behind.
     with folder.claimed(out, experiment, data, resume=resume, overwrite=overwrite):
         return session.run(resume=resume)
+
+
+def _check_finite(experiment: Experiment) -> None:
+    try:
+        json.dumps(asdict(experiment), allow_nan=False)
+    except ValueError:
+        raise ValueError(
+            "every setting must be a finite number, but one is infinite or not a number (for no clipping, set "
+            "training.clip to 0)"
+        ) from None
 
 
 def load_run(path: Path | str, data: str | Dataset | None = None, device: str = "auto") -> Run:
@@ -219,6 +232,8 @@ class _Session:
     def run(self, *, resume: bool) -> Run:
         if self.trainer is not None and resume:
             self.trainer.resume()
+        if self.out is not None:  # an earlier result would not be that of the run that goes on
+            (self.out / folder.RESULT).unlink(missing_ok=True)
         trained = self.trainer.run() if self.trainer is not None else Trained(0, 0)
         run = Run(self.dataset, self.recommender, self.experiment.evaluation.cuts, self.experiment.evaluation.mask)
         result = self._result(run, trained)

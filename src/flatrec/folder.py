@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,11 +17,14 @@ from flatrec import config
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.files import write_text
+from flatrec.training.records import read_lines
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 LOCK = ".lock"
-# In the order in which they are removed: what marks a folder as taken goes last.
-_OWN = (RESULT, "epochs.jsonl", "checkpoint.safetensors", "checkpoint.json", DATA, EXPERIMENT)
+_WORK = (RESULT, "epochs.jsonl", "checkpoint.safetensors", "checkpoint.json")
+_OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what tells of the others goes last
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -47,27 +52,52 @@ def claimed(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: b
             f"cannot make the folder {folder}: {error.strerror}; choose one that can be written"
         ) from None
     with _locked(folder):
-        if any((folder / name).exists() for name in _OWN):
+        if any((folder / name).exists() for name in _WORK) or holds_run(folder):
             _give_way(folder, experiment, dataset, resume=resume, overwrite=overwrite)
-        for leftover in folder.glob(".*.*.*"):  # what a kill left of a file that was being written
-            leftover.unlink()
+        _sweep(folder)
         write_text(folder / DATA, data)
         write_text(folder / EXPERIMENT, text)
         yield
 
 
+def holds_run(folder: Path) -> bool:
+    """Whether a run was begun in the folder, so that it can be resumed."""
+    return (folder / EXPERIMENT).exists() and (folder / DATA).exists()
+
+
+def clear(folder: Path) -> None:
+    """Remove the run in a folder, where there is one; files that are not ours stay.
+
+    Raises:
+        FileExistsError: another process trains there.
+    """
+    if folder.is_dir():
+        with _locked(folder):
+            _remove(folder)
+
+
 def _give_way(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> None:
-    if resume and (folder / EXPERIMENT).exists():
+    if resume and holds_run(folder):
         check_same(folder, experiment, dataset)
-        (folder / RESULT).unlink(missing_ok=True)  # it would not be that of the run that goes on
     elif overwrite:
-        for name in _OWN:
-            (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+        _remove(folder)
     else:
         raise FileExistsError(
             f"{folder} already holds a run; resume it (--resume), replace it (--overwrite), or choose another folder"
         )
+
+
+def _remove(folder: Path) -> None:
+    for name in _OWN:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a kill left of files that were being written; see :func:`flatrec.files.replacing`."""
+    for name in _OWN:
+        for leftover in folder.glob(f".{name}.{'[0-9a-f]' * 32}{Path(name).suffix}"):
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -89,6 +119,10 @@ def _locked(folder: Path) -> Iterator[None]:
             raise FileExistsError(
                 f"another process trains in {folder}; wait for it, or choose another folder"
             ) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            logger.warning("%s cannot be locked; do not train there from two processes at once", folder)
         yield
 
 
@@ -126,10 +160,9 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
             f"{folder} holds a run of {earlier.training.epochs} epochs, which cannot be cut to "
             f"{experiment.training.epochs}; resume with as many or more, or choose another folder"
         )
-    if (
-        experiment.training.epochs > earlier.training.epochs
-        and earlier.training.epochs % earlier.training.evaluate_every
-    ):
+    last = earlier.training.epochs
+    grown = experiment.training.epochs > last
+    if grown and last % earlier.training.evaluate_every and _reached(folder, last):
         raise ValueError(
             f"{folder} holds a run whose last epoch, {earlier.training.epochs}, is evaluated out of turn "
             f"(every {earlier.training.evaluate_every}), so going on would not equal an uninterrupted run; "
@@ -145,6 +178,10 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
         )
 
 
+def _reached(folder: Path, epoch: int) -> bool:
+    return any(record.epoch == epoch for record in read_lines(folder / "epochs.jsonl"))
+
+
 def _settings(experiment: Experiment) -> dict[str, Any]:
     """The settings that decide an epoch's bits, by dotted name."""
     parts = {name: one for name, one in vars(experiment).items() if isinstance(one, Component)}
@@ -154,4 +191,5 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
         "evaluation": asdict(experiment.evaluation),
     }
     flat = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
-    return {"seed": experiment.seed, "device": experiment.device, **flat} | {"training.epochs": None}
+    free = dict.fromkeys(("training.epochs", "training.checkpoint_every", "training.tensorboard"))
+    return {"seed": experiment.seed, "device": experiment.device, **flat} | free

@@ -55,7 +55,7 @@ def print_comparison(table: Table) -> None:
     """Recall and NDCG at each cut: mean ± deviation, gain over the baseline, corrected p of both tests."""
     metrics = [name for name in table.cells[table.baseline] if name.split("@")[0] in TESTED]
     rows = [[metric, *(_cell(table, name, metric) for name in table.cells)] for metric in metrics]
-    title = f"{table.model} on {table.data}, test part, {len(table.seeds)} seeds"
+    title = f"{table.model} on {table.data}, test part, seeds {', '.join(map(str, table.seeds))}"
     print_table(title, ["metric", *table.cells], rows)
     print_text(
         f"mean ± deviation; gain over {table.baseline}; p of paired t-test / Wilcoxon, Holm-corrected over the table"

@@ -77,7 +77,10 @@ def _run(words: list[str], *, debug: bool) -> int:
 
 
 def _interrupted(words: list[str]) -> int:
-    advice = {"train": "; go on later with --resume", "compare": "; the same command goes on later"}
+    advice = {
+        "train": "; go on later with --resume",
+        "compare": "; the same command without --overwrite goes on later",
+    }
     return _report("interrupted" + advice.get(words[0] if words else "", ""), INTERRUPTED, debug=False)
 
 

@@ -34,9 +34,9 @@ def train(
     Example: `flatrec train --data shop --model freedom --strategy bsam+ --set strategy.rho=0.1 --out runs/first`
     """
     before = out / folder.EXPERIMENT
-    if resume and data is None and experiment is None and not before.exists():
+    if resume and data is None and experiment is None and not folder.holds_run(out):
         raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
-    file = before if resume and experiment is None and before.exists() else experiment
+    file = before if resume and experiment is None and folder.holds_run(out) else experiment
     settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
     bar = ProgressBar(f"{settings.model.name} {settings.strategy.name}", settings.training.monitor)
     run = run_experiment(settings, out=out, resume=resume, overwrite=overwrite, observers=[bar])

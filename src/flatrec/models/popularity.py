@@ -28,4 +28,4 @@ class Popularity(Yardstick):
 
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
         """Minus the difference in counts."""
-        return -(self.counts - self.counts[item]).abs()
+        return 0 - (self.counts - self.counts[item]).abs()
