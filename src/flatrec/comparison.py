@@ -16,11 +16,9 @@ from flatrec.data.dataset import Dataset
 from flatrec.experiment import run_experiment
 from flatrec.files import write_text
 from flatrec.models import YARDSTICKS
-from flatrec.run import read_result
 from flatrec.training import Observer
 
 COMPARISON = "compare.json"
-ENOUGH = 5  # seeds
 TESTED = ("recall", "ndcg")  # the metrics that p values are given for, at every cut
 
 
@@ -168,7 +166,7 @@ def _finished(path: Path, experiment: Experiment, dataset: Dataset, observers: S
     resume = folder.holds_run(path)
     if resume and (path / folder.RESULT).exists():
         folder.check_same(path, resolved(experiment), dataset)
-        result = read_result(path)
+        result = folder.read_result(path)
         if result["settings"]["training"]["epochs"] == experiment.training.epochs:
             return result
     run = run_experiment(experiment, dataset, path, resume=resume, observers=observers)

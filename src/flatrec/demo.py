@@ -25,6 +25,7 @@ from flatrec.files import write_text
 from flatrec.run import Recommendation, Run
 from flatrec.training import EpochRecord, Observer
 from flatrec.training.records import read_lines
+from flatrec.training.trainer import RECORDS
 
 SHOP, RUNS, YARDSTICKS, PAGE = "shop", "runs", "yardsticks", "report.html"
 HIDDEN: tuple[Literal["test", "valid"], ...] = ("test", "valid")  # not learnt from
@@ -202,7 +203,7 @@ def _curves(table: Table, value: Callable[[EpochRecord], float | None]) -> tuple
     for name, folders in table.runs.items():
         runs = []
         for folder in folders:
-            points = ((record.epoch, value(record)) for record in read_lines(folder / "epochs.jsonl"))
+            points = ((record.epoch, value(record)) for record in read_lines(folder / RECORDS))
             runs.append({epoch: point for epoch, point in points if point is not None})
         curves.append(Curve(name, tuple(runs)))
     return tuple(curves)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
@@ -18,12 +18,11 @@ from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
-from flatrec.evaluation import evaluate
 from flatrec.evaluation.metrics import METRICS
 from flatrec.files import write_text
 from flatrec.models import Model, Yardstick
 from flatrec.provenance import peak_memory_mb, versions
-from flatrec.run import Run, read_result, representations
+from flatrec.run import Run, representations
 from flatrec.strategies import Learner, Strategy
 from flatrec.training import EpochRecord, Observer, TensorBoard, Trained, Trainer, checkpoint, optimizers
 from flatrec.training.trainer import CHECKPOINT, load_parameters
@@ -177,7 +176,7 @@ def load_run(path: Path | str, data: str | Dataset | None = None, device: str = 
         ValueError: the folder is damaged, or the data have changed since.
     """
     path = Path(path)
-    result = read_result(path)
+    result = folder.read_result(path)
     experiment = config.changed(config.read(path / folder.EXPERIMENT), {"device": device})
     dataset = data if isinstance(data, Dataset) else load(data or experiment.data)
     folder.check_data(path, dataset)
@@ -225,7 +224,8 @@ class _Session:
         out: Path | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        self.experiment, self.dataset, self.out, self.recommender = experiment, dataset, out, model
+        self.experiment, self.dataset, self.out = experiment, dataset, out
+        self.unscored = Run(dataset, model, experiment.evaluation.cuts, experiment.evaluation.mask)
         curves = [TensorBoard(out / "tensorboard")] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*observers, *curves]) if isinstance(model, Model) else None
 
@@ -235,14 +235,13 @@ class _Session:
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / folder.RESULT).unlink(missing_ok=True)
         trained = self.trainer.run() if self.trainer is not None else Trained(0, 0)
-        run = Run(self.dataset, self.recommender, self.experiment.evaluation.cuts, self.experiment.evaluation.mask)
-        result = self._result(run, trained)
+        result = self._result(trained)
         if self.out is not None:
             if self.trainer is None:
                 facts = {"progress": {"epoch": 0, "best_epoch": 0}}
                 checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, facts))
             write_text(self.out / folder.RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
-        return replace(run, result=result)
+        return replace(self.unscored, result=result)
 
     def _trainer(self, model: Model, strategy: Strategy, observers: Sequence[Observer]) -> Trainer:
         settings, device = self.experiment.training, choose_device(self.experiment)
@@ -254,7 +253,7 @@ class _Session:
             Learner(model, optimizer, clip=settings.clip or None, same_noise=settings.same_noise),
             strategy,
             Sampler(self.dataset.interactions, settings.batch_size, device),
-            self._validator(),
+            lambda _: self.unscored.evaluate("valid").metrics,  # all that the trainer gets to see of the evaluator
             settings=settings,
             seed=self.experiment.seed,
             folder=self.out,
@@ -273,18 +272,8 @@ class _Session:
                 "add its cut to evaluation.cuts or choose another"
             )
 
-    def _validator(self) -> Callable[[Model], Mapping[str, float]]:
-        """Scores a model on the validation part; all that the trainer gets to see of the evaluator."""
-
-        def validate(model: Model) -> Mapping[str, float]:
-            users, items = representations(model)
-            at = self.experiment.evaluation.cuts
-            return evaluate(users, items, self.dataset.interactions, part="valid", at=at).metrics
-
-        return validate
-
-    def _result(self, run: Run, trained: Trained) -> dict[str, Any]:
-        interactions = self.dataset.interactions
+    def _result(self, trained: Trained) -> dict[str, Any]:
+        run, interactions = self.unscored, self.dataset.interactions
         scores = {part: run.evaluate(part).metrics if interactions.count(part) else {} for part in ("valid", "test")}
         model, records = run.recommender, trained.records
         trainable = [one for one in model.parameters() if one.requires_grad] if isinstance(model, Model) else []

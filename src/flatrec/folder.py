@@ -18,10 +18,11 @@ from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.files import write_text
 from flatrec.training.records import read_lines
+from flatrec.training.trainer import CHECKPOINT, RECORDS
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 LOCK = ".lock"
-_WORK = (RESULT, "epochs.jsonl", "checkpoint.safetensors", "checkpoint.json")
+_WORK = (RESULT, RECORDS, CHECKPOINT, str(Path(CHECKPOINT).with_suffix(".json")))
 _OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what tells of the others goes last
 
 logger = logging.getLogger(__name__)
@@ -126,6 +127,25 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def read_result(folder: Path) -> dict[str, Any]:
+    """The ``result.json`` of a finished run.
+
+    Raises:
+        FileNotFoundError: the folder holds none.
+        ValueError: it is damaged.
+    """
+    path = folder / RESULT
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no finished run (no {RESULT}); train one there, or resume it")
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); train again with --overwrite") from None
+    if not isinstance(result, dict) or "test" not in result:
+        raise ValueError(f"{path} is damaged (it holds no test scores); train again with --overwrite")
+    return result
+
+
 def check_data(folder: Path, dataset: Dataset) -> None:
     """Make sure that a run was made from this data set.
 
@@ -179,7 +199,7 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
 
 
 def _reached(folder: Path, epoch: int) -> bool:
-    return any(record.epoch == epoch for record in read_lines(folder / "epochs.jsonl"))
+    return any(record.epoch == epoch for record in read_lines(folder / RECORDS))
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import Part
-from flatrec.evaluation import Result, Scorer, evaluate_scorer, hidden_pairs, inner_product, rank
+from flatrec.data.interactions import PARTS, Part
+from flatrec.evaluation import Result, Scorer, evaluate_scorer, inner_product, rank
 from flatrec.evaluation.evaluate import Mask
 from flatrec.models.base import Model, Yardstick
 
@@ -62,7 +61,8 @@ class Run:
         """
         names = [users] if isinstance(users, str) else users
         numbers = torch.tensor([self.dataset.users.number(name) for name in names], dtype=torch.int64)
-        known = sum((self.dataset.interactions.matrix(part) for part in ("valid", "test")), start=self._bought)
+        train, *others = (self.dataset.interactions.matrix(part) for part in PARTS)
+        known = sum(others, start=train)
         ranking = rank(self.scorer(), numbers, min(k, self.dataset.n_items), sparse.csr_array(known))
         lists = zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
         return [self._described(items, scores) for items, scores in lists]
@@ -94,10 +94,6 @@ class Run:
             return self.recommender.scores
         return inner_product(*representations(self.recommender))
 
-    @property
-    def _bought(self) -> sparse.csr_array:
-        return hidden_pairs(self.dataset.interactions, "valid", self.mask)
-
     def _similarities(self, item: int) -> Float[Tensor, "n_items"]:
         if isinstance(self.recommender, Yardstick):
             return self.recommender.item_similarities(item)
@@ -127,22 +123,3 @@ def representations(model: Model) -> tuple[Float[Tensor, "n_users dim"], Float[T
         return model.representations(model.encode())
     finally:
         model.train(training)
-
-
-def read_result(folder: Path) -> dict[str, Any]:
-    """The ``result.json`` of a finished run.
-
-    Raises:
-        FileNotFoundError: the folder holds none.
-        ValueError: it is damaged.
-    """
-    path = folder / "result.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no finished run (no result.json); train one there, or resume it")
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); train again with --overwrite") from None
-    if not isinstance(result, dict) or "test" not in result:
-        raise ValueError(f"{path} is damaged (it holds no test scores); train again with --overwrite")
-    return result

@@ -10,9 +10,9 @@ from typing import Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flatrec.analysis.figures import Curve, Score, dot_chart, learning_curves, style
+from flatrec.analysis.significance import ENOUGH
 
 LEVEL = 0.05  # a corrected p below it counts as significant
-ENOUGH = 5  # seeds that a result needs
 MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 NAMES = {"ndcg": "NDCG", "map": "MAP", "hit": "Hit rate"}
 

@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy import stats
 
+ENOUGH = 5  # seeds that a result needs
 ROUNDING = 1e-12  # a relative spread below it is not one
 
 

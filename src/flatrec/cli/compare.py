@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from flatrec.analysis.significance import ENOUGH
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.cli.progress import ProgressBar
-from flatrec.comparison import ENOUGH, TESTED, Table, compare_strategies
+from flatrec.comparison import TESTED, Table, compare_strategies
 from flatrec.experiment import load
 
 

@@ -13,7 +13,7 @@ from flatrec.cli.compare import print_comparison
 from flatrec.cli.printing import print_table, print_text
 from flatrec.cli.progress import ProgressBar
 from flatrec.cli.recommend import print_items
-from flatrec.demo import DemoSettings, run_demo
+from flatrec.demo import SHOWN, DemoSettings, run_demo
 
 
 def demo(
@@ -32,9 +32,8 @@ def demo(
         observers=lambda name, seed: [ProgressBar(f"{name} seed {seed}", settings.training.monitor)],
         settings=settings,
     )
-    metrics = ("recall@10", "ndcg@10", "recall@20", "ndcg@20")
-    rows = [[name, *(scores[metric] for metric in metrics)] for name, scores in made.yardsticks.items()]
-    print_table("Yardsticks, test part", ["model", *metrics], rows)
+    rows = [[name, *(scores[metric] for metric in SHOWN)] for name, scores in made.yardsticks.items()]
+    print_table("Yardsticks, test part", ["model", *SHOWN], rows)
     print_comparison(made.table)
     for user, items in made.recommendations.items():
         print_items(f"For {user}", items)

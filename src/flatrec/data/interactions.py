@@ -77,6 +77,10 @@ class Interactions:
         mask = self.mask(part)
         return self.users[mask], self.items[mask]
 
+    def item_counts(self, part: Part) -> Int[ndarray, "n_items"]:
+        """Number of pairs of each item in a part."""
+        return np.bincount(self.pairs(part)[1], minlength=self.n_items)
+
     def matrix(self, part: Part) -> sparse.csr_array:
         """The part as a binary float32 matrix (n_users, n_items), items of a row in increasing order."""
         users, items = self.pairs(part)

@@ -97,7 +97,7 @@ def evaluate_scorer(
     numbers = torch.from_numpy(counts[counts > 0].astype(np.int64))
     per_user = {f"{name}@{k}": metric(hits[:, :k], numbers) for k in at for name, metric in METRICS.items()}
     metrics = {name: float(values.mean()) for name, values in per_user.items()}
-    popularity = torch.from_numpy(interactions.matrix("train").sum(axis=0)).double()
+    popularity = torch.from_numpy(interactions.item_counts("train")).double()
     for k in at:
         listed = ranking.items[:, :k].flatten()
         listed = listed[listed >= 0]

@@ -114,11 +114,11 @@ class Perturbing(OneBatch):
         radius = self._radius(learner)
         if radius == 0 or self.steps % self.interval != 0:
             return gradient
-        length = float(norm(direction))
-        self.trace.add("cos(eps, g1)", cosine(direction, gradient))
+        length = norm(direction)
+        self.trace.add("cos(eps, g1)", cosine(direction, gradient, length))
         if length == 0:
             return gradient
-        with learner.shifted(direction, float(radius) / length):
+        with learner.shifted(direction, float(radius) / float(length)):
             _, (there,) = learner.gradients(batch)
         return there
 

@@ -49,7 +49,10 @@ def manhattan(one: Vector, other: Vector) -> Tensor:
     return torch.stack([torch.dist(a, b, p=1) for a, b in zip(one, other, strict=True)]).sum()
 
 
-def cosine(one: Vector, other: Vector) -> Tensor:
-    """The cosine of the angle between two vectors; 0 where either is zero."""
-    lengths = norm(one) * norm(other)
+def cosine(one: Vector, other: Vector, length: Tensor | None = None) -> Tensor:
+    """The cosine of the angle between two vectors; 0 where either is zero.
+
+    ``length`` is the norm of ``one``, where it is known: a norm is a pass over all parameters.
+    """
+    lengths = (norm(one) if length is None else length) * norm(other)
     return torch.where(lengths > 0, dot(one, other) / lengths, torch.zeros_like(lengths))

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import IO
 
 import numpy as np
@@ -22,6 +21,7 @@ from flatrec.data.formats.numbered import (
     mask_file,
     read_numbered,
 )
+from flatrec.files import replacing
 
 Writer = Callable[[IO[bytes]], object]
 
@@ -71,7 +71,8 @@ def write(dataset: Dataset, directory: Path) -> None:
     files = _writers(dataset, directory)
     _check_foreign(directory, files)
     for name, writer in files.items():
-        _replace(directory / name, writer)
+        with replacing(directory / name) as temporary, temporary.open("wb") as file:
+            writer(file)
     for modality in dataset.features:
         if mask_file(directory, modality).name not in files:
             mask_file(directory, modality).unlink(missing_ok=True)
@@ -121,14 +122,3 @@ def _check_foreign(directory: Path, files: Mapping[str, Writer]) -> None:
         raise ValueError(
             f"{directory} already holds {', '.join(foreign)}, which reading would mix in; write to another folder"
         )
-
-
-def _replace(path: Path, writer: Writer) -> None:
-    """Fill a file beside ``path`` and put it there in one step, so that no reader sees half of it."""
-    temporary = path.with_name(f".{path.name}.{token_hex(4)}")
-    try:
-        with temporary.open("xb") as file:
-            writer(file)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
