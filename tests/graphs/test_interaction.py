@@ -4,7 +4,15 @@ import torch
 from scipy import stats
 
 from flatrec.data.interactions import Interactions
-from flatrec.graphs.interaction import normalised_graph, thinned_graph, training_graph
+from flatrec.graphs.interaction import (
+    both_ways,
+    bought_matrix,
+    mean_graph,
+    normalised_graph,
+    thinned_graph,
+    training_graph,
+    walk_graph,
+)
 
 N_USERS, N_ITEMS = 7, 5
 
@@ -136,3 +144,59 @@ def test_the_second_pair_is_drawn_from_the_rest_by_weight():
         kept = kept_by(thinned_graph(pairs, 0.3, stream))
         counts[next(n for n, pair in enumerate(everything) if pair not in kept)] += 1
     assert stats.chisquare(counts, draws * left_out).pvalue > 0.01
+
+
+def adjacency(pairs):
+    bought = pairs.matrix("train").toarray().astype(np.float64)
+    return np.block([[np.zeros((N_USERS, N_USERS)), bought], [bought.T, np.zeros((N_ITEMS, N_ITEMS))]])
+
+
+def test_the_mean_graph_averages_over_neighbours_and_leaves_nodes_without_a_pair_at_zero():
+    pairs = random_pairs()
+    counts = adjacency(pairs).sum(axis=1, keepdims=True)
+    expected = adjacency(pairs) / np.maximum(counts, 1)
+    np.testing.assert_allclose(mean_graph(pairs).coo().toarray(), expected, atol=1e-7)
+    assert not expected[0].any()
+
+
+def test_the_walk_stays_where_it_is_with_the_share_of_the_self_loop():
+    pairs = random_pairs()
+    looped = adjacency(pairs) + np.eye(N_USERS + N_ITEMS)
+    expected = looped / looped.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(walk_graph(pairs).coo().toarray(), expected, atol=1e-7)
+    assert expected[0, 0] == 1
+
+
+@pytest.mark.parametrize("build", [mean_graph, walk_graph, bought_matrix])
+def test_the_gradient_goes_through_the_transpose(build):
+    graph = build(random_pairs())
+    dense = torch.from_numpy(graph.coo().toarray())
+    inputs = torch.randn(graph.shape[1], 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    weights = torch.randn(graph.shape[0], 2, generator=torch.Generator().manual_seed(1))
+    (gradient,) = torch.autograd.grad((weights * graph(inputs)).sum(), inputs)
+    torch.testing.assert_close(gradient, dense.T @ weights)
+
+
+def test_the_bought_matrix_holds_training_pairs_alone():
+    pairs = random_pairs()
+    np.testing.assert_array_equal(bought_matrix(pairs).coo().toarray(), pairs.matrix("train").toarray())
+
+
+def test_both_ways_lead_from_users_to_items_and_back():
+    sources, targets = both_ways(random_pairs(), np.array([0, 3]), np.array([2, 1]))
+    assert sources.tolist() == [0, 3, 9, 8]
+    assert targets.tolist() == [9, 8, 0, 3]
+
+
+def test_uniform_thinning_gives_every_pair_the_same_chance():
+    users = np.array([0, 0, 0, 0, 0, 1, 2, 3, 4])
+    items = np.array([0, 1, 2, 3, 4, 0, 0, 0, 4])
+    pairs, stream, draws = interactions(users, items), torch.Generator().manual_seed(0), 2000
+    counts = dict.fromkeys(zip(users.tolist(), items.tolist(), strict=True), 0)
+    for _ in range(draws):
+        for pair in kept_by(thinned_graph(pairs, 6 / 9 - 1e-9, stream, "uniform")):
+            counts[pair] += 1
+    observed = np.array(list(counts.values()))
+    assert observed.sum() == 3 * draws
+    # Draws without replacement are less spread than independent ones, so the bound is on the safe side.
+    assert stats.chisquare(observed).pvalue > 0.01

@@ -1,10 +1,18 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
 from flatrec.graphs import similarity
-from flatrec.graphs.similarity import neighbour_matrix
+from flatrec.graphs.similarity import mixed_neighbour_graph, nearest_neighbours, neighbour_matrix, shares
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "neighbours.py"
 
 
 def random_features(n_items=23, width=6, seed=0):
@@ -125,3 +133,102 @@ def test_numbering_the_items_anew_numbers_the_graph_anew(seed, neighbours):
     order = np.random.default_rng(seed + 1).permutation(9)
     expected = neighbour_matrix(features, neighbours).toarray()[order][:, order]
     np.testing.assert_array_equal(neighbour_matrix(features[order], neighbours).toarray(), expected)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 5, 22, 23, 24])
+@pytest.mark.parametrize("entries", [1, 50, 1000])
+def test_the_width_of_blocks_does_not_matter(monkeypatch, columns, entries):
+    features = random_features()
+    features[5] = 0
+    whole = nearest_neighbours(features, 8)
+    monkeypatch.setattr(similarity, "BLOCK_COLUMNS", columns)
+    monkeypatch.setattr(similarity, "BLOCK_ENTRIES", entries)
+    parts = nearest_neighbours(features, 8)
+    assert parts[:, 0].tolist() == list(range(23))
+    directed = np.arange(23) != 5  # what a row of zeros is linked to means nothing
+    np.testing.assert_array_equal(parts[directed], whole[directed])
+
+
+def test_neighbours_come_with_the_item_first_and_then_from_the_nearest_on():
+    features = random_features()
+    directions = features.astype(np.float64)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    cosines = directions @ directions.T
+    np.fill_diagonal(cosines, 2)
+    np.testing.assert_array_equal(nearest_neighbours(features, 7), np.argsort(-cosines, axis=1)[:, :7])
+
+
+def test_many_equal_rows_never_push_an_item_out_of_its_own_list_across_blocks(monkeypatch):
+    monkeypatch.setattr(similarity, "BLOCK_COLUMNS", 4)
+    features = np.repeat(random_features(1), 30, axis=0)
+    nearest = nearest_neighbours(features, 3)
+    assert nearest[:, 0].tolist() == list(range(30))
+    assert all(len(set(row)) == 3 for row in nearest.tolist())
+
+
+@pytest.mark.parametrize(
+    "features",
+    [np.zeros((6, 3)), np.ones((6, 3)), np.full((6, 3), 1e-45), np.full((6, 3), -3e38), np.eye(6)[[0, 0, 1, 1, 2, 2]]],
+    ids=["zeros", "ones", "smallest", "largest", "repeated"],
+)
+def test_rows_without_a_difference_give_a_whole_graph_without_nan(features):
+    features = features.astype(np.float32)
+    nearest = nearest_neighbours(features, 4)
+    assert nearest[:, 0].tolist() == list(range(6))
+    assert all(len(set(row)) == 4 and set(row) <= set(range(6)) for row in nearest.tolist())
+    assert np.isfinite(neighbour_matrix(features, 4).data).all()
+
+
+@pytest.mark.parametrize("neighbours", [0, 6])
+def test_neighbours_out_of_range_are_refused_before_anything_is_computed(neighbours):
+    with pytest.raises(ValueError, match=rf"neighbours must lie in \[1, 5\].*but is {neighbours}"):
+        nearest_neighbours(random_features(5), neighbours)
+
+
+MODALITIES = [("image", "text"), ("audio", "image", "text"), ("audio", "text"), ("image",), ("text",)]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    list(zip(MODALITIES, [(0.3, 0.7), (0.35, 0.3, 0.35), (0.5, 0.5), (1.0,), (1.0,)], strict=True)),
+)
+def test_the_picture_has_its_share_and_the_others_divide_the_rest(names, expected):
+    assert shares(names, 0.3) == pytest.approx(dict(zip(names, expected, strict=True)))
+    assert sum(shares(names, 0.3).values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("image_weight", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("names", MODALITIES)
+def test_the_mixed_graph_equals_dense_algebra(names, image_weight):
+    features = {name: random_features(width=3 + number, seed=number) for number, name in enumerate(names)}
+    weights = shares(names, image_weight)
+    expected = sum(weights[name] * by_dense_algebra(features[name], 5) / (5 + 1e-7) for name in names)
+    graph = mixed_neighbour_graph(features, 5, image_weight)
+    np.testing.assert_allclose(graph.coo().toarray(), expected, rtol=1e-6, atol=1e-9)
+    vectors = torch.from_numpy(random_features(width=4, seed=9))
+    np.testing.assert_allclose(graph(vectors).numpy(), expected @ vectors.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_links_of_several_modalities_are_added_and_not_normalised_again():
+    near, far = (np.array(rows, dtype=np.float32) for rows in ([[1, 0], [1, 0.1], [0, 1]], [[1, 0], [0, 1], [1, 0.1]]))
+    mixed = mixed_neighbour_graph({"image": near, "text": far}, 2, 0.25).coo().toarray()
+    np.testing.assert_allclose(mixed[0], np.array([1, 0.25, 0.75]) / (2 + 1e-7), rtol=1e-6)
+
+
+def test_a_mixed_graph_without_a_modality_is_refused():
+    with pytest.raises(ValueError, match="at least one modality, but got none"):
+        mixed_neighbour_graph({}, 2, 0.5)
+
+
+def benchmark(*options):
+    """What the benchmark prints."""
+    finished = subprocess.run([sys.executable, BENCHMARK, *options], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return json.loads(finished.stdout)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_items_need_less_than_four_gigabytes():
+    result = benchmark("--items", "100000", "--width", "384", "--neighbours", "10")
+    assert result["links"] == 1_000_000
+    assert result["peak_gib"] < 4

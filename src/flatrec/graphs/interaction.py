@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Float64, Int, Int64
 from numpy import ndarray
 from scipy import sparse
 from torch import Generator
@@ -24,21 +26,46 @@ def training_graph(interactions: Interactions) -> Graph:
     return normalised_graph(interactions, *interactions.pairs("train"))
 
 
-def thinned_graph(interactions: Interactions, rate: float, generator: Generator) -> Graph:
+def bought_matrix(interactions: Interactions) -> Graph:
+    """The training pairs as a binary matrix of users by items."""
+    return Graph(interactions.matrix("train"), symmetric=False)
+
+
+def mean_graph(interactions: Interactions) -> Graph:
+    """The row-normalised graph D^-1 A: a product averages over neighbours; a node without a pair has an empty row."""
+    return _row_normalised(_adjacency(interactions))
+
+
+def walk_graph(interactions: Interactions) -> Graph:
+    """The random walk with self loops, D^-1 (A + I), D the row sums of A + I."""
+    adjacency = _adjacency(interactions)
+    return _row_normalised(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
+
+
+def thinned_graph(
+    interactions: Interactions,
+    rate: float,
+    generator: Generator,
+    weighting: Literal["degree", "uniform"] = "degree",
+) -> Graph:
     """The graph of a random share of the training pairs, degrees counted anew on what is kept.
 
-    int(n_pairs * (1 - rate)) pairs, as floats round it, are drawn without replacement, each with probability
-    proportional to its entry in the full graph, so pairs of busy users and popular items are the first to be left
-    out (FREEDOM, section 3.2). The draw takes the largest of independent exponential keys, which is the same
-    distribution as drawing one by one and, unlike ``torch.multinomial``, has no limit on the number of pairs.
+    int(n_pairs * (1 - rate)) pairs, as floats round it, are drawn without replacement. With ``degree`` the
+    probability of each is proportional to its entry in the full graph, so pairs of busy users and popular items are
+    the first to be left out (FREEDOM, section 3.2); with ``uniform`` all are alike. The draw takes the largest of
+    independent exponential keys, which is the same distribution as drawing one by one and, unlike
+    ``torch.multinomial``, has no limit on the number of pairs.
 
     Args:
         interactions: the pairs.
         rate: the share to leave out, in [0, 1).
         generator: decides which; equal state, equal graph.
+        weighting: what the probabilities go by.
     """
     users, items = interactions.pairs("train")
     weights = torch.from_numpy(_weights(interactions, users, items))
+    if weighting == "uniform":
+        weights = torch.ones_like(weights)
     keys = weights.log() - torch.empty_like(weights).exponential_(generator=generator).log()
     kept = keys.topk(int(len(users) * (1 - rate)), sorted=False).indices.sort().values.numpy()
     return normalised_graph(interactions, users[kept], items[kept])
@@ -48,12 +75,30 @@ def normalised_graph(
     interactions: Interactions, users: Int[ndarray, "n_pairs"], items: Int[ndarray, "n_pairs"]
 ) -> Graph:
     """The symmetrically normalised graph of the given pairs over all users and items."""
-    n_nodes = interactions.n_users + interactions.n_items
-    shifted = items.astype(np.int64) + interactions.n_users
     weights = _weights(interactions, users, items).astype(np.float32)
-    ends = (np.concatenate([users, shifted]), np.concatenate([shifted, users]))
+    n_nodes = interactions.n_users + interactions.n_items
+    ends = both_ways(interactions, users, items)
     matrix = sparse.csr_array((np.concatenate([weights, weights]), ends), shape=(n_nodes, n_nodes))
     return Graph(matrix, symmetric=True)
+
+
+def both_ways(
+    interactions: Interactions, users: Int[ndarray, "n_pairs"], items: Int[ndarray, "n_pairs"]
+) -> tuple[Int64[ndarray, "n_edges"], Int64[ndarray, "n_edges"]]:
+    """The ends of the edges from users to items, then of those from items to users; items are numbered after users."""
+    shifted = items.astype(np.int64) + interactions.n_users
+    return np.concatenate([users, shifted]), np.concatenate([shifted, users])
+
+
+def _adjacency(interactions: Interactions) -> sparse.csr_array:
+    bought = interactions.matrix("train")
+    return sparse.csr_array(sparse.block_array([[None, bought], [bought.T, None]], format="csr"))
+
+
+def _row_normalised(matrix: sparse.csr_array) -> Graph:
+    degrees = np.diff(matrix.indptr)
+    values = np.repeat(1 / np.maximum(degrees, 1), degrees).astype(np.float32)
+    return Graph(sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape), symmetric=False)
 
 
 def _weights(

@@ -9,12 +9,8 @@ from flatrec.graphs.sparse import Graph
 
 
 def mean_of_layers(graph: Graph, nodes: Float[Tensor, "n_nodes dim"], layers: int) -> Float[Tensor, "n_nodes dim"]:
-    """(X + MX + ... + M^L X) / (L + 1), as a running sum: no stack of layers is kept or differentiated."""
-    total = nodes
-    for _ in range(layers):
-        nodes = graph(nodes)
-        total = total + nodes
-    return total / (layers + 1)
+    """(X + MX + ... + M^L X) / (L + 1)."""
+    return sum_of_layers(graph, nodes, layers) / (layers + 1)
 
 
 def last_layer(graph: Graph, nodes: Float[Tensor, "n_nodes dim"], layers: int) -> Float[Tensor, "n_nodes dim"]:
@@ -22,3 +18,12 @@ def last_layer(graph: Graph, nodes: Float[Tensor, "n_nodes dim"], layers: int) -
     for _ in range(layers):
         nodes = graph(nodes)
     return nodes
+
+
+def sum_of_layers(graph: Graph, nodes: Float[Tensor, "n_nodes dim"], layers: int) -> Float[Tensor, "n_nodes dim"]:
+    """X + MX + ... + M^L X, as a running sum: no stack of layers is kept or differentiated."""
+    total = nodes
+    for _ in range(layers):
+        nodes = graph(nodes)
+        total = total + nodes
+    return total

@@ -1,0 +1,114 @@
+"""Graphs that take long to build, kept on disk under what they were built from."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy import ndarray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from scipy import sparse
+
+from flatrec.files import replacing
+
+VARIABLE = "FLATREC_CACHE"  # a folder instead of the user's own, or "off"
+
+logger = logging.getLogger(__name__)
+
+
+def cached(
+    kind: str, inputs: Sequence[ndarray | int | float | str], build: Callable[[], sparse.csr_array]
+) -> sparse.csr_array:
+    """What ``build`` gives, read from disk where it was built before from the same inputs.
+
+    A graph that is read equals the one that was built bit for bit: types, values, and the order of the entries.
+    The environment variable FLATREC_CACHE names the folder, the user's cache folder without it; ``off`` always
+    builds. Two processes may build the same graph at once; the last one to finish leaves its file, and nobody reads
+    half a one. A file that is damaged or holds something else is replaced, with a warning; a folder that cannot be
+    written to costs a warning, never the graph. The folder is never tidied up, and may be deleted at any time.
+
+    Args:
+        kind: what is built, with a version that changes when the same inputs would give another graph.
+        inputs: all that the graph depends on.
+        build: builds the graph.
+    """
+    folder = _folder()
+    if folder is None:
+        return build()
+    key = _digest(kind, *inputs)
+    path = folder / f"{kind}-{key.hex()}.safetensors"
+    graph = _stored(path, key)
+    if graph is None:
+        graph = build()
+        _store(graph, path, key)
+    return graph
+
+
+def _folder() -> Path | None:
+    """Where graphs are kept; None where they are not."""
+    chosen = os.environ.get(VARIABLE)
+    if chosen == "off":
+        return None
+    return Path(chosen) if chosen else platformdirs.user_cache_path("flatrec") / "graphs"
+
+
+def _stored(path: Path, key: bytes) -> sparse.csr_array | None:
+    """The graph in a file; None where there is no such file, or none that can be trusted."""
+    try:
+        return _decoded(path.read_bytes(), key)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        logger.warning("%s does not hold the graph it should (%s); it is built anew", path, error)
+        return None
+
+
+def _store(graph: sparse.csr_array, path: Path, key: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(_encoded(graph, key))
+    except OSError as error:
+        logger.warning(
+            "a graph is not kept for the next time (%s); set %s to a folder that is writable, or to off",
+            error,
+            VARIABLE,
+        )
+
+
+def _encoded(graph: sparse.csr_array, key: bytes) -> bytes:
+    shape = np.array(graph.shape, dtype=np.int64)
+    digest = np.frombuffer(_digest(key.hex(), shape, graph.indptr, graph.indices, graph.data), dtype=np.uint8)
+    parts = {"shape": shape, "indptr": graph.indptr, "indices": graph.indices, "data": graph.data, "digest": digest}
+    return save({name: np.ascontiguousarray(part) for name, part in parts.items()})
+
+
+def _decoded(content: bytes, key: bytes) -> sparse.csr_array:
+    parts = load(content)
+    shape, indptr, indices, data = (parts[name] for name in ("shape", "indptr", "indices", "data"))
+    if parts["digest"].tobytes() != _digest(key.hex(), shape, indptr, indices, data):
+        raise ValueError("its digest is another")
+    n_rows, n_columns = shape.tolist()
+    return sparse.csr_array((data, indices, indptr), shape=(n_rows, n_columns))
+
+
+def _digest(*parts: ndarray | int | float | str) -> bytes:
+    """A hash that tells apart any two sequences: every piece comes after its length, every array after its type."""
+    state = blake2b(digest_size=20)
+    for part in parts:
+        if isinstance(part, ndarray):
+            label = f"array {part.dtype.str} {part.shape}"
+            content = np.ascontiguousarray(part).reshape(-1).view(np.uint8).data
+        else:
+            label = type(part).__name__
+            content = memoryview(repr(part).encode())
+        for piece in (memoryview(label.encode()), content):
+            state.update(len(piece).to_bytes(8, "little"))
+            state.update(piece)
+    return state.digest()
