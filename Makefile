@@ -1,4 +1,4 @@
-.PHONY: install demo test check
+.PHONY: install demo test check docs
 PYTHON ?= python3
 BIN := .venv/bin
 # Spinning OpenMP threads cost far more than they give on small machines; one thread is the fast choice there.
@@ -17,6 +17,9 @@ demo: install
 
 test: install
 	$(BIN)/pytest -n 2
+
+docs: install
+	$(BIN)/python docs/generate.py
 
 check: install
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 import textwrap
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 
 import flatrec
+from flatrec.cli.descriptions import describe
 from flatrec.components import strategy_names
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, YARDSTICKS
@@ -81,3 +83,96 @@ def test_links_to_files_lead_somewhere():
 def test_public_names_are_there():
     assert all(vars(flatrec)[name] is not None for name in flatrec.__all__)
     assert flatrec.models.FREEDOM is MODELS["freedom"]
+
+
+@pytest.fixture(scope="module")
+def generator():
+    """The script that writes docs/models.md."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_models_is_what_the_docstrings_say(generator):
+    committed = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    assert committed == generator.models_page(), "run make docs"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_cites_its_paper_and_says_where_it_deviates(generator, name):
+    described = describe(name)
+    assert described.reference is not None, described.doc.summary
+    assert f"]({described.reference.link})" in generator.models_page()
+    assert "Deviations" in described.doc.body
+
+
+@pytest.mark.parametrize("name", [*MODELS, *YARDSTICKS])
+def test_every_setting_is_documented_and_none_that_is_not_there(name):
+    described = describe(name)
+    settings = {setting.name for setting in described.settings}
+    assert set(described.doc.entries("Args")) - {"dataset"} == settings
+    assert all(setting.meaning and setting.default for setting in described.settings)
+    groups = {key: key.partition(".") for key in described.search_space}
+    assert all(group in ("model", "optimizer", "training", "strategy") for group, _, _ in groups.values())
+    assert {setting for group, _, setting in groups.values() if group == "model"} <= settings
+
+
+def test_the_examples_on_the_page_of_models_run(generator):
+    examples = re.findall(r"```python\n(.*?)```", generator.models_page(), flags=re.DOTALL)
+    assert len(examples) == len([*MODELS, *YARDSTICKS])
+    for example in examples:
+        exec(compile(example, "models.md", "exec"), {})  # noqa: S102
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("S^L_ii E_item, a * b", "S^L_ii E_item, a * b"),
+        ("<e_u, e_i> < 3", r"\<e_u, e_i> < 3"),
+        ("x_{l-1}, a*b, 2**3", r"x\_{l-1}, a\*b, 2\*\*3"),
+        ("``a_*``, :func:`b.c_` and https://d.org/e_f.", "`a_*`, `b.c_` and <https://d.org/e_f>."),
+        ("[a](b)", r"[a\](b)"),
+    ],
+)
+def test_prose_means_to_markdown_what_it_says(generator, text, markdown):
+    assert generator.prose(text) == markdown
+
+
+def test_lists_indented_blocks_and_equations_keep_their_form(generator):
+    text = """\
+A sum of terms
++ another term:
+
+    y = <a, b>
+      * c
+
+d is one of:
+
+- ``"one"``: first_
+  and more;
+- two.
+
+Then z = 1.
+loss = z
+- 2"""
+    expected = """\
+A sum of terms
+\\+ another term:
+
+```text
+y = <a, b>
+  * c
+```
+
+d is one of:
+
+- `"one"`: first\\_
+  and more;
+- two.
+
+Then z = 1.\\
+loss = z
+\\- 2
+"""
+    assert generator.body(text) == expected

@@ -7,11 +7,13 @@ import json
 import pytest
 
 import flatrec as package
+from flatrec.models import MODELS, YARDSTICKS
 from tests.cli.conftest import SMALL
 
 COMMANDS = [
     (), ("train",), ("evaluate",), ("compare",), ("recommend",), ("similar",), ("demo",), ("data",),
-    ("data", "info"), ("data", "shop"), ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"),
+    ("data", "info"), ("data", "shop"), ("doctor",),
+    ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"),
 ]  # fmt: skip
 
 
@@ -49,6 +51,38 @@ def test_list_shows_defaults(flatrec):
     listed = json.loads(flatrec("list", "strategies", "--json").out)["strategies"]
     settings = next(one["settings"] for one in listed if one["name"] == "bsam+")
     assert (settings["rho"], settings["lam"], settings["kappa"], settings["distance"]) == (0.1, 0.6, 0.6, "manhattan")
+
+
+def test_list_models_says_what_they_are_and_where_they_come_from(flatrec):
+    listed = {one["name"]: one for one in json.loads(flatrec("list", "models", "--json").out)["models"]}
+    assert set(listed) == {*MODELS, *YARDSTICKS}
+    freedom = listed["freedom"]
+    assert freedom["about"].startswith("A frozen item graph from features")
+    assert freedom["modalities"] == "one or more"
+    assert freedom["reference"] == {
+        "authors": "Zhou & Shen",
+        "venue": "ACM MM",
+        "year": 2023,
+        "link": "https://arxiv.org/abs/2211.06924",
+    }
+    assert freedom["search_space"]["model.thinning"] == [0.8, 0.9]
+    assert freedom["settings"]["neighbours"] == 10
+    assert listed["bpr"]["about"].startswith("Matrix factorisation with the BPR loss: ")
+    assert (listed["popularity"]["modalities"], listed["popularity"]["reference"]) == ("none", None)
+    shown = flatrec("list", "models").out
+    assert "Zhou & Shen, ACM MM 2023" in shown
+    assert "https://arxiv.org/abs/2211.06924" in shown
+    assert max(map(len, shown.splitlines())) <= 140
+
+
+def test_list_models_with_names_shows_their_settings_alone(flatrec):
+    outcome = flatrec("list", "models", "freedom", "item-knn")
+    assert outcome.code == 0
+    assert all(part in outcome.out for part in ("model.thinning", "0.8, 0.9", "model.shrink", "'trained' or 'frozen'"))
+    assert "lightgcn" not in outcome.out
+    only = json.loads(flatrec("list", "models", "freedom", "--json").out)["models"]
+    assert [one["name"] for one in only] == ["freedom"]
+    assert "did you mean freedom?" in flatrec("list", "models", "freedm").err
 
 
 def test_info_counts(flatrec, blocks):

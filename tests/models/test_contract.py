@@ -5,26 +5,16 @@ import pytest
 import torch
 
 from flatrec import seeding, testing
-from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
 from flatrec.evaluation import evaluate, evaluate_scorer
 from flatrec.models import MODELS, YARDSTICKS, ItemKNN, Popularity
+from flatrec.strategies.vectors import dot
+from tests.models.settings import SETTINGS, make
 
-# Settings that suit the tiny data; a new model is one more row.
-SETTINGS = {
-    "bpr": {"dim": 8, "penalty": 0.01},
-    "lightgcn": {"dim": 8, "layers": 2, "penalty": 0.01},
-    "freedom": {"dim": 8, "neighbours": 4, "thinning": 0.3, "modality_weight": 0.1},
-}
 EPOCHS = 30
-
-
-def make(name, dataset, seed=0, **options):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return MODELS[name](dataset, **SETTINGS[name], **options)
+GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec"}
 
 
 @pytest.fixture
@@ -62,16 +52,10 @@ def test_gradients_reach_every_parameter(model, batch):
     testing.check_gradients(model, batch)
 
 
-def test_every_parameter_is_registered(model, name):
+def test_every_parameter_is_registered(model, batch):
     # What a model holds as a bare tensor would neither be trained nor saved nor moved to a device.
-    bare = [
-        f"{path}.{key}"
-        for path, module in model.named_modules()
-        for key, value in vars(module).items()
-        if isinstance(value, torch.Tensor)
-    ]
-    assert not bare
-    assert model.state_dict(), name
+    testing.check_registered(model, batch)
+    assert model.state_dict()
 
 
 def test_representations_have_one_finite_row_a_user_and_an_item(model, dataset):
@@ -97,26 +81,16 @@ def test_equal_random_states_give_equal_models_and_others_differ(name, dataset):
 
 
 def test_drawing_an_epoch_depends_on_its_generator_alone(name, dataset, batch):
-    losses = []
-    for noise in (0, 1):
-        model = make(name, dataset).train()
-        torch.manual_seed(noise)
-        model.on_epoch_start(seeding.generator(0, "model", 1))
-        losses.append(model.loss(model.encode(), batch))
-    assert torch.equal(*losses)
+    testing.check_epoch_draw(lambda: make(name, dataset), batch)
 
 
 def test_one_encode_serves_several_batches(model, batch):
-    halves = [Batch(*parts) for parts in zip(*(c.chunk(2) for c in vars(batch).values()), strict=True)]
-    encoded = model.train().encode()
-    shared = [model.loss(encoded, half) for half in halves]
-    alone = [model.loss(model.encode(), half) for half in halves]
-    assert shared == alone
-    params = [one for one in model.parameters() if one.requires_grad]
-    for one, other in zip(shared, alone, strict=True):
-        first = torch.autograd.grad(one, params, retain_graph=True, materialize_grads=True)
-        second = torch.autograd.grad(other, params, materialize_grads=True)
-        torch.testing.assert_close(first, second)
+    testing.check_shared_encode(model, batch)
+
+
+def test_evaluation_is_of_the_parameters_as_they_are_and_without_noise(name, dataset, batch):
+    testing.check_fresh(lambda: make(name, dataset), batch)
+    testing.check_quiet(make(name, dataset))
 
 
 def test_the_loss_falls_when_the_positives_score_higher(model, batch):
@@ -124,10 +98,10 @@ def test_the_loss_falls_when_the_positives_score_higher(model, batch):
     encoded = model.train().encode()
     users, items = model.representations(encoded)
     margin = (users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(dim=1)
-    (nodes,) = [one for key, one in model.named_parameters() if key == "nodes"]
-    (uphill,) = torch.autograd.grad(margin.sum(), nodes, retain_graph=True)
-    (gradient,) = torch.autograd.grad(model.loss(encoded, batch), nodes)
-    assert (uphill * gradient).sum() < 0
+    params = [one for one in model.parameters() if one.requires_grad]
+    uphill = torch.autograd.grad(margin.sum(), params, retain_graph=True, materialize_grads=True)
+    gradient = torch.autograd.grad(model.loss(encoded, batch), params, materialize_grads=True)
+    assert dot(uphill, gradient) < 0
 
 
 def test_a_copy_is_independent(model, batch):
@@ -180,9 +154,10 @@ def recall(model, dataset, part="test", at=2):
 
 
 def test_training_finds_the_items_held_out(name, dataset):
-    # Two items are left of each block: the held-out ones. Untrained, a model finds few of them.
+    # Two items are left of each block: the held-out ones. Untrained, a model finds few of them, unless what it is built
+    # of (features of users' items, or a sum over modalities) gives the blocks away at once.
     model = make(name, dataset)
-    assert recall(model, dataset) < 0.5
+    assert recall(model, dataset) < 0.5 or name in GIVEN_AWAY
     testing.fit(model, dataset, epochs=EPOCHS)
     assert recall(model, dataset) > 0.9
     assert recall(model, dataset, "valid") > 0.9

@@ -4,7 +4,16 @@ import pytest
 import torch
 
 from flatrec.data.batches import Batch
-from flatrec.models.losses import bpr, norm_penalty, rows
+from flatrec.models import losses
+from flatrec.models.losses import (
+    bpr,
+    contrastive,
+    contrastive_among_all,
+    half_squares,
+    log_sum_exp,
+    norm_penalty,
+    rows,
+)
 
 
 def tensor(*shape, seed=0, scale=1.0):
@@ -66,3 +75,48 @@ def test_the_norm_penalty_of_zeros_has_gradient_zero():
     block = torch.zeros(2, 3, requires_grad=True)
     norm_penalty(block, torch.ones(2, 3)).backward()
     assert torch.equal(block.grad, torch.zeros(2, 3))
+
+
+def test_half_squares_are_half_the_sum_of_squares():
+    assert half_squares(torch.tensor([[3.0], [4.0]]), torch.tensor([[0.0], [2.0]])).item() == (9 + 16 + 4) / 2
+
+
+def test_the_contrast_within_a_batch_equals_its_definition():
+    anchors, partners = tensor(5, 3), tensor(5, 3, seed=1)
+    powers = (anchors @ partners.T / 0.3).exp()
+    expected = (powers.sum(dim=1).log() - powers.diagonal().log()).mean()
+    torch.testing.assert_close(contrastive(anchors, partners, 0.3), expected)
+
+
+def test_the_contrast_among_all_equals_its_definition():
+    everyone = tensor(9, 3)
+    numbers = torch.tensor([4, 4, 0])
+    anchors, partners = tensor(3, 3, seed=1), everyone[numbers]
+    cosines = torch.nn.functional.cosine_similarity(anchors[:, None], everyone[None], dim=2)
+    powers = (cosines / 0.3).exp()
+    expected = (powers.sum(dim=1).log() - powers[torch.arange(3), numbers].log()).sum()
+    torch.testing.assert_close(contrastive_among_all(anchors, partners, everyone, 0.3), expected)
+
+
+@pytest.mark.parametrize("entries", [1, 9, 20, 10**6])
+def test_log_sum_exp_does_not_depend_on_its_blocks(monkeypatch, entries):
+    monkeypatch.setattr(losses, "BLOCK_ENTRIES", entries)
+    left, right = tensor(7, 3).requires_grad_(), tensor(9, 3, seed=1).requires_grad_()
+    weights = tensor(7, seed=2)
+    outcomes = [log_sum_exp(left, right), (left @ right.T).logsumexp(dim=1)]
+    torch.testing.assert_close(*outcomes)
+    gradients = [torch.autograd.grad((weights * one).sum(), [left, right]) for one in outcomes]
+    torch.testing.assert_close(*gradients)
+
+
+def test_log_sum_exp_is_differentiable_twice():
+    arguments = (tensor(4, 2).requires_grad_(), tensor(5, 2, seed=1).requires_grad_())
+    assert torch.autograd.gradcheck(log_sum_exp, arguments)
+    assert torch.autograd.gradgradcheck(log_sum_exp, arguments)
+
+
+def test_log_sum_exp_is_finite_for_large_products():
+    left = torch.full((2, 1), 1e3, requires_grad=True)
+    outcome = log_sum_exp(left, torch.tensor([[1.0], [-1.0]]))
+    assert outcome.tolist() == [1e3, 1e3]
+    assert torch.autograd.grad(outcome.sum(), left)[0].flatten().tolist() == [1, 1]

@@ -7,7 +7,7 @@ ADAPTERS.
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from flatrec import seeding
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import checked
@@ -23,71 +24,225 @@ from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.interaction import normalised_graph, training_graph
 from flatrec.graphs.similarity import neighbour_matrix
-from flatrec.models import FREEDOM, LightGCN
-from flatrec.models.losses import bpr, norm_penalty, rows
+from flatrec.graphs.sparse import Graph
+from flatrec.models import (
+    BM3,
+    DRAGON,
+    FREEDOM,
+    GRCN,
+    LATTICE,
+    MMGCN,
+    MODELS,
+    NGCF,
+    VBPR,
+    DualGNN,
+    LayerGCN,
+    LGMRec,
+    LightGCN,
+    SLMRec,
+)
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / os.environ.get("FLATREC_REFERENCE", "../shared/reference")
 GRAPH = 1e-6
+MODALITIES = {"v": "image", "t": "text"}
 
 
-def lightgcn_components(model, encoded, batch):
-    n_users = model.sizes[0]
-    return {
-        "bpr": bpr(*rows(encoded.nodes, batch, n_users)),
-        "reg": norm_penalty(*rows(model.nodes, batch, n_users)),
-    }
+@dataclass(frozen=True)
+class Place:
+    """Where a parameter of theirs stands in ours: all of it, or some rows."""
 
+    name: str
+    start: int = 0
+    stop: int | None = None
 
-def freedom_components(model, encoded, batch):
-    users, positives, negatives = rows(encoded.nodes, batch, model.sizes[0])
-    modalities = {
-        f"bpr_{name}": bpr(users, table[batch.positives], table[batch.negatives])
-        for name, table in encoded.parts.items()
-    }
-    return {"bpr": bpr(users, positives, negatives), **modalities}
-
-
-def freedom_graphs(model, dataset, settings):
-    parts = {
-        f"item_item_{name}": neighbour_matrix(one.values, settings["knn_k"]) for name, one in dataset.features.items()
-    }
-    return {"norm_adj": model.graph.coo(), "item_item": model.item_graph.coo(), **parts}
-
-
-def thin_freedom(model, dataset, users, items):
-    model.epoch_graph = normalised_graph(dataset.interactions, users, items)
-    return {"train_norm_adj": model.epoch_graph.coo()}
+    def of(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return tensors[self.name][self.start : self.stop]
 
 
 @dataclass(frozen=True)
 class Adapter:
     """How a model here answers to one there.
 
-    ``parameters`` maps each of our parameters to theirs, stacked row upon row; ``thin`` puts in the edges that the
-    original drew. The tolerances are those of the README: largest absolute difference of representations and of
-    scores, relative difference of losses, and of gradients by norm.
+    ``places`` maps each parameter of theirs to ours; what it leaves out the original never trains. ``prepare`` puts in
+    the inputs of a variant, given its prefix. The tolerances are those of the README: largest absolute difference of
+    representations and of scores, relative difference of losses, and of gradients by norm.
     """
 
     make: Callable
-    parameters: Mapping[str, tuple[str, ...]]
-    components: Callable
-    graphs: Callable
-    thin: Callable | None = None
-    representation: float = 1e-6
-    score: float = 1e-6
+    places: Callable[["Case"], Mapping[str, Place]]
+    terms: Mapping[str, str]
+    graphs: Callable = lambda _: {}
+    prepare: Callable = lambda *_: None
+    variants: Sequence[str] = ("",)
+    representation: float = 5e-6
+    score: float = 1e-5
     loss: float = 1e-6
-    gradient: float = 1e-5
+    gradient: float = 1e-4
 
+
+def norm_adj(case):
+    return {"norm_adj": case.model.graph.coo()}
+
+
+def halves(name, users, items):
+    """Both tables of theirs are one table here."""
+    return lambda case: {
+        users: Place(name, stop=case.dataset.n_users),
+        items: Place(name, start=case.dataset.n_users),
+    }
+
+
+def numbered(pattern, ours, parts=("weight", "bias")):
+    """One module a modality, called by its letter there and by its number here."""
+    return {
+        f"{pattern.format(letter=letter, name=name)}{f'.{part}' if part else ''}": Place(
+            f"{ours.format(number=number)}{f'.{part}' if part else ''}"
+        )
+        for number, (letter, name) in enumerate(MODALITIES.items())
+        for part in parts
+    }
+
+
+def feature_tables():
+    return numbered("{name}_embedding.weight", "features.tables.{number}.values", parts=("",))
+
+
+def item_graphs(case):
+    k = case.settings["knn_k"]
+    parts = {f"item_item_{name}": neighbour_matrix(one.values, k) for name, one in case.dataset.features.items()}
+    return {"item_item": case.model.item_graph.coo(), **parts}
+
+
+def thinned(case, prefix, monkeypatch):  # noqa: ARG001
+    if prefix:
+        return {}
+    users, items = (case.there[f"thinned/{name}"].astype(np.int32) for name in ("user", "item"))
+    case.model.epoch_graph = normalised_graph(case.dataset.interactions, users, items)
+    return {"train_norm_adj": case.model.epoch_graph.coo()}
+
+
+def drawn_user_graph(case, prefix, monkeypatch):  # noqa: ARG001
+    """The neighbours as drawn there, repetitions included."""
+    index, weight = (case.there[f"user_graph/{name}"] for name in ("index", "weight"))
+    rows = np.repeat(np.arange(len(index)), index.shape[1])
+    n_users = case.dataset.n_users
+    matrix = sparse.csr_array((weight.ravel(), (rows, index.ravel())), shape=(n_users, n_users))
+    case.model.user_graph = case.model.epoch_user_graph = Graph(matrix, symmetric=False)
+    if isinstance(case.model, DualGNN):
+        case.model.fusion = "intended" if prefix else "released"
+
+
+def stored_gumbel(case, prefix, monkeypatch):
+    """Noise as stored, in the order in which it is drawn; none in the variant without a prefix."""
+    draws = [case.there[f"gumbel/noise/{name}_{side}"] for name in MODALITIES.values() for side in ("item", "user")]
+    stream = iter(draws * 100)
+    monkeypatch.setattr(
+        "flatrec.models.lgmrec.gumbel",
+        lambda like: torch.from_numpy(next(stream)) if prefix else torch.zeros_like(like),
+    )
+
+
+def lattice_step(case, prefix, monkeypatch):  # noqa: ARG001
+    """The first step of an epoch, or a later one."""
+    case.model.on_epoch_start(seeding.generator(0, "model", 1))
+    if prefix:
+        case.model.on_step_end()
+
+
+def lattice_graphs(case):
+    raw = {
+        f"item_item_{name}_original": graph.coo()
+        for name, graph in zip(case.model.features.names, case.model.raw_graphs, strict=True)
+    }
+    case.model.on_epoch_start(seeding.generator(0, "model", 1))
+    return {**norm_adj(case), "item_item": case.model.frozen.coo(), **raw}
+
+
+def towers():
+    names = {"MLP.weight": "wide.weight", "MLP.bias": "wide.bias", "MLP_1.weight": "narrow.weight"}
+    names |= {"MLP_1.bias": "narrow.bias", "preference": "preference"}
+    return {
+        f"{letter}_gcn.{theirs}": Place(f"towers.{number}.{ours}")
+        for number, letter in enumerate(MODALITIES)
+        for theirs, ours in names.items()
+    }
+
+
+def mmgcn_places(_):
+    places = {"id_embedding": Place("nodes"), "v_gcn.MLP.weight": Place("maps.image.weight")}
+    places["v_gcn.MLP.bias"] = Place("maps.image.bias")
+    for number, letter in enumerate(MODALITIES):
+        places[f"{letter}_gcn.preference"] = Place(f"preferences.{number}")
+        for layer in range(3):
+            ours = f"networks.{number}.{layer}"
+            places[f"{letter}_gcn.conv_embed_{layer + 1}.weight"] = Place(f"{ours}.convolution")
+            for part in ("weight", "bias"):
+                places[f"{letter}_gcn.linear_layer{layer + 1}.{part}"] = Place(f"{ours}.own.{part}")
+                places[f"{letter}_gcn.g_layer{layer + 1}.{part}"] = Place(f"{ours}.joined.{part}")
+    return places
+
+
+def ngcf_places(case):
+    places = dict(halves("nodes", "user_embedding.weight", "item_embedding.weight")(case))
+    for layer in range(len(case.settings["hidden_size_list"])):
+        for part in ("weight", "bias"):
+            places[f"GNNlayers.{layer}.linear.{part}"] = Place(f"sums.{layer}.{part}")
+            places[f"GNNlayers.{layer}.interActTransform.{part}"] = Place(f"products.{layer}.{part}")
+    return places
+
+
+def slmrec_places(case):
+    names = {
+        "v_dense": "maps.0",
+        "t_dense": "maps.1",
+        "embedding_item_after_GCN": "fuse_items",
+        "embedding_user_after_GCN": "fuse_users",
+        "g_i_iv": "anchors.0",
+        "g_v_iv": "partners.0",
+        "g_iv_iva": "bridge",
+        "g_iva_ivat": "anchors.1",
+        "g_t_ivat": "partners.1",
+    }
+    maps = {
+        f"{theirs}.{part}": Place(f"{ours}.{part}") for theirs, ours in names.items() for part in ("weight", "bias")
+    }
+    return {**halves("nodes", "embedding_user.weight", "embedding_item.weight")(case), **maps}
+
+
+def vbpr_places(case):
+    """Features stand text first there, and by name here."""
+    texts = case.there["feat/text"].shape[1]
+    for name in ("param/item_linear.weight", "grad/item_linear.weight"):
+        case.there[name] = np.roll(case.there[name], -texts, axis=1)
+    return {
+        "u_embedding": Place("users"),
+        "i_embedding": Place("items"),
+        "item_linear.weight": Place("projection.weight"),
+        "item_linear.bias": Place("projection.bias"),
+    }
+
+
+def lgmrec_places(case):
+    return {
+        **halves("nodes", "user_embedding.weight", "item_id_embedding.weight")(case),
+        **numbered("item_{name}_trs", "projections.{number}", parts=("",)),
+        **numbered("{letter}_hyper", "hyperedges.{number}", parts=("",)),
+    }
+
+
+EMBEDDINGS = halves("nodes", "user_embedding.weight", "item_id_embedding.weight")
+CLOSE = {"representation": 1e-6, "score": 1e-6, "gradient": 1e-5}
 
 ADAPTERS = {
     "lightgcn": Adapter(
         make=lambda dataset, there: LightGCN(
             dataset, dim=there["embedding_size"], layers=there["n_layers"], penalty=there["reg_weight"]
         ),
-        parameters={"nodes": ("embedding_dict.user_emb", "embedding_dict.item_emb")},
-        components=lightgcn_components,
-        graphs=lambda model, *_: {"norm_adj": model.graph.coo()},
+        places=halves("nodes", "embedding_dict.user_emb", "embedding_dict.item_emb"),
+        terms={"bpr": "bpr", "norms": "reg"},
+        graphs=norm_adj,
+        **CLOSE,
     ),
     "freedom": Adapter(
         make=lambda dataset, there: FREEDOM(
@@ -100,18 +255,203 @@ ADAPTERS = {
             modality_weight=there["reg_weight"],
             thinning=there["dropout"],
         ),
-        parameters={
-            "nodes": ("user_embedding.weight", "item_id_embedding.weight"),
-            "features.0": ("image_embedding.weight",),
-            "features.1": ("text_embedding.weight",),
-            "projections.0.weight": ("image_trs.weight",),
-            "projections.0.bias": ("image_trs.bias",),
-            "projections.1.weight": ("text_trs.weight",),
-            "projections.1.bias": ("text_trs.bias",),
+        places=lambda case: {
+            **EMBEDDINGS(case),
+            **feature_tables(),
+            **numbered("{name}_trs", "projections.{number}"),
         },
-        components=freedom_components,
-        graphs=freedom_graphs,
-        thin=thin_freedom,
+        terms={"bpr": "bpr", "bpr_image": "bpr_image", "bpr_text": "bpr_text"},
+        graphs=lambda case: {**norm_adj(case), **item_graphs(case)},
+        prepare=thinned,
+        variants=("", "nodrop/"),
+        **CLOSE,
+    ),
+    "layergcn": Adapter(
+        make=lambda dataset, there: LayerGCN(
+            dataset,
+            dim=there["embedding_size"],
+            layers=there["n_layers"],
+            penalty=there["reg_weight"],
+            thinning=there["dropout"],
+        ),
+        places=halves("nodes", "user_embeddings", "item_embeddings"),
+        terms={"bpr": "bpr_sum", "squares": "l2_half_sum"},
+        graphs=norm_adj,
+        prepare=thinned,
+        variants=("", "nodrop/"),
+        **CLOSE,
+    ),
+    "ngcf": Adapter(
+        make=lambda dataset, there: NGCF(
+            dataset,
+            dim=there["embedding_size"],
+            widths=tuple(there["hidden_size_list"]),
+            message_dropout=there["message_dropout"],
+            node_dropout=there["node_dropout"],
+            penalty=there["reg_weight"],
+        ),
+        places=ngcf_places,
+        terms={"bpr": "bpr", "norms": "reg"},
+        graphs=norm_adj,
+    ),
+    "vbpr": Adapter(
+        make=lambda dataset, there: VBPR(dataset, dim=there["embedding_size"], penalty=there["reg_weight"]),
+        places=vbpr_places,
+        terms={"bpr": "bpr", "norms": "reg"},
+    ),
+    "mmgcn": Adapter(
+        make=lambda dataset, there: MMGCN(dataset, dim=there["embedding_size"], penalty=there["reg_weight"]),
+        places=mmgcn_places,
+        terms={"bpr": "bpr", "ids": "reg_id", "preferences": "reg_preference_image"},
+        representation=1e-6,
+        score=1e-6,
+        gradient=3e-4,
+    ),
+    "grcn": Adapter(
+        make=lambda dataset, there: GRCN(dataset, dim=there["embedding_size"], penalty=there["reg_weight"]),
+        places=lambda _: {
+            "id_gcn.id_embedding": Place("nodes"),
+            "model_specific_conf": Place("confidence"),
+            **numbered("{letter}_gcn.preference", "preferences.{number}", parts=("",)),
+            **numbered("{letter}_gcn.MLP", "projections.{number}"),
+        },
+        terms={
+            "bpr": "bpr",
+            "ids": "reg_id",
+            "preferences": "reg_preference_image_all",
+            "preference_image": "reg_preference_image_batch",
+            "preference_text": "reg_preference_text_batch",
+        },
+        score=2e-5,
+    ),
+    "dualgnn": Adapter(
+        make=lambda dataset, there: DualGNN(
+            dataset,
+            dim=there["dim_latent"],
+            hidden=there["hidden"],
+            user_neighbours=there["user_graph_k"],
+            penalty=there["reg_weight"],
+        ),
+        places=lambda _: {"weight_u": Place("user_weights"), "weight_i": Place("item_weights"), **towers()},
+        terms={
+            "bpr": "bpr_log2",
+            "preference_image": "reg_preference_image",
+            "preference_text": "reg_preference_text",
+            "user_weights": "reg_weight_u",
+            "item_weights": "reg_weight_i",
+        },
+        prepare=drawn_user_graph,
+        variants=("", "intended/"),
+        score=2e-5,
+    ),
+    "lattice": Adapter(
+        make=lambda dataset, there: LATTICE(
+            dataset,
+            dim=there["embedding_size"],
+            layers=len(there["weight_size"]),
+            item_layers=there["n_layers"],
+            neighbours=there["knn_k"],
+            raw_share=there["lambda_coeff"],
+            penalty=there["reg_weight"],
+            penalty_rows=there["train_batch_size"],
+        ),
+        places=lambda case: {
+            "modal_weight": Place("modality_weights"),
+            **EMBEDDINGS(case),
+            **feature_tables(),
+            **numbered("{name}_trs", "projections.{number}"),
+        },
+        terms={"bpr": "bpr", "squares": "emb_weighted"},
+        graphs=lattice_graphs,
+        prepare=lattice_step,
+        variants=("", "detached/"),
+    ),
+    "slmrec": Adapter(
+        make=lambda dataset, there: SLMRec(
+            dataset,
+            dim=there["recdim"],
+            layers=there["layer_num"],
+            temperature=there["temp"],
+            alignment_temperature=there["ssl_temp"],
+            alignment_weight=there["ssl_alpha"],
+        ),
+        places=slmrec_places,
+        terms={"main": "main_infonce", "alignment_image": "fac_image", "alignment_text": "fac_text"},
+        graphs=norm_adj,
+    ),
+    "bm3": Adapter(
+        make=lambda dataset, there: BM3(
+            dataset,
+            dim=there["embedding_size"],
+            layers=there["n_layers"],
+            dropout=there["dropout"],
+            penalty=there["reg_weight"],
+            modality_weight=there["cl_weight"],
+        ),
+        places=lambda case: {
+            **EMBEDDINGS(case),
+            **feature_tables(),
+            **numbered("{name}_trs", "projections.{number}"),
+            "predictor.weight": Place("predictor.weight"),
+            "predictor.bias": Place("predictor.bias"),
+        },
+        terms={
+            "users": "ui",
+            "items": "iu",
+            "across_text": "t",
+            "across_image": "v",
+            "within_text": "tt",
+            "within_image": "vv",
+            "norms": "reg",
+        },
+        graphs=norm_adj,
+    ),
+    "dragon": Adapter(
+        make=lambda dataset, there: DRAGON(
+            dataset,
+            dim=there["dim_latent"],
+            hidden=there["hidden"],
+            item_layers=there["n_mm_layers"],
+            neighbours=there["knn_k"],
+            image_weight=there["mm_image_weight"],
+            user_neighbours=there["user_graph_k"],
+            penalty=there["reg_weight"],
+        ),
+        places=lambda _: {"weight_u": Place("user_weights"), **towers()},
+        terms={
+            "bpr": "bpr_log2",
+            "preference_image": "reg_preference_image",
+            "preference_text": "reg_preference_text",
+            "user_weights": "reg_weight_u",
+        },
+        graphs=lambda case: {"item_item": case.model.item_graph.coo()},
+        prepare=drawn_user_graph,
+        score=2e-5,
+    ),
+    "lgmrec": Adapter(
+        make=lambda dataset, there: LGMRec(
+            dataset,
+            dim=there["embedding_size"],
+            layers=there["n_ui_layers"],
+            modality_layers=there["n_mm_layers"],
+            hyper_layers=there["n_hyper_layer"],
+            hyperedges=there["hyper_num"],
+            dropout=1 - there["keep_rate"],
+            hyper_weight=there["alpha"],
+            temperature=there["tau"],
+            contrast_weight=there["cl_weight"],
+            penalty=there["reg_weight"],
+        ),
+        places=lgmrec_places,
+        terms={
+            "bpr": "bpr",
+            "norms": "reg",
+            "contrast_users": "hcl_user_sum",
+            "contrast_items": "hcl_item_sum",
+        },
+        graphs=norm_adj,
+        prepare=stored_gumbel,
+        variants=("", "gumbel/"),
     ),
 }
 
@@ -122,23 +462,20 @@ class Case:
     def __init__(self, path, adapter):
         with np.load(path) as there:
             self.there = dict(there)
-        self.settings = json.loads(path.with_suffix(".json").read_text())["hyper_parameters"]
+        facts = json.loads(path.with_suffix(".json").read_text())
+        self.settings = facts["hyper_parameters"]
+        self.untrained = set(facts["run"]["parameters_without_gradient"])
         self.adapter = adapter
         self.dataset = dataset(self.there)
         self.model = adapter.make(self.dataset, self.settings)
-        state = {
-            ours: torch.cat([torch.from_numpy(self.there[f"param/{one}"]) for one in theirs])
-            for ours, theirs in adapter.parameters.items()
-        }
-        self.model.load_state_dict(state, strict=True)
+        self.places = adapter.places(self)
+        state = {name: torch.full_like(one, torch.nan) for name, one in self.model.named_parameters()}
+        for theirs, place in self.places.items():
+            target = place.of(state)
+            target.copy_(torch.from_numpy(self.there[f"param/{theirs}"]).view_as(target))
+        assert all(one.isfinite().all() for one in state.values()), "a parameter of ours has no origin"
+        self.model.load_state_dict(state, strict=False)
         self.batch = Batch(*(torch.from_numpy(self.there[f"batch/{name}"]) for name in ("users", "pos", "neg")))
-
-    def thin(self, prefix):
-        """Put in the stored draw, unless the variant or the model goes without."""
-        if prefix or self.adapter.thin is None:
-            return {}
-        users, items = (self.there[f"thinned/{name}"].astype(np.int32) for name in ("user", "item"))
-        return self.adapter.thin(self.model, self.dataset, users, items)
 
     def matrix(self, name):
         row, column, values, shape = (self.there[f"graph/{name}/{part}"] for part in ("row", "col", "val", "shape"))
@@ -158,23 +495,28 @@ def dataset(there):
 
 
 FILES = [path for path in sorted(FOLDER.glob("*/*.npz")) if path.stem in ADAPTERS]
+CASES = [
+    pytest.param((path, variant), id=f"{path.parent.name}-{path.stem}-{variant or 'main/'}"[:-1])
+    for path in FILES
+    for variant in ADAPTERS[path.stem].variants
+]
 ABSENT = pytest.param(
     None, marks=pytest.mark.skip(reason=f"no reference numbers in {FOLDER}; set FLATREC_REFERENCE"), id="absent"
 )
 
 
+@pytest.fixture(params=CASES or [ABSENT])
+def prefixed(request, monkeypatch):
+    """A case with the inputs of one of its variants put in, and the prefix of that variant's numbers."""
+    path, prefix = request.param
+    case = Case(path, ADAPTERS[path.stem])
+    case.adapter.prepare(case, prefix, monkeypatch)
+    return case, prefix
+
+
 @pytest.fixture(params=[pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in FILES] or [ABSENT])
 def case(request):
     return Case(request.param, ADAPTERS[request.param.stem])
-
-
-@pytest.fixture(params=["", "nodrop/"], ids=["thinned", "full"])
-def variant(case, request):
-    """A prefix under which the file holds training numbers, its graph put in."""
-    if f"{request.param}loss/total" not in case.there:
-        pytest.skip("this model has no such variant")
-    case.thin(request.param)
-    return request.param
 
 
 def close(ours, theirs, tolerance):
@@ -188,57 +530,72 @@ def test_every_set_has_every_model():
     assert {(path.parent, path.stem) for path in FILES} == expected
 
 
+def test_every_model_with_a_public_reference_has_a_row():
+    assert set(ADAPTERS) == set(MODELS) - {"bpr"}
+
+
 def test_graphs(case):
-    ours = case.adapter.graphs(case.model, case.dataset, case.settings) | case.thin("")
+    ours = dict(case.adapter.graphs(case))
+    if "thinned/user" in case.there:
+        ours |= thinned(case, "", None)
     theirs = {name.split("/")[1] for name in case.there if name.startswith("graph/") and name.endswith("/shape")}
     assert set(ours) == theirs
     for name, graph in ours.items():
         np.testing.assert_allclose(graph.toarray(), case.matrix(name), rtol=0, atol=GRAPH, err_msg=name)
         assert graph.nnz == len(case.there[f"graph/{name}/val"]), name
+    if "thinned/user" in case.there:
+        users, items = case.there["train/user"], case.there["train/item"]
+        drawn_by = training_graph(case.dataset.interactions).coo().toarray()[users, items + case.dataset.n_users]
+        np.testing.assert_allclose(drawn_by, case.there["graph/edge_sampling_weight"], rtol=0, atol=GRAPH)
 
 
-def test_weights_that_thinning_draws_by(case):
-    if "graph/edge_sampling_weight" not in case.there:
-        pytest.skip("this model does not thin")
-    users, items = case.there["train/user"], case.there["train/item"]
-    entries = training_graph(case.dataset.interactions).coo().toarray()[users, items + case.dataset.n_users]
-    np.testing.assert_allclose(entries, case.there["graph/edge_sampling_weight"], rtol=0, atol=GRAPH)
-
-
-def test_representations_and_scores_in_evaluation(case, variant):  # noqa: ARG001 - the training graph must not matter
+def test_representations_and_scores_in_evaluation(prefixed):
+    # The graph of a training epoch, and noise, must not matter.
+    case, prefix = prefixed
+    theirs = prefix if prefix == "intended/" else ""
     users, items = case.model.eval().representations(case.model.encode())
-    close(users, case.there["out/user"], case.adapter.representation)
-    close(items, case.there["out/item"], case.adapter.representation)
-    close(users @ items.T, case.there["out/scores"], case.adapter.score)
+    close(users, case.there[f"{theirs}out/user"], case.adapter.representation)
+    close(items, case.there[f"{theirs}out/item"], case.adapter.representation)
+    close(users @ items.T, case.there[f"{theirs}out/scores"], case.adapter.score)
 
 
-def test_representations_in_training(case, variant):
-    if f"{variant}train_out/user" not in case.there:
-        pytest.skip("this model trains on what it ranks by")
+def test_representations_in_training(prefixed):
+    case, prefix = prefixed
+    # What has no training numbers of its own trains on what it ranks by; with noise the release ranks by noise too.
+    name = next(one for one in (f"{prefix}train_out", f"{prefix}out", "out") if f"{one}/user" in case.there)
     users, items = case.model.train().representations(case.model.encode())
-    close(users, case.there[f"{variant}train_out/user"], case.adapter.representation)
-    close(items, case.there[f"{variant}train_out/item"], case.adapter.representation)
+    close(users, case.there[f"{name}/user"], case.adapter.representation)
+    close(items, case.there[f"{name}/item"], case.adapter.representation)
 
 
-def test_loss_and_each_of_its_components(case, variant):
+def test_loss_and_each_of_its_terms(prefixed):
+    case, prefix = prefixed
     encoded = case.model.train().encode()
-    ours = case.adapter.components(case.model, encoded, case.batch)
+    weight = case.settings["reg_weight"] if isinstance(case.model, LATTICE) else 1  # stored weighted there
+    terms = case.model.terms(encoded, case.batch)
+    ours = {case.adapter.terms[name]: value * (weight if name == "squares" else 1) for name, value in terms.items()}
     ours["total"] = case.model.loss(encoded, case.batch)
-    theirs = {name.removeprefix(f"{variant}loss/") for name in case.there if name.startswith(f"{variant}loss/")}
+    theirs = {name.removeprefix(f"{prefix}loss/") for name in case.there if name.startswith(f"{prefix}loss/")}
     assert set(ours) == theirs
     for name, value in ours.items():
-        assert value.item() == pytest.approx(float(case.there[f"{variant}loss/{name}"]), rel=case.adapter.loss), name
+        assert value.item() == pytest.approx(float(case.there[f"{prefix}loss/{name}"]), rel=case.adapter.loss), name
 
 
-def test_gradient_of_every_parameter(case, variant):
+def test_gradient_of_every_parameter(prefixed):
+    case, prefix = prefixed
     loss = case.model.train().loss(case.model.encode(), case.batch)
     names, params = zip(*case.model.named_parameters(), strict=True)
     gradients = dict(zip(names, torch.autograd.grad(loss, params, materialize_grads=True), strict=True))
-    assert set(gradients) == set(case.adapter.parameters)
-    for ours, theirs in case.adapter.parameters.items():
-        sizes = [len(case.there[f"param/{one}"]) for one in theirs]
-        for name, part in zip(theirs, gradients[ours].split(sizes), strict=True):
-            # A parameter that the original does not train has no stored gradient; ours must be zero then.
-            there = case.there.get(f"{variant}grad/{name}", np.zeros(part.shape, np.float32))
-            error = np.linalg.norm(part.numpy() - there) / max(1e-3, np.linalg.norm(there))
-            assert error <= case.adapter.gradient, name
+    for theirs, place in case.places.items():
+        ours = place.of(gradients).numpy()
+        # A parameter that the original does not train has no stored gradient; ours must be zero then.
+        there = case.there.get(f"{prefix}grad/{theirs}", np.zeros(ours.shape, np.float32)).reshape(ours.shape)
+        error = np.linalg.norm(ours - there) / max(1e-3, np.linalg.norm(there))
+        assert error <= case.adapter.gradient, theirs
+
+
+def test_what_is_left_out_the_original_never_trains(case):
+    theirs = {name.removeprefix("param/") for name in case.there if name.startswith("param/")}
+    left_out = theirs - set(case.places)
+    assert left_out <= case.untrained
+    assert {f"grad/{name}" for name in left_out}.isdisjoint(case.there)

@@ -15,34 +15,9 @@ from flatrec.models import BPR, FREEDOM, LightGCN
 from flatrec.strategies import Learner
 from flatrec.testing import block_dataset
 from flatrec.training import DivergedError, Trainer, optimizers
+from tests.training.kills import KillAt, Killed
 
 DATA = block_dataset(blocks=3, users=8, items=6)
-
-
-class Killed(BaseException):
-    """What a kill looks like from inside."""
-
-
-class KillAt:
-    """Raises at one step or right after one epoch, and counts what it hears."""
-
-    def __init__(self, epoch=None, step=None):
-        self.epoch, self.step, self.heard = epoch, step, []
-
-    def on_start(self, first_epoch, epochs, steps):
-        self.heard.append(("start", first_epoch, epochs, steps))
-
-    def on_step(self, epoch, step):
-        if (epoch, step) == (self.epoch, self.step):
-            raise Killed
-
-    def on_epoch(self, record):
-        self.heard.append(("epoch", record.epoch))
-        if record.epoch == self.epoch and self.step is None:
-            raise Killed
-
-    def on_end(self):
-        self.heard.append(("end",))
 
 
 def trainer_of(

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import inspect
+from typing import Annotated
 
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.printing import print_json, print_table
+from flatrec.cli.descriptions import Description, describe, model_names
+from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.components import resolved, strategy_names
 from flatrec.config import Component, Experiment, Options
-from flatrec.models import MODELS, YARDSTICKS
 from flatrec.strategies import STRATEGIES
 from flatrec.training import optimizers
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME", help="Only these, with settings.", show_default=False)
+]
 
 app = typer.Typer(help="List models, strategies and optimizers with their settings.", no_args_is_help=True)
 
 
 @app.command()
-def models(json: options.Json = False) -> None:
-    """Models, and yardsticks that need no training.
+def models(names: Names = None, json: options.Json = False) -> None:
+    """Models, and yardsticks that need no training: what they are and where they come from.
 
-    Example: `flatrec list models`
+    With names: these alone, with their settings, the defaults, and the values usually tried.
+
+    Example: `flatrec list models freedom`
     """
-    settings = {name: resolved(Experiment(model=Component(name))).model.options for name in (*MODELS, *YARDSTICKS)}
-    described = {name: _first_line(one) for name, one in (*MODELS.items(), *YARDSTICKS.items())}
-    _show("models", described, settings, json=json)
+    described = [describe(name) for name in names or model_names()]
+    if json:
+        print_json({"models": [one.as_dict() | {"settings": _defaults(one.name)} for one in described]})
+    elif names:
+        for one in described:
+            _show_model(one)
+    else:
+        rows = [[one.name, one.about, one.modalities, _cited(one)] for one in described]
+        print_table("models", ["name", "what it is", "modalities", "reference"], rows)
+        print_text("flatrec list models NAME shows settings and defaults")
 
 
 @app.command()
@@ -52,6 +66,30 @@ def base_optimizers(json: options.Json = False) -> None:
     known = optimizers.names()
     settings = {name: resolved(Experiment(optimizer=Component(name))).optimizer.options for name in known}
     _show("optimizers", {name: f"torch.optim.{one.__name__}" for name, one in known.items()}, settings, json=json)
+
+
+def _defaults(name: str) -> Options:
+    return dict(resolved(Experiment(model=Component(name))).model.options)
+
+
+def _cited(one: Description) -> str:
+    return "" if one.reference is None else f"{one.reference}\n{one.reference.link}"
+
+
+def _show_model(one: Description) -> None:
+    """A table of the settings; those of other groups that are usually tried with the model come last."""
+    tried = {key: ", ".join(map(str, values)) for key, values in one.search_space.items()}
+    defaults = _defaults(one.name)
+    rows = []
+    for setting in one.settings:
+        key = f"model.{setting.name}"
+        choices = f" ({setting.type})" if "'" in setting.type else ""
+        rows.append([key, str(defaults.get(setting.name, "")), tried.pop(key, ""), setting.meaning + choices])
+    rows += [[key, "", values, ""] for key, values in tried.items()]
+    print_text(f"{one.name}: {one.about}")
+    print_text(f"modalities: {one.modalities}" + (f"; {one.reference}, {one.reference.link}" if one.reference else ""))
+    if rows:
+        print_table("", ["setting", "default", "usually tried", "what it is"], rows)
 
 
 def _show(kind: str, described: dict[str, str], settings: dict[str, Options], *, json: bool) -> None:

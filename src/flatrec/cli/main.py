@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from flatrec._version import __version__
-from flatrec.cli import compare, data, demo, lists, recommend, train
+from flatrec.cli import compare, data, demo, doctor, lists, recommend, train
 
 app = typer.Typer(
     name="flatrec",
@@ -30,6 +30,7 @@ app.command("evaluate")(train.evaluate)
 app.command("compare")(compare.compare)
 app.command("recommend")(recommend.recommend)
 app.command("similar")(recommend.similar)
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
 DEBUG = "--debug"

@@ -43,7 +43,7 @@ class Dataset:
         source: where it can be read again, where it was read from somewhere.
 
     Raises:
-        ValueError: the parts do not have the same number of users or items.
+        ValueError: there is no user or no item, or the parts do not have the same number of users or items.
     """
 
     name: str
@@ -57,6 +57,11 @@ class Dataset:
     source: str | None = None
 
     def __post_init__(self) -> None:
+        if self.n_users < 1 or self.n_items < 1:
+            raise ValueError(
+                f"a data set has at least one user and one item, but {self.name!r} has {self.n_users} users and "
+                f"{self.n_items} items; give it at least one pair"
+            )
         if len(self.users) != self.n_users:
             raise ValueError(f"{len(self.users)} user ids for {self.n_users} users; give one a user")
         sizes = {"item ids": len(self.items)}

@@ -5,11 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import ClassVar, Literal, TypeAlias
 
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor, nn
 
+from flatrec.config import Option
 from flatrec.data.batches import Batch
+
+Modalities: TypeAlias = Literal["none", "one or more"]
+SearchSpace: TypeAlias = Mapping[str, tuple[Option, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +32,15 @@ class Encoded:
 
 
 class Model(nn.Module, ABC):
-    """A trainable recommender whose score is the inner product of a user's and an item's representation."""
+    """A trainable recommender whose score is the inner product of a user's and an item's representation.
+
+    ``MODALITIES`` says what item features it reads: none, or those of any data set with one or more modalities, by any
+    name. ``SEARCH_SPACE`` holds the values that are usually tried for its settings, by the dotted name of the setting
+    (``model.layers``, ``optimizer.lr``).
+    """
+
+    MODALITIES: ClassVar[Modalities] = "none"
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({})
 
     @abstractmethod
     def encode(self) -> Encoded:

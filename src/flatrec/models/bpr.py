@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import ClassVar
+
 from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Encoded, Model
+from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, norm_penalty, rows
+from flatrec.models.settings import at_least
 
 
 class BPR(Model):
     """BPR matrix factorisation (Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618).
 
     score(u, i) = <e_u, e_i>; loss = mean of -ln sigma(score(u, p) - score(u, n)) + penalty * sum of the norms of
-    the three row blocks / batch. The paper penalises squared norms with a weight for users, positives and
-    negatives each; the form here is that of :func:`flatrec.models.losses.norm_penalty`, as for LightGCN, so that
-    the two differ by the graph alone.
+    the three row blocks / batch.
+
+    Deviations: the paper penalises squared norms with a weight for users, positives and negatives each; the form here
+    is that of :func:`flatrec.models.losses.norm_penalty`, as for LightGCN, so that the two differ by the graph alone.
 
     Args:
         dataset: gives the numbers of users and items; its features are not used.
@@ -35,10 +40,11 @@ class BPR(Model):
         ValueError: a setting is out of range.
     """
 
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({"model.penalty": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)})
+
     def __init__(self, dataset: Dataset, *, dim: int = 64, penalty: float = 1e-4) -> None:
         super().__init__()
-        if not penalty >= 0:
-            raise ValueError(f"penalty must be at least 0, but is {penalty}")
+        at_least(0, penalty=penalty)
         self.sizes = (dataset.n_users, dataset.n_items)
         self.penalty = penalty
         self.nodes = node_table(dataset, dim)

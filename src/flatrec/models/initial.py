@@ -1,20 +1,35 @@
-"""Initial tables of embeddings."""
+"""Initial values of tables and maps."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from flatrec.data.dataset import Dataset
+from flatrec.models.settings import at_least
 
 
-def node_table(dataset: Dataset, dim: int) -> nn.Parameter:
-    """One table for users and then items, each half Xavier-uniform by its own size.
+def node_table(dataset: Dataset, dim: int, draw: Callable[[Tensor], Tensor] = nn.init.xavier_uniform_) -> nn.Parameter:
+    """One table for users and then items, each half drawn by its own size, Xavier-uniform if nothing else is said.
 
     Raises:
         ValueError: dim is below 1.
     """
-    if dim < 1:
-        raise ValueError(f"dim must be at least 1, but is {dim}")
-    halves = (torch.empty(dataset.n_users, dim), torch.empty(dataset.n_items, dim))
-    return nn.Parameter(torch.cat([nn.init.xavier_uniform_(half) for half in halves]))
+    at_least(1, dim=dim)
+    return nn.Parameter(torch.cat([draw(torch.empty(rows, dim)) for rows in (dataset.n_users, dataset.n_items)]))
+
+
+def xavier_normal(rows: int, columns: int) -> nn.Parameter:
+    """A Xavier-normal table."""
+    return nn.Parameter(nn.init.xavier_normal_(torch.empty(rows, columns)))
+
+
+def linear(inputs: int, outputs: int, *, zero_bias: bool = False) -> nn.Linear:
+    """A linear map with Xavier-normal weights; its biases are torch's own or zero."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_normal_(layer.weight)
+    if zero_bias:
+        nn.init.zeros_(layer.bias)
+    return layer

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
 from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.propagation import mean_of_layers
-from flatrec.models.base import Encoded, Model
+from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, norm_penalty, rows
+from flatrec.models.settings import at_least
 
 
 class LightGCN(Model):
@@ -39,10 +44,13 @@ class LightGCN(Model):
         ValueError: a setting is out of range.
     """
 
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.layers": (1, 2, 3, 4), "model.penalty": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)}
+    )
+
     def __init__(self, dataset: Dataset, *, dim: int = 64, layers: int = 3, penalty: float = 1e-4) -> None:
         super().__init__()
-        if layers < 0 or not penalty >= 0:
-            raise ValueError(f"layers and penalty must be at least 0, but are {layers} and {penalty}")
+        at_least(0, layers=layers, penalty=penalty)
         self.sizes = (dataset.n_users, dataset.n_items)
         self.layers = layers
         self.penalty = penalty
@@ -54,11 +62,16 @@ class LightGCN(Model):
         return Encoded(mean_of_layers(self.graph, self.nodes, self.layers))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR on the propagated rows, the penalty on the rows before propagation."""
-        loss = bpr(*rows(encoded.nodes, batch, self.sizes[0]))
-        if self.penalty == 0:
-            return loss
-        return loss + self.penalty * norm_penalty(*rows(self.nodes, batch, self.sizes[0]))
+        """BPR and the weighted penalty."""
+        terms = self.terms(encoded, batch)
+        return terms["bpr"] + self.penalty * terms["norms"]
+
+    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+        """BPR on the propagated rows, and the norms of the rows before propagation, unweighted."""
+        return {
+            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
+            "norms": norm_penalty(*rows(self.nodes, batch, self.sizes[0])),
+        }
 
     def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the propagated table."""

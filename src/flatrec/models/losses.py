@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
+
+BLOCK_ENTRIES = 1_000_000  # inner products held at once, 4 MB
 
 
 def rows(
@@ -36,3 +40,71 @@ def norm_penalty(*blocks: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
     The form that LightGCN has in the libraries the field compares with. A block of zeros gives gradient 0.
     """
     return torch.stack([torch.linalg.vector_norm(block) for block in blocks]).sum() / len(blocks[0])
+
+
+def half_squares(*blocks: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
+    """Half the sum of all squared entries."""
+    return torch.stack([block.square().sum() for block in blocks]).sum() / 2
+
+
+def contrastive(
+    anchors: Float[Tensor, "batch dim"], partners: Float[Tensor, "batch dim"], temperature: float
+) -> Float[Tensor, ""]:
+    """InfoNCE within the batch: the mean over rows b of ln sum_c exp(<a_b, p_c> / T) - <a_b, p_b> / T.
+
+    Rows of repeated ids count as negatives of each other. O(batch^2) memory.
+    """
+    logits = anchors @ partners.T / temperature
+    return (logits.logsumexp(dim=1) - logits.diagonal()).mean()
+
+
+def contrastive_among_all(
+    anchors: Float[Tensor, "batch dim"],
+    partners: Float[Tensor, "batch dim"],
+    everyone: Float[Tensor, "n dim"],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """InfoNCE by cosine against all rows: the sum over b of ln sum_j exp(cos(a_b, e_j) / T) - cos(a_b, p_b) / T.
+
+    O(n) memory besides the arguments.
+    """
+    anchors, partners, everyone = (F.normalize(one, dim=1) for one in (anchors, partners, everyone))
+    anchors = anchors / temperature
+    return (log_sum_exp(anchors, everyone) - (anchors * partners).sum(dim=1)).sum()
+
+
+def log_sum_exp(left: Float[Tensor, "rows dim"], right: Float[Tensor, "n dim"]) -> Float[Tensor, "rows"]:
+    """For each row of ``left``, ln of the sum over the rows of ``right`` of e to their inner product.
+
+    The products are made in blocks that stay in the cache, and made again for the gradient: on CPUs this is several
+    times faster than holding all of them.
+    """
+    return cast(Tensor, _LogSumExp.apply(left, right))  # type: ignore[no-untyped-call]
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:  # noqa: ANN401
+        sums = torch.cat([(block @ right.T).logsumexp(dim=1) for block in left.split(_block(right))])
+        ctx.save_for_backward(left, right, sums)
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        left, right, sums = ctx.saved_tensors
+        (gradient,) = gradients
+        if torch.is_grad_enabled():  # it will be differentiated itself
+            weights = (left @ right.T).softmax(dim=1) * gradient[:, None]
+            return weights @ right, weights.T @ left
+        of_left, of_right = torch.empty_like(left), torch.zeros_like(right)
+        size = _block(right)
+        blocks = zip(*(one.split(size) for one in (left, sums, gradient, of_left)), strict=True)
+        for rows, logarithms, slopes, out in blocks:
+            weights = (rows @ right.T).sub_(logarithms[:, None]).exp_()
+            torch.mm(weights, right, out=out).mul_(slopes[:, None])
+            of_right.addmm_(weights.T, rows * slopes[:, None])
+        return of_left, of_right
+
+
+def _block(right: Tensor) -> int:
+    return max(1, BLOCK_ENTRIES // max(1, len(right)))

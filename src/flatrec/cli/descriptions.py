@@ -1,0 +1,153 @@
+"""What models say of themselves: in their docstrings, signatures and class attributes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from flatrec.cli.docstrings import Docstring, parsed
+from flatrec.components import model_class
+from flatrec.models import MODELS, YARDSTICKS, Model
+from flatrec.models.base import Modalities
+
+_REFERENCE = re.compile(
+    r"\((?P<authors>[^()]+), (?P<venue>[^,()]+) (?P<year>\d{4}), (?P<link>https?://\S+?)\)(?=[\s.,;]|$)"
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A paper."""
+
+    authors: str
+    venue: str
+    year: int
+    link: str
+
+    def __str__(self) -> str:
+        return f"{self.authors}, {self.venue} {self.year}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One argument of a constructor.
+
+    Args:
+        name: its name.
+        type: what it takes, in words or as in Python.
+        default: the default as in Python; None where there is none.
+        meaning: what the docstring says of it; empty where it says nothing.
+    """
+
+    name: str
+    type: str
+    default: str | None
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model or yardstick says of itself.
+
+    Args:
+        name: on the command line.
+        kind: the class.
+        about: the first line of its module, without the name.
+        modalities: what item features it reads.
+        reference: its paper, where the first line of the class names one.
+        arguments: of the constructor, the data set first.
+        search_space: values usually tried, by dotted setting.
+        doc: the docstring of the class.
+    """
+
+    name: str
+    kind: type[object]
+    about: str
+    modalities: Modalities
+    reference: Reference | None
+    arguments: tuple[Setting, ...]
+    search_space: Mapping[str, tuple[object, ...]]
+    doc: Docstring
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """The arguments that a user can set: all but the data set."""
+        return self.arguments[1:]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Name, text and reference for programs."""
+        return {
+            "name": self.name,
+            "about": self.about,
+            "modalities": self.modalities,
+            "reference": None if self.reference is None else asdict(self.reference),
+            "search_space": {key: list(values) for key, values in self.search_space.items()},
+        }
+
+
+def model_names() -> list[str]:
+    """All models, then all yardsticks."""
+    return [*MODELS, *YARDSTICKS]
+
+
+def describe(name: str) -> Description:
+    """The description of a model or yardstick.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    kind = model_class(name)
+    doc = parsed(inspect.getdoc(kind) or "")
+    return Description(
+        name=name,
+        kind=kind,
+        about=_about(kind),
+        modalities=kind.MODALITIES if issubclass(kind, Model) else "none",
+        reference=_reference(doc.summary),
+        arguments=_arguments(kind, doc.entries("Args")),
+        search_space=kind.SEARCH_SPACE if issubclass(kind, Model) else {},
+        doc=doc,
+    )
+
+
+def _about(kind: type[object]) -> str:
+    """The first line of the module's docstring, without the name of the class where it leads."""
+    line = (sys.modules[kind.__module__].__doc__ or "").strip().partition("\n")[0]
+    leading, colon, rest = line.partition(": ")
+    named = bool(colon) and re.sub(r"\W", "", leading).lower() == kind.__name__.lower()
+    text = rest if named else line
+    return text[:1].upper() + text[1:]
+
+
+def _reference(summary: str) -> Reference | None:
+    found = _REFERENCE.search(summary)
+    if found is None:
+        return None
+    return Reference(found["authors"], found["venue"], int(found["year"]), found["link"])
+
+
+def _arguments(kind: type[object], meanings: Mapping[str, str]) -> tuple[Setting, ...]:
+    hints = get_type_hints(kind.__init__)
+    return tuple(
+        Setting(
+            name,
+            _type(hints.get(name, object)),
+            None if one.default is inspect.Parameter.empty else repr(one.default),
+            meanings.get(name, ""),
+        )
+        for name, one in inspect.signature(kind).parameters.items()
+    )
+
+
+def _type(hint: object) -> str:
+    """A type as a reader of settings wants it: the values of a Literal, the parts of a union, else its name."""
+    if get_origin(hint) is Literal:
+        return " or ".join(repr(value) for value in get_args(hint))
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join("None" if one is type(None) else _type(one) for one in get_args(hint))
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)

@@ -1,0 +1,132 @@
+"""BM3: bootstrapped representations, trained without negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.graphs.interaction import training_graph
+from flatrec.graphs.propagation import mean_of_layers
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.initial import linear, node_table
+from flatrec.models.settings import at_least, rate
+
+
+class BM3(Model):
+    """BM3 (Zhou et al., WWW 2023, https://arxiv.org/abs/2207.05969).
+
+    G = mean of layers 0..L over the user-item graph; u = G_users, i = G_items + E_item; f a linear predictor; p_m the
+    projected features of modality m. Representations are f(u) and f(i). With c(a, b) = 1 - mean cos(a_b, b_b) over the
+    batch and targets that get no gradient, but dropout:
+    loss = c(f(u), i) + c(f(i), u) + modality_weight * sum over m of [c(f(p_m), i) + c(f(p_m), p_m)]
+    + penalty * (norm of u + norm of i, all rows) / n_items. Negatives are not used.
+
+    As in the released code: the features that are projected are trained, starting from the raw ones; the item
+    embedding is added once more to the mean of layers; the norms are not squared.
+
+    Deviations: any number of modalities. Dropout on targets is drawn for each row of the batch, where the release draws
+    it for the whole table, so that a target that a batch repeats there loses the same entries each time.
+
+    Args:
+        dataset: gives training pairs and features.
+        dim: width of a representation.
+        layers: L, at least 0.
+        dropout: share of a target's entries set to zero, in [0, 1).
+        penalty: weight of the norms, at least 0.
+        modality_weight: weight of the modality losses, at least 0.
+        features: whether feature tables are trained.
+        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+
+    Example:
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> data = block_dataset()
+        >>> model = BM3(data, dim=8)
+        >>> model.loss(model.encode(), whole_batch(data)).ndim
+        0
+
+    Raises:
+        ValueError: the data set has no features, or a setting is out of range.
+    """
+
+    MODALITIES: ClassVar[Modalities] = "one or more"
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.layers": (1, 2), "model.dropout": (0.3, 0.5), "model.penalty": (0.1, 0.01)}
+    )
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        dim: int = 64,
+        layers: int = 1,
+        dropout: float = 0.3,
+        penalty: float = 0.1,
+        modality_weight: float = 2.0,
+        features: Literal["trained", "frozen"] = "trained",
+        missing: Missing = "mean",
+    ) -> None:
+        super().__init__()
+        at_least(0, layers=layers, penalty=penalty, modality_weight=modality_weight)
+        rate(dropout=dropout)
+        self.sizes = (dataset.n_users, dataset.n_items)
+        self.layers = layers
+        self.dropout = dropout
+        self.penalty, self.modality_weight = penalty, modality_weight
+        self.nodes = node_table(dataset, dim)
+        self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
+        self.projections = nn.ModuleList(linear(width, dim) for width in self.features.widths)
+        self.predictor = linear(dim, dim)
+        self.graph = training_graph(dataset.interactions)
+
+    def encode(self) -> Encoded:
+        """Predicted representations; what they are predicted from, and the projected features, are parts."""
+        users, items = mean_of_layers(self.graph, self.nodes, self.layers).split(self.sizes)
+        online = torch.cat([users, items + self.nodes[self.sizes[0] :]])
+        projected = {
+            f"features_{name}": project(table)
+            for name, project, table in zip(self.features.names, self.projections, self.features, strict=True)
+        }
+        return Encoded(self.predictor(online), {"online": online, **projected})
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
+        """Agreement over the graph, agreement of modalities, penalty; all weighted."""
+        terms = self.terms(encoded, batch)
+        modalities = [terms[f"{kind}_{name}"] for name in self.features.names for kind in ("across", "within")]
+        loss = terms["users"] + terms["items"] + self.modality_weight * torch.stack(modalities).sum()
+        return loss + self.penalty * terms["norms"]
+
+    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+        """Each summand, unweighted: ``users``, ``items``, ``norms``, and ``across_`` and ``within_`` a modality."""
+        online = encoded.parts["online"]
+        numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
+        users, items = F.embedding(numbers, encoded.nodes).chunk(2)
+        user_targets, item_targets = self._targets(online, numbers).chunk(2)
+        terms = {"users": _apart(users, item_targets), "items": _apart(items, user_targets)}
+        for name in self.features.names:
+            table = encoded.parts[f"features_{name}"]
+            predicted = self.predictor(F.embedding(batch.positives, table))
+            terms[f"across_{name}"] = _apart(predicted, item_targets)
+            terms[f"within_{name}"] = _apart(predicted, self._targets(table, batch.positives))
+        halves = online.split(self.sizes)
+        terms["norms"] = torch.stack([torch.linalg.vector_norm(half) for half in halves]).sum() / self.sizes[1]
+        return terms
+
+    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The two halves of the node table."""
+        users, items = encoded.nodes.split(self.sizes)
+        return users, items
+
+    def _targets(self, table: Tensor, numbers: Tensor) -> Tensor:
+        return F.dropout(F.embedding(numbers, table.detach()), self.dropout, self.training)
+
+
+def _apart(predicted: Tensor, targets: Tensor) -> Tensor:
+    return 1 - F.cosine_similarity(predicted, targets, dim=1).mean()

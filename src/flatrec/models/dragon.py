@@ -1,0 +1,139 @@
+"""DRAGON: pairs of graphs, of users and items and of each among themselves, modalities side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.graphs.cooccurrence import cooccurrence_matrix, user_graph
+from flatrec.graphs.interaction import training_graph
+from flatrec.graphs.propagation import last_layer, sum_of_layers
+from flatrec.graphs.similarity import mixed_neighbour_graph
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables, Missing, filled_features
+from flatrec.models.losses import bpr, rows
+from flatrec.models.settings import at_least, share
+from flatrec.models.towers import Tower, preference_square, preference_weights
+
+
+class DRAGON(Model):
+    """DRAGON (Zhou et al., ECAI 2023, https://arxiv.org/abs/2301.12097).
+
+    For every modality m: x_m = rows of [P_m ; lrelu(F_m W1 + b1) W2 + b2] at length 1; X_m = x + M x + ... + M^L x over
+    the symmetrically normalised user-item graph, a sum. Items: c_i = the X_m side by side, then c_i + S^L_ii c_i with S
+    the frozen item graph of FREEDOM. Users: c_u = the w_um X_m side by side, w free weights a user; then c_u + sum over
+    neighbours v of a_uv c_v, where v are the users with the most common items and a is a softmax over the numbers of
+    common items. A representation is ``dim`` times as wide as there are modalities.
+    loss = -mean log2 sigma(margin) + penalty * (sum over m of the mean square of P_m over the batch's users
+    + mean square of all w).
+
+    As in the released code: logarithms to base 2; w starts as a softmax and is trained without constraint; a user with
+    fewer than ``user_neighbours`` neighbours has random ones repeated, drawn anew each epoch.
+
+    Deviations: the release ranks by what the last training forward left behind, and moves the batch's item numbers in
+    place: here every evaluation propagates anew, over the user graph without repetitions. Layers and tables that
+    influence nothing (trained copies of the features among them) are left out. Its item graph is kept on disk by k
+    alone; here the key is the content. Degrees have an offset of 1e-7, below what float32 shows. Modalities may be
+    any number; ``image_weight`` is the share of the one called ``image``, as in FREEDOM.
+
+    Args:
+        dataset: gives training pairs and features.
+        dim: width of a modality's part of a representation.
+        hidden: width between the two maps of a modality.
+        layers: L, at least 0.
+        item_layers: L_ii, at least 0.
+        neighbours: items a row of each kNN graph, the item itself included, in [1, n_items].
+        image_weight: share of the picture graph, in [0, 1].
+        user_neighbours: neighbours a user, at least 1.
+        penalty: weight of the squares, at least 0.
+        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+
+    Example:
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> data = block_dataset()
+        >>> model = DRAGON(data, dim=8, hidden=16, neighbours=3)
+        >>> model.encode().nodes.shape[1]
+        16
+
+    Raises:
+        ValueError: the data set has no features, or a setting is out of range.
+    """
+
+    MODALITIES: ClassVar[Modalities] = "one or more"
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.penalty": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
+    )
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        dim: int = 64,
+        hidden: int = 256,
+        layers: int = 2,
+        item_layers: int = 1,
+        neighbours: int = 10,
+        image_weight: float = 0.1,
+        user_neighbours: int = 40,
+        penalty: float = 1e-3,
+        missing: Missing = "mean",
+    ) -> None:
+        super().__init__()
+        at_least(1, dim=dim, hidden=hidden, user_neighbours=user_neighbours)
+        at_least(0, layers=layers, item_layers=item_layers, penalty=penalty)
+        share(image_weight=image_weight)
+        self.sizes = (dataset.n_users, dataset.n_items)
+        self.dim, self.layers, self.item_layers = dim, layers, item_layers
+        self.user_neighbours = user_neighbours
+        self.penalty = penalty
+        self.features = FeatureTables(dataset, missing=missing)
+        self.towers = nn.ModuleList(
+            Tower(dataset.n_users, width, hidden=hidden, dim=dim) for width in self.features.widths
+        )
+        self.user_weights = preference_weights(dataset.n_users, len(self.features))
+        self.graph = training_graph(dataset.interactions)
+        self.item_graph = mixed_neighbour_graph(filled_features(dataset, missing), neighbours, image_weight)
+        self.common = cooccurrence_matrix(dataset.interactions, user_neighbours)
+        self.user_graph = user_graph(self.common, user_neighbours)
+        self.epoch_user_graph = self.user_graph
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw which neighbours are repeated."""
+        graph = user_graph(self.common, self.user_neighbours, generator)
+        self.epoch_user_graph = graph.to(self.user_weights.device)
+
+    def encode(self) -> Encoded:
+        """All modalities propagated at once, side by side; then each side over its own graph."""
+        inputs = [tower(table) for tower, table in zip(self.towers, self.features, strict=True)]
+        nodes = sum_of_layers(self.graph, torch.cat(inputs, dim=1), self.layers)
+        users, items = nodes.split(self.sizes)
+        own = users * self.user_weights.repeat_interleave(self.dim, dim=1)
+        graph = self.epoch_user_graph if self.training else self.user_graph
+        alike = last_layer(self.item_graph, items, self.item_layers)
+        return Encoded(torch.cat([own + graph(own), items + alike]))
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
+        """BPR to base 2 and the weighted penalties."""
+        ranking, *squares = self.terms(encoded, batch).values()
+        return ranking + self.penalty * torch.stack(squares).sum()
+
+    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+        """BPR, then the squares, unweighted: ``preference_`` and its name for a modality, ``user_weights``."""
+        preferences = preference_square(self.towers, batch.users).unbind()
+        return {
+            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])) / math.log(2),
+            **{f"preference_{name}": one for name, one in zip(self.features.names, preferences, strict=True)},
+            "user_weights": self.user_weights.square().mean(),
+        }
+
+    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The two halves of the node table."""
+        users, items = encoded.nodes.split(self.sizes)
+        return users, items

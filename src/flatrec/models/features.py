@@ -1,0 +1,101 @@
+"""The feature matrices that a model reads, with items that lack a modality filled in by one policy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Literal, TypeAlias, cast
+
+import torch
+from jaxtyping import Bool, Float, Float32
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flatrec.data.dataset import Dataset
+from flatrec.data.features import Features
+
+# mean: the mean row of the items that have the modality; zero: zeros; learned: one trained row, at first that mean.
+Missing: TypeAlias = Literal["mean", "zero", "learned"]
+
+
+class FeatureTables(nn.Module):
+    """One matrix a modality, in the order of the modalities' names.
+
+    Frozen tables are no part of the model's state: they come from the data set, also when a model is loaded.
+
+    Args:
+        dataset: gives the features.
+        missing: what an item that lacks a modality gets; see :data:`Missing`.
+        trained: whether the tables are parameters, beginning as the features.
+        normalised: the modalities whose rows are brought to length 1 first; rows of zeros stay.
+
+    Example:
+        >>> from flatrec.testing import block_dataset
+        >>> tables = FeatureTables(block_dataset(modalities=("text", "image")))
+        >>> tables.names, [table.shape[1] for table in tables()]
+        (('image', 'text'), [5, 4])
+
+    Raises:
+        ValueError: the data set has no features.
+    """
+
+    def __init__(
+        self, dataset: Dataset, *, missing: Missing = "mean", trained: bool = False, normalised: Collection[str] = ()
+    ) -> None:
+        super().__init__()
+        if not dataset.features:
+            raise ValueError(
+                f"this model needs item features of at least one modality, but data set {dataset.name!r} has none; "
+                "add features, or choose a model without modalities such as lightgcn"
+            )
+        self.names = tuple(sorted(dataset.features))
+        self.widths = tuple(dataset.features[name].width for name in self.names)
+        self.tables = nn.ModuleList(
+            _Table(dataset.features[name], missing=missing, trained=trained, normalised=name in normalised)
+            for name in self.names
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Float[Tensor, "n_items width"]]:
+        return (cast(Tensor, table()) for table in self.tables)
+
+    def forward(self) -> list[Float[Tensor, "n_items width"]]:
+        """The matrices, every row filled."""
+        return list(self)
+
+
+class _Table(nn.Module):
+    """The matrix of one modality."""
+
+    values: Float[Tensor, "n_items width"]
+    absent: Bool[Tensor, "n_items"]
+    stand_in: nn.Parameter | None
+
+    def __init__(self, features: Features, *, missing: Missing, trained: bool, normalised: bool) -> None:
+        super().__init__()
+        values = torch.tensor(_filled(features, missing))
+        values = F.normalize(values, dim=1) if normalised else values
+        absent = torch.tensor(~features.present)
+        if trained:
+            self.values = nn.Parameter(values)
+        else:
+            self.register_buffer("values", values, persistent=False)
+        self.register_buffer("absent", absent, persistent=False)
+        learned = missing == "learned" and bool(absent.any())
+        self.register_parameter("stand_in", nn.Parameter(values[absent][0].clone()) if learned else None)
+
+    def forward(self) -> Float[Tensor, "n_items width"]:
+        if self.stand_in is None:
+            return self.values
+        return torch.where(self.absent[:, None], self.stand_in, self.values)
+
+
+def filled_features(dataset: Dataset, missing: Missing) -> dict[str, Float32[ndarray, "n_items width"]]:
+    """The matrices as they stand before training, by name; what graphs of similar items are built from."""
+    return {name: _filled(one, missing) for name, one in dataset.features.items()}
+
+
+def _filled(features: Features, missing: Missing) -> Float32[ndarray, "n_items width"]:
+    return features.filled("zero" if missing == "zero" else "mean")

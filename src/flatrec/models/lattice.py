@@ -1,0 +1,191 @@
+"""LATTICE: an item graph learnt from features, mixed with the one they begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from scipy import sparse
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.graphs.interaction import walk_graph
+from flatrec.graphs.propagation import mean_of_layers
+from flatrec.graphs.similarity import nearest_neighbours
+from flatrec.graphs.sparse import Graph
+from flatrec.graphs.weighted import Edges
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.initial import node_table
+from flatrec.models.losses import bpr, half_squares, rows
+from flatrec.models.settings import at_least, share
+
+
+class LATTICE(Model):
+    """LATTICE (Zhang et al., ACM MM 2021, https://arxiv.org/abs/2104.09036).
+
+    TOP(F): the cosines of all pairs of rows of F, the k largest a row kept, the item itself among them; LAP(S) =
+    D^(-1/2) S D^(-1/2), D the row sums of S. a = softmax of one free weight a modality; V_m = F_m W_m + b_m.
+    S = (1 - raw_share) LAP(sum of a_m TOP(V_m)) + raw_share * sum of a_m LAP(TOP(F_m of the data)); h = S^L_ii E_item;
+    G = mean of layers 0..L over the random walk with self loops D^-1 (A + I); user vector G_u, item vector G_i + h_i at
+    length 1. loss = BPR + penalty * half the squares of the batch's final rows / penalty_rows.
+
+    As in the released code: features are trained, starting from the raw ones; gradients flow through S in the first
+    step of an epoch only, which is how the graph is learnt, and S is frozen as it was at that step's start for the rest
+    of it; evaluation builds it anew. The squares are divided by the configured batch size (``penalty_rows``), however
+    many pairs the batch has. It is trained with a learning rate of 5e-4.
+
+    Deviations: the release lets the loss itself find out that a step is the first of its epoch, so that the second pass
+    of a two-pass strategy differentiates another function; here the hooks say so, and all passes of a step agree.
+    Where a row sum is negative the release gives NaN; here LAP leaves that row and column empty, as it does for sums
+    of zero. No n_items x n_items matrix is held.
+
+    Args:
+        dataset: gives training pairs and features.
+        dim: width of a representation, and of the space in which likeness is learnt.
+        layers: L, at least 0.
+        item_layers: L_ii, at least 0.
+        neighbours: items a row, the item itself included, in [1, n_items].
+        raw_share: share of the graph of raw features, in [0, 1].
+        penalty: weight of the squares, at least 0.
+        penalty_rows: what the squares are divided by, at least 1; the batch size.
+        features: whether feature tables are trained.
+        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+
+    Example:
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> data = block_dataset()
+        >>> model = LATTICE(data, dim=8, neighbours=3)
+        >>> model.loss(model.encode(), whole_batch(data)).ndim
+        0
+
+    Raises:
+        ValueError: the data set has no features, or a setting is out of range.
+    """
+
+    MODALITIES: ClassVar[Modalities] = "one or more"
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.penalty": (0.0, 1e-5, 1e-4, 1e-3), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3)}
+    )
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        dim: int = 64,
+        layers: int = 2,
+        item_layers: int = 1,
+        neighbours: int = 10,
+        raw_share: float = 0.9,
+        penalty: float = 1e-4,
+        penalty_rows: int = 2048,
+        features: Literal["trained", "frozen"] = "trained",
+        missing: Missing = "mean",
+    ) -> None:
+        super().__init__()
+        at_least(0, layers=layers, item_layers=item_layers, penalty=penalty)
+        at_least(1, penalty_rows=penalty_rows)
+        share(raw_share=raw_share)
+        self.sizes = (dataset.n_users, dataset.n_items)
+        self.layers, self.item_layers, self.neighbours = layers, item_layers, neighbours
+        self.raw_share = raw_share
+        self.penalty, self.penalty_rows = penalty, penalty_rows
+        self.nodes = node_table(dataset, dim)
+        self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
+        self.projections = nn.ModuleList(nn.Linear(width, dim) for width in self.features.widths)
+        self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
+        self.graph = walk_graph(dataset.interactions)
+        with torch.no_grad():
+            self.raw_graphs = nn.ModuleList(_graph(*self._learnt([table])) for table in self.features)
+        self.fresh = True  # whether this step learns the item graph
+        self.frozen: Graph | None = None
+
+    def on_epoch_start(self, generator: Generator) -> None:  # noqa: ARG002 - nothing is drawn
+        """Freeze the item graph as it is now, and let the first step learn it."""
+        with torch.no_grad():
+            weights = self.modality_weights.softmax(dim=0)
+            learnt = _matrix(*self._learnt(self._projected(), weights)) * (1 - self.raw_share)
+            for weight, graph in zip(weights.tolist(), self.raw_graphs, strict=True):
+                learnt = learnt + self.raw_share * weight * cast(Graph, graph).coo()
+        self.frozen = Graph(sparse.csr_array(learnt), symmetric=False).to(self.nodes.device)
+        self.fresh = True
+
+    def on_step_end(self) -> None:
+        """The rest of the epoch has the frozen graph."""
+        self.fresh = False
+
+    def encode(self) -> Encoded:
+        """Items over the item graph of this step, then everything over the user-item graph."""
+        alike = self.nodes[self.sizes[0] :]
+        if self.training and not self.fresh and self.frozen is not None:
+            for _ in range(self.item_layers):
+                alike = self.frozen(alike)
+        elif self.item_layers > 0:
+            weights = self.modality_weights.softmax(dim=0)
+            edges, values = self._learnt(self._projected(), weights)
+            for _ in range(self.item_layers):
+                raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
+                learnt = edges.product(values, alike)
+                alike = (1 - self.raw_share) * learnt + self.raw_share * torch.stack(raw).sum(dim=0)
+        users, items = mean_of_layers(self.graph, self.nodes, self.layers).split(self.sizes)
+        return Encoded(torch.cat([users, items + F.normalize(alike, dim=1)]))
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
+        """BPR and the weighted squares."""
+        terms = self.terms(encoded, batch)
+        return terms["bpr"] + self.penalty * terms["squares"]
+
+    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+        """BPR and half the squares of the final rows over ``penalty_rows``, unweighted."""
+        blocks = rows(encoded.nodes, batch, self.sizes[0])
+        return {"bpr": bpr(*blocks), "squares": half_squares(*blocks) / self.penalty_rows}
+
+    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The two halves of the node table."""
+        users, items = encoded.nodes.split(self.sizes)
+        return users, items
+
+    def _projected(self) -> list[Float[Tensor, "n_items dim"]]:
+        return [project(table) for project, table in zip(self.projections, self.features, strict=True)]
+
+    def _learnt(
+        self, tables: list[Float[Tensor, "n_items width"]], weights: Float[Tensor, "n_modalities"] | None = None
+    ) -> tuple[Edges, Float[Tensor, "n_edges"]]:
+        """LAP of the weighted sum of TOP over tables; entries that fall together are left apart and add up."""
+        n_items, device = self.sizes[1], self.nodes.device
+        columns = [nearest_neighbours(table.detach().cpu().numpy(), self.neighbours).ravel() for table in tables]
+        numbers = np.repeat(np.arange(n_items), self.neighbours)
+        single = [_edges(numbers, one, n_items).to(device) for one in columns]
+        directions = [F.normalize(table, dim=1) for table in tables]
+        parts = [edges.inner(table, table) for edges, table in zip(single, directions, strict=True)]
+        if weights is not None:
+            parts = [weight * part for weight, part in zip(weights, parts, strict=True)]
+        edges = _edges(np.tile(numbers, len(tables)), np.concatenate(columns), n_items).to(device)
+        return edges, _normalised(edges, torch.cat(parts))
+
+
+def _edges(rows: Int64[np.ndarray, "n"], columns: Int64[np.ndarray, "n"], n_items: int) -> Edges:
+    return Edges(rows, columns, (n_items, n_items))
+
+
+def _normalised(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
+    """D^(-1/2) S D^(-1/2), D the row sums; empty where a sum is not positive."""
+    sums = edges.row_sums(values)
+    fit = sums > 0
+    roots = torch.where(fit, torch.where(fit, sums, 1).rsqrt(), 0)  # the inner one keeps gradients finite
+    return roots[edges.rows] * values * roots[edges.columns]
+
+
+def _matrix(edges: Edges, values: Float[Tensor, "n_edges"]) -> sparse.csr_array:
+    entries = (values.cpu().numpy(), (edges.rows.cpu().numpy(), edges.columns.cpu().numpy()))
+    return sparse.csr_array(entries, shape=edges.shape)
+
+
+def _graph(edges: Edges, values: Float[Tensor, "n_edges"]) -> Graph:
+    return Graph(_matrix(edges, values), symmetric=False)

@@ -1,0 +1,107 @@
+"""LayerGCN: propagation whose layers are weighted by their likeness to the embeddings, over a pruned graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Int64
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.graphs.interaction import thinned_graph, training_graph
+from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.initial import node_table
+from flatrec.models.losses import bpr, half_squares, rows
+from flatrec.models.settings import at_least, rate
+
+
+class LayerGCN(Model):
+    """LayerGCN (Zhou et al., ICDE 2023, https://arxiv.org/abs/2207.11088).
+
+    h_0 = X; z = M h_{l-1}; h_l = cos(z_v, X_v) z_v for every node v; H = h_1 + ... + h_L, layer 0 not included.
+    loss = sum of -ln sigma(margin) + penalty * half the squares of the batch's rows of X: sums over the batch, not
+    means. Training propagates over a graph pruned once an epoch, degrees counted anew; epochs alternate between draws
+    by degree (the first) and uniform ones. Ranking uses the full graph.
+
+    Deviations: as in the released code, the similarity gets no small constant added. The count of epochs that decides
+    which draw is next is part of the model's state, so that a resumed run draws what an uninterrupted one would.
+
+    Args:
+        dataset: gives the training pairs; its features are not used.
+        dim: width of a representation.
+        layers: L, at least 1.
+        thinning: share of the training pairs left out of each epoch's graph, in [0, 1).
+        penalty: weight of the squares, at least 0.
+
+    Example:
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> data = block_dataset()
+        >>> model = LayerGCN(data, dim=8)
+        >>> model.loss(model.encode(), whole_batch(data)).ndim
+        0
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.thinning": (0.0, 0.1, 0.2), "model.penalty": (1e-2, 1e-3, 1e-4, 1e-5)}
+    )
+    epochs: Int64[Tensor, ""]
+
+    def __init__(
+        self, dataset: Dataset, *, dim: int = 64, layers: int = 4, thinning: float = 0.1, penalty: float = 1e-3
+    ) -> None:
+        super().__init__()
+        at_least(1, layers=layers)
+        at_least(0, penalty=penalty)
+        rate(thinning=thinning)
+        self.interactions = dataset.interactions
+        self.sizes = (dataset.n_users, dataset.n_items)
+        self.layers = layers
+        self.thinning = thinning
+        self.penalty = penalty
+        self.nodes = node_table(dataset, dim)
+        self.graph = training_graph(dataset.interactions)
+        self.epoch_graph = self.graph
+        self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))  # begun so far
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's pruned graph: by degree in odd epochs, uniformly in even ones."""
+        if self.thinning > 0:
+            weighting: Literal["degree", "uniform"] = "degree" if self.epochs % 2 == 0 else "uniform"
+            graph = thinned_graph(self.interactions, self.thinning, generator, weighting)
+            self.epoch_graph = graph.to(self.nodes.device)
+        self.epochs += 1
+
+    def encode(self) -> Encoded:
+        """The sum of the weighted layers."""
+        graph = self.epoch_graph if self.training else self.graph
+        hidden, total = self.nodes, torch.zeros_like(self.nodes)
+        for _ in range(self.layers):
+            near = graph(hidden)
+            hidden = F.cosine_similarity(near, self.nodes, dim=1)[:, None] * near
+            total = total + hidden
+        return Encoded(total)
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
+        """Summed BPR and the weighted penalty."""
+        terms = self.terms(encoded, batch)
+        return terms["bpr"] + self.penalty * terms["squares"]
+
+    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+        """BPR summed over the batch, and half the squares of the rows before propagation, unweighted."""
+        return {
+            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])) * len(batch),
+            "squares": half_squares(*rows(self.nodes, batch, self.sizes[0])),
+        }
+
+    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The two halves of the node table."""
+        users, items = encoded.nodes.split(self.sizes)
+        return users, items

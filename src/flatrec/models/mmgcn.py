@@ -1,0 +1,145 @@
+"""MMGCN: one graph network a modality, held together by shared id embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.graphs.interaction import mean_graph
+from flatrec.graphs.sparse import Graph
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.initial import linear, xavier_normal
+from flatrec.models.losses import bpr, rows
+from flatrec.models.settings import at_least
+
+
+class MMGCN(Model):
+    """MMGCN (Wei et al., ACM MM 2019, https://doi.org/10.1145/3343031.3351034).
+
+    For every modality: x_0 = rows of [P ; F] at length 1, F the features, of pictures first mapped to ``hidden``
+    columns, P a preference a user of the same width. For l = 1..L, with M the row mean over neighbours and Z the id
+    embeddings, which all modalities share:
+    h = lrelu(M (x_{l-1} Wc_l)); g = lrelu(x_{l-1} Wl_l + b) + Z; x_l = lrelu([h, g] Wg_l + b).
+    A representation is the mean of x_L over modalities.
+    loss = BPR + penalty * (mean square of the batch's rows of Z, users counted twice, / 2 + mean square of all picture
+    preferences).
+
+    As in the released code: the modalities are averaged, where the paper adds them up; the last layer counts alone;
+    only pictures are mapped, and only their preferences are penalised (without pictures, those of the first modality).
+
+    Deviations: the release keeps Z and P outside its parameters, so that they are never trained; here all tables are
+    trained. It always has three layers, whatever is set, and ranks by what the last training forward left behind;
+    here ``layers`` counts, and every evaluation propagates anew. BPR is finite for any margin.
+
+    Args:
+        dataset: gives training pairs and features.
+        dim: width of a representation.
+        layers: L, at least 1.
+        hidden: columns that picture features are mapped to.
+        penalty: weight of the squares, at least 0.
+        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+
+    Example:
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> data = block_dataset()
+        >>> model = MMGCN(data, dim=8, hidden=16)
+        >>> model.loss(model.encode(), whole_batch(data)).ndim
+        0
+
+    Raises:
+        ValueError: the data set has no features, or a setting is out of range.
+    """
+
+    MODALITIES: ClassVar[Modalities] = "one or more"
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.penalty": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2)}
+    )
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        dim: int = 64,
+        layers: int = 3,
+        hidden: int = 256,
+        penalty: float = 1e-3,
+        missing: Missing = "mean",
+    ) -> None:
+        super().__init__()
+        at_least(1, dim=dim, layers=layers, hidden=hidden)
+        at_least(0, penalty=penalty)
+        self.sizes = (dataset.n_users, dataset.n_items)
+        self.penalty = penalty
+        self.nodes = xavier_normal(dataset.n_users + dataset.n_items, dim)
+        self.features = FeatureTables(dataset, missing=missing, normalised=dataset.features.keys() - {"image"})
+        named = zip(self.features.names, self.features.widths, strict=True)
+        self.maps = nn.ModuleDict({name: nn.Linear(width, hidden) for name, width in named if name == "image"})
+        widths = [hidden if name == "image" else self.features.widths[place] for place, name in self._places()]
+        self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, width) for width in widths)
+        self.networks = nn.ModuleList(
+            nn.ModuleList(_Layer(width if layer == 0 else dim, dim) for layer in range(layers)) for width in widths
+        )
+        self.graph = mean_graph(dataset.interactions)
+        self.penalised = self.features.names.index("image") if "image" in self.features.names else 0
+
+    def encode(self) -> Encoded:
+        """The mean over modalities."""
+        outcomes = []
+        tables = zip(self._places(), self.features, self.preferences, self.networks, strict=True)
+        for (_, name), table, preference, network in tables:
+            items = F.normalize(self.maps[name](table), dim=1) if name == "image" else table
+            hidden = torch.cat([F.normalize(preference, dim=1), items])
+            for layer in cast(nn.ModuleList, network):
+                hidden = layer(self.graph, hidden, self.nodes)
+            outcomes.append(hidden)
+        return Encoded(torch.stack(outcomes).mean(dim=0))
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
+        """BPR and the weighted squares."""
+        terms = self.terms(encoded, batch)
+        return terms["bpr"] + self.penalty * (terms["ids"] + terms["preferences"])
+
+    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+        """BPR, the squares of id rows and those of preferences, unweighted."""
+        users, positives, negatives = (block.square().mean() for block in rows(self.nodes, batch, self.sizes[0]))
+        return {
+            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
+            "ids": users + (positives + negatives) / 2,
+            "preferences": self.preferences[self.penalised].square().mean(),
+        }
+
+    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The two halves of the node table."""
+        users, items = encoded.nodes.split(self.sizes)
+        return users, items
+
+    def _places(self) -> list[tuple[int, str]]:
+        return list(enumerate(self.features.names))
+
+
+class _Layer(nn.Module):
+    """One layer of one modality's network."""
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.convolution = xavier_normal(width, width)
+        self.own = linear(width, dim)
+        self.joined = linear(width + dim, dim)
+
+    def forward(
+        self, graph: Graph, hidden: Float[Tensor, "n_nodes width"], ids: Float[Tensor, "n_nodes dim"]
+    ) -> Float[Tensor, "n_nodes dim"]:
+        near = F.leaky_relu(graph(hidden @ self.convolution))
+        own = F.leaky_relu(self.own(hidden)) + ids
+        of_near, of_own = self.joined.weight.tensor_split([near.shape[1]], dim=1)
+        # The two blocks of columns apart spare the wide table that holds both, and its gradient.
+        return F.leaky_relu(near @ of_near.T + F.linear(own, of_own, self.joined.bias))

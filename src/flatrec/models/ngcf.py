@@ -1,0 +1,122 @@
+"""NGCF: propagation with weights, and with the product of neighbours' and own embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.graphs.interaction import training_graph
+from flatrec.graphs.weighted import Edges
+from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.initial import linear, node_table
+from flatrec.models.losses import bpr, norm_penalty, rows
+from flatrec.models.settings import at_least, rate
+
+SLOPE = 0.2  # of the leaky ReLU
+
+
+class NGCF(Model):
+    """NGCF (Wang et al., SIGIR 2019, https://arxiv.org/abs/1905.08108).
+
+    h_0 = X; s = M h_{l-1}, M the symmetrically normalised user-item graph;
+    y = (h_{l-1} + s) W1_l + b1_l + (s * h_{l-1}) W2_l + b2_l, * element-wise;
+    h_l = y through a leaky ReLU of slope 0.2, message dropout, rows brought to length 1.
+    A representation is [h_0, h_1, ..., h_L]; loss = BPR + penalty * norms of the batch's final rows.
+
+    Deviations: follows the public library whose numbers the field compares with where that differs from the paper:
+    both maps have a bias; the next layer continues from the normalised rows (the authors' release normalises only the
+    copy that is concatenated, and activates the two maps one by one); BPR is a mean, the norms are not squared.
+
+    Args:
+        dataset: gives the training pairs; its features are not used.
+        dim: width of the embeddings.
+        widths: width of each layer's output.
+        message_dropout: share of a layer's outputs set to zero in training, in [0, 1).
+        node_dropout: share of the graph's entries left out at every step of training, in [0, 1).
+        penalty: weight of the norms, at least 0.
+
+    Example:
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> data = block_dataset()
+        >>> model = NGCF(data, dim=8, widths=(8, 4))
+        >>> model.encode().nodes.shape[1]
+        20
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {
+            "model.widths": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
+            "model.node_dropout": (0.0, 0.1, 0.2),
+            "model.message_dropout": (0.0, 0.1, 0.2, 0.3),
+            "model.penalty": (1e-5, 1e-4),
+            "optimizer.lr": (0.01, 0.005, 0.001, 0.0005, 0.0001),
+        }
+    )
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        dim: int = 64,
+        widths: tuple[int, ...] = (64, 64, 64),
+        message_dropout: float = 0.1,
+        node_dropout: float = 0.0,
+        penalty: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        at_least(0, penalty=penalty)
+        at_least(1, **{f"widths[{place}]": width for place, width in enumerate(widths)})
+        rate(message_dropout=message_dropout, node_dropout=node_dropout)
+        self.sizes = (dataset.n_users, dataset.n_items)
+        self.message_dropout, self.node_dropout = message_dropout, node_dropout
+        self.penalty = penalty
+        self.nodes = node_table(dataset, dim, nn.init.xavier_normal_)
+        steps = list(zip((dim, *widths), widths, strict=False))
+        self.sums = nn.ModuleList(linear(*sizes, zero_bias=True) for sizes in steps)
+        self.products = nn.ModuleList(linear(*sizes, zero_bias=True) for sizes in steps)
+        self.graph = training_graph(dataset.interactions)
+        entries = self.graph.coo()
+        self.edges = Edges(entries.row, entries.col, self.graph.shape) if node_dropout > 0 else None
+
+    def encode(self) -> Encoded:
+        """All layers, side by side."""
+        hidden: Tensor = self.nodes
+        layers = [hidden]
+        kept = self._kept()
+        for add, multiply in zip(self.sums, self.products, strict=True):
+            near = self.graph(hidden) if self.edges is None or kept is None else self.edges.product(kept, hidden)
+            outcome = F.leaky_relu(add(hidden + near) + multiply(near * hidden), SLOPE)
+            hidden = F.normalize(F.dropout(outcome, self.message_dropout, self.training), dim=1)
+            layers.append(hidden)
+        return Encoded(torch.cat(layers, dim=1))
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
+        """BPR and the weighted penalty."""
+        terms = self.terms(encoded, batch)
+        return terms["bpr"] + self.penalty * terms["norms"]
+
+    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+        """BPR and norms of the batch's final rows, unweighted."""
+        blocks = rows(encoded.nodes, batch, self.sizes[0])
+        return {"bpr": bpr(*blocks), "norms": norm_penalty(*blocks)}
+
+    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The two halves of the node table."""
+        users, items = encoded.nodes.split(self.sizes)
+        return users, items
+
+    def _kept(self) -> Tensor | None:
+        """The graph's entries after dropout, in the order of the edges; None where nothing is dropped."""
+        if self.edges is None or not self.training:
+            return None
+        return F.dropout(self.graph.rows.values, self.node_dropout)

@@ -1,0 +1,46 @@
+"""The network of one modality that DualGNN and DRAGON have in common."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flatrec.models.initial import xavier_normal
+
+
+class Tower(nn.Module):
+    """Users by preference and items by features in one space: x = rows of [P ; lrelu(F W1 + b1) W2 + b2] at length 1.
+
+    Args:
+        n_users: number of users.
+        width: columns of the features.
+        hidden: columns between the two maps.
+        dim: columns of the outcome.
+    """
+
+    def __init__(self, n_users: int, width: int, *, hidden: int, dim: int) -> None:
+        super().__init__()
+        self.preference = xavier_normal(n_users, dim)
+        self.wide = nn.Linear(width, hidden)
+        self.narrow = nn.Linear(hidden, dim)
+
+    def forward(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_nodes dim"]:
+        """Users first, then items; every row of length 1."""
+        items = self.narrow(F.leaky_relu(self.wide(features)))
+        return F.normalize(torch.cat([self.preference, items]), dim=1)
+
+
+def preference_weights(rows: int, modalities: int) -> nn.Parameter:
+    """How much each modality counts for each row: at first a softmax of Xavier-normal values, then free."""
+    spread = (2 / (rows + modalities)) ** 0.5
+    return nn.Parameter((spread * torch.randn(rows, modalities)).softmax(dim=1))
+
+
+def preference_square(towers: nn.ModuleList, users: Tensor) -> Float[Tensor, "n_towers"]:
+    """The mean square of each tower's preferences over rows of a batch."""
+    tables = [cast(Tower, tower).preference for tower in towers]
+    return torch.stack([F.embedding(users, table).square().mean() for table in tables])

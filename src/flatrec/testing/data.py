@@ -1,0 +1,90 @@
+"""Tiny data with a known answer, and the same data under other numbers or with more users and items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from flatrec import seeding
+from flatrec.data.batches import Batch, Sampler
+from flatrec.data.dataset import Dataset
+from flatrec.data.features import Features
+from flatrec.data.ids import Ids
+from flatrec.data.interactions import Interactions
+
+
+def block_dataset(
+    *, blocks: int = 3, users: int = 10, items: int = 8, modalities: Sequence[str] = ("image", "text"), seed: int = 0
+) -> Dataset:
+    """Groups of users who each buy within their own block of items, so that the right recommendation is obvious.
+
+    ``users`` and ``items`` are numbers a block. User q of a block has item q of it (modulo ``items``) in validation,
+    the next one in test and all others of the block in training: the two held out are all that is left of the block.
+    Features are the block's unit vector plus noise, which ``seed`` decides; every modality has a width of its own.
+
+    Raises:
+        ValueError: a size is too small.
+    """
+    if blocks < 1 or users < 1 or items < 3:
+        raise ValueError(f"a block needs a user and three items, but got {blocks} blocks of {users} and {items}")
+    block, user, item = (column.ravel() for column in np.indices((blocks, users, items)))
+    parts = np.select([item == user % items, item == (user + 1) % items], [1, 2], 0)
+    noise = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(blocks), items)
+    features = {}
+    for number, name in enumerate(modalities, start=1):
+        values = np.eye(blocks, blocks + number)[owner] + 0.1 * noise.standard_normal((len(owner), blocks + number))
+        features[name] = Features(values.astype(np.float32), np.ones(len(owner), dtype=np.bool_))
+    sizes = {"user": blocks * users, "item": blocks * items}
+    columns = ((block * users + user).astype(np.int32), (block * items + item).astype(np.int32), parts.astype(np.int8))
+    user_ids, item_ids = (Ids(kind, [f"{kind} {n}" for n in range(size)]) for kind, size in sizes.items())
+    return Dataset("blocks", Interactions(*columns, *sizes.values()), user_ids, item_ids, features)
+
+
+def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarray, "n_items"]) -> Dataset:
+    """The same data set under other numbers, given the former ones; titles and pictures are left out."""
+    old = dataset.interactions
+    new = [np.argsort(order)[column] for order, column in ((users, old.users), (items, old.items))]
+    return replace(
+        dataset,
+        interactions=replace(old, users=new[0].astype(np.int32), items=new[1].astype(np.int32)),
+        users=Ids("user", [dataset.users[number] for number in users.tolist()]),
+        items=Ids("item", [dataset.items[number] for number in items.tolist()]),
+        features={name: Features(one.values[items], one.present[items]) for name, one in dataset.features.items()},
+        titles=None,
+        pictures=None,
+    )
+
+
+def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
+    """The data set with copies of its first users or items, pairs and features included, behind the others.
+
+    Titles and pictures are left out.
+    """
+    old = dataset.interactions
+    columns = [old.users, old.items, old.parts]
+    for place, (copies, size) in enumerate([(users, old.n_users), (items, old.n_items)]):
+        extra = [column[columns[place] < copies] for column in columns]
+        extra[place] = extra[place] + size
+        columns = [np.concatenate(both) for both in zip(columns, extra, strict=True)]
+    rows = np.concatenate([np.arange(old.n_items), np.arange(items)])
+    return replace(
+        dataset,
+        interactions=Interactions(columns[0], columns[1], columns[2], old.n_users + users, old.n_items + items),
+        users=Ids("user", [*dataset.users, *(f"copy {number} of a user" for number in range(users))]),
+        items=Ids("item", [*dataset.items, *(f"copy {number} of an item" for number in range(items))]),
+        features={name: Features(one.values[rows], one.present[rows]) for name, one in dataset.features.items()},
+        titles=None,
+        pictures=None,
+    )
+
+
+def whole_batch(dataset: Dataset, seed: int = 0) -> Batch:
+    """All training pairs in one batch."""
+    sampler = Sampler(dataset.interactions, dataset.interactions.count("train"))
+    ((batch,),) = sampler.epoch(seeding.generator(seed, "batches"))
+    return batch

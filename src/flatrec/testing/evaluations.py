@@ -1,0 +1,106 @@
+"""Checks of what a model ranks by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from torch import Tensor
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.models.base import Model
+from flatrec.testing.checks import require
+from flatrec.testing.runs import begin_epoch, disturb, evaluated, same, training_loss
+from flatrec.training import checkpoint as checkpoints
+
+
+def check_fresh(make: Callable[[], Model], batch: Batch) -> None:
+    """Evaluation shows the parameters as they are, whatever was computed before they changed.
+
+    ``make`` gives a new model with the same settings each time. After the hooks, a training forward and a change of
+    every parameter, a model must evaluate like a new one with the same state; and so once more after an evaluation.
+
+    Raises:
+        AssertionError: it does not.
+    """
+    model = make()
+    begin_epoch(model)
+    training_loss(model, batch)
+    disturb(model)
+    model.on_step_end()
+    for before in ("a training forward", "an evaluation"):
+        other = make()
+        other.load_state_dict(model.state_dict())
+        require(
+            _equal(evaluated(model), evaluated(other)),
+            f"after {before} and a change of the parameters, evaluation must give what a new model with the same "
+            "state gives, but something older shows; compute representations from what encode gives, and keep "
+            "nothing from the call before",
+        )
+        disturb(model, seed=1)
+
+
+def check_quiet(model: Model) -> None:
+    """In evaluation mode nothing is random.
+
+    Raises:
+        AssertionError: something is.
+    """
+    require(
+        _equal(evaluated(model, noise=1), evaluated(model, noise=2)),
+        "in evaluation mode encode and representations must be deterministic, but two evaluations differ; "
+        "pass training=self.training to dropout, and draw noise in training mode only",
+    )
+
+
+def check_shapes(model: Model, dataset: Dataset) -> None:
+    """Representations are one finite vector a user and an item, all of one width.
+
+    Raises:
+        AssertionError: they are not.
+    """
+    both = evaluated(model)
+    shapes = [tuple(one.shape) for one in both]
+    width = shapes[0][-1] if shapes[0] else 0
+    wanted = [(dataset.n_users, width), (dataset.n_items, width)]
+    require(
+        shapes == wanted,
+        f"representations must have shapes (n_users, dim) and (n_items, dim), here {wanted[0]} and {wanted[1]}, "
+        f"but have {shapes[0]} and {shapes[1]}",
+    )
+    require(all(bool(one.isfinite().all()) for one in both), "representations must be finite, but hold NaN or infinity")
+
+
+def check_representations(model: Model, dataset: Dataset) -> None:
+    """One finite vector a user and an item, all of one width, and the same ones when asked again.
+
+    Raises:
+        AssertionError: it is not so.
+    """
+    check_shapes(model, dataset)
+    check_quiet(model)
+
+
+def check_round_trip(model: Model, other: Model) -> None:
+    """The state of a model, written, read and loaded into another of the same settings, gives equal scores.
+
+    Raises:
+        AssertionError: it does not, or the two had equal states to begin with.
+    """
+    wanted = evaluated(model)
+    pairs = zip(model.state_dict().values(), other.state_dict().values(), strict=True)
+    require(not all(same(*pair) for pair in pairs), "the other model must start from other parameters")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        checkpoints.save(path, checkpoints.Checkpoint(model.state_dict(), {}))
+        other.load_state_dict(checkpoints.load(path).tensors)
+    require(
+        _equal(wanted, evaluated(other)),
+        "the state that is saved does not hold all that scores depend on; make it parameters or persistent buffers",
+    )
+
+
+def _equal(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> bool:
+    return all(same(first, second) for first, second in zip(one, other, strict=True))

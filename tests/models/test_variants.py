@@ -1,0 +1,426 @@
+"""What the public numbers do not cover, against dense algebra written here from the equations."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from flatrec import seeding, testing
+from flatrec.graphs.similarity import neighbour_matrix
+from tests.models.settings import make
+
+THREE = ("audio", "image", "text")
+
+
+@pytest.fixture
+def dataset():
+    return testing.block_dataset(modalities=THREE)
+
+
+@pytest.fixture
+def batch(dataset):
+    return testing.whole_batch(dataset)
+
+
+def array(tensor):
+    return tensor.detach().double().numpy()
+
+
+def unit(rows):
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def leaky(values, slope=0.01):
+    return np.where(values > 0, values, slope * values)
+
+
+def affine(module, rows):
+    return rows @ array(module.weight).T + array(module.bias)
+
+
+def softmax(values):
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def adjacency(dataset):
+    bought = dataset.interactions.matrix("train").toarray().astype(np.float64)
+    users, items = bought.shape
+    return np.block([[np.zeros((users, users)), bought], [bought.T, np.zeros((items, items))]])
+
+
+def symmetric(dataset):
+    edges = adjacency(dataset)
+    roots = (edges.sum(axis=1) + 1e-7) ** -0.5
+    return roots[:, None] * edges * roots
+
+
+def features(dataset):
+    return {name: dataset.features[name].values.astype(np.float64) for name in sorted(dataset.features)}
+
+
+def mean_of_layers(graph, nodes, layers):
+    total, power = nodes, nodes
+    for _ in range(layers):
+        power = graph @ power
+        total = total + power
+    return total / (layers + 1)
+
+
+def ranked(model):
+    users, items = model.eval().representations(model.encode())
+    return array(users), array(items)
+
+
+def margins(users, items, batch):
+    return (users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(axis=1)
+
+
+def bpr(users, items, batch):
+    return np.log1p(np.exp(-margins(users, items, batch))).mean()
+
+
+def nce(anchors, partners, temperature):
+    logits = anchors @ partners.T / temperature
+    return (np.log(np.exp(logits).sum(axis=1)) - np.diag(logits)).mean()
+
+
+def test_bpr_and_its_gradient(dataset, batch):
+    model = make("bpr", dataset, penalty=0.7)
+    table, n_users, n = array(model.nodes), dataset.n_users, len(batch)
+    users, positives, negatives = (
+        numbers.numpy() for numbers in (batch.users, batch.positives + n_users, batch.negatives + n_users)
+    )
+    slope = -1 / (1 + np.exp(margins(table[:n_users], table[n_users:], batch)))[:, None] / n
+    expected = np.zeros_like(table)
+    np.add.at(expected, users, slope * (table[positives] - table[negatives]))
+    np.add.at(expected, positives, slope * table[users])
+    np.add.at(expected, negatives, -slope * table[users])
+    norms = {}
+    for name, numbers in (("users", users), ("positives", positives), ("negatives", negatives)):
+        norms[name] = np.linalg.norm(table[numbers])
+        np.add.at(expected, numbers, 0.7 * table[numbers] / norms[name] / n)
+    loss = model.loss(model.encode(), batch)
+    assert loss.item() == pytest.approx(
+        bpr(table[:n_users], table[n_users:], batch) + 0.7 * sum(norms.values()) / n, rel=1e-6
+    )
+    (gradient,) = torch.autograd.grad(loss, model.nodes)
+    np.testing.assert_allclose(array(gradient), expected, atol=1e-7)
+    np.testing.assert_array_equal(np.concatenate(ranked(model)), table)
+
+
+def test_ngcf_drops_entries_of_the_graph_and_scales_the_rest(dataset):
+    model = make("ngcf", dataset, widths=(6,), message_dropout=0.0, node_dropout=0.5)
+    torch.manual_seed(0)
+    nodes = array(model.train().encode().nodes)
+    torch.manual_seed(0)
+    kept = torch.nn.functional.dropout(model.graph.rows.values, 0.5)
+    entries, graph = model.graph.coo(), np.zeros(model.graph.shape)
+    graph[entries.row, entries.col] = array(kept)
+    assert set(np.unique(np.round(graph / np.where(graph > 0, symmetric(dataset), 1), 4))) == {0, 2}
+    table = array(model.nodes)
+    near = graph @ table
+    hidden = unit(leaky(affine(model.sums[0], table + near) + affine(model.products[0], near * table), 0.2))
+    np.testing.assert_allclose(nodes, np.concatenate([table, hidden], axis=1), atol=1e-5)
+    with torch.no_grad():
+        full = make("ngcf", dataset, widths=(6,), message_dropout=0.0).eval()
+        assert torch.equal(model.eval().encode().nodes, full.encode().nodes)
+
+
+def test_layergcn_alternates_between_draws_by_degree_and_uniform_ones(dataset, monkeypatch):
+    heard = []
+    real = make("layergcn", dataset).epoch_graph
+
+    def spy(interactions, rate, generator, weighting):  # noqa: ARG001
+        heard.append(weighting)
+        return real
+
+    monkeypatch.setattr("flatrec.models.layergcn.thinned_graph", spy)
+    model = make("layergcn", dataset)
+    for epoch in range(1, 4):
+        model.on_epoch_start(seeding.generator(0, "model", epoch))
+    resumed = make("layergcn", dataset)
+    resumed.load_state_dict(model.state_dict())
+    resumed.on_epoch_start(seeding.generator(0, "model", 4))
+    assert heard == ["degree", "uniform", "degree", "uniform"]
+
+
+def test_vbpr_with_three_modalities(dataset):
+    model = make("vbpr", dataset)
+    users, items = ranked(model)
+    seen = affine(model.projection, np.concatenate(list(features(dataset).values()), axis=1))
+    np.testing.assert_allclose(items, np.concatenate([array(model.items), seen], axis=1), atol=1e-6)
+    np.testing.assert_array_equal(users, array(model.users))
+
+
+def test_mmgcn_averages_three_modalities_of_which_only_pictures_are_mapped(dataset, batch):
+    model = make("mmgcn", dataset, layers=2)
+    edges = adjacency(dataset)
+    mean = edges / edges.sum(axis=1, keepdims=True)
+    ids, total = array(model.nodes), 0
+    for place, (name, table) in enumerate(features(dataset).items()):
+        items = affine(model.maps["image"], table) if name == "image" else table
+        hidden = unit(np.concatenate([array(model.preferences[place]), items]))
+        for layer in model.networks[place]:
+            near = leaky(mean @ (hidden @ array(layer.convolution)))
+            own = leaky(affine(layer.own, hidden)) + ids
+            hidden = leaky(affine(layer.joined, np.concatenate([near, own], axis=1)))
+        total = total + hidden / 3
+    users, items = ranked(model)
+    np.testing.assert_allclose(np.concatenate([users, items]), total, atol=1e-5)
+    terms = model.terms(model.encode(), batch)
+    assert terms["preferences"].item() == pytest.approx((array(model.preferences[1]) ** 2).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("routings", [0, 2])
+def test_grcn_refines_preferences_as_often_as_it_is_told(dataset, routings):
+    model = make("grcn", dataset, routings=routings)
+    linked, n_users = adjacency(dataset) > 0, dataset.n_users
+    views, weights = [], []
+
+    def attention(nodes):
+        return softmax(np.where(linked, nodes @ nodes.T, -np.inf))
+
+    for place, table in enumerate(features(dataset).values()):
+        items = unit(leaky(affine(model.projections[place], table)))
+        users = unit(array(model.preferences[place]))
+        for _ in range(routings):
+            nodes = np.concatenate([users, items])
+            users = unit(users + (attention(nodes) @ nodes)[:n_users])
+        nodes = np.concatenate([users, items])
+        views.append(nodes + attention(nodes) @ nodes)
+        weights.append(attention(nodes) * array(model.confidence)[:, place])
+    graph = np.maximum(np.max(weights, axis=0), 0)
+    ids = unit(array(model.nodes))
+    near = graph @ ids
+    expected = np.concatenate([ids + near + graph @ near, *views], axis=1)
+    np.testing.assert_allclose(np.concatenate(ranked(model)), expected, atol=1e-5)
+
+
+def towers(model, dataset, layers=2):
+    """X_m of DualGNN and DRAGON, users and items apart."""
+    graph, outcome = symmetric(dataset), []
+    for tower, table in zip(model.towers, features(dataset).values(), strict=True):
+        items = affine(tower.narrow, leaky(affine(tower.wide, table)))
+        nodes = unit(np.concatenate([array(tower.preference), items]))
+        outcome.append(np.split(mean_of_layers(graph, nodes, layers) * (layers + 1), [dataset.n_users]))
+    return [users for users, _ in outcome], [items for _, items in outcome]
+
+
+def over_user_graph(dataset, own):
+    bought = dataset.interactions.matrix("train").toarray().astype(np.float64)
+    common = bought @ bought.T
+    np.fill_diagonal(common, 0)
+    return own + softmax(np.where(common > 0, common, -np.inf)) @ own
+
+
+@pytest.mark.parametrize("fusion", ["intended", "released"])
+def test_dualgnn_adds_three_modalities_up(dataset, batch, fusion):
+    model = make("dualgnn", dataset, fusion=fusion)
+    of_users, of_items = towers(model, dataset)
+    if fusion == "released":
+        of_users[0] = sum(of_users)
+    weights = array(model.user_weights)
+    own = sum(weights[:, [place]] * one for place, one in enumerate(of_users))
+    users, items = ranked(model)
+    np.testing.assert_allclose(users, over_user_graph(dataset, own), atol=1e-5)
+    np.testing.assert_allclose(items, sum(of_items), atol=1e-5)
+    squares = sum((array(tower.preference)[batch.users] ** 2).mean() for tower in model.towers)
+    squares += (weights**2).mean() + (array(model.item_weights) ** 2).mean()
+    expected = bpr(users, items, batch) / math.log(2) + 1e-3 * squares
+    assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_dragon_puts_three_modalities_side_by_side(dataset, batch):
+    model = make("dragon", dataset, image_weight=0.4)
+    of_users, of_items = towers(model, dataset)
+    weights = array(model.user_weights)
+    own = np.concatenate([weights[:, [place]] * one for place, one in enumerate(of_users)], axis=1)
+    joined = np.concatenate(of_items, axis=1)
+    shares = {"audio": 0.3, "image": 0.4, "text": 0.3}
+    alike = sum(share * neighbour_matrix(dataset.features[name].values, 4).toarray() for name, share in shares.items())
+    users, items = ranked(model)
+    np.testing.assert_allclose(users, over_user_graph(dataset, own), atol=1e-5)
+    np.testing.assert_allclose(items, joined + alike @ joined, atol=1e-5)
+    squares = sum((array(tower.preference)[batch.users] ** 2).mean() for tower in model.towers) + (weights**2).mean()
+    expected = bpr(users, items, batch) / math.log(2) + 1e-3 * squares
+    assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dualgnn", "dragon"])
+def test_training_draws_repeated_neighbours_and_ranking_does_not(name, dataset):
+    model = make(name, dataset)
+    before = testing.scores(model), model.train().encode().nodes
+    model.on_epoch_start(seeding.generator(0, "model", 1))
+    assert torch.equal(testing.scores(model), before[0])
+    assert not torch.equal(model.train().encode().nodes, before[1])
+
+
+def lattice_graph(model, dataset):
+    def top(table):
+        cosines = unit(table) @ unit(table).T
+        largest = np.argsort(-cosines, axis=1)[:, :4]
+        kept = np.zeros_like(cosines)
+        np.put_along_axis(kept, largest, np.take_along_axis(cosines, largest, axis=1), axis=1)
+        return kept
+
+    def laplacian(matrix):
+        sums = matrix.sum(axis=1)
+        roots = np.where(sums > 0, np.abs(sums) ** -0.5, 0)
+        return roots[:, None] * matrix * roots
+
+    weights = softmax(array(model.modality_weights))
+    tables = [array(table) for table in model.features]
+    learnt = laplacian(
+        sum(w * top(affine(p, table)) for w, p, table in zip(weights, model.projections, tables, strict=True))
+    )
+    raw = sum(w * laplacian(top(table)) for w, table in zip(weights, features(dataset).values(), strict=True))
+    return 0.1 * learnt + 0.9 * raw
+
+
+@pytest.mark.parametrize("item_layers", [0, 1, 2])
+def test_lattice_with_three_modalities(dataset, item_layers):
+    model = make("lattice", dataset, item_layers=item_layers)
+    table, n_users = array(model.nodes), dataset.n_users
+    looped = adjacency(dataset) + np.eye(len(table))
+    nodes = mean_of_layers(looped / looped.sum(axis=1, keepdims=True), table, 2)
+    alike = np.linalg.matrix_power(lattice_graph(model, dataset), item_layers) @ table[n_users:]
+    users, items = ranked(model)
+    np.testing.assert_allclose(users, nodes[:n_users], atol=1e-5)
+    np.testing.assert_allclose(items, nodes[n_users:] + unit(alike), atol=1e-5)
+
+
+def test_lattice_learns_its_graph_in_the_first_step_of_an_epoch_and_ranks_by_the_newest(dataset, batch):
+    model = make("lattice", dataset)
+    model.on_epoch_start(seeding.generator(0, "model", 1))
+    frozen = lattice_graph(model, dataset)
+    np.testing.assert_allclose(model.frozen.coo().toarray(), frozen, atol=1e-6)
+    first = model.train().loss(model.encode(), batch)
+    learning = torch.autograd.grad(first, model.modality_weights, allow_unused=True)
+    assert learning[0].any()
+    model.on_step_end()
+    with torch.no_grad():
+        for one in model.parameters():
+            one.add_(torch.randn(one.shape, generator=torch.Generator().manual_seed(0)), alpha=0.1)
+    later = model.train().loss(model.encode(), batch)
+    assert torch.autograd.grad(later, model.modality_weights, allow_unused=True) == (None,)
+    np.testing.assert_allclose(model.frozen.coo().toarray(), frozen, atol=1e-6)
+    table, n_users = array(model.nodes), dataset.n_users
+    looped = adjacency(dataset) + np.eye(len(table))
+    nodes = mean_of_layers(looped / looped.sum(axis=1, keepdims=True), table, 2)[n_users:]
+    newest = lattice_graph(model, dataset)
+    assert np.abs(newest - frozen).max() > 1e-3
+    np.testing.assert_allclose(ranked(model)[1], nodes + unit(newest @ table[n_users:]), atol=1e-5)
+    items = model.train().representations(model.encode())[1]
+    np.testing.assert_allclose(array(items), nodes + unit(frozen @ table[n_users:]), atol=1e-5)
+
+
+def test_lattice_leaves_rows_with_a_negative_sum_empty(dataset):
+    # Every row keeps all cosines; features that point away from most others have a negative sum.
+    stream = np.random.default_rng(0)
+    features = {}
+    for name, one in dataset.features.items():
+        values = np.abs(stream.standard_normal(one.values.shape)).astype(np.float32)
+        values[3] *= -1
+        features[name] = type(one)(values, one.present)
+    odd = dataset.with_features(features)
+    model = make("lattice", odd, neighbours=24)
+    assert all(not graph.coo().toarray()[3].any() for graph in model.raw_graphs)
+    testing.check_representations(model, odd)
+    testing.check_gradients(model, testing.whole_batch(odd))
+
+
+@pytest.mark.parametrize("names", [("image",), ("image", "text"), THREE, ("image", "text", "b", "a")], ids="+".join)
+def test_slmrec_aligns_along_a_chain(names):
+    dataset = testing.block_dataset(modalities=names)
+    batch = testing.whole_batch(dataset)
+    model = make("slmrec", dataset, alignment_weight=0.3)
+    table, n_users, graph = array(model.nodes), dataset.n_users, symmetric(dataset)
+    views = {"": mean_of_layers(graph, table, 2)}
+    for project, (name, rows) in zip(model.maps, features(dataset).items(), strict=True):
+        views[name] = mean_of_layers(graph, np.concatenate([table[:n_users], affine(project, unit(rows))]), 2)
+    joined = np.concatenate(list(views.values()), axis=1)
+    users, items = affine(model.fuse_users, joined[:n_users]), affine(model.fuse_items, joined[n_users:])
+    np.testing.assert_allclose(np.concatenate(ranked(model)), np.concatenate([users, items]), atol=1e-5)
+    chain = {1: ["image"], 2: ["image", "text"], 3: ["image", "audio", "text"], 4: ["image", "a", "b", "text"]}
+    expected = nce(unit(users[batch.users]), unit(items[batch.positives]), 0.2)
+    anchor, positives = views[""][n_users:][batch.positives], batch.positives
+    for step, name in enumerate(chain[len(names)]):
+        if len(names) == 2 and step == 1:
+            anchor = affine(model.bridge, anchor)
+        anchor = affine(model.anchors[step], anchor)
+        expected += 0.3 * nce(anchor, affine(model.partners[step], views[name][n_users:][positives]), 0.5)
+    assert anchor.shape[1] == (8 if len(names) == 1 else 4)
+    assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_bm3_drops_entries_of_targets_alone(dataset, batch):
+    model = make("bm3", dataset, dropout=0.5)
+    torch.manual_seed(0)
+    noisy = model.train().loss(model.encode(), batch)
+    torch.manual_seed(1)
+    other = model.train().loss(model.encode(), batch)
+    assert noisy.item() != other.item()
+    assert torch.equal(model.train().encode().nodes, model.eval().encode().nodes)
+    quiet = make("bm3", dataset, dropout=0.0).train()
+    assert model.eval().loss(model.encode(), batch).item() == quiet.loss(quiet.encode(), batch).item()
+
+
+def test_bm3_gives_targets_no_gradient(dataset, batch):
+    model = make("bm3", dataset, penalty=0.0, modality_weight=0.0)
+    with torch.no_grad():
+        model.predictor.weight.zero_()
+        model.predictor.bias.fill_(1)
+    (gradient,) = torch.autograd.grad(model.loss(model.encode(), batch), model.nodes)
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_lgmrec_contrasts_every_two_of_three_modalities(dataset, batch, layers, monkeypatch):
+    draws = torch.Generator().manual_seed(0)
+    noise = []
+
+    def draw(like):
+        noise.append(torch.rand(like.shape, generator=draws))
+        return noise[-1]
+
+    monkeypatch.setattr("flatrec.models.lgmrec.gumbel", draw)
+    model = make("lgmrec", dataset, hyper_layers=layers, dropout=0.0).train()
+    encoded = model.encode()
+    graph, table, n_users = symmetric(dataset), array(model.nodes), dataset.n_users
+    bought = dataset.interactions.matrix("train").toarray().astype(np.float64)
+    ids = mean_of_layers(graph, table, 2)
+    total, views = ids, []
+    for place, rows in enumerate(features(dataset).values()):
+        items = rows @ array(model.projections[place])
+        users = bought @ items / (bought.sum(axis=1, keepdims=True) + 1e-7)
+        total = total + unit(graph @ graph @ np.concatenate([users, items]))
+        logits = rows @ array(model.hyperedges[place])
+        of_items = softmax((logits + array(noise[2 * place])) / 0.2)
+        of_users = softmax((bought @ logits + array(noise[2 * place + 1])) / 0.2)
+        rest = ids[n_users:]
+        for _ in range(layers):
+            hub = of_items.T @ rest
+            rest, heard = of_items @ hub, of_users @ hub
+        views.append((heard, rest))
+    joined = np.concatenate([sum(heard for heard, _ in views), sum(rest for _, rest in views)])
+    total = total + 0.3 * unit(joined)
+    np.testing.assert_allclose(array(encoded.nodes), total, atol=1e-5)
+    expected = {"contrast_users": 0.0, "contrast_items": 0.0}
+    for side, (key, numbers) in enumerate((("contrast_users", batch.users), ("contrast_items", batch.positives))):
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            a, b = unit(views[one][side]), unit(views[other][side])
+            logits = a[numbers] @ b.T / 0.2
+            expected[key] += (np.log(np.exp(logits).sum(axis=1)) - (a * b).sum(axis=1)[numbers] / 0.2).sum()
+    terms = model.terms(encoded, batch)
+    for key, value in expected.items():
+        assert terms[key].item() == pytest.approx(value, rel=1e-5), key
+
+
+def test_lgmrec_ranks_without_noise(dataset):
+    model = make("lgmrec", dataset)
+    quiet = [testing.scores(model) for _ in range(2)]
+    assert torch.equal(*quiet)
+    noisy = [model.train().encode().nodes for _ in range(2)]
+    assert not torch.equal(*noisy)

@@ -1,0 +1,95 @@
+"""The whole table of models and strategies: a step learns, stays pure, and a run goes on after a kill bit for bit."""
+
+import pytest
+import torch
+
+from flatrec import seeding, testing
+from flatrec.components import build_strategy, strategy_names
+from flatrec.config import Component, Training
+from flatrec.data.batches import Sampler
+from flatrec.models import MODELS
+from flatrec.strategies import Learner
+from flatrec.training import Trainer, optimizers
+from tests.models.settings import make
+from tests.training.kills import KillAt, Killed
+
+DATA = testing.block_dataset(blocks=2, users=6, items=6)
+EPOCHS = 4
+
+
+@pytest.fixture(params=sorted(MODELS))
+def name(request):
+    return request.param
+
+
+@pytest.fixture(params=strategy_names())
+def strategy(request):
+    return request.param
+
+
+def loss_of(model, batch):
+    """The training loss under one and the same noise."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        return model.train().loss(model.encode(), batch).item()
+
+
+def test_steps_lower_the_loss_and_keep_everything_finite(name, strategy):
+    dataset = testing.block_dataset()
+    model = make(name, dataset)
+    model.on_epoch_start(seeding.generator(0, "model", 1))
+    step = build_strategy(Component(strategy, {"rho": 0.01} if "plain" not in strategy else {}))
+    batches = [testing.whole_batch(dataset, seed) for seed in range(step.batches_per_step)]
+    learner = Learner(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
+    before = loss_of(model, batches[0])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for _ in range(5):
+            step.step(learner, *batches)
+    assert loss_of(model, batches[0]) < before
+    assert all(one.isfinite().all() for one in model.parameters())
+
+
+def test_every_trainable_parameter_moves(name, strategy):
+    dataset = testing.block_dataset()
+    model = make(name, dataset)
+    model.on_epoch_start(seeding.generator(0, "model", 1))
+    before = {key: one.detach().clone() for key, one in model.named_parameters()}
+    step = build_strategy(Component(strategy, {}))
+    learner = Learner(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
+    with torch.random.fork_rng():
+        step.step(learner, *(testing.whole_batch(dataset, seed) for seed in range(step.batches_per_step)))
+    assert not [key for key, one in model.named_parameters() if torch.equal(one, before[key])]
+
+
+def trainer_of(name, strategy, folder, observers=()):
+    model = make(name, DATA, seed=3)
+    learner = Learner(model, optimizers.make("adam", model.parameters(), {"lr": 0.01}))
+    return Trainer(
+        learner,
+        build_strategy(Component(strategy, {})),
+        Sampler(DATA.interactions, 16),
+        lambda model: {"recall@20": sum(float(one.detach().sum()) for one in model.parameters()) * 1000 % 1},
+        settings=Training(epochs=EPOCHS, batch_size=16),
+        seed=3,
+        folder=folder,
+        observers=observers,
+    )
+
+
+def test_a_run_that_was_killed_goes_on_bit_for_bit(name, strategy, tmp_path):
+    folders = {key: tmp_path / key for key in ("whole", "killed")}
+    for folder in folders.values():
+        folder.mkdir()
+    whole = trainer_of(name, strategy, folders["whole"])
+    whole.run()
+    with pytest.raises(Killed):
+        trainer_of(name, strategy, folders["killed"], [KillAt(3, 2)]).run()
+    again = trainer_of(name, strategy, folders["killed"])
+    again.resume()
+    again.run()
+    for key, one in whole.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[key], one), key
+    assert (folders["killed"] / "checkpoint.safetensors").read_bytes() == (
+        folders["whole"] / "checkpoint.safetensors"
+    ).read_bytes()
