@@ -1,0 +1,135 @@
+"""Seconds and memory of a training step, model by model, against FREEDOM.
+
+    flatrec data shop baby-like --like baby --image-dim 4096 --text-dim 384
+    OMP_NUM_THREADS=1 python benchmarks/steps.py --data baby-like --strategies plain,bsam+ --out steps.json
+
+Times are medians of steps that alternate, in one process, with those of FREEDOM under the same strategy; their ratio
+is what to read, seconds drift with the machine. Memory is the peak of a process that does nothing else, the data
+included. Both use default settings and Adam, whatever an epoch's first step and the others cost apart from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from flatrec import seeding
+from flatrec.components import build_model, build_strategy
+from flatrec.config import Component
+from flatrec.data.batches import Batch, Sampler
+from flatrec.data.dataset import Dataset
+from flatrec.data.loading import load_data
+from flatrec.models import MODELS, Model
+from flatrec.provenance import peak_memory_mb, versions
+from flatrec.strategies import Learner
+from flatrec.training import optimizers
+
+YARDSTICK = "freedom"
+
+
+class Steps:
+    """The steps of one model under one strategy, from the second of an epoch on."""
+
+    def __init__(self, name: str, strategy: str, dataset: Dataset, batch_size: int) -> None:
+        started = time.perf_counter()
+        model = build_model(Component(name), dataset, seed=0)
+        self.seconds_to_build = time.perf_counter() - started
+        assert isinstance(model, Model)
+        self.model = model.train()
+        self.strategy = build_strategy(Component(strategy))
+        self.learner = Learner(self.model, optimizers.make("adam", self.model.parameters(), {}))
+        self.batches = self._batches(Sampler(dataset.interactions, batch_size))
+        started = time.perf_counter()
+        self.model.on_epoch_start(seeding.generator(0, "model", 1))
+        self.seconds_to_begin = time.perf_counter() - started
+        self.seconds_of_first = self.take()
+
+    def take(self) -> float:
+        """Take a step; the seconds it took."""
+        batches = next(self.batches)
+        started = time.perf_counter()
+        self.strategy.step(self.learner, *batches)
+        self.model.on_step_end()
+        return time.perf_counter() - started
+
+    def _batches(self, sampler: Sampler) -> Iterator[tuple[Batch, ...]]:
+        stream = seeding.generator(0, "batches")
+        while True:
+            yield from sampler.epoch(stream, self.strategy.batches_per_step)
+
+
+def measured(name: str, strategy: str, data: Path, *, steps: int, batch_size: int) -> dict[str, object]:
+    """One row: time against the yardstick here, memory from a process of its own."""
+    dataset = load_data(data)
+    both = [Steps(name, strategy, dataset, batch_size), Steps(YARDSTICK, strategy, dataset, batch_size)]
+    for one in both:
+        one.take()
+    times = [[one.take() for one in both] for _ in range(steps)]
+    own, other = (median(column) for column in zip(*times, strict=True))
+    return {
+        "model": name,
+        "strategy": strategy,
+        "build": round(both[0].seconds_to_build, 3),
+        "epoch_start": round(both[0].seconds_to_begin, 3),
+        "first_step": round(both[0].seconds_of_first, 3),
+        "step": round(own, 4),
+        f"{YARDSTICK}_step": round(other, 4),
+        "ratio": round(own / other, 2),
+    }
+
+
+def alone(name: str, strategy: str, data: Path, batch_size: int) -> dict[str, object]:
+    """Peak memory of a few steps in this process."""
+    steps = Steps(name, strategy, load_data(data), batch_size)
+    before = peak_memory_mb()
+    for _ in range(3):
+        steps.take()
+    parameters = sum(one.numel() for one in steps.model.parameters())
+    return {"peak_mb": max(before, peak_memory_mb()), "parameters": parameters}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure every row in processes of its own, and write them as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--strategies", default="plain,bsam+")
+    parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--batch-size", type=int, default=2048)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", choices=["time", "memory"], help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.only:
+        name, strategy = given.models, given.strategies
+        row = (
+            measured(name, strategy, given.data, steps=given.steps, batch_size=given.batch_size)
+            if given.only == "time"
+            else alone(name, strategy, given.data, given.batch_size)
+        )
+        print(json.dumps(row))
+        return
+    rows = []
+    for strategy in given.strategies.split(","):
+        for name in given.models.split(","):
+            words = [sys.executable, __file__, "--data", str(given.data), "--models", name, "--strategies", strategy]
+            words += ["--steps", str(given.steps), "--batch-size", str(given.batch_size), "--only"]
+            row: dict[str, object] = {}
+            for what in ("time", "memory"):
+                done = subprocess.run([*words, what], check=True, stdout=subprocess.PIPE, text=True)
+                row |= json.loads(done.stdout)
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+    if given.out:
+        given.out.write_text(json.dumps({"versions": versions(), "threads": torch.get_num_threads(), "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()
