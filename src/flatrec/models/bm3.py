@@ -38,7 +38,7 @@ class BM3(Model):
     Args:
         dataset: gives training pairs and features.
         dim: width of a representation.
-        layers: L, at least 0.
+        layers: propagations over the user-item graph, at least 0 (L).
         dropout: share of a target's entries set to zero, in [0, 1).
         penalty: weight of the norms, at least 0.
         modality_weight: weight of the modality losses, at least 0.

@@ -47,8 +47,8 @@ class DRAGON(Model):
         dataset: gives training pairs and features.
         dim: width of a modality's part of a representation.
         hidden: width between the two maps of a modality.
-        layers: L, at least 0.
-        item_layers: L_ii, at least 0.
+        layers: propagations over the user-item graph, at least 0 (L).
+        item_layers: propagations over the item graph, at least 0 (L_ii).
         neighbours: items a row of each kNN graph, the item itself included, in [1, n_items].
         image_weight: share of the picture graph, in [0, 1].
         user_neighbours: neighbours a user, at least 1.

@@ -45,7 +45,7 @@ class DualGNN(Model):
         dataset: gives training pairs and features.
         dim: width of a representation.
         hidden: width between the two maps of a modality.
-        layers: L, at least 0.
+        layers: propagations over the user-item graph, at least 0 (L).
         user_neighbours: neighbours a user, at least 1.
         penalty: weight of the squares, at least 0.
         fusion: what users are made of.

@@ -42,8 +42,8 @@ class FREEDOM(Model):
     Args:
         dataset: gives training pairs and features.
         dim: width of a representation.
-        layers: L_ui, at least 0.
-        item_layers: L_ii, at least 0.
+        layers: propagations over the user-item graph, at least 0 (L_ui).
+        item_layers: propagations over the item graph, at least 0 (L_ii).
         neighbours: items a row of each kNN graph, the item itself included, in [1, n_items].
         image_weight: share of the picture graph, in [0, 1].
         thinning: share of the training pairs left out of each epoch's graph, in [0, 1).

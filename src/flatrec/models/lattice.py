@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from scipy import sparse
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
@@ -17,11 +17,11 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import walk_graph
 from flatrec.graphs.propagation import mean_of_layers
-from flatrec.graphs.similarity import nearest_neighbours
+from flatrec.graphs.similarity import nearest_neighbours, neighbour_matrix
 from flatrec.graphs.sparse import Graph
 from flatrec.graphs.weighted import Edges
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, half_squares, rows
 from flatrec.models.settings import at_least, share
@@ -49,8 +49,8 @@ class LATTICE(Model):
     Args:
         dataset: gives training pairs and features.
         dim: width of a representation, and of the space in which likeness is learnt.
-        layers: L, at least 0.
-        item_layers: L_ii, at least 0.
+        layers: propagations over the user-item graph, at least 0 (L).
+        item_layers: propagations over the item graph, at least 0 (L_ii).
         neighbours: items a row, the item itself included, in [1, n_items].
         raw_share: share of the graph of raw features, in [0, 1].
         penalty: weight of the squares, at least 0.
@@ -101,8 +101,8 @@ class LATTICE(Model):
         self.projections = nn.ModuleList(nn.Linear(width, dim) for width in self.features.widths)
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
         self.graph = walk_graph(dataset.interactions)
-        with torch.no_grad():
-            self.raw_graphs = nn.ModuleList(_graph(*self._learnt([table])) for table in self.features)
+        raw = filled_features(dataset, missing)
+        self.raw_graphs = nn.ModuleList(_raw_graph(raw[name], neighbours) for name in self.features.names)
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 
@@ -110,7 +110,7 @@ class LATTICE(Model):
         """Freeze the item graph as it is now, and let the first step learn it."""
         with torch.no_grad():
             weights = self.modality_weights.softmax(dim=0)
-            learnt = _matrix(*self._learnt(self._projected(), weights)) * (1 - self.raw_share)
+            learnt = _matrix(*self._learnt(weights)) * (1 - self.raw_share)
             for weight, graph in zip(weights.tolist(), self.raw_graphs, strict=True):
                 learnt = learnt + self.raw_share * weight * cast(Graph, graph).coo()
         self.frozen = Graph(sparse.csr_array(learnt), symmetric=False).to(self.nodes.device)
@@ -128,7 +128,7 @@ class LATTICE(Model):
                 alike = self.frozen(alike)
         elif self.item_layers > 0:
             weights = self.modality_weights.softmax(dim=0)
-            edges, values = self._learnt(self._projected(), weights)
+            edges, values = self._learnt(weights)
             for _ in range(self.item_layers):
                 raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
                 learnt = edges.product(values, alike)
@@ -151,27 +151,32 @@ class LATTICE(Model):
         users, items = encoded.nodes.split(self.sizes)
         return users, items
 
-    def _projected(self) -> list[Float[Tensor, "n_items dim"]]:
-        return [project(table) for project, table in zip(self.projections, self.features, strict=True)]
-
-    def _learnt(
-        self, tables: list[Float[Tensor, "n_items width"]], weights: Float[Tensor, "n_modalities"] | None = None
-    ) -> tuple[Edges, Float[Tensor, "n_edges"]]:
-        """LAP of the weighted sum of TOP over tables; entries that fall together are left apart and add up."""
-        n_items, device = self.sizes[1], self.nodes.device
-        columns = [nearest_neighbours(table.detach().cpu().numpy(), self.neighbours).ravel() for table in tables]
-        numbers = np.repeat(np.arange(n_items), self.neighbours)
-        single = [_edges(numbers, one, n_items).to(device) for one in columns]
-        directions = [F.normalize(table, dim=1) for table in tables]
-        parts = [edges.inner(table, table) for edges, table in zip(single, directions, strict=True)]
-        if weights is not None:
-            parts = [weight * part for weight, part in zip(weights, parts, strict=True)]
-        edges = _edges(np.tile(numbers, len(tables)), np.concatenate(columns), n_items).to(device)
-        return edges, _normalised(edges, torch.cat(parts))
+    def _learnt(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
+        """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""
+        n_items = self.sizes[1]
+        rows = np.repeat(np.arange(n_items), self.neighbours)
+        columns, values = [], []
+        for weight, project, table in zip(weights, self.projections, self.features, strict=True):
+            projected = project(table)
+            columns.append(nearest_neighbours(projected.detach().cpu().numpy(), self.neighbours).ravel())
+            directions = F.normalize(projected, dim=1)
+            values.append(
+                weight * _edges(rows, columns[-1], n_items).to(projected.device).inner(directions, directions)
+            )
+        edges = _edges(np.tile(rows, len(columns)), np.concatenate(columns), n_items).to(weights.device)
+        return edges, _normalised(edges, torch.cat(values))
 
 
 def _edges(rows: Int64[np.ndarray, "n"], columns: Int64[np.ndarray, "n"], n_items: int) -> Edges:
     return Edges(rows, columns, (n_items, n_items))
+
+
+def _raw_graph(features: Float32[np.ndarray, "n_items width"], neighbours: int) -> Graph:
+    """LAP(TOP(features))."""
+    kept = neighbour_matrix(features, neighbours).tocoo()
+    edges = Edges(kept.row, kept.col, kept.shape)
+    directions = F.normalize(torch.tensor(features), dim=1)
+    return Graph(_matrix(edges, _normalised(edges, edges.inner(directions, directions))), symmetric=False)
 
 
 def _normalised(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
@@ -185,7 +190,3 @@ def _normalised(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor,
 def _matrix(edges: Edges, values: Float[Tensor, "n_edges"]) -> sparse.csr_array:
     entries = (values.cpu().numpy(), (edges.rows.cpu().numpy(), edges.columns.cpu().numpy()))
     return sparse.csr_array(entries, shape=edges.shape)
-
-
-def _graph(edges: Edges, values: Float[Tensor, "n_edges"]) -> Graph:
-    return Graph(_matrix(edges, values), symmetric=False)

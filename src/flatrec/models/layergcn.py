@@ -34,7 +34,7 @@ class LayerGCN(Model):
     Args:
         dataset: gives the training pairs; its features are not used.
         dim: width of a representation.
-        layers: L, at least 1.
+        layers: propagations over the user-item graph, at least 1 (L).
         thinning: share of the training pairs left out of each epoch's graph, in [0, 1).
         penalty: weight of the squares, at least 0.
 

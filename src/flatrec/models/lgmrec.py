@@ -44,13 +44,13 @@ class LGMRec(Model):
     Args:
         dataset: gives training pairs and features.
         dim: width of a representation.
-        layers: L, at least 0.
-        modality_layers: L_m, at least 0.
+        layers: propagations over the user-item graph, at least 0 (L).
+        modality_layers: propagations of projected features over the user-item graph, at least 0 (L_m).
         hyper_layers: passes over the hypergraph, at least 1.
-        hyperedges: columns of Q, at least 1.
-        dropout: share of Q's entries set to zero in training, in [0, 1); the released ``keep_rate`` is 1 - dropout.
-        hyper_weight: weight of the hypergraph, at least 0 (alpha in the paper).
-        temperature: above 0.
+        hyperedges: how many a modality has, at least 1 (columns of Q).
+        dropout: share of the dependencies Q set to zero in training, in [0, 1); 1 - ``keep_rate`` of the release.
+        hyper_weight: weight of the hypergraph in a representation, at least 0 (alpha in the paper).
+        temperature: of the softmax over hyperedges and of the contrast, above 0.
         contrast_weight: weight of the contrast, at least 0.
         penalty: weight of the norms, at least 0.
         missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.

@@ -30,7 +30,7 @@ class LightGCN(Model):
     Args:
         dataset: gives the training pairs; its features are not used.
         dim: width of a representation.
-        layers: L, at least 0 (0 is matrix factorisation).
+        layers: propagations over the user-item graph, at least 0 (L; 0 is matrix factorisation).
         penalty: weight of the embedding norms, at least 0.
 
     Example:

@@ -43,7 +43,7 @@ class MMGCN(Model):
     Args:
         dataset: gives training pairs and features.
         dim: width of a representation.
-        layers: L, at least 1.
+        layers: propagations over the user-item graph, at least 1 (L).
         hidden: columns that picture features are mapped to.
         penalty: weight of the squares, at least 0.
         missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.

@@ -47,7 +47,7 @@ class SLMRec(Model):
     Args:
         dataset: gives training pairs and features.
         dim: width of a representation, at least 2.
-        layers: L, at least 0.
+        layers: propagations over the user-item graph, at least 0 (L).
         temperature: of the main loss, above 0.
         alignment_temperature: of the alignment, above 0.
         alignment_weight: weight of the alignment, at least 0.
