@@ -106,9 +106,16 @@ BAD = {
     "layergcn": [{"layers": 0}, {"thinning": 1.0}, {"penalty": float("nan")}, {"dim": 0}],
     "vbpr": [{"dim": 0}, {"penalty": -1.0}],
     "mmgcn": [{"dim": 0}, {"layers": 0}, {"hidden": 0}, {"penalty": -1.0}],
-    "grcn": [{"dim": 0}, {"routings": -1}, {"penalty": -1.0}],
+    "grcn": [{"dim": 0}, {"modality_dim": 0}, {"routings": -1}, {"penalty": -1.0}],
     "dualgnn": [{"dim": 0}, {"hidden": 0}, {"layers": -1}, {"user_neighbours": 0}, {"penalty": -1.0}],
-    "lattice": [{"raw_share": 1.1}, {"item_layers": -1}, {"layers": -1}, {"penalty_rows": 0}, {"penalty": -1.0}],
+    "lattice": [
+        {"modality_dim": 0},
+        {"raw_share": 1.1},
+        {"item_layers": -1},
+        {"layers": -1},
+        {"penalty_rows": 0},
+        {"penalty": -1.0},
+    ],
     "slmrec": [{"dim": 1}, {"temperature": 0.0}, {"alignment_temperature": -1.0}, {"alignment_weight": -1.0}],
     "bm3": [{"dropout": 1.0}, {"layers": -1}, {"penalty": -1.0}, {"modality_weight": -1.0}, {"dim": 0}],
     "freedom": [{"thinning": 1.0}],  # the others in test_freedom.py

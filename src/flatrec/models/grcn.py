@@ -42,7 +42,8 @@ class GRCN(Model):
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of each part of a representation.
+        dim: width of the ids' part of a representation.
+        modality_dim: width of each modality's part.
         routings: refinements of preferences, at least 0.
         penalty: weight of the squares, at least 0.
         missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
@@ -50,7 +51,7 @@ class GRCN(Model):
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = GRCN(data, dim=8)
+        >>> model = GRCN(data, dim=8, modality_dim=8)
         >>> model.encode().nodes.shape[1]
         24
 
@@ -68,12 +69,13 @@ class GRCN(Model):
         dataset: Dataset,
         *,
         dim: int = 64,
+        modality_dim: int = 64,
         routings: int = 0,
         penalty: float = 1e-3,
         missing: Missing = "mean",
     ) -> None:
         super().__init__()
-        at_least(1, dim=dim)
+        at_least(1, dim=dim, modality_dim=modality_dim)
         at_least(0, routings=routings, penalty=penalty)
         n_nodes = dataset.n_users + dataset.n_items
         self.sizes = (dataset.n_users, dataset.n_items)
@@ -81,8 +83,8 @@ class GRCN(Model):
         self.penalty = penalty
         self.nodes = xavier_normal(n_nodes, dim)
         self.features = FeatureTables(dataset, missing=missing)
-        self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, dim) for _ in self.features.names)
-        self.projections = nn.ModuleList(linear(width, dim) for width in self.features.widths)
+        self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, modality_dim) for _ in self.features.names)
+        self.projections = nn.ModuleList(linear(width, modality_dim) for width in self.features.widths)
         self.confidence = xavier_normal(n_nodes, len(self.features))
         sources, targets = both_ways(dataset.interactions, *dataset.interactions.pairs("train"))
         self.edges = Edges(targets, sources, (n_nodes, n_nodes))

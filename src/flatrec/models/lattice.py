@@ -48,7 +48,8 @@ class LATTICE(Model):
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of a representation, and of the space in which likeness is learnt.
+        dim: width of a representation.
+        modality_dim: width of the space in which likeness is learnt.
         layers: propagations over the user-item graph, at least 0 (L).
         item_layers: propagations over the item graph, at least 0 (L_ii).
         neighbours: items a row, the item itself included, in [1, n_items].
@@ -79,6 +80,7 @@ class LATTICE(Model):
         dataset: Dataset,
         *,
         dim: int = 64,
+        modality_dim: int = 64,
         layers: int = 2,
         item_layers: int = 1,
         neighbours: int = 10,
@@ -90,7 +92,7 @@ class LATTICE(Model):
     ) -> None:
         super().__init__()
         at_least(0, layers=layers, item_layers=item_layers, penalty=penalty)
-        at_least(1, penalty_rows=penalty_rows)
+        at_least(1, modality_dim=modality_dim, penalty_rows=penalty_rows)
         share(raw_share=raw_share)
         self.sizes = (dataset.n_users, dataset.n_items)
         self.layers, self.item_layers, self.neighbours = layers, item_layers, neighbours
@@ -98,7 +100,7 @@ class LATTICE(Model):
         self.penalty, self.penalty_rows = penalty, penalty_rows
         self.nodes = node_table(dataset, dim)
         self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
-        self.projections = nn.ModuleList(nn.Linear(width, dim) for width in self.features.widths)
+        self.projections = nn.ModuleList(nn.Linear(width, modality_dim) for width in self.features.widths)
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
         self.graph = walk_graph(dataset.interactions)
         raw = filled_features(dataset, missing)
