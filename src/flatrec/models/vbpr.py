@@ -61,7 +61,10 @@ class VBPR(Model):
 
     def encode(self) -> Encoded:
         """Users as they are; items beside their projected features."""
-        seen = self.projection(torch.cat(list(self.features), dim=1))
+        weights = self.projection.weight.split(self.features.widths, dim=1)  # no wide table of all features is made
+        seen = self.projection.bias
+        for table, weight in zip(self.features, weights, strict=True):
+            seen = seen + table @ weight.T
         return Encoded(torch.cat([self.users, torch.cat([self.items, seen], dim=1)]))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
