@@ -12,7 +12,7 @@ from flatrec import seeding
 from flatrec.config import Component, Experiment, arguments, build, unknown
 from flatrec.data.dataset import Dataset
 from flatrec.models import MODELS, YARDSTICKS, Model, Yardstick
-from flatrec.strategies import STRATEGIES, Mixed, OneBatch, Strategy
+from flatrec.strategies import MIXABLE, STRATEGIES, Mixed, Strategy
 from flatrec.training import optimizers
 
 
@@ -58,8 +58,8 @@ def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Ya
 
 
 def strategy_names() -> list[str]:
-    """All strategies, each followed by its mixed form."""
-    return [name + plus for name in STRATEGIES for plus in ("", "+")]
+    """All strategies, each followed by its mixed form where it has one."""
+    return [shown for name in STRATEGIES for shown in ((name, f"{name}+") if name in MIXABLE else (name,))]
 
 
 def build_strategy(component: Component) -> Strategy:
@@ -69,11 +69,11 @@ def build_strategy(component: Component) -> Strategy:
         ValueError: an unknown name or setting, or one that the strategy refuses.
     """
     inner, mix = _strategy_options(component)
-    strategy: OneBatch = build(_strategy_class(component.name), inner, "strategy")
+    strategy: Strategy = build(_strategy_class(component.name), inner, "strategy")
     return build(Mixed, mix, "strategy", strategy) if component.name.endswith("+") else strategy
 
 
-def _strategy_class(name: str) -> type[OneBatch]:
+def _strategy_class(name: str) -> type[Strategy]:
     if name not in strategy_names():
         raise ValueError(unknown("strategy", name, strategy_names()))
     return STRATEGIES[name.removesuffix("+")]

@@ -107,6 +107,39 @@ class HandAdam:
         return theta - self.lr * first / (np.sqrt(second) + 1e-8)
 
 
+class HandMomentum:
+    """SGD whose velocity is 0.9 of itself plus the gradient."""
+
+    def __init__(self, lr: float):
+        self.lr, self.velocity = lr, 0.0
+
+    def __call__(self, theta, gradient):
+        self.velocity = 0.9 * self.velocity + gradient
+        return theta - self.lr * self.velocity
+
+
+class HandRMSprop:
+    """Tieleman & Hinton; torch's epsilon stands outside the root."""
+
+    def __init__(self, lr: float):
+        self.lr, self.square = lr, 0.0
+
+    def __call__(self, theta, gradient):
+        self.square = 0.99 * self.square + 0.01 * gradient**2
+        return theta - self.lr * gradient / (np.sqrt(self.square) + 1e-8)
+
+
+class HandAdagrad:
+    """Duchi et al.; torch's epsilon stands outside the root."""
+
+    def __init__(self, lr: float):
+        self.lr, self.square = lr, 0.0
+
+    def __call__(self, theta, gradient):
+        self.square = self.square + gradient**2
+        return theta - self.lr * gradient / (np.sqrt(self.square) + 1e-10)
+
+
 def hand_distance(kind, gradient, mean):
     return {
         "manhattan": lambda: np.abs(gradient - mean).sum(),
@@ -114,6 +147,59 @@ def hand_distance(kind, gradient, mean):
         "euclidean": lambda: np.sqrt(((gradient - mean) ** 2).sum()),
         "cosine": lambda: gradient @ mean / np.sqrt((gradient @ gradient) * (mean @ mean)),
     }.get(kind, lambda: kind)()
+
+
+def length(vector):
+    return np.sqrt(vector @ vector)
+
+
+class HandStrategy:
+    """The gradient that each strategy descends, from its equations; what it remembers is kept between steps."""
+
+    def __init__(self, name: str, settings: Mapping[str, object]):
+        self.name, self.settings, self.mean, self.across, self.step = name, settings, 0.0, 0.0, 0
+
+    def get(self, key, default):
+        return self.settings.get(key, default)
+
+    def shift(self, theta, gradient):
+        """eps, by strategy."""
+        rho = self.get("rho", 0.1)
+        if self.name == "asam":
+            scale = np.abs(theta) + self.get("eta", 0.01)
+            return rho * scale**2 * gradient / length(scale * gradient)
+        if self.name == "fishersam":
+            inverse = 1 / (1 + self.get("eta", 1.0) * gradient**2)
+            return rho * inverse * gradient / np.sqrt((gradient**2 * inverse).sum())
+        direction = gradient
+        if self.name in ("bsam", "fsam"):
+            lam = self.get("lam", 0.6 if self.name == "bsam" else 0.9)
+            self.mean = (1 - lam) * gradient + lam * self.mean
+            kind = self.get("distance", "manhattan") if self.name == "bsam" else self.get("sigma", 1.0)
+            direction = gradient - hand_distance(kind, gradient, self.mean) * self.mean
+        if self.name == "vasso":
+            theta_ = self.get("theta", 0.4)
+            direction = self.mean = (1 - theta_) * self.mean + theta_ * gradient
+        return rho * direction / length(direction)
+
+    def refined(self, gradient_of, theta, number):
+        """The gradient for the base optimizer."""
+        gradient = gradient_of(theta, number)
+        self.step += 1
+        if self.name == "plain":
+            return gradient
+        if self.name == "looksam" and (self.step - 1) % self.get("every", 5):
+            return gradient + self.get("alpha", 0.7) * length(gradient) / length(self.across) * self.across
+        there = gradient_of(theta + self.shift(theta, gradient), number)
+        if self.name == "looksam":
+            self.across = there - (there @ gradient) / (gradient @ gradient) * gradient
+        if self.name == "gsam":
+            across = gradient - (gradient @ there) / (there @ there) * there
+            return there - self.get("alpha", 0.1) * across
+        if self.name == "gnp":
+            alpha = self.get("alpha", 0.7)
+            return (1 - alpha) * gradient + alpha * there
+        return there
 
 
 def hand_run(
@@ -125,22 +211,20 @@ def hand_run(
     settings: Mapping[str, object],
 ) -> np.ndarray:
     """The parameters after some steps, batch 2t and 2t + 1 at step t for a mixed strategy, batch t otherwise."""
-    mixed, inner = name.endswith("+"), name.removesuffix("+")
-    rho, lam, kappa = settings.get("rho", 0.1), settings.get("lam", 0.6), settings.get("kappa", 0.6)
-    mean = np.zeros_like(theta)
+    mixed, kappa = name.endswith("+"), settings.get("kappa", 0.6)
+    strategy = HandStrategy(name.removesuffix("+"), settings)
     for t in range(steps):
+        if name == "mg":
+            theta = _mirrored(gradient_of, theta, update, settings, t)
+            continue
         one, two = (2 * t, 2 * t + 1) if mixed else (t, None)
-        gradient = gradient_of(theta, one)
-        if inner == "sam":
-            direction = gradient
-        elif inner == "bsam":
-            mean = (1 - lam) * gradient + lam * mean
-            direction = gradient - hand_distance(settings.get("distance", "manhattan"), gradient, mean) * mean
-        if inner != "plain":
-            shift = rho * direction / np.sqrt((direction**2).sum())
-            sharp = gradient_of(theta + shift, one)
-        else:
-            sharp = gradient
-        final = kappa * sharp + (1 - kappa) * gradient_of(theta, two) if mixed else sharp
-        theta = update(theta, final)
+        refined = strategy.refined(gradient_of, theta, one)
+        theta = update(theta, kappa * refined + (1 - kappa) * gradient_of(theta, two) if mixed else refined)
     return theta
+
+
+def _mirrored(gradient_of, theta, update, settings, t):
+    if (t + 1) % settings.get("beta", 3):
+        return update(theta, gradient_of(theta, t))
+    theta = update(theta, settings.get("alpha1", 1.0) * gradient_of(theta, t))
+    return update(theta, -settings.get("alpha2", 0.2) * gradient_of(theta, t))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from flatrec.components import build_strategy
+from flatrec.components import build_strategy, strategy_names
 from flatrec.config import Component
 from flatrec.models.base import Encoded, Model
-from flatrec.strategies import BSAM, SAM, Learner, Mixed, Plain
+from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Learner, Mixed, Perturbing, Plain
+from flatrec.strategies.vectors import norm
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
 
@@ -28,12 +30,53 @@ def same(one, other):
     return (one == other).all()
 
 
-@pytest.mark.parametrize("name", ["sam", "bsam"])
+WITH_RADIUS = [name for name in MIXABLE if name != "plain"]
+
+
+@pytest.mark.parametrize("name", WITH_RADIUS)
 def test_radius_zero_is_plain_training(name):
     assert same(trained(name, {"rho": 0.0}, range(4))[0], trained("plain", {}, range(4))[0])
 
 
-@pytest.mark.parametrize("name", ["sam", "bsam"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("fsam", {"sigma": 0.0}), ("sam", {})),
+        (("bsam", {"distance": 0.0}), ("sam", {})),
+        (("bsam", {"distance": 0.7, "lam": 0.8}), ("fsam", {"sigma": 0.7, "lam": 0.8})),
+        (("fishersam", {"eta": 0.0}), ("sam", {})),
+        (("vasso", {"theta": 1.0}), ("sam", {})),
+        (("gsam", {"alpha": 0.0}), ("sam", {})),
+        (("gnp", {"alpha": 1.0}), ("sam", {})),
+        (("gnp", {"alpha": 0.0}), ("plain", {})),
+        (("looksam", {"every": 1}), ("sam", {})),
+        (("looksam", {"every": 100, "alpha": 0.0}), ("sam", {"rho_schedule": "constant"})),
+        (("mg", {"alpha1": 1.0, "alpha2": 0.0}), ("plain", {})),
+    ],
+)
+def test_strategies_that_are_others_at_the_ends_of_their_settings(one, other):
+    numbers = range(1) if one[1].get("every") == 100 else range(4)
+    assert trained(*one, numbers)[0] == pytest.approx(trained(*other, numbers)[0], abs=1e-13)
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_RADIUS if name != "looksam"])
+def test_the_perturbation_has_the_length_of_the_radius(name):
+    model = Quadratic()
+    gradient = [torch.tensor(part) for part in np.split(model.flat_gradient(flat(model), 0), [3])]
+    gradient[1] = gradient[1].reshape(2, 1)
+    values = [one.detach() for one in model.parameters()]
+    ascent = STRATEGIES[name](rho=0.3).ascent(values, gradient)
+    eps = [0.3 / ascent.length * part for part in ascent.direction]
+    metric = {
+        "asam": lambda part, value, _: part / (value.abs() + 0.01),
+        "fishersam": lambda part, _, slope: part * (1 + slope**2).sqrt(),
+    }.get(name, lambda part, *_: part)
+    lengths = [metric(*each).square().sum() for each in zip(eps, values, gradient, strict=True)]
+    assert sum(lengths).sqrt().item() == pytest.approx(0.3, rel=1e-12)
+    assert ascent.norm.item() == pytest.approx(norm(ascent.direction).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", MIXABLE)
 def test_mixing_with_weight_one_is_the_inner_strategy_and_with_zero_plain_training_on_the_second_batch(name):
     assert same(trained(f"{name}+", {"kappa": 1.0}, range(4))[0], trained(name, {}, range(4))[0])
     assert same(trained(f"{name}+", {"kappa": 0.0}, range(4))[0], trained("plain", {}, range(1, 5))[0])
@@ -97,9 +140,10 @@ def test_trace_of_sam_says_that_it_climbs():
     assert trained("sam", {}, range(3))[1].take_trace() == {"cos(eps, g1)": pytest.approx(1.0)}
 
 
-@pytest.mark.parametrize("name", ["plain", "plain+", "sam", "sam+", "bsam", "bsam+"])
+@pytest.mark.parametrize("name", strategy_names())
 def test_state_put_into_a_fresh_strategy_continues_bit_for_bit(name):
-    settings = {"rho_schedule": "inverse"} if "sam" in name else {}
+    scheduled = issubclass(STRATEGIES[name.removesuffix("+")], Perturbing)
+    settings = {"rho_schedule": "inverse"} if scheduled else {}
     model = Network()
     whole, _ = trained(name, settings, range(6), model=model)
     model = Network()
@@ -132,6 +176,30 @@ def test_state_put_into_a_fresh_strategy_continues_bit_for_bit(name):
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         build_strategy(Component("bsam+", settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("asam", {"eta": -0.1}),
+        ("fishersam", {"eta": float("nan")}),
+        ("fsam", {"lam": 1.0}),
+        ("vasso", {"theta": 0.0}),
+        ("gsam", {"alpha": -1.0}),
+        ("gnp", {"alpha": 1.1}),
+        ("looksam", {"every": 0}),
+        ("looksam", {"rho": -0.1}),
+        ("mg", {"beta": 0}),
+    ],
+)
+def test_settings_of_rivals_out_of_range_are_refused(name, settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        build_strategy(Component(name, settings))
+
+
+def test_a_strategy_that_does_not_end_in_a_gradient_cannot_be_mixed():
+    with pytest.raises(ValueError, match=r"unknown strategy 'mg\+'"):
+        build_strategy(Component("mg+", {}))
 
 
 def test_mixed_encodes_once_for_both_gradients_at_the_current_parameters():

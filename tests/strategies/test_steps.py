@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec.components import build_strategy
+from flatrec.components import build_strategy, strategy_names
 from flatrec.config import Component
 from flatrec.strategies import Learner
 from flatrec.training.optimizers import make
-from tests.strategies.problems import HandAdam, HandSGD, Network, Quadratic, batch, flat, hand_run
+from tests.strategies.problems import (
+    HandAdagrad,
+    HandAdam,
+    HandMomentum,
+    HandRMSprop,
+    HandSGD,
+    Network,
+    Quadratic,
+    batch,
+    flat,
+    hand_run,
+)
 
 STEPS = 6
 DISTANCES = ["manhattan", "manhattan-mean", "euclidean", "cosine", 0.7]
@@ -22,22 +33,52 @@ CASES = [
     *(("bsam", {"rho": 0.15, "lam": 0.4, "distance": distance}) for distance in DISTANCES),
     *(("bsam+", {"rho": 0.15, "lam": 0.8, "kappa": 0.8, "distance": distance}) for distance in DISTANCES),
     ("bsam+", {}),
+    ("asam", {"rho": 0.3, "eta": 0.05}),
+    ("asam+", {"rho": 0.3, "kappa": 0.7}),
+    ("fishersam", {"rho": 0.2, "eta": 0.4}),
+    ("fishersam+", {"rho": 0.2, "kappa": 0.3}),
+    ("fsam", {"rho": 0.2, "sigma": 0.8, "lam": 0.7}),
+    ("fsam+", {"rho": 0.2}),
+    ("vasso", {"rho": 0.2, "theta": 0.3}),
+    ("vasso+", {"rho": 0.2}),
+    ("gsam", {"rho": 0.2, "alpha": 0.3}),
+    ("gsam+", {"rho": 0.2}),
+    ("gnp", {"rho": 0.2, "alpha": 0.4}),
+    ("gnp+", {"rho": 0.2}),
+    ("looksam", {"rho": 0.2, "alpha": 0.5, "every": 2}),
+    ("looksam+", {"rho": 0.2, "every": 3}),
+    ("mg", {"alpha1": 1.2, "alpha2": 0.3, "beta": 2}),
+    ("mg", {}),
 ]
+OPTIMIZERS = {
+    "sgd": (HandSGD, {}),
+    "momentum": (HandMomentum, {"momentum": 0.9}),
+    "adam": (HandAdam, {}),
+    "rmsprop": (HandRMSprop, {}),
+    "adagrad": (HandAdagrad, {}),
+}
 
 
 @pytest.mark.parametrize("problem", [Quadratic, Network])
-@pytest.mark.parametrize(("optimizer", "hand"), [("sgd", HandSGD(0.05)), ("adam", HandAdam(0.05))])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(("name", "settings"), CASES)
-def test_steps_equal_those_worked_by_hand(problem, optimizer, hand, name, settings):
-    update = type(hand)(hand.lr)
+def test_steps_equal_those_worked_by_hand(problem, optimizer, name, settings):
+    hand, options = OPTIMIZERS[optimizer]
     model = problem()
-    want = hand_run(model.flat_gradient, flat(model), update, name, STEPS, settings)
-    learner = Learner(model, make(optimizer, model.parameters(), {"lr": 0.05}))
+    # After one step, after three, and after some more.
+    want = [hand_run(model.flat_gradient, flat(model), hand(0.05), name, steps, settings) for steps in (1, 3, STEPS)]
+    kind = "sgd" if optimizer == "momentum" else optimizer
+    learner = Learner(model, make(kind, model.parameters(), {"lr": 0.05, **options}))
     strategy = build_strategy(Component(name, settings))
     for step in range(STEPS):
         numbers = [step] if strategy.batches_per_step == 1 else [2 * step, 2 * step + 1]
         strategy.step(learner, *map(batch, numbers))
-    assert np.abs(flat(model) - want).max() < 1e-10
+        if step + 1 in (1, 3, STEPS):
+            assert np.abs(flat(model) - want.pop(0)).max() < 1e-10
+
+
+def test_every_strategy_is_worked_by_hand():
+    assert {name for name, _ in CASES} == set(strategy_names())
 
 
 def test_the_hand_worked_gradient_of_the_network_is_right():

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -66,12 +66,32 @@ class OneBatch(Strategy):
         return "passes"
 
 
+class Ascent(NamedTuple):
+    """Where a strategy looks for a higher loss.
+
+    Args:
+        direction: one tensor a parameter, of any length.
+        length: that length in the strategy's own metric, a scalar.
+        norm: the Euclidean length over all parameters, a scalar.
+    """
+
+    direction: Vector
+    length: Tensor
+    norm: Tensor
+
+
+def straight(direction: Vector) -> Ascent:
+    """The ascent along a direction whose length is the Euclidean one."""
+    length = norm(direction)
+    return Ascent(direction, length, length)
+
+
 @dataclass(kw_only=True, eq=False)
 class Perturbing(OneBatch):
-    """A strategy whose gradient is taken at a point some way up from the current parameters.
+    """A strategy that looks at the gradient at a point some way up from the current parameters.
 
-    The point is Theta + r * v / ||v||, v the strategy's direction; all trainable parameters count as one vector.
-    v = 0 gives the current parameters. The radius r is
+    The point is Theta + r * v / |v|, v the strategy's direction and |v| its length in the strategy's metric; all
+    trainable parameters count as one vector. v = 0 gives the current parameters. The radius r is
 
     - ``rho`` (``rho_scale="absolute"``) or rho * ||Theta|| (``"relative"``),
     - times 1 (``rho_schedule="constant"``) or 1 / t at the t-th step (``"inverse"``, as in the theorems),
@@ -104,32 +124,36 @@ class Perturbing(OneBatch):
             )
 
     @abstractmethod
-    def direction(self, gradient: Vector) -> Vector:
-        """Where to look for a higher loss, given the batch's gradient; any length. Called at every step."""
+    def ascent(self, values: Vector, gradient: Vector) -> Ascent:
+        """Where to look for a higher loss, given the parameters and the batch's gradient. Called at every step."""
+
+    @abstractmethod
+    def combined(self, here: Vector, there: Vector) -> Vector:
+        """The gradient to descend, given those at the current parameters and at the perturbed point."""
 
     def refined(self, learner: Learner, batch: Batch, gradient: Vector) -> Vector:
-        """The gradient of the batch at the perturbed point, or as it is where this step has no perturbation."""
-        direction = self.direction(gradient)
+        """What the strategy makes of both gradients, or the one here where this step has no perturbation."""
+        values = [one.detach() for one in learner.params]
+        ascent = self.ascent(values, gradient)
         self.steps += 1
-        radius = self._radius(learner)
+        radius = self._radius(learner.progress, values)
         if radius == 0 or self.steps % self.interval != 0:
             return gradient
-        length = norm(direction)
-        self.trace.add("cos(eps, g1)", cosine(direction, gradient, length))
-        if length == 0:
+        self.trace.add("cos(eps, g1)", cosine(ascent.direction, gradient, ascent.norm))
+        if ascent.length == 0:
             return gradient
-        with learner.shifted(direction, float(radius) / float(length)):
+        with learner.shifted(ascent.direction, float(radius) / float(ascent.length)):
             _, (there,) = learner.gradients(batch)
-        return there
+        return self.combined(gradient, there)
 
     def take_trace(self) -> dict[str, float]:
         """Mean cos(eps, g1), and whatever else the strategy adds."""
         return self.trace.take()
 
-    def _radius(self, learner: Learner) -> Tensor | float:
+    def _radius(self, progress: float, values: Vector) -> Tensor | float:
         radius = self.rho / self.steps if self.rho_schedule == "inverse" else self.rho
-        if learner.progress < self.rho_warmup:
-            radius *= learner.progress / self.rho_warmup
+        if progress < self.rho_warmup:
+            radius *= progress / self.rho_warmup
         if radius == 0 or self.rho_scale == "absolute":
             return radius
-        return radius * norm([one.detach() for one in learner.params])
+        return radius * norm(values)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from flatrec.strategies.base import Perturbing
+from flatrec.strategies.base import Ascent, Perturbing, straight
 from flatrec.strategies.vectors import Vector, cosine, manhattan, minus, move_towards, norm, plus_scaled
 
 Distance: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"] | float
@@ -59,14 +59,18 @@ class BSAM(Perturbing):
         if isinstance(self.distance, str) and self.distance not in _DISTANCES:
             raise ValueError(f"distance must be a number or one of {', '.join(_DISTANCES)}, but is {self.distance!r}")
 
-    def direction(self, gradient: Vector) -> Vector:
-        """The gradient less d times its running mean, which is brought up to date first."""
+    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+        """Along the gradient less d times its running mean, which is brought up to date first."""
         self.mean = self.mean or [torch.zeros_like(part) for part in gradient]
         move_towards(self.mean, gradient, 1 - self.lam)
         distance = self._distance(gradient)
         self.trace.add("distance", distance)
         self.trace.add("cos(g1, m)", cosine(gradient, self.mean))
-        return plus_scaled(gradient, self.mean, -distance)
+        return straight(plus_scaled(gradient, self.mean, -distance))
+
+    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+        """The gradient there."""
+        return there
 
     def _distance(self, gradient: Vector) -> Tensor:
         if isinstance(self.distance, str):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flatrec.strategies.base import Perturbing
+from flatrec.strategies.base import Ascent, Perturbing, straight
 from flatrec.strategies.vectors import Vector
 
 
@@ -25,9 +25,13 @@ class SAM(Perturbing):
         SAM(rho=0.05, rho_schedule='constant', rho_scale='absolute', rho_warmup=0.0, interval=2, steps=0)
     """
 
-    def direction(self, gradient: Vector) -> Vector:
-        """The gradient itself."""
-        return gradient
+    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+        """Along the gradient."""
+        return straight(gradient)
+
+    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+        """The gradient there."""
+        return there
 
     def state(self) -> dict[str, Tensor]:
         """The step count, which schedule and interval depend on."""

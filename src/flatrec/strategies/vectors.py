@@ -27,6 +27,11 @@ def minus(one: Vector, other: Vector) -> list[Tensor]:
     return list(torch._foreach_sub(list(one), list(other)))
 
 
+def times(one: Vector, other: Vector) -> list[Tensor]:
+    """The product entry by entry."""
+    return list(torch._foreach_mul(list(one), list(other)))
+
+
 def plus_scaled(one: Vector, other: Vector, factor: Tensor) -> list[Tensor]:
     """The sum ``one + factor * other``."""
     total = list(torch._foreach_mul(list(other), factor))

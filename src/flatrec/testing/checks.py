@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Model
-from flatrec.strategies import STRATEGIES, Learner, Mixed, NonFiniteGradientError, Plain, Strategy
+from flatrec.strategies import MIXABLE, STRATEGIES, Learner, Mixed, NonFiniteGradientError, Plain, Strategy
 from flatrec.testing.contents import changes, listed, snapshot, unregistered
 from flatrec.testing.runs import begin_epoch, copied, random_state, same, training_loss
 
@@ -182,14 +182,15 @@ def check_strategies(make: Callable[[], Model], batch: Batch, *, steps: int = 3,
     Raises:
         AssertionError: they do not, or a step raises.
     """
-    for name, kind in STRATEGIES.items():
-        for label, strategy in ((name, kind()), (f"{name}+", Mixed(kind()))):
-            try:
-                _train(make(), strategy, batch, steps=steps, lr=lr)
-            except NonFiniteGradientError:
-                raise AssertionError(f"{label}: a loss or gradient is not finite") from None
-            except Exception as error:
-                raise AssertionError(f"{label}: {one_line(error)}") from error
+    alone: dict[str, Strategy] = {name: kind() for name, kind in STRATEGIES.items()}
+    mixed = {f"{name}+": Mixed(kind()) for name, kind in MIXABLE.items()}
+    for label, strategy in {**alone, **mixed}.items():
+        try:
+            _train(make(), strategy, batch, steps=steps, lr=lr)
+        except NonFiniteGradientError:
+            raise AssertionError(f"{label}: a loss or gradient is not finite") from None
+        except Exception as error:
+            raise AssertionError(f"{label}: {one_line(error)}") from error
 
 
 def one_line(error: BaseException) -> str:

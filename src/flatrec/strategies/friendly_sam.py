@@ -1,0 +1,61 @@
+"""F-SAM, Friendly SAM: ascent along the noise of the batch, without the gradient of all data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.vectors import Vector, move_towards, plus_scaled
+
+
+@dataclass(kw_only=True, eq=False)
+class FriendlySAM(Perturbing):
+    """Friendly SAM (Li et al., CVPR 2024, https://arxiv.org/abs/2403.12350); not Fisher SAM.
+
+    m <- lambda m + (1 - lambda) g, starting at 0, of raw gradients; eps = rho v / ||v||_2 with v = g - sigma m; then a
+    base step with the gradient at Theta + eps. sigma = 0 is SAM; BSAM with a constant distance is this strategy.
+
+    Args:
+        sigma: how much of the mean is taken off.
+        lam: lambda, the weight of the past in m, in [0, 1).
+
+    Example:
+        >>> FriendlySAM(rho=0.1, sigma=1.0, lam=0.6).lam
+        0.6
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    sigma: float = 1.0
+    lam: float = 0.9
+    mean: list[Tensor] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.lam < 1:
+            raise ValueError(f"lam must lie in [0, 1), but is {self.lam}")
+
+    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+        """Along the gradient less sigma times its running mean, which is brought up to date first."""
+        self.mean = self.mean or [torch.zeros_like(part) for part in gradient]
+        move_towards(self.mean, gradient, 1 - self.lam)
+        return straight(plus_scaled(gradient, self.mean, gradient[0].new_tensor(-self.sigma)))
+
+    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+        """The gradient there."""
+        return there
+
+    def state(self) -> dict[str, Tensor]:
+        """The step count and the mean."""
+        means = {f"mean.{number}": part for number, part in enumerate(self.mean)}
+        return {"steps": torch.tensor(self.steps), **means}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take up step count and mean."""
+        self.steps = int(state["steps"])
+        self.mean = [state[f"mean.{number}"] for number in range(len(state) - 1)]

@@ -1,0 +1,59 @@
+"""VaSSO: ascent along a running mean of gradients, which tames the noise of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.vectors import Vector, move_towards
+
+
+@dataclass(kw_only=True, eq=False)
+class VaSSO(Perturbing):
+    """Variance-suppressed sharpness-aware optimization (Li & Giannakis, NeurIPS 2023, https://arxiv.org/abs/2309.15639).
+
+    d <- (1 - theta) d + theta g, starting at 0; eps = rho d / ||d||_2; then a base step with the gradient of the
+    batch at Theta + eps. theta = 1 is SAM.
+
+    Args:
+        theta: weight of the batch in d, in (0, 1].
+
+    Example:
+        >>> VaSSO(rho=0.1, theta=0.4).theta
+        0.4
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    theta: float = 0.4
+    mean: list[Tensor] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.theta <= 1:
+            raise ValueError(f"theta must lie in (0, 1], but is {self.theta}")
+
+    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+        """Along the running mean, which is brought up to date first."""
+        self.mean = self.mean or [torch.zeros_like(part) for part in gradient]
+        move_towards(self.mean, gradient, self.theta)
+        return straight(self.mean)
+
+    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+        """The gradient there."""
+        return there
+
+    def state(self) -> dict[str, Tensor]:
+        """The step count and the mean."""
+        means = {f"mean.{number}": part for number, part in enumerate(self.mean)}
+        return {"steps": torch.tensor(self.steps), **means}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take up step count and mean."""
+        self.steps = int(state["steps"])
+        self.mean = [state[f"mean.{number}"] for number in range(len(state) - 1)]
