@@ -25,8 +25,6 @@ go through. Yardsticks need no training; they are what a trained model must beat
 """
 
 _SPECIAL = re.compile(r"``(?P<code>.+?)``|:\w+:`~?(?P<name>[^`]+)`|(?P<link>https?://[^\s)>]*[^\s)>.,;:])", re.DOTALL)
-_ITEM = re.compile(r"([-*+]|\d+[.)]) ")
-_EQUATION = re.compile(r"[A-Za-z]\w*(\[[^\]]*\]|\([^)]*\))? (=|<-) ")
 
 
 def models_page() -> str:
@@ -87,56 +85,21 @@ def example(one: Description) -> str:
 
 
 def body(text: str) -> str:
-    """Paragraphs, lists and indented blocks of a docstring as Markdown."""
-    return "\n".join(piece for block in re.split(r"\n\s*\n", text) for piece in pieces(block.split("\n")) if piece)
+    """Paragraphs and indented blocks of a docstring as Markdown; blank lines stand between them."""
+    return "\n".join(
+        code(one) if one.startswith("    ") else paragraph(one) for one in re.split(r"\n\s*\n", text) if one
+    )
 
 
-def pieces(lines: Sequence[str]) -> list[str]:
-    """What lines without a blank one between them consist of: paragraphs, lists and indented blocks."""
-    grouped: list[tuple[str, list[str]]] = []
-    for line in lines:
-        kind = _kind(line, *(grouped[-1] if grouped else ("", [])))
-        if not grouped or grouped[-1][0] != kind:
-            grouped.append((kind, []))
-        grouped[-1][1].append(line)
-    writers = {"list": listing, "code": code, "text": paragraph}
-    return [writers[kind](one) for kind, one in grouped if any(one)]
+def paragraph(text: str) -> str:
+    """A paragraph in one line, so that nothing in it begins a list or heading."""
+    marked = re.sub(r"\b(Deviations:|[Aa]s in the released code:)", r"**\1**", prose(" ".join(text.split())))
+    return f"{marked}\n"
 
 
-def _kind(line: str, kind: str, before: Sequence[str]) -> str:
-    """To what a line belongs, given to what those before it did."""
-    announced = not before or before[-1].endswith(":")
-    if _ITEM.match(line) and (kind == "list" or announced):
-        return "list"
-    if line.startswith("  "):
-        return "list" if kind == "list" else "code"
-    return "text"
-
-
-def paragraph(lines: Sequence[str]) -> str:
-    """Lines as they are; an equation that begins a line after a full stop or semicolon keeps its line."""
-    kept = list(lines)
-    for place, line in enumerate(lines[1:], start=1):
-        if _EQUATION.match(line) and lines[place - 1].endswith((".", ";", ":")):
-            kept[place - 1] += "\0"
-    text = prose("\n".join(kept)).replace("\0", "\\")
-    text = re.sub(r"\b(Deviations:)|^(As in the released code:)", r"**\1\2**", text)
-    return "".join(re.sub(r"^([-*+>#]|\d+(?=[.)]))(?=[ .)])", _unmarked, line) + "\n" for line in text.split("\n"))
-
-
-def _unmarked(mark: re.Match[str]) -> str:
-    """The beginning of a line that would begin a list or heading, escaped."""
-    return f"{mark[0]}\\" if mark[0].isdigit() else f"\\{mark[0]}"
-
-
-def listing(lines: Sequence[str]) -> str:
-    """A list, each item with its continuation."""
-    return prose("\n".join(lines)) + "\n"
-
-
-def code(lines: Sequence[str]) -> str:
+def code(text: str) -> str:
     """An indented block, as it is."""
-    return f"```text\n{textwrap.dedent(chr(10).join(lines))}\n```\n"
+    return f"```text\n{textwrap.dedent(text)}\n```\n"
 
 
 def prose(text: str) -> str:

@@ -1,5 +1,6 @@
 import json
 import os
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,9 @@ from scipy import sparse, stats
 
 from flatrec.data.interactions import Interactions
 from flatrec.graphs import cooccurrence
-from flatrec.graphs.cooccurrence import cooccurrence_matrix, drawn_multiplicities, softmax_graph, user_graph
+from flatrec.graphs.cooccurrence import UserGraph, cooccurrence_matrix, drawn_multiplicities, softmax_graph
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "reference"
-FOLDER = Path(os.environ.get("FLATREC_REFERENCE", SHARED))
+FOLDER = Path(__file__).parents[2] / os.environ.get("FLATREC_REFERENCE", "../shared/reference")
 
 
 def training(lists, n_items, *, held_out=()):
@@ -49,6 +49,13 @@ def counts_of(rows):
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def user_graph(counts, neighbours, stream=None):
+    """The graph of the given counts: whole, or drawn."""
+    if stream is None:
+        return softmax_graph(counts, np.ones(counts.nnz, dtype=np.int64))
+    return softmax_graph(counts, drawn_multiplicities(counts, neighbours, stream))
 
 
 def test_a_case_by_hand():
@@ -202,20 +209,39 @@ def test_rows_that_are_full_need_no_draw():
     assert torch.equal(drawn.rows.values, plain.rows.values)
 
 
-def test_repetitions_are_drawn_uniformly_among_the_entries_of_the_row():
-    n_users, size, neighbours = 2000, 7, 40
+def test_repetitions_are_drawn_from_the_row_as_it_grows():
+    n_users, size, neighbours = 4000, 4, 12
     rows = np.zeros((n_users, size), dtype=np.float32)
     rows[:] = np.arange(1, size + 1)  # a draw that followed the counts would show
     drawn = drawn_multiplicities(sparse.csr_array(rows), neighbours, generator(3)).reshape(n_users, size) - 1
-    totals = drawn.sum(axis=0)
-    assert totals.sum() == n_users * (neighbours - size)
-    assert stats.chisquare(totals).pvalue > 1e-3
-    # With replacement: the number of times that an entry is drawn in a row is binomial.
-    seen = np.bincount(drawn[:, 0], minlength=34)
-    expected = n_users * stats.binom.pmf(np.arange(34), neighbours - size, 1 / size)
-    groups = np.minimum(np.arange(34), 10)
-    fit = stats.chisquare(np.bincount(groups, seen), np.bincount(groups, expected))
-    assert fit.pvalue > 1e-3
+    extra = neighbours - size
+    assert (drawn.sum(axis=1) == extra).all()
+    # An urn that begins with one of each: all ways to share the repetitions out are equally likely.
+    ways = comb(extra + size - 1, size - 1)
+    _, seen = np.unique(drawn, axis=0, return_counts=True)
+    assert len(seen) == ways
+    assert stats.chisquare(seen).pvalue > 1e-3
+    # Independent draws, each entry with the same chance, would pile up in the middle.
+    assert stats.chisquare(np.bincount(drawn[:, 0], minlength=extra + 1)[: extra + 1]).pvalue < 1e-6
+
+
+def test_a_user_graph_is_drawn_in_training_and_whole_in_evaluation():
+    interactions = random_interactions()
+    graph, vectors = UserGraph(interactions, 12), torch.randn(40, 3, generator=generator())
+    counts = cooccurrence_matrix(interactions, 12)
+    whole, drawn = user_graph(counts, 12), user_graph(counts, 12, generator(5))
+    assert torch.equal(graph(vectors), whole(vectors))
+    graph.draw(generator(5))
+    assert torch.equal(graph.train()(vectors), drawn(vectors))
+    assert torch.equal(graph.eval()(vectors), whole(vectors))
+    assert not torch.equal(whole(vectors), drawn(vectors))
+    assert not graph.state_dict()
+
+
+def test_a_user_graph_without_a_short_row_is_not_built_again():
+    graph = UserGraph(training([[0, 1], [0, 1], [1]], 2), 2)
+    graph.draw(generator())
+    assert graph.drawn is graph.whole
 
 
 FILES = [path for name in ("dragon", "dualgnn") for path in sorted(FOLDER.glob(f"*/{name}.npz"))]

@@ -130,7 +130,7 @@ def test_frozen_features_stay_as_they_are_and_trained_ones_move(dataset):
     for features in ("trained", "frozen"):
         model = freedom(dataset, features=features)
         testing.fit(model, dataset, epochs=2)
-        for table, (_, one) in zip(model.features, sorted(dataset.features.items()), strict=True):
+        for table, (_, one) in zip(model.features(), sorted(dataset.features.items()), strict=True):
             assert np.array_equal(table.detach().numpy(), one.values) == (features == "frozen")
             assert table.requires_grad == (features == "trained")
 

@@ -11,6 +11,7 @@ from flatrec.models.losses import (
     contrastive_among_all,
     half_squares,
     log_sum_exp,
+    mean_squares,
     norm_penalty,
     rows,
 )
@@ -77,6 +78,12 @@ def test_the_norm_penalty_of_zeros_has_gradient_zero():
     assert torch.equal(block.grad, torch.zeros(2, 3))
 
 
+def test_mean_squares_count_users_once_for_each_of_their_items():
+    users, positives, negatives = (torch.tensor([[2.0, 0.0]]), torch.tensor([[4.0, 2.0]]), torch.tensor([[0.0, 6.0]]))
+    # (2 * 4 + 20 + 36) over twice two entries, users listed twice, and a half.
+    assert mean_squares(users, positives, negatives).item() == (2 * 4 + 20 + 36) / (2 * 2)
+
+
 def test_half_squares_are_half_the_sum_of_squares():
     assert half_squares(torch.tensor([[3.0], [4.0]]), torch.tensor([[0.0], [2.0]])).item() == (9 + 16 + 4) / 2
 
@@ -98,9 +105,10 @@ def test_the_contrast_among_all_equals_its_definition():
     torch.testing.assert_close(contrastive_among_all(anchors, partners, everyone, 0.3), expected)
 
 
-@pytest.mark.parametrize("entries", [1, 9, 20, 10**6])
-def test_log_sum_exp_does_not_depend_on_its_blocks(monkeypatch, entries):
-    monkeypatch.setattr(losses, "BLOCK_ENTRIES", entries)
+@pytest.mark.parametrize("tile", [(1, 1), (2, 4), (3, 9), (64, 2), (10, 10)])
+def test_log_sum_exp_does_not_depend_on_its_tiles(monkeypatch, tile):
+    monkeypatch.setattr(losses, "TILE_ROWS", tile[0])
+    monkeypatch.setattr(losses, "TILE_COLUMNS", tile[1])
     left, right = tensor(7, 3).requires_grad_(), tensor(9, 3, seed=1).requires_grad_()
     weights = tensor(7, seed=2)
     outcomes = [log_sum_exp(left, right), (left @ right.T).logsumexp(dim=1)]

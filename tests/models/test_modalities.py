@@ -71,6 +71,10 @@ def test_items_may_lack_a_modality(name, missing, items):
     model = make(name, dataset, missing=missing)
     check(model, dataset)
     testing.check_round_trip(model, make(name, dataset, seed=1, missing=missing))
+    params = [one for one in model.parameters() if one.requires_grad]
+    loss = model.train().loss(model.encode(), testing.whole_batch(dataset))
+    gradients = torch.autograd.grad(loss, params, materialize_grads=True)
+    assert max(one.abs().max() for one in gradients) < 1e3  # nothing is divided by a length of zero
 
 
 def test_a_learned_vector_is_trained_and_a_fixed_one_is_not(name):
@@ -131,8 +135,25 @@ class TestFeatureTables:
         (gradient,) = torch.autograd.grad(table.sum(), vectors)
         assert torch.equal(gradient, torch.full_like(gradient, 2))
 
-    def test_without_missing_items_nothing_is_learned(self):
-        assert not list(FeatureTables(testing.block_dataset(), missing="learned").parameters())
+    @pytest.mark.parametrize("items", [[], list(range(24))], ids=["none", "all"])
+    def test_where_no_item_lacks_it_or_none_has_it_nothing_is_learned(self, items):
+        dataset = lacking(testing.block_dataset(), "image", items)
+        assert not list(FeatureTables(dataset, missing="learned").parameters())
+
+    def test_a_learned_row_is_normalised_like_the_others(self, dataset):
+        tables = FeatureTables(dataset, missing="learned", normalised=["image"])
+        with torch.no_grad():
+            for one in tables.parameters():
+                one.mul_(7)
+        torch.testing.assert_close(tables()[0].norm(dim=1), torch.ones(24))
+
+    @pytest.mark.parametrize("scale", [1e-25, 1e25])
+    def test_rows_of_any_length_keep_their_direction(self, scale):
+        dataset = testing.block_dataset()
+        plain = FeatureTables(dataset, normalised=["image"])()[0]
+        one = dataset.features["image"]
+        scaled = dataset.with_features({"image": Features((one.values * scale).astype(np.float32), one.present)})
+        torch.testing.assert_close(FeatureTables(scaled, normalised=["image"])()[0], plain)
 
     def test_frozen_tables_are_not_saved_and_trained_ones_are(self, dataset):
         assert not FeatureTables(dataset).state_dict()

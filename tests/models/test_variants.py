@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from flatrec import seeding, testing
+from flatrec.data.features import Features
 from flatrec.graphs.similarity import neighbour_matrix
+from flatrec.models.lattice import raw_graph
 from tests.models.settings import make
 
 THREE = ("audio", "image", "text")
@@ -271,7 +273,7 @@ def lattice_graph(model, dataset):
         return roots[:, None] * matrix * roots
 
     weights = softmax(array(model.modality_weights))
-    tables = [array(table) for table in model.features]
+    tables = [array(table) for table in model.features()]
     learnt = laplacian(
         sum(w * top(affine(p, table)) for w, p, table in zip(weights, model.projections, tables, strict=True))
     )
@@ -314,6 +316,16 @@ def test_lattice_learns_its_graph_in_the_first_step_of_an_epoch_and_ranks_by_the
     np.testing.assert_allclose(ranked(model)[1], nodes + unit(newest @ table[n_users:]), atol=1e-5)
     items = model.train().representations(model.encode())[1]
     np.testing.assert_allclose(array(items), nodes + unit(frozen @ table[n_users:]), atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lattice_does_not_let_rounding_decide_where_cosines_cancel(dataset, seed):
+    # Two items that point away from each other: both row sums are zero, up to rounding.
+    values = np.random.default_rng(seed).standard_normal((dataset.n_items, 5)).astype(np.float32)
+    values[1] = -values[0] * 3
+    pair = Features(values, np.ones(dataset.n_items, dtype=np.bool_))
+    graph = raw_graph(pair.values[:2], 2)
+    assert graph.coo().nnz == 0 or np.abs(graph.coo().data).max() == 0
 
 
 def test_lattice_leaves_rows_with_a_negative_sum_empty(dataset):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from numpy import ndarray
 from scipy import sparse
-from torch import Generator
+from torch import Generator, Tensor, nn
 
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.cache import cached
@@ -40,21 +41,45 @@ def cooccurrence_matrix(interactions: Interactions, neighbours: int) -> sparse.c
     return cached("cooccurrence-1", [matrix.indptr, matrix.indices, interactions.n_items, neighbours], build)
 
 
-def user_graph(counts: sparse.csr_array, neighbours: int, generator: Generator | None = None) -> Graph:
-    """The graph that averages over a user's co-occurring ones, weighted by a softmax over the counts.
+class UserGraph(nn.Module):
+    """The graph that averages over a user's co-occurring ones, weighted by a softmax over the numbers of common items.
 
-    Row u has weights m_v exp(c_uv) / sum_w m_w exp(c_uw), so it adds up to 1; a row without an entry stays empty.
-    Without a generator m = 1, for evaluation. With one a row that has entries, but fewer than ``neighbours``, is filled
-    up with random repetitions of them, as the released code does once an epoch: m_v is 1 plus how often v was drawn.
+    Row u has weights m_v exp(c_uv) / sum_w m_w exp(c_uw), so it adds up to 1; the row of a user who shares no item with
+    anybody is empty. In evaluation m = 1. In training a row that has entries, but fewer than ``neighbours``, is filled
+    up with random repetitions of them, as in the released code of DualGNN and DRAGON: m_v is 1 plus how often v was
+    drawn, each time from the row as it had grown by then.
 
     Args:
-        counts: what ``cooccurrence_matrix`` gives for the same ``neighbours``.
-        neighbours: how many entries a filled row has.
-        generator: decides the draw; equal state, equal graph.
+        interactions: gives the training pairs.
+        neighbours: how many neighbours a user has at most, and how many entries a filled row has.
+
+    Example:
+        >>> from flatrec.testing import block_dataset
+        >>> graph = UserGraph(block_dataset().interactions, 40)
+        >>> graph.draw(torch.Generator())
+        >>> graph(torch.ones(30, 2)).shape
+        torch.Size([30, 2])
+
+    Raises:
+        ValueError: ``neighbours`` is below 1.
     """
-    if generator is None:
-        return softmax_graph(counts, np.ones(counts.nnz, dtype=np.int64))
-    return softmax_graph(counts, drawn_multiplicities(counts, neighbours, generator))
+
+    def __init__(self, interactions: Interactions, neighbours: int) -> None:
+        super().__init__()
+        self.neighbours = neighbours
+        self.counts = cooccurrence_matrix(interactions, neighbours)
+        self.whole = softmax_graph(self.counts, np.ones(self.counts.nnz, dtype=np.int64))
+        self.drawn = self.whole
+
+    def draw(self, generator: Generator) -> None:
+        """Fill short rows up anew for training; equal state, equal graph. Without a short row nothing changes."""
+        multiplicities = drawn_multiplicities(self.counts, self.neighbours, generator)
+        if (multiplicities > 1).any():
+            self.drawn = softmax_graph(self.counts, multiplicities).to(self.whole.rows.values.device)
+
+    def forward(self, users: Float[Tensor, "n_users dim"]) -> Float[Tensor, "n_users dim"]:
+        """The weighted mean over neighbours."""
+        return cast(Tensor, (self.drawn if self.training else self.whole)(users))
 
 
 def softmax_graph(counts: sparse.csr_array, multiplicities: Int64[ndarray, "n_entries"]) -> Graph:
@@ -73,13 +98,19 @@ def drawn_multiplicities(
 ) -> Int64[ndarray, "n_entries"]:
     """How often each entry occurs once its row is filled up to ``neighbours`` with random repetitions.
 
-    The repetitions are drawn uniformly, with replacement, among the row's own entries.
+    Each repetition is drawn uniformly from the row with the earlier repetitions in it, an urn of Polya. Its outcome is
+    that of independent draws whose probabilities are themselves drawn, uniformly among all, once a row; so they are
+    drawn here, as exponentials in proportion.
     """
     sizes = np.diff(counts.indptr)
     missing = np.where(sizes > 0, np.maximum(neighbours - sizes, 0), 0)
     rows = np.repeat(np.arange(len(sizes)), missing)
+    masses = torch.empty(counts.nnz, dtype=torch.float64).exponential_(generator=generator).numpy()
+    places = np.concatenate([[0.0], np.cumsum(masses)])  # entries side by side, each as wide as its mass
+    starts, stops = places[counts.indptr[rows]], places[counts.indptr[rows + 1]]
     shares = torch.rand(len(rows), generator=generator, dtype=torch.float64).numpy()
-    drawn = counts.indptr[rows] + (shares * sizes[rows]).astype(np.int64)
+    drawn = np.searchsorted(places, starts + shares * (stops - starts), side="right") - 1
+    drawn = np.clip(drawn, counts.indptr[rows], counts.indptr[rows + 1] - 1)  # whatever rounding does at the edges
     multiplicities: ndarray = 1 + np.bincount(drawn, minlength=counts.nnz).astype(np.int64)
     return multiplicities
 

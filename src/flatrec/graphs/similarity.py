@@ -12,7 +12,6 @@ from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
-from torch.nn import functional as F
 
 from flatrec.graphs.cache import cached
 from flatrec.graphs.sparse import Graph
@@ -98,11 +97,11 @@ def nearest_neighbours(
     n_items = len(features)
     if not 1 <= neighbours <= n_items:
         raise ValueError(f"neighbours must lie in [1, {n_items}], the number of items, but is {neighbours}")
-    directions = _directions(features)
+    rows = directions(torch.tensor(features))
     step = max(1, BLOCK_ENTRIES // min(n_items, BLOCK_COLUMNS))
     nearest = np.empty((n_items, neighbours), dtype=np.int64)
     for start in range(0, n_items, step):
-        nearest[start : start + step] = _nearest_of_block(directions, start, step, neighbours).numpy()
+        nearest[start : start + step] = _nearest_of_block(rows, start, step, neighbours).numpy()
     return nearest
 
 
@@ -117,18 +116,19 @@ def _neighbour_matrix(features: Float32[ndarray, "n_items width"], neighbours: i
     return sparse.csr_array(entries, shape=(n_items, n_items))
 
 
-def _directions(features: Float32[ndarray, "n_items width"]) -> Float[Tensor, "n_items width"]:
-    rows = torch.tensor(features)
-    largest = rows.abs().amax(dim=1, keepdim=True)  # rows first come near 1, so that no square overflows or vanishes
-    return F.normalize(rows / torch.where(largest > 0, largest, 1), dim=1, eps=1e-12)
+def directions(rows: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_items width"]:
+    """The rows, brought to length 1 in place, whatever finite length they had; rows of zeros stay."""
+    largest = torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True))
+    rows /= torch.where(largest > 0, largest, 1)  # first near 1, so that no square overflows or vanishes
+    rows /= torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(1e-12)
+    return rows
 
 
-def _nearest_of_block(directions: Float[Tensor, "n_items width"], start: int, step: int, neighbours: int) -> Tensor:
+def _nearest_of_block(rows: Float[Tensor, "n_items width"], start: int, step: int, neighbours: int) -> Tensor:
     """The neighbours of some rows: the best of each block of columns, and the best of these."""
-    rows = directions[start : start + step]
     values, numbers = [], []
-    for first in range(0, len(directions), BLOCK_COLUMNS):
-        block = rows @ directions[first : first + BLOCK_COLUMNS].T
+    for first in range(0, len(rows), BLOCK_COLUMNS):
+        block = rows[start : start + step] @ rows[first : first + BLOCK_COLUMNS].T
         # Above every cosine, so that equal rows cannot push an item out of its own list.
         block.diagonal(start - first).fill_(2)
         best = block.topk(min(neighbours, block.shape[1]), dim=1)

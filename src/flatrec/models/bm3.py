@@ -23,17 +23,21 @@ from flatrec.models.settings import at_least, rate
 class BM3(Model):
     """BM3 (Zhou et al., WWW 2023, https://arxiv.org/abs/2207.05969).
 
-    G = mean of layers 0..L over the user-item graph; u = G_users, i = G_items + E_item; f a linear predictor; p_m the
-    projected features of modality m. Representations are f(u) and f(i). With c(a, b) = 1 - mean cos(a_b, b_b) over the
-    batch and targets that get no gradient, but dropout:
-    loss = c(f(u), i) + c(f(i), u) + modality_weight * sum over m of [c(f(p_m), i) + c(f(p_m), p_m)]
-    + penalty * (norm of u + norm of i, all rows) / n_items. Negatives are not used.
+    With M the symmetrically normalised user-item graph, f a linear predictor, and
+    apart(x, y) = 1 - mean over the batch of cos(x, y'), where y' is y detached and with dropout:
 
-    As in the released code: the features that are projected are trained, starting from the raw ones; the item
-    embedding is added once more to the mean of layers; the norms are not squared.
+        G = mean of layers 0..L of M on [E_user ; E_item]
+        u = G_users, i = G_items + E_item, v_m = F_m W_m + b_m
+        user = f(u), item = f(i)
+        loss = apart(f(u), i) + apart(f(i), u)
+             + modality_weight * sum over m of [apart(f(v_m), i) + apart(f(v_m), v_m)]
+             + penalty * (norm of u + norm of i, over all rows) / n_items
 
-    Deviations: any number of modalities. Dropout on targets is drawn for each row of the batch, where the release draws
-    it for the whole table, so that a target that a batch repeats there loses the same entries each time.
+    Negatives are not used. As in the released code: the features that are projected are trained, starting from the raw
+    ones; the item embedding is added once more to the mean of layers; the norms are not squared.
+
+    Deviations: any number of modalities. Dropout on targets is drawn for each row of the batch. The release draws it
+    for the whole table, so that an item that occurs twice in a batch is there the same target both times.
 
     Args:
         dataset: gives training pairs and features.
@@ -43,7 +47,7 @@ class BM3(Model):
         penalty: weight of the norms, at least 0.
         modality_weight: weight of the modality losses, at least 0.
         features: whether feature tables are trained.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -92,7 +96,7 @@ class BM3(Model):
         online = torch.cat([users, items + self.nodes[self.sizes[0] :]])
         projected = {
             f"features_{name}": project(table)
-            for name, project, table in zip(self.features.names, self.projections, self.features, strict=True)
+            for name, project, table in zip(self.features.names, self.projections, self.features(), strict=True)
         }
         return Encoded(self.predictor(online), {"online": online, **projected})
 

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.cooccurrence import cooccurrence_matrix, user_graph
+from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.propagation import last_layer, sum_of_layers
 from flatrec.graphs.similarity import mixed_neighbour_graph
@@ -26,16 +26,24 @@ from flatrec.models.towers import Tower, preference_square, preference_weights
 class DRAGON(Model):
     """DRAGON (Zhou et al., ECAI 2023, https://arxiv.org/abs/2301.12097).
 
-    For every modality m: x_m = rows of [P_m ; lrelu(F_m W1 + b1) W2 + b2] at length 1; X_m = x + M x + ... + M^L x over
-    the symmetrically normalised user-item graph, a sum. Items: c_i = the X_m side by side, then c_i + S^L_ii c_i with S
-    the frozen item graph of FREEDOM. Users: c_u = the w_um X_m side by side, w free weights a user; then c_u + sum over
-    neighbours v of a_uv c_v, where v are the users with the most common items and a is a softmax over the numbers of
-    common items. A representation is ``dim`` times as wide as there are modalities.
-    loss = -mean log2 sigma(margin) + penalty * (sum over m of the mean square of P_m over the batch's users
-    + mean square of all w).
+    With M the symmetrically normalised user-item graph, S the frozen item graph of FREEDOM, and unit() bringing rows to
+    length 1; for every modality m, P_m a preference a user and F_m the features:
+
+        x_m = unit([P_m ; lrelu(F_m W1 + b1) W2 + b2])
+        X_m = x_m + M x_m + ... + M^L x_m
+        c_i = [X_1[i], X_2[i], ...]
+        items = c + S^(L_ii) c
+        c_u = [w_u[1] X_1[u], w_u[2] X_2[u], ...], w_u free weights
+        user u = c_u + sum over neighbours v of a_uv c_v
+        loss = -mean log2 sigma(margin) + penalty * (squares of P and w)
+
+    Neighbours of a user are those with the most common items, a is a softmax over the numbers of common items. The
+    squares are the mean of P_m^2 over the batch's users, added up over m, and the mean of w^2 over all users. A
+    representation is ``dim`` times as wide as there are modalities.
 
     As in the released code: logarithms to base 2; w starts as a softmax and is trained without constraint; a user with
-    fewer than ``user_neighbours`` neighbours has random ones repeated, drawn anew each epoch.
+    fewer than ``user_neighbours`` neighbours has random ones repeated, drawn anew each epoch, each from the list as it
+    has grown by then.
 
     Deviations: the release ranks by what the last training forward left behind, and moves the batch's item numbers in
     place: here every evaluation propagates anew, over the user graph without repetitions. Layers and tables that
@@ -53,7 +61,7 @@ class DRAGON(Model):
         image_weight: share of the picture graph, in [0, 1].
         user_neighbours: neighbours a user, at least 1.
         penalty: weight of the squares, at least 0.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -91,7 +99,6 @@ class DRAGON(Model):
         share(image_weight=image_weight)
         self.sizes = (dataset.n_users, dataset.n_items)
         self.dim, self.layers, self.item_layers = dim, layers, item_layers
-        self.user_neighbours = user_neighbours
         self.penalty = penalty
         self.features = FeatureTables(dataset, missing=missing)
         self.towers = nn.ModuleList(
@@ -100,24 +107,20 @@ class DRAGON(Model):
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.graph = training_graph(dataset.interactions)
         self.item_graph = mixed_neighbour_graph(filled_features(dataset, missing), neighbours, image_weight)
-        self.common = cooccurrence_matrix(dataset.interactions, user_neighbours)
-        self.user_graph = user_graph(self.common, user_neighbours)
-        self.epoch_user_graph = self.user_graph
+        self.user_graph = UserGraph(dataset.interactions, user_neighbours)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw which neighbours are repeated."""
-        graph = user_graph(self.common, self.user_neighbours, generator)
-        self.epoch_user_graph = graph.to(self.user_weights.device)
+        self.user_graph.draw(generator)
 
     def encode(self) -> Encoded:
         """All modalities propagated at once, side by side; then each side over its own graph."""
-        inputs = [tower(table) for tower, table in zip(self.towers, self.features, strict=True)]
+        inputs = [tower(table) for tower, table in zip(self.towers, self.features(), strict=True)]
         nodes = sum_of_layers(self.graph, torch.cat(inputs, dim=1), self.layers)
         users, items = nodes.split(self.sizes)
         own = users * self.user_weights.repeat_interleave(self.dim, dim=1)
-        graph = self.epoch_user_graph if self.training else self.user_graph
         alike = last_layer(self.item_graph, items, self.item_layers)
-        return Encoded(torch.cat([own + graph(own), items + alike]))
+        return Encoded(torch.cat([own + self.user_graph(own), items + alike]))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR to base 2 and the weighted penalties."""

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.cooccurrence import cooccurrence_matrix, user_graph
+from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.propagation import sum_of_layers
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
@@ -25,21 +25,29 @@ from flatrec.models.towers import Tower, preference_square, preference_weights
 class DualGNN(Model):
     """DualGNN (Wang et al., IEEE TMM 2021, https://doi.org/10.1109/TMM.2021.3138298).
 
-    For every modality m: x_m = rows of [P_m ; lrelu(F_m W1 + b1) W2 + b2] at length 1; X_m = x + M x + ... + M^L x
-    over the symmetrically normalised user-item graph, a sum. Items: the sum of X_m over modalities. Users: c_u = sum
-    over m of w_um X_m[u], w free weights a user; then c_u + sum over neighbours v of a_uv c_v, where v are the users
-    with the most common items and a is a softmax over the numbers of common items.
-    loss = -mean log2 sigma(margin) + penalty * (sum over m of the mean square of P_m over the batch's users
-    + mean square of all w_u + mean square of all w_i); w_i, weights an item, occurs nowhere else.
+    With M the symmetrically normalised user-item graph and unit() bringing rows to length 1; for every modality m, P_m
+    a preference a user and F_m the features:
+
+        x_m = unit([P_m ; lrelu(F_m W1 + b1) W2 + b2])
+        X_m = x_m + M x_m + ... + M^L x_m
+        item i = sum over m of X_m[i]
+        c_u = sum over m of w_u[m] X_m[u], w_u free weights
+        user u = c_u + sum over neighbours v of a_uv c_v
+        loss = -mean log2 sigma(margin) + penalty * (squares of P, w and w')
+
+    Neighbours of a user are those with the most common items, a is a softmax over the numbers of common items. The
+    squares are the mean of P_m^2 over the batch's users, added up over m, the mean of w^2 over all users and that of
+    w'^2 over all items, where w' are weights an item that occur nowhere else.
 
     As in the released code: logarithms to base 2; w starts as a softmax and is trained without constraint; a user with
-    fewer than ``user_neighbours`` neighbours has random ones repeated, drawn anew each epoch.
+    fewer than ``user_neighbours`` neighbours has random ones repeated, drawn anew each epoch, each from the list as it
+    has grown by then.
 
     Deviations: the release fuses users in place, so that the first modality's X is overwritten by the sum of all
     before it is weighted: ``fusion="released"`` does that, ``"intended"`` is the paper's. It ranks by what the last
     training forward left behind, and moves the batch's item numbers in place: here every evaluation propagates anew,
-    over the user graph without repetitions. Layers that influence nothing are left out. Degrees have
-    an offset of 1e-7, below what float32 shows.
+    over the user graph without repetitions. Layers that influence nothing are left out. Degrees have an offset of 1e-7,
+    below what float32 shows.
 
     Args:
         dataset: gives training pairs and features.
@@ -48,8 +56,8 @@ class DualGNN(Model):
         layers: propagations over the user-item graph, at least 0 (L).
         user_neighbours: neighbours a user, at least 1.
         penalty: weight of the squares, at least 0.
-        fusion: what users are made of.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        fusion: whether users are fused as the paper has it (``intended``) or in place (``released``).
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -83,7 +91,7 @@ class DualGNN(Model):
         at_least(1, dim=dim, hidden=hidden, user_neighbours=user_neighbours)
         at_least(0, layers=layers, penalty=penalty)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.dim, self.layers, self.user_neighbours = dim, layers, user_neighbours
+        self.dim, self.layers = dim, layers
         self.penalty = penalty
         self.fusion = fusion
         self.features = FeatureTables(dataset, missing=missing)
@@ -93,25 +101,21 @@ class DualGNN(Model):
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.item_weights = preference_weights(dataset.n_items, len(self.features))
         self.graph = training_graph(dataset.interactions)
-        self.common = cooccurrence_matrix(dataset.interactions, user_neighbours)
-        self.user_graph = user_graph(self.common, user_neighbours)
-        self.epoch_user_graph = self.user_graph
+        self.user_graph = UserGraph(dataset.interactions, user_neighbours)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw which neighbours are repeated."""
-        graph = user_graph(self.common, self.user_neighbours, generator)
-        self.epoch_user_graph = graph.to(self.user_weights.device)
+        self.user_graph.draw(generator)
 
     def encode(self) -> Encoded:
         """All modalities propagated at once, side by side; then users over the user graph."""
-        inputs = [tower(table) for tower, table in zip(self.towers, self.features, strict=True)]
+        inputs = [tower(table) for tower, table in zip(self.towers, self.features(), strict=True)]
         nodes = sum_of_layers(self.graph, torch.cat(inputs, dim=1), self.layers)
         users, items = nodes.unflatten(1, (len(inputs), self.dim)).split(self.sizes)
         if self.fusion == "released":
             users = torch.cat([users.sum(dim=1, keepdim=True), users[:, 1:]], dim=1)
         own = (self.user_weights[:, :, None] * users).sum(dim=1)
-        graph = self.epoch_user_graph if self.training else self.user_graph
-        return Encoded(torch.cat([own + graph(own), items.sum(dim=1)]))
+        return Encoded(torch.cat([own + self.user_graph(own), items.sum(dim=1)]))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR to base 2 and the weighted penalties."""

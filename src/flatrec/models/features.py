@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Literal, TypeAlias, cast
 
 import torch
@@ -13,8 +13,10 @@ from torch.nn import functional as F
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
+from flatrec.graphs.similarity import directions
 
 # mean: the mean row of the items that have the modality; zero: zeros; learned: one trained row, at first that mean.
+# A modality that no item has is zero under all three. Trained tables begin like this.
 Missing: TypeAlias = Literal["mean", "zero", "learned"]
 
 
@@ -27,7 +29,7 @@ class FeatureTables(nn.Module):
         dataset: gives the features.
         missing: what an item that lacks a modality gets; see :data:`Missing`.
         trained: whether the tables are parameters, beginning as the features.
-        normalised: the modalities whose rows are brought to length 1 first; rows of zeros stay.
+        normalised: the modalities whose rows are brought to length 1; rows of zeros stay.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -58,12 +60,9 @@ class FeatureTables(nn.Module):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __iter__(self) -> Iterator[Float[Tensor, "n_items width"]]:
-        return (cast(Tensor, table()) for table in self.tables)
-
     def forward(self) -> list[Float[Tensor, "n_items width"]]:
         """The matrices, every row filled."""
-        return list(self)
+        return [cast(Tensor, table()) for table in self.tables]
 
 
 class _Table(nn.Module):
@@ -75,21 +74,23 @@ class _Table(nn.Module):
 
     def __init__(self, features: Features, *, missing: Missing, trained: bool, normalised: bool) -> None:
         super().__init__()
+        self.normalised = normalised
         values = torch.tensor(_filled(features, missing))
-        values = F.normalize(values, dim=1) if normalised else values
+        values = directions(values) if normalised else values
         absent = torch.tensor(~features.present)
         if trained:
             self.values = nn.Parameter(values)
         else:
             self.register_buffer("values", values, persistent=False)
         self.register_buffer("absent", absent, persistent=False)
-        learned = missing == "learned" and bool(absent.any())
+        learned = missing == "learned" and bool(absent.any()) and not bool(absent.all())
         self.register_parameter("stand_in", nn.Parameter(values[absent][0].clone()) if learned else None)
 
     def forward(self) -> Float[Tensor, "n_items width"]:
         if self.stand_in is None:
             return self.values
-        return torch.where(self.absent[:, None], self.stand_in, self.values)
+        row = F.normalize(self.stand_in, dim=0) if self.normalised else self.stand_in
+        return torch.where(self.absent[:, None], row, self.values)
 
 
 def filled_features(dataset: Dataset, missing: Missing) -> dict[str, Float32[ndarray, "n_items width"]]:

@@ -25,14 +25,19 @@ from flatrec.models.settings import at_least, rate, share
 class FREEDOM(Model):
     """FREEDOM (Zhou & Shen, ACM MM 2023, https://arxiv.org/abs/2211.06924).
 
-    S = weighted sum of one kNN graph a modality, from the raw features, built once and frozen; h = S^L_ii E_item;
-    G = mean of layers 0..L_ui over the user-item graph; user vector G_u, item vector G_i + h.
-    loss = BPR(users, items) + modality_weight * sum over modalities of BPR(users, projected features).
-    Training propagates over a graph thinned by degree once an epoch, ranking over the full one.
+    With S the weighted sum of one kNN graph a modality, from the raw features, built once and frozen, and M the
+    symmetrically normalised user-item graph:
 
-    As in the released code: the features that are projected are trained, starting from the raw ones
-    (``features="frozen"`` keeps them as they are, which leaves 94 % fewer parameters on Amazon Baby); BPR is a
-    mean over the batch; no penalty on embeddings.
+        h = S^(L_ii) E_item
+        G = mean of layers 0..L_ui of M on [E_user ; E_item]
+        user u = G[u]
+        item i = G[i] + h[i]
+        loss = BPR(users, items) + modality_weight * sum over modalities of BPR(users, F_m W_m + b_m)
+
+    Training propagates over a graph thinned by degree once an epoch, ranking over the full one. As in the released
+    code: the features that are projected are trained, starting from the raw ones (``features="frozen"`` keeps them as
+    they are, which leaves 94 % fewer parameters on Amazon Baby); BPR is a mean over the batch; embeddings have no
+    penalty.
 
     Deviations: any number of modalities, where the paper has two; ``image_weight`` is the share of the modality
     called ``image`` and the others divide the rest evenly (without such a modality, or with it alone, all shares are
@@ -49,7 +54,7 @@ class FREEDOM(Model):
         thinning: share of the training pairs left out of each epoch's graph, in [0, 1).
         modality_weight: weight of the modality losses, at least 0.
         features: whether feature tables are trained.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -108,7 +113,7 @@ class FREEDOM(Model):
         graph = self.epoch_graph if self.training else self.graph
         users, items = mean_of_layers(graph, self.nodes, self.layers).split(self.sizes)
         alike = last_layer(self.item_graph, self.nodes[self.sizes[0] :], self.item_layers)
-        projected = [project(table) for project, table in zip(self.projections, self.features, strict=True)]
+        projected = [project(table) for project, table in zip(self.projections, self.features(), strict=True)]
         return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, projected, strict=True)))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:

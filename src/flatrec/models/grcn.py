@@ -18,24 +18,30 @@ from flatrec.graphs.weighted import Edges
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import linear, xavier_normal
-from flatrec.models.losses import bpr, rows
+from flatrec.models.losses import bpr, mean_squares, rows
 from flatrec.models.settings import at_least
 
 
 class GRCN(Model):
     """GRCN (Wei et al., ACM MM 2020, https://arxiv.org/abs/2008.05270).
 
-    For every modality m: x = [n(P) ; n(lrelu(F W + b))], n() bringing rows to length 1; alpha of the edge from s to t =
-    softmax over the edges into t of <x_t, x_s>; X_m = x + sum over neighbours of alpha x_s.
-    Weight of an edge = relu(max over m of alpha_m conf[s, m]), conf a free table. z = n(ids); z1 = weighted sum over
-    neighbours of z, z2 the same of z1; X_id = z + z1 + z2. A representation is [X_id, X_1, X_2, ...].
-    loss = BPR + penalty * (mean square of the batch's id rows, users counted twice, / 2 + mean square of all picture
-    preferences + sum over m of the mean square of P_m over the batch's users).
+    With unit() bringing rows to length 1; for every modality m, P a preference a user and F the features, and for every
+    edge from s to t of the user-item graph, both ways:
+
+        x = [unit(P) ; unit(lrelu(F W + b))]
+        alpha[s, t] = softmax over the edges into t of <x[t], x[s]>
+        X_m[t] = x[t] + sum over s of alpha[s, t] x[s]
+        weight[s, t] = relu(max over m of alpha_m[s, t] C[s, m]), C a free table
+        z = unit(ids), z1 = weighted sum over neighbours of z, z2 = the same of z1
+        H = [z + z1 + z2, X_1, X_2, ...]
+        loss = BPR(H) + penalty * (ids + preferences + sum over m of the mean of P[u]^2 over the batch)
+        ids = mean of ids[u]^2 + (mean of ids[p]^2 + mean of ids[n]^2) / 2 over the batch
+        preferences = mean of P^2 over all users, of pictures alone
 
     As in the released code: the edges that refine preferences have no way into users, so that this refinement does
-    nothing (``routings=0``); with ``routings`` above 0 preferences are refined as in the paper, P = n(P + sum over the
-    user's items of alpha x), so many times. The paper's penalty on confidence is not used. Without pictures, the
-    preferences of the first modality by name are penalised twice.
+    nothing (``routings=0``). With ``routings`` above 0 preferences are refined as in the paper, unit(P) <- unit(unit(P)
+    + sum over the user's items of alpha x), repeated so often. The paper's penalty on confidence is not used; of
+    preferences that no batch asks for only those of pictures (the modality called ``image``) are penalised.
 
     Deviations: the release ranks by what the last training forward left behind; here every evaluation propagates anew.
     BPR is finite for any margin.
@@ -46,7 +52,7 @@ class GRCN(Model):
         modality_dim: width of each modality's part.
         routings: refinements of preferences, at least 0.
         penalty: weight of the squares, at least 0.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -88,12 +94,11 @@ class GRCN(Model):
         self.confidence = xavier_normal(n_nodes, len(self.features))
         sources, targets = both_ways(dataset.interactions, *dataset.interactions.pairs("train"))
         self.edges = Edges(targets, sources, (n_nodes, n_nodes))
-        self.penalised = self.features.names.index("image") if "image" in self.features.names else 0
 
     def encode(self) -> Encoded:
         """Modalities, then ids over the edges that they weight, side by side."""
         views, weights = [], []
-        tables = zip(self.preferences, self.projections, self.features, strict=True)
+        tables = zip(self.preferences, self.projections, self.features(), strict=True)
         for place, (preference, project, table) in enumerate(tables):
             items = F.normalize(F.leaky_relu(project(table)), dim=1)
             nodes, attention = self._refined(preference, items)
@@ -111,13 +116,15 @@ class GRCN(Model):
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``ids``, ``preferences``, and ``preference_`` and its name a modality."""
-        users, positives, negatives = (block.square().mean() for block in rows(self.nodes, batch, self.sizes[0]))
-        named = zip(self.features.names, self.preferences, strict=True)
+        named = dict(zip(self.features.names, self.preferences, strict=True))
+        pictures = [table for name, table in named.items() if name == "image"]
         return {
             "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
-            "ids": users + (positives + negatives) / 2,
-            "preferences": self.preferences[self.penalised].square().mean(),
-            **{f"preference_{name}": F.embedding(batch.users, table).square().mean() for name, table in named},
+            "ids": mean_squares(*rows(self.nodes, batch, self.sizes[0])),
+            "preferences": torch.stack(
+                [one.square().mean() for one in pictures] or [encoded.nodes.new_zeros(())]
+            ).sum(),
+            **{f"preference_{name}": F.embedding(batch.users, one).square().mean() for name, one in named.items()},
         }
 
     def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:

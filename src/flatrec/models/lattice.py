@@ -17,7 +17,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import walk_graph
 from flatrec.graphs.propagation import mean_of_layers
-from flatrec.graphs.similarity import nearest_neighbours, neighbour_matrix
+from flatrec.graphs.similarity import directions, nearest_neighbours, neighbour_matrix
 from flatrec.graphs.sparse import Graph
 from flatrec.graphs.weighted import Edges
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
@@ -26,25 +26,35 @@ from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, half_squares, rows
 from flatrec.models.settings import at_least, share
 
+CANCELLED = 1e-4  # a row sum this small against its absolute entries is what rounding left of cosines that cancel
+
 
 class LATTICE(Model):
     """LATTICE (Zhang et al., ACM MM 2021, https://arxiv.org/abs/2104.09036).
 
-    TOP(F): the cosines of all pairs of rows of F, the k largest a row kept, the item itself among them; LAP(S) =
-    D^(-1/2) S D^(-1/2), D the row sums of S. a = softmax of one free weight a modality; V_m = F_m W_m + b_m.
-    S = (1 - raw_share) LAP(sum of a_m TOP(V_m)) + raw_share * sum of a_m LAP(TOP(F_m of the data)); h = S^L_ii E_item;
-    G = mean of layers 0..L over the random walk with self loops D^-1 (A + I); user vector G_u, item vector G_i + h_i at
-    length 1. loss = BPR + penalty * half the squares of the batch's final rows / penalty_rows.
+    TOP(F) holds the cosines of all pairs of rows of F, the k largest a row kept, the item itself among them;
+    LAP(S) = D^(-1/2) S D^(-1/2), D the row sums of S. With a the softmax of one free weight a modality, V_m = F_m W_m
+    + b_m, A the adjacency of the user-item graph, D its row sums with self loops, and unit() bringing rows to length 1:
+
+        S = (1 - raw_share) LAP(sum of a_m TOP(V_m)) + raw_share * sum of a_m LAP(TOP(raw F_m))
+        h = S^(L_ii) E_item
+        G = mean of layers 0..L of D^(-1) (A + I) on [E_user ; E_item]
+        user u = G[u]
+        item i = G[i] + unit(h)[i]
+        loss = BPR + penalty * half the squares of the batch's final rows / penalty_rows
 
     As in the released code: features are trained, starting from the raw ones; gradients flow through S in the first
     step of an epoch only, which is how the graph is learnt, and S is frozen as it was at that step's start for the rest
-    of it; evaluation builds it anew. The squares are divided by the configured batch size (``penalty_rows``), however
-    many pairs the batch has. It is trained with a learning rate of 5e-4.
+    of it; evaluation builds it anew. Each time costs O(n_items^2 modality_dim). The squares are divided by the
+    configured batch size, however many pairs the batch has: set ``penalty_rows`` together with ``training.batch_size``.
+    The release searches the learning rate in 1e-4 to 5e-3 and lets it fall by 4 % every 50 epochs, which is left to the
+    optimizer's settings here.
 
     Deviations: the release lets the loss itself find out that a step is the first of its epoch, so that the second pass
     of a two-pass strategy differentiates another function; here the hooks say so, and all passes of a step agree.
-    Where a row sum is negative the release gives NaN; here LAP leaves that row and column empty, as it does for sums
-    of zero. No n_items x n_items matrix is held.
+    Where a row sum is negative the release gives NaN, and where cosines cancel, rounding decides; here LAP leaves a row
+    and its column empty whose sum is below a ten-thousandth of that of its absolute entries. No n_items x n_items
+    matrix is held.
 
     Args:
         dataset: gives training pairs and features.
@@ -57,7 +67,7 @@ class LATTICE(Model):
         penalty: weight of the squares, at least 0.
         penalty_rows: what the squares are divided by, at least 1; the batch size.
         features: whether feature tables are trained.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -104,12 +114,14 @@ class LATTICE(Model):
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
         self.graph = walk_graph(dataset.interactions)
         raw = filled_features(dataset, missing)
-        self.raw_graphs = nn.ModuleList(_raw_graph(raw[name], neighbours) for name in self.features.names)
+        self.raw_graphs = nn.ModuleList(raw_graph(raw[name], neighbours) for name in self.features.names)
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: ARG002 - nothing is drawn
         """Freeze the item graph as it is now, and let the first step learn it."""
+        if self.item_layers == 0:
+            return
         with torch.no_grad():
             weights = self.modality_weights.softmax(dim=0)
             learnt = _matrix(*self._learnt(weights)) * (1 - self.raw_share)
@@ -156,16 +168,14 @@ class LATTICE(Model):
     def _learnt(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""
         n_items = self.sizes[1]
-        rows = np.repeat(np.arange(n_items), self.neighbours)
+        numbers = np.repeat(np.arange(n_items), self.neighbours)
         columns, values = [], []
-        for weight, project, table in zip(weights, self.projections, self.features, strict=True):
+        for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
             columns.append(nearest_neighbours(projected.detach().cpu().numpy(), self.neighbours).ravel())
-            directions = F.normalize(projected, dim=1)
-            values.append(
-                weight * _edges(rows, columns[-1], n_items).to(projected.device).inner(directions, directions)
-            )
-        edges = _edges(np.tile(rows, len(columns)), np.concatenate(columns), n_items).to(weights.device)
+            unit = F.normalize(projected, dim=1)
+            values.append(weight * _edges(numbers, columns[-1], n_items).to(unit.device).inner(unit, unit))
+        edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)
         return edges, _normalised(edges, torch.cat(values))
 
 
@@ -173,18 +183,18 @@ def _edges(rows: Int64[np.ndarray, "n"], columns: Int64[np.ndarray, "n"], n_item
     return Edges(rows, columns, (n_items, n_items))
 
 
-def _raw_graph(features: Float32[np.ndarray, "n_items width"], neighbours: int) -> Graph:
+def raw_graph(features: Float32[np.ndarray, "n_items width"], neighbours: int) -> Graph:
     """LAP(TOP(features))."""
     kept = neighbour_matrix(features, neighbours).tocoo()
     edges = Edges(kept.row, kept.col, kept.shape)
-    directions = F.normalize(torch.tensor(features), dim=1)
-    return Graph(_matrix(edges, _normalised(edges, edges.inner(directions, directions))), symmetric=False)
+    unit = directions(torch.tensor(features))
+    return Graph(_matrix(edges, _normalised(edges, edges.inner(unit, unit))), symmetric=False)
 
 
 def _normalised(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
-    """D^(-1/2) S D^(-1/2), D the row sums; empty where a sum is not positive."""
+    """D^(-1/2) S D^(-1/2), D the row sums; empty where a sum is negative or the rounding of one."""
     sums = edges.row_sums(values)
-    fit = sums > 0
+    fit = sums > CANCELLED * edges.row_sums(values.abs())
     roots = torch.where(fit, torch.where(fit, sums, 1).rsqrt(), 0)  # the inner one keeps gradients finite
     return roots[edges.rows] * values * roots[edges.columns]
 

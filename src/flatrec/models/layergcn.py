@@ -23,13 +23,20 @@ from flatrec.models.settings import at_least, rate
 class LayerGCN(Model):
     """LayerGCN (Zhou et al., ICDE 2023, https://arxiv.org/abs/2207.11088).
 
-    h_0 = X; z = M h_{l-1}; h_l = cos(z_v, X_v) z_v for every node v; H = h_1 + ... + h_L, layer 0 not included.
-    loss = sum of -ln sigma(margin) + penalty * half the squares of the batch's rows of X: sums over the batch, not
-    means. Training propagates over a graph pruned once an epoch, degrees counted anew; epochs alternate between draws
-    by degree (the first) and uniform ones. Ranking uses the full graph.
+    With M the symmetrically normalised user-item graph and X the embeddings, for l = 1..L and every node v:
 
-    Deviations: as in the released code, the similarity gets no small constant added. The count of epochs that decides
-    which draw is next is part of the model's state, so that a resumed run draws what an uninterrupted one would.
+        h_0 = X
+        z_l = M h_(l-1)
+        h_l[v] = cos(z_l[v], X[v]) z_l[v]
+        H = h_1 + ... + h_L, layer 0 not included
+        loss = sum of -ln sigma(margin) + penalty * half the squares of the batch's rows of X
+
+    Both are sums over the batch, not means. Training propagates over a graph pruned once an epoch, degrees counted
+    anew; epochs alternate between draws by degree (the first) and uniform ones. Ranking uses the full graph. As in the
+    released code, the similarity gets no small constant added.
+
+    Deviations: the count of epochs that decides which draw is next is part of the model's state, so that a resumed run
+    draws what an uninterrupted one would.
 
     Args:
         dataset: gives the training pairs; its features are not used.

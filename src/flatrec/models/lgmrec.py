@@ -26,17 +26,21 @@ from flatrec.models.settings import at_least, positive, rate
 class LGMRec(Model):
     """LGMRec (Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400).
 
-    C = mean of layers 0..L over the user-item graph M of the embeddings. For every modality m: Y_i = F_m T_m for items,
-    and for users the mean of Y over their items; G_m = M^L_m [Y_users ; Y_items].
-    Hyperedges: a_i = F_m V_m, a_u = the sum of a over the user's items; Q = softmax((a + noise) / temperature) by row,
-    noise Gumbel in training; entries of Q are dropped in training. From r = C_items, ``hyper_layers`` times:
-    hub = Q_i^T r, r = Q_i hub, t = Q_u hub. With n() bringing rows to length 1,
-    H = C + sum over m of n(G_m) + hyper_weight * n([sum of t ; sum of r] over m).
-    loss = BPR + contrast_weight * contrast + penalty * norms of the batch's rows of H, where contrast is, for every two
-    modalities, InfoNCE of the batch's users' t against all users' plus that of its positives' r against all items'.
+    With M the symmetrically normalised user-item graph, R the binary matrix of users by items, unit() bringing rows to
+    length 1, T the temperature, and Gumbel noise in training; for every modality m:
 
-    As in the released code: features are frozen; sums over the batch in the contrast, not means; one temperature for
-    softmax and contrast; from each pair of modalities the first by name is the anchor.
+        C = mean of layers 0..L of M on [E_user ; E_item]
+        Y_items = F_m T_m, Y_users = mean of Y over the user's items
+        G_m = M^(L_m) [Y_users ; Y_items]
+        a_items = F_m V_m, a_users = R a_items
+        Q = softmax by row of (a + noise) / T, entries dropped in training
+        r = C_items; hyper_layers times: hub = Q_items^T r, r = Q_items hub, t = Q_users hub
+        H = C + sum over m of unit(G_m) + hyper_weight * unit([sum of t ; sum of r])
+        loss = BPR(H) + contrast_weight * contrast + penalty * norms of the batch's rows of H
+
+    The contrast is, for every two modalities, InfoNCE by cosine of the batch's users' t against all users' plus that of
+    its positives' r against all items'. As in the released code: features are frozen; the contrast is a sum over the
+    batch, not a mean; one temperature serves softmax and contrast; of two modalities the first by name is the anchor.
 
     Deviations: the release leaves the noise on when it ranks; here it is off in evaluation. Its contrast is written for
     two modalities and fails with one; here it goes over all pairs, of which one modality has none.
@@ -53,7 +57,7 @@ class LGMRec(Model):
         temperature: of the softmax over hyperedges and of the contrast, above 0.
         contrast_weight: weight of the contrast, at least 0.
         penalty: weight of the norms, at least 0.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -120,7 +124,7 @@ class LGMRec(Model):
         local, hyper = ids, []
         parts: dict[str, Tensor] = {}
         for name, table, projection, edges in zip(
-            self.features.names, self.features, self.projections, self.hyperedges, strict=True
+            self.features.names, self.features(), self.projections, self.hyperedges, strict=True
         ):
             projected, of_items = (table @ torch.cat([projection, edges], dim=1)).tensor_split([self.dim], dim=1)
             summed, of_users = self.bought(torch.cat([projected, of_items], dim=1)).tensor_split([self.dim], dim=1)

@@ -21,11 +21,17 @@ from flatrec.models.settings import at_least
 class LightGCN(Model):
     """LightGCN (He et al., SIGIR 2020, https://arxiv.org/abs/2002.02126).
 
-    H = (X + MX + ... + M^L X) / (L + 1), M the symmetrically normalised user-item graph without self loops (its
-    eq. 8 with equal layer weights); score = <h_u, h_i>; loss = BPR(H) + penalty * norms of the batch's rows of X.
+    With M the symmetrically normalised user-item graph without self loops, and X the embeddings:
+
+        H = (X + M X + ... + M^L X) / (L + 1)
+        score(u, i) = <h_u, h_i>
+        loss = BPR(H) + penalty * norms of the batch's rows of X
+
+    This is its eq. 8 with equal layer weights.
 
     Deviations: the paper sums BPR over the batch and penalises squared norms; the mean and the plain norms here
-    are those of the public library whose numbers the field compares with.
+    are those of the public library whose numbers the field compares with. The 1e-10 that it adds inside the logarithm
+    is left out; see :func:`flatrec.models.losses.bpr`.
 
     Args:
         dataset: gives the training pairs; its features are not used.

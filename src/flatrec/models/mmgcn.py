@@ -18,27 +18,32 @@ from flatrec.graphs.sparse import Graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import linear, xavier_normal
-from flatrec.models.losses import bpr, rows
+from flatrec.models.losses import bpr, mean_squares, rows
 from flatrec.models.settings import at_least
 
 
 class MMGCN(Model):
     """MMGCN (Wei et al., ACM MM 2019, https://doi.org/10.1145/3343031.3351034).
 
-    For every modality: x_0 = rows of [P ; F] at length 1, F the features, of pictures first mapped to ``hidden``
-    columns, P a preference a user of the same width. For l = 1..L, with M the row mean over neighbours and Z the id
-    embeddings, which all modalities share:
-    h = lrelu(M (x_{l-1} Wc_l)); g = lrelu(x_{l-1} Wl_l + b) + Z; x_l = lrelu([h, g] Wg_l + b).
-    A representation is the mean of x_L over modalities.
-    loss = BPR + penalty * (mean square of the batch's rows of Z, users counted twice, / 2 + mean square of all picture
-    preferences).
+    With M the row mean over neighbours, Z the id embeddings, which all modalities share, and unit() bringing rows to
+    length 1; for every modality, P a preference a user and F the features (of pictures mapped to ``hidden`` columns),
+    for l = 1..L:
+
+        x_0 = unit([P ; F])
+        h_l = lrelu(M (x_(l-1) Wc_l))
+        g_l = lrelu(x_(l-1) Wl_l + b) + Z
+        x_l = lrelu([h_l, g_l] Wg_l + b)
+        H = mean over modalities of x_L
+        loss = BPR(H) + penalty * (ids + preferences)
+        ids = mean of Z[u]^2 + (mean of Z[p]^2 + mean of Z[n]^2) / 2 over the batch
+        preferences = mean of P^2 over all users, of pictures alone
 
     As in the released code: the modalities are averaged, where the paper adds them up; the last layer counts alone;
-    only pictures are mapped, and only their preferences are penalised (without pictures, those of the first modality).
+    only pictures (the modality called ``image``) are mapped, and only their preferences are penalised.
 
     Deviations: the release keeps Z and P outside its parameters, so that they are never trained; here all tables are
     trained. It always has three layers, whatever is set, and ranks by what the last training forward left behind;
-    here ``layers`` counts, and every evaluation propagates anew. BPR is finite for any margin.
+    here ``layers`` is obeyed, and every evaluation propagates anew. BPR is finite for any margin.
 
     Args:
         dataset: gives training pairs and features.
@@ -46,7 +51,7 @@ class MMGCN(Model):
         layers: propagations over the user-item graph, at least 1 (L).
         hidden: columns that picture features are mapped to.
         penalty: weight of the squares, at least 0.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -86,15 +91,15 @@ class MMGCN(Model):
         widths = [hidden if name == "image" else self.features.widths[place] for place, name in self._places()]
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, width) for width in widths)
         self.networks = nn.ModuleList(
-            nn.ModuleList(_Layer(width if layer == 0 else dim, dim) for layer in range(layers)) for width in widths
+            nn.ModuleList(_Layer(dim if layer else width, dim, first=layer == 0) for layer in range(layers))
+            for width in widths
         )
         self.graph = mean_graph(dataset.interactions)
-        self.penalised = self.features.names.index("image") if "image" in self.features.names else 0
 
     def encode(self) -> Encoded:
         """The mean over modalities."""
         outcomes = []
-        tables = zip(self._places(), self.features, self.preferences, self.networks, strict=True)
+        tables = zip(self._places(), self.features(), self.preferences, self.networks, strict=True)
         for (_, name), table, preference, network in tables:
             items = F.normalize(self.maps[name](table), dim=1) if name == "image" else table
             hidden = torch.cat([F.normalize(preference, dim=1), items])
@@ -110,11 +115,13 @@ class MMGCN(Model):
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the squares of id rows and those of preferences, unweighted."""
-        users, positives, negatives = (block.square().mean() for block in rows(self.nodes, batch, self.sizes[0]))
+        pictures = [one for (_, name), one in zip(self._places(), self.preferences, strict=True) if name == "image"]
         return {
             "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
-            "ids": users + (positives + negatives) / 2,
-            "preferences": self.preferences[self.penalised].square().mean(),
+            "ids": mean_squares(*rows(self.nodes, batch, self.sizes[0])),
+            "preferences": torch.stack(
+                [one.square().mean() for one in pictures] or [encoded.nodes.new_zeros(())]
+            ).sum(),
         }
 
     def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
@@ -129,11 +136,12 @@ class MMGCN(Model):
 class _Layer(nn.Module):
     """One layer of one modality's network."""
 
-    def __init__(self, width: int, dim: int) -> None:
+    def __init__(self, width: int, dim: int, *, first: bool) -> None:
         super().__init__()
         self.convolution = xavier_normal(width, width)
         self.own = linear(width, dim)
-        self.joined = linear(width + dim, dim)
+        # The release draws the first of these otherwise than the rest.
+        self.joined = linear(width + dim, dim) if first else nn.Linear(width + dim, dim)
 
     def forward(
         self, graph: Graph, hidden: Float[Tensor, "n_nodes width"], ids: Float[Tensor, "n_nodes dim"]

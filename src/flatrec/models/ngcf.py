@@ -25,14 +25,21 @@ SLOPE = 0.2  # of the leaky ReLU
 class NGCF(Model):
     """NGCF (Wang et al., SIGIR 2019, https://arxiv.org/abs/1905.08108).
 
-    h_0 = X; s = M h_{l-1}, M the symmetrically normalised user-item graph;
-    y = (h_{l-1} + s) W1_l + b1_l + (s * h_{l-1}) W2_l + b2_l, * element-wise;
-    h_l = y through a leaky ReLU of slope 0.2, message dropout, rows brought to length 1.
-    A representation is [h_0, h_1, ..., h_L]; loss = BPR + penalty * norms of the batch's final rows.
+    With M the symmetrically normalised user-item graph, X the embeddings, * element-wise and unit() bringing rows to
+    length 1, for l = 1..L:
+
+        h_0 = X
+        s_l = M h_(l-1)
+        y_l = (h_(l-1) + s_l) W1_l + b1_l + (s_l * h_(l-1)) W2_l + b2_l
+        h_l = unit(dropout(lrelu(y_l))), of slope 0.2
+        H = [h_0, h_1, ..., h_L]
+        loss = BPR(H) + penalty * norms of the batch's rows of H
 
     Deviations: follows the public library whose numbers the field compares with where that differs from the paper:
     both maps have a bias; the next layer continues from the normalised rows (the authors' release normalises only the
-    copy that is concatenated, and activates the two maps one by one); BPR is a mean, the norms are not squared.
+    copy that is concatenated, and activates the two maps one by one); BPR is a mean, the norms are not squared. Its
+    dropout stays on when it ranks; here it is off in evaluation. The 1e-10 that it adds inside the logarithm is left
+    out; see :func:`flatrec.models.losses.bpr`.
 
     Args:
         dataset: gives the training pairs; its features are not used.

@@ -24,20 +24,28 @@ from flatrec.models.settings import at_least, positive
 class SLMRec(Model):
     """SLMRec (Tao et al., IEEE TMM 2022, https://doi.org/10.1109/TMM.2022.3187556), task FAC.
 
-    Inputs of items: E_item for ids, and for every modality m rows of F_m at length 1 through a linear map.
-    Y_k = mean of layers 0..L over the user-item graph, for the ids and for every modality, the same E_user in each.
-    Users: [Y_id, Y_1, Y_2, ...] through a linear map; items likewise with one of their own.
-    loss = NCE(users, items, at length 1; temperature) + alignment_weight * sum over m of the alignment of m, where
-    NCE(a, b; T) = mean of ln sum_c exp(<a_b, b_c> / T) - <a_b, b_b> / T over the batch's users and positives.
-    Negatives are not used.
+    Task FAC. With M the symmetrically normalised user-item graph, unit() bringing rows to length 1, and
 
-    Alignment (feature-based, FAC) goes along a chain on the positives: a_1 = A_1 y_id; term NCE(a_1, B_1 y_1); then
-    a_2 = A_2 a_1; term NCE(a_2, B_2 y_2); and so on, all linear, the last step to half the width. The chain begins with
-    ``image`` and ends with ``text``, other modalities between them by name.
+        NCE(x, y; T) = mean over rows r of ln sum over s of exp(<x_r, y_s> / T) - <x_r, y_r> / T
+
+    over the batch's users u and positives p (negatives are not used); for the ids and for every modality m:
+
+        X_id = E_item, X_m = unit(F_m) W_m + b_m
+        Y_k = mean of layers 0..L of M on [E_user ; X_k], for k = id and every m, the same E_user in each
+        users = [Y_id, Y_1, Y_2, ...] W + b, items likewise with a map of their own
+        loss = NCE(unit(users[u]), unit(items[p]); temperature) + alignment_weight * sum over m of alignment_m
+
+    Alignment goes along a chain, on the rows y_k = Y_k[p], by linear maps A and B:
+
+        a_1 = A_1 y_id, alignment_1 = NCE(a_1, B_1 y_1; alignment_temperature)
+        a_2 = A_2 a_1, alignment_2 = NCE(a_2, B_2 y_2; alignment_temperature), and so on
+
+    The last step of the chain has half the width (with one modality, the full width). It begins with ``image`` and ends
+    with ``text``, other modalities between them by name.
 
     As in the released code: with exactly two modalities a step without partner (that of the sound, which is missing)
-    remains in the chain; neither side of an alignment is brought to length 1. It is trained with a weight decay of 1e-4
-    (``optimizer.weight_decay``).
+    remains in the chain; neither side of an alignment is brought to length 1. The release trains with a weight decay of
+    1e-4, which is left to ``optimizer.weight_decay`` here.
 
     Deviations: the release ranks by what the last training forward left behind, through a logistic function that makes
     ties in float32; here every evaluation propagates anew, and the inner products themselves rank. The map of the
@@ -51,7 +59,7 @@ class SLMRec(Model):
         temperature: of the main loss, above 0.
         alignment_temperature: of the alignment, above 0.
         alignment_weight: weight of the alignment, at least 0.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -107,7 +115,7 @@ class SLMRec(Model):
     def encode(self) -> Encoded:
         """Ids and modalities propagated at once, side by side, then fused."""
         users, items = self.nodes.split(self.sizes)
-        seen = [project(table) for project, table in zip(self.maps, self.features, strict=True)]
+        seen = [project(table) for project, table in zip(self.maps, self.features(), strict=True)]
         inputs = torch.cat([users.repeat(1, 1 + len(seen)), torch.cat([items, *seen], dim=1)])
         of_users, of_items = mean_of_layers(self.graph, inputs, self.layers).split(self.sizes)
         names = ["ids", *(f"view_{name}" for name in self.features.names)]

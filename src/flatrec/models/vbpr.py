@@ -21,18 +21,22 @@ from flatrec.models.settings import at_least
 class VBPR(Model):
     """VBPR (He & McAuley, AAAI 2016, https://arxiv.org/abs/1510.01784).
 
-    A user is [g_u, t_u], an item [g_i, F_i W + b], F_i the features of all modalities side by side;
-    loss = BPR + penalty * norms of the batch's rows.
+    With F the features of all modalities side by side:
+
+        user u = [g_u, t_u]
+        item i = [g_i, F_i W + b]
+        loss = BPR + penalty * norms of the batch's rows
 
     Deviations: as in the public library whose numbers the field compares with, all modalities where the paper has
     pictures alone; no item bias and no global picture bias, but a bias of the projection; norms that are not squared,
-    taken of projected features as well. Features are concatenated by name, which changes nothing but the order of W.
+    taken of projected features as well. The 1e-10 that it adds inside the logarithm is left out; see
+    :func:`flatrec.models.losses.bpr`. Features are concatenated by name, which changes nothing but the order of W.
 
     Args:
         dataset: gives the features.
         dim: width of each of the two halves of a representation.
         penalty: weight of the norms, at least 0.
-        missing: what an item that lacks a modality gets: the mean of the others, zeros, or a learned vector.
+        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -63,7 +67,7 @@ class VBPR(Model):
         """Users as they are; items beside their projected features."""
         weights = self.projection.weight.split(self.features.widths, dim=1)  # no wide table of all features is made
         seen = self.projection.bias
-        for table, weight in zip(self.features, weights, strict=True):
+        for table, weight in zip(self.features(), weights, strict=True):
             seen = seen + table @ weight.T
         return Encoded(torch.cat([self.users, torch.cat([self.items, seen], dim=1)]))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,14 +18,39 @@ from flatrec.models.base import Model
 from flatrec.strategies.learner import Learner
 from flatrec.strategies.plain import Plain
 from flatrec.testing.data import whole_batch
+from flatrec.testing.messages import listed, require
+from flatrec.testing.outputs import encoded, loss_of, vectors
 
 
 @contextmanager
-def random_state(seed: int) -> Iterator[None]:
-    """Torch's global generators begin at a seed inside the block and are as before after it."""
+def random_state(seed: int, *, elsewhere: int | None = None) -> Iterator[None]:
+    """Global generators begin at a seed inside the block and are as before after it.
+
+    Args:
+        seed: of torch.
+        elsewhere: of NumPy and Python, where it is to be another.
+    """
+    other = seed if elsewhere is None else elsewhere
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        yield
+        random.seed(other)
+        np.random.seed(other)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002
+
+
+def seeded(make: Callable[[Dataset], Model], seed: int = 0) -> Callable[[Dataset], Model]:
+    """The same, with equal initial parameters each time."""
+
+    def built(dataset: Dataset) -> Model:
+        with random_state(seed):
+            return make(dataset)
+
+    return built
 
 
 def begin_epoch(model: Model, epoch: int = 1) -> None:
@@ -36,17 +63,60 @@ def copied(batch: Batch) -> Batch:
     return Batch(*(column.clone() for column in vars(batch).values()))
 
 
-def training_loss(model: Model, batch: Batch, *, noise: int = 0) -> Tensor:
+def training_loss(model: Model, batch: Batch, *, noise: int = 0, elsewhere: int | None = None) -> Tensor:
     """The loss in training mode under a random state; the model gets a copy of the batch."""
-    with random_state(noise):
-        return model.train().loss(model.encode(), copied(batch))
+    with random_state(noise, elsewhere=elsewhere):
+        return loss_of(model, encoded(model.train()), copied(batch))
+
+
+def trainable(model: Model) -> dict[str, Tensor]:
+    """The parameters that a strategy moves, by name."""
+    return {name: one for name, one in model.named_parameters() if one.requires_grad}
+
+
+def gradients(model: Model, loss: Tensor) -> dict[str, Tensor | None]:
+    """The gradient of every trainable parameter, None for one that the loss does not reach.
+
+    Raises:
+        AssertionError: one is sparse.
+    """
+    params = trainable(model)
+    if not params or not loss.requires_grad:
+        return dict.fromkeys(params)
+    found = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
+    named = dict(zip(params, found, strict=True))
+    sparse = [name for name, one in named.items() if one is not None and one.layout != torch.strided]
+    require(
+        not sparse,
+        f"the gradient of {listed(sparse)} must be dense, but is sparse, which strategies cannot perturb along; "
+        "use sparse=False in nn.Embedding",
+    )
+    return named
+
+
+def descend(model: Model, batch: Batch, *, lr: float = 1e-3) -> dict[str, Tensor | None]:
+    """One step down the gradient, hook included; the gradient that it took."""
+    found = gradients(model, training_loss(model, batch))
+    with torch.no_grad():
+        for name, parameter in trainable(model).items():
+            gradient = found[name]
+            if gradient is not None:
+                parameter.sub_(gradient, alpha=lr)
+    model.on_step_end()
+    return found
 
 
 def evaluated(model: Model, *, noise: int = 0) -> tuple[Tensor, Tensor]:
     """User and item vectors in evaluation mode under a random state; the model stays in that mode."""
     with torch.no_grad(), random_state(noise):
-        users, items = model.eval().representations(model.encode())
+        users, items = vectors(model, encoded(model.eval()))
     return users.detach(), items.detach()
+
+
+def well_shaped(found: tuple[Tensor, Tensor], dataset: Dataset) -> bool:
+    """Whether there is one vector a user and an item, all of one width."""
+    width = found[0].shape[-1:]
+    return found[0].shape == (dataset.n_users, *width) and found[1].shape == (dataset.n_items, *width)
 
 
 def scores(model: Model) -> Float[Tensor, "n_users n_items"]:
@@ -65,10 +135,9 @@ def disturb(model: Model, seed: int = 0) -> None:
     """Change every trainable parameter, by up to a half of its values and a bit."""
     stream = seeding.generator(seed, "disturbance")
     with torch.no_grad():
-        for one in model.parameters():
-            if one.requires_grad:
-                change = torch.rand(one.shape, generator=stream, dtype=one.dtype).to(one.device)
-                one.mul_(1 + change / 2).add_(change / 100)
+        for one in trainable(model).values():
+            change = torch.rand(one.shape, generator=stream, dtype=one.dtype).to(one.device)
+            one.mul_(1 + change / 2).add_(change / 100)
 
 
 def fit(model: Model, dataset: Dataset, *, epochs: int, lr: float = 0.05, seed: int = 0) -> None:
