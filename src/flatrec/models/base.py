@@ -59,7 +59,11 @@ class Model(nn.Module, ABC):
 
     # The hooks are optional, hence neither abstract nor empty by oversight; only the trainer calls them.
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: B027
-        """Change what changes once an epoch, e.g. draw a thinned graph."""
+        """Change what changes once an epoch, e.g. draw a thinned graph.
+
+        What it draws stays until it is called again, also after training: who measures a trained model in training
+        mode begins an epoch first, or measures with the last epoch's draw.
+        """
 
     def on_step_end(self) -> None:  # noqa: B027
         """Change what changes once a step."""

@@ -19,6 +19,9 @@ class FriendlySAM(Perturbing):
     m <- lambda m + (1 - lambda) g, starting at 0, of raw gradients; eps = rho v / ||v||_2 with v = g - sigma m; then a
     base step with the gradient at Theta + eps. sigma = 0 is SAM; BSAM with a constant distance is this strategy.
 
+    Deviations: m holds the current batch when it is taken off, as in the paper's algorithm. The release takes off the
+    mean of the batches before, and begins with the first gradient as the mean, from which nothing is taken off.
+
     Args:
         sigma: how much of the mean is taken off.
         lam: lambda, the weight of the past in m, in [0, 1).

@@ -21,8 +21,9 @@ class LookSAM(OneBatch):
 
     At the first of every ``every`` steps: p, the gradient at Theta + rho g / ||g||, goes to the base optimizer, and its
     part across g, v = p - (<p, g> / ||g||^2) g, is kept. At the others the base optimizer gets
-    g + alpha (||g|| / ||v||) v, which costs no second gradient. The layer-wise form of the paper, for very large
-    batches, is left out.
+    g + alpha (||g|| / ||v||) v, which costs no second gradient. Norms and inner products are those of all parameters
+    at once; other libraries take them tensor by tensor. The layer-wise form of the paper, for very large batches, is
+    left out.
 
     Args:
         rho: the radius, at least 0; 0 is plain training.
