@@ -10,7 +10,7 @@ from torch import Tensor
 from flatrec.data.batches import Batch, Pairing
 from flatrec.strategies.base import OneBatch, Strategy
 from flatrec.strategies.learner import Learner
-from flatrec.strategies.vectors import blend
+from flatrec.strategies.vectors import move_towards
 
 
 class Mixed(Strategy):
@@ -54,7 +54,9 @@ class Mixed(Strategy):
         """Two gradients here, the inner strategy's from the first, one update; reports the first batch's loss."""
         first, second = batches
         (loss, _), (here, other) = learner.gradients(first, second)
-        learner.update(blend(self.inner.refined(learner, first, here), other, self.kappa))
+        refined = self.inner.refined(learner, first, here)
+        move_towards(other, refined, self.kappa)
+        learner.update(other)
         return loss
 
     def state(self) -> dict[str, Tensor]:
