@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing
+from flatrec.strategies.memory import packed
 from flatrec.strategies.vectors import Vector, norm, times
 
 
@@ -54,7 +55,7 @@ class ASAM(Perturbing):
 
     def state(self) -> dict[str, Tensor]:
         """The step count, which schedule and interval depend on."""
-        return {"steps": torch.tensor(self.steps)}
+        return packed(self.steps)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take up the step count."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.memory import packed, unpacked
 from flatrec.strategies.vectors import Vector, move_towards, plus_scaled
 
 
@@ -55,10 +56,9 @@ class FriendlySAM(Perturbing):
 
     def state(self) -> dict[str, Tensor]:
         """The step count and the mean."""
-        means = {f"mean.{number}": part for number, part in enumerate(self.mean)}
-        return {"steps": torch.tensor(self.steps), **means}
+        return packed(self.steps, mean=self.mean)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take up step count and mean."""
         self.steps = int(state["steps"])
-        self.mean = [state[f"mean.{number}"] for number in range(len(state) - 1)]
+        self.mean = unpacked(state, "mean")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.memory import packed
 from flatrec.strategies.vectors import Vector, blend
 
 
@@ -47,7 +47,7 @@ class GradientNormPenalty(Perturbing):
 
     def state(self) -> dict[str, Tensor]:
         """The step count, which schedule and interval depend on."""
-        return {"steps": torch.tensor(self.steps)}
+        return packed(self.steps)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take up the step count."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.memory import packed
 from flatrec.strategies.vectors import Vector, dot, plus_scaled
 
 
@@ -50,7 +51,7 @@ class GSAM(Perturbing):
 
     def state(self) -> dict[str, Tensor]:
         """The step count, which schedule and interval depend on."""
-        return {"steps": torch.tensor(self.steps)}
+        return packed(self.steps)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take up the step count."""

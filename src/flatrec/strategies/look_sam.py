@@ -12,6 +12,7 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.strategies.base import OneBatch
 from flatrec.strategies.learner import Learner
+from flatrec.strategies.memory import packed, unpacked
 from flatrec.strategies.vectors import Vector, dot, norm, plus_scaled
 
 
@@ -70,13 +71,12 @@ class LookSAM(OneBatch):
 
     def state(self) -> dict[str, Tensor]:
         """The step count and what is reused."""
-        across = {f"across.{number}": part for number, part in enumerate(self.across)}
-        return {"steps": torch.tensor(self.steps), **across}
+        return packed(self.steps, across=self.across)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take up step count and what is reused."""
         self.steps = int(state["steps"])
-        self.across = [state[f"across.{number}"] for number in range(len(state) - 1)]
+        self.across = unpacked(state, "across")
 
     def take_trace(self) -> dict[str, float]:
         """Nothing is watched."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from flatrec.data.batches import Batch, Pairing
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.learner import Learner
+from flatrec.strategies.memory import packed
 
 
 @dataclass(kw_only=True, eq=False)
@@ -67,7 +68,7 @@ class MirrorGradient(Strategy):
 
     def state(self) -> dict[str, Tensor]:
         """The count of batches."""
-        return {"steps": torch.tensor(self.steps)}
+        return packed(self.steps)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take up the count of batches."""

@@ -1,0 +1,21 @@
+"""What strategies remember between steps, as named tensors for a checkpoint and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from flatrec.strategies.vectors import Vector
+
+
+def packed(steps: int, **vectors: Vector) -> dict[str, Tensor]:
+    """A step count and vectors by name, e.g. ``steps``, ``mean.0``, ``mean.1``."""
+    parts = {f"{name}.{number}": part for name, vector in vectors.items() for number, part in enumerate(vector)}
+    return {"steps": torch.tensor(steps), **parts}
+
+
+def unpacked(state: Mapping[str, Tensor], name: str) -> list[Tensor]:
+    """The vector of that name; empty where there is none."""
+    return [state[f"{name}.{number}"] for number in range(sum(key.startswith(f"{name}.") for key in state))]
