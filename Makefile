@@ -1,4 +1,4 @@
-.PHONY: install demo test check docs
+.PHONY: install demo test check docs bench
 PYTHON ?= python3
 BIN := .venv/bin
 # Spinning OpenMP threads cost far more than they give on small machines; one thread is the fast choice there.
@@ -20,6 +20,18 @@ test: install
 
 docs: install
 	$(BIN)/python docs/generate.py
+
+# What a step of every model costs, and building the graph of 100,000 items. BENCH_DATA is any data folder, by default
+# one the size of Amazon Baby, which is made first; BENCH_OUT holds the rows of the steps. It takes a while.
+BENCH_DATA ?= runs/baby-like
+BENCH_OUT ?= runs/steps.json
+
+bench: install $(BENCH_DATA)
+	$(BIN)/python benchmarks/neighbours.py --items 100000 --width 384 --neighbours 10
+	$(BIN)/python benchmarks/steps.py --data $(BENCH_DATA) --out $(BENCH_OUT)
+
+runs/baby-like:
+	$(BIN)/flatrec data shop $@ --like baby --image-dim 4096 --text-dim 384
 
 check: install
 	$(BIN)/ruff format --check .

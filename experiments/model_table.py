@@ -3,35 +3,53 @@
     python experiments/model_table.py --data ML_SMALL --epochs 30 --out runs/models-ml-small
     python experiments/model_table.py --data BABY --models lightgcn,ngcf,layergcn --epochs 40 --out runs/models-baby
 
-Finished runs are not run again. Prints a Markdown table.
+A finished run with the same settings, data and seed is not run again; one with other settings is refused. Prints a
+Markdown table.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flatrec import load_data
+from flatrec import folder, load_data
+from flatrec.cli.options import experiment
+from flatrec.components import build_strategy, resolved
+from flatrec.config import Experiment
 from flatrec.data.batches import Sampler
+from flatrec.data.dataset import Dataset
 from flatrec.models import MODELS
 
 
-def trained(name: str, strategy: str, data: Path, out: Path, *words: str) -> dict[str, Any]:
-    """The result of one run."""
-    folder = out / f"{name}-{strategy}"
-    result = folder / "result.json"
-    if not result.is_file():
-        command = [str(Path(sys.executable).with_name("flatrec")), "train", "--data", str(data), "--model", name]
-        command += ["--strategy", strategy, "--out", str(folder), "--set", "training.tensorboard=false", *words]
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([*command, *(["--resume"] if folder.is_dir() else [])], check=True, stdout=subprocess.DEVNULL)
-    found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    return found
+def trained(settings: Experiment, dataset: Dataset, path: Path, words: Sequence[str]) -> dict[str, Any]:
+    """The result of one run: read where it is there already, else trained, going on from a checkpoint if any.
+
+    Raises:
+        ValueError: the folder holds a run of other settings or data.
+    """
+    resume = folder.holds_run(path)
+    if resume:
+        folder.check_same(path, resolved(settings), dataset)
+        if (path / folder.RESULT).exists():
+            result = folder.read_result(path)
+            if result["settings"]["training"]["epochs"] == settings.training.epochs:
+                return result
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = [str(Path(sys.executable).with_name("flatrec")), "train", *words, "--out", str(path)]
+    subprocess.run([*command, *(["--resume"] if resume else [])], check=True, stdout=subprocess.DEVNULL)
+    return folder.read_result(path)
+
+
+def milliseconds(result: dict[str, Any], settings: Experiment, dataset: Dataset) -> float:
+    """How long an update took in the mean, whatever batches it asked for."""
+    strategy = build_strategy(settings.strategy)
+    sampler = Sampler(dataset.interactions, settings.training.batch_size)
+    updates = sampler.steps(strategy.batches_per_step, strategy.pairing)
+    return 1000 * float(result["seconds"]["train_per_epoch"]) / updates
 
 
 def say(line: str) -> None:
@@ -51,20 +69,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], help="any further setting, as for flatrec train")
     given = parser.parse_args(arguments)
-    sets = [f"training.epochs={given.epochs}", *given.set]
-    words = ["--seed", str(given.seed), *(word for one in sets for word in ("--set", one))]
-    rows = [
-        "| model | strategy | epochs (best) | ms a step | peak MB | valid Recall@20 | test Recall@10 |",
-        "|---" * 7 + "|",
-    ]
-    say("\n".join(rows))
-    sampler = Sampler(load_data(given.data).interactions, 2048)
+    dataset = load_data(given.data)
+    sets = ["training.tensorboard=false", f"training.epochs={given.epochs}", *given.set]
+    say(
+        "| model | strategy | epochs (best) | ms a step | peak MB | valid Recall@20 | test Recall@10 |\n"
+        + "|---" * 7
+        + "|"
+    )
     for name in given.models.split(","):
         for strategy in given.strategies.split(","):
-            result = trained(name, strategy, given.data, given.out, *words)
-            step = 1000 * result["seconds"]["train_per_epoch"] / len(sampler)
+            chosen = {"data": str(given.data), "model": name, "strategy": strategy, "seed": given.seed}
+            settings = experiment(None, sets, **chosen)
+            words = [word for key, value in chosen.items() for word in (f"--{key}", str(value))]
+            words += [word for one in sets for word in ("--set", one)]
+            try:
+                result = trained(settings, dataset, given.out / f"{name}-{strategy}-{given.seed}", words)
+            except ValueError as error:
+                raise SystemExit(str(error)) from None
             say(
-                f"| {name} | {strategy} | {result['epochs']} ({result['best_epoch']}) | {step:.0f} "
+                f"| {name} | {strategy} | {result['epochs']} ({result['best_epoch']}) "
+                f"| {milliseconds(result, settings, dataset):.0f} "
                 f"| {result['peak_memory_mb']:.0f} | {result['valid']['recall@20']:.4f} "
                 f"| {result['test']['recall@10']:.4f} |"
             )

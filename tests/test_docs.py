@@ -17,7 +17,7 @@ from flatrec.cli.descriptions import describe
 from flatrec.components import strategy_names
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, YARDSTICKS
-from flatrec.testing import block_dataset
+from flatrec.testing import block_dataset, examine
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,7 +51,12 @@ def test_the_examples_of_the_guides_train(monkeypatch):
     strategy = example_of("adding-a-strategy.md", monkeypatch)(strength=0.2)
     run = flatrec.fit(dataset, model, strategy, training=training)
     assert run.result["epochs"] == 2
-    assert set(strategy.state()) == {"steps", "last.0"}
+    assert set(strategy.state()) == {"steps", *(f"last.{place}" for place, _ in enumerate(model.parameters()))}
+
+
+def test_the_model_of_the_guide_passes_every_check(monkeypatch):
+    findings = examine(example_of("adding-a-model.md", monkeypatch))
+    assert [(one.check, one.reason) for one in findings if one.outcome != "ok"] == []
 
 
 def test_the_description_of_own_data_in_the_readme_is_read(tmp_path):

@@ -66,7 +66,11 @@ def test_list_models_says_what_they_are_and_where_they_come_from(flatrec):
         "link": "https://arxiv.org/abs/2211.06924",
     }
     assert freedom["search_space"]["model.thinning"] == [0.8, 0.9]
-    assert freedom["settings"]["neighbours"] == 10
+    neighbours = freedom["settings"]["neighbours"]
+    assert (neighbours["type"], neighbours["default"], neighbours["tried"]) == ("int", 10, [])
+    assert neighbours["meaning"].startswith("items a row")
+    assert freedom["settings"]["thinning"]["tried"] == [0.8, 0.9]
+    assert listed["slmrec"]["settings"]["missing"]["default"] == "mean"
     assert listed["bpr"]["about"].startswith("Matrix factorisation with the BPR loss: ")
     assert (listed["popularity"]["modalities"], listed["popularity"]["reference"]) == ("none", None)
     shown = flatrec("list", "models").out
@@ -80,6 +84,7 @@ def test_list_models_with_names_shows_their_settings_alone(flatrec):
     assert outcome.code == 0
     assert all(part in outcome.out for part in ("model.thinning", "0.8, 0.9", "model.shrink", "'trained' or 'frozen'"))
     assert "lightgcn" not in outcome.out
+    assert "``" not in flatrec("list", "models", *MODELS).out
     only = json.loads(flatrec("list", "models", "freedom", "--json").out)["models"]
     assert [one["name"] for one in only] == ["freedom"]
     assert "did you mean freedom?" in flatrec("list", "models", "freedm").err

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec import seeding, testing
+from flatrec import testing
 from flatrec.data.dataset import Dataset
 from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
 from flatrec.evaluation import evaluate, evaluate_scorer
 from flatrec.models import MODELS, YARDSTICKS, ItemKNN, Popularity
-from flatrec.strategies.vectors import dot
 from tests.models.settings import SETTINGS, make
 
 EPOCHS = 30
@@ -32,94 +31,24 @@ def name(request):
     return request.param
 
 
-@pytest.fixture
-def model(name, dataset):
-    """A model in its first epoch, whatever it draws for one drawn."""
-    model = make(name, dataset)
-    model.on_epoch_start(seeding.generator(0, "model", 1))
-    return model
-
-
 def test_every_model_has_a_row():
     assert set(SETTINGS) == set(MODELS)
 
 
-def test_the_loss_is_a_finite_scalar_and_pure(model, batch):
-    testing.check_pure(model, batch)
+@pytest.mark.parametrize("settings", ["defaults", "small"])
+def test_every_model_passes_every_check(name, settings):
+    options = SETTINGS[name] if settings == "small" else {}
+    findings = testing.examine(lambda data: MODELS[name](data, **options))
+    assert [(one.check, one.reason) for one in findings if one.outcome != "ok"] == []
 
 
-def test_gradients_reach_every_parameter(model, batch):
-    testing.check_gradients(model, batch)
-
-
-def test_every_parameter_is_registered(model, batch):
-    # What a model holds as a bare tensor would neither be trained nor saved nor moved to a device.
-    testing.check_registered(model, batch)
-    assert model.state_dict()
-
-
-def test_representations_have_one_finite_row_a_user_and_an_item(model, dataset):
-    testing.check_representations(model, dataset)
-
-
-def test_a_step_lowers_the_loss(model, batch):
-    testing.check_step(model, batch)
-
-
-def test_the_state_gives_equal_scores_in_another_model(model, name, dataset):
-    testing.check_round_trip(model, make(name, dataset, seed=1))
-
-
-def test_numbering_users_and_items_anew_changes_nothing(name, dataset):
-    testing.check_permutation(lambda given: make(name, given), dataset)
-
-
-def test_equal_random_states_give_equal_models_and_others_differ(name, dataset):
-    first, second, other = (testing.scores(make(name, dataset, seed)) for seed in (0, 0, 1))
-    assert torch.equal(first, second)
-    assert not torch.equal(first, other)
-
-
-def test_drawing_an_epoch_depends_on_its_generator_alone(name, dataset, batch):
-    testing.check_epoch_draw(lambda: make(name, dataset), batch)
-
-
-def test_one_encode_serves_several_batches(model, batch):
-    testing.check_shared_encode(model, batch)
-
-
-def test_evaluation_is_of_the_parameters_as_they_are_and_without_noise(name, dataset, batch):
-    testing.check_fresh(lambda: make(name, dataset), batch)
-    testing.check_quiet(make(name, dataset))
-
-
-def test_the_loss_falls_when_the_positives_score_higher(model, batch):
-    # Ties the loss to what is ranked by: turning the parameters up along d score / d parameter must lower it.
-    encoded = model.train().encode()
-    users, items = model.representations(encoded)
-    margin = (users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(dim=1)
-    params = [one for one in model.parameters() if one.requires_grad]
-    uphill = torch.autograd.grad(margin.sum(), params, retain_graph=True, materialize_grads=True)
-    gradient = torch.autograd.grad(model.loss(encoded, batch), params, materialize_grads=True)
-    assert dot(uphill, gradient) < 0
-
-
-def test_a_copy_is_independent(model, batch):
+def test_a_copy_is_independent(name, dataset, batch):
+    model = make(name, dataset)
     before = testing.scores(model)
     other = copy.deepcopy(model)
     assert torch.equal(testing.scores(other), before)
     testing.check_step(other, batch)
     assert torch.equal(testing.scores(model), before)
-
-
-def test_users_and_items_without_a_training_pair_are_scored(name, dataset):
-    pairs = dataset.interactions
-    alone = (pairs.users != 3) & (pairs.items != 4)
-    rest = Interactions(pairs.users[alone], pairs.items[alone], pairs.parts[alone], pairs.n_users, pairs.n_items)
-    sparse = Dataset("sparse", rest, dataset.users, dataset.items, dataset.features)
-    model = make(name, sparse)
-    testing.check_representations(model, sparse)
-    testing.check_gradients(model, testing.whole_batch(sparse))
 
 
 def test_bpr_and_lightgcn_penalise_the_norms_of_the_rows_before_propagation(dataset, batch):

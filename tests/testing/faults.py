@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -94,6 +96,182 @@ class EditingBatch(Sound):
         batch.negatives.add_(self.sizes[0])
         users, positives, negatives = (F.embedding(one, encoded.nodes) for one in vars(batch).values())
         return bpr(users, positives, negatives)
+
+
+class EditingBatchByName(Sound):
+    def loss(self, encoded, batch):
+        batch.positives += self.sizes[0]
+        return super().loss(encoded, batch)
+
+
+class Leaving(Sound):
+    def encode(self):
+        raise SystemExit(0)
+
+
+class BareEncode(Sound):
+    def encode(self):
+        return self.nodes.split(self.sizes)
+
+
+class TupleLoss(Sound):
+    def loss(self, encoded, batch):
+        return super().loss(encoded, batch), encoded.nodes.square().mean()
+
+
+class FloatLoss(Sound):
+    def loss(self, encoded, batch):
+        return super().loss(encoded, batch).item()
+
+
+class NoLoss(Sound):
+    def loss(self, encoded, batch):
+        super().loss(encoded, batch)
+
+
+class RepresentationsOfTheLastLoss(Sound):
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        self.users = self.items = None
+
+    def loss(self, encoded, batch):
+        self.users, self.items = super().representations(encoded)
+        return super().loss(encoded, batch)
+
+    def representations(self, encoded):  # noqa: ARG002
+        return self.users, self.items
+
+
+class SparseGradient(Sound):
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        self.offsets = nn.Embedding(dataset.n_users, 8, sparse=True)
+
+    def loss(self, encoded, batch):
+        return super().loss(encoded, batch) + self.offsets(batch.users).square().mean()
+
+
+class SparseState(Sound):
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        self.register_buffer("graph", torch.eye(len(self.nodes)).to_sparse())
+
+    def encode(self):
+        return Encoded(self.graph @ self.nodes)
+
+
+class TrainedFeatures(Sound):
+    def __init__(self, dataset, *, scale: float = 1.0):
+        super().__init__(dataset)
+        values = dataset.features["image"].values
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch says that the array is not writable, and writes
+            shared = torch.from_numpy(values).mul_(scale)
+        self.image = nn.Embedding.from_pretrained(shared, freeze=False)
+        self.projection = nn.Linear(values.shape[1], 8)
+
+    def encode(self):
+        users, items = self.nodes.split(self.sizes)
+        return Encoded(torch.cat([users, items + self.projection(self.image.weight)]))
+
+
+class ScaledFeatures(TrainedFeatures):
+    def __init__(self, dataset):
+        super().__init__(dataset, scale=1.5)
+        self.image.weight.requires_grad_(False)
+
+
+class AllPartsInTheGraph(Sound):
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        pairs = dataset.interactions
+        bought = torch.zeros(self.sizes)
+        bought[torch.tensor(pairs.users), torch.tensor(pairs.items)] = 1
+        self.register_buffer("bought", bought)
+
+    def encode(self):
+        users, items = self.nodes.split(self.sizes)
+        return Encoded(torch.cat([users + self.bought @ items, items]))
+
+
+class DividingByDegree(Sound):
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        degrees = dataset.interactions.matrix("train").sum(axis=1)
+        self.register_buffer("inverse", 1 / torch.tensor(degrees, dtype=torch.float32))
+
+    def encode(self):
+        users, items = self.nodes.split(self.sizes)
+        return Encoded(torch.cat([users * self.inverse[:, None], items]))
+
+
+class SeedOfItsOwn(Sound):
+    def __init__(self, dataset):
+        torch.manual_seed(2020)
+        super().__init__(dataset)
+
+
+class StreamOfItsOwn(Sound):
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        stream = torch.Generator().manual_seed(2020)
+        self.nodes = nn.Parameter(torch.randn(self.nodes.shape, generator=stream))
+
+
+class NumPyStart(Sound):
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        self.weight = nn.Parameter(torch.tensor(np.random.rand(8), dtype=torch.float32))  # noqa: NPY002
+
+    def encode(self):
+        return Encoded(self.nodes * self.weight)
+
+
+class NumPyLoss(Sound):
+    def loss(self, encoded, batch):
+        return super().loss(encoded, batch) * (1 + 0.01 * np.random.rand())  # noqa: NPY002
+
+
+class FlippedItems(Sound):
+    def representations(self, encoded):
+        users, items = super().representations(encoded)
+        return users, -items
+
+
+class ConstantRepresentations(Sound):
+    def representations(self, encoded):
+        users, items = super().representations(encoded)
+        return torch.zeros_like(users), torch.zeros_like(items)
+
+
+class BatchNormalised(Sound):
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        self.normalise = nn.BatchNorm1d(8)
+
+    def encode(self):
+        return Encoded(self.normalise(self.nodes))
+
+
+class NothingToTrain(Sound):
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        self.nodes.requires_grad_(False)
+
+
+class JoiningLater(Sound):
+    """Without a fault: a parameter that joins after the first step."""
+
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        self.scale = nn.Parameter(torch.ones(8))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def on_step_end(self):
+        self.steps += 1
+
+    def encode(self):
+        return Encoded(self.nodes * self.scale if self.steps else self.nodes)
 
 
 class StaleEvaluation(Sound):
@@ -188,6 +366,19 @@ class EpochThatRemembers(GlobalDraw):
         self.noise = self.noise + torch.rand(8, generator=generator)
 
 
+class NumPyDraw(GlobalDraw):
+    def on_epoch_start(self, generator):  # noqa: ARG002
+        self.noise = torch.tensor(np.random.rand(8), dtype=torch.float32)  # noqa: NPY002
+
+
+class EvaluationOfTheEpoch(GlobalDraw):
+    def on_epoch_start(self, generator):
+        self.noise = torch.rand(8, generator=generator)
+
+    def encode(self):
+        return Encoded(self.nodes * (1 + self.noise))
+
+
 class NumberedItems(Sound):
     def encode(self):
         return Encoded(self.nodes + torch.arange(len(self.nodes))[:, None] / 100)
@@ -225,6 +416,28 @@ class OddSize(LightGCN):
 
 # The check meant for each fault comes first; the others follow from the fault.
 FAULTS = {
+    **{
+        fault: ["runs"]
+        for fault in (
+            *(Leaving, BareEncode, TupleLoss, FloatLoss, NoLoss, VectorLoss, RepresentationsOfTheLastLoss),
+            *(EditingBatchByName, SparseGradient),
+        )
+    },
+    TrainedFeatures: ["data kept"],
+    ScaledFeatures: ["data kept"],
+    AllPartsInTheGraph: ["held-out unseen"],
+    DividingByDegree: ["cold start"],
+    SeedOfItsOwn: ["initial parameters"],
+    StreamOfItsOwn: ["initial parameters"],
+    NumPyStart: ["initial parameters"],
+    NumPyLoss: ["pure loss"],
+    NumPyDraw: ["epoch draw"],
+    FlippedItems: ["ranking"],
+    ConstantRepresentations: ["ranking"],
+    BatchNormalised: ["pure loss"],
+    SparseState: ["checkpoint"],
+    EvaluationOfTheEpoch: ["checkpoint"],
+    NothingToTrain: ["gradients"],
     UnregisteredTable: ["registered", "checkpoint", "numbering"],  # what is not registered is not saved either
     UnregisteredInAList: ["registered"],
     UnregisteredInAHook: ["registered", "epoch draw"],  # nor there after a resumption
@@ -239,8 +452,7 @@ FAULTS = {
     DeadParameter: ["gradients"],
     NaNLoss: ["pure loss", "gradients", "step", "strategies"],  # and so are its gradients
     NonFiniteGradient: ["gradients", "step", "strategies"],  # no step can be made of it
-    VectorLoss: ["pure loss", "gradients", "step", "shared encode", "strategies"],  # no gradient of a vector
-    RisingLoss: ["step"],
+    RisingLoss: ["step", "ranking"],
     WrongRows: ["shapes"],
     WrongWidth: ["shapes"],
     HiddenState: ["checkpoint"],

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from flatrec.config import unknown
 from flatrec.models import MODELS, YARDSTICKS, Model, Yardstick
-from flatrec.testing.checks import one_line
+from flatrec.testing.messages import one_line
 
 
 def trainable_class(name: str) -> type[Model]:
@@ -33,7 +33,8 @@ def trainable_class(name: str) -> type[Model]:
         raise ValueError(f"{name} is a file; name the class in it too, as {name}:Class")
     place, colon, wanted = name.rpartition(":")
     if not colon or not place or not wanted:
-        raise ValueError(f"{unknown('model', name, list(MODELS))}; or give your own as module:Class or file.py:Class")
+        wrong = unknown("model", name.lower(), list(MODELS)).replace(repr(name.lower()), repr(name), 1)
+        raise ValueError(f"{wrong}; or give your own as module:Class or file.py:Class")
     return _checked_class(_imported(place), place, wanted)
 
 

@@ -42,12 +42,20 @@ class Setting:
         type: what it takes, in words or as in Python.
         default: the default as in Python; None where there is none.
         meaning: what the docstring says of it; empty where it says nothing.
+        value: the default itself.
+        tried: values usually tried.
     """
 
     name: str
     type: str
     default: str | None
     meaning: str
+    value: object = None
+    tried: tuple[object, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Type, default, meaning and values usually tried for programs."""
+        return {"type": self.type, "default": self.value, "meaning": plain(self.meaning), "tried": list(self.tried)}
 
 
 @dataclass(frozen=True)
@@ -80,14 +88,20 @@ class Description:
         return self.arguments[1:]
 
     def as_dict(self) -> dict[str, Any]:
-        """Name, text and reference for programs."""
+        """Name, text, reference and settings for programs."""
         return {
             "name": self.name,
             "about": self.about,
             "modalities": self.modalities,
             "reference": None if self.reference is None else asdict(self.reference),
             "search_space": {key: list(values) for key, values in self.search_space.items()},
+            "settings": {one.name: one.as_dict() for one in self.settings},
         }
+
+
+def plain(text: str) -> str:
+    """A docstring's text without the marks around code."""
+    return text.replace("``", "")
 
 
 def model_names() -> list[str]:
@@ -103,14 +117,15 @@ def describe(name: str) -> Description:
     """
     kind = model_class(name)
     doc = parsed(inspect.getdoc(kind) or "")
+    search_space = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
     return Description(
         name=name,
         kind=kind,
         about=_about(kind),
         modalities=kind.MODALITIES if issubclass(kind, Model) else "none",
         reference=_reference(doc.summary),
-        arguments=_arguments(kind, doc.entries("Args")),
-        search_space=kind.SEARCH_SPACE if issubclass(kind, Model) else {},
+        arguments=_arguments(kind, doc.entries("Args"), search_space),
+        search_space=search_space,
         doc=doc,
     )
 
@@ -131,17 +146,24 @@ def _reference(summary: str) -> Reference | None:
     return Reference(found["authors"], found["venue"], int(found["year"]), found["link"])
 
 
-def _arguments(kind: type[object], meanings: Mapping[str, str]) -> tuple[Setting, ...]:
+def _arguments(
+    kind: type[object], meanings: Mapping[str, str], search_space: Mapping[str, tuple[object, ...]]
+) -> tuple[Setting, ...]:
     hints = get_type_hints(kind.__init__)
-    return tuple(
-        Setting(
-            name,
-            _type(hints.get(name, object)),
-            None if one.default is inspect.Parameter.empty else repr(one.default),
-            meanings.get(name, ""),
+    found = []
+    for name, one in inspect.signature(kind).parameters.items():
+        given = one.default is not inspect.Parameter.empty
+        found.append(
+            Setting(
+                name,
+                type=_type(hints.get(name, object)),
+                default=repr(one.default) if given else None,
+                meaning=meanings.get(name, ""),
+                value=one.default if given else None,
+                tried=search_space.get(f"model.{name}", ()),
+            )
         )
-        for name, one in inspect.signature(kind).parameters.items()
-    )
+    return tuple(found)
 
 
 def _type(hint: object) -> str:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from typing import Annotated
 
-import torch
 import typer
 
 from flatrec.cli import options
 from flatrec.cli.classes import trainable_class
+from flatrec.cli.constructors import settings_of
 from flatrec.cli.printing import print_json, print_table
-from flatrec.config import Component, Experiment, Options, assignment, build, changed
+from flatrec.config import Component, Experiment, Options, assignment, changed
 from flatrec.data.dataset import Dataset
 from flatrec.models import Model
 from flatrec.testing import Finding, examine, tiny_dataset
-from flatrec.testing.checks import one_line
+from flatrec.testing.messages import one_line
+from flatrec.testing.runs import random_state
 
 CheckedModel = Annotated[
     str,
@@ -41,22 +42,24 @@ def doctor(model: CheckedModel, sets: ModelSets = None, json: options.Json = Fal
     Example: `flatrec doctor --model my_models/mine.py:Mine --set model.dim=8`
     """
     kind = trainable_class(model)
-    settings = _settings(model, sets or ())
+    given = _settings(model, sets or ())
+    settings = settings_of(kind, given)
 
     def make(dataset: Dataset) -> Model:
-        return build(kind, settings, "model", dataset)
+        return kind(dataset, **settings)
 
     with redirect_stdout(sys.stderr):  # whatever the model prints
-        _try_constructor(kind, settings)
+        _try_constructor(kind, make)
         findings = examine(make)
     failed = sum(one.outcome == "FAILED" for one in findings)
     if json:
-        print_json(_as_dict(kind, settings, findings, failed))
+        print_json(_as_dict(kind, given, findings, failed))
     else:
         rows = [[one.check, one.outcome, one.reason or one.meaning] for one in findings]
-        print_table(f"{kind.__name__} on tiny data", ["check", "result", "what it means"], rows)
+        print_table(f"{kind.__name__} on tiny data", ["check", "result", "what it means, or what is wrong"], rows)
     if failed:
-        raise RuntimeError(f"{failed} of {len(findings)} checks failed for {kind.__name__}")
+        crash = next((one.error for one in findings if one.error is not None), None)  # --debug shows it
+        raise RuntimeError(f"{failed} of {len(findings)} checks failed for {kind.__name__}") from crash
 
 
 def _settings(name: str, sets: Sequence[str]) -> Options:
@@ -69,14 +72,13 @@ def _settings(name: str, sets: Sequence[str]) -> Options:
     return experiment.model.options
 
 
-def _try_constructor(kind: type[Model], settings: Options) -> None:
+def _try_constructor(kind: type[Model], make: Callable[[Dataset], Model]) -> None:
     try:
-        with torch.random.fork_rng(devices=()):
-            build(kind, settings, "model", tiny_dataset())
-    except ValueError:
-        raise  # says which setting is wrong
-    except Exception as error:  # a stranger's code may raise anything
-        raise ValueError(f"{kind.__name__} could not be built on tiny data: {one_line(error)}") from error
+        with random_state(0):
+            make(tiny_dataset())
+    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
+        said = one_line(error, typed=not isinstance(error, ValueError))
+        raise ValueError(f"{kind.__name__} could not be built on tiny data: {said}") from error
 
 
 def _as_dict(kind: type[Model], settings: Options, findings: Sequence[Finding], failed: int) -> dict[str, object]:
@@ -86,5 +88,5 @@ def _as_dict(kind: type[Model], settings: Options, findings: Sequence[Finding], 
         "settings": dict(settings),
         "passed": failed == 0,
         "failed": failed,
-        "checks": [vars(one) for one in findings],
+        "checks": [{name: vars(one)[name] for name in ("check", "outcome", "meaning", "reason")} for one in findings],
     }

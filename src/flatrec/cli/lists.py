@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.descriptions import Description, describe, model_names
+from flatrec.cli.descriptions import Description, describe, model_names, plain
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.components import resolved, strategy_names
 from flatrec.config import Component, Experiment, Options
@@ -32,7 +33,7 @@ def models(names: Names = None, json: options.Json = False) -> None:
     """
     described = [describe(name) for name in names or model_names()]
     if json:
-        print_json({"models": [one.as_dict() | {"settings": _defaults(one.name)} for one in described]})
+        print_json({"models": [one.as_dict() for one in described]})
     elif names:
         for one in described:
             _show_model(one)
@@ -68,28 +69,27 @@ def base_optimizers(json: options.Json = False) -> None:
     _show("optimizers", {name: f"torch.optim.{one.__name__}" for name, one in known.items()}, settings, json=json)
 
 
-def _defaults(name: str) -> Options:
-    return dict(resolved(Experiment(model=Component(name))).model.options)
-
-
 def _cited(one: Description) -> str:
     return "" if one.reference is None else f"{one.reference}\n{one.reference.link}"
 
 
 def _show_model(one: Description) -> None:
     """A table of the settings; those of other groups that are usually tried with the model come last."""
-    tried = {key: ", ".join(map(str, values)) for key, values in one.search_space.items()}
-    defaults = _defaults(one.name)
     rows = []
     for setting in one.settings:
-        key = f"model.{setting.name}"
         choices = f" ({setting.type})" if "'" in setting.type else ""
-        rows.append([key, str(defaults.get(setting.name, "")), tried.pop(key, ""), setting.meaning + choices])
-    rows += [[key, "", values, ""] for key, values in tried.items()]
+        what = plain(setting.meaning) + choices
+        rows.append([f"model.{setting.name}", str(setting.value), _tried(setting.tried), what])
+    own = {row[0] for row in rows}
+    rows += [[key, "", _tried(values), ""] for key, values in one.search_space.items() if key not in own]
     print_text(f"{one.name}: {one.about}")
     print_text(f"modalities: {one.modalities}" + (f"; {one.reference}, {one.reference.link}" if one.reference else ""))
     if rows:
         print_table("", ["setting", "default", "usually tried", "what it is"], rows)
+
+
+def _tried(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _show(kind: str, described: dict[str, str], settings: dict[str, Options], *, json: bool) -> None:

@@ -2,16 +2,14 @@
 
 from flatrec.testing.checks import (
     check_batch,
-    check_epoch_draw,
     check_gradients,
     check_loss,
     check_pure,
     check_registered,
+    check_runs,
     check_shared_encode,
-    check_step,
-    check_strategies,
 )
-from flatrec.testing.data import block_dataset, enlarged, permuted, whole_batch
+from flatrec.testing.data import block_dataset, enlarged, permuted, tiny_dataset, whole_batch
 from flatrec.testing.evaluations import (
     check_fresh,
     check_quiet,
@@ -19,25 +17,36 @@ from flatrec.testing.evaluations import (
     check_round_trip,
     check_shapes,
 )
-from flatrec.testing.examination import Finding, examine, tiny_dataset
-from flatrec.testing.numbering import NotApplicableError, check_permutation
+from flatrec.testing.examination import Finding, examine
+from flatrec.testing.leaks import check_cold, check_data_kept, check_held_out
+from flatrec.testing.messages import ContractError, NotApplicableError
+from flatrec.testing.numbering import check_permutation
+from flatrec.testing.randomness import check_epoch_draw, check_initial
 from flatrec.testing.runs import fit, scores
+from flatrec.testing.updates import check_ranking, check_step, check_strategies
 
 __all__ = [
+    "ContractError",
     "Finding",
     "NotApplicableError",
     "block_dataset",
     "check_batch",
+    "check_cold",
+    "check_data_kept",
     "check_epoch_draw",
     "check_fresh",
     "check_gradients",
+    "check_held_out",
+    "check_initial",
     "check_loss",
     "check_permutation",
     "check_pure",
     "check_quiet",
+    "check_ranking",
     "check_registered",
     "check_representations",
     "check_round_trip",
+    "check_runs",
     "check_shapes",
     "check_shared_encode",
     "check_step",

@@ -1,18 +1,49 @@
-"""Checks of what a model does in training."""
+"""Checks of the loss and its gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import cycle, islice
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.strategies import MIXABLE, STRATEGIES, Learner, Mixed, NonFiniteGradientError, Plain, Strategy
-from flatrec.testing.contents import changes, listed, snapshot, unregistered
-from flatrec.testing.runs import begin_epoch, copied, random_state, same, training_loss
+from flatrec.testing.contents import changes, snapshot, unregistered
+from flatrec.testing.data import whole_batch
+from flatrec.testing.messages import kind_of, listed, number, require
+from flatrec.testing.outputs import edits, encoded, loss_of
+from flatrec.testing.runs import (
+    begin_epoch,
+    copied,
+    descend,
+    evaluated,
+    gradients,
+    random_state,
+    same,
+    trainable,
+    training_loss,
+)
+
+STEPS = 3  # of each of two epochs, in which a parameter may be reached
+RUNNING = {"running_mean", "running_var", "num_batches_tracked"}  # what batch normalisation writes in training mode
+
+
+def check_runs(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
+    """A new model evaluates, begins an epoch, takes a step and evaluates again.
+
+    Raises:
+        AssertionError: something has not the form that it must have; whatever the model raises comes through.
+    """
+    model: object = make(dataset)
+    require(isinstance(model, Model), f"a model must be a flatrec.models.Model, but is {kind_of(model)}")
+    assert isinstance(model, Model)
+    evaluated(model)  # as a model that is loaded is, before any epoch
+    begin_epoch(model)
+    gradients(model, training_loss(model, whole_batch(dataset)))
+    model.on_step_end()
+    evaluated(model)
 
 
 def check_registered(model: Model, batch: Batch) -> None:
@@ -30,8 +61,8 @@ def check_registered(model: Model, batch: Batch) -> None:
     found |= set(unregistered(model)) - cached
     require(
         not found,
-        f"{listed(sorted(found))}: tensors in plain attributes are not trained, saved or moved to a device; "
-        "make them nn.Parameter, or call register_buffer",
+        "every tensor must be a parameter or buffer to be trained, saved and moved to a device, but plain attributes "
+        f"hold {listed(sorted(found))}; make them nn.Parameter, or call register_buffer",
     )
 
 
@@ -42,19 +73,14 @@ def check_loss(model: Model, batch: Batch) -> None:
         AssertionError: it is not so.
     """
     before = snapshot(model)
-    first, second = (training_loss(model, batch) for _ in range(2))
-    require(first.shape == (), f"the loss must be a scalar, but has shape {tuple(first.shape)}")
-    require(bool(first.isfinite()), f"the loss must be finite, but is {first.item()}")
+    first, second = (training_loss(model, batch, elsewhere=other) for other in (1, 2))
+    require(bool(first.isfinite()), f"the loss must be finite, but is {number(first)}")
     written = changes(before, snapshot(model))
-    require(
-        not written,
-        f"encode and loss must write nothing, but they change {listed(written)}; change it in on_epoch_start or "
-        "on_step_end, or compute it anew",
-    )
+    require(not written, f"encode and loss must write nothing, but they change {listed(written)}; {_remedy(written)}")
     require(
         same(first, second),
-        f"equal calls must give equal losses, but give {first.item()} and {second.item()} under one random state of "
-        "torch; draw with torch alone, and count nothing",
+        f"equal calls must give equal losses, but give {number(first)} and {number(second)} under one random state "
+        "of torch; draw with torch alone, not with NumPy or Python, and count nothing",
     )
 
 
@@ -65,13 +91,9 @@ def check_batch(model: Model, batch: Batch) -> None:
         AssertionError: it is not so.
     """
     given = copied(batch)
-    model.train().loss(model.encode(), given)
-    edited = [name for name, column in vars(batch).items() if not same(column, vars(given)[name])]
-    require(
-        not edited,
-        f"the loss edits {listed([f'batch.{name}' for name in edited])} in place; write batch.x + n instead of "
-        "batch.x += n",
-    )
+    loss_of(model, encoded(model.train()), given)
+    edited = [f"batch.{name}" for name, column in vars(batch).items() if not same(column, vars(given)[name])]
+    require(not edited, edits(edited))
 
 
 def check_pure(model: Model, batch: Batch) -> None:
@@ -87,34 +109,23 @@ def check_pure(model: Model, batch: Batch) -> None:
 def check_gradients(model: Model, batch: Batch) -> None:
     """Every trainable parameter is reached by the loss and gets a finite gradient.
 
+    Where one is not reached at once, the model takes a few steps of two epochs, in which it may join.
+
     Raises:
         AssertionError: it is not so.
     """
-    params = _trainable(model)
-    require(bool(params), "the model has no trainable parameter; make what is learnt an nn.Parameter")
-    loss = training_loss(model, batch)
-    require(loss.requires_grad, "the loss depends on no trainable parameter; compute it from them, without no_grad")
-    gradients = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
-    named = dict(zip(params, gradients, strict=True))
-    dead = [name for name, one in named.items() if one is None]
-    require(not dead, f"the loss does not reach {listed(dead)}; use it, leave it out, or give it requires_grad=False")
-    bad = [name for name, one in named.items() if one is not None and not one.isfinite().all()]
+    require(bool(trainable(model)), "the model has no trainable parameter; make what is learnt an nn.Parameter")
+    found = gradients(model, training_loss(model, batch))
+    dead = {name for name, one in found.items() if one is None}
+    require(len(dead) < len(found), "the loss depends on no trainable parameter; compute it from them, without no_grad")
+    bad = [name for name, one in found.items() if one is not None and not one.isfinite().all()]
     require(not bad, f"the gradient of {listed(bad)} must be finite, but holds NaN or infinity")
-
-
-def check_step(model: Model, batch: Batch, *, lr: float = 1e-3) -> None:
-    """One step of Adam lowers the loss of the batch, both taken under the same noise.
-
-    Raises:
-        AssertionError: it does not.
-    """
-    learner = Learner(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
-    losses = []
-    for _ in range(2):
-        with random_state(0):
-            losses.append(Plain().step(learner, copied(batch)))
-    before, after = losses
-    require(bool(after < before), f"a step must lower the loss, but brings it from {before} to {after}")
+    dead -= _reached_later(model, batch) if dead else set()
+    require(
+        not dead,
+        f"no loss of the first {STEPS} steps of two epochs reaches {listed([one for one in found if one in dead])}; "
+        "use it, leave it out, or give it requires_grad=False",
+    )
 
 
 def check_shared_encode(model: Model, batch: Batch) -> None:
@@ -123,116 +134,50 @@ def check_shared_encode(model: Model, batch: Batch) -> None:
     Raises:
         AssertionError: they are not.
     """
-    first, second = _halves(batch)
+    parts = halves(batch)
     with random_state(0):
-        encoded = model.train().encode()
+        given = encoded(model.train())
     shared = []
-    for half in (first, second):
+    for half in parts:
         with random_state(0):
-            shared.append(model.loss(encoded, copied(half)))
+            shared.append(loss_of(model, given, copied(half)))
     alone = []
-    for half in (first, second):
+    for half in parts:
         with random_state(0):
-            anew = model.encode()
+            anew = encoded(model)
         with random_state(0):
-            alone.append(model.loss(anew, copied(half)))
+            alone.append(loss_of(model, anew, copied(half)))
     advice = "the loss must only read what encode gives, and keep nothing from an earlier batch"
-    for number, (one, other) in enumerate(zip(shared, alone, strict=True), start=1):
-        require(same(one, other), f"batch {number} has loss {one} beside another batch and {other} alone; {advice}")
+    for place, (one, other) in enumerate(zip(shared, alone, strict=True), start=1):
+        losses = f"has loss {number(one)} beside another batch and {number(other)} alone"
+        require(same(one, other), f"batch {place} {losses}; {advice}")
     _require_equal_gradients(model, shared, alone, advice)
 
 
-def check_epoch_draw(make: Callable[[], Model], batch: Batch) -> None:
-    """What ``on_epoch_start`` draws depends on its generator and the saved state alone, so that runs can be resumed.
-
-    ``make`` gives a new model with the same initial parameters each time.
-
-    Raises:
-        AssertionError: it does not.
-    """
-    one, other = make(), make()
-    for noise, model in enumerate((one, other)):
-        with random_state(noise):
-            begin_epoch(model)
-    differing = changes(snapshot(one, opaque=False), snapshot(other, opaque=False))
-    differing = differing or ([] if same(*(training_loss(model, batch) for model in (one, other))) else ["the loss"])
-    require(
-        not differing,
-        f"equal generators must give equal epochs, but {listed(differing)} changes with torch's global state; "
-        "draw from the generator that on_epoch_start is given alone",
-    )
-    unbroken, resumed = make(), make()
-    begin_epoch(unbroken)
-    unbroken.on_step_end()
-    resumed.load_state_dict(unbroken.state_dict())
-    for model in (unbroken, resumed):
-        with random_state(0):
-            begin_epoch(model, 2)
-    differing = changes(snapshot(unbroken, opaque=False), snapshot(resumed, opaque=False))
-    require(
-        not differing,
-        f"a resumed run must go on as an unbroken one, but {listed(differing)} in epoch 2 depends on epoch 1; "
-        "set it anew in on_epoch_start, or keep it in a persistent buffer",
-    )
-
-
-def check_strategies(make: Callable[[], Model], batch: Batch, *, steps: int = 3, lr: float = 1e-3) -> None:
-    """A few steps with every strategy, alone and mixed, leave loss and parameters finite.
-
-    Raises:
-        AssertionError: they do not, or a step raises.
-    """
-    alone: dict[str, Strategy] = {name: kind() for name, kind in STRATEGIES.items()}
-    mixed = {f"{name}+": Mixed(kind()) for name, kind in MIXABLE.items()}
-    for label, strategy in {**alone, **mixed}.items():
-        try:
-            _train(make(), strategy, batch, steps=steps, lr=lr)
-        except NonFiniteGradientError:
-            raise AssertionError(f"{label}: a loss or gradient is not finite") from None
-        except Exception as error:
-            raise AssertionError(f"{label}: {one_line(error)}") from error
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, on one line; its kind comes first unless it is a failed check."""
-    said = " ".join(str(error).split())
-    if isinstance(error, AssertionError) and said:
-        return said
-    shown = said if len(said) <= 300 else f"{said[:300]}..."
-    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
-
-
-def require(claim: bool, message: str) -> None:
-    """Raise an AssertionError with the message unless the claim holds."""
-    if not claim:
-        raise AssertionError(message)
-
-
-def _train(model: Model, strategy: Strategy, batch: Batch, *, steps: int, lr: float) -> None:
-    begin_epoch(model)
-    learner = Learner(model, torch.optim.Adam(model.parameters(), lr=lr))
-    batches = cycle(_halves(batch))
-    with random_state(0):
-        for step in range(1, steps + 1):
-            given = [copied(one) for one in islice(batches, strategy.batches_per_step)]
-            loss = strategy.step(learner, *given)
-            model.on_step_end()
-            require(bool(loss.isfinite()), f"the loss of step {step} must be finite, but is {loss}")
-    bad = [name for name, one in model.named_parameters() if not one.isfinite().all()]
-    require(not bad, f"after {steps} steps {listed(bad)} must be finite, but holds NaN or infinity")
-
-
-def _halves(batch: Batch) -> list[Batch]:
+def halves(batch: Batch) -> list[Batch]:
+    """The pairs of a batch in two batches."""
     columns = [column.chunk(2) for column in vars(batch).values()]
     return [Batch(*parts) for parts in zip(*columns, strict=True)]
 
 
-def _trainable(model: Model) -> Mapping[str, Tensor]:
-    return {name: one for name, one in model.named_parameters() if one.requires_grad}
+def _remedy(written: Sequence[str]) -> str:
+    if {name.rpartition(".")[2] for name in written} <= RUNNING:
+        return "use batch normalisation with track_running_stats=False, or nn.LayerNorm"
+    return "change it in on_epoch_start or on_step_end, or compute it anew"
+
+
+def _reached_later(model: Model, batch: Batch) -> set[str]:
+    """The parameters that the loss of a step reaches, in the first steps of two epochs."""
+    reached = set()
+    for epoch in (1, 2):
+        begin_epoch(model, epoch)
+        for _ in range(STEPS):
+            reached |= {name for name, one in descend(model, batch).items() if one is not None}
+    return reached
 
 
 def _require_equal_gradients(model: Model, shared: list[Tensor], alone: list[Tensor], advice: str) -> None:
-    params = _trainable(model)
+    params = trainable(model)
     for one, other in zip(shared, alone, strict=True):
         if not one.requires_grad or not other.requires_grad:
             continue
@@ -242,4 +187,4 @@ def _require_equal_gradients(model: Model, shared: list[Tensor], alone: list[Ten
         ]
         for name, first, second in zip(params, *both, strict=True):
             equal = torch.allclose(first, second, rtol=1e-4, atol=1e-6, equal_nan=True)
-            require(equal, f"the gradient of {name} differs between a shared encode and one of its own; {advice}")
+            require(equal, f"the gradient of {name!r} differs between a shared encode and one of its own; {advice}")

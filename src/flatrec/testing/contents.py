@@ -5,14 +5,12 @@ from __future__ import annotations
 import inspect
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 import torch
 from numpy import ndarray
 from torch import Tensor, nn
-
-SHOWN = 5  # names in a message
 
 
 def unregistered(model: nn.Module) -> list[str]:
@@ -39,12 +37,6 @@ def snapshot(model: nn.Module, *, opaque: bool = True) -> dict[str, tuple[object
 def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
     """The paths at which two snapshots differ."""
     return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _held(model: nn.Module) -> Iterator[tuple[str, object]]:

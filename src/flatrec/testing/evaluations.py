@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
 from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.checks import require
-from flatrec.testing.runs import begin_epoch, disturb, evaluated, same, training_loss
+from flatrec.testing.messages import listed, require
+from flatrec.testing.runs import begin_epoch, disturb, evaluated, same, training_loss, well_shaped
 from flatrec.training import checkpoint as checkpoints
 
 
@@ -20,7 +21,8 @@ def check_fresh(make: Callable[[], Model], batch: Batch) -> None:
     """Evaluation shows the parameters as they are, whatever was computed before they changed.
 
     ``make`` gives a new model with the same settings each time. After the hooks, a training forward and a change of
-    every parameter, a model must evaluate like a new one with the same state; and so once more after an evaluation.
+    every parameter, a model must evaluate like a new one in the same epoch with the same state; and so once more after
+    an evaluation.
 
     Raises:
         AssertionError: it does not.
@@ -32,6 +34,7 @@ def check_fresh(make: Callable[[], Model], batch: Batch) -> None:
     model.on_step_end()
     for before in ("a training forward", "an evaluation"):
         other = make()
+        begin_epoch(other)  # what an epoch draws is not meant here, see check_round_trip
         other.load_state_dict(model.state_dict())
         require(
             _equal(evaluated(model), evaluated(other)),
@@ -64,11 +67,10 @@ def check_shapes(model: Model, dataset: Dataset) -> None:
     both = evaluated(model)
     shapes = [tuple(one.shape) for one in both]
     width = shapes[0][-1] if shapes[0] else 0
-    wanted = [(dataset.n_users, width), (dataset.n_items, width)]
     require(
-        shapes == wanted,
-        f"representations must have shapes (n_users, dim) and (n_items, dim), here {wanted[0]} and {wanted[1]}, "
-        f"but have {shapes[0]} and {shapes[1]}",
+        well_shaped(both, dataset),
+        f"representations must have shapes (n_users, dim) and (n_items, dim), here {(dataset.n_users, width)} and "
+        f"{(dataset.n_items, width)}, but have {shapes[0]} and {shapes[1]}",
     )
     require(all(bool(one.isfinite().all()) for one in both), "representations must be finite, but hold NaN or infinity")
 
@@ -90,15 +92,22 @@ def check_round_trip(model: Model, other: Model) -> None:
         AssertionError: it does not, or the two had equal states to begin with.
     """
     wanted = evaluated(model)
-    pairs = zip(model.state_dict().values(), other.state_dict().values(), strict=True)
-    require(not all(same(*pair) for pair in pairs), "the other model must start from other parameters")
+    state, start = model.state_dict(), other.state_dict()
+    sparse = [name for name, one in state.items() if one.layout != torch.strided]
+    require(
+        not sparse,
+        f"what is saved must be dense, but {listed(sparse)} is a sparse tensor; register it with persistent=False, or "
+        "take flatrec.graphs.sparse.Graph",
+    )
+    require(not all(map(same, state.values(), start.values())), "the other model must start from other parameters")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        checkpoints.save(path, checkpoints.Checkpoint(model.state_dict(), {}))
+        checkpoints.save(path, checkpoints.Checkpoint(state, {}))
         other.load_state_dict(checkpoints.load(path).tensors)
     require(
         _equal(wanted, evaluated(other)),
-        "the state that is saved does not hold all that scores depend on; make it parameters or persistent buffers",
+        "the state that is saved does not hold all that scores depend on; make it parameters or persistent buffers, "
+        "and what on_epoch_start draws for training let encode leave out in evaluation",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from flatrec.data.batches import Batch
@@ -11,19 +11,20 @@ from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
 from flatrec.testing.checks import (
     check_batch,
-    check_epoch_draw,
     check_gradients,
     check_loss,
     check_registered,
+    check_runs,
     check_shared_encode,
-    check_step,
-    check_strategies,
-    one_line,
 )
-from flatrec.testing.data import block_dataset, whole_batch
+from flatrec.testing.data import tiny_dataset, unshared, whole_batch
 from flatrec.testing.evaluations import check_fresh, check_quiet, check_round_trip, check_shapes
-from flatrec.testing.numbering import NotApplicableError, check_permutation
-from flatrec.testing.runs import begin_epoch, disturb, random_state
+from flatrec.testing.leaks import check_cold, check_data_kept, check_held_out
+from flatrec.testing.messages import ContractError, NotApplicableError, one_line
+from flatrec.testing.numbering import check_permutation
+from flatrec.testing.randomness import check_epoch_draw, check_initial
+from flatrec.testing.runs import begin_epoch, disturb, random_state, trainable, training_loss
+from flatrec.testing.updates import check_ranking, check_step, check_strategies
 
 Outcome: TypeAlias = Literal["ok", "FAILED", "skipped"]
 
@@ -37,26 +38,32 @@ class Finding:
         outcome: ``ok``, ``FAILED`` or ``skipped``.
         meaning: what it claims of the model.
         reason: why it failed or was skipped, one line; empty where all is well.
+        error: what the model raised, where it did.
     """
 
     check: str
     outcome: Outcome
     meaning: str
     reason: str = ""
+    error: BaseException | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
 class _Subject:
-    """What checks are given: data, and as many new models as they like."""
+    """What checks are given: data, and as many new models as they like, each on a copy of the data."""
 
     make: Callable[[Dataset], Model]
     dataset: Dataset
     batch: Batch
 
-    def built(self, dataset: Dataset | None = None, seed: int = 0) -> Model:
-        """A new model; equal seeds and data give equal parameters."""
+    def on(self, dataset: Dataset) -> Model:
+        """A new model on other data."""
+        return self.make(unshared(dataset))
+
+    def built(self, seed: int = 0) -> Model:
+        """A new model; equal seeds give equal parameters."""
         with random_state(seed):
-            return self.make(self.dataset if dataset is None else dataset)
+            return self.on(self.dataset)
 
     def begun(self) -> Model:
         """A new model in its first epoch."""
@@ -66,18 +73,37 @@ class _Subject:
         return model
 
     def disturbed(self) -> Model:
-        """A new model whose parameters have moved."""
-        model = self.built()
+        """A new model in its first epoch whose parameters have moved."""
+        model = self.begun()
         disturb(model)
         return model
+
+    def require_training(self) -> None:
+        """Make sure that there is something to train.
+
+        Raises:
+            NotApplicableError: there is not.
+        """
+        model = self.begun()
+        if not trainable(model) or not training_loss(model, self.batch).requires_grad:
+            raise NotApplicableError("nothing is trained, which another check reports")
 
 
 @dataclass(frozen=True)
 class _Check:
+    """A name, what it claims, what to run, and whether it takes a model that trains."""
+
     name: str
     meaning: str
     run: Callable[[_Subject], None]
+    trains: bool = False
 
+
+_RUNS = _Check(
+    "runs",
+    "the model is built, evaluates, and takes a step, and what it returns has the right form",
+    lambda one: check_runs(one.on, one.dataset),
+)
 
 _CHECKS = (
     _Check(
@@ -86,8 +112,23 @@ _CHECKS = (
         lambda one: check_registered(one.begun(), one.batch),
     ),
     _Check(
+        "initial parameters",
+        "they come from torch's random state alone, and differ from seed to seed",
+        lambda one: check_initial(one.on, one.dataset),
+    ),
+    _Check(
+        "data kept",
+        "features and pairs of the data set are only read",
+        lambda one: check_data_kept(one.make, one.dataset),
+    ),
+    _Check(
+        "held-out unseen",
+        "pairs held out for validation and test play no part",
+        lambda one: check_held_out(one.on, one.dataset),
+    ),
+    _Check(
         "pure loss",
-        "the loss is a finite scalar, repeats under one random state, and writes nothing",
+        "the loss is finite, repeats under one random state, and writes nothing",
         lambda one: check_loss(one.begun(), one.batch),
     ),
     _Check("batch kept", "the loss only reads its batch", lambda one: check_batch(one.begun(), one.batch)),
@@ -96,11 +137,18 @@ _CHECKS = (
         "the loss reaches every trainable parameter with a finite gradient",
         lambda one: check_gradients(one.begun(), one.batch),
     ),
-    _Check("step", "one step of Adam lowers the loss", lambda one: check_step(one.begun(), one.batch)),
+    _Check("step", "one step of Adam lowers the loss", lambda one: check_step(one.begun(), one.batch), trains=True),
+    _Check(
+        "ranking",
+        "going down the loss, positives gain on negatives",
+        lambda one: check_ranking(one.on, one.dataset),
+        trains=True,
+    ),
     _Check(
         "shared encode",
         "one encode serves several batches",
         lambda one: check_shared_encode(one.begun(), one.batch),
+        trains=True,
     ),
     _Check(
         "epoch draw",
@@ -111,11 +159,17 @@ _CHECKS = (
         "strategies",
         "a few steps with every strategy, alone and mixed, stay finite",
         lambda one: check_strategies(one.built, one.batch),
+        trains=True,
     ),
     _Check(
         "shapes",
         "representations are one finite vector a user and an item, of one width",
         lambda one: check_shapes(one.begun(), one.dataset),
+    ),
+    _Check(
+        "cold start",
+        "users and items without a training pair leave everything finite",
+        lambda one: check_cold(one.on, one.dataset),
     ),
     _Check(
         "fresh evaluation",
@@ -127,24 +181,22 @@ _CHECKS = (
         "checkpoint",
         "the saved state, loaded into another model, gives equal representations",
         lambda one: check_round_trip(one.disturbed(), one.built(seed=1)),
+        trains=True,
     ),
     _Check(
         "numbering",
         "numbering users and items anew changes nothing",
-        lambda one: check_permutation(one.built, one.dataset),
+        lambda one: check_permutation(one.on, one.dataset),
+        trains=True,
     ),
 )
-
-
-def tiny_dataset() -> Dataset:
-    """The data that models are examined on: 33 users, 27 items, pictures and texts; hardly a layer's width."""
-    return block_dataset(users=11, items=9)
 
 
 def examine(make: Callable[[Dataset], Model], dataset: Dataset | None = None) -> list[Finding]:
     """Check the contract that training, resuming and ranking rest on.
 
-    Every check gets new models and is independent of the others; one that raises anything has failed.
+    Every check gets new models and is independent of the others; one that raises anything has failed. Where the model
+    does not run at all, that is the one failure, and the others are skipped.
 
     Args:
         make: builds the model on a data set; it is called dozens of times, on smaller and larger data.
@@ -157,15 +209,21 @@ def examine(make: Callable[[Dataset], Model], dataset: Dataset | None = None) ->
     """
     data = tiny_dataset() if dataset is None else dataset
     subject = _Subject(make, data, whole_batch(data))
-    return [_finding(check, subject) for check in _CHECKS]
+    first = _finding(_RUNS, subject)
+    if first.outcome != "ok":
+        return [first, *(Finding(one.name, "skipped", one.meaning, "the model does not run") for one in _CHECKS)]
+    return [first, *(_finding(check, subject) for check in _CHECKS)]
 
 
 def _finding(check: _Check, subject: _Subject) -> Finding:
     try:
         with random_state(0):
+            if check.trains:
+                subject.require_training()
             check.run(subject)
     except NotApplicableError as reason:
         return Finding(check.name, "skipped", check.meaning, str(reason))
-    except Exception as error:  # whatever a stranger's model raises is a finding, not a crash
-        return Finding(check.name, "FAILED", check.meaning, one_line(error))
+    except (Exception, SystemExit) as error:  # whatever a stranger's model raises is a finding, not a crash
+        crash = error.__cause__ if isinstance(error, ContractError) else error
+        return Finding(check.name, "FAILED", check.meaning, one_line(error), crash)
     return Finding(check.name, "ok", check.meaning)

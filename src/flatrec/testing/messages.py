@@ -35,7 +35,7 @@ def listed(names: Sequence[str]) -> str:
 
 def number(value: Tensor | float) -> str:
     """A number, short."""
-    return f"{float(value):.6g}"
+    return f"{float(value.detach() if isinstance(value, Tensor) else value):.6g}"
 
 
 def kind_of(value: object) -> str:

@@ -15,15 +15,12 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
 from flatrec.seeding import generator
-from flatrec.testing.checks import require
 from flatrec.testing.data import enlarged, permuted, whole_batch
-from flatrec.testing.runs import copied, evaluated, random_state, same
+from flatrec.testing.messages import NotApplicableError, number, require
+from flatrec.testing.outputs import encoded, loss_of
+from flatrec.testing.runs import copied, evaluated, random_state, same, seeded, well_shaped
 
 MORE_USERS, MORE_ITEMS = 7, 4  # copies by which the sizes that belong to users, items or both are told
-
-
-class NotApplicableError(Exception):
-    """A check has nothing to say about this model; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +49,17 @@ class _Renumbering:
 
 
 def check_permutation(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
-    """Other numbers for users and items change neither loss nor scores, up to rounding.
+    """Other numbers for users and items change neither scores nor, in evaluation mode, the loss, up to rounding.
 
     ``make`` builds the model with any initial parameters. Which of their dimensions count users, items or both is told
-    by building it on larger data too. Where the loss is random in training mode it is compared in evaluation mode, and
-    where it is random there too, not at all.
+    by building it on larger data too. A loss that is random, or that an epoch draws for, is not compared.
 
     Raises:
         AssertionError: they do.
         NotApplicableError: evaluation is random or of the wrong shape, or a parameter's size follows from users and
             items in another way.
     """
-    make = _seeded(make)
+    make = seeded(make)
     _check_applicable(make, dataset)
     stream = np.random.default_rng(0)
     order = _Renumbering(stream.permutation(dataset.n_users), stream.permutation(dataset.n_items))
@@ -72,30 +68,13 @@ def check_permutation(make: Callable[[Dataset], Model], dataset: Dataset) -> Non
     here, there = (users @ items.T for users, items in map(evaluated, (model, other)))
     _require_close("scores", there, here[order.users][:, order.items])
     batch = whole_batch(dataset)
-    for training in (True, False):
-        if same(*(_loss(make(dataset), batch, training=training, noise=noise) for noise in (1, 2))):
-            losses = [_loss(one, given, training=training) for one, given in _pairs(model, other, batch, order)]
-            _require_close("the loss", losses[1], losses[0])
-
-
-def _seeded(make: Callable[[Dataset], Model]) -> Callable[[Dataset], Model]:
-    """The same, with equal initial parameters each time."""
-
-    def built(dataset: Dataset) -> Model:
-        with random_state(0):
-            return make(dataset)
-
-    return built
-
-
-def _pairs(model: Model, other: Model, batch: Batch, order: _Renumbering) -> list[tuple[Model, Batch]]:
-    return [(model, batch), (other, order.batch(batch))]
+    if same(*(_loss(make(dataset), batch, noise) for noise in (1, 2))):
+        _require_close("the loss", _loss(other, order.batch(batch)), _loss(model, batch))
 
 
 def _check_applicable(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
     first, second = (evaluated(make(dataset), noise=noise) for noise in (1, 2))
-    width = first[0].shape[-1]
-    if [tuple(one.shape) for one in first] != [(dataset.n_users, width), (dataset.n_items, width)]:
+    if not well_shaped(first, dataset):
         raise NotApplicableError("representations have the wrong shape, which another check reports")
     if not all(map(same, first, second)):
         raise NotApplicableError("evaluation is random, which another check reports")
@@ -118,7 +97,7 @@ def _owners(make: Callable[[Dataset], Model], dataset: Dataset) -> dict[str, tup
         ]
         if any(one not in meanings and one[1:] != (0, 0) for one in growth):
             raise NotApplicableError(
-                f"{name} has shape {tuple(shape)}, and which dimension counts users and which items cannot be told"
+                f"{name!r} has shape {tuple(shape)}, and which dimension counts users and which items cannot be told"
             )
         owners[name] = tuple(meanings.get(one) for one in growth)
     return owners
@@ -137,11 +116,11 @@ def _load_renumbered(
     other.load_state_dict(state)
 
 
-def _loss(model: Model, batch: Batch, *, training: bool, noise: int = 0) -> Tensor:
-    """The loss in the first epoch; what the hook draws and all noise come from ``noise``."""
+def _loss(model: Model, batch: Batch, noise: int = 0) -> Tensor:
+    """The loss in evaluation mode in the first epoch; what the hook draws and all noise come from ``noise``."""
     with torch.no_grad(), random_state(noise):
         model.train().on_epoch_start(generator(noise, "model", 1))
-        return model.train(training).loss(model.encode(), copied(batch))
+        return loss_of(model, encoded(model.eval()), copied(batch))
 
 
 def _require_close(what: str, there: Tensor, here: Tensor) -> None:
@@ -149,6 +128,6 @@ def _require_close(what: str, there: Tensor, here: Tensor) -> None:
     change = float((there - here).abs().max())
     require(
         not change > 1e-4 * size + 1e-5,
-        f"{what} must not depend on how users and items are numbered, but changes by up to {change:.2g} (of "
-        f"{size:.2g}) under other numbers; use ids and numbers to look rows up, and for nothing else",
+        f"{what} must not depend on how users and items are numbered, but changes by up to {number(change)} (of "
+        f"{number(size)}) under other numbers; use ids and numbers to look rows up, and for nothing else",
     )

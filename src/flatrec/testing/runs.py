@@ -84,7 +84,7 @@ def gradients(model: Model, loss: Tensor) -> dict[str, Tensor | None]:
     if not params or not loss.requires_grad:
         return dict.fromkeys(params)
     found = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
-    named = dict(zip(params, found, strict=True))
+    named: dict[str, Tensor | None] = dict(zip(params, found, strict=True))
     sparse = [name for name, one in named.items() if one is not None and one.layout != torch.strided]
     require(
         not sparse,
