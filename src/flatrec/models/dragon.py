@@ -20,7 +20,7 @@ from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.losses import bpr, rows
 from flatrec.models.settings import at_least, share
-from flatrec.models.towers import Tower, preference_square, preference_weights
+from flatrec.models.towers import Tower, preference_squares, preference_weights
 
 
 class DRAGON(Model):
@@ -129,10 +129,9 @@ class DRAGON(Model):
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` and its name for a modality, ``user_weights``."""
-        preferences = preference_square(self.towers, batch.users).unbind()
         return {
             "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])) / math.log(2),
-            **{f"preference_{name}": one for name, one in zip(self.features.names, preferences, strict=True)},
+            **preference_squares(self.features.names, self.towers, batch.users),
             "user_weights": self.user_weights.square().mean(),
         }
 

@@ -19,7 +19,7 @@ from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.losses import bpr, rows
 from flatrec.models.settings import at_least
-from flatrec.models.towers import Tower, preference_square, preference_weights
+from flatrec.models.towers import Tower, preference_squares, preference_weights
 
 
 class DualGNN(Model):
@@ -124,10 +124,9 @@ class DualGNN(Model):
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` a modality, ``user_weights``, ``item_weights``."""
-        preferences = preference_square(self.towers, batch.users).unbind()
         return {
             "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])) / math.log(2),
-            **{f"preference_{name}": one for name, one in zip(self.features.names, preferences, strict=True)},
+            **preference_squares(self.features.names, self.towers, batch.users),
             "user_weights": self.user_weights.square().mean(),
             "item_weights": self.item_weights.square().mean(),
         }

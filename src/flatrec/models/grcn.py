@@ -18,7 +18,7 @@ from flatrec.graphs.weighted import Edges
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import linear, xavier_normal
-from flatrec.models.losses import bpr, mean_squares, rows
+from flatrec.models.losses import bpr, mean_squares, picture_square, rows
 from flatrec.models.settings import at_least
 
 
@@ -117,13 +117,10 @@ class GRCN(Model):
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``ids``, ``preferences``, and ``preference_`` and its name a modality."""
         named = dict(zip(self.features.names, self.preferences, strict=True))
-        pictures = [table for name, table in named.items() if name == "image"]
         return {
             "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
             "ids": mean_squares(*rows(self.nodes, batch, self.sizes[0])),
-            "preferences": torch.stack(
-                [one.square().mean() for one in pictures] or [encoded.nodes.new_zeros(())]
-            ).sum(),
+            "preferences": picture_square(named),
             **{f"preference_{name}": F.embedding(batch.users, one).square().mean() for name, one in named.items()},
         }
 

@@ -21,6 +21,11 @@ def node_table(dataset: Dataset, dim: int, draw: Callable[[Tensor], Tensor] = nn
     return nn.Parameter(torch.cat([draw(torch.empty(rows, dim)) for rows in (dataset.n_users, dataset.n_items)]))
 
 
+def xavier_uniform(rows: int, columns: int) -> nn.Parameter:
+    """A Xavier-uniform table."""
+    return nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, columns)))
+
+
 def xavier_normal(rows: int, columns: int) -> nn.Parameter:
     """A Xavier-normal table."""
     return nn.Parameter(nn.init.xavier_normal_(torch.empty(rows, columns)))

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import walk_graph
-from flatrec.graphs.propagation import mean_of_layers
+from flatrec.graphs.propagation import last_layer, mean_of_layers
 from flatrec.graphs.similarity import directions, nearest_neighbours, neighbour_matrix
 from flatrec.graphs.sparse import Graph
 from flatrec.graphs.weighted import Edges
@@ -138,8 +138,7 @@ class LATTICE(Model):
         """Items over the item graph of this step, then everything over the user-item graph."""
         alike = self.nodes[self.sizes[0] :]
         if self.training and not self.fresh and self.frozen is not None:
-            for _ in range(self.item_layers):
-                alike = self.frozen(alike)
+            alike = last_layer(self.frozen, alike, self.item_layers)
         elif self.item_layers > 0:
             weights = self.modality_weights.softmax(dim=0)
             edges, values = self._learnt(weights)

@@ -18,7 +18,7 @@ from flatrec.graphs.interaction import DEGREE_OFFSET, bought_matrix, training_gr
 from flatrec.graphs.propagation import last_layer, mean_of_layers
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
-from flatrec.models.initial import node_table
+from flatrec.models.initial import node_table, xavier_uniform
 from flatrec.models.losses import bpr, contrastive_among_all, norm_penalty, rows
 from flatrec.models.settings import at_least, positive, rate
 
@@ -111,8 +111,8 @@ class LGMRec(Model):
         self.hyper_weight, self.contrast_weight, self.penalty = hyper_weight, contrast_weight, penalty
         self.nodes = node_table(dataset, dim)
         self.features = FeatureTables(dataset, missing=missing)
-        self.projections = nn.ParameterList(_xavier(width, dim) for width in self.features.widths)
-        self.hyperedges = nn.ParameterList(_xavier(width, hyperedges) for width in self.features.widths)
+        self.projections = nn.ParameterList(xavier_uniform(width, dim) for width in self.features.widths)
+        self.hyperedges = nn.ParameterList(xavier_uniform(width, hyperedges) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
         self.bought = bought_matrix(dataset.interactions)
         degrees = torch.from_numpy(dataset.interactions.matrix("train").sum(axis=1))
@@ -182,7 +182,3 @@ class LGMRec(Model):
 def gumbel(like: Tensor) -> Tensor:
     """Standard Gumbel noise of the same shape."""
     return -torch.empty_like(like).exponential_().log()
-
-
-def _xavier(rows: int, columns: int) -> nn.Parameter:
-    return nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, columns)))

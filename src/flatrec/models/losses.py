@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -52,6 +53,13 @@ def mean_squares(
 ) -> Float[Tensor, ""]:
     """Half the mean squares of the blocks, added up, users counted for each of their two items."""
     return users.square().mean() + (positives.square().mean() + negatives.square().mean()) / 2
+
+
+def picture_square(preferences: Mapping[str, Float[Tensor, "n_users _"]]) -> Float[Tensor, ""]:
+    """The mean square of the preferences for ``image``; zero where there is no such modality."""
+    if "image" in preferences:
+        return preferences["image"].square().mean()
+    return next(iter(preferences.values())).new_zeros(())
 
 
 def contrastive(

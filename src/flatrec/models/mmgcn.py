@@ -18,7 +18,7 @@ from flatrec.graphs.sparse import Graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import linear, xavier_normal
-from flatrec.models.losses import bpr, mean_squares, rows
+from flatrec.models.losses import bpr, mean_squares, picture_square, rows
 from flatrec.models.settings import at_least
 
 
@@ -86,9 +86,9 @@ class MMGCN(Model):
         self.penalty = penalty
         self.nodes = xavier_normal(dataset.n_users + dataset.n_items, dim)
         self.features = FeatureTables(dataset, missing=missing, normalised=dataset.features.keys() - {"image"})
-        named = zip(self.features.names, self.features.widths, strict=True)
-        self.maps = nn.ModuleDict({name: nn.Linear(width, hidden) for name, width in named if name == "image"})
-        widths = [hidden if name == "image" else self.features.widths[place] for place, name in self._places()]
+        named = dict(zip(self.features.names, self.features.widths, strict=True))
+        self.maps = nn.ModuleDict({name: nn.Linear(width, hidden) for name, width in named.items() if name == "image"})
+        widths = [hidden if name in self.maps else width for name, width in named.items()]
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, width) for width in widths)
         self.networks = nn.ModuleList(
             nn.ModuleList(_Layer(dim if layer else width, dim, first=layer == 0) for layer in range(layers))
@@ -99,9 +99,9 @@ class MMGCN(Model):
     def encode(self) -> Encoded:
         """The mean over modalities."""
         outcomes = []
-        tables = zip(self._places(), self.features(), self.preferences, self.networks, strict=True)
-        for (_, name), table, preference, network in tables:
-            items = F.normalize(self.maps[name](table), dim=1) if name == "image" else table
+        tables = zip(self.features.names, self.features(), self.preferences, self.networks, strict=True)
+        for name, table, preference, network in tables:
+            items = F.normalize(self.maps[name](table), dim=1) if name in self.maps else table
             hidden = torch.cat([F.normalize(preference, dim=1), items])
             for layer in cast(nn.ModuleList, network):
                 hidden = layer(self.graph, hidden, self.nodes)
@@ -115,22 +115,16 @@ class MMGCN(Model):
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the squares of id rows and those of preferences, unweighted."""
-        pictures = [one for (_, name), one in zip(self._places(), self.preferences, strict=True) if name == "image"]
         return {
             "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
             "ids": mean_squares(*rows(self.nodes, batch, self.sizes[0])),
-            "preferences": torch.stack(
-                [one.square().mean() for one in pictures] or [encoded.nodes.new_zeros(())]
-            ).sum(),
+            "preferences": picture_square(dict(zip(self.features.names, self.preferences, strict=True))),
         }
 
     def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
         users, items = encoded.nodes.split(self.sizes)
         return users, items
-
-    def _places(self) -> list[tuple[int, str]]:
-        return list(enumerate(self.features.names))
 
 
 class _Layer(nn.Module):

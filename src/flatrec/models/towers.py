@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -40,7 +41,7 @@ def preference_weights(rows: int, modalities: int) -> nn.Parameter:
     return nn.Parameter((spread * torch.randn(rows, modalities)).softmax(dim=1))
 
 
-def preference_square(towers: nn.ModuleList, users: Tensor) -> Float[Tensor, "n_towers"]:
-    """The mean square of each tower's preferences over rows of a batch."""
-    tables = [cast(Tower, tower).preference for tower in towers]
-    return torch.stack([F.embedding(users, table).square().mean() for table in tables])
+def preference_squares(names: Sequence[str], towers: nn.ModuleList, users: Tensor) -> dict[str, Float[Tensor, ""]]:
+    """The mean square of each tower's preferences over rows of a batch, under ``preference_`` and the modality."""
+    tables = {name: cast(Tower, tower).preference for name, tower in zip(names, towers, strict=True)}
+    return {f"preference_{name}": F.embedding(users, table).square().mean() for name, table in tables.items()}

@@ -7,13 +7,13 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
-from flatrec.models.initial import linear
+from flatrec.models.initial import linear, xavier_uniform
 from flatrec.models.losses import bpr, norm_penalty, rows
 from flatrec.models.settings import at_least
 
@@ -59,8 +59,8 @@ class VBPR(Model):
         self.sizes = (dataset.n_users, dataset.n_items)
         self.penalty = penalty
         self.features = FeatureTables(dataset, missing=missing)
-        self.users = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dataset.n_users, 2 * dim)))
-        self.items = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dataset.n_items, dim)))
+        self.users = xavier_uniform(dataset.n_users, 2 * dim)
+        self.items = xavier_uniform(dataset.n_items, dim)
         self.projection = linear(sum(self.features.widths), dim, zero_bias=True)
 
     def encode(self) -> Encoded:
