@@ -42,8 +42,8 @@ class Graph(nn.Module):
         self.columns = self.rows if symmetric else _Rows(sparse.csr_array(matrix.T))
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
-        """The product with a dense matrix."""
-        return cast(Tensor, _Product.apply(dense, self.rows, self.columns))  # type: ignore[no-untyped-call]
+        """The product with a dense matrix, in the precision of the entries, which layers around it may undercut."""
+        return cast(Tensor, _Product.apply(dense.to(self.rows.values.dtype), self.rows, self.columns))  # type: ignore[no-untyped-call]
 
     def coo(self) -> sparse.coo_array:
         """The matrix in SciPy's coordinate form, for inspection and tests."""

@@ -46,8 +46,9 @@ class Edges(nn.Module):
     def product(
         self, values: Float[Tensor, "n_edges"], dense: Float[Tensor, "n_columns width"]
     ) -> Float[Tensor, "n_rows width"]:
-        """The matrix with the given entries times a dense one."""
-        return _product(values, dense, self, transposed=False)
+        """The matrix with the given entries times a dense one, in the higher of their precisions."""
+        kind = torch.promote_types(values.dtype, dense.dtype)
+        return _product(values.to(kind), dense.to(kind), self, transposed=False)
 
     def inner(
         self, left: Float[Tensor, "n_rows width"], right: Float[Tensor, "n_columns width"]

@@ -171,7 +171,7 @@ class LATTICE(Model):
         columns, values = [], []
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
-            columns.append(nearest_neighbours(projected.detach().cpu().numpy(), self.neighbours).ravel())
+            columns.append(nearest_neighbours(projected.detach().float().cpu().numpy(), self.neighbours).ravel())
             unit = F.normalize(projected, dim=1)
             values.append(weight * _edges(numbers, columns[-1], n_items).to(unit.device).inner(unit, unit))
         edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)

@@ -133,7 +133,7 @@ class LGMRec(Model):
             users, items = self._hypergraph(of_users, of_items, ids[self.sizes[0] :])
             parts |= {f"users_{name}": users, f"items_{name}": items}
             hyper.append(torch.cat([users, items]))
-        joined = F.normalize(torch.stack(hyper).sum(dim=0), dim=1)
+        joined = F.normalize(torch.stack(hyper).sum(dim=0).to(ids.dtype), dim=1)
         return Encoded(local + self.hyper_weight * joined, parts)
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
@@ -180,5 +180,6 @@ class LGMRec(Model):
 
 
 def gumbel(like: Tensor) -> Tensor:
-    """Standard Gumbel noise of the same shape."""
-    return -torch.empty_like(like).exponential_().log()
+    """Standard Gumbel noise of the same shape, in float32 at least: half precision draws zeros, which have no log."""
+    kind = torch.promote_types(like.dtype, torch.float32)
+    return -torch.empty_like(like, dtype=kind).exponential_().log()

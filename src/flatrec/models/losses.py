@@ -81,9 +81,10 @@ def contrastive_among_all(
 ) -> Float[Tensor, ""]:
     """InfoNCE by cosine against all rows: the sum over b of ln sum_j exp(cos(a_b, e_j) / T) - cos(a_b, p_b) / T.
 
-    O(n) memory besides the arguments.
+    O(n) memory besides the arguments. Computed in float32 at least: in half precision a row of zeros has no length.
     """
-    anchors, partners, everyone = (F.normalize(one, dim=1) for one in (anchors, partners, everyone))
+    kind = torch.promote_types(everyone.dtype, torch.float32)
+    anchors, partners, everyone = (F.normalize(one.to(kind), dim=1) for one in (anchors, partners, everyone))
     anchors = anchors / temperature
     return (log_sum_exp(anchors, everyone) - (anchors * partners).sum(dim=1)).sum()
 
