@@ -32,7 +32,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, Model
 from flatrec.provenance import peak_memory_mb, versions
-from flatrec.strategies import Learner
+from flatrec.strategies.learner import Learner
 from flatrec.training import optimizers
 
 YARDSTICK = "freedom"

@@ -6,6 +6,7 @@ from hypothesis import strategies as some
 
 from flatrec.components import resolved
 from flatrec.config import (
+    AMR,
     Component,
     Evaluation,
     Experiment,
@@ -24,7 +25,7 @@ OTHER = Experiment(
     model=Component("lightgcn", {"layers": 2, "penalty": 1e-3}),
     strategy=Component("sam", {"rho": 0.05, "rho_schedule": "inverse"}),
     optimizer=Component("sgd", {"lr": 0.1, "nesterov": True, "momentum": 0.9}),
-    training=Training(epochs=3, clip=1.0, same_noise=False, monitor="ndcg@10"),
+    training=Training(epochs=3, clip=1.0, same_noise=False, monitor="ndcg@10", amr=AMR(epsilon=0.2, weight=0.5)),
     evaluation=Evaluation(cuts=(1, 50), mask="train+valid"),
     seed=-7,
     device="cpu",
@@ -114,6 +115,16 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"evaluation": {"cuts": 5}}, "evaluation.cuts: input should be a list such as [5, 10], but it is 5"),
         ({"evaluation": {"cuts": [5, "x"]}}, "evaluation.cuts: input should be a valid integer"),
         ({"evaluation": {"mask": "all"}}, "evaluation.mask: input should be 'train' or 'train+valid'"),
+        (
+            {"training": {"amr": {"epsilo": 1.0}}},
+            "training.amr: unknown setting 'epsilo'; did you mean epsilon? there are epsilon, weight",
+        ),
+        (
+            {"training": {"amr": {"epsilon": "x"}}},
+            "training.amr.epsilon: input should be a valid number, but it is 'x'",
+        ),
+        ({"training": {"amr": 0.1}}, "training.amr is a group of settings, such as training.amr.epsilon, but is 0.1"),
+        ({"training": {"epochs": {"a": 1}}}, "training.epochs: input should be a valid integer"),
         ({"training": 3}, "training is a group of settings, such as training.epochs, but is 3"),
         ({"evaluation": []}, "evaluation is a group of settings, such as evaluation.cuts, but is []"),
         ({"model": "bpr"}, "model is a group of settings, such as model.name, but is 'bpr'"),
@@ -139,6 +150,23 @@ def test_numbers_of_training_start_at_one(name, value):
 def test_clip_starts_at_zero(clip):
     with pytest.raises(ValueError, match=f"clip must be at least 0, but is {clip}"):
         Training(clip=clip)
+
+
+@pytest.mark.parametrize("name", ["epsilon", "weight"])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_adversarial_noise_is_finite_and_starts_at_zero(name, value):
+    with pytest.raises(ValueError, match=f"training.amr: {name} must be finite and at least 0, but is {value}"):
+        changed(Experiment(), {"training": {"amr": {name: value}}})
+
+
+def test_settings_of_a_group_within_a_group_are_added():
+    training = changed(OTHER, {"training": {"amr": {"weight": 2}}}).training
+    assert training == replace(OTHER.training, amr=AMR(epsilon=0.2, weight=2.0))
+    assert changed(OTHER, assignment("training.amr.epsilon=0.3")).training.amr == AMR(epsilon=0.3, weight=0.5)
+
+
+def test_a_group_within_a_group_is_a_table_of_its_own():
+    assert "[training.amr]\nepsilon = 0.2\nweight = 0.5\n" in write(OTHER)
 
 
 @pytest.mark.parametrize("cuts", [[], [0], [5, -1]])

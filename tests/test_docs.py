@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 
 import flatrec
 from flatrec.cli.descriptions import describe
@@ -27,9 +28,9 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_python_example_of_the_readme_runs(capsys):
-    (example,) = blocks("python")
-    exec(compile(example, "README.md", "exec"), {})  # noqa: S102
+def test_the_python_examples_of_the_readme_run(capsys):
+    for example in blocks("python"):
+        exec(compile(example, "README.md", "exec"), {})  # noqa: S102
     printed = capsys.readouterr().out.splitlines()
     assert 0 <= float(printed[0]) <= 1
     assert len(printed) == 6
@@ -86,7 +87,10 @@ def test_links_to_files_lead_somewhere():
 
 
 def test_public_names_are_there():
-    assert all(vars(flatrec)[name] is not None for name in flatrec.__all__)
+    assert all(getattr(flatrec, name) is not None for name in flatrec.__all__)
+    assert set(flatrec.__all__) <= set(dir(flatrec))
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = flatrec.nothing
     assert flatrec.models.FREEDOM is MODELS["freedom"]
 
 
@@ -148,3 +152,15 @@ def test_indented_blocks_keep_their_form_and_paragraphs_cannot_turn_into_lists(g
     text = "A sum of terms\n+ another term:\n\n    y = <a, b>\n      * c\n\nDeviations: none,\n- not one."
     expected = "A sum of terms + another term:\n\n```text\ny = <a, b>\n  * c\n```\n\n**Deviations:** none, - not one.\n"
     assert generator.body(text) == expected
+
+
+def test_the_examples_of_the_optimizers_run():
+    text = (ROOT / "docs" / "optimizers.md").read_text(encoding="utf-8")
+    parts = re.findall(r"(<!-- not run: [^\n]* -->\n)?```python\n(.*?)```", text, flags=re.DOTALL)
+    assert sum(not skipped for skipped, _ in parts) == 3
+    namespace: dict[str, object] = {}
+    for skipped, example in parts:
+        compile(example, "optimizers.md", "exec")
+        if not skipped:
+            exec(compile(example, "optimizers.md", "exec"), namespace)  # noqa: S102
+    assert bool(torch.isfinite(namespace["loss"]))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
 
@@ -32,6 +33,27 @@ class Component:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AMR:
+    """Adversarial noise on item features in training; see :class:`flatrec.models.adversarial.Adversarial`.
+
+    Args:
+        epsilon: length of the noise on an item's features of one modality, at least 0; 0 for no noise.
+        weight: what the loss under noise counts beside the loss without, at least 0.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    epsilon: float = 0.0
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be finite and at least 0, but is {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """How long and in what portions to train.
 
@@ -43,8 +65,14 @@ class Training:
         monitor: the validation metric that early stopping and the choice of the best epoch look at.
         clip: largest gradient norm that reaches the optimizer; 0 for no limit.
         same_noise: whether all passes of a step see the same dropout and sampled noise.
+        unperturbed: patterns of parameter names, such as ``["features.*"]``, that strategies do not perturb and leave
+            out of their norms; they are trained all the same.
+        micro_batches: portions in which the gradient of a batch is taken, for less memory; one update all the same.
+        precision: what matrix products are computed in; parameters and gradients stay float32. ``float16`` has a narrow
+            range, which LGMRec overflows; ``bfloat16`` does for every model.
         checkpoint_every: epochs between checkpoints.
         tensorboard: whether a run folder gets TensorBoard curves.
+        amr: adversarial noise on item features, for any model that reads some and with any strategy; off by default.
 
     Raises:
         ValueError: a value is out of range.
@@ -57,11 +85,15 @@ class Training:
     monitor: str = "recall@20"
     clip: float = 0.0
     same_noise: bool = True
+    unperturbed: tuple[str, ...] = ()
+    micro_batches: int = 1
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     checkpoint_every: int = 1
     tensorboard: bool = True
+    amr: AMR = AMR()
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience", "evaluate_every", "checkpoint_every"):
+        for name in ("epochs", "batch_size", "patience", "evaluate_every", "micro_batches", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
         if not self.clip >= 0:
@@ -189,8 +221,17 @@ def changed(experiment: Experiment, tree: Mapping[str, Any]) -> Experiment:
         elif key in _COMPONENTS:
             values[key] = _component(values[key], key, value)
         else:
-            values[key] = build(type(values[key]), {**asdict(values[key]), **value}, key)
+            values[key] = build(type(values[key]), _merged(asdict(values[key]), value), key)
     return Experiment(**values)
+
+
+def _merged(before: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The one with the values of the other put in, group by group."""
+    merged = {**before, **values}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and isinstance(before.get(name), Mapping):
+            merged[name] = _merged(before[name], value)
+    return merged
 
 
 def _component(before: Component, key: str, values: Mapping[str, Any]) -> Component:
@@ -244,6 +285,8 @@ def arguments(make: Callable[..., Any], options: Mapping[str, Any], where: str, 
 
 
 def _checked(value: object, annotation: Any, where: str) -> Any:  # noqa: ANN401
+    if inspect.isclass(annotation) and is_dataclass(annotation):
+        return _group(value, annotation, where)
     try:
         adapter = TypeAdapter(annotation, config={"arbitrary_types_allowed": True})
         return adapter.validate_python(tuple(value) if isinstance(value, list) else value, strict=True)
@@ -251,6 +294,15 @@ def _checked(value: object, annotation: Any, where: str) -> Any:  # noqa: ANN401
         wanted = "; or ".join(dict.fromkeys(one["msg"].lower() for one in error.errors()))
         wanted = wanted.replace("a valid tuple", "a list such as [5, 10]")
         raise ValueError(f"{where}: {wanted}, but it is {value!r}") from None
+
+
+def _group(value: object, kind: type[Any], where: str) -> Any:  # noqa: ANN401
+    """A group of settings within another."""
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where} is a group of settings, such as {where}.{fields(kind)[0].name}, but is {value!r}")
+    return build(kind, value, where)
 
 
 def unknown(kind: str, name: str, known: list[str]) -> str:

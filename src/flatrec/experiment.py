@@ -13,17 +13,18 @@ import torch
 
 from flatrec import config, folder
 from flatrec.components import build_model, build_strategy, resolved
-from flatrec.config import Component, Evaluation, Experiment, Option, Training
+from flatrec.config import AMR, Component, Evaluation, Experiment, Option, Training
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.evaluation.metrics import METRICS
 from flatrec.files import write_text
-from flatrec.models import Model, Yardstick
+from flatrec.models import Adversarial, Model, Yardstick
 from flatrec.provenance import peak_memory_mb, versions
 from flatrec.run import Run, representations
-from flatrec.strategies import Learner, Strategy
+from flatrec.strategies import Strategy
+from flatrec.strategies.learner import Learner
 from flatrec.training import EpochRecord, Observer, TensorBoard, Trained, Trainer, checkpoint, optimizers
 from flatrec.training.trainer import CHECKPOINT, load_parameters
 
@@ -249,8 +250,18 @@ class _Session:
         model.to(device)
         chosen = self.experiment.optimizer
         optimizer = optimizers.make(chosen.name, model.parameters(), chosen.options)
+        learner = Learner(
+            model,
+            optimizer,
+            clip=settings.clip or None,
+            same_noise=settings.same_noise,
+            unperturbed=settings.unperturbed,
+            micro_batches=settings.micro_batches,
+            precision=settings.precision,
+        )
+        learner.model = _attacked(model, settings.amr)  # now, so that parameters keep the names that the model gives
         return Trainer(
-            Learner(model, optimizer, clip=settings.clip or None, same_noise=settings.same_noise),
+            learner,
             strategy,
             Sampler(self.dataset.interactions, settings.batch_size, device),
             lambda _: self.unscored.evaluate("valid").metrics,  # all that the trainer gets to see of the evaluator
@@ -258,6 +269,7 @@ class _Session:
             seed=self.experiment.seed,
             folder=self.out,
             observers=observers,
+            model=model,
         )
 
     def _check(self) -> None:
@@ -293,6 +305,16 @@ class _Session:
             "peak_memory_mb": peak_memory_mb(),
             "trace": {name: [record.trace.get(name) for record in records] for name in _traced(records)},
         }
+
+
+def _attacked(model: Model, amr: AMR) -> Model:
+    """What the learner sees: the model, or its loss with and without adversarial noise."""
+    if amr.epsilon == 0:
+        return model
+    try:
+        return Adversarial(model, epsilon=amr.epsilon, weight=amr.weight)
+    except ValueError as error:
+        raise ValueError(f"training.amr: {error}") from None
 
 
 def _seconds(records: Sequence[EpochRecord]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -210,6 +210,15 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
         "training": asdict(experiment.training),
         "evaluation": asdict(experiment.evaluation),
     }
-    flat = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+    flat = dict(_flat(groups))
     free = dict.fromkeys(("training.epochs", "training.checkpoint_every", "training.tensorboard"))
     return {"seed": experiment.seed, "device": experiment.device, **flat} | free
+
+
+def _flat(groups: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The leaves of nested groups by dotted name."""
+    for group, value in groups.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{group}.{name}", leaf) for name, leaf in _flat(value))
+        else:
+            yield group, value

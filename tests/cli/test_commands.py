@@ -107,6 +107,16 @@ def test_train_prints_one_json_object_and_nothing_else(flatrec, blocks, tmp_path
     assert result == json.loads((tmp_path / "run" / "result.json").read_text())
 
 
+def test_train_with_adversarial_noise_records_it(flatrec, blocks, tmp_path):
+    outcome = flatrec("train", "--data", blocks, "--model", "vbpr", "--json", *SMALL,
+                      "--set", "training.amr.epsilon=0.1", "--out", tmp_path / "run")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["settings"]["training"]["amr"] == {"epsilon": 0.1, "weight": 1.0}
+    assert "[training.amr]\nepsilon = 0.1\nweight = 1.0" in (tmp_path / "run" / "experiment.toml").read_text()
+    again = flatrec("train", "--resume", "--set", "training.epochs=3", "--json", "--out", tmp_path / "run")
+    assert json.loads(again.out)["epochs"] == 3
+
+
 def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, blocks, tmp_path):
     file = tmp_path / "experiment.toml"
     file.write_text(

@@ -36,6 +36,13 @@ def one_line(outcome, code, *parts):
         (("train", "--out", "RUN", "--set", "layers"), ("key=value", "'layers'")),
         (("train", "--out", "RUN", "--set", "training.epochs=many"), ("training.epochs", "integer", "'many'")),
         (("train", "--out", "RUN", "--set", "strategy.rho=-1"), ("rho", "-1")),
+        (("train", "--out", "RUN", "--set", "training.amr.epsilon=nan"), ("training.amr", "epsilon", "nan")),
+        (("train", "--out", "RUN", "--set", "training.amr.eps=0.1"), ("'eps'", "did you mean epsilon")),
+        (("train", "--out", "RUN", "--set", "training.amr=0.1"), ("training.amr is a group", "training.amr.epsilon")),
+        (
+            ("train", "--out", "RUN", "--model", "lightgcn", "--set", "training.amr.epsilon=0.1"),
+            ("training.amr: LightGCN reads no item features",),
+        ),
         (("train", "--out", "RUN", "--device", "tpu"), ("device", "'tpu'")),
         (("train", "--out", "RUN", "--data", "NOWHERE"), ("NOWHERE", "does not exist")),
         (("train", "--out", "RUN", "--experiment", "NOWHERE.toml"), ("NOWHERE.toml",)),

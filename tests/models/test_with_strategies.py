@@ -8,7 +8,8 @@ from flatrec.components import build_strategy, strategy_names
 from flatrec.config import Component, Training
 from flatrec.data.batches import Sampler
 from flatrec.models import MODELS
-from flatrec.strategies import MIXABLE, Learner
+from flatrec.strategies import MIXABLE
+from flatrec.strategies.learner import Learner
 from flatrec.training import Trainer, optimizers
 from tests.models.settings import make
 from tests.training.kills import KillAt, Killed
@@ -22,10 +23,10 @@ def name(request):
     return request.param
 
 
-# Mixing is the same code around each, so three of them stand for all; what strategies remember is of four shapes.
+# Mixing is the same code around each, so three of them stand for all; what strategies remember is of five shapes.
 ALONE = [name for name in strategy_names() if not name.endswith("+")]
 MIXED = ["plain+", "sam+", "bsam+"]
-REMEMBERING = ["plain", "sam", "bsam", "bsam+", "mg", "looksam+"]
+REMEMBERING = ["plain", "sam", "bsam", "bsam+", "mg", "looksam+", "ssam"]
 
 
 @pytest.fixture(params=[*ALONE, *MIXED])

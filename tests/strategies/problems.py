@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from flatrec import seeding
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
 
@@ -158,6 +159,7 @@ class HandStrategy:
 
     def __init__(self, name: str, settings: Mapping[str, object]):
         self.name, self.settings, self.mean, self.across, self.step = name, settings, 0.0, 0.0, 0
+        self.inside = []
 
     def get(self, key, default):
         return self.settings.get(key, default)
@@ -180,7 +182,27 @@ class HandStrategy:
         if self.name == "vasso":
             theta_ = self.get("theta", 0.4)
             direction = self.mean = (1 - theta_) * self.mean + theta_ * gradient
+        if self.name == "esam":
+            draws = torch.rand(len(gradient), generator=seeding.generator(0, "efficient sam", self.step - 1)).numpy()
+            beta = self.get("beta", 0.5)
+            return rho / beta * np.where(draws < beta, gradient, 0) / length(gradient)
+        if self.name == "ssam":
+            if (self.step - 1) % self.get("refresh", 100) == 0:
+                self.inside = self.renewed(gradient)
+            direction = np.zeros_like(gradient)
+            direction[self.inside] = gradient[self.inside]
         return rho * direction / length(direction)
+
+    def renewed(self, gradient):
+        """The places in the mask of SSAM, one by one."""
+        n_outside = int(self.get("sparsity", 0.5) * len(gradient))
+        if self.get("mask", "fisher") == "fisher":
+            return sorted(range(len(gradient)), key=lambda place: gradient[place] ** 2)[n_outside:]
+        n_dropped = min(int(self.get("drop", 0.5) * len(self.inside)), n_outside)
+        kept = sorted(self.inside, key=lambda place: abs(gradient[place]))[n_dropped:]
+        outside = [place for place in range(len(gradient)) if place not in self.inside]
+        order = torch.randperm(len(outside), generator=seeding.generator(0, "sparse sam", self.step - 1))
+        return kept + [outside[place] for place in order[: len(gradient) - n_outside - len(kept)]]
 
     def refined(self, gradient_of, theta, number):
         """The gradient for the base optimizer."""

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatrec.strategies import Learner, NonFiniteGradientError
+from flatrec.strategies import NonFiniteGradientError
+from flatrec.strategies.learner import Learner
 from flatrec.strategies.vectors import blend, cosine, dot, manhattan, minus, move_towards, norm, plus_scaled
 from flatrec.training.optimizers import make
 from tests.strategies.problems import Quadratic, batch, flat

@@ -7,7 +7,7 @@ import torch
 
 from flatrec.components import build_strategy
 from flatrec.config import Component
-from flatrec.strategies import Learner
+from flatrec.strategies.learner import Learner
 from tests.strategies.problems import N_BATCHES, Network, Quadratic, batch, flat
 
 STEPS = 20

@@ -10,7 +10,8 @@ from torch import nn
 from flatrec.components import build_strategy, strategy_names
 from flatrec.config import Component
 from flatrec.models.base import Encoded, Model
-from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Learner, Mixed, Perturbing, Plain
+from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Mixed, Perturbing, Plain
+from flatrec.strategies.learner import Learner
 from flatrec.strategies.vectors import norm
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
@@ -49,6 +50,9 @@ def test_radius_zero_is_plain_training(name):
         (("gsam", {"alpha": 0.0}), ("sam", {})),
         (("gnp", {"alpha": 1.0}), ("sam", {})),
         (("gnp", {"alpha": 0.0}), ("plain", {})),
+        (("ssam", {"sparsity": 0.0}), ("sam", {})),
+        (("ssam", {"sparsity": 0.0, "mask": "dynamic", "refresh": 1}), ("sam", {})),
+        (("esam", {"beta": 1.0}), ("sam", {})),
         (("looksam", {"every": 1}), ("sam", {})),
         (("looksam", {"every": 100, "alpha": 0.0}), ("sam", {"rho_schedule": "constant"})),
         (("mg", {"alpha1": 1.0, "alpha2": 0.0}), ("plain", {})),
@@ -59,7 +63,7 @@ def test_strategies_that_are_others_at_the_ends_of_their_settings(one, other):
     assert trained(*one, numbers)[0] == pytest.approx(trained(*other, numbers)[0], abs=1e-13)
 
 
-@pytest.mark.parametrize("name", [name for name in WITH_RADIUS if name != "looksam"])
+@pytest.mark.parametrize("name", [name for name in WITH_RADIUS if name not in ("looksam", "esam")])
 def test_the_perturbation_has_the_length_of_the_radius(name):
     model = Quadratic()
     gradient = [torch.tensor(part) for part in np.split(model.flat_gradient(flat(model), 0), [3])]
@@ -189,6 +193,13 @@ def test_settings_out_of_range_are_refused(settings, message):
         ("gnp", {"alpha": 1.1}),
         ("looksam", {"every": 0}),
         ("looksam", {"rho": -0.1}),
+        ("ssam", {"sparsity": 1.0}),
+        ("ssam", {"sparsity": float("nan")}),
+        ("ssam", {"mask": "largest"}),
+        ("ssam", {"refresh": 0}),
+        ("ssam", {"drop": 1.1}),
+        ("esam", {"beta": 0.0}),
+        ("esam", {"beta": 1.1}),
         ("mg", {"beta": 0}),
     ],
 )

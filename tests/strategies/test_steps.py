@@ -8,7 +8,7 @@ import torch
 
 from flatrec.components import build_strategy, strategy_names
 from flatrec.config import Component
-from flatrec.strategies import Learner
+from flatrec.strategies.learner import Learner
 from flatrec.training.optimizers import make
 from tests.strategies.problems import (
     HandAdagrad,
@@ -47,6 +47,12 @@ CASES = [
     ("gnp+", {"rho": 0.2}),
     ("looksam", {"rho": 0.2, "alpha": 0.5, "every": 2}),
     ("looksam+", {"rho": 0.2, "every": 3}),
+    ("ssam", {"rho": 0.2, "sparsity": 0.4, "refresh": 2}),
+    ("ssam", {"rho": 0.2, "sparsity": 0.7, "mask": "dynamic", "refresh": 2, "drop": 0.6}),
+    ("ssam+", {"rho": 0.2}),
+    ("ssam+", {"rho": 0.2, "mask": "dynamic", "refresh": 1}),
+    ("esam", {"rho": 0.2, "beta": 0.7}),
+    ("esam+", {"rho": 0.2}),
     ("mg", {"alpha1": 1.2, "alpha2": 0.3, "beta": 2}),
     ("mg", {}),
 ]

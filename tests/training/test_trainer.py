@@ -12,7 +12,7 @@ from flatrec.components import build_strategy
 from flatrec.config import Component, Training
 from flatrec.data.batches import Sampler
 from flatrec.models import BPR, FREEDOM, LightGCN
-from flatrec.strategies import Learner
+from flatrec.strategies.learner import Learner
 from flatrec.testing import block_dataset
 from flatrec.training import DivergedError, Trainer, optimizers
 from tests.training.kills import KillAt, Killed

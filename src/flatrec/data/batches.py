@@ -6,7 +6,6 @@ import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,8 +13,7 @@ from jaxtyping import Int64
 from torch import Generator, Tensor
 
 from flatrec.data.interactions import Interactions
-
-Pairing = Literal["passes", "halves"]
+from flatrec.data.pairing import Pairing
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +28,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def split(self, portions: int) -> list[Batch]:
+        """So many portions of almost equal size, which are views."""
+        parts = (one.tensor_split(portions) for one in (self.users, self.positives, self.negatives))
+        return [Batch(*part) for part in zip(*parts, strict=True)]
 
 
 class Sampler:

@@ -1,5 +1,6 @@
 """The recommenders, and the tables by which the command line finds them."""
 
+from flatrec.models.adversarial import Adversarial
 from flatrec.models.base import Encoded, Model, Yardstick
 from flatrec.models.bm3 import BM3
 from flatrec.models.bpr import BPR
@@ -48,6 +49,7 @@ __all__ = [
     "NGCF",
     "VBPR",
     "YARDSTICKS",
+    "Adversarial",
     "DualGNN",
     "Encoded",
     "ItemKNN",

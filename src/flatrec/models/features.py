@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, TypeAlias, cast
 
 import torch
@@ -23,7 +24,8 @@ Missing: TypeAlias = Literal["mean", "zero", "learned"]
 class FeatureTables(nn.Module):
     """One matrix a modality, in the order of the modalities' names.
 
-    Frozen tables are no part of the model's state: they come from the data set, also when a model is loaded.
+    Frozen tables are no part of the model's state: they come from the data set, also when a model is loaded. A model
+    reads its features by calling the tables, and nowhere else, so that :meth:`replaced` reaches all that it reads.
 
     Args:
         dataset: gives the features.
@@ -56,13 +58,28 @@ class FeatureTables(nn.Module):
             _Table(dataset.features[name], missing=missing, trained=trained, normalised=name in normalised)
             for name in self.names
         )
+        self._given: tuple[Tensor, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def forward(self) -> list[Float[Tensor, "n_items width"]]:
         """The matrices, every row filled."""
-        return [cast(Tensor, table()) for table in self.tables]
+        return [cast(Tensor, table()) for table in self.tables] if self._given is None else list(self._given)
+
+    @contextmanager
+    def replaced(self, tables: Sequence[Float[Tensor, "n_items _"]]) -> Iterator[None]:
+        """Inside the block other matrices are read, such as noisy ones; afterwards the former, also when it raises.
+
+        Args:
+            tables: one a modality, in the order of ``names``; gradients flow to them. What was made of the features
+                when the model was constructed, such as a graph of similar items, stays.
+        """
+        before, self._given = self._given, tuple(tables)
+        try:
+            yield
+        finally:
+            self._given = before
 
 
 class _Table(nn.Module):

@@ -10,8 +10,8 @@ from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor
 
-from flatrec.data.batches import Batch, Pairing
-from flatrec.strategies.learner import Learner
+from flatrec.data.pairing import Pairing
+from flatrec.strategies.learning import BatchT, Learning, among
 from flatrec.strategies.trace import Trace
 from flatrec.strategies.vectors import Vector, cosine, norm
 
@@ -22,7 +22,7 @@ class Strategy(ABC):
     batches_per_step: ClassVar[int] = 1
 
     @abstractmethod
-    def step(self, learner: Learner, *batches: Batch) -> Tensor:
+    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
         """Update the parameters once (or not at all) and return the loss to report, a detached scalar."""
 
     @property
@@ -50,10 +50,10 @@ class OneBatch(Strategy):
     """
 
     @abstractmethod
-    def refined(self, learner: Learner, batch: Batch, gradient: Vector) -> Vector:
+    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:
         """The gradient that the base optimizer gets, given the batch's gradient at the current parameters."""
 
-    def step(self, learner: Learner, *batches: Batch) -> Tensor:
+    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
         """Gradient, refinement, update."""
         (batch,) = batches
         (loss,), (gradient,) = learner.gradients(batch)
@@ -91,7 +91,8 @@ class Perturbing(OneBatch):
     """A strategy that looks at the gradient at a point some way up from the current parameters.
 
     The point is Theta + r * v / |v|, v the strategy's direction and |v| its length in the strategy's metric; all
-    trainable parameters count as one vector. v = 0 gives the current parameters. The radius r is
+    perturbed parameters, which are all trainable ones unless the learner says otherwise, count as one vector. v = 0
+    gives the current parameters. The radius r is
 
     - ``rho`` (``rho_scale="absolute"``) or rho * ||Theta|| (``"relative"``),
     - times 1 (``rho_schedule="constant"``) or 1 / t at the t-th step (``"inverse"``, as in the theorems),
@@ -131,15 +132,18 @@ class Perturbing(OneBatch):
     def combined(self, here: Vector, there: Vector) -> Vector:
         """The gradient to descend, given those at the current parameters and at the perturbed point."""
 
-    def refined(self, learner: Learner, batch: Batch, gradient: Vector) -> Vector:
+    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:
         """What the strategy makes of both gradients, or the one here where this step has no perturbation."""
-        values = [one.detach() for one in learner.params]
-        ascent = self.ascent(values, gradient)
+        values = [learner.params[place].detach() for place in learner.perturbed]
+        here = among(learner.perturbed, gradient)
+        ascent = self.ascent(values, here)
         self.steps += 1
         radius = self._radius(learner.progress, values)
         if radius == 0 or self.steps % self.interval != 0:
             return gradient
-        self.trace.add("cos(eps, g1)", cosine(ascent.direction, gradient, ascent.norm))
+        if here is not gradient:
+            self.trace.add("perturbed share of |g1|", norm(here) / norm(gradient))
+        self.trace.add("cos(eps, g1)", cosine(ascent.direction, here, ascent.norm))
         if ascent.length == 0:
             return gradient
         with learner.shifted(ascent.direction, float(radius) / float(ascent.length)):

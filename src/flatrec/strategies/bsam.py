@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.memory import packed, unpacked
+from flatrec.strategies.memory import grown, packed, unpacked
 from flatrec.strategies.vectors import Vector, cosine, manhattan, minus, move_towards, norm, plus_scaled
 
 Distance: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"] | float
@@ -62,7 +61,7 @@ class BSAM(Perturbing):
 
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the gradient less d times its running mean, which is brought up to date first."""
-        self.mean = self.mean or [torch.zeros_like(part) for part in gradient]
+        self.mean = grown(self.mean, gradient)
         move_towards(self.mean, gradient, 1 - self.lam)
         distance = self._distance(gradient)
         self.trace.add("distance", distance)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.memory import packed, unpacked
+from flatrec.strategies.memory import grown, packed, unpacked
 from flatrec.strategies.vectors import Vector, move_towards, plus_scaled
 
 
@@ -46,7 +45,7 @@ class FriendlySAM(Perturbing):
 
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the gradient less sigma times its running mean, which is brought up to date first."""
-        self.mean = self.mean or [torch.zeros_like(part) for part in gradient]
+        self.mean = grown(self.mean, gradient)
         move_towards(self.mean, gradient, 1 - self.lam)
         return straight(plus_scaled(gradient, self.mean, gradient[0].new_tensor(-self.sigma)))
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from flatrec.data.batches import Batch
 from flatrec.strategies.base import OneBatch
-from flatrec.strategies.learner import Learner
+from flatrec.strategies.learning import BatchT, Learning, among
 from flatrec.strategies.memory import packed, unpacked
 from flatrec.strategies.vectors import Vector, dot, norm, plus_scaled
 
@@ -52,19 +51,21 @@ class LookSAM(OneBatch):
                 f"but are {self.rho}, {self.alpha} and {self.every}"
             )
 
-    def refined(self, learner: Learner, batch: Batch, gradient: Vector) -> Vector:
+    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:
         """The gradient there, or the one here turned towards where the last look found it."""
         looks = self.steps % self.every == 0
         self.steps += 1
         length = norm(gradient)
-        if self.rho == 0 or length == 0:
+        up = among(learner.perturbed, gradient)
+        reach = length if up is gradient else norm(up)
+        if self.rho == 0 or reach == 0:
             return gradient
         if looks:
-            with learner.shifted(gradient, self.rho / float(length)):
+            with learner.shifted(up, self.rho / float(reach)):
                 _, (there,) = learner.gradients(batch)
             self.across = plus_scaled(there, gradient, -dot(there, gradient) / length**2)
             return there
-        kept = norm(self.across) if self.across else torch.zeros_like(length)
+        kept = norm(self.across) if len(self.across) == len(gradient) else torch.zeros_like(length)
         if kept == 0:
             return gradient
         return plus_scaled(gradient, self.across, self.alpha * length / kept)

@@ -16,6 +16,21 @@ def packed(steps: int, **vectors: Vector) -> dict[str, Tensor]:
     return {"steps": torch.tensor(steps), **parts}
 
 
+def grown(memory: Vector, like: Vector) -> list[Tensor]:
+    """The remembered vector, with zeros for parameters that came later; at first all are zeros.
+
+    Raises:
+        ValueError: it was remembered for other parameters.
+    """
+    grown = [*memory, *(torch.zeros_like(part) for part in like[len(memory) :])]
+    if [one.shape for one in grown] != [one.shape for one in like]:
+        raise ValueError(
+            "what the strategy remembers belongs to other parameters; parameters may be added at the end between two "
+            "steps, but not taken away, and what is perturbed must not change"
+        )
+    return grown
+
+
 def unpacked(state: Mapping[str, Tensor], name: str) -> list[Tensor]:
     """The vector of that name; empty where there is none."""
     return [state[f"{name}.{number}"] for number in range(sum(key.startswith(f"{name}.") for key in state))]

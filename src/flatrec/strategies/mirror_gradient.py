@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from flatrec.data.batches import Batch, Pairing
+from flatrec.data.pairing import Pairing
 from flatrec.strategies.base import Strategy
-from flatrec.strategies.learner import Learner
+from flatrec.strategies.learning import BatchT, Learning
 from flatrec.strategies.memory import packed
 
 
@@ -48,7 +48,7 @@ class MirrorGradient(Strategy):
         if self.beta < 1:
             raise ValueError(f"beta must be at least 1, but is {self.beta}")
 
-    def step(self, learner: Learner, *batches: Batch) -> Tensor:
+    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
         """One update, or two; reports the loss before them."""
         (batch,) = batches
         (loss,), (gradient,) = learner.gradients(batch)

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from flatrec.data.batches import Batch, Pairing
+from flatrec.data.pairing import Pairing
 from flatrec.strategies.base import OneBatch, Strategy
-from flatrec.strategies.learner import Learner
+from flatrec.strategies.learning import BatchT, Learning
 from flatrec.strategies.vectors import move_towards
 
 
@@ -50,7 +50,7 @@ class Mixed(Strategy):
         """Where the second batch comes from."""
         return self._pairing
 
-    def step(self, learner: Learner, *batches: Batch) -> Tensor:
+    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
         """Two gradients here, the inner strategy's from the first, one update; reports the first batch's loss."""
         first, second = batches
         (loss, _), (here, other) = learner.gradients(first, second)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from flatrec.data.batches import Batch
 from flatrec.strategies.base import OneBatch
-from flatrec.strategies.learner import Learner
+from flatrec.strategies.learning import BatchT, Learning
 from flatrec.strategies.vectors import Vector
 
 
@@ -17,7 +16,7 @@ from flatrec.strategies.vectors import Vector
 class Plain(OneBatch):
     """Theta <- Theta - gamma grad L_B(Theta) under SGD (eq. 2 of the BSAM paper)."""
 
-    def refined(self, learner: Learner, batch: Batch, gradient: Vector) -> Vector:  # noqa: ARG002
+    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:  # noqa: ARG002
         """The gradient as it is."""
         return gradient
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.memory import packed, unpacked
+from flatrec.strategies.memory import grown, packed, unpacked
 from flatrec.strategies.vectors import Vector, move_towards
 
 
@@ -41,7 +40,7 @@ class VaSSO(Perturbing):
 
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the running mean, which is brought up to date first."""
-        self.mean = self.mean or [torch.zeros_like(part) for part in gradient]
+        self.mean = grown(self.mean, gradient)
         move_towards(self.mean, gradient, self.theta)
         return straight(self.mean)
 

@@ -10,7 +10,8 @@ import torch
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.strategies import MIXABLE, STRATEGIES, Learner, Mixed, NonFiniteGradientError, Plain, Strategy
+from flatrec.strategies import MIXABLE, STRATEGIES, Mixed, NonFiniteGradientError, Plain, Strategy
+from flatrec.strategies.learner import Learner
 from flatrec.testing.checks import halves
 from flatrec.testing.data import whole_batch
 from flatrec.testing.messages import ContractError, NotApplicableError, listed, number, one_line, require

@@ -16,7 +16,8 @@ from flatrec.config import Training
 from flatrec.data.batches import Sampler
 from flatrec.models.base import Model
 from flatrec.strategies.base import Strategy
-from flatrec.strategies.learner import Learner, NonFiniteGradientError
+from flatrec.strategies.learner import Learner
+from flatrec.strategies.learning import NonFiniteGradientError
 from flatrec.training import checkpoint as checkpoints
 from flatrec.training.checkpoint import Checkpoint
 from flatrec.training.records import EpochRecord, Observer, append_line, cut_lines
@@ -67,6 +68,7 @@ class Trainer:
         seed: of everything random.
         folder: where checkpoint and ``epochs.jsonl`` go; None to keep all in memory.
         observers: who hears of progress.
+        model: the model that is trained, validated and saved, where the learner sees another loss around it.
     """
 
     def __init__(
@@ -80,9 +82,10 @@ class Trainer:
         seed: int,
         folder: Path | None = None,
         observers: Sequence[Observer] = (),
+        model: Model | None = None,
     ) -> None:
         self.learner, self.strategy, self.sampler, self.validate = learner, strategy, sampler, validate
-        self.model = learner.model
+        self.model = learner.model if model is None else model
         self.settings = settings
         self.seed = seed
         self.folder = folder

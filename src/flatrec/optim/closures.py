@@ -1,0 +1,146 @@
+"""Parameters of an optimizer and closures, in the verbs that strategies are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from flatrec.optim.noise import Noise
+from flatrec.optim.running_statistics import kept_running_statistics
+from flatrec.strategies.learning import NonFiniteGradientError
+from flatrec.strategies.vectors import Vector, norm
+
+Closure: TypeAlias = Callable[[], Tensor | float]
+
+
+class Closures:
+    """One step of a base optimizer, offered to a strategy; batches are closures.
+
+    Args:
+        optimizer: the base optimizer; its groups may hold ``rho`` and ``perturb``.
+        same_noise: whether a closure that is called again draws the random numbers of its first call.
+        model: where batch-norm layers are looked for; None to notice them as they are called.
+
+    Raises:
+        ValueError: parameters on several devices, none that is trained, or none that is perturbed.
+    """
+
+    def __init__(self, optimizer: Optimizer, *, same_noise: bool, model: nn.Module | None) -> None:
+        self.optimizer = optimizer
+        self.model = model
+        groups = [(group, one) for group in optimizer.param_groups for one in group["params"] if one.requires_grad]
+        self.params: list[nn.Parameter] = [one for _, one in groups]
+        self.perturbed: Sequence[int] = [place for place, (group, _) in enumerate(groups) if group.get("perturb", True)]
+        self.progress = float("inf")  # no warm-up: an optimizer does not see epochs
+        self.moved = False
+        self._signs = [-1.0 if group.get("maximize", False) else 1.0 for group, _ in groups]
+        radii = [_radius(groups[place][0]) for place in self.perturbed]
+        self.rho = max(radii, default=0.0)
+        self._shares = [radius / self.rho if self.rho else 1.0 for radius in radii]
+        self._reached = [False] * len(groups)
+        self._noise = Noise({one.device for one in self.params}) if same_noise else None
+        self._check()
+
+    def _check(self) -> None:
+        devices = sorted({str(one.device) for one in self.params})
+        if not devices:
+            raise ValueError("the base optimizer has no parameter that requires a gradient; there is nothing to train")
+        if len(devices) > 1:
+            raise ValueError(
+                f"all parameters must be on one device, for they are one vector here, but they are on "
+                f"{' and '.join(devices)}; move them, or wrap an optimizer for each device"
+            )
+
+        if not self.perturbed:
+            raise ValueError("perturb is False in every parameter group; use the base optimizer by itself")
+
+    def gradients(self, *batches: Closure) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Call the closures one after another and take the gradients that they leave.
+
+        Raises:
+            NonFiniteGradientError: a loss or gradient is NaN or infinite.
+            RuntimeError: a closure called no backward.
+            TypeError: a closure returned no loss, or a gradient is sparse.
+        """
+        found = [self._of(closure) for closure in batches]
+        losses, gradients = [loss for loss, _ in found], [gradient for _, gradient in found]
+        sizes = torch.stack([*losses, *(norm(gradient).to(losses[0]) for gradient in gradients)])
+        if not torch.isfinite(sizes).all():
+            self._clear()
+            raise NonFiniteGradientError(
+                "a loss or gradient is not finite; nothing was updated, catch this error to skip the step"
+            )
+        return losses, gradients
+
+    def _of(self, closure: Closure) -> tuple[Tensor, list[Tensor]]:
+        self._clear()
+        with torch.enable_grad(), self._noise.of(closure) if self._noise else nullcontext():
+            loss = closure()
+        if not isinstance(loss, (Tensor, float, int)):
+            raise TypeError(f"a closure must return its loss, a scalar, but returned {type(loss).__name__}")
+        return torch.as_tensor(loss, device=self.params[0].device).detach().float().sum(), self._taken()
+
+    def _taken(self) -> list[Tensor]:
+        """The gradients by value; zero where the closure left none."""
+        if all(one.grad is None for one in self.params):
+            raise RuntimeError(
+                "after a closure no parameter had a gradient; it must call loss.backward(), with the parameters that "
+                "the optimizer was made with"
+            )
+        gradient = []
+        for place, parameter in enumerate(self.params):
+            part = parameter.grad
+            if part is not None and part.layout != torch.strided:
+                raise TypeError("a gradient is sparse, which no strategy here works with; use sparse=False")
+            self._reached[place] |= part is not None
+            gradient.append(_own(part, self._signs[place]) if part is not None else torch.zeros_like(parameter))
+            parameter.grad = None
+        return gradient
+
+    def _clear(self) -> None:
+        for one in self.params:
+            one.grad = None
+
+    @contextmanager
+    def shifted(self, by: Vector, scale: float = 1.0) -> Iterator[None]:
+        """Perturbed parameters moved in place, each as far as its group's rho says, and put back bit for bit."""
+        parameters = [self.params[place].detach() for place in self.perturbed]
+        before = [one.clone() for one in parameters]
+        try:
+            self.moved = True
+            for parameter, part, share in zip(parameters, by, self._shares, strict=True):
+                parameter.add_(part, alpha=scale * share)
+            with kept_running_statistics(self.model):
+                yield
+        finally:
+            torch._foreach_copy_(parameters, before)
+            self.moved = False
+
+    def update(self, gradient: Vector) -> None:
+        """One step of the base optimizer; parameters that no closure reached are left alone, as torch does."""
+        for place, (parameter, part) in enumerate(zip(self.params, gradient, strict=True)):
+            parameter.grad = _signed(part, self._signs[place]).contiguous() if self._reached[place] else None
+        self.optimizer.step()
+
+
+def _radius(group: dict[str, object]) -> float:
+    """How far a group's parameters are moved; with a radius of 0 they stay, and count in the norm all the same."""
+    rho = group["rho"]
+    if not isinstance(rho, (int, float)) or not 0 <= rho < float("inf"):
+        raise ValueError(f"rho of a parameter group must be a finite number of at least 0, but is {rho!r}")
+    return float(rho)
+
+
+def _own(gradient: Tensor, sign: float) -> Tensor:
+    """The gradient, uphill in what is minimised; a copy where another holds its memory, as DDP's buckets do."""
+    part = gradient.detach()
+    return _signed(part.clone() if part._is_view() else part, sign)
+
+
+def _signed(part: Tensor, sign: float) -> Tensor:
+    return part if sign == 1 else part.neg()

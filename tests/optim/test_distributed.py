@@ -1,0 +1,103 @@
+"""The recipe for DistributedDataParallel, in two processes, beside one process and a step by hand."""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from flatrec.optim import BSAM, SAM
+
+WORKERS, STEPS, LR, RHO = 2, 3, 0.1, 0.5
+
+
+def data():
+    inputs = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
+    return inputs, inputs.prod(dim=1, keepdim=True)
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+
+
+def values(model):
+    return torch.cat([one.detach().flatten() for one in model.parameters()])
+
+
+def train(rank, folder, kind, local, bucket_views):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORKERS)
+    model = DistributedDataParallel(network(), gradient_as_bucket_view=bucket_views)
+    optimizer = kind(torch.optim.SGD(model.parameters(), lr=LR), rho=RHO)
+    inputs, targets = (one[rank::WORKERS] for one in data())
+
+    def closure():
+        optimizer.zero_grad()
+        alone = local and not optimizer.perturbed
+        with model.no_sync() if alone else nullcontext():
+            loss = (model(inputs) - targets).square().mean()
+            loss.backward()
+        return loss
+
+    for _ in range(STEPS):
+        optimizer.step(closure)
+    torch.save(values(model), folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def trained(folder, kind, *, local, bucket_views=False):
+    mp.spawn(train, (folder, kind, local, bucket_views), nprocs=WORKERS)
+    first, second = (torch.load(folder / f"{rank}.pt") for rank in range(WORKERS))
+    assert torch.equal(first, second)
+    return first
+
+
+@pytest.mark.parametrize(("kind", "bucket_views"), [(SAM, False), (BSAM, False), (BSAM, True)])
+def test_averaged_ascent_is_one_process_with_the_whole_batch(tmp_path, kind, bucket_views):
+    model = network()
+    optimizer = kind(torch.optim.SGD(model.parameters(), lr=LR), rho=RHO)
+    inputs, targets = data()
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (model(inputs) - targets).square().mean()
+        loss.backward()
+        return loss
+
+    for _ in range(STEPS):
+        optimizer.step(closure)
+    found = trained(tmp_path, kind, local=False, bucket_views=bucket_views)
+    assert torch.allclose(found, values(model), atol=1e-5)
+    assert not torch.allclose(values(model), values(network()), atol=1e-2)
+
+
+def test_local_ascent_moves_every_worker_its_own_way(tmp_path):
+    model = network()
+    parameters = list(model.parameters())
+    inputs, targets = data()
+    for _ in range(STEPS):
+        here, sums = [one.detach().clone() for one in parameters], None
+        for rank in range(WORKERS):
+
+            def gradient(rank=rank):
+                loss = (model(inputs[rank::WORKERS]) - targets[rank::WORKERS]).square().mean()
+                return torch.autograd.grad(loss, parameters)
+
+            up = gradient()
+            length = torch.cat([one.flatten() for one in up]).norm()
+            with torch.no_grad():
+                for one, part in zip(parameters, up, strict=True):
+                    one.add_(RHO * part / length)
+            there = gradient()
+            sums = there if sums is None else [a + b for a, b in zip(sums, there, strict=True)]
+            with torch.no_grad():
+                for one, before in zip(parameters, here, strict=True):
+                    one.copy_(before)
+        with torch.no_grad():
+            for one, part in zip(parameters, sums, strict=True):
+                one.sub_(LR * part / WORKERS)
+    assert torch.allclose(trained(tmp_path, SAM, local=True), values(model), atol=1e-5)
