@@ -1,0 +1,167 @@
+"""What a step of each strategy costs, in time and in memory, against plain training of the same model.
+
+    flatrec data shop baby-like --like baby --image-dim 4096 --text-dim 384
+    OMP_NUM_THREADS=1 python benchmarks/strategies.py --data baby-like --out strategies.json
+
+Steps of all strategies alternate with plain ones in one process, all on the same batches, each strategy on a model of
+its own; a ratio is the median over the rounds of a step's time over that of the plain step of the same round, and is
+what to read: seconds drift with the machine. "State" is what the strategy keeps from step to step in parameter-sized
+copies, the learner's buffer for the moved parameters included and the base optimizer's left out; "extra peak" is by how
+many copies the peak of a process of its own lies above that of plain training.
+
+``--profile bsam+`` prints where the time of that strategy goes instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from flatrec import seeding
+from flatrec.components import build_model, build_strategy, strategy_names
+from flatrec.config import Component
+from flatrec.data.batches import Batch, Sampler
+from flatrec.data.dataset import Dataset
+from flatrec.data.loading import load_data
+from flatrec.models import Model
+from flatrec.provenance import peak_memory_mb, versions
+from flatrec.strategies.learner import Learner
+from flatrec.training import optimizers
+
+PLAIN = "plain"
+
+
+class Steps:
+    """The steps of one strategy on one model."""
+
+    def __init__(self, model: str, strategy: str, dataset: Dataset, batch_size: int) -> None:
+        made = build_model(Component(model), dataset, seed=0)
+        assert isinstance(made, Model)
+        self.model = made.train()
+        self.strategy = build_strategy(Component(strategy))
+        self.learner = Learner(made, optimizers.make("adam", made.parameters(), {}))
+        made.on_epoch_start(seeding.generator(0, "model", 1))
+        self.batches = self._batches(Sampler(dataset.interactions, batch_size))
+
+    def take(self) -> float:
+        """Take a step; the seconds it took."""
+        batches = next(self.batches)
+        started = time.perf_counter()
+        self.strategy.step(self.learner, *batches)
+        self.model.on_step_end()
+        return time.perf_counter() - started
+
+    def copies(self) -> float:
+        """What is kept from step to step, in copies of all parameters."""
+        kept = [*self.strategy.state().values(), *(self.learner.elsewhere or ())]
+        return sum(one.numel() for one in kept) / sum(one.numel() for one in self.learner.params)
+
+    def _batches(self, sampler: Sampler) -> Iterator[tuple[Batch, ...]]:
+        stream = seeding.generator(0, "batches")
+        while True:
+            yield from sampler.epoch(stream, self.strategy.batches_per_step)
+
+
+def timed(model: str, strategies: Sequence[str], dataset: Dataset, *, steps: int, batch_size: int) -> list[list[float]]:
+    """Seconds by round and strategy; the first is plain."""
+    every = [Steps(model, name, dataset, batch_size) for name in (PLAIN, *strategies)]
+    for _ in range(2):
+        for one in every:
+            one.take()
+    return [[one.take() for one in every] for _ in range(steps)]
+
+
+def memory(model: str, strategy: str, dataset: Dataset, batch_size: int) -> dict[str, float]:
+    """State and peak of this process."""
+    steps = Steps(model, strategy, dataset, batch_size)
+    for _ in range(4):
+        steps.take()
+    bytes_a_copy = sum(one.numel() * one.element_size() for one in steps.learner.params)
+    return {"state": steps.copies(), "peak_mb": peak_memory_mb(), "copy_mb": bytes_a_copy / 1e6}
+
+
+def profiled(model: str, strategy: str, dataset: Dataset, batch_size: int) -> str:
+    """A table of the operators that take the time of a step."""
+    steps = Steps(model, strategy, dataset, batch_size)
+    steps.take()
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(3):
+            steps.take()
+    return str(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=25, max_name_column_width=40))
+
+
+def _alone(model: str, strategy: str, given: argparse.Namespace) -> dict[str, float]:
+    """Memory, measured in a new process."""
+    words = [sys.executable, __file__, "--data", str(given.data), "--models", model, "--strategies", strategy]
+    words += ["--batch-size", str(given.batch_size), "--memory"]
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    return dict(json.loads(done.stdout))
+
+
+def rows(
+    model: str, strategies: Sequence[str], dataset: Dataset, given: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """A row a strategy."""
+    together = given.together or len(strategies)
+    plain = _alone(model, PLAIN, given)
+    for first in range(0, len(strategies), together):
+        some = strategies[first : first + together]
+        rounds = timed(model, some, dataset, steps=given.steps, batch_size=given.batch_size)
+        for place, name in enumerate(some, start=1):
+            own = _alone(model, name, given)
+            yield {
+                "model": model,
+                "strategy": name,
+                "ms": round(1000 * median(one[place] for one in rounds), 1),
+                "plain_ms": round(1000 * median(one[0] for one in rounds), 1),
+                "ratio": round(median(one[place] / one[0] for one in rounds), 2),
+                "state_copies": round(own["state"], 1),
+                "extra_peak_copies": round((own["peak_mb"] - plain["peak_mb"]) / plain["copy_mb"], 1),
+            }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a JSON line a row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--models", default="lightgcn,freedom")
+    parser.add_argument("--strategies", default=",".join(name for name in strategy_names() if name != PLAIN))
+    parser.add_argument("--steps", type=int, default=11)
+    parser.add_argument("--batch-size", type=int, default=2048)
+    parser.add_argument("--together", type=int, default=0, help="strategies in memory at once; default all")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--profile", help="a strategy")
+    parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    dataset, models, strategies = load_data(given.data), given.models.split(","), given.strategies.split(",")
+    if given.memory:
+        print(json.dumps(memory(models[0], strategies[0], dataset, given.batch_size)))
+        return
+    if given.profile:
+        for model in models:
+            print(model, profiled(model, given.profile, dataset, given.batch_size), sep="\n")
+        return
+    found = []
+    for model in models:
+        for row in rows(model, strategies, dataset, given):
+            print(json.dumps(row), flush=True)
+            found.append(row)
+    if given.out:
+        how = {"data": str(given.data), "batch_size": given.batch_size, "steps": given.steps}
+        given.out.write_text(
+            json.dumps({"versions": versions(), "threads": torch.get_num_threads(), **how, "rows": found})
+        )
+
+
+if __name__ == "__main__":
+    main()
