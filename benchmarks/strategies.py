@@ -5,9 +5,9 @@
 
 Steps of all strategies alternate with plain ones in one process, all on the same batches, each strategy on a model of
 its own; a ratio is the median over the rounds of a step's time over that of the plain step of the same round, and is
-what to read: seconds drift with the machine. "State" is what the strategy keeps from step to step in parameter-sized
-copies, the learner's buffer for the moved parameters included and the base optimizer's left out; "extra peak" is by how
-many copies the peak of a process of its own lies above that of plain training.
+what to read: seconds drift with the machine. "State" is what the strategy and the learner keep from step to step, in
+copies of all parameters: running means, and buffers that spare them fresh memory; the base optimizer's state is left
+out. "Extra peak" is by how many copies the peak of a process of its own lies above that of plain training.
 
 ``--profile bsam+`` prints where the time of that strategy goes instead.
 """
@@ -19,7 +19,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -35,6 +35,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.models import Model
 from flatrec.provenance import peak_memory_mb, versions
+from flatrec.strategies import Mixed
 from flatrec.strategies.learner import Learner
 from flatrec.training import optimizers
 
@@ -63,8 +64,11 @@ class Steps:
 
     def copies(self) -> float:
         """What is kept from step to step, in copies of all parameters."""
-        kept = [*self.strategy.state().values(), *(self.learner.elsewhere or ())]
-        return sum(one.numel() for one in kept) / sum(one.numel() for one in self.learner.params)
+        inner = self.strategy.inner if isinstance(self.strategy, Mixed) else self.strategy
+        lists = [self.learner.elsewhere, *vars(inner).values()]
+        kept = [one for some in lists if isinstance(some, list) for one in some]
+        size = sum(one.numel() * one.element_size() for one in self.learner.params)
+        return float(sum(one.numel() * one.element_size() for one in kept) / size)
 
     def _batches(self, sampler: Sampler) -> Iterator[tuple[Batch, ...]]:
         stream = seeding.generator(0, "batches")
@@ -109,16 +113,17 @@ def _alone(model: str, strategy: str, given: argparse.Namespace) -> dict[str, fl
 
 
 def rows(
-    model: str, strategies: Sequence[str], dataset: Dataset, given: argparse.Namespace
+    model: str, memories: Mapping[str, Mapping[str, float]], dataset: Dataset, given: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """A row a strategy."""
-    together = given.together or len(strategies)
-    plain = _alone(model, PLAIN, given)
-    for first in range(0, len(strategies), together):
-        some = strategies[first : first + together]
+    """A row a strategy, given what each needs of memory."""
+    names = [name for name in memories if name != PLAIN]
+    together = given.together or len(names)
+    plain = memories[PLAIN]
+    for first in range(0, len(names), together):
+        some = names[first : first + together]
         rounds = timed(model, some, dataset, steps=given.steps, batch_size=given.batch_size)
         for place, name in enumerate(some, start=1):
-            own = _alone(model, name, given)
+            own = memories[name]
             yield {
                 "model": model,
                 "strategy": name,
@@ -143,17 +148,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--profile", help="a strategy")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    dataset, models, strategies = load_data(given.data), given.models.split(","), given.strategies.split(",")
+    models, strategies = given.models.split(","), given.strategies.split(",")
     if given.memory:
-        print(json.dumps(memory(models[0], strategies[0], dataset, given.batch_size)))
+        print(json.dumps(memory(models[0], strategies[0], load_data(given.data), given.batch_size)))
         return
     if given.profile:
         for model in models:
-            print(model, profiled(model, given.profile, dataset, given.batch_size), sep="\n")
+            print(model, profiled(model, given.profile, load_data(given.data), given.batch_size), sep="\n")
         return
-    found = []
+    # Before any data are loaded here: a process counts its parent's memory as its own until it begins.
+    memories = {model: {name: _alone(model, name, given) for name in (PLAIN, *strategies)} for model in models}
+    dataset, found = load_data(given.data), []
     for model in models:
-        for row in rows(model, strategies, dataset, given):
+        for row in rows(model, memories[model], dataset, given):
             print(json.dumps(row), flush=True)
             found.append(row)
     if given.out:

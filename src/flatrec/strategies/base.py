@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from flatrec.data.pairing import Pairing
 from flatrec.strategies.learning import BatchT, Learning, among
 from flatrec.strategies.trace import Trace
-from flatrec.strategies.vectors import Vector, cosine, norm
+from flatrec.strategies.vectors import Vector, dot, norm
 
 
 class Strategy(ABC):
@@ -73,11 +74,13 @@ class Ascent(NamedTuple):
         direction: one tensor a parameter, of any length.
         length: that length in the strategy's own metric, a scalar.
         norm: the Euclidean length over all parameters, a scalar.
+        along: the inner product with the gradient, a scalar, where it is known already.
     """
 
     direction: Vector
     length: Tensor
     norm: Tensor
+    along: Tensor | None = None
 
 
 def straight(direction: Vector) -> Ascent:
@@ -143,7 +146,7 @@ class Perturbing(OneBatch):
             return gradient
         if here is not gradient:
             self.trace.add("perturbed share of |g1|", norm(here) / norm(gradient))
-        self.trace.add("cos(eps, g1)", cosine(ascent.direction, here, ascent.norm))
+        self.trace.add("cos(eps, g1)", _alignment(ascent, here))
         if ascent.length == 0:
             return gradient
         with learner.shifted(ascent.direction, float(radius) / float(ascent.length)):
@@ -161,3 +164,12 @@ class Perturbing(OneBatch):
         if radius == 0 or self.rho_scale == "absolute":
             return radius
         return radius * norm(values)
+
+
+def _alignment(ascent: Ascent, gradient: Vector) -> Tensor:
+    """The cosine of ascent and gradient, without a pass over memory where one is the other."""
+    if ascent.direction is gradient:
+        return (ascent.norm > 0).to(ascent.norm)
+    lengths = ascent.norm * norm(gradient)
+    along = dot(ascent.direction, gradient) if ascent.along is None else ascent.along
+    return torch.where(lengths > 0, along / lengths, torch.zeros_like(lengths))

@@ -8,11 +8,12 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor
 
-from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.base import Ascent, Perturbing
 from flatrec.strategies.memory import grown, packed, unpacked
-from flatrec.strategies.vectors import Vector, cosine, manhattan, minus, move_towards, norm, plus_scaled
+from flatrec.strategies.vectors import Standing, Vector, follow, plus_scaled_into
 
 Distance: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"] | float
+DISTANCES = ("manhattan", "manhattan-mean", "euclidean", "cosine")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,31 +52,42 @@ class BSAM(Perturbing):
     lam: float = 0.6
     distance: Distance = "manhattan"
     mean: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    _direction: list[Tensor] = field(default_factory=list, init=False, repr=False)  # kept: fresh memory is slow
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.lam < 1:
             raise ValueError(f"lam must lie in [0, 1), but is {self.lam}")
-        if isinstance(self.distance, str) and self.distance not in _DISTANCES:
-            raise ValueError(f"distance must be a number or one of {', '.join(_DISTANCES)}, but is {self.distance!r}")
+        if isinstance(self.distance, str) and self.distance not in DISTANCES:
+            raise ValueError(f"distance must be a number or one of {', '.join(DISTANCES)}, but is {self.distance!r}")
 
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the gradient less d times its running mean, which is brought up to date first."""
         self.mean = grown(self.mean, gradient)
-        move_towards(self.mean, gradient, 1 - self.lam)
-        distance = self._distance(gradient)
+        standing = follow(self.mean, gradient, 1 - self.lam)
+        distance = self._distance(standing, sum(part.numel() for part in gradient))
         self.trace.add("distance", distance)
-        self.trace.add("cos(g1, m)", cosine(gradient, self.mean))
-        return straight(plus_scaled(gradient, self.mean, -distance))
+        self.trace.add("cos(g1, m)", standing.cosine)
+        self._direction = grown(self._direction, gradient)
+        square, along = plus_scaled_into(self._direction, gradient, self.mean, -float(distance))
+        length = square.sqrt()
+        return Ascent(self._direction, length, length, along)
 
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there
 
-    def _distance(self, gradient: Vector) -> Tensor:
-        if isinstance(self.distance, str):
-            return _DISTANCES[self.distance](gradient, self.mean)
-        return gradient[0].new_tensor(self.distance)
+    def _distance(self, standing: Standing, parameters: int) -> Tensor:
+        match self.distance:
+            case "manhattan":
+                return standing.manhattan
+            case "manhattan-mean":
+                return standing.manhattan / parameters
+            case "euclidean":
+                return standing.euclidean_square.sqrt()
+            case "cosine":
+                return standing.cosine
+        return standing.dot.new_tensor(self.distance)
 
     def state(self) -> dict[str, Tensor]:
         """The step count and the mean."""
@@ -85,19 +97,3 @@ class BSAM(Perturbing):
         """Take up step count and mean."""
         self.steps = int(state["steps"])
         self.mean = unpacked(state, "mean")
-
-
-def _manhattan_mean(one: Vector, other: Vector) -> Tensor:
-    return manhattan(one, other) / sum(part.numel() for part in one)
-
-
-def _euclidean(one: Vector, other: Vector) -> Tensor:
-    return norm(minus(one, other))
-
-
-_DISTANCES = {
-    "manhattan": manhattan,
-    "manhattan-mean": _manhattan_mean,
-    "euclidean": _euclidean,
-    "cosine": cosine,
-}

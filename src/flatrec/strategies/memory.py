@@ -22,7 +22,7 @@ def grown(memory: Vector, like: Vector) -> list[Tensor]:
     Raises:
         ValueError: it was remembered for other parameters.
     """
-    grown = [*memory, *(torch.zeros_like(part) for part in like[len(memory) :])]
+    grown = [*memory, *(torch.zeros_like(part, memory_format=torch.contiguous_format) for part in like[len(memory) :])]
     if [one.shape for one in grown] != [one.shape for one in like]:
         raise ValueError(
             "what the strategy remembers belongs to other parameters; parameters may be added at the end between two "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -43,6 +43,52 @@ def plus_scaled(one: Vector, other: Vector, factor: Tensor) -> list[Tensor]:
 def move_towards(one: Vector, other: Vector, weight: float) -> None:
     """Turn ``one`` into ``weight * other + (1 - weight) * one``, in place."""
     torch._foreach_lerp_(list(one), list(other), weight)
+
+
+class Standing(NamedTuple):
+    """How one vector stands to another; scalars."""
+
+    dot: Tensor
+    square: Tensor  # of the one's length
+    other_square: Tensor
+    manhattan: Tensor
+    euclidean_square: Tensor
+
+    @property
+    def cosine(self) -> Tensor:
+        """Of the angle between them; 0 where either is zero."""
+        lengths = (self.square * self.other_square).sqrt()
+        return torch.where(lengths > 0, self.dot / lengths, torch.zeros_like(lengths))
+
+
+def follow(one: Vector, other: Vector, weight: float) -> Standing:
+    """As :func:`move_towards`, and how ``one`` then stands to ``other``, in a single pass over memory.
+
+    ``one`` must be contiguous.
+    """
+    rows = []
+    for a, b in _blocks(one, other):
+        gap = b - a.lerp_(b, weight)
+        dots = [torch.dot(a, b), torch.dot(a, a), torch.dot(b, b), torch.dot(gap, gap)]
+        rows.append(torch.stack([*dots, gap.abs_().sum()]))
+    dot, square, other_square, euclidean_square, manhattan = torch.stack(rows).sum(dim=0)
+    return Standing(dot, square, other_square, manhattan, euclidean_square)
+
+
+def plus_scaled_into(out: Vector, one: Vector, other: Vector, factor: float) -> tuple[Tensor, Tensor]:
+    """Put ``one + factor * other`` into ``out``, which is contiguous; its squared length and product with ``one``."""
+    rows = []
+    for place, a, b in _blocks(out, one, other):
+        torch.add(a, b, alpha=factor, out=place)
+        rows.append(torch.stack([torch.dot(place, place), torch.dot(place, a)]))
+    square, along = torch.stack(rows).sum(dim=0)
+    return square, along
+
+
+def _blocks(*vectors: Vector) -> Iterator[tuple[Tensor, ...]]:
+    """Corresponding pieces that stay in the cache, so that what is done to one costs a single trip to memory."""
+    for parts in zip(*vectors, strict=True):
+        yield from zip(*(part.flatten().split(BLOCK_ENTRIES) for part in parts), strict=True)
 
 
 def blend(one: Vector, other: Vector, weight: float) -> list[Tensor]:
