@@ -165,15 +165,36 @@ def _means(lines: Sequence[Mapping[str, Any]], part: str = "valid") -> dict[str,
 def report(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The screen, and the rows that have five seeds tested against plain and plain+, as Markdown."""
     seeds = {name: [line for line in lines if line["name"] == name] for name in _means(lines)}
-    yield "| setting | seeds | valid Recall@20 | best epoch | d | cos(eps, g1) | cos(g1, m) |\n|" + "---|" * 7
-    for name, mean in sorted(_means(lines).items(), key=lambda one: -one[1]):
-        rows = [line for line in seeds[name] if "valid" in line]
-        epoch = f"{fmean(line['best_epoch'] for line in rows):.0f}" if rows else "diverged"
-        watched = [_late(rows, key) for key in ("distance", "cos(eps, g1)", "cos(g1, m)")]
-        yield f"| {name} | {len(rows)} | {mean:.4f} | {epoch} | " + " | ".join(watched) + " |"
+    for one in RIVALS:
+        if one.name in seeds:
+            yield f"{one.name}: {_cell(seeds[one.name])}"
+    for warmup in (0.0, 3.0):
+        yield from _screen([one for one in settings() if one.options.get("rho_warmup", 0.0) == warmup], seeds)
     confirmed = {name: rows for name, rows in seeds.items() if len(rows) >= 5 and all("test" in one for one in rows)}
     if {"plain", "plain+"} <= set(confirmed):
         yield from tested(confirmed)
+
+
+def _screen(rows: Sequence[Setting], seeds: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """Validation by strategy and radius, with the last epoch's cos(eps, g1) at the first radius."""
+    rows = [one for one in rows if one not in RIVALS and one.name in seeds]
+    radii = sorted({(str(one.options["rho_scale"]), float(one.options["rho"])) for one in rows})
+    if not rows:
+        return
+    yield f"\nwarm-up {rows[0].options.get('rho_warmup', 0.0):g} epochs\n"
+    yield "| strategy | " + " | ".join(f"{scale} {rho:g}" for scale, rho in radii) + " | d | cos(eps, g1) |"
+    yield "|---" * (len(radii) + 3) + "|"
+    for kind in dict.fromkeys(one.kind for one in rows):
+        own = {(one.options["rho_scale"], one.options["rho"]): seeds[one.name] for one in rows if one.kind == kind}
+        cells = [_cell(own[radius]) if radius in own else "" for radius in radii]
+        watched = [_late(next(iter(own.values())), key) for key in ("distance", "cos(eps, g1)")]
+        yield f"| {kind} | " + " | ".join([*cells, *watched]) + " |"
+
+
+def _cell(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Mean validation score, and of how many seeds."""
+    scores = [line["valid"][CHOSEN_BY] if "valid" in line else 0.0 for line in rows]
+    return f"{fmean(scores):.4f} ({len(scores)})"
 
 
 def _late(rows: Sequence[Mapping[str, Any]], key: str) -> str:
@@ -229,6 +250,7 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1")
+    parser.add_argument("--kinds", help="of the screen, separated by commas, such as sam,bsam+ cosine; default all")
     parser.add_argument("--set", action="append", default=[], help="any setting, as for flatrec train")
     given = parser.parse_args()
     seeds = [int(seed) for seed in given.seeds.split(",")]
@@ -238,6 +260,8 @@ def main() -> None:
         return
     base = experiment(given.experiment, given.set, data=given.data)
     rows = settings() if given.what == "screen" else [*RIVALS, *best(read(given.out))]
+    kinds = given.kinds.split(",") if given.kinds else [one.kind for one in rows]
+    rows = [one for one in rows if one.kind in kinds or one in RIVALS]
     run(rows, seeds, base, given.out)
 
 
