@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
-import torch
 from torch import Tensor
 
 from flatrec.data.pairing import Pairing
 from flatrec.strategies.learning import BatchT, Learning, among
 from flatrec.strategies.trace import Trace
-from flatrec.strategies.vectors import Vector, dot, norm
+from flatrec.strategies.vectors import Vector, cosine, norm
 
 
 class Strategy(ABC):
@@ -74,13 +73,13 @@ class Ascent(NamedTuple):
         direction: one tensor a parameter, of any length.
         length: that length in the strategy's own metric, a scalar.
         norm: the Euclidean length over all parameters, a scalar.
-        along: the inner product with the gradient, a scalar, where it is known already.
+        cosine: of the angle to the gradient, a scalar, where it is known already.
     """
 
     direction: Vector
     length: Tensor
     norm: Tensor
-    along: Tensor | None = None
+    cosine: Tensor | None = None
 
 
 def straight(direction: Vector) -> Ascent:
@@ -170,6 +169,4 @@ def _alignment(ascent: Ascent, gradient: Vector) -> Tensor:
     """The cosine of ascent and gradient, without a pass over memory where one is the other."""
     if ascent.direction is gradient:
         return (ascent.norm > 0).to(ascent.norm)
-    lengths = ascent.norm * norm(gradient)
-    along = dot(ascent.direction, gradient) if ascent.along is None else ascent.along
-    return torch.where(lengths > 0, along / lengths, torch.zeros_like(lengths))
+    return cosine(ascent.direction, gradient, ascent.norm) if ascent.cosine is None else ascent.cosine

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing
@@ -69,9 +70,9 @@ class BSAM(Perturbing):
         self.trace.add("distance", distance)
         self.trace.add("cos(g1, m)", standing.cosine)
         self._direction = grown(self._direction, gradient)
-        square, along = plus_scaled_into(self._direction, gradient, self.mean, -float(distance))
-        length = square.sqrt()
-        return Ascent(self._direction, length, length, along)
+        length, along = plus_scaled_into(self._direction, gradient, self.mean, -float(distance))
+        lengths = length * standing.other_square.sqrt()
+        return Ascent(self._direction, length, length, torch.where(lengths > 0, along / lengths, 0.0))
 
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""

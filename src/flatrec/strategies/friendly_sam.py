@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
-from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.base import Ascent, Perturbing
 from flatrec.strategies.memory import grown, packed, unpacked
-from flatrec.strategies.vectors import Vector, move_towards, plus_scaled
+from flatrec.strategies.vectors import Vector, follow, plus_scaled_into
 
 
 @dataclass(kw_only=True, eq=False)
@@ -37,6 +38,7 @@ class FriendlySAM(Perturbing):
     sigma: float = 1.0
     lam: float = 0.9
     mean: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    _direction: list[Tensor] = field(default_factory=list, init=False, repr=False)  # kept: fresh memory is slow
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,8 +48,11 @@ class FriendlySAM(Perturbing):
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the gradient less sigma times its running mean, which is brought up to date first."""
         self.mean = grown(self.mean, gradient)
-        move_towards(self.mean, gradient, 1 - self.lam)
-        return straight(plus_scaled(gradient, self.mean, gradient[0].new_tensor(-self.sigma)))
+        square = follow(self.mean, gradient, 1 - self.lam).other_square
+        self._direction = grown(self._direction, gradient)
+        length, along = plus_scaled_into(self._direction, gradient, self.mean, -self.sigma)
+        lengths = length * square.sqrt()
+        return Ascent(self._direction, length, length, torch.where(lengths > 0, along / lengths, 0.0))
 
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""

@@ -76,13 +76,13 @@ def follow(one: Vector, other: Vector, weight: float) -> Standing:
 
 
 def plus_scaled_into(out: Vector, one: Vector, other: Vector, factor: float) -> tuple[Tensor, Tensor]:
-    """Put ``one + factor * other`` into ``out``, which is contiguous; its squared length and product with ``one``."""
+    """Put ``one + factor * other`` into ``out``, which is contiguous; its length and its product with ``one``."""
     rows = []
     for place, a, b in _blocks(out, one, other):
         torch.add(a, b, alpha=factor, out=place)
         rows.append(torch.stack([torch.dot(place, place), torch.dot(place, a)]))
     square, along = torch.stack(rows).sum(dim=0)
-    return square, along
+    return square.sqrt(), along
 
 
 def _blocks(*vectors: Vector) -> Iterator[tuple[Tensor, ...]]:
