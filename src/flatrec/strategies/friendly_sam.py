@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing
 from flatrec.strategies.memory import grown, packed, unpacked
-from flatrec.strategies.vectors import Vector, follow, plus_scaled_into
+from flatrec.strategies.vectors import Vector, move_towards, norm, plus_scaled_into
 
 
 @dataclass(kw_only=True, eq=False)
@@ -48,10 +48,10 @@ class FriendlySAM(Perturbing):
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the gradient less sigma times its running mean, which is brought up to date first."""
         self.mean = grown(self.mean, gradient)
-        square = follow(self.mean, gradient, 1 - self.lam).other_square
+        move_towards(self.mean, gradient, 1 - self.lam)
         self._direction = grown(self._direction, gradient)
         length, along = plus_scaled_into(self._direction, gradient, self.mean, -self.sigma)
-        lengths = length * square.sqrt()
+        lengths = length * norm(gradient)
         return Ascent(self._direction, length, length, torch.where(lengths > 0, along / lengths, 0.0))
 
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002

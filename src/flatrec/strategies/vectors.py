@@ -10,7 +10,7 @@ from torch import Tensor
 
 Vector: TypeAlias = Sequence[Tensor]
 
-BLOCK_ENTRIES = 2**18  # 1 MB
+BLOCK_ENTRIES = 2**16  # 256 KB: a few of them stay in the cache of one core together
 
 
 def dot(one: Vector, other: Vector) -> Tensor:
@@ -67,11 +67,11 @@ def follow(one: Vector, other: Vector, weight: float) -> Standing:
     ``one`` must be contiguous.
     """
     rows = []
-    for a, b in _blocks(one, other):
-        gap = b - a.lerp_(b, weight)
-        dots = [torch.dot(a, b), torch.dot(a, a), torch.dot(b, b), torch.dot(gap, gap)]
-        rows.append(torch.stack([*dots, gap.abs_().sum()]))
-    dot, square, other_square, euclidean_square, manhattan = torch.stack(rows).sum(dim=0)
+    for (a, b), room in zip(_blocks(one, other), _rooms(one), strict=True):
+        gap = torch.sub(b, a.lerp_(b, weight), out=room)
+        squares = torch.dot(a, a), torch.dot(b, b), torch.dot(gap, gap)
+        rows.append((torch.dot(a, b), *squares, gap.abs_().sum()))
+    dot, square, other_square, euclidean_square, manhattan = _sums(rows)
     return Standing(dot, square, other_square, manhattan, euclidean_square)
 
 
@@ -80,15 +80,35 @@ def plus_scaled_into(out: Vector, one: Vector, other: Vector, factor: float) -> 
     rows = []
     for place, a, b in _blocks(out, one, other):
         torch.add(a, b, alpha=factor, out=place)
-        rows.append(torch.stack([torch.dot(place, place), torch.dot(place, a)]))
-    square, along = torch.stack(rows).sum(dim=0)
+        rows.append((torch.dot(place, place), torch.dot(place, a)))
+    square, along = _sums(rows)
     return square.sqrt(), along
 
 
 def _blocks(*vectors: Vector) -> Iterator[tuple[Tensor, ...]]:
     """Corresponding pieces that stay in the cache, so that what is done to one costs a single trip to memory."""
     for parts in zip(*vectors, strict=True):
-        yield from zip(*(part.flatten().split(BLOCK_ENTRIES) for part in parts), strict=True)
+        entries = _entries(parts[0])
+        yield from zip(*(part.flatten().split(entries) for part in parts), strict=True)
+
+
+def _rooms(vector: Vector) -> Iterator[Tensor]:
+    """Room for a result, block by block; always the same memory, as fresh memory is slower than the work on it."""
+    for part in vector:
+        entries = _entries(part)
+        room = part.new_empty(min(entries, part.numel()))
+        for start in range(0, max(part.numel(), 1), entries):
+            yield room[: part.numel() - start]
+
+
+def _entries(part: Tensor) -> int:
+    """Of a block; other devices than the CPU are kept busy by whole tensors only."""
+    return BLOCK_ENTRIES if part.device.type == "cpu" else max(part.numel(), 1)
+
+
+def _sums(rows: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Of each column, added up in pairs rather than one after the other, which loses digits."""
+    return [torch.stack(column).sum() for column in zip(*rows, strict=True)]
 
 
 def blend(one: Vector, other: Vector, weight: float) -> list[Tensor]:
@@ -97,14 +117,9 @@ def blend(one: Vector, other: Vector, weight: float) -> list[Tensor]:
 
 
 def manhattan(one: Vector, other: Vector) -> Tensor:
-    """The sum of absolute differences."""
-    return torch.stack([_manhattan(a.flatten(), b.flatten()) for a, b in zip(one, other, strict=True)]).sum()
-
-
-def _manhattan(one: Tensor, other: Tensor) -> Tensor:
-    """In blocks that stay in the cache, which is four times as fast as torch's own distance."""
-    blocks = zip(one.split(BLOCK_ENTRIES), other.split(BLOCK_ENTRIES), strict=True)
-    return torch.stack([(a - b).abs_().sum() for a, b in blocks]).sum()
+    """The sum of absolute differences; in blocks, which is several times as fast as torch's own distance."""
+    blocks = zip(_blocks(one, other), _rooms(one), strict=True)
+    return torch.stack([torch.sub(a, b, out=room).abs_().sum() for (a, b), room in blocks]).sum()
 
 
 def cosine(one: Vector, other: Vector, length: Tensor | None = None) -> Tensor:
