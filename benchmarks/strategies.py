@@ -18,62 +18,31 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from steps import Steps
 from torch.profiler import ProfilerActivity, profile
 
-from flatrec import seeding
-from flatrec.components import build_model, build_strategy, strategy_names
-from flatrec.config import Component
-from flatrec.data.batches import Batch, Sampler
+from flatrec.components import strategy_names
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
-from flatrec.models import Model
 from flatrec.provenance import peak_memory_mb, versions
 from flatrec.strategies import Mixed
-from flatrec.strategies.learner import Learner
-from flatrec.training import optimizers
 
 PLAIN = "plain"
 
 
-class Steps:
-    """The steps of one strategy on one model."""
-
-    def __init__(self, model: str, strategy: str, dataset: Dataset, batch_size: int) -> None:
-        made = build_model(Component(model), dataset, seed=0)
-        assert isinstance(made, Model)
-        self.model = made.train()
-        self.strategy = build_strategy(Component(strategy))
-        self.learner = Learner(made, optimizers.make("adam", made.parameters(), {}))
-        made.on_epoch_start(seeding.generator(0, "model", 1))
-        self.batches = self._batches(Sampler(dataset.interactions, batch_size))
-
-    def take(self) -> float:
-        """Take a step; the seconds it took."""
-        batches = next(self.batches)
-        started = time.perf_counter()
-        self.strategy.step(self.learner, *batches)
-        self.model.on_step_end()
-        return time.perf_counter() - started
-
-    def copies(self) -> float:
-        """What is kept from step to step, in copies of all parameters."""
-        inner = self.strategy.inner if isinstance(self.strategy, Mixed) else self.strategy
-        lists = [self.learner.elsewhere, *vars(inner).values()]
-        kept = [one for some in lists if isinstance(some, list) for one in some]
-        size = sum(one.numel() * one.element_size() for one in self.learner.params)
-        return float(sum(one.numel() * one.element_size() for one in kept) / size)
-
-    def _batches(self, sampler: Sampler) -> Iterator[tuple[Batch, ...]]:
-        stream = seeding.generator(0, "batches")
-        while True:
-            yield from sampler.epoch(stream, self.strategy.batches_per_step)
+def copies(steps: Steps) -> float:
+    """What is kept from step to step, in copies of all parameters."""
+    inner = steps.strategy.inner if isinstance(steps.strategy, Mixed) else steps.strategy
+    lists = [steps.learner.elsewhere, *vars(inner).values()]
+    kept = [one for some in lists if isinstance(some, list) for one in some]
+    size = sum(one.numel() * one.element_size() for one in steps.learner.params)
+    return float(sum(one.numel() * one.element_size() for one in kept) / size)
 
 
 def timed(model: str, strategies: Sequence[str], dataset: Dataset, *, steps: int, batch_size: int) -> list[list[float]]:
@@ -91,7 +60,7 @@ def memory(model: str, strategy: str, dataset: Dataset, batch_size: int) -> dict
     for _ in range(4):
         steps.take()
     bytes_a_copy = sum(one.numel() * one.element_size() for one in steps.learner.params)
-    return {"state": steps.copies(), "peak_mb": peak_memory_mb(), "copy_mb": bytes_a_copy / 1e6}
+    return {"state": copies(steps), "peak_mb": peak_memory_mb(), "copy_mb": bytes_a_copy / 1e6}
 
 
 def profiled(model: str, strategy: str, dataset: Dataset, batch_size: int) -> str:

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from flatrec import Dataset, Training, fit
 from flatrec.data.shop import ShopSettings, generate
+from flatrec.strategies.bsam import DISTANCES
 
-DISTANCES = ("manhattan", "manhattan-mean", "euclidean", "cosine")
 WIDTHS = (2, 8, 32, 64, 128, 256, 512)
 WATCHED = {"distance": "d", "cos(eps, g1)": "cos(eps, g1)"}
 

@@ -29,6 +29,7 @@ from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.experiment import run_experiment
+from flatrec.strategies.bsam import DISTANCES
 from flatrec.training import DivergedError
 
 CHOSEN_BY, METRICS = "recall@20", ("recall@10", "recall@20", "ndcg@10")
@@ -43,7 +44,6 @@ RADII = (  # those that were known to act come first
     ("relative", 0.01),
 )
 LARGE = {("absolute", 3.0), ("absolute", 5.0), ("absolute", 2.0), ("relative", 0.1), ("relative", 0.03)}
-DISTANCES = ("manhattan", "manhattan-mean", "euclidean", "cosine")
 GRADIENTS = {"plain": 1, "plain+": 2}  # a step; the others take two, or three with a "+"
 
 

@@ -253,13 +253,13 @@ class _Session:
         learner = Learner(
             model,
             optimizer,
+            objective=_attacked(model, settings.amr),
             clip=settings.clip or None,
             same_noise=settings.same_noise,
             unperturbed=settings.unperturbed,
             micro_batches=settings.micro_batches,
             precision=settings.precision,
         )
-        learner.model = _attacked(model, settings.amr)  # now, so that parameters keep the names that the model gives
         return Trainer(
             learner,
             strategy,
@@ -269,7 +269,6 @@ class _Session:
             seed=self.experiment.seed,
             folder=self.out,
             observers=observers,
-            model=model,
         )
 
     def _check(self) -> None:
@@ -308,7 +307,7 @@ class _Session:
 
 
 def _attacked(model: Model, amr: AMR) -> Model:
-    """What the learner sees: the model, or its loss with and without adversarial noise."""
+    """What the learner differentiates: the model, or its loss with and without adversarial noise."""
     if amr.epsilon == 0:
         return model
     try:

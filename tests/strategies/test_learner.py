@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flatrec.strategies import NonFiniteGradientError
 from flatrec.strategies.learner import Learner
-from flatrec.strategies.vectors import blend, cosine, dot, manhattan, minus, move_towards, norm, plus_scaled
+from flatrec.strategies.vectors import blend, cosine, dot, follow, move_towards, norm, plus_scaled
 from flatrec.training.optimizers import make
 from tests.strategies.problems import Quadratic, batch, flat
 
@@ -134,11 +134,10 @@ def test_vector_algebra_treats_a_list_as_one_vector():
     other = [torch.tensor([1.0]), torch.tensor([[2.0], [-1.0]])]
     assert norm(one) == 5
     assert dot(one, other) == -1
-    assert manhattan(one, other) == 2 + 2 + 5
+    assert follow([part.clone() for part in one], other, 0.0).manhattan == 2 + 2 + 5
     assert cosine(one, other) == pytest.approx(-1 / (5 * 6**0.5))
-    assert cosine(one, minus(one, one)) == 0
-    assert torch.equal(plus_scaled(one, other, torch.tensor(-1.0))[1], minus(one, other)[1])
-    assert torch.equal(minus(one, other)[1], torch.tensor([[-2.0], [5.0]]))
+    assert cosine(one, [torch.zeros_like(part) for part in one]) == 0
+    assert torch.equal(plus_scaled(one, other, torch.tensor(-1.0))[1], torch.tensor([[-2.0], [5.0]]))
     assert torch.equal(blend(one, other, 0.25)[0], torch.tensor([1.5]))
     assert torch.equal(blend(one, other, 1.0)[1], one[1])
     assert torch.equal(blend(one, other, 0.0)[1], other[1])

@@ -6,7 +6,7 @@ from hypothesis import strategies as some
 from torch import nn
 
 from flatrec.optim import ASAM, BSAM, GSAM, SAM, SSAM, FisherSAM, FriendlySAM, GradientNormPenalty, LookSAM, VaSSO
-from flatrec.strategies.vectors import blend, cosine, dot, manhattan, minus, move_towards, norm, plus_scaled
+from flatrec.strategies.vectors import blend, cosine, dot, follow, move_towards, norm, plus_scaled
 
 SHAPES = some.lists(some.lists(some.integers(1, 5), max_size=3), min_size=1, max_size=4)
 PRECISIONS = {torch.float64: 1e-9, torch.float32: 2e-4, torch.bfloat16: 4e-2}
@@ -77,9 +77,9 @@ def test_the_algebra_is_that_of_one_flat_vector(shapes, seed, weight):
 
     assert torch.allclose(norm(one), a.norm())
     assert torch.allclose(dot(one, other), a @ b)
-    assert torch.allclose(manhattan(one, other), (a - b).abs().sum())
+    assert torch.allclose(follow([part.clone() for part in one], other, 0.0).manhattan, (a - b).abs().sum())
     assert torch.allclose(cosine(one, other), torch.nn.functional.cosine_similarity(a, b, dim=0))
-    assert torch.allclose(flat(minus(one, other)), a - b)
+    assert torch.allclose(flat(plus_scaled(one, other, torch.tensor(-1.0))), a - b)
     assert torch.allclose(flat(blend(one, other, weight)), weight * a + (1 - weight) * b)
     assert torch.allclose(flat(plus_scaled(one, other, torch.tensor(weight))), a + weight * b, atol=1e-6)
     moved = [part.clone() for part in one]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from flatrec.strategies.vectors import BLOCK_ENTRIES, follow, manhattan, plus_scaled_into
+from flatrec.strategies.vectors import BLOCK_ENTRIES, follow, plus_scaled_into
 
 SHAPES = [(3, BLOCK_ENTRIES), (BLOCK_ENTRIES + 1,), (5, 7), (0, 4), ()]
 
@@ -31,7 +31,7 @@ def test_following_moves_every_entry_and_measures_the_result(precision, toleranc
     measured = [a @ b, a @ a, b @ b, (b - a).abs().sum(), (b - a) @ (b - a)]
     for found, right in zip(standing, measured, strict=True):
         assert float(found) == pytest.approx(float(right), rel=tolerance)
-    assert float(manhattan(one, other)) == pytest.approx(float(measured[3]), rel=tolerance)
+    assert float(follow(one, other, 0.0).manhattan) == pytest.approx(float(measured[3]), rel=tolerance)
 
 
 @pytest.mark.parametrize("factor", [-1.0, -50.0])

@@ -13,7 +13,8 @@ Needs torch alone. BSAM is batch-focused SAM here, not Bayesian SAM; FriendlySAM
 
 from __future__ import annotations
 
-from torch import nn
+from functools import partial
+
 from torch.optim import Optimizer
 from typing_extensions import Unpack
 
@@ -60,169 +61,85 @@ __all__ = [
 class SAM(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.SAM`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[PerturbingSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.SAM(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[PerturbingSettings]) -> None:
+        super().__init__(optimizer, strategies.SAM, **settings)
 
 
 class ASAM(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.ASAM`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[ASAMSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.ASAM(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[ASAMSettings]) -> None:
+        super().__init__(optimizer, strategies.ASAM, **settings)
 
 
 class FisherSAM(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.FisherSAM`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[FisherSAMSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.FisherSAM(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[FisherSAMSettings]) -> None:
+        super().__init__(optimizer, strategies.FisherSAM, **settings)
 
 
 class FriendlySAM(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.FriendlySAM`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[FriendlySAMSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.FriendlySAM(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[FriendlySAMSettings]) -> None:
+        super().__init__(optimizer, strategies.FriendlySAM, **settings)
 
 
 class BSAM(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.BSAM`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[BSAMSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.BSAM(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[BSAMSettings]) -> None:
+        super().__init__(optimizer, strategies.BSAM, **settings)
 
 
 class SSAM(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.SSAM`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[SSAMSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.SSAM(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[SSAMSettings]) -> None:
+        super().__init__(optimizer, strategies.SSAM, **settings)
 
 
 class ESAM(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.ESAM`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[ESAMSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.ESAM(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[ESAMSettings]) -> None:
+        super().__init__(optimizer, strategies.ESAM, **settings)
 
 
 class VaSSO(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.VaSSO`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[VaSSOSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.VaSSO(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[VaSSOSettings]) -> None:
+        super().__init__(optimizer, strategies.VaSSO, **settings)
 
 
 class GSAM(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.GSAM`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[GSAMSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.GSAM(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[GSAMSettings]) -> None:
+        super().__init__(optimizer, strategies.GSAM, **settings)
 
 
 class GradientNormPenalty(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.GradientNormPenalty`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[GNPSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.GradientNormPenalty(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[GNPSettings]) -> None:
+        super().__init__(optimizer, strategies.GradientNormPenalty, **settings)
 
 
 class LookSAM(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.LookSAM`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[LookSAMSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.LookSAM(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[LookSAMSettings]) -> None:
+        super().__init__(optimizer, strategies.LookSAM, **settings)
 
 
 class MirrorGradient(StrategyOptimizer):
     """Around a torch optimizer; settings, defaults and source: :class:`flatrec.strategies.MirrorGradient`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Unpack[MirrorGradientSettings],
-    ) -> None:
-        super().__init__(optimizer, strategies.MirrorGradient(**settings), same_noise=same_noise, model=model)
+    def __init__(self, optimizer: Optimizer, **settings: Unpack[MirrorGradientSettings]) -> None:
+        super().__init__(optimizer, strategies.MirrorGradient, **settings)
 
 
 class Mixed(StrategyOptimizer):
@@ -259,6 +176,5 @@ class Mixed(StrategyOptimizer):
                 f"Mixed wraps an optimizer of flatrec.optim that ends in a gradient, such as BSAM(...), but got a "
                 f"{type(inner).__name__}"
             )
-        super().__init__(
-            inner.base, strategies.Mixed(inner.strategy, kappa=kappa), same_noise=inner.same_noise, model=inner.model
-        )
+        mixed = partial(strategies.Mixed, inner.strategy, kappa=kappa)
+        super().__init__(inner.base, mixed, same_noise=inner.same_noise, model=inner.model)

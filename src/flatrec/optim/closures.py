@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 
 from flatrec.optim.noise import Noise
 from flatrec.optim.running_statistics import kept_running_statistics
-from flatrec.strategies.learning import NonFiniteGradientError
-from flatrec.strategies.vectors import Vector, norm
+from flatrec.strategies.learning import NonFiniteGradientError, finite
+from flatrec.strategies.vectors import Vector
 
 Closure: TypeAlias = Callable[[], Tensor | float]
 
@@ -55,7 +55,6 @@ class Closures:
                 f"all parameters must be on one device, for they are one vector here, but they are on "
                 f"{' and '.join(devices)}; move them, or wrap an optimizer for each device"
             )
-
         if not self.perturbed:
             raise ValueError("perturb is False in every parameter group; use the base optimizer by itself")
 
@@ -69,8 +68,7 @@ class Closures:
         """
         found = [self._of(closure) for closure in batches]
         losses, gradients = [loss for loss, _ in found], [gradient for _, gradient in found]
-        sizes = torch.stack([*losses, *(norm(gradient).to(losses[0]) for gradient in gradients)])
-        if not torch.isfinite(sizes).all():
+        if not finite(losses, gradients):
             self._clear()
             raise NonFiniteGradientError(
                 "a loss or gradient is not finite; nothing was updated, catch this error to skip the step"

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
+from torch import nn
 from typing_extensions import TypedDict
 
 from flatrec.strategies.bsam import Distance
 
 
-class PerturbingSettings(TypedDict, total=False):
+class LoopSettings(TypedDict, total=False):
+    """What all optimizers here have; see :class:`flatrec.optim.StrategyOptimizer`."""
+
+    same_noise: bool
+    model: nn.Module | None
+
+
+class PerturbingSettings(LoopSettings, total=False):
     """What all strategies that perturb have; see :class:`flatrec.strategies.Perturbing`."""
 
     rho: float
@@ -77,7 +85,7 @@ class GNPSettings(PerturbingSettings, total=False):
     alpha: float
 
 
-class LookSAMSettings(TypedDict, total=False):
+class LookSAMSettings(LoopSettings, total=False):
     """Those of LookSAM."""
 
     rho: float
@@ -85,7 +93,7 @@ class LookSAMSettings(TypedDict, total=False):
     every: int
 
 
-class MirrorGradientSettings(TypedDict, total=False):
+class MirrorGradientSettings(LoopSettings, total=False):
     """Those of Mirror Gradient."""
 
     alpha1: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -27,7 +27,8 @@ class StrategyOptimizer(Optimizer):
 
     Args:
         optimizer: the base optimizer, which makes the step.
-        strategy: finds the gradient.
+        make: the class of the strategy that finds the gradient, or what else makes one.
+        settings: for that strategy.
         same_noise: whether dropout draws the same masks in both passes over a batch. Random numbers come from torch's
             global generators of the CPU and of the parameters' device.
         model: whose batch-norm layers keep their running statistics in the perturbed pass. Layers are found without it
@@ -38,7 +39,16 @@ class StrategyOptimizer(Optimizer):
         ValueError: no parameter to train, parameters on several devices, or a setting that makes no sense here.
     """
 
-    def __init__(self, optimizer: Optimizer, strategy: Strategy, *, same_noise: bool, model: nn.Module | None) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        make: Callable[..., Strategy],
+        *,
+        same_noise: bool = False,
+        model: nn.Module | None = None,
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
+        strategy = make(**settings)
         if not isinstance(optimizer, Optimizer) or isinstance(optimizer, StrategyOptimizer):
             raise TypeError(
                 f"the first argument must be a plain torch optimizer, such as torch.optim.Adam(...), but is a "
@@ -46,6 +56,7 @@ class StrategyOptimizer(Optimizer):
             )
         self.base = optimizer
         self.strategy = strategy
+        self._inner = strategy.inner if isinstance(strategy, Mixed) else strategy
         self.same_noise = same_noise
         self.model = model
         self._running: Closures | None = None
@@ -96,9 +107,8 @@ class StrategyOptimizer(Optimizer):
 
     def _take_up_rho(self, rho: float) -> None:
         """The strategy's radius is the largest of the groups'; the others are shares of it."""
-        inner = inner_strategy(self.strategy)
-        if isinstance(inner, (Perturbing, LookSAM)):
-            inner.rho = rho
+        if isinstance(self._inner, (Perturbing, LookSAM)):
+            self._inner.rho = rho
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters to the base optimizer, with ``rho`` and ``perturb`` if they differ from the rest.
@@ -114,8 +124,7 @@ class StrategyOptimizer(Optimizer):
         """Loading a state gives the base optimizer new groups; take them up, and fill in what they lack."""
         self.param_groups = self.base.param_groups
         self.state = self.base.state
-        inner = inner_strategy(self.strategy)
-        rho = inner.rho if isinstance(inner, (Perturbing, LookSAM)) else 0.0
+        rho = self._inner.rho if isinstance(self._inner, (Perturbing, LookSAM)) else 0.0
         for group in self.param_groups:
             group.setdefault("rho", rho)
             group.setdefault("perturb", True)
@@ -139,10 +148,4 @@ class StrategyOptimizer(Optimizer):
         self._share()
 
     def _name(self) -> str:
-        inner = inner_strategy(self.strategy)
-        return type(inner).__name__ + ("" if inner is self.strategy else "+")
-
-
-def inner_strategy(strategy: Strategy) -> Strategy:
-    """What is mixed, or the strategy itself."""
-    return strategy.inner if isinstance(strategy, Mixed) else strategy
+        return type(self._inner).__name__ + ("" if self._inner is self.strategy else "+")

@@ -13,7 +13,7 @@ from torch import Tensor
 from flatrec.data.pairing import Pairing
 from flatrec.strategies.learning import BatchT, Learning, among
 from flatrec.strategies.trace import Trace
-from flatrec.strategies.vectors import Vector, cosine, norm
+from flatrec.strategies.vectors import Vector, cosine, norm, plus_scaled_into, quotient
 
 
 class Strategy(ABC):
@@ -86,6 +86,12 @@ def straight(direction: Vector) -> Ascent:
     """The ascent along a direction whose length is the Euclidean one."""
     length = norm(direction)
     return Ascent(direction, length, length)
+
+
+def held_back(gradient: Vector, mean: Vector, share: float, *, length: Tensor, into: Vector) -> Ascent:
+    """The ascent along a gradient of known length, less a share of a mean; ``into`` takes up the direction."""
+    own, along = plus_scaled_into(into, gradient, mean, -share)
+    return Ascent(into, own, own, quotient(along, own * length))
 
 
 @dataclass(kw_only=True, eq=False)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-import torch
 from torch import Tensor
 
-from flatrec.strategies.base import Ascent, Perturbing
+from flatrec.strategies.base import Ascent, Perturbing, held_back
 from flatrec.strategies.memory import grown, packed, unpacked
-from flatrec.strategies.vectors import Standing, Vector, follow, plus_scaled_into
+from flatrec.strategies.vectors import Standing, Vector, follow
 
-Distance: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"] | float
-DISTANCES = ("manhattan", "manhattan-mean", "euclidean", "cosine")
+Measured: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"]
+Distance: TypeAlias = Measured | float
+DISTANCES: tuple[str, ...] = get_args(Measured)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -70,9 +70,8 @@ class BSAM(Perturbing):
         self.trace.add("distance", distance)
         self.trace.add("cos(g1, m)", standing.cosine)
         self._direction = grown(self._direction, gradient)
-        length, along = plus_scaled_into(self._direction, gradient, self.mean, -float(distance))
-        lengths = length * standing.other_square.sqrt()
-        return Ascent(self._direction, length, length, torch.where(lengths > 0, along / lengths, 0.0))
+        length = standing.other_square.sqrt()
+        return held_back(gradient, self.mean, float(distance), length=length, into=self._direction)
 
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""

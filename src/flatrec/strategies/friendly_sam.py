@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
-from flatrec.strategies.base import Ascent, Perturbing
+from flatrec.strategies.base import Ascent, Perturbing, held_back
 from flatrec.strategies.memory import grown, packed, unpacked
-from flatrec.strategies.vectors import Vector, move_towards, norm, plus_scaled_into
+from flatrec.strategies.vectors import Vector, move_towards, norm
 
 
 @dataclass(kw_only=True, eq=False)
@@ -50,9 +49,7 @@ class FriendlySAM(Perturbing):
         self.mean = grown(self.mean, gradient)
         move_towards(self.mean, gradient, 1 - self.lam)
         self._direction = grown(self._direction, gradient)
-        length, along = plus_scaled_into(self._direction, gradient, self.mean, -self.sigma)
-        lengths = length * norm(gradient)
-        return Ascent(self._direction, length, length, torch.where(lengths > 0, along / lengths, 0.0))
+        return held_back(gradient, self.mean, self.sigma, length=norm(gradient), into=self._direction)
 
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""

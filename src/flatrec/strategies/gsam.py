@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing, straight
 from flatrec.strategies.memory import packed
-from flatrec.strategies.vectors import Vector, dot, plus_scaled
+from flatrec.strategies.vectors import Vector, dot, plus_scaled, quotient
 
 
 @dataclass(kw_only=True, eq=False)
@@ -46,7 +45,7 @@ class GSAM(Perturbing):
     def combined(self, here: Vector, there: Vector) -> Vector:
         """The gradient there less a share of what the one here has across it."""
         square = dot(there, there)
-        along = torch.where(square > 0, dot(here, there) / square, torch.zeros_like(square))
+        along = quotient(dot(here, there), square)
         return plus_scaled(plus_scaled(there, there, self.alpha * along), here, square.new_tensor(-self.alpha))
 
     def state(self) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Model
-from flatrec.strategies.learning import NonFiniteGradientError
+from flatrec.strategies.learning import NonFiniteGradientError, finite
 from flatrec.strategies.vectors import Vector, norm
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
@@ -27,6 +27,7 @@ class Learner:
     Args:
         model: the model; every parameter that requires a gradient takes part.
         optimizer: a base optimizer over exactly these parameters.
+        objective: what is encoded and differentiated, where another loss stands around the model; None for the model.
         clip: the largest norm of a gradient that reaches the base optimizer, over all parameters; None for no limit.
             What a strategy perturbs with is never clipped.
         same_noise: whether all gradients of one step see the same dropout and sampled noise, so that they
@@ -56,6 +57,7 @@ class Learner:
         model: Model,
         optimizer: Optimizer,
         *,
+        objective: Model | None = None,
         clip: float | None = None,
         same_noise: bool = True,
         unperturbed: Sequence[str] = (),
@@ -63,6 +65,7 @@ class Learner:
         precision: Precision = "float32",
     ) -> None:
         self.model = model
+        self.objective = model if objective is None else objective
         self.optimizer = optimizer
         self.params: list[nn.Parameter] = [one for one in model.parameters() if one.requires_grad]
         if not self.params:
@@ -94,8 +97,7 @@ class Learner:
             losses, gradients = self._of(batches, [1.0] * len(batches))
         else:
             losses, gradients = self._in_portions(batches)
-        sizes = torch.stack([*losses, *(norm(gradient) for gradient in gradients)])
-        if not torch.isfinite(sizes).all():
+        if not finite(losses, gradients):
             raise NonFiniteGradientError("a loss or gradient is not finite")
         return losses, gradients
 
@@ -103,8 +105,8 @@ class Learner:
         """Weighted losses and their gradients, whether finite or not."""
         self._replay_noise()
         with self._autocast():
-            encoded = self.model.encode()
-            losses = [self.model.loss(encoded, batch) for batch in batches]
+            encoded = self.objective.encode()
+            losses = [self.objective.loss(encoded, batch) for batch in batches]
         losses = [loss.float() * weight if weight != 1 else loss for loss, weight in zip(losses, weights, strict=True)]
         gradients = []
         for number, loss in enumerate(losses, start=1):

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
-from flatrec.strategies.vectors import Vector
+from flatrec.strategies.vectors import Vector, norm
 
 BatchT = TypeVar("BatchT")
 BatchIn = TypeVar("BatchIn", contravariant=True)
@@ -42,6 +43,12 @@ class Learning(Protocol[BatchIn]):
 
     def update(self, gradient: Vector) -> None:
         """Let the base optimizer take one step with a gradient for all parameters."""
+
+
+def finite(losses: Sequence[Tensor], gradients: Sequence[Vector]) -> bool:
+    """Whether all of it is; a sum of squares that overflows counts as not."""
+    sizes = [*losses, *(norm(gradient).to(losses[0]) for gradient in gradients)]
+    return bool(torch.isfinite(torch.stack(sizes)).all())
 
 
 def among(places: Sequence[int], vector: Vector) -> Vector:

@@ -24,11 +24,6 @@ def norm(vector: Vector) -> Tensor:
     return lengths
 
 
-def minus(one: Vector, other: Vector) -> list[Tensor]:
-    """The difference."""
-    return list(torch._foreach_sub(list(one), list(other)))
-
-
 def times(one: Vector, other: Vector) -> list[Tensor]:
     """The product entry by entry."""
     return list(torch._foreach_mul(list(one), list(other)))
@@ -57,8 +52,7 @@ class Standing(NamedTuple):
     @property
     def cosine(self) -> Tensor:
         """Of the angle between them; 0 where either is zero."""
-        lengths = (self.square * self.other_square).sqrt()
-        return torch.where(lengths > 0, self.dot / lengths, torch.zeros_like(lengths))
+        return quotient(self.dot, (self.square * self.other_square).sqrt())
 
 
 def follow(one: Vector, other: Vector, weight: float) -> Standing:
@@ -116,16 +110,15 @@ def blend(one: Vector, other: Vector, weight: float) -> list[Tensor]:
     return list(torch._foreach_lerp(list(other), list(one), weight))
 
 
-def manhattan(one: Vector, other: Vector) -> Tensor:
-    """The sum of absolute differences; in blocks, which is several times as fast as torch's own distance."""
-    blocks = zip(_blocks(one, other), _rooms(one), strict=True)
-    return torch.stack([torch.sub(a, b, out=room).abs_().sum() for (a, b), room in blocks]).sum()
-
-
 def cosine(one: Vector, other: Vector, length: Tensor | None = None) -> Tensor:
     """The cosine of the angle between two vectors; 0 where either is zero.
 
     ``length`` is the norm of ``one``, where it is known: a norm is a pass over all parameters.
     """
     lengths = (norm(one) if length is None else length) * norm(other)
-    return torch.where(lengths > 0, dot(one, other) / lengths, torch.zeros_like(lengths))
+    return quotient(dot(one, other), lengths)
+
+
+def quotient(part: Tensor, whole: Tensor) -> Tensor:
+    """One scalar by another that is not negative; 0 where that is 0."""
+    return torch.where(whole > 0, part / whole, torch.zeros_like(whole))

@@ -68,7 +68,6 @@ class Trainer:
         seed: of everything random.
         folder: where checkpoint and ``epochs.jsonl`` go; None to keep all in memory.
         observers: who hears of progress.
-        model: the model that is trained, validated and saved, where the learner sees another loss around it.
     """
 
     def __init__(
@@ -82,10 +81,9 @@ class Trainer:
         seed: int,
         folder: Path | None = None,
         observers: Sequence[Observer] = (),
-        model: Model | None = None,
     ) -> None:
         self.learner, self.strategy, self.sampler, self.validate = learner, strategy, sampler, validate
-        self.model = learner.model if model is None else model
+        self.model = learner.model
         self.settings = settings
         self.seed = seed
         self.folder = folder
