@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -250,7 +251,7 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--kinds", help="of the screen, separated by commas, such as sam,bsam+ cosine; default all")
+    parser.add_argument("--only", default="", help="regular expression: rows whose name it finds, such as 'sam.* rho=3'")
     parser.add_argument("--set", action="append", default=[], help="any setting, as for flatrec train")
     given = parser.parse_args()
     seeds = [int(seed) for seed in given.seeds.split(",")]
@@ -260,8 +261,7 @@ def main() -> None:
         return
     base = experiment(given.experiment, given.set, data=given.data)
     rows = settings() if given.what == "screen" else [*RIVALS, *best(read(given.out))]
-    kinds = given.kinds.split(",") if given.kinds else [one.kind for one in rows]
-    rows = [one for one in rows if one.kind in kinds or one in RIVALS]
+    rows = [one for one in rows if re.search(given.only, one.name) or one in RIVALS]
     run(rows, seeds, base, given.out)
 
 
