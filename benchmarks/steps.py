@@ -14,20 +14,23 @@ it does not pay for what torch sets up once a process.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
+from typing import Any
 
 import torch
 
 from flatrec import seeding
+from flatrec.allocation import keep_freed_memory
 from flatrec.components import build_model, build_strategy
 from flatrec.config import Component
-from flatrec.data.batches import Batch, Sampler
+from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, Model
@@ -41,31 +44,48 @@ YARDSTICK = "freedom"
 class Steps:
     """The steps of one model under one strategy."""
 
-    def __init__(self, name: str, strategy: str, dataset: Dataset, batch_size: int) -> None:
+    def __init__(
+        self, name: str, strategy: str, dataset: Dataset, batch_size: int, settings: Mapping[str, Any] | None = None
+    ) -> None:
         started = time.perf_counter()
-        model = build_model(Component(name), dataset, seed=0)
+        model = build_model(Component(name, settings or {}), dataset, seed=0)
         self.seconds_to_build = time.perf_counter() - started
         assert isinstance(model, Model)
         self.model = model.train()
         self.strategy = build_strategy(Component(strategy))
         self.learner = Learner(self.model, optimizers.make("adam", self.model.parameters(), {}))
-        self.batches = self._batches(Sampler(dataset.interactions, batch_size))
+        self.sampler = Sampler(dataset.interactions, batch_size)
+        self.epoch = 0
+        self.seconds_to_begin = self.begin()
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        return self.sampler.steps(self.strategy.batches_per_step, self.strategy.pairing)
+
+    def begin(self) -> float:
+        """Begin an epoch, its pairs shuffled and its negatives drawn; the seconds it took."""
         started = time.perf_counter()
-        self.model.on_epoch_start(seeding.generator(0, "model", 1))
-        self.seconds_to_begin = time.perf_counter() - started
+        self.epoch += 1
+        self.model.on_epoch_start(seeding.generator(0, "model", self.epoch))
+        stream = seeding.generator(0, "batches", self.epoch)
+        batches = self.sampler.epoch(stream, self.strategy.batches_per_step, self.strategy.pairing)
+        self.batches = itertools.chain([next(batches)], batches)
+        return time.perf_counter() - started
 
     def take(self) -> float:
         """Take a step; the seconds it took."""
-        batches = next(self.batches)
+        batches = next(self.batches, None)
+        if batches is None:
+            self.begin()
+            batches = next(self.batches)
         started = time.perf_counter()
         self.strategy.step(self.learner, *batches)
         self.model.on_step_end()
         return time.perf_counter() - started
 
-    def _batches(self, sampler: Sampler) -> Iterator[tuple[Batch, ...]]:
-        stream = seeding.generator(0, "batches")
-        while True:
-            yield from sampler.epoch(stream, self.strategy.batches_per_step)
+    def mean(self, steps: int) -> float:
+        """The mean of so many steps, in seconds."""
+        return fmean(self.take() for _ in range(steps))
 
 
 def measured(name: str, strategy: str, data: Path, *, steps: int, batch_size: int) -> dict[str, object]:
@@ -111,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", choices=["time", "memory"], help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
+    keep_freed_memory()
     if given.only:
         name, strategy = given.models, given.strategies
         row = (

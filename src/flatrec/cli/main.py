@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from flatrec._version import __version__
+from flatrec.allocation import keep_freed_memory
 from flatrec.cli import compare, data, demo, doctor, lists, recommend, train
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         handlers=[RichHandler(console=Console(stderr=True), show_time=False, show_path=False)],
         force=True,
     )
+    keep_freed_memory()
     sys.exit(_run([word for word in words if word != DEBUG], debug=debug))
 
 

@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float, Int64
 from scipy import sparse
 from torch import Tensor
 
-BLOCK_SCORES = 8_000_000  # scores held at once, 32 MB
+BLOCK_SCORES = 2_000_000  # scores held at once: 8 MB, which stay near the core
+GROUP = 8  # items whose largest score stands for them at first
 
 Scorer = Callable[[Tensor], Tensor]
 
@@ -78,8 +79,8 @@ def _masked(
 
 
 def _best(scores: Float[Tensor, "block n_items"], k: int) -> tuple[Float[Tensor, "block k"], Int64[Tensor, "block k"]]:
-    """The k largest a row, ties by item number: ``topk`` where that decides it, whole keys in the other rows."""
-    values, items = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    """The k largest a row, ties by item number: one more decides where there is a tie, whole keys decide those."""
+    values, items = _largest(scores, min(k + 1, scores.shape[1]))
     if values.isnan().any():
         raise ValueError("scores must be numbers, but some are NaN; the model's parameters are broken, train it again")
     unclear = _tied(values)
@@ -88,6 +89,26 @@ def _best(scores: Float[Tensor, "block n_items"], k: int) -> tuple[Float[Tensor,
         items[unclear] = _keys(scores[unclear]).topk(k, dim=1).indices
         values[unclear] = scores[unclear].gather(1, items[unclear])
     return values, items
+
+
+def _largest(
+    scores: Float[Tensor, "block n_items"], k: int
+) -> tuple[Float[Tensor, "block k"], Int64[Tensor, "block k"]]:
+    """The k largest a row from the largest down; which of equal ones at the end is open.
+
+    Among many items only those of k groups are looked at: an item outside of the groups with the k largest maxima has
+    k others at or above it.
+    """
+    n_groups = scores.shape[1] // GROUP
+    if n_groups <= 2 * k:
+        return torch.topk(scores, k, dim=1)
+    grouped = scores[:, : GROUP * n_groups].unflatten(1, (GROUP, n_groups))  # a group's items lie n_groups apart
+    _, groups = _largest(grouped.amax(dim=1), k)
+    candidates = grouped.gather(2, groups[:, None].expand(-1, GROUP, -1)).flatten(1)
+    rest = scores[:, GROUP * n_groups :]
+    values, places = torch.cat([candidates, rest], dim=1).topk(k, dim=1)
+    items = places // k * n_groups + groups.gather(1, places % k)
+    return values, torch.where(places < GROUP * k, items, places - GROUP * k + GROUP * n_groups)
 
 
 def _tied(values: Float[Tensor, "block k"]) -> Bool[Tensor, "block"]:

@@ -38,8 +38,8 @@ class Graph(nn.Module):
         if symmetric and n_rows != n_columns:
             raise ValueError(f"a symmetric matrix is square, but this one is {n_rows} by {n_columns}")
         self.shape = (int(n_rows), int(n_columns))
-        self.rows = _Rows(matrix)
-        self.columns = self.rows if symmetric else _Rows(sparse.csr_array(matrix.T))
+        self.rows = Rows(matrix)
+        self.columns = self.rows if symmetric else Rows(sparse.csr_array(matrix.T))
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
         """The product with a dense matrix, in the precision of the entries, which layers around it may undercut."""
@@ -52,7 +52,7 @@ class Graph(nn.Module):
         return sparse.csr_array(parts, shape=self.shape).tocoo()
 
 
-class _Rows(nn.Module):
+class Rows(nn.Module):
     """The stored entries row by row; buffers, so that they follow the model to its device but not to disk."""
 
     offsets: Int[Tensor, "n_rows_plus_1"]
@@ -82,7 +82,7 @@ class _Product(torch.autograd.Function):
     """rows @ dense, whose derivative is the product with the transpose, and so on."""
 
     @staticmethod
-    def forward(ctx: Any, dense: Tensor, rows: _Rows, columns: _Rows) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, dense: Tensor, rows: Rows, columns: Rows) -> Tensor:  # noqa: ANN401
         ctx.transposed = (columns, rows)
         return cast(Tensor, rows(dense))
 
