@@ -6,10 +6,10 @@
     OMP_NUM_THREADS=1 python benchmarks/incumbents.py --mmrec MMRec --data baby-like --out incumbents.json
 
 MMRec's loader, model and trainer run as they are (``mmrec.py`` lists what today's libraries ask for). First its
-parameters are copied into our model, and both give their loss on the same batch, with the noise of LGMRec and the
-thinning of FREEDOM and the repeated neighbours of DRAGON made equal. Then the two take turns: a round is the beginning of
-an epoch and so many batches, sampling included; an epoch is the beginning and all its batches at the mean of the
-round. The ratio is the median over the rounds. Evaluations of the validation part take turns likewise, each with its
+parameters are copied into our model, and both give their loss on the same batch, with the noise of LGMRec, the
+thinning of FREEDOM and the repeated neighbours of DRAGON made equal. Then the two take turns: a round is the
+beginning of an epoch and so many batches, sampling included; an epoch is the beginning and all its batches at the
+mean of the round. The ratio is the median over the rounds. Evaluations of the validation part take turns likewise, each with its
 own propagation; the metrics must agree. MMRec does not propagate before it evaluates MMGCN and DRAGON, but ranks by
 what its last training step left behind, and it evaluates LGMRec with random noise, so these have no metrics to compare.
 """
@@ -24,7 +24,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -37,6 +37,7 @@ from steps import Steps
 from torch import Tensor
 from torch.nn import functional as F
 
+from flatrec.config import Component
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
@@ -56,9 +57,9 @@ class Pair:
     their_settings: Mapping[str, Any]
     our_settings: Mapping[str, Any]
     parameters: Callable[[Any, Any], list[tuple[Tensor, Tensor]]]  # (our, their) models -> ours and theirs
-    choices: Callable[[Any, Any], None] = lambda ours, theirs: None
+    choices: Callable[[Any, Any], None] | None = None
     same_ranking: bool = True
-    evaluation_mode: bool = field(default=False)  # the losses are compared without noise
+    evaluation_mode: bool = False  # the losses are compared without noise
 
 
 def lightgcn(ours: Any, theirs: Any) -> list[tuple[Tensor, Tensor]]:
@@ -114,7 +115,8 @@ def dragon_graph(ours: Any, theirs: Any) -> None:
     columns, weights = torch.tensor(theirs.epoch_user_graph), theirs.user_weight_matrix
     rows = torch.arange(len(columns))[:, None].expand_as(columns)
     entries = (weights.flatten().numpy(), (rows.flatten().numpy(), columns.flatten().numpy()))
-    ours.user_graph.drawn = Graph(sparse.coo_array(entries, shape=ours.user_graph.counts.shape).tocsr(), symmetric=False)
+    matrix = sparse.coo_array(entries, shape=ours.user_graph.counts.shape).tocsr()
+    ours.user_graph.drawn = Graph(matrix, symmetric=False)
 
 
 def layers(ours: torch.nn.Linear, theirs: torch.nn.Linear) -> list[tuple[Tensor, Tensor]]:
@@ -147,8 +149,9 @@ def compared(name: str, dataset: Dataset, source: Path, given: argparse.Namespac
     pair = PAIRS[name]
     with tempfile.TemporaryDirectory() as folder:
         write(dataset, Path(folder) / "baby")
-        theirs = MMRec(source, Path(folder) / "baby", pair.theirs, pair.their_settings, given.batch_size)
-    ours = Steps(name, "plain", dataset, given.batch_size, pair.our_settings)
+        settings = {**pair.their_settings, "train_batch_size": given.batch_size}
+        theirs = MMRec(source, Path(folder) / "baby", pair.theirs, settings)
+    ours = Steps(Component(name, pair.our_settings), "plain", dataset, given.batch_size)
     theirs.begin()
     losses = same_losses(pair, ours.model, theirs.model, next(theirs.batches))
     times = []
@@ -193,7 +196,8 @@ def same_losses(pair: Pair, ours: Model, theirs: Any, numbers: Tensor) -> tuple[
         ValueError: they differ by more than 1e-4 of their size.
     """
     copy(pair, ours, theirs)
-    pair.choices(ours, theirs)
+    if pair.choices is not None:
+        pair.choices(ours, theirs)
     for one in (ours, theirs):
         one.train(not pair.evaluation_mode)
     with without_gumbel_noise() if pair.evaluation_mode else torch.no_grad():

@@ -4,7 +4,7 @@ Nothing in the clone is changed. What today's NumPy, SciPy and torch no longer h
 
 - ``numpy.float``, which NumPy removed;
 - ``scipy.sparse.dok_matrix._update``, which SciPy removed;
-- empty modules ``lmdb`` and ``torchvision.transforms``, which are imported for a path that reads pictures, and not used;
+- empty modules ``lmdb`` and ``torchvision.transforms``, which are imported to read pictures, and not used here;
 - DRAGON's ``result_embed``, which stays a parameter on a CPU, so that torch refuses the tensor that is assigned to it.
   It becomes a plain tensor.
 
@@ -38,7 +38,6 @@ SHARED = {
     "use_gpu": False,
     "topk": [5, 10, 20],
     "save_recommended_topk": False,
-    "train_batch_size": 2048,
     "learning_rate": 0.001,
     "seed": 0,
 }
@@ -48,7 +47,7 @@ NEIGHBOURS = 40
 class MMRec:
     """One of its models with its trainer, stepping through its own batches."""
 
-    def __init__(self, source: Path, folder: Path, model: str, settings: Mapping[str, Any], batch_size: int) -> None:
+    def __init__(self, source: Path, folder: Path, model: str, settings: Mapping[str, Any]) -> None:
         with _at_home(source):
             from common.trainer import Trainer  # noqa: PLC0415
             from utils.configurator import Config  # noqa: PLC0415
@@ -56,7 +55,7 @@ class MMRec:
             from utils.dataset import RecDataset  # noqa: PLC0415
             from utils.utils import get_model  # noqa: PLC0415
 
-            given = {**SHARED, **settings, "train_batch_size": batch_size, "data_path": f"{folder.parent}/"}
+            given = {**SHARED, **settings, "data_path": f"{folder.parent}/"}
             config = Config(model, folder.name, {**given, "inter_file_name": next(folder.glob("*.inter")).name})
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002 - it draws from the global generators
@@ -64,7 +63,7 @@ class MMRec:
             train, valid, _ = RecDataset(config).split()
             for part in (train, valid):
                 str(part)  # counts its pairs
-            self.loader = TrainDataLoader(config, train, batch_size=batch_size, shuffle=True)
+            self.loader = TrainDataLoader(config, train, batch_size=config["train_batch_size"], shuffle=True)
             started = perf_counter()
             self.valid = EvalDataLoader(config, valid, additional_dataset=train, batch_size=config["eval_batch_size"])
             self.seconds_to_load = perf_counter() - started
@@ -113,7 +112,7 @@ def write(dataset: Dataset, folder: Path) -> None:
 def _at_home(source: Path) -> Iterator[None]:
     """In its folder, where it looks for its settings, with what it needs put back."""
     if "lmdb" not in sys.modules:
-        np.float = float  # type: ignore[attr-defined]
+        np.float = float  # type: ignore[attr-defined]  # noqa: NPY001
         sparse.dok_matrix._update = lambda matrix, entries: matrix._dict.update(entries)
         for name in ("lmdb", "torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
             sys.modules[name] = types.ModuleType(name)

@@ -19,10 +19,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 import torch
 
@@ -44,14 +43,12 @@ YARDSTICK = "freedom"
 class Steps:
     """The steps of one model under one strategy."""
 
-    def __init__(
-        self, name: str, strategy: str, dataset: Dataset, batch_size: int, settings: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, model: str | Component, strategy: str, dataset: Dataset, batch_size: int) -> None:
         started = time.perf_counter()
-        model = build_model(Component(name, settings or {}), dataset, seed=0)
+        built = build_model(Component(model) if isinstance(model, str) else model, dataset, seed=0)
         self.seconds_to_build = time.perf_counter() - started
-        assert isinstance(model, Model)
-        self.model = model.train()
+        assert isinstance(built, Model)
+        self.model = built.train()
         self.strategy = build_strategy(Component(strategy))
         self.learner = Learner(self.model, optimizers.make("adam", self.model.parameters(), {}))
         self.sampler = Sampler(dataset.interactions, batch_size)

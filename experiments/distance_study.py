@@ -251,7 +251,9 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--only", default="", help="regular expression: rows whose name it finds, such as 'sam.* rho=3'")
+    parser.add_argument(
+        "--only", default="", help="regular expression: rows whose name it finds, such as 'sam.* rho=3'"
+    )
     parser.add_argument("--set", action="append", default=[], help="any setting, as for flatrec train")
     given = parser.parse_args()
     seeds = [int(seed) for seed in given.seeds.split(",")]

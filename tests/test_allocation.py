@@ -9,7 +9,7 @@ import resource, sys, torch
 from flatrec.allocation import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
-for _ in range(3):
+for _ in range(20):
     torch.zeros(10_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
@@ -24,5 +24,4 @@ def test_memory_that_is_kept_is_not_fetched_again():
         words = [sys.executable, "-c", FAULTS, how]
         return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
-    assert faults("keep") < 100
-    assert faults("leave") > 1000
+    assert faults("keep") < faults("leave") / 10

@@ -67,6 +67,7 @@ class Rows(nn.Module):
         self.register_buffer("values", torch.from_numpy(matrix.data.astype(np.float32)), persistent=False)
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
+        """The product with a dense matrix, not differentiable."""
         product, *_ = torch.embedding_bag(
             dense.contiguous(),
             self.indices,
