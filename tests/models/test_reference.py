@@ -259,7 +259,7 @@ ADAPTERS = {
         places=lambda case: {
             **EMBEDDINGS(case),
             **feature_tables(),
-            **numbered("{name}_trs", "projections.{number}"),
+            **numbered("{name}_trs.weight", "projections.{number}.weight", parts=("",)),
         },
         terms={"bpr": "bpr", "bpr_image": "bpr_image", "bpr_text": "bpr_text"},
         graphs=lambda case: {**norm_adj(case), **item_graphs(case)},
@@ -613,5 +613,7 @@ def test_gradient_of_every_parameter(prefixed):
 def test_what_is_left_out_the_original_never_trains(case):
     theirs = {name.removeprefix("param/") for name in case.there if name.startswith("param/")}
     left_out = theirs - set(case.places)
-    assert left_out <= case.untrained
-    assert {f"grad/{name}" for name in left_out}.isdisjoint(case.there)
+    trained = {name for name in left_out if f"grad/{name}" in case.there}
+    assert left_out - trained <= case.untrained
+    for name in trained:  # what cancels has a gradient of rounding errors
+        assert np.abs(case.there[f"grad/{name}"]).max() < 1e-8, name

@@ -38,12 +38,12 @@ class Graph(nn.Module):
         if symmetric and n_rows != n_columns:
             raise ValueError(f"a symmetric matrix is square, but this one is {n_rows} by {n_columns}")
         self.shape = (int(n_rows), int(n_columns))
-        self.rows = Rows(matrix)
-        self.columns = self.rows if symmetric else Rows(sparse.csr_array(matrix.T))
+        self.rows = _compressed(matrix)
+        self.columns = self.rows if symmetric else _compressed(sparse.csr_array(matrix.T))
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
         """The product with a dense matrix, in the precision of the entries, which layers around it may undercut."""
-        return cast(Tensor, _Product.apply(dense.to(self.rows.values.dtype), self.rows, self.columns))  # type: ignore[no-untyped-call]
+        return product(dense, self.rows, self.columns)
 
     def coo(self) -> sparse.coo_array:
         """The matrix in SciPy's coordinate form, for inspection and tests."""
@@ -53,18 +53,19 @@ class Graph(nn.Module):
 
 
 class Rows(nn.Module):
-    """The stored entries row by row; buffers, so that they follow the model to its device but not to disk."""
+    """The stored entries row by row; buffers, so that they follow the model to its device but not to disk.
+
+    Row r has the entries from ``offsets[r]`` to ``offsets[r + 1]``; they stand in the columns ``indices``.
+    """
 
     offsets: Int[Tensor, "n_rows_plus_1"]
     indices: Int[Tensor, "n_entries"]
     values: Float[Tensor, "n_entries"]
 
-    def __init__(self, matrix: sparse.csr_array) -> None:
+    def __init__(self, offsets: Tensor, indices: Tensor, values: Tensor) -> None:
         super().__init__()
-        kind = np.int32 if matrix.nnz < 2**31 and matrix.shape[1] < 2**31 else np.int64
-        self.register_buffer("offsets", torch.from_numpy(matrix.indptr.astype(kind)), persistent=False)
-        self.register_buffer("indices", torch.from_numpy(matrix.indices.astype(kind)), persistent=False)
-        self.register_buffer("values", torch.from_numpy(matrix.data.astype(np.float32)), persistent=False)
+        for name, one in (("offsets", offsets), ("indices", indices), ("values", values)):
+            self.register_buffer(name, one, persistent=False)
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
         """The product with a dense matrix, not differentiable."""
@@ -77,6 +78,17 @@ class Rows(nn.Module):
             include_last_offset=True,
         )
         return product
+
+
+def _compressed(matrix: sparse.csr_array) -> Rows:
+    kind = np.int32 if matrix.nnz < 2**31 and matrix.shape[1] < 2**31 else np.int64
+    parts = (matrix.indptr.astype(kind), matrix.indices.astype(kind), matrix.data.astype(np.float32))
+    return Rows(*(torch.from_numpy(part) for part in parts))
+
+
+def product(dense: Float[Tensor, "n_columns width"], rows: Rows, columns: Rows) -> Float[Tensor, "n_rows width"]:
+    """A sparse matrix, given by its rows and the rows of its transpose, times a dense one."""
+    return cast(Tensor, _Product.apply(dense.to(rows.values.dtype), rows, columns))  # type: ignore[no-untyped-call]
 
 
 class _Product(torch.autograd.Function):

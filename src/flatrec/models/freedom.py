@@ -8,17 +8,17 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.differences import differences
 from flatrec.graphs.interaction import thinned_graph, training_graph
 from flatrec.graphs.propagation import last_layer, mean_of_layers
 from flatrec.graphs.similarity import mixed_neighbour_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.initial import node_table
-from flatrec.models.losses import bpr, rows
+from flatrec.models.losses import bpr, bpr_of_differences, rows
 from flatrec.models.settings import at_least, rate, share
 
 
@@ -32,14 +32,14 @@ class FREEDOM(Model):
         G = mean of layers 0..L_ui of M on [E_user ; E_item]
         user u = G[u]
         item i = G[i] + h[i]
-        loss = BPR(users, items) + modality_weight * sum over modalities of BPR(users, F_m W_m + b_m)
+        loss = BPR(users, items) + modality_weight * sum over modalities of BPR(users, F_m W_m)
 
     Training propagates over a graph thinned by degree once an epoch, ranking over the full one. As in the released
     code: the features that are projected are trained, starting from the raw ones (``features="frozen"`` keeps them as
     they are, which leaves 94 % fewer parameters on Amazon Baby); BPR is a mean over the batch; embeddings have no
     penalty.
 
-    Deviations: any number of modalities, where the paper has two; ``image_weight`` is the share of the modality
+    Deviations: the maps W have no bias, which cancels in BPR; any number of modalities, where the paper has two; ``image_weight`` is the share of the modality
     called ``image`` and the others divide the rest evenly (without such a modality, or with it alone, all shares are
     equal). The released code keeps its item graph on disk by k and a rounded weight alone, so that other features
     can get an old graph; here the key is the content.
@@ -97,7 +97,7 @@ class FREEDOM(Model):
         self.modality_weight = modality_weight
         self.nodes = node_table(dataset, dim)
         self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
-        self.projections = nn.ModuleList(nn.Linear(width, dim) for width in self.features.widths)
+        self.projections = nn.ModuleList(nn.Linear(width, dim, bias=False) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
         self.item_graph = mixed_neighbour_graph(filled_features(dataset, missing), neighbours, image_weight)
@@ -109,12 +109,11 @@ class FREEDOM(Model):
             self.epoch_graph = thinned_graph(self.interactions, self.thinning, generator).to(device)
 
     def encode(self) -> Encoded:
-        """Both propagations and the projected features."""
+        """Both propagations; the features are projected where a batch needs them."""
         graph = self.epoch_graph if self.training else self.graph
         users, items = mean_of_layers(graph, self.nodes, self.layers).split(self.sizes)
         alike = last_layer(self.item_graph, self.nodes[self.sizes[0] :], self.item_layers)
-        projected = [project(table) for project, table in zip(self.projections, self.features(), strict=True)]
-        return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, projected, strict=True)))
+        return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, self.features(), strict=True)))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR on the representations plus the weighted BPR of the same users on each modality."""
@@ -127,9 +126,9 @@ class FREEDOM(Model):
         """The BPR of the representations, then that of each modality under ``bpr_`` and its name, unweighted."""
         users, positives, negatives = rows(encoded.nodes, batch, self.sizes[0])
         terms = {"bpr": bpr(users, positives, negatives)}
-        numbers = torch.cat([batch.positives, batch.negatives])
-        for name, table in encoded.parts.items():
-            terms[f"bpr_{name}"] = bpr(users, *F.embedding(numbers, table).chunk(2))
+        for (name, table), project in zip(encoded.parts.items(), self.projections, strict=True):
+            gaps = project(differences(table, batch.positives, batch.negatives))
+            terms[f"bpr_{name}"] = bpr_of_differences(users, gaps)
         return terms
 
     def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,14 @@ def bpr(
     Some releases add 1e-10 inside the logarithm to keep it finite, which is not needed here. It caps the loss of a pair
     at 23 and stops its gradient there; margins above -10 give the same to six digits.
     """
-    return -F.logsigmoid((users * (positives - negatives)).sum(dim=1)).mean()
+    return bpr_of_differences(users, positives - negatives)
+
+
+def bpr_of_differences(
+    users: Float[Tensor, "batch dim"], differences: Float[Tensor, "batch dim"]
+) -> Float[Tensor, ""]:
+    """The same, given p - n."""
+    return -F.logsigmoid((users * differences).sum(dim=1)).mean()
 
 
 def norm_penalty(*blocks: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
