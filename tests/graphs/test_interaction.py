@@ -7,7 +7,7 @@ from flatrec.data.interactions import Interactions
 from flatrec.graphs.interaction import (
     both_ways,
     bought_matrix,
-    mean_graph,
+    mean_graphs,
     normalised_graph,
     thinned_graph,
     training_graph,
@@ -151,12 +151,13 @@ def adjacency(pairs):
     return np.block([[np.zeros((N_USERS, N_USERS)), bought], [bought.T, np.zeros((N_ITEMS, N_ITEMS))]])
 
 
-def test_the_mean_graph_averages_over_neighbours_and_leaves_nodes_without_a_pair_at_zero():
+def test_the_mean_graphs_average_over_neighbours_and_leave_nodes_without_a_pair_at_zero():
     pairs = random_pairs()
-    counts = adjacency(pairs).sum(axis=1, keepdims=True)
-    expected = adjacency(pairs) / np.maximum(counts, 1)
-    np.testing.assert_allclose(mean_graph(pairs).coo().toarray(), expected, atol=1e-7)
-    assert not expected[0].any()
+    bought = pairs.matrix("train").toarray()
+    for graph, half in zip(mean_graphs(pairs), (bought, bought.T), strict=True):
+        expected = half / np.maximum(half.sum(axis=1, keepdims=True), 1)
+        np.testing.assert_allclose(graph.coo().toarray(), expected, atol=1e-7)
+    assert not bought[0].any()
 
 
 def test_the_walk_stays_where_it_is_with_the_share_of_the_self_loop():
@@ -167,7 +168,7 @@ def test_the_walk_stays_where_it_is_with_the_share_of_the_self_loop():
     assert expected[0, 0] == 1
 
 
-@pytest.mark.parametrize("build", [mean_graph, walk_graph, bought_matrix])
+@pytest.mark.parametrize("build", [lambda pairs: mean_graphs(pairs)[0], walk_graph, bought_matrix])
 def test_the_gradient_goes_through_the_transpose(build):
     graph = build(random_pairs())
     dense = torch.from_numpy(graph.coo().toarray())

@@ -105,6 +105,30 @@ def test_the_contrast_among_all_equals_its_definition():
     torch.testing.assert_close(contrastive_among_all(anchors, partners, everyone, 0.3), expected)
 
 
+@pytest.mark.parametrize("temperature", [0.3, 0.01])
+@pytest.mark.parametrize("rank", [2, 3, 5])
+def test_the_contrast_among_all_is_the_same_by_factors(rank, temperature):
+    factors = tensor(9, rank).requires_grad_(), tensor(rank, 3, seed=2).requires_grad_()
+    anchors, numbers = tensor(3, 3, seed=1).requires_grad_(), torch.tensor([4, 4, 0])
+
+    def outcome(given):
+        everyone = factors[0] @ factors[1]
+        value = contrastive_among_all(anchors, everyone[numbers], everyone, temperature, factors=given)
+        return value, torch.autograd.grad(value, (anchors, *factors))
+
+    torch.testing.assert_close(outcome(factors), outcome(None))
+
+
+@pytest.mark.parametrize("bound", [4.0, 1e3])
+def test_a_bound_on_the_products_changes_nothing(bound):
+    left, right = tensor(70, 3).clamp(-1, 1).requires_grad_(), tensor(9, 3, seed=1).clamp(-1, 1).requires_grad_()
+    outcomes = [log_sum_exp(left, right, bound), (left @ right.T).logsumexp(dim=1)]
+    torch.testing.assert_close(*outcomes)
+    weights = tensor(70, seed=2)
+    torch.testing.assert_close(*(torch.autograd.grad((weights * one).sum(), [left, right]) for one in outcomes))
+    assert torch.autograd.gradgradcheck(lambda a, b: log_sum_exp(a, b, bound), (left[:4], right[:5]))
+
+
 @pytest.mark.parametrize("tile", [(1, 1), (2, 4), (3, 9), (64, 2), (10, 10)])
 def test_log_sum_exp_does_not_depend_on_its_tiles(monkeypatch, tile):
     monkeypatch.setattr(losses, "TILE_ROWS", tile[0])

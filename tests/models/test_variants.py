@@ -5,10 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from flatrec import seeding, testing
 from flatrec.data.features import Features
 from flatrec.graphs.similarity import neighbour_matrix
+from flatrec.graphs.sparse import Graph
+from flatrec.models import mmgcn
 from flatrec.models.lattice import raw_graph
 from tests.models.settings import make
 
@@ -154,6 +157,22 @@ def test_vbpr_with_three_modalities(dataset):
     seen = affine(model.projection, np.concatenate(list(features(dataset).values()), axis=1))
     np.testing.assert_allclose(items, np.concatenate([array(model.items), seen], axis=1), atol=1e-6)
     np.testing.assert_array_equal(users, array(model.users))
+
+
+@pytest.mark.parametrize("n_items", [3, 9])
+def test_mmgcn_convolves_on_the_smaller_side_with_the_same_outcome(n_items):
+    stream = np.random.default_rng(0)
+    layer = mmgcn._Layer(4, 2, first=True)
+    shares = stream.random((6, n_items)).astype(np.float32)
+    graphs = [Graph(sparse.csr_array(half), symmetric=False) for half in (shares, shares.T)]
+    hidden, ids = (
+        [stream.standard_normal((rows, width)).astype(np.float32) for rows in (6, n_items)] for width in (4, 2)
+    )
+    found = layer(*graphs, *(tuple(torch.from_numpy(side) for side in sides) for sides in (hidden, ids)))
+    means = [shares @ hidden[1] @ array(layer.convolution), shares.T @ hidden[0] @ array(layer.convolution)]
+    for outcome, mean, before, own in zip(found, means, hidden, ids, strict=True):
+        both = np.concatenate([leaky(mean), leaky(affine(layer.own, before)) + own], axis=1)
+        np.testing.assert_allclose(array(outcome), leaky(affine(layer.joined, both)), atol=1e-5)
 
 
 def test_mmgcn_averages_three_modalities_of_which_only_pictures_are_mapped(dataset, batch):

@@ -31,14 +31,19 @@ def bought_matrix(interactions: Interactions) -> Graph:
     return Graph(interactions.matrix("train"), symmetric=False)
 
 
-def mean_graph(interactions: Interactions) -> Graph:
-    """The row-normalised graph D^-1 A: a product averages over neighbours; a node without a pair has an empty row."""
-    return _row_normalised(_adjacency(interactions))
+def mean_graphs(interactions: Interactions) -> tuple[Graph, Graph]:
+    """The row-normalised halves of the graph: from items to users, and from users to items.
+
+    A product averages over neighbours; a node without a pair has an empty row.
+    """
+    bought = interactions.matrix("train")
+    return _row_normalised(bought), _row_normalised(sparse.csr_array(bought.T))
 
 
 def walk_graph(interactions: Interactions) -> Graph:
     """The random walk with self loops, D^-1 (A + I), D the row sums of A + I."""
-    adjacency = _adjacency(interactions)
+    bought = interactions.matrix("train")
+    adjacency = sparse.block_array([[None, bought], [bought.T, None]], format="csr")
     return _row_normalised(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
 
 
@@ -88,11 +93,6 @@ def both_ways(
     """The ends of the edges from users to items, then of those from items to users; items are numbered after users."""
     shifted = items.astype(np.int64) + interactions.n_users
     return np.concatenate([users, shifted]), np.concatenate([shifted, users])
-
-
-def _adjacency(interactions: Interactions) -> sparse.csr_array:
-    bought = interactions.matrix("train")
-    return sparse.csr_array(sparse.block_array([[None, bought], [bought.T, None]], format="csr"))
 
 
 def _row_normalised(matrix: sparse.csr_array) -> Graph:

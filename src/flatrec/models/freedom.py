@@ -39,10 +39,10 @@ class FREEDOM(Model):
     they are, which leaves 94 % fewer parameters on Amazon Baby); BPR is a mean over the batch; embeddings have no
     penalty.
 
-    Deviations: the maps W have no bias, which cancels in BPR; any number of modalities, where the paper has two; ``image_weight`` is the share of the modality
-    called ``image`` and the others divide the rest evenly (without such a modality, or with it alone, all shares are
-    equal). The released code keeps its item graph on disk by k and a rounded weight alone, so that other features
-    can get an old graph; here the key is the content.
+    Deviations: the maps W have no bias, which cancels in BPR. Any number of modalities, where the paper has two;
+    ``image_weight`` is the share of the modality called ``image`` and the others divide the rest evenly (without such a
+    modality, or with it alone, all shares are equal). The released code keeps its item graph on disk by k and a rounded
+    weight alone, so that other features can get an old graph; here the key is the content.
 
     Args:
         dataset: gives training pairs and features.

@@ -20,6 +20,7 @@ from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import linear, xavier_normal
 from flatrec.models.losses import bpr, mean_squares, picture_square, rows
 from flatrec.models.settings import at_least
+from flatrec.models.unit import unit
 
 
 class GRCN(Model):
@@ -100,12 +101,12 @@ class GRCN(Model):
         views, weights = [], []
         tables = zip(self.preferences, self.projections, self.features(), strict=True)
         for place, (preference, project, table) in enumerate(tables):
-            items = F.normalize(F.leaky_relu(project(table)), dim=1)
+            items = unit(F.leaky_relu(project(table)))
             nodes, attention = self._refined(preference, items)
             views.append(nodes + self.edges.product(attention, nodes))
             weights.append(attention * self.confidence[:, place].index_select(0, self.edges.columns))
         weight = torch.stack(weights).max(dim=0).values.relu()
-        ids = F.normalize(self.nodes, dim=1)
+        ids = unit(self.nodes)
         near = self.edges.product(weight, ids)
         return Encoded(torch.cat([ids + near + self.edges.product(weight, near), *views], dim=1))
 
@@ -133,11 +134,11 @@ class GRCN(Model):
         self, preference: Tensor, items: Float[Tensor, "n_items dim"]
     ) -> tuple[Float[Tensor, "n_nodes dim"], Float[Tensor, "n_edges"]]:
         """Users and items of one modality in one table, and the attention along every edge between them."""
-        users = F.normalize(preference, dim=1)
+        users = unit(preference)
         for _ in range(self.routings):
             nodes = torch.cat([users, items])
             heard = self.edges.product(self._attention(nodes), nodes)[: self.sizes[0]]
-            users = F.normalize(users + heard, dim=1)
+            users = unit(users + heard)
         nodes = torch.cat([users, items])
         return nodes, self._attention(nodes)
 

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from scipy import sparse
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
@@ -25,6 +24,7 @@ from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, half_squares, rows
 from flatrec.models.settings import at_least, share
+from flatrec.models.unit import unit
 
 CANCELLED = 1e-4  # a row sum this small against its absolute entries is what rounding left of cosines that cancel
 
@@ -147,7 +147,7 @@ class LATTICE(Model):
                 learnt = edges.product(values, alike)
                 alike = (1 - self.raw_share) * learnt + self.raw_share * torch.stack(raw).sum(dim=0)
         users, items = mean_of_layers(self.graph, self.nodes, self.layers).split(self.sizes)
-        return Encoded(torch.cat([users, items + F.normalize(alike, dim=1)]))
+        return Encoded(torch.cat([users, items + unit(alike)]))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
@@ -172,8 +172,8 @@ class LATTICE(Model):
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
             columns.append(nearest_neighbours(projected.detach().float().cpu().numpy(), self.neighbours).ravel())
-            unit = F.normalize(projected, dim=1)
-            values.append(weight * _edges(numbers, columns[-1], n_items).to(unit.device).inner(unit, unit))
+            ends = unit(projected)
+            values.append(weight * _edges(numbers, columns[-1], n_items).to(ends.device).inner(ends, ends))
         edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)
         return edges, _normalised(edges, torch.cat(values))
 

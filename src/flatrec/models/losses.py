@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,8 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
+from flatrec.models.unit import unit
 
-TILE_ROWS, TILE_COLUMNS = 64, 16_384  # inner products held at once: 4 MB, which stays in the cache
+TILE_ROWS, TILE_COLUMNS = 64, 4_096  # inner products held at once: 1 MB, which stays in the cache
+SAFE_EXPONENT = 30.0  # e to it, and sums of a billion of these, are far from the limits of float32
 
 
 def rows(
@@ -35,9 +38,7 @@ def bpr(
     return bpr_of_differences(users, positives - negatives)
 
 
-def bpr_of_differences(
-    users: Float[Tensor, "batch dim"], differences: Float[Tensor, "batch dim"]
-) -> Float[Tensor, ""]:
+def bpr_of_differences(users: Float[Tensor, "batch dim"], differences: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
     """The same, given p - n."""
     return -F.logsigmoid((users * differences).sum(dim=1)).mean()
 
@@ -85,51 +86,75 @@ def contrastive_among_all(
     partners: Float[Tensor, "batch dim"],
     everyone: Float[Tensor, "n dim"],
     temperature: float,
+    *,
+    factors: tuple[Float[Tensor, "n rank"], Float[Tensor, "rank dim"]] | None = None,
 ) -> Float[Tensor, ""]:
     """InfoNCE by cosine against all rows: the sum over b of ln sum_j exp(cos(a_b, e_j) / T) - cos(a_b, p_b) / T.
 
     O(n) memory besides the arguments. Computed in float32 at least: in half precision a row of zeros has no length.
+    ``factors`` are two matrices whose product is ``everyone``, where there are such: of a small rank, they make the
+    products with all rows cheap.
     """
     kind = torch.promote_types(everyone.dtype, torch.float32)
-    anchors, partners, everyone = (F.normalize(one.to(kind), dim=1) for one in (anchors, partners, everyone))
+    anchors, partners = (unit(one.to(kind)) for one in (anchors, partners))
     anchors = anchors / temperature
-    return (log_sum_exp(anchors, everyone) - (anchors * partners).sum(dim=1)).sum()
+    if factors is not None and factors[0].shape[1] < everyone.shape[1]:
+        lengths = torch.linalg.vector_norm(everyone.to(kind), dim=1, keepdim=True).clamp_min(1e-12)
+        left, right = anchors @ factors[1].to(kind).T, factors[0].to(kind) / lengths
+    else:
+        left, right = anchors, unit(everyone.to(kind))
+    return (log_sum_exp(left, right, 1 / temperature) - (anchors * partners).sum(dim=1)).sum()
 
 
-def log_sum_exp(left: Float[Tensor, "rows dim"], right: Float[Tensor, "n dim"]) -> Float[Tensor, "rows"]:
+def log_sum_exp(
+    left: Float[Tensor, "rows dim"], right: Float[Tensor, "n dim"], bound: float = math.inf
+) -> Float[Tensor, "rows"]:
     """For each row of ``left``, ln of the sum over the rows of ``right`` of e to their inner product.
 
     The products are made in tiles that stay in the cache, and made again for the gradient: on CPUs this is several
     times faster than holding all of them.
+
+    Args:
+        left: one side.
+        right: the other.
+        bound: what no inner product exceeds in size, where that is known; a small one saves the search for the
+            largest product, which keeps e to it finite.
     """
-    return cast(Tensor, _LogSumExp.apply(left, right))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _LogSumExp.apply(left, right, bound <= SAFE_EXPONENT))  # type: ignore[no-untyped-call]
 
 
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, left: Tensor, right: Tensor, small: bool) -> Tensor:  # noqa: ANN401
         tiles = right.split(TILE_COLUMNS)
-        sums = [
-            torch.stack([(block @ tile.T).logsumexp(dim=1) for tile in tiles]).logsumexp(dim=0)
-            for block in left.split(TILE_ROWS)
-        ]
-        whole = torch.cat(sums)
+        blocks = left.split(TILE_ROWS)
+        if small:
+            sums = [torch.stack([(block @ tile.T).exp_().sum(dim=1) for tile in tiles]).sum(dim=0) for block in blocks]
+            whole = torch.cat(sums).log_()
+        else:
+            sums = [
+                torch.stack([(block @ tile.T).logsumexp(dim=1) for tile in tiles]).logsumexp(dim=0) for block in blocks
+            ]
+            whole = torch.cat(sums)
         ctx.save_for_backward(left, right, whole)
+        ctx.small = small
         return whole
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
         left, right, sums = ctx.saved_tensors
         (gradient,) = gradients
         if torch.is_grad_enabled():  # it will be differentiated itself
             weights = (left @ right.T).softmax(dim=1) * gradient[:, None]
-            return weights @ right, weights.T @ left
+            return weights @ right, weights.T @ left, None
         of_left, of_right = torch.zeros_like(left), torch.zeros_like(right)
-        blocks = zip(*(one.split(TILE_ROWS) for one in (left, sums, gradient, of_left)), strict=True)
+        shares = gradient * (-sums).exp() if ctx.small else gradient
+        blocks = zip(*(one.split(TILE_ROWS) for one in (left, sums, shares, of_left)), strict=True)
         tiles = list(zip(right.split(TILE_COLUMNS), of_right.split(TILE_COLUMNS), strict=True))
         for block, logarithms, slopes, out in blocks:
             for tile, out_tile in tiles:
-                weights = (block @ tile.T).sub_(logarithms[:, None]).exp_()
+                products = block @ tile.T
+                weights = (products if ctx.small else products.sub_(logarithms[:, None])).exp_()
                 out.addmm_(weights, tile)
                 out_tile.addmm_(weights.T, block * slopes[:, None])
-        return of_left * gradient[:, None], of_right
+        return of_left * shares[:, None], of_right, None

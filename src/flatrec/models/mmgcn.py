@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, cast
+from typing import ClassVar, TypeAlias, cast
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.interaction import mean_graph
+from flatrec.graphs.interaction import mean_graphs
 from flatrec.graphs.sparse import Graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import linear, xavier_normal
 from flatrec.models.losses import bpr, mean_squares, picture_square, rows
 from flatrec.models.settings import at_least
+from flatrec.models.unit import unit
+
+Sides: TypeAlias = tuple[Tensor, Tensor]  # rows of users, rows of items
 
 
 class MMGCN(Model):
@@ -94,18 +96,19 @@ class MMGCN(Model):
             nn.ModuleList(_Layer(dim if layer else width, dim, first=layer == 0) for layer in range(layers))
             for width in widths
         )
-        self.graph = mean_graph(dataset.interactions)
+        self.to_users, self.to_items = mean_graphs(dataset.interactions)
 
     def encode(self) -> Encoded:
         """The mean over modalities."""
+        ids = self.nodes.split(self.sizes)
         outcomes = []
         tables = zip(self.features.names, self.features(), self.preferences, self.networks, strict=True)
         for name, table, preference, network in tables:
-            items = F.normalize(self.maps[name](table), dim=1) if name in self.maps else table
-            hidden = torch.cat([F.normalize(preference, dim=1), items])
+            items = unit(self.maps[name](table)) if name in self.maps else table
+            hidden = unit(preference), items
             for layer in cast(nn.ModuleList, network):
-                hidden = layer(self.graph, hidden, self.nodes)
-            outcomes.append(hidden)
+                hidden = layer(self.to_users, self.to_items, hidden, ids)
+            outcomes.append(torch.cat(hidden))
         return Encoded(torch.stack(outcomes).mean(dim=0))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
@@ -137,11 +140,21 @@ class _Layer(nn.Module):
         # The release draws the first of these otherwise than the rest.
         self.joined = linear(width + dim, dim) if first else nn.Linear(width + dim, dim)
 
-    def forward(
-        self, graph: Graph, hidden: Float[Tensor, "n_nodes width"], ids: Float[Tensor, "n_nodes dim"]
-    ) -> Float[Tensor, "n_nodes dim"]:
-        near = F.leaky_relu(graph(hidden @ self.convolution))
-        own = F.leaky_relu(self.own(hidden)) + ids
+    def forward(self, to_users: Graph, to_items: Graph, hidden: Sides, ids: Sides) -> Sides:
+        """Users and items after the layer, and before it."""
+        users, items = hidden
+        # The wide product is taken on the side that is the smaller, before or after the means.
+        if len(items) <= len(users):
+            means = to_users(items @ self.convolution), to_items(users) @ self.convolution
+        else:
+            means = to_users(items) @ self.convolution, to_items(users @ self.convolution)
+        ends = zip(means, hidden, ids, strict=True)
+        of_users, of_items = (self._joined(mean, before, own) for mean, before, own in ends)
+        return of_users, of_items
+
+    def _joined(self, mean: Tensor, before: Tensor, ids: Tensor) -> Tensor:
+        near = F.leaky_relu(mean, inplace=True)
+        own = F.leaky_relu(self.own(before), inplace=True) + ids
         of_near, of_own = self.joined.weight.tensor_split([near.shape[1]], dim=1)
         # The two blocks of columns apart spare the wide table that holds both, and its gradient.
-        return F.leaky_relu(near @ of_near.T + F.linear(own, of_own, self.joined.bias))
+        return F.leaky_relu(torch.addmm(F.linear(own, of_own, self.joined.bias), near, of_near.T), inplace=True)

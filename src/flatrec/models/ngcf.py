@@ -18,6 +18,7 @@ from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import linear, node_table
 from flatrec.models.losses import bpr, norm_penalty, rows
 from flatrec.models.settings import at_least, rate
+from flatrec.models.unit import unit
 
 SLOPE = 0.2  # of the leaky ReLU
 
@@ -103,7 +104,7 @@ class NGCF(Model):
         for add, multiply in zip(self.sums, self.products, strict=True):
             near = self.graph(hidden) if self.edges is None or kept is None else self.edges.product(kept, hidden)
             outcome = F.leaky_relu(add(hidden + near) + multiply(near * hidden), SLOPE)
-            hidden = F.normalize(F.dropout(outcome, self.message_dropout, self.training), dim=1)
+            hidden = unit(F.dropout(outcome, self.message_dropout, self.training))
             layers.append(hidden)
         return Encoded(torch.cat(layers, dim=1))
 

@@ -19,6 +19,7 @@ from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import node_table
 from flatrec.models.losses import contrastive
 from flatrec.models.settings import at_least, positive
+from flatrec.models.unit import unit
 
 
 class SLMRec(Model):
@@ -130,7 +131,7 @@ class SLMRec(Model):
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """``main``, then one alignment a modality along the chain, ``alignment_`` and its name, unweighted."""
         numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
-        users, items = F.normalize(F.embedding(numbers, encoded.nodes), dim=1).chunk(2)
+        users, items = unit(F.embedding(numbers, encoded.nodes)).chunk(2)
         terms = {"main": contrastive(users, items, self.temperature)}
         anchor = F.embedding(batch.positives, encoded.parts["ids"])
         for step, name in enumerate(self.chain):

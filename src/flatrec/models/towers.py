@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.models.initial import xavier_normal
+from flatrec.models.unit import unit
 
 
 class Tower(nn.Module):
@@ -32,7 +33,7 @@ class Tower(nn.Module):
     def forward(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_nodes dim"]:
         """Users first, then items; every row of length 1."""
         items = self.narrow(F.leaky_relu(self.wide(features)))
-        return F.normalize(torch.cat([self.preference, items]), dim=1)
+        return unit(torch.cat([self.preference, items]))
 
 
 def preference_weights(rows: int, modalities: int) -> nn.Parameter:

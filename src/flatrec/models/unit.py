@@ -1,0 +1,56 @@
+"""Rows brought to length 1."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+SHORTEST = 1e-12  # rows below count as this long, so that a row of zeros stays what it is
+BLOCK_ENTRIES = 2**17  # 512 KB: a few of them stay in the cache of one core together
+
+
+def unit(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
+    """Each row divided by its length; a row of zeros stays.
+
+    What ``torch.nn.functional.normalize`` computes, in one pass over memory, and one for the gradient. Differentiable
+    to any order.
+    """
+    return cast(Tensor, _Unit.apply(rows))  # type: ignore[no-untyped-call]
+
+
+class _Unit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:  # noqa: ANN401
+        outcome = torch.empty_like(rows)
+        factors = rows.new_empty(len(rows), 1)
+        size = _size(rows)
+        for block, out, factor in zip(rows.split(size), outcome.split(size), factors.split(size), strict=True):
+            torch.linalg.vector_norm(block, dim=1, keepdim=True, out=factor)
+            factor.clamp_min_(SHORTEST).reciprocal_()
+            torch.mul(block, factor, out=out)
+        ctx.save_for_backward(rows, factors)
+        return outcome
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
+        rows, factors = ctx.saved_tensors
+        (gradient,) = gradients
+        if torch.is_grad_enabled():  # it will be differentiated itself
+            factors = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(SHORTEST).reciprocal()
+            ends = rows * factors
+            return cast(Tensor, (gradient - ends * (gradient * ends).sum(dim=1, keepdim=True)) * factors)
+        outcome = torch.empty_like(rows)
+        size = _size(rows)
+        blocks = zip(*(one.split(size) for one in (gradient, rows, factors, outcome)), strict=True)
+        for slope, block, factor, out in blocks:
+            along = (slope * block).sum(dim=1, keepdim=True).mul_(factor * factor)
+            torch.addcmul(slope, block, along, value=-1, out=out).mul_(factor)
+        return outcome
+
+
+def _size(rows: Tensor) -> int:
+    """Rows of a block; other devices than the CPU are kept busy by whole tensors only."""
+    return max(1, BLOCK_ENTRIES // max(1, rows.shape[1]) if rows.device.type == "cpu" else len(rows))

@@ -1,0 +1,35 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from flatrec.models import unit as module
+from flatrec.models.unit import unit
+
+
+def rows(count=7, width=5):
+    values = torch.randn(count, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    values[2] = 0
+    return values.requires_grad_()
+
+
+@pytest.mark.parametrize("entries", [1, 5, 11, 10_000])
+def test_rows_and_gradients_are_those_of_torch(monkeypatch, entries):
+    monkeypatch.setattr(module, "BLOCK_ENTRIES", entries)
+    given = rows()
+    slopes = torch.arange(35.0, dtype=torch.float64).view(7, 5)
+    outcomes = [unit(given), F.normalize(given, dim=1)]
+    torch.testing.assert_close(*outcomes)
+    torch.testing.assert_close(*(torch.autograd.grad((slopes * one).sum(), given) for one in outcomes))
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 1), (3, 0)])
+def test_any_shape_will_do(shape):
+    given = torch.ones(shape, requires_grad=True)
+    torch.testing.assert_close(unit(given), F.normalize(given, dim=1))
+    torch.autograd.grad(unit(given).sum(), given)
+
+
+def test_derivatives_pass_the_numerical_check():
+    given = rows()[3:].detach().requires_grad_()
+    assert torch.autograd.gradcheck(unit, (given,))
+    assert torch.autograd.gradgradcheck(unit, (given,))
