@@ -75,7 +75,7 @@ def freedom(ours: Any, theirs: Any) -> list[tuple[Tensor, Tensor]]:
     pairs = ids(ours, theirs)
     both = ((theirs.image_embedding, theirs.image_trs), (theirs.text_embedding, theirs.text_trs))
     for table, projection, (features, linear) in zip(ours.features.tables, ours.projections, both, strict=True):
-        pairs += [(table.values, features.weight), *layers(projection, linear)]
+        pairs += [(table.values, features.weight), (projection.weight, linear.weight)]
     return pairs
 
 

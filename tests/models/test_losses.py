@@ -105,6 +105,13 @@ def test_the_contrast_among_all_equals_its_definition():
     torch.testing.assert_close(contrastive_among_all(anchors, partners, everyone, 0.3), expected)
 
 
+def test_rows_that_count_twice_count_twice():
+    everyone, anchors, partners = tensor(9, 3), tensor(3, 3, seed=1), tensor(3, 3, seed=2)
+    twice = contrastive_among_all(anchors, partners, everyone, 0.3, counts=torch.tensor([2, 1, 3]))
+    numbers = torch.tensor([0, 1, 2, 2, 0, 2])
+    torch.testing.assert_close(twice, contrastive_among_all(anchors[numbers], partners[numbers], everyone, 0.3))
+
+
 @pytest.mark.parametrize("temperature", [0.3, 0.01])
 @pytest.mark.parametrize("rank", [2, 3, 5])
 def test_the_contrast_among_all_is_the_same_by_factors(rank, temperature):

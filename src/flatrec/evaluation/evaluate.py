@@ -101,8 +101,9 @@ def evaluate_scorer(
     for k in at:
         listed = ranking.items[:, :k].flatten()
         listed = listed[listed >= 0]
-        metrics[f"coverage@{k}"] = len(listed.unique()) / interactions.n_items
-        metrics[f"popularity@{k}"] = float(popularity[listed].mean()) if len(listed) else 0.0
+        listings = torch.bincount(listed, minlength=interactions.n_items)
+        metrics[f"coverage@{k}"] = int(listings.count_nonzero()) / interactions.n_items
+        metrics[f"popularity@{k}"] = float(listings.double() @ popularity) / max(1, len(listed))
     return Result(users, per_user, metrics)
 
 

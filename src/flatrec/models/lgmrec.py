@@ -152,8 +152,9 @@ class LGMRec(Model):
         blocks = rows(encoded.nodes, batch, self.sizes[0])
         terms = {"bpr": bpr(*blocks), "norms": norm_penalty(*blocks)}
         for kind, numbers in (("users", batch.users), ("items", batch.positives)):
+            once = numbers.unique(return_counts=True)  # popular items come up many times
             contrasts = [
-                self._contrast(encoded.parts, kind, numbers, one, other)
+                self._contrast(encoded.parts, kind, once, one, other)
                 for one, other in itertools.combinations(self.features.names, 2)
             ]
             terms[f"contrast_{kind}"] = torch.stack([encoded.nodes.new_zeros(()), *contrasts]).sum()
@@ -165,13 +166,14 @@ class LGMRec(Model):
         return users, items
 
     def _contrast(  # noqa: PLR0917 - two views of one kind
-        self, parts: Mapping[str, Tensor], kind: str, numbers: Tensor, one: str, other: str
+        self, parts: Mapping[str, Tensor], kind: str, once: tuple[Tensor, Tensor], one: str, other: str
     ) -> Tensor:
         """The rows of a batch in one modality against all rows in another."""
+        numbers, counts = once
         everyone = parts[f"{kind}_{other}"]
         views = F.embedding(numbers, parts[f"{kind}_{one}"]), F.embedding(numbers, everyone)
         factors = parts[f"edges_of_{kind}_{other}"], parts[f"hub_{other}"]
-        return contrastive_among_all(*views, everyone, self.temperature, factors=factors)
+        return contrastive_among_all(*views, everyone, self.temperature, counts=counts, factors=factors)
 
     def _hub(
         self, of_items: Float[Tensor, "n_items hyperedges"], items: Float[Tensor, "n_items dim"]

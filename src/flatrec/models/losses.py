@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.models.unit import unit
 
-TILE_ROWS, TILE_COLUMNS = 64, 4_096  # inner products held at once: 1 MB, which stays in the cache
+TILE_ROWS, TILE_COLUMNS = 128, 2_048  # inner products held at once: 1 MB, which stays in the cache
 SAFE_EXPONENT = 30.0  # e to it, and sums of a billion of these, are far from the limits of float32
 
 
@@ -87,13 +87,21 @@ def contrastive_among_all(
     everyone: Float[Tensor, "n dim"],
     temperature: float,
     *,
+    counts: Int64[Tensor, "batch"] | None = None,
     factors: tuple[Float[Tensor, "n rank"], Float[Tensor, "rank dim"]] | None = None,
 ) -> Float[Tensor, ""]:
     """InfoNCE by cosine against all rows: the sum over b of ln sum_j exp(cos(a_b, e_j) / T) - cos(a_b, p_b) / T.
 
     O(n) memory besides the arguments. Computed in float32 at least: in half precision a row of zeros has no length.
-    ``factors`` are two matrices whose product is ``everyone``, where there are such: of a small rank, they make the
-    products with all rows cheap.
+
+    Args:
+        anchors: a.
+        partners: p.
+        everyone: e.
+        temperature: T.
+        counts: how often each b counts; once if left out.
+        factors: two matrices whose product is ``everyone``, where there are such: of a small rank, they make the
+            products with all rows cheap.
     """
     kind = torch.promote_types(everyone.dtype, torch.float32)
     anchors, partners = (unit(one.to(kind)) for one in (anchors, partners))
@@ -103,7 +111,8 @@ def contrastive_among_all(
         left, right = anchors @ factors[1].to(kind).T, factors[0].to(kind) / lengths
     else:
         left, right = anchors, unit(everyone.to(kind))
-    return (log_sum_exp(left, right, 1 / temperature) - (anchors * partners).sum(dim=1)).sum()
+    losses = log_sum_exp(left, right, 1 / temperature) - (anchors * partners).sum(dim=1)
+    return losses.sum() if counts is None else (counts * losses).sum()
 
 
 def log_sum_exp(
@@ -126,14 +135,13 @@ def log_sum_exp(
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, left: Tensor, right: Tensor, small: bool) -> Tensor:  # noqa: ANN401
-        tiles = right.split(TILE_COLUMNS)
-        blocks = left.split(TILE_ROWS)
+        blocks, tiles = left.split(TILE_ROWS), right.T.contiguous().split(TILE_COLUMNS, dim=1)
         if small:
-            sums = [torch.stack([(block @ tile.T).exp_().sum(dim=1) for tile in tiles]).sum(dim=0) for block in blocks]
+            sums = [torch.stack([(block @ tile).exp_().sum(dim=1) for tile in tiles]).sum(dim=0) for block in blocks]
             whole = torch.cat(sums).log_()
         else:
             sums = [
-                torch.stack([(block @ tile.T).logsumexp(dim=1) for tile in tiles]).logsumexp(dim=0) for block in blocks
+                torch.stack([(block @ tile).logsumexp(dim=1) for tile in tiles]).logsumexp(dim=0) for block in blocks
             ]
             whole = torch.cat(sums)
         ctx.save_for_backward(left, right, whole)
@@ -147,14 +155,17 @@ class _LogSumExp(torch.autograd.Function):
         if torch.is_grad_enabled():  # it will be differentiated itself
             weights = (left @ right.T).softmax(dim=1) * gradient[:, None]
             return weights @ right, weights.T @ left, None
-        of_left, of_right = torch.zeros_like(left), torch.zeros_like(right)
         shares = gradient * (-sums).exp() if ctx.small else gradient
+        turned = right.T.contiguous()  # with few columns, products are several times faster this way round
+        of_left, of_turned = torch.zeros_like(left), torch.zeros_like(turned)
         blocks = zip(*(one.split(TILE_ROWS) for one in (left, sums, shares, of_left)), strict=True)
-        tiles = list(zip(right.split(TILE_COLUMNS), of_right.split(TILE_COLUMNS), strict=True))
+        wide = (one.split(TILE_COLUMNS, dim=1) for one in (turned, of_turned))
+        tiles = list(zip(right.split(TILE_COLUMNS), *wide, strict=True))
         for block, logarithms, slopes, out in blocks:
-            for tile, out_tile in tiles:
-                products = block @ tile.T
+            weighted = (block * slopes[:, None]).T.contiguous()
+            for tile, turned_tile, out_tile in tiles:
+                products = block @ turned_tile
                 weights = (products if ctx.small else products.sub_(logarithms[:, None])).exp_()
                 out.addmm_(weights, tile)
-                out_tile.addmm_(weights.T, block * slopes[:, None])
-        return of_left * shares[:, None], of_right, None
+                out_tile.addmm_(weighted, weights)
+        return of_left * shares[:, None], of_turned.T, None
