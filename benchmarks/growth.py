@@ -1,0 +1,153 @@
+"""How LightGCN's epoch grows with pairs, columns, layers and batches, and what a very large one needs.
+
+    OMP_NUM_THREADS=1 python benchmarks/growth.py --out growth.json
+    OMP_NUM_THREADS=1 python benchmarks/growth.py --users 1000000 --items 200000 --pairs 20000000 --memory
+
+Users and items of random pairs have the skew of a shop. Without ``--memory``, sizes double from a base of Amazon Baby's
+size; a base epoch alternates with every other, and the ratios to it are what to read. An epoch is its beginning and all
+its steps at the mean of those that were taken. With twice the pairs and the same batches it has twice the steps, each
+of which propagates over twice the pairs.
+
+With ``--memory`` one model of the given size takes a few steps, and every line says what has been added to the memory
+of the process since the line before, beside what the arrays that are known add up to. An evaluation of a thousand
+users stands at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from steps import Steps
+from torch import nn
+
+from flatrec.allocation import keep_freed_memory
+from flatrec.config import Component
+from flatrec.data.dataset import Dataset
+from flatrec.data.ids import Ids
+from flatrec.data.interactions import Interactions
+from flatrec.evaluation.evaluate import hidden_pairs
+from flatrec.evaluation.ranking import inner_product, rank
+from flatrec.provenance import peak_memory_mb, versions
+
+BASE = {"users": 19_445, "items": 7_050, "pairs": 120_000, "dim": 64, "layers": 3, "batch_size": 2048}
+
+
+def random_dataset(users: int, items: int, pairs: int) -> Dataset:
+    """So many distinct pairs, every hundredth for validation."""
+    stream = np.random.default_rng(0)
+    keys = np.empty(0, dtype=np.int64)
+    while len(keys) < pairs:
+        some = pairs - len(keys) + pairs // 50
+        of_users = (users * stream.random(some) ** 1.5).astype(np.int64)
+        of_items = (items * stream.random(some) ** 2.5).astype(np.int64)
+        keys = np.unique(np.concatenate([keys, of_users * items + of_items]))
+    keys = stream.permutation(keys)[:pairs]
+    parts = (np.arange(pairs) % 100 == 0).astype(np.int8)
+    interactions = Interactions(keys // items, keys % items, parts, users, items)
+    names = (Ids(kind, [str(one) for one in range(count)]) for kind, count in (("user", users), ("item", items)))
+    return Dataset("random", interactions, *names)
+
+
+def steps_of(size: dict[str, int]) -> Steps:
+    """A model of this size, ready for its first step."""
+    dataset = random_dataset(size["users"], size["items"], size["pairs"])
+    model = Component("lightgcn", {"dim": size["dim"], "layers": size["layers"]})
+    return Steps(model, "plain", dataset, size["batch_size"])
+
+
+GROWN = (("pairs",), ("pairs", "batch_size"), ("users",), ("dim",), ("layers",), ("batch_size",))
+
+
+def growth(rounds: int, count: int) -> Iterator[dict[str, Any]]:
+    """A row a size that is doubled."""
+    base = steps_of(BASE)
+    for names in GROWN:
+        other = steps_of({**BASE, **{name: 2 * BASE[name] for name in names}})
+        times = []
+        for _ in range(rounds + 1):
+            row = []
+            for one in (base, other):
+                begun, step = one.begin(), one.mean(count)
+                row += [step, begun + len(one) * step]
+            times.append(row)
+        step, epoch, other_step, other_epoch = (median(column) for column in zip(*times[1:], strict=True))
+        yield {
+            "doubled": " and ".join(names),
+            "base_step_ms": round(1000 * step, 1),
+            "step_ms": round(1000 * other_step, 1),
+            "step_ratio": round(median(one[2] / one[0] for one in times[1:]), 2),
+            "base_epoch": round(epoch, 3),
+            "epoch": round(other_epoch, 3),
+            "epoch_ratio": round(median(one[3] / one[1] for one in times[1:]), 2),
+        }
+
+
+def ledger(size: dict[str, int], count: int) -> Iterator[dict[str, Any]]:
+    """What each part of a run adds to the peak of the process, in MB."""
+    before = peak_memory_mb()
+
+    def line(what: str, known: float) -> dict[str, Any]:
+        nonlocal before
+        now = peak_memory_mb()
+        added, before = now - before, now
+        return {"what": what, "known_mb": round(known / 2**20), "added_mb": round(added), "peak_mb": round(now)}
+
+    yield line("libraries", 0)
+    dataset = random_dataset(size["users"], size["items"], size["pairs"])
+    pairs = dataset.interactions
+    yield line("pairs, with what drawing and checking them needs", (4 + 4 + 1) * len(pairs))
+    steps = Steps(
+        Component("lightgcn", {"dim": size["dim"], "layers": size["layers"]}), "plain", dataset, size["batch_size"]
+    )
+    table = sum(one.numel() for one in steps.learner.params) * 4
+    entries = 2 * pairs.count("train") * 8 + 4 * (size["users"] + size["items"])
+    sampler = 8 * 3 * pairs.count("train")
+    yield line("model, graph and sampler, with what building them needs", table + entries + 2 * sampler)
+    started = time.perf_counter()
+    seconds = steps.mean(count)
+    yield line("steps: gradient, two moments, layers", (1 + 2 + 3) * table)
+    yield {"steps": count, "seconds_a_step": round(seconds, 3), "epoch_hours": round(len(steps) * seconds / 3600, 2)}
+    model = steps.model.eval()
+    with torch.no_grad():
+        users, items = model.representations(model.encode())
+        started = time.perf_counter()
+        rank(inner_product(users, items), torch.arange(1000), 20, hidden_pairs(pairs, "valid", "train"))
+    yield line("ranking", 0)
+    yield {"ranked_users": 1000, "seconds": round(time.perf_counter() - started, 2), "parameters": parameters(model)}
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(one.numel() for one in model.parameters())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a JSON line a row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, value in BASE.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args(arguments)
+    keep_freed_memory()
+    size = {name: getattr(given, name) for name in BASE}
+    found = []
+    for row in ledger(size, given.steps) if given.memory else growth(given.rounds, given.steps):
+        print(json.dumps(row), flush=True)
+        found.append(row)
+    if given.out:
+        given.out.write_text(json.dumps({"versions": versions(), "size": size, "rows": found}))
+
+
+if __name__ == "__main__":
+    main()
