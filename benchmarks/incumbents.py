@@ -59,6 +59,7 @@ METRICS = ("recall", "ndcg", "precision", "map")
 class Pair:
     """One model as both have it: names, equal settings, and how parameters and random choices are carried over."""
 
+    ours: str
     theirs: str
     their_settings: Mapping[str, Any]
     our_settings: Mapping[str, Any]
@@ -131,13 +132,16 @@ def layers(ours: torch.nn.Linear, theirs: torch.nn.Linear) -> list[tuple[Tensor,
 
 PAIRS = {
     "lightgcn": Pair(
-        "LightGCN", {"n_layers": 3, "reg_weight": 1e-4}, {"layers": 3, "penalty": 1e-4}, lightgcn
+        "lightgcn", "LightGCN", {"n_layers": 3, "reg_weight": 1e-4}, {"layers": 3, "penalty": 1e-4}, lightgcn
     ),
     "freedom": Pair(
-        "FREEDOM", {"dropout": 0.8, "reg_weight": 1e-3}, {"features": "trained"}, freedom, freedom_graph
+        "freedom", "FREEDOM", {"dropout": 0.8, "reg_weight": 1e-3}, {"features": "trained"}, freedom, freedom_graph
+    ),
+    "freedom-frozen": Pair(
+        "freedom", "FREEDOM", {"dropout": 0.8, "reg_weight": 1e-3}, {"features": "frozen"}, freedom, freedom_graph
     ),
     "lgmrec": Pair(
-        "LGMRec",
+        "lgmrec", "LGMRec",
         {"n_ui_layers": 2, "n_mm_layers": 2, "n_hyper_layer": 1, "hyper_num": 4, "keep_rate": 0.5, "alpha": 0.3}
         | {"cl_weight": 1e-4, "reg_weight": 1e-6},
         {},
@@ -145,8 +149,10 @@ PAIRS = {
         same_ranking=False,
         evaluation_mode=True,
     ),
-    "mmgcn": Pair("MMGCN", {"reg_weight": 1e-3}, {}, mmgcn, same_ranking=False),
-    "dragon": Pair("DRAGON", {"aggr_mode": "add", "reg_weight": 1e-3}, {}, dragon, dragon_graph, same_ranking=False),
+    "mmgcn": Pair("mmgcn", "MMGCN", {"reg_weight": 1e-3}, {}, mmgcn, same_ranking=False),
+    "dragon": Pair(
+        "dragon", "DRAGON", {"aggr_mode": "add", "reg_weight": 1e-3}, {}, dragon, dragon_graph, same_ranking=False
+    ),
 }  # fmt: skip
 
 
@@ -160,7 +166,7 @@ class Theirs:
             write(dataset, Path(folder) / "baby")
             settings = {**self.pair.their_settings, "train_batch_size": given.batch_size}
             self.mmrec = MMRec(given.mmrec.resolve(), Path(folder) / "baby", self.pair.theirs, settings)
-        built = build_model(Component(name, self.pair.our_settings), dataset, seed=0)
+        built = build_model(Component(self.pair.ours, self.pair.our_settings), dataset, seed=0)
         assert isinstance(built, Model)
         self.ours = built
         built.on_epoch_start(torch.Generator())
@@ -181,7 +187,7 @@ class Theirs:
     def parameters(self) -> dict[str, Tensor]:
         """Its parameters under our names."""
         copy(self.pair, self.ours, self.mmrec.model)
-        return dict(self.ours.state_dict())
+        return {name: one.detach() for name, one in self.ours.state_dict().items()}
 
     def seconds_to_load(self) -> float:
         """What its loader for evaluations took to build."""
@@ -220,7 +226,7 @@ def compared(name: str, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     pair, theirs = PAIRS[name], Remote(name, given)
     losses = theirs("losses")
     dataset = load_data(given.data)
-    ours = Steps(Component(name, pair.our_settings), "plain", dataset, given.batch_size)
+    ours = Steps(Component(pair.ours, pair.our_settings), "plain", dataset, given.batch_size)
     times = [
         {"theirs": theirs("epoch", given.batches), "ours": ours.begin() + len(ours) * ours.mean(given.batches)}
         for _ in range(given.rounds + 1)

@@ -104,7 +104,32 @@ def measured(name: str, strategy: str, data: Path, *, steps: int, batch_size: in
         "step": round(own, 4),
         f"{YARDSTICK}_step": round(other, 4),
         "ratio": round(own / other, 2),
+        "epoch": round(both[0].seconds_to_begin + len(both[0]) * own, 2),
+        **({"split_ms": split(both[0], steps)} if strategy == "plain" else {}),
     }
+
+
+def split(steps: Steps, rounds: int) -> dict[str, float]:
+    """Where a plain step goes, in milliseconds: medians of its parts, and the step's share of the epoch's sampling."""
+    learner, model = steps.learner, steps.model
+    times = []
+    for _ in range(rounds):
+        (batch,) = next(steps.batches)
+        moments = [time.perf_counter()]
+        encoded = model.encode()
+        moments.append(time.perf_counter())
+        loss = model.loss(encoded, batch)
+        moments.append(time.perf_counter())
+        gradient = torch.autograd.grad(loss, learner.params, materialize_grads=True)
+        moments.append(time.perf_counter())
+        learner.update(gradient)
+        moments.append(time.perf_counter())
+        times.append([after - before for before, after in itertools.pairwise(moments)])
+    medians = [round(1000 * median(column), 2) for column in zip(*times, strict=True)]
+    started = time.perf_counter()
+    list(steps.sampler.epoch(seeding.generator(0, "batches")))
+    sampling = round(1000 * (time.perf_counter() - started) / len(steps), 2)
+    return dict(zip(("sampling", "encode", "loss", "backward", "update"), [sampling, *medians], strict=True))
 
 
 def alone(name: str, strategy: str, data: Path, batch_size: int) -> dict[str, object]:

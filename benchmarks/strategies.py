@@ -27,6 +27,7 @@ import torch
 from steps import Steps
 from torch.profiler import ProfilerActivity, profile
 
+from flatrec.allocation import keep_freed_memory
 from flatrec.components import strategy_names
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
@@ -117,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--profile", help="a strategy")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
+    keep_freed_memory()
     models, strategies = given.models.split(","), given.strategies.split(",")
     if given.memory:
         print(json.dumps(memory(models[0], strategies[0], load_data(given.data), given.batch_size)))
