@@ -21,17 +21,26 @@ test: install
 docs: install
 	$(BIN)/python docs/generate.py
 
-# What a step of every model costs, and building the graph of 100,000 items. BENCH_DATA is any data folder, by default
-# one the size of Amazon Baby, which is made first; BENCH_OUT holds the rows of the steps. It takes a while.
-BENCH_DATA ?= runs/baby-like
-BENCH_OUT ?= runs/steps.json
-
-bench: install $(BENCH_DATA)
+# Every benchmark that needs no other project, and the tables of docs/performance.md from it; BENCH_OUT gets the results
+# as JSON. It takes an hour or so. benchmarks/incumbents.py, which needs a clone of MMRec, stands apart.
+BENCH_OUT ?= runs/bench
+bench: install runs/baby-like runs/clothing-like
+	mkdir -p $(BENCH_OUT)
+	$(BIN)/python benchmarks/products.py --out $(BENCH_OUT)/products.json
+	$(BIN)/python benchmarks/evaluation.py --data runs/baby-like --out $(BENCH_OUT)/evaluation.json
+	$(BIN)/python benchmarks/growth.py --out $(BENCH_OUT)/growth.json
+	$(BIN)/python benchmarks/growth.py --users 1000000 --items 200000 --pairs 20000000 --memory --steps 4 \
+		--out $(BENCH_OUT)/memory.json
+	$(BIN)/python benchmarks/strategies.py --data runs/baby-like --strategies sam,bsam,bsam+ \
+		--out $(BENCH_OUT)/strategies.json
+	$(BIN)/python benchmarks/steps.py --data runs/baby-like --out $(BENCH_OUT)/steps.json
+	$(BIN)/python benchmarks/steps.py --data runs/clothing-like --out $(BENCH_OUT)/steps_clothing.json
+	$(BIN)/python benchmarks/compiled.py --data runs/baby-like --out $(BENCH_OUT)/compiled.json
 	$(BIN)/python benchmarks/neighbours.py --items 100000 --width 384 --neighbours 10
-	$(BIN)/python benchmarks/steps.py --data $(BENCH_DATA) --out $(BENCH_OUT)
+	$(BIN)/python benchmarks/tables.py $(BENCH_OUT) docs/performance.md
 
-runs/baby-like:
-	$(BIN)/flatrec data shop $@ --like baby --image-dim 4096 --text-dim 384
+runs/%-like:
+	$(BIN)/flatrec data shop $@ --like $* --image-dim 4096 --text-dim 384
 
 check: install
 	$(BIN)/ruff format --check .

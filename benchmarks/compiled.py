@@ -21,6 +21,7 @@ from steps import Steps
 from flatrec.allocation import keep_freed_memory
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
+from flatrec.provenance import versions
 
 
 def measured(name: str, dataset: Dataset, rounds: int, batch_size: int) -> dict[str, object]:
@@ -50,11 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models", default="lightgcn,freedom,lgmrec,mmgcn,dragon")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch-size", type=int, default=2048)
+    parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     keep_freed_memory()
     dataset = load_data(given.data)
+    rows = []
     for name in given.models.split(","):
-        print(json.dumps(measured(name, dataset, given.rounds, given.batch_size)), flush=True)
+        rows.append(measured(name, dataset, given.rounds, given.batch_size))
+        print(json.dumps(rows[-1]), flush=True)
+    if given.out:
+        given.out.write_text(json.dumps({"versions": versions(), "rows": rows}))
 
 
 if __name__ == "__main__":

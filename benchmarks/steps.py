@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--models", default=",".join(MODELS))
-    parser.add_argument("--strategies", default="plain,bsam+")
+    parser.add_argument("--strategies", default="plain,bsam,bsam+")
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--out", type=Path)
