@@ -147,25 +147,36 @@ def run(rows: Sequence[Setting], seeds: Sequence[int], base: Experiment, path: P
 
 
 def best(lines: Sequence[Mapping[str, Any]], count: int = 3) -> list[Setting]:
-    """The settings of the highest mean validation score, one a kind."""
-    means = _means(lines)
-    ranked = sorted((one for one in settings() if one.name in means), key=lambda one: -means[one.name])
-    ranked = [one for one in ranked if one not in RIVALS]
-    kinds = dict.fromkeys(one.kind for one in ranked)
-    return [next(one for one in ranked if one.kind == kind) for kind in list(kinds)[:count]]
+    """The settings of the highest mean validation score, one a kind; over two seeds, or one where too few have two.
+
+    Means over different seeds say nothing of the settings: the seed moves the score by more than most of these do.
+    """
+    for seeds in ({0, 1}, {0}):
+        ran = {
+            one.name: [line for line in lines if line["name"] == one.name and line["seed"] in seeds] for one in _all()
+        }
+        means = {name: fmean(map(_score, rows)) for name, rows in ran.items() if len(rows) == len(seeds)}
+        ranked = sorted((one for one in _all() if one.name in means), key=lambda one: -means[one.name])
+        kinds = list(dict.fromkeys(one.kind for one in ranked))
+        if len(kinds) >= count:
+            break
+    return [next(one for one in ranked if one.kind == kind) for kind in kinds[:count]]
 
 
-def _means(lines: Sequence[Mapping[str, Any]], part: str = "valid") -> dict[str, float]:
-    names = dict.fromkeys(line["name"] for line in lines)
-    return {
-        name: fmean(line[part][CHOSEN_BY] if part in line else 0.0 for line in lines if line["name"] == name)
-        for name in names
-    }
+def _all() -> list[Setting]:
+    """What is chosen from."""
+    return [one for one in settings() if one not in RIVALS]
+
+
+def _score(line: Mapping[str, Any]) -> float:
+    """Of one run on validation; 0 where it diverged."""
+    return float(line["valid"][CHOSEN_BY]) if "valid" in line else 0.0
 
 
 def report(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The screen, and the rows that have five seeds tested against plain and plain+, as Markdown."""
-    seeds = {name: [line for line in lines if line["name"] == name] for name in _means(lines)}
+    names = dict.fromkeys(line["name"] for line in lines)
+    seeds = {name: [line for line in lines if line["name"] == name] for name in names}
     for one in RIVALS:
         if one.name in seeds:
             yield f"{one.name}: {_cell(seeds[one.name])}"
@@ -194,8 +205,7 @@ def _screen(rows: Sequence[Setting], seeds: Mapping[str, Sequence[Mapping[str, A
 
 def _cell(rows: Sequence[Mapping[str, Any]]) -> str:
     """Mean validation score, and of how many seeds."""
-    scores = [line["valid"][CHOSEN_BY] if "valid" in line else 0.0 for line in rows]
-    return f"{fmean(scores):.4f} ({len(scores)})"
+    return f"{fmean(map(_score, rows)):.4f} ({len(rows)})"
 
 
 def _late(rows: Sequence[Mapping[str, Any]], key: str) -> str:
