@@ -111,7 +111,6 @@ def ledger(size: dict[str, int], count: int) -> Iterator[dict[str, Any]]:
     entries = 2 * pairs.count("train") * 8 + 4 * (size["users"] + size["items"])
     sampler = 8 * 3 * pairs.count("train")
     yield line("model, graph and sampler, with what building them needs", table + entries + 2 * sampler)
-    started = time.perf_counter()
     seconds = steps.mean(count)
     yield line("steps: gradient, two moments, layers", (1 + 2 + 3) * table)
     yield {"steps": count, "seconds_a_step": round(seconds, 3), "epoch_hours": round(len(steps) * seconds / 3600, 2)}

@@ -29,7 +29,7 @@ from flatrec import seeding
 from flatrec.allocation import keep_freed_memory
 from flatrec.components import build_model, build_strategy
 from flatrec.config import Component
-from flatrec.data.batches import Sampler
+from flatrec.data.batches import Batch, Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, Model
@@ -69,12 +69,17 @@ class Steps:
         self.batches = itertools.chain([next(batches)], batches)
         return time.perf_counter() - started
 
-    def take(self) -> float:
-        """Take a step; the seconds it took."""
+    def next_batches(self) -> tuple[Batch, ...]:
+        """Those of the next step, of a new epoch where this one is over."""
         batches = next(self.batches, None)
         if batches is None:
             self.begin()
             batches = next(self.batches)
+        return batches
+
+    def take(self) -> float:
+        """Take a step; the seconds it took."""
+        batches = self.next_batches()
         started = time.perf_counter()
         self.strategy.step(self.learner, *batches)
         self.model.on_step_end()
@@ -114,7 +119,7 @@ def split(steps: Steps, rounds: int) -> dict[str, float]:
     learner, model = steps.learner, steps.model
     times = []
     for _ in range(rounds):
-        (batch,) = next(steps.batches)
+        (batch,) = steps.next_batches()
         moments = [time.perf_counter()]
         encoded = model.encode()
         moments.append(time.perf_counter())
@@ -124,6 +129,7 @@ def split(steps: Steps, rounds: int) -> dict[str, float]:
         moments.append(time.perf_counter())
         learner.update(gradient)
         moments.append(time.perf_counter())
+        model.on_step_end()
         times.append([after - before for before, after in itertools.pairwise(moments)])
     medians = [round(1000 * median(column), 2) for column in zip(*times, strict=True)]
     started = time.perf_counter()

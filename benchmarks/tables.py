@@ -120,9 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             columns = COLUMNS[STEPS[0] if name in STEPS else name]
             rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if next(iter(columns)) in row]
             text = table(rows, columns)
-            page = re.sub(
-                rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda m, t=text: m[1] + t + m[2], page, flags=re.S
-            )
+            place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+            page, found = place.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page)
+            if found != 1:
+                raise ValueError(f"expected one place for {name} in {given.page}, but found {found}")
     given.page.write_text(page, encoding="utf-8")
 
 

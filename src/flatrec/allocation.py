@@ -21,5 +21,5 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     library = ctypes.CDLL(None)
-    wanted = {MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1, TOP_PAD: PADDING}
+    wanted = {MMAP_MAX: 0, TRIM_THRESHOLD: -1, TOP_PAD: PADDING}
     return all([library.mallopt(option, value) == 1 for option, value in wanted.items()])

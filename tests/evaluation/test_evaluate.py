@@ -238,6 +238,7 @@ def test_the_size_of_blocks_does_not_matter(monkeypatch, block):
     pairs, scores = random_case(3)
     whole = evaluated(pairs, torch.from_numpy(scores))
     monkeypatch.setattr(module, "BLOCK_SCORES", block)
+    monkeypatch.setattr(module, "BLOCK_USERS", 1)
     parted = evaluated(pairs, torch.from_numpy(scores))
     assert parted.metrics == whole.metrics
     assert all(torch.equal(parted.per_user[name], values) for name, values in whole.per_user.items())

@@ -170,6 +170,7 @@ def test_the_size_of_blocks_does_not_matter(monkeypatch, block):
         return torch.from_numpy(scores)[users]
 
     monkeypatch.setattr(module, "BLOCK_SCORES", block)
+    monkeypatch.setattr(module, "BLOCK_USERS", 1)
     found = rank(score, torch.arange(11), 6, hidden)
     assert torch.equal(found.items, whole.items)
     assert torch.equal(found.scores, whole.scores)

@@ -15,6 +15,10 @@ def test_rows_less_rows():
     assert not differences(rows, THESE, THOSE)[1].any()
 
 
+def test_a_table_that_is_not_trained_gives_the_same():
+    torch.testing.assert_close(differences(table().detach(), THESE, THOSE), differences(table(), THESE, THOSE))
+
+
 def test_the_gradient_is_that_of_the_gathered_rows():
     rows, weights = table(), torch.arange(20.0, dtype=torch.float64).view(4, 5)
     (ours,) = torch.autograd.grad((differences(rows, THESE, THOSE) * weights).sum(), rows)

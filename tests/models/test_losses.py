@@ -112,6 +112,20 @@ def test_rows_that_count_twice_count_twice():
     torch.testing.assert_close(twice, contrastive_among_all(anchors[numbers], partners[numbers], everyone, 0.3))
 
 
+def test_the_contrast_by_factors_is_computed_in_float32_within_autocast():
+    factors = tensor(9, 2).float().requires_grad_(), tensor(2, 3, seed=2).float().requires_grad_()
+    anchors = tensor(3, 3, seed=1).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        everyone = factors[0] @ factors[1]
+        value = contrastive_among_all(anchors, everyone[:3], everyone, 0.3, factors=factors)
+    gradients = torch.autograd.grad(value, factors)
+    assert value.dtype == torch.float32
+    whole = factors[0] @ factors[1]
+    expected = contrastive_among_all(anchors, whole[:3], whole, 0.3)
+    torch.testing.assert_close(value, expected, rtol=0.02, atol=0.05)
+    torch.testing.assert_close(gradients, torch.autograd.grad(expected, factors), rtol=0.1, atol=0.1)
+
+
 @pytest.mark.parametrize("temperature", [0.3, 0.01])
 @pytest.mark.parametrize("rank", [2, 3, 5])
 def test_the_contrast_among_all_is_the_same_by_factors(rank, temperature):

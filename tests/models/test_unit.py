@@ -29,6 +29,18 @@ def test_any_shape_will_do(shape):
     torch.autograd.grad(unit(given).sum(), given)
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_short_rows_in_half_precision_are_those_of_float32(kind):
+    given = torch.tensor([[2e-3, 0.0], [3.0, 4.0], [0.0, 0.0]], dtype=kind, requires_grad=True)
+    single = given.detach().float().requires_grad_()
+    outcomes = unit(given), F.normalize(single, dim=1)
+    torch.testing.assert_close(*outcomes)
+    slopes = torch.tensor([[1.0, 2.0], [3.0, 4.0], [0.0, 0.0]])
+    (ours,) = torch.autograd.grad((slopes * outcomes[0]).sum(), given)
+    (plain,) = torch.autograd.grad((slopes * outcomes[1]).sum(), single)
+    torch.testing.assert_close(ours.float(), plain, rtol=1e-2, atol=1e-3)
+
+
 def test_derivatives_pass_the_numerical_check():
     given = rows()[3:].detach().requires_grad_()
     assert torch.autograd.gradcheck(unit, (given,))

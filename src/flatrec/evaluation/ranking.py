@@ -12,6 +12,7 @@ from scipy import sparse
 from torch import Tensor
 
 BLOCK_SCORES = 2_000_000  # scores held at once: 8 MB, which stay near the core
+BLOCK_USERS = 32  # at least, as every block reads the items anew
 GROUP = 8  # items whose largest score stands for them at first
 
 Scorer = Callable[[Tensor], Tensor]
@@ -57,7 +58,7 @@ def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, hidden: sparse
     if k < 1:
         raise ValueError(f"k must be at least 1, but is {k}")
     n_items = hidden.shape[1]
-    step = max(1, BLOCK_SCORES // n_items)
+    step = max(BLOCK_USERS, BLOCK_SCORES // n_items)
     items = torch.full((len(users), k), -1, dtype=torch.int64)
     scores = torch.full((len(users), k), -torch.inf)
     for start in range(0, len(users), step):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -19,7 +21,10 @@ def differences(
     columns = torch.stack([these, those], dim=1).flatten()
     signs = torch.tensor([1.0, -1.0], dtype=table.dtype, device=table.device).repeat(len(these))
     places = torch.arange(0, len(columns) + 1, 2, device=table.device)
+    rows = Rows(places, columns, signs)
+    if not table.requires_grad:
+        return cast(Tensor, rows(table))
     order = columns.argsort()
     counts = torch.bincount(columns, minlength=len(table))
     starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return product(table, Rows(places, columns, signs), Rows(starts, order // 2, signs[order]))
+    return product(table, rows, Rows(starts, order // 2, signs[order]))

@@ -104,15 +104,16 @@ def contrastive_among_all(
             products with all rows cheap.
     """
     kind = torch.promote_types(everyone.dtype, torch.float32)
-    anchors, partners = (unit(one.to(kind)) for one in (anchors, partners))
-    anchors = anchors / temperature
-    if factors is not None and factors[0].shape[1] < everyone.shape[1]:
-        lengths = torch.linalg.vector_norm(everyone.to(kind), dim=1, keepdim=True).clamp_min(1e-12)
-        left, right = anchors @ factors[1].to(kind).T, factors[0].to(kind) / lengths
-    else:
-        left, right = anchors, unit(everyone.to(kind))
-    losses = log_sum_exp(left, right, 1 / temperature) - (anchors * partners).sum(dim=1)
-    return losses.sum() if counts is None else (counts * losses).sum()
+    with torch.autocast(everyone.device.type, enabled=False):
+        anchors, partners = (unit(one.to(kind)) for one in (anchors, partners))
+        anchors = anchors / temperature
+        if factors is not None and factors[0].shape[1] < everyone.shape[1]:
+            lengths = torch.linalg.vector_norm(everyone.to(kind), dim=1, keepdim=True).clamp_min(1e-12)
+            left, right = anchors @ factors[1].to(kind).T, factors[0].to(kind) / lengths
+        else:
+            left, right = anchors, unit(everyone.to(kind))
+        losses = log_sum_exp(left, right, 1 / temperature) - (anchors * partners).sum(dim=1)
+        return losses.sum() if counts is None else (counts * losses).sum()
 
 
 def log_sum_exp(

@@ -16,9 +16,10 @@ def unit(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
     """Each row divided by its length; a row of zeros stays.
 
     What ``torch.nn.functional.normalize`` computes, in one pass over memory, and one for the gradient. Differentiable
-    to any order.
+    to any order. In float32 at least: half precision squares short rows to zero.
     """
-    return cast(Tensor, _Unit.apply(rows))  # type: ignore[no-untyped-call]
+    kind = torch.promote_types(rows.dtype, torch.float32)
+    return cast(Tensor, _Unit.apply(rows.to(kind)))  # type: ignore[no-untyped-call]
 
 
 class _Unit(torch.autograd.Function):
