@@ -46,8 +46,7 @@ def test_the_result_has_every_promised_key_and_is_json(on_disk, tmp_path):
         result["test"]
     )
     width = sum(one.width for one in DATA.features.values())
-    nodes, tables = DATA.n_users + DATA.n_items, DATA.n_items * width
-    assert result["parameters"] == nodes * 4 + tables + width * 4
+    assert result["parameters"] == (DATA.n_users + DATA.n_items + width) * 4
 
 
 def test_the_run_folder_holds_what_is_promised(on_disk, tmp_path):

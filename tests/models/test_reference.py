@@ -254,6 +254,7 @@ ADAPTERS = {
             neighbours=there["knn_k"],
             image_weight=there["mm_image_weight"],
             modality_weight=there["reg_weight"],
+            features="trained",
             thinning=there["dropout"],
         ),
         places=lambda case: {

@@ -35,14 +35,14 @@ class FREEDOM(Model):
         loss = BPR(users, items) + modality_weight * sum over modalities of BPR(users, F_m W_m)
 
     Training propagates over a graph thinned by degree once an epoch, ranking over the full one. As in the released
-    code: the features that are projected are trained, starting from the raw ones (``features="frozen"`` keeps them as
-    they are, which leaves 94 % fewer parameters on Amazon Baby); BPR is a mean over the batch; embeddings have no
-    penalty.
+    code: BPR is a mean over the batch; embeddings have no penalty.
 
-    Deviations: the maps W have no bias, which cancels in BPR. Any number of modalities, where the paper has two;
-    ``image_weight`` is the share of the modality called ``image`` and the others divide the rest evenly (without such a
-    modality, or with it alone, all shares are equal). The released code keeps its item graph on disk by k and a rounded
-    weight alone, so that other features can get an old graph; here the key is the content.
+    Deviations: the features stay as they are, where the released code trains them, starting from the raw ones
+    (``features="trained"``): scores are the same (MovieLens, five seeds), with 94 % fewer parameters on Amazon Baby
+    and a step of a third of the time. The maps W have no bias, which cancels in BPR. Any number of modalities, where
+    the paper has two; ``image_weight`` is the share of the modality called ``image`` and the others divide the rest
+    evenly (without such a modality, or with it alone, all shares are equal). The released code keeps its item graph on
+    disk by k and a rounded weight alone, so that other features can get an old graph; here the key is the content.
 
     Args:
         dataset: gives training pairs and features.
@@ -83,7 +83,7 @@ class FREEDOM(Model):
         image_weight: float = 0.1,
         thinning: float = 0.8,
         modality_weight: float = 1e-3,
-        features: Literal["trained", "frozen"] = "trained",
+        features: Literal["trained", "frozen"] = "frozen",
         missing: Missing = "mean",
     ) -> None:
         super().__init__()
