@@ -40,9 +40,10 @@ class FREEDOM(Model):
     Deviations: the features stay as they are, where the released code trains them, starting from the raw ones
     (``features="trained"``): scores are the same (MovieLens, five seeds), with 94 % fewer parameters on Amazon Baby
     and a step in less than half the time. The maps W have no bias, which cancels in BPR. Any number of modalities,
-    where the paper has two; ``image_weight`` is the share of the modality called ``image`` and the others divide the rest
-    evenly (without such a modality, or with it alone, all shares are equal). The released code keeps its item graph on
-    disk by k and a rounded weight alone, so that other features can get an old graph; here the key is the content.
+    where the paper has two; ``image_weight`` is the share of the modality called ``image`` and the others divide the
+    rest evenly (without such a modality, or with it alone, all shares are equal). The released code keeps its item
+    graph on disk by k and a rounded weight alone, so that other features can get an old graph; here the key is the
+    content.
 
     Args:
         dataset: gives training pairs and features.
