@@ -26,6 +26,13 @@ def test_round_trip(tmp_path):
     assert set(checkpoint.part(loaded, "model")) == {"a", "b.c"}
 
 
+def test_what_is_read_begins_where_fresh_tensors_do(tmp_path):
+    tensors = {str(size): torch.arange(size, dtype=torch.float32) for size in (1, 3, 5, 17)}
+    checkpoint.save(tmp_path / "c.safetensors", Checkpoint(tensors, {}))
+    read = checkpoint.load(tmp_path / "c.safetensors").tensors
+    assert {one.data_ptr() % 64 for one in (*tensors.values(), *read.values())} == {0}
+
+
 def test_the_json_beside_it_holds_the_facts_for_people(tmp_path):
     saved(tmp_path)
     assert json.loads((tmp_path / "checkpoint.json").read_text())["epoch"] == 4

@@ -58,7 +58,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             facts = json.loads((file.metadata() or {}).get("flatrec", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # In memory of their own: some processors add up in another order where a tensor begins at an odd address.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, OSError) as error:
         raise ValueError(f"{path} is truncated or not a safetensors file ({error}); train again") from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
