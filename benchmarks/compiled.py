@@ -10,18 +10,17 @@ that it takes to earn it back. Needs a C++ compiler.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 import torch
+from results import record
 from steps import Steps
 
 from flatrec.allocation import keep_freed_memory
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
-from flatrec.provenance import versions
 
 
 def measured(name: str, dataset: Dataset, rounds: int, batch_size: int) -> dict[str, object]:
@@ -55,12 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     keep_freed_memory()
     dataset = load_data(given.data)
-    rows = []
-    for name in given.models.split(","):
-        rows.append(measured(name, dataset, given.rounds, given.batch_size))
-        print(json.dumps(rows[-1]), flush=True)
-    if given.out:
-        given.out.write_text(json.dumps({"versions": versions(), "rows": rows}))
+    rows = (measured(name, dataset, given.rounds, given.batch_size) for name in given.models.split(","))
+    record(rows, given.out)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ and find the 20 best of every user with a validation pair; ours computes all met
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,12 +18,12 @@ from statistics import median
 import numpy as np
 import torch
 from numpy import ndarray
+from results import record
 
 from flatrec.allocation import keep_freed_memory
 from flatrec.data.interactions import Interactions
 from flatrec.data.loading import load_data
 from flatrec.evaluation.evaluate import evaluate
-from flatrec.provenance import versions
 
 BLOCK, K = 1024, 20
 
@@ -91,12 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     keep_freed_memory()
     interactions = load_data(given.data).interactions
-    rows = []
-    for dim in given.dims.split(","):
-        rows.append(measured(interactions, int(dim), given.rounds))
-        print(json.dumps(rows[-1]), flush=True)
-    if given.out:
-        given.out.write_text(json.dumps({"versions": versions(), "data": str(given.data), "rows": rows}))
+    rows = (measured(interactions, int(dim), given.rounds) for dim in given.dims.split(","))
+    record(rows, given.out, data=str(given.data))
 
 
 if __name__ == "__main__":

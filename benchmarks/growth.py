@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/growth.py --out growth.json
     OMP_NUM_THREADS=1 python benchmarks/growth.py --users 1000000 --items 200000 --pairs 20000000 --memory
 
-Users and items of random pairs have the skew of a shop. Without ``--memory``, sizes double from a base of Amazon Baby's
-size; a base epoch alternates with every other, and the ratios to it are what to read. An epoch is its beginning and all
-its steps at the mean of those that were taken. With twice the pairs and the same batches it has twice the steps, each
-of which propagates over twice the pairs.
+Without ``--memory``, sizes double from a base of Amazon Baby's size, all of random pairs; a base epoch alternates with
+every other, and the ratios to it are what to read. An epoch is its beginning and all its steps at the mean of those
+that were taken. With twice the pairs and the same batches it has twice the steps, each of which propagates over twice
+the pairs.
 
 With ``--memory`` one model of the given size takes a few steps, and every line says what has been added to the memory
 of the process since the line before, beside what the arrays that are known add up to. An evaluation of a thousand
@@ -16,49 +16,35 @@ users stands at the end.
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
+from random_pairs import random_dataset
+from results import record
 from steps import Steps
 from torch import nn
 
 from flatrec.allocation import keep_freed_memory
 from flatrec.config import Component
 from flatrec.data.dataset import Dataset
-from flatrec.data.ids import Ids
-from flatrec.data.interactions import Interactions
 from flatrec.evaluation.evaluate import hidden_pairs
 from flatrec.evaluation.ranking import inner_product, rank
-from flatrec.provenance import peak_memory_mb, versions
+from flatrec.provenance import peak_memory_mb
 
 BASE = {"users": 19_445, "items": 7_050, "pairs": 120_000, "dim": 64, "layers": 3, "batch_size": 2048}
 
 
-def random_dataset(users: int, items: int, pairs: int) -> Dataset:
-    """So many distinct pairs, every hundredth for validation."""
-    stream = np.random.default_rng(0)
-    keys = np.empty(0, dtype=np.int64)
-    while len(keys) < pairs:
-        some = pairs - len(keys) + pairs // 50
-        of_users = (users * stream.random(some) ** 1.5).astype(np.int64)
-        of_items = (items * stream.random(some) ** 2.5).astype(np.int64)
-        keys = np.unique(np.concatenate([keys, of_users * items + of_items]))
-    keys = stream.permutation(keys)[:pairs]
-    parts = (np.arange(pairs) % 100 == 0).astype(np.int8)
-    interactions = Interactions(keys // items, keys % items, parts, users, items)
-    names = (Ids(kind, [str(one) for one in range(count)]) for kind, count in (("user", users), ("item", items)))
-    return Dataset("random", interactions, *names)
+def dataset_of(size: Mapping[str, int]) -> Dataset:
+    """Random pairs of this size."""
+    return random_dataset(size["users"], size["items"], size["pairs"])
 
 
-def steps_of(size: dict[str, int]) -> Steps:
+def steps_of(size: Mapping[str, int], dataset: Dataset) -> Steps:
     """A model of this size, ready for its first step."""
-    dataset = random_dataset(size["users"], size["items"], size["pairs"])
     model = Component("lightgcn", {"dim": size["dim"], "layers": size["layers"]})
     return Steps(model, "plain", dataset, size["batch_size"])
 
@@ -68,9 +54,10 @@ GROWN = (("pairs",), ("pairs", "batch_size"), ("users",), ("dim",), ("layers",),
 
 def growth(rounds: int, count: int) -> Iterator[dict[str, Any]]:
     """A row a size that is doubled."""
-    base = steps_of(BASE)
+    base = steps_of(BASE, dataset_of(BASE))
     for names in GROWN:
-        other = steps_of({**BASE, **{name: 2 * BASE[name] for name in names}})
+        size = {**BASE, **{name: 2 * BASE[name] for name in names}}
+        other = steps_of(size, dataset_of(size))
         times = []
         for _ in range(rounds + 1):
             row = []
@@ -90,7 +77,7 @@ def growth(rounds: int, count: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def ledger(size: dict[str, int], count: int) -> Iterator[dict[str, Any]]:
+def ledger(size: Mapping[str, int], count: int) -> Iterator[dict[str, Any]]:
     """What each part of a run adds to the peak of the process, in MB."""
     before = peak_memory_mb()
 
@@ -101,13 +88,11 @@ def ledger(size: dict[str, int], count: int) -> Iterator[dict[str, Any]]:
         return {"what": what, "known_mb": round(known / 2**20), "added_mb": round(added), "peak_mb": round(now)}
 
     yield line("libraries", 0)
-    dataset = random_dataset(size["users"], size["items"], size["pairs"])
+    dataset = dataset_of(size)
     pairs = dataset.interactions
     yield line("pairs, with what drawing and checking them needs", (4 + 4 + 1) * len(pairs))
-    steps = Steps(
-        Component("lightgcn", {"dim": size["dim"], "layers": size["layers"]}), "plain", dataset, size["batch_size"]
-    )
-    table = sum(one.numel() for one in steps.learner.params) * 4
+    steps = steps_of(size, dataset)
+    table = 4 * parameters(steps.model)
     entries = 2 * pairs.count("train") * 8 + 4 * (size["users"] + size["items"])
     sampler = 8 * 3 * pairs.count("train")
     yield line("model, graph and sampler, with what building them needs", table + entries + 2 * sampler)
@@ -140,12 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     keep_freed_memory()
     size = {name: getattr(given, name) for name in BASE}
-    found = []
-    for row in ledger(size, given.steps) if given.memory else growth(given.rounds, given.steps):
-        print(json.dumps(row), flush=True)
-        found.append(row)
-    if given.out:
-        given.out.write_text(json.dumps({"versions": versions(), "size": size, "rows": found}))
+    record(ledger(size, given.steps) if given.memory else growth(given.rounds, given.steps), given.out, size=size)
 
 
 if __name__ == "__main__":

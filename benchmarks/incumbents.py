@@ -36,6 +36,7 @@ from typing import Any
 
 import torch
 from mmrec import MMRec, write
+from results import record
 from scipy import sparse
 from steps import Steps
 from torch import Tensor
@@ -50,7 +51,6 @@ from flatrec.data.loading import load_data
 from flatrec.evaluation.evaluate import evaluate
 from flatrec.graphs.sparse import Graph
 from flatrec.models import Model
-from flatrec.provenance import versions
 
 METRICS = ("recall", "ndcg", "precision", "map")
 
@@ -302,6 +302,16 @@ def evaluated(model: Model, dataset: Dataset) -> Mapping[str, float]:
     return metrics
 
 
+def apart(names: Sequence[str], given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The rows of several models, each measured in a new process."""
+    for name in names:
+        words = [sys.executable, __file__, "--mmrec", str(given.mmrec), "--data", str(given.data), "--models", name]
+        words += ["--batches", str(given.batches), "--rounds", str(given.rounds)]
+        words += ["--batch-size", str(given.batch_size)]
+        done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+        yield from map(json.loads, done.stdout.splitlines())
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a JSON line a row; every model in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -314,22 +324,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     names = given.models.split(",")
-    if len(names) == 1:
-        keep_freed_memory()
-        for row in compared(names[0], given):
-            print(json.dumps(row), flush=True)
-        return
-    rows = []
-    for name in names:
-        words = [sys.executable, __file__, "--mmrec", str(given.mmrec), "--data", str(given.data), "--models", name]
-        words += ["--batches", str(given.batches), "--rounds", str(given.rounds)]
-        words += ["--batch-size", str(given.batch_size)]
-        done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
-        print(done.stdout, end="", flush=True)
-        rows += [json.loads(line) for line in done.stdout.splitlines()]
-    if given.out:
-        facts = {"versions": versions(), "threads": torch.get_num_threads(), "data": str(given.data)}
-        given.out.write_text(json.dumps({**facts, "batches": given.batches, "rounds": given.rounds, "rows": rows}))
+    keep_freed_memory()
+    rows = compared(names[0], given) if len(names) == 1 else apart(names, given)
+    record(rows, given.out, data=str(given.data), batches=given.batches, rounds=given.rounds)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/products.py --out products.json
 
-Graphs are random, symmetric and normalised, users and items drawn with the skew of a shop; the sizes are those of
+Graphs are those of random pairs, symmetric and normalised; the sizes are those of
 Amazon Baby, Amazon Clothing and a shop of four million pairs. All kernels take turns, each into fresh memory, as in
 training; a time is the median over the rounds. Two bounds stand beside ours: the bytes that must move whatever the
 kernel does (the entries, the dense matrix once, the product once), and the same with one row of the dense matrix read
@@ -13,7 +13,6 @@ bandwidth of a copy, read and write counted, of as many bytes as the former, in 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,11 +21,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
+from random_pairs import random_dataset
+from results import record
 
 from flatrec.allocation import keep_freed_memory
+from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.sparse import Graph
-from flatrec.provenance import versions
 
 SIZES = {
     "baby": (19_445, 7_050, 119_674),
@@ -35,30 +35,15 @@ SIZES = {
 }
 
 
-def random_graph(n_users: int, n_items: int, n_pairs: int) -> sparse.csr_array:
-    """A normalised user-item graph; fewer pairs where one is drawn twice."""
-    stream = np.random.default_rng(0)
-    users = (n_users * stream.random(n_pairs) ** 1.5).astype(np.int64)
-    items = (n_items * stream.random(n_pairs) ** 2.5).astype(np.int64) + n_users
-    users = stream.permutation(n_users)[users]
-    n_nodes = n_users + n_items
-    ends = np.concatenate([users, items]), np.concatenate([items, users])
-    matrix = sparse.csr_array((np.ones(2 * n_pairs, dtype=np.float32), ends), shape=(n_nodes, n_nodes))
-    roots = np.maximum(np.diff(matrix.indptr), 1) ** -0.5
-    rows = np.repeat(np.arange(n_nodes), np.diff(matrix.indptr))
-    matrix.data = (roots[rows] * roots[matrix.indices]).astype(np.float32)
-    return matrix
-
-
-def kernels(matrix: sparse.csr_array, dense: torch.Tensor) -> dict[str, Callable[[], Any]]:
+def kernels(graph: Graph, dense: torch.Tensor) -> dict[str, Callable[[], Any]]:
     """Every way to take the product; ``both`` are forward and backward."""
-    graph = Graph(matrix, symmetric=True)
-    pairs = matrix.tocoo()
+    pairs = graph.coo()
+    matrix = pairs.tocsr()
     numbers = torch.from_numpy(np.stack([pairs.row, pairs.col]).astype(np.int64))
-    coo = torch.sparse_coo_tensor(numbers, torch.from_numpy(pairs.data), matrix.shape).coalesce()
+    coo = torch.sparse_coo_tensor(numbers, torch.from_numpy(pairs.data), graph.shape).coalesce()
     csr = coo.to_sparse_csr()
     array, leaf = dense.numpy(), dense.clone().requires_grad_()
-    slope = torch.ones(matrix.shape[0], dense.shape[1])
+    slope = torch.ones_like(dense)
     return {
         "flatrec": lambda: graph(dense),
         "torch_coo": lambda: torch.sparse.mm(coo, dense),
@@ -79,22 +64,23 @@ def timed(work: Callable[[], Any]) -> float:
 def rows(sizes: Sequence[str], widths: Sequence[int], rounds: int) -> Iterator[dict[str, Any]]:
     """A row a size and width; milliseconds."""
     for size in sizes:
-        matrix = random_graph(*SIZES[size])
+        graph = training_graph(random_dataset(*SIZES[size]).interactions)
+        n_entries = len(graph.rows.values)
         for width in widths:
-            dense = torch.randn(matrix.shape[1], width)
-            entries = 8 * matrix.nnz + 4 * matrix.shape[0]
+            dense = torch.randn(graph.shape[1], width)
+            entries = 8 * n_entries + 4 * graph.shape[0]
             least = entries + 2 * 4 * dense.numel()
-            gathered = entries + 4 * width * matrix.nnz + 4 * dense.numel()
+            gathered = entries + 4 * width * n_entries + 4 * dense.numel()
             source = torch.zeros(least // 8)
             target = torch.empty_like(source)
-            every = {**kernels(matrix, dense), "copy": lambda to=target, of=source: to.copy_(of)}
+            every = {**kernels(graph, dense), "copy": lambda to=target, of=source: to.copy_(of)}
             times = [{name: timed(work) for name, work in every.items()} for _ in range(rounds + 1)][1:]
             found = {name: median(one[name] for one in times) for name in every}
             milliseconds = {name: round(1000 * seconds, 3) for name, seconds in found.items() if name != "copy"}
             yield {
                 "size": size,
                 "width": width,
-                "entries": int(matrix.nnz),
+                "entries": n_entries,
                 **milliseconds,
                 "gb_per_second": round(least / found["copy"] / 1e9, 1),
                 "times_the_least": round(median(one["flatrec"] / one["copy"] for one in times), 2),
@@ -113,12 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     keep_freed_memory()
-    found = []
-    for row in rows(given.sizes.split(","), [int(one) for one in given.widths.split(",")], given.rounds):
-        print(json.dumps(row), flush=True)
-        found.append(row)
-    if given.out:
-        given.out.write_text(json.dumps({"versions": versions(), "rounds": given.rounds, "rows": found}))
+    widths = [int(one) for one in given.widths.split(",")]
+    record(rows(given.sizes.split(","), widths, given.rounds), given.out, rounds=given.rounds)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 import torch
+from results import record
 
 from flatrec import seeding
 from flatrec.allocation import keep_freed_memory
@@ -33,7 +34,7 @@ from flatrec.data.batches import Batch, Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, Model
-from flatrec.provenance import peak_memory_mb, versions
+from flatrec.provenance import peak_memory_mb
 from flatrec.strategies.learner import Learner
 from flatrec.training import optimizers
 
@@ -148,6 +149,16 @@ def alone(name: str, strategy: str, data: Path, batch_size: int) -> dict[str, ob
     return {"peak_mb": max(before, peak_memory_mb()), "parameters": parameters}
 
 
+def apart(name: str, strategy: str, given: argparse.Namespace) -> dict[str, object]:
+    """Time and memory of a row, each measured in a new process."""
+    words = [sys.executable, __file__, "--data", str(given.data), "--models", name, "--strategies", strategy]
+    words += ["--steps", str(given.steps), "--batch-size", str(given.batch_size), "--only"]
+    row: dict[str, object] = {}
+    for what in ("time", "memory"):
+        row |= json.loads(subprocess.run([*words, what], check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return row
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure every row in processes of its own, and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -169,21 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         print(json.dumps(row))
         return
-    rows = []
-    for strategy in given.strategies.split(","):
-        for name in given.models.split(","):
-            words = [sys.executable, __file__, "--data", str(given.data), "--models", name, "--strategies", strategy]
-            words += ["--steps", str(given.steps), "--batch-size", str(given.batch_size), "--only"]
-            row: dict[str, object] = {}
-            for what in ("time", "memory"):
-                done = subprocess.run([*words, what], check=True, stdout=subprocess.PIPE, text=True)
-                row |= json.loads(done.stdout)
-            print(json.dumps(row), flush=True)
-            rows.append(row)
-    if given.out:
-        how = {"data": str(given.data), "batch_size": given.batch_size, "steps": given.steps}
-        facts = {"versions": versions(), "threads": torch.get_num_threads(), **how}
-        given.out.write_text(json.dumps({**facts, "rows": rows}))
+    pairs = itertools.product(given.strategies.split(","), given.models.split(","))
+    how = {"data": str(given.data), "batch_size": given.batch_size, "steps": given.steps}
+    record((apart(name, strategy, given) for strategy, name in pairs), given.out, **how)
 
 
 if __name__ == "__main__":

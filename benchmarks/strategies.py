@@ -15,6 +15,7 @@ out. "Extra peak" is by how many copies the peak of a process of its own lies ab
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
+from results import record
 from steps import Steps
 from torch.profiler import ProfilerActivity, profile
 
@@ -31,7 +32,7 @@ from flatrec.allocation import keep_freed_memory
 from flatrec.components import strategy_names
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
-from flatrec.provenance import peak_memory_mb, versions
+from flatrec.provenance import peak_memory_mb
 from flatrec.strategies import Mixed
 
 PLAIN = "plain"
@@ -129,16 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     # Before any data are loaded here: a process counts its parent's memory as its own until it begins.
     memories = {model: {name: _alone(model, name, given) for name in (PLAIN, *strategies)} for model in models}
-    dataset, found = load_data(given.data), []
-    for model in models:
-        for row in rows(model, memories[model], dataset, given):
-            print(json.dumps(row), flush=True)
-            found.append(row)
-    if given.out:
-        how = {"data": str(given.data), "batch_size": given.batch_size, "steps": given.steps}
-        given.out.write_text(
-            json.dumps({"versions": versions(), "threads": torch.get_num_threads(), **how, "rows": found})
-        )
+    dataset = load_data(given.data)
+    found = itertools.chain.from_iterable(rows(model, memories[model], dataset, given) for model in models)
+    how = {"data": str(given.data), "batch_size": given.batch_size, "steps": given.steps}
+    record(found, given.out, **how)
 
 
 if __name__ == "__main__":

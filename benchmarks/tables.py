@@ -15,6 +15,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+STEPS = {
+    "model": "model",
+    "strategy": "strategy",
+    "step": "step, s",
+    "ratio": "against FREEDOM",
+    "epoch": "epoch, s",
+    "peak_mb": "peak, MB",
+    "split_ms": "parts, ms",
+}
 COLUMNS: Mapping[str, Mapping[str, str]] = {
     "incumbents": {
         "model": "model",
@@ -40,15 +49,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "times_the_least": "times the least bytes",
         "times_the_gathered": "times the gathered bytes",
     },
-    "steps": {
-        "model": "model",
-        "strategy": "strategy",
-        "step": "step, s",
-        "ratio": "against FREEDOM",
-        "epoch": "epoch, s",
-        "peak_mb": "peak, MB",
-        "split_ms": "parts, ms",
-    },
+    "steps": STEPS,
+    "steps_clothing": STEPS,
     "strategies": {
         "model": "model",
         "strategy": "strategy",
@@ -87,7 +89,6 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "epochs_to_earn_back": "epochs to earn that back",
     },
 }
-STEPS = ("steps", "steps_clothing")  # two sizes, one form
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
@@ -114,10 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("page", type=Path)
     given = parser.parse_args(arguments)
     page = given.page.read_text(encoding="utf-8")
-    for name in (*COLUMNS, *STEPS[1:]):
+    for name, columns in COLUMNS.items():
         path = given.results / f"{name}.json"
         if path.exists():
-            columns = COLUMNS[STEPS[0] if name in STEPS else name]
             rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if next(iter(columns)) in row]
             text = table(rows, columns)
             place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -151,21 +151,18 @@ def best(lines: Sequence[Mapping[str, Any]], count: int = 3) -> list[Setting]:
 
     Means over different seeds say nothing of the settings: the seed moves the score by more than most of these do.
     """
+    candidates = [one for one in settings() if one not in RIVALS]
     for seeds in ({0, 1}, {0}):
         ran = {
-            one.name: [line for line in lines if line["name"] == one.name and line["seed"] in seeds] for one in _all()
+            one.name: [line for line in lines if line["name"] == one.name and line["seed"] in seeds]
+            for one in candidates
         }
         means = {name: fmean(map(_score, rows)) for name, rows in ran.items() if len(rows) == len(seeds)}
-        ranked = sorted((one for one in _all() if one.name in means), key=lambda one: -means[one.name])
+        ranked = sorted((one for one in candidates if one.name in means), key=lambda one: -means[one.name])
         kinds = list(dict.fromkeys(one.kind for one in ranked))
         if len(kinds) >= count:
             break
     return [next(one for one in ranked if one.kind == kind) for kind in kinds[:count]]
-
-
-def _all() -> list[Setting]:
-    """What is chosen from."""
-    return [one for one in settings() if one not in RIVALS]
 
 
 def _score(line: Mapping[str, Any]) -> float:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from flatrec.graphs.sparse import Rows, product
+from flatrec.graphs.sparse import Rows, product, row_offsets
 
 
 def differences(
@@ -25,6 +25,4 @@ def differences(
     if not table.requires_grad:
         return cast(Tensor, rows(table))
     order = columns.argsort()
-    counts = torch.bincount(columns, minlength=len(table))
-    starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return product(table, rows, Rows(starts, order // 2, signs[order]))
+    return product(table, rows, Rows(row_offsets(columns, len(table)), order // 2, signs[order]))

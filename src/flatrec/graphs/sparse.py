@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int64
 from scipy import sparse
 from torch import Tensor, nn
 
@@ -69,15 +69,31 @@ class Rows(nn.Module):
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
         """The product with a dense matrix, not differentiable."""
-        product, *_ = torch.embedding_bag(
-            dense.contiguous(),
-            self.indices,
-            self.offsets,
-            mode=0,  # sum
-            per_sample_weights=self.values,
-            include_last_offset=True,
-        )
-        return product
+        return weighted_sums(dense, self.indices, self.offsets, self.values)
+
+
+def weighted_sums(
+    dense: Float[Tensor, "n_columns width"],
+    indices: Int[Tensor, "n_entries"],
+    offsets: Int[Tensor, "n_rows_plus_1"],
+    values: Float[Tensor, "n_entries"],
+) -> Float[Tensor, "n_rows width"]:
+    """The kernel of all sparse products here: for each row, its entries times the rows of ``dense`` that they name."""
+    sums, *_ = torch.embedding_bag(
+        dense.contiguous(),
+        indices,
+        offsets,
+        mode=0,  # sum
+        per_sample_weights=values,
+        include_last_offset=True,
+    )
+    return sums
+
+
+def row_offsets(ends: Int64[Tensor, "n_entries"], n_rows: int) -> Int64[Tensor, "n_rows_plus_1"]:
+    """Where the entries of each row begin and end once they are sorted by row, given the row of each."""
+    counts = torch.bincount(ends, minlength=n_rows)
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
 def _compressed(matrix: sparse.csr_array) -> Rows:

@@ -10,6 +10,8 @@ from jaxtyping import Float, Int, Int64, Shaped
 from numpy import ndarray
 from torch import Tensor, nn
 
+from flatrec.graphs.sparse import row_offsets, weighted_sums
+
 BLOCK_ENTRIES = 200_000  # numbers gathered at once for inner products over edges, so that they stay in the cache
 
 
@@ -81,25 +83,15 @@ class _Order(nn.Module):
         super().__init__()
         n_rows, n_others = shape
         order = torch.argsort(ends, stable=True)
-        counts = torch.bincount(ends, minlength=n_rows)
         self.register_buffer("order", order, persistent=False)
         kind = torch.int32 if max(len(ends), n_others) < 2**31 else torch.int64  # the smaller is the faster
-        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        self.register_buffer("offsets", offsets.to(kind), persistent=False)
+        self.register_buffer("offsets", row_offsets(ends, n_rows).to(kind), persistent=False)
         self.register_buffer("others", others[order].to(kind), persistent=False)
 
     def forward(
         self, values: Float[Tensor, "n_edges"], dense: Float[Tensor, "n_columns width"]
     ) -> Float[Tensor, "n_rows width"]:
-        product, *_ = torch.embedding_bag(
-            dense.contiguous(),
-            self.others,
-            self.offsets,
-            mode=0,  # sum
-            per_sample_weights=values.index_select(0, self.order),
-            include_last_offset=True,
-        )
-        return product
+        return weighted_sums(dense, self.others, self.offsets, values.index_select(0, self.order))
 
 
 def _product(values: Tensor, dense: Tensor, edges: Edges, *, transposed: bool) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
-from flatrec.models.unit import unit
+from flatrec.models.unit import SHORTEST, unit
 
 TILE_ROWS, TILE_COLUMNS = 128, 2_048  # inner products held at once: 1 MB, which stays in the cache
 SAFE_EXPONENT = 30.0  # e to it, and sums of a billion of these, are far from the limits of float32
@@ -108,7 +108,7 @@ def contrastive_among_all(
         anchors, partners = (unit(one.to(kind)) for one in (anchors, partners))
         anchors = anchors / temperature
         if factors is not None and factors[0].shape[1] < everyone.shape[1]:
-            lengths = torch.linalg.vector_norm(everyone.to(kind), dim=1, keepdim=True).clamp_min(1e-12)
+            lengths = torch.linalg.vector_norm(everyone.to(kind), dim=1, keepdim=True).clamp_min(SHORTEST)
             left, right = anchors @ factors[1].to(kind).T, factors[0].to(kind) / lengths
         else:
             left, right = anchors, unit(everyone.to(kind))
@@ -138,13 +138,12 @@ class _LogSumExp(torch.autograd.Function):
     def forward(ctx: Any, left: Tensor, right: Tensor, small: bool) -> Tensor:  # noqa: ANN401
         blocks, tiles = left.split(TILE_ROWS), right.T.contiguous().split(TILE_COLUMNS, dim=1)
         if small:
-            sums = [torch.stack([(block @ tile).exp_().sum(dim=1) for tile in tiles]).sum(dim=0) for block in blocks]
-            whole = torch.cat(sums).log_()
+            parts = ([(block @ tile).exp_().sum(dim=1) for tile in tiles] for block in blocks)
+            sums = [torch.stack(part).sum(dim=0).log_() for part in parts]
         else:
-            sums = [
-                torch.stack([(block @ tile).logsumexp(dim=1) for tile in tiles]).logsumexp(dim=0) for block in blocks
-            ]
-            whole = torch.cat(sums)
+            parts = ([(block @ tile).logsumexp(dim=1) for tile in tiles] for block in blocks)
+            sums = [torch.stack(part).logsumexp(dim=0) for part in parts]
+        whole = torch.cat(sums)
         ctx.save_for_backward(left, right, whole)
         ctx.small = small
         return whole
