@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float, Int64
 from scipy import sparse
 from torch import Tensor
 
+from flatrec.dense import linear
+
 BLOCK_SCORES = 2_000_000  # scores held at once: 8 MB, which stay near the core
 BLOCK_USERS = 32  # at least, as every block reads the items anew
 GROUP = 8  # items whose largest score stands for them at first
@@ -35,7 +37,7 @@ def inner_product(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_i
     """A scorer for representations: given user numbers, the scores of all items."""
 
     def score(block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
-        return users[block.to(users.device)] @ items.T
+        return linear(users[block.to(users.device)], items)
 
     return score
 
@@ -59,11 +61,12 @@ def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, hidden: sparse
         raise ValueError(f"k must be at least 1, but is {k}")
     n_items = hidden.shape[1]
     step = max(BLOCK_USERS, BLOCK_SCORES // n_items)
+    masks = hidden[users.cpu().numpy()]
     items = torch.full((len(users), k), -1, dtype=torch.int64)
     scores = torch.full((len(users), k), -torch.inf)
     for start in range(0, len(users), step):
         block = users[start : start + step]
-        values, chosen = _best(_masked(score(block), hidden, block), min(k, n_items))
+        values, chosen = _best(_masked(score(block), masks, start), min(k, n_items))
         where = (slice(start, start + len(block)), slice(values.shape[1]))
         scores[where] = values.to(scores)
         items[where] = torch.where(values.isneginf(), -1, chosen).to(items)
@@ -71,17 +74,18 @@ def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, hidden: sparse
 
 
 def _masked(
-    scores: Float[Tensor, "block n_items"], hidden: sparse.csr_array, block: Int64[Tensor, "block"]
+    scores: Float[Tensor, "block n_items"], masks: sparse.csr_array, start: int
 ) -> Float[Tensor, "block n_items"]:
-    part = hidden[block.cpu().numpy()]
-    rows = np.repeat(np.arange(len(block)), np.diff(part.indptr))
-    where = tuple(torch.as_tensor(one, dtype=torch.int64, device=scores.device) for one in (rows, part.indices))
+    offsets = masks.indptr[start : start + len(scores) + 1]
+    rows = np.repeat(np.arange(len(scores)), np.diff(offsets))
+    columns = masks.indices[offsets[0] : offsets[-1]]
+    where = tuple(torch.as_tensor(one, dtype=torch.int64, device=scores.device) for one in (rows, columns))
     return scores.float().index_put(where, torch.tensor(-torch.inf, device=scores.device))
 
 
 def _best(scores: Float[Tensor, "block n_items"], k: int) -> tuple[Float[Tensor, "block k"], Int64[Tensor, "block k"]]:
     """The k largest a row, ties by item number: one more decides where there is a tie, whole keys decide those."""
-    values, items = _largest(scores, min(k + 1, scores.shape[1]))
+    values, items = _largest(scores, min(k + 1, scores.shape[1]), ordered=True)
     if values.isnan().any():
         raise ValueError("scores must be numbers, but some are NaN; the model's parameters are broken, train it again")
     unclear = _tied(values)
@@ -93,21 +97,21 @@ def _best(scores: Float[Tensor, "block n_items"], k: int) -> tuple[Float[Tensor,
 
 
 def _largest(
-    scores: Float[Tensor, "block n_items"], k: int
+    scores: Float[Tensor, "block n_items"], k: int, *, ordered: bool
 ) -> tuple[Float[Tensor, "block k"], Int64[Tensor, "block k"]]:
-    """The k largest a row from the largest down; which of equal ones at the end is open.
+    """The k largest a row, from the largest down if ``ordered``; which of equal ones at the end is open.
 
     Among many items only those of k groups are looked at: an item outside of the groups with the k largest maxima has
     k others at or above it.
     """
     n_groups = scores.shape[1] // GROUP
     if n_groups <= 2 * k:
-        return torch.topk(scores, k, dim=1)
+        return torch.topk(scores, k, dim=1, sorted=ordered)
     grouped = scores[:, : GROUP * n_groups].unflatten(1, (GROUP, n_groups))  # a group's items lie n_groups apart
-    _, groups = _largest(grouped.amax(dim=1), k)
+    _, groups = _largest(grouped.amax(dim=1), k, ordered=False)
     candidates = grouped.gather(2, groups[:, None].expand(-1, GROUP, -1)).flatten(1)
     rest = scores[:, GROUP * n_groups :]
-    values, places = torch.cat([candidates, rest], dim=1).topk(k, dim=1)
+    values, places = torch.cat([candidates, rest], dim=1).topk(k, dim=1, sorted=ordered)
     items = places // k * n_groups + groups.gather(1, places % k)
     return values, torch.where(places < GROUP * k, items, places - GROUP * k + GROUP * n_groups)
 

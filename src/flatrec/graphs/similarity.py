@@ -13,6 +13,7 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
+from flatrec.dense import linear
 from flatrec.graphs.cache import cached
 from flatrec.graphs.sparse import Graph
 
@@ -128,7 +129,7 @@ def _nearest_of_block(rows: Float[Tensor, "n_items width"], start: int, step: in
     """The neighbours of some rows: the best of each block of columns, and the best of these."""
     values, numbers = [], []
     for first in range(0, len(rows), BLOCK_COLUMNS):
-        block = rows[start : start + step] @ rows[first : first + BLOCK_COLUMNS].T
+        block = linear(rows[start : start + step], rows[first : first + BLOCK_COLUMNS])
         # Above every cosine, so that equal rows cannot push an item out of its own list.
         block.diagonal(start - first).fill_(2)
         best = block.topk(min(neighbours, block.shape[1]), dim=1)

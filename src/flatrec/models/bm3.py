@@ -16,7 +16,7 @@ from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.propagation import mean_of_layers
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
-from flatrec.models.initial import linear, node_table
+from flatrec.models.initial import node_table, xavier_linear
 from flatrec.models.settings import at_least, rate
 
 
@@ -86,8 +86,8 @@ class BM3(Model):
         self.penalty, self.modality_weight = penalty, modality_weight
         self.nodes = node_table(dataset, dim)
         self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
-        self.projections = nn.ModuleList(linear(width, dim) for width in self.features.widths)
-        self.predictor = linear(dim, dim)
+        self.projections = nn.ModuleList(xavier_linear(width, dim) for width in self.features.widths)
+        self.predictor = xavier_linear(dim, dim)
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.dense import Linear
 from flatrec.graphs.differences import differences
 from flatrec.graphs.interaction import thinned_graph, training_graph
 from flatrec.graphs.propagation import last_layer, mean_of_layers
@@ -98,7 +99,7 @@ class FREEDOM(Model):
         self.modality_weight = modality_weight
         self.nodes = node_table(dataset, dim)
         self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
-        self.projections = nn.ModuleList(nn.Linear(width, dim, bias=False) for width in self.features.widths)
+        self.projections = nn.ModuleList(Linear(width, dim, bias=False) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
         self.item_graph = mixed_neighbour_graph(filled_features(dataset, missing), neighbours, image_weight)

@@ -17,7 +17,7 @@ from flatrec.graphs.interaction import both_ways
 from flatrec.graphs.weighted import Edges
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
-from flatrec.models.initial import linear, xavier_normal
+from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr, mean_squares, picture_square, rows
 from flatrec.models.settings import at_least
 from flatrec.models.unit import unit
@@ -91,7 +91,7 @@ class GRCN(Model):
         self.nodes = xavier_normal(n_nodes, dim)
         self.features = FeatureTables(dataset, missing=missing)
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, modality_dim) for _ in self.features.names)
-        self.projections = nn.ModuleList(linear(width, modality_dim) for width in self.features.widths)
+        self.projections = nn.ModuleList(xavier_linear(width, modality_dim) for width in self.features.widths)
         self.confidence = xavier_normal(n_nodes, len(self.features))
         sources, targets = both_ways(dataset.interactions, *dataset.interactions.pairs("train"))
         self.edges = Edges(targets, sources, (n_nodes, n_nodes))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from flatrec.data.dataset import Dataset
+from flatrec.dense import Linear
 from flatrec.models.settings import at_least
 
 
@@ -31,9 +32,9 @@ def xavier_normal(rows: int, columns: int) -> nn.Parameter:
     return nn.Parameter(nn.init.xavier_normal_(torch.empty(rows, columns)))
 
 
-def linear(inputs: int, outputs: int, *, zero_bias: bool = False) -> nn.Linear:
+def xavier_linear(inputs: int, outputs: int, *, zero_bias: bool = False) -> Linear:
     """A linear map with Xavier-normal weights; its biases are torch's own or zero."""
-    layer = nn.Linear(inputs, outputs)
+    layer = Linear(inputs, outputs)
     nn.init.xavier_normal_(layer.weight)
     if zero_bias:
         nn.init.zeros_(layer.bias)

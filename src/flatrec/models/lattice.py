@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.dense import Linear
 from flatrec.graphs.interaction import walk_graph
 from flatrec.graphs.propagation import last_layer, mean_of_layers
 from flatrec.graphs.similarity import directions, nearest_neighbours, neighbour_matrix
@@ -110,7 +111,7 @@ class LATTICE(Model):
         self.penalty, self.penalty_rows = penalty, penalty_rows
         self.nodes = node_table(dataset, dim)
         self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
-        self.projections = nn.ModuleList(nn.Linear(width, modality_dim) for width in self.features.widths)
+        self.projections = nn.ModuleList(Linear(width, modality_dim) for width in self.features.widths)
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
         self.graph = walk_graph(dataset.interactions)
         raw = filled_features(dataset, missing)

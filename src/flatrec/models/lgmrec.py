@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.dense import linear, matmul
 from flatrec.graphs.interaction import DEGREE_OFFSET, bought_matrix, training_graph
 from flatrec.graphs.propagation import last_layer, mean_of_layers
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
@@ -128,13 +129,13 @@ class LGMRec(Model):
             self.features.names, self.features(), self.projections, self.hyperedges, strict=True
         ):
             maps = torch.cat([projection.T, edges.T])  # their gradient is a third faster than that of the transpose
-            projected, of_items = F.linear(table, maps).tensor_split([self.dim], dim=1)
+            projected, of_items = linear(table, maps).tensor_split([self.dim], dim=1)
             summed, of_users = self.bought(torch.cat([projected, of_items], dim=1)).tensor_split([self.dim], dim=1)
             modality = last_layer(self.graph, torch.cat([self.shares * summed, projected]), self.modality_layers)
             local = local + unit(modality)
             of_items, of_users = self._dependencies(of_items), self._dependencies(of_users)
             hub = self._hub(of_items, ids[self.sizes[0] :])
-            users, items = of_users @ hub, of_items @ hub
+            users, items = matmul(of_users, hub), matmul(of_items, hub)
             parts |= {f"users_{name}": users, f"items_{name}": items, f"hub_{name}": hub}
             parts |= {f"edges_of_users_{name}": of_users, f"edges_of_items_{name}": of_items}
             hyper.append(torch.cat([users, items]))
@@ -179,9 +180,9 @@ class LGMRec(Model):
         self, of_items: Float[Tensor, "n_items hyperedges"], items: Float[Tensor, "n_items dim"]
     ) -> Float[Tensor, "hyperedges dim"]:
         """What arrives at the hyperedges of one modality."""
-        hub = of_items.T @ items
+        hub = matmul(of_items.T, items)
         for _ in range(self.hyper_layers - 1):
-            hub = of_items.T @ (of_items @ hub)
+            hub = matmul(of_items.T, matmul(of_items, hub))
         return hub
 
     def _dependencies(self, logits: Float[Tensor, "rows hyperedges"]) -> Float[Tensor, "rows hyperedges"]:

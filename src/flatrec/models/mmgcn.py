@@ -12,11 +12,12 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.dense import Linear, linear, matmul
 from flatrec.graphs.interaction import mean_graphs
 from flatrec.graphs.sparse import Graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
-from flatrec.models.initial import linear, xavier_normal
+from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr, mean_squares, picture_square, rows
 from flatrec.models.settings import at_least
 from flatrec.models.unit import unit
@@ -89,7 +90,7 @@ class MMGCN(Model):
         self.nodes = xavier_normal(dataset.n_users + dataset.n_items, dim)
         self.features = FeatureTables(dataset, missing=missing, normalised=dataset.features.keys() - {"image"})
         named = dict(zip(self.features.names, self.features.widths, strict=True))
-        self.maps = nn.ModuleDict({name: nn.Linear(width, hidden) for name, width in named.items() if name == "image"})
+        self.maps = nn.ModuleDict({name: Linear(width, hidden) for name, width in named.items() if name == "image"})
         widths = [hidden if name in self.maps else width for name, width in named.items()]
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, width) for width in widths)
         self.networks = nn.ModuleList(
@@ -136,18 +137,18 @@ class _Layer(nn.Module):
     def __init__(self, width: int, dim: int, *, first: bool) -> None:
         super().__init__()
         self.convolution = xavier_normal(width, width)
-        self.own = linear(width, dim)
+        self.own = xavier_linear(width, dim)
         # The release draws the first of these otherwise than the rest.
-        self.joined = linear(width + dim, dim) if first else nn.Linear(width + dim, dim)
+        self.joined = xavier_linear(width + dim, dim) if first else Linear(width + dim, dim)
 
     def forward(self, to_users: Graph, to_items: Graph, hidden: Sides, ids: Sides) -> Sides:
         """Users and items after the layer, and before it."""
         users, items = hidden
         # The wide product is taken on the side that is the smaller, before or after the means.
         if len(items) <= len(users):
-            means = to_users(items @ self.convolution), to_items(users) @ self.convolution
+            means = to_users(matmul(items, self.convolution)), matmul(to_items(users), self.convolution)
         else:
-            means = to_users(items) @ self.convolution, to_items(users @ self.convolution)
+            means = matmul(to_users(items), self.convolution), to_items(matmul(users, self.convolution))
         ends = zip(means, hidden, ids, strict=True)
         of_users, of_items = (self._joined(mean, before, own) for mean, before, own in ends)
         return of_users, of_items
@@ -157,4 +158,4 @@ class _Layer(nn.Module):
         own = F.leaky_relu(self.own(before), inplace=True) + ids
         of_near, of_own = self.joined.weight.tensor_split([near.shape[1]], dim=1)
         # The two blocks of columns apart spare the wide table that holds both, and its gradient.
-        return F.leaky_relu(torch.addmm(F.linear(own, of_own, self.joined.bias), near, of_near.T), inplace=True)
+        return F.leaky_relu(linear(own, of_own, self.joined.bias).add_(linear(near, of_near)), inplace=True)

@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.weighted import Edges
 from flatrec.models.base import Encoded, Model, SearchSpace
-from flatrec.models.initial import linear, node_table
+from flatrec.models.initial import node_table, xavier_linear
 from flatrec.models.losses import bpr, norm_penalty, rows
 from flatrec.models.settings import at_least, rate
 from flatrec.models.unit import unit
@@ -90,8 +90,8 @@ class NGCF(Model):
         self.penalty = penalty
         self.nodes = node_table(dataset, dim, nn.init.xavier_normal_)
         steps = list(zip((dim, *widths), widths, strict=False))
-        self.sums = nn.ModuleList(linear(*sizes, zero_bias=True) for sizes in steps)
-        self.products = nn.ModuleList(linear(*sizes, zero_bias=True) for sizes in steps)
+        self.sums = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
+        self.products = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
         self.graph = training_graph(dataset.interactions)
         entries = self.graph.coo()
         self.edges = Edges(entries.row, entries.col, self.graph.shape) if node_dropout > 0 else None

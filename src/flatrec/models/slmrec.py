@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.dense import Linear
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.propagation import mean_of_layers
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
@@ -146,7 +147,7 @@ class SLMRec(Model):
         return users, items
 
 
-def _linear(inputs: int, outputs: int) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
+def _linear(inputs: int, outputs: int) -> Linear:
+    layer = Linear(inputs, outputs)
     nn.init.xavier_uniform_(layer.weight)
     return layer

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from flatrec.dense import Linear
 from flatrec.models.initial import xavier_normal
 from flatrec.models.unit import unit
 
@@ -27,8 +28,8 @@ class Tower(nn.Module):
     def __init__(self, n_users: int, width: int, *, hidden: int, dim: int) -> None:
         super().__init__()
         self.preference = xavier_normal(n_users, dim)
-        self.wide = nn.Linear(width, hidden)
-        self.narrow = nn.Linear(hidden, dim)
+        self.wide = Linear(width, hidden)
+        self.narrow = Linear(hidden, dim)
 
     def forward(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_nodes dim"]:
         """Users first, then items; every row of length 1."""

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.dense import linear
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
-from flatrec.models.initial import linear, xavier_uniform
+from flatrec.models.initial import xavier_linear, xavier_uniform
 from flatrec.models.losses import bpr, norm_penalty, rows
 from flatrec.models.settings import at_least
 
@@ -61,14 +62,14 @@ class VBPR(Model):
         self.features = FeatureTables(dataset, missing=missing)
         self.users = xavier_uniform(dataset.n_users, 2 * dim)
         self.items = xavier_uniform(dataset.n_items, dim)
-        self.projection = linear(sum(self.features.widths), dim, zero_bias=True)
+        self.projection = xavier_linear(sum(self.features.widths), dim, zero_bias=True)
 
     def encode(self) -> Encoded:
         """Users as they are; items beside their projected features."""
         weights = self.projection.weight.split(self.features.widths, dim=1)  # no wide table of all features is made
-        seen = self.projection.bias
+        seen: Tensor = self.projection.bias
         for table, weight in zip(self.features(), weights, strict=True):
-            seen = seen + table @ weight.T
+            seen = seen + linear(table, weight)
         return Encoded(torch.cat([self.users, torch.cat([self.items, seen], dim=1)]))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:

@@ -1,0 +1,93 @@
+"""Products of dense matrices by the faster of the two libraries that PyTorch brings for them."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+WORTHWHILE = 2**18  # multiplications from which the choice is worth its microseconds
+
+
+def matmul(left: Float[Tensor, "n k"], right: Float[Tensor, "k m"]) -> Float[Tensor, "n m"]:
+    """``left @ right``, differentiable to any order.
+
+    PyTorch multiplies float32 matrices on CPUs by MKL, which uses 512-bit instructions only on Intel's processors. On
+    others that have them, oneDNN, which PyTorch carries too, is two to three times faster; there it is called for
+    large float32 matrices that lie on the CPU. Results of the two differ by rounding.
+    """
+    return linear(left, right.T)
+
+
+def linear(
+    rows: Float[Tensor, "n k"], weight: Float[Tensor, "m k"], bias: Float[Tensor, "m"] | None = None
+) -> Float[Tensor, "n m"]:
+    """``rows @ weight.T + bias``, as :func:`matmul` does."""
+    if _suited(rows, weight):
+        return cast(Tensor, _Linear.apply(rows, weight, bias))  # type: ignore[no-untyped-call]
+    return nn.functional.linear(rows, weight, bias)
+
+
+class Linear(nn.Linear):
+    """A linear map by :func:`linear`."""
+
+    def forward(self, rows: Float[Tensor, "n k"]) -> Float[Tensor, "n m"]:  # noqa: D102
+        return linear(rows, self.weight, self.bias)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(rows, weight)
+        return _product(rows, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # noqa: ANN401
+        rows, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        of_rows, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            linear(gradient, weight.T) if of_rows else None,
+            linear(gradient.T, rows.T) if of_weight else None,
+            gradient.sum(dim=0) if of_bias else None,
+        )
+
+
+def _product(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """OneDNN is slow where its first matrix lies column by column; then the smaller of the two is turned."""
+    if bias is None and not rows.is_contiguous() and rows.T.is_contiguous() and weight.numel() < rows.numel():
+        return _onednn(weight.contiguous(), rows, None).T.contiguous()
+    # A second matrix that lies neither way falls to a kernel a thousand times slower.
+    packed = weight if weight.is_contiguous() or weight.T.is_contiguous() else weight.contiguous()
+    return _onednn(rows.contiguous(), packed, bias)
+
+
+def _onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return cast(Tensor, torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], ""))
+
+
+def _suited(rows: Tensor, weight: Tensor) -> bool:
+    return (
+        rows.device.type == weight.device.type == "cpu"
+        and rows.dtype == weight.dtype == torch.float32
+        and rows.numel() * len(weight) >= WORTHWHILE
+        and not torch.is_autocast_enabled("cpu")
+        and onednn_pays()
+    )
+
+
+@cache
+def onednn_pays() -> bool:
+    """Whether this processor is one that MKL does not use to the full, and oneDNN is here."""
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
+    if not torch._C._dispatch_has_kernel_for_dispatch_key("mkldnn::_linear_pointwise", "CPU"):
+        return False
+    listed = Path("/proc/cpuinfo")
+    processor = listed.read_text(encoding="utf-8", errors="replace") if listed.exists() else platform.processor()
+    return "GenuineIntel" not in processor
