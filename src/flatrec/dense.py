@@ -77,6 +77,7 @@ def _suited(rows: Tensor, weight: Tensor) -> bool:
         and rows.dtype == weight.dtype == torch.float32
         and rows.numel() * len(weight) >= WORTHWHILE
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()  # which chooses for itself
         and onednn_pays()
     )
 
