@@ -1,4 +1,4 @@
-.PHONY: install demo test check docs bench
+.PHONY: install demo test check docs bench study-smoke
 PYTHON ?= python3
 BIN := .venv/bin
 # Spinning OpenMP threads cost far more than they give on small machines; one thread is the fast choice there.
@@ -38,6 +38,17 @@ bench: install runs/baby-like runs/clothing-like
 	$(BIN)/python benchmarks/compiled.py --data runs/baby-like --out $(BENCH_OUT)/compiled.json
 	$(BIN)/python benchmarks/neighbours.py --items 100000 --width 384 --neighbours 10
 	$(BIN)/python benchmarks/tables.py $(BENCH_OUT) docs/performance.md
+
+# Every study in miniature on the built-in shop, and a page of them all.
+STUDIES := overall noise adjustment generalization rivals optimizers partners batch-size convergence landscape parameters \
+	interval theory
+SMALL := --set training.epochs=3 --set training.tensorboard=false --set model.dim=16 --set optimizer.lr=0.01
+SMOKE := runs/study-smoke
+study-smoke: install
+	for name in $(STUDIES); do \
+		$(BIN)/flatrec study $$name --data shop --seeds 2 --out $(SMOKE)/$$name --runs $(SMOKE)/runs $(SMALL) || exit 1; \
+	done
+	$(BIN)/flatrec report $(addprefix $(SMOKE)/,$(STUDIES)) --out $(SMOKE)/report.html
 
 runs/%-like:
 	$(BIN)/flatrec data shop $@ --like $* --image-dim 4096 --text-dim 384

@@ -122,7 +122,7 @@ def compare_strategies(
         for name in strategies:
             one = replace(experiments[name], seed=seed)
             path = run_folder(out, name, seed)
-            results[name].append(_finished(path, one, dataset, on_run(name, seed)))
+            results[name].append(finished(path, one, dataset, on_run(name, seed)))
     table = tabulate(results, {name: tuple(run_folder(out, name, seed) for seed in seeds) for name in strategies})
     write_text(out / COMPARISON, json.dumps(table.as_dict(), indent=2, allow_nan=False) + "\n")
     return table
@@ -161,7 +161,9 @@ def tabulate(results: Mapping[str, Sequence[Mapping[str, Any]]], runs: Mapping[s
     return Table(first[0]["data"]["name"], first[0]["model"], tuple(one["seed"] for one in first), cells, runs)
 
 
-def _finished(path: Path, experiment: Experiment, dataset: Dataset, observers: Sequence[Observer]) -> dict[str, Any]:
+def finished(
+    path: Path, experiment: Experiment, dataset: Dataset, observers: Sequence[Observer] = ()
+) -> dict[str, Any]:
     """The result of a run: read where it is there already, else trained, going on from a checkpoint if any."""
     resume = folder.holds_run(path)
     if resume and (path / folder.RESULT).exists():

@@ -72,6 +72,18 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
+def levene(values: Sequence[float], baseline: Sequence[float]) -> float | None:
+    """P of Levene's test, about medians, that two lists spread equally; None with fewer than three of either.
+
+    Two lists without any spread have p = 1.
+    """
+    if min(len(values), len(baseline)) < 3:
+        return None
+    if not np.ptp(values) and not np.ptp(baseline):
+        return 1.0
+    return float(stats.levene(values, baseline, center="median").pvalue)
+
+
 def spread(values: Sequence[float]) -> tuple[float, float]:
     """Mean and sample standard deviation, which is 0 for a single value."""
     return fmean(values), stdev(values) if len(values) > 1 else 0.0

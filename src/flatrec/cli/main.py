@@ -14,7 +14,7 @@ from rich.logging import RichHandler
 
 from flatrec._version import __version__
 from flatrec.allocation import keep_freed_memory
-from flatrec.cli import compare, data, demo, doctor, lists, recommend, train
+from flatrec.cli import compare, data, demo, doctor, lists, recommend, report, study, sweep, train
 
 app = typer.Typer(
     name="flatrec",
@@ -29,6 +29,9 @@ app.add_typer(lists.app, name="list")
 app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 app.command("compare")(compare.compare)
+app.command("study")(study.study)
+app.command("sweep")(sweep.sweep)
+app.command("report")(report.report)
 app.command("recommend")(recommend.recommend)
 app.command("similar")(recommend.similar)
 app.command("doctor")(doctor.doctor)
@@ -83,6 +86,8 @@ def _interrupted(words: list[str]) -> int:
     advice = {
         "train": "; go on later with --resume",
         "compare": "; the same command without --overwrite goes on later",
+        "study": "; the same command goes on later",
+        "sweep": "; the same command goes on later",
     }
     return _report("interrupted" + advice.get(words[0] if words else "", ""), INTERRUPTED, debug=False)
 

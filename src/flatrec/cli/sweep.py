@@ -1,0 +1,64 @@
+"""flatrec sweep."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flatrec.cli import options
+from flatrec.cli.printing import print_json
+from flatrec.cli.study import Address, BackEnd, Jobs, print_outcome
+from flatrec.execution import Workers
+from flatrec.sweeps import Sweep, usual_space
+from flatrec.sweeps import sweep as search
+from flatrec.sweeps.space import read
+
+
+def sweep(
+    out: Annotated[Path, typer.Option(help="Gets runs, tables, figures and study.json.", show_default=False)],
+    data: options.Data = None,
+    model: options.Model = None,
+    strategy: Annotated[str | None, typer.Option(help="See `flatrec list strategies`.", show_default=False)] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file of what to try; the usual grids if left out.", show_default=False),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="grid, random or tpe.")] = "tpe",
+    trials: Annotated[int, typer.Option(help="How many.")] = 20,
+    seeds: Annotated[int, typer.Option(help="Fresh seeds on which the winner is trained again and tested.")] = 5,
+    seed: options.Seed = None,
+    storage: Annotated[
+        str, typer.Option(help="URL of Optuna's store, e.g. postgresql+psycopg://…; a file in --out if left out.")
+    ] = "",
+    name: Annotated[str, typer.Option(help="Of the sweep in its store; who gives the same shares it.")] = "sweep",
+    experiment: options.File = None,
+    sets: options.Sets = None,
+    device: options.Device = None,
+    jobs: Jobs = 1,
+    backend: BackEnd = "local",
+    address: Address = None,
+    json: options.Json = False,
+) -> None:
+    """Search for settings on validation, and confirm the winner on fresh seeds.
+
+    Example: `flatrec sweep --data shop --model freedom --strategy bsam+ --trials 20 --out runs/sweep`
+    """
+    one = options.experiment(experiment, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
+    wanted = read(space) if space is not None else usual_space(one.model.name, one.strategy.name)
+    fresh = tuple(range(one.seed + 1, one.seed + 1 + seeds))
+    asked = Sweep(one, wanted, sampler, trials, fresh, storage, name)  # type: ignore[arg-type]  # it checks them itself
+    err = Console(stderr=True)
+
+    def line(error: str | None, left: int) -> None:
+        said = "a trial ended" if error is None else f"failed: {error}"
+        err.print(f"{said} ({left} left)", markup=False, highlight=False, soft_wrap=True)
+
+    outcome = search(asked, out, workers=Workers(jobs, backend, address), on_trial=line)
+    if json:
+        print_json(asdict(outcome))
+        return
+    print_outcome(outcome, out)

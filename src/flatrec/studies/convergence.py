@@ -1,0 +1,179 @@
+"""RQ10: how fast do the strategies learn, by epoch, by update, by gradient and by second?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from statistics import fmean
+from typing import TypeAlias
+
+from matplotlib.figure import Figure
+
+from flatrec.analysis.outcome import Column, Picture, Table, Value
+from flatrec.analysis.plots import Line, Panel, lines
+from flatrec.analysis.report import metric_name
+from flatrec.analysis.significance import spread
+from flatrec.config import Component
+from flatrec.data.batches import Sampler
+from flatrec.studies.base import Conclusion, Finished, Planned, Request, Study, grid
+
+Axis: TypeAlias = Callable[[Finished], list[float]]
+
+
+class Convergence(Study):
+    """Loss and validation curves, and what it takes to reach the best validation score of plain training.
+
+    The score to reach is, for each seed, the best of the first strategy's run with that seed. Gradients are those of
+    batches: a step of SAM or BSAM takes two, a mixed one one more.
+    """
+
+    TITLE = "Convergence"
+    QUESTION = "How soon do the strategies reach what plain training reaches (RQ10)?"
+    STRATEGIES = ("plain", "plain+", "bsam", "bsam+")
+    LEAST_SEEDS = 1
+
+    def plan(self, request: Request) -> list[Planned]:
+        """The grid."""
+        return grid(request)
+
+    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:
+        """Curves over three axes, and a table of what it takes."""
+        monitor = request.base.training.monitor
+        table = _reaching(finished, monitor)
+        figures = tuple(
+            (
+                Picture(
+                    f"convergence-{what}-{unit}", title, "Mean over seeds, and a band from the lowest to the highest."
+                ),
+                _curves(finished, axis, unit, monitor if what == "validation" else "loss"),
+            )
+            for what in ("loss", "validation")
+            for unit, axis in AXES.items()
+            for title in [f"{'Training loss' if what == 'loss' else 'Validation ' + metric_name(monitor)} by {unit}"]
+        )
+        return Conclusion((table,), figures, _in_words(table))
+
+
+def gradients(strategy: Component) -> float:
+    """Batch gradients an update, on average."""
+    name = strategy.name.removesuffix("+")
+    options = strategy.options
+    every = options.get("beta", 1) if name == "mg" else options.get("interval", 1)
+    inner = 1.0 if name == "plain" else 1 + 1 / float(every)  # type: ignore[arg-type]
+    return inner + strategy.name.endswith("+")
+
+
+def updates(one: Finished) -> int:
+    """Updates an epoch."""
+    experiment = one.planned.experiment
+    sampler = Sampler(one.planned.source.load().interactions, experiment.training.batch_size)
+    halves = experiment.strategy.options.get("pairing") == "halves"
+    return sampler.steps(2 if experiment.strategy.name.endswith("+") else 1, "halves" if halves else "passes")
+
+
+def _by_epoch(one: Finished) -> list[float]:
+    return [float(record.epoch) for record in one.records]
+
+
+def _by_update(one: Finished) -> list[float]:
+    each = updates(one)
+    return [float(record.epoch * each) for record in one.records]
+
+
+def _by_gradient(one: Finished) -> list[float]:
+    each = updates(one) * gradients(one.planned.experiment.strategy)
+    return [float(record.epoch * each) for record in one.records]
+
+
+def _by_second(one: Finished) -> list[float]:
+    return list(accumulate(record.train_seconds for record in one.records))
+
+
+AXES: Mapping[str, Axis] = {"epoch": _by_epoch, "gradient": _by_gradient, "second": _by_second}
+
+
+def _groups(finished: Sequence[Finished]) -> dict[tuple[str, str], dict[str, list[Finished]]]:
+    """Runs by data set and model, then by strategy."""
+    groups: dict[tuple[str, str], dict[str, list[Finished]]] = {}
+    for one in finished:
+        place = (str(one.label("data")), str(one.label("model")))
+        groups.setdefault(place, {}).setdefault(str(one.label("strategy")), []).append(one)
+    return groups
+
+
+def _curves(finished: Sequence[Finished], axis: Axis, unit: str, quantity: str) -> Figure:
+    panels = [
+        Panel(" · ".join(place), tuple(_line(name, runs, axis, quantity) for name, runs in by_strategy.items()))
+        for place, by_strategy in _groups(finished).items()
+    ]
+    label = "training loss" if quantity == "loss" else f"validation {metric_name(quantity)}"
+    return lines(panels, x_label=f"{unit}s", y_label=label)
+
+
+def _line(name: str, runs: Sequence[Finished], axis: Axis, quantity: str) -> Line:
+    """The mean over the epochs that every run reached."""
+    points = [
+        {
+            record.epoch: (x, record.loss if quantity == "loss" else record.valid.get(quantity))
+            for record, x in zip(one.records, axis(one), strict=True)
+        }
+        for one in runs
+    ]
+    shared = sorted(set.intersection(*(set(one) for one in points)))
+    kept = [epoch for epoch in shared if all(one[epoch][1] is not None for one in points)]
+    columns = [[one[epoch] for one in points] for epoch in kept]
+    values = [[float(y) for _, y in column if y is not None] for column in columns]
+    return Line(
+        name,
+        tuple(fmean(x for x, _ in column) for column in columns),
+        tuple(map(fmean, values)),
+        tuple(map(min, values)),
+        tuple(map(max, values)),
+    )
+
+
+def _reaching(finished: Sequence[Finished], monitor: str) -> Table:
+    rows: list[tuple[Value, ...]] = []
+    for place, by_strategy in _groups(finished).items():
+        first = next(iter(by_strategy.values()))
+        goals = {one.label("seed"): _best(one, monitor) for one in first}
+        for name, runs in by_strategy.items():
+            paired = [one for one in runs if one.label("seed") in goals]
+            reached = [cost for one in paired if (cost := _cost(one, monitor, goals[one.label("seed")]))]
+            means = [fmean(column) for column in zip(*reached, strict=True)] if reached else [None] * 4
+            best = spread([_best(one, monitor) for one in runs])
+            rows.append((*place, name, *best, f"{len(reached)} of {len(paired)}", *means))
+    columns = (
+        *(Column(name) for name in ("data", "model", "strategy")),
+        *(Column(name, "number") for name in (f"best {monitor}", "deviation")),
+        Column("reached by"),
+        *(Column(name, "number", 1) for name in ("epochs", "updates", "gradients", "seconds")),
+    )
+    note = (
+        "What it takes until the best validation score of the first strategy's run with the same seed is reached: "
+        "means over the runs that reach it, training time only."
+    )
+    return Table("convergence", "To reach the first strategy's best", columns, tuple(rows), note)
+
+
+def _best(one: Finished, monitor: str) -> float:
+    return max((record.valid[monitor] for record in one.records if monitor in record.valid), default=0.0)
+
+
+def _cost(one: Finished, monitor: str, goal: float) -> tuple[float, ...] | None:
+    """Epochs, updates, gradients and seconds until the goal, if it is reached."""
+    axes = [axis(one) for axis in (_by_epoch, _by_update, _by_gradient, _by_second)]
+    for place, record in enumerate(one.records):
+        if record.valid.get(monitor, float("-inf")) >= goal:
+            return tuple(axis[place] for axis in axes)
+    return None
+
+
+def _in_words(table: Table) -> tuple[str, ...]:
+    sentences = []
+    for data, model, strategy, _, _, reached, epochs, _, spent, seconds in table.rows:
+        costs = (
+            f": on average {epochs:.0f} epochs, {spent:.0f} gradients, {seconds:.0f} s" if epochs is not None else ""
+        )
+        sentences.append(f"{strategy} ({data}, {model}) reaches it in {reached} runs{costs}.")
+    return tuple(sentences)

@@ -1,0 +1,192 @@
+"""Carry out a study: its runs, wherever they go on, then its tables, figures and sentences in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flatrec import config, folder
+from flatrec.analysis import outcome as outcomes
+from flatrec.analysis.formats import write_tables
+from flatrec.analysis.outcome import Failure, Outcome
+from flatrec.analysis.plots import save
+from flatrec.comparison import finished as train
+from flatrec.config import Experiment
+from flatrec.execution import Lost, Workers, execute
+from flatrec.experiment import load_run
+from flatrec.files import write_text
+from flatrec.run import Run
+from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked
+from flatrec.training.records import read_lines
+from flatrec.training.trainer import RECORDS
+
+RUNS, FIGURES, TABLES = "runs", "figures", "tables"
+# What a run may fail by without ending the study: bad data or settings, a full disk, divergence, memory.
+_EXPECTED = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, and the folder that holds all runs."""
+
+    planned: Planned
+    runs: Path
+
+
+def carry_out(
+    name: str,
+    study: Study,
+    request: Request,
+    out: Path,
+    *,
+    runs: Path | None = None,
+    workers: Workers | None = None,
+    on_run: Callable[[Planned, str | None, int], None] = lambda _planned, _error, _left: None,
+) -> Outcome:
+    """Do what is left of a study, and conclude.
+
+    A run that is finished is never done twice, and studies that are given the same folder of runs share them. What is
+    killed goes on when the study is started again.
+
+    Args:
+        name: of the study.
+        study: what to carry out.
+        request: what it looks at.
+        out: gets ``tables``, ``figures`` and ``study.json``.
+        runs: gets the run folders; ``runs`` in ``out`` if left out.
+        workers: who does the runs; one after the other here if left out.
+        on_run: hears of each run as it ends, of its error if it failed, and of how many are left.
+
+    Raises:
+        ValueError: the request does not suit the study, or no run of it could be finished.
+        OSError: the folder cannot be written to.
+    """
+    checked(request, type(study))
+    planned = study.plan(request)
+    runs = runs or out / RUNS
+    for path in (out, runs):
+        path.mkdir(parents=True, exist_ok=True)
+    (out / outcomes.OUTCOME).unlink(missing_ok=True)  # it would not be that of the runs that follow
+    jobs = list({one.folder: Job(one, runs) for one in _with_all_measures(planned)}.values())
+    ended: dict[str, Finished | Failure] = {}
+
+    def take(job: Job, done: Finished | Failure | Lost) -> None:
+        found = Failure(job.planned.name, done.error) if isinstance(done, Lost) else done
+        ended[job.planned.folder] = found
+        on_run(job.planned, found.error if isinstance(found, Failure) else None, len(jobs) - len(ended))
+
+    execute(do, jobs, workers or Workers(), take)
+    finished, failures = _parted([(one, ended[one.folder]) for one in planned])
+    conclusion = study.conclude(request, finished)
+    _write(out, conclusion)
+    outcome = Outcome(
+        name,
+        type(study).TITLE,
+        type(study).QUESTION,
+        conclusion.tables,
+        tuple(picture for picture, _ in conclusion.figures),
+        conclusion.findings,
+        failures,
+        _settings(study, request),
+        _fingerprints(finished),
+    )
+    outcomes.write(out, outcome)
+    return outcome
+
+
+def do(job: Job) -> Finished | Failure:
+    """Train a run and measure it, or take up what is there of both."""
+    planned, path = job.planned, job.runs / job.planned.folder
+    try:
+        dataset = planned.source.load()
+        result = train(path, planned.experiment, dataset)
+        measured = {one.NAME: _measured(one, path, planned) for one in planned.measures}
+        records = tuple(read_lines(path / RECORDS)) if (path / RECORDS).exists() else ()
+        return Finished(planned, dataset.name, dataset.fingerprint, result, records, measured)
+    except _EXPECTED as error:
+        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        return Failure(planned.name, " ".join((text or type(error).__name__).split()))
+
+
+def _with_all_measures(planned: Sequence[Planned]) -> list[Planned]:
+    """Runs that share a folder with all that any of them wants measured."""
+    wanted: dict[str, dict[Measure, None]] = {}
+    for one in planned:
+        wanted.setdefault(one.folder, {}).update(dict.fromkeys(one.measures))
+    return [Planned(one.labels, one.source, one.experiment, tuple(wanted[one.folder])) for one in planned]
+
+
+def _measured(measure: Measure, path: Path, planned: Planned) -> Mapping[str, Any]:
+    """What was measured, now or earlier with the same settings."""
+    digest = hashlib.blake2b(repr(measure).encode(), digest_size=4).hexdigest()
+    file = path / f"{measure.NAME}-{digest}.json"
+    if file.exists():
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except ValueError:
+            file.unlink()  # damaged, and made anew at once
+    run: Run = load_run(path, planned.source.load(), planned.experiment.device)
+    values = measure(run, _as_recorded(path))
+    write_text(file, json.dumps(values, allow_nan=False) + "\n")
+    return values
+
+
+def _as_recorded(path: Path) -> Experiment:
+    return config.read(path / folder.EXPERIMENT)
+
+
+def _fingerprints(finished: Sequence[Finished]) -> dict[str, str]:
+    """Of the data sets as they were given, whatever a study splits or replaces in them."""
+    return {one.dataset: Source(one.planned.source.path).load().fingerprint for one in finished}
+
+
+def _parted(
+    ended: Sequence[tuple[Planned, Finished | Failure]],
+) -> tuple[list[Finished], tuple[Failure, ...]]:
+    """What a study can draw on, each under its own labels, and what failed."""
+    finished = [replace(one, planned=planned) for planned, one in ended if isinstance(one, Finished)]
+    failures = tuple(Failure(planned.name, one.error) for planned, one in ended if isinstance(one, Failure))
+    if failures and not finished:
+        raise ValueError(f"no run of the study could be finished; the first, {failures[0].run}: {failures[0].error}")
+    return finished, failures
+
+
+def _write(out: Path, conclusion: Conclusion) -> None:
+    for part in (TABLES, FIGURES):
+        (out / part).mkdir(exist_ok=True)
+    write_tables(out / TABLES, conclusion.tables)
+    for picture, figure in conclusion.figures:
+        save(figure, out / FIGURES, picture.name)
+
+
+def _settings(study: Study, request: Request) -> dict[str, str]:
+    listed = {
+        "data": ", ".join(request.data),
+        "models": ", ".join(request.models),
+        "strategies": ", ".join(request.strategies),
+        "seeds": ", ".join(map(str, request.seeds)),
+    }
+    own = {f"study.{key}": str(value) for key, value in vars(study).items()}
+    shared = {line.split(" = ")[0]: line.split(" = ")[1] for line in _lines(request.base)}
+    return {**{key: value for key, value in listed.items() if value}, **own, **shared}
+
+
+def _lines(experiment: Experiment) -> list[str]:
+    """The settings that differ from the defaults, as ``key = value``."""
+    usual = _flat(config.write(Experiment()))
+    return [f"{key} = {value}" for key, value in _flat(config.write(experiment)).items() if usual.get(key) != value]
+
+
+def _flat(text: str) -> dict[str, str]:
+    group, flat = "", {}
+    for line in text.splitlines():
+        if line.startswith("["):
+            group = line.strip("[]") + "."
+        elif " = " in line:
+            key, value = line.split(" = ", 1)
+            flat[group + key] = value
+    return flat

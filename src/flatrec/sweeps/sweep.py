@@ -1,0 +1,238 @@
+"""The whole of a sweep: trials until there are enough, the winner on fresh seeds, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import optuna
+from matplotlib.figure import Figure
+from optuna.trial import FrozenTrial, TrialState
+
+from flatrec.analysis import outcome as outcomes
+from flatrec.analysis.formats import write_tables
+from flatrec.analysis.outcome import Column, Failure, Outcome, Picture, Table, Value
+from flatrec.analysis.plots import Line, Panel, lines, save
+from flatrec.analysis.report import metric_name
+from flatrec.components import resolved
+from flatrec.config import Experiment, Option
+from flatrec.execution import Lost, Workers, execute
+from flatrec.studies import runner as studies
+from flatrec.studies.base import Finished
+from flatrec.studies.comparisons import compared, in_words, long_table
+from flatrec.sweeps.space import Choices, Space, changed, grid
+from flatrec.sweeps.trials import Place, Sampler, TrialJob, do, enough, opened, planned
+
+STORE = "trials.sqlite3"
+CHOSEN, GIVEN = "chosen settings", "settings as given"  # what is compared here, in the place of strategies
+WHERE = ("data", "model", "trained with")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What to search.
+
+    Args:
+        experiment: everything that is not tried; its seed is that of all trials.
+        space: what is tried.
+        sampler: ``grid`` for every combination, ``random``, or ``tpe``, which learns from the trials before.
+        trials: how many; for a grid at most.
+        seeds: fresh ones, on which the winner and the settings as given are trained again and tested.
+        storage: URL of the store; a SQLite file in the output folder if empty.
+        name: of the sweep in the store; several machines that give the same share their trials.
+
+    Raises:
+        ValueError: a number is out of range, or the seed of the trials is among the fresh ones.
+    """
+
+    experiment: Experiment
+    space: Space
+    sampler: Sampler = "tpe"
+    trials: int = 20
+    seeds: tuple[int, ...] = ()
+    storage: str = ""
+    name: str = "sweep"
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise ValueError(f"trials must be at least 1, but is {self.trials}")
+        if self.sampler not in ("grid", "random", "tpe"):
+            raise ValueError(f"sampler must be grid, random or tpe, but is {self.sampler!r}")
+        if self.experiment.seed in self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(
+                f"fresh seeds must differ, and from the trials' {self.experiment.seed}, but are {self.seeds}"
+            )
+
+
+def sweep(
+    one: Sweep,
+    out: Path,
+    *,
+    workers: Workers | None = None,
+    on_trial: Callable[[str | None, int], None] = lambda _error, _left: None,
+) -> Outcome:
+    """Search, confirm and write down.
+
+    Trials are chosen and judged on the validation part alone; the test part is looked at once, for the winner and for
+    the settings as given, on seeds that no trial used. Started again, a sweep goes on with its store.
+
+    Args:
+        one: what to search.
+        out: gets ``runs``, ``tables``, ``figures`` and ``study.json``.
+        workers: who does the trials.
+        on_trial: hears of each trial's error, if any, and of how many are left.
+
+    Raises:
+        ValueError: a setting is unknown, or no trial came to an end.
+        ConnectionError: the store cannot be reached.
+    """
+    workers = workers or Workers()
+    (out / studies.RUNS).mkdir(parents=True, exist_ok=True)
+    experiment = resolved(one.experiment)
+    _check(one.space, experiment)
+    place = Place(one.storage or f"sqlite:///{out / STORE}", one.name)
+    study = opened(place)
+    wanted = _enqueued(study, one) if one.sampler == "grid" else one.trials
+    errors: list[str] = []
+    before = len(study.get_trials(deepcopy=False))
+    left = list(range(before, before + max(0, wanted - _ended(study))))
+
+    def take(job: TrialJob, done: str | None | Lost) -> None:
+        error = done.error if isinstance(done, Lost) else done
+        left.remove(job.number)
+        errors.extend([error] if error else [])
+        on_trial(error, len(left))
+
+    jobs = [TrialJob(n, place, one.sampler, one.space, experiment, out / studies.RUNS, wanted) for n in left]
+    if not enough(study, wanted):
+        execute(do, jobs, workers, take)
+    return _concluded(_Ended(one, opened(place), errors), out, workers)
+
+
+def _check(space: Space, experiment: Experiment) -> None:
+    """Every setting exists and takes its first value and its last."""
+    for name, values in space.items():
+        ends = (values.values[0], values.values[-1]) if isinstance(values, Choices) else (values.low, values.high)
+        for value in ends:
+            changed(experiment, {name: value})
+
+
+def _enqueued(study: optuna.Study, one: Sweep) -> int:
+    """Put the grid into the store; how many trials that makes."""
+    proposals = grid(one.space)[: one.trials]
+    for values in proposals:
+        study.enqueue_trial({name: str(value) for name, value in values.items()}, skip_if_exists=True)
+    return len(proposals)
+
+
+def _ended(study: optuna.Study) -> int:
+    return sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in study.get_trials(deepcopy=False))
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A search that is over."""
+
+    sweep: Sweep
+    study: optuna.Study
+    errors: Sequence[str]
+
+
+def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
+    one, study, errors = ended.sweep, ended.study, ended.errors
+    trials = study.get_trials(deepcopy=False)
+    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+        raise ValueError(f"no trial came to an end{': ' + errors[0] if errors else ''}")
+    best = study.best_trial
+    winner = changed(one.experiment, _values(one.space, best))
+    finished, failures = _confirmed(one, winner, out, workers)
+    rows = compared(finished, WHERE, baselines={CHOSEN: (GIVEN,)}) if finished else []
+    details = long_table(rows, WHERE, name="confirmation", title="On fresh seeds, test part")
+    tables = (_table(one, trials), *([details] if rows else []))
+    monitor = one.experiment.training.monitor
+    picture = Picture("trials", f"Validation {metric_name(monitor)} by trial", "Each trial, and the best so far.")
+    for folder in (studies.TABLES, studies.FIGURES):
+        (out / folder).mkdir(exist_ok=True)
+    write_tables(out / studies.TABLES, tables)
+    save(_history(trials, monitor), out / studies.FIGURES, picture.name)
+    chosen = ", ".join(f"{name} {value}" for name, value in _values(one.space, best).items())
+    said = (f"Chosen on validation, trial {best.number} of {len(trials)}: {chosen} ({monitor} {best.value:.4f}).",)
+    outcome = Outcome(
+        "sweep",
+        f"Sweep of {one.experiment.model.name} with {one.experiment.strategy.name}",
+        "Which settings are best on validation, and what are they worth on fresh seeds?",
+        tables,
+        (picture,),
+        (*said, *in_words(rows)),
+        (*(Failure(*_parted(error)) for error in errors), *failures),
+        {"sampler": one.sampler, "trials": str(one.trials), **one.settings},
+        {done.dataset: done.fingerprint for done in finished},
+    )
+    outcomes.write(out, outcome)
+    return outcome
+
+
+def _confirmed(one: Sweep, winner: Experiment, out: Path, workers: Workers) -> tuple[list[Finished], list[Failure]]:
+    """The winner and the settings as given, on fresh seeds."""
+    ended: list[Finished | Failure] = []
+    runs = [
+        replace(
+            plan := planned(replace(experiment, seed=seed)),
+            labels={
+                "data": experiment.data,
+                "model": plan.experiment.model.name,
+                "trained with": plan.experiment.strategy.name,
+                "strategy": which,
+                "seed": seed,
+            },
+        )
+        for seed in one.seeds
+        for which, experiment in ((GIVEN, resolved(one.experiment)), (CHOSEN, winner))
+    ]
+    jobs = [studies.Job(run, out / studies.RUNS) for run in runs]
+
+    def take(job: studies.Job, done: Finished | Failure | Lost) -> None:
+        ended.append(Failure(job.planned.name, done.error) if isinstance(done, Lost) else done)
+
+    execute(studies.do, jobs, workers, take)
+    return [x for x in ended if isinstance(x, Finished)], [x for x in ended if isinstance(x, Failure)]
+
+
+def _values(space: Space, trial: FrozenTrial) -> dict[str, Option]:
+    """What a trial tried, in the settings' own types."""
+    values: dict[str, Option] = {}
+    for name, one in space.items():
+        stored = trial.params[name]
+        own = {str(value): value for value in one.values} if isinstance(one, Choices) else {}
+        values[name] = own.get(stored, stored)
+    return values
+
+
+def _table(one: Sweep, trials: Sequence[FrozenTrial]) -> Table:
+    columns = (
+        Column("trial", "number", 0),
+        Column("state"),
+        Column(f"validation {one.experiment.training.monitor}", "number"),
+        *(Column(name) for name in one.space),
+    )
+    rows: tuple[tuple[Value, ...], ...] = tuple(
+        (trial.number, trial.state.name.lower(), trial.value, *(str(trial.params.get(name, "")) for name in one.space))
+        for trial in sorted(trials, key=lambda trial: -(trial.value if trial.value is not None else -1e9))
+    )
+    return Table("trials", "Trials, best first", columns, rows, "Judged on validation; pruned trials ended early.")
+
+
+def _history(trials: Sequence[FrozenTrial], monitor: str) -> Figure:
+    ended = [(trial.number, trial.value) for trial in trials if trial.value is not None]
+    numbers = tuple(float(number) for number, _ in ended)
+    values = tuple(value for _, value in ended)
+    best = tuple(max(values[: place + 1]) for place in range(len(values)))
+    drawn = (Line("each", numbers, values), Line("best so far", numbers, best))
+    return lines([Panel("", drawn)], x_label="trial", y_label=f"validation {metric_name(monitor)}")
+
+
+def _parted(error: str) -> tuple[str, str]:
+    name, _, text = error.partition(": ")
+    return name, text or error

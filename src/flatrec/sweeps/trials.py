@@ -1,0 +1,168 @@
+"""One trial of a sweep: settings proposed by the store, trained, judged by validation, and given up if hopeless."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from sqlalchemy.exc import SQLAlchemyError
+
+from flatrec import seeding
+from flatrec.comparison import finished
+from flatrec.config import Experiment
+from flatrec.studies.base import Label, Planned, Source
+from flatrec.sweeps.space import Space, changed, suggested
+from flatrec.training import EpochRecord
+
+Sampler: TypeAlias = Literal["grid", "random", "tpe"]
+HEARTBEAT, GRACE = 30, 120  # seconds between signs of life of a trial, and until one without is begun anew
+RETRIES = 2
+_EXPECTED = (ValueError, OSError, ArithmeticError, RuntimeError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A study of Optuna: where it is kept, and its name there."""
+
+    url: str
+    name: str
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """What a worker needs for one trial.
+
+    Args:
+        number: of the job, from which its random proposals follow.
+        place: the store.
+        sampler: who proposes.
+        space: what is tried.
+        experiment: everything else.
+        runs: the folder of run folders.
+        trials: that the store is to hold in the end, whoever makes them.
+    """
+
+    number: int
+    place: Place
+    sampler: Sampler
+    space: Space
+    experiment: Experiment
+    runs: Path
+    trials: int
+
+
+def opened(place: Place, sampler: BaseSampler | None = None) -> optuna.Study:
+    """The study at a place, made where there is none.
+
+    Raises:
+        ConnectionError: the store cannot be reached.
+        ModuleNotFoundError: the database needs a driver that is not installed.
+    """
+    warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made anew
+    try:
+        storage = RDBStorage(
+            place.url,
+            heartbeat_interval=HEARTBEAT,
+            grace_period=GRACE,
+            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+        )
+        return optuna.create_study(
+            storage=storage,
+            study_name=place.name,
+            sampler=sampler,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
+            direction="maximize",
+            load_if_exists=True,
+        )
+    except SQLAlchemyError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise ConnectionError(f"the store {place.url} cannot be reached or read ({reason}); check --storage") from None
+    except (ImportError, ModuleNotFoundError) as error:
+        raise ModuleNotFoundError(
+            f"the store {place.url} needs a driver ({error}); pip install 'flatrec[postgresql]' and write the address "
+            "as postgresql+psycopg://…"
+        ) from None
+
+
+def do(job: TrialJob) -> str | None:
+    """Make one trial, unless the store has enough; what it failed by, if it did."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = opened(job.place, _sampler(job))
+    if enough(study, job.trials):
+        return None
+    errors: list[str] = []
+
+    def objective(trial: optuna.Trial) -> float:
+        try:
+            return _score(trial, job)
+        except _EXPECTED as error:
+            errors.append(f"trial {trial.number}: {' '.join(str(error).split())}")
+            trial.set_user_attr("error", errors[-1])
+            raise
+
+    study.optimize(objective, n_trials=1, catch=_EXPECTED)
+    return errors[0] if errors else None
+
+
+def enough(study: optuna.Study, trials: int) -> bool:
+    """Whether so many trials have come to an end, or are under way."""
+    counted = (optuna.trial.TrialState.WAITING, optuna.trial.TrialState.FAIL)
+    return sum(one.state not in counted for one in study.get_trials(deepcopy=False)) >= trials
+
+
+def planned(experiment: Experiment) -> Planned:
+    """A run of these settings as studies have it; runs of equal settings share a folder."""
+    labels: dict[str, Label] = {
+        "model": experiment.model.name,
+        "strategy": experiment.strategy.name,
+        "seed": experiment.seed,
+    }
+    return Planned(labels, Source(experiment.data), experiment)
+
+
+def _score(trial: optuna.Trial, job: TrialJob) -> float:
+    one = planned(changed(job.experiment, suggested(job.space, trial)))
+    watch = _Pruning(trial, one.experiment.training.monitor)
+    result = finished(job.runs / one.folder, one.experiment, one.source.load(), [watch])
+    trial.set_user_attr("folder", one.folder)
+    trial.set_user_attr("best_epoch", result["best_epoch"])
+    return float(result["valid"][one.experiment.training.monitor])
+
+
+class _Pruning:
+    """Reports each validation score to the store, and ends a run that is below the median of the others."""
+
+    def __init__(self, trial: optuna.Trial, monitor: str) -> None:
+        self.trial, self.monitor = trial, monitor
+        self.best = float("-inf")
+
+    def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
+        """Nothing."""
+
+    def on_step(self, epoch: int, step: int) -> None:
+        """Nothing."""
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Report the best so far."""
+        if self.monitor in record.valid:
+            self.best = max(self.best, record.valid[self.monitor])
+            self.trial.report(self.best, record.epoch)
+            if self.trial.should_prune():
+                raise optuna.TrialPruned(f"below the median of the others at epoch {record.epoch}")
+
+    def on_end(self) -> None:
+        """Nothing."""
+
+
+def _sampler(job: TrialJob) -> BaseSampler:
+    """One whose proposals no other job makes; for a grid the proposals are in the store already."""
+    seed = seeding.number(job.experiment.seed, "sweep", job.number) % 2**32
+    if job.sampler == "tpe":
+        return TPESampler(seed=seed, constant_liar=True)
+    return RandomSampler(seed=seed)

@@ -1,0 +1,88 @@
+"""flatrec report: what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flatrec.analysis import outcome as outcomes
+from flatrec.analysis.outcome import Column, Outcome, Picture, Table
+from tests.cli.test_errors import one_line
+
+TABLE = Table("speed", "Speed", (Column("strategy"), Column("seconds", "number", 1)), (("plain", 2.0),))
+STUDY = Outcome("speed", "Speed of all", "Which is quicker?", (TABLE,), fingerprints={"toys": "a" * 16})
+
+
+@pytest.fixture
+def study(tmp_path):
+    outcomes.write(_made(tmp_path / "speed"), STUDY)
+    return tmp_path / "speed"
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
+
+
+def test_help_has_an_example(flatrec):
+    outcome = flatrec("report", "--help")
+    assert outcome.code == 0
+    assert "Example: flatrec report" in " ".join(outcome.out.split())
+
+
+def test_a_page_of_several_studies(flatrec, study, tmp_path):
+    other = _made(tmp_path / "other")
+    outcomes.write(other, replace(STUDY, title="Another study"))
+    outcome = flatrec("report", study, other, "--out", tmp_path / "page.html")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "page.html" in outcome.out
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert text.index("Speed of all</h2>") < text.index("Another study</h2>")
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "part"),
+    [
+        ("html", "report.html", "<!DOCTYPE html>"),
+        ("md", "report.md", "## Speed of all"),
+        ("latex", "report.tex", r"\label{tab:speed}"),
+    ],
+)
+def test_each_format_has_a_name_of_its_own(flatrec, study, tmp_path, monkeypatch, format, name, part):
+    monkeypatch.chdir(_made(tmp_path / "here"))
+    outcome = flatrec("report", study, "--format", format)
+    assert outcome.code == 0, outcome.err
+    assert [path.name for path in (tmp_path / "here").iterdir()] == [name]
+    assert part in (tmp_path / "here" / name).read_text(encoding="utf-8")
+
+
+def test_the_ending_need_not_fit_the_format(flatrec, study, tmp_path):
+    assert flatrec("report", study, "--format", "md", "--out", tmp_path / "tables.txt").code == 0
+    assert (tmp_path / "tables.txt").read_text(encoding="utf-8").startswith("# flatrec: studies")
+
+
+def test_tables_alone_need_no_figures(flatrec, study, tmp_path):
+    outcomes.write(study, replace(STUDY, pictures=(Picture("curve", "Curve"),)))
+    one_line(flatrec("report", study, "--out", tmp_path / "page.html"), 2, str(study), "figures/curve.png")
+    assert not (tmp_path / "page.html").exists()
+    assert flatrec("report", study, "--format", "latex", "--out", tmp_path / "tables.tex").code == 0
+
+
+def test_bad_usage_is_one_line_and_writes_nothing(flatrec, study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcomes.write(_made(tmp_path / "other"), replace(STUDY, fingerprints={"toys": "b" * 16}))
+    outcomes.write(_made(tmp_path / "wrong"), replace(STUDY, tables=(replace(TABLE, name="noise"),)))
+    (_made(tmp_path / "damaged") / "study.json").write_text("[")
+    before = sorted(tmp_path.rglob("*"))
+    one_line(flatrec("report"), 2, "DIR")
+    one_line(flatrec("report", "nowhere"), 2, "nowhere", "flatrec study")
+    one_line(flatrec("report", "damaged"), 2, "study.json is damaged")
+    one_line(flatrec("report", "wrong"), 2, "table noise needs a column")
+    one_line(flatrec("report", study, study), 2, "twice")
+    one_line(flatrec("report", study, "other"), 2, "different data under the name toys", "aaaaaaaa", "bbbbbbbb")
+    one_line(flatrec("report", study, "--format", "htm"), 2, "'htm'", "did you mean html")
+    one_line(flatrec("report", study, "--out", "."), 2, "is a folder", "report.html")
+    one_line(flatrec("report", study, "--out", "nowhere/page.html"), 2, "nowhere/page.html")
+    assert sorted(tmp_path.rglob("*")) == before
