@@ -10,7 +10,7 @@ from typing import Any
 
 from flatrec import folder
 from flatrec.analysis.significance import Comparison, compare, holm, spread
-from flatrec.components import build_strategy, resolved, strategy_names
+from flatrec.components import build_strategy, resolved, strategy_names, strategy_options
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.experiment import run_experiment
@@ -179,14 +179,9 @@ def _for_strategy(experiment: Experiment, name: str, strategies: Sequence[str]) 
     options = {
         key: value
         for key, value in experiment.strategy.options.items()
-        if key in resolved_options(name) or not any(key in resolved_options(other) for other in strategies)
+        if key in strategy_options(name) or not any(key in strategy_options(other) for other in strategies)
     }
     return replace(experiment, strategy=Component(name, options))
-
-
-def resolved_options(name: str) -> Mapping[str, Any]:
-    """The settings that a strategy has."""
-    return resolved(Experiment(strategy=Component(name))).strategy.options
 
 
 def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experiment, dataset: Dataset) -> None:

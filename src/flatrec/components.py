@@ -62,6 +62,15 @@ def strategy_names() -> list[str]:
     return [shown for name in STRATEGIES for shown in ((name, f"{name}+") if name in MIXABLE else (name,))]
 
 
+def strategy_options(name: str) -> Mapping[str, Any]:
+    """The settings that a strategy has, at their defaults.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    return resolved(Experiment(strategy=Component(name))).strategy.options
+
+
 def build_strategy(component: Component) -> Strategy:
     """A strategy; a ``+`` at the end of the name mixes it.
 

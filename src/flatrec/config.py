@@ -159,14 +159,23 @@ def read(path: Path) -> Experiment:
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no experiment file {path}; give the path of a .toml file")
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a TOML file: {error}") from None
+    tree = toml_tree(path)
     try:
         return changed(Experiment(), tree)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def toml_tree(path: Path) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises:
+        ValueError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a TOML file: {error}") from None
 
 
 def write(experiment: Experiment) -> str:
@@ -195,9 +204,15 @@ def assignment(text: str) -> dict[str, Any]:
         leaf = value.strip()
     if not isinstance(leaf, (bool, int, float, str, list)):
         leaf = value.strip()  # what TOML takes for a date or a table is a name here
+    return nested(keys, leaf)
+
+
+def nested(keys: Sequence[str], value: object) -> dict[str, Any]:
+    """A value within groups of settings, the outermost first."""
     for key in reversed(keys):
-        leaf = {key: leaf}
-    return dict(leaf)
+        value = {key: value}
+    assert isinstance(value, dict)
+    return value
 
 
 def changed(experiment: Experiment, tree: Mapping[str, Any]) -> Experiment:

@@ -10,14 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from flatrec.analysis import outcome as outcomes
 from flatrec.analysis.cards import MEASURES, PERCENT, Card, Measure, cards
 from flatrec.analysis.figures import style
-from flatrec.analysis.formats import cell_text, latex, markdown
+from flatrec.analysis.formats import MINUS, cell_text, latex, markdown, percent
 from flatrec.analysis.outcome import Outcome, Picture, Table, Value
-from flatrec.analysis.report import LEVEL, MINUS, p_value, percent, picture_uri
+from flatrec.analysis.report import LEVEL, data_uri, p_value, pages, picture_uri
 
 TITLE = "flatrec: studies"
 FIGURES = "figures"
@@ -65,13 +63,7 @@ def html(chapters: Sequence[Chapter]) -> str:
     Raises:
         ValueError: two studies have different data of the same name, or a table that belongs on a card is malformed.
     """
-    environment = Environment(
-        loader=PackageLoader("flatrec.analysis"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages()
     environment.filters |= {
         "cell": cell_text,
         "colour": lambda name: style(name).colour,
@@ -140,7 +132,7 @@ def _figure(folder: Path, picture: Picture) -> str:
         raise ValueError(f"{folder} names a figure {picture.name!r}, which is no plain name; run the study again")
     svg, png = (folder / FIGURES / f"{picture.name}.{ending}" for ending in ("svg", "png"))
     if svg.is_file() and svg.stat().st_size <= HEAVY:
-        return f"data:image/svg+xml;base64,{b64encode(svg.read_bytes()).decode()}"
+        return data_uri(svg.read_bytes(), "image/svg+xml")
     if not png.is_file():
         raise FileNotFoundError(f"{folder} lacks its figure {FIGURES}/{png.name}; run the study again")
     return picture_uri(png.read_bytes())

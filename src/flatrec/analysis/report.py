@@ -10,10 +10,10 @@ from typing import Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flatrec.analysis.figures import Curve, Score, dot_chart, learning_curves, style
+from flatrec.analysis.formats import percent
 from flatrec.analysis.significance import ENOUGH
 
 LEVEL = 0.05  # a corrected p below it counts as significant
-MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 NAMES = {"ndcg": "NDCG", "map": "MAP", "hit": "Hit rate"}
 
 
@@ -138,19 +138,13 @@ class Report:
 
 def render(report: Report) -> str:
     """The page: styles and pictures inside, no script, nothing loaded from anywhere."""
-    environment = Environment(
-        loader=PackageLoader("flatrec.analysis"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages()
     environment.filters |= {
         "metric": metric_name,
         "percent": percent,
         "p_value": p_value,
         "picture": picture_uri,
-        "figure": lambda svg: _data_uri(svg.encode(), "image/svg+xml"),
+        "figure": lambda svg: data_uri(svg.encode(), "image/svg+xml"),
         "colour": lambda name: style(name).colour,
     }
     template = environment.get_template("report.html.j2")
@@ -207,23 +201,30 @@ def metric_name(metric: str) -> str:
     return NAMES.get(name, name.capitalize()) + at + cut
 
 
-def percent(share: float | None, digits: int = 1) -> str:
-    """A relative difference with its sign, e.g. +3.1 %; a dash where it is not known."""
-    if share is None:
-        return "–"
-    number = f"{100 * share:+.{digits}f}".replace("-", MINUS)
-    zero = f"{0:.{digits}f}"
-    return f"{zero if number[1:] == zero else number}{SPACE}%"
-
-
 def p_value(p: float) -> str:
     """``p = 0.03``, two digits; what is below a thousandth only as that."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
+def data_uri(content: bytes, kind: str) -> str:
+    """A file of a MIME type as a URI."""
+    return f"data:{kind};base64,{b64encode(content).decode()}"
+
+
+def pages() -> Environment:
+    """Templates of pages, into which all text is escaped."""
+    return Environment(
+        loader=PackageLoader("flatrec.analysis"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def picture_uri(picture: bytes) -> str:
     """A PNG or JPEG file as a data URI."""
-    return _data_uri(picture, "image/jpeg" if picture.startswith(b"\xff\xd8") else "image/png")
+    return data_uri(picture, "image/jpeg" if picture.startswith(b"\xff\xd8") else "image/png")
 
 
 def _verdict(name: str, baseline: str, metric: str, cell: Measurement) -> str:
@@ -240,7 +241,3 @@ def _scores(report: Report) -> list[Score]:
         for name, cells in report.strategies.items()
     ]
     return trained + [Score(name, metrics[report.headline]) for name, metrics in report.yardsticks.items()]
-
-
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{b64encode(content).decode()}"

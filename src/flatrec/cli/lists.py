@@ -11,7 +11,7 @@ import typer
 from flatrec.cli import options
 from flatrec.cli.descriptions import Description, describe, model_names, plain
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.components import resolved, strategy_names
+from flatrec.components import resolved, strategy_names, strategy_options
 from flatrec.config import Component, Experiment, Options
 from flatrec.strategies import STRATEGIES
 from flatrec.training import optimizers
@@ -50,7 +50,7 @@ def strategies(json: options.Json = False) -> None:
     Example: `flatrec list strategies --json`
     """
     names = strategy_names()
-    settings = {name: resolved(Experiment(strategy=Component(name))).strategy.options for name in names}
+    settings = {name: strategy_options(name) for name in names}
     described = {
         name: _first_line(STRATEGIES[name.removesuffix("+")]) + (" Mixed." if name.endswith("+") else "")
         for name in names

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from flatrec import config
 from flatrec.analysis.outcome import Picture, Table
-from flatrec.components import model_class, resolved, strategy_names
+from flatrec.components import model_class, resolved, strategy_names, strategy_options
 from flatrec.config import Component, Experiment, arguments, unknown
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
@@ -105,7 +105,7 @@ class Request:
             ValueError: an unknown name or setting.
         """
         known = arguments(model_class(model), {}, "model", given=1)
-        of_strategy = resolved(Experiment(strategy=Component(strategy))).strategy.options
+        of_strategy = strategy_options(strategy)
         one = replace(
             self.base,
             model=Component(model, {key: value for key, value in self.base.model.options.items() if key in known}),
@@ -236,6 +236,15 @@ def grid(
     ]
 
 
+def by_strategy(finished: Sequence[Finished]) -> dict[tuple[str, str], dict[str, list[Finished]]]:
+    """Runs by data set and model, then by strategy."""
+    groups: dict[tuple[str, str], dict[str, list[Finished]]] = {}
+    for one in finished:
+        place = (str(one.label("data")), str(one.label("model")))
+        groups.setdefault(place, {}).setdefault(str(one.label("strategy")), []).append(one)
+    return groups
+
+
 def checked(request: Request, study: type[Study]) -> None:
     """Make sure that a request can be carried out at all.
 
@@ -254,9 +263,7 @@ def checked(request: Request, study: type[Study]) -> None:
             f"{', '.join(map(str, request.seeds)) or 'none'}; ask for more with --seeds"
         )
     of_models = {key for name in request.models for key in arguments(model_class(name), {}, "model", given=1)}
-    of_strategies = {
-        key for name in request.strategies for key in resolved(Experiment(strategy=Component(name))).strategy.options
-    }
+    of_strategies = {key for name in request.strategies for key in strategy_options(name)}
     for kind, given, known in (
         ("model", request.base.model.options, of_models),
         ("strategy", request.base.strategy.options, of_strategies),

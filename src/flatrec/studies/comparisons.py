@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from flatrec.analysis.formats import percent
 from flatrec.analysis.outcome import Column, Table, Value
-from flatrec.analysis.report import metric_name, p_value, percent
+from flatrec.analysis.report import LEVEL, metric_name, p_value
 from flatrec.analysis.reported import Reported, reported
 from flatrec.analysis.significance import ENOUGH, Comparison, compare, holm, spread
 from flatrec.studies.base import Finished, Label
 
 METRICS = ("recall@5", "recall@10", "ndcg@5", "ndcg@10")
-CLEAR, STARRED = 0.05, 0.01  # corrected p below which a difference counts, and gets the paper's star
+STARRED = 0.01  # corrected p below which a difference gets the paper's star
 Group = tuple[Label, ...]
 
 
@@ -122,7 +123,7 @@ def wide_table(rows: Sequence[Row], labels: Sequence[str], *, name: str, title: 
 def in_words(rows: Sequence[Row], metric: str = "recall@10") -> tuple[str, ...]:
     """A sentence a comparison in one metric that is clear, and one for all that are not."""
     tested = [row for row in rows if row.metric == metric and row.comparison]
-    clear = [row for row in tested if row.t_p is not None and row.t_p < CLEAR]
+    clear = [row for row in tested if row.t_p is not None and row.t_p < LEVEL]
     unclear = [row for row in tested if row not in clear]
     sentences = [_verdict(row) for row in clear]
     if unclear:

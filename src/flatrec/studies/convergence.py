@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
 from statistics import fmean
 from typing import TypeAlias
@@ -15,7 +16,8 @@ from flatrec.analysis.report import metric_name
 from flatrec.analysis.significance import spread
 from flatrec.config import Component
 from flatrec.data.batches import Sampler
-from flatrec.studies.base import Conclusion, Finished, Planned, Request, Study, grid
+from flatrec.data.pairing import Pairing
+from flatrec.studies.base import Conclusion, Finished, Planned, Request, Source, Study, by_strategy, grid
 
 Axis: TypeAlias = Callable[[Finished], list[float]]
 
@@ -66,9 +68,14 @@ def gradients(strategy: Component) -> float:
 def updates(one: Finished) -> int:
     """Updates an epoch."""
     experiment = one.planned.experiment
-    sampler = Sampler(one.planned.source.load().interactions, experiment.training.batch_size)
     halves = experiment.strategy.options.get("pairing") == "halves"
-    return sampler.steps(2 if experiment.strategy.name.endswith("+") else 1, "halves" if halves else "passes")
+    batches = 2 if experiment.strategy.name.endswith("+") else 1
+    return _steps(one.planned.source, experiment.training.batch_size, batches, "halves" if halves else "passes")
+
+
+@cache  # every curve of every run asks, and a sampler goes through all pairs
+def _steps(source: Source, batch_size: int, batches: int, pairing: Pairing) -> int:
+    return Sampler(source.load().interactions, batch_size).steps(batches, pairing)
 
 
 def _by_epoch(one: Finished) -> list[float]:
@@ -92,19 +99,10 @@ def _by_second(one: Finished) -> list[float]:
 AXES: Mapping[str, Axis] = {"epoch": _by_epoch, "gradient": _by_gradient, "second": _by_second}
 
 
-def _groups(finished: Sequence[Finished]) -> dict[tuple[str, str], dict[str, list[Finished]]]:
-    """Runs by data set and model, then by strategy."""
-    groups: dict[tuple[str, str], dict[str, list[Finished]]] = {}
-    for one in finished:
-        place = (str(one.label("data")), str(one.label("model")))
-        groups.setdefault(place, {}).setdefault(str(one.label("strategy")), []).append(one)
-    return groups
-
-
 def _curves(finished: Sequence[Finished], axis: Axis, unit: str, quantity: str) -> Figure:
     panels = [
-        Panel(" · ".join(place), tuple(_line(name, runs, axis, quantity) for name, runs in by_strategy.items()))
-        for place, by_strategy in _groups(finished).items()
+        Panel(" · ".join(place), tuple(_line(name, runs, axis, quantity) for name, runs in strategies.items()))
+        for place, strategies in by_strategy(finished).items()
     ]
     label = "training loss" if quantity == "loss" else f"validation {metric_name(quantity)}"
     return lines(panels, x_label=f"{unit}s", y_label=label)
@@ -134,10 +132,10 @@ def _line(name: str, runs: Sequence[Finished], axis: Axis, quantity: str) -> Lin
 
 def _reaching(finished: Sequence[Finished], monitor: str) -> Table:
     rows: list[tuple[Value, ...]] = []
-    for place, by_strategy in _groups(finished).items():
-        first = next(iter(by_strategy.values()))
+    for place, strategies in by_strategy(finished).items():
+        first = next(iter(strategies.values()))
         goals = {one.label("seed"): _best(one, monitor) for one in first}
-        for name, runs in by_strategy.items():
+        for name, runs in strategies.items():
             paired = [one for one in runs if one.label("seed") in goals]
             reached = [cost for one in paired if (cost := _cost(one, monitor, goals[one.label("seed")]))]
             means = [fmean(column) for column in zip(*reached, strict=True)] if reached else [None] * 4

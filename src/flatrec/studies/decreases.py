@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import TypeAlias
 
 from matplotlib.figure import Figure
 
+from flatrec.analysis.formats import percent
 from flatrec.analysis.outcome import Column, Table, Value
 from flatrec.analysis.perturbation import relative_decrease
 from flatrec.analysis.plots import Line, Panel, lines
-from flatrec.analysis.report import metric_name, p_value, percent
+from flatrec.analysis.report import LEVEL, metric_name, p_value
 from flatrec.analysis.reported import reported
 from flatrec.analysis.significance import ENOUGH, compare, holm, spread
 from flatrec.studies.base import Finished, Label
-
-Scores: TypeAlias = Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]  # by kind, by level, of each draw
-CLEAR = 0.05
 
 
 @dataclass(frozen=True)
@@ -106,8 +103,8 @@ def in_words(rows: Sequence[Decrease]) -> tuple[str, ...]:
         last = [row for row in these if row.place[-1] == these[-1].place[-1]]
         losses = ", ".join(f"{row.strategy} {percent(-fmean(row.decreases))}" for row in last)
         sentences.append(f"{place[2]} at {last[0].place[-1]} ({place[0]}, {place[1]}): {losses}.")
-        sentences += [_verdict(row, last[0]) for row in last if row.p is not None and row.p < CLEAR]
-    if not any(row.p is not None and row.p < CLEAR for row in rows):
+        sentences += [_verdict(row, last[0]) for row in last if row.p is not None and row.p < LEVEL]
+    if not any(row.p is not None and row.p < LEVEL for row in rows):
         sentences.append("No strategy's decrease differs significantly from the first strategy's.")
     if rows and (few := min(len(row.decreases) for row in rows)) < ENOUGH:
         sentences.append(f"Some rows have {few} runs; fewer than {ENOUGH} are not a result.")

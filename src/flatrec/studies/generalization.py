@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from flatrec.analysis.outcome import Column, Picture, Table, Value
 from flatrec.analysis.plots import ViolinPanel, violins
-from flatrec.analysis.report import metric_name, p_value
+from flatrec.analysis.report import LEVEL, metric_name, p_value
 from flatrec.analysis.significance import holm, levene, spread
-from flatrec.studies.base import Conclusion, Finished, Label, Planned, Request, Source, Study, grid
-from flatrec.studies.comparisons import CLEAR, compared, in_words, long_table, wide_table
+from flatrec.studies.base import Conclusion, Finished, Planned, Request, Source, Study, by_strategy, grid
+from flatrec.studies.comparisons import compared, in_words, long_table, wide_table
 
 PLACE = ("data", "model")
 
@@ -50,24 +50,22 @@ class Generalization(Study):
             f"{metric_name(self.metric)} over splits",
             "A dot a split; the shape is a smoothed histogram, the bar the mean.",
         )
-        panels = [ViolinPanel(" · ".join(map(str, place)), values) for place, values in self._scores(finished).items()]
+        panels = [ViolinPanel(" · ".join(place), values) for place, values in self._scores(finished).items()]
         figure = violins(panels, y_label=f"test {metric_name(self.metric)}")
         return Conclusion(tables, ((picture, figure),), (*in_words(rows, self.metric), *sentences))
 
-    def _scores(self, finished: Sequence[Finished]) -> dict[tuple[Label, ...], dict[str, list[float]]]:
-        scores: dict[tuple[Label, ...], dict[str, list[float]]] = {}
-        for one in finished:
-            place = tuple(one.label(name) for name in PLACE)
-            of_strategy = scores.setdefault(place, {}).setdefault(str(one.label("strategy")), [])
-            of_strategy.append(one.result["test"][self.metric])
-        return scores
+    def _scores(self, finished: Sequence[Finished]) -> dict[tuple[str, str], dict[str, list[float]]]:
+        return {
+            place: {name: [one.result["test"][self.metric] for one in runs] for name, runs in strategies.items()}
+            for place, strategies in by_strategy(finished).items()
+        }
 
     def _spreads(self, finished: Sequence[Finished]) -> tuple[Table, list[str]]:
         rows: list[tuple[Value, ...]] = []
-        for place, by_strategy in self._scores(finished).items():
-            first, *_ = by_strategy
-            for strategy, values in by_strategy.items():
-                p = None if strategy == first else levene(values, by_strategy[first])
+        for place, strategies in self._scores(finished).items():
+            first, *_ = strategies
+            for strategy, values in strategies.items():
+                p = None if strategy == first else levene(values, strategies[first])
                 rows.append((*place, strategy, len(values), *spread(values), min(values), max(values), p))
         corrected = holm([row[-1] for row in rows])  # type: ignore[misc]
         columns = (
@@ -82,7 +80,7 @@ class Generalization(Study):
         clear = [
             f"The spread of {row[2]} ({row[0]}, {row[1]}) differs from the first strategy's ({p_value(p)})."
             for row, p in zip(rows, corrected, strict=True)
-            if p is not None and p < CLEAR
+            if p is not None and p < LEVEL
         ]
         tested = any(p is not None for p in corrected)
         sentences = clear or (["No spread differs significantly from the first strategy's."] if tested else [])

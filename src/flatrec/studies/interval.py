@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flatrec.components import resolved
-from flatrec.config import Component, Experiment
+from flatrec.components import strategy_options
 from flatrec.studies.base import Conclusion, Finished, Label, Planned, Request, Study, Tree, grid
 from flatrec.studies.varied import concluded
 
@@ -51,7 +50,7 @@ class Interval(Study):
 
 def _setting(strategy: str) -> str:
     """What a strategy calls its interval; empty where it has none."""
-    options = resolved(Experiment(strategy=Component(strategy))).strategy.options
+    options = strategy_options(strategy)
     if strategy.removesuffix("+") == "plain":
         return ""
     return next((name for name in ("interval", "beta") if name in options), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import fmean
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from torch import Tensor
 from flatrec import seeding
 from flatrec.analysis.landscape import Surface, filter_normalised, random_directions, surface
 from flatrec.analysis.outcome import Column, Picture, Table, Value
-from flatrec.analysis.report import p_value
+from flatrec.analysis.report import LEVEL, p_value
 from flatrec.analysis.sharpness import sharpness
 from flatrec.analysis.significance import compare, holm, spread
 from flatrec.analysis.surfaces import SurfacePanel, surfaces
@@ -23,12 +23,11 @@ from flatrec.config import Experiment
 from flatrec.data.batches import Batch, Sampler
 from flatrec.models import Model
 from flatrec.run import Run
-from flatrec.studies.base import Conclusion, Finished, Label, Planned, Request, Study, grid
+from flatrec.studies.base import Conclusion, Finished, Planned, Request, Study, by_strategy, grid
 from flatrec.studies.rescoring import model_of
 
 NUMBERS = ("loss", "worst_rise", "mean_rise", "top_eigenvalue")
 PROTOCOLS = {"normalised": "filter-normalised directions", "raw": "raw normal directions, the paper's protocol"}
-CLEAR = 0.05
 
 
 class Landscape(Study):
@@ -161,22 +160,21 @@ class _Row:
 
 
 def _sharpness(finished: Sequence[Finished]) -> list[_Row]:
-    groups: dict[tuple[str, str], dict[str, dict[Label, Mapping[str, float]]]] = {}
-    for one in finished:
-        place = (str(one.label("data")), str(one.label("model")))
-        by_seed = groups.setdefault(place, {}).setdefault(str(one.label("strategy")), {})
-        by_seed[one.label("seed")] = one.measured[Around.NAME]["sharpness"]
     rows = []
-    for place, by_strategy in groups.items():
-        first = next(iter(by_strategy))
-        for strategy, by_seed in by_strategy.items():
-            shared = [seed for seed in by_seed if seed in by_strategy[first]] if strategy != first else []
+    for place, strategies in by_strategy(finished).items():
+        numbers = {
+            name: {one.label("seed"): one.measured[Around.NAME]["sharpness"] for one in runs}
+            for name, runs in strategies.items()
+        }
+        first = next(iter(numbers))
+        for strategy, by_seed in numbers.items():
+            shared = [seed for seed in by_seed if seed in numbers[first]] if strategy != first else []
             for number in NUMBERS:
-                sides = [[side[seed][number] for seed in shared] for side in (by_seed, by_strategy[first])]
+                sides = [[side[seed][number] for seed in shared] for side in (by_seed, numbers[first])]
                 values = tuple(one[number] for one in by_seed.values())
                 rows.append(_Row(place, strategy, number, values, compare(*sides).t_p if shared else None))
     corrected = holm([row.p for row in rows])
-    return [_Row(row.place, row.strategy, row.number, row.values, p) for row, p in zip(rows, corrected, strict=True)]
+    return [replace(row, p=p) for row, p in zip(rows, corrected, strict=True)]
 
 
 def _table(rows: Sequence[_Row], radius: float) -> Table:
@@ -205,7 +203,7 @@ def _in_words(rows: Sequence[_Row]) -> tuple[str, ...]:
             sentences.append(
                 f"The largest Hessian eigenvalue of {row.strategy} ({', '.join(row.place)}) is {fmean(row.values):.3g}."
             )
-        if row.p is not None and row.p < CLEAR:
+        if row.p is not None and row.p < LEVEL:
             name = row.number.replace("_", " ")
             sentences.append(f"The {name} of {row.strategy} differs from the first strategy's ({p_value(row.p)}).")
     return tuple(sentences)

@@ -65,16 +65,15 @@ class UnderNoise:
 
     def __call__(self, run: Run, experiment: Experiment) -> Mapping[str, Any]:
         """A list of scores, one a draw; a model without item embeddings or features has none there."""
-        places = {EMBEDDINGS: self._on_embeddings, FEATURES: self._on_features}
-        scores = {
+        places = {EMBEDDINGS: self._on_embeddings} if _embeddings(run) else {}
+        places |= {FEATURES: self._on_features} if _reads_features(run) else {}
+        return {
             place: {
                 f"{variance:g}": [disturbed(run, experiment, variance, draw) for draw in range(self.draws)]
                 for variance in self.variances
             }
             for place, disturbed in places.items()
-            if (place == EMBEDDINGS and _embeddings(run)) or (place == FEATURES and _reads_features(run))
         }
-        return {place: levels for place, levels in scores.items() if levels}
 
     @staticmethod
     def _on_embeddings(run: Run, experiment: Experiment, variance: float, draw: int) -> dict[str, float]:

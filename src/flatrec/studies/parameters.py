@@ -8,8 +8,7 @@ from statistics import fmean
 
 from flatrec.analysis.report import metric_name
 from flatrec.analysis.significance import spread
-from flatrec.components import resolved
-from flatrec.config import Component, Experiment
+from flatrec.components import strategy_options
 from flatrec.studies.base import Conclusion, Finished, Label, Planned, Request, Study, Tree, grid
 from flatrec.studies.varied import SHOWN, concluded
 
@@ -42,7 +41,7 @@ class Parameters(Study):
         """The grid, once a value of each setting that the strategy has."""
         planned = []
         for strategy in request.strategies:
-            known = resolved(Experiment(strategy=Component(strategy))).strategy.options
+            known = strategy_options(strategy)
             one = Request(request.data, request.models, (strategy,), request.seeds, request.base)
             changes: dict[Label, Tree] = {
                 f"{name} {value}": {"strategy": {name: value}}

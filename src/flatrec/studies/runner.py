@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flatrec import config, folder
+from flatrec import config
 from flatrec.analysis import outcome as outcomes
 from flatrec.analysis.formats import write_tables
 from flatrec.analysis.outcome import Failure, Outcome
@@ -19,7 +19,6 @@ from flatrec.config import Experiment
 from flatrec.execution import Lost, Workers, execute
 from flatrec.experiment import load_run
 from flatrec.files import write_text
-from flatrec.run import Run
 from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
@@ -82,7 +81,7 @@ def carry_out(
     execute(do, jobs, workers or Workers(), take)
     finished, failures = _parted([(one, ended[one.folder]) for one in planned])
     conclusion = study.conclude(request, finished)
-    _write(out, conclusion)
+    write(out, conclusion)
     outcome = Outcome(
         name,
         type(study).TITLE,
@@ -117,7 +116,7 @@ def _with_all_measures(planned: Sequence[Planned]) -> list[Planned]:
     wanted: dict[str, dict[Measure, None]] = {}
     for one in planned:
         wanted.setdefault(one.folder, {}).update(dict.fromkeys(one.measures))
-    return [Planned(one.labels, one.source, one.experiment, tuple(wanted[one.folder])) for one in planned]
+    return [replace(one, measures=tuple(wanted[one.folder])) for one in planned]
 
 
 def _measured(measure: Measure, path: Path, planned: Planned) -> Mapping[str, Any]:
@@ -129,14 +128,10 @@ def _measured(measure: Measure, path: Path, planned: Planned) -> Mapping[str, An
             return dict(json.loads(file.read_text(encoding="utf-8")))
         except ValueError:
             file.unlink()  # damaged, and made anew at once
-    run: Run = load_run(path, planned.source.load(), planned.experiment.device)
-    values = measure(run, _as_recorded(path))
+    run = load_run(path, planned.source.load(), planned.experiment.device)
+    values = measure(run, planned.experiment)
     write_text(file, json.dumps(values, allow_nan=False) + "\n")
     return values
-
-
-def _as_recorded(path: Path) -> Experiment:
-    return config.read(path / folder.EXPERIMENT)
 
 
 def _fingerprints(finished: Sequence[Finished]) -> dict[str, str]:
@@ -155,7 +150,8 @@ def _parted(
     return finished, failures
 
 
-def _write(out: Path, conclusion: Conclusion) -> None:
+def write(out: Path, conclusion: Conclusion) -> None:
+    """Put tables and figures into their folders."""
     for part in (TABLES, FIGURES):
         (out / part).mkdir(exist_ok=True)
     write_tables(out / TABLES, conclusion.tables)

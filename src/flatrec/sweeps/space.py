@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,9 @@ from typing import Any, TypeAlias
 from optuna import Trial
 
 from flatrec import config
-from flatrec.components import model_class, resolved
-from flatrec.config import Component, Experiment, Option
+from flatrec.components import model_class, resolved, strategy_options
+from flatrec.config import Experiment, Option
 from flatrec.models import Model
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 # The paper's grids, for strategies that have these settings.
 OF_STRATEGIES: Mapping[str, tuple[float, ...]] = MappingProxyType(
@@ -70,7 +64,7 @@ def usual_space(model: str, strategy: str) -> Space:
     """
     kind = model_class(model)
     values = dict(kind.SEARCH_SPACE) if issubclass(kind, Model) else {}
-    known = resolved(Experiment(strategy=Component(strategy))).strategy.options
+    known = strategy_options(strategy)
     values |= {
         f"strategy.{name}": grid for name, grid in OF_STRATEGIES.items() if name in known and strategy != "plain"
     }
@@ -91,11 +85,7 @@ def read(path: Path) -> Space:
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; give the path of a .toml file with settings to try")
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a TOML file: {error}") from None
-    space = {name: _dimension(value, f"{path}: {name}") for name, value in _leaves(tree)}
+    space = {name: _dimension(value, f"{path}: {name}") for name, value in _leaves(config.toml_tree(path))}
     if not space:
         raise ValueError(f'{path} names no setting; give one, such as "optimizer.lr" = [0.001, 0.005]')
     return space
@@ -126,10 +116,7 @@ def changed(experiment: Experiment, values: Mapping[str, Option]) -> Experiment:
         ValueError: an unknown setting, or a value of the wrong type or out of range.
     """
     for name, value in values.items():
-        tree: Any = value
-        for key in reversed(name.split(".")):
-            tree = {key: tree}
-        experiment = config.changed(experiment, tree)
+        experiment = config.changed(experiment, config.nested(name.split("."), value))
     return resolved(experiment)
 
 

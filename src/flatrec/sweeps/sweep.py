@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
@@ -11,15 +11,14 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from flatrec.analysis import outcome as outcomes
-from flatrec.analysis.formats import write_tables
 from flatrec.analysis.outcome import Column, Failure, Outcome, Picture, Table, Value
-from flatrec.analysis.plots import Line, Panel, lines, save
+from flatrec.analysis.plots import Line, Panel, lines
 from flatrec.analysis.report import metric_name
 from flatrec.components import resolved
 from flatrec.config import Experiment, Option
 from flatrec.execution import Lost, Workers, execute
 from flatrec.studies import runner as studies
-from flatrec.studies.base import Finished
+from flatrec.studies.base import Conclusion, Finished
 from flatrec.studies.comparisons import compared, in_words, long_table
 from flatrec.sweeps.space import Choices, Space, changed, grid
 from flatrec.sweeps.trials import Place, Sampler, TrialJob, do, enough, opened, planned
@@ -53,7 +52,6 @@ class Sweep:
     seeds: tuple[int, ...] = ()
     storage: str = ""
     name: str = "sweep"
-    settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.trials < 1:
@@ -153,10 +151,7 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
     tables = (_table(one, trials), *([details] if rows else []))
     monitor = one.experiment.training.monitor
     picture = Picture("trials", f"Validation {metric_name(monitor)} by trial", "Each trial, and the best so far.")
-    for folder in (studies.TABLES, studies.FIGURES):
-        (out / folder).mkdir(exist_ok=True)
-    write_tables(out / studies.TABLES, tables)
-    save(_history(trials, monitor), out / studies.FIGURES, picture.name)
+    studies.write(out, Conclusion(tables, ((picture, _history(trials, monitor)),)))
     chosen = ", ".join(f"{name} {value}" for name, value in _values(one.space, best).items())
     said = (f"Chosen on validation, trial {best.number} of {len(trials)}: {chosen} ({monitor} {best.value:.4f}).",)
     outcome = Outcome(
@@ -167,7 +162,7 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
         (picture,),
         (*said, *in_words(rows)),
         (*(Failure(*_parted(error)) for error in errors), *failures),
-        {"sampler": one.sampler, "trials": str(one.trials), **one.settings},
+        {"sampler": one.sampler, "trials": str(one.trials)},
         {done.dataset: done.fingerprint for done in finished},
     )
     outcomes.write(out, outcome)
