@@ -6,7 +6,7 @@ import difflib
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
@@ -180,12 +180,28 @@ def toml_tree(path: Path) -> dict[str, Any]:
 
 def write(experiment: Experiment) -> str:
     """The experiment as TOML text; :func:`read` gives it back."""
+    return tomli_w.dumps(_tree(experiment))
+
+
+def settings(experiment: Experiment) -> dict[str, Any]:
+    """Every setting by its dotted name, such as ``strategy.rho``."""
+    return dict(_leaves(_tree(experiment)))
+
+
+def _tree(experiment: Experiment) -> dict[str, Any]:
     tree: dict[str, Any] = {key: getattr(experiment, key) for key in _TOP}
     for key in _COMPONENTS:
         component: Component = getattr(experiment, key)
         tree[key] = {"name": component.name, **component.options}
-    tree |= {"training": asdict(experiment.training), "evaluation": asdict(experiment.evaluation)}
-    return tomli_w.dumps(tree)
+    return tree | {"training": asdict(experiment.training), "evaluation": asdict(experiment.evaluation)}
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def assignment(text: str) -> dict[str, Any]:

@@ -7,14 +7,13 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from flatrec import config
-from flatrec.config import Component, Experiment
+from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.files import write_text
 from flatrec.training.records import read_lines
@@ -204,21 +203,5 @@ def _reached(folder: Path, epoch: int) -> bool:
 
 def _settings(experiment: Experiment) -> dict[str, Any]:
     """The settings that decide an epoch's bits, by dotted name."""
-    parts = {name: one for name, one in vars(experiment).items() if isinstance(one, Component)}
-    groups = {
-        **{name: {"name": one.name, **one.options} for name, one in parts.items()},
-        "training": asdict(experiment.training),
-        "evaluation": asdict(experiment.evaluation),
-    }
-    flat = dict(_flat(groups))
-    free = dict.fromkeys(("training.epochs", "training.checkpoint_every", "training.tensorboard"))
-    return {"seed": experiment.seed, "device": experiment.device, **flat} | free
-
-
-def _flat(groups: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The leaves of nested groups by dotted name."""
-    for group, value in groups.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{group}.{name}", leaf) for name, leaf in _flat(value))
-        else:
-            yield group, value
+    free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
+    return config.settings(experiment) | dict.fromkeys(free)

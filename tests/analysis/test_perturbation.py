@@ -300,4 +300,3 @@ def test_the_decrease_is_relative_to_the_original():
     assert relative_decrease(0.08, 0.06) == pytest.approx(0.25)
     assert relative_decrease(0.08, 0.1) == pytest.approx(-0.25)
     assert relative_decrease(0.08, 0.08) == 0
-    assert relative_decrease(0.0, 0.1) is None

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec.analysis.theory import Regression, convergence, tracking
+from flatrec.analysis.regression import Regression
+from flatrec.analysis.theory import convergence, tracking
 
 RATES = (0.3, 0.03, 0.003)
 

@@ -135,9 +135,9 @@ def adjusted(dataset: Dataset, share: float, generator: Generator, *, weight: fl
     return Adjusted(dataset.with_features(features), items)
 
 
-def relative_decrease(original: float, perturbed: float) -> float | None:
-    """How much of a score is lost, relative to it; None where there was none."""
-    return (original - perturbed) / original if original else None
+def relative_decrease(original: float, perturbed: float) -> float:
+    """How much of a score, which must be above 0, is lost, relative to it."""
+    return (original - perturbed) / original
 
 
 def _check(variance: float) -> None:

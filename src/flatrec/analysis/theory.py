@@ -10,13 +10,11 @@ from statistics import fmean
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
-from numpy.typing import NDArray
-from scipy import optimize
-from torch import Generator, Tensor, nn
-from torch.nn import functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from flatrec import seeding
+from flatrec.analysis.regression import Regression, check_positive
 from flatrec.analysis.significance import spread
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
@@ -25,77 +23,6 @@ from flatrec.strategies.learner import Learner
 
 LENIENCE = 1.1  # a mean over a few seeds may lie so much above the rate
 COVERED = ("plain", "plain+", "sam", "sam+", "bsam", "bsam+")
-
-
-@dataclass(frozen=True, eq=False)
-class Regression:
-    """Logistic regression with a ridge: L_S = mean of log(1 + exp(-y x' Theta)) + ridge ||Theta||^2 / 2.
-
-    Convex, and assumptions 1 (smooth) and 2 (bounded variance) hold everywhere; 3 (bounded gradient) wherever SGD
-    gets to, since the ridge keeps ||Theta|| below about max ||x|| / ridge.
-
-    Args:
-        features: x, one row a sample.
-        labels: y, each 1 or -1.
-        ridge: above 0, so that there is a minimum.
-
-    Example:
-        >>> Regression.drawn(64, 4, generator=torch.Generator().manual_seed(0)).features.shape
-        torch.Size([64, 4])
-
-    Raises:
-        ValueError: the ridge is not positive, or a label is neither 1 nor -1.
-    """
-
-    features: Float[Tensor, "n_samples dim"]
-    labels: Float[Tensor, "n_samples"]
-    ridge: float = 0.1
-
-    def __post_init__(self) -> None:
-        _check_positive("ridge", [self.ridge])
-        if wrong := [one for one in self.labels.tolist() if abs(one) != 1]:
-            raise ValueError(f"labels must be 1 or -1, but one is {wrong[0]}")
-
-    @classmethod
-    def drawn(cls, n_samples: int, dim: int, *, generator: Generator, ridge: float = 0.1) -> Regression:
-        """Normal features, and labels from a logistic model with normal parameters; float64.
-
-        Raises:
-            ValueError: a size is below 1, or the ridge is not positive.
-        """
-        _check_positive("n_samples and dim", [n_samples, dim])
-        features = torch.randn(n_samples, dim, generator=generator, dtype=torch.float64)
-        chances = torch.sigmoid(features @ torch.randn(dim, generator=generator, dtype=torch.float64))
-        return cls(features, 2 * torch.bernoulli(chances, generator=generator) - 1, ridge)
-
-    def loss(self, parameters: Float[Tensor, "dim"], rows: Int64[Tensor, "batch"] | None = None) -> Float[Tensor, ""]:
-        """L_B on some samples, or L_S on all."""
-        features, labels = (self.features, self.labels) if rows is None else (self.features[rows], self.labels[rows])
-        return F.softplus(-labels * (features @ parameters)).mean() + self.ridge / 2 * parameters.dot(parameters)
-
-    def gradient(self, parameters: Float[Tensor, "dim"]) -> Float[Tensor, "dim"]:
-        """Of L_S: ridge Theta - mean of y x / (1 + exp(y x' Theta))."""
-        pulls = self.labels * torch.sigmoid(-self.labels * (self.features @ parameters))
-        return self.ridge * parameters - pulls @ self.features / len(pulls)
-
-    def smoothness(self) -> float:
-        """A beta: the largest eigenvalue of X'X / (4 n), plus the ridge."""
-        return float(torch.linalg.matrix_norm(self.features, 2)) ** 2 / (4 * len(self.labels)) + self.ridge
-
-    def variance(self, batch_size: int) -> float:
-        """An M, for batches without repetition; a sample's gradient is within ||x|| of the ridge's."""
-        n_samples = len(self.labels)
-        of_one = float(self.features.square().sum()) / max(n_samples - 1, 1)
-        return of_one * (1 - batch_size / n_samples) / batch_size
-
-    def lowest_loss(self) -> float:
-        """L_S(Theta*)."""
-
-        def both(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            parameters = torch.from_numpy(values).to(self.features)
-            return float(self.loss(parameters)), self.gradient(parameters).double().numpy()
-
-        return float(optimize.minimize(both, np.zeros(self.features.shape[1]), jac=True).fun)
 
 
 @dataclass(frozen=True)
@@ -176,8 +103,8 @@ def tracking(
     Raises:
         ValueError: a number is out of range; so is a lambda below 0, which comes of a large C or gamma.
     """
-    _check_positive("learning_rates", learning_rates)
-    _check_positive("constant", [constant])
+    check_positive("learning_rates", learning_rates)
+    check_positive("constant", [constant])
     if steps < 2:
         raise ValueError(f"steps must be at least 2, but is {steps}")
     lams = [_lam(constant, gamma) if lam is None else lam for gamma in learning_rates]
@@ -225,7 +152,7 @@ def convergence(
     Raises:
         ValueError: a number or name is out of range, or a learning rate is above 1 / beta.
     """
-    _check_positive("gamma0", [gamma0])
+    check_positive("gamma0", [gamma0])
     _check_horizons(horizons, gamma0, problem.smoothness())
     if not seeds or not 0 <= rho0 < math.inf:
         raise ValueError(f"seeds must not be empty and rho0 be at least 0, but they are {list(seeds)} and {rho0}")
@@ -339,11 +266,6 @@ def _lam(constant: float, gamma: float) -> float:
     if lam < 0:
         raise ValueError(f"lambda = 1 - {constant} * {gamma}^(2/3) must not be below 0, but is {lam:.3g}; lower either")
     return lam
-
-
-def _check_positive(name: str, values: Sequence[int] | Sequence[float]) -> None:
-    if not values or not all(0 < one < math.inf for one in values):
-        raise ValueError(f"{name} must be positive and finite, but is {', '.join(map(str, values)) or 'missing'}")
 
 
 def _check_horizons(horizons: Sequence[int], gamma0: float, beta: float) -> None:

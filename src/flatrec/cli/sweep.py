@@ -50,7 +50,7 @@ def sweep(
     one = options.experiment(experiment, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
     wanted = read(space) if space is not None else usual_space(one.model.name, one.strategy.name)
     fresh = tuple(range(one.seed + 1, one.seed + 1 + seeds))
-    asked = Sweep(one, wanted, sampler, trials, fresh, storage, name)  # type: ignore[arg-type]  # it checks them itself
+    asked = Sweep(one, wanted, sampler, trials, fresh, storage, name)
     err = Console(stderr=True)
 
     def line(error: str | None, left: int) -> None:

@@ -25,7 +25,7 @@ class Decrease:
     Args:
         place: data set, model, kind, level.
         strategy: which.
-        original: undisturbed score, one a seed.
+        original: undisturbed score, one a seed; seeds that score 0 have nothing to lose and are left out.
         disturbed: mean over draws, one a seed.
         decreases: relative, one a seed.
         p: of the paired t-test of the decreases against the first strategy's, corrected; None for the first.
@@ -57,8 +57,9 @@ def decreases(finished: Sequence[Finished], measure: str, metric: str) -> list[D
         for kind, levels in one.measured[measure].items():
             for level, draws in levels.items():
                 place = (str(one.label("data")), str(one.label("model")), kind, level)
-                of_strategy = groups.setdefault(place, {}).setdefault(str(one.label("strategy")), {})
-                of_strategy[one.label("seed")] = (original, fmean(draw[metric] for draw in draws))
+                if original:
+                    of_strategy = groups.setdefault(place, {}).setdefault(str(one.label("strategy")), {})
+                    of_strategy[one.label("seed")] = (original, fmean(draw[metric] for draw in draws))
     rows = [row for place, by_strategy in groups.items() for row in _rows(place, by_strategy)]
     corrected = holm([row.p for row in rows])
     return [replace(row, p=p, reported=_reported(row, names, metric)) for row, p in zip(rows, corrected, strict=True)]
@@ -118,12 +119,11 @@ def _rows(
     rows = []
     for strategy, by_seed in by_strategy.items():
         original, disturbed = zip(*by_seed.values(), strict=True)
-        own = {seed: relative_decrease(*pair) or 0.0 for seed, pair in by_seed.items()}
-        p = None
-        if strategy != first:
-            shared = [seed for seed in own if seed in by_strategy[first]]
-            pairs = [(own[seed], relative_decrease(*by_strategy[first][seed]) or 0.0) for seed in shared]
-            p = compare(*map(list, zip(*pairs, strict=True))).t_p if pairs else None
+        own, others = (
+            {seed: relative_decrease(*pair) for seed, pair in some.items()} for some in (by_seed, by_strategy[first])
+        )
+        shared = [seed for seed in own if seed in others] if strategy != first else []
+        p = compare([own[seed] for seed in shared], [others[seed] for seed in shared]).t_p if shared else None
         rows.append(Decrease(place, strategy, original, disturbed, tuple(own.values()), p))
     return rows
 

@@ -167,22 +167,6 @@ def _settings(study: Study, request: Request) -> dict[str, str]:
         "seeds": ", ".join(map(str, request.seeds)),
     }
     own = {f"study.{key}": str(value) for key, value in vars(study).items()}
-    shared = {line.split(" = ")[0]: line.split(" = ")[1] for line in _lines(request.base)}
-    return {**{key: value for key, value in listed.items() if value}, **own, **shared}
-
-
-def _lines(experiment: Experiment) -> list[str]:
-    """The settings that differ from the defaults, as ``key = value``."""
-    usual = _flat(config.write(Experiment()))
-    return [f"{key} = {value}" for key, value in _flat(config.write(experiment)).items() if usual.get(key) != value]
-
-
-def _flat(text: str) -> dict[str, str]:
-    group, flat = "", {}
-    for line in text.splitlines():
-        if line.startswith("["):
-            group = line.strip("[]") + "."
-        elif " = " in line:
-            key, value = line.split(" = ", 1)
-            flat[group + key] = value
-    return flat
+    usual = config.settings(Experiment())
+    changed = {key: str(value) for key, value in config.settings(request.base).items() if usual.get(key) != value}
+    return {**{key: value for key, value in listed.items() if value}, **own, **changed}

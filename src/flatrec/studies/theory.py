@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from flatrec import seeding
 from flatrec.analysis.outcome import Column, Picture, Table
 from flatrec.analysis.plots import Line, Panel, lines
-from flatrec.analysis.theory import Convergence, Regression, Tracking, convergence, tracking
+from flatrec.analysis.regression import Regression
+from flatrec.analysis.theory import Convergence, Tracking, convergence, tracking
 from flatrec.studies.base import Conclusion, Finished, Planned, Request, Study
 
 

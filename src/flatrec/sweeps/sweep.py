@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 import optuna
 from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ from flatrec.studies import runner as studies
 from flatrec.studies.base import Conclusion, Finished
 from flatrec.studies.comparisons import compared, in_words, long_table
 from flatrec.sweeps.space import Choices, Space, changed, grid
-from flatrec.sweeps.trials import Place, Sampler, TrialJob, do, enough, opened, planned
+from flatrec.sweeps.trials import Place, TrialJob, begin_anew, do, enough, opened, planned
 
 STORE = "trials.sqlite3"
 CHOSEN, GIVEN = "chosen settings", "settings as given"  # what is compared here, in the place of strategies
@@ -47,7 +48,7 @@ class Sweep:
 
     experiment: Experiment
     space: Space
-    sampler: Sampler = "tpe"
+    sampler: str = "tpe"
     trials: int = 20
     seeds: tuple[int, ...] = ()
     storage: str = ""
@@ -92,18 +93,23 @@ def sweep(
     _check(one.space, experiment)
     place = Place(one.storage or f"sqlite:///{out / STORE}", one.name)
     study = opened(place)
+    shared = bool(one.storage)
+    if not shared:
+        begin_anew(study, lambda _trial: True)
     wanted = _enqueued(study, one) if one.sampler == "grid" else one.trials
     errors: list[str] = []
-    before = len(study.get_trials(deepcopy=False))
-    left = list(range(before, before + max(0, wanted - _ended(study))))
+    prefix = f"{uuid4().hex} " if shared else ""  # other machines number their jobs likewise
+    first = len(study.get_trials(deepcopy=False))
+    left = [f"{prefix}{number}" for number in range(first, first + max(0, wanted - _ended(study)))]
 
     def take(job: TrialJob, done: str | None | Lost) -> None:
         error = done.error if isinstance(done, Lost) else done
-        left.remove(job.number)
+        left.remove(job.mark)
         errors.extend([error] if error else [])
         on_trial(error, len(left))
 
-    jobs = [TrialJob(n, place, one.sampler, one.space, experiment, out / studies.RUNS, wanted) for n in left]
+    runs = out / studies.RUNS
+    jobs = [TrialJob(mark, place, one.sampler, one.space, experiment, runs, wanted) for mark in left]
     if not enough(study, wanted):
         execute(do, jobs, workers, take)
     return _concluded(_Ended(one, opened(place), errors), out, workers)
@@ -120,8 +126,12 @@ def _check(space: Space, experiment: Experiment) -> None:
 def _enqueued(study: optuna.Study, one: Sweep) -> int:
     """Put the grid into the store; how many trials that makes."""
     proposals = grid(one.space)[: one.trials]
+    trials = study.get_trials(deepcopy=False)
+    there = [one.system_attrs.get("fixed_params", one.params) for one in trials if one.state != TrialState.FAIL]
     for values in proposals:
-        study.enqueue_trial({name: str(value) for name, value in values.items()}, skip_if_exists=True)
+        stored = {name: str(value) for name, value in values.items()}
+        if stored not in there:
+            study.enqueue_trial(stored)
     return len(proposals)
 
 

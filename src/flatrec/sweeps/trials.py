@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from flatrec import seeding
@@ -20,9 +21,9 @@ from flatrec.studies.base import Label, Planned, Source
 from flatrec.sweeps.space import Space, changed, suggested
 from flatrec.training import EpochRecord
 
-Sampler: TypeAlias = Literal["grid", "random", "tpe"]
 HEARTBEAT, GRACE = 30, 120  # seconds between signs of life of a trial, and until one without is begun anew
 RETRIES = 2
+_JOB = "job"  # the attribute of a trial that has its job's mark
 _EXPECTED = (ValueError, OSError, ArithmeticError, RuntimeError, MemoryError)
 
 
@@ -39,7 +40,7 @@ class TrialJob:
     """What a worker needs for one trial.
 
     Args:
-        number: of the job, from which its random proposals follow.
+        mark: that tells the job from all others that use the store; its random proposals follow from it.
         place: the store.
         sampler: who proposes.
         space: what is tried.
@@ -48,9 +49,9 @@ class TrialJob:
         trials: that the store is to hold in the end, whoever makes them.
     """
 
-    number: int
+    mark: str
     place: Place
-    sampler: Sampler
+    sampler: str
     space: Space
     experiment: Experiment
     runs: Path
@@ -64,14 +65,13 @@ def opened(place: Place, sampler: BaseSampler | None = None) -> optuna.Study:
         ConnectionError: the store cannot be reached.
         ModuleNotFoundError: the database needs a driver that is not installed.
     """
-    warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made anew
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        storage = RDBStorage(
-            place.url,
-            heartbeat_interval=HEARTBEAT,
-            grace_period=GRACE,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made anew
+            storage = RDBStorage(
+                place.url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_again
+            )
         return optuna.create_study(
             storage=storage,
             study_name=place.name,
@@ -90,15 +90,23 @@ def opened(place: Place, sampler: BaseSampler | None = None) -> optuna.Study:
         ) from None
 
 
+def _again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a trial whose worker died, unless that happened too often."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)(study, trial)
+
+
 def do(job: TrialJob) -> str | None:
     """Make one trial, unless the store has enough; what it failed by, if it did."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = opened(job.place, _sampler(job))
+    begin_anew(study, lambda trial: trial.user_attrs.get(_JOB) == job.mark)  # where this job's worker died
     if enough(study, job.trials):
         return None
     errors: list[str] = []
 
     def objective(trial: optuna.Trial) -> float:
+        trial.set_user_attr(_JOB, job.mark)
         try:
             return _score(trial, job)
         except _EXPECTED as error:
@@ -110,10 +118,21 @@ def do(job: TrialJob) -> str | None:
     return errors[0] if errors else None
 
 
+def begin_anew(study: optuna.Study, given_up: Callable[[FrozenTrial], bool]) -> None:
+    """Queue trials again that look as if they were under way, but whose worker is known to be dead.
+
+    For trials of others the store finds out by itself, as they give no sign of life for some time.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if given_up(trial):
+            study.tell(trial.number, state=TrialState.FAIL)
+            _again(study, trial)
+
+
 def enough(study: optuna.Study, trials: int) -> bool:
     """Whether so many trials have come to an end, or are under way."""
-    counted = (optuna.trial.TrialState.WAITING, optuna.trial.TrialState.FAIL)
-    return sum(one.state not in counted for one in study.get_trials(deepcopy=False)) >= trials
+    states = [one.state for one in study.get_trials(deepcopy=False)]
+    return len(states) - states.count(TrialState.WAITING) - states.count(TrialState.FAIL) >= trials
 
 
 def planned(experiment: Experiment) -> Planned:
@@ -162,7 +181,7 @@ class _Pruning:
 
 def _sampler(job: TrialJob) -> BaseSampler:
     """One whose proposals no other job makes; for a grid the proposals are in the store already."""
-    seed = seeding.number(job.experiment.seed, "sweep", job.number) % 2**32
+    seed = seeding.number(job.experiment.seed, f"sweep {job.mark}") % 2**32
     if job.sampler == "tpe":
         return TPESampler(seed=seed, constant_liar=True)
     return RandomSampler(seed=seed)
