@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from flatrec.analysis.significance import compare, holm, spread
+from flatrec.analysis.significance import compare, holm, levene, spread
 
 VALUES = [0.31, 0.35, 0.33, 0.36, 0.30]
 BASELINE = [0.30, 0.31, 0.335, 0.32, 0.28]
@@ -119,3 +119,29 @@ def test_holm_lies_between_the_plain_values_and_bonferroni_and_keeps_their_order
 def test_spread_is_mean_and_sample_deviation():
     assert spread([1.0, 2.0, 6.0]) == pytest.approx((3.0, math.sqrt((4 + 1 + 9) / 2)))
     assert spread([5.0]) == (5.0, 0.0)
+
+
+@pytest.mark.parametrize("stretch", [1.0, 3.0])
+def test_levene_is_that_of_scipy_about_medians(stretch):
+    values = [0.5 + stretch * (value - 0.5) for value in (0.42, 0.55, 0.47, 0.61, 0.50)]
+    found = levene(values, BASELINE)
+    assert found == pytest.approx(stats.levene(values, BASELINE, center="median").pvalue)
+    assert found != pytest.approx(stats.levene(values, BASELINE, center="mean").pvalue)
+
+
+def test_levene_is_as_worked_by_hand():
+    # Distances from the medians 2 and 20: 1, 0, 1 and 10, 0, 10. Their means 2/3 and 20/3 lie 3 to each side of 11/3:
+    # between groups 2 * 3 * 9 = 54; within 2/3 + 200/3 = 202/3; F(1, 4) = 54 / (202/12).
+    statistic = 54 / (202 / 12)
+    assert levene([1.0, 2.0, 3.0], [10.0, 20.0, 30.0]) == pytest.approx(stats.f.sf(statistic, 1, 4))
+
+
+def test_levene_looks_at_the_spread_only():
+    assert levene([value + 5 for value in VALUES], BASELINE) == pytest.approx(levene(VALUES, BASELINE))
+    assert levene([0.1, 0.2, 0.9], [0.1, 0.2, 0.9]) == pytest.approx(1.0)
+
+
+def test_levene_needs_three_values_of_each_and_some_spread():
+    assert levene([0.1, 0.2], BASELINE) is None
+    assert levene(BASELINE, [0.1, 0.2]) is None
+    assert levene([0.5] * 3, [0.7] * 3) == 1.0
