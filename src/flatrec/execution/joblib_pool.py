@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from joblib import Parallel, delayed, parallel_config
 
-from flatrec.execution.workers import BrokenPoolError, Done, Job, Numbered, Workers, carried, extra
+from flatrec.execution.workers import BrokenPoolError, Done, Job, Numbered, Sent, Workers, carried, extra
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def results(
         pre_dispatch="n_jobs",
         batch_size=1,
     )
-    ended = parallel(delayed(carried)(task, number, job, workers.threads) for number, job in jobs.items())
+    ended = parallel(delayed(carried)(sent) for sent in Sent.all(task, jobs, workers.threads))
     try:
         for one in ended:  # noqa: UP028 - not `yield from`, which would close it before the block at the end
             yield one

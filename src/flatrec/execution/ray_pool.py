@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 
-from flatrec.execution.workers import BrokenPoolError, Done, Job, Numbered, Workers, carried, extra
+from flatrec.execution.workers import BrokenPoolError, Done, Job, Numbered, Sent, Workers, carried, extra
 
 
 @contextmanager
@@ -27,9 +27,12 @@ def connected(workers: Workers) -> Iterator[None]:
         return
     try:
         ray.init(workers.address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ConnectionError(f"there is no Ray cluster at {workers.address} ({reason}); check --address") from None
+        raise ConnectionError(
+            f"there is no Ray cluster at {workers.address} that lets us in ({reason}); check --address, RAY_AUTH_MODE "
+            "and RAY_AUTH_TOKEN"
+        ) from None
     try:
         yield
     finally:
@@ -47,16 +50,16 @@ def results(
     ray = extra("ray", "ray")
     remote = ray.remote(num_cpus=1, max_retries=1)(carried)
     at_once = workers.jobs if workers.jobs > 0 else max(1, int(ray.cluster_resources().get("CPU", 1)))
-    waiting = iter(jobs.items())
-    running: dict[object, int] = {}
+    waiting = Sent.all(task, jobs, workers.threads)
+    running: set[object] = set()
     try:
         while True:
-            for number, job in islice(waiting, at_once - len(running)):
-                running[remote.remote(task, number, job, workers.threads)] = number
+            for sent in islice(waiting, at_once - len(running)):
+                running.add(remote.remote(sent))
             if not running:
                 return
             (first, *_), _ = ray.wait(list(running), num_returns=1)
-            del running[first]
+            running.remove(first)
             yield ray.get(first)
     except ray.exceptions.RayError as error:
         raise BrokenPoolError(type(error).__name__) from error

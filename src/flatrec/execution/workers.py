@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -66,13 +67,49 @@ class BrokenPoolError(Exception):
     """A pool lost a worker, and with it what that was doing."""
 
 
-def carried(task: Callable[[Job], Done], number: int, job: Job, threads: int) -> Numbered[Done]:
+@dataclass(frozen=True)
+class Sent(Generic[Job, Done]):
+    """What a worker is sent.
+
+    Args:
+        number: of the job.
+        job: what the task is called with.
+        task: a function at the top of a module.
+        threads: that it may use.
+        folder: that relative paths start from.
+    """
+
+    number: int
+    job: Job
+    task: Callable[[Job], Done]
+    threads: int
+    folder: str
+
+    @classmethod
+    def all(cls, task: Callable[[Job], Done], jobs: Mapping[int, Job], threads: int) -> Iterator[Sent[Job, Done]]:
+        """One of each job; relative paths mean the same as here."""
+        here = os.getcwd()
+        return (cls(number, job, task, threads, here) for number, job in jobs.items())
+
+
+def carried(sent: Sent[Job, Done]) -> Numbered[Done]:
     """Do one job, in a worker."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(sent.threads)
     try:
-        return Numbered(number, task(job))
+        _enter(sent.folder)
+        return Numbered(sent.number, sent.task(sent.job))
     except BaseException as error:  # noqa: BLE001 - it is raised again in the process that waits
-        return Numbered(number, None, error)
+        return Numbered(sent.number, None, error)
+
+
+def _enter(folder: str) -> None:
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise ConnectionError(
+            f"a worker on {platform.node()} cannot enter {folder} ({error.strerror}); all machines of a cluster must "
+            "see the same folders"
+        ) from None
 
 
 def extra(module: str, name: str) -> ModuleType:
