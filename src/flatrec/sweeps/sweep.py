@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +24,14 @@ from flatrec.studies import runner as studies
 from flatrec.studies.base import Conclusion, Finished
 from flatrec.studies.comparisons import compared, in_words, long_table
 from flatrec.sweeps.space import Choices, Space, changed, grid
-from flatrec.sweeps.trials import Place, TrialJob, begin_anew, do, enough, opened, planned
+from flatrec.sweeps.trials import Place, TrialJob, begin_anew, do, opened, planned, reaching, under_way
 
 STORE = "trials.sqlite3"
+PAUSE = 2  # seconds between looks at what other machines do
 CHOSEN, GIVEN = "chosen settings", "settings as given"  # what is compared here, in the place of strategies
 WHERE = ("data", "model", "trained with")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ def sweep(
     """Search, confirm and write down.
 
     Trials are chosen and judged on the validation part alone; the test part is looked at once, for the winner and for
-    the settings as given, on seeds that no trial used. Started again, a sweep goes on with its store.
+    the settings as given, on seeds that no trial used. Started again, a sweep goes on with its store. Where several
+    machines share it, each waits for the trials of the others, so that all choose the same winner.
 
     Args:
         one: what to search.
@@ -98,21 +104,39 @@ def sweep(
         begin_anew(study, lambda _trial: True)
     wanted = _enqueued(study, one) if one.sampler == "grid" else one.trials
     errors: list[str] = []
-    prefix = f"{uuid4().hex} " if shared else ""  # other machines number their jobs likewise
-    first = len(study.get_trials(deepcopy=False))
-    left = [f"{prefix}{number}" for number in range(first, first + max(0, wanted - _ended(study)))]
 
-    def take(job: TrialJob, done: str | None | Lost) -> None:
-        error = done.error if isinstance(done, Lost) else done
-        left.remove(job.mark)
-        errors.extend([error] if error else [])
-        on_trial(error, len(left))
+    def make(count: int) -> None:
+        prefix = uuid4().hex if shared else ""  # other machines number their jobs likewise
+        first = len(study.get_trials(deepcopy=False))
+        marks = [f"{prefix} {first + number}" for number in range(count)]
+        runs = out / studies.RUNS
+        jobs = [TrialJob(mark, place, one.sampler, one.space, experiment, runs, wanted) for mark in marks]
+        left = len(jobs)
 
-    runs = out / studies.RUNS
-    jobs = [TrialJob(mark, place, one.sampler, one.space, experiment, runs, wanted) for mark in left]
-    if not enough(study, wanted):
+        def take(_job: TrialJob, done: str | None | Lost) -> None:
+            nonlocal left
+            left -= 1
+            error = done.error if isinstance(done, Lost) else done
+            errors.extend([error] if error else [])
+            on_trial(error, left)
+
         execute(do, jobs, workers, take)
+
+    with reaching(place):
+        lacking = wanted - _ended(study)
+        while lacking > 0:
+            make(lacking)
+            lacking = min(wanted - _ended(study), _queued_after_all(study)) if shared else 0
     return _concluded(_Ended(one, opened(place), errors), out, workers)
+
+
+def _queued_after_all(study: optuna.Study) -> int:
+    """Wait for trials of other machines; how many are queued again, since their worker died."""
+    if running := under_way(study):
+        logger.warning("waiting for trials of others: %d", running)
+    while under_way(study):
+        time.sleep(PAUSE)
+    return sum(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False))
 
 
 def _check(space: Space, experiment: Experiment) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from flatrec import seeding
 from flatrec.comparison import finished
@@ -23,6 +26,7 @@ from flatrec.training import EpochRecord
 
 HEARTBEAT, GRACE = 30, 120  # seconds between signs of life of a trial, and until one without is begun anew
 RETRIES = 2
+MEETINGS = 5  # times that two machines may get into each other's way where a store is made
 _JOB = "job"  # the attribute of a trial that has its job's mark
 _EXPECTED = (ValueError, OSError, ArithmeticError, RuntimeError, MemoryError)
 
@@ -66,28 +70,68 @@ def opened(place: Place, sampler: BaseSampler | None = None) -> optuna.Study:
         ModuleNotFoundError: the database needs a driver that is not installed.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made anew
-            storage = RDBStorage(
-                place.url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_again
-            )
-        return optuna.create_study(
-            storage=storage,
-            study_name=place.name,
-            sampler=sampler,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
-            direction="maximize",
-            load_if_exists=True,
+    with reaching(place):
+        for _ in range(MEETINGS):
+            try:
+                return _opened(place, sampler)
+            except (IntegrityError, ProgrammingError):  # another machine makes the tables at this very moment
+                time.sleep(1)
+        return _opened(place, sampler)
+
+
+def _opened(place: Place, sampler: BaseSampler | None) -> optuna.Study:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made anew
+        storage = RDBStorage(
+            place.url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_again
         )
-    except SQLAlchemyError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise ConnectionError(f"the store {place.url} cannot be reached or read ({reason}); check --storage") from None
-    except (ImportError, ModuleNotFoundError) as error:
+    return optuna.create_study(
+        storage=storage,
+        study_name=place.name,
+        sampler=sampler,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
+        direction="maximize",
+        load_if_exists=True,
+    )
+
+
+@contextmanager
+def reaching(place: Place) -> Iterator[None]:
+    """Inside the block, what goes wrong with the store becomes one line.
+
+    Raises:
+        ConnectionError: the store cannot be reached.
+        ModuleNotFoundError: the database needs a driver that is not installed.
+    """
+    before, threading.excepthook = threading.excepthook, _unless_heartbeat
+    try:
+        yield
+    except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"the store {place.url} needs a driver ({error}); pip install 'flatrec[postgresql]' and write the address "
             "as postgresql+psycopg://…"
         ) from None
+    except Exception as error:
+        lost = _of_store(error)
+        if lost is None:
+            raise
+        reason = str(lost.__cause__ or lost).strip().splitlines()[0]
+        raise ConnectionError(f"the store {place.url} cannot be reached or read ({reason}); check --storage") from None
+    finally:
+        threading.excepthook = before
+
+
+def _of_store(error: BaseException | None) -> BaseException | None:
+    """The error itself or one that led to it; where its store is gone, Optuna trips over a variable of its own."""
+    while error is not None and not isinstance(error, (SQLAlchemyError, StorageInternalError)):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _unless_heartbeat(failed: threading.ExceptHookArgs) -> None:
+    """A heartbeat that cannot be written says no more than the trial itself will."""
+    if _of_store(failed.exc_value) is None:
+        threading.__excepthook__(failed)
 
 
 def _again(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -98,11 +142,11 @@ def _again(study: optuna.Study, trial: FrozenTrial) -> None:
 
 
 def do(job: TrialJob) -> str | None:
-    """Make one trial, unless the store has enough; what it failed by, if it did."""
-    study = opened(job.place, _sampler(job))
-    begin_anew(study, lambda trial: trial.user_attrs.get(_JOB) == job.mark)  # where this job's worker died
-    if enough(study, job.trials):
-        return None
+    """Make one trial, unless the store has enough; what it failed by, if it did.
+
+    Raises:
+        ConnectionError: the store cannot be reached.
+    """
     errors: list[str] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -114,7 +158,11 @@ def do(job: TrialJob) -> str | None:
             trial.set_user_attr("error", errors[-1])
             raise
 
-    study.optimize(objective, n_trials=1, catch=_EXPECTED)
+    study = opened(job.place, _sampler(job))
+    with reaching(job.place):
+        begin_anew(study, lambda trial: trial.user_attrs.get(_JOB) == job.mark)  # where this job's worker died
+        if not enough(study, job.trials):
+            study.optimize(objective, n_trials=1, catch=_EXPECTED)
     return errors[0] if errors else None
 
 
@@ -127,6 +175,14 @@ def begin_anew(study: optuna.Study, given_up: Callable[[FrozenTrial], bool]) -> 
         if given_up(trial):
             study.tell(trial.number, state=TrialState.FAIL)
             _again(study, trial)
+
+
+def under_way(study: optuna.Study) -> int:
+    """How many trials somebody works on; those that give no sign of life are queued again first."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        fail_stale_trials(study)
+    return sum(one.state == TrialState.RUNNING for one in study.get_trials(deepcopy=False))
 
 
 def enough(study: optuna.Study, trials: int) -> bool:
