@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from statistics import fmean, stdev
 
 import pytest
@@ -154,3 +156,13 @@ def test_splits_differ_but_hold_the_same_pairs(request_for):
     assert (one.parts != other.parts).any()
     again = STUDIES["generalization"]().plan(request_for(strategies=("plain",), seeds=(996,)))[0].source.load()
     assert (again.interactions.parts == one.parts).all()
+
+
+def test_tables_name_the_data_set_unless_two_have_one_name(request_for, tmp_path, shop):
+    found = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path / "one")
+    assert {row[0] for row in found.tables[0].rows} == {"shop"}
+    assert all(str(shop) not in sentence for sentence in found.findings)
+    twin = shutil.copytree(shop, tmp_path / "twin" / "shop")
+    asked = replace(request_for(), data=(str(shop), str(twin)))
+    found = carry_out("overall", STUDIES["overall"](), asked, tmp_path / "two")
+    assert {row[0] for row in found.tables[0].rows} == {str(shop), str(twin)}

@@ -103,6 +103,11 @@ class Card:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Those that some strategy has a value of."""
+        return tuple(one for one in MEASURES if any(one.name in row.facts for row in self.rows))
+
     def condition(self, measure: Measure) -> str:
         """Under which the values of a measure were found; empty where there is nothing to say."""
         return next((fact.condition for row in self.rows if (fact := row.facts.get(measure.name))), "")

@@ -80,7 +80,6 @@ def html(chapters: Sequence[Chapter]) -> str:
         names=_names(chapters),
         fingerprints=_fingerprints(chapters),
         cards=cards([chapter.outcome for chapter in chapters]),
-        measures=MEASURES,
     )
 
 

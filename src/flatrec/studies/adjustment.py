@@ -55,7 +55,9 @@ class Adjustment(Study):
         )
         tables = (table(rows, name="adjustment", title=self.TITLE, metric=self.metric),)
         said = "Features were adjusted in the place of raw texts and pictures: this is the stand-in."
-        return Conclusion(tables, ((picture, figure(rows, self.metric)),), (said, *in_words(rows)))
+        return Conclusion(
+            tables, ((picture, figure(rows, self.metric, "share of items adjusted")),), (said, *in_words(rows))
+        )
 
 
 @dataclass(frozen=True)

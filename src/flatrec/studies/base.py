@@ -245,6 +245,17 @@ def by_strategy(finished: Sequence[Finished]) -> dict[tuple[str, str], dict[str,
     return groups
 
 
+def named(finished: Sequence[Finished]) -> list[Finished]:
+    """Runs whose label ``data`` is the name of the data set instead of what was given, as far as that is as clear."""
+    names = {one.label("data"): one.dataset for one in finished}
+    if len(set(names.values())) < len(names):
+        return list(finished)
+    return [
+        replace(one, planned=replace(one.planned, labels={**one.planned.labels, "data": one.dataset}))
+        for one in finished
+    ]
+
+
 def checked(request: Request, study: type[Study]) -> None:
     """Make sure that a request can be carried out at all.
 

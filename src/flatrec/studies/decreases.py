@@ -83,8 +83,8 @@ def table(rows: Sequence[Decrease], *, name: str, title: str, metric: str) -> Ta
     return Table(name, title, columns, cells, note)
 
 
-def figure(rows: Sequence[Decrease], metric: str) -> Figure:
-    """The decrease over the level, a line a strategy, a panel a data set, model and kind."""
+def figure(rows: Sequence[Decrease], metric: str, level: str) -> Figure:
+    """The decrease over the level, which the axis calls so, a line a strategy, a panel a data set, model and kind."""
     panels: dict[tuple[str, ...], dict[str, list[Decrease]]] = {}
     for row in rows:
         panels.setdefault(row.place[:-1], {}).setdefault(row.strategy, []).append(row)
@@ -93,7 +93,7 @@ def figure(rows: Sequence[Decrease], metric: str) -> Figure:
         for place, by_strategy in panels.items()
     ]
     label = f"relative decrease of {metric_name(metric)}, %"
-    return lines(drawn, x_label="level", y_label=label, log_x=all(float(row.place[-1]) > 0 for row in rows))
+    return lines(drawn, x_label=level, y_label=label, log_x=all(float(row.place[-1]) > 0 for row in rows))
 
 
 def in_words(rows: Sequence[Decrease]) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Noise(Study):
         rows = decreases(finished, UnderNoise.NAME, self.metric)
         caption = "Over the variance; bands from the lowest seed to the highest."
         picture = Picture("noise", "Decrease under noise", caption)
-        drawn = ((picture, figure(rows, self.metric)),)
+        drawn = ((picture, figure(rows, self.metric, "variance of the noise")),)
         return Conclusion((table(rows, name="noise", title=self.TITLE, metric=self.metric),), drawn, in_words(rows))
 
 

@@ -19,7 +19,7 @@ from flatrec.config import Experiment
 from flatrec.execution import Lost, Workers, execute
 from flatrec.experiment import load_run
 from flatrec.files import write_text
-from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked
+from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked, named
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
 
@@ -80,7 +80,7 @@ def carry_out(
 
     execute(do, jobs, workers or Workers(), take)
     finished, failures = _parted([(one, ended[one.folder]) for one in planned])
-    conclusion = study.conclude(request, finished)
+    conclusion = study.conclude(request, named(finished))
     write(out, conclusion)
     outcome = Outcome(
         name,

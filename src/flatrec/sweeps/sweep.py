@@ -21,7 +21,7 @@ from flatrec.components import resolved
 from flatrec.config import Experiment, Option
 from flatrec.execution import Lost, Workers, execute
 from flatrec.studies import runner as studies
-from flatrec.studies.base import Conclusion, Finished
+from flatrec.studies.base import Conclusion, Finished, named
 from flatrec.studies.comparisons import compared, in_words, long_table
 from flatrec.sweeps.space import Choices, Space, changed, grid
 from flatrec.sweeps.trials import Place, TrialJob, begin_anew, do, opened, planned, reaching, under_way
@@ -180,7 +180,7 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
     best = study.best_trial
     winner = changed(one.experiment, _values(one.space, best))
     finished, failures = _confirmed(one, winner, out, workers)
-    rows = compared(finished, WHERE, baselines={CHOSEN: (GIVEN,)}) if finished else []
+    rows = compared(named(finished), WHERE, baselines={CHOSEN: (GIVEN,)}) if finished else []
     details = long_table(rows, WHERE, name="confirmation", title="On fresh seeds, test part")
     tables = (_table(one, trials), *([details] if rows else []))
     monitor = one.experiment.training.monitor
