@@ -129,6 +129,17 @@ def test_a_study_over_two_ray_nodes_is_completed_though_one_is_killed(folder, ra
     assert before.items() <= after.items()
 
 
+def test_a_study_over_a_dask_cluster_comes_to_the_same(folder):
+    pytest.importorskip("distributed")
+    study = [str(BIN / "flatrec"), "study", "overall", "--data", "blocks", "--models", "lightgcn", "--seeds", "2"]
+    study += ["--strategies", "plain,bsam", *SMALL, "--set", "training.epochs=5"]
+    for out, more in (("dask", ["--backend", "dask", "--jobs", "2"]), ("here", [])):
+        assert started([*study, "--out", out, *more], f"{out}.log").wait(timeout=200) == 0, Path(
+            f"{out}.log"
+        ).read_text()
+    assert outcomes.read(folder / "dask").tables == outcomes.read(folder / "here").tables
+
+
 @pytest.fixture
 def database():
     """The URL of an empty database on a PostgreSQL server of its own, and the server's process."""
