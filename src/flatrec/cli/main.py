@@ -14,7 +14,7 @@ from rich.logging import RichHandler
 
 from flatrec._version import __version__
 from flatrec.allocation import keep_freed_memory
-from flatrec.cli import compare, data, demo, doctor, lists, recommend, report, study, sweep, train
+from flatrec.cli import compare, data, demo, doctor, encode, lists, recommend, report, study, sweep, train
 
 app = typer.Typer(
     name="flatrec",
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(lists.app, name="list")
 app.command("train")(train.train)
+app.command("encode")(encode.encode)
 app.command("evaluate")(train.evaluate)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
@@ -78,7 +79,7 @@ def _run(words: list[str], *, debug: bool) -> int:
         return _interrupted(words)
     except _USAGE as error:
         return _report(_message(error), BAD_USAGE, debug=debug)
-    except (OSError, RuntimeError, ArithmeticError, MemoryError) as error:
+    except (OSError, ImportError, RuntimeError, ArithmeticError, MemoryError) as error:
         return _report(_message(error) or type(error).__name__, FAILED, debug=debug)
 
 
@@ -86,6 +87,7 @@ def _interrupted(words: list[str]) -> int:
     advice = {
         "train": "; go on later with --resume",
         "compare": "; the same command without --overwrite goes on later",
+        "encode": "; the same command goes on later",
         "study": "; the same command goes on later",
         "sweep": "; the same command goes on later",
     }

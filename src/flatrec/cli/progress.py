@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -59,3 +61,23 @@ class ProgressBar:
     def on_end(self) -> None:
         """Close the bar."""
         self.progress.stop()
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, a line now and then elsewhere; what it gives is told of each portion that is done."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
+    done, last = 0, time.monotonic()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total)
+
+        def advance(count: int) -> None:
+            nonlocal done, last
+            done += count
+            progress.update(task, completed=done)
+            if not console.is_terminal and time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                console.out(f"{title} {done}/{total}", highlight=False)
+
+        yield advance

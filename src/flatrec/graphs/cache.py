@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy import ndarray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from scipy import sparse
 
+from flatrec.caching import VARIABLE, cache_folder
 from flatrec.files import replacing
-
-VARIABLE = "FLATREC_CACHE"  # a folder instead of the user's own, or "off"
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +35,7 @@ def cached(
         inputs: all that the graph depends on.
         build: builds the graph.
     """
-    folder = _folder()
+    folder = cache_folder("graphs")
     if folder is None:
         return build()
     key = _digest(kind, *inputs)
@@ -48,14 +45,6 @@ def cached(
         graph = build()
         _store(graph, path, key)
     return graph
-
-
-def _folder() -> Path | None:
-    """Where graphs are kept; None where they are not."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen == "off":
-        return None
-    return Path(chosen) if chosen else platformdirs.user_cache_path("flatrec") / "graphs"
 
 
 def _stored(path: Path, key: bytes) -> sparse.csr_array | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -38,6 +38,30 @@ def read_array(path: Path) -> Shaped[ndarray, "..."]:
         if not isinstance(array, ndarray):
             raise ValueError("it holds several arrays")
         return array
+
+
+def mask_file(folder: Path, modality: str) -> Path:
+    """Where the flags of a modality lie: False where an item lacks it."""
+    return folder / f"{modality}_mask.npy"
+
+
+def read_mask(features: Path, shape: tuple[int, ...]) -> Bool[ndarray, "n_rows"] | None:
+    """The flags beside a file ``MODALITY_feat.npy`` or ``.pt`` of some shape; None where there are none.
+
+    Raises:
+        ValueError: malformed, or not one flag a row.
+    """
+    modality = features.stem.removesuffix("_feat")
+    file = mask_file(features.parent, modality)
+    if modality == features.stem or not file.is_file():
+        return None
+    present = read_array(file)
+    if present.dtype != np.bool_ or present.shape != shape[:1]:
+        raise ValueError(
+            f"{file} must hold one true or false a row of {features.name}, of shape {shape[:1]}, "
+            f"but has shape {present.shape} and type {present.dtype}"
+        )
+    return present
 
 
 def read_tensors(path: Path) -> dict[str, Shaped[ndarray, "..."]]:

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Shaped
 from numpy import ndarray
 
 from flatrec.data.assembly import KeyedRows
-from flatrec.data.formats.arrays import read_array, read_tensors
+from flatrec.data.formats.arrays import read_array, read_mask, read_tensors
 from flatrec.data.formats.files import (
     as_text,
     columns_of,
@@ -34,7 +34,8 @@ class FeatureSource:
 
     Args:
         file: ``.npy`` or ``.safetensors`` with a matrix (under the key ``values``) whose row order ``ids``
-            gives; ``.safetensors`` with one vector an item id; or ``.parquet``, ``.csv`` or ``.tsv`` with a
+            gives, without the rows that a ``MODALITY_mask.npy`` beside a ``MODALITY_feat.npy`` has False for;
+            ``.safetensors`` with one vector an item id; or ``.parquet``, ``.csv`` or ``.tsv`` with a
             column of item ids and one column of lists or any number of numeric columns.
         ids: text file with one id a line (``.txt``), or a table whose id column is in row order.
         id_column: the column of ids in ``file`` or ``ids``; guessed from ITEM_NAMES if left out.
@@ -118,7 +119,11 @@ def _from_tensors(source: FeatureSource) -> KeyedRows:
 def _with_ids(source: FeatureSource, values: Shaped[ndarray, "..."]) -> KeyedRows:
     if source.ids is None:
         raise ValueError(f"{source.file} has rows without ids; name a file of item ids in row order (ids = ...) for it")
-    return KeyedRows(_row_ids(source.ids, source.id_column), values, source.file.name)
+    rows = KeyedRows(_row_ids(source.ids, source.id_column), values, source.file.name)
+    present = read_mask(source.file, values.shape)
+    if present is None:
+        return rows
+    return KeyedRows([rows.ids[row] for row in np.flatnonzero(present).tolist()], values[present], rows.source)
 
 
 def _row_ids(path: Path, id_column: str | None) -> list[str]:

@@ -13,12 +13,12 @@ import polars as pl
 from numpy import ndarray
 
 from flatrec.data.dataset import Dataset
+from flatrec.data.formats.arrays import mask_file
 from flatrec.data.formats.files import columns_of, only, scan, select
 from flatrec.data.formats.numbered import (
     ITEM_TABLES,
     USER_TABLE,
     feature_files,
-    mask_file,
     read_numbered,
 )
 from flatrec.files import replacing

@@ -14,7 +14,7 @@ from numpy import ndarray
 from flatrec.data.assembly import NumberedPairs, assemble_numbered
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, checked
-from flatrec.data.formats.arrays import read_array
+from flatrec.data.formats.arrays import read_array, read_mask
 from flatrec.data.formats.files import (
     as_numbers,
     as_parts,
@@ -104,11 +104,6 @@ def feature_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def mask_file(folder: Path, modality: str) -> Path:
-    """Where the flags of a modality lie: False where an item lacks it."""
-    return folder / f"{modality}_mask.npy"
-
-
 def _users(numbers: Int[ndarray, "n_pairs"], folder: Path) -> tuple[Int[ndarray, "n_pairs"], list[str]]:
     """The numbers without gaps, and the original id of every user."""
     path = folder / USER_TABLE
@@ -155,15 +150,9 @@ def _picture_folder(folder: Path) -> dict[str, Path]:
 
 
 def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Features:
-    file = mask_file(path.parent, path.stem.removesuffix("_feat"))
-    if not file.is_file():
+    present = read_mask(path, values.shape)
+    if present is None:
         return checked(values, n_items, path.name)
-    present = read_array(file)
-    if present.dtype != np.bool_ or present.shape != values.shape[:1]:
-        raise ValueError(
-            f"{file} must hold one true or false a row of {path.name}, of shape {values.shape[:1]}, "
-            f"but has shape {present.shape} and type {present.dtype}"
-        )
     blanked = values.copy()
     blanked[~present] = 0
     return Features(checked(blanked, n_items, path.name).values, present)

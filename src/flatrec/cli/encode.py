@@ -1,0 +1,106 @@
+"""flatrec encode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flatrec.cli import options
+from flatrec.cli.printing import print_json, print_text
+from flatrec.cli.progress import counting
+from flatrec.data.items import ItemTable, read_items
+from flatrec.encoders import picture_encoder, text_encoder
+from flatrec.encoders.encoding import Report, Settings, Target, encode_pictures, encode_texts
+from flatrec.encoders.pictures import listed
+from flatrec.encoders.report import DETAILS, as_dict, write_report
+from flatrec.encoders.store import VectorStore, usual_path
+from flatrec.experiment import choose_device
+
+
+def encode(
+    items: Annotated[Path, typer.Argument(help="A .csv, .tsv or .parquet with a row an item.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for features, masks and the report.", show_default=False)],
+    id_column: Annotated[str | None, typer.Option(help="Guessed if left out.", show_default=False)] = None,
+    text_column: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of texts; several are joined in this order.", show_default=False),
+    ] = None,
+    picture_dir: Annotated[
+        Path | None, typer.Option(help="Folder of pictures, named by item id.", show_default=False)
+    ] = None,
+    picture_column: Annotated[
+        str | None, typer.Option(help="Column of picture files instead, relative to the table.", show_default=False)
+    ] = None,
+    text_encoder_name: Annotated[
+        str, typer.Option("--text-encoder", help="A sentence-transformers name or folder, or open_clip/MODEL/WEIGHTS.")
+    ] = "all-minilm-l6-v2",
+    picture_encoder_name: Annotated[
+        str,
+        typer.Option("--picture-encoder", help="efficientnet-lite0, timm/MODEL or open_clip/MODEL/WEIGHTS."),
+    ] = "efficientnet-lite0",
+    workers: Annotated[int, typer.Option(help="Threads that read and unpack pictures.")] = 2,
+    batch_size: Annotated[int, typer.Option(help="Texts or pictures a pass of the encoder.")] = 64,
+    device: options.Device = None,
+    json: options.Json = False,
+) -> None:
+    """Turn item texts and pictures into feature files, a row an item in the table's order.
+
+    What was encoded before is not encoded again, so a run that was killed goes on, and new items cost only themselves.
+
+    Example: `flatrec encode items.csv --id-column itemID --text-column text --picture-dir posters --out features`
+    """
+    if workers < 1 or batch_size < 1:
+        raise ValueError(f"workers and batch-size must be at least 1, but are {workers} and {batch_size}")
+    table = read_items(items, id_column)
+    pictures = _pictures(table, picture_dir, picture_column)
+    if not text_column and pictures is None:
+        raise ValueError("nothing to encode; give --text-column, --picture-dir or --picture-column")
+    texts = table.joined(text_column) if text_column else None
+    where = str(choose_device(options.experiment(None, None, device=device)))
+    out.mkdir(parents=True, exist_ok=True)
+    reports = []
+    with VectorStore(usual_path()) as store:
+        if texts is not None:
+            encoder = text_encoder(text_encoder_name, device=where)
+            with counting("texts", len(texts)) as done:
+                settings = Settings(store, batch_size, workers, done)
+                reports.append(encode_texts(texts, encoder, Target(out, "text"), settings))
+        if pictures is not None:
+            seeing = picture_encoder(picture_encoder_name, device=where)
+            with counting("pictures", len(pictures)) as done:
+                settings = Settings(store, batch_size, workers, done)
+                reports.append(encode_pictures(pictures, seeing, Target(out, "image"), settings))
+    write_report(out, reports)
+    if json:
+        print_json({"path": str(out), "features": [as_dict(one) for one in reports]})
+        return
+    for one in reports:
+        _print(one, out)
+
+
+def _pictures(table: ItemTable, folder: Path | None, column: str | None) -> Mapping[str, Path | None] | None:
+    """The picture file of each item; None where none are asked for."""
+    if folder is not None and column is not None:
+        raise ValueError("give --picture-dir or --picture-column, not both")
+    if folder is not None:
+        there = listed(folder)
+        if not any(item in there for item in table.ids):
+            raise ValueError(
+                f"{folder} has no picture of any of the {len(table.ids)} items; name its files by item id, such as "
+                f"{table.ids[0]}.jpg"
+            )
+        return {item: there.get(item) for item in table.ids}
+    if column is None:
+        return None
+    return {item: table.path.parent / name if name else None for item, name in table.column(column).items()}
+
+
+def _print(report: Report, out: Path) -> None:
+    file = out / f"{report.modality}_feat.npy"
+    news = f"{report.computed} computed now, {report.missing} items without"
+    print_text(f"{file}: {report.items} rows of {report.dim} numbers, {news}")
+    for remark, count in report.counts.items():
+        print_text(f"- {remark}: {count} items, listed in {out / DETAILS}")

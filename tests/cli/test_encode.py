@@ -1,0 +1,89 @@
+"""flatrec encode: from raw items to a data set that trains."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import SMALL
+from tests.cli.test_errors import one_line
+from tests.encoders.conftest import Colours, Lengths
+
+ITEMS = 18
+
+
+@pytest.fixture
+def raw(tmp_path, monkeypatch):
+    """A folder with clicks, an items table and pictures, and encoders that are quick."""
+    monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("flatrec.cli.encode.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
+    monkeypatch.setattr("flatrec.cli.encode.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
+    folder = tmp_path / "raw"
+    (folder / "pictures").mkdir(parents=True)
+    rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},pictures/s{n}.png" for n in range(ITEMS)]
+    (folder / "items.csv").write_text("sku,text,picture\n" + "\n".join([*rows, "s99,,"]) + "\n")
+    for n in range(1, ITEMS):
+        Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(folder / "pictures" / f"s{n}.png")
+    clicks = [f"u{u},s{(u * 3 + k) % ITEMS}" for u in range(24) for k in range(8)]
+    (folder / "clicks.csv").write_text("user,sku\n" + "\n".join(clicks) + "\n")
+    (folder / "dataset.toml").write_text(
+        'interactions = "clicks.csv"\nuser_column = "user"\nitem_column = "sku"\n'
+        '[items]\nfile = "items.csv"\nid_column = "sku"\n'
+        '[features.text]\nfile = "features/text_feat.npy"\n'
+        '[features.image]\nfile = "features/image_feat.npy"\n'
+    )
+    return folder
+
+
+def test_raw_items_become_features_and_a_trained_model(flatrec, raw, tmp_path):
+    words = ("encode", raw / "items.csv", "--text-column", "text", "--picture-dir", raw / "pictures")
+    outcome = flatrec(*words, "--out", raw / "features")
+    assert outcome.code == 0, outcome.err
+    assert "19 rows of 2 numbers, 18 computed now, 1 items without" in outcome.out
+    assert "no picture: 2 items" in outcome.out
+    info = json.loads(flatrec("data", "info", raw / "dataset.toml", "--json").out)
+    assert {name: one["missing"] for name, one in info["features"].items()} == {"text": 0, "image": 1}
+    trained = flatrec("train", "--data", raw / "dataset.toml", "--model", "vbpr", *SMALL, "--out", tmp_path / "run")
+    assert trained.code == 0, trained.err
+
+
+def test_a_second_time_computes_nothing(flatrec, raw):
+    words = ("encode", raw / "items.csv", "--text-column", "text", "--picture-column", "picture", "--json")
+    first = json.loads(flatrec(*words, "--out", raw / "features").out)
+    values = np.load(raw / "features" / "image_feat.npy")
+    second = json.loads(flatrec(*words, "--out", raw / "features").out)
+    assert [one["computed"] for one in first["features"]] == [18, 17]
+    assert [one["computed"] for one in second["features"]] == [0, 0]
+    assert [one["remarks"] for one in first["features"]] == [one["remarks"] for one in second["features"]]
+    assert (np.load(raw / "features" / "image_feat.npy") == values).all()
+
+
+@pytest.mark.parametrize(
+    ("more", "parts"),
+    [
+        ((), ("nothing to encode", "--text-column")),
+        (("--text-column", "txt"), ("no column 'txt'", "'text'")),
+        (("--id-column", "asin", "--text-column", "text"), ("no column 'asin'",)),
+        (("--picture-dir", "NOWHERE"), ("NOWHERE is not a folder",)),
+        (("--picture-dir", "."), ("no picture of any of the 19 items", "s0.jpg")),
+        (("--picture-dir", ".", "--picture-column", "picture"), ("not both",)),
+        (("--text-column", "text", "--workers", "0"), ("workers",)),
+        (("--text-column", "text", "--device", "tpu"), ("device", "'tpu'")),
+    ],
+)
+def test_bad_usage_is_one_line(flatrec, raw, monkeypatch, more, parts):
+    monkeypatch.chdir(raw)
+    one_line(flatrec("encode", "items.csv", "--out", "features", *more), 2, *parts)
+    assert not (raw / "features").exists()
+
+
+def test_a_missing_extra_is_one_line(flatrec, raw, monkeypatch):
+    monkeypatch.undo()
+    for module in ("sentence_transformers", "transformers"):
+        monkeypatch.setitem(__import__("sys").modules, module, None)
+    outcome = flatrec("encode", raw / "items.csv", "--text-column", "text", "--out", raw / "features")
+    assert "pip install 'flatrec[encode]'" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
