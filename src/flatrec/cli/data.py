@@ -1,4 +1,4 @@
-"""flatrec data info, flatrec data shop."""
+"""flatrec data info, flatrec data shop, flatrec data prepare."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
+from flatrec.cli.progress import counting
+from flatrec.data.amazon.prepare import Sources
+from flatrec.data.amazon.prepare import prepare as prepare_amazon
+from flatrec.data.assembly import SplitSettings
 from flatrec.data.shop import Shop, ShopSettings, generate
 from flatrec.data.shop import write as write_shop
 from flatrec.data.summary import Summary, summarise
 from flatrec.experiment import load
 
-app = typer.Typer(help="Look at data, or generate the built-in shop.", no_args_is_help=True)
+app = typer.Typer(help="Look at data, generate the built-in shop, or prepare public sets.", no_args_is_help=True)
+prepare = typer.Typer(help="From public files as they are distributed to a data set.", no_args_is_help=True)
+app.add_typer(prepare, name="prepare")
 
 
 @app.command()
@@ -70,6 +76,42 @@ def shop(
         print_json({"path": str(out), **summary.as_dict()})
         return
     print_text(f"{out}: {summary.users} users, {summary.items} items, {summary.pairs} purchases")
+
+
+@prepare.command()
+def amazon(
+    reviews: Annotated[
+        Path, typer.Option(help="Reviews of 2014, 2018 or 2023: JSON lines, gzipped or not.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
+    meta: Annotated[Path | None, typer.Option(help="Metadata of the items.", show_default=False)] = None,
+    image_features: Annotated[
+        Path | None, typer.Option(help="Image features of 2014, 10 bytes and 4096 numbers an item.", show_default=False)
+    ] = None,
+    core: Annotated[int, typer.Option(help="Fewest pairs a user and an item must have.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the random split 8:1:1.")] = 0,
+    min_rating: Annotated[float, typer.Option(help="Leave out reviews rated lower.")] = 0.0,
+    name: Annotated[str | None, typer.Option(help="Of the data set; the folder's if left out.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Turn Amazon's files into a data set: k-core, split, texts for encoding, image features.
+
+    Nothing in the files is run, although the metadata of 2014 are Python literals.
+
+    Example: `flatrec data prepare amazon --reviews reviews_Baby_5.json.gz --meta meta_Baby.json.gz --out baby`
+    """
+    sources = Sources(reviews, meta, image_features)
+    sizes = [path.stat().st_size for path in (reviews, meta, image_features) if path is not None and path.is_file()]
+    settings = SplitSettings(core, seed)
+    with counting("bytes", sum(sizes)) as done:
+        made = prepare_amazon(sources, out, settings, name=name or out.resolve().name, lowest=min_rating, on_bytes=done)
+    if json:
+        print_json({"path": str(out), **made.as_dict()})
+        return
+    for what, count in made.as_dict().items():
+        print_text(f"{what}: {count}")
+    if meta is not None:
+        print_text(f"Next: flatrec encode {out / 'items.parquet'} --text-column text --out {out}")
 
 
 def _counts(summary: Summary) -> list[list[object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -35,7 +36,8 @@ class ClipPictures:
     @cached_property
     def identity(self) -> str:
         """Digest of the weights, and how pictures are prepared."""
-        return f"clip pictures {self._transform} {digest_of(self._network)}"
+        steps = re.sub(r" at 0x[0-9a-fA-F]+", "", str(self._transform))  # where a function lies says nothing
+        return f"clip pictures {steps} {digest_of(self._network)}"
 
     @cached_property
     def dim(self) -> int:
@@ -93,8 +95,10 @@ class ClipTexts:
 def _loaded(name: str, device: str) -> tuple[Any, Any, Any]:
     library = needed("open_clip", "clip")
     model, _, weights = name.partition("/")
+    if not weights:
+        raise ValueError(f"open_clip/{name} names no weights; write open_clip/MODEL/WEIGHTS, weights or a file of them")
     try:
-        network, _, transform = library.create_model_and_transforms(model, pretrained=weights or None, device=device)
+        network, _, transform = library.create_model_and_transforms(model, pretrained=weights, device=device)
         return network.eval(), transform, library.get_tokenizer(model)
     except (RuntimeError, ValueError, OSError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -33,7 +33,7 @@ class Report:
         encoder: the identity of what encoded it.
         dim: columns of the feature file.
         items: rows of it.
-        missing: items without the modality, whose rows are zeros and whose flags are False.
+        missing: items without the modality, whose flags are False and whose rows are the mean of the others.
         computed: vectors that were computed, rather than known from earlier; equal inputs share one.
         remarks: what was remarked, by item id.
     """
@@ -184,6 +184,8 @@ def _encode(items: Sequence[str], source: _Source, target: Target, settings: Set
                 if said:
                     remarks[item] = said
             settings.on_items(len(some))
+        if present.any():
+            rows[~present] = rows[present].mean(axis=0, dtype=np.float64)  # for readers that know no masks
         rows.flush()
         np.save(mask, present)
     missing = int((~present).sum())

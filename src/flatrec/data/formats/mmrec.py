@@ -53,7 +53,8 @@ def read(directory: Path) -> Dataset:
 def write(dataset: Dataset, directory: Path) -> None:
     """Write a data set so that `read` gives it back, with the same fingerprint.
 
-    Each file is replaced as a whole or not at all. Pictures stay where they are: their paths are written
+    Each file is replaced as a whole or not at all. Items that lack a modality get the mean of the others, for readers
+    that do not know our masks. Pictures stay where they are: their paths are written
     relative to the folder.
 
     Args:
@@ -82,7 +83,7 @@ def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
     """What fills each file, the pairs last: a folder without them is not a data set yet."""
     writers: dict[str, Writer] = {}
     for modality, features in dataset.features.items():
-        writers[f"{modality}_feat.npy"] = _array_writer(features.values)
+        writers[f"{modality}_feat.npy"] = _array_writer(features.filled())
         if not features.present.all():
             writers[mask_file(directory, modality).name] = _array_writer(features.present)
     users = pl.DataFrame({"userID": range(dataset.n_users), "id": list(dataset.users)})
