@@ -1,4 +1,4 @@
-"""flatrec data info, flatrec data shop, flatrec data prepare."""
+"""flatrec data info, flatrec data shop, flatrec data fetch, flatrec data prepare."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import typer
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.cli.progress import counting
+from flatrec.config import unknown
 from flatrec.data.amazon.prepare import Sources
 from flatrec.data.amazon.prepare import prepare as prepare_amazon
 from flatrec.data.assembly import SplitSettings
+from flatrec.data.fetching import CATALOGUE, fetch
+from flatrec.data.fetching.catalogue import ARCHIVE, IMAGE_FEATURES
+from flatrec.data.fetching.contents import unpack
 from flatrec.data.shop import Shop, ShopSettings, generate
 from flatrec.data.shop import write as write_shop
 from flatrec.data.summary import Summary, summarise
@@ -76,6 +80,36 @@ def shop(
         print_json({"path": str(out), **summary.as_dict()})
         return
     print_text(f"{out}: {summary.users} users, {summary.items} items, {summary.pairs} purchases")
+
+
+@app.command("fetch")
+def fetch_data(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(CATALOGUE)}.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The folder to download to.", show_default=False)],
+    image_features: Annotated[bool, typer.Option(help="Amazon's are 16 KB an item.")] = True,
+    json: options.Json = False,
+) -> None:
+    """Download a public data set from where its makers keep it; a download that was stopped goes on.
+
+    Example: `flatrec data fetch baby --out raw/baby`
+    """
+    if name not in CATALOGUE:
+        raise ValueError(unknown("data set", name, list(CATALOGUE)))
+    wanted = [one for one in CATALOGUE[name] if image_features or one.kind != IMAGE_FEATURES]
+    with counting("bytes", None) as done:
+        paths = {one.kind: path for one, path in zip(wanted, fetch(wanted, out, on_bytes=done), strict=True)}
+    if ARCHIVE in paths:
+        (ratings,) = (path for path in unpack(paths[ARCHIVE], out) if path.name == "ratings.csv")
+        following = f"flatrec data info {ratings}"
+    else:
+        given = " ".join(f"--{kind} {path}" for kind, path in paths.items())
+        following = f"flatrec data prepare amazon {given} --out {name}"
+    if json:
+        print_json({"files": {kind: str(path) for kind, path in paths.items()}, "next": following})
+        return
+    for path in paths.values():
+        print_text(f"{path}: {path.stat().st_size} bytes")
+    print_text(f"Next: {following}")
 
 
 @prepare.command()

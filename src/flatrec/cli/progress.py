@@ -64,7 +64,7 @@ class ProgressBar:
 
 
 @contextmanager
-def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
+def counting(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, a line now and then elsewhere; what it gives is told of each portion that is done."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
@@ -78,6 +78,6 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
             progress.update(task, completed=done)
             if not console.is_terminal and time.monotonic() - last >= SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
-                console.out(f"{title} {done}/{total}", highlight=False)
+                console.out(f"{title} {done}" + (f"/{total}" if total else ""), highlight=False)
 
         yield advance

@@ -1,0 +1,53 @@
+"""Where public data sets are kept. This is the only place that has addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+_AMAZON = "https://snap.stanford.edu/data/amazon/productGraph"
+_MOVIELENS = "https://files.grouplens.org/datasets/movielens"
+REVIEWS, META, IMAGE_FEATURES, ARCHIVE = "reviews", "meta", "image-features", "archive"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a data set.
+
+    Args:
+        kind: what it holds.
+        address: where it is.
+        md5_address: where its makers publish its MD5; empty where they publish none.
+    """
+
+    kind: str
+    address: str
+    md5_address: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called on the disk."""
+        return self.address.rsplit("/", 1)[-1]
+
+
+def _amazon(category: str) -> tuple[RemoteFile, ...]:
+    return (
+        RemoteFile(REVIEWS, f"{_AMAZON}/categoryFiles/reviews_{category}_5.json.gz"),
+        RemoteFile(META, f"{_AMAZON}/categoryFiles/meta_{category}.json.gz"),
+        RemoteFile(IMAGE_FEATURES, f"{_AMAZON}/image_features/categoryFiles/image_features_{category}.b"),
+    )
+
+
+CATALOGUE: Mapping[str, tuple[RemoteFile, ...]] = MappingProxyType(
+    {
+        "baby": _amazon("Baby"),
+        "sports": _amazon("Sports_and_Outdoors"),
+        "clothing": _amazon("Clothing_Shoes_and_Jewelry"),
+        "pet": _amazon("Pet_Supplies"),
+        "office": _amazon("Office_Products"),
+        "movielens": (
+            RemoteFile(ARCHIVE, f"{_MOVIELENS}/ml-latest-small.zip", f"{_MOVIELENS}/ml-latest-small.zip.md5"),
+        ),
+    }
+)
