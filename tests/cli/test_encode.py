@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flatrec.data.formats.encoded import read_encoded
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
 from tests.encoders.conftest import Colours, Lengths
@@ -44,6 +45,10 @@ def test_raw_items_become_features_and_a_trained_model(flatrec, raw, tmp_path):
     assert outcome.code == 0, outcome.err
     assert "19 rows of 2 numbers, 18 computed now, 1 items without" in outcome.out
     assert "no picture: 2 items" in outcome.out
+    encoded = read_encoded(raw / "features")
+    assert encoded.ids == (*(f"s{n}" for n in range(ITEMS)), "s99")
+    assert list(encoded.features["text"].ids) == [f"s{n}" for n in range(ITEMS)]
+    assert list(encoded.features["image"].ids) == [f"s{n}" for n in range(1, ITEMS)]
     info = json.loads(flatrec("data", "info", raw / "dataset.toml", "--json").out)
     assert {name: one["missing"] for name, one in info["features"].items()} == {"text": 0, "image": 1}
     trained = flatrec("train", "--data", raw / "dataset.toml", "--model", "vbpr", *SMALL, "--out", tmp_path / "run")

@@ -11,6 +11,7 @@ import typer
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_text
 from flatrec.cli.progress import counting
+from flatrec.data.formats.encoded import write_ids
 from flatrec.data.items import ItemTable, read_items
 from flatrec.encoders import picture_encoder, text_encoder
 from flatrec.encoders.encoding import Report, Settings, Target, encode_pictures, encode_texts
@@ -73,6 +74,7 @@ def encode(
             with counting("pictures", len(pictures)) as done:
                 settings = Settings(store, batch_size, workers, done)
                 reports.append(encode_pictures(pictures, seeing, Target(out, "image"), settings))
+    write_ids(out, table.ids)
     write_report(out, reports)
     if json:
         print_json({"path": str(out), "features": [as_dict(one) for one in reports]})

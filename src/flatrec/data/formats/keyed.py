@@ -63,6 +63,21 @@ def read_features(source: FeatureSource) -> KeyedRows:
     raise ValueError(f"{source.file} is no feature file; use .npy, .safetensors, .parquet, .csv or .tsv")
 
 
+def row_ids(path: Path, id_column: str | None) -> list[str]:
+    """Item ids in the order of the rows: the lines of a ``.txt``, or a column of a table.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: malformed, no such column, or an id is missing.
+    """
+    if path.suffix.lower() == ".txt":
+        with reading(path, "UTF-8 text with an item id a line"):
+            return path.read_text(encoding="utf-8-sig").splitlines()
+    frame = scan(path)
+    column = id_column or guess(columns_of(frame, path), ITEM_NAMES, path, "item")
+    return _text_ids(select(frame, path, {column: column})[column], path)
+
+
 def guess(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -> str:
     """The column that bears the first of the usual names, in any case.
 
@@ -119,20 +134,11 @@ def _from_tensors(source: FeatureSource) -> KeyedRows:
 def _with_ids(source: FeatureSource, values: Shaped[ndarray, "..."]) -> KeyedRows:
     if source.ids is None:
         raise ValueError(f"{source.file} has rows without ids; name a file of item ids in row order (ids = ...) for it")
-    rows = KeyedRows(_row_ids(source.ids, source.id_column), values, source.file.name)
+    rows = KeyedRows(row_ids(source.ids, source.id_column), values, source.file.name)
     present = read_mask(source.file, values.shape)
     if present is None:
         return rows
     return KeyedRows([rows.ids[row] for row in np.flatnonzero(present).tolist()], values[present], rows.source)
-
-
-def _row_ids(path: Path, id_column: str | None) -> list[str]:
-    if path.suffix.lower() == ".txt":
-        with reading(path, "UTF-8 text with an item id a line"):
-            return path.read_text(encoding="utf-8-sig").splitlines()
-    frame = scan(path)
-    column = id_column or guess(columns_of(frame, path), ITEM_NAMES, path, "item")
-    return _text_ids(select(frame, path, {column: column})[column], path)
 
 
 def _text_ids(column: pl.Series, path: Path) -> list[str]:

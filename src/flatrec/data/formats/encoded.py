@@ -1,0 +1,58 @@
+"""A folder of feature files that ``flatrec encode`` wrote, with the id of the item that each row is of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from flatrec.data.assembly import KeyedRows
+from flatrec.data.formats.keyed import FeatureSource, read_features, row_ids
+from flatrec.data.formats.numbered import feature_files
+from flatrec.files import replacing
+
+ITEM_IDS, COLUMN = "encoded_items.csv", "item"
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedItems:
+    """Items and their features.
+
+    Args:
+        ids: all of them, in the order of the rows of the files.
+        features: rows by modality; an item that lacks one has no row of it.
+    """
+
+    ids: tuple[str, ...]
+    features: Mapping[str, KeyedRows]
+
+
+def write_ids(folder: Path, ids: Sequence[str]) -> None:
+    """Write ``encoded_items.csv``: item ids in the order of the rows.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    with replacing(folder / ITEM_IDS) as temporary:
+        pl.DataFrame({COLUMN: ids}, schema={COLUMN: pl.String}).write_csv(temporary, quote_style="non_numeric")
+
+
+def read_encoded(folder: Path) -> EncodedItems:
+    """What ``flatrec encode`` wrote to a folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or it holds something else.
+        ValueError: a file is malformed.
+    """
+    ids = folder / ITEM_IDS
+    if not ids.is_file():
+        raise FileNotFoundError(
+            f"{folder} is no folder of encoded items: it has no {ITEM_IDS}; write one with flatrec encode"
+        )
+    files = feature_files(folder)
+    if not files:
+        raise FileNotFoundError(f"{folder} holds no MODALITY_feat.npy; encode the items again with flatrec encode")
+    rows = {name: read_features(FeatureSource(file, ids, COLUMN)) for name, file in files.items()}
+    return EncodedItems(tuple(row_ids(ids, COLUMN)), rows)
