@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
 from flatrec.cli.printing import print_json, print_text
 from flatrec.cli.progress import counting
 from flatrec.data.formats.encoded import write_ids
-from flatrec.data.items import ItemTable, read_items
+from flatrec.data.items import read_items
 from flatrec.encoders import picture_encoder, text_encoder
 from flatrec.encoders.encoding import Report, Settings, Target, encode_pictures, encode_texts
-from flatrec.encoders.pictures import listed
 from flatrec.encoders.report import DETAILS, as_dict, write_report
 from flatrec.encoders.store import VectorStore, usual_path
 from flatrec.experiment import choose_device
 
 
 def encode(
-    items: Annotated[Path, typer.Argument(help="A .csv, .tsv or .parquet with a row an item.", show_default=False)],
+    items: Items,
     out: Annotated[Path, typer.Option(help="Folder for features, masks and the report.", show_default=False)],
-    id_column: Annotated[str | None, typer.Option(help="Guessed if left out.", show_default=False)] = None,
-    text_column: Annotated[
-        list[str] | None,
-        typer.Option(help="Column of texts; several are joined in this order.", show_default=False),
-    ] = None,
-    picture_dir: Annotated[
-        Path | None, typer.Option(help="Folder of pictures, named by item id.", show_default=False)
-    ] = None,
-    picture_column: Annotated[
-        str | None, typer.Option(help="Column of picture files instead, relative to the table.", show_default=False)
-    ] = None,
+    id_column: IdColumn = None,
+    text_column: TextColumn = None,
+    picture_dir: PictureDir = None,
+    picture_column: PictureColumn = None,
     text_encoder_name: Annotated[
         str, typer.Option("--text-encoder", help="A sentence-transformers name or folder, or open_clip/MODEL/WEIGHTS.")
     ] = "all-minilm-l6-v2",
@@ -56,7 +48,7 @@ def encode(
     if workers < 1 or batch_size < 1:
         raise ValueError(f"workers and batch-size must be at least 1, but are {workers} and {batch_size}")
     table = read_items(items, id_column)
-    pictures = _pictures(table, picture_dir, picture_column)
+    pictures = pictures_of(table, picture_dir, picture_column)
     if not text_column and pictures is None:
         raise ValueError("nothing to encode; give --text-column, --picture-dir or --picture-column")
     texts = table.joined(text_column) if text_column else None
@@ -81,23 +73,6 @@ def encode(
         return
     for one in reports:
         _print(one, out)
-
-
-def _pictures(table: ItemTable, folder: Path | None, column: str | None) -> Mapping[str, Path | None] | None:
-    """The picture file of each item; None where none are asked for."""
-    if folder is not None and column is not None:
-        raise ValueError("give --picture-dir or --picture-column, not both")
-    if folder is not None:
-        there = listed(folder)
-        if not any(item in there for item in table.ids):
-            raise ValueError(
-                f"{folder} has no picture of any of the {len(table.ids)} items; name its files by item id, such as "
-                f"{table.ids[0]}.jpg"
-            )
-        return {item: there.get(item) for item in table.ids}
-    if column is None:
-        return None
-    return {item: table.path.parent / name if name else None for item, name in table.column(column).items()}
 
 
 def _print(report: Report, out: Path) -> None:

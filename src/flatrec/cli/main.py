@@ -14,7 +14,7 @@ from rich.logging import RichHandler
 
 from flatrec._version import __version__
 from flatrec.allocation import keep_freed_memory
-from flatrec.cli import compare, data, demo, doctor, encode, lists, recommend, report, study, sweep, train
+from flatrec.cli import augment, compare, data, demo, doctor, encode, lists, recommend, report, study, sweep, train
 
 app = typer.Typer(
     name="flatrec",
@@ -28,6 +28,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(lists.app, name="list")
 app.command("train")(train.train)
 app.command("encode")(encode.encode)
+app.command("augment")(augment.augment_items)
 app.command("evaluate")(train.evaluate)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
@@ -88,6 +89,8 @@ def _interrupted(words: list[str]) -> int:
         "train": "; go on later with --resume",
         "compare": "; the same command without --overwrite goes on later",
         "encode": "; the same command goes on later",
+        "augment": "; the same command goes on later",
+        "adjust": "; the same command goes on later",
         "study": "; the same command goes on later",
         "sweep": "; the same command goes on later",
     }

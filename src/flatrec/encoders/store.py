@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +11,8 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from flatrec.caching import VARIABLE, cache_folder
-
-_AT_ONCE = 500  # keys a query
-_TABLE = """
-create table if not exists vectors (key blob primary key, value blob not null, remarks text not null) without rowid
-"""
+from flatrec.caching import cache_folder
+from flatrec.keyed_table import Cell, KeyedTable
 
 
 class Known(NamedTuple):
@@ -52,21 +46,13 @@ class VectorStore:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.path = path
-        try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(":memory:" if path is None else path, timeout=60)
-            self._database.execute("pragma journal_mode = wal")
-            self._database.execute(_TABLE)
-        except (sqlite3.Error, OSError) as error:
-            raise self._lost(error) from None
+        self._table = KeyedTable(path, "vectors", ("value blob not null", "remarks text not null"))
 
     def __enter__(self) -> VectorStore:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.close()
+        self._table.close()
 
     def get(self, keys: Sequence[bytes], dim: int) -> dict[bytes, Known]:
         """Those that are there; a vector of another length than ``dim``, or not finite, counts as not there.
@@ -74,17 +60,8 @@ class VectorStore:
         Raises:
             OSError: the file is damaged.
         """
-        found: dict[bytes, Known] = {}
-        try:
-            for start in range(0, len(keys), _AT_ONCE):
-                some = keys[start : start + _AT_ONCE]
-                marks = ",".join("?" * len(some))
-                query = f"select key, value, remarks from vectors where key in ({marks})"  # noqa: S608
-                with closing(self._database.execute(query, some)) as rows:
-                    found |= {key: _known(value, remarks) for key, value, remarks in rows if len(value) == 4 * dim}
-        except sqlite3.Error as error:
-            raise self._lost(error) from None
-        return {key: one for key, one in found.items() if np.isfinite(one.vector).all()}
+        rows = (_read(*row) for row in self._table.rows(keys))
+        return {key: one for key, one in rows if one.vector.shape == (dim,) and np.isfinite(one.vector).all()}
 
     def put(self, vectors: Mapping[bytes, Known]) -> None:
         """Keep vectors, all or none of them.
@@ -92,22 +69,14 @@ class VectorStore:
         Raises:
             OSError: the disk is full, or the file is damaged.
         """
-        rows = [
+        self._table.put(
             (key, np.ascontiguousarray(one.vector, dtype="<f4").tobytes(), "\n".join(one.remarks))
             for key, one in vectors.items()
-        ]
-        try:
-            with self._database:
-                self._database.executemany("insert or replace into vectors values (?, ?, ?)", rows)
-        except sqlite3.Error as error:
-            raise self._lost(error) from None
-
-    def _lost(self, error: Exception) -> OSError:
-        return OSError(
-            f"the vectors in {self.path} cannot be used ({error}); delete the file, or set {VARIABLE} to another "
-            "folder, or to off"
         )
 
 
-def _known(value: bytes, remarks: str) -> Known:
-    return Known(np.frombuffer(value, dtype="<f4").astype(np.float32), tuple(filter(None, remarks.split("\n"))))
+def _read(key: Cell, value: Cell, remarks: Cell) -> tuple[bytes, Known]:
+    assert isinstance(key, bytes)
+    data = value if isinstance(value, bytes) else b""
+    vector = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4").astype(np.float32)
+    return key, Known(vector, tuple(filter(None, str(remarks).split("\n"))))

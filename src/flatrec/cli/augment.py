@@ -1,0 +1,120 @@
+"""flatrec augment."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flatrec.cli import endpoint as asked
+from flatrec.cli import options
+from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
+from flatrec.cli.printing import print_json, print_text
+from flatrec.cli.progress import counting
+from flatrec.data.items import check_ending, read_items
+from flatrec.rewriting.answers import AnswerStore, usual_path
+from flatrec.rewriting.asking import Asking
+from flatrec.rewriting.augmenting import Augmented, Prompts, augment
+from flatrec.rewriting.endpoint import Endpoint, UnansweredError
+from flatrec.rewriting.questions import AUGMENT, AUGMENT_TEXT
+from flatrec.rewriting.report import counted, summary, write_report
+
+
+def augment_items(
+    items: Items,
+    out: Annotated[Path, typer.Option(help="The new table: .csv, .tsv or .parquet.", show_default=False)],
+    url: asked.Url,
+    model: asked.Model,
+    id_column: IdColumn = None,
+    text_column: TextColumn = None,
+    picture_dir: PictureDir = None,
+    picture_column: PictureColumn = None,
+    new_column: Annotated[str, typer.Option(help="Column of the new texts.")] = "augmented_text",
+    prompt: Annotated[str, typer.Option(help="With a picture; {text} is the item's text.")] = AUGMENT,
+    text_prompt: Annotated[str, typer.Option(help="Without a picture.")] = AUGMENT_TEXT,
+    sample: Annotated[
+        int | None, typer.Option(help="Ask for so many items, show old and new, write nothing.", show_default=False)
+    ] = None,
+    keep_unanswered: Annotated[
+        bool, typer.Option("--keep-unanswered", help="Write old texts where there is no answer.")
+    ] = False,
+    key_variable: asked.KeyVariable = "OPENAI_API_KEY",
+    concurrency: asked.Concurrency = 4,
+    rate: asked.Rate = None,
+    max_tokens: asked.MaxTokens = 512,
+    temperature: asked.Temperature = None,
+    timeout: asked.Timeout = 120.0,
+    tries: asked.Tries = 6,
+    prompt_price: asked.PromptPrice = None,
+    completion_price: asked.CompletionPrice = None,
+    json: options.Json = False,
+) -> None:
+    """Have item texts written anew by a language model that sees text and picture.
+
+    Answers are kept, so that nothing is asked and paid for twice: after a kill the same command goes on.
+
+    Example: `flatrec augment items.csv --text-column text --picture-dir posters --endpoint http://localhost:8000/v1
+    --model qwen2-vl --out items2.csv`
+    """
+    endpoint = Endpoint(
+        url=url,
+        model=model,
+        key_variable=key_variable,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        timeout=timeout,
+        tries=tries,
+    )
+    check_ending(out)
+    table = read_items(items, id_column)
+    if new_column in table.frame.columns:
+        raise ValueError(f"{items} has a column {new_column!r} already; name another with --new-column")
+    texts = table.joined(text_column or ["text"])
+    pictures = pictures_of(table, picture_dir, picture_column) or {}
+    if sample is not None:
+        texts = dict(islice(texts.items(), sample))
+    prompts = Prompts(prompt, text_prompt)
+    with asked.chat_with(endpoint, rate) as chat, AnswerStore(usual_path()) as store:
+        with counting("items", len(texts)) as done:
+            made = augment(texts, pictures, Asking(chat, store, concurrency, done), prompts)
+    cost = asked.cost_of(made.answers.usage, prompt_price, completion_price)
+    if sample is not None:
+        _show(texts, made)
+        asked.print_usage(made.answers.usage, cost)
+        return
+    _check(made, len(texts), keep_unanswered=keep_unanswered)
+    table.replaced(new_column, made.texts).write(out)
+    facts = summary(
+        {"column": new_column, "prompt": prompt, "text_prompt": text_prompt, "items": len(texts), "cost": cost},
+        made.remarks,
+        made.answers.usage,
+        endpoint,
+    )
+    details = out.with_name(f"{out.stem}_report.csv")
+    write_report(details, made.remarks, facts)
+    if json:
+        print_json({"path": str(out), **facts})
+        return
+    new = sum(one.text is not None for one in made.answers.by_item.values())
+    print_text(f"{out}: {len(texts)} items, {new} of them with a new text in column {new_column}")
+    for remark, count in counted(made.remarks).items():
+        print_text(f"- {remark}: {count} items, listed in {details}")
+    asked.print_usage(made.answers.usage, cost)
+
+
+def _check(made: Augmented, items: int, *, keep_unanswered: bool) -> None:
+    unanswered = made.answers.unanswered
+    if unanswered and not keep_unanswered:
+        raise UnansweredError(
+            f"{len(unanswered)} of {items} items have no answer yet ({next(iter(unanswered.values()))}); the others' "
+            "are kept: the same command asks for the rest, --keep-unanswered writes their old texts"
+        )
+
+
+def _show(texts: dict[str, str | None], made: Augmented) -> None:
+    for item, old in texts.items():
+        print_text(f"{item}\n  old: {old or '-'}\n  new: {made.texts[item] or '-'}")
+        for remark in made.remarks.get(item, ()):
+            print_text(f"  ({remark})")

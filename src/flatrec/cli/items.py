@@ -1,0 +1,44 @@
+"""Options of the commands that read raw items, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flatrec.data.items import ItemTable
+from flatrec.encoders.pictures import listed
+
+Items = Annotated[Path, typer.Argument(help="A .csv, .tsv or .parquet with a row an item.", show_default=False)]
+IdColumn = Annotated[str | None, typer.Option(help="Guessed if left out.", show_default=False)]
+TextColumn = Annotated[
+    list[str] | None, typer.Option(help="Column of texts; several are joined in this order.", show_default=False)
+]
+PictureDir = Annotated[Path | None, typer.Option(help="Folder of pictures, named by item id.", show_default=False)]
+PictureColumn = Annotated[
+    str | None, typer.Option(help="Column of picture files instead, relative to the table.", show_default=False)
+]
+
+
+def pictures_of(table: ItemTable, folder: Path | None, column: str | None) -> Mapping[str, Path | None] | None:
+    """The picture file of each item; None where none are asked for.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: folder and column are both given, the folder has no picture of any item, or there is no such column.
+    """
+    if folder is not None and column is not None:
+        raise ValueError("give --picture-dir or --picture-column, not both")
+    if folder is not None:
+        there = listed(folder)
+        if not any(item in there for item in table.ids):
+            raise ValueError(
+                f"{folder} has no picture of any of the {len(table.ids)} items; name its files by item id, such as "
+                f"{table.ids[0]}.jpg"
+            )
+        return {item: there.get(item) for item in table.ids}
+    if column is None:
+        return None
+    return {item: table.path.parent / name if name else None for item, name in table.column(column).items()}

@@ -1,0 +1,177 @@
+"""Ask one question an item, several at a time, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from flatrec.rewriting.answers import Answer, AnswerStore
+from flatrec.rewriting.endpoint import NOTHING_TO_ASK, REFUSED, Chat, UnansweredError, UnusableError
+from flatrec.rewriting.questions import Question
+
+IN_A_ROW = 10  # questions that come to nothing, one after the other, before it is given up
+
+
+@dataclass
+class Usage:
+    """What was asked, and what it took.
+
+    Args:
+        asked: questions that the endpoint answered.
+        known: questions whose answers were known from earlier.
+        prompt_tokens: of the questions answered now, as far as the endpoint says.
+        completion_tokens: of these answers.
+        uncounted: answers whose tokens the endpoint does not say.
+    """
+
+    asked: int = 0
+    known: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    uncounted: int = 0
+
+    def add(self, answer: Answer) -> None:
+        """Count an answer that came now."""
+        self.asked += 1
+        self.prompt_tokens += answer.prompt_tokens or 0
+        self.completion_tokens += answer.completion_tokens or 0
+        self.uncounted += answer.prompt_tokens is None or answer.completion_tokens is None
+
+    def cost(self, prompt_price: float, completion_price: float) -> float:
+        """In the currency of the prices, which are those of a million tokens."""
+        return (self.prompt_tokens * prompt_price + self.completion_tokens * completion_price) / 1e6
+
+
+@dataclass
+class Answers:
+    """What came of the questions.
+
+    Args:
+        by_item: an answer an item; its text is None where the question cannot be answered.
+        unanswered: why there is no answer yet, by item.
+        usage: what it took.
+    """
+
+    by_item: dict[str, Answer] = field(default_factory=dict)
+    unanswered: dict[str, str] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How questions are asked.
+
+    Args:
+        chat: whom.
+        store: answers known from earlier, which gets new ones as soon as they are there.
+        concurrency: questions under way at once.
+        on_items: hears how many items are done.
+
+    Raises:
+        ValueError: a concurrency below 1.
+    """
+
+    chat: Chat
+    store: AnswerStore
+    concurrency: int = 4
+    on_items: Callable[[int], None] = lambda _count: None
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise ValueError(f"concurrency must be at least 1, but is {self.concurrency}")
+
+    def ask(self, questions: Iterable[tuple[str, Question]]) -> Answers:
+        """Ask a question an item; equal questions are asked once.
+
+        Answers are kept as they come, so that after a kill only those under way are asked again; an error or an
+        interruption waits for these. What the endpoint
+        refuses to answer is no answer worth keeping, and asked again the next time.
+
+        Raises:
+            UnusableError: key, address or model are wrong, or the first ten questions all came to nothing.
+            UnansweredError: ten questions in a row had no answer.
+            OSError: the store cannot be written to.
+        """
+        run = _Run(self)
+        with ThreadPoolExecutor(self.concurrency) as threads:
+            try:
+                for item, question in questions:
+                    run.begin(item, question, threads)
+                    while len(run.pending) >= 2 * self.concurrency:
+                        run.collect()
+                while run.pending:
+                    run.collect()
+            except BaseException:
+                self.chat.pace.stop()
+                threads.shutdown(wait=False, cancel_futures=True)
+                run.save()  # what is under way is paid for
+                raise
+        return run.answers
+
+
+class _Run:
+    def __init__(self, asking: Asking) -> None:
+        self.asking, self.answers = asking, Answers()
+        self.pending: dict[Future[Answer], bytes] = {}
+        self.waiting: dict[bytes, list[str]] = {}  # items by the key of a question that is under way
+        self.in_vain = 0
+
+    def begin(self, item: str, question: Question, threads: ThreadPoolExecutor) -> None:
+        key = self.asking.chat.key_of(question)
+        if key in self.waiting:
+            self.waiting[key].append(item)
+            return
+        known = self.asking.store.get(key)
+        if known is not None:
+            self.answers.usage.known += 1
+            self._settle([item], known)
+            return
+        self.waiting[key] = [item]
+        self.pending[threads.submit(self.asking.chat.ask, question)] = key
+
+    def collect(self) -> None:
+        """Take the answers that are there, waiting for one at least."""
+        done, _ = wait(self.pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            key = self.pending.pop(future)
+            items = self.waiting.pop(key)
+            try:
+                answer = future.result()
+            except UnansweredError as error:
+                self.answers.unanswered.update(dict.fromkeys(items, str(error)))
+                self._count_in_vain(str(error))
+                continue
+            self._keep(key, answer)
+            self._settle(items, answer)
+            if said := _refusal(answer):
+                self._count_in_vain(said)
+            else:
+                self.in_vain = 0
+
+    def save(self) -> None:
+        """Wait for what is under way, and keep what comes of it."""
+        for future, key in self.pending.items():
+            if not future.cancelled() and future.exception() is None:
+                self._keep(key, future.result())
+
+    def _keep(self, key: bytes, answer: Answer) -> None:
+        if NOTHING_TO_ASK not in answer.remarks and _refusal(answer) is None:
+            self.answers.usage.add(answer)
+            self.asking.store.put(key, answer)
+
+    def _settle(self, items: list[str], answer: Answer) -> None:
+        self.answers.by_item.update(dict.fromkeys(items, answer))
+        self.asking.on_items(len(items))
+
+    def _count_in_vain(self, said: str) -> None:
+        self.in_vain += 1
+        if self.in_vain < IN_A_ROW:
+            return
+        if said.startswith(REFUSED):
+            raise UnusableError(f"{IN_A_ROW} questions in a row were refused, the last with: {said}")
+        raise UnansweredError(f"{IN_A_ROW} questions in a row had no answer: {said}; the same command goes on later")
+
+
+def _refusal(answer: Answer) -> str | None:
+    return next((one for one in answer.remarks if one.startswith(REFUSED)), None)

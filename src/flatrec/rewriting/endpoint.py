@@ -1,0 +1,236 @@
+"""A language model behind an endpoint that speaks OpenAI's chat protocol, as many services and local servers do."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, ValidationError
+
+from flatrec.encoders.base import needed
+from flatrec.rewriting.answers import Answer, key_of
+from flatrec.rewriting.pace import Pace
+from flatrec.rewriting.questions import Question, Wording, worded
+
+if TYPE_CHECKING:
+    import openai
+
+NOTHING_TO_ASK, CUT, FILTERED, REFUSED = "nothing to go by", "answer cut off", "answer filtered", "question refused"
+LONGEST_PAUSE = 60.0  # seconds between two tries
+_PASSING = (408, 409, 425, 429)  # besides 500 and above: it may be different the next time
+_ITEM = (400, 413, 415, 422)  # this question cannot be answered, another may
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Which model, and how to ask it.
+
+    Args:
+        url: the base address of the interface, such as ``https://api.openai.com/v1``.
+        model: as the endpoint calls it.
+        key_variable: the environment variable that holds the key; where it is not set, ``none`` is sent.
+        max_tokens: most tokens of an answer.
+        temperature: of the sampling; None for the model's own.
+        timeout: seconds that an answer may take.
+        tries: of one question, before it counts as unanswered.
+
+    Raises:
+        ValueError: the address is none, or holds a name and password; a number is out of range.
+    """
+
+    url: str
+    model: str
+    key_variable: str = "OPENAI_API_KEY"
+    max_tokens: int = 512
+    temperature: float | None = None
+    timeout: float = 120.0
+    tries: int = 6
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.username or parts.password:
+            raise ValueError(f"the endpoint's address must hold no password; put the key into {self.key_variable}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"the endpoint must be an address such as http://localhost:8000/v1, but is {self.url!r}")
+        if self.max_tokens < 1 or self.tries < 1 or not self.timeout > 0:
+            raise ValueError(
+                f"max-tokens and tries must be at least 1 and timeout above 0, but are {self.max_tokens}, "
+                f"{self.tries} and {self.timeout}"
+            )
+
+
+class UnansweredError(ConnectionError):
+    """A question had no answer, in the end; asking again later may help."""
+
+
+class UnusableError(OSError):
+    """No question will have an answer: key, address or model are wrong."""
+
+
+class Chat:
+    """Asks an endpoint; may be used from many threads.
+
+    Args:
+        endpoint: whom.
+        pace: how fast.
+        first_pause: seconds before a second try; twice as many before each further one, up to LONGEST_PAUSE. A server
+            that says how long to wait is obeyed, by all threads.
+
+    Raises:
+        ImportError: the extra ``augment`` is not installed.
+    """
+
+    def __init__(self, endpoint: Endpoint, pace: Pace | None = None, first_pause: float = 1.0) -> None:
+        module = needed("openai", "augment")
+        self.endpoint, self.pace, self.first_pause = endpoint, pace or Pace(), first_pause
+        self._key = os.environ.get(endpoint.key_variable, "")
+        self._client: openai.OpenAI = module.OpenAI(
+            base_url=endpoint.url,
+            api_key=self._key or "none",  # which servers without keys ignore
+            timeout=endpoint.timeout,
+            max_retries=0,
+        )
+        self._status_error: type[openai.APIStatusError] = module.APIStatusError
+        self._connection_error: type[openai.APIConnectionError] = module.APIConnectionError
+        self._limit_name = "max_tokens"
+
+    def __enter__(self) -> Chat:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def key_of(self, question: Question) -> bytes:
+        """The key of the answer: equal for equal questions to one model at one address with the same settings."""
+        one = self.endpoint
+        settings = (one.url, one.model, str(one.max_tokens), str(one.temperature))
+        words = (part.encode() for part in (*settings, question.prompt, question.without or ""))
+        return key_of(*words, question.picture or b"")
+
+    def ask(self, question: Question) -> Answer:
+        """The model's answer, or why there is none for this question.
+
+        Raises:
+            UnansweredError: the server failed as often as it is tried, or the pace was stopped.
+            UnusableError: key, address or model are wrong.
+        """
+        wording = worded(question)
+        if wording is None:
+            return Answer(None, (NOTHING_TO_ASK,))
+        said = "stopped"
+        for attempt in range(self.endpoint.tries):
+            if not self.pace.turn():
+                break
+            try:
+                return self._once(wording)
+            except _PassingError as error:
+                said = str(error)
+                pause = min(self.first_pause * 2**attempt, LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
+                if error.wait is not None:
+                    self.pace.put_off(error.wait)
+                if attempt + 1 < self.endpoint.tries and not self.pace.rest(error.wait or pause):
+                    break
+        raise UnansweredError(f"no answer from {self.endpoint.url} ({said})")
+
+    def _once(self, wording: Wording) -> Answer:
+        limit = self._limit_name
+        try:
+            reply = self._client.chat.completions.with_raw_response.create(**self._request(wording, limit))
+            text = reply.http_response.text
+        except self._connection_error as error:  # timeouts too
+            raise _PassingError(self._shown(error.__cause__ or error)) from None
+        except self._status_error as error:
+            if error.status_code == 400 and "max_completion_tokens" in error.message and limit == "max_tokens":
+                self._limit_name = "max_completion_tokens"  # newer models of OpenAI's know no other name
+                return self._once(wording)
+            return self._judged(error)
+        try:
+            return _answer(_Reply.model_validate_json(text), wording.remarks)
+        except ValidationError as error:
+            raise _PassingError(f"its answer is not what the protocol says: {error.errors()[0]['msg']}") from None
+
+    def _request(self, wording: Wording, limit: str) -> dict[str, Any]:
+        content: list[dict[str, object]] = [{"type": "text", "text": wording.prompt}]
+        if wording.picture is not None:
+            content.insert(0, {"type": "image_url", "image_url": {"url": wording.picture}})
+        # Plain words where there is no picture: some servers know no other form.
+        message = {"role": "user", "content": content if wording.picture is not None else wording.prompt}
+        warmth = {} if self.endpoint.temperature is None else {"temperature": self.endpoint.temperature}
+        return {"model": self.endpoint.model, "messages": [message], limit: self.endpoint.max_tokens, **warmth}
+
+    def _judged(self, error: openai.APIStatusError) -> Answer:
+        code, said = error.status_code, self._shown(error)
+        if code in _PASSING or code >= 500:
+            raise _PassingError(said, _seconds(error.response.headers.get("retry-after")))
+        if code in _ITEM:
+            return Answer(None, (f"{REFUSED}: {said}",))
+        raise UnusableError(
+            f"{self.endpoint.url} refuses ({said}); check the address, --model {self.endpoint.model}, and the key in "
+            f"{self.endpoint.key_variable}{'' if self._key else ', which is not set'}"
+        )
+
+    def _shown(self, error: BaseException) -> str:
+        """What a server or the network said, in a line, without the key, which some servers repeat."""
+        words = " ".join(str(error).split())[:300] or type(error).__name__
+        return words.replace(self._key, "***") if self._key else words
+
+
+class _PassingError(Exception):
+    """It may be different the next time, perhaps after some seconds."""
+
+    def __init__(self, said: str, wait: float | None = None) -> None:
+        super().__init__(said)
+        self.wait = wait
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Reply(BaseModel):
+    """As much of a reply as is read."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+def _answer(reply: _Reply, remarks: tuple[str, ...]) -> Answer:
+    choice, usage = reply.choices[0], reply.usage or _Usage()
+    tokens = (usage.prompt_tokens, usage.completion_tokens)
+    text = " ".join((choice.message.content or "").split())
+    if choice.finish_reason == "length":
+        return Answer(None, (*remarks, CUT), *tokens)
+    if choice.finish_reason == "content_filter" or choice.message.refusal:
+        return Answer(None, (*remarks, FILTERED), *tokens)
+    if not text:
+        raise _PassingError("its answer is empty")
+    return Answer(text, remarks, *tokens)
+
+
+def _seconds(text: str | None) -> float | None:
+    """What a Retry-After header says, within bounds; None where it says nothing or a date."""
+    try:
+        return min(max(float(text or ""), 0.0), LONGEST_PAUSE)
+    except ValueError:
+        return None

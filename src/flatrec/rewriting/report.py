@@ -1,0 +1,43 @@
+"""What rewriting came to, as files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeAlias
+
+from flatrec.files import replacing, write_text
+from flatrec.rewriting.asking import Usage
+from flatrec.rewriting.endpoint import Endpoint
+
+Facts: TypeAlias = Mapping[str, str | int | float | None]
+
+
+def counted(remarks: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    """Items by remark, the most frequent first; what an endpoint said of single items counts as one."""
+    return dict(Counter(one.split(":")[0] for said in remarks.values() for one in said).most_common())
+
+
+def summary(
+    facts: Facts, remarks: Mapping[str, tuple[str, ...]], usage: Usage, endpoint: Endpoint | None
+) -> dict[str, object]:
+    """All but the single items; of the endpoint no key, as it holds none."""
+    asked = {"endpoint": asdict(endpoint), "usage": asdict(usage)} if endpoint else {}
+    return {**facts, "remarks": counted(remarks), **asked}
+
+
+def write_report(details: Path, remarks: Mapping[str, tuple[str, ...]], facts: Mapping[str, object]) -> None:
+    """Write a ``.csv`` with a row an item and remark, and the facts beside it as ``.json``.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    with replacing(details) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["item", "remark"])
+        rows.writerows((item, remark) for item, said in remarks.items() for remark in said)
+    write_text(details.with_suffix(".json"), json.dumps(facts, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,157 @@
+"""flatrec augment, against a server that misbehaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from tests.cli.test_errors import one_line
+
+pytest.importorskip("openai", reason="the extra augment is not installed")
+
+from tests.rewriting.server import stand_in  # noqa: E402
+
+ITEMS = 60
+SECRET = "sk-very-secret"  # noqa: S105
+WRONGS = ("429", "500", "half", "no JSON", "wrong JSON", "empty", "silence")
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setattr("flatrec.cli.endpoint.Chat.__init__.__defaults__", (None, 0.01))
+    with stand_in() as one:
+        yield one
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A table of items, most of them with a picture."""
+    (tmp_path / "pictures").mkdir()
+    rows = [{"itemID": n, "text": f"item number {n}", "price": n / 4} for n in range(ITEMS)]
+    pl.DataFrame(rows).write_csv(tmp_path / "items.csv")
+    for n in range(0, ITEMS, 2):
+        Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(tmp_path / "pictures" / f"{n}.png")
+    return tmp_path
+
+
+def words(raw, server, *more):
+    asked = ("--endpoint", server.url, "--model", "m", "--timeout", "0.5", "--out", raw / "items2.csv")
+    return ("augment", raw / "items.csv", "--picture-dir", raw / "pictures", *asked, *more)
+
+
+def test_every_item_gets_a_new_text_and_nothing_else_changes(flatrec, raw, server):
+    outcome = flatrec(*words(raw, server, "--prompt-price", "100", "--completion-price", "1000"))
+    assert outcome.code == 0, outcome.err
+    old, new = pl.read_csv(raw / "items.csv"), pl.read_csv(raw / "items2.csv")
+    assert new.drop("augmented_text").equals(old)
+    ends = new["augmented_text"].str.split(": ").list.last()
+    assert ends.to_list() == [f"item number {n}." for n in range(ITEMS)]
+    seen = new["augmented_text"].str.starts_with("seen: ")
+    assert seen.to_list() == [n % 2 == 0 for n in range(ITEMS)]
+    assert "60 items, 60 of them with a new text in column augmented_text" in outcome.out
+    assert "no picture: 30 items" in outcome.out
+    assert (
+        "60 questions asked now, 0 known from earlier: 600 tokens asked, 180 answered, which cost 0.2400" in outcome.out
+    )
+    facts = json.loads((raw / "items2_report.json").read_text())
+    assert (facts["cost"], facts["usage"]["asked"], facts["endpoint"]["model"]) == (0.24, 60, "m")
+    assert (raw / "items2_report.csv").read_text().splitlines()[:2] == ["item,remark", "1,no picture"]
+
+
+def test_the_key_is_in_no_file_and_no_output(flatrec, raw, server):
+    outcome = flatrec(*words(raw, server))
+    assert {request.key for request in server.requests} == {f"Bearer {SECRET}"}
+    server.misbehave = lambda _prompt, _before: "401"
+    refused = flatrec(*words(raw, server, "--max-tokens", "7"))
+    one_line(refused, 1, "check the address", "OPENAI_API_KEY")
+    for text in (outcome.out, outcome.err, refused.out, refused.err):
+        assert SECRET not in text
+    files = [path for path in raw.rglob("*") if path.is_file()]
+    assert any(path.name == "answers.sqlite3" for path in files)
+    assert not [path for path in files if SECRET.encode() in path.read_bytes()]
+
+
+def test_killed_in_the_middle_it_goes_on_with_every_item_exactly_once(flatrec, raw, server):
+    server.misbehave = lambda prompt, before: (
+        WRONGS[_number(prompt) // 8] if not before and _number(prompt) % 8 == 0 else None
+    )
+    server.delay = 0.05
+    command = [sys.executable, "-c", "from flatrec.cli import main; main()", *map(str, words(raw, server))]
+    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+    for _ in range(1200):
+        if server.answered.total() >= 20 or process.poll() is not None:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list(raw.glob("items2*"))
+    before = server.answered.total()
+    assert 20 <= before < ITEMS
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True)
+    assert len(server.answered) == ITEMS
+    assert server.answered.total() <= ITEMS + 8  # those that were under way, or had come and were not yet kept
+    new = pl.read_csv(raw / "items2.csv")
+    assert new["itemID"].to_list() == list(range(ITEMS))
+    assert new["augmented_text"].str.split(": ").list.last().to_list() == [f"item number {n}." for n in range(ITEMS)]
+    assert "known from earlier" in done.stdout
+    assert "0 questions asked now, 60 known from earlier" in flatrec(*words(raw, server)).out
+
+
+def test_without_all_answers_nothing_is_written_unless_it_is_wanted(flatrec, raw, server):
+    server.misbehave = lambda prompt, _before: "500" if prompt.endswith(" 7.") else None
+    outcome = flatrec(*words(raw, server, "--tries", "2"))
+    one_line(outcome, 1, "1 of 60 items have no answer yet", "the same command", "--keep-unanswered")
+    assert not list(raw.glob("items2*"))
+    kept = flatrec(*words(raw, server, "--tries", "2", "--keep-unanswered"))
+    assert kept.code == 0, kept.err
+    assert "1 questions" not in kept.out
+    assert "0 questions asked now, 59 known from earlier" in kept.out
+    assert pl.read_csv(raw / "items2.csv")["augmented_text"][7] == "item number 7"
+    assert "7,no answer" in (raw / "items2_report.csv").read_text()
+
+
+def test_a_sample_is_shown_and_writes_no_table(flatrec, raw, server):
+    outcome = flatrec(*words(raw, server, "--sample", "2"))
+    assert "old: item number 1\n  new: read: " in outcome.out
+    assert len(server.requests) == 2
+    assert not list(raw.glob("items2*"))
+
+
+def test_a_new_text_makes_another_feature_file(flatrec, raw, server, monkeypatch):
+    from tests.encoders.conftest import Lengths
+
+    monkeypatch.setattr("flatrec.cli.encode.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
+    flatrec(*words(raw, server))
+    outcome = flatrec("encode", raw / "items2.csv", "--text-column", "augmented_text", "--out", raw / "features")
+    assert "60 rows of 2 numbers, 60 computed now" in outcome.out
+
+
+def _number(prompt):
+    return int(prompt[:-1].split()[-1])
+
+
+@pytest.mark.parametrize(
+    ("more", "parts"),
+    [
+        (("--text-column", "txt"), ("no column 'txt'",)),
+        (("--new-column", "text"), ("has a column 'text' already", "--new-column")),
+        (("--out", "items2.xlsx"), (".csv, .tsv or .parquet",)),
+        (("--concurrency", "0"), ("concurrency",)),
+        (("--rate", "0"), ("rate",)),
+        (("--prompt", "Say it better"), ("must hold {text}",)),
+        (("--endpoint", "localhost"), ("must be an address",)),
+    ],
+)
+def test_bad_usage_is_one_line_and_asks_nothing(flatrec, raw, server, more, parts):
+    one_line(flatrec(*words(raw, server, *more)), 2, *parts)
+    assert not server.requests

@@ -1,0 +1,156 @@
+"""Many questions: nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from flatrec.rewriting.answers import Answer, AnswerStore, key_of, usual_path
+from flatrec.rewriting.asking import IN_A_ROW, Usage
+from flatrec.rewriting.endpoint import REFUSED, UnansweredError, UnusableError
+from flatrec.rewriting.questions import Question
+
+WRONGS = ("429", "500", "half", "no JSON", "wrong JSON", "empty")
+
+
+def about(items):
+    return [(item, Question("", None, f"about {item}")) for item in items]
+
+
+def test_every_item_is_answered_once_by_a_server_that_misbehaves(server, asking):
+    server.misbehave = lambda prompt, before: WRONGS[len(prompt) * 7 % 6] if before < len(prompt) % 3 else None
+    done = []
+    items = ["x" * (number % 9) + str(number) for number in range(40)]
+    answers = asking(on_items=done.append).ask(about(items))
+    assert {item: one.text for item, one in answers.by_item.items()} == {item: f"read: about {item}" for item in items}
+    assert set(server.answered.values()) == {1}
+    assert sum(done) == 40
+    assert answers.usage == Usage(asked=40, prompt_tokens=400, completion_tokens=120)
+    assert not answers.unanswered
+
+
+def test_a_second_time_asks_nothing(server, asking):
+    first = asking().ask(about("abc"))
+    again = asking().ask(about("abcd"))
+    assert again.by_item.items() >= first.by_item.items()
+    assert (again.usage.known, again.usage.asked) == (3, 1)
+    assert len(server.requests) == 4
+
+
+def test_equal_questions_are_asked_once(server, asking):
+    server.delay = 0.05
+    answers = asking().ask((str(number), Question("", None, "same")) for number in range(20))
+    assert len(answers.by_item) == 20
+    assert len(server.requests) == 1
+
+
+def test_as_many_are_under_way_as_was_said(server, asking):
+    server.delay = 0.03
+    asking(concurrency=3).ask(about(map(str, range(12))))
+    assert server.most_under_way == 3
+
+
+def test_questions_are_drawn_as_they_are_needed(server, asking):
+    server.delay = 0.02
+    drawn = []
+
+    def questions():
+        for item, question in about(map(str, range(50))):
+            drawn.append((item, len(server.requests)))
+            yield item, question
+
+    asking(concurrency=2).ask(questions())
+    assert all(int(item) - sent <= 5 for item, sent in drawn)
+
+
+def test_what_has_no_answer_is_named_and_asked_again(server, asking):
+    server.misbehave = lambda prompt, _before: "500" if prompt == "about b" else None
+    answers = asking(tries=2).ask(about("abc"))
+    assert answers.by_item.keys() == {"a", "c"}
+    assert answers.unanswered.keys() == {"b"}
+    server.misbehave = lambda _prompt, _before: None
+    assert asking().ask(about("abc")).usage == Usage(asked=1, known=2, prompt_tokens=10, completion_tokens=3)
+
+
+def test_a_refusal_is_not_kept_but_a_cut_answer_is(server, asking):
+    server.misbehave = lambda prompt, _before: {"about a": "400", "about b": "length"}.get(prompt)
+    answers = asking().ask(about("abc"))
+    assert [answers.by_item[item].text for item in "abc"] == [None, None, "read: about c"]
+    again = asking().ask(about("abc"))
+    assert again.usage.known == 2
+    assert [request.prompt for request in server.requests].count("about a") == 2
+    assert [request.prompt for request in server.requests].count("about b") == 1
+
+
+@pytest.mark.parametrize(("wrong", "error"), [("400", UnusableError), ("500", UnansweredError)])
+def test_when_nothing_works_it_is_given_up_early(server, asking, wrong, error):
+    server.misbehave = lambda _prompt, _before: wrong
+    with pytest.raises(error, match=f"{IN_A_ROW} questions in a row .*{wrong}"):
+        asking(tries=1).ask(about(map(str, range(500))))
+    assert len(server.requests) < 30
+
+
+def test_a_wrong_key_stops_all_at_once(server, asking):
+    server.misbehave = lambda _prompt, _before: "401"
+    with pytest.raises(UnusableError, match="OPENAI_API_KEY"):
+        asking().ask(about(map(str, range(500))))
+    assert len(server.requests) < 20
+
+
+def test_an_interruption_leaves_what_came(server, asking):
+    def questions():
+        yield from about("abcdefgh")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asking(concurrency=2).ask(questions())
+    sent = len(server.requests)
+    assert sent >= 4
+    assert asking().ask(about("abcdefgh")).usage.known == sent  # those under way came and were kept
+
+
+def test_a_concurrency_must_be_one_at_least(asking):
+    with pytest.raises(ValueError, match="at least 1"):
+        asking(concurrency=0)
+
+
+def test_costs_are_those_of_a_million_tokens():
+    usage = Usage(prompt_tokens=2_000_000, completion_tokens=500_000)
+    assert usage.cost(0.5, 4.0) == 3.0
+
+
+def test_the_store_gives_back_what_it_got(tmp_path):
+    answers = {
+        b"a": Answer("naïve — 日本", ("one", "two"), 3, 4),
+        b"b": Answer(None, (f"{REFUSED}: x",)),
+        b"c": Answer("", (), 0, 0),
+    }
+    with AnswerStore(tmp_path / "new" / "store") as store:
+        for key, answer in answers.items():
+            store.put(key, answer)
+    with AnswerStore(tmp_path / "new" / "store") as store:
+        assert {key: store.get(key) for key in answers} == answers
+        assert store.get(b"d") is None
+
+
+def test_a_store_that_is_none_is_one_line(tmp_path):
+    (tmp_path / "store").write_bytes(b"something else" * 100)
+    with pytest.raises(OSError, match=r"the answers in .*store cannot be used"):
+        AnswerStore(tmp_path / "store")
+    with sqlite3.connect(tmp_path / "other") as database:
+        database.execute("create table answers (key blob, x int)")
+    database.close()
+    with AnswerStore(tmp_path / "other") as store, pytest.raises(OSError, match="cannot be used"):
+        store.put(b"k", Answer("x"))
+
+
+def test_parts_of_a_key_do_not_run_together():
+    assert len({key_of(b"a", b"bc"), key_of(b"ab", b"c"), key_of(b"abc"), key_of(b"abc", b"")}) == 4
+
+
+def test_answers_are_kept_where_all_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("FLATREC_CACHE", str(tmp_path))
+    assert usual_path() == tmp_path / "answers.sqlite3"
+    monkeypatch.setenv("FLATREC_CACHE", "off")
+    assert usual_path() is None
