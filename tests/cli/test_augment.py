@@ -28,7 +28,7 @@ WRONGS = ("429", "500", "half", "no JSON", "wrong JSON", "empty", "silence")
 def server(monkeypatch, tmp_path):
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    monkeypatch.setattr("flatrec.cli.endpoint.Chat.__init__.__defaults__", (None, 0.01))
+    monkeypatch.setattr("flatrec.rewriting.endpoint.Chat.__init__.__defaults__", (None, 0.01))
     with stand_in() as one:
         yield one
 

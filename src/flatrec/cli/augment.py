@@ -17,7 +17,8 @@ from flatrec.data.items import check_ending, read_items
 from flatrec.rewriting.answers import AnswerStore, usual_path
 from flatrec.rewriting.asking import Asking
 from flatrec.rewriting.augmenting import Augmented, Prompts, augment
-from flatrec.rewriting.endpoint import Endpoint, UnansweredError
+from flatrec.rewriting.endpoint import Chat, Endpoint, UnansweredError
+from flatrec.rewriting.pace import Pace
 from flatrec.rewriting.questions import AUGMENT, AUGMENT_TEXT
 from flatrec.rewriting.report import counted, summary, write_report
 
@@ -76,7 +77,7 @@ def augment_items(
     if sample is not None:
         texts = dict(islice(texts.items(), sample))
     prompts = Prompts(prompt, text_prompt)
-    with asked.chat_with(endpoint, rate) as chat, AnswerStore(usual_path()) as store:
+    with Chat(endpoint, Pace(rate)) as chat, AnswerStore(usual_path()) as store:
         with counting("items", len(texts)) as done:
             made = augment(texts, pictures, Asking(chat, store, concurrency, done), prompts)
     cost = asked.cost_of(made.answers.usage, prompt_price, completion_price)

@@ -8,8 +8,6 @@ import typer
 
 from flatrec.cli.printing import print_text
 from flatrec.rewriting.asking import Usage
-from flatrec.rewriting.endpoint import Chat, Endpoint
-from flatrec.rewriting.pace import Pace
 
 _URL = typer.Option("--endpoint", help="Base address, e.g. http://localhost:8000/v1.", show_default=False)
 _MODEL = typer.Option("--model", help="As the endpoint calls it.", show_default=False)
@@ -26,16 +24,6 @@ Timeout = Annotated[float, typer.Option(help="Seconds that an answer may take.")
 Tries = Annotated[int, typer.Option(help="Of a question, before it counts as unanswered.")]
 PromptPrice = Annotated[float | None, typer.Option(help="Of a million tokens asked.", show_default=False)]
 CompletionPrice = Annotated[float | None, typer.Option(help="Of a million tokens answered.", show_default=False)]
-
-
-def chat_with(endpoint: Endpoint, rate: float | None) -> Chat:
-    """The language model of a command.
-
-    Raises:
-        ValueError: a rate that is not above 0.
-        ImportError: the extra ``augment`` is not installed.
-    """
-    return Chat(endpoint, Pace(rate))
 
 
 def cost_of(usage: Usage, prompt_price: float | None, completion_price: float | None) -> float | None:

@@ -14,7 +14,21 @@ from rich.logging import RichHandler
 
 from flatrec._version import __version__
 from flatrec.allocation import keep_freed_memory
-from flatrec.cli import augment, compare, data, demo, doctor, encode, lists, recommend, report, study, sweep, train
+from flatrec.cli import (
+    adjust,
+    augment,
+    compare,
+    data,
+    demo,
+    doctor,
+    encode,
+    lists,
+    recommend,
+    report,
+    study,
+    sweep,
+    train,
+)
 
 app = typer.Typer(
     name="flatrec",
@@ -28,6 +42,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(lists.app, name="list")
 app.command("train")(train.train)
 app.command("encode")(encode.encode)
+app.command("adjust")(adjust.adjust)
 app.command("augment")(augment.augment_items)
 app.command("evaluate")(train.evaluate)
 app.command("compare")(compare.compare)

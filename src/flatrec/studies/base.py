@@ -20,6 +20,7 @@ from flatrec.components import model_class, resolved, strategy_names, strategy_o
 from flatrec.config import Component, Experiment, arguments, unknown
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
+from flatrec.data.formats.encoded import ITEM_IDS, features_for
 from flatrec.data.interactions import Interactions
 from flatrec.data.splitting import split
 from flatrec.experiment import load
@@ -37,7 +38,7 @@ class Source:
     Args:
         path: what :func:`flatrec.load_data` reads, or ``shop``.
         split: seed of another random split 8:1:1 of the same pairs; None for the split that the data have.
-        texts: a ``.npy`` file of other text features, a row an item.
+        texts: a ``.npy`` file of other text features, a row an item; by item id where ``flatrec encode`` wrote it.
     """
 
     path: str
@@ -60,7 +61,7 @@ def _loaded(source: Source) -> Dataset:
     if source.split is not None:
         dataset = replace(dataset, interactions=_split_anew(dataset.interactions, source.split))
     if source.texts is not None:
-        dataset = dataset.with_features({**dataset.features, "text": _features(Path(source.texts))})
+        dataset = dataset.with_features({**dataset.features, "text": _texts(Path(source.texts), dataset)})
     return dataset
 
 
@@ -70,7 +71,9 @@ def _split_anew(pairs: Interactions, seed: int) -> Interactions:
     return replace(pairs, users=users, items=items, parts=split(users, pairs.n_users, seed))
 
 
-def _features(path: Path) -> Features:
+def _texts(path: Path, dataset: Dataset) -> Features:
+    if (path.parent / ITEM_IDS).is_file() and path.name == "text_feat.npy":
+        return features_for(dataset, path.parent)["text"]
     try:
         values = np.load(path, allow_pickle=False)
     except ValueError as error:

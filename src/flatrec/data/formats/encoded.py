@@ -9,6 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from flatrec.data.assembly import KeyedRows
+from flatrec.data.dataset import Dataset
+from flatrec.data.features import Features, aligned, as_float32
 from flatrec.data.formats.keyed import FeatureSource, read_features, row_ids
 from flatrec.data.formats.numbered import feature_files
 from flatrec.files import replacing
@@ -56,3 +58,23 @@ def read_encoded(folder: Path) -> EncodedItems:
         raise FileNotFoundError(f"{folder} holds no MODALITY_feat.npy; encode the items again with flatrec encode")
     rows = {name: read_features(FeatureSource(file, ids, COLUMN)) for name, file in files.items()}
     return EncodedItems(tuple(row_ids(ids, COLUMN)), rows)
+
+
+def features_for(dataset: Dataset, folder: Path) -> dict[str, Features]:
+    """The features of a data set's items from a folder of encoded ones, by modality.
+
+    Raises:
+        FileNotFoundError: the folder is none of encoded items.
+        ValueError: a file is malformed, or an item of the data set is not among the encoded ones.
+    """
+    encoded = read_encoded(folder)
+    if lost := sorted(set(dataset.items).difference(encoded.ids)):
+        raise ValueError(
+            f"{folder} lacks {len(lost)} of the {dataset.n_items} items of {dataset.name!r}, such as {lost[0]!r}; "
+            "encode a table of all of them, with the ids that the data set has"
+        )
+    items = list(dataset.items)
+    return {
+        name: aligned(list(rows.ids), as_float32(rows.values), items, f"{folder / name}_feat")
+        for name, rows in encoded.features.items()
+    }

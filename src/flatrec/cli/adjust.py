@@ -1,0 +1,149 @@
+"""flatrec adjust."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flatrec.cli import endpoint as asked
+from flatrec.cli import options
+from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
+from flatrec.cli.printing import print_json, print_text
+from flatrec.cli.progress import counting
+from flatrec.data.items import check_ending, read_items
+from flatrec.rewriting.adjusting import (
+    DETAILS,
+    FACTS,
+    PICTURE_COLUMN,
+    TEXT_COLUMN,
+    Captioned,
+    Edition,
+    captions_asked,
+    captions_given,
+    drawn,
+    table_of,
+)
+from flatrec.rewriting.answers import AnswerStore, usual_path
+from flatrec.rewriting.asking import Asking
+from flatrec.rewriting.endpoint import Chat, Endpoint, UnansweredError
+from flatrec.rewriting.pace import Pace
+from flatrec.rewriting.printed import Printer, usual_font
+from flatrec.rewriting.report import counted, summary, write_report
+
+
+def adjust(
+    items: Items,
+    out: Annotated[Path, typer.Option(help="Folder for the new table and pictures.", show_default=False)],
+    probability: Annotated[float, typer.Option(help="Of each item.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="Decides which items.")] = 0,
+    id_column: IdColumn = None,
+    text_column: TextColumn = None,
+    picture_dir: PictureDir = None,
+    picture_column: PictureColumn = None,
+    caption_column: Annotated[
+        str | None, typer.Option(help="Column of captions, instead of an endpoint.", show_default=False)
+    ] = None,
+    summary_column: Annotated[
+        str | None, typer.Option(help="Column of words to print; the caption's first if left out.", show_default=False)
+    ] = None,
+    font: Annotated[
+        Path | None, typer.Option(help="A .ttf or .otf file. Default DejaVu Sans.", show_default=False)
+    ] = None,
+    url: asked.PerhapsUrl = None,
+    model: asked.PerhapsModel = None,
+    key_variable: asked.KeyVariable = "OPENAI_API_KEY",
+    concurrency: asked.Concurrency = 4,
+    rate: asked.Rate = None,
+    max_tokens: asked.MaxTokens = 512,
+    temperature: asked.Temperature = None,
+    timeout: asked.Timeout = 120.0,
+    tries: asked.Tries = 6,
+    prompt_price: asked.PromptPrice = None,
+    completion_price: asked.CompletionPrice = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Edit the texts and pictures of some items, to see how a trained model bears it.
+
+    A caption of its picture becomes an item's text, and a summary of the caption is printed on its picture. Encode the
+    new table into the same folder, and `flatrec study adjustment --set study.features='["FOLDER"]'` scores on it.
+
+    Example: `flatrec adjust items.csv --text-column text --picture-dir posters --probability 0.03
+    --caption-column caption --out adjusted`
+    """
+    by_model = url is not None or model is not None
+    if by_model == (caption_column is not None) or (by_model and not (url and model)):
+        raise ValueError("give --caption-column, or --endpoint and --model, which caption the pictures")
+    check_ending(items)
+    if (out / FACTS).exists() and not overwrite:
+        raise FileExistsError(
+            f"{out} holds adjusted items already; replace them (--overwrite) or choose another folder"
+        )
+    table = read_items(items, id_column)
+    pictures = pictures_of(table, picture_dir, picture_column) or {}
+    edition = Edition(table, table.joined(text_column or ["text"]), pictures)
+    printer = Printer(font or usual_font())
+    chosen = drawn(table.ids, probability, seed)
+    endpoint = None
+    if url and model:
+        if not pictures:
+            raise ValueError("there is nothing to caption; give --picture-dir or --picture-column")
+        endpoint = Endpoint(
+            url=url,
+            model=model,
+            key_variable=key_variable,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            timeout=timeout,
+            tries=tries,
+        )
+        captioned = _asked(chosen, pictures, Chat(endpoint, Pace(rate)), concurrency)
+    else:
+        short = table.column(summary_column) if summary_column else None
+        captioned = captions_given(chosen, table.column(caption_column or ""), short)
+    cost = asked.cost_of(captioned.usage, prompt_price, completion_price)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / FACTS).unlink(missing_ok=True)  # it would not be that of what follows
+    printed = edition.write(out, captioned.captions, printer)
+    remarks = {item: captioned.remarks.get(item, ()) + printed.get(item, ()) for item in chosen}
+    facts = {
+        "probability": probability,
+        "seed": seed,
+        "items": list(captioned.captions),
+        **summary({"drawn": len(chosen), "of": len(table.ids), "cost": cost}, remarks, captioned.usage, endpoint),
+    }
+    write_report(out / DETAILS, remarks, facts)
+    if json:
+        print_json({"path": str(out), **facts})
+        return
+    _print(out, table_of(out, items), facts, remarks)
+    which = f" --id-column {id_column}" if id_column else ""
+    seen = f" --picture-column {PICTURE_COLUMN}" if pictures else ""
+    print_text(
+        f"encode them: flatrec encode {table_of(out, items)}{which} --text-column {TEXT_COLUMN}{seen} --out {out}"
+    )
+    if endpoint:
+        asked.print_usage(captioned.usage, cost)
+
+
+def _asked(items: Sequence[str], pictures: Mapping[str, Path | None], chat: Chat, concurrency: int) -> Captioned:
+    with chat, AnswerStore(usual_path()) as store:
+        with counting("captions and summaries", 2 * len(items)) as done:
+            captioned = captions_asked(items, pictures, Asking(chat, store, concurrency, done))
+    if captioned.unanswered:
+        raise UnansweredError(
+            f"{len(captioned.unanswered)} of {len(items)} items have no caption yet "
+            f"({next(iter(captioned.unanswered.values()))}); the others' are kept: the same command asks for the rest"
+        )
+    return captioned
+
+
+def _print(out: Path, table: Path, facts: Mapping[str, object], remarks: Mapping[str, tuple[str, ...]]) -> None:
+    adjusted = facts["items"]
+    assert isinstance(adjusted, list)
+    print_text(f"{table}: {len(adjusted)} of {facts['of']} items adjusted, {facts['drawn']} drawn")
+    for remark, count in counted(remarks).items():
+        print_text(f"- {remark}: {count} items, listed in {out / DETAILS}")

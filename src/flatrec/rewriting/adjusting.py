@@ -1,0 +1,229 @@
+"""Items whose texts and pictures are edited after training (RQ3, risk 2).
+
+Each item is adjusted with a probability: a caption of its picture becomes its text, and a summary of the caption is
+printed on its picture. The paper does not say how words get into a picture; see :mod:`flatrec.rewriting.printed`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os.path import relpath
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from flatrec import seeding
+from flatrec.data.items import ItemTable
+from flatrec.encoders.pictures import content, opened
+from flatrec.files import replacing
+from flatrec.rewriting.asking import Answers, Asking, Usage
+from flatrec.rewriting.printed import NO_GLYPH, Printer
+from flatrec.rewriting.questions import Question, captioning, summing_up
+
+FACTS, DETAILS, PICTURES = "adjustment.json", "adjustment.csv", "adjusted_pictures"
+TEXT_COLUMN, PICTURE_COLUMN = "adjusted_text", "adjusted_picture"
+LONGEST_SUMMARY = 12  # words
+NO_CAPTION, NO_ANSWER, NOT_PRINTED = "no caption, so not adjusted", "no answer", "text adjusted only"
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What is said of a picture.
+
+    Args:
+        text: which becomes the item's.
+        summary: which is printed on the picture.
+    """
+
+    text: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """Captions by item, and what was remarked.
+
+    Args:
+        captions: those that there are.
+        remarks: by item.
+        unanswered: why there is no answer yet, by item.
+        usage: what it took.
+    """
+
+    captions: Mapping[str, Caption]
+    remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """Which items of a folder are adjusted.
+
+    Args:
+        probability: of each item.
+        seed: of the draw.
+        items: their ids.
+    """
+
+    probability: float
+    seed: int
+    items: tuple[str, ...]
+
+
+def drawn(items: Sequence[str], probability: float, seed: int) -> list[str]:
+    """The items to be adjusted, each drawn for itself.
+
+    With one seed, those of a lower probability are among those of a higher one.
+
+    Raises:
+        ValueError: a probability outside of [0, 1].
+    """
+    if not 0 <= probability <= 1:
+        raise ValueError(f"a probability must lie in [0, 1], but is {probability}")
+    lots = torch.rand(len(items), generator=seeding.generator(seed, "adjusted items"), dtype=torch.float64)
+    return [item for item, lot in zip(items, lots.tolist(), strict=True) if lot < probability]
+
+
+def captions_asked(items: Sequence[str], pictures: Mapping[str, Path | None], asking: Asking) -> Captioned:
+    """Have a language model caption pictures, and sum the captions up.
+
+    Raises:
+        UnusableError: key, address or model are wrong.
+        UnansweredError: ten questions in a row had no answer.
+        OSError: a picture or the store of answers cannot be read or written.
+    """
+    remarks: dict[str, tuple[str, ...]] = {}
+
+    def questions() -> Iterator[tuple[str, Question]]:
+        for item in items:
+            picture = content(pictures.get(item))
+            remarks[item] = picture.remarks
+            if picture.value is not None:
+                yield item, captioning(picture.value)
+
+    captions = asking.ask(questions())
+    texts = _texts(captions)
+    summaries = asking.ask((item, summing_up(text)) for item, text in texts.items())
+    short = _texts(summaries)
+    for item, answer in [*captions.by_item.items(), *summaries.by_item.items()]:
+        remarks[item] += answer.remarks
+    unanswered = {**captions.unanswered, **summaries.unanswered}
+    for item in items:
+        remarks[item] += (NO_ANSWER,) if item in unanswered else ()
+        remarks[item] += (NO_CAPTION,) if item not in short else ()
+    return Captioned(
+        {item: Caption(texts[item], shortened(short[item])) for item in items if item in short},
+        {item: said for item, said in remarks.items() if said},
+        unanswered,
+        _both(captions.usage, summaries.usage),
+    )
+
+
+def captions_given(
+    items: Sequence[str], texts: Mapping[str, str | None], summaries: Mapping[str, str | None] | None
+) -> Captioned:
+    """Captions from a table; without summaries the first words of a caption are its summary."""
+    captions = {}
+    for item in items:
+        text = (texts[item] or "").strip()
+        summary = ((summaries[item] or "") if summaries else "").strip()
+        if text:
+            captions[item] = Caption(text, summary or shortened(text))
+    return Captioned(captions, {item: (NO_CAPTION,) for item in items if item not in captions})
+
+
+def shortened(text: str) -> str:
+    """The first words, twelve at most."""
+    words = text.split()
+    return " ".join(words[:LONGEST_SUMMARY]) + ("…" if len(words) > LONGEST_SUMMARY else "")
+
+
+@dataclass(frozen=True)
+class Edition:
+    """Raw items, of which some are to be adjusted.
+
+    Args:
+        table: of all items.
+        texts: of all items, as they were.
+        pictures: of all items, as they were; empty where there are none.
+    """
+
+    table: ItemTable
+    texts: Mapping[str, str | None]
+    pictures: Mapping[str, Path | None]
+
+    def write(self, out: Path, captions: Mapping[str, Caption], printer: Printer) -> dict[str, tuple[str, ...]]:
+        """Write the table with the columns ``adjusted_text`` and ``adjusted_picture``, and the pictures edited.
+
+        The pictures that are as they were stay where they are, and are named relative to ``out``.
+
+        Returns:
+            What was remarked, by item.
+
+        Raises:
+            OSError: the folder cannot be written to.
+        """
+        folder = out / PICTURES
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        remarks: dict[str, tuple[str, ...]] = {}
+        places = {item: None if path is None else relpath(path, out) for item, path in self.pictures.items()}
+        for number, item in enumerate(self.table.ids):
+            if item not in captions:
+                continue
+            picture = _picture(self.pictures.get(item))
+            remarks[item] = () if picture else (NOT_PRINTED,)
+            if picture is not None:
+                remarks[item] += (NO_GLYPH,) if printer.lacks(captions[item].summary) else ()
+                places[item] = f"{PICTURES}/{number}.png"
+                with replacing(out / PICTURES / f"{number}.png") as temporary:
+                    printer.printed(picture, captions[item].summary).save(temporary, "PNG")
+        texts = {item: captions[item].text if item in captions else text for item, text in self.texts.items()}
+        table = self.table.replaced(TEXT_COLUMN, texts)
+        table = table.replaced(PICTURE_COLUMN, places) if self.pictures else table
+        table.write(table_of(out, self.table.path))
+        return {item: said for item, said in remarks.items() if said}
+
+
+def table_of(out: Path, original: Path) -> Path:
+    """Where the table of adjusted items lies: in the format of the original."""
+    return out / f"items{original.suffix.lower()}"
+
+
+def read_adjustment(folder: Path) -> Adjustment:
+    """Which items ``flatrec adjust`` adjusted there.
+
+    Raises:
+        FileNotFoundError: the folder is none of adjusted items.
+        ValueError: its ``adjustment.json`` is malformed.
+    """
+    file = folder / FACTS
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{folder} is no folder of adjusted items: it has no {FACTS}; write one with flatrec adjust, and its "
+            "features into it with flatrec encode"
+        )
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        items = tuple(map(str, facts["items"]))
+        return Adjustment(float(facts["probability"]), int(facts["seed"]), items)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is not what flatrec adjust writes ({error!r}); adjust the items again") from None
+
+
+def _picture(path: Path | None) -> Image.Image | None:
+    data = content(path).value
+    return None if data is None else opened(data).value
+
+
+def _texts(answers: Answers) -> dict[str, str]:
+    return {item: one.text for item, one in answers.by_item.items() if one.text}
+
+
+def _both(one: Usage, other: Usage) -> Usage:
+    return replace(one, **{name: value + getattr(other, name) for name, value in vars(one).items()})
