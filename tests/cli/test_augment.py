@@ -124,6 +124,9 @@ def test_a_sample_is_shown_and_writes_no_table(flatrec, raw, server):
     outcome = flatrec(*words(raw, server, "--sample", "2"))
     assert "old: item number 1\n  new: read: " in outcome.out
     assert len(server.requests) == 2
+    shown = json.loads(flatrec(*words(raw, server, "--sample", "2", "--json")).out)
+    assert [one["item"] for one in shown["sample"]] == ["0", "1"]
+    assert shown["usage"]["known"] == 2
     assert not list(raw.glob("items2*"))
 
 

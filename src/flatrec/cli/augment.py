@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -81,6 +82,12 @@ def augment_items(
         with counting("items", len(texts)) as done:
             made = augment(texts, pictures, Asking(chat, store, concurrency, done), prompts)
     cost = asked.cost_of(made.answers.usage, prompt_price, completion_price)
+    if sample is not None and json:
+        rows = [{"item": item, "old": old, "new": made.texts[item]} for item, old in texts.items()]
+        print_json(
+            {"sample": rows, "remarks": counted(made.remarks), "usage": asdict(made.answers.usage), "cost": cost}
+        )
+        return
     if sample is not None:
         _show(texts, made)
         asked.print_usage(made.answers.usage, cost)

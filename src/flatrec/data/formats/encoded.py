@@ -70,8 +70,9 @@ def features_for(dataset: Dataset, folder: Path) -> dict[str, Features]:
     encoded = read_encoded(folder)
     if lost := sorted(set(dataset.items).difference(encoded.ids)):
         raise ValueError(
-            f"{folder} lacks {len(lost)} of the {dataset.n_items} items of {dataset.name!r}, such as {lost[0]!r}; "
-            "encode a table of all of them, with the ids that the data set has"
+            f"{folder} lacks {len(lost)} of the {dataset.n_items} items of {dataset.name!r}: the data set has ids like "
+            f"{lost[0]!r}, the folder like {encoded.ids[0]!r}; encode a table of all of them, with --id-column for the "
+            "ids that the data set has"
         )
     items = list(dataset.items)
     return {
