@@ -23,6 +23,7 @@ from flatrec.evaluation import hidden_pairs, rank
 from flatrec.experiment import load_run, run_experiment
 from flatrec.files import write_text
 from flatrec.run import Recommendation, Run
+from flatrec.shop_features import MADE_BY, Encoders, choose, encode_shop
 from flatrec.training import EpochRecord, Observer
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
@@ -39,10 +40,11 @@ Observers = Callable[[str, int], Sequence[Observer]]
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """What the demo does; by default under two minutes on one core.
+    """What the demo does; by default under a minute on one core, with real encoders about two the first time.
 
     Args:
         shop: what to generate.
+        encoders: ``real`` are those of the extra ``encode``, ``shop`` its own, ``auto`` the real ones where they load.
         strategies: to compare; the first is the baseline, the last one recommends.
         seeds: of each strategy.
         yardsticks: to compare them with.
@@ -53,6 +55,7 @@ class DemoSettings:
     """
 
     shop: ShopSettings = ShopSettings()
+    encoders: Encoders = "auto"
     strategies: tuple[str, ...] = ("plain", "bsam", "bsam+")
     seeds: tuple[int, ...] = (0, 1)
     yardsticks: tuple[str, ...] = ("popularity", "item-knn")
@@ -100,13 +103,15 @@ def run_demo(
 
     Raises:
         FileExistsError: ``out`` holds a demo and ``overwrite`` is not given, or ``out/shop`` holds foreign files.
+        ImportError: real encoders are asked for and not installed.
         OSError: ``out`` cannot be written to.
+        ValueError: real encoders are asked for and cannot be loaded, or the shop has no pictures.
     """
     settings = settings or DemoSettings()
     held = next((name for name in (PAGE, RUNS, YARDSTICKS, SHOP) if (out / name).exists()), None)
     if held is not None and not overwrite:
         raise FileExistsError(f"{out} already holds a demo ({held}); replace it (--overwrite) or choose another folder")
-    dataset = _build_shop(out, settings.shop, announce)
+    dataset, settings = _build_shop(out, settings, announce)
     (out / PAGE).unlink(missing_ok=True)  # it would not belong to what follows
     experiment = _experiment(dataset, settings)
     announce(f"Scoring the yardsticks {' and '.join(settings.yardsticks)}")
@@ -132,11 +137,17 @@ def run_demo(
     return Demo(table, yardsticks, recommendations, source, out / PAGE)
 
 
-def _build_shop(out: Path, settings: ShopSettings, announce: Callable[[str], None]) -> Dataset:
-    drawn = ", every item with a picture and a text" if settings.pictures else ""
-    announce(f"Building a shop: {settings.users:,} users, {settings.items:,} items{drawn}")
-    write(generate(settings), out / SHOP, overwrite=True)
-    return load_data(out / SHOP)
+def _build_shop(out: Path, settings: DemoSettings, announce: Callable[[str], None]) -> tuple[Dataset, DemoSettings]:
+    """The shop as it was written and read, and settings that say which encoders made its features."""
+    drawn = ", every item with a picture and a text" if settings.shop.pictures else ""
+    announce(f"Building a shop: {settings.shop.users:,} users, {settings.shop.items:,} items{drawn}")
+    encoders, reason = choose(settings.encoders, pictures=settings.shop.pictures)
+    write(generate(settings.shop), out / SHOP, overwrite=True)
+    settings = replace(settings, encoders="shop" if encoders is None else "real")
+    announce(f"Features: {MADE_BY[settings.encoders]}" + (f" ({reason})" if reason else ""))
+    if encoders is not None:
+        encode_shop(out / SHOP, encoders)
+    return load_data(out / SHOP), settings
 
 
 def _experiment(dataset: Dataset, settings: DemoSettings) -> Experiment:
@@ -241,6 +252,7 @@ def _settings(table: Table, settings: DemoSettings) -> dict[str, str]:
     return {
         "Program": f"flatrec {__version__}",
         "Data": f"the built-in shop, seed {settings.shop.seed}; its users, purchases and pictures are generated",
+        "Features": MADE_BY[settings.encoders],
         "Model": table.model.upper(),
         "Strategies": ", ".join(settings.strategies) + ", with their default settings",
         "Seeds": ", ".join(str(seed) for seed in table.seeds),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -13,18 +13,29 @@ from flatrec.cli.compare import print_comparison
 from flatrec.cli.printing import print_table, print_text
 from flatrec.cli.progress import ProgressBar
 from flatrec.cli.recommend import print_items
+from flatrec.config import unknown
 from flatrec.demo import SHOWN, DemoSettings, run_demo
+from flatrec.shop_features import Encoders
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("demo"),
     overwrite: options.Overwrite = False,
+    encoders: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|shop|real",
+            help="Of pictures and texts: real ones, from flatrec\\[encode], or the shop's own; auto: what is there.",
+        ),
+    ] = "auto",
 ) -> None:
     """Generate a shop, train, compare, recommend, and write a report to look at.
 
     Example: `flatrec demo --out demo`
     """
-    settings = DemoSettings()
+    if encoders not in get_args(Encoders):
+        raise ValueError(unknown("encoders", encoders, list(get_args(Encoders))))
+    settings = DemoSettings(encoders=cast(Encoders, encoders))
     made = run_demo(
         out,
         overwrite=overwrite,

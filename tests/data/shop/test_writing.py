@@ -8,6 +8,8 @@ from PIL import Image
 from flatrec.data.formats import mmrec
 from flatrec.data.shop import ShopSettings, generate, write
 from flatrec.data.shop.catalogue import ATTRIBUTES
+from flatrec.data.shop.writing import ENCODED
+from flatrec.encoders.report import DETAILS, SUMMARY
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,15 @@ def test_overwriting_replaces_a_whole_shop(shop, plain, tmp_path):
     assert mmrec.read(tmp_path / "shop").fingerprint == plain.dataset.fingerprint
     assert names(tmp_path) == ["shop"]
     assert "pictures" not in names(tmp_path / "shop")
+
+
+def test_a_shop_whose_features_were_encoded_is_still_a_shop(plain, tmp_path):
+    write(plain, tmp_path / "shop")
+    assert {SUMMARY, DETAILS} < set(ENCODED)
+    for name in (*ENCODED, "image_mask.npy"):
+        (tmp_path / "shop" / name).write_text("")
+    write(plain, tmp_path / "shop", overwrite=True)
+    assert not set(names(tmp_path / "shop")) & set(ENCODED)
 
 
 def test_a_place_that_cannot_be_written_gives_one_line(plain, tmp_path):

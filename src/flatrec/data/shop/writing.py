@@ -9,11 +9,13 @@ import polars as pl
 from PIL import Image
 
 from flatrec.data.formats import mmrec
+from flatrec.data.formats.encoded import ITEM_IDS
 from flatrec.data.shop.shop import Shop
 
 PICTURES = "pictures"
 TABLES = ("items.parquet", "users.parquet")
-OWN = (PICTURES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy")
+ENCODED = (ITEM_IDS, "encoding.json", "encoding.csv")  # beside features of an encoder
+OWN = (PICTURES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy", *ENCODED)
 
 
 def write(shop: Shop, directory: Path, *, overwrite: bool = False) -> None:
