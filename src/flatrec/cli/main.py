@@ -105,6 +105,7 @@ def _interrupted(words: list[str]) -> int:
         "compare": "; the same command without --overwrite goes on later",
         "encode": "; the same command goes on later",
         "augment": "; the same command goes on later",
+        "evaluate": "; with --cold the same command goes on later",
         "adjust": "; the same command goes on later",
         "study": "; the same command goes on later",
         "sweep": "; the same command goes on later",

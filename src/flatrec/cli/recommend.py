@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from flatrec import cold, config, folder
 from flatrec.cli import options
-from flatrec.cli.printing import print_json, print_table
+from flatrec.cli.printing import print_json, print_table, print_text
+from flatrec.data.formats.encoded import read_encoded
 from flatrec.experiment import load_run
-from flatrec.run import Recommendation
+from flatrec.models.base import Cold
+from flatrec.run import Recommendation, Run
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]
 Length = Annotated[int, typer.Option("-k", "--length", help="How many items.")]
 Moved = Annotated[str | None, typer.Option(help="Where the data are now, if they moved.")]
+NewItems = Annotated[
+    Path | None, typer.Option(help="Recommend items not trained on: a folder that `flatrec encode` wrote.")
+]
+WithKnown = Annotated[bool, typer.Option("--with-known", help="With --new-items: list known items beside them.")]
+Neighbours = Annotated[
+    int | None, typer.Option(help="Known items a modality that a new item is likened to. Default 10.")
+]
+Way = Annotated[
+    str | None, typer.Option(help="How new items get their vectors: features or nearest. Default the model's own.")
+]
+NEIGHBOURS = 10
+SHOWN = 10  # ids that a note names
+TABLES = (".csv", ".tsv", ".parquet")
+WAYS: dict[Cold, str] = {
+    "features": "the model's own equations (features)",
+    "nearest": "the known items that they are most like (nearest)",
+}
 
 
 def recommend(
     run: RunFolder,
     user: Annotated[list[str], typer.Option(help="A user's id; repeatable.", show_default=False)],
     k: Length = 10,
+    new_items: NewItems = None,
+    with_known: WithKnown = False,
+    neighbours: Neighbours = None,
+    way: Way = None,
     data: Moved = None,
     json: options.Json = False,
 ) -> None:
@@ -30,13 +54,23 @@ def recommend(
 
     Example: `flatrec recommend runs/first --user user-00007 -k 5`
     """
-    lists = load_run(run, data).recommend(user, k)
+    if new_items is None and (with_known or neighbours is not None or way is not None):
+        raise ValueError("--with-known, --neighbours and --way are about new items; give --new-items too")
+    loaded = load_run(run, data)
+    placed = None if new_items is None else _placed(run, loaded, new_items, neighbours, way)
+    if placed is None:
+        lists = loaded.recommend(user, k)
+    else:
+        lists = cold.recommend(loaded, placed, user, k=k, with_known=with_known)
     if json:
         users = [{"user": name, "items": _plain(one)} for name, one in zip(user, lists, strict=True)]
-        print_json({"run": str(run), "recommendations": users})
+        about = {} if placed is None else {"new_items": _facts(placed)}
+        print_json({"run": str(run), **about, "recommendations": users})
         return
     for name, one in zip(user, lists, strict=True):
-        print_items(f"For {name}", one)
+        print_items(f"For {name}", one, new=frozenset(placed.items.ids) if placed is not None and with_known else None)
+    if placed is not None:
+        _print_facts(placed)
 
 
 def similar(
@@ -57,11 +91,82 @@ def similar(
     print_items(f"Like {item}", found)
 
 
-def print_items(title: str, items: Sequence[Recommendation]) -> None:
-    """A table of items, best first."""
-    rows = [[str(place), one.item, one.title or "", one.score] for place, one in enumerate(items, start=1)]
-    print_table(title, ["", "item", "title", "score"], rows)
+def print_items(title: str, items: Sequence[Recommendation], *, new: Collection[str] | None = None) -> None:
+    """A table of items, best first.
+
+    Args:
+        title: over the table.
+        items: its rows.
+        new: ids that are marked as new in a column for it, where there is one.
+    """
+    columns = ["", "item", "title", "score"] + (["new"] if new is not None else [])
+    rows = [
+        [
+            str(place),
+            one.item,
+            one.title or "",
+            one.score,
+            *(["new" if one.item in new else ""] if new is not None else []),
+        ]
+        for place, one in enumerate(items, start=1)
+    ]
+    print_table(title, columns, rows)
 
 
 def _plain(items: Sequence[Recommendation]) -> list[dict[str, Any]]:
     return [asdict(one) | {"picture": str(one.picture) if one.picture else None} for one in items]
+
+
+def way_of(text: str | None) -> Cold | None:
+    """How new items are to get their vectors; None for the model's own way.
+
+    Raises:
+        ValueError: no way of that name.
+    """
+    for known in WAYS:
+        if text == known:
+            return known
+    if text is None:
+        return None
+    raise ValueError(f"--way must be {' or '.join(WAYS)}, but is {text!r}")
+
+
+def _placed(  # noqa: PLR0917 - what was asked
+    path: Path, run: Run, new_items: Path, neighbours: int | None, way: str | None
+) -> cold.Placed:
+    """The items of a folder, as the run places them."""
+    if new_items.suffix.lower() in TABLES and not new_items.is_dir():
+        raise ValueError(
+            f"--new-items takes a folder of features, but {new_items} is a table; encode it first "
+            f"(flatrec encode {new_items} --out FOLDER) and give the folder"
+        )
+    cold.check_able(run.recommender, run.dataset)
+    items = cold.newcomers(read_encoded(new_items), run.dataset, str(new_items))
+    options = config.read(path / folder.EXPERIMENT).model.options
+    near = NEIGHBOURS if neighbours is None else neighbours
+    return cold.place(run, options, items, neighbours=near, way=way_of(way))
+
+
+def _facts(placed: cold.Placed) -> dict[str, Any]:
+    items = placed.items
+    return {
+        "way": placed.way,
+        "scored": len(items.ids),
+        "not_new": list(items.known),
+        "without_modality": list(items.featureless),
+    }
+
+
+def _print_facts(placed: cold.Placed) -> None:
+    """How many items were scored and how, and which ones were not."""
+    items = placed.items
+    print_text(f"{len(items.ids)} new items scored, placed by {WAYS[placed.way]}")
+    if items.known:
+        print_text(f"- not new, the data set has them, left out: {_listed(items.known)}")
+    if items.featureless:
+        print_text(f"- without any modality, cannot be scored, left out: {_listed(items.featureless)}")
+
+
+def _listed(ids: Sequence[str]) -> str:
+    shown = ", ".join(ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")
+    return f"{len(ids)} ({shown})"

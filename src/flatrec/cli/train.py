@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from flatrec import folder
+from flatrec import cold, config, folder
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.cli.progress import ProgressBar
+from flatrec.cli.recommend import NEIGHBOURS, WAYS, Neighbours, Way, way_of
+from flatrec.config import Experiment
 from flatrec.data.interactions import PARTS, Part
 from flatrec.experiment import load_run, run_experiment
 
@@ -38,8 +41,7 @@ def train(
         raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
     file = before if resume and experiment is None and folder.holds_run(out) else experiment
     settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
-    bar = ProgressBar(f"{settings.model.name} {settings.strategy.name}", settings.training.monitor)
-    run = run_experiment(settings, out=out, resume=resume, overwrite=overwrite, observers=[bar])
+    run = run_experiment(settings, out=out, resume=resume, overwrite=overwrite, observers=[_bar(settings)])
     if json:
         print_json(run.result)
         return
@@ -51,15 +53,33 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
     part: Annotated[str, typer.Option(help="valid or test.")] = "test",
+    cold_items: Annotated[bool, typer.Option("--cold", help="Hold items out, train without them, score them.")] = False,
+    share: Annotated[float | None, typer.Option(help="With --cold: of the items, for each part. Default 0.1.")] = None,
+    seed: Annotated[int | None, typer.Option(help="With --cold: decides which items. Default 0.")] = None,
+    neighbours: Neighbours = None,
+    way: Way = None,
     data: Annotated[str | None, typer.Option(help="Where the data are now, if they moved.")] = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
-    """Score a finished run again.
+    """Score a finished run again; with --cold, its settings on items that were held out entirely.
 
     Example: `flatrec evaluate runs/first --part valid`
     """
     chosen = _part(part)
+    if cold_items:
+        chosen_way = way_of(way)
+        held = _held_out(run, data, 0.1 if share is None else share, 0 if seed is None else seed)
+        experiment = config.changed(config.read(run / folder.EXPERIMENT), {"device": device} if device else {})
+        trained = cold.warm_run(experiment, held, run / held.name, [_bar(experiment)])
+        near = NEIGHBOURS if neighbours is None else neighbours
+        result = cold.evaluate_cold(
+            trained, experiment.model.options, held, part=chosen, neighbours=near, way=chosen_way
+        )
+        _print_cold(run, held, chosen, result, json=json)
+        return
+    if (share, seed, neighbours, way) != (None, None, None, None):
+        raise ValueError("--share, --seed, --neighbours and --way are about held-out items; give --cold too")
     loaded = load_run(run, data, device or "auto")
     metrics = loaded.evaluate(chosen).metrics
     if json:
@@ -80,3 +100,39 @@ def _part(text: str) -> Part:
         if text == known:
             return known
     raise ValueError(f"--part must be valid or test, but is {text!r}")
+
+
+def _bar(experiment: Experiment) -> ProgressBar:
+    return ProgressBar(f"{experiment.model.name} {experiment.strategy.name}", experiment.training.monitor)
+
+
+def _held_out(path: Path, data: str | None, share: float, seed: int) -> cold.Holdout:
+    """The data of a finished run without some items, if its model can place these."""
+    run = load_run(path, data)
+    cold.check_able(run.recommender, run.dataset)
+    return cold.hold_out(run.dataset, share, seed)
+
+
+def _print_cold(  # noqa: PLR0917 - what was asked and what came
+    path: Path, held: cold.Holdout, part: Part, result: cold.ColdResult, *, json: bool
+) -> None:
+    if json:
+        about = {"run": str(path), "cold_run": str(path / held.name), "part": part, "share": held.share}
+        print_json({**about, "seed": held.seed, **asdict(result)})
+        return
+    print_cold_metrics(f"Among the {result.items} cold items, {part}", result.way, result.among_cold)
+    print_cold_metrics(f"Among all items, {part}", result.way, result.among_all)
+    way = WAYS[result.way]
+    print_text(
+        f"{result.items} cold items, {result.pairs} pairs with {result.users} users; the model places them by {way}; "
+        f"random is the exact expectation; trained without them in {path / held.name}"
+    )
+    if result.featureless:
+        print_text(f"- {result.featureless} of them lack every modality, cannot be listed, and count as misses")
+
+
+def print_cold_metrics(title: str, way: str, compared: cold.Comparison) -> None:
+    """A table with a row a metric and cut, a column a way of recommending."""
+    names = ["metric", f"model ({way})", "content", "random"]
+    rows = [[name, score, compared.content[name], compared.random.get(name)] for name, score in compared.model.items()]
+    print_table(title, names, rows)

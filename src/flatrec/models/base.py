@@ -15,6 +15,7 @@ from flatrec.config import Option
 from flatrec.data.batches import Batch
 
 Modalities: TypeAlias = Literal["none", "one or more"]
+Cold: TypeAlias = Literal["features", "nearest"]
 SearchSpace: TypeAlias = Mapping[str, tuple[Option, ...]]
 
 
@@ -37,9 +38,14 @@ class Model(nn.Module, ABC):
     ``MODALITIES`` says what item features it reads: none, or those of any data set with one or more modalities, by any
     name. ``SEARCH_SPACE`` holds the values that are usually tried for its settings, by the dotted name of the setting
     (``model.layers``, ``optimizer.lr``).
+
+    ``COLD`` says how an item that was not trained on gets a vector; see :mod:`flatrec.cold`. ``features`` is for a
+    model that makes an item without pairs of that item's features and a row of its own, and of nothing else: neither of
+    other items, as over a graph of similar ones, nor of sums over all. ``nearest`` serves every model.
     """
 
     MODALITIES: ClassVar[Modalities] = "none"
+    COLD: ClassVar[Cold] = "nearest"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({})
 
     @abstractmethod

@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.propagation import sum_of_layers
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.losses import bpr, rows
 from flatrec.models.settings import at_least
@@ -71,6 +71,7 @@ class DualGNN(Model):
     """
 
     MODALITIES: ClassVar[Modalities] = "one or more"
+    COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.penalty": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
     )

@@ -52,6 +52,7 @@ class FeatureTables(nn.Module):
                 f"this model needs item features of at least one modality, but data set {dataset.name!r} has none; "
                 "add features, or choose a model without modalities such as lightgcn"
             )
+        self.missing = missing
         self.names = tuple(sorted(dataset.features))
         self.widths = tuple(dataset.features[name].width for name in self.names)
         self.tables = nn.ModuleList(

@@ -15,7 +15,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import both_ways
 from flatrec.graphs.weighted import Edges
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr, mean_squares, picture_square, rows
@@ -67,6 +67,7 @@ class GRCN(Model):
     """
 
     MODALITIES: ClassVar[Modalities] = "one or more"
+    COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.penalty": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (1.0, 0.1, 0.01, 1e-3, 1e-4)}
     )

@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.dense import Linear, linear, matmul
 from flatrec.graphs.interaction import mean_graphs
 from flatrec.graphs.sparse import Graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr, mean_squares, picture_square, rows
@@ -68,6 +68,7 @@ class MMGCN(Model):
     """
 
     MODALITIES: ClassVar[Modalities] = "one or more"
+    COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.penalty": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2)}
     )

@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.dense import Linear
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.propagation import mean_of_layers
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import node_table
 from flatrec.models.losses import contrastive
@@ -75,6 +75,7 @@ class SLMRec(Model):
     """
 
     MODALITIES: ClassVar[Modalities] = "one or more"
+    COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {
             "model.alignment_weight": (0.01, 0.05, 0.1, 0.5, 1.0),

@@ -12,7 +12,7 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.dense import linear
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import xavier_linear, xavier_uniform
 from flatrec.models.losses import bpr, norm_penalty, rows
@@ -51,6 +51,7 @@ class VBPR(Model):
     """
 
     MODALITIES: ClassVar[Modalities] = "one or more"
+    COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({"model.penalty": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)})
 
     def __init__(self, dataset: Dataset, *, dim: int = 64, penalty: float = 1e-3, missing: Missing = "mean") -> None:
