@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,8 @@ from flatrec.caching import VARIABLE
 Cell: TypeAlias = bytes | str | int | None
 
 _AT_ONCE = 500  # keys a query
+_PATIENCE = 60.0  # seconds that another process may hold the file
+_DAMAGED = ("malformed", "not a database", "no such column", "has no column", "columns but")
 
 
 class KeyedTable:
@@ -34,8 +37,8 @@ class KeyedTable:
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(":memory:" if path is None else path, timeout=60)
-            self._database.execute("pragma journal_mode = wal")
+            self._database = sqlite3.connect(":memory:" if path is None else path, timeout=_PATIENCE)
+            self._share()
             layout = ", ".join(("key blob primary key", *columns))
             self._database.execute(f"create table if not exists {name} ({layout}) without rowid")
         except (sqlite3.Error, OSError) as error:
@@ -73,10 +76,25 @@ class KeyedTable:
         except sqlite3.Error as error:
             raise self._lost(error) from None
 
+    def _share(self) -> None:
+        """Let several processes use the file; while one of them does this, the others are not made to wait."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._database.execute("pragma journal_mode = wal")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
     def _lost(self, error: Exception) -> OSError:
+        damaged = any(sign in str(error) for sign in _DAMAGED)
+        advice = "delete the file" if damaged else "wait for other processes and free space on the disk"
         return OSError(
-            f"the {self.name} in {self.path} cannot be used ({error}); delete the file, or set {VARIABLE} to another "
-            "folder, or to off"
+            f"the {self.name} in {self.path} cannot be used ({error}); {advice}, or set {VARIABLE} to another folder, "
+            "or to off"
         )
 
 

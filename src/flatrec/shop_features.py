@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from flatrec.data.formats.encoded import write_ids
+from flatrec.data.formats.encoded import make_room, write_ids
 from flatrec.data.items import read_items
 from flatrec.encoders import PictureEncoder, TextEncoder, picture_encoder, text_encoder
 from flatrec.encoders.encoding import Settings, Target, encode_pictures, encode_texts
@@ -71,6 +71,7 @@ def encode_shop(shop: Path, encoders: RealEncoders, on_items: Callable[[int], No
     """
     items = read_items(shop / "items.parquet", "id")
     pictures = {item: shop / name if name else None for item, name in items.column("picture").items()}
+    make_room(shop, items.ids, ("text", "image"))
     with VectorStore(usual_path()) as store:
         settings = Settings(store, batch_size=16, on_items=on_items)  # as fast as 64, in half the memory
         reports = (

@@ -76,7 +76,7 @@ def test_from_raw_items_to_the_study(flatrec, raw, tmp_path):
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     study = json.loads(outcome.out)
-    assert study["findings"][0] == "Texts and pictures were edited and encoded again."
+    assert study["findings"][0] == "Texts and pictures themselves were edited and encoded again."
     assert [row[2:5] for row in study["tables"][0]["rows"]][::2] == [
         ["texts and pictures", "0", "plain"],
         ["texts and pictures", "0.2", "plain"],
@@ -117,10 +117,55 @@ def test_a_folder_that_holds_an_adjustment_is_not_overwritten_by_chance(flatrec,
     words = adjusting(raw, "low", "--caption-column", "caption", "--probability")
     assert flatrec(*words, "0.2").code == 0
     before = (raw / "low" / "adjustment.json").read_bytes()
-    one_line(flatrec(*words, "0.5"), 2, "holds adjusted items already", "--overwrite")
+    one_line(flatrec(*words, "0.5"), 2, "holds items already", "--overwrite")
     assert (raw / "low" / "adjustment.json").read_bytes() == before
     assert flatrec(*words, "0.5", "--overwrite").code == 0
     assert (raw / "low" / "adjustment.json").read_bytes() != before
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_what_is_read_is_never_overwritten(flatrec, raw, more):
+    words = ("--caption-column", "caption", "--probability", "1", *more)
+    before = (raw / "items.csv").read_bytes()
+    one_line(flatrec(*adjusting(raw, ".", *words)), 2, "holds what is read")
+    assert (raw / "items.csv").read_bytes() == before
+    assert flatrec(*adjusting(raw, "low", "--caption-column", "caption", "--probability", "1")).code == 0
+    again = ("adjust", raw / "low" / "items.csv", "--picture-column", "adjusted_picture", "--out", raw / "low")
+    one_line(flatrec(*again, *words), 2, "holds what is read")
+    assert len(list((raw / "low" / "adjusted_pictures").iterdir())) == ITEMS
+
+
+def test_a_foreign_table_is_not_overwritten_by_chance(flatrec, raw):
+    (raw / "low").mkdir()
+    (raw / "low" / "items.csv").write_text("precious")
+    outcome = flatrec(*adjusting(raw, "low", "--caption-column", "caption", "--probability", "1"))
+    one_line(outcome, 2, "holds items already", "--overwrite")
+    assert (raw / "low" / "items.csv").read_text() == "precious"
+
+
+def test_features_of_an_earlier_adjustment_are_not_scored_as_those_of_a_later_one(flatrec, raw, tmp_path):
+    words = ("--text-column", "text", "--picture-dir", raw / "pictures", "--out", raw / "features")
+    assert flatrec("encode", raw / "items.csv", *words).code == 0
+    given = ("--caption-column", "caption", "--probability")
+    assert flatrec(*adjusting(raw, "low", *given, "0.1")).code == 0
+    assert flatrec(*encoding(raw, "low")).code == 0
+    assert flatrec(*adjusting(raw, "low", *given, "0.9", "--overwrite")).code == 0
+    study = (
+        "study", "adjustment", "--data", raw / "dataset.toml", "--models", "vbpr", "--strategies", "plain,bsam",
+        "--seeds", "2", *SMALL, "--set", f'study.features=["{raw / "low"}"]', "--out", tmp_path / "study",
+    )  # fmt: skip
+    one_line(flatrec(*study), 2, "no folder of encoded items", "flatrec encode")
+    wrong = ("--text-column", "text", "--picture-dir", raw / "pictures", "--out", raw / "low")
+    assert flatrec("encode", raw / "low" / "items.csv", *wrong).code == 0
+    one_line(flatrec(*study), 2, "were adjusted, too", "adjusted_text and adjusted_picture")
+
+
+def test_through_a_link_pictures_are_found(flatrec, raw, tmp_path):
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (raw / "low").symlink_to(tmp_path / "far" / "away")
+    assert flatrec(*adjusting(raw, "low", "--caption-column", "caption", "--probability", "0.5")).code == 0
+    outcome = flatrec(*encoding(raw, "low"))
+    assert "image_feat.npy: 24 rows of 3 numbers, 24 computed now, 0 items without" in outcome.out
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,33 @@ def test_every_item_gets_a_new_text_and_nothing_else_changes(flatrec, raw, serve
     assert (raw / "items2_report.csv").read_text().splitlines()[:2] == ["item,remark", "1,no picture"]
 
 
+def test_what_is_there_is_not_overwritten_by_chance(flatrec, raw, server):
+    (raw / "items2.csv").write_text("precious")
+    one_line(flatrec(*words(raw, server)), 2, "items2.csv is there already", "--overwrite")
+    (raw / "other_report.csv").write_bytes((raw / "items.csv").read_bytes())
+    for read, written in (("items.csv", "items.csv"), ("other_report.csv", "other.csv")):
+        asked = ("--endpoint", server.url, "--model", "m", "--out", raw / written, "--overwrite")
+        one_line(flatrec("augment", raw / read, *asked), 2, "is what is read")
+    assert (raw / "items2.csv").read_text() == "precious"
+    assert not server.requests
+    assert flatrec(*words(raw, server, "--overwrite")).code == 0
+
+
+def test_with_the_cache_off_it_does_not_say_that_answers_are_kept(flatrec, raw, server, monkeypatch):
+    monkeypatch.setenv("FLATREC_CACHE", "off")
+    server.misbehave = lambda prompt, _before: "500" if prompt.endswith(" 7.") else None
+    outcome = flatrec(*words(raw, server, "--tries", "1"))
+    one_line(outcome, 1, "nothing is kept, as FLATREC_CACHE is off", "--keep-unanswered")
+
+
 def test_the_key_is_in_no_file_and_no_output(flatrec, raw, server):
     outcome = flatrec(*words(raw, server))
     assert {request.key for request in server.requests} == {f"Bearer {SECRET}"}
     server.misbehave = lambda _prompt, _before: "401"
-    refused = flatrec(*words(raw, server, "--max-tokens", "7"))
-    one_line(refused, 1, "check the address", "OPENAI_API_KEY")
+    refused = flatrec(*words(raw, server, "--max-tokens", "7", "--overwrite", "--debug"))
+    assert refused.code == 1
+    assert "check the address" in refused.err.splitlines()[-1]
+    assert "Traceback" in refused.err
     for text in (outcome.out, outcome.err, refused.out, refused.err):
         assert SECRET not in text
     files = [path for path in raw.rglob("*") if path.is_file()]
@@ -104,18 +125,21 @@ def test_killed_in_the_middle_it_goes_on_with_every_item_exactly_once(flatrec, r
     assert new["itemID"].to_list() == list(range(ITEMS))
     assert new["augmented_text"].str.split(": ").list.last().to_list() == [f"item number {n}." for n in range(ITEMS)]
     assert "known from earlier" in done.stdout
-    assert "0 questions asked now, 60 known from earlier" in flatrec(*words(raw, server)).out
+    assert "0 questions asked now, 60 known from earlier" in flatrec(*words(raw, server, "--overwrite")).out
 
 
 def test_without_all_answers_nothing_is_written_unless_it_is_wanted(flatrec, raw, server):
     server.misbehave = lambda prompt, _before: "500" if prompt.endswith(" 7.") else None
     outcome = flatrec(*words(raw, server, "--tries", "2"))
-    one_line(outcome, 1, "1 of 60 items have no answer yet", "the same command", "--keep-unanswered")
+    one_line(
+        outcome, 1, "1 of 60 items (7) have no answer", "the same command", "--keep-unanswered", "590 tokens asked"
+    )
     assert not list(raw.glob("items2*"))
     kept = flatrec(*words(raw, server, "--tries", "2", "--keep-unanswered"))
     assert kept.code == 0, kept.err
     assert "1 questions" not in kept.out
     assert "0 questions asked now, 59 known from earlier" in kept.out
+    assert "767 tokens were paid for earlier" in kept.out
     assert pl.read_csv(raw / "items2.csv")["augmented_text"][7] == "item number 7"
     assert "7,no answer" in (raw / "items2_report.csv").read_text()
 
@@ -143,12 +167,26 @@ def _number(prompt):
     return int(prompt[:-1].split()[-1])
 
 
+def test_a_folder_that_is_not_there_is_noticed_before_anything_is_asked(flatrec, raw, server):
+    one_line(flatrec(*words(raw, server, "--out", raw / "gone" / "b.csv")), 1, "choose a file in a folder that exists")
+    assert not server.requests
+
+
+def test_a_column_that_names_no_picture_is_noticed(flatrec, raw, server):
+    asked = ("--endpoint", server.url, "--model", "m", "--out", raw / "b.csv")
+    one_line(flatrec("augment", raw / "items.csv", "--picture-column", "text", *asked), 2, "names no picture")
+    assert not server.requests
+
+
 @pytest.mark.parametrize(
     ("more", "parts"),
     [
         (("--text-column", "txt"), ("no column 'txt'",)),
         (("--new-column", "text"), ("has a column 'text' already", "--new-column")),
         (("--out", "items2.xlsx"), (".csv, .tsv or .parquet",)),
+        (("--prompt-price", "nan"), ("price must be at least 0",)),
+        (("--sample", "-1"), ("--sample",)),
+        (("--picture-column", "text"), ("not both",)),
         (("--concurrency", "0"), ("concurrency",)),
         (("--rate", "0"), ("rate",)),
         (("--prompt", "Say it better"), ("must hold {text}",)),

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from flatrec.data.formats.encoded import read_encoded
+from flatrec.data.items import read_items
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
 from tests.encoders.conftest import Colours, Lengths
@@ -92,3 +93,21 @@ def test_a_missing_extra_is_one_line(flatrec, raw, monkeypatch):
     outcome = flatrec("encode", raw / "items.csv", "--text-column", "text", "--out", raw / "features")
     assert "pip install 'flatrec[encode]'" in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_rows_are_never_taken_for_those_of_other_items(flatrec, raw):
+    both = ("--text-column", "text", "--picture-column", "picture", "--out", raw / "features")
+    assert flatrec("encode", raw / "items.csv", *both).code == 0
+    table = read_items(raw / "items.csv").frame
+    table.reverse().write_csv(raw / "reversed.csv")
+    before = read_encoded(raw / "features")
+    one_line(
+        flatrec("encode", raw / "reversed.csv", "--text-column", "text", "--out", raw / "features"),
+        2, "image features of other items", "encode image anew too",
+    )  # fmt: skip
+    assert read_encoded(raw / "features").ids == before.ids
+    assert flatrec("encode", raw / "items.csv", "--text-column", "text", "--out", raw / "features").code == 0
+    assert flatrec("encode", raw / "reversed.csv", *both).code == 0
+    after = read_encoded(raw / "features")
+    assert after.ids == before.ids[::-1]
+    assert (after.features["image"].values[::-1] == before.features["image"].values).all()

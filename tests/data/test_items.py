@@ -45,7 +45,7 @@ def test_lists_need_parquet(tmp_path):
     pl.DataFrame({"id": [1], "tags": [["a"]]}).write_parquet(tmp_path / "items.parquet")
     table = read_items(tmp_path / "items.parquet")
     table.write(tmp_path / "out.parquet")
-    with pytest.raises(ValueError, match=r"cannot hold the lists in column 'tags'; give it the ending \.parquet"):
+    with pytest.raises(ValueError, match=r"cannot hold what is in column 'tags'; give it the ending \.parquet"):
         table.write(tmp_path / "out.csv")
 
 

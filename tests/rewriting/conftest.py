@@ -42,7 +42,7 @@ def asking(chat, tmp_path):
 
     def make(concurrency=4, on_items=lambda _count: None, **settings):
         stores.append(AnswerStore(tmp_path / "answers.sqlite3"))
-        return Asking(chat(**settings), stores[-1], concurrency, on_items)
+        return Asking(chat(**settings), stores[-1], concurrency, on_items=on_items)
 
     yield make
     for one in stores:

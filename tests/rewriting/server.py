@@ -39,8 +39,12 @@ class StandIn:
         f"{'seen' if picture else 'read'}: {prompt[-40:]}"
     )
     delay: float = 0.0
+    excuse: str = "no, "
+    patience: str = "0.05"  # seconds that it asks for after 429
+    tokens: int = 10
     requests: list[Request] = field(default_factory=list)
     answered: Counter = field(default_factory=Counter)
+    billed: int = 0  # answers that came with a count of tokens, of use or not
     under_way: int = 0
     most_under_way: int = 0
     times: list[float] = field(default_factory=list)
@@ -76,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         prompt = "".join(part["text"] for part in parts if part["type"] == "text")
         picture = next((part["image_url"]["url"] for part in parts if part["type"] == "image_url"), None)
         with one.lock:
-            before = sum(request.prompt == prompt for request in one.requests)
+            before = sum((request.prompt, request.picture) == (prompt, picture) for request in one.requests)
             one.requests.append(Request(self.headers.get("Authorization"), body["model"], prompt, picture, body))
             one.times.append(time.monotonic())
             one.under_way += 1
@@ -92,8 +96,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, one, prompt, picture, wrong):
         if wrong and wrong.isdigit():
-            said = {"error": {"message": f"no, {self.headers.get('Authorization')}", "type": "x", "code": None}}
-            self._send(json.dumps(said), int(wrong), {"Retry-After": "0.05"} if wrong == "429" else {})
+            said = {"error": {"message": one.excuse + self.headers["Authorization"], "type": "x", "code": None}}
+            more = {"429": {"Retry-After": one.patience}, "307": {"Location": "/elsewhere"}}
+            self._send(json.dumps(said), int(wrong), more.get(wrong, {}))
+        elif wrong == "endless":
+            self._drip()
         elif wrong == "new name":
             if "max_tokens" in self.server.stand_in.requests[-1].body:
                 self._send(json.dumps({"error": {"message": "Use 'max_completion_tokens' instead."}}), 400)
@@ -108,7 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             with one.lock:
-                one.answered[prompt] += wrong is None
+                one.answered[prompt, picture] += wrong is None
+                one.billed += wrong in (None, "empty", "null", "length", "content_filter")
             self._send(self._text(one, prompt, picture, wrong))
 
     def _text(self, one, prompt, picture, wrong):
@@ -117,11 +125,22 @@ class _Handler(BaseHTTPRequestHandler):
             "no JSON": "<html>we are busy</html>",
             "wrong JSON": '{"choices": [], "usage": 3}',
             "list": "[1, 2]",
+            "error": '{"error": {"message": "out of credit"}}',
+            "parts": json.dumps({"choices": [{"message": {"content": [{"text": "one"}, {"text": "two"}]}}]}),
             "no count": json.dumps({"choices": [{"message": {"content": one.answer(prompt, picture)}}]}),
         }
         if wrong in fixed:
             return fixed[wrong]
         return self._good(one, prompt, picture, **{None: {}, "content_filter": {"reason": wrong}, **good}[wrong])
+
+    def _drip(self):
+        """A letter now and then, for ever."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while True:
+            self.wfile.write(b"1\r\n \r\n")
+            time.sleep(0.05)
 
     def _good(self, one, prompt, picture, text="", reason="stop"):
         words = one.answer(prompt, picture) if text == "" else text
@@ -129,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             "id": "x",
             "object": "chat.completion",
             "choices": [{"index": 0, "message": {"role": "assistant", "content": words}, "finish_reason": reason}],
-            "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
+            "usage": {"prompt_tokens": one.tokens, "completion_tokens": 3, "total_tokens": 13},
         }
         return json.dumps(reply)
 

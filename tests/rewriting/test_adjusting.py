@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import polars as pl
@@ -76,6 +77,7 @@ def test_captions_may_be_given():
     found = captions_given("abc", {"a": long, "b": None, "c": " cap "}, {"a": None, "b": "x", "c": "short"})
     assert found.captions == {"a": Caption(long, shortened(long)), "c": Caption("cap", "short")}
     assert shortened(long).endswith("twelve…")
+    assert shortened("字" * 500) == "字" * 120 + "…"
     assert found.remarks == {"b": (NO_CAPTION,)}
 
 
@@ -141,6 +143,20 @@ def test_lines_are_no_wider_than_the_picture_and_the_last_says_that_words_are_la
     assert lines[-1].endswith("…")
     whole = _lines(words, font, 80, 99)
     assert "".join("".join(whole).split()) == "".join(words)
+
+
+def test_a_text_without_blanks_takes_no_longer_than_another():
+    picture, printer = Image.new("RGB", (300, 300)), Printer(usual_font())
+    start = time.monotonic()
+    printer.printed(picture, "字" * 20_000)
+    assert time.monotonic() - start < 1
+
+
+def test_ids_are_not_overwritten(tmp_path):
+    pl.DataFrame({"adjusted_text": ["a", "b"], "text": ["x", "y"]}).write_csv(tmp_path / "items.csv")
+    table = read_items(tmp_path / "items.csv", "adjusted_text")
+    with pytest.raises(ValueError, match="the ids cannot be in the column 'adjusted_text'"):
+        Edition(table, table.column("text"), {}).check(tmp_path / "out", overwrite=True)
 
 
 def test_a_font_that_is_none_is_one_line(tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -73,7 +75,22 @@ def test_a_broken_picture_is_left_out_and_remarked(server, chat):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["429", "500", "503", "408", "silence", "half", "no JSON", "wrong JSON", "list", "empty", "null"]
+    "wrong",
+    [
+        "429",
+        "500",
+        "503",
+        "408",
+        "silence",
+        "endless",
+        "half",
+        "no JSON",
+        "wrong JSON",
+        "list",
+        "error",
+        "empty",
+        "null",
+    ],
 )
 def test_what_may_pass_is_tried_again(server, chat, wrong):
     server.misbehave = lambda _prompt, before: wrong if before < 2 else None
@@ -100,6 +117,52 @@ def test_an_answer_that_is_none_is_not_asked_again(server, chat, wrong, remark):
     answer = chat().ask(READ)
     assert (answer.text, answer.remarks, answer.prompt_tokens) == (None, (remark,), 10)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("key", [SECRET, f" {SECRET}\n"])
+@pytest.mark.parametrize("length", [*range(255, 310, 6)])
+def test_a_key_that_a_server_repeats_is_shown_nowhere(server, chat, monkeypatch, key, length):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    server.excuse = "x" * length
+    server.misbehave = lambda _prompt, _before: "400"
+    (remark,) = chat().ask(READ).remarks
+    assert server.requests[0].key == f"Bearer {SECRET}"
+    assert "sk-" not in remark
+
+
+def test_the_key_is_in_no_traceback(server, chat, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    server.misbehave = lambda _prompt, _before: "401"
+    with pytest.raises(UnusableError) as caught:
+        chat().ask(READ)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("key", ["sk-\nsecret", "sk-sécret", "sk-\x07"])
+def test_what_cannot_be_a_key_is_refused_and_not_shown(chat, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ValueError, match="^OPENAI_API_KEY holds letters that no key has; set it anew$"):
+        chat()
+
+
+def test_a_redirection_is_not_followed(server, chat):
+    server.misbehave = lambda _prompt, _before: "307"
+    with pytest.raises(UnusableError, match="307"):
+        chat().ask(READ)
+    assert len(server.requests) == 1
+
+
+def test_an_answer_in_parts_is_put_together_and_controls_are_left_out(server, chat):
+    server.misbehave = lambda prompt, _before: "parts" if prompt == "say it" else None
+    assert chat().ask(READ).text == "one two"
+    server.answer = lambda _prompt, _picture: "a\0b\x1b[31m c"
+    assert chat().ask(Question("", None, "other")).text == "a b [31m c"
+
+
+def test_counts_that_are_none_are_left_out(server, chat):
+    server.tokens = 10**30
+    answer = chat().ask(READ)
+    assert (answer.text, answer.prompt_tokens) == ("read: say it", None)
 
 
 @pytest.mark.parametrize("wrong", ["400", "413", "422"])
@@ -155,11 +218,16 @@ def test_a_server_that_does_not_count_tokens_will_do(server, chat):
 
 def test_a_server_that_says_how_long_to_wait_is_obeyed_by_all(server, chat):
     server.misbehave = lambda prompt, before: "429" if prompt == "say it" and not before else None
-    pace = Pace()
-    one = chat(pace=pace)
-    start = time.monotonic()
-    one.ask(READ)
-    assert time.monotonic() - start >= 0.05
+    server.patience = "0.3"
+    one = chat(pace=Pace())
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(one.ask, READ)
+        while not server.times:
+            time.sleep(0.005)
+        time.sleep(0.1)
+        one.ask(Question("", None, "another"))
+        answer.result()
+    assert min(server.times[1:]) - server.times[0] >= 0.3
 
 
 def test_questions_keep_their_distance(server, chat):
@@ -203,7 +271,12 @@ def test_keys_tell_all_that_matters_apart(chat):
     [
         ({"url": "localhost:8000"}, "must be an address such as"),
         ({"url": "ftp://x/v1"}, "must be an address such as"),
-        ({"url": "https://me:secret@host/v1"}, r"must hold no password; put the key into OPENAI_API_KEY$"),
+        ({"url": "https://me:secret@host/v1"}, r"must hold no password and no query; put the key into OPENAI_API_KEY$"),
+        ({"url": "https://host/v1?key=secret"}, "must hold no password and no query"),
+        ({"url": "https://host:secret/v1"}, "must be an address such as"),
+        ({"url": "https://host:99999/v1"}, "must be an address such as"),
+        ({"key_variable": "sk-secret"}, "must be the name of an environment variable"),
+        ({"temperature": float("nan")}, "temperature"),
         ({"tries": 0}, "at least 1"),
         ({"max_tokens": 0}, "at least 1"),
         ({"timeout": 0.0}, "above 0"),

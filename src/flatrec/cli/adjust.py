@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +14,9 @@ from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
 from flatrec.cli.printing import print_json, print_text
 from flatrec.cli.progress import counting
-from flatrec.data.items import check_ending, read_items
+from flatrec.data.items import read_items
 from flatrec.rewriting.adjusting import (
     DETAILS,
-    FACTS,
     PICTURE_COLUMN,
     TEXT_COLUMN,
     Captioned,
@@ -77,14 +77,11 @@ def adjust(
     by_model = url is not None or model is not None
     if by_model == (caption_column is not None) or (by_model and not (url and model)):
         raise ValueError("give --caption-column, or --endpoint and --model, which caption the pictures")
-    check_ending(items)
-    if (out / FACTS).exists() and not overwrite:
-        raise FileExistsError(
-            f"{out} holds adjusted items already; replace them (--overwrite) or choose another folder"
-        )
+    asked.check_prices(prompt_price, completion_price)
     table = read_items(items, id_column)
     pictures = pictures_of(table, picture_dir, picture_column) or {}
     edition = Edition(table, table.joined(text_column or ["text"]), pictures)
+    edition.check(out, overwrite=overwrite)
     printer = Printer(font or usual_font())
     chosen = drawn(table.ids, probability, seed)
     endpoint = None
@@ -105,8 +102,6 @@ def adjust(
         short = table.column(summary_column) if summary_column else None
         captioned = captions_given(chosen, table.column(caption_column or ""), short)
     cost = asked.cost_of(captioned.usage, prompt_price, completion_price)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / FACTS).unlink(missing_ok=True)  # it would not be that of what follows
     printed = edition.write(out, captioned.captions, printer)
     remarks = {item: captioned.remarks.get(item, ()) + printed.get(item, ()) for item in chosen}
     facts = {
@@ -120,23 +115,23 @@ def adjust(
         print_json({"path": str(out), **facts})
         return
     _print(out, table_of(out, items), facts, remarks)
-    which = f" --id-column {id_column}" if id_column else ""
-    seen = f" --picture-column {PICTURE_COLUMN}" if pictures else ""
-    print_text(
-        f"encode them: flatrec encode {table_of(out, items)}{which} --text-column {TEXT_COLUMN}{seen} --out {out}"
-    )
+    which = ("--id-column", id_column) if id_column else ()
+    seen = ("--picture-column", PICTURE_COLUMN) if pictures else ()
+    words = (str(table_of(out, items)), *which, "--text-column", TEXT_COLUMN, *seen, "--out", str(out))
+    print_text(f"encode them: {shlex.join(('flatrec', 'encode', *words))}")
     if endpoint:
-        asked.print_usage(captioned.usage, cost)
+        print_text(asked.usage_words(captioned.usage, cost))
 
 
 def _asked(items: Sequence[str], pictures: Mapping[str, Path | None], chat: Chat, concurrency: int) -> Captioned:
     with chat, AnswerStore(usual_path()) as store:
         with counting("captions and summaries", 2 * len(items)) as done:
-            captioned = captions_asked(items, pictures, Asking(chat, store, concurrency, done))
+            captioned = captions_asked(items, pictures, Asking(chat, store, concurrency, on_items=done))
     if captioned.unanswered:
         raise UnansweredError(
             f"{len(captioned.unanswered)} of {len(items)} items have no caption yet "
-            f"({next(iter(captioned.unanswered.values()))}); the others' are kept: the same command asks for the rest"
+            f"({next(iter(captioned.unanswered.values()))}); {asked.kept()} "
+            f"({asked.usage_words(captioned.usage, None)})"
         )
     return captioned
 

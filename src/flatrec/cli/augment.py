@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
 from flatrec.cli.printing import print_json, print_text
 from flatrec.cli.progress import counting
-from flatrec.data.items import check_ending, read_items
+from flatrec.data.items import ItemTable, read_items
 from flatrec.rewriting.answers import AnswerStore, usual_path
 from flatrec.rewriting.asking import Asking
 from flatrec.rewriting.augmenting import Augmented, Prompts, augment
@@ -37,7 +38,8 @@ def augment_items(
     prompt: Annotated[str, typer.Option(help="With a picture; {text} is the item's text.")] = AUGMENT,
     text_prompt: Annotated[str, typer.Option(help="Without a picture.")] = AUGMENT_TEXT,
     sample: Annotated[
-        int | None, typer.Option(help="Ask for so many items, show old and new, write nothing.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Ask for so many items, show old and new, write nothing.", show_default=False),
     ] = None,
     keep_unanswered: Annotated[
         bool, typer.Option("--keep-unanswered", help="Write old texts where there is no answer.")
@@ -51,6 +53,7 @@ def augment_items(
     tries: asked.Tries = 6,
     prompt_price: asked.PromptPrice = None,
     completion_price: asked.CompletionPrice = None,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Have item texts written anew by a language model that sees text and picture.
@@ -69,8 +72,11 @@ def augment_items(
         timeout=timeout,
         tries=tries,
     )
-    check_ending(out)
+    asked.check_prices(prompt_price, completion_price)
     table = read_items(items, id_column)
+    details = out.with_name(f"{out.stem}_report.csv")
+    if sample is None:
+        _check_place(table, out, details, overwrite=overwrite)
     if new_column in table.frame.columns:
         raise ValueError(f"{items} has a column {new_column!r} already; name another with --new-column")
     texts = table.joined(text_column or ["text"])
@@ -80,19 +86,14 @@ def augment_items(
     prompts = Prompts(prompt, text_prompt)
     with Chat(endpoint, Pace(rate)) as chat, AnswerStore(usual_path()) as store:
         with counting("items", len(texts)) as done:
-            made = augment(texts, pictures, Asking(chat, store, concurrency, done), prompts)
+            asking = Asking(chat, store, concurrency, persistent=keep_unanswered, on_items=done)
+            made = augment(texts, pictures, asking, prompts)
     cost = asked.cost_of(made.answers.usage, prompt_price, completion_price)
-    if sample is not None and json:
-        rows = [{"item": item, "old": old, "new": made.texts[item]} for item, old in texts.items()]
-        print_json(
-            {"sample": rows, "remarks": counted(made.remarks), "usage": asdict(made.answers.usage), "cost": cost}
-        )
-        return
     if sample is not None:
-        _show(texts, made)
-        asked.print_usage(made.answers.usage, cost)
+        _show(texts, made, cost, json=json)
         return
-    _check(made, len(texts), keep_unanswered=keep_unanswered)
+    if made.answers.unanswered and not keep_unanswered:
+        raise _unanswered(made, len(texts), asked.usage_words(made.answers.usage, cost))
     table.replaced(new_column, made.texts).write(out)
     facts = summary(
         {"column": new_column, "prompt": prompt, "text_prompt": text_prompt, "items": len(texts), "cost": cost},
@@ -100,7 +101,6 @@ def augment_items(
         made.answers.usage,
         endpoint,
     )
-    details = out.with_name(f"{out.stem}_report.csv")
     write_report(details, made.remarks, facts)
     if json:
         print_json({"path": str(out), **facts})
@@ -109,20 +109,33 @@ def augment_items(
     print_text(f"{out}: {len(texts)} items, {new} of them with a new text in column {new_column}")
     for remark, count in counted(made.remarks).items():
         print_text(f"- {remark}: {count} items, listed in {details}")
-    asked.print_usage(made.answers.usage, cost)
+    print_text(asked.usage_words(made.answers.usage, cost))
 
 
-def _check(made: Augmented, items: int, *, keep_unanswered: bool) -> None:
+def _check_place(table: ItemTable, out: Path, details: Path, *, overwrite: bool) -> None:
+    for path in (out, details):
+        table.check_writable(path)
+    if out.exists() and not overwrite:
+        raise FileExistsError(f"{out} is there already; replace it (--overwrite) or choose another file")
+
+
+def _unanswered(made: Augmented, items: int, usage: str) -> UnansweredError:
     unanswered = made.answers.unanswered
-    if unanswered and not keep_unanswered:
-        raise UnansweredError(
-            f"{len(unanswered)} of {items} items have no answer yet ({next(iter(unanswered.values()))}); the others' "
-            "are kept: the same command asks for the rest, --keep-unanswered writes their old texts"
-        )
+    named = ", ".join(list(unanswered)[:5]) + (", ..." if len(unanswered) > 5 else "")
+    return UnansweredError(
+        f"{len(unanswered)} of {items} items ({named}) have no answer ({next(iter(unanswered.values()))}); "
+        f"{asked.kept()}; --keep-unanswered writes their old texts ({usage})"
+    )
 
 
-def _show(texts: dict[str, str | None], made: Augmented) -> None:
+def _show(texts: Mapping[str, str | None], made: Augmented, cost: float | None, *, json: bool) -> None:
+    usage = made.answers.usage
+    if json:
+        rows = [{"item": item, "old": old, "new": made.texts[item]} for item, old in texts.items()]
+        print_json({"sample": rows, "remarks": counted(made.remarks), "usage": asdict(usage), "cost": cost})
+        return
     for item, old in texts.items():
         print_text(f"{item}\n  old: {old or '-'}\n  new: {made.texts[item] or '-'}")
         for remark in made.remarks.get(item, ()):
             print_text(f"  ({remark})")
+    print_text(asked.usage_words(usage, cost))

@@ -11,7 +11,7 @@ from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
 from flatrec.cli.printing import print_json, print_text
 from flatrec.cli.progress import counting
-from flatrec.data.formats.encoded import write_ids
+from flatrec.data.formats.encoded import make_room, write_ids
 from flatrec.data.items import read_items
 from flatrec.encoders import picture_encoder, text_encoder
 from flatrec.encoders.encoding import Report, Settings, Target, encode_pictures, encode_texts
@@ -53,7 +53,8 @@ def encode(
         raise ValueError("nothing to encode; give --text-column, --picture-dir or --picture-column")
     texts = table.joined(text_column) if text_column else None
     where = str(choose_device(options.experiment(None, None, device=device)))
-    out.mkdir(parents=True, exist_ok=True)
+    written = {"text": texts is not None, "image": pictures is not None}
+    make_room(out, table.ids, [modality for modality, is_written in written.items() if is_written])
     reports = []
     with VectorStore(usual_path()) as store:
         if texts is not None:

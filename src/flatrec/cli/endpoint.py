@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flatrec.cli.printing import print_text
+from flatrec.caching import VARIABLE
+from flatrec.rewriting.answers import usual_path
 from flatrec.rewriting.asking import Usage
 
 _URL = typer.Option("--endpoint", help="Base address, e.g. http://localhost:8000/v1.", show_default=False)
@@ -26,6 +27,24 @@ PromptPrice = Annotated[float | None, typer.Option(help="Of a million tokens ask
 CompletionPrice = Annotated[float | None, typer.Option(help="Of a million tokens answered.", show_default=False)]
 
 
+def check_prices(*prices: float | None) -> None:
+    """Make sure that something can be reckoned with prices.
+
+    Raises:
+        ValueError: one is below 0 or no number.
+    """
+    for price in prices:
+        if price is not None and not 0 <= price < float("inf"):
+            raise ValueError(f"a price must be at least 0, but is {price}")
+
+
+def kept() -> str:
+    """What becomes of the answers that came, where others did not."""
+    if usual_path() is None:
+        return f"nothing is kept, as {VARIABLE} is off"
+    return "those of the others are kept: the same command asks for the rest"
+
+
 def cost_of(usage: Usage, prompt_price: float | None, completion_price: float | None) -> float | None:
     """What the questions of this time cost; None where no price is given."""
     if prompt_price is None and completion_price is None:
@@ -33,9 +52,11 @@ def cost_of(usage: Usage, prompt_price: float | None, completion_price: float | 
     return usage.cost(prompt_price or 0.0, completion_price or 0.0)
 
 
-def print_usage(usage: Usage, cost: float | None) -> None:
+def usage_words(usage: Usage, cost: float | None) -> str:
     """Questions, tokens and, where it is known, their cost."""
     counted = f"{usage.prompt_tokens:,} tokens asked, {usage.completion_tokens:,} answered"
+    total = usage.known_prompt_tokens + usage.known_completion_tokens
+    earlier = f"; {total:,} tokens were paid for earlier" if total else ""
     unsaid = f" ({usage.uncounted} answers came without a count)" if usage.uncounted else ""
     price = "" if cost is None else f", which cost {cost:.4f}"
-    print_text(f"{usage.asked} questions asked now, {usage.known} known from earlier: {counted}{unsaid}{price}")
+    return f"{usage.asked} questions asked now, {usage.known} known from earlier: {counted}{unsaid}{price}{earlier}"

@@ -27,7 +27,7 @@ def pictures_of(table: ItemTable, folder: Path | None, column: str | None) -> Ma
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: folder and column are both given, the folder has no picture of any item, or there is no such column.
+        ValueError: folder and column are both given, there is no such column, or no item has a picture.
     """
     if folder is not None and column is not None:
         raise ValueError("give --picture-dir or --picture-column, not both")
@@ -41,4 +41,9 @@ def pictures_of(table: ItemTable, folder: Path | None, column: str | None) -> Ma
         return {item: there.get(item) for item in table.ids}
     if column is None:
         return None
-    return {item: table.path.parent / name if name else None for item, name in table.column(column).items()}
+    named = {item: table.path.parent / name if name else None for item, name in table.column(column).items()}
+    if not any(path is not None and path.is_file() for path in named.values()):
+        raise ValueError(
+            f"column {column!r} names no picture that is there; it takes files relative to {table.path.parent}"
+        )
+    return named

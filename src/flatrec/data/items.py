@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -21,11 +22,13 @@ class ItemTable:
         frame: its columns in order.
         ids: the item ids in the order of the rows.
         path: where it was read, for messages.
+        id_column: the column of the ids.
     """
 
     frame: pl.DataFrame
     ids: tuple[str, ...]
     path: Path
+    id_column: str
 
     def column(self, name: str) -> dict[str, str | None]:
         """A column by item id, in the order of the rows.
@@ -50,34 +53,39 @@ class ItemTable:
     def replaced(self, name: str, values: Mapping[str, str | None]) -> ItemTable:
         """The table with a column of these values by item id, in its place or at the end."""
         column = pl.Series(name, [values.get(item) for item in self.ids], dtype=pl.String)
-        return ItemTable(self.frame.with_columns(column), self.ids, self.path)
+        return replace(self, frame=self.frame.with_columns(column))
+
+    def check_writable(self, path: Path) -> None:
+        """Make sure that the table can be written there, before what goes into it is paid for.
+
+        Raises:
+            ValueError: another ending than ``.csv``, ``.tsv`` or ``.parquet``, lists or bytes that only Parquet holds,
+                or the very file that the table was read from.
+            OSError: there is no such folder, it is not to be written to, or the path is a folder.
+        """
+        if path.suffix.lower() not in (".csv", ".tsv", ".parquet"):
+            raise ValueError(f"{path} must end in .csv, .tsv or .parquet")
+        only = [name for name, kind in self.frame.schema.items() if kind.is_nested() or kind == pl.Binary]
+        if only and path.suffix.lower() != ".parquet":
+            raise ValueError(f"{path} cannot hold what is in column {only[0]!r}; give it the ending .parquet")
+        if path.resolve() == self.path.resolve():
+            raise ValueError(f"{path} is what is read; write to another file")
+        if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+            raise OSError(f"cannot write {path}; choose a file in a folder that exists and is writable")
 
     def write(self, path: Path) -> None:
         """As ``.csv``, ``.tsv`` or ``.parquet``, by the ending of the path; whole or not at all.
 
         Raises:
-            ValueError: another ending, or lists that only Parquet holds.
+            ValueError: another ending, or lists or bytes that only Parquet holds.
             OSError: it cannot be written.
         """
-        check_ending(path)
-        nested = [name for name, kind in self.frame.schema.items() if kind.is_nested()]
-        if nested and path.suffix.lower() != ".parquet":
-            raise ValueError(f"{path} cannot hold the lists in column {nested[0]!r}; give it the ending .parquet")
+        self.check_writable(path)
         with replacing(path) as temporary:
             if path.suffix.lower() == ".parquet":
                 self.frame.write_parquet(temporary)
             else:
                 self.frame.write_csv(temporary, separator="\t" if path.suffix.lower() == ".tsv" else ",")
-
-
-def check_ending(path: Path) -> None:
-    """Make sure that a table can be written there.
-
-    Raises:
-        ValueError: another ending than ``.csv``, ``.tsv`` or ``.parquet``.
-    """
-    if path.suffix.lower() not in (".csv", ".tsv", ".parquet"):
-        raise ValueError(f"{path} must end in .csv, .tsv or .parquet")
 
 
 def read_items(path: Path, id_column: str | None = None) -> ItemTable:
@@ -102,4 +110,4 @@ def read_items(path: Path, id_column: str | None = None) -> ItemTable:
         raise ValueError(f"{path} has {missing} of {len(ids)} rows without an item id; fill them in")
     if repeated := int(ids.is_duplicated().sum()):
         raise ValueError(f"{path} has {repeated} rows that share their {column}; keep one row an item")
-    return ItemTable(table, tuple(ids.to_list()), path)
+    return ItemTable(table, tuple(ids.to_list()), path, column)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from flatrec.encoders.base import PictureEncoder, TextEncoder
-from flatrec.encoders.pictures import content, opened
+from flatrec.encoders.pictures import content, opened, unwarned
 from flatrec.encoders.raw import Raw
 from flatrec.encoders.store import Known, VectorStore, key_of
 from flatrec.encoders.texts import cleaned
@@ -106,8 +105,7 @@ def encode_pictures(
         ValueError: the encoder gives vectors that are not finite.
         OSError: a file cannot be written, or a picture not be read for lack of permission.
     """
-    with ThreadPoolExecutor(settings.workers) as threads, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # of odd metadata and of sizes, which are judged elsewhere
+    with ThreadPoolExecutor(settings.workers) as threads, unwarned():
         return _encode(list(pictures), _Pictures(pictures, encoder, threads), target, settings)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -38,6 +41,17 @@ def listed(folder: Path) -> Mapping[str, Path]:
     return {name: path for name, (_, path) in found.items()}
 
 
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Inside the block nobody is warned of odd metadata and of sizes, which are judged here.
+
+    For the thread that starts others, not for these: what is to be warned of belongs to the process.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
 def content(path: Path | None) -> Raw[bytes]:
     """The bytes of a picture file, as far as there is one of a sensible size."""
     if path is None:
@@ -46,8 +60,14 @@ def content(path: Path | None) -> Raw[bytes]:
         if path.stat().st_size > LARGEST_FILE:
             return Raw(None, (TOO_LARGE,))
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Raw(None, (ABSENT,))
+    except IsADirectoryError:
+        return Raw(None, (BROKEN,))
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return Raw(None, (ABSENT,))
+        raise
     return Raw(data) if data else Raw(None, (BROKEN,))
 
 

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from flatrec import seeding
+from flatrec.data.formats.encoded import ITEM_IDS
 from flatrec.data.items import ItemTable
 from flatrec.encoders.pictures import content, opened
 from flatrec.files import replacing
@@ -26,7 +27,7 @@ from flatrec.rewriting.questions import Question, captioning, summing_up
 
 FACTS, DETAILS, PICTURES = "adjustment.json", "adjustment.csv", "adjusted_pictures"
 TEXT_COLUMN, PICTURE_COLUMN = "adjusted_text", "adjusted_picture"
-LONGEST_SUMMARY = 12  # words
+LONGEST_SUMMARY, MOST_LETTERS = 12, 120  # words and letters
 NO_CAPTION, NO_ANSWER, NOT_PRINTED = "no caption, so not adjusted", "no answer", "text adjusted only"
 
 
@@ -133,14 +134,15 @@ def captions_given(
         text = (texts[item] or "").strip()
         summary = ((summaries[item] or "") if summaries else "").strip()
         if text:
-            captions[item] = Caption(text, summary or shortened(text))
+            captions[item] = Caption(text, shortened(summary or text))
     return Captioned(captions, {item: (NO_CAPTION,) for item in items if item not in captions})
 
 
 def shortened(text: str) -> str:
-    """The first words, twelve at most."""
+    """The first words, twelve and 120 letters at most; some scripts have no blanks."""
     words = text.split()
-    return " ".join(words[:LONGEST_SUMMARY]) + ("…" if len(words) > LONGEST_SUMMARY else "")
+    short = " ".join(words[:LONGEST_SUMMARY])[:MOST_LETTERS]
+    return short + ("…" if len(short) < len(" ".join(words)) else "")
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,42 @@ class Edition:
     texts: Mapping[str, str | None]
     pictures: Mapping[str, Path | None]
 
+    def check(self, out: Path, *, overwrite: bool) -> None:
+        """Make sure that adjusted items can be written there without losing anything.
+
+        Raises:
+            FileExistsError: the folder holds adjusted items, and they are not to be overwritten, or another table.
+            NotADirectoryError: it is a file.
+            ValueError: it holds the very table or pictures that are read, or the ids are in a column of its own.
+            OSError: the table cannot be written there.
+        """
+        if self.table.id_column in (TEXT_COLUMN, PICTURE_COLUMN):
+            raise ValueError(f"the ids cannot be in the column {self.table.id_column!r}, which is written; rename it")
+        if out.exists() and not out.is_dir():
+            raise NotADirectoryError(f"{out} is a file; name a folder")
+        table, edited = table_of(out, self.table.path), (out / PICTURES).resolve()
+        if table.resolve() == self.table.path.resolve() or any(
+            path is not None and edited in path.resolve().parents for path in self.pictures.values()
+        ):
+            raise ValueError(f"{out} holds what is read; choose another folder")
+        if (table.exists() or (out / FACTS).exists()) and not overwrite:
+            raise FileExistsError(f"{out} holds items already; replace them (--overwrite) or choose another folder")
+        if out.exists():
+            self.table.check_writable(table)
+
+    @staticmethod
+    def begin(out: Path) -> None:
+        """Make the folder, and take away what would not belong to what follows."""
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (FACTS, ITEM_IDS):  # without ids, the features there are those of no items
+            (out / name).unlink(missing_ok=True)
+        folder = out / PICTURES
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise FileExistsError(f"{folder} is no folder of ours; remove it, or choose another --out")
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+
     def write(self, out: Path, captions: Mapping[str, Caption], printer: Printer) -> dict[str, tuple[str, ...]]:
         """Write the table with the columns ``adjusted_text`` and ``adjusted_picture``, and the pictures edited.
 
@@ -168,11 +206,9 @@ class Edition:
         Raises:
             OSError: the folder cannot be written to.
         """
-        folder = out / PICTURES
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        self.begin(out)
         remarks: dict[str, tuple[str, ...]] = {}
-        places = {item: None if path is None else relpath(path, out) for item, path in self.pictures.items()}
+        places = {item: None if path is None else _relative(path, out) for item, path in self.pictures.items()}
         for number, item in enumerate(self.table.ids):
             if item not in captions:
                 continue
@@ -214,6 +250,14 @@ def read_adjustment(folder: Path) -> Adjustment:
         return Adjustment(float(facts["probability"]), int(facts["seed"]), items)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is not what flatrec adjust writes ({error!r}); adjust the items again") from None
+
+
+def _relative(path: Path, out: Path) -> str:
+    """The path as seen from a folder, links in either followed."""
+    try:
+        return relpath(path.resolve(), out.resolve())
+    except ValueError:  # another drive
+        return str(path.resolve())
 
 
 def _picture(path: Path | None) -> Image.Image | None:

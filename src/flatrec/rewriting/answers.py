@@ -55,6 +55,7 @@ class AnswerStore:
     """
 
     def __init__(self, path: Path | None) -> None:
+        self.path = path
         columns = ("answer text", "remarks text not null", "prompt_tokens integer", "completion_tokens integer")
         self._table = KeyedTable(path, "answers", columns)
 

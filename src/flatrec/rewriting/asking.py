@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from flatrec.encoders.pictures import unwarned
 from flatrec.rewriting.answers import Answer, AnswerStore
 from flatrec.rewriting.endpoint import NOTHING_TO_ASK, REFUSED, Chat, UnansweredError, UnusableError
 from flatrec.rewriting.questions import Question
@@ -18,11 +19,13 @@ class Usage:
     """What was asked, and what it took.
 
     Args:
-        asked: questions that the endpoint answered.
+        asked: questions that the endpoint answered now.
         known: questions whose answers were known from earlier.
-        prompt_tokens: of the questions answered now, as far as the endpoint says.
-        completion_tokens: of these answers.
-        uncounted: answers whose tokens the endpoint does not say.
+        prompt_tokens: asked now, as far as the endpoint says, those of answers that could not be used included.
+        completion_tokens: answered now.
+        uncounted: answers of now whose tokens the endpoint does not say.
+        known_prompt_tokens: of the answers known from earlier.
+        known_completion_tokens: of these answers.
     """
 
     asked: int = 0
@@ -30,6 +33,8 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     uncounted: int = 0
+    known_prompt_tokens: int = 0
+    known_completion_tokens: int = 0
 
     def add(self, answer: Answer) -> None:
         """Count an answer that came now."""
@@ -37,6 +42,17 @@ class Usage:
         self.prompt_tokens += answer.prompt_tokens or 0
         self.completion_tokens += answer.completion_tokens or 0
         self.uncounted += answer.prompt_tokens is None or answer.completion_tokens is None
+
+    def add_known(self, answer: Answer) -> None:
+        """Count an answer that was known."""
+        self.known += 1
+        self.known_prompt_tokens += answer.prompt_tokens or 0
+        self.known_completion_tokens += answer.completion_tokens or 0
+
+    def add_spent(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count tokens that came to nothing."""
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
 
     def cost(self, prompt_price: float, completion_price: float) -> float:
         """In the currency of the prices, which are those of a million tokens."""
@@ -66,6 +82,7 @@ class Asking:
         chat: whom.
         store: answers known from earlier, which gets new ones as soon as they are there.
         concurrency: questions under way at once.
+        persistent: whether to go on where ten questions in a row come to nothing, once any was answered.
         on_items: hears how many items are done.
 
     Raises:
@@ -75,6 +92,7 @@ class Asking:
     chat: Chat
     store: AnswerStore
     concurrency: int = 4
+    persistent: bool = False
     on_items: Callable[[int], None] = lambda _count: None
 
     def __post_init__(self) -> None:
@@ -89,24 +107,26 @@ class Asking:
         refuses to answer is no answer worth keeping, and asked again the next time.
 
         Raises:
-            UnusableError: key, address or model are wrong, or the first ten questions all came to nothing.
-            UnansweredError: ten questions in a row had no answer.
+            UnusableError: key, address or model are wrong, or the first ten questions were all refused.
+            UnansweredError: ten questions in a row had no answer, and it is not persistent.
             OSError: the store cannot be written to.
         """
         run = _Run(self)
-        with ThreadPoolExecutor(self.concurrency) as threads:
-            try:
+        threads = ThreadPoolExecutor(self.concurrency)
+        try:
+            with unwarned():
                 for item, question in questions:
                     run.begin(item, question, threads)
                     while len(run.pending) >= 2 * self.concurrency:
                         run.collect()
                 while run.pending:
                     run.collect()
-            except BaseException:
-                self.chat.pace.stop()
-                threads.shutdown(wait=False, cancel_futures=True)
-                run.save()  # what is under way is paid for
-                raise
+        except BaseException:
+            self.chat.pace.stop()
+            threads.shutdown(wait=False, cancel_futures=True)
+            run.save()  # what is under way is paid for
+            raise
+        threads.shutdown()
         return run.answers
 
 
@@ -115,7 +135,9 @@ class _Run:
         self.asking, self.answers = asking, Answers()
         self.pending: dict[Future[Answer], bytes] = {}
         self.waiting: dict[bytes, list[str]] = {}  # items by the key of a question that is under way
+        self.seen: set[bytes] = set()  # questions that are answered
         self.in_vain = 0
+        self.succeeded = False
 
     def begin(self, item: str, question: Question, threads: ThreadPoolExecutor) -> None:
         key = self.asking.chat.key_of(question)
@@ -124,7 +146,10 @@ class _Run:
             return
         known = self.asking.store.get(key)
         if known is not None:
-            self.answers.usage.known += 1
+            if key not in self.seen:
+                self.answers.usage.add_known(known)
+            self.seen.add(key)
+            self.succeeded = True
             self._settle([item], known)
             return
         self.waiting[key] = [item]
@@ -139,6 +164,7 @@ class _Run:
             try:
                 answer = future.result()
             except UnansweredError as error:
+                self.answers.usage.add_spent(*error.spent)
                 self.answers.unanswered.update(dict.fromkeys(items, str(error)))
                 self._count_in_vain(str(error))
                 continue
@@ -146,19 +172,21 @@ class _Run:
             self._settle(items, answer)
             if said := _refusal(answer):
                 self._count_in_vain(said)
-            else:
-                self.in_vain = 0
 
     def save(self) -> None:
-        """Wait for what is under way, and keep what comes of it."""
-        for future, key in self.pending.items():
+        """Wait for what is under way, as long as one answer may take, and keep what comes of it."""
+        done, _ = wait(self.pending, timeout=self.asking.chat.endpoint.timeout)
+        for future in done:
             if not future.cancelled() and future.exception() is None:
-                self._keep(key, future.result())
+                self._keep(self.pending[future], future.result())
 
     def _keep(self, key: bytes, answer: Answer) -> None:
-        if NOTHING_TO_ASK not in answer.remarks and _refusal(answer) is None:
-            self.answers.usage.add(answer)
-            self.asking.store.put(key, answer)
+        if NOTHING_TO_ASK in answer.remarks or _refusal(answer) is not None:
+            return
+        self.in_vain, self.succeeded = 0, True
+        self.seen.add(key)
+        self.answers.usage.add(answer)
+        self.asking.store.put(key, answer)
 
     def _settle(self, items: list[str], answer: Answer) -> None:
         self.answers.by_item.update(dict.fromkeys(items, answer))
@@ -166,10 +194,14 @@ class _Run:
 
     def _count_in_vain(self, said: str) -> None:
         self.in_vain += 1
-        if self.in_vain < IN_A_ROW:
+        refused = said.startswith(REFUSED)
+        if self.in_vain < IN_A_ROW or (self.succeeded and (refused or self.asking.persistent)):
             return
-        if said.startswith(REFUSED):
-            raise UnusableError(f"{IN_A_ROW} questions in a row were refused, the last with: {said}")
+        if refused:
+            raise UnusableError(
+                f"the first {IN_A_ROW} questions were all refused; check --model and what it takes (pictures? so many "
+                f"tokens?): {said}"
+            )
         raise UnansweredError(f"{IN_A_ROW} questions in a row had no answer: {said}; the same command goes on later")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass
+import re
+import time
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, ValidationError
 
 from flatrec.encoders.base import needed
+from flatrec.encoders.texts import is_control
 from flatrec.rewriting.answers import Answer, key_of
 from flatrec.rewriting.pace import Pace
 from flatrec.rewriting.questions import Question, Wording, worded
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 NOTHING_TO_ASK, CUT, FILTERED, REFUSED = "nothing to go by", "answer cut off", "answer filtered", "question refused"
 LONGEST_PAUSE = 60.0  # seconds between two tries
+LARGEST_REPLY = 10 * 2**20  # bytes
+MOST_TOKENS = 2**50  # a count beyond is none
 _PASSING = (408, 409, 425, 429)  # besides 500 and above: it may be different the next time
 _ITEM = (400, 413, 415, 422)  # this question cannot be answered, another may
 
@@ -39,7 +44,8 @@ class Endpoint:
         tries: of one question, before it counts as unanswered.
 
     Raises:
-        ValueError: the address is none, or holds a name and password; a number is out of range.
+        ValueError: the address is none, or holds a password or a query; a number is out of range; the name of the
+            variable is none.
     """
 
     url: str
@@ -51,11 +57,21 @@ class Endpoint:
     tries: int = 6
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.username or parts.password:
-            raise ValueError(f"the endpoint's address must hold no password; put the key into {self.key_variable}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"the endpoint must be an address such as http://localhost:8000/v1, but is {self.url!r}")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.key_variable):
+            raise ValueError("the key's variable must be the name of an environment variable, such as OPENAI_API_KEY")
+        try:
+            parts = urlsplit(self.url)
+            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is none
+            sound = False
+        if not sound:
+            raise ValueError("the endpoint must be an address such as http://localhost:8000/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError(
+                f"the endpoint's address must hold no password and no query; put the key into {self.key_variable}"
+            )
+        if self.temperature is not None and not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"a temperature must be at least 0, but is {self.temperature}")
         if self.max_tokens < 1 or self.tries < 1 or not self.timeout > 0:
             raise ValueError(
                 f"max-tokens and tries must be at least 1 and timeout above 0, but are {self.max_tokens}, "
@@ -64,7 +80,16 @@ class Endpoint:
 
 
 class UnansweredError(ConnectionError):
-    """A question had no answer, in the end; asking again later may help."""
+    """A question had no answer, in the end; asking again later may help.
+
+    Args:
+        said: why.
+        spent: tokens asked and answered all the same, such as for empty answers.
+    """
+
+    def __init__(self, said: str, spent: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(said)
+        self.spent = spent
 
 
 class UnusableError(OSError):
@@ -82,17 +107,21 @@ class Chat:
 
     Raises:
         ImportError: the extra ``augment`` is not installed.
+        ValueError: the variable holds something that cannot be a key.
     """
 
     def __init__(self, endpoint: Endpoint, pace: Pace | None = None, first_pause: float = 1.0) -> None:
         module = needed("openai", "augment")
         self.endpoint, self.pace, self.first_pause = endpoint, pace or Pace(), first_pause
-        self._key = os.environ.get(endpoint.key_variable, "")
+        self._key = os.environ.get(endpoint.key_variable, "").strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise ValueError(f"{endpoint.key_variable} holds letters that no key has; set it anew")
         self._client: openai.OpenAI = module.OpenAI(
             base_url=endpoint.url,
             api_key=self._key or "none",  # which servers without keys ignore
             timeout=endpoint.timeout,
             max_retries=0,
+            http_client=module.DefaultHttpxClient(follow_redirects=False),  # what is asked goes nowhere else
         )
         self._status_error: type[openai.APIStatusError] = module.APIStatusError
         self._connection_error: type[openai.APIConnectionError] = module.APIConnectionError
@@ -127,26 +156,25 @@ class Chat:
         wording = worded(question)
         if wording is None:
             return Answer(None, (NOTHING_TO_ASK,))
-        said = "stopped"
+        said, spent = "stopped", (0, 0)
         for attempt in range(self.endpoint.tries):
             if not self.pace.turn():
                 break
             try:
-                return self._once(wording)
+                return _with(self._once(wording), spent)
             except _PassingError as error:
-                said = str(error)
+                said, spent = str(error), (spent[0] + error.spent[0], spent[1] + error.spent[1])
                 pause = min(self.first_pause * 2**attempt, LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
                 if error.wait is not None:
                     self.pace.put_off(error.wait)
                 if attempt + 1 < self.endpoint.tries and not self.pace.rest(error.wait or pause):
                     break
-        raise UnansweredError(f"no answer from {self.endpoint.url} ({said})")
+        raise UnansweredError(f"no answer from {self.endpoint.url} ({said})", spent)
 
     def _once(self, wording: Wording) -> Answer:
         limit = self._limit_name
         try:
-            reply = self._client.chat.completions.with_raw_response.create(**self._request(wording, limit))
-            text = reply.http_response.text
+            data = self._reply(self._request(wording, limit))
         except self._connection_error as error:  # timeouts too
             raise _PassingError(self._shown(error.__cause__ or error)) from None
         except self._status_error as error:
@@ -155,9 +183,29 @@ class Chat:
                 return self._once(wording)
             return self._judged(error)
         try:
-            return _answer(_Reply.model_validate_json(text), wording.remarks)
+            reply = _Reply.model_validate_json(data)
         except ValidationError as error:
             raise _PassingError(f"its answer is not what the protocol says: {error.errors()[0]['msg']}") from None
+        if not reply.choices:
+            raise _PassingError(self._shown(reply.error.message if reply.error else "its answer holds no choice"))
+        return _answer(reply, wording.remarks)
+
+    def _reply(self, request: dict[str, Any]) -> bytes:
+        """The body of the answer, which must be there in time: the client's own limit is that of each pause in it."""
+        end = time.monotonic() + self.endpoint.timeout
+        with self._client.chat.completions.with_streaming_response.create(**request) as reply:
+            data = bytearray()
+            pieces = reply.iter_bytes()
+            while True:
+                try:
+                    piece = next(pieces, b"")
+                except Exception as error:  # whatever the client's network library raises in the middle of a body
+                    raise _PassingError(self._shown(error)) from None
+                data += piece
+                if not piece:
+                    return bytes(data)
+                if time.monotonic() > end or len(data) > LARGEST_REPLY:
+                    raise _PassingError(f"its answer took longer than {self.endpoint.timeout:g} s, or is too large")
 
     def _request(self, wording: Wording, limit: str) -> dict[str, Any]:
         content: list[dict[str, object]] = [{"type": "text", "text": wording.prompt}]
@@ -177,24 +225,29 @@ class Chat:
         raise UnusableError(
             f"{self.endpoint.url} refuses ({said}); check the address, --model {self.endpoint.model}, and the key in "
             f"{self.endpoint.key_variable}{'' if self._key else ', which is not set'}"
-        )
+        ) from None
 
-    def _shown(self, error: BaseException) -> str:
+    def _shown(self, said: BaseException | str) -> str:
         """What a server or the network said, in a line, without the key, which some servers repeat."""
-        words = " ".join(str(error).split())[:300] or type(error).__name__
-        return words.replace(self._key, "***") if self._key else words
+        words = str(said).replace(self._key, "***") if self._key else str(said)
+        readable = "".join(" " if is_control(letter) else letter for letter in words)
+        return " ".join(readable.split())[:300] or type(said).__name__
 
 
 class _PassingError(Exception):
-    """It may be different the next time, perhaps after some seconds."""
+    """It may be different the next time, perhaps after some seconds; tokens may have been spent."""
 
-    def __init__(self, said: str, wait: float | None = None) -> None:
+    def __init__(self, said: str, wait: float | None = None, spent: tuple[int, int] = (0, 0)) -> None:
         super().__init__(said)
-        self.wait = wait
+        self.wait, self.spent = wait, spent
+
+
+class _Part(BaseModel):
+    text: str = ""
 
 
 class _Message(BaseModel):
-    content: str | None = None
+    content: str | list[_Part] | None = None
     refusal: str | None = None
 
 
@@ -208,24 +261,43 @@ class _Usage(BaseModel):
     completion_tokens: int | None = None
 
 
+class _Error(BaseModel):
+    message: str = "it names an error"
+
+
 class _Reply(BaseModel):
     """As much of a reply as is read."""
 
-    choices: list[_Choice] = Field(min_length=1)
+    choices: list[_Choice] = Field(default_factory=list)
     usage: _Usage | None = None
+    error: _Error | None = None  # some services send it with status 200
 
 
 def _answer(reply: _Reply, remarks: tuple[str, ...]) -> Answer:
     choice, usage = reply.choices[0], reply.usage or _Usage()
-    tokens = (usage.prompt_tokens, usage.completion_tokens)
-    text = " ".join((choice.message.content or "").split())
+    tokens = (_count(usage.prompt_tokens), _count(usage.completion_tokens))
+    content = choice.message.content or ""
+    said = content if isinstance(content, str) else " ".join(part.text for part in content)
+    text = " ".join("".join(" " if is_control(letter) else letter for letter in said).split())
     if choice.finish_reason == "length":
         return Answer(None, (*remarks, CUT), *tokens)
     if choice.finish_reason == "content_filter" or choice.message.refusal:
         return Answer(None, (*remarks, FILTERED), *tokens)
     if not text:
-        raise _PassingError("its answer is empty")
+        raise _PassingError("its answer is empty", spent=(tokens[0] or 0, tokens[1] or 0))
     return Answer(text, remarks, *tokens)
+
+
+def _with(answer: Answer, spent: tuple[int, int]) -> Answer:
+    """The answer with what was spent on tries before it."""
+    if spent == (0, 0):
+        return answer
+    asked, answered = answer.prompt_tokens or 0, answer.completion_tokens or 0
+    return replace(answer, prompt_tokens=asked + spent[0], completion_tokens=answered + spent[1])
+
+
+def _count(tokens: int | None) -> int | None:
+    return tokens if tokens is not None and 0 <= tokens < MOST_TOKENS else None
 
 
 def _seconds(text: str | None) -> float | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import matplotlib
@@ -73,7 +76,7 @@ def _letters(font: Path) -> frozenset[int]:
 
 
 def _lines(words: Sequence[str], font: ImageFont.FreeTypeFont, width: int, most: int) -> list[str]:
-    lines = list(_broken(words, font, width))
+    lines = list(islice(_broken(words, font, width), most + 1))
     if len(lines) <= most:
         return lines
     last = lines[most - 1]
@@ -93,9 +96,15 @@ def _broken(words: Sequence[str], font: ImageFont.FreeTypeFont, width: int) -> I
         if line:
             yield line
         while font.getlength(word) > width and len(word) > 1:
-            fit = next(n for n in range(len(word) - 1, 0, -1) if n == 1 or font.getlength(word[:n]) <= width)
+            fit = _fitting(word, font, width)
             yield word[:fit]
             word = word[fit:]  # noqa: PLW2901
         line = word
     if line:
         yield line
+
+
+def _fitting(word: str, font: ImageFont.FreeTypeFont, width: int) -> int:
+    """How many letters go on a line, one at least."""
+    counts = range(1, len(word))
+    return max(1, bisect_right(counts, width, key=lambda count: math.ceil(font.getlength(word[:count]))))

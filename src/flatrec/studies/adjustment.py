@@ -16,7 +16,7 @@ from flatrec.analysis.perturbation import adjusted
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.data.formats.encoded import features_for
+from flatrec.data.formats.encoded import features_for, read_encoded
 from flatrec.rewriting.adjusting import Adjustment as Edited
 from flatrec.rewriting.adjusting import read_adjustment
 from flatrec.run import Run
@@ -24,7 +24,7 @@ from flatrec.studies.base import Conclusion, Finished, Planned, Request, Source,
 from flatrec.studies.decreases import decreases, figure, in_words, table
 from flatrec.studies.rescoring import rescored, scores_on_test
 
-RAW, STAND_IN = "texts and pictures", "features"
+STAND_IN = "features"
 ALIKE = 0.999  # cosine at least, of features that one encoder made of one input at two times
 
 
@@ -86,7 +86,7 @@ class Adjustment(Study):
         )
         tables = (table(rows, name="adjustment", title=f"{self.TITLE}: {what}", metric=self.metric),)
         said = (
-            "Texts and pictures were edited and encoded again."
+            "Texts and pictures themselves were edited and encoded again."
             if self.features
             else "Features were adjusted in the place of raw texts and pictures: this is the stand-in."
         )
@@ -142,12 +142,19 @@ class Reencoded:
             FileNotFoundError: a folder is not complete.
             ValueError: its features do not fit the data, or differ from them where nothing was adjusted.
         """
-        scores: dict[str, list[dict[str, float]]] = {}
+        scores: dict[str, dict[str, list[dict[str, float]]]] = {}
         found = [(read_adjustment(Path(one)), Path(one)) for one in self.folders]
         for edited, folder in sorted(found, key=lambda pair: pair[0].probability):
             dataset = with_adjusted(run.dataset, folder, edited)
-            scores.setdefault(f"{edited.probability:g}", []).append(scores_on_test(rescored(run, experiment, dataset)))
-        return {RAW: scores}
+            of_kind = scores.setdefault(_kind(folder), {})
+            of_kind.setdefault(f"{edited.probability:g}", []).append(scores_on_test(rescored(run, experiment, dataset)))
+        return scores
+
+
+def _kind(folder: Path) -> str:
+    """What was encoded again."""
+    words = {"text": "texts", "image": "pictures"}
+    return " and ".join(words.get(name, name) for name in sorted(read_encoded(folder).features, reverse=True))
 
 
 def with_adjusted(dataset: Dataset, folder: Path, edited: Edited) -> Dataset:
@@ -155,10 +162,11 @@ def with_adjusted(dataset: Dataset, folder: Path, edited: Edited) -> Dataset:
 
     Raises:
         FileNotFoundError: the folder has no features.
-        ValueError: the features do not fit the data, or differ from them where nothing was adjusted.
+        ValueError: the features do not fit the data, differ from them where nothing was adjusted, or nowhere at all.
     """
     chosen = np.isin(np.array(list(dataset.items)), np.array(edited.items or ("",)))
     features = dict(dataset.features)
+    changed = False
     for name, new in features_for(dataset, folder).items():
         old = features.get(name)
         if old is None or old.width != new.width:
@@ -168,7 +176,13 @@ def with_adjusted(dataset: Dataset, folder: Path, edited: Edited) -> Dataset:
             )
         _check_others(old, new, chosen, f"{folder} ({name})")
         values = np.where(chosen[:, None], new.values, old.values)
+        changed |= not np.allclose(values, old.values, atol=1e-5)
         features[name] = Features(values, np.where(chosen, new.present, old.present))
+    if chosen.any() and not changed:
+        raise ValueError(
+            f"{folder} has the features of the data for the {int(chosen.sum())} items that were adjusted, too; encode "
+            "the columns adjusted_text and adjusted_picture of its table"
+        )
     return dataset.with_features(features)
 
 

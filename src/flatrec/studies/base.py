@@ -73,7 +73,12 @@ def _split_anew(pairs: Interactions, seed: int) -> Interactions:
 
 def _texts(path: Path, dataset: Dataset) -> Features:
     if (path.parent / ITEM_IDS).is_file() and path.name == "text_feat.npy":
-        return features_for(dataset, path.parent)["text"]
+        features = features_for(dataset, path.parent)
+        if "text" in features:
+            return features["text"]
+        raise FileNotFoundError(f"{path} does not exist; write it with flatrec encode --text-column")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; name a .npy file of text features")
     try:
         values = np.load(path, allow_pickle=False)
     except ValueError as error:

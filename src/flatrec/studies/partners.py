@@ -31,10 +31,13 @@ class Partners(Study):
         """The grid, once a set of partners.
 
         Raises:
-            ValueError: several data sets, but one file of texts.
+            FileNotFoundError: there is no such file of texts.
+            ValueError: several data sets, but one file of texts; or it does not fit.
         """
         if self.texts and len(request.data) > 1:
             raise ValueError("study.texts are those of one data set, but several were given; run the study once each")
+        if self.texts:
+            Source(request.data[0], texts=self.texts).load()  # before anything is trained
         amr: Tree = {"training": {"amr": {"epsilon": self.epsilon}}}
         changes: dict[Label, Tree] = {"none": {}, "amr": amr}
         if self.texts:

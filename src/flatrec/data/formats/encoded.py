@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,31 @@ class EncodedItems:
 
     ids: tuple[str, ...]
     features: Mapping[str, KeyedRows]
+
+
+def make_room(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> None:
+    """Prepare a folder for features of these items, so that no row there is ever taken for that of another item.
+
+    Args:
+        folder: made if it is not there.
+        ids: in the order of the rows.
+        modalities: that will be written.
+
+    Raises:
+        ValueError: it has features of other items, or in another order, that would stay.
+        OSError: it cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / ITEM_IDS
+    if not file.is_file() or row_ids(file, COLUMN) == list(ids):
+        return
+    staying = sorted(set(feature_files(folder)).difference(modalities))
+    if staying:
+        raise ValueError(
+            f"{folder} has {staying[0]} features of other items, or in another order; encode {staying[0]} anew too, or "
+            "choose another folder"
+        )
+    file.unlink()  # a kill would leave new features beside old ids
 
 
 def write_ids(folder: Path, ids: Sequence[str]) -> None:
