@@ -17,7 +17,7 @@ from PIL import Image
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
 from tests.encoders.conftest import Colours, Lengths
-from tests.rewriting.server import stand_in
+from tests.rewriting.server import COMMAND_LINE, stand_in
 
 ITEMS = 24
 
@@ -199,7 +199,7 @@ def test_captions_of_a_model_survive_a_kill(flatrec, raw, monkeypatch):
         words = adjusting(
             raw, "low", "--probability", "0.9", "--endpoint", server.url, "--model", "m", "--timeout", "0.5"
         )
-        command = [sys.executable, "-c", "from flatrec.cli import main; main()", *map(str, words)]
+        command = [sys.executable, "-c", COMMAND_LINE, *map(str, words)]
         process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
         for _ in range(1200):
             if server.answered.total() >= 8 or process.poll() is not None:

@@ -17,7 +17,7 @@ from tests.cli.test_errors import one_line
 
 pytest.importorskip("openai", reason="the extra augment is not installed")
 
-from tests.rewriting.server import stand_in  # noqa: E402
+from tests.rewriting.server import COMMAND_LINE, stand_in  # noqa: E402
 
 ITEMS = 60
 SECRET = "sk-very-secret"  # noqa: S105
@@ -107,7 +107,7 @@ def test_killed_in_the_middle_it_goes_on_with_every_item_exactly_once(flatrec, r
         WRONGS[_number(prompt) // 8] if not before and _number(prompt) % 8 == 0 else None
     )
     server.delay = 0.05
-    command = [sys.executable, "-c", "from flatrec.cli import main; main()", *map(str, words(raw, server))]
+    command = [sys.executable, "-c", COMMAND_LINE, *map(str, words(raw, server))]
     process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
     for _ in range(1200):
         if server.answered.total() >= 20 or process.poll() is not None:

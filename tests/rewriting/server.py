@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SILENCE = 1.5  # seconds
+COMMAND_LINE = """
+from flatrec.cli import main
+from flatrec.rewriting.endpoint import Chat
+
+if __name__ == "__main__":
+    Chat.__init__.__defaults__ = (None, 0.01)  # hardly a pause between two tries
+    main()
+"""
 
 
 @dataclass

@@ -105,7 +105,7 @@ if __name__ == "__main__":
         "training": {"epochs": 12, "batch_size": 64, "tensorboard": False},
         "model": {"dim": 8},
     })
-    request = Request((shop,), ("freedom",), ("plain", "bsam"), (0, 1, 2), base)
+    request = Request((shop,), ("freedom",), ("plain", "bsam"), (0, 1), base)
     carry_out("overall", STUDIES["overall"](), request, Path(out), workers=Workers(2))
 """
 
@@ -117,19 +117,19 @@ def test_a_study_killed_in_the_middle_is_completed_and_no_run_is_done_twice(shop
     process = subprocess.Popen([*command, str(torn)], start_new_session=True)
     try:
         for _ in range(600):
-            if len(stamps(torn)) >= 2 or process.poll() is not None:
+            if len(stamps(torn)) >= 1 or process.poll() is not None:
                 break
             time.sleep(0.05)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     before = stamps(torn)
-    assert 2 <= len(before) < 6
+    assert 1 <= len(before) < 4
     assert not (torn / outcomes.OUTCOME).exists()
     for out in (torn, whole):
         subprocess.run([*command, str(out)], check=True)
     after = stamps(torn)
-    assert len(after) == 6
+    assert len(after) == 4
     assert {name: after[name] for name in before} == before
     assert outcomes.read(torn).tables == outcomes.read(whole).tables
 
