@@ -10,6 +10,7 @@ from flatrec.data.formats.encoded import make_room, write_ids
 from flatrec.data.items import read_items
 from flatrec.encoders import PictureEncoder, TextEncoder, picture_encoder, text_encoder
 from flatrec.encoders.encoding import Settings, Target, encode_pictures, encode_texts
+from flatrec.encoders.recipe import Recipe
 from flatrec.encoders.report import write_report
 from flatrec.encoders.store import VectorStore, usual_path
 
@@ -80,3 +81,4 @@ def encode_shop(shop: Path, encoders: RealEncoders, on_items: Callable[[int], No
         )
     write_ids(shop, items.ids)
     write_report(shop, reports)
+    Recipe("id", ("title", "description"), picture_column="picture").write(shop)

@@ -110,7 +110,7 @@ def test_some_of_the_modalities_are_enough(flatrec, runs, tmp_path):
 def test_a_table_is_to_be_encoded_first(flatrec, runs, tmp_path):
     (tmp_path / "items.csv").write_text("item,text\na,b\n")
     outcome = flatrec("recommend", runs / "vbpr", "--user", "user 0", "--new-items", tmp_path / "items.csv")
-    one_line(outcome, 2, "is a table; encode it first", "flatrec encode")
+    one_line(outcome, 2, "is a table", "encode it first", "flatrec encode")
 
 
 @pytest.mark.parametrize(

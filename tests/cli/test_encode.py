@@ -10,6 +10,7 @@ from PIL import Image
 
 from flatrec.data.formats.encoded import read_encoded
 from flatrec.data.items import read_items
+from flatrec.encoders.recipe import read_recipe
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
 from tests.encoders.conftest import Colours, Lengths
@@ -111,3 +112,51 @@ def test_rows_are_never_taken_for_those_of_other_items(flatrec, raw):
     after = read_encoded(raw / "features")
     assert after.ids == before.ids[::-1]
     assert (after.features["image"].values[::-1] == before.features["image"].values).all()
+
+
+@pytest.fixture
+def run(flatrec, raw, tmp_path):
+    """A run on items that were encoded, pictures by item id."""
+    words = ("--id-column", "sku", "--text-column", "text", "--picture-dir", raw / "pictures")
+    assert flatrec("encode", raw / "items.csv", *words, "--out", raw / "features").code == 0
+    outcome = flatrec("train", "--data", raw / "dataset.toml", "--model", "vbpr", *SMALL, "--out", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    rows = [f"n{n},{'word ' * (n + 1)}{n}" for n in range(5)]
+    (raw / "new.csv").write_text("sku,text\n" + "\n".join(rows) + "\n")
+    (raw / "arrivals").mkdir()
+    for n in range(4):
+        Image.new("RGB", (8, 8), (50 * n, 9, 9)).save(raw / "arrivals" / f"n{n}.png")
+    return tmp_path / "run"
+
+
+def test_a_table_of_new_items_is_encoded_like_those_of_the_run(flatrec, raw, run):
+    words = ("--id-column", "sku", "--text-column", "text", "--picture-dir", raw / "arrivals", "--out", raw / "new")
+    assert flatrec("encode", raw / "new.csv", *words).code == 0
+    recommend = ("recommend", run, "--user", "u3", "--json", "--new-items")
+    from_folder = flatrec(*recommend, raw / "new")
+    from_table = flatrec(*recommend, raw / "new.csv", "--picture-dir", raw / "arrivals")
+    assert from_table.code == 0, from_table.err
+    assert json.loads(from_table.out) == json.loads(from_folder.out)
+    assert len(json.loads(from_table.out)["recommendations"][0]["items"]) == 5
+
+
+def test_what_a_table_of_new_items_lacks_is_one_line(flatrec, raw, run):
+    recommend = ("recommend", run, "--user", "u3", "--new-items")
+    one_line(flatrec(*recommend, raw / "new.csv"), 2, "named by item id", "--picture-dir")
+    (raw / "bare.csv").write_text("sku,title\nn1,x\n")
+    one_line(flatrec(*recommend, raw / "bare.csv", "--picture-dir", raw / "arrivals"), 2, "no column 'text'")
+    one_line(flatrec(*recommend, raw / "features", "--picture-dir", raw / "arrivals"), 2, "leave it out")
+    one_line(flatrec("recommend", run, "--user", "u3", "--picture-dir", raw), 2, "give --new-items too")
+    (raw / "features" / "encode.json").unlink()
+    one_line(flatrec(*recommend, raw / "new.csv"), 2, "no encode.json beside the run's data", "flatrec encode")
+
+
+def test_encoding_one_modality_keeps_what_is_known_of_the_other(flatrec, raw):
+    words = ("encode", raw / "items.csv", "--out", raw / "features")
+    assert flatrec(*words, "--text-column", "text", "--picture-column", "picture").code == 0
+    assert flatrec(*words, "--text-column", "sku", "--text-column", "text").code == 0
+    recipe = read_recipe(raw / "features")
+    assert (recipe.text_columns, recipe.picture_column, recipe.pictures_by_id) == (("sku", "text"), "picture", False)
+    assert flatrec(*words, "--picture-dir", raw / "pictures").code == 0
+    recipe = read_recipe(raw / "features")
+    assert (recipe.text_columns, recipe.picture_column, recipe.pictures_by_id) == (("sku", "text"), None, True)

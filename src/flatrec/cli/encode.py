@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -12,9 +13,10 @@ from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextCo
 from flatrec.cli.printing import print_json, print_text
 from flatrec.cli.progress import counting
 from flatrec.data.formats.encoded import make_room, write_ids
-from flatrec.data.items import read_items
+from flatrec.data.items import ItemTable, read_items
 from flatrec.encoders import picture_encoder, text_encoder
 from flatrec.encoders.encoding import Report, Settings, Target, encode_pictures, encode_texts
+from flatrec.encoders.recipe import Recipe
 from flatrec.encoders.report import DETAILS, as_dict, write_report
 from flatrec.encoders.store import VectorStore, usual_path
 from flatrec.experiment import choose_device
@@ -51,29 +53,66 @@ def encode(
     pictures = pictures_of(table, picture_dir, picture_column)
     if not text_column and pictures is None:
         raise ValueError("nothing to encode; give --text-column, --picture-dir or --picture-column")
-    texts = table.joined(text_column) if text_column else None
-    where = str(choose_device(options.experiment(None, None, device=device)))
-    written = {"text": texts is not None, "image": pictures is not None}
-    make_room(out, table.ids, [modality for modality, is_written in written.items() if is_written])
-    reports = []
-    with VectorStore(usual_path()) as store:
-        if texts is not None:
-            encoder = text_encoder(text_encoder_name, device=where)
-            with counting("texts", len(texts)) as done:
-                settings = Settings(store, batch_size, workers, done)
-                reports.append(encode_texts(texts, encoder, Target(out, "text"), settings))
-        if pictures is not None:
-            seeing = picture_encoder(picture_encoder_name, device=where)
-            with counting("pictures", len(pictures)) as done:
-                settings = Settings(store, batch_size, workers, done)
-                reports.append(encode_pictures(pictures, seeing, Target(out, "image"), settings))
-    write_ids(out, table.ids)
-    write_report(out, reports)
+    recipe = Recipe(
+        id_column,
+        tuple(text_column or ()),
+        text_encoder_name,
+        picture_column,
+        picture_dir is not None,
+        picture_encoder_name,
+    )
+    reports = encode_table(table, pictures, recipe, out, Means(workers, batch_size, device))
     if json:
         print_json({"path": str(out), "features": [as_dict(one) for one in reports]})
         return
     for one in reports:
         _print(one, out)
+
+
+class Means(NamedTuple):
+    """What encoding may take.
+
+    Args:
+        workers: threads that read and unpack pictures.
+        batch_size: texts or pictures a pass of the encoder.
+        device: ``auto``, ``cpu`` or ``cuda``; auto if None.
+    """
+
+    workers: int = 2
+    batch_size: int = 64
+    device: str | None = None
+
+
+def encode_table(
+    table: ItemTable, pictures: Mapping[str, Path | None] | None, recipe: Recipe, out: Path, means: Means
+) -> list[Report]:
+    """Write features, masks, ids, report and recipe of all items, with a progress bar.
+
+    Raises:
+        ImportError: the extra of an encoder is not installed.
+        ValueError: there is no such column or encoder, or the folder has features of other items.
+        OSError: the folder cannot be written to.
+    """
+    texts = table.joined(recipe.text_columns) if recipe.text_columns else None
+    where = str(choose_device(options.experiment(None, None, device=means.device)))
+    written = {"text": texts is not None, "image": pictures is not None}
+    make_room(out, table.ids, [modality for modality, is_written in written.items() if is_written])
+    reports = []
+    with VectorStore(usual_path()) as store:
+        if texts is not None:
+            encoder = text_encoder(recipe.text_encoder, device=where)
+            with counting("texts", len(texts)) as done:
+                settings = Settings(store, means.batch_size, means.workers, done)
+                reports.append(encode_texts(texts, encoder, Target(out, "text"), settings))
+        if pictures is not None:
+            seeing = picture_encoder(recipe.picture_encoder, device=where)
+            with counting("pictures", len(pictures)) as done:
+                settings = Settings(store, means.batch_size, means.workers, done)
+                reports.append(encode_pictures(pictures, seeing, Target(out, "image"), settings))
+    write_ids(out, table.ids)
+    write_report(out, reports)
+    recipe.write(out)
+    return reports
 
 
 def _print(report: Report, out: Path) -> None:

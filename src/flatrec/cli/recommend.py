@@ -11,17 +11,19 @@ import typer
 
 from flatrec import cold, config, folder
 from flatrec.cli import options
+from flatrec.cli.items import PictureDir
+from flatrec.cli.new_items import encoded_items
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.data.formats.encoded import read_encoded
 from flatrec.experiment import load_run
 from flatrec.models.base import Cold
-from flatrec.run import Recommendation, Run
+from flatrec.run import Recommendation
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]
 Length = Annotated[int, typer.Option("-k", "--length", help="How many items.")]
 Moved = Annotated[str | None, typer.Option(help="Where the data are now, if they moved.")]
 NewItems = Annotated[
-    Path | None, typer.Option(help="Recommend items not trained on: a folder that `flatrec encode` wrote.")
+    Path | None,
+    typer.Option(help="Recommend items not trained on: a table, or a folder that `flatrec encode` wrote."),
 ]
 WithKnown = Annotated[bool, typer.Option("--with-known", help="With --new-items: list known items beside them.")]
 Neighbours = Annotated[
@@ -32,7 +34,6 @@ Way = Annotated[
 ]
 NEIGHBOURS = 10
 SHOWN = 10  # ids that a note names
-TABLES = (".csv", ".tsv", ".parquet")
 WAYS: dict[Cold, str] = {
     "features": "the model's own equations (features)",
     "nearest": "the known items that they are most like (nearest)",
@@ -47,6 +48,7 @@ def recommend(
     with_known: WithKnown = False,
     neighbours: Neighbours = None,
     way: Way = None,
+    picture_dir: PictureDir = None,
     data: Moved = None,
     json: options.Json = False,
 ) -> None:
@@ -54,10 +56,18 @@ def recommend(
 
     Example: `flatrec recommend runs/first --user user-00007 -k 5`
     """
-    if new_items is None and (with_known or neighbours is not None or way is not None):
-        raise ValueError("--with-known, --neighbours and --way are about new items; give --new-items too")
+    if new_items is None and (with_known or neighbours or way or picture_dir):
+        raise ValueError(
+            "--with-known, --neighbours, --way and --picture-dir are about new items; give --new-items too"
+        )
     loaded = load_run(run, data)
-    placed = None if new_items is None else _placed(run, loaded, new_items, neighbours, way)
+    placed = None
+    if new_items is not None:
+        cold.check_able(loaded.recommender, loaded.dataset)
+        items = cold.newcomers(encoded_items(new_items, loaded.dataset, picture_dir), loaded.dataset, str(new_items))
+        options_of_model = config.read(run / folder.EXPERIMENT).model.options
+        near = NEIGHBOURS if neighbours is None else neighbours
+        placed = cold.place(loaded, options_of_model, items, neighbours=near, way=way_of(way))
     if placed is None:
         lists = loaded.recommend(user, k)
     else:
@@ -129,22 +139,6 @@ def way_of(text: str | None) -> Cold | None:
     if text is None:
         return None
     raise ValueError(f"--way must be {' or '.join(WAYS)}, but is {text!r}")
-
-
-def _placed(  # noqa: PLR0917 - what was asked
-    path: Path, run: Run, new_items: Path, neighbours: int | None, way: str | None
-) -> cold.Placed:
-    """The items of a folder, as the run places them."""
-    if new_items.suffix.lower() in TABLES and not new_items.is_dir():
-        raise ValueError(
-            f"--new-items takes a folder of features, but {new_items} is a table; encode it first "
-            f"(flatrec encode {new_items} --out FOLDER) and give the folder"
-        )
-    cold.check_able(run.recommender, run.dataset)
-    items = cold.newcomers(read_encoded(new_items), run.dataset, str(new_items))
-    options = config.read(path / folder.EXPERIMENT).model.options
-    near = NEIGHBOURS if neighbours is None else neighbours
-    return cold.place(run, options, items, neighbours=near, way=way_of(way))
 
 
 def _facts(placed: cold.Placed) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from flatrec.data.shop.shop import Shop
 
 PICTURES = "pictures"
 TABLES = ("items.parquet", "users.parquet")
-ENCODED = (ITEM_IDS, "encoding.json", "encoding.csv")  # beside features of an encoder
+ENCODED = (ITEM_IDS, "encoding.json", "encoding.csv", "encode.json")  # beside features of an encoder
 OWN = (PICTURES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy", *ENCODED)
 
 
