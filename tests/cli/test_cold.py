@@ -75,7 +75,10 @@ def test_new_items_are_recommended_and_what_is_left_out_is_told(flatrec, runs, t
     outcome = flatrec(*words, "-k", 2, "--json")
     assert outcome.code == 0, outcome.err
     found = json.loads(outcome.out)
-    assert found["new_items"] == {"way": way, "scored": 3, "not_new": ["item 3"], "without_modality": ["d"]}
+    assert found["new_items"] == {
+        "way": way, "scored": 3, "ids": ["a", "b", "c"], "not_new": ["item 3"], "without_modality": ["d"],
+        "neighbours": 10, "with_known": False,
+    }  # fmt: skip
     lists = [[one["item"] for one in user["items"]] for user in found["recommendations"]]
     assert [len(one) for one in lists] == [2, 2]
     assert [one[0] for one in lists] == ["b", "a"]
@@ -143,6 +146,12 @@ def test_other_mistakes_are_one_line(flatrec, runs, tmp_path):
     one_line(flatrec(*evaluate, "--way", "nearest"), 2, "give --cold too")
     one_line(flatrec(*evaluate, "--cold", "--way", "best"), 2, "features or nearest")
     one_line(flatrec(*evaluate, "--cold", "--share", "0.6"), 2, "share must lie between 0 and 0.5")
+    one_line(flatrec(*evaluate, "--cold", "--seed", 9, "--neighbours", 0), 2, "neighbours must be at least 1")
+    other = ("evaluate", runs / "lightgcn", "--cold", "--seed", 9, "--way", "features")
+    one_line(flatrec(*other), 2, "LightGCN does not make an item of its own features alone", "choose nearest")
+    assert not [*runs.glob("*/cold-share0.1-seed9")]  # refused before anything is trained
+    twice = write(tmp_path / "twice", (0, 1), names=["n", "n"])
+    one_line(flatrec(*recommend, "--new-items", twice), 2, str(twice), "must be unique")
     one_line(flatrec(*evaluate, "--cold", "--part", "train"), 2, "--part must be valid or test")
     one_line(flatrec("evaluate", runs / "popularity", "--cold"), 2, "knows items by their pairs alone")
     assert not list((runs / "popularity").glob("cold-*"))
@@ -172,6 +181,10 @@ def test_cold_items_are_evaluated_once_trained_and_never_again(flatrec, runs, mo
     nearest = json.loads(flatrec(*words, "--way", "nearest").out)
     assert nearest["way"] == "nearest"
     assert nearest["among_cold"]["content"] == first["among_cold"]["content"]
+    one = json.loads(flatrec(*words, "--neighbours", "1").out)
+    assert (one["neighbours"], first["neighbours"], first["mask"]) == (1, 10, "train")
+    assert one["among_all"]["model"] != first["among_all"]["model"]
+    assert json.loads(flatrec(*words, "--device", "cpu").out) == first  # what is finished is read on any device
     shown = flatrec(*words[:-1]).out
     assert "Among the 7 cold items" in shown
     assert "Among all items" in shown

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec.cold import evaluate_cold, hold_out
+from flatrec.cold import cold_items, evaluate_cold, hold_out, place
 from flatrec.cold.holdout import Holdout
+from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
+from flatrec.data.ids import Ids
+from flatrec.data.interactions import Interactions
 from flatrec.evaluation import evaluate_scorer
 from flatrec.models import YARDSTICKS
 from flatrec.run import Run
@@ -77,6 +80,84 @@ def test_the_mask_of_the_run_hides_validation_pairs_when_test_is_scored(held, ru
     assert found.among_all.random["recall@1"] == pytest.approx((1 / (warm.n_items + 12 - hidden)).mean())
     valid = evaluate_cold(masked, options("bpr"), held, part="valid")
     assert valid.among_all.random == evaluate_cold(run, options("bpr"), held, part="valid").among_all.random
+
+
+@pytest.fixture(scope="module")
+def irregular():
+    """Users with one to a dozen pairs each, some of them without any in a part."""
+    stream = np.random.default_rng(3)
+    pairs = [(user, item) for user in range(30) for item in stream.permutation(40)[: 1 + user % 12].tolist()]
+    users, items = np.array(pairs).T
+    parts = stream.choice(3, size=len(pairs), p=(0.6, 0.2, 0.2))
+    features = {
+        name: Features(stream.standard_normal((40, 5)).astype(np.float32), np.ones(40, dtype=bool))
+        for name in ("image", "text")
+    }
+    ids = [Ids(kind, [str(number) for number in range(size)]) for kind, size in (("user", 30), ("item", 40))]
+    whole = Dataset("irregular", Interactions(users, items, parts, 30, 40), *ids, features)
+    return hold_out(whole, 0.2, 5)
+
+
+@pytest.mark.parametrize("mask", ["train", "train+valid"])
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_metrics_are_those_of_a_plain_loop(irregular, part, mask):
+    model = make("bpr", irregular.warm, seed=4).eval()
+    run = Run(irregular.warm, model, (1, 3), mask)
+    found = evaluate_cold(run, options("bpr"), irregular, part=part)
+    placed = place(run, options("bpr"), cold_items(irregular, part))
+    warm, numbers = irregular.warm.interactions, irregular.cold[part]
+    whole = irregular.whole.interactions
+    hiding = (0, 1) if mask == "train+valid" and part == "test" else (0,)
+    counts = np.bincount(warm.items[warm.parts == 0], minlength=warm.n_items + len(numbers))
+    scores = {
+        "among_cold": (placed.users @ placed.new.T).numpy(),
+        "among_all": (placed.users @ torch.cat([placed.known, placed.new]).T).numpy(),
+    }
+    for name, table in scores.items():
+        offset = warm.n_items if name == "among_all" else 0
+        recalls, popular, chances, untrained = [], [], [], 0
+        for user in range(30):
+            wanted = {int(np.flatnonzero(numbers == item)[0]) + offset
+                      for item in whole.items[whole.users == user] if item in numbers}  # fmt: skip
+            if not wanted:
+                continue
+            untrained += not ((warm.users == user) & (warm.parts == 0)).any()
+            bought = set(warm.items[(warm.users == user) & np.isin(warm.parts, hiding)].tolist()) if offset else set()
+            order = [item for item in np.argsort(-table[user], kind="stable").tolist() if item not in bought][:3]
+            recalls.append(len(wanted.intersection(order)) / len(wanted))
+            popular.append(np.mean([counts[item] if offset else 0 for item in order]))
+            chances.append(3 / (table.shape[1] - len(bought)))
+        measured = getattr(found, name)
+        assert measured.model["recall@3"] == pytest.approx(np.mean(recalls))
+        assert measured.model["popularity@3"] == pytest.approx(np.mean(popular))
+        assert measured.random["recall@3"] == pytest.approx(np.mean(chances))
+        assert (found.users, found.untrained) == (len(recalls), untrained)
+    assert found.users < 30
+    assert found.untrained > 0
+
+
+def test_a_run_that_knows_the_cold_items_is_refused(held):
+    model = make("bpr", WHOLE)
+    fit(model, WHOLE, epochs=1)
+    with pytest.raises(ValueError, match="was not trained on holdout.warm"):
+        evaluate_cold(Run(WHOLE, model), options("bpr"), held)
+
+
+def test_validation_pairs_must_be_left(irregular):
+    pairs = irregular.whole.interactions
+    one = np.flatnonzero(pairs.parts == 1)[0]
+    parts = np.where(np.arange(len(pairs)) == one, 1, np.where(pairs.parts == 1, 0, pairs.parts))
+    whole = replace(irregular.whole, interactions=replace(pairs, parts=parts))
+    refused = 0
+    for seed in range(20):
+        try:
+            held = hold_out(whole, 0.2, seed)
+        except ValueError as error:
+            assert "leaves no validation pair" in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert held.warm.interactions.count("valid") == 1
+    assert 0 < refused < 20
 
 
 def test_an_item_without_features_is_counted_and_a_miss(held):

@@ -61,12 +61,11 @@ def recommend(
             "--with-known, --neighbours, --way and --picture-dir are about new items; give --new-items too"
         )
     loaded = load_run(run, data)
-    placed = None
+    placed, near = None, NEIGHBOURS if neighbours is None else neighbours
     if new_items is not None:
         cold.check_able(loaded.recommender, loaded.dataset)
         items = cold.newcomers(encoded_items(new_items, loaded.dataset, picture_dir), loaded.dataset, str(new_items))
         options_of_model = config.read(run / folder.EXPERIMENT).model.options
-        near = NEIGHBOURS if neighbours is None else neighbours
         placed = cold.place(loaded, options_of_model, items, neighbours=near, way=way_of(way))
     if placed is None:
         lists = loaded.recommend(user, k)
@@ -74,7 +73,9 @@ def recommend(
         lists = cold.recommend(loaded, placed, user, k=k, with_known=with_known)
     if json:
         users = [{"user": name, "items": _plain(one)} for name, one in zip(user, lists, strict=True)]
-        about = {} if placed is None else {"new_items": _facts(placed)}
+        about = (
+            {} if placed is None else {"new_items": {**_facts(placed), "neighbours": near, "with_known": with_known}}
+        )
         print_json({"run": str(run), **about, "recommendations": users})
         return
     for name, one in zip(user, lists, strict=True):
@@ -146,6 +147,7 @@ def _facts(placed: cold.Placed) -> dict[str, Any]:
     return {
         "way": placed.way,
         "scored": len(items.ids),
+        "ids": list(items.ids),
         "not_new": list(items.known),
         "without_modality": list(items.featureless),
     }

@@ -69,14 +69,24 @@ def evaluate(
     chosen = _part(part)
     if cold_items:
         chosen_way = way_of(way)
-        held = _held_out(run, data, 0.1 if share is None else share, 0 if seed is None else seed)
+        near = NEIGHBOURS if neighbours is None else neighbours
+        loaded = load_run(run, data, device or "auto")
+        cold.check_able(loaded.recommender, loaded.dataset, way=chosen_way, neighbours=near)
+        held = cold.hold_out(loaded.dataset, 0.1 if share is None else share, 0 if seed is None else seed)
+        cold.cold_items(held, chosen)  # all that can be refused is, before anything is trained
         experiment = config.changed(config.read(run / folder.EXPERIMENT), {"device": device} if device else {})
         trained = cold.warm_run(experiment, held, run / held.name, [_bar(experiment)])
-        near = NEIGHBOURS if neighbours is None else neighbours
         result = cold.evaluate_cold(
             trained, experiment.model.options, held, part=chosen, neighbours=near, way=chosen_way
         )
-        _print_cold(run, held, chosen, result, json=json)
+        about = {
+            "run": str(run),
+            "cold_run": str(run / held.name),
+            "part": chosen,
+            "share": held.share,
+            "seed": held.seed,
+        }
+        _print_cold({**about, "neighbours": near, "mask": trained.mask}, result, json=json)
         return
     if (share, seed, neighbours, way) != (None, None, None, None):
         raise ValueError("--share, --seed, --neighbours and --way are about held-out items; give --cold too")
@@ -106,29 +116,22 @@ def _bar(experiment: Experiment) -> ProgressBar:
     return ProgressBar(f"{experiment.model.name} {experiment.strategy.name}", experiment.training.monitor)
 
 
-def _held_out(path: Path, data: str | None, share: float, seed: int) -> cold.Holdout:
-    """The data of a finished run without some items, if its model can place these."""
-    run = load_run(path, data)
-    cold.check_able(run.recommender, run.dataset)
-    return cold.hold_out(run.dataset, share, seed)
-
-
-def _print_cold(  # noqa: PLR0917 - what was asked and what came
-    path: Path, held: cold.Holdout, part: Part, result: cold.ColdResult, *, json: bool
-) -> None:
+def _print_cold(about: Mapping[str, Any], result: cold.ColdResult, *, json: bool) -> None:
+    """What was asked and what came of it."""
     if json:
-        about = {"run": str(path), "cold_run": str(path / held.name), "part": part, "share": held.share}
-        print_json({**about, "seed": held.seed, **asdict(result)})
+        print_json({**about, **asdict(result)})
         return
+    part, way = about["part"], WAYS[result.way]
     print_cold_metrics(f"Among the {result.items} cold items, {part}", result.way, result.among_cold)
     print_cold_metrics(f"Among all items, {part}", result.way, result.among_all)
-    way = WAYS[result.way]
     print_text(
         f"{result.items} cold items, {result.pairs} pairs with {result.users} users; the model places them by {way}; "
-        f"random is the exact expectation; trained without them in {path / held.name}"
+        f"random is the exact expectation; trained without them in {about['cold_run']}"
     )
     if result.featureless:
         print_text(f"- {result.featureless} of them lack every modality, cannot be listed, and count as misses")
+    if result.untrained:
+        print_text(f"- {result.untrained} of the users have no training pair left, so that nothing is known of them")
 
 
 def print_cold_metrics(title: str, way: str, compared: cold.Comparison) -> None:

@@ -1,6 +1,6 @@
 """Items that were not trained on: a vector for each of them, recommendations among them, and how good these are."""
 
-from flatrec.cold.evaluation import ColdResult, Comparison, evaluate_cold
+from flatrec.cold.evaluation import ColdResult, Comparison, cold_items, evaluate_cold
 from flatrec.cold.holdout import Holdout, hold_out, warm_run
 from flatrec.cold.newcomers import Newcomers, newcomers
 from flatrec.cold.recommending import recommend
@@ -13,6 +13,7 @@ __all__ = [
     "Newcomers",
     "Placed",
     "check_able",
+    "cold_items",
     "evaluate_cold",
     "hold_out",
     "newcomers",

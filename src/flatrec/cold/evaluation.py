@@ -12,7 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from flatrec.cold.holdout import Holdout
-from flatrec.cold.newcomers import separated
+from flatrec.cold.newcomers import Newcomers, separated
 from flatrec.cold.vectors import Placed, check_able, place, stacked
 from flatrec.cold.yardsticks import content_scorer, expected_at_random
 from flatrec.config import Options
@@ -49,6 +49,7 @@ class ColdResult:
         users: users scored, who have a pair with a cold item.
         pairs: these pairs.
         items: cold items.
+        untrained: users scored whose training pairs were all held out, so that they are known by nothing.
         featureless: cold items that lack every modality: nothing can list them, so their pairs are misses.
         among_cold: the candidates are the cold items of the part.
         among_all: these and all warm items that the user has no training pair with.
@@ -58,6 +59,7 @@ class ColdResult:
     users: int
     pairs: int
     items: int
+    untrained: int
     featureless: int
     among_cold: Comparison
     among_all: Comparison
@@ -86,30 +88,52 @@ def evaluate_cold(
         way: another than the model's own; see :func:`flatrec.cold.place`.
 
     Raises:
-        ValueError: the model cannot place new items, no cold item has a feature, or part is ``train``.
+        ValueError: the run was not trained on ``holdout.warm``, its model cannot place new items, no cold item has a
+            feature, or part is ``train``.
     """
-    check_able(run.recommender, run.dataset)
+    check_able(run.recommender, run.dataset, way=way, neighbours=neighbours)
+    if run.dataset.fingerprint != holdout.warm.fingerprint:
+        raise ValueError(
+            "the run was not trained on holdout.warm, so it may know the cold items; train it with "
+            "warm_run(experiment, holdout, folder)"
+        )
+    items = cold_items(holdout, part)
+    numbers = holdout.cold[part]
+    features = {
+        name: Features(one.values[numbers], one.present[numbers]) for name, one in holdout.whole.features.items()
+    }
+    placed = place(run, options, items, neighbours=neighbours, way=way)
+    new = Interactions(*_pairs(holdout, numbers), holdout.whole.n_users, len(numbers))
+    every = _behind_warm(run, new, part)
+    users = np.unique(new.users)
+    return ColdResult(
+        placed.way,
+        len(users),
+        len(new),
+        len(numbers),
+        int((np.bincount(run.dataset.interactions.pairs("train")[0], minlength=new.n_users) == 0)[users].sum()),
+        len(items.featureless),
+        _compared(run, new, *_scorers(run, placed, features, warm=False)),
+        _compared(run, every, *_scorers(run, placed, features, warm=True)),
+    )
+
+
+def cold_items(holdout: Holdout, part: Part) -> Newcomers:
+    """The cold items of a part, told apart by whether anything is known of them.
+
+    Raises:
+        ValueError: none has a feature, or part is ``train``.
+    """
     if part == "train":
         raise ValueError("no item is held out for training; choose valid or test")
     numbers = holdout.cold[part]
     features = {
         name: Features(one.values[numbers], one.present[numbers]) for name, one in holdout.whole.features.items()
     }
-    items = separated([holdout.whole.items[number] for number in numbers.tolist()], features, run.dataset)
+    items = separated([holdout.whole.items[number] for number in numbers.tolist()], features, holdout.warm)
     if not items.ids:
         raise ValueError(f"none of the {len(numbers)} items held out for {part} has a feature; draw by another --seed")
-    placed = place(run, options, items, neighbours=neighbours, way=way)
-    new = Interactions(*_pairs(holdout, numbers), holdout.whole.n_users, len(numbers))
-    every = _behind_warm(run, new, part)
-    return ColdResult(
-        placed.way,
-        len(np.unique(new.users)),
-        len(new),
-        len(numbers),
-        len(items.featureless),
-        _compared(run, new, *_scorers(run, placed, features, warm=False)),
-        _compared(run, every, *_scorers(run, placed, features, warm=True)),
-    )
+    return items
 
 
 def _pairs(
@@ -123,13 +147,16 @@ def _pairs(
 
 
 def _behind_warm(run: Run, new: Interactions, part: Part) -> Interactions:
-    """The pairs to find, the cold items numbered behind the warm ones, and the pairs that are never recommended."""
+    """The pairs to find, the cold items numbered behind the warm ones, and the pairs that are never recommended.
+
+    Warm validation pairs are there where the run's mask hides them, which it does as test is scored.
+    """
     warm = run.dataset.interactions
-    hidden = hidden_pairs(warm, part, run.mask).tocoo()
+    kept = warm.mask("train") | (warm.mask("valid") & (part == "test"))
     return Interactions(
-        np.concatenate([hidden.row, new.users]).astype(np.int64),
-        np.concatenate([hidden.col, new.items + warm.n_items]).astype(np.int64),
-        np.concatenate([np.zeros(hidden.nnz), new.parts]).astype(np.int64),
+        np.concatenate([warm.users[kept], new.users]).astype(np.int64),
+        np.concatenate([warm.items[kept], new.items + warm.n_items]).astype(np.int64),
+        np.concatenate([warm.parts[kept], new.parts]).astype(np.int64),
         warm.n_users,
         warm.n_items + new.n_items,
     )
@@ -162,10 +189,10 @@ def _spread(score: Scorer, places: Int64[Tensor, "n_placed"], n_items: int) -> S
 
 def _compared(run: Run, pairs: Interactions, model: Scorer, content: Scorer) -> Comparison:
     results: list[Result] = [
-        evaluate_scorer(score, pairs, part=SCORED, at=run.at, mask="train") for score in (model, content)
+        evaluate_scorer(score, pairs, part=SCORED, at=run.at, mask=run.mask) for score in (model, content)
     ]
     users = results[0].users.numpy()
     relevant = np.diff(pairs.matrix(SCORED).indptr)[users]
-    candidates = pairs.n_items - np.diff(pairs.matrix("train").indptr)[users]
+    candidates = pairs.n_items - np.diff(hidden_pairs(pairs, SCORED, run.mask).indptr)[users]
     random = expected_at_random(relevant.astype(np.int64), candidates.astype(np.int64), run.at)
     return Comparison(results[0].metrics, results[1].metrics, random)

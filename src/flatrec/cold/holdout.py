@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int64
 from numpy import ndarray
 
-from flatrec import folder, seeding
+from flatrec import config, folder, seeding
 from flatrec.comparison import finished
 from flatrec.components import resolved
 from flatrec.config import Experiment
@@ -66,6 +66,11 @@ def hold_out(dataset: Dataset, share: float = 0.1, seed: int = 0) -> Holdout:
     gone = np.concatenate(list(cold.values()))
     if np.isin(dataset.interactions.pairs("train")[1], gone).all():
         raise ValueError(f"a share of {share} for validation and as much for test leaves no training pair; lower it")
+    valid = dataset.interactions.pairs("valid")[1]
+    if len(valid) and np.isin(valid, gone).all():
+        raise ValueError(
+            f"a share of {share} leaves no validation pair to stop training by; lower it, or draw by another --seed"
+        )
     warm = replace(without(dataset, gone), name=f"{dataset.name} without cold items")
     return Holdout(dataset, warm, cold, share, seed)
 
@@ -101,11 +106,17 @@ def warm_run(experiment: Experiment, holdout: Holdout, out: Path, observers: Seq
         ValueError: the folder holds a run with other settings or of other data.
         DivergedError: ten steps in a row had no finite gradient.
     """
+    wished = experiment.device
     experiment = replace(experiment, data="")  # which no path holds
+    if (out / folder.RESULT).is_file():  # what is finished may be read on another device
+        experiment = replace(experiment, device=config.read(out / folder.EXPERIMENT).device)
     if folder.holds_run(out):
         try:
             folder.check_same(out, resolved(experiment), holdout.warm)
         except ValueError as error:
-            raise ValueError(f"{error}; or remove {out}, to have its items held out anew") from None
+            raise ValueError(
+                f"{out} was trained with other settings or on other data; remove it, to have its items held out anew "
+                f"({error})"
+            ) from None
     finished(out, experiment, holdout.warm, observers)
-    return load_run(out, holdout.warm, experiment.device)
+    return load_run(out, holdout.warm, wished)

@@ -49,7 +49,10 @@ def newcomers(encoded: EncodedItems, dataset: Dataset, name: str) -> Newcomers:
             finite; or no new item is left.
     """
     check_modalities(encoded.features, dataset, name)
-    ids = tuple(Ids("item", encoded.ids))
+    try:
+        ids = tuple(Ids("item", encoded.ids))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     known = tuple(one for one in ids if one in dataset.items)
     if len(known) == len(ids):
         raise ValueError(

@@ -43,12 +43,17 @@ class Placed:
     new: Float[Tensor, "n_new dim"]
 
 
-def check_able(recommender: Model | Yardstick, dataset: Dataset) -> Model:
-    """The model, if it can place new items.
+def check_able(
+    recommender: Model | Yardstick, dataset: Dataset, *, way: Cold | None = None, neighbours: int = 10
+) -> Model:
+    """The model, if it can place new items as it is asked to.
 
     Raises:
-        ValueError: it is not trained, or the data set has no features.
+        ValueError: it is not trained, the data set has no features, the model knows no such way, or neighbours is
+            below 1.
     """
+    if neighbours < 1:
+        raise ValueError(f"neighbours must be at least 1, but is {neighbours}")
     if not isinstance(recommender, Model):
         raise ValueError(
             f"{type(recommender).__name__} knows items by their pairs alone, so it cannot score new ones; train a "
@@ -58,6 +63,11 @@ def check_able(recommender: Model | Yardstick, dataset: Dataset) -> Model:
         raise ValueError(
             f"new items are placed by their features, but data set {dataset.name!r} has none; add features "
             "(flatrec encode) and train again"
+        )
+    if way == "features" != recommender.COLD:
+        raise ValueError(
+            f"{type(recommender).__name__} does not make an item of its own features alone, so a new one cannot be "
+            "placed by them; choose nearest"
         )
     return recommender
 
@@ -84,13 +94,8 @@ def place(run: Run, options: Options, items: Newcomers, *, neighbours: int = 10,
     Raises:
         ValueError: the run cannot place new items, or not this way, or neighbours is below 1.
     """
-    trained = check_able(run.recommender, run.dataset)
+    trained = check_able(run.recommender, run.dataset, way=way, neighbours=neighbours)
     way = trained.COLD if way is None else way
-    if way == "features" != trained.COLD:
-        raise ValueError(
-            f"{type(trained).__name__} does not make an item of its own features alone, so a new one "
-            "cannot be placed by them; choose nearest"
-        )
     weights = neighbour_weights(run.dataset, items.features, neighbours)
     users, known = (table.detach().float().cpu() for table in representations(trained))
     new = mixed(weights, known) if way == "nearest" else _by_equations(run.dataset, options, items, trained, weights)
