@@ -140,8 +140,10 @@ def test_audio_is_kept_when_data_are_written_back(kind, folders, tmp_path):
     np.testing.assert_array_equal(again.features["audio"].present, found.features["audio"].present)
 
 
-@pytest.mark.parametrize("kind", ["mmrec", "toml-parquet", "audio alone"])
-@pytest.mark.parametrize("name", MULTIMODAL)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [*((name, kind) for name in MULTIMODAL for kind in ("mmrec", "audio alone")), ("freedom", "toml-parquet")],
+)
 def test_every_model_goes_from_disk_to_recommendations(name, kind, folders, flatrec_says, tmp_path):
     run, words = tmp_path / "run", (*settings(name), *QUICK)
     flatrec_says("train", "--data", folders[kind], "--model", name, *words, "--out", run)

@@ -63,7 +63,7 @@ def test_questions_are_drawn_as_they_are_needed(server, asking):
     drawn = []
 
     def questions():
-        for item, question in about(map(str, range(50))):
+        for item, question in about(map(str, range(20))):
             drawn.append((item, len(server.requests)))
             yield item, question
 
@@ -101,16 +101,16 @@ def test_a_refusal_is_not_kept_but_a_cut_answer_is(server, asking):
 
 
 def test_hard_questions_in_a_row_do_not_block_the_others(server, asking):
-    items = [str(number) for number in range(40)]
-    hard = [f"about {number}" for number in range(10, 10 + 2 * IN_A_ROW)]
+    items = [str(number) for number in range(24)]
+    hard = [f"about {number}" for number in range(2, 2 + IN_A_ROW + 2)]
     server.misbehave = lambda prompt, _before: "400" if prompt in hard else None
     answers = asking(concurrency=1).ask(about(items))
-    assert sum(one.text is not None for one in answers.by_item.values()) == 20
+    assert sum(one.text is not None for one in answers.by_item.values()) == 12
     server.misbehave = lambda prompt, _before: "500" if prompt in hard else None
     with pytest.raises(UnansweredError, match="the same command goes on later"):
         asking(concurrency=1, tries=1).ask(about(items))
     persistent = replace(asking(concurrency=1, tries=1), persistent=True).ask(about(items))
-    assert len(persistent.unanswered) == 20
+    assert len(persistent.unanswered) == 12
 
 
 @pytest.mark.parametrize(
