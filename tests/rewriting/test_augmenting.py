@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flatrec.rewriting.augmenting import KEPT, NO_ANSWER, Prompts, augment
-from flatrec.rewriting.endpoint import NOTHING_TO_ASK
+from flatrec.rewriting.augmenting import KEPT, Prompts, augment
+from flatrec.rewriting.endpoint import NO_ANSWER, NOTHING_TO_ASK
 from flatrec.rewriting.questions import CAPTION
 from tests.rewriting.conftest import png
 

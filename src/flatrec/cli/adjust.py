@@ -12,7 +12,7 @@ import typer
 from flatrec.cli import endpoint as asked
 from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
-from flatrec.cli.printing import print_json, print_text
+from flatrec.cli.printing import print_json, print_remarks, print_text
 from flatrec.cli.progress import counting
 from flatrec.data.items import read_items
 from flatrec.rewriting.adjusting import (
@@ -140,5 +140,4 @@ def _print(out: Path, table: Path, facts: Mapping[str, object], remarks: Mapping
     adjusted = facts["items"]
     assert isinstance(adjusted, list)
     print_text(f"{table}: {len(adjusted)} of {facts['of']} items adjusted, {facts['drawn']} drawn")
-    for remark, count in counted(remarks).items():
-        print_text(f"- {remark}: {count} items, listed in {out / DETAILS}")
+    print_remarks(counted(remarks), out / DETAILS)

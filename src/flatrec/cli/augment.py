@@ -13,7 +13,7 @@ import typer
 from flatrec.cli import endpoint as asked
 from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
-from flatrec.cli.printing import print_json, print_text
+from flatrec.cli.printing import print_json, print_remarks, print_text
 from flatrec.cli.progress import counting
 from flatrec.data.items import ItemTable, read_items
 from flatrec.rewriting.answers import AnswerStore, usual_path
@@ -107,8 +107,7 @@ def augment_items(
         return
     new = sum(one.text is not None for one in made.answers.by_item.values())
     print_text(f"{out}: {len(texts)} items, {new} of them with a new text in column {new_column}")
-    for remark, count in counted(made.remarks).items():
-        print_text(f"- {remark}: {count} items, listed in {details}")
+    print_remarks(counted(made.remarks), details)
     print_text(asked.usage_words(made.answers.usage, cost))
 
 

@@ -10,7 +10,7 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
-from flatrec.cli.printing import print_json, print_text
+from flatrec.cli.printing import print_json, print_remarks, print_text
 from flatrec.cli.progress import counting
 from flatrec.data.formats.encoded import make_room, write_ids
 from flatrec.data.items import ItemTable, read_items
@@ -119,5 +119,4 @@ def _print(report: Report, out: Path) -> None:
     file = out / f"{report.modality}_feat.npy"
     news = f"{report.computed} computed now, {report.missing} items without"
     print_text(f"{file}: {report.items} rows of {report.dim} numbers, {news}")
-    for remark, count in report.counts.items():
-        print_text(f"- {remark}: {count} items, listed in {out / DETAILS}")
+    print_remarks(report.counts, out / DETAILS)

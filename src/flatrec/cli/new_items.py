@@ -11,10 +11,9 @@ from flatrec.cli.items import pictures_of
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.description import DESCRIPTION, parse
 from flatrec.data.formats.encoded import EncodedItems, read_encoded
+from flatrec.data.formats.table import TABLE_SUFFIXES
 from flatrec.data.items import ItemTable, read_items
 from flatrec.encoders.recipe import RECIPE, Recipe, read_recipe
-
-TABLES = (".csv", ".tsv", ".parquet")
 
 
 def encoded_items(path: Path, dataset: Dataset, picture_dir: Path | None) -> EncodedItems:
@@ -29,7 +28,7 @@ def encoded_items(path: Path, dataset: Dataset, picture_dir: Path | None) -> Enc
         FileNotFoundError: there is no such folder or table.
         ValueError: nothing says how the data's items were encoded, or the table lacks what they were encoded from.
     """
-    if path.is_dir() or path.suffix.lower() not in TABLES:
+    if path.is_dir() or path.suffix.lower() not in TABLE_SUFFIXES:
         if picture_dir is not None:
             raise ValueError(f"--picture-dir is for a table of new items, but {path} is none; leave it out")
         return read_encoded(path)

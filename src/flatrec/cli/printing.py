@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -31,6 +32,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 def print_text(text: str) -> None:
     """A line on standard output."""
     console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_remarks(counts: Mapping[str, int], details: Path) -> None:
+    """A line a remark on items, and where these are listed."""
+    for remark, count in counts.items():
+        print_text(f"- {remark}: {count} items, listed in {details}")
 
 
 def console() -> Console:

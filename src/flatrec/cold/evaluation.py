@@ -99,9 +99,7 @@ def evaluate_cold(
         )
     items = cold_items(holdout, part)
     numbers = holdout.cold[part]
-    features = {
-        name: Features(one.values[numbers], one.present[numbers]) for name, one in holdout.whole.features.items()
-    }
+    features = {name: one.taken(numbers) for name, one in holdout.whole.features.items()}
     placed = place(run, options, items, neighbours=neighbours, way=way)
     new = Interactions(*_pairs(holdout, numbers), holdout.whole.n_users, len(numbers))
     every = _behind_warm(run, new, part)
@@ -127,9 +125,7 @@ def cold_items(holdout: Holdout, part: Part) -> Newcomers:
     if part == "train":
         raise ValueError("no item is held out for training; choose valid or test")
     numbers = holdout.cold[part]
-    features = {
-        name: Features(one.values[numbers], one.present[numbers]) for name, one in holdout.whole.features.items()
-    }
+    features = {name: one.taken(numbers) for name, one in holdout.whole.features.items()}
     items = separated([holdout.whole.items[number] for number in numbers.tolist()], features, holdout.warm)
     if not items.ids:
         raise ValueError(f"none of the {len(numbers)} items held out for {part} has a feature; draw by another --seed")

@@ -16,7 +16,6 @@ from flatrec.comparison import finished
 from flatrec.components import resolved
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.data.features import Features
 from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions, Part
 from flatrec.experiment import load_run
@@ -86,7 +85,7 @@ def without(dataset: Dataset, items: Int64[ndarray, "n_gone"]) -> Dataset:
         dataset,
         interactions=Interactions(old.users[pairs], numbers, old.parts[pairs], old.n_users, len(kept)),
         items=Ids("item", [dataset.items[number] for number in rows]),
-        features={name: Features(one.values[kept], one.present[kept]) for name, one in dataset.features.items()},
+        features={name: one.taken(kept) for name, one in dataset.features.items()},
         titles=tuple(titles[number] for number in rows) if titles else None,
         pictures=tuple(pictures[number] for number in rows) if pictures else None,
         source=None,

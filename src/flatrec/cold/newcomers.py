@@ -82,7 +82,7 @@ def separated(ids: Sequence[str], features: Mapping[str, Features], dataset: Dat
     rows = np.flatnonzero(usable)
     return Newcomers(
         tuple(ids[row] for row in rows.tolist()),
-        {name: Features(one.values[rows], one.present[rows]) for name, one in features.items()},
+        {name: one.taken(rows) for name, one in features.items()},
         rows,
         featureless=tuple(ids[row] for row in np.flatnonzero(~usable).tolist()),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Shaped
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 from numpy import ndarray
 
 from flatrec.data.interactions import frozen
@@ -48,6 +48,10 @@ class Features:
     def width(self) -> int:
         """Number of columns."""
         return int(self.values.shape[1])
+
+    def taken(self, rows: Int[ndarray, "n_taken"]) -> Features:
+        """Those of some items, in the order of ``rows``."""
+        return Features(self.values[rows], self.present[rows])
 
     def filled(self, missing: MissingPolicy = "mean") -> Float32[ndarray, "n_items width"]:
         """The matrix with every row filled: items without the modality get the mean of the others, or zeros.

@@ -11,6 +11,7 @@ import polars as pl
 
 from flatrec.data.formats.files import as_text, columns_of, scan, select
 from flatrec.data.formats.keyed import ITEM_NAMES, guess
+from flatrec.data.formats.table import TABLE_SUFFIXES
 from flatrec.files import replacing
 
 
@@ -63,7 +64,7 @@ class ItemTable:
                 or the very file that the table was read from.
             OSError: there is no such folder, it is not to be written to, or the path is a folder.
         """
-        if path.suffix.lower() not in (".csv", ".tsv", ".parquet"):
+        if path.suffix.lower() not in TABLE_SUFFIXES:
             raise ValueError(f"{path} must end in .csv, .tsv or .parquet")
         only = [name for name, kind in self.frame.schema.items() if kind.is_nested() or kind == pl.Binary]
         if only and path.suffix.lower() != ".parquet":

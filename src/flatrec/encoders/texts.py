@@ -28,15 +28,19 @@ def cleaned(text: str | None) -> Raw[str]:
     if _MARKUP.search(text):
         remarks.append(MARKUP)
         text = _without_markup(text)
-    readable = "".join(" " if is_control(letter) else letter for letter in text)
-    if readable != text and any(is_control(letter) and not letter.isspace() for letter in text):
+    readable = without_controls(text)
+    if readable != text and any(_is_control(letter) and not letter.isspace() for letter in text):
         remarks.append(CONTROLS)
     text = " ".join(unicodedata.normalize("NFC", readable).split())
     return Raw(text, tuple(remarks)) if text else Raw(None, (EMPTY,))
 
 
-def is_control(letter: str) -> bool:
-    """Whether a letter is none that people read: controls, halves of pairs, what Unicode leaves open."""
+def without_controls(text: str) -> str:
+    """The text with a blank for each letter that nobody reads: controls, halves of pairs, what Unicode leaves open."""
+    return "".join(" " if _is_control(letter) else letter for letter in text)
+
+
+def _is_control(letter: str) -> bool:
     return unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn") or letter == "\ufeff"
 
 

@@ -22,13 +22,14 @@ from flatrec.data.items import ItemTable
 from flatrec.encoders.pictures import content, opened
 from flatrec.files import replacing
 from flatrec.rewriting.asking import Answers, Asking, Usage
+from flatrec.rewriting.endpoint import NO_ANSWER
 from flatrec.rewriting.printed import NO_GLYPH, Printer
 from flatrec.rewriting.questions import Question, captioning, summing_up
 
 FACTS, DETAILS, PICTURES = "adjustment.json", "adjustment.csv", "adjusted_pictures"
 TEXT_COLUMN, PICTURE_COLUMN = "adjusted_text", "adjusted_picture"
 LONGEST_SUMMARY, MOST_LETTERS = 12, 120  # words and letters
-NO_CAPTION, NO_ANSWER, NOT_PRINTED = "no caption, so not adjusted", "no answer", "text adjusted only"
+NO_CAPTION, NOT_PRINTED = "no caption, so not adjusted", "text adjusted only"
 
 
 @dataclass(frozen=True)

@@ -103,8 +103,7 @@ class Asking:
         """Ask a question an item; equal questions are asked once.
 
         Answers are kept as they come, so that after a kill only those under way are asked again; an error or an
-        interruption waits for these. What the endpoint
-        refuses to answer is no answer worth keeping, and asked again the next time.
+        interruption waits for these. What the endpoint refuses to answer is not kept, and asked again the next time.
 
         Raises:
             UnusableError: key, address or model are wrong, or the first ten questions were all refused.
@@ -137,7 +136,6 @@ class _Run:
         self.waiting: dict[bytes, list[str]] = {}  # items by the key of a question that is under way
         self.seen: set[bytes] = set()  # questions that are answered
         self.in_vain = 0
-        self.succeeded = False
 
     def begin(self, item: str, question: Question, threads: ThreadPoolExecutor) -> None:
         key = self.asking.chat.key_of(question)
@@ -149,7 +147,6 @@ class _Run:
             if key not in self.seen:
                 self.answers.usage.add_known(known)
             self.seen.add(key)
-            self.succeeded = True
             self._settle([item], known)
             return
         self.waiting[key] = [item]
@@ -183,7 +180,7 @@ class _Run:
     def _keep(self, key: bytes, answer: Answer) -> None:
         if NOTHING_TO_ASK in answer.remarks or _refusal(answer) is not None:
             return
-        self.in_vain, self.succeeded = 0, True
+        self.in_vain = 0
         self.seen.add(key)
         self.answers.usage.add(answer)
         self.asking.store.put(key, answer)
@@ -195,7 +192,7 @@ class _Run:
     def _count_in_vain(self, said: str) -> None:
         self.in_vain += 1
         refused = said.startswith(REFUSED)
-        if self.in_vain < IN_A_ROW or (self.succeeded and (refused or self.asking.persistent)):
+        if self.in_vain < IN_A_ROW or (self.seen and (refused or self.asking.persistent)):
             return
         if refused:
             raise UnusableError(

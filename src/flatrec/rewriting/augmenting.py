@@ -8,10 +8,10 @@ from pathlib import Path
 
 from flatrec.encoders.pictures import content
 from flatrec.rewriting.asking import Answers, Asking
-from flatrec.rewriting.endpoint import NOTHING_TO_ASK
+from flatrec.rewriting.endpoint import NO_ANSWER, NOTHING_TO_ASK
 from flatrec.rewriting.questions import AUGMENT, AUGMENT_TEXT, TEXT, Question, augmenting
 
-KEPT, NO_ANSWER = "text kept", "no answer"
+KEPT = "text kept"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, ValidationError
 
 from flatrec.encoders.base import needed
-from flatrec.encoders.texts import is_control
+from flatrec.encoders.texts import without_controls
 from flatrec.rewriting.answers import Answer, key_of
 from flatrec.rewriting.pace import Pace
 from flatrec.rewriting.questions import Question, Wording, worded
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import openai
 
 NOTHING_TO_ASK, CUT, FILTERED, REFUSED = "nothing to go by", "answer cut off", "answer filtered", "question refused"
+NO_ANSWER = "no answer"
 LONGEST_PAUSE = 60.0  # seconds between two tries
 LARGEST_REPLY = 10 * 2**20  # bytes
 MOST_TOKENS = 2**50  # a count beyond is none
@@ -230,8 +231,7 @@ class Chat:
     def _shown(self, said: BaseException | str) -> str:
         """What a server or the network said, in a line, without the key, which some servers repeat."""
         words = str(said).replace(self._key, "***") if self._key else str(said)
-        readable = "".join(" " if is_control(letter) else letter for letter in words)
-        return " ".join(readable.split())[:300] or type(said).__name__
+        return " ".join(without_controls(words).split())[:300] or type(said).__name__
 
 
 class _PassingError(Exception):
@@ -278,7 +278,7 @@ def _answer(reply: _Reply, remarks: tuple[str, ...]) -> Answer:
     tokens = (_count(usage.prompt_tokens), _count(usage.completion_tokens))
     content = choice.message.content or ""
     said = content if isinstance(content, str) else " ".join(part.text for part in content)
-    text = " ".join("".join(" " if is_control(letter) else letter for letter in said).split())
+    text = " ".join(without_controls(said).split())
     if choice.finish_reason == "length":
         return Answer(None, (*remarks, CUT), *tokens)
     if choice.finish_reason == "content_filter" or choice.message.refusal:
