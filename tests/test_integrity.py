@@ -36,13 +36,16 @@ def test_the_digest_is_the_last_key_and_the_rest_is_plain_json():
     assert {key: tree[key] for key in VALUES} == VALUES
 
 
-def test_every_flipped_bit_of_a_sealed_object_is_found():
+def test_every_flipped_bit_of_a_sealed_object_that_changes_it_is_found():
     content = seal(VALUES).encode()
+    e_of_an_exponent = 8 * content.index(b"1e-17") + 8 + 5  # flipped it is E, which says the same
+    assert unseal(flipped(content, e_of_an_exponent).decode(), "file.json", advice=ADVICE) == VALUES
     for bit in range(8 * len(content)):
-        damaged = flipped(content, bit).decode("utf-8", "replace")
-        with pytest.raises(ValueError, match=rf"^file\.json .*{ADVICE}$") as error:
-            unseal(damaged, "file.json", advice=ADVICE)
-        assert len(str(error.value)) < 500
+        if bit != e_of_an_exponent:
+            damaged = flipped(content, bit).decode("utf-8", "replace")
+            with pytest.raises(ValueError, match=rf"^file\.json .*{ADVICE}$") as error:
+                unseal(damaged, "file.json", advice=ADVICE)
+            assert len(str(error.value)) < 500
 
 
 @pytest.mark.parametrize(
