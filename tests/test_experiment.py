@@ -232,8 +232,9 @@ def test_files_that_are_not_ours_are_never_removed(on_disk, tmp_path):
     out.mkdir()
     (out / ".notes.txt.swp").write_text("mine")
     (out / ".a.b.c").mkdir()
-    leftover = out / f".checkpoint.safetensors.{'0' * 32}.safetensors"
-    leftover.write_text("half")
+    leftover = out / f".flatrec-{'0' * 32}.tmp"
+    leftover.mkdir()
+    (leftover / "checkpoint.safetensors").write_text("half")
     for overwrite in (False, True):
         run_experiment(experiment(on_disk), out=out, overwrite=overwrite)
     assert (out / ".notes.txt.swp").read_text() == "mine"

@@ -19,7 +19,6 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.evaluation.metrics import METRICS
-from flatrec.files import write_text
 from flatrec.models import Adversarial, Model, Yardstick
 from flatrec.provenance import peak_memory_mb, versions
 from flatrec.run import Run, representations
@@ -178,12 +177,15 @@ def load_run(path: Path | str, data: str | Dataset | None = None, device: str = 
     """
     path = Path(path)
     result = folder.read_result(path)
-    experiment = config.changed(config.read(path / folder.EXPERIMENT), {"device": device})
+    recorded = folder.read_experiment(path)
+    experiment = config.changed(recorded, {"device": device})
     dataset = data if isinstance(data, Dataset) else load(data or experiment.data)
     folder.check_data(path, dataset)
+    saved = checkpoint.load(path / CHECKPOINT)
+    folder.identity(recorded, dataset).check(saved.facts.get("run"), path / CHECKPOINT)
     model = build_model(experiment.model, dataset, experiment.seed)
     if isinstance(model, Model):
-        load_parameters(model, checkpoint.load(path / CHECKPOINT), best=True)
+        load_parameters(model, saved, best=True)
         model.to(choose_device(experiment)).eval()
     return Run(dataset, model, experiment.evaluation.cuts, experiment.evaluation.mask, result)
 
@@ -226,8 +228,9 @@ class _Session:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.experiment, self.dataset, self.out = experiment, dataset, out
+        self.identity = folder.identity(experiment, dataset)
         self.unscored = Run(dataset, model, experiment.evaluation.cuts, experiment.evaluation.mask)
-        curves = [TensorBoard(out / "tensorboard")] if out is not None and experiment.training.tensorboard else []
+        curves = [TensorBoard(out / folder.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*observers, *curves]) if isinstance(model, Model) else None
 
     def run(self, *, resume: bool) -> Run:
@@ -239,9 +242,9 @@ class _Session:
         result = self._result(trained)
         if self.out is not None:
             if self.trainer is None:
-                facts = {"progress": {"epoch": 0, "best_epoch": 0}}
+                facts = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
                 checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, facts))
-            write_text(self.out / folder.RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
+            folder.finish(self.out, result, self.identity)
         return replace(self.unscored, result=result)
 
     def _trainer(self, model: Model, strategy: Strategy, observers: Sequence[Observer]) -> Trainer:
@@ -268,6 +271,7 @@ class _Session:
             settings=settings,
             seed=self.experiment.seed,
             folder=self.out,
+            identity=self.identity,
             observers=observers,
         )
 

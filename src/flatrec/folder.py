@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,29 @@ from typing import Any
 from flatrec import config
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.files import write_text
+from flatrec.files import check_target, sweep, write_text
+from flatrec.integrity import (
+    MANIFEST,
+    check_manifest,
+    check_text,
+    digest,
+    read_sealed,
+    read_text,
+    seal,
+    seal_text,
+    write_manifest,
+)
+from flatrec.training.identity import Identity
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import CHECKPOINT, RECORDS
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 LOCK = ".lock"
-_WORK = (RESULT, RECORDS, CHECKPOINT, str(Path(CHECKPOINT).with_suffix(".json")))
+TENSORBOARD = "tensorboard"
+_WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
 _OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what tells of the others goes last
+_AGAIN = "train again with --overwrite"
+_RESTORE = f"put the file back as it was, or {_AGAIN}"
 
 logger = logging.getLogger(__name__)
 
@@ -43,18 +59,22 @@ def claimed(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: b
         ValueError: the run to resume was of another experiment or other data.
         OSError: the folder cannot be made or written to.
     """
-    data = json.dumps({"name": dataset.name, "fingerprint": dataset.fingerprint}, indent=2) + "\n"
-    text = config.write(experiment)
+    made = identity(experiment, dataset)
+    data = seal({"name": dataset.name, "fingerprint": dataset.fingerprint, "run": made.digest}) + "\n"
+    text = seal_text(config.write(experiment))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise type(error)(
             f"cannot make the folder {folder}: {error.strerror}; choose one that can be written"
         ) from None
+    for name in (*_OWN, LOCK):
+        check_target(folder / name)
     with _locked(folder):
+        sweep(folder)
         if any((folder / name).exists() for name in _WORK) or holds_run(folder):
             _give_way(folder, experiment, dataset, resume=resume, overwrite=overwrite)
-        _sweep(folder)
+        (folder / MANIFEST).unlink(missing_ok=True)  # until the run has ended again
         write_text(folder / DATA, data)
         write_text(folder / EXPERIMENT, text)
         yield
@@ -77,7 +97,7 @@ def clear(folder: Path) -> None:
 
 
 def _give_way(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> None:
-    if resume and holds_run(folder):
+    if resume:
         check_same(folder, experiment, dataset)
     elif overwrite:
         _remove(folder)
@@ -90,14 +110,17 @@ def _give_way(folder: Path, experiment: Experiment, dataset: Dataset, *, resume:
 def _remove(folder: Path) -> None:
     for name in _OWN:
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a kill left of files that were being written; see :func:`flatrec.files.replacing`."""
-    for name in _OWN:
-        for leftover in folder.glob(f".{name}.{'[0-9a-f]' * 32}{Path(name).suffix}"):
-            leftover.unlink(missing_ok=True)
+def finish(folder: Path, result: Mapping[str, Any], run: Identity) -> None:
+    """Write the result of a run, and the digests of all its files: it is finished.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    write_text(folder / RESULT, seal({**result, "run": run.digest}) + "\n")
+    write_manifest(folder, [name for name in _OWN if name != MANIFEST and (folder / name).exists()])
 
 
 @contextmanager
@@ -109,7 +132,7 @@ def _locked(folder: Path) -> Iterator[None]:
     import fcntl
 
     try:
-        file = (folder / LOCK).open("w")
+        file = os.fdopen(os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "w")
     except OSError as error:
         raise type(error)(f"cannot write to {folder}: {error.strerror}; choose a folder that is writable") from None
     with file:
@@ -136,13 +159,45 @@ def read_result(folder: Path) -> dict[str, Any]:
     path = folder / RESULT
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no finished run (no {RESULT}); train one there, or resume it")
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); train again with --overwrite") from None
-    if not isinstance(result, dict) or "test" not in result:
-        raise ValueError(f"{path} is damaged (it holds no test scores); train again with --overwrite")
+    check_manifest(folder, advice=_RESTORE)
+    result = read_sealed(path, advice=_AGAIN)
+    run = result.pop("run", None)
+    if "test" not in result:
+        raise ValueError(f"{path} is damaged (it holds no test scores); {_AGAIN}")
+    if run != _data(folder).get("run"):
+        raise ValueError(f"{path} belongs to another run than {DATA} beside it; {_RESTORE}")
     return result
+
+
+def read_experiment(folder: Path) -> Experiment:
+    """The settings of the run in a folder.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: they are damaged or were edited.
+    """
+    path = folder / EXPERIMENT
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no run (no {EXPERIMENT}); name the folder that training wrote to")
+    check_text(read_text(path, advice=_RESTORE), path, advice=_RESTORE)
+    return config.read(path)
+
+
+def identity(experiment: Experiment, dataset: Dataset) -> Identity:
+    """What tells the files of this run from those of any other.
+
+    Args:
+        experiment: resolved.
+        dataset: what is trained on.
+    """
+    decisive = {name: value for name, value in _settings(experiment).items() if value is not None}
+    return Identity(
+        model=experiment.model.name,
+        strategy=experiment.strategy.name,
+        seed=experiment.seed,
+        data=dataset.fingerprint,
+        settings=digest(json.dumps(decisive, sort_keys=True)),
+    )
 
 
 def check_data(folder: Path, dataset: Dataset) -> None:
@@ -152,18 +207,22 @@ def check_data(folder: Path, dataset: Dataset) -> None:
         FileNotFoundError: the folder holds no run.
         ValueError: the run was made from other data, or its record is damaged.
     """
-    path = folder / DATA
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no run (no {DATA}); name the folder that training wrote to")
-    try:
-        fingerprint = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); train again with --overwrite") from None
+    fingerprint = _data(folder)["fingerprint"]
     if fingerprint != dataset.fingerprint:
         raise ValueError(
             f"{folder} was trained on other data than {dataset.name!r} now holds (pairs, split, ids or features "
             "differ); give the data it was trained on, or train again"
         )
+
+
+def _data(folder: Path) -> dict[str, Any]:
+    path = folder / DATA
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no run (no {DATA}); name the folder that training wrote to")
+    data = read_sealed(path, advice=_RESTORE)
+    if not isinstance(data.get("fingerprint"), str):
+        raise ValueError(f"{path} is damaged (it holds no fingerprint); {_RESTORE}")
+    return data
 
 
 def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
@@ -173,7 +232,7 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
         ValueError: the data or a setting differ, other than by more epochs.
     """
     check_data(folder, dataset)
-    earlier = config.read(folder / EXPERIMENT)
+    earlier = read_experiment(folder)
     if experiment.training.epochs < earlier.training.epochs:
         raise ValueError(
             f"{folder} holds a run of {earlier.training.epochs} epochs, which cannot be cut to "

@@ -55,27 +55,25 @@ def file_digest(path: Path) -> str:
     return state.hexdigest()
 
 
-def seal(values: Mapping[str, Any], *, salt: str = "", indent: int | None = 2) -> str:
+def seal(values: Mapping[str, Any], *, indent: int | None = 2) -> str:
     """A JSON object as text, with a digest of its content as its last key.
 
     Args:
         values: what JSON can say; no key may be ``digest``.
-        salt: what the object belongs to, such as the digest of a run's settings; :func:`unseal` needs the same.
         indent: as for ``json.dumps``; None for one line.
 
     Raises:
         ValueError: a number is infinite or not a number.
     """
-    return json.dumps({**values, KEY: _of_json(values, salt)}, indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps({**values, KEY: _of_json(values)}, indent=indent, ensure_ascii=False, allow_nan=False)
 
 
-def unseal(text: str, where: Path | str, *, salt: str = "", advice: str) -> dict[str, Any]:
+def unseal(text: str, where: Path | str, *, advice: str) -> dict[str, Any]:
     """The object that :func:`seal` wrote, without its digest.
 
     Args:
         text: the JSON text.
         where: what messages call it: a file.
-        salt: as given to :func:`seal`.
         advice: what the user can do where it is damaged, such as ``train again with --overwrite``.
 
     Raises:
@@ -94,7 +92,7 @@ def unseal(text: str, where: Path | str, *, salt: str = "", advice: str) -> dict
             f"taken any more; {advice}"
         )
     found = values.pop(KEY)
-    if found != _of_json(values, salt):
+    if found != _of_json(values):
         raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
     return values
 
@@ -182,5 +180,5 @@ def check_manifest(folder: Path, *, advice: str) -> None:
             raise ValueError(f"{file} is damaged or was changed since it was written; {advice}")
 
 
-def _of_json(values: Mapping[str, Any], salt: str) -> str:
-    return digest(salt, json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False))
+def _of_json(values: Mapping[str, Any]) -> str:
+    return digest(json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False))

@@ -86,11 +86,93 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path, metadata):
         checkpoint.load(path)
 
 
-def test_metadata_that_is_not_json_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ("{", "is not a 'flatrec checkpoint 2' file"),
+        ('{"format": "flatrec checkpoint 1"}', "was written by a flatrec older than digests.*train again"),
+        ('{"format": "flatrec checkpoint 2"', "is damaged.*train again"),
+        ('{"format": "flatrec checkpoint 2"}', "has no digest.*train again"),
+    ],
+)
+def test_metadata_that_we_did_not_write_is_refused_in_one_line(tmp_path, metadata, message):
     path = tmp_path / "checkpoint.safetensors"
-    save_file({"a": torch.ones(1)}, path, metadata={"flatrec": "{"})
-    with pytest.raises(ValueError, match="train again"):
+    save_file({"a": torch.ones(1)}, path, metadata={"flatrec": metadata})
+    with pytest.raises(ValueError, match=rf"checkpoint\.safetensors.*{message}") as error:
         checkpoint.load(path)
+    assert len(str(error.value)) < 500
+
+
+def test_no_flipped_bit_is_taken_for_a_weight(tmp_path):
+    path = saved(tmp_path)
+    content = path.read_bytes()
+    for bit in range(0, 8 * len(content), 3):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"checkpoint\.safetensors") as error:
+            checkpoint.load(path)
+        assert len(str(error.value)) < 500
+
+
+def test_equal_checkpoints_have_equal_bytes_and_facts_may_be_any(tmp_path):
+    contents = set()
+    for number in range(8):
+        path = tmp_path / f"{number}.safetensors"
+        checkpoint.save(path, Checkpoint({"b": torch.ones(2), "a": torch.zeros(())}, {"größe": [1, None, 0.1]}))
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+    assert checkpoint.load(path).facts["größe"] == [1, None, 0.1]
+
+
+def weight(rows=3):
+    return torch.nn.Parameter(torch.ones(rows, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda state: state | {"0.exp_avg": torch.zeros(1, 2)},
+            r"0\.exp_avg is \(1, 2\) of torch\.float32 instead of",
+        ),
+        (lambda state: state | {"0.exp_avg_sq": torch.zeros(3, 2).double()}, "of torch.float64 instead of"),
+        (lambda state: {name: one for name, one in state.items() if name != "0.step"}, r"0\.step is missing"),
+        (lambda _state: {}, "is missing"),
+        (lambda state: state | {"7.exp_avg": torch.zeros(3, 2)}, r"7\.exp_avg is unknown"),
+    ],
+)
+def test_a_crafted_optimizer_state_is_refused_and_changes_nothing(change, message):
+    parameter = weight()
+    optimizer = torch.optim.Adam([parameter], fused=True)
+    parameter.grad = torch.ones(3, 2)
+    optimizer.step()
+    tensors, facts = checkpoint.optimizer_tensors(optimizer)
+    fresh = weight()
+    with pytest.raises(ValueError, match=message) as error:
+        checkpoint.restore_optimizer(torch.optim.Adam([fresh], fused=True), change(dict(tensors)), facts)
+    assert "train again" in str(error.value)
+    assert torch.equal(fresh, weight())
+    assert fresh.grad is None
+
+
+def test_numbers_of_an_optimizer_state_must_have_their_types():
+    parameter = weight()
+    optimizer = torch.optim.SGD([parameter], momentum=0.9)
+    parameter.grad = torch.ones(3, 2)
+    optimizer.step()
+    tensors, facts = checkpoint.optimizer_tensors(optimizer)
+    with pytest.raises(ValueError, match="the optimizer's state lacks numbers or has others"):
+        checkpoint.restore_optimizer(torch.optim.SGD([weight()], momentum=0.9), tensors, {**facts, "0.other": "x"})
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_weights_that_are_not_finite_are_noticed(value):
+    tensor = torch.ones(4, 4)
+    checkpoint.check_finite({"w": tensor, "n": torch.arange(3), "none": torch.ones(0)}, "the checkpoint")
+    tensor[2, 1] = value
+    with pytest.raises(ValueError, match="the checkpoint holds a weight that is not finite, in w; train again"):
+        checkpoint.check_finite({"w": tensor}, "the checkpoint")
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop", "adagrad", "adamw", "nadam", "asgd", "rprop"])

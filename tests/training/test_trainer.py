@@ -269,7 +269,7 @@ def _made(folder):
 def _stable(folder):
     """The records without what depends on the clock."""
     lines = [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if not key.endswith("seconds")} for line in lines]
+    return [{key: value for key, value in line.items() if not key.endswith(("seconds", "digest"))} for line in lines]
 
 
 def _tensors(folder):

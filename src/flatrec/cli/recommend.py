@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flatrec import cold, config, folder
+from flatrec import cold, folder
 from flatrec.cli import options
 from flatrec.cli.items import PictureDir
 from flatrec.cli.new_items import encoded_items
@@ -65,7 +65,7 @@ def recommend(
     if new_items is not None:
         cold.check_able(loaded.recommender, loaded.dataset)
         items = cold.newcomers(encoded_items(new_items, loaded.dataset, picture_dir), loaded.dataset, str(new_items))
-        options_of_model = config.read(run / folder.EXPERIMENT).model.options
+        options_of_model = folder.read_experiment(run).model.options
         placed = cold.place(loaded, options_of_model, items, neighbours=near, way=way_of(way))
     if placed is None:
         lists = loaded.recommend(user, k)

@@ -74,7 +74,7 @@ def evaluate(
         cold.check_able(loaded.recommender, loaded.dataset, way=chosen_way, neighbours=near)
         held = cold.hold_out(loaded.dataset, 0.1 if share is None else share, 0 if seed is None else seed)
         cold.cold_items(held, chosen)  # all that can be refused is, before anything is trained
-        experiment = config.changed(config.read(run / folder.EXPERIMENT), {"device": device} if device else {})
+        experiment = config.changed(folder.read_experiment(run), {"device": device} if device else {})
         trained = cold.warm_run(experiment, held, run / held.name, [_bar(experiment)])
         result = cold.evaluate_cold(
             trained, experiment.model.options, held, part=chosen, neighbours=near, way=chosen_way

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int64
 from numpy import ndarray
 
-from flatrec import config, folder, seeding
+from flatrec import folder, seeding
 from flatrec.comparison import finished
 from flatrec.components import resolved
 from flatrec.config import Experiment
@@ -108,7 +108,7 @@ def warm_run(experiment: Experiment, holdout: Holdout, out: Path, observers: Seq
     wished = experiment.device
     experiment = replace(experiment, data="")  # which no path holds
     if (out / folder.RESULT).is_file():  # what is finished may be read on another device
-        experiment = replace(experiment, device=config.read(out / folder.EXPERIMENT).device)
+        experiment = replace(experiment, device=folder.read_experiment(out).device)
     if folder.holds_run(out):
         try:
             folder.check_same(out, resolved(experiment), holdout.warm)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy import sparse
 
 from flatrec.caching import VARIABLE, cache_folder
 from flatrec.files import replacing
+from flatrec.integrity import digest
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ def cached(
     folder = cache_folder("graphs")
     if folder is None:
         return build()
-    key = _digest(kind, *inputs)
-    path = folder / f"{kind}-{key.hex()}.safetensors"
+    key = digest(kind, *inputs)
+    path = folder / f"{kind}-{key}.safetensors"
     graph = _stored(path, key)
     if graph is None:
         graph = build()
@@ -47,7 +47,7 @@ def cached(
     return graph
 
 
-def _stored(path: Path, key: bytes) -> sparse.csr_array | None:
+def _stored(path: Path, key: str) -> sparse.csr_array | None:
     """The graph in a file; None where there is no such file, or none that can be trusted."""
     try:
         return _decoded(path.read_bytes(), key)
@@ -58,7 +58,7 @@ def _stored(path: Path, key: bytes) -> sparse.csr_array | None:
         return None
 
 
-def _store(graph: sparse.csr_array, path: Path, key: bytes) -> None:
+def _store(graph: sparse.csr_array, path: Path, key: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
@@ -71,33 +71,17 @@ def _store(graph: sparse.csr_array, path: Path, key: bytes) -> None:
         )
 
 
-def _encoded(graph: sparse.csr_array, key: bytes) -> bytes:
+def _encoded(graph: sparse.csr_array, key: str) -> bytes:
     shape = np.array(graph.shape, dtype=np.int64)
-    digest = np.frombuffer(_digest(key.hex(), shape, graph.indptr, graph.indices, graph.data), dtype=np.uint8)
-    parts = {"shape": shape, "indptr": graph.indptr, "indices": graph.indices, "data": graph.data, "digest": digest}
+    seal = np.frombuffer(digest(key, shape, graph.indptr, graph.indices, graph.data).encode(), dtype=np.uint8)
+    parts = {"shape": shape, "indptr": graph.indptr, "indices": graph.indices, "data": graph.data, "digest": seal}
     return save({name: np.ascontiguousarray(part) for name, part in parts.items()})
 
 
-def _decoded(content: bytes, key: bytes) -> sparse.csr_array:
+def _decoded(content: bytes, key: str) -> sparse.csr_array:
     parts = load(content)
     shape, indptr, indices, data = (parts[name] for name in ("shape", "indptr", "indices", "data"))
-    if parts["digest"].tobytes() != _digest(key.hex(), shape, indptr, indices, data):
+    if parts["digest"].tobytes().decode("ascii") != digest(key, shape, indptr, indices, data):
         raise ValueError("its digest is another")
     n_rows, n_columns = shape.tolist()
     return sparse.csr_array((data, indices, indptr), shape=(n_rows, n_columns))
-
-
-def _digest(*parts: ndarray | int | float | str) -> bytes:
-    """A hash that tells apart any two sequences: every piece comes after its length, every array after its type."""
-    state = blake2b(digest_size=20)
-    for part in parts:
-        if isinstance(part, ndarray):
-            label = f"array {part.dtype.str} {part.shape}"
-            content = np.ascontiguousarray(part).reshape(-1).view(np.uint8).data
-        else:
-            label = type(part).__name__
-            content = memoryview(repr(part).encode())
-        for piece in (memoryview(label.encode()), content):
-            state.update(len(piece).to_bytes(8, "little"))
-            state.update(piece)
-    return state.digest()

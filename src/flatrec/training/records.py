@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from flatrec.files import write_text
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
+from flatrec.files import check_target, write_text
+from flatrec.integrity import read_text, seal, unseal
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, kw_only=True)
 class EpochRecord:
     """One epoch.
@@ -36,6 +41,10 @@ class EpochRecord:
     trace: Mapping[str, float] = field(default_factory=dict)
 
 
+_ADVICE = "put back the file as it was, or train again with --overwrite"
+_ADAPTER = TypeAdapter(EpochRecord)
+
+
 @runtime_checkable
 class Observer(Protocol):
     """Hears of progress; it can change nothing."""
@@ -53,25 +62,69 @@ class Observer(Protocol):
         """Training is over, by success or by error."""
 
 
-def append_line(path: Path, record: EpochRecord) -> None:
-    """Add a record to a JSON-lines file."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(record), allow_nan=False) + "\n")
+def append_line(path: Path, record: EpochRecord, run: str = "") -> None:
+    """Add a record to a JSON-lines file, with the run that it belongs to and a digest.
+
+    Raises:
+        OSError: the disk is full, or the path is a link.
+    """
+    check_target(path)
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(_line(record, run))
+            file.flush()
+            os.fsync(file.fileno())  # a checkpoint that is on the disk must find the lines before its own there
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror}; free some space, then resume") from None
 
 
-def read_lines(path: Path) -> list[EpochRecord]:
-    """The records of a JSON-lines file, up to a line cut short by a kill; none where there is no file."""
+def read_lines(path: Path, run: str | None = None) -> list[EpochRecord]:
+    """The records of a JSON-lines file, up to a line cut short by a kill; none where there is no file.
+
+    Args:
+        path: the file.
+        run: the run that they must belong to; None for any, but the same for all.
+
+    Raises:
+        ValueError: a line is damaged or of another run, or epochs are missing, repeated or out of order.
+    """
+    lines = read_text(path, advice=_ADVICE).split("\n")[:-1] if path.exists() else []  # the last one has no end
     records: list[EpochRecord] = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            records.append(EpochRecord(**json.loads(line)))
-        except (ValueError, TypeError):
-            break
+    for number, line in enumerate(lines, start=1):
+        where = f"{path}, line {number},"
+        values = unseal(line, where, advice=_ADVICE)
+        found = values.pop("run", None)
+        run = found if run is None else run
+        record = record_of(values, where)
+        if found != run or record.epoch != number:
+            raise ValueError(f"{where} belongs to another run or to epoch {record.epoch}; {_ADVICE}")
+        records.append(record)
     return records
 
 
-def cut_lines(path: Path, through: int) -> list[EpochRecord]:
-    """The records up to an epoch, after cutting the file to them: a killed run may have written past its checkpoint."""
-    kept = [record for record in read_lines(path) if record.epoch <= through]
-    write_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in kept))
-    return kept
+def record_of(values: object, where: str) -> EpochRecord:
+    """A record from what JSON says.
+
+    Raises:
+        ValueError: a value is missing, unknown or of another type.
+    """
+    try:
+        return _ADAPTER.validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(
+            f"{where} is damaged ({'.'.join(map(str, first['loc']))}: {first['msg'].lower()}); {_ADVICE}"
+        ) from None
+
+
+def write_lines(path: Path, records: Sequence[EpochRecord], run: str = "") -> None:
+    """Write a JSON-lines file in one piece.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    write_text(path, "".join(_line(record, run) for record in records))
+
+
+def _line(record: EpochRecord, run: str) -> str:
+    return seal({**asdict(record), "run": run}, indent=None) + "\n"

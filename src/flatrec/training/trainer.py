@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from torch import Tensor
 
 from flatrec import seeding
@@ -20,7 +23,8 @@ from flatrec.strategies.learner import Learner
 from flatrec.strategies.learning import NonFiniteGradientError
 from flatrec.training import checkpoint as checkpoints
 from flatrec.training.checkpoint import Checkpoint
-from flatrec.training.records import EpochRecord, Observer, append_line, cut_lines
+from flatrec.training.identity import Identity
+from flatrec.training.records import EpochRecord, Observer, append_line, read_lines, write_lines
 
 PATIENCE_WITH_NON_FINITE = 10  # steps in a row
 CHECKPOINT, RECORDS = "checkpoint.safetensors", "epochs.jsonl"
@@ -29,9 +33,10 @@ logger = logging.getLogger(__name__)
 
 
 class DivergedError(RuntimeError):
-    """Training came to nothing: too many steps in a row without a finite gradient."""
+    """Training came to nothing: too many steps in a row without a finite gradient, or a weight that is not finite."""
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
 class Progress:
     """Where training stands after an epoch; all that a checkpoint must hold besides tensors."""
@@ -67,6 +72,7 @@ class Trainer:
         settings: lengths and portions.
         seed: of everything random.
         folder: where checkpoint and ``epochs.jsonl`` go; None to keep all in memory.
+        identity: the run that these files are of; no file of another run is taken up.
         observers: who hears of progress.
     """
 
@@ -80,6 +86,7 @@ class Trainer:
         settings: Training,
         seed: int,
         folder: Path | None = None,
+        identity: Identity = Identity(),  # noqa: B008
         observers: Sequence[Observer] = (),
     ) -> None:
         self.learner, self.strategy, self.sampler, self.validate = learner, strategy, sampler, validate
@@ -87,6 +94,7 @@ class Trainer:
         self.settings = settings
         self.seed = seed
         self.folder = folder
+        self.identity = identity
         self.observers = observers
         self.steps = sampler.steps(strategy.batches_per_step, strategy.pairing)
         self.progress = Progress()
@@ -100,6 +108,8 @@ class Trainer:
             DivergedError: ten steps in a row had no finite gradient; the last checkpoint is kept.
             KeyError: the monitored metric is not among the validation metrics.
         """
+        if self.progress.epoch == 0:
+            self._write_checkpoint({}, {})  # tells from now on that there was a checkpoint
         cuda = range(torch.cuda.device_count())
         with torch.random.fork_rng(cuda):
             for observer in self.observers:
@@ -118,6 +128,7 @@ class Trainer:
         started = time.perf_counter()
         before = self.progress.epoch
         losses, skipped = self._train(epoch)
+        self._check_weights(epoch)
         trained = time.perf_counter()
         due = epoch % self.settings.evaluate_every == 0 or epoch == self.settings.epochs
         valid = self._evaluate() if due else {}
@@ -165,11 +176,18 @@ class Trainer:
         self.progress = replace(self.progress, in_a_row=self.progress.in_a_row + 1)
         logger.warning("epoch %d: a step was skipped, its loss or gradient was not finite", epoch)
         if self.progress.in_a_row >= PATIENCE_WITH_NON_FINITE:
-            kept = "; the last checkpoint is kept" if self.folder and epoch > 1 else ""
-            raise DivergedError(
-                f"epoch {epoch}: {PATIENCE_WITH_NON_FINITE} steps in a row had a loss or gradient that was not "
-                f"finite{kept}; lower optimizer.lr or strategy.rho, or set training.clip"
+            self._diverged(
+                epoch, f"{PATIENCE_WITH_NON_FINITE} steps in a row had a loss or gradient that was not finite"
             )
+
+    def _check_weights(self, epoch: int) -> None:
+        """Weights that are not finite are neither evaluated nor saved."""
+        if not all(checkpoints.all_finite(one) for one in self.learner.params):
+            self._diverged(epoch, "a weight is not finite any more")
+
+    def _diverged(self, epoch: int, reason: str) -> NoReturn:
+        kept = "; the last checkpoint is kept" if self.folder and epoch > 1 else ""
+        raise DivergedError(f"epoch {epoch}: {reason}{kept}; lower optimizer.lr or strategy.rho, or set training.clip")
 
     def _evaluate(self) -> Mapping[str, float]:
         self.model.eval()
@@ -185,10 +203,14 @@ class Trainer:
         return replace(self.progress, epoch=epoch, waited=waited, stopped=waited >= self.settings.patience)
 
     def _save(self, record: EpochRecord, before: int) -> None:
-        """Write what is due; the best parameters travel in the checkpoint, so that the two cannot disagree."""
+        """Write what is due; the best parameters travel in the checkpoint, so that the two cannot disagree.
+
+        The line of an epoch comes before its checkpoint: wherever a kill falls, a checkpoint tells that there were the
+        lines up to its epoch.
+        """
         if self.folder is None:
             return
-        append_line(self.folder / RECORDS, record)
+        append_line(self.folder / RECORDS, record, self.identity.digest)
         due = record.epoch % self.settings.checkpoint_every == 0 or record.epoch == self.settings.epochs
         if due or self.progress.stopped or before == 0:
             optimizer, rest = checkpoints.optimizer_tensors(self.learner.optimizer)
@@ -197,27 +219,63 @@ class Trainer:
             tensors |= {f"strategy.{name}": one for name, one in self.strategy.state().items()}
             if not record.best:
                 tensors |= {f"best.{name}": one for name, one in self._best.items()}
-            facts = {"progress": vars(self.progress), "optimizer": rest}
+            self._write_checkpoint(tensors, rest)
+
+    def _write_checkpoint(self, tensors: Mapping[str, Tensor], optimizer: Mapping[str, object]) -> None:
+        if self.folder is not None:
+            facts = {"run": self.identity.as_dict(), "progress": vars(self.progress), "optimizer": optimizer}
             checkpoints.save(self.folder / CHECKPOINT, Checkpoint(tensors, facts))
 
     def resume(self) -> None:
-        """Take up the folder's checkpoint; where there is none, begin anew.
+        """Take up the folder's checkpoint; where training has not begun there, begin it.
 
         Raises:
-            ValueError: the checkpoint is damaged or belongs to another model.
+            ValueError: the checkpoint or the records are damaged, gone, or of another run.
         """
         if self.folder is None:
             return
-        if (self.folder / CHECKPOINT).exists():
-            saved = checkpoints.load(self.folder / CHECKPOINT, self.learner.params[0].device)
-            load_parameters(self.model, saved)
-            checkpoints.restore_optimizer(
-                self.learner.optimizer, checkpoints.part(saved, "optimizer"), saved.facts["optimizer"]
+        path, lines = self.folder / CHECKPOINT, self.folder / RECORDS
+        if not path.exists():
+            if lines.exists() or path.with_suffix(".json").exists():
+                raise ValueError(
+                    f"{self.folder} holds a run that began, but its {CHECKPOINT} is gone; put it back, or train again "
+                    "with --overwrite"
+                )
+            return
+        saved = checkpoints.load(path, self.learner.params[0].device)
+        self.identity.check(saved.facts.get("run"), path)
+        progress = _progress(saved, path)
+        records = read_lines(lines, self.identity.digest)
+        if len(records) < progress.epoch:
+            raise ValueError(
+                f"{lines} holds {len(records)} epochs, but {CHECKPOINT} beside it is of epoch {progress.epoch}; put "
+                "back the file of this run, or train again with --overwrite"
             )
-            self.strategy.load_state(checkpoints.part(saved, "strategy"))
-            self.progress = Progress(**saved.facts["progress"])
-            self._best = best_parameters(saved)
-        self.records = cut_lines(self.folder / RECORDS, self.progress.epoch)
+        if progress.epoch > 0:
+            self._take_up(saved, path)
+        self.progress = progress
+        self.records = records[: progress.epoch]
+        write_lines(lines, self.records, self.identity.digest)  # a killed run may have written past its checkpoint
+
+    def _take_up(self, saved: Checkpoint, path: Path) -> None:
+        best = best_parameters(saved)
+        checkpoints.check_alike(best, self.model.state_dict(), f"{path}, its best parameters,")
+        checkpoints.check_finite(best, f"{path}, its best parameters,")
+        facts = saved.facts.get("optimizer")
+        checkpoints.restore_optimizer(
+            self.learner.optimizer, checkpoints.part(saved, "optimizer"), facts if isinstance(facts, Mapping) else {}
+        )
+        load_parameters(self.model, saved)
+        self.strategy.load_state(checkpoints.part(saved, "strategy"))
+        self._best = best
+
+
+def _progress(saved: Checkpoint, path: Path) -> Progress:
+    try:
+        return TypeAdapter(Progress).validate_json(json.dumps(saved.facts.get("progress")), strict=True)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].lower()
+        raise ValueError(f"{path} says of its progress what cannot be ({reason}); {checkpoints.ADVICE}") from None
 
 
 def best_parameters(saved: Checkpoint) -> dict[str, Tensor]:
@@ -229,10 +287,9 @@ def load_parameters(model: Model, saved: Checkpoint, *, best: bool = False) -> N
     """Put the parameters of a checkpoint into a model: the last ones, or the best.
 
     Raises:
-        ValueError: they do not fit the model.
+        ValueError: they do not fit the model, or one is not finite.
     """
-    try:
-        model.load_state_dict(best_parameters(saved) if best else checkpoints.part(saved, "model"))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"the checkpoint belongs to another model or other data: {reason[:300]}") from None
+    parameters = best_parameters(saved) if best else checkpoints.part(saved, "model")
+    checkpoints.check_alike(parameters, model.state_dict(), "the checkpoint")
+    checkpoints.check_finite(parameters, "the checkpoint")
+    model.load_state_dict(parameters)
