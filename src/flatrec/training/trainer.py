@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flatrec import seeding
+from flatrec import provenance, seeding
 from flatrec.config import Training
 from flatrec.data.batches import Sampler
 from flatrec.models.base import Model
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class DivergedError(RuntimeError):
-    """Training came to nothing: too many steps in a row without a finite gradient."""
+    """Training came to nothing: ten steps in a row, or all of an epoch, had no finite gradient."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Progress:
     epoch: int = 0
     best_epoch: int = 0
     best_score: float | None = None
+    best_tie_breaker: float | None = None  # the best epoch's NDCG at the same K, where it was measured
     waited: int = 0  # evaluations since the best
     in_a_row: int = 0  # steps skipped in a row
     stopped: bool = False
@@ -46,7 +47,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to; the model holds the parameters of the best epoch."""
+    """What training came to; the model holds the parameters of the best epoch, or of the last if that is selected."""
 
     epochs: int
     best_epoch: int
@@ -63,11 +64,15 @@ class Trainer:
         learner: model and base optimizer.
         strategy: what a step does.
         sampler: gives the batches.
-        validate: scores the model on the validation part; the trainer never sees another part.
-        settings: lengths and portions.
+        validate: scores the model on the validation part; the trainer never sees another part. None where there is no
+            such part, which needs ``settings.select`` to be ``last``.
+        settings: lengths and portions, and which epoch is kept.
         seed: of everything random.
         folder: where checkpoint and ``epochs.jsonl`` go; None to keep all in memory.
         observers: who hears of progress.
+
+    Raises:
+        ValueError: the best epoch is to be kept, but nothing validates.
     """
 
     def __init__(
@@ -75,13 +80,15 @@ class Trainer:
         learner: Learner,
         strategy: Strategy,
         sampler: Sampler,
-        validate: Callable[[Model], Mapping[str, float]],
+        validate: Callable[[Model], Mapping[str, float]] | None,
         *,
         settings: Training,
         seed: int,
         folder: Path | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
+        if validate is None and settings.select == "best":
+            raise ValueError("the best epoch is chosen by validation, but there is none; set training.select to last")
         self.learner, self.strategy, self.sampler, self.validate = learner, strategy, sampler, validate
         self.model = learner.model
         self.settings = settings
@@ -97,7 +104,7 @@ class Trainer:
         """Train to the end; afterwards the model holds its best parameters and is in evaluation mode.
 
         Raises:
-            DivergedError: ten steps in a row had no finite gradient; the last checkpoint is kept.
+            DivergedError: ten steps in a row, or all of an epoch, had no finite gradient; the last checkpoint is kept.
             KeyError: the monitored metric is not among the validation metrics.
         """
         cuda = range(torch.cuda.device_count())
@@ -129,6 +136,7 @@ class Trainer:
             evaluate_seconds=time.perf_counter() - trained,
             skipped=skipped,
             valid=valid,
+            monitor=self.settings.monitor if valid else "",
             best=self.progress.best_epoch == epoch,
             trace=self.strategy.take_trace(),
         )
@@ -158,6 +166,8 @@ class Trainer:
             self.model.on_step_end()
             for observer in self.observers:
                 observer.on_step(epoch, step)
+        if not losses:
+            raise self._diverged(epoch, f"none of its {skipped} steps had a finite loss or gradient")
         return losses, skipped
 
     def _give_up_step(self, epoch: int) -> None:
@@ -165,22 +175,35 @@ class Trainer:
         self.progress = replace(self.progress, in_a_row=self.progress.in_a_row + 1)
         logger.warning("epoch %d: a step was skipped, its loss or gradient was not finite", epoch)
         if self.progress.in_a_row >= PATIENCE_WITH_NON_FINITE:
-            kept = "; the last checkpoint is kept" if self.folder and epoch > 1 else ""
-            raise DivergedError(
-                f"epoch {epoch}: {PATIENCE_WITH_NON_FINITE} steps in a row had a loss or gradient that was not "
-                f"finite{kept}; lower optimizer.lr or strategy.rho, or set training.clip"
-            )
+            what = f"{PATIENCE_WITH_NON_FINITE} steps in a row had a loss or gradient that was not finite"
+            raise self._diverged(epoch, what)
+
+    def _diverged(self, epoch: int, what: str) -> DivergedError:
+        kept = "; the last checkpoint is kept" if self.folder and epoch > 1 else ""
+        return DivergedError(
+            f"epoch {epoch}: {what}{kept}; lower optimizer.lr, strategy.rho or what else is very large, or set "
+            "training.clip"
+        )
 
     def _evaluate(self) -> Mapping[str, float]:
         self.model.eval()
-        return self.validate(self.model)
+        return self.validate(self.model) if self.validate is not None else {}
 
     def _judged(self, epoch: int, valid: Mapping[str, float]) -> Progress:
+        if self.settings.select == "last":
+            return replace(self.progress, epoch=epoch, best_epoch=epoch)
         if not valid:
             return replace(self.progress, epoch=epoch)
-        score = valid[self.settings.monitor]
-        if self.progress.best_score is None or score > self.progress.best_score:
-            return replace(self.progress, epoch=epoch, best_epoch=epoch, best_score=score, waited=0)
+        score, tie_breaker = valid[self.settings.monitor], valid.get(self.settings.tie_breaker)
+        if _better((score, tie_breaker), (self.progress.best_score, self.progress.best_tie_breaker)):
+            return replace(
+                self.progress,
+                epoch=epoch,
+                best_epoch=epoch,
+                best_score=score,
+                best_tie_breaker=tie_breaker,
+                waited=0,  # also where the tie-breaker alone is better: there is a new best epoch
+            )
         waited = self.progress.waited + 1
         return replace(self.progress, epoch=epoch, waited=waited, stopped=waited >= self.settings.patience)
 
@@ -197,14 +220,14 @@ class Trainer:
             tensors |= {f"strategy.{name}": one for name, one in self.strategy.state().items()}
             if not record.best:
                 tensors |= {f"best.{name}": one for name, one in self._best.items()}
-            facts = {"progress": vars(self.progress), "optimizer": rest}
+            facts = {"progress": vars(self.progress), "optimizer": rest, "device": self._device}
             checkpoints.save(self.folder / CHECKPOINT, Checkpoint(tensors, facts))
 
     def resume(self) -> None:
         """Take up the folder's checkpoint; where there is none, begin anew.
 
         Raises:
-            ValueError: the checkpoint is damaged or belongs to another model.
+            ValueError: the checkpoint is damaged, belongs to another model, or was made on another kind of device.
         """
         if self.folder is None:
             return
@@ -217,7 +240,28 @@ class Trainer:
             self.strategy.load_state(checkpoints.part(saved, "strategy"))
             self.progress = Progress(**saved.facts["progress"])
             self._best = best_parameters(saved)
+            self._check_device(saved.facts.get("device", self._device))
         self.records = cut_lines(self.folder / RECORDS, self.progress.epoch)
+
+    @property
+    def _device(self) -> str:
+        return provenance.device_name(self.learner.params[0].device)
+
+    def _check_device(self, before: str) -> None:
+        """What is finished may be read anywhere, but what goes on must end with the bits of a run never stopped."""
+        over = self.progress.stopped or self.progress.epoch >= self.settings.epochs
+        if not over and before.partition(":")[0] != self._device.partition(":")[0]:
+            raise ValueError(
+                f"{self.folder} was trained on {before} so far, and cannot go on on {self._device} bit for bit; resume "
+                "it on such a device, or train it again (--overwrite)"
+            )
+
+
+def _better(now: tuple[float, float | None], best: tuple[float | None, float | None]) -> bool:
+    """Whether an epoch's score beats the best so far, its tie-breaker deciding where the scores are equal."""
+    if best[0] is None or now[0] != best[0]:
+        return best[0] is None or now[0] > best[0]
+    return now[1] is not None and best[1] is not None and now[1] > best[1]
 
 
 def best_parameters(saved: Checkpoint) -> dict[str, Tensor]:
