@@ -234,14 +234,14 @@ class _Session:
         self.unscored = Run(dataset, model, experiment.evaluation.cuts, experiment.evaluation.mask)
         curves = [TensorBoard(out / "tensorboard")] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*observers, *curves]) if isinstance(model, Model) else None
-        if announce and self.trainer is not None:
-            selection.warn(selection.remarks(experiment, dataset))
+        self.remarks = selection.remarks(experiment, dataset) if announce and self.trainer is not None else ()
 
     def run(self, *, resume: bool) -> Run:
         if self.trainer is not None and resume:
             self.trainer.resume()
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / folder.RESULT).unlink(missing_ok=True)
+        selection.warn(self.remarks)
         trained = self.trainer.run() if self.trainer is not None else Trained(0, 0)
         result = self._result(trained)
         if self.out is not None:

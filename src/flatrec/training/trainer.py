@@ -167,7 +167,7 @@ class Trainer:
             for observer in self.observers:
                 observer.on_step(epoch, step)
         if not losses:
-            raise self._diverged(epoch, f"none of its {skipped} steps had a finite loss or gradient")
+            raise self._diverged(epoch, f"no step had a finite loss or gradient ({skipped} skipped)")
         return losses, skipped
 
     def _give_up_step(self, epoch: int) -> None:
