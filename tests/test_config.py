@@ -110,6 +110,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"data": 3}, "data: input should be a valid string, but it is 3"),
         ({"device": "gpu"}, "device: input should be 'auto', 'cpu' or 'cuda', but it is 'gpu'"),
         ({"training": {"epochs": 1.5}}, "training.epochs: input should be a valid integer"),
+        ({"training": {"select": "first"}}, "training.select: input should be 'best' or 'last', but it is 'first'"),
         ({"training": {"clip": True}}, "training.clip: input should be a valid number, but it is True"),
         ({"training": {"same_noise": 1}}, "training.same_noise: input should be a valid boolean"),
         ({"evaluation": {"cuts": 5}}, "evaluation.cuts: input should be a list such as [5, 10], but it is 5"),
@@ -144,6 +145,28 @@ def test_numbers_of_training_start_at_one(name, value):
     with pytest.raises(ValueError, match=f"training: {name} must be at least 1, but is {value}"):
         changed(Experiment(), {"training": {name: value}})
     assert getattr(Training(**{name: 1}), name) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["epochs", "batch_size", "patience", "evaluate_every", "micro_batches", "checkpoint_every"]
+)
+@pytest.mark.parametrize("value", [2**31, 10**20, 10**5000], ids=["31 bits", "20 digits", "5000 digits"])
+def test_numbers_of_training_end_where_no_slip_can_overflow(name, value):
+    with pytest.raises(ValueError, match=f"training: {name} must be at most 2147483647, but is") as caught:
+        changed(Experiment(), {"training": {name: value}})
+    assert len(str(caught.value)) < 120
+    assert getattr(Training(**{name: 2**31 - 1}), name) == 2**31 - 1
+
+
+@pytest.mark.parametrize("value", [2**31, 10**5000], ids=["31 bits", "5000 digits"])
+def test_cuts_end_there_too(value):
+    with pytest.raises(ValueError, match="evaluation: cuts must be at most 2147483647, but one is"):
+        changed(Experiment(), {"evaluation": {"cuts": [5, value]}})
+
+
+@pytest.mark.parametrize(("monitor", "other"), [("recall@20", "ndcg@20"), ("map@7", "ndcg@7"), ("ndcg@5", "ndcg@5")])
+def test_ties_of_the_monitored_metric_are_broken_by_ndcg_at_the_same_k(monitor, other):
+    assert Training(monitor=monitor).tie_breaker == other
 
 
 @pytest.mark.parametrize("clip", [-0.1, float("nan")])

@@ -21,7 +21,7 @@ from flatrec.testing import block_dataset
 DATA = block_dataset(blocks=3, users=8, items=6)
 SHORT = Training(epochs=2, batch_size=32, tensorboard=False)
 KEYS = {"model", "strategy", "data", "seed", "settings", "versions", "parameters", "epochs", "best_epoch", "valid"}
-KEYS |= {"test", "seconds", "peak_memory_mb", "trace"}
+KEYS |= {"test", "seconds", "peak_memory_mb", "peak_gpu_memory_mb", "trace", "machine", "selected", "monitor"}
 
 
 @pytest.fixture

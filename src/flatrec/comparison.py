@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flatrec import folder
+from flatrec import folder, selection
 from flatrec.analysis.significance import Comparison, compare, holm, spread
 from flatrec.components import build_strategy, resolved, strategy_names, strategy_options
 from flatrec.config import Component, Experiment
@@ -117,6 +117,7 @@ def compare_strategies(
     for path in (run_folder(out, name, seed) for name in strategies for seed in seeds) if overwrite else ():
         folder.clear(path)
     (out / COMPARISON).unlink(missing_ok=True)  # it would not be that of the runs that follow
+    selection.warn(selection.remarks(experiment, dataset))
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in strategies}
     for seed in seeds:
         for name in strategies:
@@ -164,14 +165,17 @@ def tabulate(results: Mapping[str, Sequence[Mapping[str, Any]]], runs: Mapping[s
 def finished(
     path: Path, experiment: Experiment, dataset: Dataset, observers: Sequence[Observer] = ()
 ) -> dict[str, Any]:
-    """The result of a run: read where it is there already, else trained, going on from a checkpoint if any."""
+    """The result of a run: read where it is there already, else trained, going on from a checkpoint if any.
+
+    What :func:`flatrec.selection.remarks` has to say is left to the caller, who says it once for all runs.
+    """
     resume = folder.holds_run(path)
     if resume and (path / folder.RESULT).exists():
         folder.check_same(path, resolved(experiment), dataset)
         result = folder.read_result(path)
         if result["settings"]["training"]["epochs"] == experiment.training.epochs:
             return result
-    run = run_experiment(experiment, dataset, path, resume=resume, observers=observers)
+    run = run_experiment(experiment, dataset, path, resume=resume, observers=observers, announce=False)
     return dict(run.result)
 
 

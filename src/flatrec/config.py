@@ -22,6 +22,7 @@ else:
 Made = TypeVar("Made")
 Option: TypeAlias = bool | int | float | str | Sequence[float]
 Options: TypeAlias = Mapping[str, Option]
+LARGEST = 2**31 - 1  # that a count may be: more is a slip, and overflows further on
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,15 @@ class Training:
     """How long and in what portions to train.
 
     Args:
-        epochs: at most so many.
+        epochs: at most so many; exactly so many where ``select`` is ``last``.
         batch_size: training pairs a batch.
-        patience: stop after so many evaluations in a row without a better validation score.
+        patience: stop after so many evaluations in a row without a better epoch.
         evaluate_every: epochs between evaluations.
-        monitor: the validation metric that early stopping and the choice of the best epoch look at.
+        monitor: the validation metric that early stopping and the choice of the best epoch look at; of epochs that are
+            equal in it, the one with the higher NDCG at the same K is better, then the earlier one. Where the data have
+            so few items that it cannot tell epochs apart, :func:`flatrec.selection.monitored` takes a sharper one.
+        select: which epoch is kept: the ``best`` on validation, or the ``last``, which needs no validation part and
+            takes no notice of ``patience``.
         clip: largest gradient norm that reaches the optimizer; 0 for no limit.
         same_noise: whether all passes of a step see the same dropout and sampled noise.
         unperturbed: patterns of parameter names, such as ``["features.*"]``, that strategies do not perturb and leave
@@ -83,6 +88,7 @@ class Training:
     patience: int = 20
     evaluate_every: int = 1
     monitor: str = "recall@20"
+    select: Literal["best", "last"] = "best"
     clip: float = 0.0
     same_noise: bool = True
     unperturbed: tuple[str, ...] = ()
@@ -94,10 +100,16 @@ class Training:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "evaluate_every", "micro_batches", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+            if not 1 <= getattr(self, name) <= LARGEST:
+                bound = "at least 1" if getattr(self, name) < 1 else f"at most {LARGEST}"
+                raise ValueError(f"{name} must be {bound}, but is {_shown(getattr(self, name))}")
         if not self.clip >= 0:
             raise ValueError(f"clip must be at least 0, but is {self.clip}")
+
+    @property
+    def tie_breaker(self) -> str:
+        """The metric by which epochs of equal validation score are compared: NDCG at the K of the monitored one."""
+        return f"ndcg@{self.monitor.partition('@')[2]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,15 +122,19 @@ class Evaluation:
             out validation pairs too when the test part is scored.
 
     Raises:
-        ValueError: a cut is not a positive whole number.
+        ValueError: a cut is not a positive whole number, or is too large.
     """
 
     cuts: tuple[int, ...] = (5, 10, 20)
     mask: Literal["train", "train+valid"] = "train"
 
     def __post_init__(self) -> None:
-        if not self.cuts or any(cut < 1 for cut in self.cuts):
-            raise ValueError(f"cuts must be positive whole numbers such as [5, 10], but is {list(self.cuts)}")
+        if not self.cuts:
+            raise ValueError("cuts must be positive whole numbers such as [5, 10], but there is none")
+        for cut in (min(self.cuts), max(self.cuts)):
+            if not 1 <= cut <= LARGEST:
+                bound = "positive whole numbers such as [5, 10]" if cut < 1 else f"at most {LARGEST}"
+                raise ValueError(f"cuts must be {bound}, but one is {_shown(cut)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,6 +357,11 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ";"
     return f"unknown {kind} {name!r}{hint} there {'are ' + ', '.join(known) if known else 'is none'}"
+
+
+def _shown(number: int) -> str:
+    """A number, the digits of a very long one by their count."""
+    return str(number) if abs(number) < 10**30 else f"one of about {int(number.bit_length() * math.log10(2))} digits"
 
 
 def _example(key: str) -> str:

@@ -23,6 +23,7 @@ from flatrec.evaluation import hidden_pairs, rank
 from flatrec.experiment import load_run, run_experiment
 from flatrec.files import write_text
 from flatrec.run import Recommendation, Run
+from flatrec.selection import monitored
 from flatrec.shop_features import MADE_BY, Encoders, choose, encode_shop
 from flatrec.training import EpochRecord, Observer
 from flatrec.training.records import read_lines
@@ -179,7 +180,7 @@ def _report(
     table: Table, yardsticks: Mapping[str, Mapping[str, float]], run: Run, users: list[int], *, settings: DemoSettings
 ) -> Report:
     pairs = run.dataset.interactions
-    monitor = settings.training.monitor
+    monitor = monitored(_experiment(run.dataset, settings), run.dataset).metric
     return Report(
         title="Flat minima put to the test, on the demo shop",
         data=DataFacts(
@@ -199,7 +200,7 @@ def _report(
         source=f"{settings.strategies[-1]}, seed {table.seeds[0]}",
         choice=f"The users are not picked by result: they are the first with at least {PURCHASES} purchases to learn "
         f"from and {HELD_OUT} in the test part, or as near to that as there are.",
-        settings=_settings(table, settings),
+        settings=_settings(table, settings, monitor),
     )
 
 
@@ -247,7 +248,7 @@ def _product(dataset: Dataset, item: int) -> Product:
     return Product(title, picture.read_bytes() if picture else None)
 
 
-def _settings(table: Table, settings: DemoSettings) -> dict[str, str]:
+def _settings(table: Table, settings: DemoSettings, monitor: str) -> dict[str, str]:
     training = settings.training
     return {
         "Program": f"flatrec {__version__}",
@@ -258,5 +259,5 @@ def _settings(table: Table, settings: DemoSettings) -> dict[str, str]:
         "Seeds": ", ".join(str(seed) for seed in table.seeds),
         "Optimizer": "Adam, " + ", ".join(f"{name} {value}" for name, value in settings.optimizer.items()),
         "Length": f"at most {training.epochs} epochs of batches of {training.batch_size}; a run stops after "
-        f"{training.patience} evaluations without a better {training.monitor} on the validation part",
+        f"{training.patience} evaluations without a better {monitor} on the validation part",
     }

@@ -11,16 +11,16 @@ from typing import Any
 
 import torch
 
-from flatrec import config, folder
+from flatrec import config, folder, selection
 from flatrec.components import build_model, build_strategy, resolved
 from flatrec.config import AMR, Component, Evaluation, Experiment, Option, Training
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
-from flatrec.evaluation.metrics import METRICS
+from flatrec.dense import onednn_pays
 from flatrec.models import Adversarial, Model, Yardstick
-from flatrec.provenance import peak_memory_mb, versions
+from flatrec.provenance import machine, peak_gpu_memory_mb, peak_memory_mb, reset_peak_gpu_memory, versions
 from flatrec.run import Run, representations
 from flatrec.strategies import Strategy
 from flatrec.strategies.learner import Learner
@@ -69,7 +69,7 @@ def fit(
     Raises:
         ValueError: a setting is unknown or out of range, or the data do not fit the model.
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
-        DivergedError: ten steps in a row had no finite gradient.
+        DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
     named = isinstance(model, str) and isinstance(strategy, str)
     if out is not None and not named:
@@ -120,6 +120,7 @@ def run_experiment(
     resume: bool = False,
     overwrite: bool = False,
     observers: Sequence[Observer] = (),
+    announce: bool = True,
 ) -> Run:
     """Carry out an experiment; the same as :func:`fit` from settings alone.
 
@@ -130,12 +131,13 @@ def run_experiment(
         resume: go on with the run in ``out``.
         overwrite: replace the run in ``out``.
         observers: who hears of progress.
+        announce: whether to log :func:`flatrec.selection.remarks`; not where they were logged for many runs at once.
 
     Raises:
         ValueError: a setting is unknown or out of range, or the data do not fit the model.
         FileNotFoundError: there is no such data.
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
-        DivergedError: ten steps in a row had no finite gradient.
+        DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
     experiment = resolved(experiment)
     if resume and (overwrite or out is None):
@@ -145,7 +147,7 @@ def run_experiment(
     experiment = replace(experiment, data=data.source or experiment.data)
     strategy = build_strategy(experiment.strategy)
     model = build_model(experiment.model, data, experiment.seed)
-    session = _Session(experiment, data, model, strategy, out=out, observers=observers)
+    session = _Session(experiment, data, model, strategy, out=out, observers=observers, announce=announce)
     if out is None:
         return session.run(resume=False)
     # Last of all, so that what cannot be trained leaves no folder behind.
@@ -226,18 +228,23 @@ class _Session:
         *,
         out: Path | None = None,
         observers: Sequence[Observer] = (),
+        announce: bool = True,
     ) -> None:
         self.experiment, self.dataset, self.out = experiment, dataset, out
         self.identity = folder.identity(experiment, dataset)
+        self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
+        self.monitor = selection.monitored(experiment, dataset).metric
         self.unscored = Run(dataset, model, experiment.evaluation.cuts, experiment.evaluation.mask)
         curves = [TensorBoard(out / folder.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*observers, *curves]) if isinstance(model, Model) else None
+        self.remarks = selection.remarks(experiment, dataset) if announce and self.trainer is not None else ()
 
     def run(self, *, resume: bool) -> Run:
         if self.trainer is not None and resume:
             self.trainer.resume()
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / folder.RESULT).unlink(missing_ok=True)
+        selection.warn(self.remarks)
         trained = self.trainer.run() if self.trainer is not None else Trained(0, 0)
         result = self._result(trained)
         if self.out is not None:
@@ -248,9 +255,10 @@ class _Session:
         return replace(self.unscored, result=result)
 
     def _trainer(self, model: Model, strategy: Strategy, observers: Sequence[Observer]) -> Trainer:
-        settings, device = self.experiment.training, choose_device(self.experiment)
-        self._check()
-        model.to(device)
+        settings = replace(self.experiment.training, monitor=self.monitor)
+        selection.check(self.experiment, self.dataset)
+        reset_peak_gpu_memory(self.device)
+        model.to(self.device)
         chosen = self.experiment.optimizer
         optimizer = optimizers.make(chosen.name, model.parameters(), chosen.options)
         learner = Learner(
@@ -266,8 +274,8 @@ class _Session:
         return Trainer(
             learner,
             strategy,
-            Sampler(self.dataset.interactions, settings.batch_size, device),
-            lambda _: self.unscored.evaluate("valid").metrics,  # all that the trainer gets to see of the evaluator
+            Sampler(self.dataset.interactions, settings.batch_size, self.device),
+            self._validate if self.dataset.interactions.count("valid") else None,
             settings=settings,
             seed=self.experiment.seed,
             folder=self.out,
@@ -275,17 +283,9 @@ class _Session:
             observers=observers,
         )
 
-    def _check(self) -> None:
-        if not self.dataset.interactions.count("valid"):
-            raise ValueError(
-                f"the validation part of {self.dataset.name!r} has no pair, but training stops by it; split anew"
-            )
-        metrics = [f"{name}@{cut}" for cut in self.experiment.evaluation.cuts for name in METRICS]
-        if self.experiment.training.monitor not in metrics:
-            raise ValueError(
-                f"training.monitor must be one of {', '.join(metrics)}, but is {self.experiment.training.monitor!r}; "
-                "add its cut to evaluation.cuts or choose another"
-            )
+    def _validate(self, _: Model) -> Mapping[str, float]:
+        """All that the trainer gets to see of the evaluator."""
+        return self.unscored.evaluate("valid").metrics
 
     def _result(self, trained: Trained) -> dict[str, Any]:
         run, interactions = self.unscored, self.dataset.interactions
@@ -299,13 +299,17 @@ class _Session:
             "seed": self.experiment.seed,
             "settings": asdict(self.experiment),
             "versions": versions(),
+            "machine": asdict(machine(self.device, onednn=onednn_pays())),
             "parameters": sum(one.numel() for one in trainable),
             "epochs": trained.epochs,
             "best_epoch": trained.best_epoch,
+            "selected": self.experiment.training.select if self.trainer is not None else None,
+            "monitor": self.monitor if interactions.count("valid") else None,
             **scores,
             "skipped_steps": sum(record.skipped for record in records),
             "seconds": _seconds(records),
             "peak_memory_mb": peak_memory_mb(),
+            "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
             "trace": {name: [record.trace.get(name) for record in records] for name in _traced(records)},
         }
 

@@ -240,7 +240,7 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
         )
     last = earlier.training.epochs
     grown = experiment.training.epochs > last
-    if grown and last % earlier.training.evaluate_every and _reached(folder, last):
+    if grown and last % earlier.training.evaluate_every and _evaluated(folder, last):
         raise ValueError(
             f"{folder} holds a run whose last epoch, {earlier.training.epochs}, is evaluated out of turn "
             f"(every {earlier.training.evaluate_every}), so going on would not equal an uninterrupted run; "
@@ -256,8 +256,8 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
         )
 
 
-def _reached(folder: Path, epoch: int) -> bool:
-    return any(record.epoch == epoch for record in read_lines(folder / RECORDS))
+def _evaluated(folder: Path, epoch: int) -> bool:
+    return any(record.epoch == epoch and record.valid for record in read_lines(folder / RECORDS))
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:

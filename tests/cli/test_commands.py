@@ -168,3 +168,39 @@ def test_shop_is_written_and_can_be_trained_on(flatrec, tmp_path):
     assert (
         flatrec("train", "--data", tmp_path / "shop", "--model", "freedom", *SMALL, "--out", tmp_path / "run").code == 0
     )
+
+
+def test_data_without_a_validation_part_are_trained_as_the_message_says(flatrec, tmp_path):
+    rows = [f"u{user},i{item},{'test' if user == item else 'train'}" for user in range(5) for item in range(5)]
+    rows = [row for row in rows if not row.startswith("u4,i1,")]  # an item that is left to rank
+    (tmp_path / "clicks.csv").write_text("\n".join(["customer,sku,part", *rows]) + "\n")
+    names = 'user_column = "customer"\nitem_column = "sku"\npart_column = "part"\n'
+    (tmp_path / "dataset.toml").write_text(f'interactions = "clicks.csv"\n{names}')
+    words = ("train", "--data", tmp_path / "dataset.toml", "--model", "bpr", *SMALL, "--out", tmp_path / "run")
+    refused = flatrec(*words)
+    assert refused.code == 2
+    assert "--set training.select=last --set training.epochs=N" in refused.err
+    assert len(refused.err.splitlines()) == 1
+    outcome = flatrec(*words, "--set", "training.select=last")
+    assert outcome.code == 0, outcome.err
+    assert "the last of 2 epochs is kept" in outcome.out.replace("\n", " ")
+    resumed = flatrec("train", "--resume", "--set", "training.epochs=3", "--out", tmp_path / "run", "--json")
+    assert json.loads(resumed.out)["best_epoch"] == 3
+    assert flatrec("evaluate", tmp_path / "run").code == 0
+    assert flatrec("recommend", tmp_path / "run", "--user", "u4").code == 0
+
+
+def test_training_says_which_metric_chose_the_epoch(flatrec, blocks, tmp_path):
+    outcome = flatrec("train", "--data", blocks, "--model", "bpr", *SMALL, "--out", tmp_path / "run")
+    assert "of 2 by recall@5; the run is in" in outcome.out.replace("\n", " ")
+    assert outcome.err.count("monitored instead") == 1
+    assert "recall@5 0." in outcome.err  # in the lines of progress too
+
+
+@pytest.mark.parametrize("setting", ["strategy.rho=1e308", "training.amr.epsilon=1e308", "model.penalty=1e308"])
+def test_a_run_of_which_every_step_is_skipped_fails(flatrec, blocks, tmp_path, setting):
+    words = ("train", "--data", blocks, "--model", "vbpr", "--strategy", "sam", *SMALL, "--set", setting)
+    outcome = flatrec(*words, "--out", tmp_path / "run")
+    assert outcome.code == 1, outcome.out
+    assert "no step had a finite loss or gradient (1 skipped)" in outcome.err.splitlines()[-1]
+    assert not (tmp_path / "run" / "result.json").exists()

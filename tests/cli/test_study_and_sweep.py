@@ -16,7 +16,10 @@ SWEEP = ("sweep", "--model", "lightgcn", "--strategy", "sam", "--trials", "2", "
 def test_a_study_prints_its_table_and_says_how_it_goes(flatrec, blocks, tmp_path):
     outcome = flatrec(*STUDY, "--data", blocks, "--out", tmp_path / "out")
     assert outcome.code == 0, outcome.err
-    assert len(outcome.err.splitlines()) == 4
+    lines = outcome.err.splitlines()
+    assert sum(" finished (" in line for line in lines) == 4
+    assert sum("monitored instead" in line for line in lines) == 1  # once for all runs, and before the first
+    assert not any(" finished (" in line for line in lines[:-4])
     assert outcome.err.splitlines()[-1].endswith("finished (0 left)")
     for part in ("Overall comparison", "plain", "sam", "Recall@10", "flatrec report"):
         assert part in outcome.out

@@ -109,6 +109,14 @@ def test_the_run_is_one_of_the_warm_items_and_is_not_made_twice(tmp_path):
     assert after == before
 
 
+def test_what_is_monitored_instead_is_said_once_and_only_where_something_is_trained(tmp_path, caplog):
+    held = hold_out(block_dataset(blocks=3, users=8, items=6), 0.1, 0)
+    for _ in range(2):
+        run = warm_run(EXPERIMENT, held, tmp_path / held.name)
+        assert run.result["monitor"] == "recall@5"
+    assert caplog.text.count("recall@5 is monitored instead") == 1
+
+
 def test_other_settings_in_the_folder_are_refused(tmp_path):
     held = hold_out(data(), 0.1, 3)
     warm_run(EXPERIMENT, held, tmp_path / held.name)

@@ -37,6 +37,14 @@ def test_fused_is_on_unless_something_else_is_asked_for():
     assert not optimizers.settings("adam", {"foreach": True})["fused"]
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "adagrad"])
+def test_an_update_is_fused_only_on_devices_that_torch_fuses_it_for(name):
+    options = {"lr": 0.1, "fused": True}
+    assert optimizers.make(name, [parameter()], options).defaults["fused"] is True
+    elsewhere = torch.nn.Parameter(torch.ones(3, device="meta"))
+    assert not optimizers.make(name, [elsewhere], options).defaults["fused"]
+
+
 def test_lists_of_numbers_become_tuples():
     assert optimizers.make("adam", [parameter()], {"betas": [0.8, 0.9]}).defaults["betas"] == (0.8, 0.9)
 

@@ -235,8 +235,11 @@ def test_a_second_pass_that_is_not_finite_restores_the_parameters():
 
 def test_ten_in_a_row_stop_the_run_and_keep_the_last_checkpoint(tmp_path):
     steps = -(-DATA.interactions.count("train") // 16)
-    trainer = trainer_of(model=poisoned(range(steps + 1, 1000)), strategy="plain", folder=tmp_path, epochs=50)
-    with pytest.raises(DivergedError, match="the last checkpoint is kept; lower optimizer.lr"):
+    bad = range(steps + 2, 1000)  # all but the first step of the second epoch, and those of the third
+    trainer = trainer_of(model=poisoned(bad), strategy="plain", folder=tmp_path, epochs=50)
+    with pytest.raises(
+        DivergedError, match="epoch 3: 10 steps in a row .*the last checkpoint is kept; lower optimizer"
+    ):
         trainer.run()
     again = trainer_of(model=poisoned(()), strategy="plain", folder=tmp_path, epochs=50)
     again.resume()
@@ -245,7 +248,84 @@ def test_ten_in_a_row_stop_the_run_and_keep_the_last_checkpoint(tmp_path):
 
 
 def test_nine_in_a_row_do_not():
-    trainer_of(model=poisoned(range(1, 10)), strategy="plain", epochs=2).run()
+    trainer_of(model=poisoned(range(2, 11)), strategy="plain", epochs=2).run()
+
+
+@pytest.mark.parametrize(("batch_size", "steps"), [(16, 6), (1024, 1)])
+def test_an_epoch_without_a_step_that_succeeds_ends_the_run(tmp_path, batch_size, steps):
+    sampler = Sampler(DATA.interactions, batch_size)
+    trainer = trainer_of(model=poisoned(range(steps + 1, 1000)), strategy="plain", folder=tmp_path, epochs=3)
+    trainer.sampler, trainer.steps = sampler, steps
+    assert sampler.steps(1, "passes") == steps
+    with pytest.raises(
+        DivergedError, match=rf"epoch 2: no step had a finite .* \({steps} skipped\); the last checkpoint is"
+    ):
+        trainer.run()
+    assert [json.loads(line)["epoch"] for line in (tmp_path / "epochs.jsonl").read_text().splitlines()] == [1]
+
+
+def test_epochs_of_equal_score_are_told_apart_by_ndcg_at_the_same_k():
+    scores = iter(
+        [(0.5, 0.1, 0.9), (0.5, 0.3, 0.1), (0.4, 0.9, 0.9), (0.5, 0.3, 0.9), (0.5, 0.2, 0.9), (0.5, 0.2, 0.9)]
+    )
+    names = ("recall@20", "ndcg@20", "ndcg@10")
+    trainer = trainer_of(validate=lambda _: dict(zip(names, next(scores), strict=True)), epochs=50, patience=3)
+    trained = trainer.run()
+    assert (trained.best_epoch, trained.epochs) == (2, 5)  # epoch 2 begins the count of patience anew
+    assert [record.monitor for record in trained.records] == ["recall@20"] * 5
+
+
+def test_a_tie_breaker_travels_in_the_checkpoint(tmp_path):
+    def validate(model):
+        return {"recall@20": 0.5, "ndcg@20": float(model.nodes.detach().sum() * 1000 % 1)}
+
+    settings = {"validate": validate, "epochs": 6}
+    whole = trainer_of(folder=_made(tmp_path / "whole"), **settings)
+    best = whole.run().best_epoch
+    scores = [record.valid["ndcg@20"] for record in whole.records]
+    assert best == 1 + scores.index(max(scores))
+    for epoch in range(1, 6):
+        folder = _made(tmp_path / f"{epoch}")
+        with pytest.raises(Killed):
+            trainer_of(folder=folder, observers=[KillAt(epoch, None)], **settings).run()
+        again = trainer_of(folder=folder, **settings)
+        again.resume()
+        assert again.run().best_epoch == best
+        assert _tensors(folder) == _tensors(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_the_last_epoch_is_kept_where_it_is_selected(tmp_path, validated):
+    falling = iter(range(100, 0, -1))
+    validate = (lambda _: {"recall@20": float(next(falling))}) if validated else None
+    settings = {"select": "last", "patience": 1}
+    trainer = trainer_of(folder=tmp_path, epochs=5, **settings)
+    trainer.validate = validate
+    trained = trainer.run()
+    assert (trained.epochs, trained.best_epoch) == (5, 5)
+    assert [bool(record.valid) for record in trained.records] == [validated] * 5
+    whole = trainer_of(epochs=7, **settings)
+    whole.run()
+    longer = trainer_of(folder=tmp_path, epochs=7, **settings)
+    longer.resume()
+    assert longer.run().best_epoch == 7
+    assert equal(bits(longer), bits(whole))
+    assert not equal(bits(longer), bits(trainer))
+
+
+def test_the_best_epoch_cannot_be_selected_without_validation():
+    trainer = trainer_of()
+    with pytest.raises(ValueError, match="set training.select to last"):
+        Trainer(trainer.learner, trainer.strategy, trainer.sampler, None, settings=Training(), seed=0)
+
+
+def test_a_run_goes_on_on_its_kind_of_device_only(tmp_path, monkeypatch):
+    trainer_of(folder=tmp_path, epochs=2).run()
+    assert json.loads((tmp_path / "checkpoint.json").read_text())["device"] == "cpu"
+    monkeypatch.setattr("flatrec.provenance.device_name", lambda _: "cuda:1")
+    with pytest.raises(ValueError, match="was trained on cpu so far, and cannot go on on cuda:1 bit for bit"):
+        trainer_of(folder=tmp_path, epochs=3).resume()
+    trainer_of(folder=tmp_path, epochs=2).resume()  # finished, so nothing is computed
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):

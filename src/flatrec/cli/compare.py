@@ -43,7 +43,7 @@ def compare(
         out,
         dataset=load(shared.data),
         overwrite=overwrite,
-        on_run=lambda name, number: [ProgressBar(f"{name} seed {number}", shared.training.monitor)],
+        on_run=lambda name, number: [ProgressBar(f"{name} seed {number}")],
     )
     if json:
         print_json(table.as_dict())

@@ -40,7 +40,7 @@ def demo(
         out,
         overwrite=overwrite,
         announce=_announce,
-        observers=lambda name, seed: [ProgressBar(f"{name} seed {seed}", settings.training.monitor)],
+        observers=lambda name, seed: [ProgressBar(f"{name} seed {seed}")],
         settings=settings,
     )
     rows = [[name, *(scores[metric] for metric in SHOWN)] for name, scores in made.yardsticks.items()]

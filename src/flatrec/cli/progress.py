@@ -19,12 +19,11 @@ class ProgressBar:
 
     Args:
         title: what is being trained.
-        monitor: the metric shown.
     """
 
-    def __init__(self, title: str, monitor: str) -> None:
-        self.title, self.monitor = title, monitor
-        self.news = ""
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.monitor, self.news = "", ""
         self.best = float("-inf")
         self.console = Console(stderr=True)
         self.last_line = float("-inf")
@@ -48,10 +47,11 @@ class ProgressBar:
     def on_epoch(self, record: EpochRecord) -> None:
         """Show what the epoch came to."""
         loss = "-" if record.loss is None else f"{record.loss:.4f}"
+        self.monitor = record.monitor or self.monitor
         score = record.valid.get(self.monitor)
         self.best = max(self.best, score if score is not None else self.best)
         shown = "-" if score is None else f"{score:.4f}"
-        self.news = f"loss {loss} · {self.monitor} {shown} (best {self.best:.4f})"
+        self.news = f"loss {loss}" + (f" · {self.monitor} {shown} (best {self.best:.4f})" if self.monitor else "")
         self.progress.update(self.task, news=self.news)
         now = time.monotonic()
         if not self.console.is_terminal and now - self.last_line >= SECONDS_BETWEEN_LINES:

@@ -47,7 +47,15 @@ def train(
         return
     result = run.result
     print_metrics(f"{result['model']} · {result['strategy']} · {result['data']['name']}", result)
-    print_text(f"best epoch {result['best_epoch']} of {result['epochs']}; the run is in {out}")
+    print_text(f"{_kept(result)}; the run is in {out}")
+
+
+def _kept(result: Mapping[str, Any]) -> str:
+    """Which epoch the model is from, and why."""
+    if result["selected"] == "last":
+        return f"the last of {result['epochs']} epochs is kept, as training.select says"
+    other = result["selected"] and result["monitor"] != result["settings"]["training"]["monitor"]
+    return f"best epoch {result['best_epoch']} of {result['epochs']}" + (f" by {result['monitor']}" if other else "")
 
 
 def evaluate(
@@ -101,7 +109,10 @@ def evaluate(
 def print_metrics(title: str, parts: Mapping[str, Any]) -> None:
     """A table with a row a metric and cut, a column a part."""
     shown = [part for part in ("valid", "test") if parts.get(part)]
-    names = list(parts[shown[0]]) if shown else []
+    if not shown:
+        print_text(f"{title}: neither a validation nor a test part to score")
+        return
+    names = list(parts[shown[0]])
     print_table(title, ["metric", *shown], [[name, *(parts[part][name] for part in shown)] for name in names])
 
 
@@ -113,7 +124,7 @@ def _part(text: str) -> Part:
 
 
 def _bar(experiment: Experiment) -> ProgressBar:
-    return ProgressBar(f"{experiment.model.name} {experiment.strategy.name}", experiment.training.monitor)
+    return ProgressBar(f"{experiment.model.name} {experiment.strategy.name}")
 
 
 def _print_cold(about: Mapping[str, Any], result: cold.ColdResult, *, json: bool) -> None:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int64
 from numpy import ndarray
 
-from flatrec import folder, seeding
+from flatrec import folder, seeding, selection
 from flatrec.comparison import finished
 from flatrec.components import resolved
 from flatrec.config import Experiment
@@ -107,7 +107,9 @@ def warm_run(experiment: Experiment, holdout: Holdout, out: Path, observers: Seq
     """
     wished = experiment.device
     experiment = replace(experiment, data="")  # which no path holds
-    if (out / folder.RESULT).is_file():  # what is finished may be read on another device
+    if not (out / folder.RESULT).is_file():
+        selection.warn(selection.remarks(experiment, holdout.warm))
+    else:  # what is finished may be read on another device
         experiment = replace(experiment, device=folder.read_experiment(out).device)
     if folder.holds_run(out):
         try:

@@ -17,6 +17,7 @@ from flatrec.analysis.significance import spread
 from flatrec.config import Component
 from flatrec.data.batches import Sampler
 from flatrec.data.pairing import Pairing
+from flatrec.selection import monitor_of
 from flatrec.studies.base import Conclusion, Finished, Planned, Request, Source, Study, by_strategy, grid
 
 Axis: TypeAlias = Callable[[Finished], list[float]]
@@ -38,20 +39,21 @@ class Convergence(Study):
         """The grid."""
         return grid(request)
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:
+    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Curves over three axes, and a table of what it takes."""
-        monitor = request.base.training.monitor
-        table = _reaching(finished, monitor)
+        table = _reaching(finished)
         figures = tuple(
             (
                 Picture(
                     f"convergence-{what}-{unit}", title, "Mean over seeds, and a band from the lowest to the highest."
                 ),
-                _curves(finished, axis, unit, monitor if what == "validation" else "loss"),
+                _curves(finished, axis, unit, what),
             )
             for what in ("loss", "validation")
             for unit, axis in AXES.items()
-            for title in [f"{'Training loss' if what == 'loss' else 'Validation ' + metric_name(monitor)} by {unit}"]
+            for title in [
+                f"{'Training loss' if what == 'loss' else 'Validation ' + metric_name(_monitor(finished))} by {unit}"
+            ]
         )
         return Conclusion((table,), figures, _in_words(table))
 
@@ -99,20 +101,26 @@ def _by_second(one: Finished) -> list[float]:
 AXES: Mapping[str, Axis] = {"epoch": _by_epoch, "gradient": _by_gradient, "second": _by_second}
 
 
-def _curves(finished: Sequence[Finished], axis: Axis, unit: str, quantity: str) -> Figure:
+def _curves(finished: Sequence[Finished], axis: Axis, unit: str, what: str) -> Figure:
     panels = [
-        Panel(" · ".join(place), tuple(_line(name, runs, axis, quantity) for name, runs in strategies.items()))
+        Panel(" · ".join(place), tuple(_line(name, runs, axis, what) for name, runs in strategies.items()))
         for place, strategies in by_strategy(finished).items()
     ]
-    label = "training loss" if quantity == "loss" else f"validation {metric_name(quantity)}"
+    label = "training loss" if what == "loss" else f"validation {metric_name(_monitor(finished))}"
     return lines(panels, x_label=f"{unit}s", y_label=label)
 
 
-def _line(name: str, runs: Sequence[Finished], axis: Axis, quantity: str) -> Line:
+def _monitor(finished: Sequence[Finished]) -> str:
+    """The metric that decided; ``score`` where it is not the same on all data sets."""
+    monitors = {monitor_of(one.result) for one in finished}
+    return monitors.pop() if len(monitors) == 1 else "score"
+
+
+def _line(name: str, runs: Sequence[Finished], axis: Axis, what: str) -> Line:
     """The mean over the epochs that every run reached."""
     points = [
         {
-            record.epoch: (x, record.loss if quantity == "loss" else record.valid.get(quantity))
+            record.epoch: (x, record.loss if what == "loss" else record.valid.get(monitor_of(one.result)))
             for record, x in zip(one.records, axis(one), strict=True)
         }
         for one in runs
@@ -130,20 +138,20 @@ def _line(name: str, runs: Sequence[Finished], axis: Axis, quantity: str) -> Lin
     )
 
 
-def _reaching(finished: Sequence[Finished], monitor: str) -> Table:
+def _reaching(finished: Sequence[Finished]) -> Table:
     rows: list[tuple[Value, ...]] = []
     for place, strategies in by_strategy(finished).items():
         first = next(iter(strategies.values()))
-        goals = {one.label("seed"): _best(one, monitor) for one in first}
+        goals = {one.label("seed"): _best(one) for one in first}
         for name, runs in strategies.items():
             paired = [one for one in runs if one.label("seed") in goals]
-            reached = [cost for one in paired if (cost := _cost(one, monitor, goals[one.label("seed")]))]
+            reached = [cost for one in paired if (cost := _cost(one, goals[one.label("seed")]))]
             means = [fmean(column) for column in zip(*reached, strict=True)] if reached else [None] * 4
-            best = spread([_best(one, monitor) for one in runs])
+            best = spread([_best(one) for one in runs])
             rows.append((*place, name, *best, f"{len(reached)} of {len(paired)}", *means))
     columns = (
         *(Column(name) for name in ("data", "model", "strategy")),
-        *(Column(name, "number") for name in (f"best {monitor}", "deviation")),
+        *(Column(name, "number") for name in (f"best {_monitor(finished)}", "deviation")),
         Column("reached by"),
         *(Column(name, "number", 1) for name in ("epochs", "updates", "gradients", "seconds")),
     )
@@ -154,15 +162,16 @@ def _reaching(finished: Sequence[Finished], monitor: str) -> Table:
     return Table("convergence", "To reach the first strategy's best", columns, tuple(rows), note)
 
 
-def _best(one: Finished, monitor: str) -> float:
+def _best(one: Finished) -> float:
+    monitor = monitor_of(one.result)
     return max((record.valid[monitor] for record in one.records if monitor in record.valid), default=0.0)
 
 
-def _cost(one: Finished, monitor: str, goal: float) -> tuple[float, ...] | None:
+def _cost(one: Finished, goal: float) -> tuple[float, ...] | None:
     """Epochs, updates, gradients and seconds until the goal, if it is reached."""
     axes = [axis(one) for axis in (_by_epoch, _by_update, _by_gradient, _by_second)]
     for place, record in enumerate(one.records):
-        if record.valid.get(monitor, float("-inf")) >= goal:
+        if record.valid.get(monitor_of(one.result), float("-inf")) >= goal:
             return tuple(axis[place] for axis in axes)
     return None
 

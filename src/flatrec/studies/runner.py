@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flatrec import config
+from flatrec import config, selection
 from flatrec.analysis import outcome as outcomes
 from flatrec.analysis.formats import write_tables
 from flatrec.analysis.outcome import Failure, Outcome
@@ -19,6 +20,7 @@ from flatrec.config import Experiment
 from flatrec.execution import Lost, Workers, execute
 from flatrec.experiment import load_run
 from flatrec.files import write_text
+from flatrec.models import YARDSTICKS
 from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked, named
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
@@ -71,6 +73,7 @@ def carry_out(
         path.mkdir(parents=True, exist_ok=True)
     (out / outcomes.OUTCOME).unlink(missing_ok=True)  # it would not be that of the runs that follow
     jobs = list({one.folder: Job(one, runs) for one in _with_all_measures(planned)}.values())
+    selection.warn(_remarks(planned))
     ended: dict[str, Finished | Failure] = {}
 
     def take(job: Job, done: Finished | Failure | Lost) -> None:
@@ -95,6 +98,20 @@ def carry_out(
     )
     outcomes.write(out, outcome)
     return outcome
+
+
+def _remarks(planned: Sequence[Planned]) -> list[str]:
+    """What is to be said, once for all runs, of how their epochs are chosen."""
+    said: list[str] = []
+    differing = {
+        (replace(one.source, texts=None), one.experiment.training, one.experiment.evaluation): one
+        for one in planned
+        if one.experiment.model.name not in YARDSTICKS
+    }
+    for (source, _, _), one in differing.items():
+        with suppress(*_EXPECTED):  # what cannot be read is what the runs themselves fail by
+            said += selection.remarks(one.experiment, source.load())
+    return said
 
 
 def do(job: Job) -> Finished | Failure:

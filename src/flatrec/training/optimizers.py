@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from flatrec.config import arguments, unknown
 
 # LBFGS wants a closure, SparseAdam sparse gradients; a strategy gives neither.
+_KEYS = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS", "xpu": "XPU"}  # torch's dispatcher calls devices so
 _UNFIT = {"Optimizer", "LBFGS", "SparseAdam"}
 
 
@@ -43,13 +44,26 @@ def settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make(name: str, params: Iterable[nn.Parameter], options: Mapping[str, Any]) -> Optimizer:
-    """An optimizer over the parameters.
+    """An optimizer over the parameters; where torch cannot fuse its update on their device, it is not fused.
 
     Raises:
         ValueError: as :func:`settings`, or a value that torch refuses.
     """
     values = settings(name, options)
+    trained = [one for one in params if one.requires_grad]
+    if values.get("fused") and not all(_has_fused(name, kind) for kind in {one.device.type for one in trained}):
+        values["fused"] = False
     try:
-        return names()[name]([one for one in params if one.requires_grad], **values)
+        return names()[name](trained, **values)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"optimizer {name}: {error}") from None
+
+
+def _has_fused(name: str, device: str) -> bool:
+    """Whether this torch has the fused update for a kind of device; that of Adagrad came to GPUs late."""
+    if device not in _KEYS:
+        return False
+    try:
+        return torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::_fused_{name}_", _KEYS[device])
+    except RuntimeError:  # there is no such update at all
+        return False

@@ -27,7 +27,8 @@ class EpochRecord:
         evaluate_seconds: time for its validation, 0 where there was none.
         skipped: steps given up for a loss or gradient that was not finite.
         valid: validation metrics, empty where the epoch was not evaluated.
-        best: whether the monitored metric was the best so far.
+        monitor: the validation metric that decides, empty where the epoch was not evaluated.
+        best: whether it is the epoch to keep, so far.
         trace: means that the strategy watched.
     """
 
@@ -37,6 +38,7 @@ class EpochRecord:
     evaluate_seconds: float
     skipped: int
     valid: Mapping[str, float] = field(default_factory=dict)
+    monitor: str = ""
     best: bool = False
     trace: Mapping[str, float] = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from torch import Tensor
 
-from flatrec import seeding
+from flatrec import provenance, seeding
 from flatrec.config import Training
 from flatrec.data.batches import Sampler
 from flatrec.models.base import Model
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class DivergedError(RuntimeError):
-    """Training came to nothing: too many steps in a row without a finite gradient, or a weight that is not finite."""
+    """Training came to nothing: no step had a finite gradient, ten in a row had none, or a weight is not finite."""
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -44,6 +44,7 @@ class Progress:
     epoch: int = 0
     best_epoch: int = 0
     best_score: float | None = None
+    best_tie_breaker: float | None = None  # the best epoch's NDCG at the same K, where it was measured
     waited: int = 0  # evaluations since the best
     in_a_row: int = 0  # steps skipped in a row
     stopped: bool = False
@@ -51,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to; the model holds the parameters of the best epoch."""
+    """What training came to; the model holds the parameters of the best epoch, or of the last if that is selected."""
 
     epochs: int
     best_epoch: int
@@ -68,12 +69,16 @@ class Trainer:
         learner: model and base optimizer.
         strategy: what a step does.
         sampler: gives the batches.
-        validate: scores the model on the validation part; the trainer never sees another part.
-        settings: lengths and portions.
+        validate: scores the model on the validation part; the trainer never sees another part. None where there is no
+            such part, which needs ``settings.select`` to be ``last``.
+        settings: lengths and portions, and which epoch is kept.
         seed: of everything random.
         folder: where checkpoint and ``epochs.jsonl`` go; None to keep all in memory.
         identity: the run that these files are of; no file of another run is taken up.
         observers: who hears of progress.
+
+    Raises:
+        ValueError: the best epoch is to be kept, but nothing validates.
     """
 
     def __init__(
@@ -81,7 +86,7 @@ class Trainer:
         learner: Learner,
         strategy: Strategy,
         sampler: Sampler,
-        validate: Callable[[Model], Mapping[str, float]],
+        validate: Callable[[Model], Mapping[str, float]] | None,
         *,
         settings: Training,
         seed: int,
@@ -89,6 +94,8 @@ class Trainer:
         identity: Identity = Identity(),  # noqa: B008
         observers: Sequence[Observer] = (),
     ) -> None:
+        if validate is None and settings.select == "best":
+            raise ValueError("the best epoch is chosen by validation, but there is none; set training.select to last")
         self.learner, self.strategy, self.sampler, self.validate = learner, strategy, sampler, validate
         self.model = learner.model
         self.settings = settings
@@ -105,7 +112,7 @@ class Trainer:
         """Train to the end; afterwards the model holds its best parameters and is in evaluation mode.
 
         Raises:
-            DivergedError: ten steps in a row had no finite gradient; the last checkpoint is kept.
+            DivergedError: ten steps in a row, or all of an epoch, had no finite gradient; the last checkpoint is kept.
             KeyError: the monitored metric is not among the validation metrics.
         """
         if self.progress.epoch == 0:
@@ -140,6 +147,7 @@ class Trainer:
             evaluate_seconds=time.perf_counter() - trained,
             skipped=skipped,
             valid=valid,
+            monitor=self.settings.monitor if valid else "",
             best=self.progress.best_epoch == epoch,
             trace=self.strategy.take_trace(),
         )
@@ -169,7 +177,13 @@ class Trainer:
             self.model.on_step_end()
             for observer in self.observers:
                 observer.on_step(epoch, step)
+        if not losses and (self.steps > 1 or self._never_stepped(epoch)):
+            self._diverged(epoch, f"no step had a finite loss or gradient ({skipped} skipped)")
         return losses, skipped
+
+    def _never_stepped(self, epoch: int) -> bool:
+        """Whether training ends with this epoch without a single update."""
+        return epoch == self.settings.epochs and all(record.loss is None for record in self.records)
 
     def _give_up_step(self, epoch: int) -> None:
         self.learner.end_step()
@@ -187,18 +201,30 @@ class Trainer:
 
     def _diverged(self, epoch: int, reason: str) -> NoReturn:
         kept = "; the last checkpoint is kept" if self.folder and epoch > 1 else ""
-        raise DivergedError(f"epoch {epoch}: {reason}{kept}; lower optimizer.lr or strategy.rho, or set training.clip")
+        raise DivergedError(
+            f"epoch {epoch}: {reason}{kept}; lower optimizer.lr, strategy.rho or what else is very large, or set "
+            "training.clip"
+        )
 
     def _evaluate(self) -> Mapping[str, float]:
         self.model.eval()
-        return self.validate(self.model)
+        return self.validate(self.model) if self.validate is not None else {}
 
     def _judged(self, epoch: int, valid: Mapping[str, float]) -> Progress:
+        if self.settings.select == "last":
+            return replace(self.progress, epoch=epoch, best_epoch=epoch)
         if not valid:
             return replace(self.progress, epoch=epoch)
-        score = valid[self.settings.monitor]
-        if self.progress.best_score is None or score > self.progress.best_score:
-            return replace(self.progress, epoch=epoch, best_epoch=epoch, best_score=score, waited=0)
+        score, tie_breaker = valid[self.settings.monitor], valid.get(self.settings.tie_breaker)
+        if _better((score, tie_breaker), (self.progress.best_score, self.progress.best_tie_breaker)):
+            return replace(
+                self.progress,
+                epoch=epoch,
+                best_epoch=epoch,
+                best_score=score,
+                best_tie_breaker=tie_breaker,
+                waited=0,  # also where the tie-breaker alone is better: there is a new best epoch
+            )
         waited = self.progress.waited + 1
         return replace(self.progress, epoch=epoch, waited=waited, stopped=waited >= self.settings.patience)
 
@@ -223,14 +249,19 @@ class Trainer:
 
     def _write_checkpoint(self, tensors: Mapping[str, Tensor], optimizer: Mapping[str, object]) -> None:
         if self.folder is not None:
-            facts = {"run": self.identity.as_dict(), "progress": vars(self.progress), "optimizer": optimizer}
+            facts = {
+                "run": self.identity.as_dict(),
+                "device": self._device,
+                "progress": vars(self.progress),
+                "optimizer": optimizer,
+            }
             checkpoints.save(self.folder / CHECKPOINT, Checkpoint(tensors, facts))
 
     def resume(self) -> None:
         """Take up the folder's checkpoint; where training has not begun there, begin it.
 
         Raises:
-            ValueError: the checkpoint or the records are damaged, gone, or of another run.
+            ValueError: the checkpoint or the records are damaged, gone, of another run, or of another kind of device.
         """
         if self.folder is None:
             return
@@ -251,9 +282,10 @@ class Trainer:
                 f"{lines} holds {len(records)} epochs, but {CHECKPOINT} beside it is of epoch {progress.epoch}; put "
                 "back the file of this run, or train again with --overwrite"
             )
-        if progress.epoch > 0:
-            self._take_up(saved, path)
         self.progress = progress
+        if progress.epoch > 0:
+            self._check_device(str(saved.facts.get("device")))
+            self._take_up(saved, path)
         self.records = records[: progress.epoch]
         write_lines(lines, self.records, self.identity.digest)  # a killed run may have written past its checkpoint
 
@@ -268,6 +300,26 @@ class Trainer:
         load_parameters(self.model, saved)
         self.strategy.load_state(checkpoints.part(saved, "strategy"))
         self._best = best
+
+    @property
+    def _device(self) -> str:
+        return provenance.device_name(self.learner.params[0].device)
+
+    def _check_device(self, before: str) -> None:
+        """What is finished may be read anywhere, but what goes on must end with the bits of a run never stopped."""
+        over = self.progress.stopped or self.progress.epoch >= self.settings.epochs
+        if not over and before.partition(":")[0] != self._device.partition(":")[0]:
+            raise ValueError(
+                f"{self.folder} was trained on {before} so far, and cannot go on on {self._device} bit for bit; resume "
+                "it on such a device, or train it again (--overwrite)"
+            )
+
+
+def _better(now: tuple[float, float | None], best: tuple[float | None, float | None]) -> bool:
+    """Whether an epoch's score beats the best so far, its tie-breaker deciding where the scores are equal."""
+    if best[0] is None or now[0] != best[0]:
+        return best[0] is None or now[0] > best[0]
+    return now[1] is not None and best[1] is not None and now[1] > best[1]
 
 
 def _progress(saved: Checkpoint, path: Path) -> Progress:

@@ -1,0 +1,140 @@
+"""Which epoch of a run is kept, and by which validation metric: known from settings and data, before training.
+
+Recall, precision and hit rate at K are the same for every order of at most K items. Where most users have no more
+left to rank, such a metric is equal in every epoch, and the first epoch would be taken for the best.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from flatrec.config import Evaluation, Experiment, Training
+from flatrec.data.dataset import Dataset
+from flatrec.evaluation import hidden_pairs
+from flatrec.evaluation.metrics import METRICS
+
+WITHOUT_ORDER = ("recall", "precision", "hit")  # metrics that count the hits of a list, wherever they stand in it
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """The validation metric that decides.
+
+    Args:
+        metric: its name, such as ``recall@20``.
+        reason: a sentence for the user where it is another than ``training.monitor``; else empty.
+    """
+
+    metric: str
+    reason: str = ""
+
+
+def monitored(experiment: Experiment, dataset: Dataset) -> Monitor:
+    """The metric that decides for an experiment on a data set, whatever its model, strategy and seed.
+
+    It is ``training.monitor``, unless that does not see the order of a list and at least half of the validation's
+    users have no more items left to rank than its K. Then it is the same metric at the largest of ``evaluation.cuts``
+    that is at most half of the median number of items left; at the smallest of the cuts that half of the users exceed,
+    where none is that small; and NDCG at the same K, which sees the order, where no cut will do.
+    """
+    asked, cuts = experiment.training.monitor, experiment.evaluation.cuts
+    name, _, text = asked.partition("@")
+    left = _left_to_rank(experiment, dataset)
+    if asked not in _metrics(experiment.evaluation) or name not in WITHOUT_ORDER or not _blind(k := int(text), left):
+        return Monitor(asked)
+    smaller = [cut for cut in cuts if cut < k and not _blind(cut, left)]
+    fitting = [cut for cut in smaller if cut <= np.median(left) / 2]
+    cut = max(fitting) if fitting else min(smaller, default=None)
+    metric = f"ndcg@{k}" if cut is None else f"{name}@{cut}"
+    few = int((left <= k).sum())
+    return Monitor(
+        metric,
+        f"{asked} {'cannot' if few == len(left) else 'can hardly'} tell epochs apart on {dataset.name!r}: {few} of "
+        f"{len(left)} users have at most {k} items left to rank; {metric} is monitored instead",
+    )
+
+
+def _left_to_rank(experiment: Experiment, dataset: Dataset) -> Int[ndarray, "n_users"]:
+    """How many items each user of the validation part can be recommended."""
+    users = np.unique(dataset.interactions.pairs("valid")[0])
+    hidden = hidden_pairs(dataset.interactions, "valid", experiment.evaluation.mask)
+    left: ndarray = dataset.n_items - np.diff(hidden.indptr)[users].astype(np.int64)
+    return left
+
+
+def _blind(k: int, left: Int[ndarray, "n_users"]) -> bool:
+    """Whether a list of k holds all that is left for at least half of the users."""
+    return len(left) > 0 and 2 * int((left <= k).sum()) >= len(left)
+
+
+def _metrics(evaluation: Evaluation) -> list[str]:
+    return [f"{name}@{cut}" for cut in evaluation.cuts for name in METRICS]
+
+
+def check(experiment: Experiment, dataset: Dataset) -> None:
+    """Make sure that an epoch can be chosen.
+
+    Raises:
+        ValueError: the best epoch is asked for, but there is no validation part or no such metric.
+    """
+    if experiment.training.select == "last":
+        return
+    if not dataset.interactions.count("valid"):
+        raise ValueError(
+            f"the validation part of {dataset.name!r} has no pair, but the best epoch is chosen by it; split anew, or "
+            "train so many epochs and keep the last (--set training.select=last --set training.epochs=N)"
+        )
+    if experiment.training.monitor not in _metrics(experiment.evaluation):
+        cuts = experiment.evaluation.cuts
+        raise ValueError(
+            f"training.monitor must be one of {', '.join(METRICS)} at one of evaluation.cuts "
+            f"({', '.join(map(str, cuts[:10]))}), such as ndcg@{cuts[0]}, but is {experiment.training.monitor!r}; add "
+            "its cut to evaluation.cuts or choose another"
+        )
+
+
+def remarks(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
+    """What a user should know, before training, of how the epoch is chosen; most often nothing."""
+    training = experiment.training
+    said = [monitored(experiment, dataset).reason]
+    if training.select == "last" and training.epochs == Training.epochs:
+        said.append(
+            f"training.select is last and training.epochs is left at {training.epochs}: so many epochs are trained, "
+            "and the last is kept"
+        )
+    return tuple(one for one in said if one)
+
+
+def warn(said: Iterable[str]) -> None:
+    """Log each of some remarks once; commands of many runs do so before the first."""
+    for one in dict.fromkeys(said):
+        logger.warning("%s", one)
+
+
+def monitor_of(result: Mapping[str, Any]) -> str:
+    """The metric that decided in a finished run, given its ``result.json``."""
+    monitor: str = result.get("monitor") or result["settings"]["training"]["monitor"]
+    return monitor
+
+
+def score_of(result: Mapping[str, Any]) -> float:
+    """The validation score, of the epoch that was kept, by which finished runs on the same data are compared.
+
+    Raises:
+        ValueError: the run's data have no validation part.
+    """
+    if not result["valid"]:
+        raise ValueError(
+            f"settings are chosen by validation, but the validation part of {result['data']['name']!r} has no pair; "
+            "split anew"
+        )
+    return float(result["valid"][monitor_of(result)])
