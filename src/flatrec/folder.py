@@ -70,6 +70,8 @@ def claimed(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: b
         ) from None
     for name in (*_OWN, LOCK):
         check_target(folder / name)
+    if (folder / TENSORBOARD).is_symlink():
+        raise OSError(f"cannot write {folder / TENSORBOARD}: it is a symbolic link; remove it or choose another folder")
     with _locked(folder):
         sweep(folder)
         if any((folder / name).exists() for name in _WORK) or holds_run(folder):

@@ -88,6 +88,14 @@ class Run:
         """
         return evaluate_scorer(self.scorer(), self.dataset.interactions, part=part, at=self.at, mask=self.mask)
 
+    def differing(self, part: Part, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        """The metrics whose values are not those that the run recorded for a part, bit for bit.
+
+        Other versions, threads or devices may change the last digits; anything more says that something is wrong.
+        """
+        recorded = self.result.get(part) or {}
+        return tuple(name for name, value in metrics.items() if name in recorded and recorded[name] != value)
+
     def scorer(self) -> Scorer:
         """Scores of all items for a block of users; a model's representations are computed once, here."""
         if isinstance(self.recommender, Yardstick):

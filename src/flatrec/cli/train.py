@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ from flatrec.cli.recommend import NEIGHBOURS, WAYS, Neighbours, Way, way_of
 from flatrec.config import Experiment
 from flatrec.data.interactions import PARTS, Part
 from flatrec.experiment import load_run, run_experiment
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -100,10 +103,31 @@ def evaluate(
         raise ValueError("--share, --seed, --neighbours and --way are about held-out items; give --cold too")
     loaded = load_run(run, data, device or "auto")
     metrics = loaded.evaluate(chosen).metrics
+    differing = loaded.differing(chosen, metrics)
     if json:
-        print_json({"run": str(run), "part": chosen, "metrics": metrics})
-        return
-    print_metrics(f"{run}", {chosen: metrics})
+        print_json({"run": str(run), "part": chosen, "metrics": metrics, "differing": list(differing)})
+    else:
+        print_metrics(f"{run}", {chosen: metrics})
+    if differing:
+        _warn_of_difference(loaded.result, chosen, metrics, differing)
+
+
+def _warn_of_difference(
+    result: Mapping[str, Any], part: str, metrics: Mapping[str, float], names: Sequence[str]
+) -> None:
+    """A warning where a run does not score what it scored after training."""
+    widest = max(names, key=lambda name: abs(metrics[name] - result[part][name]))
+    made = {**result["versions"], "device": result["machine"]["device"]}
+    logger.warning(
+        "%d of %d metrics differ from result.json, most of all %s: %.6g now, %.6g after training (%s); the last digits "
+        "may differ between versions, threads and devices, anything more says that the run or its data were changed",
+        len(names),
+        len(metrics),
+        widest,
+        metrics[widest],
+        result[part][widest],
+        ", ".join(f"{name} {value}" for name, value in made.items()),
+    )
 
 
 def print_metrics(title: str, parts: Mapping[str, Any]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from pathlib import Path
+from typing import BinaryIO
 
 from flatrec.training.records import EpochRecord
 
@@ -10,34 +14,68 @@ from flatrec.training.records import EpochRecord
 class TensorBoard:
     """Writes loss, validation metrics, trace and seconds of every epoch as scalars.
 
+    The events are written here and at once, not by a thread of torch's ``SummaryWriter``, whose errors reach nobody.
+
     Args:
         folder: where the event files go.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._file: BinaryIO | None = None
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:  # noqa: ARG002
-        """Open the event file; curves of epochs that a killed run had begun are purged."""
-        from torch.utils.tensorboard import SummaryWriter  # takes a second to import, so only where it is used
+        """Open the event file; curves of epochs that a killed run had begun are purged.
 
-        self.writer = SummaryWriter(str(self.folder), purge_step=first_epoch)
+        Raises:
+            OSError: the folder cannot be written to.
+        """
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # takes a second to import
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
+        self._file = (self.folder / name).open("xb")
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        begun = Event(wall_time=time.time(), step=first_epoch, session_log=SessionLog(status=SessionLog.START))
+        self._write(begun.SerializeToString())
 
     def on_step(self, epoch: int, step: int) -> None:
         """Nothing a step."""
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """One point a curve."""
+        """One point a curve.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
         scalars = {
             **({} if record.loss is None else {"train/loss": record.loss}),
             "seconds/train": record.train_seconds,
             **{f"valid/{name}": value for name, value in record.valid.items()},
             **{f"trace/{name}": value for name, value in record.trace.items()},
         }
-        for name, value in scalars.items():
-            self.writer.add_scalar(name, value, record.epoch)
-        self.writer.flush()
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
+        event = Event(wall_time=time.time(), step=record.epoch, summary=Summary(value=values))
+        self._write(event.SerializeToString())
 
     def on_end(self) -> None:
         """Close the file."""
-        self.writer.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _write(self, event: bytes) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        assert self._file is not None
+        try:
+            writer = RecordWriter(self._file)
+            writer.write(event)
+            writer.flush()
+        except OSError as error:
+            raise OSError(
+                f"cannot write curves to {self.folder}: {error.strerror}; free some space, or set training.tensorboard "
+                "to false, then resume"
+            ) from None
