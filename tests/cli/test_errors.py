@@ -169,8 +169,8 @@ from flatrec.training import trainer
 
 append = trainer.append_line
 
-def append_and_die(path, record):
-    append(path, record)
+def append_and_die(path, record, run):
+    append(path, record, run)
     if record.epoch == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
