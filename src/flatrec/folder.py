@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +13,13 @@ from flatrec import config
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.files import write_text
+from flatrec.locks import held
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import CHECKPOINT, RECORDS
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
-LOCK = ".lock"
 _WORK = (RESULT, RECORDS, CHECKPOINT, str(Path(CHECKPOINT).with_suffix(".json")))
 _OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what tells of the others goes last
-
-logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -51,7 +46,7 @@ def claimed(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: b
         raise type(error)(
             f"cannot make the folder {folder}: {error.strerror}; choose one that can be written"
         ) from None
-    with _locked(folder):
+    with held(folder, "trains"):
         if any((folder / name).exists() for name in _WORK) or holds_run(folder):
             _give_way(folder, experiment, dataset, resume=resume, overwrite=overwrite)
         _sweep(folder)
@@ -72,7 +67,7 @@ def clear(folder: Path) -> None:
         FileExistsError: another process trains there.
     """
     if folder.is_dir():
-        with _locked(folder):
+        with held(folder, "trains"):
             _remove(folder)
 
 
@@ -98,32 +93,6 @@ def _sweep(folder: Path) -> None:
     for name in _OWN:
         for leftover in folder.glob(f".{name}.{'[0-9a-f]' * 32}{Path(name).suffix}"):
             leftover.unlink(missing_ok=True)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes; where the system has no such lock, do without."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    try:
-        file = (folder / LOCK).open("w")
-    except OSError as error:
-        raise type(error)(f"cannot write to {folder}: {error.strerror}; choose a folder that is writable") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FileExistsError(
-                f"another process trains in {folder}; wait for it, or choose another folder"
-            ) from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                raise
-            logger.warning("%s cannot be locked; do not train there from two processes at once", folder)
-        yield
 
 
 def read_result(folder: Path) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,18 +16,24 @@ from flatrec.analysis import outcome as outcomes
 from flatrec.analysis.formats import write_tables
 from flatrec.analysis.outcome import Failure, Outcome
 from flatrec.analysis.plots import save
-from flatrec.comparison import finished as train
+from flatrec.comparison import finished as _trained
 from flatrec.config import Experiment
+from flatrec.data.dataset import Dataset
 from flatrec.execution import Lost, Workers, execute
 from flatrec.experiment import load_run
 from flatrec.files import write_text
+from flatrec.locks import InUseError, held
 from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked, named
+from flatrec.training import Observer
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
 
 RUNS, FIGURES, TABLES = "runs", "figures", "tables"
+PAUSE = 1  # seconds between looks at what another process trains
 # What a run may fail by without ending the study: bad data or settings, a full disk, divergence, memory.
 _EXPECTED = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, MemoryError)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ def carry_out(
 
     Raises:
         ValueError: the request does not suit the study, or no run of it could be finished.
+        InUseError: another process carries out something in ``out``.
         OSError: the folder cannot be written to.
     """
     checked(request, type(study))
@@ -69,7 +78,30 @@ def carry_out(
     runs = runs or out / RUNS
     for path in (out, runs):
         path.mkdir(parents=True, exist_ok=True)
-    (out / outcomes.OUTCOME).unlink(missing_ok=True)  # it would not be that of the runs that follow
+    with held(out, "carries out a study or sweep"):
+        (out / outcomes.OUTCOME).unlink(missing_ok=True)  # it would not be that of the runs that follow
+        finished, failures = _parted(_ended(planned, runs, workers or Workers(), on_run))
+        conclusion = study.conclude(request, named(finished))
+        write(out, conclusion)
+        outcome = Outcome(
+            name,
+            type(study).TITLE,
+            type(study).QUESTION,
+            conclusion.tables,
+            tuple(picture for picture, _ in conclusion.figures),
+            conclusion.findings,
+            failures,
+            _settings(study, request),
+            _fingerprints(finished),
+        )
+        outcomes.write(out, outcome)
+    return outcome
+
+
+def _ended(
+    planned: Sequence[Planned], runs: Path, workers: Workers, on_run: Callable[[Planned, str | None, int], None]
+) -> list[tuple[Planned, Finished | Failure]]:
+    """What came of each run; those that share a folder are done once."""
     jobs = list({one.folder: Job(one, runs) for one in _with_all_measures(planned)}.values())
     ended: dict[str, Finished | Failure] = {}
 
@@ -78,23 +110,8 @@ def carry_out(
         ended[job.planned.folder] = found
         on_run(job.planned, found.error if isinstance(found, Failure) else None, len(jobs) - len(ended))
 
-    execute(do, jobs, workers or Workers(), take)
-    finished, failures = _parted([(one, ended[one.folder]) for one in planned])
-    conclusion = study.conclude(request, named(finished))
-    write(out, conclusion)
-    outcome = Outcome(
-        name,
-        type(study).TITLE,
-        type(study).QUESTION,
-        conclusion.tables,
-        tuple(picture for picture, _ in conclusion.figures),
-        conclusion.findings,
-        failures,
-        _settings(study, request),
-        _fingerprints(finished),
-    )
-    outcomes.write(out, outcome)
-    return outcome
+    execute(do, jobs, workers, take)
+    return [(one, ended[one.folder]) for one in planned]
 
 
 def do(job: Job) -> Finished | Failure:
@@ -102,13 +119,33 @@ def do(job: Job) -> Finished | Failure:
     planned, path = job.planned, job.runs / job.planned.folder
     try:
         dataset = planned.source.load()
-        result = train(path, planned.experiment, dataset)
+        result = trained(path, planned.experiment, dataset)
         measured = {one.NAME: _measured(one, path, planned) for one in planned.measures}
         records = tuple(read_lines(path / RECORDS)) if (path / RECORDS).exists() else ()
         return Finished(planned, dataset.name, dataset.fingerprint, result, records, measured)
     except _EXPECTED as error:
         text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
         return Failure(planned.name, " ".join((text or type(error).__name__).split()))
+
+
+def trained(
+    path: Path, experiment: Experiment, dataset: Dataset, observers: Sequence[Observer] = ()
+) -> Mapping[str, Any]:
+    """The result of a run, made here or by whoever trains it at the moment.
+
+    Raises:
+        ValueError: the folder holds a run of something else.
+        OSError: the folder cannot be written to.
+    """
+    said = False
+    while True:
+        try:
+            return _trained(path, experiment, dataset, observers)
+        except InUseError:
+            if not said:
+                logger.warning("waiting for another process, which trains in %s", path)
+            said = True
+            time.sleep(PAUSE)
 
 
 def _with_all_measures(planned: Sequence[Planned]) -> list[Planned]:
