@@ -22,6 +22,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.execution import Lost, Workers, execute
 from flatrec.experiment import load_run
 from flatrec.files import write_text
+from flatrec.folder import holds_run
 from flatrec.locks import InUseError, held
 from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked, named
 from flatrec.training import Observer
@@ -137,15 +138,19 @@ def trained(
         ValueError: the folder holds a run of something else.
         OSError: the folder cannot be written to.
     """
-    said = False
+    waited = met = False
     while True:
         try:
             return _trained(path, experiment, dataset, observers)
         except InUseError:
-            if not said:
+            if not waited:
                 logger.warning("waiting for another process, which trains in %s", path)
-            said = True
+            waited = True
             time.sleep(PAUSE)
+        except FileExistsError:  # of a run that another process began, and ended, since there was none here
+            if met or not holds_run(path):
+                raise
+            met = True
 
 
 def _with_all_measures(planned: Sequence[Planned]) -> list[Planned]:

@@ -89,8 +89,10 @@ def _written(dimension: Mapping[str, object]) -> str:
 
 def _differences(before: Identity, now: Identity) -> Iterator[str]:
     if before.fingerprint != now.fingerprint:
-        names = f"was {before.data}, now {now.data}" if before.data != now.data else f"{now.data} has changed since"
-        yield f"data {names} (fingerprint was {before.fingerprint[:8]}, now {now.fingerprint[:8]})"
+        renamed = f"data was {before.data}, now {now.data}"
+        same = f"data {now.data} has other pairs, split, ids or features now"
+        fingerprints = f"fingerprint was {before.fingerprint[:8]}, now {now.fingerprint[:8]}"
+        yield f"{renamed if before.data != now.data else same} ({fingerprints})"
     if before.space.keys() != now.space.keys():
         yield f"what is tried was {_names(before.space)}, now {_names(now.space)}"
     old, new = before.settings, now.settings

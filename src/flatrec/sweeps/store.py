@@ -77,10 +77,11 @@ def reaching(url: str) -> Iterator[None]:
     before, threading.excepthook = threading.excepthook, _unless_heartbeat
     try:
         yield
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # in Optuna's words, of which the cause says more
+        reason = error.__cause__ or error
         raise ModuleNotFoundError(
-            f"the store {shown(url)} needs a driver ({error}); pip install 'flatrec[postgresql]' and write the address "
-            "as postgresql+psycopg://…"
+            f"the store {shown(url)} needs a driver ({reason}); pip install 'flatrec[postgresql]' and write the "
+            "address as postgresql+psycopg://…"
         ) from None
     except Exception as error:
         lost = _of_store(error)
