@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 HEARTBEAT, GRACE = 30, 120  # seconds between signs of life of a trial, and until one without is begun anew
 RETRIES = 2
@@ -54,8 +54,10 @@ def storage(url: str) -> RDBStorage:
     for _ in range(MEETINGS):
         try:
             return _storage(url)
-        except (IntegrityError, ProgrammingError):  # another machine makes the tables at this very moment
-            time.sleep(1)
+        except (IntegrityError, ProgrammingError, OperationalError) as error:
+            if isinstance(error, OperationalError) and "already exists" not in str(error):
+                raise
+            time.sleep(1)  # another machine makes the tables at this very moment
     return _storage(url)
 
 
