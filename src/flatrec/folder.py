@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
-import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,19 +24,17 @@ from flatrec.integrity import (
     seal_text,
     write_manifest,
 )
+from flatrec.locks import LOCK, held
 from flatrec.training.identity import Identity
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import CHECKPOINT, RECORDS
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
-LOCK = ".lock"
 TENSORBOARD = "tensorboard"
 _WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
 _OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what tells of the others goes last
 _AGAIN = "train again with --overwrite"
 _RESTORE = f"put the file back as it was, or {_AGAIN}"
-
-logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -72,7 +66,7 @@ def claimed(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: b
         check_target(folder / name)
     if (folder / TENSORBOARD).is_symlink():
         raise OSError(f"cannot write {folder / TENSORBOARD}: it is a symbolic link; remove it or choose another folder")
-    with _locked(folder):
+    with held(folder, "trains"):
         sweep(folder)
         if any((folder / name).exists() for name in _WORK) or holds_run(folder):
             _give_way(folder, experiment, dataset, resume=resume, overwrite=overwrite)
@@ -94,7 +88,7 @@ def clear(folder: Path) -> None:
         FileExistsError: another process trains there.
     """
     if folder.is_dir():
-        with _locked(folder):
+        with held(folder, "trains"):
             _remove(folder)
 
 
@@ -123,32 +117,6 @@ def finish(folder: Path, result: Mapping[str, Any], run: Identity) -> None:
     """
     write_text(folder / RESULT, seal({**result, "run": run.digest}) + "\n")
     write_manifest(folder, [name for name in _OWN if name != MANIFEST and (folder / name).exists()])
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes; where the system has no such lock, do without."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    try:
-        file = os.fdopen(os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "w")
-    except OSError as error:
-        raise type(error)(f"cannot write to {folder}: {error.strerror}; choose a folder that is writable") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FileExistsError(
-                f"another process trains in {folder}; wait for it, or choose another folder"
-            ) from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                raise
-            logger.warning("%s cannot be locked; do not train there from two processes at once", folder)
-        yield
 
 
 def read_result(folder: Path) -> dict[str, Any]:

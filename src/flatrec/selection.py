@@ -138,3 +138,10 @@ def score_of(result: Mapping[str, Any]) -> float:
             "split anew"
         )
     return float(result["valid"][monitor_of(result)])
+
+
+def tie_breaker_of(result: Mapping[str, Any]) -> float | None:
+    """NDCG at the K of the metric that decided, which tells runs of equal scores apart."""
+    _, _, k = monitor_of(result).partition("@")
+    score = result["valid"].get(f"ndcg@{k}")
+    return None if score is None else float(score)

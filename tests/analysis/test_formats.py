@@ -2,6 +2,8 @@ import copy
 import csv
 import io
 import json
+import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -86,8 +88,28 @@ def test_csv_keeps_commas_quotes_and_line_ends_in_texts(text):
 
 
 @given(any_rows)
-def test_csv_gives_every_text_back(rows):
-    assert read_back(csv_text(text_table(rows))) == rows
+def test_csv_gives_every_text_back_but_for_an_apostrophe_before_formulas(rows):
+    for before, after in zip(rows, read_back(csv_text(text_table(rows))), strict=True):
+        for text, found in zip(before, after, strict=True):
+            assert found == text or (text[0] in "=+-@\t\r" and found == f"'{text}")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_csv_has_no_formulas_in_cells_and_headings(text):
+    table = Table("t", "T", (Column(text), Column("b", "number")), ((text, -0.5),))
+    assert read_back(csv_text(table)) == [[f"'{text}", "b"], [f"'{text}", "-0.5"]]
+
+
+def test_a_label_of_latex_holds_nothing_but_letters_digits_points_and_hyphens():
+    text = latex(replace(TABLE, name=r"x}\input{/etc/passwd}\label{y"))
+    assert re.findall(r"\\label\{(.*?)\}", text) == ["tab:x-input-etc-passwd-label-y"]
+    assert r"\input" not in text
+
+
+def test_latex_has_no_control_characters():
+    text = latex(Table("t", "a\x00b\x7f", (Column("c\x1bd"),), (("e\x07f",),), "g\x02"))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
+    assert all(part in text for part in ("a b", "c d", "e f"))
 
 
 @given(some.floats(allow_nan=False, allow_infinity=False))

@@ -362,3 +362,34 @@ def test_latex_has_all_tables_in_order_each_with_a_label_of_its_own():
     text = latex_text([chapter(), chapter(replace(OUTCOME, tables=(SCORES,)))])
     assert re.findall(r"\\label\{(.*?)\}", text) == ["tab:scores", "tab:scores-details", "tab:scores-2"]
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 3
+
+
+def test_labels_that_become_the_same_are_told_apart():
+    tables = tuple(replace(SCORES, name=name) for name in ("a b", "a}b", "a-b-2", "a-b"))
+    text = latex_text([chapter(replace(OUTCOME, tables=tables))])
+    assert re.findall(r"\\label\{(.*?)\}", text) == ["tab:a-b", "tab:a-b-2", "tab:a-b-2-2", "tab:a-b-3"]
+
+
+@pytest.mark.parametrize("ending", ["svg", "png"])
+def test_a_figure_that_is_a_link_is_not_shown(tmp_path, ending):
+    folder = stored(tmp_path / "one")
+    (tmp_path / "secret").write_text("secret")
+    figure = next((folder / "figures").glob(f"*.{ending}"))
+    figure.unlink()
+    figure.symlink_to(tmp_path / "secret")
+    with pytest.raises(ValueError, match=rf"{figure.name} is a link or lies outside of .*one"):
+        load([folder])
+
+
+def test_figures_outside_of_the_folder_of_the_study_are_not_shown(tmp_path):
+    folder = stored(tmp_path / "one")
+    (folder / "figures").rename(tmp_path / "elsewhere")
+    (folder / "figures").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="is a link or lies outside of"):
+        load([folder])
+
+
+def test_a_study_that_is_reached_by_a_link_is_shown(tmp_path):
+    stored(tmp_path / "one")
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    assert load([tmp_path / "link"])[0].figures

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import stat
+import sys
 from dataclasses import replace
 
 import pytest
@@ -86,3 +90,33 @@ def test_bad_usage_is_one_line_and_writes_nothing(flatrec, study, tmp_path, monk
     one_line(flatrec("report", study, "--out", "."), 2, "is a folder", "report.html")
     one_line(flatrec("report", study, "--out", "nowhere/page.html"), 2, "nowhere/page.html")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("name", "value"), [("title", 5), ("settings", []), ("fingerprints", {"toys": 5})])
+@pytest.mark.parametrize("format", ["html", "md", "latex"])
+def test_a_value_of_the_wrong_type_is_one_line(flatrec, study, tmp_path, format, name, value):
+    tree = json.loads((study / "study.json").read_text(encoding="utf-8"))
+    (study / "study.json").write_text(json.dumps({**tree, name: value}), encoding="utf-8")
+    words = ("report", study, "--format", format, "--out", tmp_path / "page")
+    one_line(flatrec(*words), 2, str(study / "study.json"), "is damaged", name)
+    assert not (tmp_path / "page").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes in folders")
+def test_a_pipe_is_never_replaced(flatrec, study, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    outcome = flatrec("report", study, "--out", tmp_path / "pipe")
+    one_line(replace(outcome, code=2), 2, str(tmp_path / "pipe"), "not a regular file")
+    assert outcome.code in (1, 2)
+    assert stat.S_ISFIFO((tmp_path / "pipe").lstat().st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pipe", "speed"]
+
+
+def test_a_link_is_never_replaced(flatrec, study, tmp_path):
+    (tmp_path / "target").write_text("as it was")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    outcome = flatrec("report", study, "--out", tmp_path / "link")
+    one_line(replace(outcome, code=2), 2, str(tmp_path / "link"), "a symbolic link")
+    assert outcome.code in (1, 2)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "as it was"

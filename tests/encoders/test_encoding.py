@@ -101,6 +101,12 @@ def test_the_report_names_every_item(tmp_path, lengths, settings):
     assert len(lines) == 5
 
 
+def test_ids_in_the_report_are_no_formulas(tmp_path, lengths, settings):
+    write_report(tmp_path, [encode_texts({"=1+1": "", "-5": ""}, lengths, Target(tmp_path, "text"), settings)])
+    lines = (tmp_path / "encoding.csv").read_text().splitlines()
+    assert lines[1:] == ["text,'=1+1,empty", "text,-5,empty"]
+
+
 SCRIPT = """
 import sys, time
 from pathlib import Path

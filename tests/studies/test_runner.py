@@ -13,7 +13,9 @@ import pytest
 
 from flatrec.analysis import outcome as outcomes
 from flatrec.execution import Workers
+from flatrec.locks import held
 from flatrec.studies import STUDIES, carry_out
+from flatrec.studies.base import Finished
 from flatrec.studies.runner import Job, do
 
 
@@ -97,6 +99,7 @@ from pathlib import Path
 from flatrec import config
 from flatrec.config import Experiment
 from flatrec.execution import Workers
+from flatrec.locks import held
 from flatrec.studies import STUDIES, Request, carry_out
 
 
@@ -143,3 +146,37 @@ def test_what_is_not_trained_cannot_be_measured_and_says_so(request_for, tmp_pat
     asked = request_for(models=("popularity",))
     (first, *_) = STUDIES["noise"](draws=1).plan(asked)
     assert "is not trained" in do(Job(first, tmp_path)).error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks")
+def test_a_folder_in_which_another_study_goes_on_is_refused_and_keeps_what_it_has(request_for, tmp_path):
+    asked = request_for()
+    (tmp_path / outcomes.OUTCOME).write_text("of the other")
+    with (
+        held(tmp_path, "carries out a study or sweep"),
+        pytest.raises(FileExistsError, match="another process carries out a study or sweep in .*; wait for it"),
+    ):
+        carry_out("overall", STUDIES["overall"](), asked, tmp_path)
+    assert (tmp_path / outcomes.OUTCOME).read_text() == "of the other"
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks")
+def test_a_run_that_another_process_trains_is_waited_for(request_for, tmp_path, monkeypatch, caplog):
+    (first, *_) = STUDIES["overall"]().plan(request_for())
+    job = Job(first, tmp_path)
+    (tmp_path / first.folder).mkdir()
+    lock = held(tmp_path / first.folder, "trains")
+    lock.__enter__()
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if len(naps) == 3:
+            lock.__exit__(None, None, None)
+
+    monkeypatch.setattr("flatrec.studies.runner.time.sleep", nap)
+    done = do(job)
+    assert isinstance(done, Finished)
+    assert len(naps) == 3
+    assert caplog.text.count("waiting for another process, which trains in") == 1

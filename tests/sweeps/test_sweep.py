@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna
 import pytest
 
 from flatrec import config
@@ -10,8 +11,9 @@ from flatrec.config import Experiment
 from flatrec.data.formats import mmrec
 from flatrec.execution import Workers
 from flatrec.sweeps import Choices, Range, Sweep, sweep
+from flatrec.sweeps.store import Place, opened
 from flatrec.sweeps.sweep import CHOSEN, GIVEN, STORE
-from flatrec.sweeps.trials import Place, TrialJob, do, opened
+from flatrec.sweeps.trials import TrialJob, do
 from flatrec.testing import block_dataset
 
 RATES = {"optimizer.lr": Choices((0.001, 0.01, 0.1))}
@@ -39,6 +41,12 @@ def begun(store):
     """A trial that nobody works on."""
     with pytest.warns(UserWarning, match="Heartbeat"):
         return store.ask()
+
+
+def in_store(url, name="sweep"):
+    """The newest study of a sweep in a store."""
+    names = [one for one in optuna.get_all_study_names(url) if one.startswith(f"{name} ")]
+    return opened(Place(url, max(names)))
 
 
 def trials(outcome):
@@ -129,7 +137,7 @@ def test_a_sweep_none_of_whose_trials_ends_says_why(experiment, tmp_path):
 def test_a_trial_that_was_killed_is_made_anew(experiment, tmp_path):
     asked = Sweep(experiment, RATES, "grid")
     sweep(Sweep(experiment, RATES, "grid", trials=1), tmp_path)
-    store = opened(Place(f"sqlite:///{tmp_path / STORE}", asked.name))
+    store = in_store(f"sqlite:///{tmp_path / STORE}")
     store.enqueue_trial({"optimizer.lr": "0.01"})
     left = begun(store)
     left.suggest_categorical("optimizer.lr", ["0.001", "0.01", "0.1"])

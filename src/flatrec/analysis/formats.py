@@ -11,11 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flatrec.analysis.outcome import Column, Table, Value
+from flatrec.cells import no_formulas
 from flatrec.files import replacing, write_text
 
 DASH, MINUS, SPACE = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]&|~$]|<(?=\S)")  # a lone < opens nothing
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")  # TeX refuses most of these
 _LATEX = str.maketrans(
     {
         **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -55,11 +57,11 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """As RFC 4180 has it, with a line of headings; numbers as they are, nothing for None."""
+    """As RFC 4180 has it, with a line of headings; numbers as they are, nothing for None, no formulas."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")  # writes a float with all digits that tell it from others
-    writer.writerow([column.name for column in table.columns])
-    writer.writerows(table.rows)
+    writer.writerow(no_formulas([column.name for column in table.columns]))
+    writer.writerows(map(no_formulas, table.rows))
     return text.getvalue()
 
 
@@ -83,7 +85,7 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    r"""A floating table with the rules of booktabs; its label is ``tab:`` and the table's name.
+    r"""A floating table with the rules of booktabs; its label is ``tab:`` and the table's name, see :func:`label_name`.
 
     The document needs ``\usepackage{booktabs}``. Letters beyond ASCII stay as they are.
     """
@@ -95,7 +97,7 @@ def latex(table: Table) -> str:
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{_in_latex(table.title)}}}",
-            rf"\label{{tab:{table.name}}}",
+            rf"\label{{tab:{label_name(table.name)}}}",
             rf"\begin{{tabular}}{{{ends}}}",
             r"\toprule",
             lines[0],
@@ -108,6 +110,11 @@ def latex(table: Table) -> str:
             "",
         ]
     )
+
+
+def label_name(name: str) -> str:
+    """A name as a label of LaTeX takes it, where no character can be escaped: letters, digits, points and hyphens."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", name)
 
 
 def write_tables(folder: Path, tables: Sequence[Table]) -> None:
@@ -141,7 +148,7 @@ def _in_markdown(text: str) -> str:
 
 
 def _in_latex(text: str) -> str:
-    return _in_a_line(text).translate(_LATEX)
+    return _UNPRINTED.sub(" ", _in_a_line(text)).translate(_LATEX)
 
 
 def _in_a_line(text: str) -> str:

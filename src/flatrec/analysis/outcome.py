@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from flatrec.files import write_text
 
 OUTCOME = "study.json"
+_CELL = re.compile(r"(tables\.\d+\.rows\.\d+\.\d+)\.\w+")
+DIGITS = 17  # more tell no float from another
 Value: TypeAlias = str | float | int | None
 Kind: TypeAlias = Literal["text", "number", "percent", "p"]  # percent: a share, 0.031 for 3.1 %
+_KNOWN = ConfigDict(extra="forbid")  # for reading: no key but these
 
 
 @dataclass(frozen=True)
@@ -23,11 +30,20 @@ class Column:
         name: the heading.
         kind: how cells are written; those that are not text are numbers or None.
         digits: after the point, of a number.
+
+    Raises:
+        ValueError: so many digits no number has.
     """
+
+    __pydantic_config__ = _KNOWN
 
     name: str
     kind: Kind = "text"
     digits: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.digits <= DIGITS:
+            raise ValueError(f"digits must be 0 to {DIGITS}, but is {self.digits}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,8 @@ class Table:
     Raises:
         ValueError: a row has another number of cells.
     """
+
+    __pydantic_config__ = _KNOWN
 
     name: str
     title: str
@@ -66,6 +84,8 @@ class Picture:
         caption: what is seen, and how to read it.
     """
 
+    __pydantic_config__ = _KNOWN
+
     name: str
     title: str
     caption: str = ""
@@ -74,6 +94,8 @@ class Picture:
 @dataclass(frozen=True)
 class Failure:
     """A run that is missing from the tables, and why in a line."""
+
+    __pydantic_config__ = _KNOWN
 
     run: str
     error: str
@@ -94,6 +116,8 @@ class Outcome:
         settings: how it was made, by name.
         fingerprints: of the data sets, by name.
     """
+
+    __pydantic_config__ = _KNOWN
 
     study: str
     title: str
@@ -127,22 +151,37 @@ def read(folder: Path) -> Outcome:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no study (no {OUTCOME}); run flatrec study with --out {folder} first")
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        return Outcome(
-            **{
-                **tree,
-                "tables": tuple(_table(one) for one in tree["tables"]),
-                "pictures": tuple(Picture(**one) for one in tree["pictures"]),
-                "findings": tuple(tree["findings"]),
-                "failures": tuple(Failure(**one) for one in tree["failures"]),
-            }
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        text = path.read_bytes()
+        outcome = TypeAdapter(Outcome).validate_json(text, strict=True)
+        _check_whole(json.loads(text))
+        _check_numbers(outcome)
+    except ValidationError as error:
+        raise ValueError(f"{path} is damaged ({_first(error)}); run the study again") from None
+    except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); run the study again") from None
+    return outcome
 
 
-def _table(tree: Mapping[str, object]) -> Table:
-    columns, rows = tree["columns"], tree["rows"]
-    if not isinstance(columns, list) or not isinstance(rows, list):
-        raise ValueError("a table needs lists of columns and rows")
-    return Table(**{**tree, "columns": tuple(Column(**one) for one in columns), "rows": tuple(map(tuple, rows))})  # type: ignore[arg-type]
+def _check_whole(tree: Mapping[str, object]) -> None:
+    if lacking := [name for name in ("tables", "pictures", "findings", "failures") if name not in tree]:
+        raise ValueError(f"it has no {lacking[0]}")
+
+
+def _check_numbers(outcome: Outcome) -> None:
+    """Make sure that all numbers can be written: finite, and no whole ones beyond the range of floats."""
+    for table in outcome.tables:
+        for value in (value for row in table.rows for value in row):
+            if isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
+                raise ValueError(f"table {table.name!r} has a number that is not finite")
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong, and where."""
+    one = error.errors(include_url=False, include_input=False)[0]
+    if one["type"] == "json_invalid":
+        return "it is not JSON, or JSON that is too deep"
+    place = ".".join(map(str, one["loc"])) or "all of it"
+    if found := _CELL.fullmatch(place):
+        return f"{found[1]}: input should be text, a number or null"
+    said = one["msg"].removeprefix("Value error, ")
+    return f"{place}: {said[:1].lower()}{said[1:]}"

@@ -8,12 +8,13 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 
 from flatrec.analysis import outcome as outcomes
 from flatrec.analysis.cards import MEASURES, PERCENT, Card, Measure, cards
 from flatrec.analysis.figures import style
-from flatrec.analysis.formats import MINUS, cell_text, latex, markdown, percent
+from flatrec.analysis.formats import MINUS, cell_text, label_name, latex, markdown, percent
 from flatrec.analysis.outcome import Outcome, Picture, Table, Value
 from flatrec.analysis.report import LEVEL, data_uri, p_value, pages, picture_uri
 
@@ -93,12 +94,14 @@ def markdown_text(chapters: Sequence[Chapter]) -> str:
 
 def latex_text(chapters: Sequence[Chapter]) -> str:
     """All tables, each with a label of its own."""
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     parts = []
     for table in (table for chapter in chapters for table in chapter.outcome.tables):
-        seen[table.name] += 1
-        again = f"{table.name}-{seen[table.name]}" if seen[table.name] > 1 else table.name
-        parts.append(latex(replace(table, name=again)))
+        name = label_name(table.name)
+        names = chain([name], (f"{name}-{number}" for number in count(2)))
+        free = next(one for one in names if one not in taken)
+        taken.add(free)
+        parts.append(latex(replace(table, name=free)))
     return "\n".join(parts)
 
 
@@ -130,6 +133,11 @@ def _figure(folder: Path, picture: Picture) -> str:
     if Path(picture.name).name != picture.name:
         raise ValueError(f"{folder} names a figure {picture.name!r}, which is no plain name; run the study again")
     svg, png = (folder / FIGURES / f"{picture.name}.{ending}" for ending in ("svg", "png"))
+    for path in (svg, png):
+        if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(
+                f"{path} is a link or lies outside of {folder}, so it is not shown; put the figure itself there"
+            )
     if svg.is_file() and svg.stat().st_size <= HEAVY:
         return data_uri(svg.read_bytes(), "image/svg+xml")
     if not png.is_file():

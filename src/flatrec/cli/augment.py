@@ -22,7 +22,7 @@ from flatrec.rewriting.augmenting import Augmented, Prompts, augment
 from flatrec.rewriting.endpoint import Chat, Endpoint, UnansweredError
 from flatrec.rewriting.pace import Pace
 from flatrec.rewriting.questions import AUGMENT, AUGMENT_TEXT
-from flatrec.rewriting.report import counted, summary, write_report
+from flatrec.rewriting.report import counted, shown, summary, write_report
 
 
 def augment_items(
@@ -94,7 +94,8 @@ def augment_items(
         return
     if made.answers.unanswered and not keep_unanswered:
         raise _unanswered(made, len(texts), asked.usage_words(made.answers.usage, cost))
-    table.replaced(new_column, made.texts).write(out)
+    answered = made.texts if out.suffix.lower() == ".parquet" else shown(made.texts, texts)
+    table.replaced(new_column, answered).write(out)
     facts = summary(
         {"column": new_column, "prompt": prompt, "text_prompt": text_prompt, "items": len(texts), "cost": cost},
         made.remarks,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from flatrec.cells import no_formulas
 from flatrec.encoders.encoding import Report
 from flatrec.files import replacing, write_text
 
@@ -24,7 +25,7 @@ def write_report(folder: Path, reports: Sequence[Report]) -> None:
         rows = csv.writer(file)
         rows.writerow(["modality", "item", "remark"])
         rows.writerows(
-            (one.modality, item, remark)
+            no_formulas((one.modality, item, remark))
             for one in reports
             for item, remarks in one.remarks.items()
             for remark in remarks

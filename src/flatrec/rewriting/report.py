@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
+from flatrec.cells import no_formula, no_formulas
 from flatrec.files import replacing, write_text
 from flatrec.rewriting.asking import Usage
 from flatrec.rewriting.endpoint import Endpoint
@@ -30,6 +31,11 @@ def summary(
     return {**facts, "remarks": counted(remarks), **asked}
 
 
+def shown(new: Mapping[str, str | None], old: Mapping[str, str | None]) -> dict[str, str | None]:
+    """New texts for a file that spreadsheets open: no answer is a formula there; what was kept stays as it was."""
+    return {item: text if text is None or text == old.get(item) else no_formula(text) for item, text in new.items()}
+
+
 def write_report(details: Path, remarks: Mapping[str, tuple[str, ...]], facts: Mapping[str, object]) -> None:
     """Write a ``.csv`` with a row an item and remark, and the facts beside it as ``.json``.
 
@@ -39,5 +45,5 @@ def write_report(details: Path, remarks: Mapping[str, tuple[str, ...]], facts: M
     with replacing(details) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["item", "remark"])
-        rows.writerows((item, remark) for item, said in remarks.items() for remark in said)
+        rows.writerows(no_formulas((item, remark)) for item, said in remarks.items() for remark in said)
     write_text(details.with_suffix(".json"), json.dumps(facts, indent=2, ensure_ascii=False) + "\n")

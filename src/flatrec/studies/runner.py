@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,19 +16,27 @@ from flatrec.analysis import outcome as outcomes
 from flatrec.analysis.formats import write_tables
 from flatrec.analysis.outcome import Failure, Outcome
 from flatrec.analysis.plots import save
-from flatrec.comparison import finished as train
+from flatrec.comparison import finished as _trained
 from flatrec.config import Experiment
+from flatrec.data.dataset import Dataset
 from flatrec.execution import Lost, Workers, execute
 from flatrec.experiment import load_run
 from flatrec.files import write_text
+from flatrec.folder import holds_run
+from flatrec.integrity import read_sealed, seal
+from flatrec.locks import InUseError, held
 from flatrec.models import YARDSTICKS
 from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked, named
+from flatrec.training import Observer
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
 
 RUNS, FIGURES, TABLES = "runs", "figures", "tables"
+PAUSE = 1  # seconds between looks at what another process trains
 # What a run may fail by without ending the study: bad data or settings, a full disk, divergence, memory.
 _EXPECTED = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, MemoryError)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ def carry_out(
 
     Raises:
         ValueError: the request does not suit the study, or no run of it could be finished.
+        InUseError: another process carries out something in ``out``.
         OSError: the folder cannot be written to.
     """
     checked(request, type(study))
@@ -71,7 +81,30 @@ def carry_out(
     runs = runs or out / RUNS
     for path in (out, runs):
         path.mkdir(parents=True, exist_ok=True)
-    (out / outcomes.OUTCOME).unlink(missing_ok=True)  # it would not be that of the runs that follow
+    with held(out, "carries out a study or sweep"):
+        (out / outcomes.OUTCOME).unlink(missing_ok=True)  # it would not be that of the runs that follow
+        finished, failures = _parted(_ended(planned, runs, workers or Workers(), on_run))
+        conclusion = study.conclude(request, named(finished))
+        write(out, conclusion)
+        outcome = Outcome(
+            name,
+            type(study).TITLE,
+            type(study).QUESTION,
+            conclusion.tables,
+            tuple(picture for picture, _ in conclusion.figures),
+            conclusion.findings,
+            failures,
+            _settings(study, request),
+            _fingerprints(finished),
+        )
+        outcomes.write(out, outcome)
+    return outcome
+
+
+def _ended(
+    planned: Sequence[Planned], runs: Path, workers: Workers, on_run: Callable[[Planned, str | None, int], None]
+) -> list[tuple[Planned, Finished | Failure]]:
+    """What came of each run; those that share a folder are done once."""
     jobs = list({one.folder: Job(one, runs) for one in _with_all_measures(planned)}.values())
     selection.warn(_remarks(planned))
     ended: dict[str, Finished | Failure] = {}
@@ -81,23 +114,8 @@ def carry_out(
         ended[job.planned.folder] = found
         on_run(job.planned, found.error if isinstance(found, Failure) else None, len(jobs) - len(ended))
 
-    execute(do, jobs, workers or Workers(), take)
-    finished, failures = _parted([(one, ended[one.folder]) for one in planned])
-    conclusion = study.conclude(request, named(finished))
-    write(out, conclusion)
-    outcome = Outcome(
-        name,
-        type(study).TITLE,
-        type(study).QUESTION,
-        conclusion.tables,
-        tuple(picture for picture, _ in conclusion.figures),
-        conclusion.findings,
-        failures,
-        _settings(study, request),
-        _fingerprints(finished),
-    )
-    outcomes.write(out, outcome)
-    return outcome
+    execute(do, jobs, workers, take)
+    return [(one, ended[one.folder]) for one in planned]
 
 
 def _remarks(planned: Sequence[Planned]) -> list[str]:
@@ -119,13 +137,37 @@ def do(job: Job) -> Finished | Failure:
     planned, path = job.planned, job.runs / job.planned.folder
     try:
         dataset = planned.source.load()
-        result = train(path, planned.experiment, dataset)
+        result = trained(path, planned.experiment, dataset)
         measured = {one.NAME: _measured(one, path, planned) for one in planned.measures}
         records = tuple(read_lines(path / RECORDS)) if (path / RECORDS).exists() else ()
         return Finished(planned, dataset.name, dataset.fingerprint, result, records, measured)
     except _EXPECTED as error:
         text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
         return Failure(planned.name, " ".join((text or type(error).__name__).split()))
+
+
+def trained(
+    path: Path, experiment: Experiment, dataset: Dataset, observers: Sequence[Observer] = ()
+) -> Mapping[str, Any]:
+    """The result of a run, made here or by whoever trains it at the moment.
+
+    Raises:
+        ValueError: the folder holds a run of something else.
+        OSError: the folder cannot be written to.
+    """
+    waited = met = False
+    while True:
+        try:
+            return _trained(path, experiment, dataset, observers)
+        except InUseError:
+            if not waited:
+                logger.warning("waiting for another process, which trains in %s", path)
+            waited = True
+            time.sleep(PAUSE)
+        except FileExistsError:  # of a run that another process began, and ended, since there was none here
+            if met or not holds_run(path):
+                raise
+            met = True
 
 
 def _with_all_measures(planned: Sequence[Planned]) -> list[Planned]:
@@ -142,12 +184,13 @@ def _measured(measure: Measure, path: Path, planned: Planned) -> Mapping[str, An
     file = path / f"{measure.NAME}-{digest}.json"
     if file.exists():
         try:
-            return dict(json.loads(file.read_text(encoding="utf-8")))
-        except ValueError:
-            file.unlink()  # damaged, and made anew at once
+            return read_sealed(file, advice="it is measured again")
+        except ValueError as error:
+            logger.warning("%s", error)
+            file.unlink()
     run = load_run(path, planned.source.load(), planned.experiment.device)
     values = measure(run, planned.experiment)
-    write_text(file, json.dumps(values, allow_nan=False) + "\n")
+    write_text(file, seal(values) + "\n")
     return values
 
 

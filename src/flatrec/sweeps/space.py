@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from optuna import Trial
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from flatrec import config
 from flatrec.components import model_class, resolved, strategy_options
@@ -94,6 +95,24 @@ def read(path: Path) -> Space:
 def suggested(space: Space, trial: Trial) -> dict[str, Option]:
     """What a trial is to try, by dotted name."""
     return {name: _suggest(trial, name, one) for name, one in space.items()}
+
+
+def distribution(one: Choices | Range) -> BaseDistribution:
+    """As Optuna has it, and as :func:`suggested` asks for it."""
+    if isinstance(one, Range):
+        return FloatDistribution(one.low, one.high, log=one.log)
+    return CategoricalDistribution(list(map(str, one.values)))
+
+
+def stored(one: Choices | Range, value: str | float | None) -> str | float | None:
+    """What a store holds for a value that another space brought forth; None where it is not among these."""
+    if isinstance(one, Choices):
+        return str(value) if str(value) in map(str, one.values) else None
+    try:
+        number = float(value) if value is not None else one.low - 1
+    except ValueError:
+        return None
+    return number if one.low <= number <= one.high else None
 
 
 def grid(space: Space) -> list[dict[str, Option]]:

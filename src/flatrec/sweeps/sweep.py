@@ -13,6 +13,7 @@ import optuna
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
+from flatrec import selection
 from flatrec.analysis import outcome as outcomes
 from flatrec.analysis.outcome import Column, Failure, Outcome, Picture, Table, Value
 from flatrec.analysis.plots import Line, Panel, lines
@@ -20,11 +21,15 @@ from flatrec.analysis.report import metric_name
 from flatrec.components import resolved
 from flatrec.config import Experiment, Option
 from flatrec.execution import Lost, Workers, execute
+from flatrec.locks import held
 from flatrec.studies import runner as studies
 from flatrec.studies.base import Conclusion, Finished, named
 from flatrec.studies.comparisons import compared, in_words, long_table
+from flatrec.sweeps.entering import entered
+from flatrec.sweeps.identity import Identity
 from flatrec.sweeps.space import Choices, Space, changed, grid
-from flatrec.sweeps.trials import Place, TrialJob, begin_anew, do, opened, planned, reaching, under_way
+from flatrec.sweeps.store import Place, begin_anew, opened, reaching, under_way
+from flatrec.sweeps.trials import TIE_BREAKER, TrialJob, do, planned
 
 STORE = "trials.sqlite3"
 PAUSE = 2  # seconds between looks at what other machines do
@@ -80,7 +85,8 @@ def sweep(
     """Search, confirm and write down.
 
     Trials are chosen and judged on the validation part alone; the test part is looked at once, for the winner and for
-    the settings as given, on seeds that no trial used. Started again, a sweep goes on with its store. Where several
+    the settings as given, on seeds that no trial used. Started again, a sweep goes on with its store, and where the
+    space has grown since, with the trials made as trials of the new space. Where several
     machines share it, each waits for the trials of the others, so that all choose the same winner.
 
     Args:
@@ -90,14 +96,36 @@ def sweep(
         on_trial: hears of each trial's error, if any, and of how many are left.
 
     Raises:
-        ValueError: a setting is unknown, or no trial came to an end.
+        ValueError: a setting is unknown, no trial came to an end, or the store has a sweep of this name with other
+            data or settings, or with trials outside of the space.
+        InUseError: another process carries out something in ``out``.
         ConnectionError: the store cannot be reached.
     """
-    workers = workers or Workers()
-    (out / studies.RUNS).mkdir(parents=True, exist_ok=True)
     experiment = resolved(one.experiment)
     _check(one.space, experiment)
-    place = Place(one.storage or f"sqlite:///{out / STORE}", one.name)
+    dataset = planned(experiment).source.load()
+    selection.check(replace(experiment, training=replace(experiment.training, select="best")), dataset)
+    monitor = selection.monitored(experiment, dataset).metric
+    identity = Identity.of(experiment, dataset, one.space, monitor=monitor, sampler=one.sampler)
+
+    def enter() -> Place:
+        url = one.storage or f"sqlite:///{out / STORE}"
+        return entered(url, one.name, identity, one.space, alone=not one.storage)
+
+    if one.storage:
+        enter()  # a refusal comes before any folder
+    (out / studies.RUNS).mkdir(parents=True, exist_ok=True)
+    with held(out, "carries out a study or sweep"):
+        selection.warn(selection.remarks(experiment, dataset))
+        ended = _Ended(one, monitor, *_searched(one, enter(), out, workers or Workers(), on_trial=on_trial))
+        return _concluded(ended, out, workers or Workers())
+
+
+def _searched(
+    one: Sweep, place: Place, out: Path, workers: Workers, *, on_trial: Callable[[str | None, int], None]
+) -> tuple[optuna.Study, list[str]]:
+    """The study with all its trials, and what those made now failed by."""
+    experiment = resolved(one.experiment)
     study = opened(place)
     shared = bool(one.storage)
     if not shared:
@@ -122,12 +150,12 @@ def sweep(
 
         execute(do, jobs, workers, take)
 
-    with reaching(place):
+    with reaching(place.url):
         lacking = wanted - _ended(study)
         while lacking > 0:
             make(lacking)
             lacking = min(wanted - _ended(study), _queued_after_all(study)) if shared else 0
-    return _concluded(_Ended(one, opened(place), errors), out, workers)
+    return opened(place), errors
 
 
 def _queued_after_all(study: optuna.Study) -> int:
@@ -163,27 +191,35 @@ def _ended(study: optuna.Study) -> int:
     return sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in study.get_trials(deepcopy=False))
 
 
+def _merit(trial: FrozenTrial) -> tuple[float, float, int]:
+    """What the best trial has most of: its score, NDCG among equal scores, and of trials equal in both the first."""
+    assert trial.value is not None
+    tie_breaker = trial.user_attrs.get(TIE_BREAKER)
+    return trial.value, float("-inf") if tie_breaker is None else tie_breaker, -trial.number
+
+
 @dataclass(frozen=True)
 class _Ended:
     """A search that is over."""
 
     sweep: Sweep
+    monitor: str
     study: optuna.Study
     errors: Sequence[str]
 
 
 def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
-    one, study, errors = ended.sweep, ended.study, ended.errors
+    one, monitor, study, errors = ended.sweep, ended.monitor, ended.study, ended.errors
     trials = study.get_trials(deepcopy=False)
-    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not complete:
         raise ValueError(f"no trial came to an end{': ' + errors[0] if errors else ''}")
-    best = study.best_trial
+    best = max(complete, key=_merit)
     winner = changed(one.experiment, _values(one.space, best))
     finished, failures = _confirmed(one, winner, out, workers)
     rows = compared(named(finished), WHERE, baselines={CHOSEN: (GIVEN,)}) if finished else []
     details = long_table(rows, WHERE, name="confirmation", title="On fresh seeds, test part")
-    tables = (_table(one, trials), *([details] if rows else []))
-    monitor = one.experiment.training.monitor
+    tables = (_table(one, monitor, trials), *([details] if rows else []))
     picture = Picture("trials", f"Validation {metric_name(monitor)} by trial", "Each trial, and the best so far.")
     studies.write(out, Conclusion(tables, ((picture, _history(trials, monitor)),)))
     chosen = ", ".join(f"{name} {value}" for name, value in _values(one.space, best).items())
@@ -239,11 +275,11 @@ def _values(space: Space, trial: FrozenTrial) -> dict[str, Option]:
     return values
 
 
-def _table(one: Sweep, trials: Sequence[FrozenTrial]) -> Table:
+def _table(one: Sweep, monitor: str, trials: Sequence[FrozenTrial]) -> Table:
     columns = (
         Column("trial", "number", 0),
         Column("state"),
-        Column(f"validation {one.experiment.training.monitor}", "number"),
+        Column(f"validation {monitor}", "number"),
         *(Column(name) for name in one.space),
     )
     rows: tuple[tuple[Value, ...], ...] = tuple(

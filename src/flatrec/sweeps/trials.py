@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from optuna.trial import TrialState
 
-from flatrec import seeding
-from flatrec.comparison import finished
+from flatrec import seeding, selection
 from flatrec.config import Experiment
 from flatrec.studies.base import Label, Planned, Source
+from flatrec.studies.runner import trained
 from flatrec.sweeps.space import Space, changed, suggested
+from flatrec.sweeps.store import GRACE, Place, begin_anew, opened, reaching
 from flatrec.training import EpochRecord
 
-HEARTBEAT, GRACE = 30, 120  # seconds between signs of life of a trial, and until one without is begun anew
-RETRIES = 2
-MEETINGS = 5  # times that two machines may get into each other's way where a store is made
+TIE_BREAKER = "tie breaker"  # the attribute of a trial that has its NDCG, which tells equal scores apart
 _JOB = "job"  # the attribute of a trial that has its job's mark
 _EXPECTED = (ValueError, OSError, ArithmeticError, RuntimeError, MemoryError)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A study of Optuna: where it is kept, and its name there."""
-
-    url: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -62,127 +46,42 @@ class TrialJob:
     trials: int
 
 
-def opened(place: Place, sampler: BaseSampler | None = None) -> optuna.Study:
-    """The study at a place, made where there is none.
-
-    Raises:
-        ConnectionError: the store cannot be reached.
-        ModuleNotFoundError: the database needs a driver that is not installed.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with reaching(place):
-        for _ in range(MEETINGS):
-            try:
-                return _opened(place, sampler)
-            except (IntegrityError, ProgrammingError):  # another machine makes the tables at this very moment
-                time.sleep(1)
-        return _opened(place, sampler)
-
-
-def _opened(place: Place, sampler: BaseSampler | None) -> optuna.Study:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made anew
-        storage = RDBStorage(
-            place.url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_again
-        )
-    return optuna.create_study(
-        storage=storage,
-        study_name=place.name,
-        sampler=sampler,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
-        direction="maximize",
-        load_if_exists=True,
-    )
-
-
-@contextmanager
-def reaching(place: Place) -> Iterator[None]:
-    """Inside the block, what goes wrong with the store becomes one line.
-
-    Raises:
-        ConnectionError: the store cannot be reached.
-        ModuleNotFoundError: the database needs a driver that is not installed.
-    """
-    before, threading.excepthook = threading.excepthook, _unless_heartbeat
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"the store {place.url} needs a driver ({error}); pip install 'flatrec[postgresql]' and write the address "
-            "as postgresql+psycopg://…"
-        ) from None
-    except Exception as error:
-        lost = _of_store(error)
-        if lost is None:
-            raise
-        reason = str(lost.__cause__ or lost).strip().splitlines()[0]
-        raise ConnectionError(f"the store {place.url} cannot be reached or read ({reason}); check --storage") from None
-    finally:
-        threading.excepthook = before
-
-
-def _of_store(error: BaseException | None) -> BaseException | None:
-    """The error itself or one that led to it; where its store is gone, Optuna trips over a variable of its own."""
-    while error is not None and not isinstance(error, (SQLAlchemyError, StorageInternalError)):
-        error = error.__cause__ or error.__context__
-    return error
-
-
-def _unless_heartbeat(failed: threading.ExceptHookArgs) -> None:
-    """A heartbeat that cannot be written says no more than the trial itself will."""
-    if _of_store(failed.exc_value) is None:
-        threading.__excepthook__(failed)
-
-
-def _again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a trial whose worker died, unless that happened too often."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)(study, trial)
-
-
 def do(job: TrialJob) -> str | None:
     """Make one trial, unless the store has enough; what it failed by, if it did.
 
     Raises:
         ConnectionError: the store cannot be reached.
     """
+    made: list[optuna.Trial] = []
     errors: list[str] = []
 
     def objective(trial: optuna.Trial) -> float:
+        made.append(trial)
         trial.set_user_attr(_JOB, job.mark)
         try:
             return _score(trial, job)
         except _EXPECTED as error:
-            errors.append(f"trial {trial.number}: {' '.join(str(error).split())}")
+            errors.append(f"trial {trial.number}: {' '.join(str(error).split()) or type(error).__name__}")
             trial.set_user_attr("error", errors[-1])
             raise
 
     study = opened(job.place, _sampler(job))
-    with reaching(job.place):
+    with reaching(job.place.url):
         begin_anew(study, lambda trial: trial.user_attrs.get(_JOB) == job.mark)  # where this job's worker died
-        if not enough(study, job.trials):
+        if enough(study, job.trials):
+            return None
+        try:
             study.optimize(objective, n_trials=1, catch=_EXPECTED)
+        except (ValueError, UpdateFinishedTrialError):
+            if not made or not _given_up(study, made[0].number):
+                raise
+            return f"trial {made[0].number}: it gave no sign of life for {GRACE} s, so another machine made it anew"
     return errors[0] if errors else None
 
 
-def begin_anew(study: optuna.Study, given_up: Callable[[FrozenTrial], bool]) -> None:
-    """Queue trials again that look as if they were under way, but whose worker is known to be dead.
-
-    For trials of others the store finds out by itself, as they give no sign of life for some time.
-    """
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if given_up(trial):
-            study.tell(trial.number, state=TrialState.FAIL)
-            _again(study, trial)
-
-
-def under_way(study: optuna.Study) -> int:
-    """How many trials somebody works on; those that give no sign of life are queued again first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        fail_stale_trials(study)
-    return sum(one.state == TrialState.RUNNING for one in study.get_trials(deepcopy=False))
+def _given_up(study: optuna.Study, number: int) -> bool:
+    """Whether others took a trial for dead while it was under way; nothing can be said of it any more."""
+    return study.get_trials(deepcopy=False)[number].state == TrialState.FAIL
 
 
 def enough(study: optuna.Study, trials: int) -> bool:
@@ -203,18 +102,18 @@ def planned(experiment: Experiment) -> Planned:
 
 def _score(trial: optuna.Trial, job: TrialJob) -> float:
     one = planned(changed(job.experiment, suggested(job.space, trial)))
-    watch = _Pruning(trial, one.experiment.training.monitor)
-    result = finished(job.runs / one.folder, one.experiment, one.source.load(), [watch])
+    result = trained(job.runs / one.folder, one.experiment, one.source.load(), [_Pruning(trial)])
     trial.set_user_attr("folder", one.folder)
     trial.set_user_attr("best_epoch", result["best_epoch"])
-    return float(result["valid"][one.experiment.training.monitor])
+    trial.set_user_attr(TIE_BREAKER, selection.tie_breaker_of(result))
+    return selection.score_of(result)
 
 
 class _Pruning:
     """Reports each validation score to the store, and ends a run that is below the median of the others."""
 
-    def __init__(self, trial: optuna.Trial, monitor: str) -> None:
-        self.trial, self.monitor = trial, monitor
+    def __init__(self, trial: optuna.Trial) -> None:
+        self.trial = trial
         self.best = float("-inf")
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
@@ -225,8 +124,8 @@ class _Pruning:
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Report the best so far."""
-        if self.monitor in record.valid:
-            self.best = max(self.best, record.valid[self.monitor])
+        if record.monitor in record.valid:
+            self.best = max(self.best, record.valid[record.monitor])
             self.trial.report(self.best, record.epoch)
             if self.trial.should_prune():
                 raise optuna.TrialPruned(f"below the median of the others at epoch {record.epoch}")
