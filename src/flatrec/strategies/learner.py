@@ -77,6 +77,7 @@ class Learner:
         self.perturbed: Sequence[int] = _others(
             unperturbed, [name for name, one in model.named_parameters() if one.requires_grad]
         )
+        self.numbers: Sequence[int] = range(len(self.params))
         self.clip = clip
         self.same_noise = same_noise
         self.micro_batches = micro_batches

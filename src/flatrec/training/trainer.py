@@ -100,6 +100,8 @@ class Trainer:
             DivergedError: ten steps in a row had no finite gradient; the last checkpoint is kept.
             KeyError: the monitored metric is not among the validation metrics.
         """
+        if self.progress.epoch == 0:  # the strategy may have trained before
+            self.strategy.reset(self.seed)
         cuda = range(torch.cuda.device_count())
         with torch.random.fork_rng(cuda):
             for observer in self.observers:
@@ -214,7 +216,8 @@ class Trainer:
             checkpoints.restore_optimizer(
                 self.learner.optimizer, checkpoints.part(saved, "optimizer"), saved.facts["optimizer"]
             )
-            self.strategy.load_state(checkpoints.part(saved, "strategy"))
+            self.strategy.reset(self.seed)
+            self.strategy.load_state(checkpoints.part(saved, "strategy"), self.learner.params)
             self.progress = Progress(**saved.facts["progress"])
             self._best = best_parameters(saved)
         self.records = cut_lines(self.folder / RECORDS, self.progress.epoch)
