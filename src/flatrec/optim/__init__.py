@@ -8,6 +8,10 @@
     optimizer = Mixed(BSAM(torch.optim.AdamW(model.parameters()), rho=0.1), kappa=0.6)
     optimizer.step(closure, other_closure)
 
+    optimizer = SAM(torch.optim.SGD(model.parameters(), lr=0.1), rho=0.05)  # or without closures
+    loss_of(batch).backward(); optimizer.first_step()
+    loss_of(batch).backward(); optimizer.second_step()
+
 Needs torch alone. BSAM is batch-focused SAM here, not Bayesian SAM; FriendlySAM is F-SAM, FisherSAM is Fisher SAM.
 """
 

@@ -38,9 +38,9 @@ def python_number(value: object) -> object:
     """A number of NumPy or a tensor of no dimension as Python's; whatever else as it is."""
     if isinstance(value, Tensor) and value.ndim == 0:
         return value.item()
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
-    return float(value) if isinstance(value, Real) and not isinstance(value, (int, float)) else value
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def _check_first(name: str, parameters: list[str], given: object) -> None:
