@@ -14,6 +14,7 @@ from flatrec.strategies import ESAM, SAM, SSAM, Mixed, NonFiniteGradientError, P
 from flatrec.strategies.learner import Learner
 from flatrec.strategies.memory import remembered_number, remembered_vector
 from flatrec.testing import block_dataset
+from flatrec.training import checkpoint
 from tests.strategies.problems import N_BATCHES, Network, batch, flat
 
 STEPS = 60
@@ -248,3 +249,68 @@ def test_two_wrapped_strategies_keep_their_memories_apart():
     mixed = Mixed(SAM())
     train(mixed, learner_of(Network()), range(2))
     assert mixed.state().keys() == {"inner.steps"}
+
+
+class StopError(Exception):
+    """Raised in the middle of a run."""
+
+
+class Stopping:
+    """Ends a run after its first epoch, like a kill."""
+
+    def on_start(self, first_epoch, epochs, steps):
+        pass
+
+    def on_step(self, epoch, step):
+        pass
+
+    def on_epoch(self, record):
+        if record.epoch == 1:
+            raise StopError
+
+    def on_end(self):
+        pass
+
+
+def run(out, name, settings, *, seed=5, **more):
+    chosen = flatrec.Training(epochs=3, batch_size=16, tensorboard=False)
+    return flatrec.fit(
+        block_dataset(), "bpr", name, strategy_settings=settings, training=chosen, seed=seed, out=out, **more
+    )
+
+
+def parameters(run):
+    return torch.cat([one.detach().flatten() for one in run.recommender.parameters()])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("esam", {}),
+        ("esam+", {}),
+        ("ssam", {"mask": "dynamic", "refresh": 2}),
+        ("ssam+", {"mask": "dynamic", "refresh": 2}),
+        ("bsam+", {}),
+        ("looksam", {}),
+        ("mg", {}),
+    ],
+)
+def test_a_run_that_goes_on_ends_in_the_same_bits_and_another_seed_in_others(tmp_path, name, settings):
+    whole = run(tmp_path / "whole", name, settings)
+    with pytest.raises(StopError):
+        run(tmp_path / "killed", name, settings, observers=[Stopping()])
+    assert torch.equal(parameters(run(tmp_path / "killed", name, settings, resume=True)), parameters(whole))
+    assert not torch.equal(parameters(run(tmp_path / "other", name, settings, seed=6)), parameters(whole))
+
+
+def test_a_checkpoint_with_a_memory_of_another_shape_is_refused(tmp_path):
+    with pytest.raises(StopError):
+        run(tmp_path / "run", "looksam", {}, observers=[Stopping()])
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    saved = checkpoint.load(path)
+    crafted = {**saved.tensors, "strategy.across.0": torch.zeros(3)}
+    facts = {name: one for name, one in saved.facts.items() if name != "format"}
+    checkpoint.save(path, checkpoint.Checkpoint(crafted, facts))
+    with pytest.raises(ValueError, match=r"'across.0' must have shape") as caught:
+        run(tmp_path / "run", "looksam", {}, resume=True)
+    assert "\n" not in str(caught.value)
