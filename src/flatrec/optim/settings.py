@@ -27,7 +27,7 @@ def checked(init: Init) -> Init:
         _check_first(name, list(parameters)[1:3], given[0] if given else settings.get(first))
         for key in settings:
             if key not in parameters:
-                raise _stranger(name, key, list(parameters)[2:])
+                raise _stranger(name, key)
         plain = {key: _plain(key, one, parameters[key].default) for key, one in settings.items()}
         init(self, *given, **plain)
 
@@ -55,12 +55,12 @@ def _check_first(name: str, parameters: list[str], given: object) -> None:
     )
 
 
-def _stranger(name: str, key: str, known: list[str]) -> Exception:
+def _stranger(name: str, key: str) -> Exception:
     if key == "rho_warmup":
         return ValueError(WARM_UP)
     return TypeError(
-        f"{name} has no setting {key!r}; there are {', '.join(known)}; settings of the base optimizer go "
-        f"into it, as in {name}(torch.optim.SGD(model.parameters(), lr=...), ...)"
+        f"{name} has no setting {key!r}; help({name}) lists those it has; settings of the base optimizer go into it, as in "
+        f"{name}(torch.optim.SGD(model.parameters(), lr=...), ...)"
     )
 
 
