@@ -59,7 +59,7 @@ def _stranger(name: str, key: str) -> Exception:
     if key == "rho_warmup":
         return ValueError(WARM_UP)
     return TypeError(
-        f"{name} has no setting {key!r}; help({name}) lists those it has; settings of the base optimizer go into it, as in "
+        f"{name} has no setting {key!r}; help({name}) lists them; settings of the base optimizer go into it, as in "
         f"{name}(torch.optim.SGD(model.parameters(), lr=...), ...)"
     )
 
