@@ -157,7 +157,7 @@ def test_indented_blocks_keep_their_form_and_paragraphs_cannot_turn_into_lists(g
 def test_the_examples_of_the_optimizers_run():
     text = (ROOT / "docs" / "optimizers.md").read_text(encoding="utf-8")
     parts = re.findall(r"(<!-- not run: [^\n]* -->\n)?```python\n(.*?)```", text, flags=re.DOTALL)
-    assert sum(not skipped for skipped, _ in parts) == 3
+    assert sum(not skipped for skipped, _ in parts) == 4
     namespace: dict[str, object] = {}
     for skipped, example in parts:
         compile(example, "optimizers.md", "exec")

@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from flatrec import seeding
+from flatrec.components import build_model
+from flatrec.config import Component
+from flatrec.testing import block_dataset
 
 
 def draw(*key):
@@ -54,3 +57,20 @@ def test_the_global_random_state_is_left_alone():
 
 def test_the_epoch_defaults_to_zero():
     assert seeding.number(1, "a") == seeding.number(1, "a", 0)
+
+
+def test_making_a_model_leaves_every_global_generator_as_it_was(monkeypatch):
+    """Without CUDA what tells is that torch.manual_seed, which seeds those of all devices, is not called."""
+
+    def refuse(_seed):
+        raise AssertionError
+
+    monkeypatch.setattr(torch, "manual_seed", refuse)
+    before = torch.get_rng_state()
+    one, other, third = (build_model(Component("bpr"), block_dataset(), seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    first, second, different = (
+        torch.cat([part.flatten() for part in each.parameters()]) for each in (one, other, third)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, different)

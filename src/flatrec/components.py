@@ -52,7 +52,7 @@ def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Ya
         ValueError: an unknown name or setting, or one that the model refuses.
     """
     with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seeding.number(seed, "initial parameters"))
+        torch.default_generator.manual_seed(seeding.number(seed, "initial parameters"))  # those of devices stay
         make: Callable[..., Model | Yardstick] = model_class(component.name)
         return build(make, component.options, "model", dataset)
 

@@ -48,6 +48,52 @@ def test_importing_needs_torch_alone():
     assert done.stdout.strip() == "['flatrec']"
 
 
+BLOCKED = """
+import sys
+sys.modules["numpy"] = None  # torch does without
+import torch
+import torch._dynamo  # a first step imports it
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in known and top not in sys.stdlib_module_names:
+            raise ModuleNotFoundError(f"{name} is not torch's")
+
+known = {name.partition(".")[0] for name in sys.modules} | {"flatrec"}
+sys.meta_path.insert(0, Blocker())
+from flatrec import optim
+
+model = torch.nn.Linear(3, 1)
+for name in optim.__all__:
+    kind = getattr(optim, name)
+    if not isinstance(kind, type) or not issubclass(kind, optim.StrategyOptimizer) or name == "StrategyOptimizer":
+        continue
+    base = torch.optim.SGD(model.parameters(), lr=0.1)
+    made = kind(optim.BSAM(base)) if name == "Mixed" else kind(base)
+    def closure():
+        made.zero_grad()
+        loss = model(torch.ones(2, 3)).square().mean()
+        loss.backward()
+        return loss
+    for _ in range(3):
+        made.step(*[closure] * made.strategy.batches_per_step)
+    made.load_state_dict(made.state_dict())
+    print(name)
+try:
+    import scipy
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_nothing_but_torch_is_needed_to_train():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", BLOCKED], check=True, capture_output=True, text=True)
+    *names, last = done.stdout.splitlines()
+    assert last == "scipy is not torch's"
+    assert len(names) == 13
+
+
 def test_schedulers_move_the_rate_of_the_base():
     model = network()
     base = torch.optim.SGD(model.parameters(), lr=1.0)

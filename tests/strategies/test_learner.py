@@ -124,6 +124,13 @@ def test_nothing_to_train_is_an_error():
         Learner(model, torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]))
 
 
+def test_complex_parameters_are_an_error():
+    model = Quadratic()
+    model.first = torch.nn.Parameter(torch.ones(3, dtype=torch.complex128))
+    with pytest.raises(ValueError, match="real and imaginary parts"):
+        learner_of(model)
+
+
 def test_clip_must_be_positive():
     with pytest.raises(ValueError, match="clip"):
         learner_of(Quadratic(), clip=0.0)

@@ -150,7 +150,7 @@ def test_state_taken_between_or_at_refreshes_continues_bit_for_bit(name, setting
     whole, model, before, after = Network(), Network(), fresh(), fresh()
     go_on(whole, fresh(), range(6))
     go_on(model, before, range(cut))
-    after.load_state({key: one.clone() for key, one in before.state().items()})
+    after.load_state({key: one.clone() for key, one in before.state().items()}, list(model.parameters()))
     go_on(model, after, range(cut, 6))
     assert (flat(model) == flat(whole)).all()
     assert all(one.dtype == torch.bool for key, one in after.state().items() if key != "steps")

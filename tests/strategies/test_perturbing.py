@@ -154,7 +154,7 @@ def test_state_put_into_a_fresh_strategy_continues_bit_for_bit(name):
     _, before = trained(name, settings, range(3), model=model)
     learner = Learner(model, torch.optim.SGD(model.parameters(), lr=0.05))
     after = build_strategy(Component(name, settings))
-    after.load_state(before.state())
+    after.load_state(before.state(), learner.params)
     for number in range(3, 6):
         after.step(learner, *map(batch, range(number, number + after.batches_per_step)))
     assert same(flat(model), whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from numbers import Real
 from typing import TypeAlias
 
 import torch
@@ -13,13 +14,15 @@ from torch.optim import Optimizer
 from flatrec.optim.noise import Noise
 from flatrec.optim.running_statistics import kept_running_statistics
 from flatrec.strategies.learning import NonFiniteGradientError, finite
-from flatrec.strategies.vectors import Vector
+from flatrec.strategies.vectors import Vector, norm
 
 Closure: TypeAlias = Callable[[], Tensor | float]
 
 
 class Closures:
     """One step of a base optimizer, offered to a strategy; batches are closures.
+
+    A complex parameter is a real one here, with the two parts of each entry side by side.
 
     Args:
         optimizer: the base optimizer; its groups may hold ``rho`` and ``perturb``.
@@ -33,8 +36,11 @@ class Closures:
     def __init__(self, optimizer: Optimizer, *, same_noise: bool, model: nn.Module | None) -> None:
         self.optimizer = optimizer
         self.model = model
-        groups = [(group, one) for group in optimizer.param_groups for one in group["params"] if one.requires_grad]
-        self.params: list[nn.Parameter] = [one for _, one in groups]
+        all_of_them = [(group, one) for group in optimizer.param_groups for one in group["params"]]
+        self.numbers: Sequence[int] = [number for number, (_, one) in enumerate(all_of_them) if one.requires_grad]
+        groups = [all_of_them[number] for number in self.numbers]
+        self.leaves: list[nn.Parameter] = [one for _, one in groups]
+        self.params: list[Tensor] = [real(one.detach()) for one in self.leaves]
         self.perturbed: Sequence[int] = [place for place, (group, _) in enumerate(groups) if group.get("perturb", True)]
         self.progress = float("inf")  # no warm-up: an optimizer does not see epochs
         self.moved = False
@@ -65,49 +71,68 @@ class Closures:
             NonFiniteGradientError: a loss or gradient is NaN or infinite.
             RuntimeError: a closure called no backward.
             TypeError: a closure returned no loss, or a gradient is sparse.
+            ValueError: a closure returned more than one number.
         """
         found = [self._of(closure) for closure in batches]
         losses, gradients = [loss for loss, _ in found], [gradient for _, gradient in found]
         if not finite(losses, gradients):
             self._clear()
-            raise NonFiniteGradientError(
-                "a loss or gradient is not finite; nothing was updated, catch this error to skip the step"
-            )
+            raise _not_finite()
         return losses, gradients
+
+    def left(self) -> list[Tensor]:
+        """Take the gradients that the caller's own backward has left.
+
+        Raises:
+            NonFiniteGradientError: one is NaN or infinite.
+            RuntimeError: there is none.
+            TypeError: one is sparse.
+        """
+        gradient = self._taken()
+        if not bool(norm(gradient).isfinite()):
+            raise _not_finite()
+        return gradient
 
     def _of(self, closure: Closure) -> tuple[Tensor, list[Tensor]]:
         self._clear()
         with torch.enable_grad(), self._noise.of(closure) if self._noise else nullcontext():
             loss = closure()
-        if not isinstance(loss, (Tensor, float, int)):
+        if not isinstance(loss, (Tensor, Real)):
             raise TypeError(f"a closure must return its loss, a scalar, but returned {type(loss).__name__}")
+        if isinstance(loss, Tensor) and loss.numel() != 1:
+            raise ValueError(
+                f"a closure must return its loss as one number, but returned a tensor of shape {tuple(loss.shape)}; "
+                "take its mean() before backward()"
+            )
         return torch.as_tensor(loss, device=self.params[0].device).detach().float().sum(), self._taken()
 
     def _taken(self) -> list[Tensor]:
         """The gradients by value; zero where the closure left none."""
-        if all(one.grad is None for one in self.params):
+        if all(one.grad is None for one in self.leaves):
             raise RuntimeError(
-                "after a closure no parameter had a gradient; it must call loss.backward(), with the parameters that "
-                "the optimizer was made with"
+                "no parameter has a gradient; call loss.backward() before, in the closure where there is one, with the "
+                "parameters that the optimizer was made with"
             )
         gradient = []
-        for place, parameter in enumerate(self.params):
+        for place, parameter in enumerate(self.leaves):
             part = parameter.grad
             if part is not None and part.layout != torch.strided:
                 raise TypeError("a gradient is sparse, which no strategy here works with; use sparse=False")
             self._reached[place] |= part is not None
-            gradient.append(_own(part, self._signs[place]) if part is not None else torch.zeros_like(parameter))
+            gradient.append(
+                _own(part, self._signs[place]) if part is not None else torch.zeros_like(self.params[place])
+            )
             parameter.grad = None
         return gradient
 
     def _clear(self) -> None:
-        for one in self.params:
+        for one in self.leaves:
             one.grad = None
 
     @contextmanager
     def shifted(self, by: Vector, scale: float = 1.0) -> Iterator[None]:
         """Perturbed parameters moved in place, each as far as its group's rho says, and put back bit for bit."""
-        parameters = [self.params[place].detach() for place in self.perturbed]
+        parameters = [self.params[place] for place in self.perturbed]
         before = [one.clone() for one in parameters]
         try:
             self.moved = True
@@ -121,9 +146,25 @@ class Closures:
 
     def update(self, gradient: Vector) -> None:
         """One step of the base optimizer; parameters that no closure reached are left alone, as torch does."""
-        for place, (parameter, part) in enumerate(zip(self.params, gradient, strict=True)):
-            parameter.grad = _signed(part, self._signs[place]).contiguous() if self._reached[place] else None
+        for place, (parameter, part) in enumerate(zip(self.leaves, gradient, strict=True)):
+            whole = _signed(part, self._signs[place]).contiguous()
+            parameter.grad = _like(parameter, whole) if self._reached[place] else None
         self.optimizer.step()
+
+
+def real(tensor: Tensor) -> Tensor:
+    """A complex tensor as a real one in the same memory, with one dimension more; a real one as it is."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def _like(parameter: Tensor, part: Tensor) -> Tensor:
+    return torch.view_as_complex(part) if parameter.is_complex() else part
+
+
+def _not_finite() -> NonFiniteGradientError:
+    return NonFiniteGradientError(
+        "a loss or gradient is not finite; the step was given up, catch this error to go on with the next"
+    )
 
 
 def _radius(group: dict[str, object]) -> float:
@@ -137,7 +178,7 @@ def _radius(group: dict[str, object]) -> float:
 def _own(gradient: Tensor, sign: float) -> Tensor:
     """The gradient, uphill in what is minimised; a copy where another holds its memory, as DDP's buckets do."""
     part = gradient.detach()
-    return _signed(part.clone() if part._is_view() else part, sign)
+    return _signed(real(part.clone() if part._is_view() else part), sign)
 
 
 def _signed(part: Tensor, sign: float) -> Tensor:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import inspect
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer, SparseAdam
 
-from flatrec.optim.closures import Closure, Closures
-from flatrec.strategies.base import Perturbing, Strategy
+from flatrec.optim.closures import Closure, Closures, real
+from flatrec.optim.running_statistics import kept_running_statistics
+from flatrec.optim.saved import check_base_state
+from flatrec.optim.settings import WARM_UP, python_number
+from flatrec.strategies.base import Perturbing, Shift, Strategy, TwoPass
 from flatrec.strategies.look_sam import LookSAM
 from flatrec.strategies.mixed import Mixed
+from flatrec.strategies.vectors import Vector
 
 STRATEGY = "strategy"
+
+
+class _GivenUpError(Exception):
+    """Raised inside a step to undo it."""
+
+
+@dataclass(frozen=True)
+class _Half:
+    """A step between first_step and second_step."""
+
+    strategy: TwoPass
+    running: Closures
+    gradient: Vector  # here
+    found: Vector | None  # what the base optimizer gets; None where a second gradient is wanted
+    attempt: ExitStack  # left with an error it puts back what the strategy remembers
+    shift: ExitStack  # left in any way it puts back parameters and running statistics
 
 
 class StrategyOptimizer(Optimizer):
@@ -22,64 +45,67 @@ class StrategyOptimizer(Optimizer):
 
     ``param_groups`` and ``state`` are those of the base optimizer, so schedulers, ``zero_grad`` and whatever else looks
     at them work on either. A group may hold ``rho``, its own radius, and ``perturb=False``, which leaves its parameters
-    where they are and out of the norm; both may change between steps. A parameter without a gradient in one pass counts
-    as having gradient zero there; one without any is left alone.
+    where they are and out of the norm; both may change between steps, and so may ``requires_grad``: what the strategy
+    remembers of parameters that leave is dropped, and it begins at zero where they join. A parameter without a gradient
+    in one pass counts as having gradient zero there; one without any is left alone.
 
     Args:
         optimizer: the base optimizer, which makes the step.
-        make: the class of the strategy that finds the gradient, or what else makes one.
-        settings: for that strategy.
+        strategy: what finds the gradient; of this optimizer's own.
         same_noise: whether dropout draws the same masks in both passes over a batch. Random numbers come from torch's
             global generators of the CPU and of the parameters' device.
         model: whose batch-norm layers keep their running statistics in the perturbed pass. Layers are found without it
             as they are called; name the model (not its compiled form) where it goes through ``torch.compile``.
 
     Raises:
-        TypeError: the base is not a torch optimizer, or wraps one itself.
+        TypeError: the base is not a torch optimizer, wraps one itself, or needs a closure or sparse gradients.
         ValueError: no parameter to train, parameters on several devices, or a setting that makes no sense here.
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        make: Callable[..., Strategy],
-        *,
-        same_noise: bool = False,
-        model: nn.Module | None = None,
-        **settings: Any,  # noqa: ANN401
+        self, optimizer: Optimizer, strategy: Strategy, *, same_noise: bool = False, model: nn.Module | None = None
     ) -> None:
-        strategy = make(**settings)
-        if not isinstance(optimizer, Optimizer) or isinstance(optimizer, StrategyOptimizer):
-            raise TypeError(
-                f"the first argument must be a plain torch optimizer, such as torch.optim.Adam(...), but is a "
-                f"{type(optimizer).__name__}"
-            )
+        _check_base(optimizer)
+        if isinstance(strategy, Perturbing) and strategy.rho_warmup:
+            raise ValueError(WARM_UP)
         self.base = optimizer
         self.strategy = strategy
-        self._inner = strategy.inner if isinstance(strategy, Mixed) else strategy
         self.same_noise = same_noise
         self.model = model
         self._running: Closures | None = None
+        self._half: _Half | None = None
         super().__init__(optimizer.param_groups, optimizer.defaults)
         self._share()
-        if isinstance(strategy, Perturbing) and strategy.rho_warmup:
-            raise ValueError("rho_warmup counts epochs, which an optimizer does not see; change rho in param_groups")
         Closures(optimizer, same_noise=same_noise, model=model)  # what is wrong with the parameters is wrong at once
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, a pickle or ``torch.save`` of the whole optimizer holds."""
+        self._refuse_halfway("copying the optimizer")
+        return {"base": self.base, STRATEGY: self.strategy, "same_noise": self.same_noise, "model": self.model}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        base: Optimizer = state["base"]
+        shared = {"defaults": base.defaults, "param_groups": base.param_groups, "state": base.state}
+        super().__setstate__({**state, **shared, "_running": None, "_half": None})
 
     @property
     def perturbed(self) -> bool:
         """Whether the parameters are moved right now; for closures that act differently then."""
         return self._running is not None and self._running.moved
 
-    def step(  # type: ignore[override]
-        self, closure: Closure | None = None, *other_closures: Closure
-    ) -> Tensor:
-        """One update.
+    @overload  # type: ignore[override]
+    def step(self) -> None: ...
+
+    @overload
+    def step(self, closure: Closure, *other_closures: Closure) -> Tensor: ...
+
+    def step(self, closure: Closure | None = None, *other_closures: Closure) -> Tensor | None:
+        """One update; where it raises, parameters and what the strategy remembers are as before.
 
         Args:
             closure: sets gradients to zero, computes the loss of a batch, calls ``backward`` and returns the loss, as
                 torch's own optimizers have it. It is called again at the perturbed point, so it must not fetch the next
-                batch itself.
+                batch itself. Without one this is what ``second_step`` does.
             other_closures: for a mixed strategy one more, the same on a second batch; else none.
 
         Returns:
@@ -88,27 +114,118 @@ class StrategyOptimizer(Optimizer):
         Raises:
             TypeError: too few or too many closures, one returned no loss, or a gradient is sparse.
             RuntimeError: a closure called no ``backward``.
+            ValueError: a closure returned more than one number.
             NonFiniteGradientError: a loss or gradient is not finite.
         """
+        if self._half is not None and closure is None:
+            self._finish(self._half)
+            return None
+        self._refuse_halfway("step(closure)")
         closures = [one for one in (closure, *other_closures) if one is not None]
         if len(closures) != self.strategy.batches_per_step:
             raise TypeError(
                 f"step() of {type(self).__name__} takes {self.strategy.batches_per_step} closure(s), which compute the "
                 f"loss of a batch, call backward and return the loss, but got {len(closures)}"
             )
-        self._share()
-        running = self._running = Closures(self.base, same_noise=self.same_noise, model=self.model)
+        running = self._running = self._begun()
         try:
             with torch.no_grad():
-                self._take_up_rho(running.rho)
                 return self.strategy.step(running, *closures)
         finally:
             self._running = None
 
-    def _take_up_rho(self, rho: float) -> None:
-        """The strategy's radius is the largest of the groups'; the others are shares of it."""
+    def first_step(self, zero_grad: bool = False) -> None:
+        """Take the gradient that ``backward`` has left, and move the parameters to where the second one is wanted.
+
+        Call ``backward`` on the same batch again, then :meth:`second_step`. Gradients are taken away in any case. Where
+        the step needs no second gradient, as between two of an ``interval``, the parameters stay and ``perturbed`` is
+        False: the second pass may be left out then. Until ``second_step``, batch-norm layers keep their running
+        statistics. If something else goes wrong in between, call :meth:`give_up`.
+
+        Args:
+            zero_grad: whether to set all gradients to None, those of parameters that are not trained too.
+
+        Raises:
+            TypeError: this strategy, or ``same_noise``, needs ``step(closure)``; or a gradient is sparse.
+            RuntimeError: there is no gradient, or this is the second time.
+            NonFiniteGradientError: a gradient is not finite; nothing is changed.
+        """
+        self._refuse_halfway("first_step")
+        strategy = self._two_pass()
+        running = self._begun()
+        with torch.no_grad(), ExitStack() as attempt, ExitStack() as shift:
+            attempt.enter_context(strategy.attempt(running))
+            gradient = running.left()
+            found = strategy.look(running, gradient)
+            moved = isinstance(found, Shift)
+            shift.enter_context(running.shifted(*found) if moved else kept_running_statistics(self.model))
+            wanted = None if isinstance(found, Shift) else found
+            self._half = _Half(strategy, running, gradient, wanted, attempt.pop_all(), shift.pop_all())
+        self._running = running
+        if zero_grad:
+            self.zero_grad()
+
+    def second_step(self, zero_grad: bool = False) -> None:
+        """Put the parameters back and update them with what the strategy makes of both gradients.
+
+        Args:
+            zero_grad: whether to set all gradients to None afterwards.
+
+        Raises:
+            RuntimeError: ``first_step`` was not called, or ``backward`` was not called after it.
+            NonFiniteGradientError: a gradient is not finite; parameters and memory are as before ``first_step``.
+        """
+        if self._half is None:
+            raise RuntimeError("second_step comes after first_step and another backward; call first_step before it")
+        self.step()  # through the front door, for hooks and schedulers
+        if zero_grad:
+            self.zero_grad()
+
+    def give_up(self) -> None:
+        """After ``first_step``: put parameters and memory back, and take no step; at any other time do nothing."""
+        half, self._half, self._running = self._half, None, None
+        if half is not None:
+            with torch.no_grad(), suppress(_GivenUpError), half.attempt, half.shift:
+                raise _GivenUpError
+
+    def _finish(self, half: _Half) -> None:
+        self._half = None
+        try:
+            with torch.no_grad(), half.attempt:
+                with half.shift:
+                    there = half.found or half.running.left()
+                half.running.update(half.found or half.strategy.combined(half.gradient, there))
+        finally:
+            self._running = None
+
+    def _two_pass(self) -> TwoPass:
+        if not isinstance(self.strategy, TwoPass):
+            raise TypeError(
+                f"{type(self).__name__} does not take two gradients of one batch and one update, as first_step and "
+                "second_step do; use step(closure)"
+            )
+        if self.same_noise:
+            raise TypeError("same_noise cannot replay a pass that is over before first_step; use step(closure)")
+        return self.strategy
+
+    def _refuse_halfway(self, what: str) -> None:
+        if self._half is not None:
+            raise RuntimeError(
+                f"{what} is not possible between first_step and second_step, while the parameters are moved; call "
+                "second_step or give_up first"
+            )
+
+    @property
+    def _inner(self) -> Strategy:
+        return self.strategy.inner if isinstance(self.strategy, Mixed) else self.strategy
+
+    def _begun(self) -> Closures:
+        """A step of the base optimizer; the strategy's radius is the largest of the groups', which are shares of it."""
+        self._share()
+        running = Closures(self.base, same_noise=self.same_noise, model=self.model)
         if isinstance(self._inner, (Perturbing, LookSAM)):
-            self._inner.rho = rho
+            self._inner.rho = running.rho
+        return running
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters to the base optimizer, with ``rho`` and ``perturb`` if they differ from the rest.
@@ -116,6 +233,7 @@ class StrategyOptimizer(Optimizer):
         Raises:
             ValueError: as torch's.
         """
+        self._refuse_halfway("adding a group")
         if not any(param_group is one for one in self.base.param_groups):
             self.base.add_param_group(param_group)
         self._share()
@@ -126,26 +244,47 @@ class StrategyOptimizer(Optimizer):
         self.state = self.base.state
         rho = self._inner.rho if isinstance(self._inner, (Perturbing, LookSAM)) else 0.0
         for group in self.param_groups:
-            group.setdefault("rho", rho)
+            group["rho"] = python_number(group.get("rho", rho))
             group.setdefault("perturb", True)
 
     def state_dict(self) -> dict[str, Any]:
         """The base optimizer's, and under ``strategy`` the name of this one and what it remembers."""
+        self._refuse_halfway("state_dict")
         return {**self.base.state_dict(), STRATEGY: {"name": self._name(), **self.strategy.state()}}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take up a state.
 
         Raises:
-            ValueError: it is that of another strategy, or of no strategy at all.
+            ValueError: it is that of another strategy or model, or of no strategy at all; nothing is changed.
         """
+        self._refuse_halfway("load_state_dict")
         saved = dict(state_dict.get(STRATEGY, {}))
         name = saved.pop("name", "no strategy")
         if name != self._name():
             raise ValueError(f"the state is that of {name}, not of {self._name()}; wrap the base optimizer as before")
-        self.base.load_state_dict({key: value for key, value in state_dict.items() if key != STRATEGY})
-        self.strategy.load_state({key: one.clone() for key, one in saved.items()})
+        base = {key: value for key, value in state_dict.items() if key != STRATEGY}
+        check_base_state(self.base, base)
+        self.strategy.load_state(saved, [real(one) for group in self.base.param_groups for one in group["params"]])
+        self.base.load_state_dict(base)
         self._share()
 
     def _name(self) -> str:
         return type(self._inner).__name__ + ("" if self._inner is self.strategy else "+")
+
+
+def _check_base(optimizer: Optimizer) -> None:
+    name = type(optimizer).__name__
+    if not isinstance(optimizer, Optimizer) or isinstance(optimizer, StrategyOptimizer):
+        raise TypeError(
+            f"the first argument must be a plain torch optimizer, such as torch.optim.Adam(...), but is a {name}"
+        )
+    if isinstance(optimizer, SparseAdam):
+        raise TypeError("SparseAdam takes sparse gradients, which no strategy here gives; use torch.optim.Adam")
+    wanted = list(inspect.signature(type(optimizer).step).parameters.values())[1:2]
+    needs_closure = any(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in wanted)
+    if isinstance(optimizer, LBFGS) or needs_closure:
+        raise TypeError(
+            f"{name} calls a closure by itself, but here a base optimizer steps with a gradient; use another, such as "
+            "torch.optim.Adam"
+        )

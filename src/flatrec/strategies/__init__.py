@@ -1,7 +1,7 @@
 """Training strategies, and the table by which the command line finds them; needs torch alone."""
 
 from flatrec.strategies.asam import ASAM
-from flatrec.strategies.base import Ascent, OneBatch, Perturbing, Strategy, straight
+from flatrec.strategies.base import Ascent, OneBatch, Perturbing, Shift, Strategy, TwoPass, straight
 from flatrec.strategies.bsam import BSAM
 from flatrec.strategies.efficient_sam import ESAM
 from flatrec.strategies.fisher_sam import FisherSAM
@@ -55,7 +55,9 @@ __all__ = [
     "OneBatch",
     "Perturbing",
     "Plain",
+    "Shift",
     "Strategy",
+    "TwoPass",
     "VaSSO",
     "straight",
 ]

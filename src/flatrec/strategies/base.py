@@ -4,26 +4,42 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor
 
 from flatrec.data.pairing import Pairing
 from flatrec.strategies.learning import BatchT, Learning, among
+from flatrec.strategies.memory import Layout, forget, packed, realign, remembered_number, unpacked
 from flatrec.strategies.trace import Trace
 from flatrec.strategies.vectors import Vector, cosine, norm, plus_scaled_into, quotient
 
 
 class Strategy(ABC):
-    """One step of training, in the words of its paper."""
+    """One step of training, in the words of its paper.
+
+    A strategy that remembers something from step to step is a dataclass and declares it by
+    :func:`flatrec.strategies.memory.remembered_number` and ``remembered_vector``. The rest is done here: a checkpoint
+    holds it, :meth:`reset` forgets it, a step that raises leaves it as it was, and vectors follow the parameters where
+    these change between steps.
+    """
 
     batches_per_step: ClassVar[int] = 1
+    INTERVAL: ClassVar[str] = ""  # the setting that says how rare a step of more than one gradient is; "" for none
+    seed: int = 0  # of everything that is drawn
+    _layout: Layout | None = None
 
     @abstractmethod
-    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+    def take_step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
         """Update the parameters once (or not at all) and return the loss to report, a detached scalar."""
+
+    @property
+    @abstractmethod
+    def gradients_per_step(self) -> float:
+        """Batch gradients that a step takes, on average over many steps."""
 
     @property
     @abstractmethod
@@ -31,16 +47,74 @@ class Strategy(ABC):
         """Where the batches of a step come from; of no account with one batch a step."""
 
     @abstractmethod
-    def state(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold for training to go on bit for bit."""
-
-    @abstractmethod
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a saved state."""
-
-    @abstractmethod
     def take_trace(self) -> dict[str, float]:
         """Means of what the strategy watched since the last call, by name; empty where it watches nothing."""
+
+    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+        """Take a step; where it raises, what is remembered is as before.
+
+        Raises:
+            NonFiniteGradientError: a loss or gradient is NaN or infinite.
+        """
+        with self.attempt(learner):
+            return self.take_step(learner, *batches)
+
+    @contextmanager
+    def attempt(self, learner: Learning[Any]) -> Iterator[None]:
+        """A step happens inside; if it raises, everything that the strategy holds is put back."""
+        family = [one for _, one in self._family()]
+        before = [dict(vars(one)) for one in family]
+        try:
+            self._follow(learner)
+            yield
+        except BaseException:
+            for one, values in zip(family, before, strict=True):
+                vars(one).clear()
+                vars(one).update(values)
+            raise
+
+    def _follow(self, learner: Learning[Any]) -> None:
+        numbers = learner.numbers
+        layout = Layout(tuple(numbers), tuple(numbers[place] for place in learner.perturbed))
+        for _, one in self._family():
+            if one._layout is not None and one._layout != layout:
+                realign(one, one._layout, layout, learner.params)
+            one._layout = layout
+
+    def reset(self, seed: int) -> None:
+        """Forget everything, and draw from this seed from now on."""
+        for _, one in self._family():
+            forget(one)
+            one._layout, one.seed = None, seed
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint must hold for training to go on bit for bit."""
+        return {
+            f"{prefix}{name}": part for prefix, one in self._family() for name, part in packed(one, one._layout).items()
+        }
+
+    def load_state(self, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> None:
+        """Take up a saved state.
+
+        Args:
+            state: what :meth:`state` gave.
+            params: every parameter that training began with, in order.
+
+        Raises:
+            ValueError: it is that of another strategy or model; nothing is changed.
+        """
+        left, found = dict(state), []
+        for prefix, one in reversed(self._family()):
+            own = {name: left.pop(name) for name in list(left) if name.startswith(prefix)}
+            found.append((one, unpacked(one, {name[len(prefix) :]: part for name, part in own.items()}, params)))
+        for one, loaded in found:
+            vars(one).update(loaded.values)
+            one._layout = loaded.layout
+
+    def _family(self) -> list[tuple[str, Strategy]]:
+        """This one, and behind its attribute's name each that it wraps."""
+        wrapped = [(name, one) for name, one in vars(self).items() if isinstance(one, Strategy)]
+        return [("", self), *((f"{name}.{rest}", one) for name, held in wrapped for rest, one in held._family())]
 
 
 class OneBatch(Strategy):
@@ -53,7 +127,7 @@ class OneBatch(Strategy):
     def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:
         """The gradient that the base optimizer gets, given the batch's gradient at the current parameters."""
 
-    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+    def take_step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
         """Gradient, refinement, update."""
         (batch,) = batches
         (loss,), (gradient,) = learner.gradients(batch)
@@ -64,6 +138,34 @@ class OneBatch(Strategy):
     def pairing(self) -> Pairing:
         """Of no account: one batch a step."""
         return "passes"
+
+
+class Shift(NamedTuple):
+    """Where the second gradient is taken: the perturbed parameters moved by ``scale * direction``."""
+
+    direction: Vector
+    scale: float
+
+
+class TwoPass(OneBatch):
+    """A strategy that looks at the gradient of its batch here, and then perhaps at another point."""
+
+    @abstractmethod
+    def look(self, learner: Learning[Any], gradient: Vector) -> Shift | Vector:
+        """Where to take the second gradient; or what the base optimizer gets, where this step takes none."""
+
+    @abstractmethod
+    def combined(self, here: Vector, there: Vector) -> Vector:
+        """The gradient to descend, given those at the current parameters and at the other point."""
+
+    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:
+        """What the strategy makes of both gradients, or the one here where this step takes no other."""
+        found = self.look(learner, gradient)
+        if not isinstance(found, Shift):
+            return found
+        with learner.shifted(found.direction, found.scale):
+            _, (there,) = learner.gradients(batch)
+        return self.combined(gradient, there)
 
 
 class Ascent(NamedTuple):
@@ -95,7 +197,7 @@ def held_back(gradient: Vector, mean: Vector, share: float, *, length: Tensor, i
 
 
 @dataclass(kw_only=True, eq=False)
-class Perturbing(OneBatch):
+class Perturbing(TwoPass):
     """A strategy that looks at the gradient at a point some way up from the current parameters.
 
     The point is Theta + r * v / |v|, v the strategy's direction and |v| its length in the strategy's metric; all
@@ -117,12 +219,14 @@ class Perturbing(OneBatch):
         ValueError: a setting is out of range.
     """
 
+    INTERVAL: ClassVar[str] = "interval"
+
     rho: float = 0.1
     rho_schedule: Literal["constant", "inverse"] = "constant"
     rho_scale: Literal["absolute", "relative"] = "absolute"
     rho_warmup: float = 0.0
     interval: int = 1
-    steps: int = field(default=0, init=False)
+    steps: int = remembered_number()
     trace: Trace = field(default_factory=Trace, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -136,12 +240,13 @@ class Perturbing(OneBatch):
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:
         """Where to look for a higher loss, given the parameters and the batch's gradient. Called at every step."""
 
-    @abstractmethod
-    def combined(self, here: Vector, there: Vector) -> Vector:
-        """The gradient to descend, given those at the current parameters and at the perturbed point."""
+    @property
+    def gradients_per_step(self) -> float:
+        """One here, and one there at every interval-th step."""
+        return 1 + 1 / self.interval if self.rho > 0 else 1.0
 
-    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:
-        """What the strategy makes of both gradients, or the one here where this step has no perturbation."""
+    def look(self, learner: Learning[Any], gradient: Vector) -> Shift | Vector:
+        """At the perturbed point, or the gradient here where this step has no perturbation."""
         values = [learner.params[place].detach() for place in learner.perturbed]
         here = among(learner.perturbed, gradient)
         ascent = self.ascent(values, here)
@@ -154,9 +259,7 @@ class Perturbing(OneBatch):
         self.trace.add("cos(eps, g1)", _alignment(ascent, here))
         if ascent.length == 0:
             return gradient
-        with learner.shifted(ascent.direction, float(radius) / float(ascent.length)):
-            _, (there,) = learner.gradients(batch)
-        return self.combined(gradient, there)
+        return Shift(ascent.direction, float(radius) / float(ascent.length))
 
     def take_trace(self) -> dict[str, float]:
         """Mean cos(eps, g1), and whatever else the strategy adds."""

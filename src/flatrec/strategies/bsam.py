@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing, held_back
-from flatrec.strategies.memory import grown, packed, unpacked
+from flatrec.strategies.memory import buffer, grown, remembered_vector, room
 from flatrec.strategies.vectors import Standing, Vector, follow
 
 Measured: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"]
@@ -52,8 +51,9 @@ class BSAM(Perturbing):
 
     lam: float = 0.6
     distance: Distance = "manhattan"
-    mean: list[Tensor] = field(default_factory=list, init=False, repr=False)
-    _direction: list[Tensor] = field(default_factory=list, init=False, repr=False)  # kept: fresh memory is slow
+    mean: Vector = remembered_vector()
+    _direction: Vector = buffer()
+    _next: Vector = buffer()  # the mean after this step, which may yet be given up
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,12 +64,13 @@ class BSAM(Perturbing):
 
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the gradient less d times its running mean, which is brought up to date first."""
-        self.mean = grown(self.mean, gradient)
-        standing = follow(self.mean, gradient, 1 - self.lam)
+        before, self._next = grown(self.mean, gradient), room(self._next, gradient)
+        standing = follow(before, gradient, 1 - self.lam, into=self._next)
+        self.mean, self._next = self._next, before
         distance = self._distance(standing, sum(part.numel() for part in gradient))
         self.trace.add("distance", distance)
         self.trace.add("cos(g1, m)", standing.cosine)
-        self._direction = grown(self._direction, gradient)
+        self._direction = room(self._direction, gradient)
         length = standing.other_square.sqrt()
         return held_back(gradient, self.mean, float(distance), length=length, into=self._direction)
 
@@ -88,12 +89,3 @@ class BSAM(Perturbing):
             case "cosine":
                 return standing.cosine
         return standing.dot.new_tensor(self.distance)
-
-    def state(self) -> dict[str, Tensor]:
-        """The step count and the mean."""
-        return packed(self.steps, mean=self.mean)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up step count and mean."""
-        self.steps = int(state["steps"])
-        self.mean = unpacked(state, "mean")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from flatrec import seeding
 from flatrec.strategies.base import Ascent, Perturbing
-from flatrec.strategies.memory import packed
 from flatrec.strategies.vectors import Vector, norm, times
 
 
@@ -27,7 +24,7 @@ class ESAM(Perturbing):
     whose loss rises most; it is left out, since a model gives one loss for the batch. The release draws whole tensors,
     not entries, and takes the norm over those drawn, which saves the first gradient of the others; a recommender has
     few tensors, most of the entries in one or two of them, so entries are drawn, as in the paper, and a step costs as
-    much as one of SAM. The draws depend on the step alone.
+    much as one of SAM. The draws depend on the seed and the step alone.
 
     Args:
         beta: probability that an entry is perturbed, in (0, 1].
@@ -49,7 +46,7 @@ class ESAM(Perturbing):
 
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the drawn entries of the gradient; its length is the mean direction's."""
-        stream = seeding.generator(0, "efficient sam", self.steps)
+        stream = seeding.generator(self.seed, "efficient sam", self.steps)
         drawn = [(torch.rand(part.shape, generator=stream) < self.beta).to(part.device) for part in gradient]
         direction = times(gradient, drawn)
         return Ascent(direction, self.beta * norm(gradient), norm(direction))
@@ -57,11 +54,3 @@ class ESAM(Perturbing):
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there
-
-    def state(self) -> dict[str, Tensor]:
-        """The step count, which the draws, schedule and interval depend on."""
-        return packed(self.steps)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up the step count."""
-        self.steps = int(state["steps"])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from flatrec.strategies.base import Ascent, Perturbing
-from flatrec.strategies.memory import packed
 from flatrec.strategies.vectors import Vector, dot, norm, times
 
 
@@ -53,11 +50,3 @@ class FisherSAM(Perturbing):
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there
-
-    def state(self) -> dict[str, Tensor]:
-        """The step count, which schedule and interval depend on."""
-        return packed(self.steps)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up the step count."""
-        self.steps = int(state["steps"])

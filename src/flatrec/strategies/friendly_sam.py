@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from torch import Tensor
+from dataclasses import dataclass
 
 from flatrec.strategies.base import Ascent, Perturbing, held_back
-from flatrec.strategies.memory import grown, packed, unpacked
-from flatrec.strategies.vectors import Vector, move_towards, norm
+from flatrec.strategies.memory import buffer, grown, remembered_vector, room
+from flatrec.strategies.vectors import Vector, moved_towards, norm
 
 
 @dataclass(kw_only=True, eq=False)
@@ -36,8 +33,9 @@ class FriendlySAM(Perturbing):
 
     sigma: float = 1.0
     lam: float = 0.9
-    mean: list[Tensor] = field(default_factory=list, init=False, repr=False)
-    _direction: list[Tensor] = field(default_factory=list, init=False, repr=False)  # kept: fresh memory is slow
+    mean: Vector = remembered_vector()
+    _direction: Vector = buffer()
+    _next: Vector = buffer()  # the mean after this step, which may yet be given up
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,20 +44,12 @@ class FriendlySAM(Perturbing):
 
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the gradient less sigma times its running mean, which is brought up to date first."""
-        self.mean = grown(self.mean, gradient)
-        move_towards(self.mean, gradient, 1 - self.lam)
-        self._direction = grown(self._direction, gradient)
+        before, self._next = grown(self.mean, gradient), room(self._next, gradient)
+        moved_towards(before, gradient, 1 - self.lam, into=self._next)
+        self.mean, self._next = self._next, before
+        self._direction = room(self._direction, gradient)
         return held_back(gradient, self.mean, self.sigma, length=norm(gradient), into=self._direction)
 
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there
-
-    def state(self) -> dict[str, Tensor]:
-        """The step count and the mean."""
-        return packed(self.steps, mean=self.mean)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up step count and mean."""
-        self.steps = int(state["steps"])
-        self.mean = unpacked(state, "mean")

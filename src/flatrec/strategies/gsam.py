@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.memory import packed
 from flatrec.strategies.vectors import Vector, dot, plus_scaled, quotient
 
 
@@ -47,11 +43,3 @@ class GSAM(Perturbing):
         square = dot(there, there)
         along = quotient(dot(here, there), square)
         return plus_scaled(plus_scaled(there, there, self.alpha * along), here, square.new_tensor(-self.alpha))
-
-    def state(self) -> dict[str, Tensor]:
-        """The step count, which schedule and interval depend on."""
-        return packed(self.steps)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up the step count."""
-        self.steps = int(state["steps"])

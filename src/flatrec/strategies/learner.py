@@ -70,6 +70,10 @@ class Learner:
         self.params: list[nn.Parameter] = [one for one in model.parameters() if one.requires_grad]
         if not self.params:
             raise ValueError("the model has no trainable parameter; there is nothing to train")
+        if any(one.is_complex() for one in self.params):
+            raise ValueError(
+                "the model has complex parameters; keep their real and imaginary parts as parameters instead"
+            )
         if clip is not None and not clip > 0:
             raise ValueError(f"clip must be positive or left out, but is {clip}")
         if micro_batches < 1:
@@ -77,6 +81,7 @@ class Learner:
         self.perturbed: Sequence[int] = _others(
             unperturbed, [name for name, one in model.named_parameters() if one.requires_grad]
         )
+        self.numbers: Sequence[int] = range(len(self.params))
         self.clip = clip
         self.same_noise = same_noise
         self.micro_batches = micro_batches

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flatrec.strategies.vectors import Vector, norm
 
@@ -23,13 +23,18 @@ class NonFiniteGradientError(ArithmeticError):
 class Learning(Protocol[BatchIn]):
     """Gradients as values, shifts that undo themselves, and one way to update.
 
-    ``params`` are all parameters that are trained, ``perturbed`` the places among them of those that a strategy may
-    shift and counts in its norms, and ``progress`` the epochs trained so far, fractions included.
+    ``params`` are all parameters that are trained, ``numbers`` what each of them is called for good, and ``perturbed``
+    the places among them of those that a strategy may shift and counts in its norms; all three may change between
+    steps. ``progress`` are the epochs trained so far, fractions included.
     """
 
-    params: list[nn.Parameter]
+    numbers: Sequence[int]
     perturbed: Sequence[int]
     progress: float
+
+    @property
+    def params(self) -> Sequence[Tensor]:
+        """The values, in the order of gradients."""
 
     def gradients(self, *batches: BatchIn) -> tuple[list[Tensor], list[list[Tensor]]]:
         """The loss and the gradient of each batch at the current parameters.

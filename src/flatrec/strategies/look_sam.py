@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
 
-from flatrec.strategies.base import OneBatch
-from flatrec.strategies.learning import BatchT, Learning, among
-from flatrec.strategies.memory import packed, unpacked
+from flatrec.strategies.base import Shift, TwoPass
+from flatrec.strategies.learning import Learning, among
+from flatrec.strategies.memory import remembered_number, remembered_vector
 from flatrec.strategies.vectors import Vector, dot, norm, plus_scaled
 
 
 @dataclass(kw_only=True, eq=False)
-class LookSAM(OneBatch):
+class LookSAM(TwoPass):
     """LookSAM (Liu et al., CVPR 2022, https://arxiv.org/abs/2203.02714).
 
     At the first of every ``every`` steps: p, the gradient at Theta + rho g / ||g||, goes to the base optimizer, and its
@@ -38,11 +37,13 @@ class LookSAM(OneBatch):
         ValueError: a setting is out of range.
     """
 
+    INTERVAL: ClassVar[str] = "every"
+
     rho: float = 0.1
     alpha: float = 0.7
     every: int = 5
-    steps: int = field(default=0, init=False)
-    across: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    steps: int = remembered_number()
+    across: Vector = remembered_vector(of="trained")
 
     def __post_init__(self) -> None:
         if not 0 <= self.rho < math.inf or not self.alpha >= 0 or self.every < 1:
@@ -51,8 +52,13 @@ class LookSAM(OneBatch):
                 f"but are {self.rho}, {self.alpha} and {self.every}"
             )
 
-    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:
-        """The gradient there, or the one here turned towards where the last look found it."""
+    @property
+    def gradients_per_step(self) -> float:
+        """One here, and one there at every look."""
+        return 1 + 1 / self.every if self.rho > 0 else 1.0
+
+    def look(self, learner: Learning[Any], gradient: Vector) -> Shift | Vector:
+        """Uphill where it is time, or the gradient here turned towards where the last look found it."""
         looks = self.steps % self.every == 0
         self.steps += 1
         length = norm(gradient)
@@ -61,23 +67,16 @@ class LookSAM(OneBatch):
         if self.rho == 0 or reach == 0:
             return gradient
         if looks:
-            with learner.shifted(up, self.rho / float(reach)):
-                _, (there,) = learner.gradients(batch)
-            self.across = plus_scaled(there, gradient, -dot(there, gradient) / length**2)
-            return there
-        kept = norm(self.across) if len(self.across) == len(gradient) else torch.zeros_like(length)
+            return Shift(up, self.rho / float(reach))
+        kept = norm(self.across) if self.across else torch.zeros_like(length)
         if kept == 0:
             return gradient
         return plus_scaled(gradient, self.across, self.alpha * length / kept)
 
-    def state(self) -> dict[str, Tensor]:
-        """The step count and what is reused."""
-        return packed(self.steps, across=self.across)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up step count and what is reused."""
-        self.steps = int(state["steps"])
-        self.across = unpacked(state, "across")
+    def combined(self, here: Vector, there: Vector) -> Vector:
+        """The gradient there; its part across the one here is kept."""
+        self.across = plus_scaled(there, here, -dot(there, here) / norm(here) ** 2)
+        return there
 
     def take_trace(self) -> dict[str, float]:
         """Nothing is watched."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from flatrec.data.pairing import Pairing
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.learning import BatchT, Learning
-from flatrec.strategies.memory import packed
+from flatrec.strategies.memory import remembered_number
 
 
 @dataclass(kw_only=True, eq=False)
@@ -23,7 +23,8 @@ class MirrorGradient(Strategy):
     release (eq. 5 of the BSAM paper prints plus-minus). alpha1 = 1 and alpha2 = 0 is plain training under SGD without
     momentum; a base optimizer with memory takes the second step all the same.
 
-    Both steps of a batch go to the base optimizer, which counts them as two; clipping applies to each. The two steps
+    Both steps of a batch go to the base optimizer, which counts them as two; clipping applies to each. Where the second
+    gradient is not finite, the first of the two stays. The two steps
     do not share their dropout noise: they are two updates.
 
     Args:
@@ -39,16 +40,18 @@ class MirrorGradient(Strategy):
         ValueError: beta is out of range.
     """
 
+    INTERVAL: ClassVar[str] = "beta"
+
     alpha1: float = 1.0
     alpha2: float = 0.2
     beta: int = 3
-    steps: int = field(default=0, init=False)
+    steps: int = remembered_number()
 
     def __post_init__(self) -> None:
         if self.beta < 1:
             raise ValueError(f"beta must be at least 1, but is {self.beta}")
 
-    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+    def take_step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
         """One update, or two; reports the loss before them."""
         (batch,) = batches
         (loss,), (gradient,) = learner.gradients(batch)
@@ -62,17 +65,14 @@ class MirrorGradient(Strategy):
         return loss
 
     @property
+    def gradients_per_step(self) -> float:
+        """One, and one more at every beta-th batch."""
+        return 1 + 1 / self.beta
+
+    @property
     def pairing(self) -> Pairing:
         """Of no account: one batch a step."""
         return "passes"
-
-    def state(self) -> dict[str, Tensor]:
-        """The count of batches."""
-        return packed(self.steps)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up the count of batches."""
-        self.steps = int(state["steps"])
 
     def take_trace(self) -> dict[str, float]:
         """Nothing is watched."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
@@ -46,11 +45,16 @@ class Mixed(Strategy):
         self._pairing = pairing
 
     @property
+    def gradients_per_step(self) -> float:
+        """The inner strategy's, and that of the second batch."""
+        return self.inner.gradients_per_step + 1
+
+    @property
     def pairing(self) -> Pairing:
         """Where the second batch comes from."""
         return self._pairing
 
-    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+    def take_step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
         """Two gradients here, the inner strategy's from the first, one update; reports the first batch's loss."""
         first, second = batches
         (loss, _), (here, other) = learner.gradients(first, second)
@@ -58,14 +62,6 @@ class Mixed(Strategy):
         move_towards(other, refined, self.kappa)
         learner.update(other)
         return loss
-
-    def state(self) -> dict[str, Tensor]:
-        """The inner strategy's."""
-        return self.inner.state()
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Hand it to the inner strategy."""
-        self.inner.load_state(state)
 
     def take_trace(self) -> dict[str, float]:
         """The inner strategy's."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from flatrec.strategies.base import OneBatch
 from flatrec.strategies.learning import BatchT, Learning
@@ -20,12 +17,10 @@ class Plain(OneBatch):
         """The gradient as it is."""
         return gradient
 
-    def state(self) -> dict[str, Tensor]:
-        """Nothing."""
-        return {}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Nothing to take up."""
+    @property
+    def gradients_per_step(self) -> float:
+        """One."""
+        return 1.0
 
     def take_trace(self) -> dict[str, float]:
         """Nothing is watched."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.memory import packed
 from flatrec.strategies.vectors import Vector
 
 
@@ -32,11 +28,3 @@ class SAM(Perturbing):
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there
-
-    def state(self) -> dict[str, Tensor]:
-        """The step count, which schedule and interval depend on."""
-        return packed(self.steps)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up the step count."""
-        self.steps = int(state["steps"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from flatrec import seeding
 from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.memory import grown, packed, unpacked
+from flatrec.strategies.memory import grown, remembered_vector
 from flatrec.strategies.vectors import Vector, times
 
 
@@ -34,7 +33,7 @@ class SSAM(Perturbing):
     squares of; where a batch reaches few rows of a table, that favours these rows, and a small ``refresh`` helps. The
     release renews the mask every few epochs, after its perturbation, and lets ``drop`` fall to 0 with the cosine of
     the epochs over the whole run, whose length a strategy does not know: here it is constant. The draws depend on the
-    step alone.
+    seed and the step alone.
 
     Args:
         sparsity: share of the entries that are left unperturbed, in [0, 1).
@@ -55,7 +54,7 @@ class SSAM(Perturbing):
     mask: Literal["fisher", "dynamic"] = "fisher"
     refresh: int = 100
     drop: float = 0.5
-    active: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    active: Vector = remembered_vector(dtype=torch.bool)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,21 +91,13 @@ class SSAM(Perturbing):
         active = _flat(self.active)
         inside, outside = active.nonzero().flatten(), active.logical_not().nonzero().flatten()
         n_dropped = min(int(self.drop * len(inside)), len(slopes) - count)
+        n_dropped = max(n_dropped, len(inside) - count)  # more are inside where parameters that had few in it left
         dropped = slopes[inside].topk(n_dropped, largest=False, sorted=False).indices
-        drawn = torch.randperm(len(outside), generator=seeding.generator(0, "sparse sam", self.steps))
+        drawn = torch.randperm(len(outside), generator=seeding.generator(self.seed, "sparse sam", self.steps))
         drawn = drawn[: count - len(inside) + n_dropped].to(outside.device)
         active[inside[dropped]] = False
         active[outside[drawn]] = True
         return active
-
-    def state(self) -> dict[str, Tensor]:
-        """The step count and the mask."""
-        return packed(self.steps, active=self.active)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up step count and mask."""
-        self.steps = int(state["steps"])
-        self.active = unpacked(state, "active")
 
 
 def _flat(vector: Vector) -> Tensor:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from torch import Tensor
+from dataclasses import dataclass
 
 from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.memory import grown, packed, unpacked
-from flatrec.strategies.vectors import Vector, move_towards
+from flatrec.strategies.memory import buffer, grown, remembered_vector, room
+from flatrec.strategies.vectors import Vector, moved_towards
 
 
 @dataclass(kw_only=True, eq=False)
@@ -31,7 +28,8 @@ class VaSSO(Perturbing):
     """
 
     theta: float = 0.4
-    mean: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    mean: Vector = remembered_vector()
+    _next: Vector = buffer()  # the mean after this step, which may yet be given up
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,19 +38,11 @@ class VaSSO(Perturbing):
 
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the running mean, which is brought up to date first."""
-        self.mean = grown(self.mean, gradient)
-        move_towards(self.mean, gradient, self.theta)
+        before, self._next = grown(self.mean, gradient), room(self._next, gradient)
+        moved_towards(before, gradient, self.theta, into=self._next)
+        self.mean, self._next = self._next, before
         return straight(self.mean)
 
     def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there
-
-    def state(self) -> dict[str, Tensor]:
-        """The step count and the mean."""
-        return packed(self.steps, mean=self.mean)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up step count and mean."""
-        self.steps = int(state["steps"])
-        self.mean = unpacked(state, "mean")

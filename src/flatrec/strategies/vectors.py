@@ -40,6 +40,12 @@ def move_towards(one: Vector, other: Vector, weight: float) -> None:
     torch._foreach_lerp_(list(one), list(other), weight)
 
 
+def moved_towards(one: Vector, other: Vector, weight: float, *, into: Vector) -> None:
+    """Put ``weight * other + (1 - weight) * one`` into another place."""
+    for a, b, place in zip(one, other, into, strict=True):
+        torch.lerp(a, b, weight, out=place)
+
+
 class Standing(NamedTuple):
     """How one vector stands to another; scalars."""
 
@@ -55,14 +61,19 @@ class Standing(NamedTuple):
         return quotient(self.dot, (self.square * self.other_square).sqrt())
 
 
-def follow(one: Vector, other: Vector, weight: float) -> Standing:
-    """As :func:`move_towards`, and how ``one`` then stands to ``other``, in a single pass over memory.
+def follow(one: Vector, other: Vector, weight: float, *, into: Vector | None = None) -> Standing:
+    """As :func:`moved_towards`, and how the result stands to ``other``, in a single pass over memory.
 
-    ``one`` must be contiguous.
+    Args:
+        one: what moves, contiguous.
+        other: where it moves to.
+        weight: how far, from 0 to 1.
+        into: a contiguous place for the result; None for that of ``one``.
     """
     rows = []
-    for (a, b), room in zip(_blocks(one, other), _rooms(one), strict=True):
-        gap = torch.sub(b, a.lerp_(b, weight), out=room)
+    for (start, b, place), room in zip(_blocks(one, other, one if into is None else into), _rooms(one), strict=True):
+        a = torch.lerp(start, b, weight, out=place)
+        gap = torch.sub(b, a, out=room)
         squares = torch.dot(a, a), torch.dot(b, b), torch.dot(gap, gap)
         rows.append((torch.dot(a, b), *squares, gap.abs_().sum()))
     dot, square, other_square, euclidean_square, manhattan = _sums(rows)

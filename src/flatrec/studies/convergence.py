@@ -14,6 +14,7 @@ from flatrec.analysis.outcome import Column, Picture, Table, Value
 from flatrec.analysis.plots import Line, Panel, lines
 from flatrec.analysis.report import metric_name
 from flatrec.analysis.significance import spread
+from flatrec.components import build_strategy
 from flatrec.config import Component
 from flatrec.data.batches import Sampler
 from flatrec.data.pairing import Pairing
@@ -27,7 +28,7 @@ class Convergence(Study):
     """Loss and validation curves, and what it takes to reach the best validation score of plain training.
 
     The score to reach is, for each seed, the best of the first strategy's run with that seed. Gradients are those of
-    batches: a step of SAM or BSAM takes two, a mixed one one more.
+    batches: a step of SAM or BSAM takes two, a mixed one one more; each strategy says how many.
     """
 
     TITLE = "Convergence"
@@ -59,12 +60,8 @@ class Convergence(Study):
 
 
 def gradients(strategy: Component) -> float:
-    """Batch gradients an update, on average."""
-    name = strategy.name.removesuffix("+")
-    options = strategy.options
-    every = options.get("beta", 1) if name == "mg" else options.get("interval", 1)
-    inner = 1.0 if name == "plain" else 1 + 1 / float(every)  # type: ignore[arg-type]
-    return inner + strategy.name.endswith("+")
+    """Batch gradients a step, on average."""
+    return build_strategy(strategy).gradients_per_step
 
 
 def updates(one: Finished) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flatrec.components import strategy_options
+from flatrec.components import build_strategy
+from flatrec.config import Component
 from flatrec.studies.base import Conclusion, Finished, Label, Planned, Request, Study, Tree, grid
 from flatrec.studies.varied import concluded
 
@@ -13,7 +14,8 @@ class Interval(Study):
     """Perturbed steps only now and then, plain ones between them.
 
     Args:
-        every: a perturbed step each so many; ``beta`` of Mirror Gradient, ``interval`` of the others.
+        every: a perturbed step each so many; ``beta`` of Mirror Gradient, ``every`` of LookSAM, ``interval`` of the
+            others.
     """
 
     TITLE = "Interval of perturbed steps"
@@ -50,7 +52,4 @@ class Interval(Study):
 
 def _setting(strategy: str) -> str:
     """What a strategy calls its interval; empty where it has none."""
-    options = strategy_options(strategy)
-    if strategy.removesuffix("+") == "plain":
-        return ""
-    return next((name for name in ("interval", "beta") if name in options), "")
+    return build_strategy(Component(strategy.removesuffix("+"))).INTERVAL

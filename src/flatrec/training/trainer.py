@@ -116,6 +116,7 @@ class Trainer:
             KeyError: the monitored metric is not among the validation metrics.
         """
         if self.progress.epoch == 0:
+            self.strategy.reset(self.seed)  # it may have trained before
             self._write_checkpoint({}, {})  # tells from now on that there was a checkpoint
         cuda = range(torch.cuda.device_count())
         with torch.random.fork_rng(cuda):
@@ -285,20 +286,24 @@ class Trainer:
         self.progress = progress
         if progress.epoch > 0:
             self._check_device(str(saved.facts.get("device")))
-            self._take_up(saved, path)
+            try:
+                self._take_up(saved)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
         self.records = records[: progress.epoch]
         write_lines(lines, self.records, self.identity.digest)  # a killed run may have written past its checkpoint
 
-    def _take_up(self, saved: Checkpoint, path: Path) -> None:
+    def _take_up(self, saved: Checkpoint) -> None:
         best = best_parameters(saved)
-        checkpoints.check_alike(best, self.model.state_dict(), f"{path}, its best parameters,")
-        checkpoints.check_finite(best, f"{path}, its best parameters,")
+        checkpoints.check_alike(best, self.model.state_dict(), "the best epoch")
+        checkpoints.check_finite(best, "the best epoch")
         facts = saved.facts.get("optimizer")
         checkpoints.restore_optimizer(
             self.learner.optimizer, checkpoints.part(saved, "optimizer"), facts if isinstance(facts, Mapping) else {}
         )
         load_parameters(self.model, saved)
-        self.strategy.load_state(checkpoints.part(saved, "strategy"))
+        self.strategy.reset(self.seed)
+        self.strategy.load_state(checkpoints.part(saved, "strategy"), self.learner.params)
         self._best = best
 
     @property
