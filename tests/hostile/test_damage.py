@@ -1,0 +1,154 @@
+"""Damaged runs, data sets and caches: flipped bits, truncations, files that are gone, links in the way.
+
+What is taken for good must say what the whole one says; everything else is refused in one line.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+
+import pytest
+
+from flatrec.data.formats import mmrec
+from flatrec.testing import block_dataset
+from tests.hostile.processes import check_line, leftovers, run
+
+pytestmark = pytest.mark.slow
+
+FLIPS = 200
+TINY = ("--set", "model.dim=4", "--set", "training.epochs=3", "--set", "training.batch_size=32", "--device", "cpu")
+TINY += ("--set", "training.monitor=ndcg@5")
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "blocks"
+    mmrec.write(block_dataset(blocks=3, users=8, items=6), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, blocks):
+    folder = tmp_path_factory.mktemp("runs")
+    words = ["train", "--data", blocks, "--model", "lightgcn", "--strategy", "bsam+", *TINY, "--out", folder / "run"]
+    assert run(*words, logs=folder / "logs").code == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def scores(finished, tmp_path_factory):
+    return _evaluated(finished, tmp_path_factory.mktemp("scores"))
+
+
+def _evaluated(folder, logs):
+    ended = run("evaluate", folder, "--json", logs=logs)
+    assert ended.code == 0, ended.err
+    return json.loads(ended.out)["metrics"]
+
+
+def _files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "tensorboard" not in path.parts)
+
+
+def _flipped(path, bit):
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << (bit % 8)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("state", ["finished", "without result"])
+def test_no_flipped_bit_of_a_run_is_taken_for_good(finished, scores, tmp_path, state):
+    draw = random.Random(20)
+    taken, refused = [], 0
+    for number in range(FLIPS):
+        copy = tmp_path / f"{number}"
+        shutil.copytree(finished, copy)
+        if state == "without result":
+            (copy / "result.json").unlink()
+            (copy / "flatrec-manifest.json").unlink()
+        path = draw.choice([path for path in _files(copy) if path.stat().st_size])
+        bit = draw.randrange(8 * path.stat().st_size)
+        _flipped(path, bit)
+        words = ["train", "--resume", "--out", copy] if state == "without result" else ["evaluate", copy, "--json"]
+        ended = run(*words, logs=tmp_path / "logs")
+        check_line(ended, 0, 2)
+        refused += ended.code == 2
+        if ended.code == 0:
+            _, said = ended, _evaluated(copy, tmp_path / "logs")
+            if said != scores:
+                taken.append((path.name, bit))
+        shutil.rmtree(copy)
+    assert taken == []
+    assert refused >= 0.85 * FLIPS  # the others hit checkpoint.json, which only people read, or changed no value
+
+
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "epochs.jsonl", "experiment.toml", "data.json", "result.json"])
+def test_no_truncated_file_of_a_run_is_taken_for_good(finished, scores, tmp_path, name):
+    size = (finished / name).stat().st_size
+    for number in range(11):
+        copy = tmp_path / f"{number}"
+        shutil.copytree(finished, copy)
+        content = (copy / name).read_bytes()
+        (copy / name).write_bytes(content[: size * number // 11] if number else content + b"x")
+        ended = run("evaluate", copy, "--json", logs=tmp_path / "logs")
+        check_line(ended, 2)
+        (copy / "flatrec-manifest.json").unlink()
+        ended = run("train", "--resume", "--out", copy, logs=tmp_path / "logs")
+        check_line(ended, 0, 2)
+        if ended.code == 0:  # result.json is written again, and a cut last line of epochs.jsonl is what a kill leaves
+            assert _evaluated(copy, tmp_path / "logs") == scores
+
+
+def test_a_run_is_whole_again_after_overwriting_whatever_was_damaged(finished, scores, blocks, tmp_path):
+    for name in ("checkpoint.safetensors", "epochs.jsonl", "experiment.toml", "data.json", "result.json"):
+        copy = tmp_path / name
+        shutil.copytree(finished, copy)
+        _flipped(copy / name, 100)
+        words = ["train", "--data", blocks, "--model", "lightgcn", "--strategy", "bsam+", *TINY]
+        ended = run(*words, "--out", copy, "--overwrite", logs=tmp_path / "logs")
+        check_line(ended, 0)
+        assert _evaluated(copy, tmp_path / "logs") == scores
+        assert leftovers(copy) == []
+
+
+def test_no_flipped_bit_of_a_prepared_data_set_is_taken_for_good(tmp_path):
+    whole = tmp_path / "whole"
+    shop = run("data", "shop", whole, "--users", "60", "--items", "30", logs=tmp_path / "logs")
+    check_line(shop, 0)
+    info = run("data", "info", whole, "--json", logs=tmp_path / "logs")
+    draw, taken, refused = random.Random(21), [], 0
+    for number in range(FLIPS):
+        copy = tmp_path / f"{number}"
+        shutil.copytree(whole, copy)
+        files = [path for path in copy.iterdir() if path.is_file() and path.stat().st_size]
+        path = draw.choice(files)
+        bit = draw.randrange(8 * path.stat().st_size)
+        _flipped(path, bit)
+        ended = run("data", "info", copy, "--json", logs=tmp_path / "logs")
+        check_line(ended, 0, 2)
+        refused += ended.code == 2
+        same = {**json.loads(ended.out), "name": ""} == {**json.loads(info.out), "name": ""} if ended.code == 0 else True
+        if not same:
+            taken.append((path.name, bit))
+        shutil.rmtree(copy)
+    assert taken == []
+    assert refused >= 0.85 * FLIPS
+
+
+def test_damaged_caches_cost_time_and_nothing_else(blocks, finished, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("FLATREC_CACHE", str(cache))
+    words = ["train", "--data", blocks, "--model", "freedom", "--set", "model.neighbours=3", *TINY]
+    check_line(run(*words, "--out", tmp_path / "first", logs=tmp_path / "logs"), 0)
+    scores, draw = _evaluated(tmp_path / "first", tmp_path / "logs"), random.Random(22)
+    files = [path for path in cache.rglob("*") if path.is_file()]
+    whole = {path: path.read_bytes() for path in files}
+    for number in range(20 if files else 0):
+        path = draw.choice(files)
+        path.write_bytes(whole[path])
+        _flipped(path, draw.randrange(8 * len(whole[path])))
+        check_line(run(*words, "--out", tmp_path / f"{number}", logs=tmp_path / "logs"), 0)
+        assert _evaluated(tmp_path / f"{number}", tmp_path / "logs") == scores
+    assert leftovers(cache) == []
