@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flatrec import config
+from flatrec import config, user_classes
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.files import write_text
@@ -189,6 +189,8 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
         )
     before, now = _settings(earlier), _settings(experiment)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    for one in ("model", "strategy"):
+        user_classes.check_unchanged(getattr(earlier, one).name, getattr(experiment, one).name)
     if changed:
         what = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
         raise ValueError(
@@ -204,4 +206,8 @@ def _reached(folder: Path, epoch: int) -> bool:
 def _settings(experiment: Experiment) -> dict[str, Any]:
     """The settings that decide an epoch's bits, by dotted name."""
     free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
-    return config.settings(experiment) | dict.fromkeys(free)
+    names = {
+        "model.name": user_classes.identity(experiment.model.name),
+        "strategy.name": user_classes.identity(experiment.strategy.name),
+    }
+    return config.settings(experiment) | names | dict.fromkeys(free)

@@ -19,7 +19,19 @@ from flatrec.config import Experiment
 from flatrec.execution import Lost, Workers, execute
 from flatrec.experiment import load_run
 from flatrec.files import write_text
-from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked, named
+from flatrec.messages import message
+from flatrec.studies.base import (
+    Conclusion,
+    Finished,
+    Measure,
+    Planned,
+    Request,
+    Source,
+    Study,
+    checked,
+    named,
+    with_named,
+)
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
 
@@ -64,6 +76,7 @@ def carry_out(
         ValueError: the request does not suit the study, or no run of it could be finished.
         OSError: the folder cannot be written to.
     """
+    request = with_named(request)
     checked(request, type(study))
     planned = study.plan(request)
     runs = runs or out / RUNS
@@ -107,8 +120,7 @@ def do(job: Job) -> Finished | Failure:
         records = tuple(read_lines(path / RECORDS)) if (path / RECORDS).exists() else ()
         return Finished(planned, dataset.name, dataset.fingerprint, result, records, measured)
     except _EXPECTED as error:
-        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-        return Failure(planned.name, " ".join((text or type(error).__name__).split()))
+        return Failure(planned.name, message(error))
 
 
 def _with_all_measures(planned: Sequence[Planned]) -> list[Planned]:

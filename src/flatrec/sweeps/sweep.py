@@ -25,6 +25,7 @@ from flatrec.studies.base import Conclusion, Finished, named
 from flatrec.studies.comparisons import compared, in_words, long_table
 from flatrec.sweeps.space import Choices, Space, changed, grid
 from flatrec.sweeps.trials import Place, TrialJob, begin_anew, do, opened, planned, reaching, under_way
+from flatrec.user_classes import short
 
 STORE = "trials.sqlite3"
 PAUSE = 2  # seconds between looks at what other machines do
@@ -190,7 +191,7 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
     said = (f"Chosen on validation, trial {best.number} of {len(trials)}: {chosen} ({monitor} {best.value:.4f}).",)
     outcome = Outcome(
         "sweep",
-        f"Sweep of {one.experiment.model.name} with {one.experiment.strategy.name}",
+        f"Sweep of {short(one.experiment.model.name)} with {short(one.experiment.strategy.name)}",
         "Which settings are best on validation, and what are they worth on fresh seeds?",
         tables,
         (picture,),
@@ -211,8 +212,8 @@ def _confirmed(one: Sweep, winner: Experiment, out: Path, workers: Workers) -> t
             plan := planned(replace(experiment, seed=seed)),
             labels={
                 "data": experiment.data,
-                "model": plan.experiment.model.name,
-                "trained with": plan.experiment.strategy.name,
+                "model": short(plan.experiment.model.name),
+                "trained with": short(plan.experiment.strategy.name),
                 "strategy": which,
                 "seed": seed,
             },

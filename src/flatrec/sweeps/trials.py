@@ -20,9 +20,11 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from flatrec import seeding
 from flatrec.comparison import finished
 from flatrec.config import Experiment
+from flatrec.messages import message
 from flatrec.studies.base import Label, Planned, Source
 from flatrec.sweeps.space import Space, changed, suggested
 from flatrec.training import EpochRecord
+from flatrec.user_classes import short
 
 HEARTBEAT, GRACE = 30, 120  # seconds between signs of life of a trial, and until one without is begun anew
 RETRIES = 2
@@ -107,6 +109,8 @@ def reaching(place: Place) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        if error.name is None:  # a backend's, which says already what to install
+            raise
         raise ModuleNotFoundError(
             f"the store {place.url} needs a driver ({error}); pip install 'flatrec[postgresql]' and write the address "
             "as postgresql+psycopg://…"
@@ -154,7 +158,7 @@ def do(job: TrialJob) -> str | None:
         try:
             return _score(trial, job)
         except _EXPECTED as error:
-            errors.append(f"trial {trial.number}: {' '.join(str(error).split())}")
+            errors.append(f"trial {trial.number}: {message(error)}")
             trial.set_user_attr("error", errors[-1])
             raise
 
@@ -194,8 +198,8 @@ def enough(study: optuna.Study, trials: int) -> bool:
 def planned(experiment: Experiment) -> Planned:
     """A run of these settings as studies have it; runs of equal settings share a folder."""
     labels: dict[str, Label] = {
-        "model": experiment.model.name,
-        "strategy": experiment.strategy.name,
+        "model": short(experiment.model.name),
+        "strategy": short(experiment.strategy.name),
         "seed": experiment.seed,
     }
     return Planned(labels, Source(experiment.data), experiment)
