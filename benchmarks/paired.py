@@ -32,15 +32,15 @@ class Turns:
     def __init__(self) -> None:
         self.begun = self.stepped = 0.0
 
-    def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
+    def on_start(self, *_: int) -> None:
         """Wait for the first turn."""
         self._wait()
 
-    def on_step(self, epoch: int, step: int) -> None:
+    def on_step(self, *_: int) -> None:
         """Remember when the last step ended."""
         self.stepped = time.process_time()
 
-    def on_epoch(self, record: object) -> None:
+    def on_epoch(self, _: object) -> None:
         """Tell, and wait for the next turn."""
         now = time.process_time()
         print(json.dumps({"steps": self.stepped - self.begun, "epoch": now - self.begun}), flush=True)

@@ -132,7 +132,7 @@ def test_unknown_ids_are_named():
 
 def test_a_model_and_a_strategy_can_be_given_as_objects():
     run = fit(DATA, FREEDOM(DATA, dim=4, neighbours=3), Mixed(BSAM(rho=0.05)), training=SHORT)
-    assert (run.result["model"], run.result["strategy"]) == ("FREEDOM", "mixed")
+    assert (run.result["model"], run.result["strategy"]) == ("freedom", "bsam+")
     assert [len(one) for one in representations(run.recommender)] == [DATA.n_users, DATA.n_items]
 
 

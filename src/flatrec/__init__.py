@@ -3,17 +3,16 @@
 The names are imported when they are first used, so that ``flatrec.optim`` needs torch alone.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 from flatrec._version import __version__
 
+TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
     from flatrec.config import Evaluation, Experiment, Training
     from flatrec.data.dataset import Dataset
     from flatrec.data.loading import load_data
     from flatrec.evaluation import evaluate
     from flatrec.experiment import fit, load_run
+    from flatrec.naming import register_model, register_strategy
     from flatrec.run import Recommendation, Run
 
 __all__ = [
@@ -28,6 +27,8 @@ __all__ = [
     "fit",
     "load_data",
     "load_run",
+    "register_model",
+    "register_strategy",
 ]
 
 _HOMES = {
@@ -41,19 +42,15 @@ _HOMES = {
     "fit": "flatrec.experiment",
     "load_data": "flatrec.data.loading",
     "load_run": "flatrec.experiment",
+    "register_model": "flatrec.naming",
+    "register_strategy": "flatrec.naming",
 }
 
 
-_PARTS = ("data", "evaluation", "models", "optim", "strategies", "training")
-
-
 def __getattr__(name: str) -> object:
-    if name in _PARTS:
-        return import_module(f"flatrec.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'flatrec' has no attribute {name!r}")
-    found: object = getattr(import_module(_HOMES[name]), name)
-    return found
+    from flatrec.entries import lazy
+
+    return lazy(__name__, name, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -8,14 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flatrec import folder, selection
+from flatrec import folder, selection, user_classes
 from flatrec.analysis.significance import Comparison, compare, holm, spread
 from flatrec.components import build_strategy, resolved, strategy_names, strategy_options
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.experiment import run_experiment
 from flatrec.files import write_text
+from flatrec.messages import listed
 from flatrec.models import YARDSTICKS
+from flatrec.naming import import_named
 from flatrec.training import Observer
 
 COMPARISON = "compare.json"
@@ -97,7 +99,7 @@ def compare_strategies(
 
     Args:
         experiment: the settings that all runs share.
-        strategies: names; the first is the baseline.
+        strategies: names, or places of classes of your own; the first is the baseline.
         seeds: the same for every strategy.
         out: one run folder a strategy and seed, and ``compare.json``.
         dataset: the data.
@@ -110,21 +112,23 @@ def compare_strategies(
             Or ``out`` holds a run with other settings, and ``overwrite`` is not given.
         FileExistsError: another process trains in one of the folders.
     """
+    strategies = [import_named("strategy", name) for name in strategies]
     _check(strategies, seeds, experiment, dataset)
-    experiments = {name: _for_strategy(experiment, name, strategies) for name in strategies}
+    labels = user_classes.labels(strategies, strategy_names())
+    experiments = {labels[name]: _for_strategy(experiment, name, strategies) for name in strategies}
     for one in experiments.values():
         build_strategy(resolved(one).strategy)  # every mistake shows before the first run
-    for path in (run_folder(out, name, seed) for name in strategies for seed in seeds) if overwrite else ():
+    for path in (run_folder(out, name, seed) for name in experiments for seed in seeds) if overwrite else ():
         folder.clear(path)
     (out / COMPARISON).unlink(missing_ok=True)  # it would not be that of the runs that follow
     selection.warn(selection.remarks(experiment, dataset))
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in strategies}
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in experiments}
     for seed in seeds:
-        for name in strategies:
+        for name in experiments:
             one = replace(experiments[name], seed=seed)
             path = run_folder(out, name, seed)
             results[name].append(finished(path, one, dataset, on_run(name, seed)))
-    table = tabulate(results, {name: tuple(run_folder(out, name, seed) for seed in seeds) for name in strategies})
+    table = tabulate(results, {name: tuple(run_folder(out, name, seed) for seed in seeds) for name in experiments})
     write_text(out / COMPARISON, json.dumps(table.as_dict(), indent=2, allow_nan=False) + "\n")
     return table
 
@@ -159,7 +163,8 @@ def tabulate(results: Mapping[str, Sequence[Mapping[str, Any]]], runs: Mapping[s
         for name, metrics in values.items()
     }
     first = results[baseline]
-    return Table(first[0]["data"]["name"], first[0]["model"], tuple(one["seed"] for one in first), cells, runs)
+    model = user_classes.short(first[0]["model"])
+    return Table(first[0]["data"]["name"], model, tuple(one["seed"] for one in first), cells, runs)
 
 
 def finished(
@@ -196,7 +201,7 @@ def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experime
     if len(strategies) < 2 or len(set(strategies)) < len(strategies):
         raise ValueError(
             f"a comparison needs at least two different strategies, but got {', '.join(strategies) or 'none'}; "
-            f"there are {', '.join(strategy_names())}"
+            f"there are {listed(strategy_names())}"
         )
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"a comparison needs different seeds, at least one, but got {list(seeds)}")

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from flatrec import seeding
+from flatrec import seeding, user_classes
 from flatrec.config import Component, Experiment, arguments, build, unknown
 from flatrec.data.dataset import Dataset
-from flatrec.models import MODELS, YARDSTICKS, Model, Yardstick
-from flatrec.strategies import MIXABLE, STRATEGIES, Mixed, Strategy
+from flatrec.messages import raised
+from flatrec.models import MODELS, YARDSTICKS
+from flatrec.models.base import Model, Yardstick
+from flatrec.naming import check_mixable, own_class
+from flatrec.strategies import MIXABLE, STRATEGIES
+from flatrec.strategies.base import Strategy
+from flatrec.strategies.mixed import Mixed
 from flatrec.training import optimizers
 
+T = TypeVar("T")
 
-def resolved(experiment: Experiment) -> Experiment:
+
+def resolved(experiment: Experiment, *, objects: Container[str] = ()) -> Experiment:
     """The experiment with every setting that was left out at its default; what a run folder records.
+
+    Args:
+        experiment: the settings.
+        objects: ``model`` or ``strategy``, where that was given as an object and is to stay as it is.
 
     Raises:
         ValueError: an unknown name or setting, or a value of the wrong type.
     """
     return replace(
         experiment,
-        model=_filled(experiment.model, model_class(experiment.model.name), "model", given=1),
-        strategy=_filled_strategy(experiment.strategy),
+        model=experiment.model if "model" in objects else _filled_model(experiment.model),
+        strategy=experiment.strategy if "strategy" in objects else _filled_strategy(experiment.strategy),
         optimizer=Component(
             experiment.optimizer.name,
             _stated(optimizers.settings(experiment.optimizer.name, experiment.optimizer.options)),
@@ -37,24 +48,39 @@ def model_class(name: str) -> type[Model] | type[Yardstick]:
     """The class of a model or yardstick.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none of that name, or it is a class of the user's own that was not named.
     """
-    known: dict[str, type[Model] | type[Yardstick]] = {**MODELS, **YARDSTICKS}
-    if name not in known:
-        raise ValueError(unknown("model", name, list(known)))
-    return known[name]
+    if name in MODELS:
+        return MODELS[name]
+    if name in YARDSTICKS:
+        return YARDSTICKS[name]
+    if user_classes.is_own(name):
+        return own_class("model", name)
+    raise ValueError(f"{unknown('model', name, [*MODELS, *YARDSTICKS])}; or give your own as file.py:Class")
 
 
 def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Yardstick:
     """A model with its initial parameters, which depend on the seed alone.
 
     Raises:
-        ValueError: an unknown name or setting, or one that the model refuses.
+        ValueError: an unknown name or setting, or one that the model refuses; or the user's own model raised something.
     """
+    make: Callable[..., Model | Yardstick] = model_class(component.name)
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seeding.number(seed, "initial parameters"))  # those of devices stay
-        make: Callable[..., Model | Yardstick] = model_class(component.name)
-        return build(make, component.options, "model", dataset)
+        return _built(component.name, lambda: build(make, component.options, "model", dataset))
+
+
+def _built(name: str, make: Callable[[], T]) -> T:
+    """What is made; whatever a class of the user's own raises becomes a line that says where."""
+    if not user_classes.is_own(name):
+        return make()
+    try:
+        return make()
+    except ValueError:
+        raise
+    except Exception as error:  # a stranger's code may raise anything
+        raise ValueError(f"{user_classes.parsed(name).class_name} could not be built: {raised(error)}") from error
 
 
 def strategy_names() -> list[str]:
@@ -68,7 +94,7 @@ def strategy_options(name: str) -> Mapping[str, Any]:
     Raises:
         ValueError: there is none of that name.
     """
-    return resolved(Experiment(strategy=Component(name))).strategy.options
+    return _filled_strategy(Component(name)).options
 
 
 def build_strategy(component: Component) -> Strategy:
@@ -78,37 +104,50 @@ def build_strategy(component: Component) -> Strategy:
         ValueError: an unknown name or setting, or one that the strategy refuses.
     """
     inner, mix = _strategy_options(component)
-    strategy: Strategy = build(_strategy_class(component.name), inner, "strategy")
+    kind = strategy_class(component.name)
+    strategy: Strategy = _built(component.name, lambda: build(kind, inner, "strategy"))
     return build(Mixed, mix, "strategy", strategy) if component.name.endswith("+") else strategy
 
 
-def _strategy_class(name: str) -> type[Strategy]:
-    if name not in strategy_names():
-        raise ValueError(unknown("strategy", name, strategy_names()))
-    return STRATEGIES[name.removesuffix("+")]
+def strategy_class(name: str) -> type[Strategy]:
+    """The class of a strategy; of a mixed one, that which is mixed.
+
+    Raises:
+        ValueError: there is none of that name, or it cannot be mixed.
+    """
+    if name in strategy_names():
+        return STRATEGIES[name.removesuffix("+")]
+    if not user_classes.is_own(name):
+        raise ValueError(f"{unknown('strategy', name, strategy_names())}; or give your own as file.py:Class")
+    kind: type[Strategy] = own_class("strategy", name)
+    if name.endswith("+"):
+        check_mixable(kind)
+    return kind
 
 
 def _strategy_options(component: Component) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of the inner strategy and those of the mix; an option that is neither goes to both checks."""
     mixes = set(arguments(Mixed, {}, "strategy", given=1)) if component.name.endswith("+") else set()
     inner = {key: value for key, value in component.options.items() if key not in mixes}
-    known = list(arguments(_strategy_class(component.name), {}, "strategy"))
+    known = list(arguments(strategy_class(component.name), {}, "strategy"))
     for key in inner:
         if key not in known:
-            raise ValueError(f"strategy {component.name}: {unknown('setting', key, [*known, *sorted(mixes)])}")
+            name = user_classes.short(component.name)
+            raise ValueError(f"strategy {name}: {unknown('setting', key, [*known, *sorted(mixes)])}")
     return inner, {key: value for key, value in component.options.items() if key in mixes}
 
 
 def _filled_strategy(component: Component) -> Component:
     inner, mix = _strategy_options(component)
-    options = arguments(_strategy_class(component.name), inner, "strategy")
+    options = arguments(strategy_class(component.name), inner, "strategy")
     if component.name.endswith("+"):
         options |= arguments(Mixed, mix, "strategy", given=1)
-    return Component(component.name, _stated(options))
+    return Component(user_classes.canonical(component.name), _stated(options))
 
 
-def _filled(component: Component, make: Callable[..., object], where: str, given: int) -> Component:
-    return Component(component.name, _stated(arguments(make, component.options, where, given)))
+def _filled_model(component: Component) -> Component:
+    options = arguments(model_class(component.name), component.options, "model", given=1)
+    return Component(user_classes.canonical(component.name), _stated(options))
 
 
 def _stated(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import sys
@@ -14,15 +13,18 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
+from flatrec.messages import shortened
+from flatrec.messages import unknown as unknown
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
 Made = TypeVar("Made")
+LARGEST, LARGEST_SEED, LARGEST_FLOAT = 2**31 - 1, 2**63 - 1, 3.4e38  # that settings may be
 Option: TypeAlias = bool | int | float | str | Sequence[float]
 Options: TypeAlias = Mapping[str, Option]
-LARGEST = 2**31 - 1  # that a count may be: more is a slip, and overflows further on
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,8 @@ def toml_tree(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is not a TOML file of settings: it is nested too deeply") from None
 
 
 def write(experiment: Experiment) -> str:
@@ -232,7 +236,7 @@ def assignment(text: str) -> dict[str, Any]:
         raise ValueError(f"--set takes key=value, such as optimizer.lr=0.001, but got {text!r}")
     try:
         leaf: Any = tomllib.loads(f"value = {value.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         leaf = value.strip()
     if not isinstance(leaf, (bool, int, float, str, list)):
         leaf = value.strip()  # what TOML takes for a date or a table is a name here
@@ -334,6 +338,7 @@ def arguments(make: Callable[..., Any], options: Mapping[str, Any], where: str, 
 def _checked(value: object, annotation: Any, where: str) -> Any:  # noqa: ANN401
     if inspect.isclass(annotation) and is_dataclass(annotation):
         return _group(value, annotation, where)
+    _check_size(value, where)
     try:
         adapter = TypeAdapter(annotation, config={"arbitrary_types_allowed": True})
         return adapter.validate_python(tuple(value) if isinstance(value, list) else value, strict=True)
@@ -343,6 +348,14 @@ def _checked(value: object, annotation: Any, where: str) -> Any:  # noqa: ANN401
         raise ValueError(f"{where}: {wanted}, but it is {value!r}") from None
 
 
+def _check_size(value: object, where: str) -> None:
+    """Refuse numbers that nothing could compute with: sizes beyond 32 bits, seeds beyond 63, floats beyond float32."""
+    for one in value if isinstance(value, (tuple, list)) else (value,):
+        largest = (LARGEST_SEED if where == "seed" else LARGEST) if isinstance(one, int) else LARGEST_FLOAT
+        if isinstance(one, (int, float)) and largest < abs(one) < math.inf:
+            raise ValueError(f"{where} must lie within {largest:.8g} of 0, but is {shortened(str(one))}")
+
+
 def _group(value: object, kind: type[Any], where: str) -> Any:  # noqa: ANN401
     """A group of settings within another."""
     if isinstance(value, kind):
@@ -350,13 +363,6 @@ def _group(value: object, kind: type[Any], where: str) -> Any:  # noqa: ANN401
     if not isinstance(value, Mapping):
         raise ValueError(f"{where} is a group of settings, such as {where}.{fields(kind)[0].name}, but is {value!r}")
     return build(kind, value, where)
-
-
-def unknown(kind: str, name: str, known: list[str]) -> str:
-    """A message for a name that is not known: the nearest right one, and all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ";"
-    return f"unknown {kind} {name!r}{hint} there {'are ' + ', '.join(known) if known else 'is none'}"
 
 
 def _shown(number: int) -> str:

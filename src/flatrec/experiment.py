@@ -20,7 +20,9 @@ from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.dense import onednn_pays
 from flatrec.models import Adversarial, Model, Yardstick
+from flatrec.naming import import_named, of_run
 from flatrec.provenance import machine, peak_gpu_memory_mb, peak_memory_mb, reset_peak_gpu_memory, versions
+from flatrec.recorded import model_component, strategy_component
 from flatrec.run import Run, representations
 from flatrec.strategies import Strategy
 from flatrec.strategies.learner import Learner
@@ -30,8 +32,8 @@ from flatrec.training.trainer import CHECKPOINT, load_parameters
 
 def fit(
     dataset: Dataset,
-    model: Model | str = "freedom",
-    strategy: Strategy | str = "bsam+",
+    model: Model | type[Model] | str = "freedom",
+    strategy: Strategy | type[Strategy] | str = "bsam+",
     *,
     optimizer: str = "adam",
     model_settings: Mapping[str, Option] | None = None,
@@ -50,18 +52,19 @@ def fit(
 
     Args:
         dataset: what to learn from.
-        model: a name, or a model made from this data set (its initial parameters are then the caller's).
-        strategy: a name, or a strategy.
+        model: a name; a class of your own or its place, such as ``mine.py:Mine``; or a model made from this data set
+            (its initial parameters are then the caller's, and its settings are not recorded).
+        strategy: a name, a class or its place (with a ``+`` to mix it), or a strategy.
         optimizer: a name; see ``flatrec list optimizers``.
-        model_settings: for a model given by name.
-        strategy_settings: for a strategy given by name.
+        model_settings: for a model given by name or class.
+        strategy_settings: for a strategy given by name or class.
         optimizer_settings: such as ``{"lr": 0.001}``.
         training: lengths and portions.
         evaluation: what is measured.
         seed: of everything random.
         device: ``auto``, ``cpu`` or ``cuda``.
-        out: a folder for checkpoints, curves and the result; needs model and strategy by name, so that the run can
-            be loaded again.
+        out: a folder for checkpoints, curves and the result; needs model and strategy by name or class, so that the
+            run can be loaded again.
         resume: go on with the run in ``out``.
         overwrite: replace the run in ``out``.
         observers: who hears of progress.
@@ -71,34 +74,38 @@ def fit(
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
         DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
-    named = isinstance(model, str) and isinstance(strategy, str)
-    if out is not None and not named:
+    objects = [
+        what for what, given in (("model", model), ("strategy", strategy)) if isinstance(given, (Model, Strategy))
+    ]
+    if out is not None and objects:
         raise ValueError(
-            "a run folder needs model and strategy by name, so that it can be loaded again; leave out "
-            "`out`, or give names and settings"
+            "a run folder needs model and strategy by name or class, so that it can be loaded again; leave out "
+            "`out`, or give names or classes, and settings"
         )
-    for what, given, settings in (
-        ("model", model, model_settings),
-        ("strategy", strategy, strategy_settings),
-    ):
-        if settings and not isinstance(given, str):
+    for what, settings in (("model", model_settings), ("strategy", strategy_settings)):
+        if settings and what in objects:
             raise ValueError(f"{what}_settings are for a {what} given by name; put them into the {what} itself")
     experiment = Experiment(
         data=dataset.source or "",
-        model=Component(model if isinstance(model, str) else type(model).__name__, dict(model_settings or {})),
-        strategy=Component(strategy if isinstance(strategy, str) else _name(strategy), dict(strategy_settings or {})),
+        model=model_component(model)
+        if isinstance(model, Model)
+        else Component(import_named("model", model), dict(model_settings or {})),
+        strategy=strategy_component(strategy)
+        if isinstance(strategy, Strategy)
+        else Component(import_named("strategy", strategy), dict(strategy_settings or {})),
         optimizer=Component(optimizer, dict(optimizer_settings or {})),
         training=training or Training(),
         evaluation=evaluation or Evaluation(),
         seed=seed,
     )
     experiment = config.changed(experiment, {"device": device})
-    if named:
+    if not objects:
         return run_experiment(
             experiment, dataset, Path(out) if out else None, resume=resume, overwrite=overwrite, observers=observers
         )
-    made = build_model(experiment.model, dataset, seed) if isinstance(model, str) else _fitting(model, dataset)
-    step = build_strategy(experiment.strategy) if isinstance(strategy, str) else strategy
+    experiment = resolved(experiment, objects=objects)
+    made = _fitting(model, dataset) if isinstance(model, Model) else build_model(experiment.model, dataset, seed)
+    step = strategy if isinstance(strategy, Strategy) else build_strategy(experiment.strategy)
     return _Session(experiment, dataset, made, step, observers=observers).run(resume=False)
 
 
@@ -165,31 +172,35 @@ def _check_finite(experiment: Experiment) -> None:
         ) from None
 
 
-def load_run(path: Path | str, data: str | Dataset | None = None, device: str = "auto") -> Run:
+def load_run(
+    path: Path | str, data: str | Dataset | None = None, device: str = "auto", model: type[Model] | str | None = None
+) -> Run:
     """A finished run from its folder, at its best parameters.
 
     Args:
         path: the run folder.
         data: where the data are now, if not where the run found them, or the data themselves.
         device: ``auto``, ``cpu`` or ``cuda``.
+        model: the class of a run that was made with one of your own, or its place; code is run only where it is named.
 
     Raises:
         FileNotFoundError: there is no run, or its data are gone.
-        ValueError: the folder is damaged, or the data have changed since.
+        ValueError: the folder is damaged, the data or the model's class have changed since, or that is not named.
     """
     path = Path(path)
     result = folder.read_result(path)
     recorded = folder.read_experiment(path)
     experiment = config.changed(recorded, {"device": device})
+    experiment = replace(experiment, model=of_run(experiment.model, "model", model))
     dataset = data if isinstance(data, Dataset) else load(data or experiment.data)
     folder.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
     folder.identity(recorded, dataset).check(saved.facts.get("run"), path / CHECKPOINT)
-    model = build_model(experiment.model, dataset, experiment.seed)
-    if isinstance(model, Model):
-        load_parameters(model, saved, best=True)
-        model.to(choose_device(experiment)).eval()
-    return Run(dataset, model, experiment.evaluation.cuts, experiment.evaluation.mask, result)
+    made = build_model(experiment.model, dataset, experiment.seed)
+    if isinstance(made, Model):
+        load_parameters(made, saved, best=True)
+        made.to(choose_device(experiment)).eval()
+    return Run(dataset, made, experiment.evaluation.cuts, experiment.evaluation.mask, result)
 
 
 def load(data: str) -> Dataset:
@@ -334,7 +345,3 @@ def _seconds(records: Sequence[EpochRecord]) -> dict[str, float]:
 
 def _traced(records: Sequence[EpochRecord]) -> list[str]:
     return list(dict.fromkeys(name for record in records for name in record.trace))
-
-
-def _name(strategy: Strategy) -> str:
-    return type(strategy).__name__.lower()

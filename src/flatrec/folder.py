@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flatrec import config
+from flatrec import config, user_classes
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.files import check_target, sweep, write_text
@@ -162,8 +162,8 @@ def identity(experiment: Experiment, dataset: Dataset) -> Identity:
     """
     decisive = {name: value for name, value in _settings(experiment).items() if value is not None}
     return Identity(
-        model=experiment.model.name,
-        strategy=experiment.strategy.name,
+        model=user_classes.identity(experiment.model.name),
+        strategy=user_classes.identity(experiment.strategy.name),
         seed=experiment.seed,
         data=dataset.fingerprint,
         settings=digest(json.dumps(decisive, sort_keys=True)),
@@ -218,6 +218,8 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
         )
     before, now = _settings(earlier), _settings(experiment)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    for one in ("model", "strategy"):
+        user_classes.check_unchanged(getattr(earlier, one).name, getattr(experiment, one).name)
     if changed:
         what = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
         raise ValueError(
@@ -233,4 +235,8 @@ def _evaluated(folder: Path, epoch: int) -> bool:
 def _settings(experiment: Experiment) -> dict[str, Any]:
     """The settings that decide an epoch's bits, by dotted name."""
     free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
-    return config.settings(experiment) | dict.fromkeys(free)
+    names = {
+        "model.name": user_classes.identity(experiment.model.name),
+        "strategy.name": user_classes.identity(experiment.strategy.name),
+    }
+    return config.settings(experiment) | names | dict.fromkeys(free)

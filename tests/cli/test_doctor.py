@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from flatrec.cli.classes import trainable_class
-from flatrec.cli.constructors import settings_of
+from flatrec.constructors import settings_of
 from tests.testing import faults
 
 SOUND = """

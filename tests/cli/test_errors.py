@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pickle
 import signal
@@ -151,7 +152,7 @@ def test_an_interrupt_says_how_to_go_on(flatrec, blocks, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flatrec.cli.train.run_experiment", interrupt)
+    monkeypatch.setattr("flatrec.experiment.run_experiment", interrupt)
     outcome = flatrec("train", "--data", blocks, "--out", tmp_path / "run")
     one_line(outcome, 130, "interrupted; go on later with --resume")
 
@@ -194,3 +195,69 @@ def test_resume_after_kill_9_equals_an_uninterrupted_run(flatrec, blocks, tmp_pa
     assert results[0]["trace"] == results[1]["trace"]
     checkpoints = [(folder / "checkpoint.safetensors").read_bytes() for folder in (killed, tmp_path / "whole")]
     assert checkpoints[0] == checkpoints[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("train", "--out", ""), ("--out is empty",)),
+        (("train", "--out="), ("--out is empty",)),
+        (("train", "--data", "", "--out", "RUN"), ("--data is empty",)),
+        (("compare", "--out", " "), ("--out is empty",)),
+        (("data", "info", ""), ("an argument is empty",)),
+        (("evaluate", ""), ("an argument is empty",)),
+        (("recommend", "RUN", "--user", ""), ("--user is empty",)),
+        (("report", "DIR", "--out", ""), ("--out is empty",)),
+        (("study", "noise", "--out", "RUN", "--runs", ""), ("--runs is empty",)),
+        (
+            ("train", "--out", "RUN", "--set", "training.batch_size=100000000000000000000"),
+            ("training.batch_size", "1000"),
+        ),
+        (("train", "--out", "RUN", "--set", "model.layers=99999999999999999999"), ("model.layers must lie within",)),
+        (("train", "--out", "RUN", "--set", "optimizer.lr=1e308"), ("optimizer.lr must lie within",)),
+        (("train", "--out", "RUN", "--set", "strategy.rho=1e308"), ("strategy.rho must lie within",)),
+        (("train", "--out", "RUN", "--set", "optimizer.differentiable=true"), ("optimizer.differentiable",)),
+        (("compare", "--out", "RUN", "--seeds", "99999999999999999999"), ("--seeds must lie between 1 and 10000",)),
+        (("sweep", "--out", "RUN", "--seeds", "2000000000"), ("--seeds must lie between",)),
+        (("sweep", "--out", "RUN", "--trials", "99999999999999999999"), ("--trials must lie between",)),
+        (("study", "noise", "--out", "RUN", "--seeds", "2000000000"), ("--seeds must lie between",)),
+        (("train", "--out", "RUN", "--model", "x" * 5000), ("unknown model", "and 6 more")),
+        (("train", "--out", "RUN", "--strategy", "x" * 5000), ("unknown strategy", "more")),
+        (("train", "--out", "RUN", "--set", "x" * 5000 + "=1"), ("unknown setting",)),
+        (("train", "--out", "RUN", "--set", "model.dim=" + "[" * 5000), ("model.dim", "integer")),
+    ],
+)
+def test_what_is_absurd_is_refused_in_one_short_line_before_anything_is_written(
+    flatrec, blocks, tmp_path, monkeypatch, words, parts
+):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    given = ("--data", blocks) if words[0] in ("train", "compare", "study", "sweep") and "--data" not in words else ()
+    outcome = flatrec(*words, *given)
+    one_line(outcome, 2, *parts)
+    assert len(outcome.err) <= 510
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_lack_of_memory_says_what_to_lower(flatrec, blocks, tmp_path):
+    words = ("train", "--data", blocks, "--model", "bpr", "--set", "model.dim=2000000000", "--out", tmp_path / "run")
+    one_line(flatrec(*words), 1, "out of memory (", "lower training.batch_size, model.dim")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_that_nobody_thought_of_is_one_line_too(flatrec, monkeypatch):
+    def fail(_):
+        raise TypeError("x" * 10_000)
+
+    monkeypatch.setattr("flatrec.experiment.load", fail)
+    outcome = flatrec("compare", "--out", "nowhere")
+    one_line(outcome, 1, "TypeError: xxx", "--debug shows")
+    assert len(outcome.err) <= 510
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="the backend is there")
+def test_a_backend_that_is_missing_is_not_taken_for_a_database_driver(flatrec, blocks, tmp_path):
+    words = ("sweep", "--data", blocks, "--model", "lightgcn", "--backend", "ray", "--trials", 1)
+    outcome = flatrec(*words, "--out", tmp_path / "out")
+    one_line(outcome, 1, "pip install 'flatrec[ray]'")
+    assert "postgresql" not in outcome.err

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Command:
             for number, name in ((1, "out"), (2, "err")):
                 descriptor = os.open(self.logs / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
                 os.dup2(descriptor, number)
-            sys.stdin, sys.stdout, sys.stderr = (open(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w")))
+            sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
             signal.signal(signal.SIGINT, signal.default_int_handler)
             if prepare is not None:
                 prepare()
@@ -60,18 +61,14 @@ class Command:
             code = stop.code if isinstance(stop.code, int) else 71
         finally:
             for stream in (sys.stdout, sys.stderr):
-                try:
+                with suppress(OSError, ValueError):
                     stream.flush()
-                except (OSError, ValueError):
-                    pass
             os._exit(code)
 
     def send(self, number):
         """Send a signal to the command and whatever it started; nothing where it has ended."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     def ended(self, patience=PATIENCE):
         """Wait for the end; what hangs is killed and fails the test."""

@@ -84,7 +84,9 @@ def test_no_flipped_bit_of_a_run_is_taken_for_good(finished, scores, tmp_path, s
     assert refused >= 0.85 * FLIPS  # the others hit checkpoint.json, which only people read, or changed no value
 
 
-@pytest.mark.parametrize("name", ["checkpoint.safetensors", "epochs.jsonl", "experiment.toml", "data.json", "result.json"])
+@pytest.mark.parametrize(
+    "name", ["checkpoint.safetensors", "epochs.jsonl", "experiment.toml", "data.json", "result.json"]
+)
 def test_no_truncated_file_of_a_run_is_taken_for_good(finished, scores, tmp_path, name):
     size = (finished / name).stat().st_size
     for number in range(11):
@@ -129,7 +131,9 @@ def test_no_flipped_bit_of_a_prepared_data_set_is_taken_for_good(tmp_path):
         ended = run("data", "info", copy, "--json", logs=tmp_path / "logs")
         check_line(ended, 0, 2)
         refused += ended.code == 2
-        same = {**json.loads(ended.out), "name": ""} == {**json.loads(info.out), "name": ""} if ended.code == 0 else True
+        same = (
+            {**json.loads(ended.out), "name": ""} == {**json.loads(info.out), "name": ""} if ended.code == 0 else True
+        )
         if not same:
             taken.append((path.name, bit))
         shutil.rmtree(copy)
@@ -137,7 +141,7 @@ def test_no_flipped_bit_of_a_prepared_data_set_is_taken_for_good(tmp_path):
     assert refused >= 0.85 * FLIPS
 
 
-def test_damaged_caches_cost_time_and_nothing_else(blocks, finished, tmp_path, monkeypatch):
+def test_damaged_caches_cost_time_and_nothing_else(blocks, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     monkeypatch.setenv("FLATREC_CACHE", str(cache))
     words = ["train", "--data", blocks, "--model", "freedom", "--set", "model.neighbours=3", *TINY]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flatrec import config
-from flatrec.cli.main import main
+from flatrec.cli import main
 from flatrec.config import Experiment
 from flatrec.studies import Request
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec.analysis.significance import ENOUGH
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.cli.progress import ProgressBar
-from flatrec.comparison import TESTED, Table, compare_strategies
-from flatrec.experiment import load
+
+if TYPE_CHECKING:
+    from flatrec.comparison import Table
 
 
 def compare(
     out: Annotated[Path, typer.Option(help="Gets a run folder a strategy and seed.", show_default=False)],
     data: options.Data = None,
     model: options.Model = None,
-    strategies: Annotated[str, typer.Option(help="Comma-separated; the first is the baseline.")] = "plain,bsam,bsam+",
+    strategies: Annotated[
+        str, typer.Option(help="Comma-separated, your own too; the first is the baseline.")
+    ] = "plain,bsam,bsam+",
     seeds: Annotated[int, typer.Option(help="How many; they are numbered from --seed.")] = 5,
     seed: options.Seed = None,
     experiment: options.File = None,
@@ -34,12 +35,16 @@ def compare(
 
     Example: `flatrec compare --data shop --model freedom --strategies plain,bsam,bsam+ --seeds 5 --out runs/compare`
     """
+    from flatrec.cli.progress import ProgressBar
+    from flatrec.comparison import compare_strategies
+    from flatrec.experiment import load
+
     shared = options.experiment(experiment, sets, data=data, model=model, seed=seed, device=device)
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     table = compare_strategies(
         shared,
         names,
-        range(shared.seed, shared.seed + seeds),
+        range(shared.seed, shared.seed + options.counted("--seeds", seeds)),
         out,
         dataset=load(shared.data),
         overwrite=overwrite,
@@ -54,6 +59,9 @@ def compare(
 
 def print_comparison(table: Table) -> None:
     """Recall and NDCG at each cut: mean ± deviation, gain over the baseline, corrected p of both tests."""
+    from flatrec.analysis.significance import ENOUGH
+    from flatrec.comparison import TESTED
+
     metrics = [name for name in table.cells[table.baseline] if name.split("@")[0] in TESTED]
     rows = [[metric, *(_cell(table, name, metric) for name in table.cells)] for metric in metrics]
     title = f"{table.model} on {table.data}, test part, seeds {', '.join(map(str, table.seeds))}"

@@ -11,11 +11,8 @@ import typer
 from flatrec.cli import options
 from flatrec.cli.compare import print_comparison
 from flatrec.cli.printing import print_table, print_text
-from flatrec.cli.progress import ProgressBar
 from flatrec.cli.recommend import print_items
-from flatrec.config import unknown
-from flatrec.demo import SHOWN, DemoSettings, run_demo
-from flatrec.shop_features import Encoders
+from flatrec.messages import unknown
 
 
 def demo(
@@ -33,6 +30,10 @@ def demo(
 
     Example: `flatrec demo --out demo`
     """
+    from flatrec.cli.progress import ProgressBar
+    from flatrec.demo import SHOWN, DemoSettings, run_demo
+    from flatrec.shop_features import Encoders
+
     if encoders not in get_args(Encoders):
         raise ValueError(unknown("encoders", encoders, list(get_args(Encoders))))
     settings = DemoSettings(encoders=cast(Encoders, encoders))

@@ -5,20 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.classes import trainable_class
-from flatrec.cli.constructors import settings_of
 from flatrec.cli.printing import print_json, print_table
-from flatrec.config import Component, Experiment, Options, assignment, changed
-from flatrec.data.dataset import Dataset
-from flatrec.models import Model
-from flatrec.testing import Finding, examine, tiny_dataset
-from flatrec.testing.messages import one_line
-from flatrec.testing.runs import random_state
+from flatrec.messages import raised
+
+if TYPE_CHECKING:
+    from flatrec.config import Options
+    from flatrec.data.dataset import Dataset
+    from flatrec.models import Model
+    from flatrec.testing import Finding
 
 CheckedModel = Annotated[
     str,
@@ -41,6 +40,10 @@ def doctor(model: CheckedModel, sets: ModelSets = None, json: options.Json = Fal
 
     Example: `flatrec doctor --model my_models/mine.py:Mine --set model.dim=8`
     """
+    from flatrec.cli.classes import trainable_class
+    from flatrec.constructors import settings_of
+    from flatrec.testing import examine
+
     kind = trainable_class(model)
     given = _settings(model, sets or ())
     settings = settings_of(kind, given)
@@ -63,6 +66,8 @@ def doctor(model: CheckedModel, sets: ModelSets = None, json: options.Json = Fal
 
 
 def _settings(name: str, sets: Sequence[str]) -> Options:
+    from flatrec.config import Component, Experiment, assignment, changed
+
     experiment = Experiment(model=Component(name))
     for text in sets:
         tree = assignment(text)
@@ -73,11 +78,14 @@ def _settings(name: str, sets: Sequence[str]) -> Options:
 
 
 def _try_constructor(kind: type[Model], make: Callable[[Dataset], Model]) -> None:
+    from flatrec.testing import tiny_dataset
+    from flatrec.testing.runs import random_state
+
     try:
         with random_state(0):
             make(tiny_dataset())
     except (Exception, SystemExit) as error:  # a stranger's code may raise anything
-        said = one_line(error, typed=not isinstance(error, ValueError))
+        said = raised(error, typed=not isinstance(error, ValueError))
         raise ValueError(f"{kind.__name__} could not be built on tiny data: {said}") from error
 
 

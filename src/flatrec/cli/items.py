@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec.data.items import ItemTable
-from flatrec.encoders.pictures import listed
+if TYPE_CHECKING:
+    from flatrec.data.items import ItemTable
 
 Items = Annotated[Path, typer.Argument(help="A .csv, .tsv or .parquet with a row an item.", show_default=False)]
 IdColumn = Annotated[str | None, typer.Option(help="Guessed if left out.", show_default=False)]
@@ -29,6 +29,8 @@ def pictures_of(table: ItemTable, folder: Path | None, column: str | None) -> Ma
         FileNotFoundError: there is no such folder.
         ValueError: folder and column are both given, there is no such column, or no item has a picture.
     """
+    from flatrec.encoders.pictures import listed
+
     if folder is not None and column is not None:
         raise ValueError("give --picture-dir or --picture-column, not both")
     if folder is not None:

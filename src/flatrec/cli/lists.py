@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.descriptions import Description, describe, model_names, plain
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.components import resolved, strategy_names, strategy_options
-from flatrec.config import Component, Experiment, Options
-from flatrec.strategies import STRATEGIES
-from flatrec.training import optimizers
+from flatrec.models.registry import ENTRIES, FEATURES
+
+if TYPE_CHECKING:
+    from flatrec.cli.descriptions import Description
+    from flatrec.config import Options
+    from flatrec.entries import Entry
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", help="Only these, with settings.", show_default=False)
@@ -31,16 +31,19 @@ def models(names: Names = None, json: options.Json = False) -> None:
 
     Example: `flatrec list models freedom`
     """
-    described = [describe(name) for name in names or model_names()]
-    if json:
-        print_json({"models": [one.as_dict() for one in described]})
-    elif names:
-        for one in described:
-            _show_model(one)
-    else:
-        rows = [[one.name, one.about, one.modalities, _cited(one)] for one in described]
+    if not names and not json:
+        rows = [[name, one.about, _modalities(one), _cited(one)] for name, one in ENTRIES.items()]
         print_table("models", ["name", "what it is", "modalities", "reference"], rows)
         print_text("flatrec list models NAME shows settings and defaults")
+        return
+    from flatrec.cli.descriptions import describe
+
+    described = [describe(name) for name in names or ENTRIES]
+    if json:
+        print_json({"models": [one.as_dict() for one in described]})
+        return
+    for one in described:
+        _show_model(one)
 
 
 @app.command()
@@ -49,11 +52,13 @@ def strategies(json: options.Json = False) -> None:
 
     Example: `flatrec list strategies --json`
     """
+    from flatrec.components import strategy_names, strategy_options
+    from flatrec.strategies.registry import ENTRIES as STRATEGIES
+
     names = strategy_names()
     settings = {name: strategy_options(name) for name in names}
     described = {
-        name: _first_line(STRATEGIES[name.removesuffix("+")]) + (" Mixed." if name.endswith("+") else "")
-        for name in names
+        name: STRATEGIES[name.removesuffix("+")].about + (" Mixed." if name.endswith("+") else "") for name in names
     }
     _show("strategies", described, settings, json=json)
 
@@ -64,17 +69,28 @@ def base_optimizers(json: options.Json = False) -> None:
 
     Example: `flatrec list optimizers`
     """
+    from flatrec.components import resolved
+    from flatrec.config import Component, Experiment
+    from flatrec.training import optimizers
+
     known = optimizers.names()
     settings = {name: resolved(Experiment(optimizer=Component(name))).optimizer.options for name in known}
     _show("optimizers", {name: f"torch.optim.{one.__name__}" for name, one in known.items()}, settings, json=json)
 
 
-def _cited(one: Description) -> str:
-    return "" if one.reference is None else f"{one.reference}\n{one.reference.link}"
+def _modalities(one: Entry) -> str:
+    return "one or more" if one.family == FEATURES else "none"
+
+
+def _cited(one: Entry) -> str:
+    """The paper on one line, its link on the next."""
+    return "\n".join(one.paper.rsplit(", ", 1))
 
 
 def _show_model(one: Description) -> None:
     """A table of the settings; those of other groups that are usually tried with the model come last."""
+    from flatrec.cli.descriptions import plain
+
     rows = []
     for setting in one.settings:
         choices = f" ({setting.type})" if "'" in setting.type else ""
@@ -102,7 +118,3 @@ def _show(kind: str, described: dict[str, str], settings: dict[str, Options], *,
         for name, about in described.items()
     ]
     print_table(kind, ["name", "about", "settings and defaults"], rows)
-
-
-def _first_line(one: type) -> str:
-    return (inspect.getdoc(one) or "").partition("\n")[0]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec import config
-from flatrec.config import Experiment
+from flatrec.messages import shortened
+
+if TYPE_CHECKING:
+    from flatrec.config import Experiment
 
 Data = Annotated[
     str | None,
@@ -18,7 +20,22 @@ Data = Annotated[
         show_default=False,
     ),
 ]
-Model = Annotated[str | None, typer.Option(help="See `flatrec list models`.", show_default=False)]
+Model = Annotated[
+    str | None, typer.Option(help="See `flatrec list models`; or your own, `file.py:Class`.", show_default=False)
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        help="See `flatrec list strategies`; or your own, `file.py:Class`, with a + to mix it.", show_default=False
+    ),
+]
+OwnModel = Annotated[
+    str | None, typer.Option(help="Of a run with a model of your own: `file.py:Class`.", show_default=False)
+]
+OwnStrategy = Annotated[
+    str | None,
+    typer.Option(help="With --cold, of a run with a strategy of your own: `file.py:Class`.", show_default=False),
+]
 Seed = Annotated[int | None, typer.Option(help="Decides everything random. Default 0.", show_default=False)]
 File = Annotated[
     Path | None,
@@ -34,8 +51,22 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 
 
+def counted(option: str, count: int, most: int = 10_000) -> int:
+    """A count that an option gives.
+
+    Raises:
+        ValueError: it is below 1, or so large that it can only be a slip.
+    """
+    if not 1 <= count <= most:
+        raise ValueError(f"{option} must lie between 1 and {most}, but is {shortened(str(count))}")
+    return count
+
+
 def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -> Experiment:
     """The experiment of a command: defaults, then the file, then options that were given, then ``--set``.
+
+    Options, ``--set`` and a file that the user wrote name classes of the user's own, which are imported. The file of a
+    run folder does not: what it says of such a class is looked for among those that options name.
 
     Args:
         file: a TOML file.
@@ -46,10 +77,42 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
         FileNotFoundError: there is no such file.
         ValueError: an unknown key or a bad value.
     """
-    one = config.read(file) if file is not None else Experiment()
+    from flatrec import config
+    from flatrec.naming import with_named
+
+    one = config.read(file) if file is not None else config.Experiment()
+    if file is not None and not _of_run(file):
+        one = with_named(one)
     for key, value in given.items():
         if value is not None:
-            one = config.changed(one, {key: {"name": value} if key in ("model", "strategy") else value})
+            one = _named(one, key, str(value)) if key in _CLASSES else config.changed(one, {key: value})
     for text in sets or ():
-        one = config.changed(one, config.assignment(text))
+        tree = config.assignment(text)
+        for key in _CLASSES:
+            group = tree.get(key)
+            if isinstance(group, dict) and isinstance(group.get("name"), str):
+                one = _named(one, key, group.pop("name"))
+        one = config.changed(one, tree)
     return one
+
+
+_CLASSES = ("model", "strategy")
+
+
+def _of_run(file: Path) -> bool:
+    """Whether training wrote a file, into the folder of a run."""
+    from flatrec import folder
+
+    return file.name == folder.EXPERIMENT and (file.parent / folder.DATA).exists()
+
+
+def _named(one: Experiment, key: str, name: str) -> Experiment:
+    """The experiment with another model or strategy, or with that of its run where the same one is named."""
+    from flatrec import config, user_classes
+    from flatrec.naming import import_named, of_run
+
+    before = one.model if key == "model" else one.strategy
+    if user_classes.parsed(before.name).digest and user_classes.find(before.name) is None:  # a run folder's
+        of_run(before, key, name)
+        return one
+    return config.changed(one, {key: {"name": import_named(key, name)}})

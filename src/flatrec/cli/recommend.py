@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flatrec import cold, folder
 from flatrec.cli import options
 from flatrec.cli.items import PictureDir
-from flatrec.cli.new_items import encoded_items
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.experiment import load_run
-from flatrec.models.base import Cold
-from flatrec.run import Recommendation
+
+if TYPE_CHECKING:
+    from flatrec import cold
+    from flatrec.models.base import Cold
+    from flatrec.run import Recommendation
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]
 Length = Annotated[int, typer.Option("-k", "--length", help="How many items.")]
@@ -34,7 +34,7 @@ Way = Annotated[
 ]
 NEIGHBOURS = 10
 SHOWN = 10  # ids that a note names
-WAYS: dict[Cold, str] = {
+WAYS: dict[Literal["features", "nearest"], str] = {
     "features": "the model's own equations (features)",
     "nearest": "the known items that they are most like (nearest)",
 }
@@ -49,6 +49,7 @@ def recommend(
     neighbours: Neighbours = None,
     way: Way = None,
     picture_dir: PictureDir = None,
+    model: options.OwnModel = None,
     data: Moved = None,
     json: options.Json = False,
 ) -> None:
@@ -60,7 +61,11 @@ def recommend(
         raise ValueError(
             "--with-known, --neighbours, --way and --picture-dir are about new items; give --new-items too"
         )
-    loaded = load_run(run, data)
+    from flatrec import cold, folder
+    from flatrec.cli.new_items import encoded_items
+    from flatrec.experiment import load_run
+
+    loaded = load_run(run, data, model=model)
     placed, near = None, NEIGHBOURS if neighbours is None else neighbours
     if new_items is not None:
         cold.check_able(loaded.recommender, loaded.dataset)
@@ -88,6 +93,7 @@ def similar(
     run: RunFolder,
     item: Annotated[str, typer.Option(help="An item's id.", show_default=False)],
     k: Length = 10,
+    model: options.OwnModel = None,
     data: Moved = None,
     json: options.Json = False,
 ) -> None:
@@ -95,7 +101,9 @@ def similar(
 
     Example: `flatrec similar runs/first --item item-00042 -k 5`
     """
-    found = load_run(run, data).similar(item, k)
+    from flatrec.experiment import load_run
+
+    found = load_run(run, data, model=model).similar(item, k)
     if json:
         print_json({"run": str(run), "item": item, "similar": _plain(found)})
         return

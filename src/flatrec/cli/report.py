@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flatrec.analysis import page
 from flatrec.cli.printing import print_text
-from flatrec.config import unknown
-from flatrec.files import write_text
+from flatrec.messages import unknown
 
 ENDINGS = (("html", "html"), ("md", "md"), ("latex", "tex"))
 
@@ -31,6 +29,9 @@ def report(
 
     Example: `flatrec report runs/overall runs/noise --out report.html`
     """
+    from flatrec.analysis import page
+    from flatrec.files import write_text
+
     endings = dict(ENDINGS)
     if format not in endings:
         raise ValueError(unknown("format", format, list(endings)))

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from flatrec import config
-from flatrec.analysis.formats import cell_text
-from flatrec.analysis.outcome import Outcome
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.config import unknown
-from flatrec.execution import Workers
-from flatrec.studies import STUDIES, Request, Study, carry_out
-from flatrec.studies.base import Planned
+from flatrec.messages import unknown
+from flatrec.studies.registry import ENTRIES
+
+if TYPE_CHECKING:
+    from flatrec.analysis.outcome import Outcome
+    from flatrec.studies.base import Planned, Study
 
 Jobs = Annotated[int, typer.Option(help="Runs at once; on a cluster -1 is one a core.")]
 BackEnd = Annotated[str, typer.Option(help="local, ray or dask.")]
@@ -26,7 +24,7 @@ Address = Annotated[str | None, typer.Option(help="Of the cluster.", show_defaul
 
 
 def study(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.", show_default=False)],
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(ENTRIES)}.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Gets runs, tables, figures and study.json.", show_default=False)],
     data: Annotated[
         list[str] | None, typer.Option(help="As for train; repeatable. Default shop.", show_default=False)
@@ -55,6 +53,11 @@ def study(
 
     Example: `flatrec study noise --data shop --models freedom --seeds 5 --out runs/noise --set study.draws=3`
     """
+    from flatrec import config
+    from flatrec.execution import Workers
+    from flatrec.studies.base import Request
+    from flatrec.studies.runner import carry_out
+
     kind = _kind(name)
     own, shared = _split(sets or ())
     base = options.experiment(experiment, shared, seed=seed, device=device)
@@ -64,7 +67,7 @@ def study(
         tuple(data or ["shop"]),
         _names(models) or ("freedom",),
         _names(strategies) or kind.STRATEGIES,
-        tuple(range(first, first + (seeds if seeds is not None else len(kind.SEEDS)))),
+        tuple(range(first, first + (len(kind.SEEDS) if seeds is None else options.counted("--seeds", seeds)))),
         base,
     )
     workers = Workers(jobs, backend, address)
@@ -77,6 +80,8 @@ def study(
 
 def print_outcome(outcome: Outcome, out: Path) -> None:
     """The first table, the sentences, what failed, and where the rest is."""
+    from flatrec.analysis.formats import cell_text
+
     for table in outcome.tables[:1]:
         rows = [[cell_text(cell, one) for cell, one in zip(row, table.columns, strict=True)] for row in table.rows]
         print_table(table.title, [one.name for one in table.columns], rows)
@@ -92,6 +97,8 @@ class _Lines:
     """A line on standard error as each run ends."""
 
     def __init__(self) -> None:
+        from rich.console import Console
+
         self.console = Console(stderr=True)
 
     def __call__(self, planned: Planned, error: str | None, left: int) -> None:
@@ -100,13 +107,17 @@ class _Lines:
 
 
 def _kind(name: str) -> type[Study]:
-    if name not in STUDIES:
-        raise ValueError(unknown("study", name, list(STUDIES)))
+    if name not in ENTRIES:
+        raise ValueError(unknown("study", name, list(ENTRIES)))
+    from flatrec.studies import STUDIES
+
     return STUDIES[name]
 
 
 def _split(sets: Sequence[str]) -> tuple[Mapping[str, Any], list[str]]:
     """What is set of the study itself, and the rest."""
+    from flatrec import config
+
     own: dict[str, Any] = {}
     rest = []
     for text in sets:

@@ -7,22 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json
 from flatrec.cli.study import Address, BackEnd, Jobs, print_outcome
-from flatrec.execution import Workers
-from flatrec.sweeps import Sweep, usual_space
-from flatrec.sweeps import sweep as search
-from flatrec.sweeps.space import read
 
 
 def sweep(
     out: Annotated[Path, typer.Option(help="Gets runs, tables, figures and study.json.", show_default=False)],
     data: options.Data = None,
     model: options.Model = None,
-    strategy: Annotated[str | None, typer.Option(help="See `flatrec list strategies`.", show_default=False)] = None,
+    strategy: options.Strategy = None,
     space: Annotated[
         Path | None,
         typer.Option(help="A TOML file of what to try; the usual grids if left out.", show_default=False),
@@ -47,10 +42,18 @@ def sweep(
 
     Example: `flatrec sweep --data shop --model freedom --strategy bsam+ --trials 20 --out runs/sweep`
     """
+    from rich.console import Console
+
+    from flatrec.execution import Workers
+    from flatrec.sweeps import Sweep, usual_space
+    from flatrec.sweeps import sweep as search
+    from flatrec.sweeps.space import read
+
     one = options.experiment(experiment, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
     wanted = read(space) if space is not None else usual_space(one.model.name, one.strategy.name)
-    fresh = tuple(range(one.seed + 1, one.seed + 1 + seeds))
+    fresh = tuple(range(one.seed + 1, one.seed + 1 + (options.counted("--seeds", seeds) if seeds else 0)))
     asked = Sweep(one, wanted, sampler, trials, fresh, storage, name)
+    options.counted("--trials", trials, most=1_000_000)
     err = Console(stderr=True)
 
     def line(error: str | None, left: int) -> None:

@@ -6,18 +6,21 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from flatrec import cold, config, folder
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.cli.progress import ProgressBar
 from flatrec.cli.recommend import NEIGHBOURS, WAYS, Neighbours, Way, way_of
-from flatrec.config import Experiment
-from flatrec.data.interactions import PARTS, Part
-from flatrec.experiment import load_run, run_experiment
+
+if TYPE_CHECKING:
+    from flatrec import cold
+    from flatrec.cli.progress import ProgressBar
+    from flatrec.config import Experiment
+    from flatrec.data.interactions import Part
+    from flatrec.models.base import Cold
+    from flatrec.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +29,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The run folder.", show_default=False)],
     data: options.Data = None,
     model: options.Model = None,
-    strategy: Annotated[str | None, typer.Option(help="See `flatrec list strategies`.", show_default=False)] = None,
+    strategy: options.Strategy = None,
     seed: options.Seed = None,
     experiment: options.File = None,
     sets: options.Sets = None,
@@ -39,6 +42,10 @@ def train(
 
     Example: `flatrec train --data shop --model freedom --strategy bsam+ --set strategy.rho=0.1 --out runs/first`
     """
+    from flatrec import folder
+    from flatrec.experiment import run_experiment
+    from flatrec.user_classes import short
+
     before = out / folder.EXPERIMENT
     if resume and data is None and experiment is None and not folder.holds_run(out):
         raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
@@ -49,7 +56,7 @@ def train(
         print_json(run.result)
         return
     result = run.result
-    print_metrics(f"{result['model']} · {result['strategy']} · {result['data']['name']}", result)
+    print_metrics(f"{short(result['model'])} · {short(result['strategy'])} · {result['data']['name']}", result)
     print_text(f"{_kept(result)}; the run is in {out}")
 
 
@@ -69,6 +76,8 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(help="With --cold: decides which items. Default 0.")] = None,
     neighbours: Neighbours = None,
     way: Way = None,
+    model: options.OwnModel = None,
+    strategy: options.OwnStrategy = None,
     data: Annotated[str | None, typer.Option(help="Where the data are now, if they moved.")] = None,
     device: options.Device = None,
     json: options.Json = False,
@@ -77,31 +86,24 @@ def evaluate(
 
     Example: `flatrec evaluate runs/first --part valid`
     """
+    from flatrec.experiment import load_run
+
     chosen = _part(part)
-    if cold_items:
-        chosen_way = way_of(way)
-        near = NEIGHBOURS if neighbours is None else neighbours
-        loaded = load_run(run, data, device or "auto")
-        cold.check_able(loaded.recommender, loaded.dataset, way=chosen_way, neighbours=near)
-        held = cold.hold_out(loaded.dataset, 0.1 if share is None else share, 0 if seed is None else seed)
-        cold.cold_items(held, chosen)  # all that can be refused is, before anything is trained
-        experiment = config.changed(folder.read_experiment(run), {"device": device} if device else {})
-        trained = cold.warm_run(experiment, held, run / held.name, [_bar(experiment)])
-        result = cold.evaluate_cold(
-            trained, experiment.model.options, held, part=chosen, neighbours=near, way=chosen_way
+    if not cold_items and (share, seed, neighbours, way, strategy) != (None, None, None, None, None):
+        raise ValueError(
+            "--share, --seed, --neighbours, --way and --strategy are about held-out items; give --cold too"
         )
-        about = {
-            "run": str(run),
-            "cold_run": str(run / held.name),
-            "part": chosen,
-            "share": held.share,
-            "seed": held.seed,
-        }
-        _print_cold({**about, "neighbours": near, "mask": trained.mask}, result, json=json)
+    loaded = load_run(run, data, device or "auto", model)
+    if cold_items:
+        held_out = _HeldOut(
+            0.1 if share is None else share,
+            0 if seed is None else seed,
+            NEIGHBOURS if neighbours is None else neighbours,
+            way_of(way),
+        )
+        about, result = _evaluate_cold(run, loaded, chosen, held_out, _settings(run, model, strategy, device))
+        _print_cold(about, result, json=json)
         return
-    if (share, seed, neighbours, way) != (None, None, None, None):
-        raise ValueError("--share, --seed, --neighbours and --way are about held-out items; give --cold too")
-    loaded = load_run(run, data, device or "auto")
     metrics = loaded.evaluate(chosen).metrics
     differing = loaded.differing(chosen, metrics)
     if json:
@@ -130,6 +132,47 @@ def _warn_of_difference(
     )
 
 
+class _HeldOut(NamedTuple):
+    """What ``--cold`` holds out, and how it places that."""
+
+    share: float
+    seed: int
+    neighbours: int
+    way: Cold | None
+
+
+def _settings(run: Path, model: str | None, strategy: str | None, device: str | None) -> Experiment:
+    """The settings of a run, whose classes are the user's own only where they are named."""
+    from flatrec import folder
+
+    return options.experiment(run / folder.EXPERIMENT, None, model=model, strategy=strategy, device=device)
+
+
+def _evaluate_cold(
+    run: Path, loaded: Run, part: Part, asked: _HeldOut, experiment: Experiment
+) -> tuple[Mapping[str, Any], cold.ColdResult]:
+    """Train without some items and score these."""
+    from flatrec import cold
+
+    cold.check_able(loaded.recommender, loaded.dataset, way=asked.way, neighbours=asked.neighbours)
+    held = cold.hold_out(loaded.dataset, asked.share, asked.seed)
+    cold.cold_items(held, part)  # all that can be refused is, before anything is trained
+    trained = cold.warm_run(experiment, held, run / held.name, [_bar(experiment)])
+    result = cold.evaluate_cold(
+        trained, experiment.model.options, held, part=part, neighbours=asked.neighbours, way=asked.way
+    )
+    about = {
+        "run": str(run),
+        "cold_run": str(run / held.name),
+        "part": part,
+        "share": held.share,
+        "seed": held.seed,
+        "neighbours": asked.neighbours,
+        "mask": trained.mask,
+    }
+    return about, result
+
+
 def print_metrics(title: str, parts: Mapping[str, Any]) -> None:
     """A table with a row a metric and cut, a column a part."""
     shown = [part for part in ("valid", "test") if parts.get(part)]
@@ -141,6 +184,8 @@ def print_metrics(title: str, parts: Mapping[str, Any]) -> None:
 
 
 def _part(text: str) -> Part:
+    from flatrec.data.interactions import PARTS
+
     for known in PARTS[1:]:
         if text == known:
             return known
@@ -148,7 +193,10 @@ def _part(text: str) -> Part:
 
 
 def _bar(experiment: Experiment) -> ProgressBar:
-    return ProgressBar(f"{experiment.model.name} {experiment.strategy.name}")
+    from flatrec.cli.progress import ProgressBar
+    from flatrec.user_classes import short
+
+    return ProgressBar(f"{short(experiment.model.name)} {short(experiment.strategy.name)}")
 
 
 def _print_cold(about: Mapping[str, Any], result: cold.ColdResult, *, json: bool) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from joblib import Parallel, delayed, parallel_config
 
 from flatrec.execution.workers import BrokenPoolError, Done, Job, Numbered, Sent, Workers, carried, extra
+from flatrec.interrupts import held
 
 
 @contextmanager
@@ -48,7 +49,8 @@ def results(
         pre_dispatch="n_jobs",
         batch_size=1,
     )
-    ended = parallel(delayed(carried)(sent) for sent in Sent.all(task, jobs, workers.threads))
+    with held():  # what is started here is ended by this process, not by a signal that a terminal sends to all
+        ended = parallel(delayed(carried)(sent) for sent in Sent.all(task, jobs, workers.threads))
     try:
         for one in ended:  # noqa: UP028 - not `yield from`, which would close it before the block at the end
             yield one

@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 
 import torch
 
+from flatrec import user_classes
+
 Job = TypeVar("Job")
 Done = TypeVar("Done")
 
@@ -77,6 +79,7 @@ class Sent(Generic[Job, Done]):
         task: a function at the top of a module.
         threads: that it may use.
         folder: that relative paths start from.
+        classes: of the user's own, that were named in the process that sends.
     """
 
     number: int
@@ -84,12 +87,13 @@ class Sent(Generic[Job, Done]):
     task: Callable[[Job], Done]
     threads: int
     folder: str
+    classes: tuple[user_classes.Origin, ...] = ()
 
     @classmethod
     def all(cls, task: Callable[[Job], Done], jobs: Mapping[int, Job], threads: int) -> Iterator[Sent[Job, Done]]:
         """One of each job; relative paths mean the same as here."""
-        here = os.getcwd()
-        return (cls(number, job, task, threads, here) for number, job in jobs.items())
+        here, classes = os.getcwd(), user_classes.origins()
+        return (cls(number, job, task, threads, here, classes) for number, job in jobs.items())
 
 
 def carried(sent: Sent[Job, Done]) -> Numbered[Done]:
@@ -97,6 +101,7 @@ def carried(sent: Sent[Job, Done]) -> Numbered[Done]:
     torch.set_num_threads(sent.threads)
     try:
         _enter(sent.folder)
+        user_classes.take(sent.classes)
         return Numbered(sent.number, sent.task(sent.job))
     except BaseException as error:  # noqa: BLE001 - it is raised again in the process that waits
         return Numbered(sent.number, None, error)

@@ -1,63 +1,48 @@
-"""The recommenders, and the tables by which the command line finds them."""
+"""The recommenders by class and by name; each is imported when it is first used."""
 
-from flatrec.models.adversarial import Adversarial
-from flatrec.models.base import Encoded, Model, Yardstick
-from flatrec.models.bm3 import BM3
-from flatrec.models.bpr import BPR
-from flatrec.models.dragon import DRAGON
-from flatrec.models.dualgnn import DualGNN
-from flatrec.models.freedom import FREEDOM
-from flatrec.models.grcn import GRCN
-from flatrec.models.item_knn import ItemKNN
-from flatrec.models.lattice import LATTICE
-from flatrec.models.layergcn import LayerGCN
-from flatrec.models.lgmrec import LGMRec
-from flatrec.models.lightgcn import LightGCN
-from flatrec.models.mmgcn import MMGCN
-from flatrec.models.ngcf import NGCF
-from flatrec.models.popularity import Popularity
-from flatrec.models.slmrec import SLMRec
-from flatrec.models.vbpr import VBPR
+from typing import TYPE_CHECKING
 
-MODELS: dict[str, type[Model]] = {
-    "bpr": BPR,
-    "ngcf": NGCF,
-    "lightgcn": LightGCN,
-    "layergcn": LayerGCN,
-    "vbpr": VBPR,
-    "mmgcn": MMGCN,
-    "grcn": GRCN,
-    "dualgnn": DualGNN,
-    "lattice": LATTICE,
-    "slmrec": SLMRec,
-    "bm3": BM3,
-    "freedom": FREEDOM,
-    "dragon": DRAGON,
-    "lgmrec": LGMRec,
-}
-YARDSTICKS: dict[str, type[Yardstick]] = {"popularity": Popularity, "item-knn": ItemKNN}
+from flatrec.entries import Registry, homes, lazy
+from flatrec.models.registry import CLICKS, ENTRIES, FEATURES, YARDSTICK
 
-__all__ = [
-    "BM3",
-    "BPR",
-    "DRAGON",
-    "FREEDOM",
-    "GRCN",
-    "LATTICE",
-    "MMGCN",
-    "MODELS",
-    "NGCF",
-    "VBPR",
-    "YARDSTICKS",
-    "Adversarial",
-    "DualGNN",
-    "Encoded",
-    "ItemKNN",
-    "LGMRec",
-    "LayerGCN",
-    "LightGCN",
-    "Model",
-    "Popularity",
-    "SLMRec",
-    "Yardstick",
-]
+if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it here
+    from flatrec.models.adversarial import Adversarial as Adversarial
+    from flatrec.models.base import Encoded as Encoded
+    from flatrec.models.base import Model as Model
+    from flatrec.models.base import Yardstick as Yardstick
+    from flatrec.models.bm3 import BM3 as BM3
+    from flatrec.models.bpr import BPR as BPR
+    from flatrec.models.dragon import DRAGON as DRAGON
+    from flatrec.models.dualgnn import DualGNN as DualGNN
+    from flatrec.models.freedom import FREEDOM as FREEDOM
+    from flatrec.models.grcn import GRCN as GRCN
+    from flatrec.models.item_knn import ItemKNN as ItemKNN
+    from flatrec.models.lattice import LATTICE as LATTICE
+    from flatrec.models.layergcn import LayerGCN as LayerGCN
+    from flatrec.models.lgmrec import LGMRec as LGMRec
+    from flatrec.models.lightgcn import LightGCN as LightGCN
+    from flatrec.models.mmgcn import MMGCN as MMGCN
+    from flatrec.models.ngcf import NGCF as NGCF
+    from flatrec.models.popularity import Popularity as Popularity
+    from flatrec.models.slmrec import SLMRec as SLMRec
+    from flatrec.models.vbpr import VBPR as VBPR
+
+MODELS: "Registry[Model]" = Registry(ENTRIES, (CLICKS, FEATURES))
+YARDSTICKS: "Registry[Yardstick]" = Registry(ENTRIES, (YARDSTICK,))
+
+_BASE = "flatrec.models.base"
+_HOMES = homes(ENTRIES, Adversarial="flatrec.models.adversarial", Encoded=_BASE, Model=_BASE, Yardstick=_BASE)
+
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> type[Model]: ...
+
+else:
+
+    def __getattr__(name: str) -> object:
+        return lazy(__name__, name, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted({"MODELS", "YARDSTICKS", *_HOMES})

@@ -1,35 +1,24 @@
-"""The paper's research questions, each as a recipe over runs."""
+"""The paper's research questions, each as a recipe over runs; each is imported when it is first used."""
 
-from flatrec.studies.adjustment import Adjustment
-from flatrec.studies.base import Request, Study
-from flatrec.studies.batch_size import BatchSize
-from flatrec.studies.convergence import Convergence
-from flatrec.studies.generalization import Generalization
-from flatrec.studies.interval import Interval
-from flatrec.studies.landscape import Landscape
-from flatrec.studies.noise import Noise
-from flatrec.studies.optimizers import Optimizers
-from flatrec.studies.overall import Overall
-from flatrec.studies.parameters import Parameters
-from flatrec.studies.partners import Partners
-from flatrec.studies.rivals import Rivals
-from flatrec.studies.runner import carry_out
-from flatrec.studies.theory import Theory
+from typing import TYPE_CHECKING
 
-STUDIES: dict[str, type[Study]] = {
-    "overall": Overall,
-    "noise": Noise,
-    "adjustment": Adjustment,
-    "generalization": Generalization,
-    "rivals": Rivals,
-    "optimizers": Optimizers,
-    "partners": Partners,
-    "batch-size": BatchSize,
-    "convergence": Convergence,
-    "landscape": Landscape,
-    "parameters": Parameters,
-    "interval": Interval,
-    "theory": Theory,
-}
+from flatrec.entries import Registry, homes, lazy
+from flatrec.studies.registry import ENTRIES
 
-__all__ = ["STUDIES", "Request", "Study", "carry_out"]
+if TYPE_CHECKING:
+    from flatrec.studies.base import Request as Request
+    from flatrec.studies.base import Study as Study
+    from flatrec.studies.runner import carry_out as carry_out
+
+STUDIES: "Registry[Study]" = Registry(ENTRIES)
+
+_BASE = "flatrec.studies.base"
+_HOMES = homes(ENTRIES, Request=_BASE, Study=_BASE, carry_out="flatrec.studies.runner")
+
+
+def __getattr__(name: str) -> object:
+    return lazy(__name__, name, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted({"STUDIES", *_HOMES})

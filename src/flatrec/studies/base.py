@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from matplotlib.figure import Figure
 
-from flatrec import config
+from flatrec import config, user_classes
 from flatrec.analysis.outcome import Picture, Table
-from flatrec.components import model_class, resolved, strategy_names, strategy_options
+from flatrec.components import model_class, resolved, strategy_class, strategy_names, strategy_options
 from flatrec.config import Component, Experiment, arguments, unknown
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
@@ -24,6 +24,8 @@ from flatrec.data.formats.encoded import ITEM_IDS, features_for
 from flatrec.data.interactions import Interactions
 from flatrec.data.splitting import split
 from flatrec.experiment import load
+from flatrec.models import MODELS, YARDSTICKS
+from flatrec.naming import import_named
 from flatrec.run import Run
 from flatrec.training import EpochRecord
 
@@ -161,9 +163,11 @@ class Planned:
     def folder(self) -> str:
         """Its folder among others: runs of equal settings on equal data share one."""
         one = self.experiment
-        settings = json.dumps([asdict(self.source), asdict(replace(one, data=""))], sort_keys=True)
+        model, strategy = (replace(part, name=user_classes.identity(part.name)) for part in (one.model, one.strategy))
+        told = replace(one, data="", model=model, strategy=strategy)
+        settings = json.dumps([asdict(self.source), asdict(told)], sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=6).hexdigest()
-        return f"{one.model.name}-{one.strategy.name}-seed{one.seed}-{digest}"
+        return f"{user_classes.short(one.model.name)}-{user_classes.short(one.strategy.name)}-seed{one.seed}-{digest}"
 
 
 @dataclass(frozen=True)
@@ -229,9 +233,16 @@ def grid(
     request: Request, variants: Mapping[Label, Tree] | None = None, label: str = "", measures: tuple[Measure, ...] = ()
 ) -> list[Planned]:
     """A run for each data set, model, strategy and seed, times the variants: changed settings by their label."""
+    models, strategies = labels(request)
     return [
         Planned(
-            {"data": data, "model": model, "strategy": strategy, **({label: variant} if label else {}), "seed": seed},
+            {
+                "data": data,
+                "model": models[model],
+                "strategy": strategies[strategy],
+                **({label: variant} if label else {}),
+                "seed": seed,
+            },
             Source(data),
             request.experiment(model, strategy, seed, changes),
             measures,
@@ -242,6 +253,28 @@ def grid(
         for seed in request.seeds
         for strategy in request.strategies
     ]
+
+
+def labels(request: Request) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What tables call the models and the strategies."""
+    return (
+        user_classes.labels(request.models, [*MODELS, *YARDSTICKS]),
+        user_classes.labels(request.strategies, strategy_names()),
+    )
+
+
+def with_named(request: Request) -> Request:
+    """The request as the user names it: classes of the user's own are imported.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such module or class, or it cannot be built from settings.
+    """
+    return replace(
+        request,
+        models=tuple(import_named("model", name) for name in request.models),
+        strategies=tuple(import_named("strategy", name) for name in request.strategies),
+    )
 
 
 def by_strategy(finished: Sequence[Finished]) -> dict[tuple[str, str], dict[str, list[Finished]]]:
@@ -274,8 +307,7 @@ def checked(request: Request, study: type[Study]) -> None:
         if not names or len(set(names)) < len(names):
             raise ValueError(f"a study needs at least one {what} and none twice, but got {', '.join(names) or 'none'}")
     for strategy in request.strategies:
-        if strategy not in strategy_names():
-            raise ValueError(unknown("strategy", strategy, strategy_names()))
+        strategy_class(strategy)
     if len(request.seeds) < study.LEAST_SEEDS or len(set(request.seeds)) < len(request.seeds):
         raise ValueError(
             f"this study tests differences over seeds and needs at least {study.LEAST_SEEDS} different ones, but got "

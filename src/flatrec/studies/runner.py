@@ -25,8 +25,20 @@ from flatrec.files import write_text
 from flatrec.folder import holds_run
 from flatrec.integrity import read_sealed, seal
 from flatrec.locks import InUseError, held
+from flatrec.messages import message
 from flatrec.models import YARDSTICKS
-from flatrec.studies.base import Conclusion, Finished, Measure, Planned, Request, Source, Study, checked, named
+from flatrec.studies.base import (
+    Conclusion,
+    Finished,
+    Measure,
+    Planned,
+    Request,
+    Source,
+    Study,
+    checked,
+    named,
+    with_named,
+)
 from flatrec.training import Observer
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
@@ -76,6 +88,7 @@ def carry_out(
         InUseError: another process carries out something in ``out``.
         OSError: the folder cannot be written to.
     """
+    request = with_named(request)
     checked(request, type(study))
     planned = study.plan(request)
     runs = runs or out / RUNS
@@ -142,8 +155,7 @@ def do(job: Job) -> Finished | Failure:
         records = tuple(read_lines(path / RECORDS)) if (path / RECORDS).exists() else ()
         return Finished(planned, dataset.name, dataset.fingerprint, result, records, measured)
     except _EXPECTED as error:
-        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-        return Failure(planned.name, " ".join((text or type(error).__name__).split()))
+        return Failure(planned.name, message(error))
 
 
 def trained(

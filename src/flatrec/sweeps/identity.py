@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from flatrec import config
+from flatrec import config, user_classes
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.sweeps.space import Space
 
 VERSION = 1  # of what is written down
 FREE = ("data", "training.checkpoint_every", "training.tensorboard")  # settings that change no score
+NAMES = ("model.name", "strategy.name")  # a class of the user's own is the same one wherever its file lies
 GROUPS = ("model", "strategy", "optimizer")
 MOST, LONGEST = 3, 60  # differences that a message names, characters of a value
 
@@ -54,7 +55,7 @@ class Identity:
             sampler: who proposes.
         """
         fixed = {
-            name: json.dumps(value)
+            name: json.dumps(user_classes.identity(value) if name in NAMES else value)
             for name, value in config.settings(experiment).items()
             if name not in space and name not in FREE
         }

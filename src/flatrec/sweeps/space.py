@@ -16,6 +16,7 @@ from flatrec import config
 from flatrec.components import model_class, resolved, strategy_options
 from flatrec.config import Experiment, Option
 from flatrec.models import Model
+from flatrec.user_classes import short
 
 # The paper's grids, for strategies that have these settings.
 OF_STRATEGIES: Mapping[str, tuple[float, ...]] = MappingProxyType(
@@ -64,13 +65,18 @@ def usual_space(model: str, strategy: str) -> Space:
         ValueError: an unknown name, or nothing is usually tried.
     """
     kind = model_class(model)
-    values = dict(kind.SEARCH_SPACE) if issubclass(kind, Model) else {}
+    settings = {f"model.{name}" for name in config.arguments(kind, {}, "model", given=1)}
+    tried = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
+    # A class of the user's own may inherit the list of a model that has other settings.
+    values = {name: some for name, some in tried.items() if name in settings or not name.startswith("model.")}
     known = strategy_options(strategy)
     values |= {
         f"strategy.{name}": grid for name, grid in OF_STRATEGIES.items() if name in known and strategy != "plain"
     }
     if not values:
-        raise ValueError(f"{model} with {strategy} has no settings that are usually tried; give some with --space")
+        raise ValueError(
+            f"{short(model)} with {short(strategy)} has no settings that are usually tried; give some with --space"
+        )
     return {name: Choices(tuple(some)) for name, some in values.items()}
 
 

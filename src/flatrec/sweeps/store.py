@@ -80,6 +80,8 @@ def reaching(url: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:  # in Optuna's words, of which the cause says more
+        if error.name is None and error.__cause__ is None:  # a back end's, which says already what to install
+            raise
         reason = error.__cause__ or error
         raise ModuleNotFoundError(
             f"the store {shown(url)} needs a driver ({reason}); pip install 'flatrec[postgresql]' and write the "

@@ -30,6 +30,7 @@ from flatrec.sweeps.identity import Identity
 from flatrec.sweeps.space import Choices, Space, changed, grid
 from flatrec.sweeps.store import Place, begin_anew, opened, reaching, under_way
 from flatrec.sweeps.trials import TIE_BREAKER, TrialJob, do, planned
+from flatrec.user_classes import short
 
 STORE = "trials.sqlite3"
 PAUSE = 2  # seconds between looks at what other machines do
@@ -226,7 +227,7 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
     said = (f"Chosen on validation, trial {best.number} of {len(trials)}: {chosen} ({monitor} {best.value:.4f}).",)
     outcome = Outcome(
         "sweep",
-        f"Sweep of {one.experiment.model.name} with {one.experiment.strategy.name}",
+        f"Sweep of {short(one.experiment.model.name)} with {short(one.experiment.strategy.name)}",
         "Which settings are best on validation, and what are they worth on fresh seeds?",
         tables,
         (picture,),
@@ -247,8 +248,8 @@ def _confirmed(one: Sweep, winner: Experiment, out: Path, workers: Workers) -> t
             plan := planned(replace(experiment, seed=seed)),
             labels={
                 "data": experiment.data,
-                "model": plan.experiment.model.name,
-                "trained with": plan.experiment.strategy.name,
+                "model": short(plan.experiment.model.name),
+                "trained with": short(plan.experiment.strategy.name),
                 "strategy": which,
                 "seed": seed,
             },

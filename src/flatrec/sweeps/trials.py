@@ -12,11 +12,13 @@ from optuna.trial import TrialState
 
 from flatrec import seeding, selection
 from flatrec.config import Experiment
+from flatrec.messages import message
 from flatrec.studies.base import Label, Planned, Source
 from flatrec.studies.runner import trained
 from flatrec.sweeps.space import Space, changed, suggested
 from flatrec.sweeps.store import GRACE, Place, begin_anew, opened, reaching
 from flatrec.training import EpochRecord
+from flatrec.user_classes import short
 
 TIE_BREAKER = "tie breaker"  # the attribute of a trial that has its NDCG, which tells equal scores apart
 _JOB = "job"  # the attribute of a trial that has its job's mark
@@ -61,7 +63,7 @@ def do(job: TrialJob) -> str | None:
         try:
             return _score(trial, job)
         except _EXPECTED as error:
-            errors.append(f"trial {trial.number}: {' '.join(str(error).split()) or type(error).__name__}")
+            errors.append(f"trial {trial.number}: {message(error)}")
             trial.set_user_attr("error", errors[-1])
             raise
 
@@ -93,8 +95,8 @@ def enough(study: optuna.Study, trials: int) -> bool:
 def planned(experiment: Experiment) -> Planned:
     """A run of these settings as studies have it; runs of equal settings share a folder."""
     labels: dict[str, Label] = {
-        "model": experiment.model.name,
-        "strategy": experiment.strategy.name,
+        "model": short(experiment.model.name),
+        "strategy": short(experiment.strategy.name),
         "seed": experiment.seed,
     }
     return Planned(labels, Source(experiment.data), experiment)

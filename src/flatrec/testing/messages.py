@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sysconfig
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 from torch import Tensor
 
+from flatrec.messages import raised
+
 SHOWN = 5  # names in a message
-LONGEST = 300  # characters of a stranger's message
 
 
 class ContractError(AssertionError):
@@ -55,23 +53,4 @@ def one_line(error: BaseException, *, typed: bool = True) -> str:
         error: the error.
         typed: whether its kind is named.
     """
-    said = " ".join(str(error).split())
-    if isinstance(error, ContractError):
-        return said
-    shown = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
-    where = place_of(error)
-    parts = [type(error).__name__] if typed or not shown else []
-    return ": ".join([*parts, *([shown] if shown else [])]) + (f" ({where})" if where else "")
-
-
-def place_of(error: BaseException) -> str:
-    """The innermost line of the user's own code that an error passed, such as ``mine.py:41``; empty where none did."""
-    foreign = [Path(__file__).parents[1], *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))]
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<")
-        and not {"site-packages", "dist-packages"} & set(Path(frame.filename).parts)
-        and not any(Path(frame.filename).is_relative_to(folder) for folder in foreign)
-    ]
-    return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    return " ".join(str(error).split()) if isinstance(error, ContractError) else raised(error, typed=typed)

@@ -38,6 +38,11 @@ def settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if name not in known:
         raise ValueError(unknown("optimizer", name, list(known)))
     values = arguments(known[name], options, "optimizer", given=1)
+    if values.get("differentiable"):
+        raise ValueError(
+            "optimizer.differentiable must be false: it is for gradients of the steps themselves, which training does "
+            "not take; leave it out"
+        )
     if "fused" in values and not {"fused", "foreach", "differentiable"} & set(options):
         values["fused"] = True
     return values

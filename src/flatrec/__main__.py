@@ -1,0 +1,18 @@
+"""Where the ``flatrec`` command begins: before anything else is imported, it is made ready to be interrupted."""
+
+import sys
+
+from flatrec.interrupts import Guard
+
+
+def main() -> None:
+    """Run the command line of this process and exit with 0, 1 (failed), 2 (bad usage) or 130 (interrupted)."""
+    guard = Guard(sys.argv[1:])
+    guard.install()
+    from flatrec.cli import main as run
+
+    run(guard=guard)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The ``flatrec`` command, and how errors reach its user: one line, and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from flatrec._version import __version__
+from flatrec.allocation import keep_freed_memory
+from flatrec.cli.commands import COMMANDS
+from flatrec.interrupts import INTERRUPTED, Guard
+from flatrec.messages import LONGEST, message, raised, shortened
+
+if TYPE_CHECKING:
+    from rich.logging import RichHandler
+
+DEBUG = "--debug"
+BAD_USAGE, FAILED, NOBODY_READS = 2, 1, 141  # the last as a shell has it for a program that writes to a closed pipe
+LARGEST = 2**31 - 1  # of whole numbers given as options
+_USAGE = (ValueError, KeyError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+_FAILURES = (OSError, ImportError, RuntimeError, ArithmeticError, MemoryError)
+# click's UsageError, wherever this version of typer keeps click
+_UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
+
+class Commands(TyperGroup):
+    """The commands of the table; what one needs is imported when it is called, not when it is listed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - wherever typer keeps click's Context
+        """All names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ANN401, ARG002
+        """What help and completion need of a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        _, panel, about = COMMANDS[cmd_name]
+        return TyperCommand(cmd_name, help=about, rich_help_panel=panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
+        """The command itself."""
+        name, _, rest = super().resolve_command(ctx, args)
+        keep_freed_memory()
+        return name, _loaded(str(name)), rest
+
+
+def _loaded(name: str) -> Any:  # noqa: ANN401 - a click command, wherever typer keeps it
+    module, _, function = COMMANDS[name].target.partition(":")
+    found = getattr(import_module(module), function)
+    if isinstance(found, typer.Typer):
+        command = get_command(found)
+    else:
+        single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        single.command(name)(found)
+        command = get_command(single)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    name="flatrec",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+    debug: bool = typer.Option(False, DEBUG, help="Show the whole traceback of an error; may stand anywhere."),  # noqa: ARG001
+) -> None:
+    """Multimodal recommenders trained into flat minima. BSAM here is batch-focused SAM, not Bayesian SAM.
+
+    New here? `flatrec demo` shows all of it; then `flatrec data info` and `flatrec train`, with your own data.
+    """
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def run(words: list[str], guard: Guard) -> int:
+    """Do what the words say; the exit code."""
+    debug = DEBUG in words
+    words = [word for word in words if word != DEBUG]
+    _configure_logging()
+    try:
+        guard.working = True
+        code = _answered(words, guard, debug=debug)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
+        return NOBODY_READS
+    finally:
+        guard.working = False
+    return code
+
+
+def _answered(words: list[str], guard: Guard, *, debug: bool) -> int:
+    try:
+        _check_words(words)
+        code = int(app(words, prog_name="flatrec", standalone_mode=False) or 0)
+        return _interrupted(guard) if code == INTERRUPTED else code
+    except BrokenPipeError:
+        raise
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted(guard)
+    except Exception as error:
+        if guard.code:  # told to stop, and what was interrupted made something else of it
+            return _interrupted(guard)
+        return _explained(error, debug=debug)
+
+
+def _explained(error: Exception, *, debug: bool) -> int:
+    if isinstance(error, _UsageError):
+        return _report(error.format_message(), BAD_USAGE, debug=debug)
+    if isinstance(error, RecursionError):
+        return _report(message(error), BAD_USAGE, debug=debug)
+    if isinstance(error, _USAGE):
+        return _report(message(error), BAD_USAGE, debug=debug)
+    if isinstance(error, _FAILURES):
+        return _report(message(error), FAILED, debug=debug)
+    return _report(f"{raised(error)}; --debug shows how it came to that", FAILED, debug=debug)
+
+
+def _check_words(words: list[str]) -> None:
+    """Refuse options without a value, which would be taken for the folder that one is in.
+
+    Raises:
+        ValueError: a word is empty.
+    """
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if not word.strip():
+            before = words[place - 1] if place else ""
+            raise ValueError(f"{before if before.startswith('-') else 'an argument'} is empty; give a value")
+        if equals and option.startswith("--") and not value.strip():
+            raise ValueError(f"{option} is empty; give a value, or leave it out")
+
+
+def _interrupted(guard: Guard) -> int:
+    guard.code = guard.code or INTERRUPTED
+    sys.stderr.write(guard.line())
+    return guard.code
+
+
+def _report(said: str, code: int, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    if said.strip():
+        sys.stderr.write("flatrec: " + shortened(" ".join(said.split()), LONGEST) + "\n")
+    return code
+
+
+def _configure_logging() -> None:
+    """Warnings of the library go to standard error, a line each; what shows them is made when there is one."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Lazily()], force=True)
+
+
+class _Lazily(logging.Handler):
+    """Hands records to rich, which is imported with the first."""
+
+    shown: RichHandler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a record."""
+        if self.shown is None:
+            from rich.console import Console
+            from rich.logging import RichHandler
+
+            self.shown = RichHandler(console=Console(stderr=True), show_time=False, show_path=False)
+        self.shown.emit(record)

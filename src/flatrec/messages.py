@@ -1,0 +1,85 @@
+"""What an error says to a user: one line of bounded length, in words of ours."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sysconfig
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+LONGEST = 500  # characters of a message
+SHOWN = 10  # names in a list
+_MEMORY = re.compile(r"can't allocate memory|out of memory|Unable to allocate|bad_alloc", re.IGNORECASE)
+_BYTES = re.compile(r"allocate (?P<bytes>\d+) bytes|allocate (?P<size>[\d.]+ [KMGTP]iB)")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first ten names, and how many more there are.
+
+    Example:
+        >>> listed([str(number) for number in range(12)])
+        '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more'
+    """
+    rest = len(names) - SHOWN
+    return ", ".join(map(shortened, names[:SHOWN])) + (f" and {rest} more" if rest > 0 else "")
+
+
+def shortened(text: str, longest: int = 60) -> str:
+    """A text in at most so many characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def message(error: BaseException) -> str:
+    """What an error says, on one line of at most 500 characters; its kind where it says nothing."""
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _MEMORY.search(str(error))):
+        return _out_of_memory(str(error))
+    if isinstance(error, RecursionError):
+        return "something is nested too deeply, such as brackets in a JSON or TOML file; look at the files given"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        said = f"{error.filename}: {error.strerror}"
+    else:
+        said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return shortened(" ".join(said.split()), LONGEST) or type(error).__name__
+
+
+def _out_of_memory(said: str) -> str:
+    found = _BYTES.search(said)
+    asked = ""
+    if found:
+        asked = f" ({int(found['bytes']) / 2**30:.1f} GiB at once)" if found["bytes"] else f" ({found['size']} at once)"
+    return f"out of memory{asked}; lower training.batch_size, model.dim or model.layers, or use a larger machine"
+
+
+def unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    """A message for a name that is not known: the nearest right one, and up to ten of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    return f"unknown {kind} {shortened(name)!r}{hint} there {'are ' + listed(known) if known else 'is none'}"
+
+
+def raised(error: BaseException, *, typed: bool = True) -> str:
+    """What an error in somebody's code says, on one line: its kind, its text, and where it was raised.
+
+    Args:
+        error: the error.
+        typed: whether its kind is named.
+    """
+    shown = shortened(" ".join(str(error).split()), 300)
+    where = place_of(error)
+    parts = [type(error).__name__] if typed or not shown else []
+    return ": ".join([*parts, *([shown] if shown else [])]) + (f" ({where})" if where else "")
+
+
+def place_of(error: BaseException) -> str:
+    """The innermost line of the user's own code that an error passed, such as ``mine.py:41``; empty where none did."""
+    foreign = [Path(__file__).parent, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))]
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<")
+        and not {"site-packages", "dist-packages"} & set(Path(frame.filename).parts)
+        and not any(Path(frame.filename).is_relative_to(folder) for folder in foreign)
+    ]
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""

@@ -1,0 +1,101 @@
+"""The table of models and yardsticks: a row each, by the name that the command line knows."""
+
+from __future__ import annotations
+
+from flatrec.entries import Entry
+
+CLICKS, FEATURES, YARDSTICK = "clicks", "features", "yardstick"  # families: what is read, or nothing trained
+
+ENTRIES: dict[str, Entry] = {
+    "bpr": Entry(
+        "flatrec.models.bpr:BPR",
+        CLICKS,
+        "Matrix factorisation with the BPR loss: the model without a graph.",
+        "Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618",
+    ),
+    "ngcf": Entry(
+        "flatrec.models.ngcf:NGCF",
+        CLICKS,
+        "Propagation with weights, and with the product of neighbours' and own embeddings.",
+        "Wang et al., SIGIR 2019, https://arxiv.org/abs/1905.08108",
+    ),
+    "lightgcn": Entry(
+        "flatrec.models.lightgcn:LightGCN",
+        CLICKS,
+        "Propagation over the user-item graph, nothing else.",
+        "He et al., SIGIR 2020, https://arxiv.org/abs/2002.02126",
+    ),
+    "layergcn": Entry(
+        "flatrec.models.layergcn:LayerGCN",
+        CLICKS,
+        "Propagation whose layers are weighted by their likeness to the embeddings, over a pruned graph.",
+        "Zhou et al., ICDE 2023, https://arxiv.org/abs/2207.11088",
+    ),
+    "vbpr": Entry(
+        "flatrec.models.vbpr:VBPR",
+        FEATURES,
+        "Matrix factorisation that sees item features.",
+        "He & McAuley, AAAI 2016, https://arxiv.org/abs/1510.01784",
+    ),
+    "mmgcn": Entry(
+        "flatrec.models.mmgcn:MMGCN",
+        FEATURES,
+        "One graph network a modality, held together by shared id embeddings.",
+        "Wei et al., ACM MM 2019, https://doi.org/10.1145/3343031.3351034",
+    ),
+    "grcn": Entry(
+        "flatrec.models.grcn:GRCN",
+        FEATURES,
+        "A user-item graph whose edges are weighted by how well features explain them.",
+        "Wei et al., ACM MM 2020, https://arxiv.org/abs/2008.05270",
+    ),
+    "dualgnn": Entry(
+        "flatrec.models.dualgnn:DualGNN",
+        FEATURES,
+        "Users learn from their neighbours which modality counts.",
+        "Wang et al., IEEE TMM 2021, https://doi.org/10.1109/TMM.2021.3138298",
+    ),
+    "lattice": Entry(
+        "flatrec.models.lattice:LATTICE",
+        FEATURES,
+        "An item graph learnt from features, mixed with the one they begin with.",
+        "Zhang et al., ACM MM 2021, https://arxiv.org/abs/2104.09036",
+    ),
+    "slmrec": Entry(
+        "flatrec.models.slmrec:SLMRec",
+        FEATURES,
+        "A contrastive main loss, and self-supervision that aligns modalities.",
+        "Tao et al., IEEE TMM 2022, https://doi.org/10.1109/TMM.2022.3187556",
+    ),
+    "bm3": Entry(
+        "flatrec.models.bm3:BM3",
+        FEATURES,
+        "Bootstrapped representations, trained without negatives.",
+        "Zhou et al., WWW 2023, https://arxiv.org/abs/2207.05969",
+    ),
+    "freedom": Entry(
+        "flatrec.models.freedom:FREEDOM",
+        FEATURES,
+        "A frozen item graph from features, and a user-item graph thinned anew every epoch.",
+        "Zhou & Shen, ACM MM 2023, https://arxiv.org/abs/2211.06924",
+    ),
+    "dragon": Entry(
+        "flatrec.models.dragon:DRAGON",
+        FEATURES,
+        "Pairs of graphs, of users and items and of each among themselves, modalities side by side.",
+        "Zhou et al., ECAI 2023, https://arxiv.org/abs/2301.12097",
+    ),
+    "lgmrec": Entry(
+        "flatrec.models.lgmrec:LGMRec",
+        FEATURES,
+        "Local graphs of ids and modalities, and a global hypergraph learnt from features.",
+        "Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400",
+    ),
+    "popularity": Entry("flatrec.models.popularity:Popularity", YARDSTICK, "Everyone gets what most people bought."),
+    "item-knn": Entry(
+        "flatrec.models.item_knn:ItemKNN",
+        YARDSTICK,
+        "Items bought by the same users.",
+        "Deshpande & Karypis, TOIS 2004, https://doi.org/10.1145/963770.963776",
+    ),
+}

@@ -1,0 +1,169 @@
+"""Ctrl-C and SIGTERM at any moment of real processes: one line, the right exit code, no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from flatrec import interrupts
+from flatrec.interrupts import Guard
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has other signals")
+
+STARTED = """
+import sys
+from flatrec.__main__ import main
+print("started", flush=True)
+main()
+"""
+LONG = ("--set", "training.epochs=100000", "--set", "training.patience=100000", "--set", "training.tensorboard=false")
+
+
+def listening():
+    """A child of a shell's background job would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def stopped(words, delay, number=signal.SIGINT, *, group=False, code=STARTED, until=lambda: True):
+    """What a command says that gets a signal so many seconds after it began, and not before something is so."""
+    command = [sys.executable, "-c", code, *map(str, words)]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **streams, start_new_session=True, preexec_fn=listening) as child:
+        assert child.stdout.readline() == "started\n"
+        time.sleep(delay)
+        for _ in range(400):
+            if until():
+                break
+            time.sleep(0.1)
+        (os.killpg if group else os.kill)(child.pid, number)
+        _, said = child.communicate(timeout=60)
+    return child.returncode, said
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.3, 0.9, 2.0])
+def test_an_interrupt_while_a_command_imports_is_one_line(tmp_path, delay):
+    code, said = stopped(["train", "--data", "shop", "--model", "bpr", *LONG, "--out", tmp_path / "run"], delay)
+    assert code == 130
+    assert said.startswith("flatrec: interrupted")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("delay", [0.1, 0.7])
+def test_an_interrupt_of_a_list_is_one_line(delay):
+    assert stopped(["list", "strategies"], delay) == (130, "flatrec: interrupted\n")
+
+
+def test_an_interrupt_while_training_says_how_to_go_on(blocks, tmp_path):
+    records = tmp_path / "run" / "epochs.jsonl"
+    words = ["train", "--data", blocks, "--model", "bpr", *LONG, "--out", tmp_path / "run"]
+    code, said = stopped(words, 0, until=lambda: records.exists() and len(records.read_text().splitlines()) > 3)
+    assert (code, said.splitlines()[-1]) == (130, "flatrec: interrupted; go on later with --resume")
+    assert "Traceback" not in said
+    assert not (tmp_path / "run" / "result.json").exists()
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def test_a_signal_to_end_is_answered_like_an_interrupt(tmp_path):
+    words = ["train", "--data", "shop", "--model", "bpr", *LONG, "--out", tmp_path / "run"]
+    code, said = stopped(words, 1, signal.SIGTERM)
+    assert code == 143
+    assert said.startswith("flatrec: terminated")
+    assert len(said.splitlines()) == 1
+
+
+def test_an_interrupt_of_a_study_with_workers_is_one_line(blocks, tmp_path):
+    words = ["study", "overall", "--data", blocks, "--models", "bpr", "--jobs", 2, *LONG, "--out", tmp_path / "out"]
+    code, said = stopped(words, 9, group=True)  # as a terminal sends it, to the workers too
+    assert (code, said) == (130, "flatrec: interrupted; the same command goes on later\n")
+
+
+def test_an_interrupt_while_the_process_ends_is_one_line():
+    script = """
+import atexit, os, sys, time
+from flatrec.__main__ import main
+atexit.register(time.sleep, 30)
+atexit.register(os.write, 1, b"started\\n")
+sys.argv = ["flatrec", "bogus"]
+main()
+"""
+    code, said = stopped([], 0.2, code=script)
+    assert code == 130
+    assert said.splitlines() == ["flatrec: No such command 'bogus'.", "flatrec: interrupted"]
+
+
+def test_an_interrupt_that_a_library_swallows_ends_the_process_the_second_time():
+    script = """
+import os, time
+from flatrec.interrupts import Guard
+guard = Guard(["train"])
+guard.install()
+guard.working = True
+os.write(1, b"started\\n")
+try:
+    time.sleep(30)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), 2)
+    time.sleep(30)
+"""
+    assert stopped([], 0.2, code=script) == (130, "flatrec: interrupted; go on later with --resume\n")
+
+
+def test_an_interrupt_where_no_exception_can_be_raised_ends_the_process():
+    script = """
+import os, time
+from flatrec.interrupts import Guard
+guard = Guard(["train"])
+guard.install()
+guard.working = True
+
+class Deaf:
+    def __del__(self):
+        os.write(1, b"started\\n")
+        time.sleep(30)
+
+Deaf()
+time.sleep(30)
+"""
+    assert stopped([], 0.2, code=script) == (130, "flatrec: interrupted; go on later with --resume\n")
+
+
+def test_a_signal_that_the_parent_ignores_stays_ignored():
+    script = """
+import signal
+from flatrec.interrupts import Guard
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+Guard([]).install()
+assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_what_an_interrupt_turns_into_is_still_an_interrupt(flatrec, monkeypatch):
+    def garbled(_):
+        guards[0].code = interrupts.INTERRUPTED
+        raise SystemError("error return without exception set")
+
+    guards = []
+    monkeypatch.setattr("flatrec.cli.Guard", lambda words: guards.append(Guard(words)) or guards[0])
+    monkeypatch.setattr("flatrec.experiment.load", garbled)
+    outcome = flatrec("compare", "--out", "nowhere")
+    assert (outcome.code, outcome.err.strip()) == (
+        130,
+        "flatrec: interrupted; the same command without --overwrite goes on later",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.05, 0.1, 0.2, 0.4, 0.7, 1, 1.4, 1.9, 2.5, 3, 3.5, 4, 5, 6])
+@pytest.mark.parametrize("group", [False, True])
+def test_an_interrupt_at_any_moment_is_one_line(blocks, tmp_path, delay, group):
+    words = ["study", "overall", "--data", blocks, "--models", "bpr", "--jobs", 2, *LONG, "--out", tmp_path / "out"]
+    code, said = stopped(words, delay, group=group)
+    assert code == 130
+    assert said.startswith("flatrec: interrupted")
+    assert len(said.splitlines()) == 1
