@@ -12,7 +12,7 @@ from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.cli.progress import ProgressBar
 from flatrec.comparison import TESTED, Table, compare_strategies
-from flatrec.experiment import load
+from flatrec.experiment import load_to_train
 
 
 def compare(
@@ -41,7 +41,7 @@ def compare(
         names,
         range(shared.seed, shared.seed + seeds),
         out,
-        dataset=load(shared.data),
+        dataset=load_to_train(shared.data),
         overwrite=overwrite,
         on_run=lambda name, number: [ProgressBar(f"{name} seed {number}", shared.training.monitor)],
     )

@@ -17,8 +17,9 @@ from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.config import unknown
 from flatrec.execution import Workers
+from flatrec.experiment import announce
 from flatrec.studies import STUDIES, Request, Study, carry_out
-from flatrec.studies.base import Planned
+from flatrec.studies.base import Planned, Source
 
 Jobs = Annotated[int, typer.Option(help="Runs at once; on a cluster -1 is one a core.")]
 BackEnd = Annotated[str, typer.Option(help="local, ray or dask.")]
@@ -67,6 +68,8 @@ def study(
         tuple(range(first, first + (seeds if seeds is not None else len(kind.SEEDS)))),
         base,
     )
+    for path in dict.fromkeys(request.data):
+        announce(Source(path).load())
     workers = Workers(jobs, backend, address)
     outcome = carry_out(name, made, request, out, runs=runs, workers=workers, on_run=_Lines())
     if json:

@@ -13,6 +13,8 @@ from flatrec.cli import options
 from flatrec.cli.printing import print_json
 from flatrec.cli.study import Address, BackEnd, Jobs, print_outcome
 from flatrec.execution import Workers
+from flatrec.experiment import announce
+from flatrec.studies.base import Source
 from flatrec.sweeps import Sweep, usual_space
 from flatrec.sweeps import sweep as search
 from flatrec.sweeps.space import read
@@ -57,6 +59,7 @@ def sweep(
         said = "a trial ended" if error is None else f"failed: {error}"
         err.print(f"{said} ({left} left)", markup=False, highlight=False, soft_wrap=True)
 
+    announce(Source(one.data).load())
     outcome = search(asked, out, workers=Workers(jobs, backend, address), on_trial=line)
     if json:
         print_json(asdict(outcome))
