@@ -131,15 +131,22 @@ def test_what_is_added_to_a_prepared_folder_is_not_judged(prepared):
     assert set(load_data(prepared).features) == {"image", "text", "audio"}
 
 
-def test_a_kill_while_a_folder_is_written_leaves_no_manifest(prepared, monkeypatch):
+def test_a_kill_before_the_manifest_is_no_damage_but_old_and_new_files_are_not_mixed(prepared, tmp_path, monkeypatch):
     def killed(*_arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flatrec.data.formats.mmrec.write_manifest", killed)
-    with pytest.raises(KeyboardInterrupt):
-        mmrec.write(load_data(prepared), prepared, manifest=True)
-    assert not (prepared / MANIFEST).exists()
-    assert len(load_data(prepared).interactions) > 0
+    old, other = load_data(prepared), block_dataset(blocks=2, users=5, items=3)
+    with monkeypatch.context() as patched:
+        patched.setattr("flatrec.data.formats.mmrec.write_manifest", killed)
+        for folder in (tmp_path / "new", prepared):
+            with pytest.raises(KeyboardInterrupt):
+                mmrec.write(other, folder, manifest=True)
+    assert not (tmp_path / "new" / MANIFEST).exists()
+    assert load_data(tmp_path / "new").fingerprint == other.fingerprint
+    with pytest.raises(ValueError, match="changed since it was written; prepare it again"):
+        load_data(prepared)
+    mmrec.write(old, prepared, manifest=True)
+    assert load_data(prepared).fingerprint == old.fingerprint
 
 
 def test_writing_over_a_prepared_folder_leaves_no_manifest_of_what_was(prepared):

@@ -65,8 +65,8 @@ def write(
         dataset: what to write; its name becomes the name of the ``.inter`` file.
         directory: a folder, made if it does not exist; files of the same names are replaced.
         beside: what fills further files by name, or some of these in another way.
-        manifest: list the digests of all of them, last of all, for a folder that nobody is to edit. A manifest that is
-            there is removed first, so that after a kill nothing passes for damaged.
+        manifest: list the digests of all of them, last of all, for a folder that nobody is to edit. After a kill a new
+            folder has none and is not judged; one that was written over is refused until it is written to its end.
 
     Raises:
         ValueError: the name of the data set or of a modality cannot be a file name, or the folder holds other
@@ -79,7 +79,8 @@ def write(
     files = _writers(dataset, directory) | dict(beside or {})
     _check_foreign(directory, files)
     sweep(directory)
-    (directory / MANIFEST).unlink(missing_ok=True)
+    if not manifest:
+        (directory / MANIFEST).unlink(missing_ok=True)  # else it stays: after a kill it tells old files from new ones
     pairs = f"{dataset.name}.inter"  # last of all: a folder without them is not a data set yet
     for name in (*(name for name in files if name != pairs), pairs):
         with replacing(directory / name) as temporary, temporary.open("wb") as file:
