@@ -49,6 +49,26 @@ def test_the_result_has_every_promised_key_and_is_json(on_disk, tmp_path):
     assert result["parameters"] == (DATA.n_users + DATA.n_items + width) * 4
 
 
+def test_the_result_and_the_log_say_once_what_is_to_be_known_of_the_data(tmp_path, caplog):
+    rows = "".join(f"u{user},i{item}\n" for user in range(8) for item in range(8))
+    (tmp_path / "clicks.csv").write_text(f"user,item\nu0,i0\nlone,i0\n{rows}")
+    chosen = experiment(tmp_path / "clicks.csv", model=Component("bpr", {"dim": 4}))
+    run = run_experiment(chosen, out=tmp_path / "run")
+    said = [
+        "1 pair given more than once; each counts once",
+        "the 5-core filter left out 1 user, 0 items and 1 pair; core = 0 keeps them",
+    ]
+    data = json.loads((tmp_path / "run" / "result.json").read_text())["data"]
+    assert data["warnings"] == said
+    assert data["users_without_training"] == {"valid": 0, "test": 0}
+    assert [record.getMessage() for record in caplog.records] == [f"clicks: {sentence}" for sentence in said]
+    caplog.clear()
+    run_experiment(chosen, run.dataset)
+    assert not caplog.records  # whoever loaded the data has said it
+    fit(run.dataset, "bpr", "plain", model_settings={"dim": 4}, training=SHORT)
+    assert len(caplog.records) == 2
+
+
 def test_the_run_folder_holds_what_is_promised(on_disk, tmp_path):
     run_experiment(experiment(on_disk, training=replace(SHORT, tensorboard=True)), out=tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}

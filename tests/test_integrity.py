@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatrec.integrity import MANIFEST, check_manifest, check_text, digest, seal, seal_text, unseal, write_manifest
+from flatrec.integrity import (
+    MANIFEST,
+    changing,
+    check_manifest,
+    check_text,
+    digest,
+    seal,
+    seal_text,
+    unseal,
+    write_manifest,
+)
 
 ADVICE = "train again"
 VALUES = {"name": "größe", "scores": {"recall@5": 0.1, "ndcg@5": 1e-17}, "list": [1, None, True, "x"]}
@@ -107,3 +117,35 @@ def test_a_damaged_manifest_is_not_taken(tmp_path):
 
 def test_a_folder_without_a_manifest_is_not_judged(tmp_path):
     check_manifest(tmp_path, advice=ADVICE)
+
+
+def test_a_manifest_stays_true_while_files_change(tmp_path):
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text(name)
+    write_manifest(tmp_path, ["a.txt", "b.txt"])
+    with changing(tmp_path, ["a.txt", "c.txt"]):
+        (tmp_path / "a.txt").write_text("half")
+        check_manifest(tmp_path, advice=ADVICE)  # so a kill here leaves no damage
+        (tmp_path / "a.txt").write_text("new")
+    check_manifest(tmp_path, advice=ADVICE)
+    (tmp_path / "c.txt").write_text("not listed")
+    check_manifest(tmp_path, advice=ADVICE)
+    (tmp_path / "a.txt").write_text("damaged")
+    with pytest.raises(ValueError, match=r"a\.txt is damaged"):
+        check_manifest(tmp_path, advice=ADVICE)
+
+
+def test_changing_lists_again_what_a_failure_left(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    write_manifest(tmp_path, ["a.txt"])
+    with pytest.raises(OSError, match="full"), changing(tmp_path, ["a.txt"]):
+        raise OSError("full")
+    (tmp_path / "a.txt").write_text("b")
+    with pytest.raises(ValueError, match=r"a\.txt is damaged"):
+        check_manifest(tmp_path, advice=ADVICE)
+
+
+def test_changing_makes_no_manifest(tmp_path):
+    with changing(tmp_path, ["a.txt"]):
+        (tmp_path / "a.txt").write_text("a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

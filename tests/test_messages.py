@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flatrec.config import Experiment, Training, changed, read
-from flatrec.messages import LONGEST, listed, message, shortened, unknown
+from flatrec.messages import LONGEST, clipped, message, quoted, shortlist, unknown
 from flatrec.training import optimizers
 
 
@@ -24,7 +24,7 @@ def test_a_list_holds_ten_names_at_most_and_says_how_many_more_there_are():
     assert said.endswith("name-9 and 4086 more")
     assert unknown("column", "x", ["a", "b"]) == "unknown column 'x'; there are a, b"
     assert unknown("column", "x", []) == "unknown column 'x'; there is none"
-    assert listed(names[:10]).endswith("name-8, name-9")
+    assert shortlist(names[:10]).endswith("name-8, name-9")
 
 
 def test_long_names_are_cut():
@@ -32,7 +32,7 @@ def test_long_names_are_cut():
     assert len(said) < 800
     assert len(message(ValueError(said))) <= LONGEST
     assert message(ValueError("a\n b" * 1000))[-1] == "…"
-    assert shortened("abc", 3) == "abc"
+    assert clipped("abc", 3) == "abc"
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,18 @@ def test_a_file_of_settings_that_is_nested_too_deeply_is_named(tmp_path):
     path.write_text("a = " + "[" * 100_000)
     with pytest.raises(ValueError, match="deep.toml is not a TOML file"):
         read(path)
+
+
+def test_a_list_of_names_has_an_end():
+    names = [f"c{number}" for number in range(4096)]
+    assert shortlist(names) == "c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 4086 more"
+    assert shortlist(names[:3], 3) == "c0, c1, c2"
+    assert shortlist([]) == ""
+    assert quoted(["a", "it's"]) == "['a', \"it's\"]"
+
+
+def test_a_long_name_is_cut_and_a_list_of_them_stays_a_line():
+    assert clipped("x" * 31) == "x" * 29 + "…"
+    assert clipped("x" * 30) == "x" * 30
+    assert len(quoted(["\x00" * 10_000] * 100)) < 1_500
+    assert len(quoted(["x" * 10_000] * 100)) < 400

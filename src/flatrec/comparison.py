@@ -15,7 +15,7 @@ from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.experiment import run_experiment
 from flatrec.files import write_text
-from flatrec.messages import listed
+from flatrec.messages import shortlist
 from flatrec.models import YARDSTICKS
 from flatrec.naming import import_named
 from flatrec.training import Observer
@@ -201,7 +201,7 @@ def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experime
     if len(strategies) < 2 or len(set(strategies)) < len(strategies):
         raise ValueError(
             f"a comparison needs at least two different strategies, but got {', '.join(strategies) or 'none'}; "
-            f"there are {listed(strategy_names())}"
+            f"there are {shortlist(strategy_names())}"
         )
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"a comparison needs different seeds, at least one, but got {list(seeds)}")

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
-from flatrec.messages import shortened
+from flatrec.messages import clipped
 from flatrec.messages import unknown as unknown
 
 if sys.version_info >= (3, 11):
@@ -353,7 +353,7 @@ def _check_size(value: object, where: str) -> None:
     for one in value if isinstance(value, (tuple, list)) else (value,):
         largest = (LARGEST_SEED if where == "seed" else LARGEST) if isinstance(one, int) else LARGEST_FLOAT
         if isinstance(one, (int, float)) and largest < abs(one) < math.inf:
-            raise ValueError(f"{where} must lie within {largest:.8g} of 0, but is {shortened(str(one))}")
+            raise ValueError(f"{where} must lie within {largest:.8g} of 0, but is {clipped(str(one))}")
 
 
 def _group(value: object, kind: type[Any], where: str) -> Any:  # noqa: ANN401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from flatrec.components import build_model, build_strategy, resolved
 from flatrec.config import AMR, Component, Evaluation, Experiment, Option, Training
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
+from flatrec.data.interactions import PARTS
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.dense import onednn_pays
@@ -28,6 +30,8 @@ from flatrec.strategies import Strategy
 from flatrec.strategies.learner import Learner
 from flatrec.training import EpochRecord, Observer, TensorBoard, Trained, Trainer, checkpoint, optimizers
 from flatrec.training.trainer import CHECKPOINT, load_parameters
+
+logger = logging.getLogger(__name__)
 
 
 def fit(
@@ -99,6 +103,7 @@ def fit(
         seed=seed,
     )
     experiment = config.changed(experiment, {"device": device})
+    announce(dataset)
     if not objects:
         return run_experiment(
             experiment, dataset, Path(out) if out else None, resume=resume, overwrite=overwrite, observers=observers
@@ -150,7 +155,7 @@ def run_experiment(
     if resume and (overwrite or out is None):
         raise ValueError("resume needs a run folder, and does not go together with overwrite; give one of the two")
     _check_finite(experiment)
-    data = dataset if dataset is not None else load(experiment.data)
+    data = dataset if dataset is not None else load_to_train(experiment.data)
     experiment = replace(experiment, data=data.source or experiment.data)
     strategy = build_strategy(experiment.strategy)
     model = build_model(experiment.model, data, experiment.seed)
@@ -213,6 +218,24 @@ def load(data: str) -> Dataset:
     if not data:
         raise ValueError("the run was made from data in memory; give them: load_run(folder, dataset), or --data PATH")
     return replace(generate(ShopSettings()).dataset, source="shop") if data == "shop" else load_data(data)
+
+
+def load_to_train(data: str) -> Dataset:
+    """The same, for a command that trains on it: it says once what a user should know of the data.
+
+    Raises:
+        FileNotFoundError: there is no such path.
+        ValueError: it cannot be read, or no path is known.
+    """
+    dataset = load(data)
+    announce(dataset)
+    return dataset
+
+
+def announce(dataset: Dataset) -> None:
+    """Log what reading left out or changed, and what else a user should know of the data before training on them."""
+    for sentence in dataset.warnings:
+        logger.warning("%s: %s", dataset.name, sentence)
 
 
 def choose_device(experiment: Experiment) -> torch.device:
@@ -298,6 +321,17 @@ class _Session:
         """All that the trainer gets to see of the evaluator."""
         return self.unscored.evaluate("valid").metrics
 
+    def _data(self) -> dict[str, Any]:
+        """Which data it was, and what a reader of the scores should know of them."""
+        pairs = self.dataset.interactions
+        return {
+            "name": self.dataset.name,
+            "path": self.experiment.data,
+            "fingerprint": self.dataset.fingerprint,
+            "users_without_training": {part: len(pairs.untrained(part)) for part in PARTS[1:]},
+            "warnings": list(self.dataset.warnings),
+        }
+
     def _result(self, trained: Trained) -> dict[str, Any]:
         run, interactions = self.unscored, self.dataset.interactions
         scores = {part: run.evaluate(part).metrics if interactions.count(part) else {} for part in ("valid", "test")}
@@ -306,7 +340,7 @@ class _Session:
         return {
             "model": self.experiment.model.name,
             "strategy": self.experiment.strategy.name if records else "none",
-            "data": {"name": self.dataset.name, "path": self.experiment.data, "fingerprint": self.dataset.fingerprint},
+            "data": self._data(),
             "seed": self.experiment.seed,
             "settings": asdict(self.experiment),
             "versions": versions(),

@@ -32,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     check_target(path)
     _sweep_once(str(path.parent.absolute()))
-    with _own_folder(path) as folder:
+    with own_folder(path) as folder:
         temporary = folder / path.name
         temporary.touch()
         mode = temporary.stat().st_mode  # as open as any file here; some writers make private ones
@@ -45,8 +45,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _own_folder(path: Path) -> Iterator[Path]:
-    """A private folder beside ``path``, gone when the block ends; locked, so that nobody takes it for a leftover."""
+def own_folder(path: Path) -> Iterator[Path]:
+    """A private folder beside ``path``, gone when the block ends; locked, so that nobody takes it for a leftover.
+
+    Raises:
+        OSError: the folder of ``path`` cannot be written to.
+    """
     folder = path.with_name(f".flatrec-{secrets.token_hex(16)}.tmp")
     try:
         folder.mkdir(mode=0o700)

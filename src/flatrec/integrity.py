@@ -9,7 +9,8 @@ file and its digest together, which is why everything that is loaded is checked 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,7 @@ def write_manifest(folder: Path, names: Iterable[str]) -> None:
     Raises:
         OSError: a file cannot be read, or the folder not written to.
     """
-    files = {name: file_digest(folder / name) for name in sorted(names)}
-    write_text(folder / MANIFEST, seal({"format": FORMAT, "files": files}) + "\n")
+    _write_manifest(folder, {name: file_digest(folder / name) for name in names})
 
 
 def check_manifest(folder: Path, *, advice: str) -> None:
@@ -169,15 +169,52 @@ def check_manifest(folder: Path, *, advice: str) -> None:
     path = folder / MANIFEST
     if not path.is_file():
         return
-    files = read_sealed(path, advice=advice).get("files")
-    if not isinstance(files, dict):
-        raise ValueError(f"{path} is damaged (it lists no files); {advice}")
-    for name, expected in files.items():
+    for name, expected in _listed(path, advice).items():
         file = folder / name
         if not file.is_file():
             raise ValueError(f"{file} is gone, though {MANIFEST} beside it lists it; {advice}")
         if file_digest(file) != expected:
             raise ValueError(f"{file} is damaged or was changed since it was written; {advice}")
+
+
+@contextmanager
+def changing(folder: Path, names: Iterable[str]) -> Iterator[None]:
+    """Keep a folder's manifest true while some of its files are written anew in the block.
+
+    Before, the files are taken off the manifest, so that after a kill they are not judged; afterwards those that are
+    there are listed again. Files that it did not list stay unlisted; a folder without a manifest stays without.
+
+    Raises:
+        ValueError: the manifest is damaged.
+        OSError: it cannot be written.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        yield
+        return
+    files = _listed(path, "delete it to use the files as they are")
+    written = [name for name in names if name in files]
+    if not written:
+        yield
+        return
+    rest = {name: value for name, value in files.items() if name not in written}
+    _write_manifest(folder, rest)
+    try:
+        yield
+    finally:
+        there = {name: file_digest(folder / name) for name in written if (folder / name).is_file()}
+        _write_manifest(folder, rest | there)
+
+
+def _listed(path: Path, advice: str) -> dict[str, Any]:
+    files = read_sealed(path, advice=advice).get("files")
+    if not isinstance(files, dict):
+        raise ValueError(f"{path} is damaged (it lists no files); {advice}")
+    return files
+
+
+def _write_manifest(folder: Path, files: Mapping[str, str]) -> None:
+    write_text(folder / MANIFEST, seal({"format": FORMAT, "files": dict(sorted(files.items()))}) + "\n")
 
 
 def _of_json(values: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import difflib
 import re
 import sysconfig
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 LONGEST = 500  # characters of a message
@@ -15,19 +15,25 @@ _MEMORY = re.compile(r"can't allocate memory|out of memory|Unable to allocate|ba
 _BYTES = re.compile(r"allocate (?P<bytes>\d+) bytes|allocate (?P<size>[\d.]+ [KMGTP]iB)")
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first ten names, and how many more there are.
+def shortlist(names: Iterable[str], limit: int = SHOWN) -> str:
+    """The first names with commas between them, long ones cut, and how many more there are.
 
     Example:
-        >>> listed([str(number) for number in range(12)])
-        '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more'
+        >>> shortlist(["a", "b", "c", "d"], limit=2)
+        'a, b and 2 more'
     """
-    rest = len(names) - SHOWN
-    return ", ".join(map(shortened, names[:SHOWN])) + (f" and {rest} more" if rest > 0 else "")
+    names = list(names)
+    shown = ", ".join(clipped(name) for name in names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
-def shortened(text: str, longest: int = 60) -> str:
-    """A text in at most so many characters."""
+def quoted(names: Iterable[str], limit: int = SHOWN) -> str:
+    """The same in quotation marks and brackets, for names that a user chose: ``['sku', 'price' and 3 more]``."""
+    return f"[{shortlist((repr(clipped(name)) for name in names), limit)}]"
+
+
+def clipped(text: str, longest: int = 30) -> str:
+    """A text, cut with an ellipsis where it is longer."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -41,7 +47,7 @@ def message(error: BaseException) -> str:
         said = f"{error.filename}: {error.strerror}"
     else:
         said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return shortened(" ".join(said.split()), LONGEST) or type(error).__name__
+    return clipped(" ".join(said.split()), LONGEST) or type(error).__name__
 
 
 def _out_of_memory(said: str) -> str:
@@ -56,7 +62,7 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> str:
     """A message for a name that is not known: the nearest right one, and up to ten of them."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ";"
-    return f"unknown {kind} {shortened(name)!r}{hint} there {'are ' + listed(known) if known else 'is none'}"
+    return f"unknown {kind} {clipped(name, 60)!r}{hint} there {'are ' + shortlist(known) if known else 'is none'}"
 
 
 def raised(error: BaseException, *, typed: bool = True) -> str:
@@ -66,7 +72,7 @@ def raised(error: BaseException, *, typed: bool = True) -> str:
         error: the error.
         typed: whether its kind is named.
     """
-    shown = shortened(" ".join(str(error).split()), 300)
+    shown = clipped(" ".join(str(error).split()), 300)
     where = place_of(error)
     parts = [type(error).__name__] if typed or not shown else []
     return ": ".join([*parts, *([shown] if shown else [])]) + (f" ({where})" if where else "")

@@ -52,6 +52,13 @@ def test_movielens_is_unpacked_and_read(flatrec, catalogue, tmp_path):
     assert catalogue.asked
 
 
+@pytest.mark.parametrize(("names", "count"), [((), "0"), (("a/ratings.csv", "b/ratings.csv"), "2")])
+def test_an_archive_without_its_one_table_is_one_line(flatrec, catalogue, tmp_path, names, count):
+    catalogue.files["ml.zip"] = zipped(**{name: "userId,movieId\n" for name in ("ml/notes.txt", *names)})
+    outcome = flatrec("data", "fetch", "movielens", "--out", tmp_path / "raw")
+    one_line(outcome, 2, f"ml.zip holds {count} files ratings.csv", "fetch it again")
+
+
 def test_bad_usage_is_one_line(flatrec, catalogue, tmp_path):
     one_line(flatrec("data", "fetch", "babi", "--out", tmp_path / "raw"), 2, "unknown data set", "did you mean baby")
     catalogue.files.clear()

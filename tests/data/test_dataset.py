@@ -25,6 +25,27 @@ def test_the_fingerprint_tells_ids_and_features_apart():
     assert len({dataset().fingerprint, *(one.fingerprint for one in others)}) == 3
 
 
+def test_ids_that_hold_any_separator_are_told_apart():
+    splits = [["a\x1fb", "c"], ["a", "b\x1fc"], ["ab", "c"], ["a", "bc"], ["", "abc"]]
+    assert len({dataset(items=Ids("item", ids)).fingerprint for ids in splits}) == 5
+    assert len({dataset(users=Ids("user", ids)).fingerprint for ids in splits}) == 5
+
+
+def test_an_id_of_an_item_is_none_of_a_user():
+    one = dataset(users=Ids("user", ["u", "va"]), items=Ids("item", ["", "b"]))
+    assert one.fingerprint != dataset(users=Ids("user", ["u", "v"]), items=Ids("item", ["a", "b"])).fingerprint
+
+
+def test_users_with_test_pairs_alone_are_said():
+    pairs = Interactions(np.array([0, 1, 2]), np.array([0, 1, 0]), np.array([0, 2, 1]), 3, 2)
+    found = Dataset("tiny", pairs, Ids("user", ["u", "v", "w"]), Ids("item", ["a", "b"]))
+    assert [sentence.split(":")[0] for sentence in found.warnings] == [
+        "1 of the 1 users with a valid pair have no training pair",
+        "1 of the 1 users with a test pair have no training pair",
+    ]
+    assert dataset().warnings == ()
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

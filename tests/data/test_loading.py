@@ -3,8 +3,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatrec.data.formats import FORMATS
+from flatrec.data.formats import FORMATS, mmrec
 from flatrec.data.loading import detect, load_data
+from flatrec.integrity import MANIFEST
+from flatrec.testing import block_dataset
 
 MMREC = "userID\titemID\tx_label\n0\t0\t0\n"
 RECBOLE = "user_id:token\titem_id:token\n" + "".join(f"{user}\t{item}\n" for user in range(5) for item in range(5))
@@ -61,3 +63,92 @@ def test_permuting_rows_of_pairs_and_features_gives_the_same_data_set(tmp_path, 
     assert data.features["image"].values[:, 0].tolist() == [10, 11, 12, 13, 14, 15]
     (tmp_path / "pairs.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in sorted(rows)))
     assert load_data(tmp_path).fingerprint == data.fingerprint
+
+
+@pytest.mark.parametrize("name", [".toys.inter", ".toys.inter.e71be6bf43ae4f53be47dfd2caa5aa8e.inter"])
+@pytest.mark.parametrize("text", [MMREC, RECBOLE])
+def test_files_that_begin_with_a_dot_are_no_data(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    for leftover in (".image_feat.npy", ".image_feat.parquet", ".x.train.inter"):
+        (tmp_path / leftover).write_bytes(b"half")
+    with pytest.raises(ValueError, match=r"is in no known format: .* it holds nothing"):
+        load_data(tmp_path)
+    (tmp_path / "toys.inter").write_text(text)
+    data = load_data(tmp_path)
+    assert (data.name, dict(data.features)) == ("toys", {})
+    mmrec.write(data, tmp_path)
+
+
+def test_pictures_that_begin_with_a_dot_are_none(tmp_path):
+    (tmp_path / "toys.inter").write_text(MMREC)
+    (tmp_path / "posters").mkdir()
+    for name in ("0.jpg", "._0.jpg", ".1.jpg"):
+        (tmp_path / "posters" / name).touch()
+    data = load_data(tmp_path)
+    assert data.pictures == (tmp_path / "posters" / "0.jpg",)
+    assert data.warnings == ()
+
+
+def test_pictures_of_no_item_are_said(tmp_path):
+    (tmp_path / "toys.inter").write_text(MMREC + "0\t1\t0\n")
+    (tmp_path / "posters").mkdir()
+    for name in ("0.jpg", "7.jpg", "x.png"):
+        (tmp_path / "posters" / name).touch()
+    assert load_data(tmp_path).warnings == (
+        "posters/: 2 rows not used (2 with an id that no pair has)",
+        "1 item without an image",
+    )
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    mmrec.write(block_dataset(blocks=2, users=4, items=3), tmp_path / "toys", manifest=True)
+    return tmp_path / "toys"
+
+
+def test_a_prepared_folder_is_read_as_it_was_written_or_not_at_all(prepared):
+    for name in ("image_feat.npy", "items.parquet", "users.parquet"):
+        content = (prepared / name).read_bytes()
+        damaged = bytearray(content)
+        damaged[len(content) // 2] ^= 4
+        (prepared / name).write_bytes(damaged)
+        with pytest.raises(
+            ValueError, match=rf"{name} is damaged or was changed .*; prepare it again, or delete flatrec"
+        ):
+            load_data(prepared)
+        (prepared / name).write_bytes(content)
+    load_data(prepared)
+    (prepared / "text_feat.npy").unlink()
+    with pytest.raises(ValueError, match=r"text_feat\.npy is gone"):
+        load_data(prepared)
+    (prepared / MANIFEST).unlink()
+    assert set(load_data(prepared).features) == {"image"}
+
+
+def test_what_is_added_to_a_prepared_folder_is_not_judged(prepared):
+    np.save(prepared / "audio_feat.npy", np.ones((6, 2)))
+    (prepared / "notes.txt").write_text("mine")
+    assert set(load_data(prepared).features) == {"image", "text", "audio"}
+
+
+def test_a_kill_before_the_manifest_is_no_damage_but_old_and_new_files_are_not_mixed(prepared, tmp_path, monkeypatch):
+    def killed(*_arguments):
+        raise KeyboardInterrupt
+
+    old, other = load_data(prepared), block_dataset(blocks=2, users=5, items=3)
+    with monkeypatch.context() as patched:
+        patched.setattr("flatrec.data.formats.mmrec.write_manifest", killed)
+        for folder in (tmp_path / "new", prepared):
+            with pytest.raises(KeyboardInterrupt):
+                mmrec.write(other, folder, manifest=True)
+    assert not (tmp_path / "new" / MANIFEST).exists()
+    assert load_data(tmp_path / "new").fingerprint == other.fingerprint
+    with pytest.raises(ValueError, match="changed since it was written; prepare it again"):
+        load_data(prepared)
+    mmrec.write(old, prepared, manifest=True)
+    assert load_data(prepared).fingerprint == old.fingerprint
+
+
+def test_writing_over_a_prepared_folder_leaves_no_manifest_of_what_was(prepared):
+    mmrec.write(load_data(prepared), prepared)
+    assert not (prepared / MANIFEST).exists()

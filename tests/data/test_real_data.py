@@ -14,16 +14,18 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared real data 
 @pytest.mark.parametrize(
     ("name", "sizes", "parts", "widths"),
     [
-        ("ml-small", (610, 2922, 77571), None, {"image": 1280, "text": 384}),
+        ("ml-small", (610, 2865, 77224), [61751, 7734, 7739], {"image": 1280, "text": 384}),
+        ("tiktok", (9308, 6710, 68722), [59541, 3051, 6130], {"image": 128, "audio": 128}),
         ("baby", (19445, 7050, 160792), [119674, 20559, 20559], {}),
     ],
 )
 def test_real_folders_have_the_sizes_that_their_description_says(name, sizes, parts, widths):
     one = summarise(load_data(DATA / name))
     assert (one.users, one.items, one.pairs) == sizes
-    assert parts is None or [part.pairs for part in one.parts.values()] == parts
+    assert [part.pairs for part in one.parts.values()] == parts
     assert {modality: features.width for modality, features in one.features.items()} == widths
     assert one.repairs.duplicates == 0
+    assert not any("line" in sentence or "not used" in sentence for sentence in one.warnings)
 
 
 @needs_data

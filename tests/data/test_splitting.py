@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatrec.data.splitting import k_core, split
+from flatrec.data.splitting import check_ratios, fractions_of, k_core, split
 
 edges = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), unique=True, max_size=40)
 
@@ -83,3 +83,31 @@ def test_every_place_of_a_user_is_equally_likely_to_be_tested():
 def test_ratios_that_cannot_split_are_refused(ratios):
     with pytest.raises(ValueError, match="ratios must be three finite weights"):
         split(np.zeros(3, dtype=np.int64), 1, 0, ratios)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [
+        ((8, 1, 1), [24, 3, 3]),
+        ((0.8, 0.1, 0.1), [24, 3, 3]),
+        ((1e308, 1e308, 1e308), [10, 10, 10]),
+        ((10**400, 10**400, 10**400), [10, 10, 10]),
+        ((10**32, 1, 1), [28, 1, 1]),
+        ((5e-324, 5e-324, 5e-324), [10, 10, 10]),
+        ((1, 0, 0), [30, 0, 0]),
+        ((1, 10**400, 0), [1, 29, 0]),
+    ],
+)
+def test_the_shares_are_those_of_the_weights_however_large_these_are(ratios, expected):
+    assert np.bincount(split(np.zeros(30, dtype=np.int64), 1, 0, ratios), minlength=3).tolist() == expected
+    assert sum(fractions_of(ratios)) == 1
+
+
+@pytest.mark.parametrize(
+    "ratios",
+    [(0, 1, 1), (-1, 1, 1), (8, -1, 1), (float("nan"), 1, 1), (8, float("inf"), 1), (True, 1, 1)],
+)
+def test_weights_that_split_nothing_are_refused(ratios):
+    with pytest.raises(ValueError, match="ratios must be three finite weights") as error:
+        check_ratios(ratios)
+    assert len(str(error.value)) < 300

@@ -39,6 +39,15 @@ def evaluated(pairs=None, scores=SCORES, **options):
     return evaluate(scores, torch.eye(scores.shape[1]), pairs or interactions(), **options)
 
 
+def test_users_without_a_training_pair_count_in_the_mean_and_are_counted():
+    bare = interactions(train=[pair for pair in TRAIN if pair[0] != 1])
+    found = evaluated(bare, part="test", at=(2,))
+    assert found.users.tolist() == [0, 1, 2]
+    assert found.untrained == 1
+    assert found.metrics["recall@2"] == pytest.approx(float(found.per_user["recall@2"].mean()))
+    assert (evaluated(part="test").untrained, evaluated(bare, part="valid").untrained) == (0, 0)
+
+
 def test_users_without_an_item_in_the_part_are_left_out():
     assert evaluated(part="test").users.tolist() == [0, 1, 2]
     assert evaluated(part="valid").users.tolist() == [0, 2, 3]

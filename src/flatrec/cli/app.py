@@ -17,7 +17,7 @@ from flatrec._version import __version__
 from flatrec.allocation import keep_freed_memory
 from flatrec.cli.commands import COMMANDS
 from flatrec.interrupts import INTERRUPTED, Guard
-from flatrec.messages import LONGEST, message, raised, shortened
+from flatrec.messages import LONGEST, clipped, message, raised
 
 if TYPE_CHECKING:
     from rich.logging import RichHandler
@@ -159,7 +159,7 @@ def _report(said: str, code: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     if said.strip():
-        sys.stderr.write("flatrec: " + shortened(" ".join(said.split()), LONGEST) + "\n")
+        sys.stderr.write("flatrec: " + clipped(" ".join(said.split()), LONGEST) + "\n")
     return code
 
 

@@ -37,7 +37,7 @@ def compare(
     """
     from flatrec.cli.progress import ProgressBar
     from flatrec.comparison import compare_strategies
-    from flatrec.experiment import load
+    from flatrec.experiment import load_to_train
 
     shared = options.experiment(experiment, sets, data=data, model=model, seed=seed, device=device)
     names = [name.strip() for name in strategies.split(",") if name.strip()]
@@ -46,7 +46,7 @@ def compare(
         names,
         range(shared.seed, shared.seed + options.counted("--seeds", seeds)),
         out,
-        dataset=load(shared.data),
+        dataset=load_to_train(shared.data),
         overwrite=overwrite,
         on_run=lambda name, number: [ProgressBar(f"{name} seed {number}")],
     )

@@ -22,6 +22,8 @@ from flatrec.data.shop import write as write_shop
 from flatrec.data.summary import Summary, summarise
 from flatrec.experiment import load
 
+RATINGS = "ratings.csv"  # of MovieLens
+
 app = typer.Typer(help="Look at data, generate the built-in shop, or prepare public sets.", no_args_is_help=True)
 prepare = typer.Typer(help="From public files as they are distributed to a data set.", no_args_is_help=True)
 app.add_typer(prepare, name="prepare")
@@ -36,6 +38,8 @@ def info(
 
     Example: `flatrec data info my-shop/dataset.toml`
     """
+    if not path:
+        raise ValueError("expected a folder, a table, a dataset.toml or `shop`, but the path is empty; name one")
     summary = summarise(load(path))
     if json:
         print_json(summary.as_dict())
@@ -44,8 +48,9 @@ def info(
     if summary.features:
         rows = [[name, *vars(one).values()] for name, one in summary.features.items()]
         print_table("features", ["modality", "columns", "items without", "rows of zeros", "constant rows"], rows)
-    repairs = {name.replace("_", " "): count for name, count in vars(summary.repairs).items() if count}
-    print_text("repairs: " + (", ".join(f"{name} {count}" for name, count in repairs.items()) or "none"))
+    print_text("repairs: none" if not summary.warnings else "repairs and warnings:")
+    for sentence in summary.warnings:
+        print_text(f"- {sentence}")
 
 
 @app.command()
@@ -99,8 +104,13 @@ def fetch_data(
     with counting("bytes", None) as done:
         paths = {one.kind: path for one, path in zip(wanted, fetch(wanted, out, on_bytes=done), strict=True)}
     if ARCHIVE in paths:
-        (ratings,) = (path for path in unpack(paths[ARCHIVE], out) if path.name == "ratings.csv")
-        following = f"flatrec data info {ratings}"
+        found = [path for path in unpack(paths[ARCHIVE], out) if path.name == RATINGS]
+        if len(found) != 1:
+            raise ValueError(
+                f"{paths[ARCHIVE]} holds {len(found)} files {RATINGS}, but an archive of MovieLens holds one; delete "
+                "it and fetch it again"
+            )
+        following = f"flatrec data info {found[0]}"
     else:
         given = " ".join(f"--{kind} {path}" for kind, path in paths.items())
         following = f"flatrec data prepare amazon {given} --out {name}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec.messages import shortened
+from flatrec.messages import clipped
 
 if TYPE_CHECKING:
     from flatrec.config import Experiment
@@ -58,7 +58,7 @@ def counted(option: str, count: int, most: int = 10_000) -> int:
         ValueError: it is below 1, or so large that it can only be a slip.
     """
     if not 1 <= count <= most:
-        raise ValueError(f"{option} must lie between 1 and {most}, but is {shortened(str(count))}")
+        raise ValueError(f"{option} must lie between 1 and {most}, but is {clipped(str(count))}")
     return count
 
 

@@ -55,7 +55,8 @@ def study(
     """
     from flatrec import config
     from flatrec.execution import Workers
-    from flatrec.studies.base import Request
+    from flatrec.experiment import announce
+    from flatrec.studies.base import Request, Source
     from flatrec.studies.runner import carry_out
 
     kind = _kind(name)
@@ -70,6 +71,8 @@ def study(
         tuple(range(first, first + (len(kind.SEEDS) if seeds is None else options.counted("--seeds", seeds)))),
         base,
     )
+    for path in dict.fromkeys(request.data):
+        announce(Source(path).load())
     workers = Workers(jobs, backend, address)
     outcome = carry_out(name, made, request, out, runs=runs, workers=workers, on_run=_Lines())
     if json:

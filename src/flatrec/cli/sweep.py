@@ -45,6 +45,8 @@ def sweep(
     from rich.console import Console
 
     from flatrec.execution import Workers
+    from flatrec.experiment import announce
+    from flatrec.studies.base import Source
     from flatrec.sweeps import Sweep, usual_space
     from flatrec.sweeps import sweep as search
     from flatrec.sweeps.space import read
@@ -60,6 +62,7 @@ def sweep(
         said = "a trial ended" if error is None else f"failed: {error}"
         err.print(f"{said} ({left} left)", markup=False, highlight=False, soft_wrap=True)
 
+    announce(Source(one.data).load())
     outcome = search(asked, out, workers=Workers(jobs, backend, address), on_trial=line)
     if json:
         print_json(asdict(outcome))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +12,12 @@ import polars as pl
 from jaxtyping import Int, Shaped
 from numpy import ndarray
 
-from flatrec.data.dataset import Dataset, Repairs
+from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, aligned, as_float32
 from flatrec.data.ids import Ids
 from flatrec.data.interactions import PARTS, Interactions
+from flatrec.data.meeting import Meeting, unmet
+from flatrec.data.repairs import Repairs, TableRepairs
 from flatrec.data.splitting import Ratios, check_ratios, k_core, split
 
 INTEGER = "^-?[0-9]{1,18}$"
@@ -53,6 +55,7 @@ class KeyedRows:
         ids: one item id a row.
         values: one row an id.
         source: how messages call it, e.g. ``image.npy``.
+        repairs: what reading its file changed.
 
     Raises:
         ValueError: not a numeric matrix, or another number of rows than ids.
@@ -61,6 +64,7 @@ class KeyedRows:
     ids: Sequence[str]
     values: Shaped[ndarray, "..."]
     source: str
+    repairs: TableRepairs | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.dtype.kind not in "fiu":
@@ -81,10 +85,14 @@ class ItemTexts:
     Args:
         titles: a readable name; an item without one is called by its id.
         pictures: an image file.
+        ids: of all rows of the table that they are from; those of titles and pictures if left out.
+        repairs: what reading the table changed.
     """
 
     titles: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, Path] = field(default_factory=dict)
+    ids: Sequence[str] | None = None
+    repairs: TableRepairs | None = None
 
 
 class NumberedPairs(NamedTuple):
@@ -107,6 +115,7 @@ def assemble(
     settings: SplitSettings | None = None,
     features: Mapping[str, KeyedRows] | None = None,
     texts: ItemTexts | None = None,
+    repairs: TableRepairs | None = None,
 ) -> Dataset:
     """A data set from pairs of ids, in any order: the same pairs give the same data set.
 
@@ -120,20 +129,23 @@ def assemble(
         settings: filter and split for pairs without parts; the defaults of SplitSettings if left out.
         features: rows by modality; items without a row lack the modality.
         texts: titles and pictures by item id.
+        repairs: what reading the pairs changed.
 
     Raises:
         ValueError: no pairs, an id or a part is missing, a part is not 0, 1 or 2, no pair is left by the
-            filter or in training, or features do not fit.
+            filter or in training, or features or a table of items do not fit.
     """
     settings = settings or SplitSettings()
     _check_frame(name, pairs)
-    numbered, repairs = _filtered(name, _numbered(pairs), settings.core)
-    bare = _dataset(name, numbered, settings, repairs)
+    given = _numbered(pairs)
+    numbered, counted = _filtered(name, given, settings.core)
+    bare = _dataset(name, numbered, settings, counted)
     items = list(bare.items)
-    features = features or {}
+    features, texts = features or {}, texts or ItemTexts()
+    _check_meeting(texts, items)
     known = {modality: _aligned(rows, items) for modality, rows in features.items()}
-    unknown = sum(len(set(rows.ids).difference(items)) for rows in features.values())
-    texts = texts or ItemTexts()
+    meeting = Meeting(frozenset(items), frozenset(given.item_ids))
+    tables = [repairs or TableRepairs(name), *_tables(features, texts, meeting)]
     return Dataset(
         name,
         bare.interactions,
@@ -142,7 +154,13 @@ def assemble(
         known,
         titles=tuple(texts.titles.get(item, item) for item in items) if texts.titles else None,
         pictures=tuple(map(texts.pictures.get, items)) if texts.pictures else None,
-        repairs=Repairs(**{**vars(bare.repairs), "unknown_features": unknown}),
+        repairs=replace(
+            bare.repairs,
+            unknown_features=sum(len(set(rows.ids).difference(items)) for rows in features.values()),
+            untitled=sum(item not in texts.titles for item in items) if texts.titles else 0,
+            unpictured=sum(item not in texts.pictures for item in items) if texts.pictures else 0,
+            tables=tuple(table for table in tables if any(table.sentences())),
+        ),
     )
 
 
@@ -158,6 +176,23 @@ def assemble_numbered(name: str, pairs: NumberedPairs, settings: SplitSettings |
         raise ValueError(f"{name} has no pairs; give at least one user-item pair")
     distinct, duplicates = _distinct(pairs)
     return _dataset(name, distinct, settings or SplitSettings(), Repairs(duplicates=duplicates))
+
+
+def _tables(features: Mapping[str, KeyedRows], texts: ItemTexts, meeting: Meeting) -> Iterator[TableRepairs]:
+    """What was changed in the files of features and items, and which of their rows are of no item."""
+    for rows in features.values():
+        yield meeting.repairs(rows.ids, rows.repairs or TableRepairs(rows.source))
+    if texts.repairs is not None:
+        yield meeting.repairs(texts.ids or (), texts.repairs)
+
+
+def _check_meeting(texts: ItemTexts, items: Sequence[str]) -> None:
+    """Refuse a table of items that is about none of the items, as a table of features is refused."""
+    ids = [*texts.titles, *texts.pictures] if texts.ids is None else texts.ids
+    if not ids or not set(ids).isdisjoint(items):
+        return
+    source = texts.repairs.file if texts.repairs is not None else "the table of items"
+    raise ValueError(unmet(source, ids, items))
 
 
 def _check_frame(name: str, pairs: pl.DataFrame) -> None:
@@ -232,6 +267,7 @@ def _filtered(name: str, pairs: NumberedPairs, core: int) -> tuple[NumberedPairs
     items, item_ids = _renumbered(distinct.items[mask], distinct.item_ids)
     repairs = Repairs(
         duplicates=duplicates,
+        core=core if not mask.all() else 0,
         filtered_users=len(distinct.user_ids) - len(user_ids),
         filtered_items=len(distinct.item_ids) - len(item_ids),
         filtered_pairs=int((~mask).sum()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,21 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from numpy import ndarray
 
 from flatrec.data.features import Features
 from flatrec.data.ids import Ids
-from flatrec.data.interactions import Interactions
-
-
-@dataclass(frozen=True)
-class Repairs:
-    """What reading had to change, by count, so that nothing is lost silently."""
-
-    duplicates: int = 0  # pairs given more than once; the first part (train, valid, test) is kept
-    filtered_users: int = 0  # users left out by the k-core filter
-    filtered_items: int = 0  # items left out by the k-core filter
-    filtered_pairs: int = 0  # pairs left out by the k-core filter
-    unknown_features: int = 0  # feature rows of ids that are not items of the data set
+from flatrec.data.interactions import PARTS, Interactions, Part
+from flatrec.data.repairs import Repairs as Repairs
+from flatrec.integrity import digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,18 +80,37 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of pairs, split, ids and features: equal digests mean equal data."""
-        digest = hashlib.blake2b(digest_size=16)
-        for ids in (self.users, self.items):
-            digest.update("\x1f".join(ids).encode())
-        order = np.argsort(self.interactions.keys(self.interactions.users, self.interactions.items))
-        for column in (self.interactions.users, self.interactions.items, self.interactions.parts):
-            digest.update(column[order].tobytes())
-        for name in sorted(self.features):
-            digest.update(name.encode())
-            digest.update(self.features[name].values.tobytes())
-            digest.update(self.features[name].present.tobytes())
-        return digest.hexdigest()
+        pairs = self.interactions
+        order = np.argsort(pairs.keys(pairs.users, pairs.items))
+        columns = [column[order] for column in (pairs.users, pairs.items, pairs.parts)]
+        rows = [
+            part
+            for name in sorted(self.features)
+            for part in (name, self.features[name].values, self.features[name].present)
+        ]
+        return digest(*_delimited(self.users), *_delimited(self.items), *columns, *rows)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of the data before anything is learned from them, one plain sentence each."""
+        return (*self.repairs.sentences(), *filter(None, (self._untrained(part) for part in PARTS[1:])))
+
+    def _untrained(self, part: Part) -> str:
+        count, scored = len(self.interactions.untrained(part)), len(np.unique(self.interactions.pairs(part)[0]))
+        if not count:
+            return ""
+        return (
+            f"{count} of the {scored} users with a {part} pair have no training pair: nothing is known of them, but "
+            "the metrics are means over them as well, as the definition has it"
+        )
 
     def with_features(self, features: Mapping[str, Features]) -> Dataset:
         """The same data set with other features, e.g. noisy or shuffled ones."""
         return replace(self, features=dict(features))
+
+
+def _delimited(ids: Ids) -> tuple[ndarray, bytes]:
+    """Ids as bytes and the length of each: no two lists have both in common."""
+    names = list(ids)
+    lengths = np.fromiter(map(len, names), dtype=np.int64, count=len(names))
+    return lengths, "".join(names).encode("utf-8", "surrogatepass")

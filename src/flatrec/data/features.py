@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Float32, Int, Shaped
 from numpy import ndarray
 
 from flatrec.data.interactions import frozen
+from flatrec.data.meeting import unmet
 
 MissingPolicy = Literal["mean", "zero"]
 
@@ -99,10 +100,7 @@ def aligned(ids: list[str], rows: Float[ndarray, "n_rows width"], items: list[st
     source = np.array([where.get(item, -1) for item in items], dtype=np.int64)
     present = source >= 0
     if len(items) and not present.any():
-        raise ValueError(
-            f"{name} has no row for any of the {len(items)} items; its ids look like {ids[:3]}, "
-            f"those of the data set like {items[:3]}"
-        )
+        raise ValueError(unmet(name, ids, items))
     values = np.zeros((len(items), rows.shape[1]), dtype=np.float32)
     values[present] = as_float32(rows[source[present]])
     return _named(name, values, present)

@@ -81,6 +81,10 @@ class Interactions:
         """Number of pairs of each item in a part."""
         return np.bincount(self.pairs(part)[1], minlength=self.n_items)
 
+    def untrained(self, part: Part) -> Int[ndarray, "n_untrained"]:
+        """The users with a pair in a part, but none in training, in increasing order."""
+        return np.setdiff1d(self.pairs(part)[0], self.pairs("train")[0])
+
     def matrix(self, part: Part) -> sparse.csr_array:
         """The part as a binary float32 matrix (n_users, n_items), items of a row in increasing order."""
         users, items = self.pairs(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +10,14 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.formats.files import as_text, columns_of, scan, select
+from flatrec.data.formats.columns import as_text
+from flatrec.data.formats.files import scan
 from flatrec.data.formats.keyed import ITEM_NAMES, guess
 from flatrec.data.formats.table import TABLE_SUFFIXES
 from flatrec.files import replacing
+from flatrec.messages import clipped, quoted
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,9 @@ class ItemTable:
             ValueError: there is no such column, or it holds anything but texts and whole numbers.
         """
         if name not in self.frame.columns:
-            raise ValueError(f"{self.path} has no column {name!r}; its columns are {self.frame.columns}")
+            raise ValueError(
+                f"{self.path} has no column {clipped(name)!r}; its columns are {quoted(self.frame.columns)}"
+            )
         return dict(zip(self.ids, as_text(self.frame[name], self.path).to_list(), strict=True))
 
     def joined(self, names: Sequence[str]) -> dict[str, str | None]:
@@ -100,15 +107,14 @@ def read_items(path: Path, id_column: str | None = None) -> ItemTable:
         FileNotFoundError: there is no such file.
         ValueError: malformed, no such column, or an id that is missing or there twice.
     """
-    frame = scan(path)
-    names = columns_of(frame, path)
-    column = id_column or guess(names, ITEM_NAMES, path, "item")
-    if column not in names:
-        raise ValueError(f"{path} has no column {column!r}; its columns are {names}")
-    table = select(frame, path, {name: name for name in names})
-    ids = as_text(table[column], path)
-    if missing := int((ids.is_null() | (ids == "")).sum()):
-        raise ValueError(f"{path} has {missing} of {len(ids)} rows without an item id; fill them in")
-    if repeated := int(ids.is_duplicated().sum()):
-        raise ValueError(f"{path} has {repeated} rows that share their {column}; keep one row an item")
-    return ItemTable(table, tuple(ids.to_list()), path, column)
+    table = scan(path, wanted=[(id_column,) if id_column else ITEM_NAMES])
+    column = id_column or guess(table.columns, ITEM_NAMES, path, "item")
+    if column not in table.columns:
+        raise ValueError(f"{path} has no column {clipped(column)!r}; its columns are {quoted(table.columns)}")
+    rows = table.select({name: name for name in table.columns})
+    found = rows.ids(column, "rows without an item id")
+    if repeated := int(found.ids.is_duplicated().sum()):
+        raise ValueError(f"{path} has {repeated} rows that share their {clipped(column)}; keep one row an item")
+    for sentence in rows.repairs(found).sentences():
+        logger.warning(sentence)
+    return ItemTable(rows.frame, tuple(found.ids.to_list()), path, column)

@@ -8,9 +8,15 @@ from pathlib import Path
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import FORMATS
 from flatrec.data.formats.description import DESCRIPTION
-from flatrec.data.formats.files import first_line
+from flatrec.data.formats.files import visible
 from flatrec.data.formats.mrlib import PAIRS_FILE
+from flatrec.data.formats.parquet import is_parquet
 from flatrec.data.formats.table import TABLE_SUFFIXES
+from flatrec.data.formats.text import ending, first_line
+from flatrec.integrity import check_manifest
+from flatrec.messages import shortlist
+
+ADVICE = "prepare it again, or delete flatrec-manifest.json to use the files as they are"
 
 
 def load_data(path: Path | str) -> Dataset:
@@ -18,9 +24,11 @@ def load_data(path: Path | str) -> Dataset:
 
     Raises:
         FileNotFoundError: there is nothing at the path, or a file that the format needs is missing.
-        ValueError: the format is not known, or a file is malformed.
+        ValueError: the format is not known, a file is malformed, or a folder is not as flatrec wrote it.
     """
     path = Path(path)
+    if path.is_dir():
+        check_manifest(path, advice=ADVICE)
     return replace(FORMATS[detect(path)](path), source=str(path.resolve()))
 
 
@@ -38,7 +46,7 @@ def detect(path: Path) -> str:
         raise FileNotFoundError(f"{path} does not exist; give a folder of data, a dataset.toml or a table")
     if path.is_dir():
         return _folder_format(path)
-    if path.suffix.lower() in (".toml", *TABLE_SUFFIXES):
+    if path.suffix.lower() == ".toml" or ending(path) in TABLE_SUFFIXES:
         return "table"
     raise ValueError(
         f"{path} is in no known format; give a .toml description, a {', '.join(TABLE_SUFFIXES)} table, "
@@ -49,13 +57,15 @@ def detect(path: Path) -> str:
 def _folder_format(path: Path) -> str:
     if (path / DESCRIPTION).is_file():
         return "table"
-    pairs = sorted(path.glob("*.inter"))
+    pairs = visible(path, "*.inter")
     if pairs:
         return "recbole" if ":" in first_line(pairs[0]) else "mmrec"
     if (path / PAIRS_FILE).is_file():
         return "mrlib"
-    found = sorted(file.name for file in path.iterdir())
+    if is_parquet(path):
+        return "table"
+    found = [file.name for file in visible(path, "*")]
     raise ValueError(
         f"{path} is in no known format: it has no {DESCRIPTION}, no *.inter (MMRec, RecBole) and no "
-        f"{PAIRS_FILE} (MRLib); it holds {', '.join(found[:5]) or 'nothing'}"
+        f"{PAIRS_FILE} (MRLib); it holds {shortlist(found, 5) or 'nothing'}"
     )

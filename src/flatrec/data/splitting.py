@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from jaxtyping import Bool, Int, Int8
 from numpy import ndarray
+
+from flatrec.messages import clipped
 
 Ratios = tuple[int | float, int | float, int | float]
 SMALLEST_SPLIT = 3  # a user with fewer pairs has all of them in training
@@ -71,25 +75,41 @@ def check_ratios(ratios: Ratios) -> None:
     """Refuse weights that cannot split anything.
 
     Raises:
-        ValueError: the weight of training is not positive, or another weight is negative or not finite.
+        ValueError: the weight of training is not positive, or another weight is negative, not finite or no number.
     """
-    if not np.isfinite(ratios).all() or min(ratios) < 0 or ratios[0] <= 0:
+    fractions_of(ratios)
+
+
+def fractions_of(ratios: Ratios) -> tuple[Fraction, Fraction, Fraction]:
+    """The exact shares of training, validation and test, whose sum is 1, however large the weights are.
+
+    Raises:
+        ValueError: as :func:`check_ratios`.
+    """
+    try:
+        train, valid, test = (Fraction(weight) for weight in ratios if not isinstance(weight, (bool, str)))
+    except (TypeError, ValueError, OverflowError):
+        train = valid = test = Fraction(-1)
+    if train <= 0 or valid < 0 or test < 0:
         raise ValueError(
             f"ratios must be three finite weights of train, valid and test, the first above 0, "
-            f"but are {ratios}; use e.g. (8, 1, 1)"
+            f"but are {clipped(repr(ratios), 100)}; use e.g. (8, 1, 1)"
         )
+    total = train + valid + test
+    return train / total, valid / total, test / total
 
 
 def _shares(counts: Int[ndarray, "n_users"], ratios: Ratios) -> tuple[Int[ndarray, "n_users"], Int[ndarray, "n_users"]]:
     """Number of validation and of test pairs a user, leaving at least one for training."""
     splittable = counts >= SMALLEST_SPLIT
+    shares = fractions_of(ratios)[1:]
     valid, test = (
         np.where(
             splittable,
-            np.maximum(np.floor(counts * ratio / sum(ratios) + ROUNDING), float(ratio > 0)),
+            np.maximum(np.floor(counts * float(share) + ROUNDING), float(share > 0)),
             0,
         ).astype(np.int64)
-        for ratio in ratios[1:]
+        for share in shares
     )
-    valid = np.minimum(valid, np.maximum(counts - 1 - int(ratios[2] > 0), 0))
+    valid = np.minimum(valid, np.maximum(counts - 1 - int(shares[1] > 0), 0))
     return valid, np.minimum(test, np.maximum(counts - 1 - valid, 0))

@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from flatrec.data.dataset import Dataset, Repairs
+from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import PARTS, Part
+from flatrec.data.repairs import Repairs
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Summary:
     pictures: int | None  # items with one; None where the source has none
     features: Mapping[str, FeatureSummary]
     repairs: Repairs
+    warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """Plain nested values that ``json.dumps`` takes."""
@@ -77,6 +79,7 @@ def summarise(dataset: Dataset) -> Summary:
         pictures=None if pictures is None else sum(picture is not None for picture in pictures),
         features={name: _of_features(features) for name, features in dataset.features.items()},
         repairs=dataset.repairs,
+        warnings=dataset.warnings,
     )
 
 

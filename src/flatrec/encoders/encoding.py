@@ -19,6 +19,7 @@ from flatrec.encoders.raw import Raw
 from flatrec.encoders.store import Known, VectorStore, key_of
 from flatrec.encoders.texts import cleaned
 from flatrec.files import replacing
+from flatrec.integrity import changing
 
 BLOCK = 256  # items between two writes to the store
 
@@ -169,8 +170,9 @@ def _encode(items: Sequence[str], source: _Source, target: Target, settings: Set
     remarks: dict[str, tuple[str, ...]] = {}
     present = np.zeros(len(items), dtype=np.bool_)
     computed = 0
-    names = (target.folder / f"{modality}_{what}.npy" for what in ("mask", "feat"))
-    with replacing(next(names)) as mask, replacing(next(names)) as file:
+    names = [f"{modality}_{what}.npy" for what in ("mask", "feat")]
+    mask_path, file_path = (target.folder / name for name in names)
+    with changing(target.folder, names), replacing(mask_path) as mask, replacing(file_path) as file:
         rows = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(len(items), dim))
         for start in range(0, len(items), BLOCK):
             some = items[start : start + BLOCK]

@@ -29,11 +29,14 @@ class Result:
         per_user: one value a user for each metric and cut, e.g. ``recall@10``.
         metrics: their means, and ``coverage@K`` (share of all items that are in some list) and
             ``popularity@K`` (mean number of training pairs of the items listed).
+        untrained: how many of the users have no training pair. Nothing is known of them, but the means are over them
+            as well, as the definition has it: over all users with at least one item in the part.
     """
 
     users: Int64[Tensor, "n_scored"]
     per_user: dict[str, Float[Tensor, "n_scored"]]
     metrics: dict[str, float]
+    untrained: int = 0
 
 
 def evaluate(
@@ -104,7 +107,7 @@ def evaluate_scorer(
         listings = torch.bincount(listed, minlength=interactions.n_items)
         metrics[f"coverage@{k}"] = int(listings.count_nonzero()) / interactions.n_items
         metrics[f"popularity@{k}"] = float(listings.double() @ popularity) / max(1, len(listed))
-    return Result(users, per_user, metrics)
+    return Result(users, per_user, metrics, len(interactions.untrained(part)))
 
 
 def hidden_pairs(interactions: Interactions, part: Part, mask: Mask) -> sparse.csr_array:

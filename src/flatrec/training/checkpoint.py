@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from flatrec.files import replacing, write_text
 from flatrec.integrity import digest, seal, unseal
+from flatrec.messages import shortlist
 
 FORMAT = "flatrec checkpoint 2"
 OLDER = "flatrec checkpoint 1"  # without a digest
@@ -178,10 +179,3 @@ def all_finite(tensor: Tensor) -> bool:
         return True
     low, high = tensor.detach().aminmax()
     return bool(torch.isfinite(low) & torch.isfinite(high))
-
-
-def shortlist(names: Iterable[str], limit: int = 10) -> str:
-    """The first of some names, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - limit} more" if len(every) > limit else ""
-    return ", ".join(every[:limit]) + more

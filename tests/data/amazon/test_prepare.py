@@ -138,3 +138,22 @@ def test_preparing_again_replaces_and_keeps_encoded_texts_from_being_mixed_in(tm
     assert load_data(tmp_path / "baby").features["text"].width == 3
     with pytest.raises(ValueError, match=r"already holds text_feat\.npy"):
         prepare(sources, tmp_path / "baby", SplitSettings(), name="baby")
+
+
+def test_preparing_again_after_a_kill_finishes_it(tmp_path):
+    """What a kill leaves while NAME.inter is written is taken for no data, and does not stop the next try."""
+    sources = Sources(reviews_2014(tmp_path / "r.json"), meta_2014(tmp_path / "m.json"))
+    whole = prepare(sources, tmp_path / "baby", SplitSettings(), name="baby").dataset
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    half = (tmp_path / "baby" / "baby.inter").read_bytes()[:300]
+    (folder / ".baby.inter.e71be6bf43ae4f53be47dfd2caa5aa8e.inter").write_bytes(half)
+    (folder / f".flatrec-{'0' * 32}.tmp").mkdir()
+    (folder / f".flatrec-{'0' * 32}.tmp" / "baby.inter").write_bytes(half)
+    with pytest.raises(ValueError, match="is in no known format"):
+        load_data(folder)
+    prepare(sources, folder, SplitSettings(), name="baby")
+    assert load_data(folder).fingerprint == whole.fingerprint
+    assert not (folder / f".flatrec-{'0' * 32}.tmp").exists()
+    listed = json.loads((folder / "flatrec-manifest.json").read_text())["files"]
+    assert set(listed) == {"baby.inter", "users.parquet", "items.parquet", "prepare.json"}

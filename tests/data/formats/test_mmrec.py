@@ -137,7 +137,7 @@ def test_the_file_named_like_the_folder_is_read_of_several(tmp_path):
         ("userID\titemID\tx_label", ["0\t-1\t0"], "column 'itemID' with 1 of 1 values .* e.g. '-1'"),
         ("userID\titemID\tx_label", ["0.5\t1\t0", "1\t1\t0"], "column 'userID' with 1 of 2 values .* e.g. '0.5'"),
         ("userID\titemID\tx_label", ["ann\t1\t0"], "column 'userID' .* e.g. 'ann'"),
-        ("userID\titemID\tx_label", ["\t1\t0"], "column 'userID' with 1 of 1 values .* e.g. None"),
+        ("userID\titemID\tx_label", ["\t1\t0"], "toys.inter has 1 of 1 pairs without userID, the first in line 2"),
         ("userID\titemID\tx_label", ["0\t1\t3"], "column 'x_label' with 1 of 1 values that are no part, e.g. '3'"),
         ("userID\titemID\tx_label", ["0\t1"], "column 'x_label' .* e.g. None"),
         ("userID\titemID\tx_label", ["0\t1\t0\t7"], "toys.inter cannot be read as a table"),

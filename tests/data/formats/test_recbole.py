@@ -72,7 +72,7 @@ def test_a_missing_column_is_answered_with_the_columns_found(tmp_path):
 
 def test_a_pair_without_id_is_refused(tmp_path):
     write(tmp_path / "ml.inter", ("u", "", "1"), ("u", "a", "1"))
-    with pytest.raises(ValueError, match="ml has 1 of 2 pairs without item id"):
+    with pytest.raises(ValueError, match=r"ml\.inter has 1 of 2 pairs without item id, the first in line 2"):
         recbole.read(tmp_path)
 
 

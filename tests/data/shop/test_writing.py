@@ -10,6 +10,7 @@ from flatrec.data.shop import ShopSettings, generate, write
 from flatrec.data.shop.catalogue import ATTRIBUTES
 from flatrec.data.shop.writing import ENCODED
 from flatrec.encoders.report import DETAILS, SUMMARY
+from flatrec.integrity import MANIFEST
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,15 @@ def test_what_is_written_reads_back_with_the_same_fingerprint(shop, tmp_path):
 
 def test_the_folder_holds_the_full_catalogue_and_nothing_else(shop, tmp_path):
     write(shop, tmp_path)
-    expected = ["corner.inter", "image_feat.npy", "items.parquet", "pictures", "text_feat.npy", "users.parquet"]
+    expected = [
+        "corner.inter",
+        MANIFEST,
+        "image_feat.npy",
+        "items.parquet",
+        "pictures",
+        "text_feat.npy",
+        "users.parquet",
+    ]
     assert names(tmp_path) == expected
     table = pl.read_parquet(tmp_path / "items.parquet")
     assert table.columns == ["itemID", "id", "title", "description", *ATTRIBUTES, "picture"]

@@ -15,7 +15,6 @@ from flatrec.data.amazon.reviews import read_reviews
 from flatrec.data.assembly import SplitSettings, assemble
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import mmrec
-from flatrec.files import replacing, write_text
 
 REPORT, ITEMS = "prepare.json", "items.parquet"
 
@@ -119,7 +118,6 @@ def prepare(
 
 def _write(prepared: Prepared, products: dict[str, Product], out: Path) -> None:
     dataset = prepared.dataset
-    mmrec.write(dataset, out)
     known = [products.get(item, Product()) for item in dataset.items]
     rows = [
         {"itemID": number, "id": item, **asdict(one), "categories": " > ".join(one.categories), "text": one.text}
@@ -128,6 +126,9 @@ def _write(prepared: Prepared, products: dict[str, Product], out: Path) -> None:
     texts = {key: pl.Int64 if key == "itemID" else pl.String for key in rows[0]}
     frame = pl.DataFrame(rows, schema=texts).rename({"picture": "picture_address"})
     named = pl.Series("title", dataset.titles or dataset.items)
-    with replacing(out / ITEMS) as temporary:
-        frame.with_columns(named).write_parquet(temporary)
-    write_text(out / REPORT, json.dumps(prepared.as_dict(), indent=2, ensure_ascii=False) + "\n")
+    report = json.dumps(prepared.as_dict(), indent=2, ensure_ascii=False) + "\n"
+    beside: dict[str, mmrec.Writer] = {
+        ITEMS: frame.with_columns(named).write_parquet,
+        REPORT: lambda file: file.write(report.encode()),
+    }
+    mmrec.write(dataset, out, beside, manifest=True)

@@ -11,6 +11,8 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.formats.files import reading
 from flatrec.data.formats.keyed import FeatureSource
 from flatrec.data.formats.table import ItemSource, TableSettings, read, read_file
+from flatrec.data.formats.text import PLAIN, Layout
+from flatrec.messages import clipped, shortlist
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,12 +20,14 @@ else:
     import tomli as tomllib
 
 DESCRIPTION = "dataset.toml"
+LAYOUT_KEYS = ("separator", "quote", "encoding")
 KEYS = (
     "name", "interactions", "user_column", "item_column", "part_column", "core", "seed", "ratios",
-    "items", "features",
+    "items", "features", *LAYOUT_KEYS,
 )  # fmt: skip
-ITEM_KEYS = ("file", "id_column", "title_column", "picture_column")
-FEATURE_KEYS = ("file", "ids", "id_column")
+ITEM_COLUMNS = ("id_column", "title_column", "picture_column")
+ITEM_KEYS = ("file", *ITEM_COLUMNS, *LAYOUT_KEYS)
+FEATURE_KEYS = ("file", "ids", "id_column", *LAYOUT_KEYS)
 
 
 def read_path(path: Path) -> Dataset:
@@ -34,7 +38,7 @@ def read_path(path: Path) -> Dataset:
         ValueError: a file is malformed, or the files do not fit one another.
     """
     if path.is_dir():
-        return read_description(path / DESCRIPTION)
+        return read_description(path / DESCRIPTION) if (path / DESCRIPTION).is_file() else read_file(path)
     return read_description(path) if path.suffix.lower() == ".toml" else read_file(path)
 
 
@@ -61,8 +65,8 @@ def parse(path: Path) -> TableSettings:
     items = top.section("items", ITEM_KEYS)
     source = None
     if items is not None:
-        columns = [items.text(key) for key in ITEM_KEYS[1:]]
-        source = ItemSource(items.file("file"), *columns)
+        id_column, title_column, picture_column = map(items.text, ITEM_COLUMNS)
+        source = ItemSource(items.file("file"), id_column, title_column, picture_column, items.layout())
     return TableSettings(
         top.file("interactions"),
         user_column=top.text("user_column"),
@@ -72,6 +76,7 @@ def parse(path: Path) -> TableSettings:
         features=_features(top, source),
         split=_split(top),
         name=top.text("name") or path.resolve().parent.name,
+        layout=top.layout(),
     )
 
 
@@ -81,7 +86,7 @@ class _Section:
     def __init__(self, table: Mapping[str, object], keys: Collection[str], where: str, folder: Path) -> None:
         unknown = sorted(set(table).difference(keys))
         if unknown:
-            raise ValueError(f"{where} has the unknown key {unknown[0]!r}; the keys are {', '.join(keys)}")
+            raise ValueError(f"{where} has the unknown key {clipped(unknown[0])!r}; the keys are {shortlist(keys, 20)}")
         self.table, self.where, self.folder = table, where, folder
 
     def text(self, key: str) -> str | None:
@@ -95,6 +100,14 @@ class _Section:
         if name is None:
             raise ValueError(f'{self.where} lacks the key {key!r}; add {key} = "the name of a file"')
         return self.folder / name
+
+    def layout(self) -> Layout:
+        """How the section's text table is written."""
+        quote = "" if self.table.get("quote") == "" else self.text("quote")
+        try:
+            return Layout(self.text("separator"), quote, self.text("encoding"))
+        except ValueError as error:
+            raise ValueError(f"{self.where}: {error}") from None
 
     def number(self, key: str, default: int) -> int:
         value = self.table.get(key, default)
@@ -111,7 +124,7 @@ class _Section:
         return _Section(value, value if keys is None else keys, f"{self.where} [{key}]", self.folder)
 
     def wrong(self, key: str, expected: str) -> ValueError:
-        return ValueError(f"{self.where} has {key} = {self.table[key]!r}; give it {expected}")
+        return ValueError(f"{self.where} has {key} = {clipped(repr(self.table[key]), 100)}; give it {expected}")
 
 
 def _features(top: _Section, items: ItemSource | None) -> dict[str, FeatureSource]:
@@ -126,7 +139,10 @@ def _features(top: _Section, items: ItemSource | None) -> dict[str, FeatureSourc
         column = section.text("id_column")
         if column is None and items is not None and ids == items.file:
             column = items.id_column
-        sources[modality] = FeatureSource(section.file("file"), ids, column)
+        layout = section.layout()
+        if items is not None and ids == items.file and layout == PLAIN:
+            layout = items.layout
+        sources[modality] = FeatureSource(section.file("file"), ids, column, layout)
     return sources
 
 
@@ -135,7 +151,8 @@ def _split(top: _Section) -> SplitSettings:
     numbers = [value for value in ratios if type(value) in (int, float)] if isinstance(ratios, list) else []
     if not isinstance(ratios, list) or len(ratios) != 3 or len(numbers) != 3:
         raise top.wrong("ratios", "three numbers, e.g. [8, 1, 1]")
+    core, seed = top.number("core", 5), top.number("seed", 0)
     try:
-        return SplitSettings(top.number("core", 5), top.number("seed", 0), (numbers[0], numbers[1], numbers[2]))
+        return SplitSettings(core, seed, (numbers[0], numbers[1], numbers[2]))
     except ValueError as error:
         raise ValueError(f"{top.where}: {error}") from None

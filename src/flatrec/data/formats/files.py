@@ -7,16 +7,24 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import safetensors
+from jaxtyping import Int
+from numpy import ndarray
 
-from flatrec.data.interactions import PARTS
+from flatrec.data.formats.columns import as_ids, as_text, missing_ids
+from flatrec.data.formats.parquet import is_parquet, scan_parts, silent_panics
+from flatrec.data.formats.text import PLAIN, Layout, TextTable, open_text
+from flatrec.data.repairs import TableRepairs
+from flatrec.data.tidying import Tidied, tidied
+from flatrec.messages import clipped, quoted
 
-SEPARATORS = (",", "\t", ";")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 # What the libraries are known to raise on damaged files. Nothing of the operating system's: a file that may not
 # be read is not a malformed one.
@@ -49,148 +57,195 @@ def reading(path: Path, expected: str) -> Iterator[None]:
         FileNotFoundError: there is no such file.
         ValueError: the block failed on the contents of the file.
     """
-    if not path.is_file():
+    if not path.is_file() and not (path.is_dir() and is_parquet(path)):
         raise FileNotFoundError(f"{path} is not a file; expected {expected}")
     try:
         yield
     except MALFORMED as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path} cannot be read as {expected}: {reason}") from None
+        panicked = isinstance(error, pl.exceptions.PanicException)
+        reason = "it is damaged" if panicked else (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} cannot be read as {expected}: {clipped(reason, 250)}") from None
 
 
-def first_line(path: Path) -> str:
-    """The first line of a text file, without its end; empty for an empty file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not UTF-8 text.
-    """
-    with reading(path, "UTF-8 text"), path.open(encoding="utf-8-sig") as lines:
-        return lines.readline().rstrip("\r\n")
-
-
-def separator_of(path: Path) -> str:
-    """Comma, tab or semicolon: the one that its first line holds most of; always tab in a ``.tsv`` file."""
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    line = first_line(path)
-    return max(SEPARATORS, key=line.count)
-
-
-def scan(path: Path, *, separator: str | None = None, quote: str | None = '"') -> pl.LazyFrame:
+@dataclass(frozen=True, eq=False)
+class Table:
     """A table that is read once its columns are chosen; text tables have text columns only.
 
     Args:
-        path: a ``.parquet`` file, or delimited text under any other name.
-        separator: of the text, guessed from its first line if left out.
-        quote: the quotation mark of the text, None where it has none.
+        path: the file, or the folder of Parquet parts.
+        frame: how it is read.
+        columns: the names of its columns.
+        text: how it is written, where it is text.
+    """
+
+    path: Path
+    frame: pl.LazyFrame
+    columns: list[str]
+    text: TextTable | None = None
+
+    def select(self, columns: Mapping[str, str]) -> Rows:
+        """The rows that are not blank, and of these the wanted columns.
+
+        Args:
+            columns: the column in the file by the name it gets.
+
+        Raises:
+            ValueError: a column is missing, the table has no rows, or the file is malformed.
+        """
+        wanted = list(dict.fromkeys(columns.values()))
+        missing = [column for column in wanted if column not in self.columns]
+        if missing:
+            raise ValueError(
+                f"{self.path} has no column {quoted(missing)[1:-1]}; its columns are {quoted(self.columns)}"
+            )
+        frame = self._collect(self.frame.select(wanted))
+        joined, numbers = 0, np.arange(len(frame))
+        if self.text is not None:
+            joined = self._check_lines(self.text, len(frame))
+            kept = ~self._blank(frame)
+            frame, numbers = (frame, numbers) if kept.all() else (frame.filter(kept), numbers[kept])
+        if frame.is_empty():
+            raise ValueError(f"{self.path} is empty; expected at least one row below its header")
+        return Rows(self, frame, dict(columns), numbers, joined)
+
+    def _check_lines(self, text: TextTable, rows: int) -> int:
+        """Refuse rows of too many cells, which polars sees only where it reads all; how many lines are within cells."""
+        census = text.census()
+        if census.separators > rows * (len(self.columns) - 1):  # or some are within quotation marks
+            self._collect(self.frame.select(pl.all_horizontal(pl.all().is_null()).any()))
+        return max(0, census.lines - rows) if census.quotes else 0
+
+    def _blank(self, frame: pl.DataFrame) -> ndarray:
+        """Which rows have no cell at all; all columns are looked at only where the chosen ones are empty."""
+        blank = _empty(frame)
+        if blank.any() and len(frame.columns) < len(self.columns):
+            others = [column for column in self.columns if column not in frame.columns]
+            blank &= _empty(self._collect(self.frame.select(others)))
+        return blank
+
+    def _collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
+        with _reading_table(self.path, self.text):
+            return frame.collect()
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Columns of a table, under names of our own.
+
+    Args:
+        table: where they are from.
+        frame: the columns under the names that the file has.
+        names: those by the names of our own.
+        numbers: of the rows in the table.
+        joined_lines: lines that went into cells of several lines.
+    """
+
+    table: Table
+    frame: pl.DataFrame
+    names: Mapping[str, str]
+    numbers: Int[ndarray, "n_rows"]
+    joined_lines: int = 0
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.table.path
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> pl.Series:
+        return self.frame[self.names[name]]
+
+    def texts(self, name: str) -> pl.Series:
+        """A column of texts; see :func:`as_text`."""
+        return as_text(self[name], self.path)
+
+    def ids(self, name: str, what: str | None = None) -> Tidied:
+        """A column of ids without blanks around them, and whole numbers without a decimal point.
+
+        Args:
+            name: our name of the column.
+            what: what messages call a row; None where ids may be missing.
+
+        Raises:
+            ValueError: an id is missing, or is no text or whole number.
+        """
+        found = tidied(as_ids(self[name], self.path))
+        missing = missing_ids(found.ids)
+        if what is not None and missing.any():
+            first = int(np.flatnonzero(missing)[0])
+            raise ValueError(
+                f"{self.path} has {int(missing.sum())} of {len(missing)} {what}, the first in {self.place(first)}; "
+                "fill them in or leave them out"
+            )
+        return found
+
+    def place(self, row: int) -> str:
+        """Where a row is in the file."""
+        number = int(self.numbers[row]) + 1
+        if self.table.text is None or self.joined_lines:
+            return f"row {number}"
+        return f"line {number + self.table.text.header_line}"
+
+    def repairs(self, *ids: Tidied, columns: Sequence[str] = (), without_id: int = 0) -> TableRepairs:
+        """What reading these rows and ids changed."""
+        breakable = self.joined_lines > 0 or self.table.text is None
+        broken = (int(one.ids.str.contains("\n", literal=True).sum()) for one in ids if breakable)
+        return TableRepairs(
+            self.path.name,
+            joined_lines=self.joined_lines,
+            broken_ids=sum(broken),
+            padded_ids=sum(one.padded for one in ids),
+            decimal_ids=sum(one.decimals for one in ids),
+            rows_without_id=without_id,
+            columns=tuple(columns),
+        )
+
+
+def scan(path: Path, layout: Layout = PLAIN, wanted: Sequence[Collection[str]] = ()) -> Table:
+    """A table whose columns are known.
+
+    Args:
+        path: a ``.parquet`` file, a folder of such, or delimited text under any other name, packed by gzip or not.
+        layout: of the text, where the file does not show it.
+        wanted: columns that it should have, each under any of some names; they tell separators apart.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is empty or malformed.
     """
-    if path.suffix.lower() == ".parquet":
-        with reading(path, "a Parquet table"):
-            return pl.scan_parquet(path, glob=False)
-    if not first_line(path).strip():
-        raise ValueError(f"{path} has an empty first line; expected a table with a header")
-    separator = separator or separator_of(path)
-    with reading(path, "a table with a header"):
-        return pl.scan_csv(path, separator=separator, quote_char=quote, infer_schema=False, glob=False)
+    if is_parquet(path):
+        with reading(path, "a Parquet table"), silent_panics():
+            frame = scan_parts(path)
+            return Table(path, frame, frame.collect_schema().names())
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file; expected a table with a header")
+    text = open_text(path, layout, wanted)
+    with _reading_table(path, text):
+        frame = text.scan()
+        return Table(path, frame, frame.collect_schema().names(), text)
 
 
-def columns_of(frame: pl.LazyFrame, path: Path) -> list[str]:
-    """The column names of a scanned table.
-
-    Raises:
-        ValueError: the file is malformed.
-    """
-    with reading(path, "a table with a header"):
-        return frame.collect_schema().names()
-
-
-def select(frame: pl.LazyFrame, path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
-    """The wanted columns of a scanned table under their new names.
-
-    Args:
-        frame: the scanned table.
-        path: where it came from, for messages.
-        columns: the column in the file by the name it gets.
-
-    Raises:
-        ValueError: a column is missing, the table has no rows, or the file is malformed.
-    """
-    found = columns_of(frame, path)
-    missing = [column for column in columns.values() if column not in found]
-    if missing:
-        raise ValueError(f"{path} has no column {', '.join(map(repr, missing))}; its columns are {found}")
-    with reading(path, "a table with a header"):
-        table = frame.select(pl.col(column).alias(name) for name, column in columns.items()).collect()
-    if table.is_empty():
-        raise ValueError(f"{path} is empty; expected at least one row below its header")
-    return table
+@contextmanager
+def _reading_table(path: Path, text: TextTable | None) -> Iterator[None]:
+    """As :func:`reading`, with the line of a text that is wrong, where one is."""
+    with reading(path, "a table with a header"), silent_panics() if text is None else nullcontext():
+        try:
+            yield
+        except pl.exceptions.PolarsError:
+            if text is not None and (fault := text.fault()):
+                raise ValueError(fault) from None
+            raise
 
 
-def as_text(column: pl.Series, path: Path) -> pl.Series:
-    """A column of ids or names as text.
-
-    Raises:
-        ValueError: the column holds anything but text or whole numbers.
-    """
-    kind = column.dtype
-    if not (kind.is_integer() or kind in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
-        raise ValueError(
-            f"{path} has column {column.name!r} of type {kind}; ids and names must be text or whole numbers"
-        )
-    return column.cast(pl.String)
-
-
-def as_parts(column: pl.Series, path: Path) -> pl.Series:
-    """A column of parts, ``train``/``valid``/``test`` or 0/1/2, as numbers.
-
-    Raises:
-        ValueError: any other value, or none.
-    """
-    known: dict[str, int] = {name: number for number, name in enumerate(PARTS)}
-    known |= {str(number): number for number in known.values()}
-    known |= {"validation": known["valid"], "val": known["valid"]}
-    text = as_text(column, path).str.strip_chars().str.to_lowercase()
-    bad = column.filter(~text.is_in(list(known)).fill_null(False))
-    if len(bad):
-        raise ValueError(
-            f"{path} has column {column.name!r} with {len(bad)} of {len(column)} values that are no part, "
-            f"e.g. {bad[0]!r}; use train, valid, test or 0, 1, 2"
-        )
-    return text.replace_strict(known, return_dtype=pl.Int8)
-
-
-def as_numbers(column: pl.Series, path: Path) -> pl.Series:
-    """A column of numbers from 0, as 64-bit whole numbers.
-
-    Raises:
-        ValueError: a value is missing, negative or not a whole number.
-    """
-    numbers = as_text(column, path).cast(pl.Int64, strict=False)
-    bad = column.filter((numbers.is_null()) | (numbers < 0))
-    if len(bad):
-        raise ValueError(
-            f"{path} has column {column.name!r} with {len(bad)} of {len(column)} values that are not whole "
-            f"numbers from 0, e.g. {bad[0]!r}; number users and items from 0, or read it as a plain table"
-        )
-    return numbers
-
-
-def dictionary(keys: pl.Series, values: pl.Series, path: Path) -> dict[str, str]:
-    """Values by key, without the rows where either is missing.
-
-    Raises:
-        ValueError: a key repeats.
-    """
-    given = keys.is_not_null() & values.is_not_null()
-    pairs = dict(zip(keys.filter(given).to_list(), values.filter(given).to_list(), strict=True))
-    if len(pairs) != given.sum():
-        raise ValueError(f"{path} has {given.sum() - len(pairs)} rows whose id repeats; keep one row an id")
-    return pairs
+def _empty(frame: pl.DataFrame) -> ndarray:
+    """Which rows have nothing but blanks in text columns."""
+    empty = np.full(len(frame), all(kind == pl.String for kind in frame.dtypes))
+    for column in frame.iter_columns():
+        if empty.any():
+            empty &= (column.is_null() | (column.str.strip_chars() == "").fill_null(False)).to_numpy()
+    return empty
 
 
 def existing_pictures(names: Mapping[str, str], table: Path) -> dict[str, Path]:
@@ -203,7 +258,8 @@ def existing_pictures(names: Mapping[str, str], table: Path) -> dict[str, Path]:
     pictures = {key: table.parent / name for key, name in names.items() if name}
     foreign = [path for path in pictures.values() if path.suffix.lower() not in PICTURES]
     if foreign:
-        raise ValueError(f"{table} lists {foreign[0].name!r} as a picture; pictures end in {', '.join(PICTURES)}")
+        name = clipped(foreign[0].name)
+        raise ValueError(f"{table} lists {name!r} as a picture; pictures end in {', '.join(PICTURES)}")
     absent = [path for path in pictures.values() if not path.is_file()]
     if absent:
         raise FileNotFoundError(
@@ -211,6 +267,15 @@ def existing_pictures(names: Mapping[str, str], table: Path) -> dict[str, Path]:
             "add the files or leave their cells empty"
         )
     return pictures
+
+
+def visible(directory: Path, pattern: str) -> list[Path]:
+    """What a folder holds of a pattern, sorted; names that begin with a dot are those of half-written files.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    return sorted(path for path in directory.glob(pattern) if not path.name.startswith("."))
 
 
 def only(paths: Sequence[Path], directory: Path, pattern: str) -> Path:

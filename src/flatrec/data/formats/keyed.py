@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,22 @@ from numpy import ndarray
 
 from flatrec.data.assembly import KeyedRows
 from flatrec.data.formats.arrays import read_array, read_mask, read_tensors
-from flatrec.data.formats.files import (
-    as_text,
-    columns_of,
-    reading,
-    scan,
-    select,
-)
+from flatrec.data.formats.files import Rows, reading, scan
+from flatrec.data.formats.parquet import is_parquet
+from flatrec.data.formats.text import PLAIN, Layout, ending
+from flatrec.data.repairs import TableRepairs
+from flatrec.data.tidying import tidied, tidied_list
+from flatrec.messages import clipped, quoted
 
 ITEM_NAMES = (
     "item", "item_id", "itemid", "iid", "product", "product_id", "productid", "sku", "asin",
     "article", "article_id", "movie", "movie_id", "movieid", "track_id", "id",
 )  # fmt: skip
 MATRIX_KEY = "values"
+# What pandas writes along where nobody asked for it: a column without a name, or one that it gave a name to.
+ROW_NUMBERS = re.compile(
+    r"\s*|_duplicated_[0-9]+|Unnamed: [0-9]+(_level_[0-9]+)?|__index_level_[0-9]+__|__null_dask_index__"
+)
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,13 @@ class FeatureSource:
             column of item ids and one column of lists or any number of numeric columns.
         ids: text file with one id a line (``.txt``), or a table whose id column is in row order.
         id_column: the column of ids in ``file`` or ``ids``; guessed from ITEM_NAMES if left out.
+        layout: how ``file`` or ``ids`` is written, where it is a text table.
     """
 
     file: Path
     ids: Path | None = None
     id_column: str | None = None
+    layout: Layout = PLAIN
 
 
 def read_features(source: FeatureSource) -> KeyedRows:
@@ -53,8 +59,8 @@ def read_features(source: FeatureSource) -> KeyedRows:
         FileNotFoundError: a file does not exist.
         ValueError: a file is malformed, or nothing says which row is which item's.
     """
-    suffix = source.file.suffix.lower()
-    if suffix in (".parquet", ".csv", ".tsv"):
+    suffix = ending(source.file)
+    if is_parquet(source.file) or suffix in (".csv", ".tsv"):
         return _from_table(source)
     if suffix == ".npy":
         return _with_ids(source, read_array(source.file))
@@ -63,8 +69,8 @@ def read_features(source: FeatureSource) -> KeyedRows:
     raise ValueError(f"{source.file} is no feature file; use .npy, .safetensors, .parquet, .csv or .tsv")
 
 
-def row_ids(path: Path, id_column: str | None) -> list[str]:
-    """Item ids in the order of the rows: the lines of a ``.txt``, or a column of a table.
+def row_ids(path: Path, id_column: str | None, layout: Layout = PLAIN) -> list[str]:
+    """Item ids in the order of the rows: the lines of a ``.txt``, or a column of a table; blank lines are none.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -72,10 +78,12 @@ def row_ids(path: Path, id_column: str | None) -> list[str]:
     """
     if path.suffix.lower() == ".txt":
         with reading(path, "UTF-8 text with an item id a line"):
-            return path.read_text(encoding="utf-8-sig").splitlines()
-    frame = scan(path)
-    column = id_column or guess(columns_of(frame, path), ITEM_NAMES, path, "item")
-    return _text_ids(select(frame, path, {column: column})[column], path)
+            text = path.read_bytes().decode(layout.encoding or "utf-8-sig")
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return tidied_list(line for line in lines if line.strip())
+    table = scan(path, layout, [(id_column,) if id_column else ITEM_NAMES])
+    column = id_column or guess(table.columns, ITEM_NAMES, path, "item")
+    return table.select({"id": column}).ids("id", "rows without an item id").ids.to_list()
 
 
 def guess(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -> str:
@@ -89,28 +97,66 @@ def guess(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -
         if name in spelled:
             return spelled[name]
     raise ValueError(
-        f"{path} has no column that is called like {what} ids ({', '.join(names)}); its columns are "
-        f"{list(columns)}: name the right one in a dataset.toml"
+        f"{path} has no column that is called like {what} ids ({', '.join(names[:6])} or such); its columns are "
+        f"{quoted(columns)}: name the right one in a dataset.toml"
     )
 
 
 def _from_table(source: FeatureSource) -> KeyedRows:
     path = source.file
-    frame = scan(path)
-    columns = columns_of(frame, path)
-    id_column = source.id_column or guess(columns, ITEM_NAMES, path, "item")
-    table = select(frame, path, {name: name for name in dict.fromkeys((id_column, *columns))})
-    values = [column for column in columns if column != id_column]
-    with reading(path, "a table with numeric columns, or one column of equally long lists, beside its ids"):
-        if len(values) == 1 and table.schema[values[0]].is_nested():
-            table = table.filter(pl.col(values[0]).is_not_null())
-            rows = _stacked(table[values[0]])
-        else:
-            rows = table.select(pl.col(values).cast(pl.Float32)).to_numpy()
-    return KeyedRows(_text_ids(table[id_column], path), rows, path.name)
+    table = scan(path, source.layout, [(source.id_column,) if source.id_column else ITEM_NAMES])
+    id_column = source.id_column or guess(table.columns, ITEM_NAMES, path, "item")
+    others = [column for column in table.columns if column != id_column]
+    numbering = [column for column in others if ROW_NUMBERS.fullmatch(column)]
+    values = [column for column in others if column not in numbering]
+    if not values:
+        raise ValueError(f"{path} has no column of numbers beside its ids; its columns are {quoted(table.columns)}")
+    rows = table.select({name: name for name in (id_column, *values)})
+    ids = rows.ids(id_column, "rows without an item id")
+    matrix, kept = _matrix(rows, values)
+    said = rows.repairs(ids, columns=numbering)
+    return KeyedRows(ids.ids.filter(kept).to_list(), matrix, path.name, said)
+
+
+def _matrix(rows: Rows, names: Sequence[str]) -> tuple[Float32[ndarray, "n_rows width"], pl.Series]:
+    """The numbers of the rows that have any, and which these are."""
+    first = rows[names[0]]
+    expected = "a table with numeric columns, or one column of equally long lists, beside its ids"
+    with reading(rows.path, expected):
+        if len(names) == 1 and first.dtype.is_nested():
+            kept = first.is_not_null()
+            return _stacked(first.filter(kept)), kept
+        columns = [_numeric(rows[name]) for name in names]
+        matrix = pl.DataFrame(columns).to_numpy()
+    return matrix, pl.Series([True]).new_from_index(0, len(matrix))
+
+
+def _numeric(column: pl.Series) -> pl.Series:
+    """A column as numbers, which dates and truth values are not."""
+    name = clipped(column.name)
+    if column.dtype == pl.String:
+        numbers = column.str.strip_chars().cast(pl.Float32, strict=False)
+        bad = column.filter(numbers.is_null() & column.is_not_null() & (column != ""))
+        if len(bad):
+            raise ValueError(
+                f"its column {name!r} has {len(bad)} of {len(column)} values that are no numbers, "
+                f"e.g. {clipped(bad[0])!r}; leave the column out, or write it as numbers"
+            )
+        return numbers
+    _check_numbers(f"its column {name!r}", column)
+    return column.cast(pl.Float32)
+
+
+def _check_numbers(what: str, column: pl.Series) -> None:
+    kind = column.dtype
+    if not (kind.is_numeric() or kind == pl.Null):
+        raise ValueError(
+            f"{what} holds {clipped(str(kind), 40)}, which is no number; leave the column out, or write it as numbers"
+        )
 
 
 def _stacked(lists: pl.Series) -> Float32[ndarray, "n_rows width"]:
+    _check_numbers(f"its column of lists {clipped(lists.name)!r}", lists.head(1).explode())
     lists = lists.cast(pl.List(pl.Float32))
     widths = lists.list.len().unique().to_list()
     if len(widths) != 1 or widths[0] == 0:
@@ -128,21 +174,17 @@ def _from_tensors(source: FeatureSource) -> KeyedRows:
             f"{source.file} must hold one matrix under the key {MATRIX_KEY!r}, or one vector an item id, "
             f"all of one length, but holds {len(tensors)} tensors of shapes {sorted(shapes)[:3]}"
         )
-    return KeyedRows(list(tensors), np.stack(list(tensors.values())), source.file.name)
+    ids = tidied(pl.Series("id", list(tensors), dtype=pl.String))
+    said = TableRepairs(source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals)
+    return KeyedRows(ids.ids.to_list(), np.stack(list(tensors.values())), source.file.name, said)
 
 
 def _with_ids(source: FeatureSource, values: Shaped[ndarray, "..."]) -> KeyedRows:
     if source.ids is None:
         raise ValueError(f"{source.file} has rows without ids; name a file of item ids in row order (ids = ...) for it")
-    rows = KeyedRows(row_ids(source.ids, source.id_column), values, source.file.name)
+    rows = KeyedRows(row_ids(source.ids, source.id_column, source.layout), values, source.file.name)
     present = read_mask(source.file, values.shape)
     if present is None:
         return rows
-    return KeyedRows([rows.ids[row] for row in np.flatnonzero(present).tolist()], values[present], rows.source)
-
-
-def _text_ids(column: pl.Series, path: Path) -> list[str]:
-    ids = as_text(column, path)
-    if ids.null_count():
-        raise ValueError(f"{path} has {ids.null_count()} of {len(ids)} rows without an item id; fill them in")
-    return ids.to_list()
+    kept = [rows.ids[row] for row in np.flatnonzero(present).tolist()]
+    return replace(rows, ids=kept, values=values[present])

@@ -14,16 +14,20 @@ from numpy import ndarray
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.arrays import mask_file
-from flatrec.data.formats.files import columns_of, only, scan, select
+from flatrec.data.formats.files import only, scan, visible
 from flatrec.data.formats.numbered import (
     ITEM_TABLES,
     USER_TABLE,
     feature_files,
     read_numbered,
 )
-from flatrec.files import replacing
+from flatrec.data.formats.text import Layout
+from flatrec.files import replacing, sweep
+from flatrec.integrity import MANIFEST, write_manifest
+from flatrec.messages import shortlist
 
 Writer = Callable[[IO[bytes]], object]
+TABS = Layout("\t", "")
 
 
 def read(directory: Path) -> Dataset:
@@ -43,23 +47,26 @@ def read(directory: Path) -> Dataset:
     """
     if not directory.is_dir():
         raise FileNotFoundError(f"{directory} is not a folder; expected one with a file NAME.inter")
-    path = only(sorted(directory.glob("*.inter")), directory, "*.inter")
-    frame = scan(path, separator="\t", quote=None)
-    split = ["x_label"] if "x_label" in columns_of(frame, path) else []
-    pairs = select(frame, path, {name: name for name in ("userID", "itemID", *split)})
-    return read_numbered(path.stem, pairs, path)
+    path = only(visible(directory, "*.inter"), directory, "*.inter")
+    table = scan(path, TABS)
+    split = ["x_label"] if "x_label" in table.columns else []
+    return read_numbered(path.stem, table.select({name: name for name in ("userID", "itemID", *split)}))
 
 
-def write(dataset: Dataset, directory: Path) -> None:
+def write(
+    dataset: Dataset, directory: Path, beside: Mapping[str, Writer] | None = None, *, manifest: bool = False
+) -> None:
     """Write a data set so that `read` gives it back, with the same fingerprint.
 
     Each file is replaced as a whole or not at all. Items that lack a modality get the mean of the others, for readers
-    that do not know our masks. Pictures stay where they are: their paths are written
-    relative to the folder.
+    that do not know our masks. Pictures stay where they are: their paths are written relative to the folder.
 
     Args:
         dataset: what to write; its name becomes the name of the ``.inter`` file.
         directory: a folder, made if it does not exist; files of the same names are replaced.
+        beside: what fills further files by name, or some of these in another way.
+        manifest: list the digests of all of them, last of all, for a folder that nobody is to edit. After a kill a new
+            folder has none and is not judged; one that was written over is refused until it is written to its end.
 
     Raises:
         ValueError: the name of the data set or of a modality cannot be a file name, or the folder holds other
@@ -69,18 +76,24 @@ def write(dataset: Dataset, directory: Path) -> None:
         if not name or name != Path(name).name or name.startswith("."):
             raise ValueError(f"{name!r} cannot be part of a file name; rename the data set or modality")
     directory.mkdir(parents=True, exist_ok=True)
-    files = _writers(dataset, directory)
+    files = _writers(dataset, directory) | dict(beside or {})
     _check_foreign(directory, files)
-    for name, writer in files.items():
+    sweep(directory)
+    if not manifest:
+        (directory / MANIFEST).unlink(missing_ok=True)  # else it stays: after a kill it tells old files from new ones
+    pairs = f"{dataset.name}.inter"  # last of all: a folder without them is not a data set yet
+    for name in (*(name for name in files if name != pairs), pairs):
         with replacing(directory / name) as temporary, temporary.open("wb") as file:
-            writer(file)
+            files[name](file)
     for modality in dataset.features:
         if mask_file(directory, modality).name not in files:
             mask_file(directory, modality).unlink(missing_ok=True)
+    if manifest:
+        write_manifest(directory, files)
 
 
 def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
-    """What fills each file, the pairs last: a folder without them is not a data set yet."""
+    """What fills each file."""
     writers: dict[str, Writer] = {}
     for modality, features in dataset.features.items():
         writers[f"{modality}_feat.npy"] = _array_writer(features.filled())
@@ -117,9 +130,9 @@ def _array_writer(array: ndarray) -> Writer:
 
 
 def _check_foreign(directory: Path, files: Mapping[str, Writer]) -> None:
-    present = {path.name for path in (*directory.glob("*.inter"), *feature_files(directory).values())}
+    present = {path.name for path in (*visible(directory, "*.inter"), *feature_files(directory).values())}
     foreign = sorted(present.difference(files))
     if foreign:
         raise ValueError(
-            f"{directory} already holds {', '.join(foreign)}, which reading would mix in; write to another folder"
+            f"{directory} already holds {shortlist(foreign)}, which reading would mix in; write to another folder"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.formats.files import columns_of, scan, select
+from flatrec.data.formats.files import scan
 from flatrec.data.formats.numbered import read_numbered
 
 PAIRS_FILE = "inter.csv"
@@ -25,9 +25,8 @@ def read(directory: Path) -> Dataset:
         ValueError: a file is malformed or does not fit the others.
     """
     path = directory / PAIRS_FILE
-    frame = scan(path)
-    found = columns_of(frame, path)
-    columns = {name: next((one for one in ways if one in found), name) for name, ways in SPELLINGS.items()}
-    if columns["x_label"] not in found:
+    table = scan(path, wanted=list(SPELLINGS.values()))
+    columns = {name: next((one for one in ways if one in table.columns), name) for name, ways in SPELLINGS.items()}
+    if columns["x_label"] not in table.columns:
         del columns["x_label"]
-    return read_numbered(directory.resolve().name, select(frame, path, columns), path)
+    return read_numbered(directory.resolve().name, table.select(columns))

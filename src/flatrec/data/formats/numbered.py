@@ -15,16 +15,11 @@ from flatrec.data.assembly import NumberedPairs, assemble_numbered
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, checked
 from flatrec.data.formats.arrays import read_array, read_mask
-from flatrec.data.formats.files import (
-    as_numbers,
-    as_parts,
-    as_text,
-    columns_of,
-    dictionary,
-    existing_pictures,
-    scan,
-    select,
-)
+from flatrec.data.formats.columns import as_ids, as_numbers, as_parts, dictionary
+from flatrec.data.formats.files import Rows, existing_pictures, scan, visible
+from flatrec.data.formats.parquet import ENDING
+from flatrec.data.repairs import Repairs, TableRepairs
+from flatrec.messages import clipped
 
 FEATURE_SUFFIXES = (".npy", ".pt")
 ITEM_TABLES = ("items.parquet", "items.csv")
@@ -42,9 +37,10 @@ class _Items:
     ids: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, Path] = field(default_factory=dict)
+    repairs: TableRepairs | None = None
 
 
-def read_numbered(name: str, pairs: pl.DataFrame, path: Path) -> Dataset:
+def read_numbered(name: str, pairs: Rows) -> Dataset:
     """A data set from numbered pairs and what lies beside them in their folder.
 
     Users are numbered by sorted ``userID`` (of the pairs and of ``users.parquet``, if there is one), items
@@ -55,16 +51,16 @@ def read_numbered(name: str, pairs: pl.DataFrame, path: Path) -> Dataset:
     Args:
         name: how reports call it.
         pairs: columns ``userID``, ``itemID`` and optionally ``x_label``, as read from the file.
-        path: the file of the pairs.
 
     Raises:
         FileNotFoundError: a picture listed in the items table does not exist.
         ValueError: a number is negative or not whole, an item has no feature row, or features do not fit.
     """
-    folder = path.parent
+    path, folder = pairs.path, pairs.path.parent
+    _check_given(pairs)
     users, user_ids = _users(as_numbers(pairs["userID"], path).to_numpy(), folder)
     items = as_numbers(pairs["itemID"], path).to_numpy()
-    parts = as_parts(pairs["x_label"], path).to_numpy() if "x_label" in pairs.columns else None
+    parts = as_parts(pairs["x_label"], path).to_numpy() if "x_label" in pairs else None
     table = _items(folder)
     files = feature_files(folder)
     arrays = {modality: read_array(file) for modality, file in files.items()}
@@ -83,6 +79,7 @@ def read_numbered(name: str, pairs: pl.DataFrame, path: Path) -> Dataset:
         )
     item_ids = [table.ids.get(number, number) for number in map(str, range(n_items))]
     dataset = assemble_numbered(name, NumberedPairs(users, items, parts, user_ids, item_ids))
+    dataset = replace(dataset, repairs=_repairs(dataset.repairs, pairs.repairs(), table, n_items))
     features = {key: _features(array, n_items, files[key]) for key, array in arrays.items()}
     return _with_texts(dataset.with_features(features), table)
 
@@ -94,7 +91,7 @@ def feature_files(folder: Path) -> dict[str, Path]:
         ValueError: a modality has two files.
     """
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in visible(folder, "*"):
         modality = path.stem.removesuffix("_feat")
         if path.suffix not in FEATURE_SUFFIXES or modality in ("", path.stem):
             continue
@@ -110,10 +107,10 @@ def _users(numbers: Int[ndarray, "n_pairs"], folder: Path) -> tuple[Int[ndarray,
     known: dict[str, str] = {}
     listed = np.zeros(0, dtype=np.int64)
     if path.is_file():
-        table = select(scan(path), path, {"userID": "userID", "id": "id"})
-        column = as_numbers(table["userID"], path)
+        rows = scan(path).select({"userID": "userID", "id": "id"})
+        column = as_numbers(rows["userID"], path)
         listed = _unique(column, path).to_numpy()
-        known = dictionary(column.cast(pl.String), as_text(table["id"], path), path)
+        known = dictionary(column.cast(pl.String), _names(rows), path)
     distinct = np.union1d(numbers, listed)
     return np.searchsorted(distinct, numbers), [known.get(name, name) for name in map(str, distinct.tolist())]
 
@@ -122,21 +119,50 @@ def _items(folder: Path) -> _Items:
     path = next((folder / name for name in ITEM_TABLES if (folder / name).is_file()), None)
     if path is None:
         return _Items(pictures=_picture_folder(folder))
-    frame = scan(path)
-    optional = [name for name in ("id", "title", "picture") if name in columns_of(frame, path)]
-    table = select(frame, path, {name: name for name in ("itemID", *optional)})
-    column = _unique(as_numbers(table["itemID"], path), path)
+    table = scan(path, wanted=[("itemID",)])
+    optional = [name for name in ("id", "title", "picture") if name in table.columns]
+    rows = table.select({name: name for name in ("itemID", *optional)})
+    column = _unique(as_numbers(rows["itemID"], path), path)
     numbers = column.cast(pl.String)
-    texts = {name: dictionary(numbers, as_text(table[name], path), path) for name in optional}
+    columns = {name: _names(rows) if name == "id" else rows.texts(name) for name in optional}
+    texts = {name: dictionary(numbers, values, path) for name, values in columns.items()}
     pictures = existing_pictures(texts["picture"], path) if "picture" in optional else _picture_folder(folder)
     size = int(column.to_numpy().max()) + 1
-    return _Items(size, texts.get("id", {}), texts.get("title", {}), pictures)
+    return _Items(size, texts.get("id", {}), texts.get("title", {}), pictures, rows.repairs())
+
+
+def _names(rows: Rows) -> pl.Series:
+    """Original ids. Those in Parquet are as flatrec wrote them; text tables are other people's."""
+    return as_ids(rows["id"], rows.path) if rows.path.suffix.lower() == ENDING else rows.ids("id").ids
+
+
+def _check_given(pairs: Rows) -> None:
+    """Refuse pairs of which one number is missing, by their line."""
+    for name in ("userID", "itemID"):
+        if pairs[name].null_count():
+            pairs.ids(name, f"pairs without {name}")
+
+
+def _repairs(counted: Repairs, pairs: TableRepairs, table: _Items, n_items: int) -> Repairs:
+    numbers = set(map(str, range(n_items)))
+    unused = len(set(table.pictures).difference(numbers))
+    pictures = (
+        TableRepairs(f"{next(iter(table.pictures.values())).parent.name}/", unused_rows=unused) if unused else None
+    )
+    titled = sum(number in table.titles for number in numbers)
+    pictured = sum(number in table.pictures for number in numbers)
+    return replace(
+        counted,
+        untitled=n_items - titled if titled else 0,
+        unpictured=n_items - pictured if pictured else 0,
+        tables=tuple(one for one in (pairs, table.repairs, pictures) if one is not None and any(one.sentences())),
+    )
 
 
 def _unique(numbers: pl.Series, path: Path) -> pl.Series:
     repeated = int(numbers.is_duplicated().sum())
     if repeated:
-        raise ValueError(f"{path} has {repeated} rows that share their {numbers.name}; keep one row a number")
+        raise ValueError(f"{path} has {repeated} rows that share their {clipped(numbers.name)}; keep one row a number")
     return numbers
 
 
@@ -145,8 +171,7 @@ def _picture_folder(folder: Path) -> dict[str, Path]:
     place = next((folder / name for name in PICTURE_FOLDERS if (folder / name).is_dir()), None)
     if place is None:
         return {}
-    found = [path for path in place.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
-    return {path.stem: path for path in sorted(found)}
+    return {path.stem: path for path in visible(place, "*") if path.suffix.lower() in PICTURE_SUFFIXES}
 
 
 def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Features:

@@ -9,11 +9,15 @@ import polars as pl
 from flatrec.data.assembly import ItemTexts, KeyedRows, SplitSettings, assemble
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.arrays import read_array
-from flatrec.data.formats.files import as_text, columns_of, dictionary, only, scan, select
+from flatrec.data.formats.columns import dictionary, missing_ids
+from flatrec.data.formats.files import Rows, only, scan, visible
 from flatrec.data.formats.keyed import FeatureSource, read_features
+from flatrec.data.formats.text import Layout
 from flatrec.data.interactions import PARTS
+from flatrec.data.repairs import TableRepairs
 
 TITLE_NAMES = ("title", "name")
+ATOMIC = Layout("\t", "")
 
 
 def read(directory: Path, settings: SplitSettings | None = None) -> Dataset:
@@ -35,56 +39,69 @@ def read(directory: Path, settings: SplitSettings | None = None) -> Dataset:
     """
     if not directory.is_dir():
         raise FileNotFoundError(f"{directory} is not a folder; expected one with a file NAME.inter")
-    name, pairs = _pairs(directory)
+    name, pairs, repairs = _pairs(directory)
     items = directory / f"{name}.item"
     return assemble(
-        name, pairs, settings=settings, features=_features(directory, items), texts=ItemTexts(_titles(items))
+        name,
+        pairs,
+        settings=settings,
+        features=_features(directory, items),
+        texts=_titles(items),
+        repairs=repairs,
     )
 
 
-def _pairs(directory: Path) -> tuple[str, pl.DataFrame]:
-    trains = sorted(directory.glob("*.train.inter"))
+def _pairs(directory: Path) -> tuple[str, pl.DataFrame, TableRepairs]:
+    trains = visible(directory, "*.train.inter")
     if not trains:
-        path = only(sorted(directory.glob("*.inter")), directory, "*.inter")
-        return path.stem, _table(path, {"user": "user_id", "item": "item_id"})
+        path = only(visible(directory, "*.inter"), directory, "*.inter")
+        return path.stem, *_ids(path)
     name = only(trains, directory, "*.train.inter").name.removesuffix(".train.inter")
-    tables = [
-        _table(directory / f"{name}.{part}.inter", {"user": "user_id", "item": "item_id"}).with_columns(
-            pl.lit(number, pl.Int8).alias("part")
-        )
-        for number, part in enumerate(PARTS)
-    ]
-    return name, pl.concat(tables)
+    found = [_ids(directory / f"{name}.{part}.inter") for part in PARTS]
+    tables = [pairs.with_columns(pl.lit(number, pl.Int8).alias("part")) for number, (pairs, _) in enumerate(found)]
+    return name, pl.concat(tables), TableRepairs.total(f"{name}.*.inter", [repairs for _, repairs in found])
 
 
-def _table(path: Path, columns: dict[str, str]) -> pl.DataFrame:
+def _ids(path: Path) -> tuple[pl.DataFrame, TableRepairs]:
+    rows = _table(path, {"user": "user_id", "item": "item_id"})
+    users, items = (rows.ids(name, f"pairs without {name} id") for name in ("user", "item"))
+    return pl.DataFrame([users.ids.alias("user"), items.ids.alias("item")]), rows.repairs(users, items)
+
+
+def _table(path: Path, columns: dict[str, str]) -> Rows:
     """Columns of an atomic file by the names before their colons."""
-    frame = scan(path, separator="\t", quote=None)
-    typed = {column.split(":")[0]: column for column in columns_of(frame, path)}
-    return select(frame, path, {name: typed.get(column, column) for name, column in columns.items()})
+    table = scan(path, ATOMIC)
+    typed = {column.split(":")[0]: column for column in table.columns}
+    return table.select({name: typed.get(column, column) for name, column in columns.items()})
 
 
-def _titles(path: Path) -> dict[str, str]:
+def _titles(path: Path) -> ItemTexts:
     if not path.is_file():
-        return {}
-    names = [column.split(":")[0] for column in columns_of(scan(path, separator="\t", quote=None), path)]
+        return ItemTexts()
+    names = [column.split(":")[0] for column in scan(path, ATOMIC).columns]
     column = next((name for name in names if name.lower().endswith(TITLE_NAMES)), None)
     if column is None:
-        return {}
-    table = _table(path, {"id": "item_id", "title": column})
-    return dictionary(as_text(table["id"], path), as_text(table["title"], path), path)
+        return ItemTexts()
+    rows = _table(path, {"id": "item_id", "title": column})
+    ids = rows.ids("id")
+    missing = missing_ids(ids.ids)
+    return ItemTexts(
+        dictionary(ids.ids, rows.texts("title"), path),
+        ids=tuple(ids.ids.filter(~missing).to_list()),
+        repairs=rows.repairs(ids, without_id=int(missing.sum())),
+    )
 
 
 def _features(directory: Path, items: Path) -> dict[str, KeyedRows]:
     features = {
         path.name.removesuffix("_feat.parquet"): read_features(FeatureSource(path, id_column="item_id"))
-        for path in sorted(directory.glob("?*_feat.parquet"))
+        for path in visible(directory, "?*_feat.parquet")
     }
-    arrays = sorted(directory.glob("?*_feat.npy"))
+    arrays = visible(directory, "?*_feat.npy")
     if arrays and not items.is_file():
         raise ValueError(f"{arrays[0]} needs {items.name}, whose rows say which item each of its rows is")
     for path in arrays:
-        ids = _table(items, {"id": "item_id"})["id"].to_list()
+        ids = _table(items, {"id": "item_id"}).ids("id", "rows without an item id").ids.to_list()
         modality = path.name.removesuffix("_feat.npy")
         if modality in features:
             raise ValueError(f"{directory} has {modality}_feat.parquet and {path.name}; keep one of them")

@@ -10,18 +10,13 @@ import polars as pl
 
 from flatrec.data.assembly import ItemTexts, SplitSettings, assemble
 from flatrec.data.dataset import Dataset
-from flatrec.data.formats.files import (
-    as_parts,
-    as_text,
-    columns_of,
-    dictionary,
-    existing_pictures,
-    scan,
-    select,
-)
+from flatrec.data.formats.columns import as_parts, dictionary, missing_ids
+from flatrec.data.formats.files import existing_pictures, scan
 from flatrec.data.formats.keyed import ITEM_NAMES, FeatureSource, guess, read_features
+from flatrec.data.formats.text import PACKED, PLAIN, Layout
+from flatrec.data.repairs import TableRepairs
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")  # of which the texts may be packed by gzip
 USER_NAMES = (
     "user", "user_id", "userid", "uid", "customer", "customer_id", "customerid", "visitor", "visitor_id",
     "visitorid", "reviewer", "reviewer_id", "reviewerid", "session", "session_id",
@@ -38,12 +33,14 @@ class ItemSource:
         id_column: the item ids; guessed from the usual names if left out.
         title_column: readable names.
         picture_column: image files, relative to the folder of the table; empty where an item has none.
+        layout: how a text table is written.
     """
 
     file: Path
     id_column: str | None = None
     title_column: str | None = None
     picture_column: str | None = None
+    layout: Layout = PLAIN
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,7 @@ class TableSettings:
         features: feature files by modality.
         split: filter and split for pairs without parts.
         name: how reports call the data set; the file's name if left out.
+        layout: how ``interactions`` is written, where it is a text table.
 
     Example:
         >>> settings = TableSettings(Path("clicks.csv"), user_column="customer", item_column="sku")
@@ -74,6 +72,7 @@ class TableSettings:
     features: Mapping[str, FeatureSource] = field(default_factory=dict)
     split: SplitSettings = field(default_factory=SplitSettings)
     name: str | None = None
+    layout: Layout = PLAIN
 
 
 def read(settings: TableSettings) -> Dataset:
@@ -83,12 +82,15 @@ def read(settings: TableSettings) -> Dataset:
         FileNotFoundError: a file does not exist.
         ValueError: a column is missing, a file is malformed, or the files do not fit one another.
     """
+    pairs, repairs = _pairs(settings)
+    path = settings.interactions
     return assemble(
-        settings.name or settings.interactions.stem,
-        _pairs(settings),
+        settings.name or (Path(path.stem) if path.suffix.lower() == PACKED else path).stem,
+        pairs,
         settings=settings.split,
         features={name: read_features(source) for name, source in settings.features.items()},
         texts=_texts(settings.items),
+        repairs=repairs,
     )
 
 
@@ -102,36 +104,47 @@ def read_file(path: Path) -> Dataset:
         FileNotFoundError: there is no such file.
         ValueError: no column is called like users or items, or the file is malformed.
     """
-    columns = {column.lower(): column for column in reversed(columns_of(scan(path), path))}
+    found = scan(path, wanted=(USER_NAMES, ITEM_NAMES)).columns
+    columns = {column.lower(): column for column in reversed(found)}
     part = next((columns[name] for name in PART_NAMES if name in columns), None)
     return read(TableSettings(path, part_column=part))
 
 
-def _pairs(settings: TableSettings) -> pl.DataFrame:
+def _pairs(settings: TableSettings) -> tuple[pl.DataFrame, TableRepairs]:
     path = settings.interactions
-    frame = scan(path)
-    found = columns_of(frame, path)
+    wanted = [
+        (one,) if one else names
+        for one, names in ((settings.user_column, USER_NAMES), (settings.item_column, ITEM_NAMES))
+    ]
+    table = scan(path, settings.layout, [*wanted, *([(settings.part_column,)] if settings.part_column else [])])
     columns = {
-        "user": settings.user_column or guess(found, USER_NAMES, path, "user"),
-        "item": settings.item_column or guess(found, ITEM_NAMES, path, "item"),
+        "user": settings.user_column or guess(table.columns, USER_NAMES, path, "user"),
+        "item": settings.item_column or guess(table.columns, ITEM_NAMES, path, "item"),
     }
     if settings.part_column:
         columns["part"] = settings.part_column
-    table = select(frame, path, columns)
-    texts = [as_text(table[name], path) for name in ("user", "item")]
-    parts = [as_parts(table["part"], path)] if settings.part_column else []
-    return pl.DataFrame([*texts, *parts])
+    rows = table.select(columns)
+    users, items = (rows.ids(name, f"pairs without {name} id") for name in ("user", "item"))
+    parts = [as_parts(rows["part"], path).alias("part")] if settings.part_column else []
+    pairs = pl.DataFrame([users.ids.alias("user"), items.ids.alias("item"), *parts])
+    return pairs, rows.repairs(users, items)
 
 
 def _texts(source: ItemSource | None) -> ItemTexts:
     if source is None:
         return ItemTexts()
     path = source.file
-    frame = scan(path)
-    columns = {"id": source.id_column or guess(columns_of(frame, path), ITEM_NAMES, path, "item")}
-    columns |= {"title": source.title_column} if source.title_column else {}
-    columns |= {"picture": source.picture_column} if source.picture_column else {}
-    table = select(frame, path, columns)
-    texts = {name: as_text(table[name], path) for name in columns}
-    given = {name: dictionary(texts["id"], text, path) for name, text in texts.items()}
-    return ItemTexts(given.get("title", {}), existing_pictures(given.get("picture", {}), path))
+    given = {"title": source.title_column, "picture": source.picture_column}
+    named = {name: column for name, column in given.items() if column}
+    wanted = [(source.id_column,) if source.id_column else ITEM_NAMES, *((column,) for column in named.values())]
+    table = scan(path, source.layout, wanted)
+    rows = table.select({"id": source.id_column or guess(table.columns, ITEM_NAMES, path, "item"), **named})
+    ids = rows.ids("id")
+    texts = {name: dictionary(ids.ids, rows.texts(name), path) for name in named}
+    missing = missing_ids(ids.ids)
+    return ItemTexts(
+        texts.get("title", {}),
+        existing_pictures(texts.get("picture", {}), path),
+        ids=tuple(ids.ids.filter(~missing).to_list()),
+        repairs=rows.repairs(ids, without_id=int(missing.sum())),
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import errno
+import os
 from pathlib import Path
 
 import polars as pl
@@ -11,11 +12,13 @@ from PIL import Image
 from flatrec.data.formats import mmrec
 from flatrec.data.formats.encoded import ITEM_IDS
 from flatrec.data.shop.shop import Shop
+from flatrec.files import own_folder, sweep
+from flatrec.integrity import MANIFEST
 
 PICTURES = "pictures"
 TABLES = ("items.parquet", "users.parquet")
 ENCODED = (ITEM_IDS, "encoding.json", "encoding.csv", "encode.json")  # beside features of an encoder
-OWN = (PICTURES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy", *ENCODED)
+OWN = (PICTURES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy", *ENCODED, MANIFEST)
 
 
 def write(shop: Shop, directory: Path, *, overwrite: bool = False) -> None:
@@ -38,11 +41,14 @@ def write(shop: Shop, directory: Path, *, overwrite: bool = False) -> None:
     try:
         _check_vacant(directory, overwrite=overwrite)
         ancestor = next(parent for parent in directory.parents if parent.exists())
-        with tempfile.TemporaryDirectory(dir=ancestor, prefix=".shop-") as temporary:
-            built = Path(temporary) / "new"
+        if not ancestor.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        sweep(ancestor)
+        with own_folder(ancestor / directory.name) as temporary:
+            built = temporary / "new"
             _fill(built, shop)
             directory.parent.mkdir(parents=True, exist_ok=True)
-            _exchange(built, directory, Path(temporary) / "old")
+            _exchange(built, directory, temporary / "old")
     except OSError as error:
         if error.errno is None:  # ours, and clear already
             raise
@@ -70,17 +76,17 @@ def _check_vacant(directory: Path, *, overwrite: bool) -> None:
 
 
 def _fill(directory: Path, shop: Shop) -> None:
-    mmrec.write(shop.dataset, directory)
     table = shop.catalogue.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("itemID"))
     if shop.pictures is not None:
         names = _save(shop.pictures, directory)
         table = table.with_columns(pl.Series("picture", names))
-    table.select("itemID", pl.exclude("itemID")).write_parquet(directory / TABLES[0])
+    catalogue = table.select("itemID", pl.exclude("itemID"))
+    mmrec.write(shop.dataset, directory, {TABLES[0]: catalogue.write_parquet}, manifest=True)
 
 
 def _save(pictures: tuple[Image.Image, ...], directory: Path) -> list[str]:
     """Save the pictures and return their names relative to the folder."""
-    (directory / PICTURES).mkdir()
+    (directory / PICTURES).mkdir(parents=True)
     names = [f"{PICTURES}/{number}.png" for number in range(len(pictures))]
     for picture, name in zip(pictures, names, strict=True):
         picture.save(directory / name)

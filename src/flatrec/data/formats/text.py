@@ -1,0 +1,298 @@
+"""Delimited text of unknown making: its separator, quotation marks, encoding and line ends."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import mmap
+import re
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader, BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from flatrec.messages import clipped
+
+SEPARATORS = (",", "\t", ";", "|")
+PACKED = ".gz"
+_GZIP, _MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_EXCEL = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # a first line that Excel writes and reads
+# A cell of a file with tabs that begins and ends with a quotation mark, inner ones doubled.
+_QUOTED = re.compile(rb'(?:\A|(?<=[\t\n\r]))"[^"]*(?:""[^"]*)*"(?=[\t\r\n]|\Z)')
+_PORTION = 2**22
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a text table is written; what is None is seen from the file.
+
+    Args:
+        separator: between cells.
+        quote: the quotation mark around cells; an empty text where there is none.
+        encoding: a name that Python knows, UTF-8 by default.
+
+    Raises:
+        ValueError: a separator or mark of another length than one, or an encoding that is not known.
+    """
+
+    separator: str | None = None
+    quote: str | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        for what, mark in (("separator", self.separator), ("quote", self.quote or None)):
+            if mark is not None and (len(mark) != 1 or not mark.isascii() or mark in "\r\n\0"):
+                raise ValueError(f"{what} must be one ASCII character, such as ';' or '\"', but is {clipped(mark)!r}")
+        try:
+            "".encode(self.encoding or "utf-8")
+        except (LookupError, ValueError):
+            raise ValueError(
+                f"encoding must be the name of a text encoding, such as utf-8, utf-16 or cp1252, "
+                f"but is {clipped(str(self.encoding))!r}"
+            ) from None
+
+
+PLAIN = Layout()
+
+
+def ending(path: Path) -> str:
+    """The ending of a file's name in small letters, of ``clicks.csv.gz`` that of what is packed: ``.csv``."""
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix == PACKED else suffix
+
+
+def first_line(path: Path) -> str:
+    """The first line of a text file that is not blank, without its end; empty for an empty file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file is not UTF-8 text.
+    """
+    return open_text(path, PLAIN).header
+
+
+class Census(NamedTuple):
+    """Lines below a header, separators in them (those within cells too), and whether there is a quotation mark."""
+
+    lines: int
+    separators: int
+    quotes: bool
+
+
+@dataclass(frozen=True, eq=False)
+class TextTable:
+    """A text table whose layout is known.
+
+    Args:
+        path: the file, for messages.
+        content: its bytes as UTF-8 with common line ends; None where the file has them.
+        header: the line of column names.
+        header_line: its number in the file.
+        separator: between cells.
+        quote: around cells; None where there is none.
+    """
+
+    path: Path
+    content: bytes | None
+    header: str
+    header_line: int
+    separator: str
+    quote: str | None
+
+    def scan(self) -> pl.LazyFrame:
+        """The table, all columns as text; blank lines are rows without any cell."""
+        return pl.scan_csv(
+            self.path if self.content is None else self.content,
+            separator=self.separator,
+            quote_char=self.quote,
+            infer_schema=False,
+            glob=False,
+            skip_lines=self.header_line - 1,
+        )
+
+    def census(self) -> Census:
+        """What the lines below the header hold; at the speed of the disk, whatever the columns are."""
+        breaks, separators, quotes, last = 0, 0, False, b"\n"
+        with self._file() as file:
+            for _ in range(self.header_line):
+                file.readline()
+            while portion := file.read(_PORTION):
+                breaks += portion.count(b"\n")
+                separators += portion.count(self.separator.encode())
+                quotes = quotes or (self.quote is not None and self.quote.encode() in portion)
+                last = portion[-1:]
+        return Census(breaks + (last != b"\n"), separators, quotes)
+
+    def fault(self) -> str:
+        """What is wrong with the first line that is no row; empty where no line shows it."""
+        width = len(cells(self.header, self.separator, self.quote))
+        for number, line in self._lines():
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                return f"line {number} is not UTF-8 text; {_other_encoding()}"
+            found = cells(text, self.separator, self.quote)
+            if self.quote and any(_stray(cell, self.quote) for cell in found):
+                return (
+                    f"line {number} has a quotation mark that does not enclose its cell; if quotation marks are plain "
+                    'text there, set quote = "" in dataset.toml'
+                )
+            if len(found) > width:
+                return (
+                    f"line {number} has {len(found)} cells, its header {width}; repair the line, or name another "
+                    "separator in dataset.toml"
+                )
+        return ""
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        with self._file() as file:
+            for number, line in enumerate(file, 1):
+                if number > self.header_line:
+                    yield number, line.rstrip(b"\r\n")
+
+    def _file(self) -> BufferedReader | BytesIO:
+        return self.path.open("rb") if self.content is None else BytesIO(self.content)
+
+
+def open_text(path: Path, layout: Layout, wanted: Sequence[Collection[str]] = ()) -> TextTable:
+    """See how a text table is written.
+
+    Args:
+        path: the file.
+        layout: what is known of it.
+        wanted: columns that it should have, each under any of some names; they tell separators apart.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: not UTF-8 and no encoding given, not as encoded, or without a header.
+    """
+    content = _content(path, layout.encoding)
+    with path.open("rb") if content is None else BytesIO(content) as file:
+        number, line = next(((number, one) for number, one in enumerate(file, 1) if one.strip()), (1, b""))
+        header = _decoded(path, line)
+        separator = layout.separator
+        if told := _EXCEL.fullmatch(header):
+            separator = separator or told[1]
+            number, header = number + 1, _decoded(path, next(file, b""))
+    if not header.strip():
+        raise ValueError(f"{path} has an empty first line; expected a table with a header")
+    tabs = ending(path) == ".tsv" and separator in (None, "\t")
+    quote = layout.quote
+    if quote is None:
+        quote = '"' if not tabs or _encloses(path, content) else ""
+    separator = separator or ("\t" if tabs else _separator(header, quote, wanted))
+    return TextTable(path, content, header, number, separator, quote or None)
+
+
+def cells(line: str, separator: str, quote: str | None) -> list[str]:
+    """The cells of a line, with their quotation marks."""
+    if not quote or quote not in line:
+        return line.split(separator)
+    # Every other part is within quotation marks; a line break in its place keeps the length and separates nothing.
+    outside = quote.join(part if place % 2 == 0 else "\n" * len(part) for place, part in enumerate(line.split(quote)))
+    ends = [place for place, letter in enumerate(outside) if letter == separator]
+    return [line[start:end] for start, end in zip([0, *(end + 1 for end in ends)], [*ends, len(line)], strict=True)]
+
+
+def _stray(cell: str, quote: str) -> bool:
+    return quote in cell and not (
+        len(cell) > 1 and cell.startswith(quote) and cell.endswith(quote) and cell.count(quote) % 2 == 0
+    )
+
+
+def _separator(header: str, quote: str, wanted: Sequence[Collection[str]]) -> str:
+    """The separator under which the header has most of the wanted columns, and then most columns."""
+
+    def worth(separator: str) -> tuple[int, int]:
+        names = [cell.strip(quote or None).lower() for cell in cells(header, separator, quote or None)]
+        known = set(names)
+        return sum(any(name.lower() in known for name in group) for group in wanted), len(names)
+
+    return max(SEPARATORS, key=worth)
+
+
+def _encloses(path: Path, content: bytes | None) -> bool:
+    """Whether quotation marks in a file with tabs enclose cells, rather than being plain text."""
+    with _buffer(path, content) as data:
+        enclosed = 0
+        for found in _QUOTED.finditer(data):
+            cell = found[0]
+            if b"\n" in cell and (b"\t" in cell or b"\t" not in data[: data.find(b"\n")]):
+                return False  # whole rows within a cell: the marks are those of two cells
+            enclosed += cell.count(b'"')
+        return enclosed > 0 and enclosed == sum(1 for _ in re.finditer(b'"', data))
+
+
+@contextmanager
+def _buffer(path: Path, content: bytes | None) -> Iterator[bytes | mmap.mmap]:
+    if content is not None:
+        yield content
+        return
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
+
+
+def _content(path: Path, encoding: str | None) -> bytes | None:
+    """The text as UTF-8 with common line ends; None where the file has both."""
+    name = codecs.lookup(encoding or "utf-8").name.removesuffix("-sig")
+    with path.open("rb") as file:
+        head = file.read(2**16)
+    packed = head.startswith(_GZIP)
+    content = _unpacked(path) if packed else None
+    if name != "utf-8":
+        raw = path.read_bytes() if content is None else content
+        try:
+            content = raw.decode(name).lstrip("\ufeff").encode()
+        except ValueError:
+            raise ValueError(f"{path} is no {clipped(str(encoding))} text; name its encoding in dataset.toml") from None
+    head = head if content is None else content[: 2**16]
+    if b"\r" in head[:-1] and b"\n" not in head:  # lines end as on an old Mac
+        content = (path.read_bytes() if content is None else content).replace(b"\r", b"\n")
+    return content
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        with gzip.open(path) as file:
+            return file.read()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path} cannot be unpacked ({error}); fetch or write it again") from None
+
+
+def _decoded(path: Path, line: bytes) -> str:
+    """A header as text."""
+    if b"\0" in line or line.startswith(_UTF16):
+        name = _utf16(line)
+        reason = (
+            f'it looks like UTF-16: name it (encoding = "{name}" in dataset.toml), or save the file as UTF-8'
+            if name
+            else "it holds NUL bytes, as no text does; give a text table"
+        )
+        raise ValueError(f"{path} cannot be read as UTF-8 text: {reason}")
+    try:
+        return line.removeprefix(_MARK).decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} cannot be read as UTF-8 text: {_other_encoding()}") from None
+
+
+def _utf16(line: bytes) -> str:
+    """The kind of UTF-16 that a line may be, by its mark or by every second byte being zero; empty for none."""
+    if line.startswith(_UTF16):
+        return "utf-16"
+    even, odd = line[::2].count(0), line[1::2].count(0)
+    third = len(line) // 3
+    return "utf-16-le" if odd > third and not even else "utf-16-be" if even > third and odd <= 1 else ""
+
+
+def _other_encoding() -> str:
+    return 'it may be cp1252 or Latin-1: name it (encoding = "cp1252" in dataset.toml), or save the file as UTF-8'
