@@ -152,15 +152,15 @@ def test_numbers_of_training_start_at_one(name, value):
 )
 @pytest.mark.parametrize("value", [2**31, 10**20, 10**5000], ids=["31 bits", "20 digits", "5000 digits"])
 def test_numbers_of_training_end_where_no_slip_can_overflow(name, value):
-    with pytest.raises(ValueError, match=f"training: {name} must be at most 2147483647, but is") as caught:
+    with pytest.raises(ValueError, match=f"training.{name} must be at most 2147483647, with") as caught:
         changed(Experiment(), {"training": {name: value}})
-    assert len(str(caught.value)) < 120
+    assert len(str(caught.value)) < 130
     assert getattr(Training(**{name: 2**31 - 1}), name) == 2**31 - 1
 
 
 @pytest.mark.parametrize("value", [2**31, 10**5000], ids=["31 bits", "5000 digits"])
 def test_cuts_end_there_too(value):
-    with pytest.raises(ValueError, match="evaluation: cuts must be at most 2147483647, but one is"):
+    with pytest.raises(ValueError, match="evaluation.cuts must be at most 2147483647, with"):
         changed(Experiment(), {"evaluation": {"cuts": [5, value]}})
 
 

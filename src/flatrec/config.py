@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
-from flatrec.messages import clipped
 from flatrec.messages import unknown as unknown
 
 if sys.version_info >= (3, 11):
@@ -349,11 +348,14 @@ def _checked(value: object, annotation: Any, where: str) -> Any:  # noqa: ANN401
 
 
 def _check_size(value: object, where: str) -> None:
-    """Refuse numbers that nothing could compute with: sizes beyond 32 bits, seeds beyond 63, floats beyond float32."""
+    """Refuse numbers that nothing could compute with: counts beyond 32 bits, seeds beyond 64, floats beyond float32."""
     for one in value if isinstance(value, (tuple, list)) else (value,):
-        largest = (LARGEST_SEED if where == "seed" else LARGEST) if isinstance(one, int) else LARGEST_FLOAT
-        if isinstance(one, (int, float)) and largest < abs(one) < math.inf:
-            raise ValueError(f"{where} must lie within {largest:.8g} of 0, but is {clipped(str(one))}")
+        if isinstance(one, int):
+            largest = LARGEST_SEED if where == "seed" else LARGEST
+            if not -largest - 1 <= one <= largest:
+                raise ValueError(f"{where} must be at most {largest}, with or without a sign, but is {_shown(one)}")
+        elif isinstance(one, float) and LARGEST_FLOAT < abs(one) < math.inf:
+            raise ValueError(f"{where} must be at most {LARGEST_FLOAT}, with or without a sign, but is {one}")
 
 
 def _group(value: object, kind: type[Any], where: str) -> Any:  # noqa: ANN401

@@ -14,6 +14,7 @@ from flatrec import user_classes
 from flatrec.components import model_class
 from flatrec.config import Component, Experiment
 from flatrec.experiment import run_experiment
+from flatrec.integrity import COMMENT, MANIFEST, seal_text
 from flatrec.testing import block_dataset
 from tests.cli.conftest import SMALL
 
@@ -40,12 +41,6 @@ class Scaled(OneBatch):
     def refined(self, learner, batch, gradient):
         return [one * self.scale for one in gradient]
 
-    def state(self):
-        return {}
-
-    def load_state(self, state):
-        pass
-
     def take_trace(self):
         return {}
 
@@ -56,12 +51,12 @@ class Whole(Strategy):
     pairing = "passes"
     gradients_per_step = 1.0
 
-    def step(self, learner, batch):
+    def take_step(self, learner, batch):
         (loss,), (gradient,) = learner.gradients(batch)
         learner.update(gradient)
         return loss
 
-    state, load_state, take_trace = Scaled.state, Scaled.load_state, Scaled.take_trace
+    take_trace = Scaled.take_trace
 
 class Untyped(Mine):
     def __init__(self, dataset, *, width=2):
@@ -94,7 +89,16 @@ class Late(Scaled):
     def refined(self, learner, batch, gradient):
         return gradient.missing
 """
-SMALL_RUN = ("--set", "training.epochs=2", "--set", "training.tensorboard=false")
+SMALL_RUN = ("--set", "training.epochs=2", "--set", "training.tensorboard=false", "--set", "training.monitor=ndcg@20")
+
+
+def rewrite(folder, old, new):
+    """The settings of a run as a stranger would change them, digests and all."""
+    file = folder / "experiment.toml"
+    settings = file.read_text().rpartition(COMMENT)[0]
+    assert old in settings
+    file.write_text(seal_text(settings.replace(old, new)))
+    (folder / MANIFEST).unlink()
 
 
 @pytest.fixture
@@ -178,9 +182,8 @@ COMMANDS_ON_A_RUN = [
 @pytest.mark.parametrize("name", ["mine.py:Mine@{}", "mine.py:Mine", "mine:Mine"])
 @pytest.mark.parametrize("words", COMMANDS_ON_A_RUN)
 def test_no_command_runs_the_code_that_a_run_folder_names(flatrec, run, own, words, name):
-    file = run / "experiment.toml"
-    recorded = re.search(r'name = "mine.py:Mine@(\w+)"', file.read_text())[1]
-    file.write_text(file.read_text().replace(f"mine.py:Mine@{recorded}", name.format(recorded)))
+    recorded = re.search(r'name = "mine.py:Mine@(\w+)"', (run / "experiment.toml").read_text())[1]
+    rewrite(run, f"mine.py:Mine@{recorded}", name.format(recorded))
     one_line(flatrec(*words), "mine.py:Mine" if ".py" in name else "mine:Mine", "--model")
     assert not (own / "executed").exists()
 
@@ -196,7 +199,7 @@ def test_no_study_runs_the_code_that_its_folder_names(flatrec, own):
     (own / "out" / "study.json").write_text(json.dumps(outcome))
     assert flatrec("report", "out", "--out", "page.html").code == 0
     for file in (own / "out" / "runs").glob("*/experiment.toml"):
-        file.write_text(file.read_text().replace('"lightgcn"', '"mine.py:Mine"'))
+        rewrite(file.parent, '"lightgcn"', '"mine.py:Mine"')
     outcome = flatrec(*words, "--strategies", "plain,sam")
     assert outcome.code == 2
     assert "mine.py:Mine" in outcome.err

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from flatrec.files import replacing, write_text
 from flatrec.integrity import digest, seal, unseal
-from flatrec.messages import shortlist
+from flatrec.messages import clipped, shortlist
 
 FORMAT = "flatrec checkpoint 2"
 OLDER = "flatrec checkpoint 1"  # without a digest
@@ -153,13 +153,16 @@ def check_alike(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], what:
     Raises:
         ValueError: they have not.
     """
-    wrong = [f"{name} is missing" for name in wanted if name not in found]
-    wrong += [f"{name} is unknown" for name in found if name not in wanted]
+    wrong = [f"{clipped(name)} is missing" for name in wanted if name not in found]
+    wrong += [f"{clipped(name)} is unknown" for name in found if name not in wanted]
     for name in wanted.keys() & found.keys():
         there, here = (f"{tuple(one.shape)} of {one.dtype}" for one in (found[name], wanted[name]))
-        wrong += [f"{name} is {there} instead of {here}"] if there != here else []
+        wrong += [f"{clipped(name)} is {there} instead of {here}"] if there != here else []
     if wrong:
-        raise ValueError(f"{what} belongs to another model or other data: {shortlist(sorted(wrong), 3)}; {ADVICE}")
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ValueError(
+            f"{what} belongs to another model or other data: {', '.join(sorted(wrong)[:3])}{more}; {ADVICE}"
+        )
 
 
 def check_finite(tensors: Mapping[str, Tensor], what: str) -> None:
