@@ -1,13 +1,16 @@
 """Threads that nobody waits for.
 
 Those of :mod:`concurrent.futures` are waited for when the interpreter ends, so that a server that is silent, or a
-picture that takes long, keeps a command from ending that was interrupted.
+picture that takes long, keeps a command from ending that was interrupted. And where a library has put a handler of its
+own before Python's, as polars does, an interruption ends no wait: so every wait here is one of many short ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+import math
+import time
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
@@ -16,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 
 _Given = TypeVar("_Given")
 _Result = TypeVar("_Result")
+_LOOK = 0.1  # seconds between two looks whether the keyboard interrupted
 _Task: TypeAlias = tuple[Future[Any], Callable[[], Any]]
 
 
@@ -51,6 +55,7 @@ class Threads:
         """What a function makes of each; an error or an interruption cancels those not taken up yet."""
         futures = [self.submit(function, item) for item in items]
         try:
+            wait_for(futures)
             return [future.result() for future in futures]
         finally:
             for future in futures:
@@ -65,7 +70,22 @@ class Threads:
 def interruptible(function: Callable[[], _Result]) -> _Result:
     """The result of a function that the keyboard could not interrupt, such as one that asks for a server's address."""
     with Threads(1) as threads:
-        return threads.submit(function).result()
+        future = threads.submit(function)
+        wait_for([future])
+        return future.result()
+
+
+def wait_for(
+    futures: Collection[Future[_Result]], *, one: bool = False, seconds: float = math.inf
+) -> set[Future[_Result]]:
+    """Those that are done, once all are, or one is, or the time is over; the keyboard interrupts it."""
+    end = time.monotonic() + seconds
+    while True:
+        left = end - time.monotonic()
+        how = FIRST_COMPLETED if one else ALL_COMPLETED
+        done, pending = wait(futures, timeout=max(0.0, min(_LOOK, left)), return_when=how)
+        if not pending or (one and done) or left <= 0:
+            return done
 
 
 def _work(tasks: SimpleQueue[_Task | None]) -> None:
