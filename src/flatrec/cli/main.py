@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import sys
 import traceback
@@ -82,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         force=True,
     )
     keep_freed_memory()
+    atexit.register(
+        gc.freeze
+    )  # at its end the interpreter would go through all that was imported, for a second and more
     sys.exit(_run([word for word in words if word != DEBUG], debug=debug))
 
 
