@@ -55,8 +55,7 @@ class Threads:
         """What a function makes of each; an error or an interruption cancels those not taken up yet."""
         futures = [self.submit(function, item) for item in items]
         try:
-            wait_for(futures)
-            return [future.result() for future in futures]
+            return [_result(future) for future in futures]
         finally:
             for future in futures:
                 future.cancel()
@@ -70,9 +69,7 @@ class Threads:
 def interruptible(function: Callable[[], _Result]) -> _Result:
     """The result of a function that the keyboard could not interrupt, such as one that asks for a server's address."""
     with Threads(1) as threads:
-        future = threads.submit(function)
-        wait_for([future])
-        return future.result()
+        return _result(threads.submit(function))
 
 
 def wait_for(
@@ -86,6 +83,15 @@ def wait_for(
         done, pending = wait(futures, timeout=max(0.0, min(_LOOK, left)), return_when=how)
         if not pending or (one and done) or left <= 0:
             return done
+
+
+def _result(future: Future[_Result]) -> _Result:
+    try:
+        if not future.done():
+            wait_for([future])
+        return future.result()
+    finally:
+        del future  # which an error would hold through this frame, and it the error, with what that holds
 
 
 def _work(tasks: SimpleQueue[_Task | None]) -> None:

@@ -125,6 +125,7 @@ def test_a_broken_picture_is_missing(data):
 WHOLE = saved(Image.effect_noise((24, 24), 50).convert("RGB"), "JPEG")
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 @given(some.integers(0, len(WHOLE) - 1), some.binary(min_size=1, max_size=20))
 def test_damage_anywhere_is_no_crash(place, damage):

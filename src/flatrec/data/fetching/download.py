@@ -154,7 +154,12 @@ def _opened(address: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
     if urlsplit(address).scheme not in ("http", "https"):
         raise ValueError(f"{address} must begin with http:// or https://")
     request = Request(address, headers={**_AGENT, **headers})
-    with interruptible(lambda: urlopen(request, timeout=TIMEOUT)) as answer:  # noqa: S310
+    try:
+        answer = interruptible(lambda: urlopen(request, timeout=TIMEOUT))  # noqa: S310
+    except HTTPError as error:
+        error.close()  # its connection
+        raise
+    with answer:
         yield answer
 
 
