@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 
 from flatrec.integrity import (
     MANIFEST,
-    changing,
+    check_listed,
     check_manifest,
     check_text,
     digest,
+    drop_from_manifest,
+    is_listed,
     seal,
     seal_text,
     unseal,
+    update_manifest,
     write_manifest,
 )
 
@@ -119,33 +122,27 @@ def test_a_folder_without_a_manifest_is_not_judged(tmp_path):
     check_manifest(tmp_path, advice=ADVICE)
 
 
-def test_a_manifest_stays_true_while_files_change(tmp_path):
-    for name in ("a.txt", "b.txt", "c.txt"):
+def test_files_that_are_replaced_are_taken_off_the_manifest_first_and_listed_last(tmp_path):
+    for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text(name)
     write_manifest(tmp_path, ["a.txt", "b.txt"])
-    with changing(tmp_path, ["a.txt", "c.txt"]):
-        (tmp_path / "a.txt").write_text("half")
-        check_manifest(tmp_path, advice=ADVICE)  # so a kill here leaves no damage
-        (tmp_path / "a.txt").write_text("new")
-    check_manifest(tmp_path, advice=ADVICE)
-    (tmp_path / "c.txt").write_text("not listed")
-    check_manifest(tmp_path, advice=ADVICE)
-    (tmp_path / "a.txt").write_text("damaged")
-    with pytest.raises(ValueError, match=r"a\.txt is damaged"):
-        check_manifest(tmp_path, advice=ADVICE)
+    drop_from_manifest(tmp_path, ["a.txt"], advice=ADVICE)
+    (tmp_path / "a.txt").write_text("half")
+    check_manifest(tmp_path, advice=ADVICE)  # so a kill here leaves no damage, but what is not finished
+    with pytest.raises(ValueError, match=rf"is not finished \({MANIFEST} does not list a\.txt\); train again"):
+        check_listed(tmp_path, ["a.txt"], advice=ADVICE)
+    (tmp_path / "a.txt").write_text("new")
+    update_manifest(tmp_path, ["a.txt"], advice=ADVICE)
+    check_listed(tmp_path, ["a.txt", "b.txt"], advice=ADVICE)
+    (tmp_path / "b.txt").write_text("damaged")
+    for check in (
+        lambda: check_manifest(tmp_path, advice=ADVICE),
+        lambda: check_listed(tmp_path, ["b.txt"], advice=ADVICE),
+    ):
+        with pytest.raises(ValueError, match=r"b\.txt is damaged"):
+            check()
 
 
-def test_changing_lists_again_what_a_failure_left(tmp_path):
-    (tmp_path / "a.txt").write_text("a")
-    write_manifest(tmp_path, ["a.txt"])
-    with pytest.raises(OSError, match="full"), changing(tmp_path, ["a.txt"]):
-        raise OSError("full")
-    (tmp_path / "a.txt").write_text("b")
-    with pytest.raises(ValueError, match=r"a\.txt is damaged"):
-        check_manifest(tmp_path, advice=ADVICE)
-
-
-def test_changing_makes_no_manifest(tmp_path):
-    with changing(tmp_path, ["a.txt"]):
-        (tmp_path / "a.txt").write_text("a")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+def test_files_of_a_folder_without_a_manifest_are_not_judged(tmp_path):
+    check_listed(tmp_path, ["a.txt"], advice=ADVICE)
+    assert not is_listed(tmp_path, "a.txt", advice=ADVICE)

@@ -9,8 +9,7 @@ file and its digest together, which is why everything that is loaded is checked 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +152,7 @@ def write_manifest(folder: Path, names: Iterable[str]) -> None:
     Raises:
         OSError: a file cannot be read, or the folder not written to.
     """
-    _write_manifest(folder, {name: file_digest(folder / name) for name in names})
+    _write(folder, {name: file_digest(folder / name) for name in names})
 
 
 def check_manifest(folder: Path, *, advice: str) -> None:
@@ -166,55 +165,93 @@ def check_manifest(folder: Path, *, advice: str) -> None:
     Raises:
         ValueError: the manifest or a file is damaged, or a file is gone.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        return
-    for name, expected in _listed(path, advice).items():
-        file = folder / name
-        if not file.is_file():
-            raise ValueError(f"{file} is gone, though {MANIFEST} beside it lists it; {advice}")
-        if file_digest(file) != expected:
-            raise ValueError(f"{file} is damaged or was changed since it was written; {advice}")
+    for name, expected in (_listed(folder, advice) or {}).items():
+        _check_file(folder / name, expected, advice)
 
 
-@contextmanager
-def changing(folder: Path, names: Iterable[str]) -> Iterator[None]:
-    """Keep a folder's manifest true while some of its files are written anew in the block.
+def update_manifest(folder: Path, names: Iterable[str], *, advice: str) -> None:
+    """List the digests of some files of a folder, written last of all; those of other files stay as they are.
 
-    Before, the files are taken off the manifest, so that after a kill they are not judged; afterwards those that are
-    there are listed again. Files that it did not list stay unlisted; a folder without a manifest stays without.
+    Args:
+        folder: with a manifest or without.
+        names: as in :func:`write_manifest`.
+        advice: what the user can do where the manifest is damaged.
 
     Raises:
         ValueError: the manifest is damaged.
-        OSError: it cannot be written.
+        OSError: a file cannot be read, or the folder not written to.
     """
+    new = {name: file_digest(folder / name) for name in names}
+    _write(folder, {**(_listed(folder, advice) or {}), **new})
+
+
+def drop_from_manifest(folder: Path, names: Iterable[str], *, advice: str) -> None:
+    """List some files no more, before they are replaced: until they are listed again, the folder is not finished.
+
+    A folder without a manifest gets one.
+
+    Args:
+        folder: with a manifest or without.
+        names: as in :func:`write_manifest`.
+        advice: what the user can do where the manifest is damaged.
+
+    Raises:
+        ValueError: the manifest is damaged.
+        OSError: the folder cannot be written to.
+    """
+    listed, dropped = _listed(folder, advice), set(names)
+    if listed is None or dropped.intersection(listed):
+        _write(folder, {name: found for name, found in (listed or {}).items() if name not in dropped})
+
+
+def check_listed(folder: Path, names: Iterable[str], *, advice: str) -> None:
+    """Make sure that some files of a folder are those of its manifest, if it has one.
+
+    Args:
+        folder: the folder.
+        names: as in :func:`write_manifest`.
+        advice: what the user can do where one is damaged, or not listed.
+
+    Raises:
+        ValueError: the manifest or a file is damaged, a file is gone, or not listed, as what wrote it was stopped.
+    """
+    listed = _listed(folder, advice)
+    for name in names if listed is not None else ():
+        if listed is None or name not in listed:
+            raise ValueError(f"{folder} is not finished ({MANIFEST} does not list {name}); {advice}")
+        _check_file(folder / name, listed[name], advice)
+
+
+def is_listed(folder: Path, name: str, *, advice: str) -> bool:
+    """Whether the manifest of a folder lists a file.
+
+    Raises:
+        ValueError: the manifest is damaged.
+    """
+    return name in (_listed(folder, advice) or {})
+
+
+def _listed(folder: Path, advice: str) -> dict[str, object] | None:
+    """The digests in a folder's manifest by name; None where it has none."""
     path = folder / MANIFEST
     if not path.is_file():
-        yield
-        return
-    files = _listed(path, "delete it to use the files as they are")
-    written = [name for name in names if name in files]
-    if not written:
-        yield
-        return
-    rest = {name: value for name, value in files.items() if name not in written}
-    _write_manifest(folder, rest)
-    try:
-        yield
-    finally:
-        there = {name: file_digest(folder / name) for name in written if (folder / name).is_file()}
-        _write_manifest(folder, rest | there)
-
-
-def _listed(path: Path, advice: str) -> dict[str, Any]:
+        return None
     files = read_sealed(path, advice=advice).get("files")
     if not isinstance(files, dict):
         raise ValueError(f"{path} is damaged (it lists no files); {advice}")
     return files
 
 
-def _write_manifest(folder: Path, files: Mapping[str, str]) -> None:
-    write_text(folder / MANIFEST, seal({"format": FORMAT, "files": dict(sorted(files.items()))}) + "\n")
+def _check_file(file: Path, expected: object, advice: str) -> None:
+    if not file.is_file():
+        raise ValueError(f"{file} is gone, though {MANIFEST} beside it lists it; {advice}")
+    if file_digest(file) != expected:
+        raise ValueError(f"{file} is damaged or was changed since it was written; {advice}")
+
+
+def _write(folder: Path, files: Mapping[str, object]) -> None:
+    ordered = {name: files[name] for name in sorted(files)}
+    write_text(folder / MANIFEST, seal({"format": FORMAT, "files": ordered}) + "\n")
 
 
 def _of_json(values: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from flatrec.data.formats.encoded import make_room, write_ids
+from flatrec.data.formats.encoded import finish, make_room, write_ids
 from flatrec.data.items import read_items
 from flatrec.encoders import PictureEncoder, TextEncoder, picture_encoder, text_encoder
 from flatrec.encoders.encoding import Settings, Target, encode_pictures, encode_texts
@@ -82,3 +82,4 @@ def encode_shop(shop: Path, encoders: RealEncoders, on_items: Callable[[int], No
     write_ids(shop, items.ids)
     write_report(shop, reports)
     Recipe("id", ("title", "description"), picture_column="picture").write(shop)
+    finish(shop, ("text", "image"))

@@ -196,3 +196,64 @@ def test_a_column_that_names_no_picture_is_noticed(flatrec, raw, server):
 def test_bad_usage_is_one_line_and_asks_nothing(flatrec, raw, server, more, parts):
     one_line(flatrec(*words(raw, server, *more)), 2, *parts)
     assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://x/v1\r\nX: y",
+        "http://x/v1\n",
+        "http://a b/v1",
+        "http://256.1.1.1/v1",
+        "http://[v1.a:b]/",
+        "http://x\x00/v1",
+    ]
+    + ["http://x/" + "v" * 100_000, "http://" + "x" * 100_000, "ftp://x/v1", "http:///v1", "http://a..b/v1", ""],
+)
+def test_an_address_that_is_none_is_one_short_line(flatrec, raw, server, url):
+    outcome = flatrec(*words(raw, server, "--endpoint", url))
+    one_line(outcome, 2, "must be an address such as")
+    assert len(outcome.err) <= 500
+    assert not server.requests
+
+
+@pytest.mark.parametrize("wrong", ["400", "401", "500", "error"])
+def test_what_a_server_says_is_cut_and_the_key_is_taken_out(flatrec, raw, server, wrong):
+    server.misbehave = lambda _prompt, _before: wrong
+    server.excuse = f"{SECRET} is a bad key " * 50
+    outcome = flatrec(*words(raw, server, "--tries", "1", "--model", "m" * 200))
+    one_line(outcome, 1)
+    assert len(outcome.err) <= 500
+    assert SECRET not in outcome.err
+
+
+@pytest.mark.parametrize("model", ["", "m" * 201, "a\nb"])
+def test_a_model_that_is_no_name_is_one_line(flatrec, raw, server, model):
+    one_line(flatrec(*words(raw, server, "--model", model)), 2, "the model must be a name of up to 200 letters")
+
+
+@pytest.mark.parametrize("wrong", ["", "endless", "500"])
+@pytest.mark.parametrize("came", [0, 1, 9])
+def test_interrupted_it_ends_within_two_seconds_and_asks_nothing_twice(flatrec, raw, server, wrong, came):
+    server.misbehave = lambda _prompt, _before: None if server.answered.total() < came else wrong or None
+    server.delay = 0.02
+    more = ("--timeout", "60", "--tries", "50", "--concurrency", "3")
+    command = [sys.executable, "-c", COMMAND_LINE, *map(str, words(raw, server, *more))]
+    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
+    while len(server.requests) < came + 3 and process.poll() is None:
+        if not wrong:
+            server.delay = 60.0 if server.answered.total() >= came else 0.02
+        time.sleep(0.01)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.readline()
+    assert time.monotonic() - start < 2
+    said += process.communicate(timeout=20)[1]  # the interpreter takes its time to put away what it imported
+    assert process.returncode == 130
+    assert said.splitlines() == ["flatrec: interrupted; the same command goes on later"]
+    assert not list(raw.glob("items2*"))
+    server.misbehave, server.delay, before = lambda _prompt, _before: None, 0.0, server.answered.total()
+    assert before >= came
+    outcome = flatrec(*words(raw, server))
+    assert outcome.code == 0, outcome.err
+    assert f" {before} known from earlier" in outcome.out

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from flatrec.cli.encode import Means, encode_table
 from flatrec.data.formats.encoded import read_encoded
 from flatrec.data.items import read_items
-from flatrec.encoders.recipe import read_recipe
+from flatrec.encoders.recipe import Recipe, read_recipe
+from flatrec.integrity import MANIFEST, check_manifest, update_manifest, write_manifest
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
 from tests.encoders.conftest import Colours, Lengths
@@ -160,3 +163,121 @@ def test_encoding_one_modality_keeps_what_is_known_of_the_other(flatrec, raw):
     assert flatrec(*words, "--picture-dir", raw / "pictures").code == 0
     recipe = read_recipe(raw / "features")
     assert (recipe.text_columns, recipe.picture_column, recipe.pictures_by_id) == (("sku", "text"), None, True)
+
+
+class Death(BaseException):
+    """What nothing outlives."""
+
+
+class Killer:
+    """Lets so many changes of the disk pass, and none after that, not even those that clean up."""
+
+    def __init__(self, monkeypatch):
+        self.left = float("inf")
+        self.passed = 0
+        for name in ("replace", "rename", "unlink", "mkdir", "rmdir", "fsync"):
+            monkeypatch.setattr(os, name, self.deadly(getattr(os, name)))
+
+    def deadly(self, function):
+        def call(*arguments, **more):
+            if self.left <= 0:
+                raise Death
+            self.left -= 1
+            self.passed += 1
+            return function(*arguments, **more)
+
+        return call
+
+
+def contents(folder):
+    encoded = read_encoded(folder)
+    return encoded.ids, {name: (list(one.ids), one.values.tolist()) for name, one in encoded.features.items()}
+
+
+UNFINISHED, NO_IDS = "is not finished", "it has no encoded_items.csv"
+
+
+def contents_or_reason(folder):
+    try:
+        return contents(folder)
+    except (ValueError, FileNotFoundError) as error:
+        said = str(error)
+    return next((reason for reason in (UNFINISHED, NO_IDS) if reason in said), said)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_killed_at_any_write_nothing_is_mixed_and_nothing_looks_damaged(raw, tmp_path, shuffled):
+    folder, table = tmp_path / "features", read_items(raw / "items.csv")
+    rows = table.frame.with_columns(text=table.frame["text"].str.head(4))
+    rows[2, "text"] = None  # another mask
+    (rows.reverse() if shuffled else rows).write_csv(raw / "other.csv")
+    other = read_items(raw / "other.csv")
+    recipe = Recipe(text_columns=("text",), picture_column="picture")
+
+    def encode(one):
+        pictures = {item: raw / name if name else None for item, name in one.column("picture").items()}
+        encode_table(one, pictures, recipe, folder, Means())
+
+    encode(other)
+    new = contents(folder)
+    encode(table)
+    old = contents(folder)
+    assert new != old
+    with pytest.MonkeyPatch.context() as patch:
+        killer = Killer(patch)
+        encode(other)
+        steps = killer.passed
+        encode(table)
+        assert steps > 30
+        seen = set()
+        for step in range(steps):
+            killer.left = step
+            with pytest.raises(Death):
+                encode(other)
+            killer.left = float("inf")
+            check_manifest(folder, advice="")
+            state = contents_or_reason(folder)
+            assert state in (old, new, UNFINISHED, NO_IDS)
+            seen.add(state == old)
+            if step % 3 == 0:
+                encode(other)
+                check_manifest(folder, advice="")
+                assert contents(folder) == new
+                assert not list(folder.glob(".*"))
+            encode(table)
+            assert contents(folder) == old
+        assert seen == {False, True}
+
+
+def test_a_damaged_file_of_encoded_items_is_found_before_it_is_used(flatrec, raw):
+    words = ("encode", raw / "items.csv", "--text-column", "text", "--picture-column", "picture")
+    assert flatrec(*words, "--out", raw / "features").code == 0
+    names = ("text_feat.npy", "image_mask.npy", "encoded_items.csv")
+    for path in (raw / "features" / name for name in names):
+        content = path.read_bytes()
+        path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+        with pytest.raises(ValueError, match=rf"{path.name} is damaged or was changed .*; encode the items again"):
+            read_encoded(raw / "features")
+        path.write_bytes(content)
+    (raw / "features" / "encode.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"encode\.json is damaged .*; delete it and encode texts and pictures again"):
+        read_recipe(raw / "features")
+    one_line(flatrec("encode", raw / "items.csv", "--text-column", "text", "--out", raw / "features"), 2, "encode.json")
+    assert flatrec(*words, "--out", raw / "features").code == 0
+    check_manifest(raw / "features", advice="")
+
+
+def test_the_manifest_of_a_data_set_goes_on_listing_its_other_files(flatrec, raw):
+    write_manifest(raw, ["clicks.csv", "items.csv"])
+    before = json.loads((raw / MANIFEST).read_text())["files"]
+    assert flatrec("encode", raw / "items.csv", "--text-column", "text", "--out", raw).code == 0
+    after = json.loads((raw / MANIFEST).read_text())["files"]
+    assert after.items() > before.items()
+    assert set(after) - set(before) == {
+        "text_feat.npy", "text_mask.npy", "encoded_items.csv", "encoding.csv", "encoding.json", "encode.json",
+    }  # fmt: skip
+    check_manifest(raw, advice="")
+    (raw / "clicks.csv").write_text("damaged")
+    update_manifest(raw, ["items.csv"], advice="")
+    with pytest.raises(ValueError, match=r"clicks\.csv is damaged"):
+        check_manifest(raw, advice="")

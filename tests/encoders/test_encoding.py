@@ -143,7 +143,9 @@ def test_a_kill_loses_one_batch_at_the_most_and_leaves_no_half_file(tmp_path):
     assert not (tmp_path / "text_feat.npy").exists()
     before = len(seen.read_text().splitlines())
     assert 60 <= before < 200
+    assert list(tmp_path.glob(".flatrec-*.tmp"))
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    assert not list(tmp_path.glob(".*"))
     assert len(seen.read_text().splitlines()) <= 200 + 4
     values, present = read(tmp_path)
     assert present.all()

@@ -70,6 +70,18 @@ def test_a_turned_picture_is_put_upright():
     assert found.remarks == (TURNED,)
 
 
+@pytest.mark.parametrize("value", [0, 1, 9, 65535, b"\x12\x01\x02\0\x02\0\0\x006\0\0\0"])
+def test_what_turns_nothing_is_not_said_to(value):
+    picture = Image.new("RGB", (6, 4))
+    exif = picture.getexif()
+    exif[0x0112] = value
+    if isinstance(value, bytes):  # a text
+        exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + value + bytes(4)
+    found = opened(saved(picture, "JPEG", exif=exif))
+    assert found.value.size == (6, 4)
+    assert found.remarks == ()
+
+
 def test_the_first_frame_of_an_animation_is_taken():
     frames = [Image.new("RGB", (4, 4), one) for one in (RED, (0, 0, 255))]
     found = opened(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
@@ -113,6 +125,7 @@ def test_a_broken_picture_is_missing(data):
 WHOLE = saved(Image.effect_noise((24, 24), 50).convert("RGB"), "JPEG")
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 @given(some.integers(0, len(WHOLE) - 1), some.binary(min_size=1, max_size=20))
 def test_damage_anywhere_is_no_crash(place, damage):

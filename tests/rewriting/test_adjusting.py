@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from flatrec.data.items import read_items
+from flatrec.integrity import seal
 from flatrec.rewriting.adjusting import (
     NO_CAPTION,
     NOT_PRINTED,
@@ -171,9 +171,14 @@ def test_which_items_were_adjusted_is_read_back_or_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="flatrec adjust"):
         read_adjustment(tmp_path)
     file = tmp_path / "adjustment.json"
-    file.write_text(json.dumps({"probability": 0.03, "seed": 2, "items": ["a", 7]}))
+    file.write_text(seal({"probability": 0.03, "seed": 2, "items": ["a", 7]}))
     assert vars(read_adjustment(tmp_path)) == {"probability": 0.03, "seed": 2, "items": ("a", "7")}
-    for text in ("", "[]", "{}", '{"probability": "x", "seed": 0, "items": []}'):
-        file.write_text(text)
+    for facts in ({}, {"probability": "x", "seed": 0, "items": []}):
+        file.write_text(seal(facts))
         with pytest.raises(ValueError, match="is not what flatrec adjust writes"):
+            read_adjustment(tmp_path)
+    whole = seal({"probability": 0.03, "seed": 2, "items": ["a", 7]})
+    for text in ("", "[]", "{}", "[" * 100_000, whole.replace("0.03", "0.05"), whole[:-9]):
+        file.write_text(text)
+        with pytest.raises(ValueError, match=r"adjustment\.json .*; adjust the items again"):
             read_adjustment(tmp_path)

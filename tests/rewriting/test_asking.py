@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
+from flatrec.keyed_table import table_of
 from flatrec.rewriting.answers import Answer, AnswerStore, key_of, usual_path
 from flatrec.rewriting.asking import IN_A_ROW, Usage
 from flatrec.rewriting.endpoint import REFUSED, UnansweredError, UnusableError
@@ -40,6 +42,18 @@ def test_a_second_time_asks_nothing(server, asking):
     assert again.by_item.items() >= first.by_item.items()
     assert (again.usage.known, again.usage.asked) == (3, 1)
     assert len(server.requests) == 4
+
+
+def test_an_answer_that_was_changed_is_asked_for_again(asking, tmp_path, caplog):
+    asking().ask(about("abc"))
+    with sqlite3.connect(tmp_path / "answers.sqlite3") as database:
+        database.execute(f"update {table_of('answers')} set answer = 'forged' where answer like '%b'")
+    database.close()
+    again = asking().ask(about("abc"))
+    assert [again.by_item[item].text for item in "abc"] == [f"read: about {item}" for item in "abc"]
+    assert (again.usage.known, again.usage.asked) == (2, 1)
+    assert len(caplog.records) == 1
+    assert asking().ask(about("abc")).usage.known == 3
 
 
 def test_equal_questions_are_asked_once(server, asking):
@@ -176,7 +190,7 @@ def test_a_store_that_is_none_is_one_line(tmp_path):
     with pytest.raises(OSError, match=r"the answers in .*store cannot be used .*; delete the file"):
         AnswerStore(tmp_path / "store")
     with sqlite3.connect(tmp_path / "other") as database:
-        database.execute("create table answers (key blob, x int)")
+        database.execute(f"create table {table_of('answers')} (key blob, x int)")
     database.close()
     with AnswerStore(tmp_path / "other") as store, pytest.raises(OSError, match="cannot be used"):
         store.put(b"k", Answer("x"))
@@ -196,6 +210,7 @@ def test_answers_are_kept_where_all_is_kept(monkeypatch, tmp_path):
 OPENING = """
 import sys
 from pathlib import Path
+from flatrec.keyed_table import table_of
 from flatrec.rewriting.answers import Answer, AnswerStore
 for number in range(20):
     with AnswerStore(Path(sys.argv[1])) as store:
@@ -219,3 +234,54 @@ def test_a_file_that_another_process_holds_is_not_to_be_deleted(tmp_path, monkey
         with pytest.raises(OSError, match="locked.*; wait for other processes"):
             store.put(b"k", Answer("x"))
     other.close()
+
+
+@pytest.mark.parametrize("wrong", ["silence", "endless", "500"])
+def test_an_interruption_waits_neither_for_a_silent_server_nor_for_what_was_not_begun(server, asking, wrong):
+    server.misbehave = lambda prompt, _before: wrong if prompt != "about a" else None
+    begun = []
+
+    def questions():
+        for item, question in about("abcdefgh"):
+            yield item, question
+            begun.append(time.monotonic())
+        while len(server.requests) < 3:
+            time.sleep(0.01)
+        begun.append(time.monotonic())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asking(concurrency=4, timeout=60.0, tries=100).ask(questions())
+    assert time.monotonic() - begun[-1] < 1.5
+    assert asking(timeout=60.0).store.get(asking(timeout=60.0).chat.key_of(Question("", None, "about a"))) is not None
+
+
+def test_an_error_waits_for_what_is_under_way_but_not_for_what_was_not_begun(server, asking):
+    server.misbehave = lambda prompt, _before: "401" if prompt == "about a" else None
+    server.delay = 0.2
+    start = time.monotonic()
+    with pytest.raises(UnusableError):
+        asking(concurrency=2, timeout=20.0).ask(about("abcdefgh"))
+    assert time.monotonic() - start < 5
+    server.misbehave = lambda _prompt, _before: None
+    sent = {request.prompt for request in server.requests} - {"about a"}
+    assert asking(timeout=20.0).ask(about("abcdefgh")).usage.known == len(sent)
+
+
+def test_what_is_interrupted_while_it_is_taken_in_is_kept(server, asking, monkeypatch):
+    made = asking(timeout=5.0)
+    real, count = AnswerStore.put, []
+
+    def interrupted(store, key, answer):
+        count.append(key)
+        if len(count) == 3:
+            raise KeyboardInterrupt
+        real(store, key, answer)
+
+    monkeypatch.setattr(AnswerStore, "put", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        made.ask(about("abcde"))
+    monkeypatch.undo()
+    sent = len(server.requests)
+    assert sent >= 3
+    assert asking(timeout=5.0).ask(about("abcde")).usage.known == sent

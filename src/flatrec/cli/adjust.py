@@ -15,6 +15,7 @@ from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextCo
 from flatrec.cli.printing import print_json, print_remarks, print_text
 from flatrec.cli.progress import counting
 from flatrec.data.items import read_items
+from flatrec.files import sweep
 from flatrec.rewriting.adjusting import (
     DETAILS,
     PICTURE_COLUMN,
@@ -82,6 +83,7 @@ def adjust(
     pictures = pictures_of(table, picture_dir, picture_column) or {}
     edition = Edition(table, table.joined(text_column or ["text"]), pictures)
     edition.check(out, overwrite=overwrite)
+    sweep(out)
     printer = Printer(font or usual_font())
     chosen = drawn(table.ids, probability, seed)
     endpoint = None

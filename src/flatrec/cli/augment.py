@@ -16,6 +16,7 @@ from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextCo
 from flatrec.cli.printing import print_json, print_remarks, print_text
 from flatrec.cli.progress import counting
 from flatrec.data.items import ItemTable, read_items
+from flatrec.files import sweep
 from flatrec.rewriting.answers import AnswerStore, usual_path
 from flatrec.rewriting.asking import Asking
 from flatrec.rewriting.augmenting import Augmented, Prompts, augment
@@ -81,6 +82,7 @@ def augment_items(
         raise ValueError(f"{items} has a column {new_column!r} already; name another with --new-column")
     texts = table.joined(text_column or ["text"])
     pictures = pictures_of(table, picture_dir, picture_column) or {}
+    sweep(out.parent)
     if sample is not None:
         texts = dict(islice(texts.items(), sample))
     prompts = Prompts(prompt, text_prompt)
@@ -121,7 +123,7 @@ def _check_place(table: ItemTable, out: Path, details: Path, *, overwrite: bool)
 
 def _unanswered(made: Augmented, items: int, usage: str) -> UnansweredError:
     unanswered = made.answers.unanswered
-    named = ", ".join(list(unanswered)[:5]) + (", ..." if len(unanswered) > 5 else "")
+    named = ", ".join(item[:20] for item in list(unanswered)[:5]) + (", ..." if len(unanswered) > 5 else "")
     return UnansweredError(
         f"{len(unanswered)} of {items} items ({named}) have no answer ({next(iter(unanswered.values()))}); "
         f"{asked.kept()}; --keep-unanswered writes their old texts ({usage})"

@@ -12,7 +12,7 @@ from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
 from flatrec.cli.printing import print_json, print_remarks, print_text
 from flatrec.cli.progress import counting
-from flatrec.data.formats.encoded import make_room, write_ids
+from flatrec.data.formats.encoded import finish, make_room, write_ids
 from flatrec.data.items import ItemTable, read_items
 from flatrec.encoders import picture_encoder, text_encoder
 from flatrec.encoders.encoding import Report, Settings, Target, encode_pictures, encode_texts
@@ -96,7 +96,9 @@ def encode_table(
     texts = table.joined(recipe.text_columns) if recipe.text_columns else None
     where = str(choose_device(options.experiment(None, None, device=means.device)))
     written = {"text": texts is not None, "image": pictures is not None}
-    make_room(out, table.ids, [modality for modality, is_written in written.items() if is_written])
+    modalities = [modality for modality, is_written in written.items() if is_written]
+    make_room(out, table.ids, modalities)
+    complete = recipe.completed(out)
     reports = []
     with VectorStore(usual_path()) as store:
         if texts is not None:
@@ -111,7 +113,8 @@ def encode_table(
                 reports.append(encode_pictures(pictures, seeing, Target(out, "image"), settings))
     write_ids(out, table.ids)
     write_report(out, reports)
-    recipe.write(out)
+    complete.write(out)
+    finish(out, modalities)
     return reports
 
 

@@ -10,6 +10,7 @@ from flatrec.caching import VARIABLE
 from flatrec.rewriting.answers import usual_path
 from flatrec.rewriting.asking import Usage
 
+HIGHEST_PRICE = 1e12  # beyond which costs are no numbers any more
 _URL = typer.Option("--endpoint", help="Base address, e.g. http://localhost:8000/v1.", show_default=False)
 _MODEL = typer.Option("--model", help="As the endpoint calls it.", show_default=False)
 Url = Annotated[str, _URL]
@@ -34,8 +35,8 @@ def check_prices(*prices: float | None) -> None:
         ValueError: one is below 0 or no number.
     """
     for price in prices:
-        if price is not None and not 0 <= price < float("inf"):
-            raise ValueError(f"a price must be at least 0, but is {price}")
+        if price is not None and not 0 <= price <= HIGHEST_PRICE:
+            raise ValueError(f"a price must be at least 0 and at most {HIGHEST_PRICE:g}, but is {price}")
 
 
 def kept() -> str:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
+from flatrec.data.formats.encoded import unlist
 from flatrec.encoders.base import PictureEncoder, TextEncoder
 from flatrec.encoders.pictures import content, opened, unwarned
 from flatrec.encoders.raw import Raw
 from flatrec.encoders.store import Known, VectorStore, key_of
 from flatrec.encoders.texts import cleaned
 from flatrec.files import replacing
-from flatrec.integrity import changing
+from flatrec.threads import Threads
 
 BLOCK = 256  # items between two writes to the store
+_PORTION = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def encode_pictures(
         ValueError: the encoder gives vectors that are not finite.
         OSError: a file cannot be written, or a picture not be read for lack of permission.
     """
-    with ThreadPoolExecutor(settings.workers) as threads, unwarned():
+    with Threads(settings.workers) as threads, unwarned():
         return _encode(list(pictures), _Pictures(pictures, encoder, threads), target, settings)
 
 
@@ -148,14 +149,14 @@ class _Texts:
 class _Pictures:
     pictures: Mapping[str, Path | None]
     encoder: PictureEncoder
-    threads: ThreadPoolExecutor
+    threads: Threads
 
     def raw(self, items: Sequence[str]) -> list[Raw[bytes]]:
-        return list(self.threads.map(content, [self.pictures[item] for item in items]))
+        return self.threads.map(content, [self.pictures[item] for item in items])
 
     def vectors(self, raw: Sequence[bytes], batch_size: int) -> Iterator[list[Found]]:
         for some in _portions(raw, batch_size):
-            prepared = list(self.threads.map(self._prepared, some))
+            prepared = self.threads.map(self._prepared, some)
             there = [one.value for one in prepared if one.value is not None]
             rows = iter(self.encoder.encode(np.stack(there)) if there else ())
             yield [one.remarks if one.value is None else Known(next(rows), one.remarks) for one in prepared]
@@ -170,10 +171,9 @@ def _encode(items: Sequence[str], source: _Source, target: Target, settings: Set
     remarks: dict[str, tuple[str, ...]] = {}
     present = np.zeros(len(items), dtype=np.bool_)
     computed = 0
-    names = [f"{modality}_{what}.npy" for what in ("mask", "feat")]
-    mask_path, file_path = (target.folder / name for name in names)
-    with changing(target.folder, names), replacing(mask_path) as mask, replacing(file_path) as file:
-        rows = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(len(items), dim))
+    path = target.folder / f"{modality}_feat.npy"
+    with replacing(path) as file, replacing(path.with_name(f"{modality}_mask.npy")) as mask:  # whose turn is first
+        rows = _reserved(file, (len(items), dim))
         for start in range(0, len(items), BLOCK):
             some = items[start : start + BLOCK]
             found, anew = _block(source, some, settings)
@@ -188,8 +188,21 @@ def _encode(items: Sequence[str], source: _Source, target: Target, settings: Set
             rows[~present] = rows[present].mean(axis=0, dtype=np.float64)  # for readers that know no masks
         rows.flush()
         np.save(mask, present)
+        unlist(target.folder, [modality])
+        path.unlink(missing_ok=True)  # a kill would leave it beside the mask of others
     missing = int((~present).sum())
     return Report(modality, source.encoder.identity, dim, len(items), missing, computed, remarks)
+
+
+def _reserved(path: Path, shape: tuple[int, int]) -> np.memmap[Any, np.dtype[np.float32]]:
+    """Zeros in a file, for which there is room: writing to a mapped file on a full disk would end the process."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    left = 4 * shape[0] * shape[1]
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        while left:
+            left -= file.write(bytes(min(left, _PORTION)))
+    return np.lib.format.open_memmap(path, mode="r+")
 
 
 def _block(

@@ -19,7 +19,7 @@ LARGEST_FILE = 100 * 2**20  # bytes
 MOST_PIXELS = 64 * 10**6
 ABSENT, BROKEN, TOO_LARGE = "no picture", "broken picture", "picture too large"
 ANIMATED, TURNED, CONVERTED = "first frame taken", "turned upright", "colours converted"
-ORIENTATION = 0x0112  # EXIF
+ORIENTATION, TURNING = 0x0112, range(2, 9)  # EXIF: the tag, and what of its values turns or mirrors
 
 
 def listed(folder: Path) -> Mapping[str, Path]:
@@ -91,7 +91,7 @@ def opened(data: bytes) -> Raw[Image.Image]:
 
 def _ready(picture: Image.Image) -> Raw[Image.Image]:
     remarks = [ANIMATED] if getattr(picture, "n_frames", 1) > 1 else []
-    turned = picture.getexif().get(ORIENTATION, 1) not in (0, 1)
+    turned = picture.getexif().get(ORIENTATION) in TURNING
     picture.load()
     upright = ImageOps.exif_transpose(picture) if turned else picture
     remarks += [TURNED] if turned else []

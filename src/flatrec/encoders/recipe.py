@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from flatrec.files import write_text
+from flatrec.integrity import read_sealed, seal
 
 RECIPE = "encode.json"
+_ADVICE = "delete it and encode texts and pictures again with flatrec encode"
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,39 @@ class Recipe:
     pictures_by_id: bool = False
     picture_encoder: str = "efficientnet-lite0"
 
+    def completed(self, folder: Path) -> Recipe:
+        """This recipe, with what ``encode.json`` holds of a modality that is not encoded now.
+
+        Raises:
+            ValueError: ``encode.json`` is damaged, and a modality is not encoded now.
+        """
+        kept = [] if self.text_columns else ["text_columns", "text_encoder"]
+        if self.picture_column is None and not self.pictures_by_id:
+            kept += ["picture_column", "pictures_by_id", "picture_encoder"]
+        before = read_recipe(folder) if kept else None
+        return self if before is None else replace(self, **{name: getattr(before, name) for name in kept})
+
     def write(self, folder: Path) -> None:
-        """Write ``encode.json``, which keeps what it holds of a modality that is not encoded now.
+        """Write ``encode.json``.
 
         Raises:
             OSError: the folder cannot be written to.
         """
-        merged = asdict(self)
-        before = read_recipe(folder)
-        if before is not None:
-            kept = [] if self.text_columns else ["text_columns", "text_encoder"]
-            if self.picture_column is None and not self.pictures_by_id:
-                kept += ["picture_column", "pictures_by_id", "picture_encoder"]
-            merged |= {name: value for name, value in asdict(before).items() if name in kept}
-        write_text(folder / RECIPE, json.dumps(merged, indent=2, ensure_ascii=False) + "\n")
+        write_text(folder / RECIPE, seal(asdict(self)) + "\n")
 
 
 def read_recipe(folder: Path) -> Recipe | None:
-    """How the items of a folder were encoded; None where nothing that can be read says so."""
+    """How the items of a folder were encoded; None where nothing says so.
+
+    Raises:
+        ValueError: ``encode.json`` is damaged.
+    """
+    file = folder / RECIPE
+    if not file.is_file():
+        return None
+    found = read_sealed(file, advice=_ADVICE)
     try:
-        found = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
         known = {one.name: found[one.name] for one in fields(Recipe)}
         return Recipe(**{**known, "text_columns": tuple(map(str, known["text_columns"]))})
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} is not what flatrec encode writes ({error!r}); {_ADVICE}") from None

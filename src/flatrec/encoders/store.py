@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from flatrec.caching import cache_folder
-from flatrec.keyed_table import Cell, KeyedTable
+from flatrec.keyed_table import KeyedTable
 
 
 class Known(NamedTuple):
@@ -30,7 +31,12 @@ def usual_path() -> Path | None:
 
 def key_of(identity: str, data: bytes) -> bytes:
     """The key of what an encoder makes of some bytes."""
-    return blake2b(data, digest_size=20, key=blake2b(identity.encode(), digest_size=32).digest()).digest()
+    return blake2b(data, digest_size=20, key=_salt(identity)).digest()
+
+
+@lru_cache(maxsize=8)
+def _salt(identity: str) -> bytes:
+    return blake2b(identity.encode(), digest_size=32).digest()
 
 
 class VectorStore:
@@ -60,8 +66,19 @@ class VectorStore:
         Raises:
             OSError: the file is damaged.
         """
-        rows = (_read(*row) for row in self._table.rows(keys))
-        return {key: one for key, one in rows if one.vector.shape == (dim,) and np.isfinite(one.vector).all()}
+        known: dict[bytes, str] = {}
+        values: list[bytes] = []
+        for key, value, remarks in self._table.rows(keys):
+            if isinstance(key, bytes) and isinstance(value, bytes) and len(value) == 4 * dim:
+                known[key] = str(remarks)
+                values.append(value)
+        vectors = np.frombuffer(b"".join(values), dtype="<f4").reshape(-1, dim).astype(np.float32, copy=False)
+        finite = np.logical_and.reduce(np.isfinite(vectors), axis=1).tolist()
+        return {
+            key: Known(vector, tuple(filter(None, remarks.split("\n"))))
+            for (key, remarks), vector, is_finite in zip(known.items(), vectors, finite, strict=True)
+            if is_finite
+        }
 
     def put(self, vectors: Mapping[bytes, Known]) -> None:
         """Keep vectors, all or none of them.
@@ -73,10 +90,3 @@ class VectorStore:
             (key, np.ascontiguousarray(one.vector, dtype="<f4").tobytes(), "\n".join(one.remarks))
             for key, one in vectors.items()
         )
-
-
-def _read(key: Cell, value: Cell, remarks: Cell) -> tuple[bytes, Known]:
-    assert isinstance(key, bytes)
-    data = value if isinstance(value, bytes) else b""
-    vector = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4").astype(np.float32)
-    return key, Known(vector, tuple(filter(None, str(remarks).split("\n"))))

@@ -6,7 +6,6 @@ printed on its picture. The paper does not say how words get into a picture; see
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,10 +16,11 @@ import torch
 from PIL import Image
 
 from flatrec import seeding
-from flatrec.data.formats.encoded import ITEM_IDS
+from flatrec.data.formats.encoded import ITEM_IDS, unlist
 from flatrec.data.items import ItemTable
 from flatrec.encoders.pictures import content, opened
 from flatrec.files import replacing
+from flatrec.integrity import read_sealed
 from flatrec.rewriting.asking import Answers, Asking, Usage
 from flatrec.rewriting.endpoint import NO_ANSWER
 from flatrec.rewriting.printed import NO_GLYPH, Printer
@@ -187,6 +187,7 @@ class Edition:
     def begin(out: Path) -> None:
         """Make the folder, and take away what would not belong to what follows."""
         out.mkdir(parents=True, exist_ok=True)
+        unlist(out, ())
         for name in (FACTS, ITEM_IDS):  # without ids, the features there are those of no items
             (out / name).unlink(missing_ok=True)
         folder = out / PICTURES
@@ -245,8 +246,8 @@ def read_adjustment(folder: Path) -> Adjustment:
             f"{folder} is no folder of adjusted items: it has no {FACTS}; write one with flatrec adjust, and its "
             "features into it with flatrec encode"
         )
+    facts = read_sealed(file, advice="adjust the items again")
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
         items = tuple(map(str, facts["items"]))
         return Adjustment(float(facts["probability"]), int(facts["seed"]), items)
     except (ValueError, KeyError, TypeError) as error:

@@ -66,7 +66,7 @@ class AnswerStore:
         self._table.close()
 
     def get(self, key: bytes) -> Answer | None:
-        """The answer, if it is there.
+        """The answer, if it is there as it was kept.
 
         Raises:
             OSError: the file is damaged.

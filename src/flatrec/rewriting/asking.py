@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from flatrec.encoders.pictures import unwarned
 from flatrec.rewriting.answers import Answer, AnswerStore
 from flatrec.rewriting.endpoint import NOTHING_TO_ASK, REFUSED, Chat, UnansweredError, UnusableError
 from flatrec.rewriting.questions import Question
+from flatrec.threads import Threads, wait_for
 
 IN_A_ROW = 10  # questions that come to nothing, one after the other, before it is given up
+GRACE = 0.3  # seconds that an interruption waits for what is under way
 
 
 @dataclass
@@ -102,8 +104,9 @@ class Asking:
     def ask(self, questions: Iterable[tuple[str, Question]]) -> Answers:
         """Ask a question an item; equal questions are asked once.
 
-        Answers are kept as they come, so that after a kill only those under way are asked again; an error or an
-        interruption waits for these. What the endpoint refuses to answer is not kept, and asked again the next time.
+        Answers are kept as they come, so that after a kill only those under way are asked again; an error waits for
+        these, an interruption for less than a second. What the endpoint refuses to answer is not kept, and asked again
+        the next time.
 
         Raises:
             UnusableError: key, address or model are wrong, or the first ten questions were all refused.
@@ -111,21 +114,18 @@ class Asking:
             OSError: the store cannot be written to.
         """
         run = _Run(self)
-        threads = ThreadPoolExecutor(self.concurrency)
         try:
-            with unwarned():
+            with unwarned(), Threads(self.concurrency) as threads:
                 for item, question in questions:
                     run.begin(item, question, threads)
                     while len(run.pending) >= 2 * self.concurrency:
                         run.collect()
                 while run.pending:
                     run.collect()
-        except BaseException:
+        except BaseException as error:
             self.chat.pace.stop()
-            threads.shutdown(wait=False, cancel_futures=True)
-            run.save()  # what is under way is paid for
+            run.save(self.chat.endpoint.timeout if isinstance(error, Exception) else GRACE)
             raise
-        threads.shutdown()
         return run.answers
 
 
@@ -137,7 +137,7 @@ class _Run:
         self.seen: set[bytes] = set()  # questions that are answered
         self.in_vain = 0
 
-    def begin(self, item: str, question: Question, threads: ThreadPoolExecutor) -> None:
+    def begin(self, item: str, question: Question, threads: Threads) -> None:
         key = self.asking.chat.key_of(question)
         if key in self.waiting:
             self.waiting[key].append(item)
@@ -154,28 +154,35 @@ class _Run:
 
     def collect(self) -> None:
         """Take the answers that are there, waiting for one at least."""
-        done, _ = wait(self.pending, return_when=FIRST_COMPLETED)
-        for future in done:
-            key = self.pending.pop(future)
-            items = self.waiting.pop(key)
+        for future in wait_for(self.pending, one=True):
+            key = self.pending[future]
             try:
                 answer = future.result()
             except UnansweredError as error:
                 self.answers.usage.add_spent(*error.spent)
-                self.answers.unanswered.update(dict.fromkeys(items, str(error)))
+                self.answers.unanswered.update(dict.fromkeys(self.waiting[key], str(error)))
+                self._done(future, key)
                 self._count_in_vain(str(error))
                 continue
             self._keep(key, answer)
-            self._settle(items, answer)
+            self._settle(self.waiting[key], answer)
+            self._done(future, key)
             if said := _refusal(answer):
                 self._count_in_vain(said)
 
-    def save(self) -> None:
-        """Wait for what is under way, as long as one answer may take, and keep what comes of it."""
-        done, _ = wait(self.pending, timeout=self.asking.chat.endpoint.timeout)
-        for future in done:
-            if not future.cancelled() and future.exception() is None:
+    def save(self, patience: float) -> None:
+        """Wait some seconds for what is under way and paid for, and keep what comes of it.
+
+        What no thread took up is not waited for: nothing would ever tell that it was cancelled.
+        """
+        under_way = {future for future in self.pending if not future.cancel()}
+        for future in wait_for(under_way, seconds=patience):
+            if future.exception() is None:
                 self._keep(self.pending[future], future.result())
+
+    def _done(self, future: Future[Answer], key: bytes) -> None:
+        """Forget a question, now that its answer is kept: what is interrupted before is kept by :meth:`save`."""
+        del self.pending[future], self.waiting[key]
 
     def _keep(self, key: bytes, answer: Answer) -> None:
         if NOTHING_TO_ASK in answer.remarks or _refusal(answer) is not None:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 NOTHING_TO_ASK, CUT, FILTERED, REFUSED = "nothing to go by", "answer cut off", "answer filtered", "question refused"
 NO_ANSWER = "no answer"
+_NO_ADDRESS = "the endpoint must be an address such as http://localhost:8000/v1"
 LONGEST_PAUSE = 60.0  # seconds between two tries
 LARGEST_REPLY = 10 * 2**20  # bytes
+LONGEST_ADDRESS, LONGEST_NAME, LONGEST_SAID = 2000, 200, 160  # letters: of an address, of a model, of what is said
 MOST_TOKENS = 2**50  # a count beyond is none
 _PASSING = (408, 409, 425, 429)  # besides 500 and above: it may be different the next time
 _ITEM = (400, 413, 415, 422)  # this question cannot be answered, another may
@@ -60,13 +62,11 @@ class Endpoint:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.key_variable):
             raise ValueError("the key's variable must be the name of an environment variable, such as OPENAI_API_KEY")
-        try:
-            parts = urlsplit(self.url)
-            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port that is none
-            sound = False
-        if not sound:
-            raise ValueError("the endpoint must be an address such as http://localhost:8000/v1")
+        parts = _parts(self.url)
+        if parts is None:
+            raise ValueError(_NO_ADDRESS)
+        if not 0 < len(self.model) <= LONGEST_NAME or not self.model.isprintable():
+            raise ValueError(f"the model must be a name of up to {LONGEST_NAME} letters, but is {self.model[:40]!r}")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError(
                 f"the endpoint's address must hold no password and no query; put the key into {self.key_variable}"
@@ -117,13 +117,19 @@ class Chat:
         self._key = os.environ.get(endpoint.key_variable, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise ValueError(f"{endpoint.key_variable} holds letters that no key has; set it anew")
-        self._client: openai.OpenAI = module.OpenAI(
-            base_url=endpoint.url,
-            api_key=self._key or "none",  # which servers without keys ignore
-            timeout=endpoint.timeout,
-            max_retries=0,
-            http_client=module.DefaultHttpxClient(follow_redirects=False),  # what is asked goes nowhere else
-        )
+        network = module.DefaultHttpxClient(follow_redirects=False)  # what is asked goes nowhere else
+        try:
+            self._client: openai.OpenAI = module.OpenAI(
+                base_url=endpoint.url,
+                api_key=self._key or "none",  # which servers without keys ignore
+                timeout=endpoint.timeout,
+                max_retries=0,
+                http_client=network,
+            )
+        except Exception as error:  # its network library has an error of its own for an address that is none
+            if isinstance(error, (ImportError, OSError)):
+                raise
+            raise ValueError(_NO_ADDRESS) from None
         self._status_error: type[openai.APIStatusError] = module.APIStatusError
         self._connection_error: type[openai.APIConnectionError] = module.APIConnectionError
         self._limit_name = "max_tokens"
@@ -170,7 +176,7 @@ class Chat:
                     self.pace.put_off(error.wait)
                 if attempt + 1 < self.endpoint.tries and not self.pace.rest(error.wait or pause):
                     break
-        raise UnansweredError(f"no answer from {self.endpoint.url} ({said})", spent)
+        raise UnansweredError(f"no answer from {self._address} ({said})", spent)
 
     def _once(self, wording: Wording) -> Answer:
         limit = self._limit_name
@@ -224,14 +230,34 @@ class Chat:
         if code in _ITEM:
             return Answer(None, (f"{REFUSED}: {said}",))
         raise UnusableError(
-            f"{self.endpoint.url} refuses ({said}); check the address, --model {self.endpoint.model}, and the key in "
-            f"{self.endpoint.key_variable}{'' if self._key else ', which is not set'}"
+            f"{self._address} refuses ({said}); check the address, --model {self.endpoint.model[:60]}, and the key in "
+            f"{self.endpoint.key_variable[:60]}{'' if self._key else ', which is not set'}"
         ) from None
+
+    @property
+    def _address(self) -> str:
+        return self._shown(self.endpoint.url)[:100]
 
     def _shown(self, said: BaseException | str) -> str:
         """What a server or the network said, in a line, without the key, which some servers repeat."""
         words = str(said).replace(self._key, "***") if self._key else str(said)
-        return " ".join(without_controls(words).split())[:300] or type(said).__name__
+        return " ".join(without_controls(words).split())[:LONGEST_SAID] or type(said).__name__
+
+
+def _parts(url: str) -> SplitResult | None:
+    """The parts of an address that can be asked; None where it is none.
+
+    What the parser removes in silence, such as line breaks, others stumble over.
+    """
+    if len(url) > LONGEST_ADDRESS or not url.isprintable() or " " in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        (parts.hostname or "").encode("idna")  # as it is looked up
+    except ValueError:  # a port that is none, half an IPv6 address, a name that nobody can have
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.hostname and port != 0 else None
 
 
 class _PassingError(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import TypeAlias
 
 from flatrec.cells import no_formula, no_formulas
 from flatrec.files import replacing, write_text
+from flatrec.integrity import seal
 from flatrec.rewriting.asking import Usage
 from flatrec.rewriting.endpoint import Endpoint
 
@@ -46,4 +46,4 @@ def write_report(details: Path, remarks: Mapping[str, tuple[str, ...]], facts: M
         rows = csv.writer(file)
         rows.writerow(["item", "remark"])
         rows.writerows(no_formulas((item, remark)) for item, said in remarks.items() for remark in said)
-    write_text(details.with_suffix(".json"), json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    write_text(details.with_suffix(".json"), seal(facts) + "\n")

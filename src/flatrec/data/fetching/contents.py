@@ -8,21 +8,30 @@ import zlib
 from pathlib import Path
 
 from flatrec.files import replacing
+from flatrec.integrity import drop_from_manifest, update_manifest
 
 LARGEST = 2**31  # bytes that an archive may unpack to
 _PIECE = 1 << 20
+_ADVICE = "delete it and fetch again"
+
+
+def tells_its_end(name: str) -> bool:
+    """Whether a file of that name cannot be cut short without :func:`check_contents` noticing."""
+    return name.endswith((".gz", ".zip"))
 
 
 def check_contents(path: Path, name: str) -> None:
-    """Read a compressed file to its end.
+    """Make sure that a file is not empty, and read a compressed one to its end.
 
     Args:
         path: where it is.
         name: by which its format is told, and what messages call it.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: it is empty or damaged.
     """
+    if not path.stat().st_size:
+        raise ValueError(f"{name} is empty; fetch it again")
     try:
         if name.endswith(".gz"):
             with gzip.open(path) as file:
@@ -39,8 +48,10 @@ def check_contents(path: Path, name: str) -> None:
 def unpack(archive: Path, out: Path) -> list[Path]:
     """The files of a zip archive in its own folders below another folder, each whole or not there.
 
+    Each of these folders gets a manifest, by which later damage is found.
+
     Raises:
-        ValueError: damaged, too large, or a name that leads out of the folder.
+        ValueError: damaged, too large, or a name that leads out of the folder; or a manifest there is damaged.
         OSError: the folder cannot be written to.
     """
     paths = []
@@ -54,9 +65,12 @@ def unpack(archive: Path, out: Path) -> list[Path]:
                 if not path.is_relative_to(out.resolve()):
                     raise ValueError(f"{archive} holds {one.filename!r}, which leads out of {out}")
                 path.parent.mkdir(parents=True, exist_ok=True)
+                drop_from_manifest(path.parent, [path.name], advice=_ADVICE)
                 with replacing(path) as temporary:
                     temporary.write_bytes(packed.read(one))
                 paths.append(path)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"{archive} is damaged ({error}); fetch it again") from None
+    for folder in dict.fromkeys(path.parent for path in paths):
+        update_manifest(folder, [path.name for path in paths if path.parent == folder], advice=_ADVICE)
     return paths

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from flatrec.data.fetching.answer import PieceError, UnfitError, judged
 from flatrec.data.fetching.catalogue import RemoteFile
-from flatrec.data.fetching.contents import check_contents
-from flatrec.files import write_text
+from flatrec.data.fetching.contents import check_contents, tells_its_end
+from flatrec.data.fetching.part import Part
+from flatrec.data.fetching.record import Record, file_hash
+from flatrec.files import check_target, sweep
+from flatrec.threads import interruptible
 
-RECORD = "fetched.json"
 TRIES, TIMEOUT = 5, 30.0  # tries without progress; seconds that a server may be silent
 _PIECE = 1 << 16
 _AGENT = {"User-Agent": "flatrec", "Accept-Encoding": "identity"}
@@ -35,7 +35,9 @@ def fetch(
 
     What was downloaded is kept as ``NAME.part`` until it is whole, and gone on with. A file counts as whole when its
     length is what the server says, its MD5 is what its makers publish, where they do, and a compressed one can be read
-    to its end. Its SHA-256 is written to ``fetched.json``, by which it is known the next time.
+    to its end; where none of these tells, and the server does not say where its answer ends, it is refused. Its
+    SHA-256 is written to ``fetched.json``, by which it is known the next time, and its digest to the folder's
+    manifest, by which later damage is found.
 
     Args:
         files: which.
@@ -45,92 +47,100 @@ def fetch(
 
     Raises:
         ConnectionError: a server cannot be reached, or does not give the file.
-        ValueError: a file came whole, but is not what its makers publish.
+        ValueError: a file came whole, but is not what its makers publish; or the record of earlier files is damaged.
         OSError: the folder cannot be written to.
     """
     out.mkdir(parents=True, exist_ok=True)
-    record = _read_record(out)
-    paths = []
+    sweep(out)
+    record = Record(out)
     for one in files:
-        path = out / one.name
-        if not path.is_file() or record.get(one.name) != _digest(path, "sha256"):
-            _download(_Part(one, out), on_bytes, pause)
-            record[one.name] = _digest(path, "sha256")
-            write_text(out / RECORD, json.dumps(record, indent=2, sort_keys=True) + "\n")
-        paths.append(path)
-    return paths
+        if not record.knows(one.name):
+            _download(Part(one, out), record, on_bytes, pause)
+            record.add(one.name)
+    record.finish([one.name for one in files])
+    return [out / one.name for one in files]
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A file that is not whole yet."""
-
-    file: RemoteFile
-    out: Path
-
-    @property
-    def path(self) -> Path:
-        return self.out / f"{self.file.name}.part"
-
-    @property
-    def mark(self) -> Path:
-        """Holds which version of the file the part is of."""
-        return self.out / f"{self.file.name}.part.etag"
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.is_file() else 0
-
-    def forget(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.mark.unlink(missing_ok=True)
-
-
-def _download(part: _Part, on_bytes: Callable[[int], None], pause: float) -> None:
-    left = TRIES
-    while True:
-        before = part.size
-        try:
-            _go_on(part, on_bytes)
-            break
-        except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-            left = TRIES if part.size > before else left - 1
-            if left <= 0 or not _passes(error):
-                raise _unreachable(part, error) from None
-            time.sleep(pause * 2 ** (TRIES - 1 - left))
+def _download(part: Part, record: Record, on_bytes: Callable[[int], None], pause: float) -> None:
+    target = part.out / part.file.name
+    check_target(target)
+    _bring(part, on_bytes, pause)
     md5 = _published(part.file)
     try:
-        if md5 and (found := _digest(part.path, "md5")) != md5:
+        if md5 and (found := file_hash(part.path, "md5")) != md5:
             raise ValueError(f"{part.file.name} has MD5 {found}, its makers publish {md5}; fetch it again")
         check_contents(part.path, part.file.name)
     except ValueError:
         part.forget()
         raise
-    part.path.replace(part.out / part.file.name)
+    record.begin(part.file.name)
+    part.path.replace(target)
     part.forget()
 
 
-def _go_on(part: _Part, on_bytes: Callable[[int], None]) -> None:
-    """Append what is left; all of it where the server has another version or knows no parts."""
-    start, mark = part.size, part.mark.read_text(encoding="utf-8") if part.mark.is_file() else ""
-    more = {"Range": f"bytes={start}-", "If-Range": mark} if start and mark else {}
+def _bring(part: Part, on_bytes: Callable[[int], None], pause: float) -> None:
+    """Ask for what is missing until nothing is."""
+    left = TRIES
+    while True:
+        before = part.size
+        try:
+            _go_on(part, on_bytes)
+            return
+        except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+            left = TRIES if part.size > before else left - 1
+            if left <= 0 or not _passes(error):
+                raise _unreachable(part, error) from None
+            time.sleep(pause * 2 ** (TRIES - 1 - left))
+
+
+def _go_on(part: Part, on_bytes: Callable[[int], None]) -> None:
+    """Append what is left; all of it where the server has another version or knows no pieces."""
+    size, version = part.size, part.version
+    if size and size == version.length:
+        return
+    start = size if version.etag and size < (version.length or size + 1) else 0
+    more = {"Range": f"bytes={start}-", "If-Range": version.etag} if start else {}
     try:
         with _opened(part.file.address, more) as answer:
-            tag = answer.headers.get("ETag", "")
-            write_text(part.mark, tag if not tag.startswith("W/") else "")
-            goes_on = answer.status == 206
-            expected = answer.headers.get("Content-Length")
-            with part.path.open("ab" if goes_on else "wb") as file:
-                received = _copied(answer, file.write, on_bytes)
-            if expected is not None and received < int(expected):
-                raise ConnectionError(f"the connection ended after {received} of {expected} bytes")
+            coming = judged(answer, start, version)
+            _check_end(answer, part.file)
+            if not coming.start:
+                part.begin(coming.version)
+            with part.appending(coming.start) as write:
+                received = _copied(answer, write, on_bytes)
+    except PieceError:
+        part.forget()
+        raise
     except HTTPError as error:
         if error.code == 416 and start:  # nothing is left, or the part is longer than the file
             part.forget()
         raise
+    _check_whole(part, received, coming.length)
 
 
-def _copied(answer: HTTPResponse, write: Callable[[bytes], int], on_bytes: Callable[[int], None]) -> int:
+def _check_end(answer: HTTPResponse, file: RemoteFile) -> None:
+    """Make sure that somebody tells where the file ends: head, chunks, MD5, or the file itself."""
+    announced = answer.chunked or answer.headers.get("Content-Length") is not None
+    if not (announced or file.md5_address or tells_its_end(file.name)):
+        raise UnfitError("its answer does not say how long it is, so nobody can tell whether it is whole")
+    packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed not in ("", "identity") and not file.name.endswith(".gz"):
+        raise UnfitError(f"its answer is packed ({packed[:40]}), which was not asked for")
+
+
+def _check_whole(part: Part, received: int, announced: int | None) -> None:
+    length, size = part.version.length, part.size
+    if received > (received if announced is None else announced) or size > (size if length is None else length):
+        part.forget()
+        raise PieceError("more bytes came than its answer announces")
+    if received < (announced or 0) or size < (length or 0):
+        raise ConnectionError(f"the connection ended after {size} of {length or announced} bytes")
+    if not size:
+        part.forget()
+        raise UnfitError("its answer is empty")
+
+
+def _copied(answer: HTTPResponse, write: Callable[[bytes], None], on_bytes: Callable[[int], None]) -> int:
     received = 0
     while piece := answer.read(_PIECE):
         write(piece)
@@ -143,22 +153,35 @@ def _copied(answer: HTTPResponse, write: Callable[[bytes], int], on_bytes: Calla
 def _opened(address: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
     if urlsplit(address).scheme not in ("http", "https"):
         raise ValueError(f"{address} must begin with http:// or https://")
-    with urlopen(Request(address, headers={**_AGENT, **headers}), timeout=TIMEOUT) as answer:  # noqa: S310
+    request = Request(address, headers={**_AGENT, **headers})
+    try:
+        answer = interruptible(lambda: urlopen(request, timeout=TIMEOUT))  # noqa: S310
+    except HTTPError as error:
+        error.close()  # its connection
+        raise
+    with answer:
         yield answer
 
 
 def _passes(error: Exception) -> bool:
     """Whether it may be different the next time."""
-    return not isinstance(error, HTTPError) or error.code in (408, 416, 425, 429) or error.code >= 500
+    if isinstance(error, HTTPError):
+        return error.code in (408, 416, 425, 429) or error.code >= 500
+    return not isinstance(error, UnfitError)
 
 
-def _unreachable(part: _Part, error: Exception) -> ConnectionError:
-    reason = getattr(error, "reason", None) or error
+def _unreachable(part: Part, error: Exception) -> ConnectionError:
     kept = f"; {part.size} bytes are kept, and the same command goes on" if part.size else ""
     return ConnectionError(
-        f"cannot get {part.file.address} ({reason}){kept}; check the network, or put the file into {part.out} by "
+        f"cannot get {part.file.address} ({_said(error)}){kept}; check the network, or put the file into {part.out} by "
         "other means"
     )
+
+
+def _said(error: Exception) -> str:
+    """The reason of an error, of which servers may have written a part."""
+    said = str(getattr(error, "reason", None) or error)[:200]
+    return "".join(letter if letter.isprintable() else " " for letter in said)
 
 
 def _published(file: RemoteFile) -> str:
@@ -169,24 +192,8 @@ def _published(file: RemoteFile) -> str:
         with _opened(file.md5_address, {}) as answer:
             words = answer.read(1000).decode("ascii", errors="replace").split()
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        raise ConnectionError(f"cannot get {file.md5_address} ({getattr(error, 'reason', None) or error})") from None
+        raise ConnectionError(f"cannot get {file.md5_address} ({_said(error)})") from None
     found = [word.lower() for word in words if len(word) == 32 and not word.strip("0123456789abcdefABCDEF")]
     if not found:
         raise ValueError(f"{file.md5_address} holds no MD5")
     return found[0]
-
-
-def _digest(path: Path, kind: str) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.new(kind, usedforsecurity=False)
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _read_record(out: Path) -> dict[str, str]:
-    try:
-        found = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}

@@ -13,9 +13,12 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, aligned, as_float32
 from flatrec.data.formats.keyed import FeatureSource, read_features, row_ids
 from flatrec.data.formats.numbered import feature_files
-from flatrec.files import replacing
+from flatrec.files import replacing, sweep
+from flatrec.integrity import check_listed, drop_from_manifest, update_manifest
 
 ITEM_IDS, COLUMN = "encoded_items.csv", "item"
+REPORTS = ("encoding.json", "encoding.csv", "encode.json")  # beside the features: what was found, and how it was done
+ADVICE = "encode the items again with flatrec encode"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,7 @@ def make_room(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> 
         OSError: it cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     file = folder / ITEM_IDS
     if not file.is_file() or row_ids(file, COLUMN) == list(ids):
         return
@@ -53,7 +57,32 @@ def make_room(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> 
             f"{folder} has {staying[0]} features of other items, or in another order; encode {staying[0]} anew too, or "
             "choose another folder"
         )
+    unlist(folder, modalities)
     file.unlink()  # a kill would leave new features beside old ids
+
+
+def unlist(folder: Path, modalities: Collection[str]) -> None:
+    """Take off the manifest what is about to be replaced: until :func:`finish`, the folder is not finished.
+
+    Raises:
+        ValueError: the manifest is damaged.
+        OSError: the folder cannot be written to.
+    """
+    drop_from_manifest(folder, (ITEM_IDS, *REPORTS, *_matrices(modalities)), advice=ADVICE)
+
+
+def finish(folder: Path, modalities: Collection[str]) -> None:
+    """List in the manifest what was written; called last of all.
+
+    Raises:
+        ValueError: the manifest is damaged.
+        OSError: a file cannot be read, or the folder not written to.
+    """
+    update_manifest(folder, (ITEM_IDS, *REPORTS, *_matrices(modalities)), advice=ADVICE)
+
+
+def _matrices(modalities: Collection[str]) -> list[str]:
+    return [f"{modality}_{what}.npy" for modality in modalities for what in ("feat", "mask")]
 
 
 def write_ids(folder: Path, ids: Sequence[str]) -> None:
@@ -71,7 +100,7 @@ def read_encoded(folder: Path) -> EncodedItems:
 
     Raises:
         FileNotFoundError: there is no such folder, or it holds something else.
-        ValueError: a file is malformed.
+        ValueError: a file is malformed or damaged, or encoding was stopped before its end.
     """
     ids = folder / ITEM_IDS
     if not ids.is_file():
@@ -81,6 +110,9 @@ def read_encoded(folder: Path) -> EncodedItems:
     files = feature_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder} holds no MODALITY_feat.npy; encode the items again with flatrec encode")
+    masks = [file.with_name(f"{name}_mask.npy") for name, file in files.items()]
+    there = [path.name for path in (*files.values(), *masks) if path.is_file()]
+    check_listed(folder, (ITEM_IDS, *there), advice=ADVICE)
     rows = {name: read_features(FeatureSource(file, ids, COLUMN)) for name, file in files.items()}
     return EncodedItems(tuple(row_ids(ids, COLUMN)), rows)
 
