@@ -52,7 +52,8 @@ def test_the_result_has_every_promised_key_and_is_json(on_disk, tmp_path):
 def test_the_result_and_the_log_say_once_what_is_to_be_known_of_the_data(tmp_path, caplog):
     rows = "".join(f"u{user},i{item}\n" for user in range(8) for item in range(8))
     (tmp_path / "clicks.csv").write_text(f"user,item\nu0,i0\nlone,i0\n{rows}")
-    chosen = experiment(tmp_path / "clicks.csv", model=Component("bpr", {"dim": 4}))
+    short = replace(SHORT, monitor="ndcg@5")
+    chosen = experiment(tmp_path / "clicks.csv", model=Component("bpr", {"dim": 4}), training=short)
     run = run_experiment(chosen, out=tmp_path / "run")
     said = [
         "1 pair given more than once; each counts once",
@@ -65,7 +66,7 @@ def test_the_result_and_the_log_say_once_what_is_to_be_known_of_the_data(tmp_pat
     caplog.clear()
     run_experiment(chosen, run.dataset)
     assert not caplog.records  # whoever loaded the data has said it
-    fit(run.dataset, "bpr", "plain", model_settings={"dim": 4}, training=SHORT)
+    fit(run.dataset, "bpr", "plain", model_settings={"dim": 4}, training=short)
     assert len(caplog.records) == 2
 
 

@@ -216,5 +216,6 @@ def test_a_cold_run_that_was_killed_goes_on_to_the_same_result(flatrec, runs, mo
 def test_without_cold_nothing_changes(flatrec, runs):
     stored = json.loads((runs / "vbpr" / "result.json").read_text())
     found = json.loads(flatrec("evaluate", runs / "vbpr", "--json").out)
-    assert set(found) == {"run", "part", "metrics"}
+    assert set(found) == {"run", "part", "metrics", "differing"}
+    assert found["differing"] == []
     assert found["metrics"] == pytest.approx(stored["test"], abs=1e-6)

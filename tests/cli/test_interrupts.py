@@ -22,6 +22,7 @@ print("started", flush=True)
 main()
 """
 LONG = ("--set", "training.epochs=100000", "--set", "training.patience=100000", "--set", "training.tensorboard=false")
+LONG += ("--set", "training.monitor=ndcg@20")
 
 
 def listening():

@@ -416,7 +416,7 @@ def test_a_class_without_a_file_is_loaded_by_hand_and_not_by_workers(own, caplog
     exec("from flatrec.models.lightgcn import LightGCN\nclass Typed(LightGCN):\n    pass\n", space)  # noqa: S102
     typed = space["Typed"]
     typed.__module__ = "nowhere"
-    dataset, training = block_dataset(), package.Training(epochs=1, batch_size=32, tensorboard=False)
+    dataset, training = block_dataset(), package.Training(epochs=1, batch_size=32, tensorboard=False, monitor="map@5")
     run = package.fit(dataset, typed, "plain", training=training, out="a")
     assert run.result["model"] == "nowhere:Typed@unknown"
     with pytest.raises(ValueError, match="was made in a notebook or at a prompt"):

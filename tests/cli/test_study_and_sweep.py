@@ -14,7 +14,7 @@ SWEEP = ("sweep", "--model", "lightgcn", "--strategy", "sam", "--trials", "2", "
 
 
 def test_a_study_prints_its_table_and_says_how_it_goes(flatrec, blocks, tmp_path):
-    outcome = flatrec(*STUDY, "--data", blocks, "--out", tmp_path / "out")
+    outcome = flatrec(*STUDY, "--set", "training.monitor=recall@20", "--data", blocks, "--out", tmp_path / "out")
     assert outcome.code == 0, outcome.err
     lines = outcome.err.splitlines()
     assert sum(" finished (" in line for line in lines) == 4

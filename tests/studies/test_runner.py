@@ -13,6 +13,7 @@ import pytest
 
 from flatrec.analysis import outcome as outcomes
 from flatrec.execution import Workers
+from flatrec.integrity import seal, unseal
 from flatrec.locks import held
 from flatrec.studies import STUDIES, carry_out
 from flatrec.studies.base import Finished
@@ -85,9 +86,12 @@ def test_a_measurement_is_made_once(request_for, tmp_path):
     measured = {path: path.read_text() for path in tmp_path.glob("runs/*/noise-*.json")}
     assert len(measured) == 4
     marked = next(iter(measured))
-    marked.write_text(json.dumps({"embeddings": {}, "features": {}}))
+    marked.write_text(seal({"embeddings": {}, "features": {}}))
     carry_out("noise", study, request_for(), tmp_path)
-    assert json.loads(marked.read_text()) == {"embeddings": {}, "features": {}}
+    assert unseal(marked.read_text(), marked, advice="") == {"embeddings": {}, "features": {}}
+    marked.write_text(json.dumps({"embeddings": {}, "features": {}}))  # without a digest nothing tells what it is
+    carry_out("noise", study, request_for(), tmp_path)
+    assert marked.read_text() == measured[marked]
     marked.write_text("{")  # what a torn disk left is made anew
     carry_out("noise", study, request_for(), tmp_path)
     assert marked.read_text() == measured[marked]

@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from flatrec.data.pairing import Pairing
-from flatrec.strategies.learning import BatchT, Learning, among
+from flatrec.strategies.learning import BatchT, Learning, NonFiniteGradientError, among
 from flatrec.strategies.memory import Layout, forget, packed, realign, remembered_number, unpacked
 from flatrec.strategies.trace import Trace
 from flatrec.strategies.vectors import Vector, cosine, norm, plus_scaled_into, quotient
+
+LARGEST_SCALE = torch.finfo(torch.float32).max
 
 
 class Strategy(ABC):
@@ -147,6 +150,18 @@ class Shift(NamedTuple):
     scale: float
 
 
+def shift_by(direction: Vector, radius: float, length: float) -> Shift:
+    """The point at a radius along a direction of some length.
+
+    Raises:
+        NonFiniteGradientError: no float32 can say how far that is.
+    """
+    scale = radius / length
+    if not abs(scale) <= LARGEST_SCALE:
+        raise NonFiniteGradientError("the perturbed point lies further away than float32 can say; lower rho")
+    return Shift(direction, scale)
+
+
 class TwoPass(OneBatch):
     """A strategy that looks at the gradient of its batch here, and then perhaps at another point."""
 
@@ -259,7 +274,7 @@ class Perturbing(TwoPass):
         self.trace.add("cos(eps, g1)", _alignment(ascent, here))
         if ascent.length == 0:
             return gradient
-        return Shift(ascent.direction, float(radius) / float(ascent.length))
+        return shift_by(ascent.direction, float(radius), float(ascent.length))
 
     def take_trace(self) -> dict[str, float]:
         """Mean cos(eps, g1), and whatever else the strategy adds."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from flatrec.strategies.base import Shift, TwoPass
+from flatrec.strategies.base import Shift, TwoPass, shift_by
 from flatrec.strategies.learning import Learning, among
 from flatrec.strategies.memory import remembered_number, remembered_vector
 from flatrec.strategies.vectors import Vector, dot, norm, plus_scaled
@@ -67,7 +67,7 @@ class LookSAM(TwoPass):
         if self.rho == 0 or reach == 0:
             return gradient
         if looks:
-            return Shift(up, self.rho / float(reach))
+            return shift_by(up, self.rho, float(reach))
         kept = norm(self.across) if self.across else torch.zeros_like(length)
         if kept == 0:
             return gradient
