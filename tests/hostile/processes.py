@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import select
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flatrec.cli import main
-
 PATIENCE = 120  # seconds after which a command counts as hanging
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -31,63 +33,50 @@ class Ended:
         return [line for line in self.err.splitlines() if line.startswith("flatrec: ")]
 
 
-class Command:
-    """A command that has begun in a child of this process, which has all imports behind it."""
+class Nursery:
+    """Makes processes; see :mod:`tests.hostile.nursery`."""
 
-    def __init__(self, *words, logs, prepare=None):
+    def __init__(self):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]])}
+        command = [sys.executable, "-m", "tests.hostile.nursery"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+                                        cwd=ROOT, env=environment)  # fmt: skip
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Command:
+    """A command that has begun, with all imports behind it."""
+
+    def __init__(self, nursery, *words, logs, environment=None):
+        self.nursery = nursery
         self.words = tuple(map(str, words))
         self.logs = Path(logs)
         self.logs.mkdir(parents=True, exist_ok=True)
+        for name in ("out", "err"):
+            (self.logs / name).write_text("")
+        request = {"words": self.words, "logs": str(self.logs), "environment": environment or {}}
+        nursery.process.stdin.write(json.dumps(request) + "\n")
+        nursery.process.stdin.flush()
+        self.pid = int(nursery.process.stdout.readline())
         self.begun = time.perf_counter()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            self._child(prepare)
-
-    def _child(self, prepare):
-        code = 70
-        try:
-            os.setpgid(0, 0)
-            for number, name in ((1, "out"), (2, "err")):
-                descriptor = os.open(self.logs / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-                os.dup2(descriptor, number)
-            sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            if prepare is not None:
-                prepare()
-            main(list(self.words))
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 71
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(OSError, ValueError):
-                    stream.flush()
-            os._exit(code)
 
     def send(self, number):
         """Send a signal to the command and whatever it started; nothing where it has ended."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
     def ended(self, patience=PATIENCE):
         """Wait for the end; what hangs is killed and fails the test."""
-        limit = time.monotonic() + patience
-        while time.monotonic() < limit:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.send(signal.SIGKILL)  # what it may have left running
-                texts = [(self.logs / name).read_text(errors="replace") for name in ("out", "err")]
-                return Ended(self.words, os.waitstatus_to_exitcode(status), *texts, time.perf_counter() - self.begun)
-            time.sleep(0.005)
-        self.send(signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        raise AssertionError(f"{' '.join(self.words)} hangs")
-
-
-def run(*words, logs, prepare=None):
-    """A command from its begin to its end."""
-    return Command(*words, logs=logs, prepare=prepare).ended()
+        answers = self.nursery.process.stdout
+        in_time = bool(select.select([answers], [], [], patience)[0])
+        self.send(signal.SIGKILL)  # what hangs, or what it may have left running
+        code = int(answers.readline())
+        assert in_time, f"{' '.join(self.words)} hangs"
+        texts = [(self.logs / name).read_text(errors="replace") for name in ("out", "err")]
+        return Ended(self.words, code, *texts, time.perf_counter() - self.begun)
 
 
 def check_line(ended, *codes):

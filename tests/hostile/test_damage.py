@@ -13,11 +13,12 @@ import pytest
 
 from flatrec.data.formats import mmrec
 from flatrec.testing import block_dataset
-from tests.hostile.processes import check_line, leftovers, run
+from tests.hostile.processes import check_line, leftovers
 
 pytestmark = pytest.mark.slow
 
 FLIPS = 200
+RESUMED, FOR_PEOPLE = "without result", "checkpoint.json"
 TINY = ("--set", "model.dim=4", "--set", "training.epochs=3", "--set", "training.batch_size=32", "--device", "cpu")
 TINY += ("--set", "training.monitor=ndcg@5")
 
@@ -30,7 +31,7 @@ def blocks(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, blocks):
+def finished(run, tmp_path_factory, blocks):
     folder = tmp_path_factory.mktemp("runs")
     words = ["train", "--data", blocks, "--model", "lightgcn", "--strategy", "bsam+", *TINY, "--out", folder / "run"]
     assert run(*words, logs=folder / "logs").code == 0
@@ -38,11 +39,11 @@ def finished(tmp_path_factory, blocks):
 
 
 @pytest.fixture(scope="module")
-def scores(finished, tmp_path_factory):
-    return _evaluated(finished, tmp_path_factory.mktemp("scores"))
+def scores(run, finished, tmp_path_factory):
+    return _evaluated(run, finished, tmp_path_factory.mktemp("scores"))
 
 
-def _evaluated(folder, logs):
+def _evaluated(run, folder, logs):
     ended = run("evaluate", folder, "--json", logs=logs)
     assert ended.code == 0, ended.err
     return json.loads(ended.out)["metrics"]
@@ -58,36 +59,36 @@ def _flipped(path, bit):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("state", ["finished", "without result"])
-def test_no_flipped_bit_of_a_run_is_taken_for_good(finished, scores, tmp_path, state):
+@pytest.mark.parametrize("state", ["finished", RESUMED])
+def test_no_flipped_bit_of_a_run_is_taken_for_good(run, finished, scores, tmp_path, state):
     draw = random.Random(20)
     taken, refused = [], 0
     for number in range(FLIPS):
         copy = tmp_path / f"{number}"
         shutil.copytree(finished, copy)
-        if state == "without result":
+        if state == RESUMED:
             (copy / "result.json").unlink()
             (copy / "flatrec-manifest.json").unlink()
-        path = draw.choice([path for path in _files(copy) if path.stat().st_size])
+        # Only people read checkpoint.json, which is none of a resume's business.
+        read = [path for path in _files(copy) if path.stat().st_size and (state, path.name) != (RESUMED, FOR_PEOPLE)]
+        path = draw.choice(read)
         bit = draw.randrange(8 * path.stat().st_size)
         _flipped(path, bit)
-        words = ["train", "--resume", "--out", copy] if state == "without result" else ["evaluate", copy, "--json"]
+        words = ["train", "--resume", "--out", copy] if state == RESUMED else ["evaluate", copy, "--json"]
         ended = run(*words, logs=tmp_path / "logs")
         check_line(ended, 0, 2)
         refused += ended.code == 2
-        if ended.code == 0:
-            _, said = ended, _evaluated(copy, tmp_path / "logs")
-            if said != scores:
-                taken.append((path.name, bit))
+        if ended.code == 0 and _evaluated(run, copy, tmp_path / "logs") != scores:
+            taken.append((path.name, bit))
         shutil.rmtree(copy)
     assert taken == []
-    assert refused >= 0.85 * FLIPS  # the others hit checkpoint.json, which only people read, or changed no value
+    assert refused >= 0.97 * FLIPS  # the others changed no value: the e of an exponent, the end of a last line
 
 
 @pytest.mark.parametrize(
     "name", ["checkpoint.safetensors", "epochs.jsonl", "experiment.toml", "data.json", "result.json"]
 )
-def test_no_truncated_file_of_a_run_is_taken_for_good(finished, scores, tmp_path, name):
+def test_no_truncated_file_of_a_run_is_taken_for_good(run, finished, scores, tmp_path, name):
     size = (finished / name).stat().st_size
     for number in range(11):
         copy = tmp_path / f"{number}"
@@ -100,10 +101,10 @@ def test_no_truncated_file_of_a_run_is_taken_for_good(finished, scores, tmp_path
         ended = run("train", "--resume", "--out", copy, logs=tmp_path / "logs")
         check_line(ended, 0, 2)
         if ended.code == 0:  # result.json is written again, and a cut last line of epochs.jsonl is what a kill leaves
-            assert _evaluated(copy, tmp_path / "logs") == scores
+            assert _evaluated(run, copy, tmp_path / "logs") == scores
 
 
-def test_a_run_is_whole_again_after_overwriting_whatever_was_damaged(finished, scores, blocks, tmp_path):
+def test_a_run_is_whole_again_after_overwriting_whatever_was_damaged(run, finished, scores, blocks, tmp_path):
     for name in ("checkpoint.safetensors", "epochs.jsonl", "experiment.toml", "data.json", "result.json"):
         copy = tmp_path / name
         shutil.copytree(finished, copy)
@@ -111,11 +112,11 @@ def test_a_run_is_whole_again_after_overwriting_whatever_was_damaged(finished, s
         words = ["train", "--data", blocks, "--model", "lightgcn", "--strategy", "bsam+", *TINY]
         ended = run(*words, "--out", copy, "--overwrite", logs=tmp_path / "logs")
         check_line(ended, 0)
-        assert _evaluated(copy, tmp_path / "logs") == scores
+        assert _evaluated(run, copy, tmp_path / "logs") == scores
         assert leftovers(copy) == []
 
 
-def test_no_flipped_bit_of_a_prepared_data_set_is_taken_for_good(tmp_path):
+def test_no_flipped_bit_of_a_prepared_data_set_is_taken_for_good(run, tmp_path):
     whole = tmp_path / "whole"
     shop = run("data", "shop", whole, "--users", "60", "--items", "30", logs=tmp_path / "logs")
     check_line(shop, 0)
@@ -141,18 +142,19 @@ def test_no_flipped_bit_of_a_prepared_data_set_is_taken_for_good(tmp_path):
     assert refused >= 0.85 * FLIPS
 
 
-def test_damaged_caches_cost_time_and_nothing_else(blocks, tmp_path, monkeypatch):
+def test_damaged_caches_cost_time_and_nothing_else(run, blocks, tmp_path):
     cache = tmp_path / "cache"
-    monkeypatch.setenv("FLATREC_CACHE", str(cache))
+    environment = {"FLATREC_CACHE": str(cache)}
     words = ["train", "--data", blocks, "--model", "freedom", "--set", "model.neighbours=3", *TINY]
-    check_line(run(*words, "--out", tmp_path / "first", logs=tmp_path / "logs"), 0)
-    scores, draw = _evaluated(tmp_path / "first", tmp_path / "logs"), random.Random(22)
+    check_line(run(*words, "--out", tmp_path / "first", logs=tmp_path / "logs", environment=environment), 0)
+    scores, draw = _evaluated(run, tmp_path / "first", tmp_path / "logs"), random.Random(22)
     files = [path for path in cache.rglob("*") if path.is_file()]
+    assert files
     whole = {path: path.read_bytes() for path in files}
-    for number in range(20 if files else 0):
+    for number in range(20):
         path = draw.choice(files)
         path.write_bytes(whole[path])
         _flipped(path, draw.randrange(8 * len(whole[path])))
-        check_line(run(*words, "--out", tmp_path / f"{number}", logs=tmp_path / "logs"), 0)
-        assert _evaluated(tmp_path / f"{number}", tmp_path / "logs") == scores
+        check_line(run(*words, "--out", tmp_path / f"{number}", logs=tmp_path / "logs", environment=environment), 0)
+        assert _evaluated(run, tmp_path / f"{number}", tmp_path / "logs") == scores
     assert leftovers(cache) == []

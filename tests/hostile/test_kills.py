@@ -14,8 +14,7 @@ from PIL import Image
 from flatrec.data.formats import mmrec
 from flatrec.testing import block_dataset
 from tests.data.amazon.files import image_features, meta_2014, reviews_2014
-from tests.encoders.conftest import Colours, Lengths
-from tests.hostile.processes import Command, check_line, leftovers, run
+from tests.hostile.processes import check_line, leftovers
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +32,7 @@ def blocks(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", range(CAMPAIGNS))
-def test_a_training_killed_at_random_ends_with_the_bytes_of_one_that_was_not(blocks, tmp_path, number):
+def test_a_training_killed_at_random_ends_with_the_bytes_of_one_that_was_not(run, begin, blocks, tmp_path, number):
     draw = random.Random(number)
     model = draw.choice(["bpr", "lightgcn", "freedom", "bm3", "layergcn"])
     strategy = draw.choice(["plain", "sam", "bsam", "bsam+", "looksam", "ssam", "vasso+", "mg"])
@@ -44,7 +43,7 @@ def test_a_training_killed_at_random_ends_with_the_bytes_of_one_that_was_not(blo
     check_line(whole, 0)
     kills, killed = 0, tmp_path / "killed"
     for _ in range(12):
-        command = Command(*words, "--out", killed, "--resume", logs=tmp_path / "logs")
+        command = begin(*words, "--out", killed, "--resume", logs=tmp_path / "logs")
         time.sleep(draw.uniform(0.02, whole.seconds / 3))
         command.send(signal.SIGKILL)
         ended = command.ended()
@@ -61,11 +60,8 @@ def test_a_training_killed_at_random_ends_with_the_bytes_of_one_that_was_not(blo
 
 
 @pytest.fixture
-def raw(tmp_path, monkeypatch):
-    """A folder with clicks, items, images and Amazon's files, and encoders that are quick."""
-    monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("flatrec.encoders.text_encoder", lambda _name, **_: Lengths("lengths"))
-    monkeypatch.setattr("flatrec.encoders.picture_encoder", lambda _name, **_: Colours())
+def raw(tmp_path):
+    """A folder with clicks, items, images and Amazon's files."""
     folder = tmp_path / "raw"
     (folder / "pictures").mkdir(parents=True)
     rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},pictures/s{n}.png" for n in range(60)]
@@ -110,13 +106,14 @@ def _content(folder):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-def test_a_command_stopped_at_random_can_be_called_again(blocks, raw, tmp_path, name, how):
-    whole = run(*_commands(blocks, raw, tmp_path / "whole")[name], logs=tmp_path / "logs")
+def test_a_command_stopped_at_random_can_be_called_again(run, begin, blocks, raw, tmp_path, name, how):
+    others = {"logs": tmp_path / "logs", "environment": {"FLATREC_CACHE": str(tmp_path / "cache")}}
+    whole = run(*_commands(blocks, raw, tmp_path / "whole")[name], **others)
     check_line(whole, 0)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
     words, draw = _commands(blocks, raw, tmp_path / "out")[name], random.Random(name)
     for _ in range(8):
-        command = Command(*words, logs=tmp_path / "logs")
+        command = begin(*words, **others)
         time.sleep(draw.uniform(0.0, whole.seconds))
         command.send(how)
         ended = command.ended()
@@ -125,7 +122,6 @@ def test_a_command_stopped_at_random_can_be_called_again(blocks, raw, tmp_path, 
             assert "interrupted" in ended.said[0]
         else:
             assert ended.code in (0, -signal.SIGKILL), ended.err
-    last = run(*words, logs=tmp_path / "logs")
-    check_line(last, 0)
+    check_line(run(*words, **others), 0)
     assert _content(tmp_path / "out") == _content(tmp_path / "whole")
     assert leftovers(tmp_path / "out", tmp_path / "cache" if (tmp_path / "cache").exists() else tmp_path / "out") == []
