@@ -1,11 +1,13 @@
-"""One nursery for all commands of a test session."""
+"""One nursery for all commands of a test session, and what they work on."""
 
 from __future__ import annotations
 
 from functools import partial
 
 import pytest
+from PIL import Image
 
+from tests.data.amazon.files import image_features, meta_2014, reviews_2014
 from tests.hostile.processes import Command, Nursery
 
 
@@ -26,3 +28,18 @@ def begin(nursery):
 def run(begin):
     """Runs a command from its begin to its end."""
     return lambda *words, **others: begin(*words, **others).ended()
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A folder with clicks, items, images and Amazon's files."""
+    folder = tmp_path / "raw"
+    (folder / "pictures").mkdir(parents=True)
+    rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},pictures/s{n}.png" for n in range(60)]
+    (folder / "items.csv").write_text("sku,text,picture\n" + "\n".join(rows) + "\n")
+    for n in range(60):
+        Image.new("RGB", (64, 64), (n, 2 * n, 3 * n)).save(folder / "pictures" / f"s{n}.png")
+    image_features(folder / "i.b")
+    reviews_2014(folder / "r.json.gz")
+    meta_2014(folder / "m.json.gz")
+    return folder

@@ -9,11 +9,9 @@ import signal
 import time
 
 import pytest
-from PIL import Image
 
 from flatrec.data.formats import mmrec
 from flatrec.testing import block_dataset
-from tests.data.amazon.files import image_features, meta_2014, reviews_2014
 from tests.hostile.processes import check_line, leftovers
 
 pytestmark = pytest.mark.slow
@@ -59,21 +57,6 @@ def test_a_training_killed_at_random_ends_with_the_bytes_of_one_that_was_not(run
     assert leftovers(killed) == []
 
 
-@pytest.fixture
-def raw(tmp_path):
-    """A folder with clicks, items, images and Amazon's files."""
-    folder = tmp_path / "raw"
-    (folder / "pictures").mkdir(parents=True)
-    rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},pictures/s{n}.png" for n in range(60)]
-    (folder / "items.csv").write_text("sku,text,picture\n" + "\n".join(rows) + "\n")
-    for n in range(60):
-        Image.new("RGB", (64, 64), (n, 2 * n, 3 * n)).save(folder / "pictures" / f"s{n}.png")
-    image_features(folder / "i.b")
-    reviews_2014(folder / "r.json.gz")
-    meta_2014(folder / "m.json.gz")
-    return folder
-
-
 def _commands(blocks, raw, out):
     """Every command that writes files, by name, and whether calling it again goes on (else it replaces)."""
     amazon = ["--reviews", raw / "r.json.gz", "--meta", raw / "m.json.gz", "--image-features", raw / "i.b"]
@@ -87,8 +70,9 @@ def _commands(blocks, raw, out):
         "study": ["study", "overall", *trained[:2], "--models", "bpr", "--seeds", "2", *SHORT, "--out", out],
         "shop": ["data", "shop", out, "--users", "60", "--items", "30"],
         "prepare": ["data", "prepare", "amazon", *amazon, "--out", out],
-        "encode": ["encode", raw / "items.csv", "--out", out],
-        "adjust": ["adjust", raw / "items.csv", "--out", out],
+        "encode": ["encode", raw / "items.csv", "--text-column", "text", "--picture-column", "picture", "--out", out],
+        "adjust": ["adjust", raw / "items.csv", "--text-column", "text", "--picture-column", "picture",
+                   "--probability", "0.5", "--caption-column", "text", "--out", out],
     }  # fmt: skip
 
 
