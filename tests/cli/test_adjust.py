@@ -26,8 +26,8 @@ ITEMS = 24
 def raw(tmp_path, monkeypatch):
     """A folder with clicks, an items table with captions, and pictures; encoders that are quick."""
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("flatrec.cli.encode.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
-    monkeypatch.setattr("flatrec.cli.encode.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
+    monkeypatch.setattr("flatrec.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
+    monkeypatch.setattr("flatrec.encoders.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
     folder = tmp_path / "raw"
     (folder / "pictures").mkdir(parents=True)
     rows = [{"sku": f"s{n}", "text": "word " * (n % 5 + 1), "caption": f"a thing number {n}"} for n in range(ITEMS)]
@@ -107,7 +107,7 @@ def test_features_of_another_encoder_are_refused(flatrec, raw, tmp_path, monkeyp
         def encode(self, prepared):
             return super().encode(prepared)[:, ::-1].copy()
 
-    monkeypatch.setattr("flatrec.cli.encode.picture_encoder", lambda _name, device: Others())  # noqa: ARG005
+    monkeypatch.setattr("flatrec.encoders.picture_encoder", lambda _name, device: Others())  # noqa: ARG005
     assert flatrec(*encoding(raw, "low")).code == 0
     one_line(flatrec(*arguments), 2, "that were not adjusted have other features", "the same encoder")
     assert not list((tmp_path / "study").rglob("result.json"))  # noticed before anything was trained

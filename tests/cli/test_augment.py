@@ -157,7 +157,7 @@ def test_a_sample_is_shown_and_writes_no_table(flatrec, raw, server):
 def test_a_new_text_makes_another_feature_file(flatrec, raw, server, monkeypatch):
     from tests.encoders.conftest import Lengths
 
-    monkeypatch.setattr("flatrec.cli.encode.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
+    monkeypatch.setattr("flatrec.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
     flatrec(*words(raw, server))
     outcome = flatrec("encode", raw / "items2.csv", "--text-column", "augmented_text", "--out", raw / "features")
     assert "60 rows of 2 numbers, 60 computed now" in outcome.out

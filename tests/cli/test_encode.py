@@ -25,8 +25,8 @@ ITEMS = 18
 def raw(tmp_path, monkeypatch):
     """A folder with clicks, an items table and pictures, and encoders that are quick."""
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("flatrec.cli.encode.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
-    monkeypatch.setattr("flatrec.cli.encode.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
+    monkeypatch.setattr("flatrec.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
+    monkeypatch.setattr("flatrec.encoders.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
     folder = tmp_path / "raw"
     (folder / "pictures").mkdir(parents=True)
     rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},pictures/s{n}.png" for n in range(ITEMS)]

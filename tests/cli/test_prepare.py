@@ -21,7 +21,7 @@ def files(tmp_path):
 
 def test_amazons_files_become_a_trained_model_with_texts_and_pictures(flatrec, files, tmp_path, monkeypatch):
     monkeypatch.setenv("FLATREC_CACHE", "off")
-    monkeypatch.setattr("flatrec.cli.encode.text_encoder", lambda _name, device: Lengths(device))
+    monkeypatch.setattr("flatrec.encoders.text_encoder", lambda _name, device: Lengths(device))
     outcome = flatrec("data", "prepare", "amazon", *files, "--out", tmp_path / "baby")
     assert outcome.code == 0, outcome.err
     next_words = outcome.out.splitlines()[-1].removeprefix("Next: flatrec ").split()

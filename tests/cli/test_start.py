@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -33,6 +34,29 @@ finally:
     print("imported:", *(name for name in {HEAVY} if name in sys.modules), file=sys.stderr)
 """
 
+HELPS = f"""
+import contextlib, importlib, io, json, sys
+import typer
+from flatrec.cli import main
+from flatrec.cli.commands import COMMANDS
+
+def paths(name, found):
+    yield [name]
+    if isinstance(found, typer.Typer):
+        own = getattr(typer.main.get_command(found), "commands")
+        for below in own:
+            yield [name, below]
+            yield from ([name, below, last] for last in getattr(own[below], "commands", ()))
+
+for name, command in COMMANDS.items():
+    module, _, attribute = command.target.partition(":")
+    for words in paths(name, getattr(importlib.import_module(module), attribute)):
+        with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.suppress(SystemExit):
+            main([*words, "--help"])
+        imported = [name for name in {HEAVY} if name in sys.modules]
+        print(json.dumps([" ".join(words), shown.getvalue(), imported]))
+"""
+
 
 def run(*words, **variables):
     return subprocess.run(
@@ -56,6 +80,16 @@ def test_what_only_tells_imports_nothing_that_computes(words, shown):
     done = run("-c", LISTING, *words)
     assert done.stderr.splitlines()[-1] == "imported:", done.stderr
     assert shown in done.stdout
+
+
+def test_no_help_imports_what_computes():
+    done = run("-c", HELPS, COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    helps = {words: (shown, imported) for words, shown, imported in map(json.loads, done.stdout.splitlines())}
+    assert {*COMMANDS, "data fetch", "data info", "data prepare amazon", "data shop", "list models"} < helps.keys()
+    for words, (shown, imported) in helps.items():
+        assert imported == [], words
+        assert f"Usage: flatrec {words} " in shown, words
 
 
 def test_the_list_of_strategies_needs_torch_but_no_data():

@@ -23,7 +23,7 @@ from flatrec.rewriting.adjusting import (
     shortened,
 )
 from flatrec.rewriting.printed import NO_GLYPH, Printer, _lines, usual_font
-from flatrec.rewriting.questions import CAPTION, SUMMARY
+from flatrec.rewriting.prompts import CAPTION, SUMMARY
 
 IDS = [str(number) for number in range(20_000)]
 

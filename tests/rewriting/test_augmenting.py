@@ -6,7 +6,7 @@ import pytest
 
 from flatrec.rewriting.augmenting import KEPT, Prompts, augment
 from flatrec.rewriting.endpoint import NO_ANSWER, NOTHING_TO_ASK
-from flatrec.rewriting.questions import CAPTION
+from flatrec.rewriting.prompts import CAPTION
 from tests.rewriting.conftest import png
 
 

@@ -21,7 +21,8 @@ from flatrec.rewriting.endpoint import (
     UnusableError,
 )
 from flatrec.rewriting.pace import Pace
-from flatrec.rewriting.questions import AUGMENT, Question, augmenting, captioning, summing_up
+from flatrec.rewriting.prompts import AUGMENT
+from flatrec.rewriting.questions import Question, augmenting, captioning, summing_up
 from tests.rewriting.conftest import png
 
 READ = Question("", None, "say it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,26 +13,10 @@ from flatrec.cli import endpoint as asked
 from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
 from flatrec.cli.printing import print_json, print_remarks, print_text
-from flatrec.cli.progress import counting
-from flatrec.data.items import read_items
-from flatrec.files import sweep
-from flatrec.rewriting.adjusting import (
-    DETAILS,
-    PICTURE_COLUMN,
-    TEXT_COLUMN,
-    Captioned,
-    Edition,
-    captions_asked,
-    captions_given,
-    drawn,
-    table_of,
-)
-from flatrec.rewriting.answers import AnswerStore, usual_path
-from flatrec.rewriting.asking import Asking
-from flatrec.rewriting.endpoint import Chat, Endpoint, UnansweredError
-from flatrec.rewriting.pace import Pace
-from flatrec.rewriting.printed import Printer, usual_font
-from flatrec.rewriting.report import counted, summary, write_report
+
+if TYPE_CHECKING:
+    from flatrec.rewriting.adjusting import Captioned
+    from flatrec.rewriting.endpoint import Chat
 
 
 def adjust(
@@ -75,17 +59,25 @@ def adjust(
     Example: `flatrec adjust items.csv --text-column text --picture-dir posters --probability 0.03
     --caption-column caption --out adjusted`
     """
+    from flatrec.data.items import read_items
+    from flatrec.files import sweep
+    from flatrec.rewriting import adjusting
+    from flatrec.rewriting.endpoint import Chat, Endpoint
+    from flatrec.rewriting.pace import Pace
+    from flatrec.rewriting.printed import Printer, usual_font
+    from flatrec.rewriting.report import summary, write_report
+
     by_model = url is not None or model is not None
     if by_model == (caption_column is not None) or (by_model and not (url and model)):
         raise ValueError("give --caption-column, or --endpoint and --model, which caption the pictures")
     asked.check_prices(prompt_price, completion_price)
     table = read_items(items, id_column)
     pictures = pictures_of(table, picture_dir, picture_column) or {}
-    edition = Edition(table, table.joined(text_column or ["text"]), pictures)
+    edition = adjusting.Edition(table, table.joined(text_column or ["text"]), pictures)
     edition.check(out, overwrite=overwrite)
     sweep(out)
     printer = Printer(font or usual_font())
-    chosen = drawn(table.ids, probability, seed)
+    chosen = adjusting.drawn(table.ids, probability, seed)
     endpoint = None
     if url and model:
         if not pictures:
@@ -102,7 +94,7 @@ def adjust(
         captioned = _asked(chosen, pictures, Chat(endpoint, Pace(rate)), concurrency)
     else:
         short = table.column(summary_column) if summary_column else None
-        captioned = captions_given(chosen, table.column(caption_column or ""), short)
+        captioned = adjusting.captions_given(chosen, table.column(caption_column or ""), short)
     cost = asked.cost_of(captioned.usage, prompt_price, completion_price)
     printed = edition.write(out, captioned.captions, printer)
     remarks = {item: captioned.remarks.get(item, ()) + printed.get(item, ()) for item in chosen}
@@ -112,20 +104,23 @@ def adjust(
         "items": list(captioned.captions),
         **summary({"drawn": len(chosen), "of": len(table.ids), "cost": cost}, remarks, captioned.usage, endpoint),
     }
-    write_report(out / DETAILS, remarks, facts)
+    write_report(out / adjusting.DETAILS, remarks, facts)
     if json:
         print_json({"path": str(out), **facts})
         return
-    _print(out, table_of(out, items), facts, remarks)
-    which = ("--id-column", id_column) if id_column else ()
-    seen = ("--picture-column", PICTURE_COLUMN) if pictures else ()
-    words = (str(table_of(out, items)), *which, "--text-column", TEXT_COLUMN, *seen, "--out", str(out))
-    print_text(f"encode them: {shlex.join(('flatrec', 'encode', *words))}")
+    _print(out, adjusting.table_of(out, items), facts, remarks)
+    _print_next(adjusting.table_of(out, items), id_column, with_pictures=bool(pictures))
     if endpoint:
         print_text(asked.usage_words(captioned.usage, cost))
 
 
 def _asked(items: Sequence[str], pictures: Mapping[str, Path | None], chat: Chat, concurrency: int) -> Captioned:
+    from flatrec.cli.progress import counting
+    from flatrec.rewriting.adjusting import captions_asked
+    from flatrec.rewriting.answers import AnswerStore, usual_path
+    from flatrec.rewriting.asking import Asking
+    from flatrec.rewriting.endpoint import UnansweredError
+
     with chat, AnswerStore(usual_path()) as store:
         with counting("captions and summaries", 2 * len(items)) as done:
             captioned = captions_asked(items, pictures, Asking(chat, store, concurrency, on_items=done))
@@ -139,7 +134,20 @@ def _asked(items: Sequence[str], pictures: Mapping[str, Path | None], chat: Chat
 
 
 def _print(out: Path, table: Path, facts: Mapping[str, object], remarks: Mapping[str, tuple[str, ...]]) -> None:
+    from flatrec.rewriting.adjusting import DETAILS
+    from flatrec.rewriting.report import counted
+
     adjusted = facts["items"]
     assert isinstance(adjusted, list)
     print_text(f"{table}: {len(adjusted)} of {facts['of']} items adjusted, {facts['drawn']} drawn")
     print_remarks(counted(remarks), out / DETAILS)
+
+
+def _print_next(table: Path, id_column: str | None, *, with_pictures: bool) -> None:
+    """The command that encodes the new table."""
+    from flatrec.rewriting.adjusting import PICTURE_COLUMN, TEXT_COLUMN
+
+    which = ("--id-column", id_column) if id_column else ()
+    seen = ("--picture-column", PICTURE_COLUMN) if with_pictures else ()
+    words = (str(table), *which, "--text-column", TEXT_COLUMN, *seen, "--out", str(table.parent))
+    print_text(f"encode them: {shlex.join(('flatrec', 'encode', *words))}")

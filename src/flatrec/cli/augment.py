@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,16 +14,12 @@ from flatrec.cli import endpoint as asked
 from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
 from flatrec.cli.printing import print_json, print_remarks, print_text
-from flatrec.cli.progress import counting
-from flatrec.data.items import ItemTable, read_items
-from flatrec.files import sweep
-from flatrec.rewriting.answers import AnswerStore, usual_path
-from flatrec.rewriting.asking import Asking
-from flatrec.rewriting.augmenting import Augmented, Prompts, augment
-from flatrec.rewriting.endpoint import Chat, Endpoint, UnansweredError
-from flatrec.rewriting.pace import Pace
-from flatrec.rewriting.questions import AUGMENT, AUGMENT_TEXT
-from flatrec.rewriting.report import counted, shown, summary, write_report
+from flatrec.rewriting.prompts import AUGMENT, AUGMENT_TEXT
+
+if TYPE_CHECKING:
+    from flatrec.data.items import ItemTable
+    from flatrec.rewriting.augmenting import Augmented, Prompts
+    from flatrec.rewriting.endpoint import Chat, UnansweredError
 
 
 def augment_items(
@@ -64,6 +60,13 @@ def augment_items(
     Example: `flatrec augment items.csv --text-column text --picture-dir posters --endpoint http://localhost:8000/v1
     --model qwen2-vl --out items2.csv`
     """
+    from flatrec.data.items import read_items
+    from flatrec.files import sweep
+    from flatrec.rewriting.augmenting import Prompts
+    from flatrec.rewriting.endpoint import Chat, Endpoint
+    from flatrec.rewriting.pace import Pace
+    from flatrec.rewriting.report import counted, shown, summary, write_report
+
     endpoint = Endpoint(
         url=url,
         model=model,
@@ -86,10 +89,8 @@ def augment_items(
     if sample is not None:
         texts = dict(islice(texts.items(), sample))
     prompts = Prompts(prompt, text_prompt)
-    with Chat(endpoint, Pace(rate)) as chat, AnswerStore(usual_path()) as store:
-        with counting("items", len(texts)) as done:
-            asking = Asking(chat, store, concurrency, persistent=keep_unanswered, on_items=done)
-            made = augment(texts, pictures, asking, prompts)
+    chat = Chat(endpoint, Pace(rate))
+    made = _asked(texts, pictures, prompts, chat, concurrency, persistent=keep_unanswered)
     cost = asked.cost_of(made.answers.usage, prompt_price, completion_price)
     if sample is not None:
         _show(texts, made, cost, json=json)
@@ -114,6 +115,27 @@ def augment_items(
     print_text(asked.usage_words(made.answers.usage, cost))
 
 
+def _asked(
+    texts: Mapping[str, str | None],
+    pictures: Mapping[str, Path | None],
+    prompts: Prompts,
+    chat: Chat,
+    concurrency: int,
+    *,
+    persistent: bool,
+) -> Augmented:
+    from flatrec.cli.progress import counting
+    from flatrec.rewriting.answers import AnswerStore, usual_path
+    from flatrec.rewriting.asking import Asking
+    from flatrec.rewriting.augmenting import augment
+
+    with chat, AnswerStore(usual_path()) as store:
+        with counting("items", len(texts)) as done:
+            return augment(
+                texts, pictures, Asking(chat, store, concurrency, persistent=persistent, on_items=done), prompts
+            )
+
+
 def _check_place(table: ItemTable, out: Path, details: Path, *, overwrite: bool) -> None:
     for path in (out, details):
         table.check_writable(path)
@@ -122,6 +144,8 @@ def _check_place(table: ItemTable, out: Path, details: Path, *, overwrite: bool)
 
 
 def _unanswered(made: Augmented, items: int, usage: str) -> UnansweredError:
+    from flatrec.rewriting.endpoint import UnansweredError
+
     unanswered = made.answers.unanswered
     named = ", ".join(item[:20] for item in list(unanswered)[:5]) + (", ..." if len(unanswered) > 5 else "")
     return UnansweredError(
@@ -131,6 +155,8 @@ def _unanswered(made: Augmented, items: int, usage: str) -> UnansweredError:
 
 
 def _show(texts: Mapping[str, str | None], made: Augmented, cost: float | None, *, json: bool) -> None:
+    from flatrec.rewriting.report import counted
+
     usage = made.answers.usage
     if json:
         rows = [{"item": item, "old": old, "new": made.texts[item]} for item, old in texts.items()]

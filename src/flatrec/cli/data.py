@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.cli.progress import counting
-from flatrec.config import unknown
-from flatrec.data.amazon.prepare import Sources
-from flatrec.data.amazon.prepare import prepare as prepare_amazon
-from flatrec.data.assembly import SplitSettings
-from flatrec.data.fetching import CATALOGUE, fetch
-from flatrec.data.fetching.catalogue import ARCHIVE, IMAGE_FEATURES
-from flatrec.data.fetching.contents import unpack
-from flatrec.data.shop import Shop, ShopSettings, generate
-from flatrec.data.shop import write as write_shop
-from flatrec.data.summary import Summary, summarise
-from flatrec.experiment import load
+from flatrec.data.fetching.catalogue import ARCHIVE, CATALOGUE, IMAGE_FEATURES
+from flatrec.messages import unknown
+
+if TYPE_CHECKING:
+    from flatrec.data.summary import Summary
 
 RATINGS = "ratings.csv"  # of MovieLens
 
@@ -38,6 +31,9 @@ def info(
 
     Example: `flatrec data info my-shop/dataset.toml`
     """
+    from flatrec.data.summary import summarise
+    from flatrec.experiment import load
+
     if not path:
         raise ValueError("expected a folder, a table, a dataset.toml or `shop`, but the path is empty; name one")
     summary = summarise(load(path))
@@ -72,14 +68,17 @@ def shop(
 
     Example: `flatrec data shop my-shop --users 2000 --items 800 --seed 0`
     """
+    from flatrec.data.shop import ShopSettings, generate, write
+    from flatrec.data.summary import summarise
+
     if like is not None:
         settings = ShopSettings.like(like, image_dim=image_dim, text_dim=text_dim, seed=seed)
     else:
         settings = ShopSettings(
             users=users, items=items, pairs=pairs, seed=seed, image_dim=image_dim, text_dim=text_dim
         )
-    made: Shop = generate(settings)
-    write_shop(made, out, overwrite=overwrite)
+    made = generate(settings)
+    write(made, out, overwrite=overwrite)
     summary = summarise(made.dataset)
     if json:
         print_json({"path": str(out), **summary.as_dict()})
@@ -98,6 +97,10 @@ def fetch_data(
 
     Example: `flatrec data fetch baby --out raw/baby`
     """
+    from flatrec.cli.progress import counting
+    from flatrec.data.fetching.contents import unpack
+    from flatrec.data.fetching.download import fetch
+
     if name not in CATALOGUE:
         raise ValueError(unknown("data set", name, list(CATALOGUE)))
     wanted = [one for one in CATALOGUE[name] if image_features or one.kind != IMAGE_FEATURES]
@@ -144,6 +147,11 @@ def amazon(
 
     Example: `flatrec data prepare amazon --reviews reviews_Baby_5.json.gz --meta meta_Baby.json.gz --out baby`
     """
+    from flatrec.cli.progress import counting
+    from flatrec.data.amazon.prepare import Sources
+    from flatrec.data.amazon.prepare import prepare as prepare_amazon
+    from flatrec.data.assembly import SplitSettings
+
     sources = Sources(reviews, meta, image_features)
     sizes = [path.stat().st_size for path in (reviews, meta, image_features) if path is not None and path.is_file()]
     settings = SplitSettings(core, seed)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
 from flatrec.cli.printing import print_json, print_remarks, print_text
-from flatrec.cli.progress import counting
-from flatrec.data.formats.encoded import finish, make_room, write_ids
-from flatrec.data.items import ItemTable, read_items
-from flatrec.encoders import picture_encoder, text_encoder
-from flatrec.encoders.encoding import Report, Settings, Target, encode_pictures, encode_texts
-from flatrec.encoders.recipe import Recipe
-from flatrec.encoders.report import DETAILS, as_dict, write_report
-from flatrec.encoders.store import VectorStore, usual_path
-from flatrec.experiment import choose_device
+
+if TYPE_CHECKING:
+    from flatrec.data.items import ItemTable
+    from flatrec.encoders.encoding import Report
+    from flatrec.encoders.recipe import Recipe
 
 
 def encode(
@@ -47,6 +43,10 @@ def encode(
 
     Example: `flatrec encode items.csv --id-column itemID --text-column text --picture-dir posters --out features`
     """
+    from flatrec.data.items import read_items
+    from flatrec.encoders.recipe import Recipe
+    from flatrec.encoders.report import as_dict
+
     if workers < 1 or batch_size < 1:
         raise ValueError(f"workers and batch-size must be at least 1, but are {workers} and {batch_size}")
     table = read_items(items, id_column)
@@ -93,6 +93,14 @@ def encode_table(
         ValueError: there is no such column or encoder, or the folder has features of other items.
         OSError: the folder cannot be written to.
     """
+    from flatrec.cli.progress import counting
+    from flatrec.data.formats.encoded import finish, make_room, write_ids
+    from flatrec.encoders import picture_encoder, text_encoder
+    from flatrec.encoders.encoding import Settings, Target, encode_pictures, encode_texts
+    from flatrec.encoders.report import write_report
+    from flatrec.encoders.store import VectorStore, usual_path
+    from flatrec.experiment import choose_device
+
     texts = table.joined(recipe.text_columns) if recipe.text_columns else None
     where = str(choose_device(options.experiment(None, None, device=means.device)))
     written = {"text": texts is not None, "image": pictures is not None}
@@ -119,6 +127,8 @@ def encode_table(
 
 
 def _print(report: Report, out: Path) -> None:
+    from flatrec.encoders.report import DETAILS
+
     file = out / f"{report.modality}_feat.npy"
     news = f"{report.computed} computed now, {report.missing} items without"
     print_text(f"{file}: {report.items} rows of {report.dim} numbers, {news}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatrec.caching import VARIABLE
-from flatrec.rewriting.answers import usual_path
-from flatrec.rewriting.asking import Usage
+
+if TYPE_CHECKING:
+    from flatrec.rewriting.asking import Usage
 
 HIGHEST_PRICE = 1e12  # beyond which costs are no numbers any more
 _URL = typer.Option("--endpoint", help="Base address, e.g. http://localhost:8000/v1.", show_default=False)
@@ -41,6 +42,8 @@ def check_prices(*prices: float | None) -> None:
 
 def kept() -> str:
     """What becomes of the answers that came, where others did not."""
+    from flatrec.rewriting.answers import usual_path
+
     if usual_path() is None:
         return f"nothing is kept, as {VARIABLE} is off"
     return "those of the others are kept: the same command asks for the rest"

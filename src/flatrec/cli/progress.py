@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from flatrec.training import EpochRecord
+if TYPE_CHECKING:
+    from flatrec.training import EpochRecord
 
 SECONDS_BETWEEN_LINES = 10
 

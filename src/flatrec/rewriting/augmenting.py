@@ -9,7 +9,8 @@ from pathlib import Path
 from flatrec.encoders.pictures import content
 from flatrec.rewriting.asking import Answers, Asking
 from flatrec.rewriting.endpoint import NO_ANSWER, NOTHING_TO_ASK
-from flatrec.rewriting.questions import AUGMENT, AUGMENT_TEXT, TEXT, Question, augmenting
+from flatrec.rewriting.prompts import AUGMENT, AUGMENT_TEXT, TEXT
+from flatrec.rewriting.questions import Question, augmenting
 
 KEPT = "text kept"
 

@@ -17,8 +17,9 @@ import zipfile
 
 import pytest
 
-from flatrec.data.fetching import CATALOGUE, RemoteFile, fetch
+from flatrec.data.fetching.catalogue import CATALOGUE, RemoteFile
 from flatrec.data.fetching.contents import unpack
+from flatrec.data.fetching.download import fetch
 from flatrec.integrity import MANIFEST, check_manifest, read_sealed, seal
 from tests.data.fetching.server import serving
 
@@ -285,7 +286,8 @@ def test_a_full_disk_is_said_with_the_name_of_the_file(server, tmp_path, monkeyp
 FETCHING = """
 import os, signal, sys
 from pathlib import Path
-from flatrec.data.fetching import RemoteFile, fetch
+from flatrec.data.fetching.catalogue import RemoteFile
+from flatrec.data.fetching.download import fetch
 from flatrec.data.fetching import part
 limit = int(sys.argv[3])
 count = 0

@@ -1,0 +1,21 @@
+"""The words of the questions, which a command shows in its help."""
+
+from __future__ import annotations
+
+TEXT = "{text}"  # where a prompt takes the item's text
+
+# The paper's prompt (V-A), whose [V] is the picture that goes with it, and [T] the text.
+AUGMENT = (
+    "This is the description of an item and the corresponding picture, please combine the picture to improve the "
+    f"quality of the description in one paragraph. The description is as follows: {TEXT}."
+)
+# The paper gives no prompt for items without a picture, none for captions and none for their summaries: these are ours.
+AUGMENT_TEXT = (
+    "This is the description of an item, please improve the quality of the description in one paragraph. "
+    f"The description is as follows: {TEXT}."
+)
+CAPTION = "Describe the item in this picture in one paragraph, for a shop's catalogue. Answer with the paragraph alone."
+SUMMARY = (
+    "Sum up this description of an item in at most twelve words, to be printed on its picture. Answer with these "
+    f"words alone. The description is as follows: {TEXT}"
+)
