@@ -62,13 +62,13 @@ def _commands(blocks, raw, out):
     amazon = ["--reviews", raw / "r.json.gz", "--meta", raw / "m.json.gz", "--image-features", raw / "i.b"]
     trained = ["--data", blocks, "--model", "bpr", *SHORT]
     space = raw / "space.toml"
-    space.write_text('["strategy.rho"]\nchoices = [0.05, 0.1]\n')
+    space.write_text('[strategy]\nrho = [0.05, 0.1]\n')
     return {
         "compare": ["compare", *trained, "--strategies", "plain,sam", "--seeds", "2", "--out", out],
         "sweep": ["sweep", *trained, "--strategy", "sam", "--space", space, "--trials", "2", "--seeds", "1",
                   "--sampler", "grid", "--out", out],
         "study": ["study", "overall", *trained[:2], "--models", "bpr", "--seeds", "2", *SHORT, "--out", out],
-        "shop": ["data", "shop", out, "--users", "60", "--items", "30"],
+        "shop": ["data", "shop", out, "--users", "60", "--items", "30", "--overwrite"],
         "prepare": ["data", "prepare", "amazon", *amazon, "--out", out],
         "encode": ["encode", raw / "items.csv", "--text-column", "text", "--picture-column", "picture", "--out", out],
         "adjust": ["adjust", raw / "items.csv", "--text-column", "text", "--picture-column", "picture",
@@ -92,10 +92,10 @@ def _content(folder):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_command_stopped_at_random_can_be_called_again(run, begin, blocks, raw, tmp_path, name, how):
     others = {"logs": tmp_path / "logs", "environment": {"FLATREC_CACHE": str(tmp_path / "cache")}}
-    whole = run(*_commands(blocks, raw, tmp_path / "whole")[name], **others)
+    whole = run(*_commands(blocks, raw, tmp_path / "whole" / "data")[name], **others)
     check_line(whole, 0)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-    words, draw = _commands(blocks, raw, tmp_path / "out")[name], random.Random(name)
+    words, draw = _commands(blocks, raw, tmp_path / "out" / "data")[name], random.Random(name)
     for _ in range(8):
         command = begin(*words, **others)
         time.sleep(draw.uniform(0.0, whole.seconds))
