@@ -15,6 +15,7 @@ from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.experiment import run_experiment
 from flatrec.files import write_text
+from flatrec.locks import held
 from flatrec.messages import shortlist
 from flatrec.models import YARDSTICKS
 from flatrec.naming import import_named
@@ -110,7 +111,7 @@ def compare_strategies(
         ValueError: fewer than two strategies, one twice, an unknown one, no seed or one twice, a setting that no
             strategy knows, a model that is not trained, or data without a test part.
             Or ``out`` holds a run with other settings, and ``overwrite`` is not given.
-        FileExistsError: another process trains in one of the folders.
+        FileExistsError: another process compares there, or trains in one of the folders.
     """
     strategies = [import_named("strategy", name) for name in strategies]
     _check(strategies, seeds, experiment, dataset)
@@ -118,18 +119,20 @@ def compare_strategies(
     experiments = {labels[name]: _for_strategy(experiment, name, strategies) for name in strategies}
     for one in experiments.values():
         build_strategy(resolved(one).strategy)  # every mistake shows before the first run
-    for path in (run_folder(out, name, seed) for name in experiments for seed in seeds) if overwrite else ():
-        folder.clear(path)
-    (out / COMPARISON).unlink(missing_ok=True)  # it would not be that of the runs that follow
-    selection.warn(selection.remarks(experiment, dataset))
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in experiments}
-    for seed in seeds:
-        for name in experiments:
-            one = replace(experiments[name], seed=seed)
-            path = run_folder(out, name, seed)
-            results[name].append(finished(path, one, dataset, on_run(name, seed)))
-    table = tabulate(results, {name: tuple(run_folder(out, name, seed) for seed in seeds) for name in experiments})
-    write_text(out / COMPARISON, json.dumps(table.as_dict(), indent=2, allow_nan=False) + "\n")
+    out.mkdir(parents=True, exist_ok=True)
+    with held(out, "compares"):
+        for path in (run_folder(out, name, seed) for name in experiments for seed in seeds) if overwrite else ():
+            folder.clear(path)
+        (out / COMPARISON).unlink(missing_ok=True)  # it would not be that of the runs that follow
+        selection.warn(selection.remarks(experiment, dataset))
+        results: dict[str, list[dict[str, Any]]] = {name: [] for name in experiments}
+        for seed in seeds:
+            for name in experiments:
+                one = replace(experiments[name], seed=seed)
+                path = run_folder(out, name, seed)
+                results[name].append(finished(path, one, dataset, on_run(name, seed)))
+        table = tabulate(results, {name: tuple(run_folder(out, name, seed) for seed in seeds) for name in experiments})
+        write_text(out / COMPARISON, json.dumps(table.as_dict(), indent=2, allow_nan=False) + "\n")
     return table
 
 

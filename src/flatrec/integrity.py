@@ -82,7 +82,7 @@ def unseal(text: str, where: Path | str, *, advice: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else "it is no JSON"
         raise ValueError(f"{where} is damaged ({reason}); {advice}") from None
     if not isinstance(values, dict):
         raise ValueError(f"{where} is damaged (it holds no JSON object); {advice}")
@@ -92,7 +92,7 @@ def unseal(text: str, where: Path | str, *, advice: str) -> dict[str, Any]:
             f"taken any more; {advice}"
         )
     found = values.pop(KEY)
-    if found != _of_json(values):
+    if not _fits(values, found):
         raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
     return values
 
@@ -252,6 +252,13 @@ def _check_file(file: Path, expected: object, advice: str) -> None:
 def _write(folder: Path, files: Mapping[str, object]) -> None:
     ordered = {name: files[name] for name in sorted(files)}
     write_text(folder / MANIFEST, seal({"format": FORMAT, "files": ordered}) + "\n")
+
+
+def _fits(values: Mapping[str, Any], found: object) -> bool:
+    try:
+        return found == _of_json(values)
+    except ValueError:  # NaN or infinity, which seal does not write
+        return False
 
 
 def _of_json(values: Mapping[str, Any]) -> str:

@@ -81,6 +81,8 @@ def import_named(what: str, name: str | type) -> str:
         return user_classes.remember(name)
     if not user_classes.is_own(name):
         return name  # whatever looks it up says if there is none
+    if what == "model" and user_classes.parsed(name).mixed:
+        raise ValueError(f"{name} ends in a +, which mixes strategies; a model has none")
     text = user_classes.load(name, _SUBCLASS[what])
     kind = user_classes.find(text)
     assert kind is not None

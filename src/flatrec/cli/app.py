@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -17,10 +17,7 @@ from flatrec._version import __version__
 from flatrec.allocation import keep_freed_memory
 from flatrec.cli.commands import COMMANDS
 from flatrec.interrupts import INTERRUPTED, Guard
-from flatrec.messages import LONGEST, clipped, message, raised
-
-if TYPE_CHECKING:
-    from rich.logging import RichHandler
+from flatrec.messages import LONGEST, clipped, message, place_of, raised
 
 DEBUG = "--debug"
 BAD_USAGE, FAILED, NOBODY_READS = 2, 1, 141  # the last as a shell has it for a program that writes to a closed pipe
@@ -96,7 +93,8 @@ def run(words: list[str], guard: Guard) -> int:
     try:
         guard.working = True
         code = _answered(words, guard, debug=debug)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where the caller closed it
+            sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as error:
         if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
             raise
@@ -116,6 +114,8 @@ def _answered(words: list[str], guard: Guard, *, debug: bool) -> int:
         raise
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(guard)
+    except (SystemExit, GeneratorExit) as error:  # only a class of the user's own raises one
+        return _report(f"{raised(error)}; a model or strategy must not end the process", FAILED, debug=debug)
     except Exception as error:
         if guard.code:  # told to stop, and what was interrupted made something else of it
             return _interrupted(guard)
@@ -125,6 +125,8 @@ def _answered(words: list[str], guard: Guard, *, debug: bool) -> int:
 def _explained(error: Exception, *, debug: bool) -> int:
     if isinstance(error, _UsageError):
         return _report(error.format_message(), BAD_USAGE, debug=debug)
+    if place_of(error):  # in a class of the user's own
+        return _report(f"{raised(error)}; --debug shows how it came to that", FAILED, debug=debug)
     if isinstance(error, RecursionError):
         return _report(message(error), BAD_USAGE, debug=debug)
     if isinstance(error, _USAGE):
@@ -169,15 +171,19 @@ def _configure_logging() -> None:
 
 
 class _Lazily(logging.Handler):
-    """Hands records to rich, which is imported with the first."""
+    """Hands records to rich, which is imported with the first; a line each where nobody looks."""
 
-    shown: RichHandler | None = None
+    shown: logging.Handler | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record."""
         if self.shown is None:
-            from rich.console import Console
-            from rich.logging import RichHandler
-
-            self.shown = RichHandler(console=Console(stderr=True), show_time=False, show_path=False)
+            self.shown = _for_people() if sys.stderr.isatty() else logging.StreamHandler()
         self.shown.emit(record)
+
+
+def _for_people() -> logging.Handler:
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    return RichHandler(console=Console(stderr=True), show_time=False, show_path=False)

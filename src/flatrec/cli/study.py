@@ -29,7 +29,10 @@ def study(
     data: Annotated[
         list[str] | None, typer.Option(help="As for train; repeatable. Default shop.", show_default=False)
     ] = None,
-    models: Annotated[str | None, typer.Option(help="Comma-separated. Default freedom.", show_default=False)] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated. Default: that of the experiment file, or freedom.", show_default=False),
+    ] = None,
     strategies: Annotated[
         str | None,
         typer.Option(help="Comma-separated; the first is what others are held against.", show_default=False),
@@ -66,7 +69,7 @@ def study(
     first = kind.SEEDS[0] if seed is None else seed
     request = Request(
         tuple(data or ["shop"]),
-        _names(models) or ("freedom",),
+        _names(models) or (base.model.name,),
         _names(strategies) or kind.STRATEGIES,
         tuple(range(first, first + (len(kind.SEEDS) if seeds is None else options.counted("--seeds", seeds)))),
         base,

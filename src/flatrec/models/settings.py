@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+MOST_LAYERS = 100  # deeper than any graph is wide: a slip, which would train for ever
+
 
 def at_least(minimum: int, **settings: int | float) -> None:
-    """Refuse settings below a minimum, and NaN.
+    """Refuse settings below a minimum, NaN, and more layers (of any kind, by name) than make sense.
 
     Raises:
         ValueError: one is.
@@ -12,6 +14,8 @@ def at_least(minimum: int, **settings: int | float) -> None:
     for name, value in settings.items():
         if not value >= minimum:
             raise ValueError(f"{name} must be at least {minimum}, but is {value}")
+        if name.endswith("layers") and value > MOST_LAYERS:
+            raise ValueError(f"{name} must be at most {MOST_LAYERS}, but is {value}")
 
 
 def positive(**settings: int | float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from numbers import Real
 from typing import TypeAlias
@@ -41,7 +41,7 @@ class Closures:
         groups = [all_of_them[number] for number in self.numbers]
         self.leaves: list[nn.Parameter] = [one for _, one in groups]
         self.params: list[Tensor] = [real(one.detach()) for one in self.leaves]
-        self.perturbed: Sequence[int] = [place for place, (group, _) in enumerate(groups) if group.get("perturb", True)]
+        self.perturbed: Sequence[int] = [place for place, (group, _) in enumerate(groups) if _is_perturbed(group)]
         self.progress = float("inf")  # no warm-up: an optimizer does not see epochs
         self.moved = False
         self._signs = [-1.0 if group.get("maximize", False) else 1.0 for group, _ in groups]
@@ -165,6 +165,13 @@ def _not_finite() -> NonFiniteGradientError:
     return NonFiniteGradientError(
         "a loss or gradient is not finite; the step was given up, catch this error to go on with the next"
     )
+
+
+def _is_perturbed(group: Mapping[str, object]) -> bool:
+    perturb = group.get("perturb", True)
+    if not isinstance(perturb, bool):
+        raise ValueError(f"perturb of a parameter group must be True or False, but is {perturb!r}")
+    return perturb
 
 
 def _radius(group: dict[str, object]) -> float:

@@ -250,6 +250,11 @@ class Perturbing(TwoPass):
                 "rho and rho_warmup must be finite and at least 0 and interval at least 1, "
                 f"but are {self.rho}, {self.rho_warmup} and {self.interval}"
             )
+        if self.rho_schedule not in ("constant", "inverse") or self.rho_scale not in ("absolute", "relative"):
+            raise ValueError(
+                "rho_schedule must be constant or inverse and rho_scale absolute or relative, "
+                f"but are {self.rho_schedule!r} and {self.rho_scale!r}"
+            )
 
     @abstractmethod
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:

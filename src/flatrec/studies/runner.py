@@ -25,7 +25,7 @@ from flatrec.files import write_text
 from flatrec.folder import holds_run
 from flatrec.integrity import read_sealed, seal
 from flatrec.locks import InUseError, held
-from flatrec.messages import message
+from flatrec.messages import message, place_of, raised
 from flatrec.models import YARDSTICKS
 from flatrec.studies.base import (
     Conclusion,
@@ -154,8 +154,8 @@ def do(job: Job) -> Finished | Failure:
         measured = {one.NAME: _measured(one, path, planned) for one in planned.measures}
         records = tuple(read_lines(path / RECORDS)) if (path / RECORDS).exists() else ()
         return Finished(planned, dataset.name, dataset.fingerprint, result, records, measured)
-    except _EXPECTED as error:
-        return Failure(planned.name, message(error))
+    except Exception as error:  # a stranger's class may raise anything, and the other runs go on
+        return Failure(planned.name, raised(error) if place_of(error) else message(error))
 
 
 def trained(

@@ -108,7 +108,12 @@ def _in_a_line(url: str, lost: BaseException) -> OSError:
     reason = str(lost.__cause__ or lost).strip().splitlines()[0]
     if "disk is full" in reason:  # SQLite's words
         return OSError(f"cannot write the store {shown(url)}: the disk is full; free some space and start again")
-    return ConnectionError(f"the store {shown(url)} cannot be reached or read ({reason}); check --storage")
+    if isinstance(lost, ArgumentError):
+        reason = "it is no address"
+    return ConnectionError(
+        f"the store {shown(url)} cannot be reached or read ({reason}); give --storage an address such as "
+        "sqlite:///trials.db or postgresql+psycopg://user@host/name"
+    )
 
 
 def _of_store(error: BaseException | None) -> BaseException | None:

@@ -105,7 +105,11 @@ def sweep(
     experiment = resolved(one.experiment)
     _check(one.space, experiment)
     dataset = planned(experiment).source.load()
-    selection.check(replace(experiment, training=replace(experiment.training, select="best")), dataset)
+    if not dataset.interactions.count("valid"):
+        raise ValueError(
+            f"a sweep judges by validation, but the validation part of {dataset.name!r} is empty; split anew"
+        )
+    selection.check(experiment, dataset)
     monitor = selection.monitored(experiment, dataset).metric
     identity = Identity.of(experiment, dataset, one.space, monitor=monitor, sampler=one.sampler)
 

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from flatrec import seeding, selection
 from flatrec.config import Experiment
-from flatrec.messages import message
+from flatrec.messages import message, place_of, raised
 from flatrec.studies.base import Label, Planned, Source
 from flatrec.studies.runner import trained
 from flatrec.sweeps.space import Space, changed, suggested
@@ -22,7 +22,6 @@ from flatrec.user_classes import short
 
 TIE_BREAKER = "tie breaker"  # the attribute of a trial that has its NDCG, which tells equal scores apart
 _JOB = "job"  # the attribute of a trial that has its job's mark
-_EXPECTED = (ValueError, OSError, ArithmeticError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,10 @@ def do(job: TrialJob) -> str | None:
         trial.set_user_attr(_JOB, job.mark)
         try:
             return _score(trial, job)
-        except _EXPECTED as error:
-            errors.append(f"trial {trial.number}: {message(error)}")
+        except optuna.TrialPruned:
+            raise
+        except Exception as error:  # a stranger's class may raise anything, and the other trials go on
+            errors.append(f"trial {trial.number}: {raised(error) if place_of(error) else message(error)}")
             trial.set_user_attr("error", errors[-1])
             raise
 
@@ -73,7 +74,7 @@ def do(job: TrialJob) -> str | None:
         if enough(study, job.trials):
             return None
         try:
-            study.optimize(objective, n_trials=1, catch=_EXPECTED)
+            study.optimize(objective, n_trials=1, catch=(Exception,))
         except (ValueError, UpdateFinishedTrialError):
             if not made or not _given_up(study, made[0].number):
                 raise

@@ -47,7 +47,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             # One entry alone: safetensors writes several in an order that is another one in every process.
             save_file(tensors, temporary, metadata={"flatrec": facts})
         except SafetensorError as error:
-            raise OSError(f"cannot write {path}: {error}; free some space or choose another folder") from None
+            full = "os error 28" in str(error) or "os error 122" in str(error)
+            reason = "the disk is full" if full else str(error)
+            raise OSError(f"cannot write {path}: {reason}; free some space or choose another folder") from None
     write_text(path.with_suffix(".json"), facts + "\n")
 
 
@@ -65,8 +67,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
             text = (file.metadata() or {}).get("flatrec", "{}")
             # In memory of their own: some processors add up in another order where a tensor begins at an odd address.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, OSError) as error:
-        raise ValueError(f"{path} is truncated or not a safetensors file ({str(error)[:200]}); {ADVICE}") from None
+    except (SafetensorError, ValueError, OSError):
+        raise ValueError(f"{path} is truncated or not a safetensors file; {ADVICE}") from None
     _check_format(text, path)
     facts = unseal(text, path, advice=ADVICE)
     if facts.pop("tensors", None) != _digest(tensors):

@@ -298,9 +298,9 @@ class Trainer:
         checkpoints.check_alike(best, self.model.state_dict(), "the best epoch")
         checkpoints.check_finite(best, "the best epoch")
         facts = saved.facts.get("optimizer")
-        checkpoints.restore_optimizer(
-            self.learner.optimizer, checkpoints.part(saved, "optimizer"), facts if isinstance(facts, Mapping) else {}
-        )
+        if not isinstance(facts, Mapping):
+            raise ValueError(f"it holds no facts of its optimizer; {checkpoints.ADVICE}")
+        checkpoints.restore_optimizer(self.learner.optimizer, checkpoints.part(saved, "optimizer"), facts)
         load_parameters(self.model, saved)
         self.strategy.reset(self.seed)
         self.strategy.load_state(checkpoints.part(saved, "strategy"), self.learner.params)
@@ -329,10 +329,13 @@ def _better(now: tuple[float, float | None], best: tuple[float | None, float | N
 
 def _progress(saved: Checkpoint, path: Path) -> Progress:
     try:
-        return TypeAdapter(Progress).validate_json(json.dumps(saved.facts.get("progress")), strict=True)
+        progress = TypeAdapter(Progress).validate_json(json.dumps(saved.facts.get("progress")), strict=True)
+        if 0 <= progress.best_epoch <= progress.epoch and progress.waited >= 0 and progress.in_a_row >= 0:
+            return progress
+        reason = "its epochs are out of order"
     except ValidationError as error:
         reason = error.errors()[0]["msg"].lower()
-        raise ValueError(f"{path} says of its progress what cannot be ({reason}); {checkpoints.ADVICE}") from None
+    raise ValueError(f"{path} says of its progress what cannot be ({reason}); {checkpoints.ADVICE}") from None
 
 
 def best_parameters(saved: Checkpoint) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from flatrec.data.amazon.pictures import RECORD
 from flatrec.files import replacing
 from flatrec.integrity import drop_from_manifest, update_manifest
 
@@ -32,6 +33,8 @@ def check_contents(path: Path, name: str) -> None:
     """
     if not path.stat().st_size:
         raise ValueError(f"{name} is empty; fetch it again")
+    if name.endswith(".b") and path.stat().st_size % RECORD:
+        raise ValueError(f"{name} is no whole number of records of {RECORD} bytes; fetch it again")
     try:
         if name.endswith(".gz"):
             with gzip.open(path) as file:

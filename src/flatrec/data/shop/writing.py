@@ -65,7 +65,7 @@ def _check_vacant(directory: Path, *, overwrite: bool) -> None:
     if entries and not overwrite:
         raise FileExistsError(
             f"the shop needs an empty folder, but {directory} holds {entries[0].name!r}; "
-            "choose another, or pass overwrite=True"
+            "choose another, or replace it (--overwrite; overwrite=True in Python)"
         )
     foreign = [entry.name for entry in entries if not any(entry.match(own) for own in OWN)]
     if foreign:
