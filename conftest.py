@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from flatrec.graphs.cache import VARIABLE
+
+# How long an example takes says what else the machine does.
+settings.register_profile("flatrec", deadline=None)
+settings.load_profile("flatrec")
 
 
 @pytest.fixture(autouse=True, scope="session")

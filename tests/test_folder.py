@@ -184,11 +184,33 @@ def test_crafted_tensors_of_another_name_shape_or_type_are_refused(run, name, ma
 
 @pytest.mark.parametrize(
     "progress",
-    [5, None, {"epoch": "3"}, {"epoch": 3, "other": 1}, {"epoch": 10**30}, {"epoch": 3, "stopped": "yes"}],
+    [
+        5,
+        None,
+        {"epoch": "3"},
+        {"epoch": 3, "other": 1},
+        {"epoch": 10**30},
+        {"epoch": 3, "stopped": "yes"},
+        {"epoch": -1},
+        {"epoch": 3, "best_epoch": 99},
+    ],
 )
 def test_crafted_progress_is_refused_in_one_line(run, progress):
     crafted(run, lambda _tensors, facts: facts.update(progress=progress))
     with pytest.raises(ValueError, match=r"checkpoint\.safetensors"):
+        resume(run)
+
+
+@pytest.mark.parametrize("name", ["data.json", MANIFEST])
+def test_numbers_that_json_cannot_say_are_damage_like_any_other(run, name):
+    (run / name).write_text('{"a": NaN, "digest": "x"}')
+    with pytest.raises(ValueError, match=rf"{name} is damaged"):
+        load_run(run, DATA)
+
+
+def test_crafted_facts_of_an_optimizer_are_refused(run):
+    crafted(run, lambda _tensors, facts: facts.update(optimizer=[1]))
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors: it holds no facts of its optimizer"):
         resume(run)
 
 

@@ -19,6 +19,7 @@ from flatrec.testing import block_dataset
 from tests.cli.conftest import SMALL
 
 MINE = """
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from flatrec.models.lightgcn import LightGCN
@@ -84,6 +85,14 @@ class Crashing(Mine):
 class Narrow(Mine):
     def loss(self, encoded, batch):
         return (encoded.nodes @ encoded.nodes).sum()
+
+class Leaving(Mine):
+    def loss(self, encoded, batch):
+        sys.exit(0)
+
+class Refusing(Mine):
+    def loss(self, encoded, batch):
+        raise ValueError("not this batch")
 
 class Late(Scaled):
     def refined(self, learner, batch, gradient):
@@ -282,7 +291,7 @@ def test_strategies_are_compared_under_short_names(flatrec, own):
     assert one != other
     assert re.fullmatch(r"SAM-[0-9a-f]{8}", sam)  # sam is ours, and some file systems do not tell them apart
     assert table["strategies"][one]["recall@10"]["t_p_holm"] is not None
-    assert {one.name for one in (own / "out").iterdir()} == {*table["strategies"], "compare.json"}
+    assert {one.name for one in (own / "out").iterdir()} == {*table["strategies"], "compare.json", ".lock"}
     forget(own)
     assert json.loads(flatrec(*words, "--out", "out", "--json").out) == table
 
@@ -445,3 +454,33 @@ if __name__ == "__main__":
     )
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+def test_a_class_that_ends_the_process_fails(flatrec, own):  # noqa: ARG001 - in the folder
+    outcome = flatrec("train", "--data", "blocks", "--model", "mine.py:Leaving", *SMALL_RUN, "--out", "out")
+    one_line(outcome, "SystemExit: 0 (mine.py:", "must not end the process", code=1)
+
+
+def test_what_a_class_raises_names_its_line_whatever_it_is(flatrec, own):  # noqa: ARG001 - in the folder
+    outcome = flatrec("train", "--data", "blocks", "--model", "mine.py:Refusing", *SMALL_RUN, "--out", "out")
+    one_line(outcome, "ValueError: not this batch (mine.py:", "--debug", code=1)
+
+
+def test_a_crash_of_one_class_is_a_row_of_the_study_and_the_others_go_on(flatrec, own):
+    words = ("study", "overall", "--data", "blocks", "--models", "mine.py:Crashing,bpr", "--strategies", "plain,sam")
+    outcome = flatrec(*words, "--seeds", 2, *SMALL_RUN, "--out", "out")
+    assert outcome.code == 0, outcome.err
+    failures = json.loads((own / "out" / "study.json").read_text())["failures"]
+    assert len(failures) == 4
+    assert all("IndexError: list index out of range (mine.py:" in one["error"] for one in failures), failures
+
+
+def test_a_study_takes_the_model_of_its_settings(flatrec, own):
+    words = ("study", "overall", "--data", "blocks", "--strategies", "plain,sam", "--seeds", 2, *SMALL_RUN)
+    assert flatrec(*words, "--set", "model.name=bpr", "--out", "out").code == 0
+    assert json.loads((own / "out" / "study.json").read_text())["settings"]["models"] == "bpr"
+
+
+def test_a_plus_is_for_strategies(flatrec, own):  # noqa: ARG001 - in the folder
+    outcome = flatrec("train", "--data", "blocks", "--model", "mine.py:Mine+", *SMALL_RUN, "--out", "out")
+    one_line(outcome, "mine.py:Mine+ ends in a +, which mixes strategies; a model has none")

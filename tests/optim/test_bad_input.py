@@ -168,3 +168,10 @@ def test_the_state_of_another_strategy_is_refused_and_changes_nothing():
         with pytest.raises(ValueError, match="not of SAM"):
             optimizer.load_state_dict(other)
     assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+@pytest.mark.parametrize("perturb", ["False", float("nan"), 0, None])
+def test_perturb_of_a_group_is_true_or_false(perturb):
+    weight = torch.nn.Parameter(torch.ones(2))
+    with pytest.raises(ValueError, match="perturb of a parameter group must be True or False, but is"):
+        SAM(torch.optim.SGD([{"params": [weight], "perturb": perturb}], lr=0.1))

@@ -271,3 +271,9 @@ def test_mixed_around_any_strategy_reports_the_loss_of_its_first_batch():
     (want,), _ = learner.gradients(batch(0))
     learner.end_step()
     assert Mixed(BSAM()).step(learner, batch(0), batch(1)) == want
+
+
+@pytest.mark.parametrize("settings", [{"rho_scale": "absolut"}, {"rho_schedule": "z"}])
+def test_words_that_no_setting_has_are_refused(settings):
+    with pytest.raises(ValueError, match="rho_schedule must be constant or inverse and rho_scale absolute or relative"):
+        SAM(**settings)
