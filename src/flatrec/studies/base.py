@@ -309,10 +309,10 @@ def checked(request: Request, study: type[Study]) -> None:
     for strategy in request.strategies:
         strategy_class(strategy)
     if len(request.seeds) < study.LEAST_SEEDS or len(set(request.seeds)) < len(request.seeds):
-        given = f"{len(set(request.seeds))} ({', '.join(map(str, request.seeds[:10])) or 'none'})"
+        came = f"{len(set(request.seeds))} ({', '.join(map(str, request.seeds[:10])) or 'none'})"
         raise ValueError(
             f"this study tests differences over seeds and needs at least {study.LEAST_SEEDS} different ones, but got "
-            f"{given}; ask for more with --seeds"
+            f"{came}; ask for more with --seeds"
         )
     of_models = {key for name in request.models for key in arguments(model_class(name), {}, "model", given=1)}
     of_strategies = {key for name in request.strategies for key in strategy_options(name)}
