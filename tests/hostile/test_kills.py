@@ -62,7 +62,7 @@ def _commands(blocks, raw, out):
     amazon = ["--reviews", raw / "r.json.gz", "--meta", raw / "m.json.gz", "--image-features", raw / "i.b"]
     trained = ["--data", blocks, "--model", "bpr", *SHORT]
     space = raw / "space.toml"
-    space.write_text('[strategy]\nrho = [0.05, 0.1]\n')
+    space.write_text("[strategy]\nrho = [0.05, 0.1]\n")
     return {
         "compare": ["compare", *trained, "--strategies", "plain,sam", "--seeds", "2", "--out", out],
         "sweep": ["sweep", *trained, "--strategy", "sam", "--space", space, "--trials", "2", "--seeds", "1",

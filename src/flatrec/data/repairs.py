@@ -20,6 +20,7 @@ class TableRepairs:
         broken_ids: ids with a line break in them.
         padded_ids: ids with blanks around them, which were taken off.
         decimal_ids: ids such as ``100.0``, which were read as ``100``.
+        decimal_id: one of them, as it is in the file.
         rows_without_id: rows that name no item, which were left out.
         columns: columns of row numbers, which were left out.
         unused_rows: rows whose id is that of no item.
@@ -32,6 +33,7 @@ class TableRepairs:
     broken_ids: int = 0
     padded_ids: int = 0
     decimal_ids: int = 0
+    decimal_id: str = ""
     rows_without_id: int = 0
     columns: tuple[str, ...] = ()
     unused_rows: int = 0
@@ -47,6 +49,7 @@ class TableRepairs:
             broken_ids=sum(one.broken_ids for one in tables),
             padded_ids=sum(one.padded_ids for one in tables),
             decimal_ids=sum(one.decimal_ids for one in tables),
+            decimal_id=next((one.decimal_id for one in tables if one.decimal_id), ""),
         )
 
     def sentences(self) -> Iterator[str]:
@@ -60,7 +63,9 @@ class TableRepairs:
         if self.padded_ids:
             yield f"{self.file}: blanks around {_count(self.padded_ids, 'id')} were taken off"
         if self.decimal_ids:
-            yield f"{self.file}: {_count(self.decimal_ids, 'id')} such as 100.0 were read as whole numbers such as 100"
+            shown, whole = clipped(self.decimal_id), clipped(self.decimal_id.partition(".")[0])
+            ids = _count(self.decimal_ids, "id")
+            yield f"{self.file}: {ids} such as {shown} were read as whole numbers such as {whole}"
         if self.rows_without_id:
             yield f"{self.file}: {_count(self.rows_without_id, 'row')} without an id left out"
         if self.columns:

@@ -8,7 +8,7 @@ import polars as pl
 from numpy import ndarray
 
 from flatrec.data.interactions import PARTS
-from flatrec.data.tidying import tidied
+from flatrec.data.tidying import unpointed
 from flatrec.messages import clipped
 
 EXACT = {"Float32": 2.0**24, "Float64": 2.0**53}  # below these a float is one whole number only
@@ -89,7 +89,7 @@ def as_numbers(column: pl.Series, path: Path) -> pl.Series:
     plain = column.dtype.is_integer() or column.dtype == pl.String
     numbers = column.cast(pl.Int64, strict=False) if plain else as_ids(column, path).cast(pl.Int64, strict=False)
     if numbers.null_count() and column.dtype == pl.String:
-        numbers = tidied(column).ids.cast(pl.Int64, strict=False)
+        numbers = unpointed(column.str.strip_chars()).cast(pl.Int64, strict=False)
     bad = column.filter((numbers.is_null()) | (numbers < 0))
     if len(bad):
         raise ValueError(

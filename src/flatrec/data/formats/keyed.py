@@ -175,7 +175,7 @@ def _from_tensors(source: FeatureSource) -> KeyedRows:
             f"all of one length, but holds {len(tensors)} tensors of shapes {sorted(shapes)[:3]}"
         )
     ids = tidied(pl.Series("id", list(tensors), dtype=pl.String))
-    said = TableRepairs(source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals)
+    said = TableRepairs(source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals, decimal_id=ids.decimal)
     return KeyedRows(ids.ids.to_list(), np.stack(list(tensors.values())), source.file.name, said)
 
 
