@@ -69,7 +69,7 @@ class TableRepairs:
         if self.rows_without_id:
             yield f"{self.file}: {_count(self.rows_without_id, 'row')} without an id left out"
         if self.columns:
-            yield f"{self.file}: the row numbers in {quoted(self.columns)} are no features and were left out"
+            yield f"{self.file}: the row numbers in {_columns(self.columns)} are no features and were left out"
         if self.unused_rows:
             yield self._unused()
 
@@ -110,6 +110,14 @@ class Repairs:
         if self.unpictured:
             found.append(f"{_count(self.unpictured, 'item')} without an image")
         return tuple(clipped(sentence, 480) for sentence in found)
+
+
+def _columns(names: Sequence[str]) -> str:
+    """Columns by their names; those that have none, or that a reader gave one to, by their number."""
+    named = [name for name in names if name.strip() and not name.startswith("_duplicated_")]
+    nameless = len(names) - len(named)
+    told = ["a column without a name" if nameless == 1 else f"{nameless} columns without a name"] if nameless else []
+    return " and ".join([*told, *([quoted(named)] if named else [])])
 
 
 def _count(number: int, noun: str) -> str:

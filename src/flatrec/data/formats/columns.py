@@ -12,6 +12,21 @@ from flatrec.data.tidying import unpointed
 from flatrec.messages import clipped
 
 EXACT = {"Float32": 2.0**24, "Float64": 2.0**53}  # below these a float is one whole number only
+_WORDS: dict[object, str] = {
+    pl.Array: "lists",
+    pl.Binary: "bytes",
+    pl.Boolean: "truth values",
+    pl.Categorical: "text",
+    pl.Date: "dates",
+    pl.Datetime: "dates and times",
+    pl.Duration: "durations",
+    pl.Enum: "text",
+    pl.List: "lists",
+    pl.Null: "nothing",
+    pl.String: "text",
+    pl.Struct: "groups of named values",
+    pl.Time: "times of day",
+}
 
 
 def missing_ids(ids: pl.Series) -> ndarray:
@@ -28,7 +43,7 @@ def as_text(column: pl.Series, path: Path) -> pl.Series:
     kind = column.dtype
     if not (kind.is_integer() or kind in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         raise ValueError(
-            f"{path} has column {clipped(column.name)!r} of type {_kind(column)}; ids and names must be text or whole "
+            f"{path} has column {clipped(column.name)!r} of {in_words(column)}; ids and names must be text or whole "
             "numbers"
         )
     return column.cast(pl.String)
@@ -51,14 +66,20 @@ def as_ids(column: pl.Series, path: Path) -> pl.Series:
         return as_text(column, path)
     if (numbers.abs() >= exact).any():
         raise ValueError(
-            f"{path} has column {clipped(column.name)!r} of type {_kind(column)} with numbers too large to be exact; "
+            f"{path} has column {clipped(column.name)!r} of {in_words(column)} too large to be exact; "
             "write ids as text or whole numbers"
         )
     return numbers.cast(pl.Int64).cast(pl.String)
 
 
-def _kind(column: pl.Series) -> str:
-    return clipped(str(column.dtype), 60)
+def in_words(column: pl.Series) -> str:
+    """What a column holds, in words of ours."""
+    kind = column.dtype
+    if kind.is_integer():
+        return "whole numbers"
+    if kind.is_numeric():
+        return "numbers with a decimal point"
+    return _WORDS.get(kind.base_type(), "values of another kind")
 
 
 def as_parts(column: pl.Series, path: Path) -> pl.Series:
