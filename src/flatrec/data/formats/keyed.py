@@ -118,7 +118,7 @@ def _from_table(source: FeatureSource) -> KeyedRows:
     ids = rows.ids(id_column, "rows without an item id")
     matrix, kept = _matrix(rows, values)
     said = rows.repairs(ids, columns=numbering)
-    return KeyedRows(ids.ids.filter(kept).to_list(), matrix, path.name, said)
+    return KeyedRows(ids.ids.filter(kept).to_list(), matrix, str(path), said)
 
 
 def _numbers_rows(rows: Rows, name: str) -> bool:
@@ -186,13 +186,13 @@ def _from_tensors(source: FeatureSource) -> KeyedRows:
         )
     ids = tidied(pl.Series("id", list(tensors), dtype=pl.String))
     said = TableRepairs(source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals, decimal_id=ids.decimal)
-    return KeyedRows(ids.ids.to_list(), np.stack(list(tensors.values())), source.file.name, said)
+    return KeyedRows(ids.ids.to_list(), np.stack(list(tensors.values())), str(source.file), said)
 
 
 def _with_ids(source: FeatureSource, values: Shaped[ndarray, "..."]) -> KeyedRows:
     if source.ids is None:
         raise ValueError(f"{source.file} has rows without ids; name a file of item ids in row order (ids = ...) for it")
-    rows = KeyedRows(row_ids(source.ids, source.id_column, source.layout), values, source.file.name)
+    rows = KeyedRows(row_ids(source.ids, source.id_column, source.layout), values, str(source.file))
     present = read_mask(source.file, values.shape)
     if present is None:
         return rows
