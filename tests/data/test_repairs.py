@@ -39,7 +39,10 @@ def test_nothing_is_said_of_tables_that_fit(tmp_path):
 
 def test_a_table_of_items_that_meets_none_is_refused_like_one_of_features(tmp_path):
     others = [one.replace("s", "SKU-") for one in IDS]
-    said = rf"^{tmp_path}/{{}}\.csv has no row for any of the 6 items; its ids look like \['SKU-0', .* those of the data set like \['s0'"
+    said = (
+        rf"^{tmp_path}/{{}}\.csv has no row for any of the 6 items; "
+        r"its ids look like \['SKU-0', .* those of the data set like \['s0'"
+    )
     with pytest.raises(ValueError, match=said.format("items")):
         load(tmp_path, items=others)
     with pytest.raises(ValueError, match=said.format("image")):
