@@ -87,8 +87,8 @@ def test_a_missing_file_is_an_error(tmp_path):
 def test_a_file_that_is_not_toml_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ValueError, match="experiment.toml is not a TOML file"):
         read(saved(tmp_path, "seed = = 1"))
-    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="bytes.toml is not a TOML file"):
+    (tmp_path / "bytes.toml").write_bytes(b"# \xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"bytes\.toml is not UTF-8 text \(byte 2\); save it as UTF-8$"):
         read(tmp_path / "bytes.toml")
 
 

@@ -187,11 +187,13 @@ def toml_tree(path: Path) -> dict[str, Any]:
     """What a TOML file holds.
 
     Raises:
-        ValueError: it is not TOML.
+        ValueError: it is not UTF-8 text, or not TOML.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from None
     except RecursionError:
         raise ValueError(f"{path} is not a TOML file of settings: it is nested too deeply") from None

@@ -40,7 +40,8 @@ def test_nothing_is_said_of_tables_that_fit(tmp_path):
 def test_a_table_of_items_that_meets_none_is_refused_like_one_of_features(tmp_path):
     others = [one.replace("s", "SKU-") for one in IDS]
     said = (
-        r"{}\.csv has no row for any of the 6 items; its ids look like \['SKU-0', .* those of the data set like \['s0'"
+        rf"^{tmp_path}/{{}}\.csv has no row for any of the 6 items; "
+        r"its ids look like \['SKU-0', .* those of the data set like \['s0'"
     )
     with pytest.raises(ValueError, match=said.format("items")):
         load(tmp_path, items=others)
@@ -48,6 +49,14 @@ def test_a_table_of_items_that_meets_none_is_refused_like_one_of_features(tmp_pa
         load(tmp_path, features=others)
     with pytest.raises(ValueError, match=r"items\.csv has no row .*; 6 would meet but for case, such as 'S0' and 's0'"):
         load(tmp_path, items=[one.upper() for one in IDS])
+
+
+def test_features_that_are_not_finite_are_refused_by_their_path(tmp_path):
+    (tmp_path / "clicks.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in PAIRS))
+    (tmp_path / "image.csv").write_text("sku,x\ns0,inf\ns1,1\n")
+    (tmp_path / "dataset.toml").write_text('interactions = "clicks.csv"\n' + FEATURES)
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/image\.csv: features must be finite, but 1 of 6 rows"):
+        load_data(tmp_path)
 
 
 def test_rows_and_items_that_do_not_meet_are_counted(tmp_path):
@@ -134,3 +143,10 @@ def test_no_sentence_is_longer_than_a_line():
     sentences = Repairs(tables=(table,)).sentences()
     assert len(sentences) == 3
     assert max(map(len, sentences)) <= 480
+
+
+def test_the_sentence_about_decimal_points_shows_an_id_of_the_file(tmp_path):
+    data = load(
+        tmp_path, pairs=[(user, str(place)) for place, (user, _) in enumerate(PAIRS)], items=["7.00", "3"], core=0
+    )
+    assert "items.csv: 1 id such as 7.00 were read as whole numbers such as 7" in data.warnings

@@ -5,9 +5,16 @@ from flatrec.data.tidying import likeness, tidied, tidied_list
 
 
 def test_blanks_and_decimal_points_of_whole_numbers_go_and_are_counted():
-    found = tidied(pl.Series("id", ["a ", "\u00a0b", "c", "100.0", "7.000", " 8.0 ", "1.5", "v2.0", None, "1e3"]))
-    assert found.ids.to_list() == ["a", "b", "c", "100", "7", "8", "1.5", "v2.0", None, "1e3"]
-    assert (found.padded, found.decimals) == (3, 3)
+    found = tidied(pl.Series("id", ["7.000", "\u00a012", "3", " 8.0 ", "", None, "-1.0"]))
+    assert found.ids.to_list() == ["7", "12", "3", "8", "", None, "-1"]
+    assert (found.padded, found.decimals, found.decimal) == (2, 3, "7.000")
+
+
+@pytest.mark.parametrize("other", ["1.1", "v2.0", "a", "1e3", "1.0.0"])
+def test_decimal_points_stay_where_not_all_ids_are_whole_numbers(other):
+    found = tidied(pl.Series("id", ["1.0", f"{other} ", "2.0", "3", None]))
+    assert found.ids.to_list() == ["1.0", other, "2.0", "3", None]
+    assert (found.padded, found.decimals, found.decimal) == (1, 0, "")
 
 
 def test_ids_that_are_tidy_stay_the_very_column():

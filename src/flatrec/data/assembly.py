@@ -54,7 +54,7 @@ class KeyedRows:
     Args:
         ids: one item id a row.
         values: one row an id.
-        source: how messages call it, e.g. ``image.npy``.
+        source: how messages call it, e.g. ``shop/image.npy``.
         repairs: what reading its file changed.
 
     Raises:
@@ -87,12 +87,14 @@ class ItemTexts:
         pictures: an image file.
         ids: of all rows of the table that they are from; those of titles and pictures if left out.
         repairs: what reading the table changed.
+        source: how messages call the table.
     """
 
     titles: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, Path] = field(default_factory=dict)
     ids: Sequence[str] | None = None
     repairs: TableRepairs | None = None
+    source: str = "the table of items"
 
 
 class NumberedPairs(NamedTuple):
@@ -181,7 +183,7 @@ def assemble_numbered(name: str, pairs: NumberedPairs, settings: SplitSettings |
 def _tables(features: Mapping[str, KeyedRows], texts: ItemTexts, meeting: Meeting) -> Iterator[TableRepairs]:
     """What was changed in the files of features and items, and which of their rows are of no item."""
     for rows in features.values():
-        yield meeting.repairs(rows.ids, rows.repairs or TableRepairs(rows.source))
+        yield meeting.repairs(rows.ids, rows.repairs or TableRepairs(Path(rows.source).name))
     if texts.repairs is not None:
         yield meeting.repairs(texts.ids or (), texts.repairs)
 
@@ -191,8 +193,7 @@ def _check_meeting(texts: ItemTexts, items: Sequence[str]) -> None:
     ids = [*texts.titles, *texts.pictures] if texts.ids is None else texts.ids
     if not ids or not set(ids).isdisjoint(items):
         return
-    source = texts.repairs.file if texts.repairs is not None else "the table of items"
-    raise ValueError(unmet(source, ids, items))
+    raise ValueError(unmet(texts.source, ids, items))
 
 
 def _check_frame(name: str, pairs: pl.DataFrame) -> None:

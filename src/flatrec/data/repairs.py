@@ -20,6 +20,7 @@ class TableRepairs:
         broken_ids: ids with a line break in them.
         padded_ids: ids with blanks around them, which were taken off.
         decimal_ids: ids such as ``100.0``, which were read as ``100``.
+        decimal_id: one of them, as it is in the file.
         rows_without_id: rows that name no item, which were left out.
         columns: columns of row numbers, which were left out.
         unused_rows: rows whose id is that of no item.
@@ -32,6 +33,7 @@ class TableRepairs:
     broken_ids: int = 0
     padded_ids: int = 0
     decimal_ids: int = 0
+    decimal_id: str = ""
     rows_without_id: int = 0
     columns: tuple[str, ...] = ()
     unused_rows: int = 0
@@ -47,6 +49,7 @@ class TableRepairs:
             broken_ids=sum(one.broken_ids for one in tables),
             padded_ids=sum(one.padded_ids for one in tables),
             decimal_ids=sum(one.decimal_ids for one in tables),
+            decimal_id=next((one.decimal_id for one in tables if one.decimal_id), ""),
         )
 
     def sentences(self) -> Iterator[str]:
@@ -60,11 +63,13 @@ class TableRepairs:
         if self.padded_ids:
             yield f"{self.file}: blanks around {_count(self.padded_ids, 'id')} were taken off"
         if self.decimal_ids:
-            yield f"{self.file}: {_count(self.decimal_ids, 'id')} such as 100.0 were read as whole numbers such as 100"
+            shown, whole = clipped(self.decimal_id), clipped(self.decimal_id.partition(".")[0])
+            ids = _count(self.decimal_ids, "id")
+            yield f"{self.file}: {ids} such as {shown} were read as whole numbers such as {whole}"
         if self.rows_without_id:
             yield f"{self.file}: {_count(self.rows_without_id, 'row')} without an id left out"
         if self.columns:
-            yield f"{self.file}: the row numbers in {quoted(self.columns)} are no features and were left out"
+            yield f"{self.file}: the row numbers in {_columns(self.columns)} are no features and were left out"
         if self.unused_rows:
             yield self._unused()
 
@@ -105,6 +110,14 @@ class Repairs:
         if self.unpictured:
             found.append(f"{_count(self.unpictured, 'item')} without an image")
         return tuple(clipped(sentence, 480) for sentence in found)
+
+
+def _columns(names: Sequence[str]) -> str:
+    """Columns by their names; those that have none, or that a reader gave one to, by their number."""
+    named = [name for name in names if name.strip() and not name.startswith("_duplicated_")]
+    nameless = len(names) - len(named)
+    told = ["a column without a name" if nameless == 1 else f"{nameless} columns without a name"] if nameless else []
+    return " and ".join([*told, *([quoted(named)] if named else [])])
 
 
 def _count(number: int, noun: str) -> str:

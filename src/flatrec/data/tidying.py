@@ -9,6 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 WHOLE_DECIMAL = r"^(-?[0-9]+)\.0+$"
+_WHOLE = r"^(-?[0-9]+(\.0+)?)?$"
 UNTIDY = rf"^\s|\s$|{WHOLE_DECIMAL}"
 # What would make two ids equal that are not, and how a message says so.
 _LIKENESSES: tuple[tuple[str, Callable[[str], str]], ...] = (
@@ -21,20 +22,27 @@ _TRIED = 20_000  # ids that are compared
 
 
 class Tidied(NamedTuple):
-    """Text ids, how many had blanks around them, and how many were whole numbers with a decimal point."""
+    """Text ids, how many had blanks around them, and how many were whole numbers with a decimal point, one of them."""
 
     ids: pl.Series
     padded: int = 0
     decimals: int = 0
+    decimal: str = ""
 
 
 def tidied(ids: pl.Series) -> Tidied:
-    """Ids without blanks around them, and ``100.0`` as ``100``: so does pandas write numbers once one is missing."""
+    """Ids without blanks around them, and ``100.0`` as ``100``: so does pandas write numbers once one is missing.
+
+    Only where all are whole numbers, for ``1.0`` beside ``1.1`` or ``a`` is a name, such as that of a version.
+    """
     if not ids.str.contains(UNTIDY).any():
         return Tidied(ids)
     stripped = ids.str.strip_chars()
-    decimals = int(stripped.str.contains(WHOLE_DECIMAL).sum())
-    return Tidied(_tidy(ids), int((stripped != ids).sum()), decimals)
+    padded = int((stripped != ids).sum())
+    decimals = stripped.filter(stripped.str.contains(WHOLE_DECIMAL))
+    if decimals.is_empty() or not stripped.str.contains(_WHOLE).all():
+        return Tidied(stripped, padded)
+    return Tidied(unpointed(stripped), padded, len(decimals), decimals[0])
 
 
 def tidied_list(ids: Iterable[str]) -> list[str]:
@@ -42,8 +50,9 @@ def tidied_list(ids: Iterable[str]) -> list[str]:
     return tidied(pl.Series("id", list(ids), dtype=pl.String)).ids.to_list()
 
 
-def _tidy(ids: pl.Series) -> pl.Series:
-    return ids.str.strip_chars().str.replace(WHOLE_DECIMAL, "$1")
+def unpointed(texts: pl.Series) -> pl.Series:
+    """Texts such as ``100.0`` as ``100``, and the others as they are."""
+    return texts.str.replace(WHOLE_DECIMAL, "$1")
 
 
 def likeness(unmet: Collection[str], known: Collection[str]) -> str:

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -74,11 +76,32 @@ def test_what_is_left_out_has_a_default(place):
         ('"shop"', "3", "name = 3; give it a text in quotes"),
         ('interactions = "clicks.csv"', "", "lacks the key 'interactions'"),
         ('[features.image]\nfile = "image.npy"', "[features]\nimage = 3", r"image = 3; give it a table"),
+        (
+            "core = 2",
+            'core = 2\nseparator = ""',
+            r"HERE: separator must be one ASCII character, such as .*, but is ''$",
+        ),
+        (
+            "core = 2",
+            "core = 2\nseparator = 5",
+            r"HERE has separator = 5; give it a text in quotes, of one character such as ';'$",
+        ),
+        ("core = 2", "core = 2\nquote = 5", r"HERE has quote = 5; give it a text in quotes, of one character"),
+        ("core = 2", "core = 2\nquote = '::'", r"HERE: quote must be one ASCII character, .* but is '::'$"),
+        ("core = 2", 'core = 2\nencoding = ""', r"HERE has encoding = ''; give it a text in quotes"),
+        ("core = 2", "core = 2\nseparator = ','\nquote = ','", "clicks.csv cannot have ',' both between and around"),
+        ("core = 2", "core = 2\nseparator = '\"'", "clicks.csv cannot have '\"' both between and around"),
         ("core = 2", "core = = 2", "dataset.toml cannot be read as a TOML description"),
     ],
 )
 def test_a_wrong_description_is_refused_in_one_line(place, old, new, message):
     (place / "dataset.toml").write_text(FULL.replace(old, new, 1))
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(ValueError, match=message.replace("HERE", f"^{re.escape(str(place))}/dataset.toml")) as caught:
         read_path(place)
     assert "\n" not in str(caught.value)
+
+
+def test_a_description_that_is_not_utf_8_is_refused_in_words(place):
+    (place / "dataset.toml").write_bytes(b"# caf\xe9\n" + FULL.encode())
+    with pytest.raises(ValueError, match=r"dataset\.toml .*: it is not UTF-8 text \(byte 5\); save it as UTF-8$"):
+        read_path(place)

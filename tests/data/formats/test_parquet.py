@@ -114,12 +114,12 @@ def test_whole_numbers_are_the_same_ids_in_every_type(tmp_path, values, ids):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ([1.5, 2.0], "column 'id' of type Float64; ids and names must be text or whole numbers"),
-        ([1.0, float("inf")], "column 'id' of type Float64"),
-        ([2.0**53, 1.0], "with numbers too large to be exact"),
-        ([True, False], "column 'id' of type Boolean"),
-        ([decimal.Decimal("1.50"), decimal.Decimal("2.00")], r"column 'id' of type Decimal"),
-        ([datetime.date(2020, 1, 1)] * 2, "column 'id' of type Date"),
+        ([1.5, 2.0], "column 'id' of numbers with a decimal point; ids and names must be text or whole numbers"),
+        ([1.0, float("inf")], "column 'id' of numbers with a decimal point; ids"),
+        ([2.0**53, 1.0], "of numbers with a decimal point too large to be exact"),
+        ([True, False], "column 'id' of truth values; ids"),
+        ([decimal.Decimal("1.50"), decimal.Decimal("2.00")], r"column 'id' of numbers with a decimal point; ids"),
+        ([datetime.date(2020, 1, 1)] * 2, "column 'id' of dates; ids"),
         ([1.0, float("nan")], "1 of 2 rows without an item id, the first in row 2"),
         ([1.0, None], "1 of 2 rows without an item id, the first in row 2"),
     ],
@@ -130,7 +130,20 @@ def test_what_is_no_id_is_refused_by_the_name_that_the_file_has(tmp_path, values
         read_items(tmp_path / "items.parquet")
 
 
-@pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__", "__index_level_12__"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Unnamed: 0",
+        "Unnamed: 0.1",
+        "Unnamed: 0.1.1",
+        "Unnamed: 12",
+        "index",
+        "level_0",
+        "__index_level_0__",
+        "__index_level_12__",
+    ],
+)
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".tsv"])
 @pytest.mark.parametrize("lists", [False, True])
 def test_row_numbers_are_no_features(tmp_path, name, ending, lists):
@@ -145,22 +158,42 @@ def test_row_numbers_are_no_features(tmp_path, name, ending, lists):
         table.write_csv(path, separator="\t" if ending == ".tsv" else ",")
     found = read_features(FeatureSource(path))
     assert (list(found.ids), found.values.tolist()) == (["a", "b"], [[1, 2], [3, 4]])
+    shown = f"[{name!r}]" if name else "a column without a name"
     assert next(found.repairs.sentences()) == (
-        f"image{ending}: the row numbers in [{name!r}] are no features and were left out"
+        f"image{ending}: the row numbers in {shown} are no features and were left out"
+    )
+
+
+@pytest.mark.parametrize("values", [[1, 0], [1, 2], [0.0, 0.5], [0, 0]])
+def test_an_index_that_does_not_count_the_rows_is_a_feature(tmp_path, values):
+    pl.DataFrame({"index": values, "sku": ["a", "b"], "x": [1.0, 3.0]}).write_csv(tmp_path / "image.csv")
+    found = read_features(FeatureSource(tmp_path / "image.csv"))
+    assert found.values.tolist() == [[values[0], 1], [values[1], 3]]
+    assert list(found.repairs.sentences()) == []
+
+
+def test_columns_of_row_numbers_without_names_are_counted(tmp_path):
+    (tmp_path / "image.csv").write_text(",,Unnamed: 0.1,sku,x\n0,0,0,a,1\n1,1,1,b,3\n")
+    found = read_features(FeatureSource(tmp_path / "image.csv"))
+    assert found.values.tolist() == [[1], [3]]
+    assert next(found.repairs.sentences()) == (
+        "image.csv: the row numbers in 2 columns without a name and ['Unnamed: 0.1'] are no features and were left out"
     )
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ([datetime.date(2020, 1, 1)] * 2, "column 'added' holds Date, which is no number"),
-        ([datetime.datetime(2020, 1, 1)] * 2, "column 'added' holds Datetime"),
-        ([datetime.timedelta(1)] * 2, "column 'added' holds Duration"),
-        ([True, False], "column 'added' holds Boolean"),
-        ([b"a", b"b"], "column 'added' holds Binary"),
+        ([datetime.date(2020, 1, 1)] * 2, "column 'added' holds dates, which are no numbers"),
+        ([datetime.datetime(2020, 1, 1)] * 2, "column 'added' holds dates and times, which"),
+        ([datetime.timedelta(1)] * 2, "column 'added' holds durations, which"),
+        ([True, False], "column 'added' holds truth values, which"),
+        ([b"a", b"b"], "column 'added' holds bytes, which"),
         (["2020-01-01", "1"], "column 'added' has 1 of 2 values that are no numbers, e.g. '2020-01-01'"),
-        ([[True], [False]], "column of lists 'added' holds Boolean"),
-        ([[datetime.date(2020, 1, 1)]] * 2, "column of lists 'added' holds Date"),
+        ([[True], [False]], "column of lists 'added' holds truth values, which"),
+        ([[datetime.date(2020, 1, 1)]] * 2, "column of lists 'added' holds dates, which"),
+        ([datetime.time(1)] * 2, "column 'added' holds times of day, which"),
+        ([{"a": 1}, {"a": 2}], "column 'added' holds groups of named values, which"),
     ],
 )
 def test_a_column_that_holds_no_numbers_is_refused_by_its_name(tmp_path, values, said):

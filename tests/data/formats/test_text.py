@@ -239,3 +239,15 @@ def test_a_row_is_found_again_in_its_file(tmp_path):
     rows = scan(tmp_path / "a.csv", PLAIN).select({"user": "user"})
     assert [rows.place(row) for row in range(2)] == ["line 4", "line 6"]
     assert Layout(";").separator == ";"
+
+
+@pytest.mark.parametrize("start", ["\n", "\r\n", " \n\n"])
+def test_blank_lines_behind_a_byte_order_mark_are_skipped(tmp_path, start):
+    data = load(tmp_path, b"\xef\xbb\xbf" + (start + lines()).encode(), core=0)
+    assert found(data) == set(PAIRS)
+    assert data.warnings == ()
+
+
+def test_a_quotation_mark_is_no_separator(tmp_path):
+    data = load(tmp_path, lines(";").replace("fine", ",fine,"), core=0, settings='quote = ","\n')
+    assert found(data) == set(PAIRS)

@@ -8,10 +8,25 @@ import polars as pl
 from numpy import ndarray
 
 from flatrec.data.interactions import PARTS
-from flatrec.data.tidying import tidied
+from flatrec.data.tidying import unpointed
 from flatrec.messages import clipped
 
 EXACT = {"Float32": 2.0**24, "Float64": 2.0**53}  # below these a float is one whole number only
+_WORDS: dict[object, str] = {
+    pl.Array: "lists",
+    pl.Binary: "bytes",
+    pl.Boolean: "truth values",
+    pl.Categorical: "text",
+    pl.Date: "dates",
+    pl.Datetime: "dates and times",
+    pl.Duration: "durations",
+    pl.Enum: "text",
+    pl.List: "lists",
+    pl.Null: "nothing",
+    pl.String: "text",
+    pl.Struct: "groups of named values",
+    pl.Time: "times of day",
+}
 
 
 def missing_ids(ids: pl.Series) -> ndarray:
@@ -28,7 +43,7 @@ def as_text(column: pl.Series, path: Path) -> pl.Series:
     kind = column.dtype
     if not (kind.is_integer() or kind in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         raise ValueError(
-            f"{path} has column {clipped(column.name)!r} of type {_kind(column)}; ids and names must be text or whole "
+            f"{path} has column {clipped(column.name)!r} of {in_words(column)}; ids and names must be text or whole "
             "numbers"
         )
     return column.cast(pl.String)
@@ -51,14 +66,20 @@ def as_ids(column: pl.Series, path: Path) -> pl.Series:
         return as_text(column, path)
     if (numbers.abs() >= exact).any():
         raise ValueError(
-            f"{path} has column {clipped(column.name)!r} of type {_kind(column)} with numbers too large to be exact; "
+            f"{path} has column {clipped(column.name)!r} of {in_words(column)} too large to be exact; "
             "write ids as text or whole numbers"
         )
     return numbers.cast(pl.Int64).cast(pl.String)
 
 
-def _kind(column: pl.Series) -> str:
-    return clipped(str(column.dtype), 60)
+def in_words(column: pl.Series) -> str:
+    """What a column holds, in words of ours."""
+    kind = column.dtype
+    if kind.is_integer():
+        return "whole numbers"
+    if kind.is_numeric():
+        return "numbers with a decimal point"
+    return _WORDS.get(kind.base_type(), "values of another kind")
 
 
 def as_parts(column: pl.Series, path: Path) -> pl.Series:
@@ -89,7 +110,7 @@ def as_numbers(column: pl.Series, path: Path) -> pl.Series:
     plain = column.dtype.is_integer() or column.dtype == pl.String
     numbers = column.cast(pl.Int64, strict=False) if plain else as_ids(column, path).cast(pl.Int64, strict=False)
     if numbers.null_count() and column.dtype == pl.String:
-        numbers = tidied(column).ids.cast(pl.Int64, strict=False)
+        numbers = unpointed(column.str.strip_chars()).cast(pl.Int64, strict=False)
     bad = column.filter((numbers.is_null()) | (numbers < 0))
     if len(bad):
         raise ValueError(

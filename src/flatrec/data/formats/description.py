@@ -60,7 +60,7 @@ def parse(path: Path) -> TableSettings:
         ValueError: not TOML, an unknown key, or a value of the wrong type.
     """
     with reading(path, "a TOML description"):
-        table: Mapping[str, object] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        table: Mapping[str, object] = tomllib.loads(_decoded(path.read_bytes()))
     top = _Section(table, KEYS, f"{path}", path.parent)
     items = top.section("items", ITEM_KEYS)
     source = None
@@ -78,6 +78,13 @@ def parse(path: Path) -> TableSettings:
         name=top.text("name") or path.resolve().parent.name,
         layout=top.layout(),
     )
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
 class _Section:
@@ -103,11 +110,18 @@ class _Section:
 
     def layout(self) -> Layout:
         """How the section's text table is written."""
-        quote = "" if self.table.get("quote") == "" else self.text("quote")
+        separator, quote = self.mark("separator"), self.mark("quote")
+        encoding = self.text("encoding")
         try:
-            return Layout(self.text("separator"), quote, self.text("encoding"))
+            return Layout(separator, quote, encoding)
         except ValueError as error:
             raise ValueError(f"{self.where}: {error}") from None
+
+    def mark(self, key: str) -> str | None:
+        value = self.table.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self.wrong(key, "a text in quotes, of one character such as ';'")
+        return value
 
     def number(self, key: str, default: int) -> int:
         value = self.table.get(key, default)

@@ -198,6 +198,7 @@ class Rows:
             broken_ids=sum(broken),
             padded_ids=sum(one.padded for one in ids),
             decimal_ids=sum(one.decimals for one in ids),
+            decimal_id=next((one.decimal for one in ids if one.decimal), ""),
             rows_without_id=without_id,
             columns=tuple(columns),
         )

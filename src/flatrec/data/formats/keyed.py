@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from flatrec.data.assembly import KeyedRows
 from flatrec.data.formats.arrays import read_array, read_mask, read_tensors
+from flatrec.data.formats.columns import in_words
 from flatrec.data.formats.files import Rows, reading, scan
 from flatrec.data.formats.parquet import is_parquet
 from flatrec.data.formats.text import PLAIN, Layout, ending
@@ -28,8 +29,9 @@ ITEM_NAMES = (
 MATRIX_KEY = "values"
 # What pandas writes along where nobody asked for it: a column without a name, or one that it gave a name to.
 ROW_NUMBERS = re.compile(
-    r"\s*|_duplicated_[0-9]+|Unnamed: [0-9]+(_level_[0-9]+)?|__index_level_[0-9]+__|__null_dask_index__"
+    r"\s*|_duplicated_[0-9]+|Unnamed: [0-9]+(\.[0-9]+)*(_level_[0-9]+)?|__index_level_[0-9]+__|__null_dask_index__"
 )
+INDEX_NAMES = ("index", "level_0")  # what it calls them where they become a column; they may be features too
 
 
 @dataclass(frozen=True)
@@ -107,15 +109,23 @@ def _from_table(source: FeatureSource) -> KeyedRows:
     table = scan(path, source.layout, [(source.id_column,) if source.id_column else ITEM_NAMES])
     id_column = source.id_column or guess(table.columns, ITEM_NAMES, path, "item")
     others = [column for column in table.columns if column != id_column]
-    numbering = [column for column in others if ROW_NUMBERS.fullmatch(column)]
+    unnamed = [column for column in others if ROW_NUMBERS.fullmatch(column)]
+    rows = table.select({name: name for name in table.columns if name not in unnamed})
+    numbering = [column for column in others if column in unnamed or _numbers_rows(rows, column)]
     values = [column for column in others if column not in numbering]
     if not values:
         raise ValueError(f"{path} has no column of numbers beside its ids; its columns are {quoted(table.columns)}")
-    rows = table.select({name: name for name in (id_column, *values)})
     ids = rows.ids(id_column, "rows without an item id")
     matrix, kept = _matrix(rows, values)
     said = rows.repairs(ids, columns=numbering)
-    return KeyedRows(ids.ids.filter(kept).to_list(), matrix, path.name, said)
+    return KeyedRows(ids.ids.filter(kept).to_list(), matrix, str(path), said)
+
+
+def _numbers_rows(rows: Rows, name: str) -> bool:
+    """Whether a column is called like row numbers and counts the rows from 0."""
+    if name not in INDEX_NAMES or not (rows[name].dtype == pl.String or rows[name].dtype.is_numeric()):
+        return False
+    return rows[name].cast(pl.Float64, strict=False).to_list() == list(range(len(rows.frame)))
 
 
 def _matrix(rows: Rows, names: Sequence[str]) -> tuple[Float32[ndarray, "n_rows width"], pl.Series]:
@@ -123,7 +133,7 @@ def _matrix(rows: Rows, names: Sequence[str]) -> tuple[Float32[ndarray, "n_rows 
     first = rows[names[0]]
     expected = "a table with numeric columns, or one column of equally long lists, beside its ids"
     with reading(rows.path, expected):
-        if len(names) == 1 and first.dtype.is_nested():
+        if len(names) == 1 and first.dtype.base_type() in (pl.List, pl.Array):
             kept = first.is_not_null()
             return _stacked(first.filter(kept)), kept
         columns = [_numeric(rows[name]) for name in names]
@@ -151,7 +161,7 @@ def _check_numbers(what: str, column: pl.Series) -> None:
     kind = column.dtype
     if not (kind.is_numeric() or kind == pl.Null):
         raise ValueError(
-            f"{what} holds {clipped(str(kind), 40)}, which is no number; leave the column out, or write it as numbers"
+            f"{what} holds {in_words(column)}, which are no numbers; leave the column out, or write it as numbers"
         )
 
 
@@ -175,14 +185,14 @@ def _from_tensors(source: FeatureSource) -> KeyedRows:
             f"all of one length, but holds {len(tensors)} tensors of shapes {sorted(shapes)[:3]}"
         )
     ids = tidied(pl.Series("id", list(tensors), dtype=pl.String))
-    said = TableRepairs(source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals)
-    return KeyedRows(ids.ids.to_list(), np.stack(list(tensors.values())), source.file.name, said)
+    said = TableRepairs(source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals, decimal_id=ids.decimal)
+    return KeyedRows(ids.ids.to_list(), np.stack(list(tensors.values())), str(source.file), said)
 
 
 def _with_ids(source: FeatureSource, values: Shaped[ndarray, "..."]) -> KeyedRows:
     if source.ids is None:
         raise ValueError(f"{source.file} has rows without ids; name a file of item ids in row order (ids = ...) for it")
-    rows = KeyedRows(row_ids(source.ids, source.id_column, source.layout), values, source.file.name)
+    rows = KeyedRows(row_ids(source.ids, source.id_column, source.layout), values, str(source.file))
     present = read_mask(source.file, values.shape)
     if present is None:
         return rows

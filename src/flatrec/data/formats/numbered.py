@@ -177,10 +177,10 @@ def _picture_folder(folder: Path) -> dict[str, Path]:
 def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Features:
     present = read_mask(path, values.shape)
     if present is None:
-        return checked(values, n_items, path.name)
+        return checked(values, n_items, str(path))
     blanked = values.copy()
     blanked[~present] = 0
-    return Features(checked(blanked, n_items, path.name).values, present)
+    return Features(checked(blanked, n_items, str(path)).values, present)
 
 
 def _with_texts(dataset: Dataset, table: _Items) -> Dataset:

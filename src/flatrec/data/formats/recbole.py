@@ -89,6 +89,7 @@ def _titles(path: Path) -> ItemTexts:
         dictionary(ids.ids, rows.texts("title"), path),
         ids=tuple(ids.ids.filter(~missing).to_list()),
         repairs=rows.repairs(ids, without_id=int(missing.sum())),
+        source=str(path),
     )
 
 
@@ -105,5 +106,5 @@ def _features(directory: Path, items: Path) -> dict[str, KeyedRows]:
         modality = path.name.removesuffix("_feat.npy")
         if modality in features:
             raise ValueError(f"{directory} has {modality}_feat.parquet and {path.name}; keep one of them")
-        features[modality] = KeyedRows(ids, read_array(path), path.name)
+        features[modality] = KeyedRows(ids, read_array(path), str(path))
     return features

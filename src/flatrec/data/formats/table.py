@@ -147,4 +147,5 @@ def _texts(source: ItemSource | None) -> ItemTexts:
         existing_pictures(texts.get("picture", {}), path),
         ids=tuple(ids.ids.filter(~missing).to_list()),
         repairs=rows.repairs(ids, without_id=int(missing.sum())),
+        source=str(path),
     )

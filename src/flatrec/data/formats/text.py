@@ -174,7 +174,9 @@ def open_text(path: Path, layout: Layout, wanted: Sequence[Collection[str]] = ()
     """
     content = _content(path, layout.encoding)
     with path.open("rb") if content is None else BytesIO(content) as file:
-        number, line = next(((number, one) for number, one in enumerate(file, 1) if one.strip()), (1, b""))
+        number, line = next(
+            ((number, one) for number, one in enumerate(file, 1) if one.removeprefix(_MARK).strip()), (1, b"")
+        )
         header = _decoded(path, line)
         separator = layout.separator
         if told := _EXCEL.fullmatch(header):
@@ -187,6 +189,11 @@ def open_text(path: Path, layout: Layout, wanted: Sequence[Collection[str]] = ()
     if quote is None:
         quote = '"' if not tabs or _encloses(path, content) else ""
     separator = separator or ("\t" if tabs else _separator(header, quote, wanted))
+    if separator == quote:
+        raise ValueError(
+            f"{path} cannot have {separator!r} both between and around cells; name another separator or quote in "
+            'dataset.toml (quote = "" where no marks are around cells)'
+        )
     return TextTable(path, content, header, number, separator, quote or None)
 
 
@@ -214,7 +221,7 @@ def _separator(header: str, quote: str, wanted: Sequence[Collection[str]]) -> st
         known = set(names)
         return sum(any(name.lower() in known for name in group) for group in wanted), len(names)
 
-    return max(SEPARATORS, key=worth)
+    return max((one for one in SEPARATORS if one != quote), key=worth)
 
 
 def _encloses(path: Path, content: bytes | None) -> bool:
