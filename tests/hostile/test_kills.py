@@ -72,7 +72,7 @@ def _commands(blocks, raw, out):
         "prepare": ["data", "prepare", "amazon", *amazon, "--out", out],
         "encode": ["encode", raw / "items.csv", "--text-column", "text", "--picture-column", "picture", "--out", out],
         "adjust": ["adjust", raw / "items.csv", "--text-column", "text", "--picture-column", "picture",
-                   "--probability", "0.5", "--caption-column", "text", "--out", out],
+                   "--probability", "0.5", "--caption-column", "text", "--out", out, "--overwrite"],
     }  # fmt: skip
 
 
@@ -80,10 +80,14 @@ NAMES = ["compare", "sweep", "study", "shop", "prepare", "encode", "adjust"]
 
 
 def _content(folder):
-    """What matters of the files in a folder: not the times of training, and not the stores of sweeps."""
+    """What matters of the files in a folder: not the times of training, and not how often trials of a sweep were begun."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in (".npy", ".inter", ".csv", ".safetensors", ".png", ".parquet"):
+        if (
+            path.is_file()
+            and path.stem != "trials"
+            and path.suffix in (".npy", ".inter", ".csv", ".safetensors", ".png", ".parquet")
+        ):
             found[str(path.relative_to(folder))] = path.read_bytes()
     return found
 
