@@ -18,15 +18,19 @@ def test_results_are_in_the_order_of_what_was_given():
 
 
 def test_no_more_are_at_work_than_was_said_and_all_end():
-    before, most = threading.active_count(), []
+    before, most = set(threading.enumerate()), []  # those of other tests may be ending
+
+    def new():
+        return set(threading.enumerate()) - before
+
     with Threads(2) as threads:
-        threads.map(lambda _number: most.append(threading.active_count()) or time.sleep(0.01), range(9))
-    assert max(most) == before + 2
+        threads.map(lambda _number: most.append(len(new())) or time.sleep(0.01), range(9))
+    assert max(most) == 2
     for _ in range(200):
-        if threading.active_count() == before:
+        if not new():
             break
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert not new()
 
 
 def test_an_error_reaches_who_waits_and_cancels_what_was_not_begun():

@@ -233,7 +233,7 @@ def test_a_model_that_is_no_name_is_one_line(flatrec, raw, server, model):
 
 
 @pytest.mark.parametrize("wrong", ["", "endless", "500"])
-@pytest.mark.parametrize("came", [0, 1, 9])
+@pytest.mark.parametrize("came", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(9, marks=pytest.mark.slow)])
 def test_interrupted_it_ends_within_two_seconds_and_asks_nothing_twice(flatrec, raw, server, wrong, came):
     server.misbehave = lambda _prompt, _before: None if server.answered.total() < came else wrong or None
     server.delay = 0.02

@@ -435,6 +435,7 @@ def test_a_class_without_a_file_is_loaded_by_hand_and_not_by_workers(own, caplog
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 def test_a_script_that_names_its_own_class_does_not_run_again_in_workers(own):
     (own / "script.py").write_text(
         MINE

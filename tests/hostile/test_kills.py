@@ -80,7 +80,7 @@ NAMES = ["compare", "sweep", "study", "shop", "prepare", "encode", "adjust"]
 
 
 def _content(folder):
-    """What matters of the files in a folder: not the times of training, and not how often trials of a sweep were begun."""
+    """What matters of the files in a folder: not times, and not how often trials of a sweep were begun."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if (

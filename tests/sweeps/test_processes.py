@@ -87,6 +87,7 @@ def test_while_a_sweep_goes_on_another_is_refused_in_its_folder(begin, tmp_path)
     assert states(f"sqlite:///{tmp_path / 'out' / STORE}") == ["COMPLETE"] * 24
 
 
+@pytest.mark.slow
 def test_two_folders_share_one_store(begin, tmp_path):
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     both = [ended(one) for one in (begin("one", "--storage", url, trials=6), begin("two", "--storage", url, trials=6))]

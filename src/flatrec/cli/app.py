@@ -114,7 +114,9 @@ def _answered(words: list[str], guard: Guard, *, debug: bool) -> int:
         raise
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(guard)
-    except (SystemExit, GeneratorExit) as error:  # only a class of the user's own raises one
+    except (SystemExit, GeneratorExit) as error:
+        if not place_of(error):  # not out of a class of the user's own
+            raise
         return _report(f"{raised(error)}; a model or strategy must not end the process", FAILED, debug=debug)
     except Exception as error:
         if guard.code:  # told to stop, and what was interrupted made something else of it

@@ -17,6 +17,7 @@ import zipfile
 
 import pytest
 
+from flatrec.data.amazon.pictures import RECORD
 from flatrec.data.fetching.catalogue import CATALOGUE, RemoteFile
 from flatrec.data.fetching.contents import unpack
 from flatrec.data.fetching.download import fetch
@@ -24,7 +25,7 @@ from flatrec.integrity import MANIFEST, check_manifest, read_sealed, seal
 from tests.data.fetching.server import serving
 
 DATA = gzip.compress(bytes(range(256)) * 2000, mtime=0) + b""
-LONG = bytes(range(256)) * 4000
+LONG = (bytes(range(256)) * 65)[:RECORD] * 62
 
 
 @pytest.fixture
@@ -307,21 +308,21 @@ print(count)
 
 
 def test_killed_at_any_write_the_same_command_goes_on(server, tmp_path):
-    server.files["long.b"] = LONG[:200_000]  # four pieces
-    other = b"x" * 210_000
+    server.files["long.b"] = LONG[: 12 * RECORD]  # four pieces
+    other = b"x" * 13 * RECORD
     command = [sys.executable, "-c", FETCHING, f"{server.address}/long.b"]
     whole = subprocess.run([*command, tmp_path / "whole", "0"], capture_output=True, text=True, check=True)
     steps = int(whole.stdout)
     assert steps > 15
     for step in range(1, steps + 1):
         out = tmp_path / f"out{step}"
-        server.etag, server.files["long.b"] = '"one"', LONG[:200_000]
+        server.etag, server.files["long.b"] = '"one"', LONG[: 12 * RECORD]
         killed = subprocess.run([*command, out, str(step)], check=False)
         assert killed.returncode == -signal.SIGKILL
         if step % 2:
             server.etag, server.files["long.b"] = '"two"', other
         (path,) = fetch([of(server)], out)
-        assert path.read_bytes() in (LONG[:200_000], other)  # what came whole of one version, or of the other
+        assert path.read_bytes() in (LONG[: 12 * RECORD], other)  # what came whole of one version, or of the other
         assert {one.name for one in out.iterdir()} == {"long.b", "fetched.json", MANIFEST}
         check_manifest(out, advice="")
 
