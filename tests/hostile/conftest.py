@@ -7,6 +7,8 @@ from functools import partial
 import pytest
 from PIL import Image
 
+from flatrec.data.formats import mmrec
+from flatrec.testing import block_dataset
 from tests.data.amazon.files import image_features, meta_2014, reviews_2014
 from tests.hostile.processes import Command, Nursery
 
@@ -42,4 +44,11 @@ def raw(tmp_path):
     image_features(folder / "i.b")
     reviews_2014(folder / "r.json.gz")
     meta_2014(folder / "m.json.gz")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blocks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "blocks"
+    mmrec.write(block_dataset(blocks=3, users=8, items=6), folder)
     return folder

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import signal
 import sys
 from importlib import import_module
@@ -22,6 +23,7 @@ from flatrec.cli.commands import COMMANDS
 from tests.encoders.conftest import Colours, Lengths
 
 FAILED_TO_START = 70
+LARGEST_FILE = "FLATREC_TEST_LARGEST_FILE"  # bytes, where no small file system may be mounted
 
 
 def child(words, logs, environment):
@@ -30,6 +32,8 @@ def child(words, logs, environment):
     try:
         os.setpgid(0, 0)
         os.environ.update(environment)
+        if LARGEST_FILE in environment:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(environment[LARGEST_FILE]),) * 2)
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(Path(logs) / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -11,8 +11,6 @@ import shutil
 
 import pytest
 
-from flatrec.data.formats import mmrec
-from flatrec.testing import block_dataset
 from tests.hostile.processes import check_line, leftovers
 
 pytestmark = pytest.mark.slow
@@ -21,13 +19,6 @@ FLIPS = 200
 RESUMED, FOR_PEOPLE = "without result", "checkpoint.json"
 TINY = ("--set", "model.dim=4", "--set", "training.epochs=3", "--set", "training.batch_size=32", "--device", "cpu")
 TINY += ("--set", "training.monitor=ndcg@5")
-
-
-@pytest.fixture(scope="module")
-def blocks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "blocks"
-    mmrec.write(block_dataset(blocks=3, users=8, items=6), folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

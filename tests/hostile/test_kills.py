@@ -10,23 +10,12 @@ import time
 
 import pytest
 
-from flatrec.data.formats import mmrec
-from flatrec.testing import block_dataset
+from tests.hostile.commands import NAMES, TINY, content, words_of
 from tests.hostile.processes import check_line, leftovers
 
 pytestmark = pytest.mark.slow
 
 CAMPAIGNS = 20
-TINY = ("--set", "model.dim=4", "--set", "training.batch_size=16", "--device", "cpu")
-TINY += ("--set", "training.monitor=ndcg@5")
-SHORT = (*TINY, "--set", "training.epochs=2", "--set", "training.tensorboard=false")
-
-
-@pytest.fixture(scope="module")
-def blocks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "blocks"
-    mmrec.write(block_dataset(blocks=3, users=8, items=6), folder)
-    return folder
 
 
 @pytest.mark.parametrize("number", range(CAMPAIGNS))
@@ -57,49 +46,14 @@ def test_a_training_killed_at_random_ends_with_the_bytes_of_one_that_was_not(run
     assert leftovers(killed) == []
 
 
-def _commands(blocks, raw, out):
-    """Every command that writes files, by name, and whether calling it again goes on (else it replaces)."""
-    amazon = ["--reviews", raw / "r.json.gz", "--meta", raw / "m.json.gz", "--image-features", raw / "i.b"]
-    trained = ["--data", blocks, "--model", "bpr", *SHORT]
-    space = raw / "space.toml"
-    space.write_text("[strategy]\nrho = [0.05, 0.1]\n")
-    return {
-        "compare": ["compare", *trained, "--strategies", "plain,sam", "--seeds", "2", "--out", out],
-        "sweep": ["sweep", *trained, "--strategy", "sam", "--space", space, "--trials", "2", "--seeds", "1",
-                  "--sampler", "grid", "--out", out],
-        "study": ["study", "overall", *trained[:2], "--models", "bpr", "--seeds", "2", *SHORT, "--out", out],
-        "shop": ["data", "shop", out, "--users", "60", "--items", "30", "--overwrite"],
-        "prepare": ["data", "prepare", "amazon", *amazon, "--out", out],
-        "encode": ["encode", raw / "items.csv", "--text-column", "text", "--picture-column", "picture", "--out", out],
-        "adjust": ["adjust", raw / "items.csv", "--text-column", "text", "--picture-column", "picture",
-                   "--probability", "0.5", "--caption-column", "text", "--out", out, "--overwrite"],
-    }  # fmt: skip
-
-
-NAMES = ["compare", "sweep", "study", "shop", "prepare", "encode", "adjust"]
-
-
-def _content(folder):
-    """What matters of the files in a folder: not times, and not how often trials of a sweep were begun."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if (
-            path.is_file()
-            and path.stem != "trials"
-            and path.suffix in (".npy", ".inter", ".csv", ".safetensors", ".png", ".parquet")
-        ):
-            found[str(path.relative_to(folder))] = path.read_bytes()
-    return found
-
-
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_command_stopped_at_random_can_be_called_again(run, begin, blocks, raw, tmp_path, name, how):
     others = {"logs": tmp_path / "logs", "environment": {"FLATREC_CACHE": str(tmp_path / "cache")}}
-    whole = run(*_commands(blocks, raw, tmp_path / "whole" / "data")[name], **others)
+    whole = run(*words_of(name, blocks, raw, tmp_path / "whole" / "data"), **others)
     check_line(whole, 0)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-    words, draw = _commands(blocks, raw, tmp_path / "out" / "data")[name], random.Random(name)
+    words, draw = words_of(name, blocks, raw, tmp_path / "out" / "data"), random.Random(name)
     for _ in range(8):
         command = begin(*words, **others)
         time.sleep(draw.uniform(0.0, whole.seconds))
@@ -111,5 +65,5 @@ def test_a_command_stopped_at_random_can_be_called_again(run, begin, blocks, raw
         else:
             assert ended.code in (0, -signal.SIGKILL), ended.err
     check_line(run(*words, **others), 0)
-    assert _content(tmp_path / "out") == _content(tmp_path / "whole")
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
     assert leftovers(tmp_path / "out", tmp_path / "cache" if (tmp_path / "cache").exists() else tmp_path / "out") == []

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
@@ -62,6 +63,26 @@ def storage(url: str) -> RDBStorage:
 
 
 def _storage(url: str) -> RDBStorage:
+    file = _file_of(url)
+    begun_here = file is not None and not file.exists()
+    try:
+        return _made(url)
+    except OperationalError as error:
+        if file is not None and begun_here and "disk is full" in str(error):
+            file.unlink(missing_ok=True)  # tables half made would be in the way of the next call
+        raise
+
+
+def _file_of(url: str) -> Path | None:
+    """The file of a SQLite store; None for any other."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return None
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def _made(url: str) -> RDBStorage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made anew
         return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_again)
