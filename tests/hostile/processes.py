@@ -44,7 +44,7 @@ class Nursery:
 
     def close(self):
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
 
 
 class Command:

@@ -196,11 +196,15 @@ def _ended(study: optuna.Study) -> int:
     return sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in study.get_trials(deepcopy=False))
 
 
-def _merit(trial: FrozenTrial) -> tuple[float, float, int]:
-    """What the best trial has most of: its score, NDCG among equal scores, and of trials equal in both the first."""
+def _merit(trial: FrozenTrial) -> tuple[float, float]:
+    """What the best trial has most of: its score, and NDCG among equal scores."""
     assert trial.value is not None
     tie_breaker = trial.user_attrs.get(TIE_BREAKER)
-    return trial.value, float("-inf") if tie_breaker is None else tie_breaker, -trial.number
+    return trial.value, float("-inf") if tie_breaker is None else tie_breaker
+
+
+def _settings_of(trial: FrozenTrial) -> str:
+    return str(sorted(trial.params.items()))
 
 
 @dataclass(frozen=True)
@@ -219,7 +223,8 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         raise ValueError(f"no trial came to an end{': ' + errors[0] if errors else ''}")
-    best = max(complete, key=_merit)
+    # Of equal trials the one whose settings come first, whatever the order that kills and machines left them in.
+    best = max(sorted(complete, key=_settings_of), key=_merit)
     winner = changed(one.experiment, _values(one.space, best))
     finished, failures = _confirmed(one, winner, out, workers)
     rows = compared(named(finished), WHERE, baselines={CHOSEN: (GIVEN,)}) if finished else []
