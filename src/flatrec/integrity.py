@@ -216,8 +216,10 @@ def check_listed(folder: Path, names: Iterable[str], *, advice: str) -> None:
         ValueError: the manifest or a file is damaged, a file is gone, or not listed, as what wrote it was stopped.
     """
     listed = _listed(folder, advice)
-    for name in names if listed is not None else ():
-        if listed is None or name not in listed:
+    if listed is None:
+        return
+    for name in names:
+        if name not in listed:
             raise ValueError(f"{folder} is not finished ({MANIFEST} does not list {name}); {advice}")
         _check_file(folder / name, listed[name], advice)
 
