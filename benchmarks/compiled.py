@@ -18,9 +18,9 @@ import torch
 from results import record
 from steps import Steps
 
-from flatrec.allocation import keep_freed_memory
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
+from flatrec.utils.malloc import keep_freed_memory
 
 
 def measured(name: str, dataset: Dataset, rounds: int, batch_size: int) -> dict[str, object]:

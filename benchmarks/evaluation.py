@@ -20,10 +20,10 @@ import torch
 from numpy import ndarray
 from results import record
 
-from flatrec.allocation import keep_freed_memory
 from flatrec.data.interactions import Interactions
 from flatrec.data.loading import load_data
 from flatrec.evaluation.evaluate import evaluate
+from flatrec.utils.malloc import keep_freed_memory
 
 BLOCK, K = 1024, 20
 

@@ -28,12 +28,12 @@ from results import record
 from steps import Steps
 from torch import nn
 
-from flatrec.allocation import keep_freed_memory
 from flatrec.config import Component
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.evaluate import hidden_pairs
 from flatrec.evaluation.ranking import inner_product, rank
-from flatrec.provenance import peak_memory_mb
+from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.provenance import peak_memory_mb
 
 BASE = {"users": 19_445, "items": 7_050, "pairs": 120_000, "dim": 64, "layers": 3, "batch_size": 2048}
 

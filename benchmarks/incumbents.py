@@ -42,15 +42,15 @@ from steps import Steps
 from torch import Tensor
 from torch.nn import functional as F
 
-from flatrec.allocation import keep_freed_memory
-from flatrec.components import build_model
 from flatrec.config import Component
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.evaluation.evaluate import evaluate
-from flatrec.graphs.sparse import Graph
 from flatrec.models import Model
+from flatrec.ops.spmm import Graph
+from flatrec.registry.instantiate import build_model
+from flatrec.utils.malloc import keep_freed_memory
 
 METRICS = ("recall", "ndcg", "precision", "map")
 

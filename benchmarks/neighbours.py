@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from flatrec.graphs.similarity import neighbour_matrix
+from flatrec.graphs.knn import neighbour_matrix
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ class Turns:
 def work(data: str, model: str, strategy: str, epochs: int) -> None:
     """Train in this process, in turns."""
     import flatrec
-    from flatrec.allocation import keep_freed_memory
+    from flatrec.utils.malloc import keep_freed_memory
 
     keep_freed_memory()  # as the command line does; fetching memory again and again costs more than what is measured
     training = flatrec.Training(epochs=epochs, patience=epochs, tensorboard=False)

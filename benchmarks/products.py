@@ -24,9 +24,9 @@ import torch
 from random_pairs import random_dataset
 from results import record
 
-from flatrec.allocation import keep_freed_memory
 from flatrec.graphs.interaction import training_graph
-from flatrec.graphs.sparse import Graph
+from flatrec.ops.spmm import Graph
+from flatrec.utils.malloc import keep_freed_memory
 
 SIZES = {
     "baby": (19_445, 7_050, 119_674),

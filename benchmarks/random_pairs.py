@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
+from flatrec.data.vocabulary import Ids
 
 
 def random_dataset(users: int, items: int, pairs: int) -> Dataset:

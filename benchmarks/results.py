@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flatrec.provenance import versions
+from flatrec.utils.provenance import versions
 
 
 def record(rows: Iterable[Mapping[str, Any]], out: Path | None, **facts: object) -> None:

@@ -26,17 +26,17 @@ from statistics import fmean, median
 import torch
 from results import record
 
-from flatrec import seeding
-from flatrec.allocation import keep_freed_memory
-from flatrec.components import build_model, build_strategy
 from flatrec.config import Component
 from flatrec.data.batches import Batch, Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, Model
-from flatrec.provenance import peak_memory_mb
-from flatrec.strategies.learner import Learner
+from flatrec.registry.instantiate import build_model, build_strategy
 from flatrec.training import optimizers
+from flatrec.training.step_context import Learner
+from flatrec.utils import seeding
+from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.provenance import peak_memory_mb
 
 YARDSTICK = "freedom"
 

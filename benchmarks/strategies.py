@@ -28,12 +28,12 @@ from results import record
 from steps import Steps
 from torch.profiler import ProfilerActivity, profile
 
-from flatrec.allocation import keep_freed_memory
-from flatrec.components import strategy_names
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
-from flatrec.provenance import peak_memory_mb
+from flatrec.registry.instantiate import strategy_names
 from flatrec.strategies import Mixed
+from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.provenance import peak_memory_mb
 
 PLAIN = "plain"
 

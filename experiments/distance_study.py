@@ -24,12 +24,12 @@ from statistics import fmean
 from typing import Any
 
 from flatrec import config
-from flatrec.analysis.significance import compare, holm, spread
+from flatrec.api import run_experiment
 from flatrec.cli.options import experiment
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
-from flatrec.experiment import run_experiment
+from flatrec.evaluation.significance import compare, holm, spread
 from flatrec.strategies.bsam import DISTANCES
 from flatrec.training import DivergedError
 

@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flatrec import folder, load_data
+from flatrec import load_data
 from flatrec.cli.options import experiment
-from flatrec.components import build_strategy, resolved
 from flatrec.config import Experiment
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.models import MODELS
+from flatrec.registry.instantiate import build_strategy, resolved
+from flatrec.runs import run_dir
 
 
 def trained(settings: Experiment, dataset: Dataset, path: Path, words: Sequence[str]) -> dict[str, Any]:
@@ -31,17 +32,17 @@ def trained(settings: Experiment, dataset: Dataset, path: Path, words: Sequence[
     Raises:
         ValueError: the folder holds a run of other settings or data.
     """
-    resume = folder.holds_run(path)
+    resume = run_dir.holds_run(path)
     if resume:
-        folder.check_same(path, resolved(settings), dataset)
-        if (path / folder.RESULT).exists():
-            result = folder.read_result(path)
+        run_dir.check_same(path, resolved(settings), dataset)
+        if (path / run_dir.RESULT).exists():
+            result = run_dir.read_result(path)
             if result["settings"]["training"]["epochs"] == settings.training.epochs:
                 return result
     path.parent.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).with_name("flatrec")), "train", *words, "--out", str(path)]
     subprocess.run([*command, *(["--resume"] if resume else [])], check=True, stdout=subprocess.DEVNULL)
-    return folder.read_result(path)
+    return run_dir.read_result(path)
 
 
 def milliseconds(result: dict[str, Any], settings: Experiment, dataset: Dataset) -> float:

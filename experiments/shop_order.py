@@ -17,9 +17,9 @@ from dataclasses import replace
 import numpy as np
 
 from flatrec import Dataset, Training, fit
-from flatrec.analysis.significance import spread
 from flatrec.data.features import Features
 from flatrec.data.shop import ShopSettings, generate
+from flatrec.evaluation.significance import spread
 
 METRIC = "recall@10"
 MODELS = ("popularity", "item-knn", "bpr", "lightgcn", "freedom", "freedom, features shuffled")

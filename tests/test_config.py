@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from flatrec.components import resolved
 from flatrec.config import (
     AMR,
     Component,
@@ -19,6 +18,7 @@ from flatrec.config import (
     unknown,
     write,
 )
+from flatrec.registry.instantiate import resolved
 
 OTHER = Experiment(
     data="data/baby",

@@ -15,9 +15,9 @@ import torch
 
 import flatrec
 from flatrec.cli.descriptions import describe
-from flatrec.components import strategy_names
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, YARDSTICKS
+from flatrec.registry.instantiate import strategy_names
 from flatrec.testing import block_dataset, examine
 
 ROOT = Path(__file__).parents[1]

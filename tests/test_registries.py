@@ -14,12 +14,12 @@ import flatrec
 from flatrec.cli.commands import COMMANDS
 from flatrec.cli.descriptions import describe
 from flatrec.cli.lists import _modalities
-from flatrec.entries import Entry, Registry
 from flatrec.models import MODELS, YARDSTICKS, registry
 from flatrec.models.base import Model, Yardstick
+from flatrec.research.studies import STUDIES
 from flatrec.strategies import MIXABLE, STRATEGIES
 from flatrec.strategies.base import OneBatch, Strategy
-from flatrec.studies import STUDIES
+from flatrec.utils.lazy_registry import Entry, Registry
 
 SOURCE = Path(flatrec.__file__).parent
 

@@ -9,14 +9,15 @@ import polars as pl
 import pytest
 import torch
 
-from flatrec import config, seeding, testing
-from flatrec.analysis.perturbation import adjusted, noisy
+from flatrec import config, testing
+from flatrec.api import load_run
 from flatrec.cli import main
 from flatrec.data.features import Features
 from flatrec.data.formats import mmrec
 from flatrec.data.loading import load_data
-from flatrec.experiment import load_run
-from flatrec.studies.noise import FEATURES, UnderNoise
+from flatrec.research.analysis.perturbation import adjusted, noisy
+from flatrec.research.studies.noise import FEATURES, UnderNoise
+from flatrec.utils import seeding
 from tests.models.settings import MULTIMODAL, SETTINGS, make
 
 BANDS, BLOCKS, ITEMS = 24, 3, 9

@@ -7,13 +7,13 @@ from flatrec._version import __version__
 
 TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
+    from flatrec.api import fit, load_run
     from flatrec.config import Evaluation, Experiment, Training
     from flatrec.data.dataset import Dataset
     from flatrec.data.loading import load_data
     from flatrec.evaluation import evaluate
-    from flatrec.experiment import fit, load_run
-    from flatrec.naming import register_model, register_strategy
-    from flatrec.run import Recommendation, Run
+    from flatrec.inference.run import Recommendation, Run
+    from flatrec.registry.naming import register_model, register_strategy
 
 __all__ = [
     "Dataset",
@@ -35,20 +35,20 @@ _HOMES = {
     "Dataset": "flatrec.data.dataset",
     "Evaluation": "flatrec.config",
     "Experiment": "flatrec.config",
-    "Recommendation": "flatrec.run",
-    "Run": "flatrec.run",
+    "Recommendation": "flatrec.inference.run",
+    "Run": "flatrec.inference.run",
     "Training": "flatrec.config",
     "evaluate": "flatrec.evaluation",
-    "fit": "flatrec.experiment",
+    "fit": "flatrec.api",
     "load_data": "flatrec.data.loading",
-    "load_run": "flatrec.experiment",
-    "register_model": "flatrec.naming",
-    "register_strategy": "flatrec.naming",
+    "load_run": "flatrec.api",
+    "register_model": "flatrec.registry.naming",
+    "register_strategy": "flatrec.registry.naming",
 }
 
 
 def __getattr__(name: str) -> object:
-    from flatrec.entries import lazy
+    from flatrec.utils.lazy_registry import lazy
 
     return lazy(__name__, name, _HOMES)
 

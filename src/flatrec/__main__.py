@@ -4,7 +4,7 @@ import atexit
 import gc
 import sys
 
-from flatrec.interrupts import Guard
+from flatrec.utils.interrupts import Guard
 
 
 def main() -> None:

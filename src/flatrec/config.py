@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
-from flatrec.messages import unknown as unknown
+from flatrec.utils.messages import unknown as unknown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -66,7 +66,7 @@ class Training:
         evaluate_every: epochs between evaluations.
         monitor: the validation metric that early stopping and the choice of the best epoch look at; of epochs that are
             equal in it, the one with the higher NDCG at the same K is better, then the earlier one. Where the data have
-            so few items that it cannot tell epochs apart, :func:`flatrec.selection.monitored` takes a sharper one.
+            so few items that it cannot tell epochs apart, :func:`flatrec.runs.selection.monitored` takes a sharper one.
         select: which epoch is kept: the ``best`` on validation, or the ``last``, which needs no validation part and
             takes no notice of ``patience``.
         clip: largest gradient norm that reaches the optimizer; 0 for no limit.

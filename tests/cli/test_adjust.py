@@ -16,8 +16,8 @@ from PIL import Image
 
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
-from tests.encoders.conftest import Colours, Lengths
-from tests.rewriting.server import COMMAND_LINE, stand_in
+from tests.content.encoders.conftest import Colours, Lengths
+from tests.content.llm.server import COMMAND_LINE, stand_in
 
 ITEMS = 24
 
@@ -26,8 +26,8 @@ ITEMS = 24
 def raw(tmp_path, monkeypatch):
     """A folder with clicks, an items table with captions, and pictures; encoders that are quick."""
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("flatrec.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
-    monkeypatch.setattr("flatrec.encoders.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
+    monkeypatch.setattr("flatrec.content.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
+    monkeypatch.setattr("flatrec.content.encoders.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
     folder = tmp_path / "raw"
     (folder / "pictures").mkdir(parents=True)
     rows = [{"sku": f"s{n}", "text": "word " * (n % 5 + 1), "caption": f"a thing number {n}"} for n in range(ITEMS)]
@@ -107,7 +107,7 @@ def test_features_of_another_encoder_are_refused(flatrec, raw, tmp_path, monkeyp
         def encode(self, prepared):
             return super().encode(prepared)[:, ::-1].copy()
 
-    monkeypatch.setattr("flatrec.encoders.picture_encoder", lambda _name, device: Others())  # noqa: ARG005
+    monkeypatch.setattr("flatrec.content.encoders.picture_encoder", lambda _name, device: Others())  # noqa: ARG005
     assert flatrec(*encoding(raw, "low")).code == 0
     one_line(flatrec(*arguments), 2, "that were not adjusted have other features", "the same encoder")
     assert not list((tmp_path / "study").rglob("result.json"))  # noticed before anything was trained
@@ -190,7 +190,7 @@ def test_captions_need_pictures(flatrec, raw):
 
 def test_captions_of_a_model_survive_a_kill(flatrec, raw, monkeypatch):
     pytest.importorskip("openai", reason="the extra augment is not installed")
-    monkeypatch.setattr("flatrec.rewriting.endpoint.Chat.__init__.__defaults__", (None, 0.01))
+    monkeypatch.setattr("flatrec.content.llm.endpoint.Chat.__init__.__defaults__", (None, 0.01))
     wrongs = ("429", "500", "half", "no JSON", "wrong JSON", "silence")
     with stand_in() as server:
         server.misbehave = lambda _prompt, before: wrongs[len(server.requests) // 6 % 6] if not before else None

@@ -17,7 +17,7 @@ from tests.cli.test_errors import one_line
 
 pytest.importorskip("openai", reason="the extra augment is not installed")
 
-from tests.rewriting.server import COMMAND_LINE, stand_in  # noqa: E402
+from tests.content.llm.server import COMMAND_LINE, stand_in  # noqa: E402
 
 ITEMS = 60
 SECRET = "sk-very-secret"  # noqa: S105
@@ -28,7 +28,7 @@ WRONGS = ("429", "500", "half", "no JSON", "wrong JSON", "empty", "silence")
 def server(monkeypatch, tmp_path):
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    monkeypatch.setattr("flatrec.rewriting.endpoint.Chat.__init__.__defaults__", (None, 0.01))
+    monkeypatch.setattr("flatrec.content.llm.endpoint.Chat.__init__.__defaults__", (None, 0.01))
     with stand_in() as one:
         yield one
 
@@ -155,9 +155,9 @@ def test_a_sample_is_shown_and_writes_no_table(flatrec, raw, server):
 
 
 def test_a_new_text_makes_another_feature_file(flatrec, raw, server, monkeypatch):
-    from tests.encoders.conftest import Lengths
+    from tests.content.encoders.conftest import Lengths
 
-    monkeypatch.setattr("flatrec.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
+    monkeypatch.setattr("flatrec.content.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
     flatrec(*words(raw, server))
     outcome = flatrec("encode", raw / "items2.csv", "--text-column", "augmented_text", "--out", raw / "features")
     assert "60 rows of 2 numbers, 60 computed now" in outcome.out

@@ -7,8 +7,8 @@ import json
 import pytest
 
 import flatrec as package
-from flatrec.folder import read_result
 from flatrec.models import MODELS, YARDSTICKS
+from flatrec.runs.run_dir import read_result
 from tests.cli.conftest import SMALL
 
 COMMANDS = [

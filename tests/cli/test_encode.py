@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from flatrec.cli.encode import Means, encode_table
+from flatrec.content.encoders.recipe import Recipe, read_recipe
 from flatrec.data.formats.encoded import read_encoded
 from flatrec.data.items import read_items
-from flatrec.encoders.recipe import Recipe, read_recipe
-from flatrec.integrity import MANIFEST, check_manifest, update_manifest, write_manifest
+from flatrec.utils.integrity import MANIFEST, check_manifest, update_manifest, write_manifest
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
-from tests.encoders.conftest import Colours, Lengths
+from tests.content.encoders.conftest import Colours, Lengths
 
 ITEMS = 18
 
@@ -25,8 +25,8 @@ ITEMS = 18
 def raw(tmp_path, monkeypatch):
     """A folder with clicks, an items table and pictures, and encoders that are quick."""
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("flatrec.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
-    monkeypatch.setattr("flatrec.encoders.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
+    monkeypatch.setattr("flatrec.content.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
+    monkeypatch.setattr("flatrec.content.encoders.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
     folder = tmp_path / "raw"
     (folder / "pictures").mkdir(parents=True)
     rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},pictures/s{n}.png" for n in range(ITEMS)]

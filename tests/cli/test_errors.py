@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from flatrec.cli.printing import print_table
-from flatrec.integrity import MANIFEST
+from flatrec.utils.integrity import MANIFEST
 from tests.cli.conftest import SMALL
 
 
@@ -156,7 +156,7 @@ def test_an_interrupt_says_how_to_go_on(flatrec, blocks, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flatrec.experiment.run_experiment", interrupt)
+    monkeypatch.setattr("flatrec.api.run_experiment", interrupt)
     outcome = flatrec("train", "--data", blocks, "--out", tmp_path / "run")
     one_line(outcome, 130, "interrupted; go on later with --resume")
 
@@ -256,7 +256,7 @@ def test_an_error_that_nobody_thought_of_is_one_line_too(flatrec, monkeypatch):
     def fail(_):
         raise TypeError("x" * 10_000)
 
-    monkeypatch.setattr("flatrec.experiment.load", fail)
+    monkeypatch.setattr("flatrec.api.load", fail)
     outcome = flatrec("compare", "--out", "nowhere")
     one_line(outcome, 1, "TypeError: xxx", "--debug shows")
     assert len(outcome.err) <= 510

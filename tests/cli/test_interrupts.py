@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from flatrec import interrupts
-from flatrec.interrupts import Guard
+from flatrec.utils import interrupts
+from flatrec.utils.interrupts import Guard
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has other signals")
 
@@ -100,7 +100,7 @@ main()
 def test_an_interrupt_that_a_library_swallows_ends_the_process_the_second_time():
     script = """
 import os, time
-from flatrec.interrupts import Guard
+from flatrec.utils.interrupts import Guard
 guard = Guard(["train"])
 guard.install()
 guard.working = True
@@ -117,7 +117,7 @@ except KeyboardInterrupt:
 def test_an_interrupt_where_no_exception_can_be_raised_ends_the_process():
     script = """
 import os, time
-from flatrec.interrupts import Guard
+from flatrec.utils.interrupts import Guard
 guard = Guard(["train"])
 guard.install()
 guard.working = True
@@ -136,7 +136,7 @@ time.sleep(30)
 def test_a_signal_that_the_parent_ignores_stays_ignored():
     script = """
 import signal
-from flatrec.interrupts import Guard
+from flatrec.utils.interrupts import Guard
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 Guard([]).install()
 assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
@@ -151,7 +151,7 @@ def test_what_an_interrupt_turns_into_is_still_an_interrupt(flatrec, monkeypatch
 
     guards = []
     monkeypatch.setattr("flatrec.cli.Guard", lambda words: guards.append(Guard(words)) or guards[0])
-    monkeypatch.setattr("flatrec.experiment.load", garbled)
+    monkeypatch.setattr("flatrec.api.load", garbled)
     outcome = flatrec("compare", "--out", "nowhere")
     assert (outcome.code, outcome.err.strip()) == (
         130,

@@ -10,12 +10,12 @@ import sys
 import pytest
 
 import flatrec as package
-from flatrec import user_classes
-from flatrec.components import model_class
+from flatrec.api import run_experiment
 from flatrec.config import Component, Experiment
-from flatrec.experiment import run_experiment
-from flatrec.integrity import COMMENT, MANIFEST, seal_text
+from flatrec.registry.instantiate import model_class
 from flatrec.testing import block_dataset
+from flatrec.utils import user_classes
+from flatrec.utils.integrity import COMMENT, MANIFEST, seal_text
 from tests.cli.conftest import SMALL
 
 MINE = """
@@ -441,10 +441,10 @@ def test_a_script_that_names_its_own_class_does_not_run_again_in_workers(own):
         MINE
         + """
 import flatrec
-from flatrec.execution import Workers
-from flatrec.studies.base import Request
-from flatrec.studies.overall import Overall
-from flatrec.studies.runner import carry_out
+from flatrec.research.execution import Workers
+from flatrec.research.studies.base import Request
+from flatrec.research.studies.overall import Overall
+from flatrec.research.studies.runner import carry_out
 
 if __name__ == "__main__":
     flatrec.register_strategy("mine", Scaled)

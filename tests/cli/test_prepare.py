@@ -8,8 +8,8 @@ import pytest
 
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
+from tests.content.encoders.conftest import Lengths
 from tests.data.amazon.files import image_features, meta_2014, reviews_2014
-from tests.encoders.conftest import Lengths
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def files(tmp_path):
 
 def test_amazons_files_become_a_trained_model_with_texts_and_pictures(flatrec, files, tmp_path, monkeypatch):
     monkeypatch.setenv("FLATREC_CACHE", "off")
-    monkeypatch.setattr("flatrec.encoders.text_encoder", lambda _name, device: Lengths(device))
+    monkeypatch.setattr("flatrec.content.encoders.text_encoder", lambda _name, device: Lengths(device))
     outcome = flatrec("data", "prepare", "amazon", *files, "--out", tmp_path / "baby")
     assert outcome.code == 0, outcome.err
     next_words = outcome.out.splitlines()[-1].removeprefix("Next: flatrec ").split()

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from flatrec.analysis import outcome as outcomes
-from flatrec.analysis.outcome import Column, Outcome, Picture, Table
+from flatrec.research.reporting import outcome as outcomes
+from flatrec.research.reporting.outcome import Column, Outcome, Picture, Table
 from tests.cli.test_errors import one_line
 
 TABLE = Table("speed", "Speed", (Column("strategy"), Column("seconds", "number", 1)), (("plain", 2.0),))

@@ -3,8 +3,8 @@ import pytest
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import checked
-from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
+from flatrec.data.vocabulary import Ids
 
 
 def dataset(order=(0, 1, 2), **fields):

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from flatrec.data.formats import FORMATS, mmrec
 from flatrec.data.loading import detect, load_data
-from flatrec.integrity import MANIFEST
 from flatrec.testing import block_dataset
+from flatrec.utils.integrity import MANIFEST
 
 MMREC = "userID\titemID\tx_label\n0\t0\t0\n"
 RECBOLE = "user_id:token\titem_id:token\n" + "".join(f"{user}\t{item}\n" for user in range(5) for item in range(5))

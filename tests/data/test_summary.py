@@ -4,9 +4,9 @@ import numpy as np
 
 from flatrec.data.dataset import Dataset, Repairs
 from flatrec.data.features import Features
-from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
 from flatrec.data.summary import summarise
+from flatrec.data.vocabulary import Ids
 
 
 def dataset():

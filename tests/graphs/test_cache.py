@@ -9,10 +9,10 @@ import pytest
 from safetensors.numpy import save_file
 from scipy import sparse
 
-from flatrec.graphs import cooccurrence, similarity
+from flatrec.graphs import cooccurrence, knn
 from flatrec.graphs.cache import VARIABLE, cached
 from flatrec.graphs.cooccurrence import cooccurrence_matrix
-from flatrec.graphs.similarity import neighbour_matrix
+from flatrec.graphs.knn import neighbour_matrix
 from flatrec.testing import block_dataset
 
 
@@ -322,7 +322,7 @@ def test_neighbours_of_changed_features_are_not_those_of_the_former(folder, monk
     cases = [(features, 4), (noisy, 4), (features, 5)]
     expected = [neighbour_matrix(*case) for case in cases]
     assert not folder.exists()
-    monkeypatch.setattr(similarity, "CACHED_FROM", 0)
+    monkeypatch.setattr(knn, "CACHED_FROM", 0)
     for _ in range(2):
         for case, graph in zip(cases, expected, strict=True):
             same(neighbour_matrix(*case), graph)

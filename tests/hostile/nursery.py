@@ -17,10 +17,10 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from flatrec import encoders
 from flatrec.__main__ import main
 from flatrec.cli.commands import COMMANDS
-from tests.encoders.conftest import Colours, Lengths
+from flatrec.content import encoders
+from tests.content.encoders.conftest import Colours, Lengths
 
 FAILED_TO_START = 70
 LARGEST_FILE = "FLATREC_TEST_LARGEST_FILE"  # bytes, where no small file system may be mounted

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec import seeding, testing
-from flatrec.components import build_strategy
+from flatrec import testing
+from flatrec.api import fit, load_run, run_experiment
 from flatrec.config import AMR, Component, Experiment, Training, read
 from flatrec.data.features import Features
 from flatrec.data.formats import mmrec
-from flatrec.experiment import fit, load_run, run_experiment
 from flatrec.models import MODELS, VBPR, Adversarial, Encoded
 from flatrec.models.features import FeatureTables
-from flatrec.strategies.learner import Learner
+from flatrec.registry.instantiate import build_strategy
+from flatrec.training.step_context import Learner
+from flatrec.utils import seeding
 from tests.models.settings import MULTIMODAL, make
 from tests.training.kills import KillAt, Killed
 

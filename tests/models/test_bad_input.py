@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec import seeding, testing
+from flatrec import testing
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
-from flatrec.graphs.sparse import Graph
+from flatrec.data.vocabulary import Ids
 from flatrec.models import MODELS
+from flatrec.ops.spmm import Graph
+from flatrec.utils import seeding
 from tests.models.settings import SETTINGS, make
 
 

@@ -6,8 +6,8 @@ import torch
 
 from flatrec import testing
 from flatrec.data.dataset import Dataset
-from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
+from flatrec.data.vocabulary import Ids
 from flatrec.evaluation import evaluate, evaluate_scorer
 from flatrec.models import MODELS, YARDSTICKS, ItemKNN, Popularity
 from tests.models.settings import SETTINGS, make

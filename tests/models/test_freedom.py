@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec import seeding, testing
+from flatrec import testing
 from flatrec.data.features import Features
-from flatrec.graphs.similarity import neighbour_matrix, shares
+from flatrec.graphs.knn import neighbour_matrix, shares
 from flatrec.models import FREEDOM
 from flatrec.models.losses import bpr, rows
+from flatrec.utils import seeding
 
 SETTINGS = {"dim": 8, "neighbours": 4}
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec import seeding, testing
+from flatrec import testing
 from flatrec.data.features import Features
 from flatrec.models.features import FeatureTables
+from flatrec.utils import seeding
 from tests.models.settings import MULTIMODAL, make
 
 

@@ -16,15 +16,13 @@ import pytest
 import torch
 from scipy import sparse
 
-from flatrec import seeding
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import checked
-from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
+from flatrec.data.vocabulary import Ids
 from flatrec.graphs.interaction import normalised_graph, training_graph
-from flatrec.graphs.similarity import neighbour_matrix
-from flatrec.graphs.sparse import Graph
+from flatrec.graphs.knn import neighbour_matrix
 from flatrec.models import (
     BM3,
     DRAGON,
@@ -41,6 +39,8 @@ from flatrec.models import (
     LightGCN,
     SLMRec,
 )
+from flatrec.ops.spmm import Graph
+from flatrec.utils import seeding
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / os.environ.get("FLATREC_REFERENCE", "../shared/reference")

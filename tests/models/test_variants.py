@@ -7,12 +7,13 @@ import pytest
 import torch
 from scipy import sparse
 
-from flatrec import seeding, testing
+from flatrec import testing
 from flatrec.data.features import Features
-from flatrec.graphs.similarity import neighbour_matrix
-from flatrec.graphs.sparse import Graph
+from flatrec.graphs.knn import neighbour_matrix
 from flatrec.models import mmgcn
 from flatrec.models.lattice import raw_graph
+from flatrec.ops.spmm import Graph
+from flatrec.utils import seeding
 from tests.models.settings import make
 
 THREE = ("audio", "image", "text")

@@ -3,14 +3,15 @@
 import pytest
 import torch
 
-from flatrec import seeding, testing
-from flatrec.components import build_strategy, strategy_names
+from flatrec import testing
 from flatrec.config import Component, Training
 from flatrec.data.batches import Sampler
 from flatrec.models import MODELS
+from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.strategies import MIXABLE
-from flatrec.strategies.learner import Learner
 from flatrec.training import Trainer, optimizers
+from flatrec.training.step_context import Learner
+from flatrec.utils import seeding
 from tests.models.settings import make
 from tests.training.kills import KillAt, Killed
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from flatrec import optim
-from flatrec.components import build_strategy
 from flatrec.config import Component
+from flatrec.registry.instantiate import build_strategy
 from flatrec.strategies import STRATEGIES
-from flatrec.strategies.learner import Learner
+from flatrec.training.step_context import Learner
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
 BASES = {

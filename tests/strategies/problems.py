@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from flatrec import seeding
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
+from flatrec.utils import seeding
 
 N_BATCHES = 12
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from flatrec.components import build_strategy
 from flatrec.config import Component
+from flatrec.registry.instantiate import build_strategy
 from flatrec.strategies import ESAM, SSAM
-from flatrec.strategies.learner import Learner
+from flatrec.training.step_context import Learner
 from tests.strategies.problems import Network, batch, flat
 
 MASKS = ["fisher", "dynamic"]

@@ -5,9 +5,9 @@ import pytest
 import pytorch_optimizer
 import torch
 
-from flatrec.components import build_strategy
 from flatrec.config import Component
-from flatrec.strategies.learner import Learner
+from flatrec.registry.instantiate import build_strategy
+from flatrec.training.step_context import Learner
 from tests.strategies.problems import N_BATCHES, Network, Quadratic, batch, flat
 
 STEPS = 20

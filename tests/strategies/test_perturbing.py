@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from flatrec.components import build_strategy, strategy_names
 from flatrec.config import Component
 from flatrec.models.base import Encoded, Model
+from flatrec.ops.param_vector import norm
+from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Mixed, Perturbing, Plain
-from flatrec.strategies.learner import Learner
-from flatrec.strategies.vectors import norm
+from flatrec.training.step_context import Learner
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
 

@@ -5,8 +5,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as some
 from torch import nn
 
+from flatrec.ops.param_vector import blend, cosine, dot, follow, move_towards, norm, plus_scaled
 from flatrec.optim import ASAM, BSAM, GSAM, SAM, SSAM, FisherSAM, FriendlySAM, GradientNormPenalty, LookSAM, VaSSO
-from flatrec.strategies.vectors import blend, cosine, dot, follow, move_towards, norm, plus_scaled
 
 SHAPES = some.lists(some.lists(some.integers(1, 5), max_size=3), min_size=1, max_size=4)
 PRECISIONS = {torch.float64: 1e-9, torch.float32: 2e-4, torch.bfloat16: 4e-2}

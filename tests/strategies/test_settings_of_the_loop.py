@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from flatrec.components import build_strategy, strategy_names
 from flatrec.config import Component
 from flatrec.models import MODELS, VBPR
-from flatrec.strategies.learner import Learner
-from flatrec.strategies.learning import NonFiniteGradientError
+from flatrec.registry.instantiate import build_strategy, strategy_names
+from flatrec.strategies.context import NonFiniteGradientError
 from flatrec.testing import block_dataset, whole_batch
 from flatrec.training.optimizers import make
+from flatrec.training.step_context import Learner
 
 PERTURBING = [name for name in strategy_names() if name not in ("plain", "plain+", "mg", "looksam", "looksam+")]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec.components import build_strategy, strategy_names
 from flatrec.config import Component
-from flatrec.strategies.learner import Learner
+from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.training.optimizers import make
+from flatrec.training.step_context import Learner
 from tests.strategies.problems import (
     HandAdagrad,
     HandAdam,

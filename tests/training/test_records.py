@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from flatrec.integrity import seal, unseal
 from flatrec.training.records import EpochRecord, append_line, read_lines, record_of, write_lines
 from flatrec.training.tensorboard import TensorBoard
+from flatrec.utils.integrity import seal, unseal
 
 
 def record(epoch):

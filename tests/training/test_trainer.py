@@ -7,14 +7,14 @@ import json
 import pytest
 import torch
 
-from flatrec import seeding
-from flatrec.components import build_strategy
 from flatrec.config import Component, Training
 from flatrec.data.batches import Sampler
 from flatrec.models import BPR, FREEDOM, LightGCN
-from flatrec.strategies.learner import Learner
+from flatrec.registry.instantiate import build_strategy
 from flatrec.testing import block_dataset
 from flatrec.training import DivergedError, Trainer, optimizers
+from flatrec.training.step_context import Learner
+from flatrec.utils import seeding
 from tests.training.kills import KillAt, Killed
 
 DATA = block_dataset(blocks=3, users=8, items=6)
@@ -329,7 +329,7 @@ def test_the_best_epoch_cannot_be_selected_without_validation():
 def test_a_run_goes_on_on_its_kind_of_device_only(tmp_path, monkeypatch):
     trainer_of(folder=tmp_path, epochs=2).run()
     assert json.loads((tmp_path / "checkpoint.json").read_text())["device"] == "cpu"
-    monkeypatch.setattr("flatrec.provenance.device_name", lambda _: "cuda:1")
+    monkeypatch.setattr("flatrec.utils.provenance.device_name", lambda _: "cuda:1")
     with pytest.raises(ValueError, match="was trained on cpu so far, and cannot go on on cuda:1 bit for bit"):
         trainer_of(folder=tmp_path, epochs=3).resume()
     trainer_of(folder=tmp_path, epochs=2).resume()  # finished, so nothing is computed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from flatrec.interrupts import Guard
+from flatrec.utils.interrupts import Guard
 
 
 def main(arguments: Sequence[str] | None = None, *, guard: Guard | None = None) -> None:

@@ -15,8 +15,8 @@ from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextCo
 from flatrec.cli.printing import print_json, print_remarks, print_text
 
 if TYPE_CHECKING:
-    from flatrec.rewriting.adjusting import Captioned
-    from flatrec.rewriting.endpoint import Chat
+    from flatrec.content.llm.adjust import Captioned
+    from flatrec.content.llm.endpoint import Chat
 
 
 def adjust(
@@ -59,13 +59,13 @@ def adjust(
     Example: `flatrec adjust items.csv --text-column text --picture-dir posters --probability 0.03
     --caption-column caption --out adjusted`
     """
+    from flatrec.content.llm import adjust
+    from flatrec.content.llm.endpoint import Chat, Endpoint
+    from flatrec.content.llm.rate_limiter import Pace
+    from flatrec.content.llm.report import summary, write_report
+    from flatrec.content.llm.text_overlay import Printer, usual_font
     from flatrec.data.items import read_items
-    from flatrec.files import sweep
-    from flatrec.rewriting import adjusting
-    from flatrec.rewriting.endpoint import Chat, Endpoint
-    from flatrec.rewriting.pace import Pace
-    from flatrec.rewriting.printed import Printer, usual_font
-    from flatrec.rewriting.report import summary, write_report
+    from flatrec.utils.atomic_write import sweep
 
     by_model = url is not None or model is not None
     if by_model == (caption_column is not None) or (by_model and not (url and model)):
@@ -73,11 +73,11 @@ def adjust(
     asked.check_prices(prompt_price, completion_price)
     table = read_items(items, id_column)
     pictures = pictures_of(table, picture_dir, picture_column) or {}
-    edition = adjusting.Edition(table, table.joined(text_column or ["text"]), pictures)
+    edition = adjust.Edition(table, table.joined(text_column or ["text"]), pictures)
     edition.check(out, overwrite=overwrite)
     sweep(out)
     printer = Printer(font or usual_font())
-    chosen = adjusting.drawn(table.ids, probability, seed)
+    chosen = adjust.drawn(table.ids, probability, seed)
     endpoint = None
     if url and model:
         if not pictures:
@@ -94,7 +94,7 @@ def adjust(
         captioned = _asked(chosen, pictures, Chat(endpoint, Pace(rate)), concurrency)
     else:
         short = table.column(summary_column) if summary_column else None
-        captioned = adjusting.captions_given(chosen, table.column(caption_column or ""), short)
+        captioned = adjust.captions_given(chosen, table.column(caption_column or ""), short)
     cost = asked.cost_of(captioned.usage, prompt_price, completion_price)
     printed = edition.write(out, captioned.captions, printer)
     remarks = {item: captioned.remarks.get(item, ()) + printed.get(item, ()) for item in chosen}
@@ -104,22 +104,22 @@ def adjust(
         "items": list(captioned.captions),
         **summary({"drawn": len(chosen), "of": len(table.ids), "cost": cost}, remarks, captioned.usage, endpoint),
     }
-    write_report(out / adjusting.DETAILS, remarks, facts)
+    write_report(out / adjust.DETAILS, remarks, facts)
     if json:
         print_json({"path": str(out), **facts})
         return
-    _print(out, adjusting.table_of(out, items), facts, remarks)
-    _print_next(adjusting.table_of(out, items), id_column, with_pictures=bool(pictures))
+    _print(out, adjust.table_of(out, items), facts, remarks)
+    _print_next(adjust.table_of(out, items), id_column, with_pictures=bool(pictures))
     if endpoint:
         print_text(asked.usage_words(captioned.usage, cost))
 
 
 def _asked(items: Sequence[str], pictures: Mapping[str, Path | None], chat: Chat, concurrency: int) -> Captioned:
     from flatrec.cli.progress import counting
-    from flatrec.rewriting.adjusting import captions_asked
-    from flatrec.rewriting.answers import AnswerStore, usual_path
-    from flatrec.rewriting.asking import Asking
-    from flatrec.rewriting.endpoint import UnansweredError
+    from flatrec.content.llm.adjust import captions_asked
+    from flatrec.content.llm.batch_runner import Asking
+    from flatrec.content.llm.endpoint import UnansweredError
+    from flatrec.content.llm.response_cache import AnswerStore, usual_path
 
     with chat, AnswerStore(usual_path()) as store:
         with counting("captions and summaries", 2 * len(items)) as done:
@@ -134,8 +134,8 @@ def _asked(items: Sequence[str], pictures: Mapping[str, Path | None], chat: Chat
 
 
 def _print(out: Path, table: Path, facts: Mapping[str, object], remarks: Mapping[str, tuple[str, ...]]) -> None:
-    from flatrec.rewriting.adjusting import DETAILS
-    from flatrec.rewriting.report import counted
+    from flatrec.content.llm.adjust import DETAILS
+    from flatrec.content.llm.report import counted
 
     adjusted = facts["items"]
     assert isinstance(adjusted, list)
@@ -145,7 +145,7 @@ def _print(out: Path, table: Path, facts: Mapping[str, object], remarks: Mapping
 
 def _print_next(table: Path, id_column: str | None, *, with_pictures: bool) -> None:
     """The command that encodes the new table."""
-    from flatrec.rewriting.adjusting import PICTURE_COLUMN, TEXT_COLUMN
+    from flatrec.content.llm.adjust import PICTURE_COLUMN, TEXT_COLUMN
 
     which = ("--id-column", id_column) if id_column else ()
     seen = ("--picture-column", PICTURE_COLUMN) if with_pictures else ()

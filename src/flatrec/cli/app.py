@@ -14,10 +14,10 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from flatrec._version import __version__
-from flatrec.allocation import keep_freed_memory
 from flatrec.cli.commands import COMMANDS
-from flatrec.interrupts import INTERRUPTED, Guard
-from flatrec.messages import LONGEST, clipped, message, place_of, raised
+from flatrec.utils.interrupts import INTERRUPTED, Guard
+from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.messages import LONGEST, clipped, message, place_of, raised
 
 DEBUG = "--debug"
 BAD_USAGE, FAILED, NOBODY_READS = 2, 1, 141  # the last as a shell has it for a program that writes to a closed pipe

@@ -14,12 +14,12 @@ from flatrec.cli import endpoint as asked
 from flatrec.cli import options
 from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
 from flatrec.cli.printing import print_json, print_remarks, print_text
-from flatrec.rewriting.prompts import AUGMENT, AUGMENT_TEXT
+from flatrec.content.llm.prompts import AUGMENT, AUGMENT_TEXT
 
 if TYPE_CHECKING:
+    from flatrec.content.llm.augment import Augmented, Prompts
+    from flatrec.content.llm.endpoint import Chat, UnansweredError
     from flatrec.data.items import ItemTable
-    from flatrec.rewriting.augmenting import Augmented, Prompts
-    from flatrec.rewriting.endpoint import Chat, UnansweredError
 
 
 def augment_items(
@@ -60,12 +60,12 @@ def augment_items(
     Example: `flatrec augment items.csv --text-column text --picture-dir posters --endpoint http://localhost:8000/v1
     --model qwen2-vl --out items2.csv`
     """
+    from flatrec.content.llm.augment import Prompts
+    from flatrec.content.llm.endpoint import Chat, Endpoint
+    from flatrec.content.llm.rate_limiter import Pace
+    from flatrec.content.llm.report import counted, shown, summary, write_report
     from flatrec.data.items import read_items
-    from flatrec.files import sweep
-    from flatrec.rewriting.augmenting import Prompts
-    from flatrec.rewriting.endpoint import Chat, Endpoint
-    from flatrec.rewriting.pace import Pace
-    from flatrec.rewriting.report import counted, shown, summary, write_report
+    from flatrec.utils.atomic_write import sweep
 
     endpoint = Endpoint(
         url=url,
@@ -125,9 +125,9 @@ def _asked(
     persistent: bool,
 ) -> Augmented:
     from flatrec.cli.progress import counting
-    from flatrec.rewriting.answers import AnswerStore, usual_path
-    from flatrec.rewriting.asking import Asking
-    from flatrec.rewriting.augmenting import augment
+    from flatrec.content.llm.augment import augment
+    from flatrec.content.llm.batch_runner import Asking
+    from flatrec.content.llm.response_cache import AnswerStore, usual_path
 
     with chat, AnswerStore(usual_path()) as store:
         with counting("items", len(texts)) as done:
@@ -144,7 +144,7 @@ def _check_place(table: ItemTable, out: Path, details: Path, *, overwrite: bool)
 
 
 def _unanswered(made: Augmented, items: int, usage: str) -> UnansweredError:
-    from flatrec.rewriting.endpoint import UnansweredError
+    from flatrec.content.llm.endpoint import UnansweredError
 
     unanswered = made.answers.unanswered
     named = ", ".join(item[:20] for item in list(unanswered)[:5]) + (", ..." if len(unanswered) > 5 else "")
@@ -155,7 +155,7 @@ def _unanswered(made: Augmented, items: int, usage: str) -> UnansweredError:
 
 
 def _show(texts: Mapping[str, str | None], made: Augmented, cost: float | None, *, json: bool) -> None:
-    from flatrec.rewriting.report import counted
+    from flatrec.content.llm.report import counted
 
     usage = made.answers.usage
     if json:

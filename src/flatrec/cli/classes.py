@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flatrec import user_classes
-from flatrec.messages import unknown
 from flatrec.models import MODELS, YARDSTICKS
 from flatrec.models.base import Model, Yardstick
+from flatrec.utils import user_classes
+from flatrec.utils.messages import unknown
 
 
 def trainable_class(name: str) -> type[Model]:

@@ -76,7 +76,7 @@ COMMANDS: dict[str, Command] = {
         "Make one page of studies: tables, figures, what is significant, and a robustness card for each model.",
     ),
     "doctor": Command(
-        "flatrec.cli.doctor:doctor",
+        "flatrec.cli.check_model:doctor",
         DEVELOP,
         "Check a model: is it trained, saved, resumed and evaluated as it should be?",
     ),

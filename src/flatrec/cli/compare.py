@@ -11,7 +11,7 @@ from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 
 if TYPE_CHECKING:
-    from flatrec.comparison import Table
+    from flatrec.research.comparison import Table
 
 
 def compare(
@@ -35,9 +35,9 @@ def compare(
 
     Example: `flatrec compare --data shop --model freedom --strategies plain,bsam,bsam+ --seeds 5 --out runs/compare`
     """
+    from flatrec.api import load_to_train
     from flatrec.cli.progress import ProgressBar
-    from flatrec.comparison import compare_strategies
-    from flatrec.experiment import load_to_train
+    from flatrec.research.comparison import compare_strategies
 
     shared = options.experiment(experiment, sets, data=data, model=model, seed=seed, device=device)
     names = [name.strip() for name in strategies.split(",") if name.strip()]
@@ -59,8 +59,8 @@ def compare(
 
 def print_comparison(table: Table) -> None:
     """Recall and NDCG at each cut: mean ± deviation, gain over the baseline, corrected p of both tests."""
-    from flatrec.analysis.significance import ENOUGH
-    from flatrec.comparison import TESTED
+    from flatrec.evaluation.significance import ENOUGH
+    from flatrec.research.comparison import TESTED
 
     metrics = [name for name in table.cells[table.baseline] if name.split("@")[0] in TESTED]
     rows = [[metric, *(_cell(table, name, metric) for name in table.cells)] for metric in metrics]

@@ -10,7 +10,7 @@ import typer
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.data.fetching.catalogue import ARCHIVE, CATALOGUE, IMAGE_FEATURES
-from flatrec.messages import unknown
+from flatrec.utils.messages import unknown
 
 if TYPE_CHECKING:
     from flatrec.data.summary import Summary
@@ -31,8 +31,8 @@ def info(
 
     Example: `flatrec data info my-shop/dataset.toml`
     """
+    from flatrec.api import load
     from flatrec.data.summary import summarise
-    from flatrec.experiment import load
 
     if not path:
         raise ValueError("expected a folder, a table, a dataset.toml or `shop`, but the path is empty; name one")
@@ -150,7 +150,7 @@ def amazon(
     from flatrec.cli.progress import counting
     from flatrec.data.amazon.prepare import Sources
     from flatrec.data.amazon.prepare import prepare as prepare_amazon
-    from flatrec.data.assembly import SplitSettings
+    from flatrec.data.builder import SplitSettings
 
     sources = Sources(reviews, meta, image_features)
     sizes = [path.stat().st_size for path in (reviews, meta, image_features) if path is not None and path.is_file()]

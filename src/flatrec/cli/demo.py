@@ -12,7 +12,7 @@ from flatrec.cli import options
 from flatrec.cli.compare import print_comparison
 from flatrec.cli.printing import print_table, print_text
 from flatrec.cli.recommend import print_items
-from flatrec.messages import unknown
+from flatrec.utils.messages import unknown
 
 
 def demo(
@@ -31,8 +31,8 @@ def demo(
     Example: `flatrec demo --out demo`
     """
     from flatrec.cli.progress import ProgressBar
-    from flatrec.demo import SHOWN, DemoSettings, run_demo
-    from flatrec.shop_features import Encoders
+    from flatrec.content.shop_features import Encoders
+    from flatrec.research.demo import SHOWN, DemoSettings, run_demo
 
     if encoders not in get_args(Encoders):
         raise ValueError(unknown("encoders", encoders, list(get_args(Encoders))))

@@ -11,9 +11,9 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from flatrec.cli.docstrings import Docstring, parsed
-from flatrec.components import model_class
 from flatrec.models import MODELS, YARDSTICKS, Model
 from flatrec.models.base import Modalities
+from flatrec.registry.instantiate import model_class
 
 _REFERENCE = re.compile(
     r"\((?P<authors>[^()]+), (?P<venue>[^,()]+) (?P<year>\d{4}), (?P<link>https?://\S+?)\)(?=[\s.,;]|$)"

@@ -13,9 +13,9 @@ from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextCo
 from flatrec.cli.printing import print_json, print_remarks, print_text
 
 if TYPE_CHECKING:
+    from flatrec.content.encoders.encoding import Report
+    from flatrec.content.encoders.recipe import Recipe
     from flatrec.data.items import ItemTable
-    from flatrec.encoders.encoding import Report
-    from flatrec.encoders.recipe import Recipe
 
 
 def encode(
@@ -43,9 +43,9 @@ def encode(
 
     Example: `flatrec encode items.csv --id-column itemID --text-column text --picture-dir posters --out features`
     """
+    from flatrec.content.encoders.recipe import Recipe
+    from flatrec.content.encoders.report import as_dict
     from flatrec.data.items import read_items
-    from flatrec.encoders.recipe import Recipe
-    from flatrec.encoders.report import as_dict
 
     if workers < 1 or batch_size < 1:
         raise ValueError(f"workers and batch-size must be at least 1, but are {workers} and {batch_size}")
@@ -93,13 +93,13 @@ def encode_table(
         ValueError: there is no such column or encoder, or the folder has features of other items.
         OSError: the folder cannot be written to.
     """
+    from flatrec.api import choose_device
     from flatrec.cli.progress import counting
+    from flatrec.content.encoders import picture_encoder, text_encoder
+    from flatrec.content.encoders.encoding import Settings, Target, encode_pictures, encode_texts
+    from flatrec.content.encoders.report import write_report
+    from flatrec.content.encoders.store import VectorStore, usual_path
     from flatrec.data.formats.encoded import finish, make_room, write_ids
-    from flatrec.encoders import picture_encoder, text_encoder
-    from flatrec.encoders.encoding import Settings, Target, encode_pictures, encode_texts
-    from flatrec.encoders.report import write_report
-    from flatrec.encoders.store import VectorStore, usual_path
-    from flatrec.experiment import choose_device
 
     texts = table.joined(recipe.text_columns) if recipe.text_columns else None
     where = str(choose_device(options.experiment(None, None, device=means.device)))
@@ -127,7 +127,7 @@ def encode_table(
 
 
 def _print(report: Report, out: Path) -> None:
-    from flatrec.encoders.report import DETAILS
+    from flatrec.content.encoders.report import DETAILS
 
     file = out / f"{report.modality}_feat.npy"
     news = f"{report.computed} computed now, {report.missing} items without"

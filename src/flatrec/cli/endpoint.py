@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec.caching import VARIABLE
+from flatrec.utils.cache_dir import VARIABLE
 
 if TYPE_CHECKING:
-    from flatrec.rewriting.asking import Usage
+    from flatrec.content.llm.batch_runner import Usage
 
 HIGHEST_PRICE = 1e12  # beyond which costs are no numbers any more
 _URL = typer.Option("--endpoint", help="Base address, e.g. http://localhost:8000/v1.", show_default=False)
@@ -42,7 +42,7 @@ def check_prices(*prices: float | None) -> None:
 
 def kept() -> str:
     """What becomes of the answers that came, where others did not."""
-    from flatrec.rewriting.answers import usual_path
+    from flatrec.content.llm.response_cache import usual_path
 
     if usual_path() is None:
         return f"nothing is kept, as {VARIABLE} is off"

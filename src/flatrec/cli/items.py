@@ -29,7 +29,7 @@ def pictures_of(table: ItemTable, folder: Path | None, column: str | None) -> Ma
         FileNotFoundError: there is no such folder.
         ValueError: folder and column are both given, there is no such column, or no item has a picture.
     """
-    from flatrec.encoders.pictures import listed
+    from flatrec.content.encoders.images import listed
 
     if folder is not None and column is not None:
         raise ValueError("give --picture-dir or --picture-column, not both")

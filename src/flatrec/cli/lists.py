@@ -14,7 +14,7 @@ from flatrec.models.registry import ENTRIES, FEATURES
 if TYPE_CHECKING:
     from flatrec.cli.descriptions import Description
     from flatrec.config import Options
-    from flatrec.entries import Entry
+    from flatrec.utils.lazy_registry import Entry
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", help="Only these, with settings.", show_default=False)
@@ -52,7 +52,7 @@ def strategies(json: options.Json = False) -> None:
 
     Example: `flatrec list strategies --json`
     """
-    from flatrec.components import strategy_names, strategy_options
+    from flatrec.registry.instantiate import strategy_names, strategy_options
     from flatrec.strategies.registry import ENTRIES as STRATEGIES
 
     names = strategy_names()
@@ -69,8 +69,8 @@ def base_optimizers(json: options.Json = False) -> None:
 
     Example: `flatrec list optimizers`
     """
-    from flatrec.components import resolved
     from flatrec.config import Component, Experiment
+    from flatrec.registry.instantiate import resolved
     from flatrec.training import optimizers
 
     known = optimizers.names()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from flatrec.cli.encode import Means, encode_table
 from flatrec.cli.items import pictures_of
+from flatrec.content.encoders.recipe import RECIPE, Recipe, read_recipe
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.description import DESCRIPTION, parse
 from flatrec.data.formats.encoded import EncodedItems, read_encoded
 from flatrec.data.formats.table import TABLE_SUFFIXES
 from flatrec.data.items import ItemTable, read_items
-from flatrec.encoders.recipe import RECIPE, Recipe, read_recipe
 
 
 def encoded_items(path: Path, dataset: Dataset, picture_dir: Path | None) -> EncodedItems:

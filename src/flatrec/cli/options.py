@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec.messages import clipped
+from flatrec.utils.messages import clipped
 
 if TYPE_CHECKING:
     from flatrec.config import Experiment
@@ -78,7 +78,7 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
         ValueError: an unknown key or a bad value.
     """
     from flatrec import config
-    from flatrec.naming import with_named
+    from flatrec.registry.naming import with_named
 
     one = config.read(file) if file is not None else config.Experiment()
     if file is not None and not _of_run(file):
@@ -101,15 +101,16 @@ _CLASSES = ("model", "strategy")
 
 def _of_run(file: Path) -> bool:
     """Whether training wrote a file, into the folder of a run."""
-    from flatrec import folder
+    from flatrec.runs import run_dir
 
-    return file.name == folder.EXPERIMENT and (file.parent / folder.DATA).exists()
+    return file.name == run_dir.EXPERIMENT and (file.parent / run_dir.DATA).exists()
 
 
 def _named(one: Experiment, key: str, name: str) -> Experiment:
     """The experiment with another model or strategy, or with that of its run where the same one is named."""
-    from flatrec import config, user_classes
-    from flatrec.naming import import_named, of_run
+    from flatrec import config
+    from flatrec.registry.naming import import_named, of_run
+    from flatrec.utils import user_classes
 
     before = one.model if key == "model" else one.strategy
     if user_classes.parsed(before.name).digest and user_classes.find(before.name) is None:  # a run folder's

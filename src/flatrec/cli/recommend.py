@@ -14,9 +14,9 @@ from flatrec.cli.items import PictureDir
 from flatrec.cli.printing import print_json, print_table, print_text
 
 if TYPE_CHECKING:
-    from flatrec import cold
+    from flatrec.inference import cold_start
+    from flatrec.inference.run import Recommendation
     from flatrec.models.base import Cold
-    from flatrec.run import Recommendation
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]
 Length = Annotated[int, typer.Option("-k", "--length", help="How many items.")]
@@ -61,21 +61,24 @@ def recommend(
         raise ValueError(
             "--with-known, --neighbours, --way and --picture-dir are about new items; give --new-items too"
         )
-    from flatrec import cold, folder
+    from flatrec.api import load_run
     from flatrec.cli.new_items import encoded_items
-    from flatrec.experiment import load_run
+    from flatrec.inference import cold_start
+    from flatrec.runs import run_dir
 
     loaded = load_run(run, data, model=model)
     placed, near = None, NEIGHBOURS if neighbours is None else neighbours
     if new_items is not None:
-        cold.check_able(loaded.recommender, loaded.dataset)
-        items = cold.newcomers(encoded_items(new_items, loaded.dataset, picture_dir), loaded.dataset, str(new_items))
-        options_of_model = folder.read_experiment(run).model.options
-        placed = cold.place(loaded, options_of_model, items, neighbours=near, way=way_of(way))
+        cold_start.check_able(loaded.recommender, loaded.dataset)
+        items = cold_start.newcomers(
+            encoded_items(new_items, loaded.dataset, picture_dir), loaded.dataset, str(new_items)
+        )
+        options_of_model = run_dir.read_experiment(run).model.options
+        placed = cold_start.place(loaded, options_of_model, items, neighbours=near, way=way_of(way))
     if placed is None:
         lists = loaded.recommend(user, k)
     else:
-        lists = cold.recommend(loaded, placed, user, k=k, with_known=with_known)
+        lists = cold_start.recommend(loaded, placed, user, k=k, with_known=with_known)
     if json:
         users = [{"user": name, "items": _plain(one)} for name, one in zip(user, lists, strict=True)]
         about = (
@@ -101,7 +104,7 @@ def similar(
 
     Example: `flatrec similar runs/first --item item-00042 -k 5`
     """
-    from flatrec.experiment import load_run
+    from flatrec.api import load_run
 
     found = load_run(run, data, model=model).similar(item, k)
     if json:
@@ -150,7 +153,7 @@ def way_of(text: str | None) -> Cold | None:
     raise ValueError(f"--way must be {' or '.join(WAYS)}, but is {text!r}")
 
 
-def _facts(placed: cold.Placed) -> dict[str, Any]:
+def _facts(placed: cold_start.Placed) -> dict[str, Any]:
     items = placed.items
     return {
         "way": placed.way,
@@ -161,7 +164,7 @@ def _facts(placed: cold.Placed) -> dict[str, Any]:
     }
 
 
-def _print_facts(placed: cold.Placed) -> None:
+def _print_facts(placed: cold_start.Placed) -> None:
     """How many items were scored and how, and which ones were not."""
     items = placed.items
     print_text(f"{len(items.ids)} new items scored, placed by {WAYS[placed.way]}")

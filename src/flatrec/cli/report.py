@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flatrec.cli.printing import print_text
-from flatrec.messages import unknown
+from flatrec.utils.messages import unknown
 
 ENDINGS = (("html", "html"), ("md", "md"), ("latex", "tex"))
 
@@ -29,8 +29,8 @@ def report(
 
     Example: `flatrec report runs/overall runs/noise --out report.html`
     """
-    from flatrec.analysis import page
-    from flatrec.files import write_text
+    from flatrec.research.reporting import page
+    from flatrec.utils.atomic_write import write_text
 
     endings = dict(ENDINGS)
     if format not in endings:

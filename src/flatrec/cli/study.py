@@ -11,12 +11,12 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.messages import unknown
-from flatrec.studies.registry import ENTRIES
+from flatrec.research.studies.registry import ENTRIES
+from flatrec.utils.messages import unknown
 
 if TYPE_CHECKING:
-    from flatrec.analysis.outcome import Outcome
-    from flatrec.studies.base import Planned, Study
+    from flatrec.research.reporting.outcome import Outcome
+    from flatrec.research.studies.base import Planned, Study
 
 Jobs = Annotated[int, typer.Option(help="Runs at once; on a cluster -1 is one a core.")]
 BackEnd = Annotated[str, typer.Option(help="local, ray or dask.")]
@@ -57,10 +57,10 @@ def study(
     Example: `flatrec study noise --data shop --models freedom --seeds 5 --out runs/noise --set study.draws=3`
     """
     from flatrec import config
-    from flatrec.execution import Workers
-    from flatrec.experiment import announce
-    from flatrec.studies.base import Request, Source
-    from flatrec.studies.runner import carry_out
+    from flatrec.api import announce
+    from flatrec.research.execution import Workers
+    from flatrec.research.studies.base import Request, Source
+    from flatrec.research.studies.runner import carry_out
 
     kind = _kind(name)
     own, shared = _split(sets or ())
@@ -86,7 +86,7 @@ def study(
 
 def print_outcome(outcome: Outcome, out: Path) -> None:
     """The first table, the sentences, what failed, and where the rest is."""
-    from flatrec.analysis.formats import cell_text
+    from flatrec.research.reporting.formats import cell_text
 
     for table in outcome.tables[:1]:
         rows = [[cell_text(cell, one) for cell, one in zip(row, table.columns, strict=True)] for row in table.rows]
@@ -115,7 +115,7 @@ class _Lines:
 def _kind(name: str) -> type[Study]:
     if name not in ENTRIES:
         raise ValueError(unknown("study", name, list(ENTRIES)))
-    from flatrec.studies import STUDIES
+    from flatrec.research.studies import STUDIES
 
     return STUDIES[name]
 

@@ -44,12 +44,12 @@ def sweep(
     """
     from rich.console import Console
 
-    from flatrec.execution import Workers
-    from flatrec.experiment import announce
-    from flatrec.studies.base import Source
-    from flatrec.sweeps import Sweep, usual_space
-    from flatrec.sweeps import sweep as search
-    from flatrec.sweeps.space import read
+    from flatrec.api import announce
+    from flatrec.research.execution import Workers
+    from flatrec.research.studies.base import Source
+    from flatrec.research.sweeps import Sweep, usual_space
+    from flatrec.research.sweeps import sweep as search
+    from flatrec.research.sweeps.space import read
 
     one = options.experiment(experiment, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
     wanted = read(space) if space is not None else usual_space(one.model.name, one.strategy.name)

@@ -15,12 +15,12 @@ from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.cli.recommend import NEIGHBOURS, WAYS, Neighbours, Way, way_of
 
 if TYPE_CHECKING:
-    from flatrec import cold
     from flatrec.cli.progress import ProgressBar
     from flatrec.config import Experiment
     from flatrec.data.interactions import Part
+    from flatrec.inference import cold_start
+    from flatrec.inference.run import Run
     from flatrec.models.base import Cold
-    from flatrec.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +42,14 @@ def train(
 
     Example: `flatrec train --data shop --model freedom --strategy bsam+ --set strategy.rho=0.1 --out runs/first`
     """
-    from flatrec import folder
-    from flatrec.experiment import run_experiment
-    from flatrec.user_classes import short
+    from flatrec.api import run_experiment
+    from flatrec.runs import run_dir
+    from flatrec.utils.user_classes import short
 
-    before = out / folder.EXPERIMENT
-    if resume and data is None and experiment is None and not folder.holds_run(out):
+    before = out / run_dir.EXPERIMENT
+    if resume and data is None and experiment is None and not run_dir.holds_run(out):
         raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
-    file = before if resume and experiment is None and folder.holds_run(out) else experiment
+    file = before if resume and experiment is None and run_dir.holds_run(out) else experiment
     settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
     run = run_experiment(settings, out=out, resume=resume, overwrite=overwrite, observers=[_bar(settings)])
     if json:
@@ -86,7 +86,7 @@ def evaluate(
 
     Example: `flatrec evaluate runs/first --part valid`
     """
-    from flatrec.experiment import load_run
+    from flatrec.api import load_run
 
     chosen = _part(part)
     if not cold_items and (share, seed, neighbours, way, strategy) != (None, None, None, None, None):
@@ -143,22 +143,22 @@ class _HeldOut(NamedTuple):
 
 def _settings(run: Path, model: str | None, strategy: str | None, device: str | None) -> Experiment:
     """The settings of a run, whose classes are the user's own only where they are named."""
-    from flatrec import folder
+    from flatrec.runs import run_dir
 
-    return options.experiment(run / folder.EXPERIMENT, None, model=model, strategy=strategy, device=device)
+    return options.experiment(run / run_dir.EXPERIMENT, None, model=model, strategy=strategy, device=device)
 
 
 def _evaluate_cold(
     run: Path, loaded: Run, part: Part, asked: _HeldOut, experiment: Experiment
-) -> tuple[Mapping[str, Any], cold.ColdResult]:
+) -> tuple[Mapping[str, Any], cold_start.ColdResult]:
     """Train without some items and score these."""
-    from flatrec import cold
+    from flatrec.inference import cold_start
 
-    cold.check_able(loaded.recommender, loaded.dataset, way=asked.way, neighbours=asked.neighbours)
-    held = cold.hold_out(loaded.dataset, asked.share, asked.seed)
-    cold.cold_items(held, part)  # all that can be refused is, before anything is trained
-    trained = cold.warm_run(experiment, held, run / held.name, [_bar(experiment)])
-    result = cold.evaluate_cold(
+    cold_start.check_able(loaded.recommender, loaded.dataset, way=asked.way, neighbours=asked.neighbours)
+    held = cold_start.hold_out(loaded.dataset, asked.share, asked.seed)
+    cold_start.cold_items(held, part)  # all that can be refused is, before anything is trained
+    trained = cold_start.warm_run(experiment, held, run / held.name, [_bar(experiment)])
+    result = cold_start.evaluate_cold(
         trained, experiment.model.options, held, part=part, neighbours=asked.neighbours, way=asked.way
     )
     about = {
@@ -194,12 +194,12 @@ def _part(text: str) -> Part:
 
 def _bar(experiment: Experiment) -> ProgressBar:
     from flatrec.cli.progress import ProgressBar
-    from flatrec.user_classes import short
+    from flatrec.utils.user_classes import short
 
     return ProgressBar(f"{short(experiment.model.name)} {short(experiment.strategy.name)}")
 
 
-def _print_cold(about: Mapping[str, Any], result: cold.ColdResult, *, json: bool) -> None:
+def _print_cold(about: Mapping[str, Any], result: cold_start.ColdResult, *, json: bool) -> None:
     """What was asked and what came of it."""
     if json:
         print_json({**about, **asdict(result)})
@@ -217,7 +217,7 @@ def _print_cold(about: Mapping[str, Any], result: cold.ColdResult, *, json: bool
         print_text(f"- {result.untrained} of the users have no training pair left, so that nothing is known of them")
 
 
-def print_cold_metrics(title: str, way: str, compared: cold.Comparison) -> None:
+def print_cold_metrics(title: str, way: str, compared: cold_start.Comparison) -> None:
     """A table with a row a metric and cut, a column a way of recommending."""
     names = ["metric", f"model ({way})", "content", "random"]
     rows = [[name, score, compared.content[name], compared.random.get(name)] for name, score in compared.model.items()]

@@ -11,11 +11,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy import ndarray
 
+from flatrec.data.cleaning import Repairs as Repairs
 from flatrec.data.features import Features
-from flatrec.data.ids import Ids
 from flatrec.data.interactions import PARTS, Interactions, Part
-from flatrec.data.repairs import Repairs as Repairs
-from flatrec.integrity import digest
+from flatrec.data.vocabulary import Ids
+from flatrec.utils.integrity import digest
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Shaped
 from numpy import ndarray
 
+from flatrec.data.id_overlap import unmet
 from flatrec.data.interactions import frozen
-from flatrec.data.meeting import unmet
 
 MissingPolicy = Literal["mean", "zero"]
 

@@ -14,8 +14,8 @@ from flatrec.data.formats.columns import as_text
 from flatrec.data.formats.files import scan
 from flatrec.data.formats.keyed import ITEM_NAMES, guess
 from flatrec.data.formats.table import TABLE_SUFFIXES
-from flatrec.files import replacing
-from flatrec.messages import clipped, quoted
+from flatrec.utils.atomic_write import replacing
+from flatrec.utils.messages import clipped, quoted
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from flatrec.data.formats.mrlib import PAIRS_FILE
 from flatrec.data.formats.parquet import is_parquet
 from flatrec.data.formats.table import TABLE_SUFFIXES
 from flatrec.data.formats.text import ending, first_line
-from flatrec.integrity import check_manifest
-from flatrec.messages import shortlist
+from flatrec.utils.integrity import check_manifest
+from flatrec.utils.messages import shortlist
 
 ADVICE = "prepare it again, or delete flatrec-manifest.json to use the files as they are"
 

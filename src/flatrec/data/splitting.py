@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int8
 from numpy import ndarray
 
-from flatrec.messages import clipped
+from flatrec.utils.messages import clipped
 
 Ratios = tuple[int | float, int | float, int | float]
 SMALLEST_SPLIT = 3  # a user with fewer pairs has all of them in training

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
+from flatrec.data.cleaning import Repairs
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import PARTS, Part
-from flatrec.data.repairs import Repairs
 
 
 @dataclass(frozen=True)

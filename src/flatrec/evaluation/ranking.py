@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from scipy import sparse
 from torch import Tensor
 
-from flatrec.dense import linear
+from flatrec.ops.matmul import linear
 
 BLOCK_SCORES = 2_000_000  # scores held at once: 8 MB, which stay near the core
 BLOCK_USERS = 32  # at least, as every block reads the items anew

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from scipy import sparse
 
-from flatrec.caching import VARIABLE, cache_folder
-from flatrec.files import replacing
-from flatrec.integrity import digest
+from flatrec.utils.atomic_write import replacing
+from flatrec.utils.cache_dir import VARIABLE, cache_folder
+from flatrec.utils.integrity import digest
 
 logger = logging.getLogger(__name__)
 

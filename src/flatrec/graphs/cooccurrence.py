@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.cache import cached
-from flatrec.graphs.sparse import Graph
+from flatrec.ops.spmm import Graph
 
 BLOCK_ENTRIES = 4_000_000  # pairs of users that are counted at once, about 200 MB
 CACHED_FROM = 2_000_000  # sum of squared item degrees from which a graph is kept on disk: a good tenth of a second

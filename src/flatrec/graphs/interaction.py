@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Generator
 
 from flatrec.data.interactions import Interactions
-from flatrec.graphs.sparse import Graph
+from flatrec.ops.spmm import Graph
 
 DEGREE_OFFSET = 1e-7  # keeps nodes without a pair finite; the value that the field's numbers were made with
 

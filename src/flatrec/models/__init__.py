@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from flatrec.entries import Registry, homes, lazy
 from flatrec.models.registry import CLICKS, ENTRIES, FEATURES, YARDSTICK
+from flatrec.utils.lazy_registry import Registry, homes, lazy
 
 if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it here
     from flatrec.models.adversarial import Adversarial as Adversarial

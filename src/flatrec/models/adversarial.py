@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from flatrec.data.batches import Batch
-from flatrec.graphs.similarity import directions
+from flatrec.graphs.knn import directions
 from flatrec.models.base import Encoded, Modalities, Model
 from flatrec.models.features import FeatureTables
 

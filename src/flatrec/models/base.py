@@ -39,9 +39,10 @@ class Model(nn.Module, ABC):
     name. ``SEARCH_SPACE`` holds the values that are usually tried for its settings, by the dotted name of the setting
     (``model.layers``, ``optimizer.lr``).
 
-    ``COLD`` says how an item that was not trained on gets a vector; see :mod:`flatrec.cold`. ``features`` is for a
-    model that makes an item without pairs of that item's features and a row of its own, and of nothing else: neither of
-    other items, as over a graph of similar ones, nor of sums over all. ``nearest`` serves every model.
+    ``COLD`` says how an item that was not trained on gets a vector; see :mod:`flatrec.inference.cold_start`.
+    ``features`` is for a model that makes an item without pairs of that item's features and a row of its own, and of
+    nothing else: neither of other items, as over a graph of similar ones, nor of sums over all. ``nearest`` serves
+    every model.
     """
 
     MODALITIES: ClassVar[Modalities] = "none"

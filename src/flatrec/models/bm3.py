@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.graphs.propagation import mean_of_layers
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import node_table, xavier_linear
 from flatrec.models.settings import at_least, rate
+from flatrec.ops.propagation import mean_of_layers
 
 
 class BM3(Model):

@@ -14,13 +14,13 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.graphs.propagation import last_layer, sum_of_layers
-from flatrec.graphs.similarity import mixed_neighbour_graph
+from flatrec.graphs.knn import mixed_neighbour_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.losses import bpr, rows
 from flatrec.models.settings import at_least, share
 from flatrec.models.towers import Tower, preference_squares, preference_weights
+from flatrec.ops.propagation import last_layer, sum_of_layers
 
 
 class DRAGON(Model):

@@ -14,12 +14,12 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.graphs.propagation import sum_of_layers
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.losses import bpr, rows
 from flatrec.models.settings import at_least
 from flatrec.models.towers import Tower, preference_squares, preference_weights
+from flatrec.ops.propagation import sum_of_layers
 
 
 class DualGNN(Model):

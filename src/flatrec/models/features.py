@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.graphs.similarity import directions
+from flatrec.graphs.knn import directions
 
 # mean: the mean row of the items that have the modality; zero: zeros; learned: one trained row, at first that mean.
 # A modality that no item has is zero under all three. Trained tables begin like this.

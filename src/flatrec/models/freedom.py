@@ -11,16 +11,16 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.dense import Linear
-from flatrec.graphs.differences import differences
 from flatrec.graphs.interaction import thinned_graph, training_graph
-from flatrec.graphs.propagation import last_layer, mean_of_layers
-from flatrec.graphs.similarity import mixed_neighbour_graph
+from flatrec.graphs.knn import mixed_neighbour_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, bpr_of_differences, rows
 from flatrec.models.settings import at_least, rate, share
+from flatrec.ops.matmul import Linear
+from flatrec.ops.propagation import last_layer, mean_of_layers
+from flatrec.ops.row_differences import differences
 
 
 class FREEDOM(Model):

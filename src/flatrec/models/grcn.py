@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import both_ways
-from flatrec.graphs.weighted import Edges
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr, mean_squares, picture_square, rows
 from flatrec.models.settings import at_least
-from flatrec.models.unit import unit
+from flatrec.ops.normalize import unit
+from flatrec.ops.sddmm import Edges
 
 
 class GRCN(Model):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from flatrec.data.dataset import Dataset
-from flatrec.dense import Linear
 from flatrec.models.settings import at_least
+from flatrec.ops.matmul import Linear
 
 
 def node_table(dataset: Dataset, dim: int, draw: Callable[[Tensor], Tensor] = nn.init.xavier_uniform_) -> nn.Parameter:

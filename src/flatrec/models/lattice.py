@@ -14,18 +14,18 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.dense import Linear
 from flatrec.graphs.interaction import walk_graph
-from flatrec.graphs.propagation import last_layer, mean_of_layers
-from flatrec.graphs.similarity import directions, nearest_neighbours, neighbour_matrix
-from flatrec.graphs.sparse import Graph
-from flatrec.graphs.weighted import Edges
+from flatrec.graphs.knn import directions, nearest_neighbours, neighbour_matrix
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, half_squares, rows
 from flatrec.models.settings import at_least, share
-from flatrec.models.unit import unit
+from flatrec.ops.matmul import Linear
+from flatrec.ops.normalize import unit
+from flatrec.ops.propagation import last_layer, mean_of_layers
+from flatrec.ops.sddmm import Edges
+from flatrec.ops.spmm import Graph
 
 CANCELLED = 1e-4  # a row sum this small against its absolute entries is what rounding left of cosines that cancel
 

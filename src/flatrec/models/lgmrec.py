@@ -14,15 +14,15 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.dense import linear, matmul
 from flatrec.graphs.interaction import DEGREE_OFFSET, bought_matrix, training_graph
-from flatrec.graphs.propagation import last_layer, mean_of_layers
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import node_table, xavier_uniform
 from flatrec.models.losses import bpr, contrastive_among_all, norm_penalty, rows
 from flatrec.models.settings import at_least, positive, rate
-from flatrec.models.unit import unit
+from flatrec.ops.matmul import linear, matmul
+from flatrec.ops.normalize import unit
+from flatrec.ops.propagation import last_layer, mean_of_layers
 
 
 class LGMRec(Model):

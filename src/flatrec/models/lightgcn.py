@@ -11,11 +11,11 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.graphs.propagation import mean_of_layers
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, norm_penalty, rows
 from flatrec.models.settings import at_least
+from flatrec.ops.propagation import mean_of_layers
 
 
 class LightGCN(Model):

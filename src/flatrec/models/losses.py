@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
-from flatrec.dense import linear, matmul
-from flatrec.models.unit import SHORTEST, unit
+from flatrec.ops.matmul import linear, matmul
+from flatrec.ops.normalize import SHORTEST, unit
 
 TILE_ROWS, TILE_COLUMNS = 128, 2_048  # inner products held at once: 1 MB, which stays in the cache
 LN_2 = math.log(2)  # powers of 2 are up to four times faster than those of e, by the library that makes the latter

@@ -12,15 +12,15 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.dense import Linear, linear, matmul
 from flatrec.graphs.interaction import mean_graphs
-from flatrec.graphs.sparse import Graph
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr, mean_squares, picture_square, rows
 from flatrec.models.settings import at_least
-from flatrec.models.unit import unit
+from flatrec.ops.matmul import Linear, linear, matmul
+from flatrec.ops.normalize import unit
+from flatrec.ops.spmm import Graph
 
 Sides: TypeAlias = tuple[Tensor, Tensor]  # rows of users, rows of items
 

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.graphs.weighted import Edges
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table, xavier_linear
 from flatrec.models.losses import bpr, norm_penalty, rows
 from flatrec.models.settings import at_least, rate
-from flatrec.models.unit import unit
+from flatrec.ops.normalize import unit
+from flatrec.ops.sddmm import Edges
 
 SLOPE = 0.2  # of the leaky ReLU
 

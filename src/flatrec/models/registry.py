@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flatrec.entries import Entry
+from flatrec.utils.lazy_registry import Entry
 
 CLICKS, FEATURES, YARDSTICK = "clicks", "features", "yardstick"  # families: what is read, or nothing trained
 

@@ -12,15 +12,15 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.dense import Linear
 from flatrec.graphs.interaction import training_graph
-from flatrec.graphs.propagation import mean_of_layers
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import node_table
 from flatrec.models.losses import contrastive
 from flatrec.models.settings import at_least, positive
-from flatrec.models.unit import unit
+from flatrec.ops.matmul import Linear
+from flatrec.ops.normalize import unit
+from flatrec.ops.propagation import mean_of_layers
 
 
 class SLMRec(Model):

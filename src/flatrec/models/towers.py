@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flatrec.dense import Linear
 from flatrec.models.initial import xavier_normal
-from flatrec.models.unit import unit
+from flatrec.ops.matmul import Linear
+from flatrec.ops.normalize import unit
 
 
 class Tower(nn.Module):

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.dense import linear
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import xavier_linear, xavier_uniform
 from flatrec.models.losses import bpr, norm_penalty, rows
 from flatrec.models.settings import at_least
+from flatrec.ops.matmul import linear
 
 
 class VBPR(Model):

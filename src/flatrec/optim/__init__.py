@@ -22,7 +22,7 @@ from flatrec.optim.others import LookSAM, MirrorGradient, Mixed
 from flatrec.optim.perturbing import ASAM, GSAM, SAM, FisherSAM, GradientNormPenalty
 from flatrec.optim.remembering import BSAM, ESAM, SSAM, FriendlySAM, VaSSO
 from flatrec.optim.wrapper import StrategyOptimizer
-from flatrec.strategies.learning import NonFiniteGradientError
+from flatrec.strategies.context import NonFiniteGradientError
 
 __all__ = [
     "ASAM",

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from flatrec.ops.param_vector import Vector, norm
 from flatrec.optim.noise import Noise
 from flatrec.optim.running_statistics import kept_running_statistics
-from flatrec.strategies.learning import NonFiniteGradientError, finite
-from flatrec.strategies.vectors import Vector, norm
+from flatrec.strategies.context import NonFiniteGradientError, finite
 
 Closure: TypeAlias = Callable[[], Tensor | float]
 

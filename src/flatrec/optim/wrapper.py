@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer, SparseAdam
 
+from flatrec.ops.param_vector import Vector
 from flatrec.optim.closures import Closure, Closures, real
 from flatrec.optim.running_statistics import kept_running_statistics
 from flatrec.optim.saved import check_base_state
@@ -19,7 +20,6 @@ from flatrec.optim.settings import WARM_UP, python_number
 from flatrec.strategies.base import Perturbing, Shift, Strategy, TwoPass
 from flatrec.strategies.look_sam import LookSAM
 from flatrec.strategies.mixed import Mixed
-from flatrec.strategies.vectors import Vector
 
 STRATEGY = "strategy"
 

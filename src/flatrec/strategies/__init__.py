@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from flatrec.entries import Registry, homes, lazy
 from flatrec.strategies.registry import ENTRIES, ONE_BATCH
+from flatrec.utils.lazy_registry import Registry, homes, lazy
 
 if TYPE_CHECKING:  # what type checkers see; who adds a strategy need not add it here
     from flatrec.strategies.asam import ASAM as ASAM
@@ -15,26 +15,26 @@ if TYPE_CHECKING:  # what type checkers see; who adds a strategy need not add it
     from flatrec.strategies.base import TwoPass as TwoPass
     from flatrec.strategies.base import straight as straight
     from flatrec.strategies.bsam import BSAM as BSAM
-    from flatrec.strategies.efficient_sam import ESAM as ESAM
+    from flatrec.strategies.context import Learning as Learning
+    from flatrec.strategies.context import NonFiniteGradientError as NonFiniteGradientError
+    from flatrec.strategies.contrib.efficient_sam import ESAM as ESAM
+    from flatrec.strategies.contrib.gradient_norm_penalty import GradientNormPenalty as GradientNormPenalty
+    from flatrec.strategies.contrib.sparse_sam import SSAM as SSAM
+    from flatrec.strategies.contrib.vasso import VaSSO as VaSSO
     from flatrec.strategies.fisher_sam import FisherSAM as FisherSAM
     from flatrec.strategies.friendly_sam import FriendlySAM as FriendlySAM
-    from flatrec.strategies.gradient_norm_penalty import GradientNormPenalty as GradientNormPenalty
     from flatrec.strategies.gsam import GSAM as GSAM
-    from flatrec.strategies.learning import Learning as Learning
-    from flatrec.strategies.learning import NonFiniteGradientError as NonFiniteGradientError
     from flatrec.strategies.look_sam import LookSAM as LookSAM
     from flatrec.strategies.mirror_gradient import MirrorGradient as MirrorGradient
     from flatrec.strategies.mixed import Mixed as Mixed
     from flatrec.strategies.plain import Plain as Plain
     from flatrec.strategies.sam import SAM as SAM
-    from flatrec.strategies.sparse_sam import SSAM as SSAM
-    from flatrec.strategies.vasso import VaSSO as VaSSO
 
 # A "+" after the name of one of these, which end in a gradient, wraps it in Mixed.
 MIXABLE: "Registry[OneBatch]" = Registry(ENTRIES, (ONE_BATCH,))
 STRATEGIES: "Registry[Strategy]" = Registry(ENTRIES)
 
-_BASE, _LEARNING = "flatrec.strategies.base", "flatrec.strategies.learning"
+_BASE, _LEARNING = "flatrec.strategies.base", "flatrec.strategies.context"
 _HOMES = homes(
     ENTRIES,
     Ascent=_BASE,

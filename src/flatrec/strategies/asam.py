@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from flatrec.ops.param_vector import Vector, norm, times
 from flatrec.strategies.base import Ascent, Perturbing
-from flatrec.strategies.vectors import Vector, norm, times
 
 
 @dataclass(kw_only=True, eq=False)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from flatrec.data.pairing import Pairing
-from flatrec.strategies.learning import BatchT, Learning, NonFiniteGradientError, among
-from flatrec.strategies.memory import Layout, forget, packed, realign, remembered_number, unpacked
-from flatrec.strategies.trace import Trace
-from flatrec.strategies.vectors import Vector, cosine, norm, plus_scaled_into, quotient
+from flatrec.ops.param_vector import Vector, cosine, norm, plus_scaled_into, quotient
+from flatrec.strategies.context import BatchT, Learning, NonFiniteGradientError, among
+from flatrec.strategies.diagnostics import Trace
+from flatrec.strategies.state import Layout, forget, packed, realign, remembered_number, unpacked
 
 LARGEST_SCALE = torch.finfo(torch.float32).max
 
@@ -25,7 +25,7 @@ class Strategy(ABC):
     """One step of training, in the words of its paper.
 
     A strategy that remembers something from step to step is a dataclass and declares it by
-    :func:`flatrec.strategies.memory.remembered_number` and ``remembered_vector``. The rest is done here: a checkpoint
+    :func:`flatrec.strategies.state.remembered_number` and ``remembered_vector``. The rest is done here: a checkpoint
     holds it, :meth:`reset` forgets it, a step that raises leaves it as it was, and vectors follow the parameters where
     these change between steps.
     """

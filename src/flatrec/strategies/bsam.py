@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias, get_args
 
 from torch import Tensor
 
+from flatrec.ops.param_vector import Standing, Vector, follow
 from flatrec.strategies.base import Ascent, Perturbing, held_back
-from flatrec.strategies.memory import buffer, grown, remembered_vector, room
-from flatrec.strategies.vectors import Standing, Vector, follow
+from flatrec.strategies.state import buffer, grown, remembered_vector, room
 
 Measured: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"]
 Distance: TypeAlias = Measured | float

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flatrec.ops.param_vector import Vector, moved_towards, norm
 from flatrec.strategies.base import Ascent, Perturbing, held_back
-from flatrec.strategies.memory import buffer, grown, remembered_vector, room
-from flatrec.strategies.vectors import Vector, moved_towards, norm
+from flatrec.strategies.state import buffer, grown, remembered_vector, room
 
 
 @dataclass(kw_only=True, eq=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flatrec.ops.param_vector import Vector, dot, plus_scaled, quotient
 from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.vectors import Vector, dot, plus_scaled, quotient
 
 
 @dataclass(kw_only=True, eq=False)

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import torch
 
+from flatrec.ops.param_vector import Vector, dot, norm, plus_scaled
 from flatrec.strategies.base import Shift, TwoPass, shift_by
-from flatrec.strategies.learning import Learning, among
-from flatrec.strategies.memory import remembered_number, remembered_vector
-from flatrec.strategies.vectors import Vector, dot, norm, plus_scaled
+from flatrec.strategies.context import Learning, among
+from flatrec.strategies.state import remembered_number, remembered_vector
 
 
 @dataclass(kw_only=True, eq=False)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from flatrec.data.pairing import Pairing
 from flatrec.strategies.base import Strategy
-from flatrec.strategies.learning import BatchT, Learning
-from flatrec.strategies.memory import remembered_number
+from flatrec.strategies.context import BatchT, Learning
+from flatrec.strategies.state import remembered_number
 
 
 @dataclass(kw_only=True, eq=False)

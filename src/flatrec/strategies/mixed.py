@@ -7,9 +7,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from flatrec.data.pairing import Pairing
+from flatrec.ops.param_vector import move_towards
 from flatrec.strategies.base import OneBatch, Strategy
-from flatrec.strategies.learning import BatchT, Learning
-from flatrec.strategies.vectors import move_towards
+from flatrec.strategies.context import BatchT, Learning
 
 
 class Mixed(Strategy):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flatrec.ops.param_vector import Vector
 from flatrec.strategies.base import OneBatch
-from flatrec.strategies.learning import BatchT, Learning
-from flatrec.strategies.vectors import Vector
+from flatrec.strategies.context import BatchT, Learning
 
 
 @dataclass(kw_only=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flatrec.entries import Entry
+from flatrec.utils.lazy_registry import Entry
 
 ONE_BATCH, OTHERS = "one batch", "others"  # families: what ends in a gradient, so that a "+" mixes it, and the rest
 
@@ -38,7 +38,7 @@ ENTRIES: dict[str, Entry] = {
         "Batch-focused SAM (Xu et al., TKDE 2025, https://doi.org/10.1109/TKDE.2025.3604242); not Bayesian SAM.",
     ),
     "vasso": Entry(
-        "flatrec.strategies.vasso:VaSSO",
+        "flatrec.strategies.contrib.vasso:VaSSO",
         ONE_BATCH,
         "Variance-suppressed sharpness-aware optimization (Li & Giannakis, NeurIPS 2023, https://arxiv.org/abs/2309.15639).",
     ),
@@ -48,7 +48,7 @@ ENTRIES: dict[str, Entry] = {
         "Surrogate-gap guided SAM (Zhuang et al., ICLR 2022, https://arxiv.org/abs/2203.08065).",
     ),
     "gnp": Entry(
-        "flatrec.strategies.gradient_norm_penalty:GradientNormPenalty",
+        "flatrec.strategies.contrib.gradient_norm_penalty:GradientNormPenalty",
         ONE_BATCH,
         "Penalising the gradient norm (Zhao et al., ICML 2022, https://arxiv.org/abs/2202.03599).",
     ),
@@ -58,12 +58,12 @@ ENTRIES: dict[str, Entry] = {
         "LookSAM (Liu et al., CVPR 2022, https://arxiv.org/abs/2203.02714).",
     ),
     "ssam": Entry(
-        "flatrec.strategies.sparse_sam:SSAM",
+        "flatrec.strategies.contrib.sparse_sam:SSAM",
         ONE_BATCH,
         "Sparse SAM (Mi et al., NeurIPS 2022, https://arxiv.org/abs/2210.05177).",
     ),
     "esam": Entry(
-        "flatrec.strategies.efficient_sam:ESAM",
+        "flatrec.strategies.contrib.efficient_sam:ESAM",
         ONE_BATCH,
         "Efficient SAM (Du et al., ICLR 2022, https://arxiv.org/abs/2110.03141): its stochastic weight perturbation.",
     ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flatrec.ops.param_vector import Vector
 from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.vectors import Vector
 
 
 @dataclass(kw_only=True, eq=False)

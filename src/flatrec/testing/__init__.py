@@ -1,5 +1,6 @@
 """Tiny data with a known answer, and checks that every model must pass: for this package's tests and for yours."""
 
+from flatrec.testing.check_model import Finding, examine
 from flatrec.testing.checks import (
     check_batch,
     check_gradients,
@@ -10,6 +11,7 @@ from flatrec.testing.checks import (
     check_shared_encode,
 )
 from flatrec.testing.data import block_dataset, enlarged, permuted, tiny_dataset, whole_batch
+from flatrec.testing.equivariance import check_permutation
 from flatrec.testing.evaluations import (
     check_fresh,
     check_quiet,
@@ -17,11 +19,9 @@ from flatrec.testing.evaluations import (
     check_round_trip,
     check_shapes,
 )
-from flatrec.testing.examination import Finding, examine
-from flatrec.testing.leaks import check_cold, check_data_kept, check_held_out
+from flatrec.testing.leakage import check_cold, check_data_kept, check_held_out
 from flatrec.testing.messages import ContractError, NotApplicableError
-from flatrec.testing.numbering import check_permutation
-from flatrec.testing.randomness import check_epoch_draw, check_initial
+from flatrec.testing.reproducibility import check_epoch_draw, check_initial
 from flatrec.testing.runs import fit, scores
 from flatrec.testing.updates import check_ranking, check_step, check_strategies
 

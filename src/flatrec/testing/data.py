@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
-from flatrec import seeding
 from flatrec.data.batches import Batch, Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
+from flatrec.data.vocabulary import Ids
+from flatrec.utils import seeding
 
 
 def block_dataset(

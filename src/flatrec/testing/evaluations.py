@@ -97,7 +97,7 @@ def check_round_trip(model: Model, other: Model) -> None:
     require(
         not sparse,
         f"what is saved must be dense, but {listed(sparse)} is a sparse tensor; register it with persistent=False, or "
-        "take flatrec.graphs.sparse.Graph",
+        "take flatrec.ops.spmm.Graph",
     )
     require(not all(map(same, state.values(), start.values())), "the other model must start from other parameters")
     with TemporaryDirectory() as folder:

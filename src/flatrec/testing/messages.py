@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from flatrec.messages import raised
+from flatrec.utils.messages import raised
 
 SHOWN = 5  # names in a message
 

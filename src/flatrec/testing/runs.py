@@ -11,15 +11,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flatrec import seeding
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.strategies.learner import Learner
 from flatrec.strategies.plain import Plain
 from flatrec.testing.data import whole_batch
 from flatrec.testing.messages import listed, require
 from flatrec.testing.outputs import encoded, loss_of, vectors
+from flatrec.training.step_context import Learner
+from flatrec.utils import seeding
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
 from flatrec.strategies import MIXABLE, STRATEGIES, Mixed, NonFiniteGradientError, Plain, Strategy
-from flatrec.strategies.learner import Learner
 from flatrec.testing.checks import halves
 from flatrec.testing.data import whole_batch
 from flatrec.testing.messages import ContractError, NotApplicableError, listed, number, one_line, require
@@ -26,6 +25,7 @@ from flatrec.testing.runs import (
     training_loss,
     well_shaped,
 )
+from flatrec.training.step_context import Learner
 
 STRIDE = 1e-3  # of the step that must raise the margin, relative to the norm of the parameters
 

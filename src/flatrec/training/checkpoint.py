@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from flatrec.files import replacing, write_text
-from flatrec.integrity import digest, seal, unseal
-from flatrec.messages import clipped, shortlist
+from flatrec.utils.atomic_write import replacing, write_text
+from flatrec.utils.integrity import digest, seal, unseal
+from flatrec.utils.messages import clipped, shortlist
 
 FORMAT = "flatrec checkpoint 2"
 OLDER = "flatrec checkpoint 1"  # without a digest

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from flatrec import integrity
+from flatrec.utils import integrity
 
 
 @dataclass(frozen=True)

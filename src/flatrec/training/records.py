@@ -11,8 +11,8 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
-from flatrec.files import check_target, write_text
-from flatrec.integrity import read_text, seal, unseal
+from flatrec.utils.atomic_write import check_target, write_text
+from flatrec.utils.integrity import read_text, seal, unseal
 
 
 @with_config(ConfigDict(extra="forbid"))

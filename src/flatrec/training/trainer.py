@@ -14,17 +14,17 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from torch import Tensor
 
-from flatrec import provenance, seeding
 from flatrec.config import Training
 from flatrec.data.batches import Sampler
 from flatrec.models.base import Model
 from flatrec.strategies.base import Strategy
-from flatrec.strategies.learner import Learner
-from flatrec.strategies.learning import NonFiniteGradientError
+from flatrec.strategies.context import NonFiniteGradientError
 from flatrec.training import checkpoint as checkpoints
 from flatrec.training.checkpoint import Checkpoint
 from flatrec.training.identity import Identity
 from flatrec.training.records import EpochRecord, Observer, append_line, read_lines, write_lines
+from flatrec.training.step_context import Learner
+from flatrec.utils import provenance, seeding
 
 PATIENCE_WITH_NON_FINITE = 10  # steps in a row
 CHECKPOINT, RECORDS = "checkpoint.safetensors", "epochs.jsonl"

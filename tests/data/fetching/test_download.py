@@ -17,11 +17,11 @@ import zipfile
 
 import pytest
 
-from flatrec.data.amazon.pictures import RECORD
+from flatrec.data.amazon.images import RECORD
 from flatrec.data.fetching.catalogue import CATALOGUE, RemoteFile
 from flatrec.data.fetching.contents import unpack
 from flatrec.data.fetching.download import fetch
-from flatrec.integrity import MANIFEST, check_manifest, read_sealed, seal
+from flatrec.utils.integrity import MANIFEST, check_manifest, read_sealed, seal
 from tests.data.fetching.server import serving
 
 DATA = gzip.compress(bytes(range(256)) * 2000, mtime=0) + b""

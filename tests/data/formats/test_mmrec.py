@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatrec.data.assembly import KeyedRows, SplitSettings, assemble
+from flatrec.data.builder import KeyedRows, SplitSettings, assemble
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.formats import mmrec

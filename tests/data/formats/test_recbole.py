@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flatrec.data.assembly import SplitSettings
+from flatrec.data.builder import SplitSettings
 from flatrec.data.formats import recbole
 
 HEADER = "user_id:token\titem_id:token\trating:float\n"

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from flatrec.data.assembly import SplitSettings
+from flatrec.data.builder import SplitSettings
 from flatrec.data.formats.keyed import FeatureSource, read_features
 from flatrec.data.formats.table import ItemSource, TableSettings, read, read_file
 

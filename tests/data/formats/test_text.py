@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from flatrec.data.assembly import SplitSettings
+from flatrec.data.builder import SplitSettings
 from flatrec.data.formats.files import scan
 from flatrec.data.formats.text import PLAIN, Layout
 from flatrec.data.items import read_items

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from flatrec.data.shop.catalogue import ATTRIBUTES, MATERIALS_OF_KIND
+from flatrec.data.shop.images import INK, MARKS, SIZE, TRIM, draw_picture
 from flatrec.data.shop.patterns import patterned
-from flatrec.data.shop.pictures import INK, MARKS, SIZE, TRIM, draw_picture
 from flatrec.data.shop.silhouettes import SILHOUETTES
 
 ITEM = {

@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from flatrec.content.encoders.report import DETAILS, SUMMARY
 from flatrec.data.formats import mmrec
 from flatrec.data.shop import ShopSettings, generate, write
 from flatrec.data.shop.catalogue import ATTRIBUTES
 from flatrec.data.shop.writing import ENCODED
-from flatrec.encoders.report import DETAILS, SUMMARY
-from flatrec.integrity import MANIFEST
+from flatrec.utils.integrity import MANIFEST
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
+from flatrec.data.amazon.images import read_image_features
 from flatrec.data.amazon.metadata import Product, read_products
-from flatrec.data.amazon.pictures import read_image_features
 from flatrec.data.amazon.reviews import read_reviews
-from flatrec.data.assembly import SplitSettings, assemble
+from flatrec.data.builder import SplitSettings, assemble
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import mmrec
 

@@ -7,9 +7,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from flatrec.data.amazon.pictures import RECORD
-from flatrec.files import replacing
-from flatrec.integrity import drop_from_manifest, update_manifest
+from flatrec.data.amazon.images import RECORD
+from flatrec.utils.atomic_write import replacing
+from flatrec.utils.integrity import drop_from_manifest, update_manifest
 
 LARGEST = 2**31  # bytes that an archive may unpack to
 _PIECE = 1 << 20

@@ -16,8 +16,8 @@ from flatrec.data.fetching.catalogue import RemoteFile
 from flatrec.data.fetching.contents import check_contents, tells_its_end
 from flatrec.data.fetching.part import Part
 from flatrec.data.fetching.record import Record, file_hash
-from flatrec.files import check_target, sweep
-from flatrec.threads import interruptible
+from flatrec.utils.atomic_write import check_target, sweep
+from flatrec.utils.threads import interruptible
 
 TRIES, TIMEOUT = 5, 30.0  # tries without progress; seconds that a server may be silent
 _PIECE = 1 << 16

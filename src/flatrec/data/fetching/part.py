@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flatrec.data.fetching.catalogue import RemoteFile
-from flatrec.files import write_text
-from flatrec.integrity import read_sealed, seal
+from flatrec.utils.atomic_write import write_text
+from flatrec.utils.integrity import read_sealed, seal
 
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from flatrec.files import write_text
-from flatrec.integrity import drop_from_manifest, is_listed, read_sealed, seal, update_manifest
+from flatrec.utils.atomic_write import write_text
+from flatrec.utils.integrity import drop_from_manifest, is_listed, read_sealed, seal, update_manifest
 
 RECORD = "fetched.json"
 _ADVICE = "delete it and fetch again"

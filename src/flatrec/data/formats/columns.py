@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 from numpy import ndarray
 
+from flatrec.data.id_repair import unpointed
 from flatrec.data.interactions import PARTS
-from flatrec.data.tidying import unpointed
-from flatrec.messages import clipped
+from flatrec.utils.messages import clipped
 
 EXACT = {"Float32": 2.0**24, "Float64": 2.0**53}  # below these a float is one whole number only
 _WORDS: dict[object, str] = {

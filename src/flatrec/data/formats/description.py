@@ -6,13 +6,13 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from flatrec.data.assembly import SplitSettings
+from flatrec.data.builder import SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.files import reading
 from flatrec.data.formats.keyed import FeatureSource
 from flatrec.data.formats.table import ItemSource, TableSettings, read, read_file
 from flatrec.data.formats.text import PLAIN, Layout
-from flatrec.messages import clipped, shortlist
+from flatrec.utils.messages import clipped, shortlist
 
 if sys.version_info >= (3, 11):
     import tomllib

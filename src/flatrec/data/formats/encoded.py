@@ -8,13 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.assembly import KeyedRows
+from flatrec.data.builder import KeyedRows
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, aligned, as_float32
 from flatrec.data.formats.keyed import FeatureSource, read_features, row_ids
 from flatrec.data.formats.numbered import feature_files
-from flatrec.files import replacing, sweep
-from flatrec.integrity import check_listed, drop_from_manifest, update_manifest
+from flatrec.utils.atomic_write import replacing, sweep
+from flatrec.utils.integrity import check_listed, drop_from_manifest, update_manifest
 
 ITEM_IDS, COLUMN = "encoded_items.csv", "item"
 REPORTS = ("encoding.json", "encoding.csv", "encode.json")  # beside the features: what was found, and how it was done

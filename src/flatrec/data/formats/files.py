@@ -18,12 +18,12 @@ import safetensors
 from jaxtyping import Int
 from numpy import ndarray
 
+from flatrec.data.cleaning import TableRepairs
 from flatrec.data.formats.columns import as_ids, as_text, missing_ids
 from flatrec.data.formats.parquet import is_parquet, scan_parts, silent_panics
 from flatrec.data.formats.text import PLAIN, Layout, TextTable, open_text
-from flatrec.data.repairs import TableRepairs
-from flatrec.data.tidying import Tidied, tidied
-from flatrec.messages import clipped, quoted
+from flatrec.data.id_repair import Tidied, tidied
+from flatrec.utils.messages import clipped, quoted
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 # What the libraries are known to raise on damaged files. Nothing of the operating system's: a file that may not

@@ -12,15 +12,15 @@ import polars as pl
 from jaxtyping import Float32, Shaped
 from numpy import ndarray
 
-from flatrec.data.assembly import KeyedRows
+from flatrec.data.builder import KeyedRows
+from flatrec.data.cleaning import TableRepairs
 from flatrec.data.formats.arrays import read_array, read_mask, read_tensors
 from flatrec.data.formats.columns import in_words
 from flatrec.data.formats.files import Rows, reading, scan
 from flatrec.data.formats.parquet import is_parquet
 from flatrec.data.formats.text import PLAIN, Layout, ending
-from flatrec.data.repairs import TableRepairs
-from flatrec.data.tidying import tidied, tidied_list
-from flatrec.messages import clipped, quoted
+from flatrec.data.id_repair import tidied, tidied_list
+from flatrec.utils.messages import clipped, quoted
 
 ITEM_NAMES = (
     "item", "item_id", "itemid", "iid", "product", "product_id", "productid", "sku", "asin",

@@ -22,9 +22,9 @@ from flatrec.data.formats.numbered import (
     read_numbered,
 )
 from flatrec.data.formats.text import Layout
-from flatrec.files import replacing, sweep
-from flatrec.integrity import MANIFEST, write_manifest
-from flatrec.messages import shortlist
+from flatrec.utils.atomic_write import replacing, sweep
+from flatrec.utils.integrity import MANIFEST, write_manifest
+from flatrec.utils.messages import shortlist
 
 Writer = Callable[[IO[bytes]], object]
 TABS = Layout("\t", "")

@@ -11,15 +11,15 @@ import polars as pl
 from jaxtyping import Int, Shaped
 from numpy import ndarray
 
-from flatrec.data.assembly import NumberedPairs, assemble_numbered
+from flatrec.data.builder import NumberedPairs, assemble_numbered
+from flatrec.data.cleaning import Repairs, TableRepairs
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, checked
 from flatrec.data.formats.arrays import read_array, read_mask
 from flatrec.data.formats.columns import as_ids, as_numbers, as_parts, dictionary
 from flatrec.data.formats.files import Rows, existing_pictures, scan, visible
 from flatrec.data.formats.parquet import ENDING
-from flatrec.data.repairs import Repairs, TableRepairs
-from flatrec.messages import clipped
+from flatrec.utils.messages import clipped
 
 FEATURE_SUFFIXES = (".npy", ".pt")
 ITEM_TABLES = ("items.parquet", "items.csv")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.assembly import ItemTexts, KeyedRows, SplitSettings, assemble
+from flatrec.data.builder import ItemTexts, KeyedRows, SplitSettings, assemble
+from flatrec.data.cleaning import TableRepairs
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.arrays import read_array
 from flatrec.data.formats.columns import dictionary, missing_ids
@@ -14,7 +15,6 @@ from flatrec.data.formats.files import Rows, only, scan, visible
 from flatrec.data.formats.keyed import FeatureSource, read_features
 from flatrec.data.formats.text import Layout
 from flatrec.data.interactions import PARTS
-from flatrec.data.repairs import TableRepairs
 
 TITLE_NAMES = ("title", "name")
 ATOMIC = Layout("\t", "")

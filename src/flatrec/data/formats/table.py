@@ -8,13 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.assembly import ItemTexts, SplitSettings, assemble
+from flatrec.data.builder import ItemTexts, SplitSettings, assemble
+from flatrec.data.cleaning import TableRepairs
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.columns import as_parts, dictionary, missing_ids
 from flatrec.data.formats.files import existing_pictures, scan
 from flatrec.data.formats.keyed import ITEM_NAMES, FeatureSource, guess, read_features
 from flatrec.data.formats.text import PACKED, PLAIN, Layout
-from flatrec.data.repairs import TableRepairs
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")  # of which the texts may be packed by gzip
 USER_NAMES = (

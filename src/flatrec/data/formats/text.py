@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from flatrec.messages import clipped
+from flatrec.utils.messages import clipped
 
 SEPARATORS = (",", "\t", ";", "|")
 PACKED = ".gz"

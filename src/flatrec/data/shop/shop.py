@@ -12,15 +12,15 @@ from threadpoolctl import threadpool_limits
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.data.ids import Ids
 from flatrec.data.interactions import Interactions
 from flatrec.data.shop.catalogue import ATTRIBUTES, Catalogue, draw_catalogue
 from flatrec.data.shop.features import encode_pictures, encode_texts, project_attributes
-from flatrec.data.shop.pictures import draw_pictures
+from flatrec.data.shop.images import draw_pictures
 from flatrec.data.shop.purchases import Market, draw_purchases
 from flatrec.data.shop.settings import ShopSettings
 from flatrec.data.shop.texts import Words, describe
 from flatrec.data.splitting import split
+from flatrec.data.vocabulary import Ids
 
 
 @dataclass(frozen=True, eq=False)

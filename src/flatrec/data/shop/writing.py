@@ -12,8 +12,8 @@ from PIL import Image
 from flatrec.data.formats import mmrec
 from flatrec.data.formats.encoded import ITEM_IDS
 from flatrec.data.shop.shop import Shop
-from flatrec.files import own_folder, sweep
-from flatrec.integrity import MANIFEST
+from flatrec.utils.atomic_write import own_folder, sweep
+from flatrec.utils.integrity import MANIFEST
 
 PICTURES = "pictures"
 TABLES = ("items.parquet", "users.parquet")

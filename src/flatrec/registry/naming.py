@@ -1,0 +1,193 @@
+"""Classes of the user's own that are named: on the command line, in Python, and again for a run that has one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flatrec.config import Component, Experiment
+from flatrec.models import MODELS, YARDSTICKS
+from flatrec.models.base import Model, Yardstick
+from flatrec.registry.constructors import check_form
+from flatrec.strategies import STRATEGIES
+from flatrec.strategies.base import OneBatch, Strategy
+from flatrec.utils import user_classes
+from flatrec.utils.importing import UNKNOWN
+
+_BASES: Mapping[str, tuple[type, ...]] = {"model": (Model, Yardstick), "strategy": (Strategy,)}
+_SUBCLASS = {
+    "model": "a subclass of flatrec.models.Model",
+    "strategy": "a subclass of flatrec.strategies.Strategy",
+}
+
+
+def register_model(name: str, kind: type[Model]) -> None:
+    """Let a model of your own be named like those of the library, in this process.
+
+    Another process, or a later session, that is to go on with a run or to load it needs the class registered again, or
+    named by its file.
+
+    Args:
+        name: letters, digits and hyphens.
+        kind: a subclass of :class:`flatrec.models.Model`.
+
+    Raises:
+        ValueError: the name is taken or not of this form, or the class cannot be built from settings.
+    """
+    _register("model", name, kind)
+
+
+def register_strategy(name: str, kind: type[Strategy]) -> None:
+    """Let a strategy of your own be named like those of the library, in this process; see :func:`register_model`.
+
+    Args:
+        name: letters, digits and hyphens; ``name+`` mixes it where it extends ``OneBatch``.
+        kind: a subclass of :class:`flatrec.strategies.Strategy`.
+
+    Raises:
+        ValueError: the name is taken or not of this form, or the class cannot be built from settings.
+    """
+    _register("strategy", name, kind)
+
+
+def _register(what: str, name: str, kind: type) -> None:
+    if not re.fullmatch(r"[A-Za-z][\w-]*", name) or name in (*MODELS, *YARDSTICKS, *STRATEGIES):
+        raise ValueError(
+            f"{name!r} cannot name a {what} of yours; take letters, digits and hyphens, and no name of ours"
+        )
+    _check(what, kind, name)
+    user_classes.remember(kind, name)
+
+
+def import_named(what: str, name: str | type) -> str:
+    """The name by which settings and run folders know what the user names; a class of the user's is imported.
+
+    Args:
+        what: ``model`` or ``strategy``.
+        name: a name of ours, ``module:Class``, ``file.py:Class`` (of a strategy with a ``+`` at the end to mix it), or
+            the class itself.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such module or class, or it cannot be built from settings.
+    """
+    ours = {one.target: known for table in (MODELS, YARDSTICKS, STRATEGIES) for known, one in table.entries.items()}
+    if isinstance(name, type):
+        target = f"{name.__module__}:{name.__qualname__}"
+        if target in ours:
+            return ours[target]
+        _check(what, name, name.__name__)
+        return user_classes.remember(name)
+    if not user_classes.is_own(name):
+        return name  # whatever looks it up says if there is none
+    if what == "model" and user_classes.parsed(name).mixed:
+        raise ValueError(f"{name} ends in a +, which mixes strategies; a model has none")
+    text = user_classes.load(name, _SUBCLASS[what])
+    kind = user_classes.find(text)
+    assert kind is not None
+    target = f"{kind.__module__}:{kind.__qualname__}"
+    if target in ours:
+        return ours[target] + ("+" if text.endswith("+") else "")
+    _check(what, kind, user_classes.parsed(name).place)
+    if what == "strategy" and text.endswith("+"):
+        check_mixable(kind)
+    return text
+
+
+def with_named(experiment: Experiment) -> Experiment:
+    """The experiment as the user names it: classes of the user's own are imported.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such module or class, or it cannot be built from settings.
+    """
+    return replace(
+        experiment,
+        model=replace(experiment.model, name=import_named("model", experiment.model.name)),
+        strategy=replace(experiment.strategy, name=import_named("strategy", experiment.strategy.name)),
+    )
+
+
+def of_run(recorded: Component, what: str, name: str | type | None) -> Component:
+    """The model or strategy of a run folder; a class of the user's own is imported where it is named again, only there.
+
+    Args:
+        recorded: what the folder says.
+        what: ``model`` or ``strategy``.
+        name: what the user names; None for nothing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the run was made with a class that is not named, with another one, or that has changed since.
+    """
+    if name is None:
+        _require(what, recorded.name)
+        return recorded
+    given = import_named(what, name)
+    if given == recorded.name:
+        return recorded
+    before, now = user_classes.parsed(recorded.name), user_classes.parsed(given)
+    kind = user_classes.find(given) if user_classes.is_own(given) else None
+    alike = ":" not in before.place or (kind is not None and before.class_name == kind.__name__)
+    if kind is None or not before.digest or not alike or before.mixed != now.mixed:
+        raise ValueError(
+            f"the run was made with {what} {before.place}{'+' * before.mixed}, not with {now.place}{'+' * now.mixed}; "
+            f"name the former{'' if before.digest else f', or leave out --{what}'}"
+        )
+    if before.digest not in (now.digest, UNKNOWN):
+        raise ValueError(user_classes.changed(before, now.digest))
+    user_classes.answer_to(recorded.name, given)
+    return recorded
+
+
+def _require(what: str, name: str) -> None:
+    """A class of the user's own must have been named."""
+    if not user_classes.is_own(name) or user_classes.find(name) is not None:
+        return
+    before = user_classes.parsed(name)
+    place = before.place + "+" * before.mixed
+    if ":" in place:
+        raise ValueError(
+            f"{what} {place} is a class of your own, whose code is run only where you name it; add --{what} {place}, "
+            f'or in Python {what}="{place}"'
+        )
+    raise ValueError(
+        f"{what} {place!r} is a class of your own that was registered in another process; register it again with "
+        f"flatrec.register_{what}, or name its file: --{what} file.py:Class"
+    )
+
+
+def _check(what: str, kind: type, place: str) -> None:
+    base = _BASES[what]
+    if not issubclass(kind, base):
+        bases = ", ".join(one.__name__ for one in kind.__bases__)
+        raise ValueError(f"{place} must be {_SUBCLASS[what]}, but is a class derived from {bases}")
+    check_form(kind, what)
+
+
+def own_class(what: str, name: str) -> type:
+    """A class of the user's own that was named in this process.
+
+    Raises:
+        ValueError: it was not named, or is something else.
+    """
+    _require(what, name)
+    kind = user_classes.find(name)
+    assert kind is not None
+    if not issubclass(kind, _BASES[what]):
+        raise ValueError(f"{user_classes.parsed(name).place} is no {what}")
+    return kind
+
+
+def check_mixable(kind: type) -> None:
+    """Make sure that a strategy of the user's own ends in a gradient.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not issubclass(kind, OneBatch):
+        raise ValueError(
+            f"{kind.__name__} cannot be mixed, as it does not end in a gradient; leave out the +, or extend "
+            "flatrec.strategies.OneBatch"
+        )

@@ -1,0 +1,57 @@
+"""Scores of a trained model on changed data: the model built anew from them, at the parameters that it has."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, nn
+
+from flatrec.config import Experiment
+from flatrec.data.dataset import Dataset
+from flatrec.inference.run import Run
+from flatrec.models import Model
+from flatrec.models.features import FeatureTables
+from flatrec.registry.instantiate import build_model
+
+
+def model_of(run: Run) -> Model:
+    """The model of a run.
+
+    Raises:
+        ValueError: it is one that is not trained.
+    """
+    if not isinstance(run.recommender, Model):
+        raise ValueError(f"{type(run.recommender).__name__} is not trained, so this study has nothing to measure of it")
+    return run.recommender
+
+
+def scores_on_test(run: Run) -> dict[str, float]:
+    """Metrics on the test part."""
+    return dict(run.evaluate("test").metrics)
+
+
+def rescored(run: Run, experiment: Experiment, dataset: Dataset) -> Run:
+    """The run with another data set of the same users and items, such as one with noisy features.
+
+    Graphs of similar items and all else that the model makes of features are made anew. Feature tables that were
+    trained keep what they learnt; see :func:`disturb_trained_features`.
+    """
+    trained = model_of(run)
+    device = next(trained.parameters()).device
+    model = build_model(experiment.model, dataset, experiment.seed)
+    assert isinstance(model, Model)
+    model.load_state_dict(trained.state_dict())
+    return Run(dataset, model.to(device).eval(), run.at, run.mask)
+
+
+def disturb_trained_features(model: Model, variance: float, generator: Generator) -> None:
+    """Add Gaussian noise to feature tables that are parameters, which do not follow those of the data set."""
+    for tables in model.modules():
+        if isinstance(tables, FeatureTables):
+            for values in tables.parameters():
+                _disturb(values, variance, generator)
+
+
+@torch.no_grad()
+def _disturb(values: nn.Parameter, variance: float, generator: Generator) -> None:
+    noise = torch.randn(values.shape, generator=generator) * variance**0.5
+    values.add_(noise.to(values.device))

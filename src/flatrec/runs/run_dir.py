@@ -1,0 +1,243 @@
+"""The folder of a run: claimed before training, never overwritten by accident."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flatrec import config
+from flatrec.config import Experiment
+from flatrec.data.dataset import Dataset
+from flatrec.training.identity import Identity
+from flatrec.training.records import read_lines
+from flatrec.training.trainer import CHECKPOINT, RECORDS
+from flatrec.utils import user_classes
+from flatrec.utils.atomic_write import check_target, sweep, write_text
+from flatrec.utils.integrity import (
+    MANIFEST,
+    check_manifest,
+    check_text,
+    digest,
+    read_sealed,
+    read_text,
+    seal,
+    seal_text,
+    write_manifest,
+)
+from flatrec.utils.locks import LOCK, held
+
+EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
+TENSORBOARD = "tensorboard"
+_WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
+_OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what tells of the others goes last
+_AGAIN = "train again with --overwrite"
+_RESTORE = f"put the file back as it was, or {_AGAIN}"
+
+
+@contextmanager
+def claimed(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """A folder that is ready for a run, says what the run will be, and is no other process's until the block ends.
+
+    Args:
+        folder: made where it is not there.
+        experiment: resolved.
+        dataset: what is trained on.
+        resume: go on with the run in the folder, where there is one.
+        overwrite: remove the run in the folder, where there is one.
+
+    Raises:
+        FileExistsError: there is a run, and neither is asked for; or another process trains there.
+        ValueError: the run to resume was of another experiment or other data.
+        OSError: the folder cannot be made or written to.
+    """
+    made = identity(experiment, dataset)
+    data = seal({"name": dataset.name, "fingerprint": dataset.fingerprint, "run": made.digest}) + "\n"
+    text = seal_text(config.write(experiment))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(
+            f"cannot make the folder {folder}: {error.strerror}; choose one that can be written"
+        ) from None
+    for name in (*_OWN, LOCK):
+        check_target(folder / name)
+    if (folder / TENSORBOARD).is_symlink():
+        raise OSError(f"cannot write {folder / TENSORBOARD}: it is a symbolic link; remove it or choose another folder")
+    with held(folder, "trains"):
+        sweep(folder)
+        if any((folder / name).exists() for name in _WORK) or holds_run(folder):
+            _give_way(folder, experiment, dataset, resume=resume, overwrite=overwrite)
+        (folder / MANIFEST).unlink(missing_ok=True)  # until the run has ended again
+        write_text(folder / DATA, data)
+        write_text(folder / EXPERIMENT, text)
+        yield
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a run was begun in the folder, so that it can be resumed."""
+    return (folder / EXPERIMENT).exists() and (folder / DATA).exists()
+
+
+def clear(folder: Path) -> None:
+    """Remove the run in a folder, where there is one; files that are not ours stay.
+
+    Raises:
+        FileExistsError: another process trains there.
+    """
+    if folder.is_dir():
+        with held(folder, "trains"):
+            _remove(folder)
+
+
+def _give_way(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> None:
+    if resume:
+        check_same(folder, experiment, dataset)
+    elif overwrite:
+        _remove(folder)
+    else:
+        raise FileExistsError(
+            f"{folder} already holds a run; resume it (--resume), replace it (--overwrite), or choose another folder"
+        )
+
+
+def _remove(folder: Path) -> None:
+    for name in _OWN:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
+
+
+def finish(folder: Path, result: Mapping[str, Any], run: Identity) -> None:
+    """Write the result of a run, and the digests of all its files: it is finished.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    write_text(folder / RESULT, seal({**result, "run": run.digest}) + "\n")
+    write_manifest(folder, [name for name in _OWN if name != MANIFEST and (folder / name).exists()])
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The ``result.json`` of a finished run.
+
+    Raises:
+        FileNotFoundError: the folder holds none.
+        ValueError: it is damaged.
+    """
+    path = folder / RESULT
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no finished run (no {RESULT}); train one there, or resume it")
+    check_manifest(folder, advice=_RESTORE)
+    result = read_sealed(path, advice=_AGAIN)
+    run = result.pop("run", None)
+    if "test" not in result:
+        raise ValueError(f"{path} is damaged (it holds no test scores); {_AGAIN}")
+    if run != _data(folder).get("run"):
+        raise ValueError(f"{path} belongs to another run than {DATA} beside it; {_RESTORE}")
+    return result
+
+
+def read_experiment(folder: Path) -> Experiment:
+    """The settings of the run in a folder.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: they are damaged or were edited.
+    """
+    path = folder / EXPERIMENT
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no run (no {EXPERIMENT}); name the folder that training wrote to")
+    check_text(read_text(path, advice=_RESTORE), path, advice=_RESTORE)
+    return config.read(path)
+
+
+def identity(experiment: Experiment, dataset: Dataset) -> Identity:
+    """What tells the files of this run from those of any other.
+
+    Args:
+        experiment: resolved.
+        dataset: what is trained on.
+    """
+    decisive = {name: value for name, value in _settings(experiment).items() if value is not None}
+    return Identity(
+        model=user_classes.identity(experiment.model.name),
+        strategy=user_classes.identity(experiment.strategy.name),
+        seed=experiment.seed,
+        data=dataset.fingerprint,
+        settings=digest(json.dumps(decisive, sort_keys=True)),
+    )
+
+
+def check_data(folder: Path, dataset: Dataset) -> None:
+    """Make sure that a run was made from this data set.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: the run was made from other data, or its record is damaged.
+    """
+    fingerprint = _data(folder)["fingerprint"]
+    if fingerprint != dataset.fingerprint:
+        raise ValueError(
+            f"{folder} was trained on other data than {dataset.name!r} now holds (pairs, split, ids or features "
+            "differ); give the data it was trained on, or train again"
+        )
+
+
+def _data(folder: Path) -> dict[str, Any]:
+    path = folder / DATA
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no run (no {DATA}); name the folder that training wrote to")
+    data = read_sealed(path, advice=_RESTORE)
+    if not isinstance(data.get("fingerprint"), str):
+        raise ValueError(f"{path} is damaged (it holds no fingerprint); {_RESTORE}")
+    return data
+
+
+def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
+    """Make sure that a run can go on as this experiment.
+
+    Raises:
+        ValueError: the data or a setting differ, other than by more epochs.
+    """
+    check_data(folder, dataset)
+    earlier = read_experiment(folder)
+    if experiment.training.epochs < earlier.training.epochs:
+        raise ValueError(
+            f"{folder} holds a run of {earlier.training.epochs} epochs, which cannot be cut to "
+            f"{experiment.training.epochs}; resume with as many or more, or choose another folder"
+        )
+    last = earlier.training.epochs
+    grown = experiment.training.epochs > last
+    if grown and last % earlier.training.evaluate_every and _evaluated(folder, last):
+        raise ValueError(
+            f"{folder} holds a run whose last epoch, {earlier.training.epochs}, is evaluated out of turn "
+            f"(every {earlier.training.evaluate_every}), so going on would not equal an uninterrupted run; "
+            "choose another folder"
+        )
+    before, now = _settings(earlier), _settings(experiment)
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    for one in ("model", "strategy"):
+        user_classes.check_unchanged(getattr(earlier, one).name, getattr(experiment, one).name)
+    if changed:
+        what = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
+        raise ValueError(
+            f"{folder} holds a run with other settings ({what}); resume with the same settings (only training.epochs "
+            "may grow), or choose another folder"
+        )
+
+
+def _evaluated(folder: Path, epoch: int) -> bool:
+    return any(record.epoch == epoch and record.valid for record in read_lines(folder / RECORDS))
+
+
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    """The settings that decide an epoch's bits, by dotted name."""
+    free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
+    names = {
+        "model.name": user_classes.identity(experiment.model.name),
+        "strategy.name": user_classes.identity(experiment.strategy.name),
+    }
+    return config.settings(experiment) | names | dict.fromkeys(free)

@@ -1,0 +1,267 @@
+"""Digests: what is read is what was written.
+
+A digest lies inside each file that is replaced in one piece, so that a kill cannot part the two; a manifest lists the
+digests of a folder's files once the folder is finished. XXH3 (128 bits) is used because it runs at the speed of memory
+(32 GB/s where SHA-256 runs at 2 GB/s). It finds damage of any kind; it is no protection against somebody who forges a
+file and its digest together, which is why everything that is loaded is checked for its meaning as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy import ndarray
+
+from flatrec.utils.atomic_write import write_text
+
+MANIFEST = "flatrec-manifest.json"
+FORMAT = "flatrec manifest 1"
+KEY = "digest"  # of a sealed JSON object; its last one
+COMMENT = "# digest: "  # begins the last line of a sealed text
+_CHUNK = 2**22
+
+
+def digest(*parts: ndarray | bytes | int | float | str) -> str:
+    """A digest that tells apart any two sequences: each part comes after its type, shape and length. O(bytes)."""
+    state = xxhash.xxh3_128()
+    for part in parts:
+        if isinstance(part, ndarray):
+            label = f"array {part.dtype.str} {part.shape}"
+            content = np.ascontiguousarray(part).reshape(-1).view(np.uint8).data
+        else:
+            label = type(part).__name__
+            content = memoryview(part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogatepass"))
+        for piece in (memoryview(label.encode()), content):
+            state.update(len(piece).to_bytes(8, "little"))
+            state.update(piece)
+    return state.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The digest of a file's bytes, read in portions.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    state = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while portion := file.read(_CHUNK):
+            state.update(portion)
+    return state.hexdigest()
+
+
+def seal(values: Mapping[str, Any], *, indent: int | None = 2) -> str:
+    """A JSON object as text, with a digest of its content as its last key.
+
+    Args:
+        values: what JSON can say; no key may be ``digest``.
+        indent: as for ``json.dumps``; None for one line.
+
+    Raises:
+        ValueError: a number is infinite or not a number.
+    """
+    return json.dumps({**values, KEY: _of_json(values)}, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def unseal(text: str, where: Path | str, *, advice: str) -> dict[str, Any]:
+    """The object that :func:`seal` wrote, without its digest.
+
+    Args:
+        text: the JSON text.
+        where: what messages call it: a file.
+        advice: what the user can do where it is damaged, such as ``train again with --overwrite``.
+
+    Raises:
+        ValueError: not a JSON object, without a digest, or not as it was written.
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else "it is no JSON"
+        raise ValueError(f"{where} is damaged ({reason}); {advice}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} is damaged (it holds no JSON object); {advice}")
+    if KEY not in values:
+        raise ValueError(
+            f"{where} has no digest: it was edited, or written by a flatrec older than digests, whose files are not "
+            f"taken any more; {advice}"
+        )
+    found = values.pop(KEY)
+    if not _fits(values, found):
+        raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
+    return values
+
+
+def read_sealed(path: Path, *, advice: str) -> dict[str, Any]:
+    """:func:`unseal` for a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged.
+    """
+    return unseal(read_text(path, advice=advice), path, advice=advice)
+
+
+def read_text(path: Path, *, advice: str) -> str:
+    """A UTF-8 text file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is damaged (byte {error.start} is not UTF-8 text); {advice}") from None
+
+
+def seal_text(text: str) -> str:
+    """A text whose comments begin with ``#``, such as TOML, with its digest as a last comment."""
+    text = text if text.endswith("\n") else text + "\n"
+    return f"{text}{COMMENT}{digest(text)}\n"
+
+
+def check_text(text: str, where: Path | str, *, advice: str) -> None:
+    """Make sure that a text is as :func:`seal_text` wrote it.
+
+    Raises:
+        ValueError: it has no digest, or is not as it was written.
+    """
+    body, comment, found = text.rpartition(COMMENT)
+    if not comment:
+        raise ValueError(
+            f"{where} has no digest: it was edited, or written by a flatrec older than digests, whose files are not "
+            f"taken any more; {advice}"
+        )
+    if found != f"{digest(body)}\n":
+        raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
+
+
+def write_manifest(folder: Path, names: Iterable[str]) -> None:
+    """List the digests of a finished folder's files; written last of all, in one piece.
+
+    Args:
+        folder: holds the files.
+        names: paths within the folder, with ``/``.
+
+    Raises:
+        OSError: a file cannot be read, or the folder not written to.
+    """
+    _write(folder, {name: file_digest(folder / name) for name in names})
+
+
+def check_manifest(folder: Path, *, advice: str) -> None:
+    """Make sure that a folder's files are those of its manifest; a folder without one is not finished, or not ours.
+
+    Args:
+        folder: the folder.
+        advice: what the user can do where something is damaged.
+
+    Raises:
+        ValueError: the manifest or a file is damaged, or a file is gone.
+    """
+    for name, expected in (_listed(folder, advice) or {}).items():
+        _check_file(folder / name, expected, advice)
+
+
+def update_manifest(folder: Path, names: Iterable[str], *, advice: str) -> None:
+    """List the digests of some files of a folder, written last of all; those of other files stay as they are.
+
+    Args:
+        folder: with a manifest or without.
+        names: as in :func:`write_manifest`.
+        advice: what the user can do where the manifest is damaged.
+
+    Raises:
+        ValueError: the manifest is damaged.
+        OSError: a file cannot be read, or the folder not written to.
+    """
+    new = {name: file_digest(folder / name) for name in names}
+    _write(folder, {**(_listed(folder, advice) or {}), **new})
+
+
+def drop_from_manifest(folder: Path, names: Iterable[str], *, advice: str) -> None:
+    """List some files no more, before they are replaced: until they are listed again, the folder is not finished.
+
+    A folder without a manifest gets one.
+
+    Args:
+        folder: with a manifest or without.
+        names: as in :func:`write_manifest`.
+        advice: what the user can do where the manifest is damaged.
+
+    Raises:
+        ValueError: the manifest is damaged.
+        OSError: the folder cannot be written to.
+    """
+    listed, dropped = _listed(folder, advice), set(names)
+    if listed is None or dropped.intersection(listed):
+        _write(folder, {name: found for name, found in (listed or {}).items() if name not in dropped})
+
+
+def check_listed(folder: Path, names: Iterable[str], *, advice: str) -> None:
+    """Make sure that some files of a folder are those of its manifest, if it has one.
+
+    Args:
+        folder: the folder.
+        names: as in :func:`write_manifest`.
+        advice: what the user can do where one is damaged, or not listed.
+
+    Raises:
+        ValueError: the manifest or a file is damaged, a file is gone, or not listed, as what wrote it was stopped.
+    """
+    listed = _listed(folder, advice)
+    if listed is None:
+        return
+    for name in names:
+        if name not in listed:
+            raise ValueError(f"{folder} is not finished ({MANIFEST} does not list {name}); {advice}")
+        _check_file(folder / name, listed[name], advice)
+
+
+def is_listed(folder: Path, name: str, *, advice: str) -> bool:
+    """Whether the manifest of a folder lists a file.
+
+    Raises:
+        ValueError: the manifest is damaged.
+    """
+    return name in (_listed(folder, advice) or {})
+
+
+def _listed(folder: Path, advice: str) -> dict[str, object] | None:
+    """The digests in a folder's manifest by name; None where it has none."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    files = read_sealed(path, advice=advice).get("files")
+    if not isinstance(files, dict):
+        raise ValueError(f"{path} is damaged (it lists no files); {advice}")
+    return files
+
+
+def _check_file(file: Path, expected: object, advice: str) -> None:
+    if not file.is_file():
+        raise ValueError(f"{file} is gone, though {MANIFEST} beside it lists it; {advice}")
+    if file_digest(file) != expected:
+        raise ValueError(f"{file} is damaged or was changed since it was written; {advice}")
+
+
+def _write(folder: Path, files: Mapping[str, object]) -> None:
+    ordered = {name: files[name] for name in sorted(files)}
+    write_text(folder / MANIFEST, seal({"format": FORMAT, "files": ordered}) + "\n")
+
+
+def _fits(values: Mapping[str, Any], found: object) -> bool:
+    try:
+        return found == _of_json(values)
+    except ValueError:  # NaN or infinity, which seal does not write
+        return False
+
+
+def _of_json(values: Mapping[str, Any]) -> str:
+    return digest(json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False))

@@ -1,0 +1,60 @@
+"""Encoders that are quick and whose answers are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flatrec.content.encoders.encoding import Settings
+from flatrec.content.encoders.store import VectorStore
+
+
+class Lengths:
+    """A text becomes its number of letters and of words."""
+
+    dim = 2
+
+    def __init__(self, identity="lengths"):
+        self.identity = identity
+        self.seen = []
+
+    def encode(self, texts):
+        self.seen += texts
+        return np.array([[len(text), len(text.split())] for text in texts], dtype=np.float32)
+
+    def remarks(self, text):
+        return ("long",) if len(text) > 20 else ()
+
+
+class Colours:
+    """A picture becomes its mean colour."""
+
+    dim = 3
+    identity = "colours"
+
+    def __init__(self):
+        self.seen = 0
+
+    def prepare(self, picture):
+        assert picture.mode == "RGB"
+        return np.asarray(picture.resize((4, 4)), dtype=np.float32)
+
+    def encode(self, prepared):
+        self.seen += len(prepared)
+        return prepared.mean(axis=(1, 2))
+
+
+@pytest.fixture
+def lengths():
+    return Lengths()
+
+
+@pytest.fixture
+def colours():
+    return Colours()
+
+
+@pytest.fixture
+def settings(tmp_path):
+    with VectorStore(tmp_path / "vectors.sqlite3") as store:
+        yield Settings(store, batch_size=2)

@@ -1,0 +1,161 @@
+"""What is seen of a picture."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from PIL import Image
+
+from flatrec.content.encoders.images import (
+    ABSENT,
+    ANIMATED,
+    BROKEN,
+    CONVERTED,
+    LARGEST_FILE,
+    TOO_LARGE,
+    TURNED,
+    content,
+    listed,
+    opened,
+)
+
+RED = (255, 0, 0)
+
+
+def saved(picture, kind, **more):
+    file = io.BytesIO()
+    picture.save(file, kind, **more)
+    return file.getvalue()
+
+
+def colour(found):
+    return tuple(np.asarray(found.value).reshape(-1, 3).mean(axis=0).round().astype(int).tolist())
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
+def test_a_picture_in_order_stays_as_it_is(kind):
+    more = {"lossless": True} if kind == "WEBP" else {}
+    found = opened(saved(Image.new("RGB", (6, 4), RED), kind, **more))
+    assert found.remarks == ()
+    assert found.value.size == (6, 4)
+    assert colour(found) == RED
+
+
+def test_cmyk_palette_grey_and_transparency_become_rgb():
+    cmyk = opened(saved(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "JPEG"))
+    assert max(abs(a - b) for a, b in zip(colour(cmyk), RED, strict=True)) < 4
+    palette = opened(saved(Image.new("RGB", (4, 4), RED).convert("P"), "PNG"))
+    grey = opened(saved(Image.new("L", (4, 4), 100), "PNG"))
+    clear = opened(saved(Image.new("RGBA", (4, 4), (255, 0, 0, 0)), "PNG"))
+    deep = opened(saved(Image.fromarray(np.full((4, 4), 25_700, dtype=np.uint16)), "PNG"))
+    assert colour(palette) == RED
+    assert colour(grey) == (100, 100, 100)
+    assert colour(clear) == (255, 255, 255)
+    assert colour(deep) == (100, 100, 100)
+    assert {one.remarks for one in (cmyk, palette, grey, clear, deep)} == {(CONVERTED,)}
+
+
+def test_a_turned_picture_is_put_upright():
+    picture = Image.new("RGB", (6, 4))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    found = opened(saved(picture, "JPEG", exif=exif))
+    assert found.value.size == (4, 6)
+    assert found.remarks == (TURNED,)
+
+
+@pytest.mark.parametrize("value", [0, 1, 9, 65535, b"\x12\x01\x02\0\x02\0\0\x006\0\0\0"])
+def test_what_turns_nothing_is_not_said_to(value):
+    picture = Image.new("RGB", (6, 4))
+    exif = picture.getexif()
+    exif[0x0112] = value
+    if isinstance(value, bytes):  # a text
+        exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + value + bytes(4)
+    found = opened(saved(picture, "JPEG", exif=exif))
+    assert found.value.size == (6, 4)
+    assert found.remarks == ()
+
+
+def test_the_first_frame_of_an_animation_is_taken():
+    frames = [Image.new("RGB", (4, 4), one) for one in (RED, (0, 0, 255))]
+    found = opened(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert colour(found) == RED
+    assert ANIMATED in found.remarks
+
+
+def bomb():
+    """A PNG of a few bytes that says it is 30,000 pixels wide and high."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_bomb_is_not_unpacked():
+    assert opened(bomb()).remarks == (TOO_LARGE,)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"no picture",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n",
+        b"%PDF-1.4",
+        b"\x89PNG\r\n\x1a\n",
+        saved(Image.effect_noise((64, 64), 50).convert("RGB"), "JPEG")[:-500],
+        saved(Image.effect_noise((64, 64), 50).convert("RGB"), "PNG")[:-500],
+    ],
+)
+def test_a_broken_picture_is_missing(data):
+    found = opened(data)
+    assert found.value is None
+    assert found.remarks == (BROKEN,)
+
+
+WHOLE = saved(Image.effect_noise((24, 24), 50).convert("RGB"), "JPEG")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+@given(some.integers(0, len(WHOLE) - 1), some.binary(min_size=1, max_size=20))
+def test_damage_anywhere_is_no_crash(place, damage):
+    found = opened(WHOLE[:place] + damage + WHOLE[place + len(damage) :])
+    assert (found.value is None) == any(one in (BROKEN, TOO_LARGE) for one in found.remarks)
+
+
+def test_files_are_found_by_the_id_they_are_named_by(tmp_path):
+    for name in ("1.jpg", "1.png", "2.JPEG", "a b.webp", "x.y.png", "3.txt", "4"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "5.jpg").mkdir()
+    found = listed(tmp_path)
+    assert {key: path.name for key, path in found.items()} == {
+        "1": "1.jpg",
+        "2": "2.JPEG",
+        "a b": "a b.webp",
+        "x.y": "x.y.png",
+    }
+
+
+def test_a_folder_that_is_none_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        listed(tmp_path / "nowhere")
+
+
+def test_files_that_are_absent_empty_or_huge_are_missing(tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(LARGEST_FILE + 1)
+    assert content(None).remarks == (ABSENT,)
+    assert content(tmp_path / "none.jpg").remarks == (ABSENT,)
+    assert content(tmp_path / "empty.jpg").remarks == (BROKEN,)
+    assert content(tmp_path / "huge.jpg").remarks == (TOO_LARGE,)

@@ -1,0 +1,212 @@
+"""A new item's vector: what it recommends, what it depends on, and what it is by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from flatrec.data.features import Features
+from flatrec.inference.cold_start import place, recommend
+from flatrec.inference.cold_start.embeddings import check_able, mixed
+from flatrec.inference.cold_start.nearest_items import neighbour_weights
+from flatrec.inference.run import Run, representations
+from flatrec.models import FREEDOM, MODELS, YARDSTICKS
+from flatrec.testing import fit
+from tests.inference.cold_start.conftest import USERS, data, new, only, options, trained
+from tests.models.settings import make
+
+BY_FEATURES = {"vbpr", "mmgcn", "grcn", "dualgnn", "slmrec"}
+MIXED = (2, 0, 1, 0, 2, 1)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_new_item_of_a_block_is_recommended_to_its_users(name):
+    items = new(MIXED)
+    placed = place(trained(name), options(name), items)
+    lists = recommend(trained(name), placed, list(data().users), k=2)
+    for user, one in enumerate(lists):
+        wanted = {f"new {place}" for place, block in enumerate(MIXED) if block == user // USERS}
+        assert {found.item for found in one} == wanted, (user, one)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_way_is_that_of_the_class(name):
+    way = "features" if name in BY_FEATURES else "nearest"
+    assert way == MODELS[name].COLD
+    assert way == place(trained(name), options(name), new((0,))).way
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_vector_does_not_depend_on_the_other_new_items(name):
+    items = new(MIXED, lacking={"image": (1, 4), "text": (2,)})
+    together = place(trained(name), options(name), items).new
+    assert together.std(dim=0).max() > 1e-3
+    for number in range(len(MIXED)):
+        alone = place(trained(name), options(name), only(items, number)).new
+        torch.testing.assert_close(alone[0], together[number], atol=1e-5, rtol=0)
+
+
+def test_the_other_way_can_be_asked_for_where_there_is_one():
+    items, run = new(MIXED), trained("vbpr")
+    nearest = place(run, options("vbpr"), items, way="nearest")
+    assert nearest.way == "nearest"
+    weights = neighbour_weights(run.dataset, items.features)
+    torch.testing.assert_close(nearest.new, mixed(weights, nearest.known))
+    assert not torch.allclose(nearest.new, place(run, options("vbpr"), items).new)
+    with pytest.raises(ValueError, match="FREEDOM does not make an item of its own features alone.*choose nearest"):
+        place(trained("freedom"), options("freedom"), items, way="features")
+
+
+@pytest.mark.parametrize("name", ["freedom", "dragon", "lgmrec"])
+def test_models_that_mix_items_would_fail_that_by_their_equations(name, monkeypatch):
+    monkeypatch.setattr(MODELS[name], "COLD", "features")
+    items = new(MIXED)
+    together = place(trained(name), options(name), items).new
+    alone = place(trained(name), options(name), only(items, 0)).new
+    assert (alone[0] - together[0]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_users_known_items_and_parameters_stay_bit_for_bit(name):
+    run = trained(name)
+    before = {key: value.clone() for key, value in run.recommender.state_dict().items()}
+    users, known = representations(run.recommender)
+    state = torch.random.get_rng_state()
+    placed = place(run, options(name), new(MIXED))
+    assert torch.equal(placed.users, users)
+    assert torch.equal(placed.known, known)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(value, before[key]) for key, value in run.recommender.state_dict().items())
+
+
+def gaps(seed=0):
+    """The block data, an item in five of which lacks pictures."""
+    dataset = data()
+    image = dataset.features["image"]
+    present = np.random.default_rng(seed).random(len(image.present)) > 0.2
+    return dataset.with_features({**dataset.features, "image": Features(image.values, present)})
+
+
+@pytest.mark.parametrize("missing", ["mean", "zero", "learned"])
+@pytest.mark.parametrize("known_lack", [True, False])
+def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_picture(missing, known_lack):
+    dataset = gaps() if known_lack else data()
+    model = make("vbpr", dataset, missing=missing)
+    fit(model, dataset, epochs=3)
+    run = Run(dataset, model)
+    items = new((0, 1, 2), dataset, lacking={"image": (1,)})
+    found = place(run, {"dim": 8, "penalty": 0.01, "missing": missing}, items).new
+    known = dataset.features["image"]
+    row = torch.tensor(known.values[known.present].mean(axis=0)) * (missing != "zero")
+    if missing == "learned" and known_lack:
+        row = model.features.tables[0].stand_in.detach()
+    table = torch.tensor(items.features["image"].values)
+    table[1] = row
+    seen = torch.cat([table, torch.tensor(items.features["text"].values)], dim=1)
+    weights = neighbour_weights(dataset, items.features)
+    with torch.no_grad():
+        expected = torch.cat([mixed(weights, model.items), model.projection(seen)], dim=1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_nearest_is_the_mean_direction_at_the_mean_length():
+    run, items = trained("lightgcn"), new((0, 1))
+    known = representations(run.recommender)[1]
+    weights = torch.tensor(neighbour_weights(run.dataset, items.features, 3).toarray()).float()
+    expected = torch.nn.functional.normalize(weights @ known, dim=1) * (weights @ known.norm(dim=1))[:, None]
+    torch.testing.assert_close(place(run, {}, items, neighbours=3).new, expected)
+
+
+def test_with_one_neighbour_of_the_same_features_the_vector_is_its_own():
+    run = trained("bpr")
+    features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
+    items = new((0,))
+    same = type(items)(items.ids, features, items.rows)
+    torch.testing.assert_close(place(run, {}, same, neighbours=1).new[0], representations(run.recommender)[1][5])
+
+
+def test_the_row_of_ids_is_that_of_the_nearest_item_where_users_come_before_items():
+    """GRCN without pairs: [unit(id row), a unit vector a modality]; its table holds users, then items."""
+    run = trained("grcn")
+    features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
+    items = new((0,))
+    (found,) = place(run, options("grcn"), type(items)(items.ids, features, items.rows), neighbours=1).new
+    expected = torch.nn.functional.normalize(run.recommender.nodes[data().n_users + 5].detach(), dim=0)
+    torch.testing.assert_close(found[:8], expected)
+    torch.testing.assert_close(found[8:].unflatten(0, (2, 7)).norm(dim=1), torch.ones(2))
+
+
+def test_a_modality_that_no_known_item_has_counts_for_nothing():
+    dataset = data()
+    nobody = Features(dataset.features["image"].values, np.zeros(dataset.n_items, dtype=bool))
+    bare = dataset.with_features({**dataset.features, "image": nobody})
+    model = make("vbpr", bare)
+    fit(model, bare, epochs=3)
+    items = new((0, 1, 2), bare, lacking={"text": (1,)})
+    assert items.ids == ("new 0", "new 2")
+    assert items.featureless == ("new 1",)
+    other = new((0, 1, 2), bare, lacking={"text": (1,), "image": (0, 1, 2)})
+    run, settings = Run(bare, model), options("vbpr")
+    torch.testing.assert_close(place(run, settings, items).new, place(run, settings, other).new)
+
+
+def test_with_known_lists_both_and_hides_the_pairs_of_the_user():
+    run = trained("lightgcn")
+    placed = place(run, {}, new((0, 0, 1)))
+    (found,) = recommend(run, placed, ["user 0"], k=100, with_known=True)
+    names = [one.item for one in found]
+    bought = run.dataset.interactions
+    hidden = {run.dataset.items[item] for item in bought.items[bought.users == 0].tolist()}
+    assert len(hidden) == 8
+    assert sorted(names) == sorted({*run.dataset.items, "new 0", "new 1", "new 2"} - hidden)
+    assert {"new 0", "new 1"} == set(names[:2])
+    scores = dict(zip(names, [one.score for one in found], strict=True))
+    users, known = representations(run.recommender)
+    assert scores["item 9"] == pytest.approx(float(users[0] @ known[9]), rel=1e-5)
+    assert scores["new 2"] == pytest.approx(float(placed.users[0] @ placed.new[2]), rel=1e-5)
+
+
+def test_known_items_keep_their_titles_and_pictures(tmp_path):
+    whole = data()
+    titles, pictures = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "picture"))
+    described = replace(whole, titles=titles, pictures=tuple(tmp_path / one for one in pictures))
+    run = Run(described, trained("lightgcn").recommender)
+    (found,) = recommend(run, place(run, {}, new((0, 1))), ["user 0"], k=100, with_known=True)
+    for one in found:
+        number = None if one.item.startswith("new") else whole.items.number(one.item)
+        assert one.title == (None if number is None else titles[number])
+        assert one.picture == (None if number is None else tmp_path / pictures[number])
+
+
+def test_a_list_is_no_longer_than_there_are_new_items():
+    run = trained("lightgcn")
+    (found,) = recommend(run, place(run, {}, new((0, 1))), ["user 0"], k=10)
+    assert [one.item for one in found] == ["new 0", "new 1"]
+
+
+@pytest.mark.parametrize("name", YARDSTICKS)
+def test_a_yardstick_cannot_place_items(name):
+    with pytest.raises(ValueError, match="knows items by their pairs alone"):
+        check_able(YARDSTICKS[name](data()), data())
+
+
+def test_without_features_nothing_can_be_placed():
+    bare = data().with_features({})
+    with pytest.raises(ValueError, match="has none; add features"):
+        check_able(make("bpr", bare), bare)
+
+
+def test_a_table_that_does_not_grow_with_the_items_is_refused():
+    class Transposed(FREEDOM):
+        COLD = "features"
+
+        def __init__(self, dataset, *, dim=4):
+            super().__init__(dataset, dim=dim, neighbours=3)
+            self.columns = torch.nn.Parameter(torch.zeros(dim, dataset.n_items))
+
+    run = Run(data(), Transposed(data()).eval())
+    with pytest.raises(ValueError, match=r"tables with a row an item.*\(4, 24\) became \(4, 26\) with 2 more"):
+        place(run, {}, new((0, 1)))

@@ -1,0 +1,216 @@
+"""Held-out items: what counts as a hit, what is a candidate, and that models find what chance does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from flatrec.data.dataset import Dataset
+from flatrec.data.features import Features
+from flatrec.data.interactions import Interactions
+from flatrec.data.vocabulary import Ids
+from flatrec.evaluation import evaluate_scorer
+from flatrec.inference.cold_start import cold_items, evaluate_cold, hold_out, place
+from flatrec.inference.cold_start.holdout import Holdout
+from flatrec.inference.run import Run
+from flatrec.models import YARDSTICKS
+from flatrec.testing import block_dataset, fit
+from tests.inference.cold_start.conftest import options
+from tests.models.settings import make
+
+WHOLE = block_dataset(blocks=3, users=6, items=20)
+
+
+def trained(held, name="bpr", **settings):
+    model = make(name, held.warm)
+    fit(model, held.warm, epochs=20)
+    return Run(held.warm, model, (1, 3, 20), **settings)
+
+
+@pytest.fixture(scope="module")
+def held():
+    return hold_out(WHOLE, 0.2, 1)
+
+
+@pytest.fixture(scope="module")
+def run(held):
+    return trained(held)
+
+
+def blocks_of(held, part):
+    return np.bincount(held.cold[part] // 20, minlength=3)
+
+
+def test_all_pairs_of_cold_items_count_and_blocks_are_found(held, run):
+    for part in ("valid", "test"):
+        found = evaluate_cold(run, options("bpr"), held, part=part)
+        per_block = blocks_of(held, part)
+        assert per_block.min() >= 1
+        assert (found.items, found.users, found.pairs, found.featureless) == (12, 18, 12 * 6, 0)
+        # A block's cold items are first, so the first of the list is a hit, and recall follows.
+        for one in (found.among_cold.model, found.among_cold.content):
+            assert one["hit@1"] == 1
+            assert one["recall@1"] == pytest.approx((1 / per_block).mean())
+        assert found.among_cold.random["recall@3"] == pytest.approx(3 / 12)
+        assert found.among_cold.random["hit@1"] == pytest.approx(per_block.mean() / 12)
+        assert found.among_cold.model["popularity@1"] == 0
+
+
+def test_among_all_items_what_was_trained_on_is_hidden_and_the_other_part_is_no_candidate(held, run):
+    found = evaluate_cold(run, options("bpr"), held, part="test")
+    assert held.warm.n_items == 60 - 24
+    # What is left of a block to a user without its training pairs: held-out pairs of warm items and cold items.
+    warm = held.warm.interactions
+    left = warm.n_items + 12 - np.bincount(warm.pairs("train")[0], minlength=18)
+    assert found.among_all.random["recall@3"] == pytest.approx((3 / left).mean())
+    # Of the first 20, all of the own block's candidates come before those of other blocks.
+    assert found.among_all.model["recall@20"] == 1
+    assert found.among_all.content["recall@20"] == 1
+    assert found.among_all.model["recall@20"] > 1.5 * found.among_all.random["recall@20"]
+
+
+def test_the_mask_of_the_run_hides_validation_pairs_when_test_is_scored(held, run):
+    masked = Run(held.warm, run.recommender, run.at, "train+valid")
+    warm = held.warm.interactions
+    hidden = np.bincount(warm.users[warm.parts < 2], minlength=18)
+    found = evaluate_cold(masked, options("bpr"), held, part="test")
+    assert found.among_all.random["recall@1"] == pytest.approx((1 / (warm.n_items + 12 - hidden)).mean())
+    valid = evaluate_cold(masked, options("bpr"), held, part="valid")
+    assert valid.among_all.random == evaluate_cold(run, options("bpr"), held, part="valid").among_all.random
+
+
+@pytest.fixture(scope="module")
+def irregular():
+    """Users with one to a dozen pairs each, some of them without any in a part."""
+    stream = np.random.default_rng(3)
+    pairs = [(user, item) for user in range(30) for item in stream.permutation(40)[: 1 + user % 12].tolist()]
+    users, items = np.array(pairs).T
+    parts = stream.choice(3, size=len(pairs), p=(0.6, 0.2, 0.2))
+    features = {
+        name: Features(stream.standard_normal((40, 5)).astype(np.float32), np.ones(40, dtype=bool))
+        for name in ("image", "text")
+    }
+    ids = [Ids(kind, [str(number) for number in range(size)]) for kind, size in (("user", 30), ("item", 40))]
+    whole = Dataset("irregular", Interactions(users, items, parts, 30, 40), *ids, features)
+    return hold_out(whole, 0.2, 5)
+
+
+@pytest.mark.parametrize("mask", ["train", "train+valid"])
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_metrics_are_those_of_a_plain_loop(irregular, part, mask):
+    model = make("bpr", irregular.warm, seed=4).eval()
+    run = Run(irregular.warm, model, (1, 3), mask)
+    found = evaluate_cold(run, options("bpr"), irregular, part=part)
+    placed = place(run, options("bpr"), cold_items(irregular, part))
+    warm, numbers = irregular.warm.interactions, irregular.cold[part]
+    whole = irregular.whole.interactions
+    hiding = (0, 1) if mask == "train+valid" and part == "test" else (0,)
+    counts = np.bincount(warm.items[warm.parts == 0], minlength=warm.n_items + len(numbers))
+    scores = {
+        "among_cold": (placed.users @ placed.new.T).numpy(),
+        "among_all": (placed.users @ torch.cat([placed.known, placed.new]).T).numpy(),
+    }
+    for name, table in scores.items():
+        offset = warm.n_items if name == "among_all" else 0
+        recalls, popular, chances, untrained = [], [], [], 0
+        for user in range(30):
+            wanted = {int(np.flatnonzero(numbers == item)[0]) + offset
+                      for item in whole.items[whole.users == user] if item in numbers}  # fmt: skip
+            if not wanted:
+                continue
+            untrained += not ((warm.users == user) & (warm.parts == 0)).any()
+            bought = set(warm.items[(warm.users == user) & np.isin(warm.parts, hiding)].tolist()) if offset else set()
+            order = [item for item in np.argsort(-table[user], kind="stable").tolist() if item not in bought][:3]
+            recalls.append(len(wanted.intersection(order)) / len(wanted))
+            popular.append(np.mean([counts[item] if offset else 0 for item in order]))
+            chances.append(3 / (table.shape[1] - len(bought)))
+        measured = getattr(found, name)
+        assert measured.model["recall@3"] == pytest.approx(np.mean(recalls))
+        assert measured.model["popularity@3"] == pytest.approx(np.mean(popular))
+        assert measured.random["recall@3"] == pytest.approx(np.mean(chances))
+        assert (found.users, found.untrained) == (len(recalls), untrained)
+    assert found.users < 30
+    assert found.untrained > 0
+
+
+def test_a_run_that_knows_the_cold_items_is_refused(held):
+    model = make("bpr", WHOLE)
+    fit(model, WHOLE, epochs=1)
+    with pytest.raises(ValueError, match="was not trained on holdout.warm"):
+        evaluate_cold(Run(WHOLE, model), options("bpr"), held)
+
+
+def test_validation_pairs_must_be_left(irregular):
+    pairs = irregular.whole.interactions
+    one = np.flatnonzero(pairs.parts == 1)[0]
+    parts = np.where(np.arange(len(pairs)) == one, 1, np.where(pairs.parts == 1, 0, pairs.parts))
+    whole = replace(irregular.whole, interactions=replace(pairs, parts=parts))
+    refused = 0
+    for seed in range(20):
+        try:
+            held = hold_out(whole, 0.2, seed)
+        except ValueError as error:
+            assert "leaves no validation pair" in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert held.warm.interactions.count("valid") == 1
+    assert 0 < refused < 20
+
+
+def test_an_item_without_features_is_counted_and_a_miss(held):
+    number = int(held.cold["test"][0])
+    features = {}
+    for name, one in WHOLE.features.items():
+        present = one.present.copy()
+        present[number] = False
+        features[name] = Features(one.values, present)
+    bare = hold_out(WHOLE.with_features(features), 0.2, 1)
+    run = trained(bare)
+    found = evaluate_cold(run, options("bpr"), bare, part="test")
+    assert (found.items, found.featureless, found.pairs) == (12, 1, 72)
+    per_block = blocks_of(bare, "test")
+    # Six users of one block never find it, however long the list.
+    expected = 1 - (1 / per_block[number // 20]) / 3
+    for one in (found.among_cold.model, found.among_cold.content, found.among_all.model, found.among_all.content):
+        assert one["recall@20"] == pytest.approx(expected)
+
+
+def test_cold_items_without_any_feature_are_refused(held, run):
+    nothing = {name: Features(one.values, np.zeros(60, dtype=bool)) for name, one in WHOLE.features.items()}
+    bare = Holdout(WHOLE.with_features(nothing), held.warm, held.cold, held.share, held.seed)
+    with pytest.raises(ValueError, match="none of the 12 items held out for test has a feature"):
+        evaluate_cold(run, options("bpr"), bare)
+
+
+def test_the_way_of_features_is_scored_too(held):
+    found = evaluate_cold(trained(held, "vbpr"), options("vbpr"), held)
+    assert found.way == "features"
+    assert found.among_cold.model["hit@1"] == 1
+
+
+def test_a_model_that_knows_nothing_is_no_better_than_chance(held):
+    """The protocol itself gives nothing away: untrained vectors score about as chance has it."""
+    scores = []
+    for seed in range(8):
+        model = make("bpr", held.warm, seed=seed)
+        with torch.no_grad():
+            model.nodes.normal_(generator=torch.Generator().manual_seed(seed))
+        found = evaluate_cold(Run(held.warm, model.eval(), (3,)), options("bpr"), held)
+        scores.append(found.among_cold.model["recall@3"])
+    assert np.mean(scores) == pytest.approx(found.among_cold.random["recall@3"], abs=0.08)
+
+
+def test_yardsticks_and_the_training_part_are_refused(held, run):
+    with pytest.raises(ValueError, match="knows items by their pairs alone"):
+        evaluate_cold(replace(run, recommender=YARDSTICKS["item-knn"](held.warm)), {}, held)
+    with pytest.raises(ValueError, match="no item is held out for training"):
+        evaluate_cold(run, {}, held, part="train")
+
+
+def test_the_usual_evaluation_of_the_warm_run_is_that_of_its_remaining_pairs(held, run):
+    found = run.evaluate("test")
+    expected = evaluate_scorer(run.scorer(), held.warm.interactions, part="test", at=run.at)
+    assert found.metrics == expected.metrics

@@ -1,0 +1,168 @@
+"""What studies conclude, where the answer is known beforehand."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from statistics import fmean, stdev
+
+import pytest
+from scipy import stats
+
+from flatrec.research.studies import STUDIES, Request, Study, carry_out
+from flatrec.research.studies.base import Finished, Planned, Source
+from flatrec.research.studies.comparisons import compared, in_words, long_table, wide_table
+from flatrec.research.studies.metric_drops import decreases, table
+
+PLACE = ("data", "model")
+METRIC = "recall@10"
+
+
+def finished(scores, *, measured=None, **labels):
+    """Runs by strategy, one a seed, that scored so on the test part."""
+    request = Request(("d",), ("freedom",), ("plain",), (0,))
+    return [
+        Finished(
+            Planned(
+                {"data": "d", "model": "freedom", "strategy": strategy, **labels, "seed": seed},
+                Source("d"),
+                request.experiment("freedom", strategy, seed),
+            ),
+            "Baby",
+            "fingerprint",
+            {"test": {METRIC: score}},
+            measured=(measured or {}).get((strategy, seed), {}),
+        )
+        for strategy, values in scores.items()
+        for seed, score in enumerate(values)
+    ]
+
+
+SCORES = {
+    "plain": [0.30, 0.31, 0.335, 0.32, 0.28],
+    "plain+": [0.31, 0.30, 0.34, 0.33, 0.29],
+    "bsam": [0.33, 0.335, 0.36, 0.35, 0.31],
+    "bsam+": [0.36, 0.37, 0.40, 0.385, 0.34],
+}
+
+
+def test_comparisons_are_those_of_scipy_corrected_by_holm():
+    rows = compared(finished(SCORES), PLACE)
+    pairs = [(row.group[-1], row.baseline) for row in rows]
+    assert pairs == [
+        ("plain", ""), ("plain+", "plain"), ("bsam", "plain"), ("bsam+", "plain"), ("bsam+", "plain+"),
+    ]  # fmt: skip
+    for name, test in (("t_p", stats.ttest_rel), ("wilcoxon_p", stats.wilcoxon)):
+        expected = stepped_down({pair: float(test(*map(SCORES.get, pair)).pvalue) for pair in pairs if pair[1]})
+        found = {pair: getattr(row, name) for row, pair in zip(rows, pairs, strict=True)}
+        assert found == {pair: pytest.approx(expected[pair]) if pair[1] else None for pair in pairs}
+    for row, (strategy, baseline) in zip(rows, pairs, strict=True):
+        if baseline:
+            assert row.gain == pytest.approx(fmean(SCORES[strategy]) / fmean(SCORES[baseline]) - 1)
+
+
+def stepped_down(p_values):
+    """Holm's correction: the smallest p times their number, the next times one less, never falling, at most 1."""
+    ordered = sorted(p_values, key=p_values.get)
+    steps = [p_values[one] * (len(ordered) - rank) for rank, one in enumerate(ordered)]
+    return {one: min(1.0, max(steps[: rank + 1])) for rank, one in enumerate(ordered)}
+
+
+def test_runs_are_paired_by_seed_whatever_their_order_and_gaps():
+    whole = compared(finished(SCORES), PLACE)
+    assert compared(finished(SCORES)[::-1], PLACE)[0].values == tuple(SCORES["bsam+"][::-1])
+    lost = [one for one in finished(SCORES) if (one.label("strategy"), one.label("seed")) != ("plain", 2)]
+    row = next(row for row in compared(lost, PLACE) if row.group[-1] == "bsam")
+    kept = [0, 1, 3, 4]
+    assert row.comparison.runs == 4
+    assert row.comparison.t_p == pytest.approx(
+        stats.ttest_rel([SCORES["bsam"][n] for n in kept], [SCORES["plain"][n] for n in kept]).pvalue
+    )
+    assert whole[2].comparison.runs == 5
+
+
+def test_the_star_is_given_below_0_01_and_the_paper_stands_beside():
+    rows = compared(finished(SCORES), PLACE)
+    wide = wide_table(rows, PLACE, name="n", title="t")
+    starred = {line[2]: "*" in line[3] for line in wide.rows}
+    assert starred == {
+        row.group[-1]: row.t_p is not None and row.t_p < 0.01 for row in rows if row.baseline != "plain+"
+    }
+    assert starred["bsam+"]
+    assert not starred["plain+"]
+    long = long_table(rows, PLACE, name="n", title="t")
+    place = [column.name for column in long.columns].index("reported")
+    by_strategy = {row[2]: row[place] for row in long.rows}
+    assert by_strategy["bsam+"] == 0.0661  # Table II
+
+
+def test_words_name_what_is_clear_and_what_is_not():
+    clear, *rest = in_words(compared(finished(SCORES), PLACE))
+    assert "is above plain by" in clear
+    assert any(sentence.startswith("Not significant in Recall@10: plain+ against plain") for sentence in rest)
+    few = in_words(compared(finished({name: values[:3] for name, values in SCORES.items()}), PLACE))
+    assert "3 runs; fewer than 5 are not a result" in few[-1]
+
+
+def test_decreases_are_relative_averaged_over_draws_and_tested_over_seeds():
+    draws = {
+        (name, seed): {"noise": {"features": {"0.1": [{METRIC: score * kept}, {METRIC: score * (kept - 0.02)}]}}}
+        for name, kept_of in {"plain": (0.9, 0.8, 0.85), "bsam": (0.95, 0.94, 0.9)}.items()
+        for seed, (score, kept) in enumerate(zip(SCORES[name][:3], kept_of, strict=True))
+    }
+    scores = {name: SCORES[name][:3] for name in ("plain", "bsam")}
+    plain, bsam = decreases(finished(scores, measured=draws), "noise", METRIC)
+    assert plain.decreases == pytest.approx((0.11, 0.21, 0.16))
+    assert bsam.decreases == pytest.approx((0.06, 0.07, 0.11))
+    assert plain.p is None
+    assert bsam.p == pytest.approx(stats.ttest_rel(bsam.decreases, plain.decreases).pvalue)
+    (cells, _) = table([plain, bsam], name="n", title="t", metric=METRIC).rows
+    assert cells[8:10] == pytest.approx((fmean(plain.decreases), stdev(plain.decreases)))
+
+
+def test_a_seed_that_scores_nothing_has_nothing_to_lose():
+    draws = {
+        (name, seed): {"noise": {"features": {"0.1": [{METRIC: 0.15}]}}}
+        for name in ("plain", "bsam") for seed in range(3)
+    }  # fmt: skip
+    rows = decreases(finished({"plain": [0.3, 0.2, 0.3], "bsam": [0.3, 0.0, 0.2]}, measured=draws), "noise", METRIC)
+    assert [len(row.decreases) for row in rows] == [3, 2]
+    assert rows[1].p == pytest.approx(stats.ttest_rel([0.5, 0.25], [0.5, 0.5]).pvalue)
+
+
+@pytest.mark.parametrize("study", [STUDIES["noise"](variances=(0.0,), draws=2), STUDIES["adjustment"](shares=(0.0,))])
+def test_no_disturbance_is_no_decrease(request_for, tmp_path, study: Study):
+    found = carry_out("noise", study, request_for(models=("freedom", "lgmrec")), tmp_path)
+    decrease = [column.name for column in found.tables[0].columns].index("decrease")
+    assert {row[decrease] for row in found.tables[0].rows} == {0.0}
+
+
+def test_one_split_is_its_own_mean(request_for, tmp_path):
+    found = carry_out("generalization", STUDIES["generalization"](), request_for(seeds=(996,)), tmp_path)
+    spreads = next(one for one in found.tables if one.name == "generalization-spread")
+    assert [row[3] for row in spreads.rows] == [1, 1]
+    for row in spreads.rows:
+        _, _, _, _, mean, deviation, low, high, p = row
+        assert mean == low == high
+        assert (deviation, p) == (0.0, None)
+
+
+def test_splits_differ_but_hold_the_same_pairs(request_for):
+    one, other = (
+        plan.source.load().interactions
+        for plan in STUDIES["generalization"]().plan(request_for(strategies=("plain",), seeds=(996, 997)))
+    )
+    assert set(one.keys(one.users, one.items)) == set(other.keys(other.users, other.items))
+    assert (one.parts != other.parts).any()
+    again = STUDIES["generalization"]().plan(request_for(strategies=("plain",), seeds=(996,)))[0].source.load()
+    assert (again.interactions.parts == one.parts).all()
+
+
+def test_tables_name_the_data_set_unless_two_have_one_name(request_for, tmp_path, shop):
+    found = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path / "one")
+    assert {row[0] for row in found.tables[0].rows} == {"shop"}
+    assert all(str(shop) not in sentence for sentence in found.findings)
+    twin = shutil.copytree(shop, tmp_path / "twin" / "shop")
+    asked = replace(request_for(), data=(str(shop), str(twin)))
+    found = carry_out("overall", STUDIES["overall"](), asked, tmp_path / "two")
+    assert {row[0] for row in found.tables[0].rows} == {str(shop), str(twin)}

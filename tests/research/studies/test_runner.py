@@ -1,0 +1,186 @@
+"""What is finished is never done twice, what fails is said, and what is asked for amiss is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from flatrec.research.execution import Workers
+from flatrec.research.reporting import outcome as outcomes
+from flatrec.research.studies import STUDIES, carry_out
+from flatrec.research.studies.base import Finished
+from flatrec.research.studies.runner import Job, do
+from flatrec.utils.integrity import seal, unseal
+from flatrec.utils.locks import held
+
+
+def stamps(folder):
+    """When each run's result was written."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("runs/*/result.json")}
+
+
+def test_a_second_time_trains_nothing_and_says_the_same(request_for, tmp_path):
+    first = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path)
+    before = stamps(tmp_path)
+    assert len(before) == 4
+    assert carry_out("overall", STUDIES["overall"](), request_for(), tmp_path) == first
+    assert stamps(tmp_path) == before
+
+
+def test_two_at_once_come_to_the_same_as_one_after_the_other(request_for, tmp_path):
+    one = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path / "one")
+    two = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path / "two", workers=Workers(2))
+    assert one.tables == two.tables
+
+
+def test_a_run_that_fails_is_a_row_and_the_others_go_on(request_for, tmp_path):
+    asked = request_for(models=("lightgcn", "freedom"), model={"dim": 8, "neighbours": 1000})
+    found = carry_out("overall", STUDIES["overall"](), asked, tmp_path)
+    assert len(found.failures) == 4
+    assert all("freedom" in one.run and "neighbours" in one.error for one in found.failures)
+    assert {row[1] for row in found.tables[0].rows} == {"lightgcn"}
+
+
+def test_a_corrupt_run_folder_is_a_row_and_the_others_go_on(request_for, tmp_path):
+    carry_out("overall", STUDIES["overall"](), request_for(), tmp_path)
+    broken = sorted(tmp_path.glob("runs/*/result.json"))[0]
+    broken.write_text("{")
+    found = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path)
+    (failure,) = found.failures
+    assert "damaged" in failure.error
+
+
+def test_nothing_is_concluded_from_no_run(request_for, tmp_path):
+    with pytest.raises(ValueError, match=r"no run of the study could be finished; the first, .*neighbours"):
+        carry_out("overall", STUDIES["overall"](), request_for(model={"neighbours": 1000}), tmp_path)
+    assert not (tmp_path / outcomes.OUTCOME).exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"seeds": (0,)}, r"at least 2 different ones, but got 1 \(0\)"),
+        ({"seeds": (1, 1)}, r"at least 2 different ones, but got 1 \(1, 1\)"),
+        ({"strategies": ("plain", "bsan")}, "unknown strategy 'bsan'; did you mean bsam"),
+        ({"models": ("freedoom",)}, "unknown model 'freedoom'; did you mean freedom"),
+        ({"models": ()}, "at least one model"),
+        ({"strategies": ("plain", "plain")}, "none twice, but got plain, plain"),
+        ({"strategy": {"name": "bsam", "rhoo": 1}}, "unknown setting 'rhoo'"),
+        ({"model": {"name": "freedom", "layer": 1}}, "unknown setting 'layer'"),
+    ],
+)
+def test_a_request_that_cannot_be_carried_out_is_refused(request_for, tmp_path, asked, said):
+    with pytest.raises(ValueError, match=said):
+        carry_out("overall", STUDIES["overall"](), request_for(**asked), tmp_path)
+
+
+def test_a_measurement_is_made_once(request_for, tmp_path):
+    study = STUDIES["noise"](variances=(0.1,), draws=1)
+    carry_out("noise", study, request_for(), tmp_path)
+    measured = {path: path.read_text() for path in tmp_path.glob("runs/*/noise-*.json")}
+    assert len(measured) == 4
+    marked = next(iter(measured))
+    marked.write_text(seal({"embeddings": {}, "features": {}}))
+    carry_out("noise", study, request_for(), tmp_path)
+    assert unseal(marked.read_text(), marked, advice="") == {"embeddings": {}, "features": {}}
+    marked.write_text(json.dumps({"embeddings": {}, "features": {}}))  # without a digest nothing tells what it is
+    carry_out("noise", study, request_for(), tmp_path)
+    assert marked.read_text() == measured[marked]
+    marked.write_text("{")  # what a torn disk left is made anew
+    carry_out("noise", study, request_for(), tmp_path)
+    assert marked.read_text() == measured[marked]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from flatrec import config
+from flatrec.config import Experiment
+from flatrec.research.execution import Workers
+from flatrec.utils.locks import held
+from flatrec.research.studies import STUDIES, Request, carry_out
+
+
+def study(shop, out, workers):
+    base = config.changed(Experiment(), {
+        "training": {"epochs": 12, "batch_size": 64, "tensorboard": False},
+        "model": {"dim": 8},
+    })
+    request = Request((shop,), ("freedom",), ("plain", "bsam"), (0, 1), base)
+    carry_out("overall", STUDIES["overall"](), request, Path(out), workers=Workers(workers))
+
+if __name__ == "__main__":
+    study(*sys.argv[1:], 2)
+"""
+
+
+def test_a_study_killed_in_the_middle_is_completed_and_no_run_is_done_twice(shop, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "script.py"), str(shop)]
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    process = subprocess.Popen([*command, str(torn)], start_new_session=True)
+    try:
+        for _ in range(600):
+            if len(stamps(torn)) >= 1 or process.poll() is not None:
+                break
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    before = stamps(torn)
+    assert 1 <= len(before) < 4
+    assert not (torn / outcomes.OUTCOME).exists()
+    names = {"__name__": "script"}
+    exec(compile(SCRIPT, "script.py", "exec"), names)  # noqa: S102
+    names["study"](str(shop), str(torn), 2)
+    names["study"](str(shop), str(whole), 1)
+    after = stamps(torn)
+    assert len(after) == 4
+    assert {name: after[name] for name in before} == before
+    assert outcomes.read(torn).tables == outcomes.read(whole).tables
+
+
+def test_what_is_not_trained_cannot_be_measured_and_says_so(request_for, tmp_path):
+    asked = request_for(models=("popularity",))
+    (first, *_) = STUDIES["noise"](draws=1).plan(asked)
+    assert "is not trained" in do(Job(first, tmp_path)).error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks")
+def test_a_folder_in_which_another_study_goes_on_is_refused_and_keeps_what_it_has(request_for, tmp_path):
+    asked = request_for()
+    (tmp_path / outcomes.OUTCOME).write_text("of the other")
+    with (
+        held(tmp_path, "carries out a study or sweep"),
+        pytest.raises(FileExistsError, match="another process carries out a study or sweep in .*; wait for it"),
+    ):
+        carry_out("overall", STUDIES["overall"](), asked, tmp_path)
+    assert (tmp_path / outcomes.OUTCOME).read_text() == "of the other"
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks")
+def test_a_run_that_another_process_trains_is_waited_for(request_for, tmp_path, monkeypatch, caplog):
+    (first, *_) = STUDIES["overall"]().plan(request_for())
+    job = Job(first, tmp_path)
+    (tmp_path / first.folder).mkdir()
+    lock = held(tmp_path / first.folder, "trains")
+    lock.__enter__()
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if len(naps) == 3:
+            lock.__exit__(None, None, None)
+
+    monkeypatch.setattr("flatrec.research.studies.runner.time.sleep", nap)
+    done = do(job)
+    assert isinstance(done, Finished)
+    assert len(naps) == 3
+    assert caplog.text.count("waiting for another process, which trains in") == 1

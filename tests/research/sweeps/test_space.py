@@ -1,0 +1,81 @@
+"""What a sweep tries: read, checked, and put into experiments."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from flatrec.config import Experiment
+from flatrec.research.sweeps.space import Choices, Range, changed, grid, read, suggested, usual_space
+
+
+def test_a_file_gives_lists_and_ranges_in_groups_or_by_dotted_name(tmp_path):
+    (tmp_path / "space.toml").write_text(
+        '"optimizer.lr" = { low = 1e-4, high = 1e-2, log = true }\n[model]\nlayers = [1, 2]\n[strategy]\nrho = [0.1]\n'
+    )
+    assert read(tmp_path / "space.toml") == {
+        "optimizer.lr": Range(1e-4, 1e-2, log=True),
+        "model.layers": Choices((1, 2)),
+        "strategy.rho": Choices((0.1,)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "names no setting"),
+        ("x = ", "is not a TOML file"),
+        ("x = 1", "must be a list of values or a table with low and high"),
+        ("x = []", "must be a list of values"),
+        ("x = {low = 2.0, high = 1.0}", "low < high"),
+        ("x = {low = 0.0, high = 1.0, log = true}", "low > 0 with log"),
+        ("x = {low = 0.0, high = 1.0, step = 1}", "unknown setting 'step'"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused(tmp_path, text, said):
+    (tmp_path / "space.toml").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path / "space.toml")
+
+
+def test_a_missing_file_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        read(tmp_path / "space.toml")
+
+
+def test_a_grid_is_every_combination():
+    assert grid({"a": Choices((1, 2)), "b": Choices(("x", "y"))}) == [
+        {"a": 1, "b": "x"},
+        {"a": 1, "b": "y"},
+        {"a": 2, "b": "x"},
+        {"a": 2, "b": "y"},
+    ]
+
+
+def test_a_range_has_no_grid():
+    with pytest.raises(ValueError, match="a is a range"):
+        grid({"a": Range(0.0, 1.0)})
+
+
+def test_values_reach_the_experiment():
+    one = changed(Experiment(), {"optimizer.lr": 0.01, "model.layers": 1, "training.batch_size": 64})
+    assert one.optimizer.options["lr"] == 0.01
+    assert (one.model.options["layers"], one.training.batch_size) == (1, 64)
+
+
+def test_a_trial_proposes_values_in_their_own_types():
+    space = {"a": Choices((1, 2)), "b": Choices((True,)), "c": Choices(((1.0, 2.0),)), "d": Range(0.5, 1.0)}
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    values = suggested(space, study.ask())
+    assert values["a"] in (1, 2)
+    assert type(values["a"]) is int
+    assert values["b"] is True
+    assert values["c"] == (1.0, 2.0)
+    assert 0.5 <= values["d"] <= 1.0
+
+
+def test_the_usual_space_has_the_papers_grids_and_the_models_own():
+    space = usual_space("freedom", "bsam+")
+    assert space["strategy.kappa"] == Choices((0.2, 0.4, 0.6, 0.8))
+    assert "model.thinning" in space
+    assert not any(name.startswith("strategy") for name in usual_space("freedom", "plain"))

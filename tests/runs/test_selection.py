@@ -1,0 +1,225 @@
+"""Which epoch is kept, and by which metric: tiny catalogs, and data without a validation part."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flatrec import load_run
+from flatrec.api import fit, run_experiment
+from flatrec.config import Component, Evaluation, Experiment, Training
+from flatrec.data.dataset import Dataset
+from flatrec.data.interactions import Interactions
+from flatrec.data.loading import load_data
+from flatrec.data.vocabulary import Ids
+from flatrec.research.comparison import compare_strategies
+from flatrec.runs import selection
+from flatrec.testing import block_dataset
+
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+SHORT = Training(epochs=2, batch_size=32, tensorboard=False)
+LAST = replace(SHORT, select="last")
+
+
+def with_left(left, n_items=100):
+    """A user for each number, who has so many items left to rank, one of them in validation and one in test."""
+    rows = [
+        (user, item, {n_items - 1: 1, n_items - 2: 2}.get(item, 0))
+        for user, number in enumerate(left)
+        for item in [*range(n_items - number), *([n_items - 1, n_items - 2] if number > 1 else [])]
+    ]
+    users, items, parts = np.array(rows).T
+    pairs = Interactions(users, items, parts, len(left), n_items)
+    ids = [Ids(kind, [str(n) for n in range(size)]) for kind, size in (("user", len(left)), ("item", n_items))]
+    return Dataset("few", pairs, *ids)
+
+
+def asked(monitor="recall@20", cuts=(5, 10, 20), **training):
+    return Experiment(training=Training(monitor=monitor, **training), evaluation=Evaluation(cuts=cuts))
+
+
+@pytest.mark.parametrize(
+    ("left", "monitor", "cuts", "metric"),
+    [
+        ([21] * 4, "recall@20", (5, 10, 20), "recall@20"),
+        ([20] * 4, "recall@20", (5, 10, 20), "recall@10"),
+        ([19] * 4, "recall@20", (5, 10, 20), "recall@5"),
+        ([20, 20, 90, 90], "recall@20", (5, 10, 20), "recall@10"),  # half of the users; the median is 55
+        ([20, 90, 90], "recall@20", (5, 10, 20), "recall@20"),  # a third
+        ([13] * 4, "hit@20", (5, 10, 20), "hit@5"),
+        ([13] * 4, "precision@20", (20, 10, 5), "precision@5"),
+        ([13] * 4, "ndcg@20", (5, 10, 20), "ndcg@20"),  # the order counts
+        ([13] * 4, "map@20", (5, 10, 20), "map@20"),
+        ([13] * 4, "recall@10", (5, 10, 20), "recall@10"),
+        ([8] * 4, "recall@20", (5, 10, 20), "recall@5"),  # none is at most 4; five of eight say something still
+        ([13] * 4, "recall@20", (10, 12, 20), "recall@10"),
+        ([5] * 4, "recall@20", (5, 10, 20), "ndcg@20"),  # no cut says anything
+        ([13] * 4, "recall@20", (20,), "ndcg@20"),
+        ([13] * 4, "recall@20", (15, 20), "ndcg@20"),
+        ([3, 3, 90, 90], "recall@20", (5, 20), "ndcg@20"),  # half of the median is 23, but five are too many for half
+    ],
+)
+def test_a_metric_that_cannot_tell_epochs_apart_gives_way_to_one_that_can(left, monitor, cuts, metric):
+    found = selection.monitored(asked(monitor, cuts), with_left(left))
+    assert found.metric == metric
+    assert bool(found.reason) == (metric != monitor)
+
+
+def test_the_sentence_says_what_was_seen_and_what_is_done():
+    experiment = asked()
+    (sentence,) = selection.remarks(experiment, with_left([13, 13, 13]))
+    assert sentence == (
+        "recall@20 cannot tell epochs apart on 'few': 3 of 3 users have at most 20 items left to rank; recall@5 is "
+        "monitored instead"
+    )
+    assert selection.monitored(experiment, with_left([13, 13, 90])).reason.startswith(
+        "recall@20 can hardly tell epochs apart on 'few': 2 of 3 users"
+    )
+    assert selection.remarks(experiment, with_left([30, 30])) == ()
+
+
+def test_users_without_a_validation_pair_do_not_count():
+    assert selection.monitored(asked(), with_left([1, 1, 1, 1, 90])).metric == "recall@20"
+    assert selection.monitored(asked(), with_left([1, 1, 1, 1, 13])).metric == "recall@5"
+
+
+def test_what_monitors_depends_on_no_strategy_model_or_seed():
+    data = with_left([13] * 4)
+    found = {
+        selection.monitored(replace(asked(), model=Component(m), strategy=Component(s), seed=n), data)
+        for m, s, n in [("bpr", "plain", 0), ("freedom", "bsam+", 1), ("lightgcn", "mg", 2)]
+    }
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("monitor", ["recall", "recall@", "recall@x", "recall@7", "coverage@5", ""])
+def test_what_is_no_metric_is_refused_in_one_line(monitor):
+    data = with_left([13] * 4)
+    cuts = tuple(range(1, 400, 3))
+    with pytest.raises(ValueError, match="training.monitor must be one of .* evaluation.cuts") as caught:
+        selection.check(asked(monitor, tuple(cut for cut in cuts if cut != 7)), data)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.fixture(scope="module")
+def two_tastes():
+    """Sixty users of two groups with a taste each: five of nine items in training, so 13 of 18 left to rank."""
+    random = np.random.default_rng(0)
+    rows = [
+        (user, 9 * (user % 2) + item, part)
+        for user in range(60)
+        for item, part in zip(random.permutation(9)[:7].tolist(), [0] * 5 + [1, 2], strict=True)
+    ]
+    users, items, parts = np.array(rows).T
+    ids = [Ids(kind, [str(n) for n in range(size)]) for kind, size in (("user", 60), ("item", 18))]
+    return Dataset("two tastes", Interactions(users, items, parts, 60, 18), *ids)
+
+
+def lightgcn(data, seed=0, **training):
+    settings = Training(**{"epochs": 60, "tensorboard": False, **training})
+    options = {"dim": 16}
+    return fit(data, "lightgcn", "bsam+", model_settings=options, optimizer_settings={"lr": 0.01}, training=settings,
+               seed=seed)  # fmt: skip
+
+
+def test_on_a_tiny_catalog_the_trained_model_is_kept_and_not_that_of_the_first_epoch(two_tastes, caplog):
+    default, explicit = lightgcn(two_tastes), lightgcn(two_tastes, monitor="recall@5")
+    assert default.result["monitor"] == "recall@5"
+    assert default.result["settings"]["training"]["monitor"] == "recall@20"
+    assert default.result["best_epoch"] == explicit.result["best_epoch"] > 1
+    assert default.result["test"] == explicit.result["test"]
+    assert default.result["test"]["recall@5"] > 1.3 * 5 / 13  # better than chance, which the first epoch is not
+    assert caplog.text.count("recall@5 is monitored instead") == 1
+
+
+@pytest.mark.skipif(not (CASES / "F03-saturated-monitor").is_dir(), reason="the cases are not here")
+@pytest.mark.parametrize("name", ["small_18", "small_24", "small_32", "core0"])
+def test_known_tiny_catalogs_keep_a_trained_model(name):
+    data = load_data(CASES / "F03-saturated-monitor" / name)
+    run = fit(data, "lightgcn", "bsam+", optimizer_settings={"lr": 0.005}, training=Training(tensorboard=False))
+    assert run.result["monitor"] == {"small_32": "recall@10"}.get(name, "recall@5")
+    assert run.result["best_epoch"] > 1
+    if name == "small_18":
+        assert run.result["test"]["recall@5"] > 0.8
+
+
+def test_a_comparison_says_it_once_and_monitors_the_same_everywhere(two_tastes, tmp_path, caplog):
+    experiment = Experiment(data="", model=Component("bpr", {"dim": 4}), training=SHORT)
+    compare_strategies(experiment, ["plain", "bsam"], [0, 1], tmp_path, dataset=two_tastes)
+    assert caplog.text.count("monitored instead") == 1
+    results = [json.loads(path.read_text()) for path in tmp_path.rglob("result.json")]
+    assert [selection.monitor_of(one) for one in results] == ["recall@5"] * 4
+    assert [selection.score_of(one) for one in results] == [one["valid"]["recall@5"] for one in results]
+
+
+def without(part, data=None):
+    data = data or block_dataset(blocks=3, users=8, items=6)
+    parts = data.interactions.parts.copy()
+    parts[parts == part] = 0
+    return replace(data, interactions=replace(data.interactions, parts=parts))
+
+
+def test_data_without_a_validation_part_are_trained_to_the_last_epoch(tmp_path):
+    data = without(1)
+    experiment = Experiment(data="", model=Component("bpr", {"dim": 4}), training=LAST)
+    first = run_experiment(experiment, data, tmp_path / "run").result
+    assert (first["selected"], first["monitor"], first["valid"]) == ("last", None, {})
+    assert (first["best_epoch"], first["epochs"]) == (2, 2)
+    longer = replace(experiment, training=replace(LAST, epochs=3))
+    resumed = run_experiment(longer, data, tmp_path / "run", resume=True)
+    whole = run_experiment(longer, data)
+    assert resumed.result["test"] == whole.result["test"]
+    assert load_run(tmp_path / "run", data).evaluate("test").metrics == whole.result["test"]
+    assert len(load_run(tmp_path / "run", data).recommend("user 0", 3)[0]) == 3
+    with pytest.raises(ValueError, match="settings are chosen by validation, but the validation part"):
+        selection.score_of(first)
+
+
+def test_more_epochs_may_follow_where_nothing_is_evaluated_out_of_turn(tmp_path):
+    experiment = Experiment(data="", model=Component("bpr", {"dim": 4}), training=replace(LAST, evaluate_every=5))
+    run_experiment(experiment, without(1), tmp_path)
+    longer = replace(experiment, training=replace(experiment.training, epochs=3))
+    assert run_experiment(longer, without(1), tmp_path, resume=True).result["epochs"] == 3
+
+
+def test_data_with_a_training_part_alone_are_trained_and_recommend():
+    data = without(1, without(2))
+    run = fit(data, "bpr", "plain", training=LAST)
+    assert (run.result["valid"], run.result["test"]) == ({}, {})
+    assert len(run.recommend("user 0", 3)[0]) == 3
+
+
+def test_the_message_names_the_way_out():
+    with pytest.raises(ValueError, match="--set training.select=last --set training.epochs=N"):
+        fit(without(1), "bpr", training=SHORT)
+
+
+def test_validation_is_recorded_but_does_not_decide_where_the_last_is_selected():
+    data = block_dataset(blocks=3, users=8, items=6)
+    training = replace(LAST, epochs=6, patience=1)
+    run = fit(data, "lightgcn", "bsam+", training=training, model_settings={"dim": 4})
+    assert (run.result["best_epoch"], run.result["epochs"], run.result["selected"]) == (6, 6, "last")
+    assert run.result["valid"]
+
+
+def test_a_comparison_needs_no_validation_part_where_the_last_is_selected(tmp_path):
+    experiment = Experiment(data="", model=Component("bpr", {"dim": 4}), training=LAST)
+    table = compare_strategies(experiment, ["plain", "bsam"], [0, 1], tmp_path, dataset=without(1))
+    assert "recall@20" in table.cells["plain"]
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(Training.epochs, 1), (7, 0)])
+def test_the_default_number_of_epochs_is_not_taken_silently(epochs, said):
+    found = selection.remarks(asked(select="last", epochs=epochs), with_left([90]))
+    assert len(found) == said
+    assert all("1000" in one for one in found)
+
+
+def test_yardsticks_need_no_validation_part_and_select_no_epoch():
+    run = fit(without(1), "popularity")
+    assert (run.result["selected"], run.result["monitor"]) == (None, None)
+    assert run.result["test"]

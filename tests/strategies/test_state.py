@@ -1,0 +1,316 @@
+"""What strategies remember: begun afresh, saved, checked, undone; and what they say of themselves, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import pytest
+import torch
+
+import flatrec
+from flatrec.config import Component
+from flatrec.registry.instantiate import build_strategy, strategy_names
+from flatrec.strategies import ESAM, SAM, SSAM, Mixed, NonFiniteGradientError, Perturbing, straight
+from flatrec.strategies.state import remembered_number, remembered_vector
+from flatrec.testing import block_dataset
+from flatrec.training import checkpoint
+from flatrec.training.step_context import Learner
+from tests.strategies.problems import N_BATCHES, Network, batch, flat
+
+STEPS = 60
+ALL = strategy_names()
+
+
+def learner_of(model):
+    return Learner(model, torch.optim.SGD(model.parameters(), lr=0.01))
+
+
+def train(strategy, learner, numbers):
+    for number in numbers:
+        strategy.step(learner, *(batch((number + more) % N_BATCHES) for more in range(strategy.batches_per_step)))
+
+
+def remembered(strategy):
+    return {name: one.clone() for name, one in strategy.state().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def counted(strategy):
+    """Batch gradients a step, in the mean over many steps."""
+    learner, n_gradients = learner_of(Network()), []
+    inner = learner.gradients
+
+    def gradients(*batches):
+        n_gradients.append(len(batches))
+        return inner(*batches)
+
+    learner.gradients = gradients
+    train(strategy, learner, range(STEPS))
+    return sum(n_gradients) / STEPS
+
+
+def settings_of(name):
+    """The defaults, radius 0, and every whole-number setting at 2, 3 and 5."""
+    inner = build_strategy(Component(name.removesuffix("+")))
+    whole = [one.name for one in fields(inner) if one.init and type(one.default) is int]
+    radius = [{"rho": 0.0}] if hasattr(inner, "rho") else []
+    return [{}, *radius, *({one: value} for one in whole for value in (1, 2, 3, 5))]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [pytest.param(name, one, id=f"{name} {one}") for name in ALL for one in settings_of(name)],
+)
+def test_the_gradients_of_a_step_are_those_declared(name, settings):
+    strategy = build_strategy(Component(name, settings))
+    assert counted(strategy) == pytest.approx(strategy.gradients_per_step, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if "+" not in name])
+def test_the_interval_is_the_setting_that_makes_steps_cheaper_and_no_other_is(name):
+    strategy = build_strategy(Component(name))
+    usual = strategy.gradients_per_step
+    cheaper = [
+        one.name
+        for one in fields(strategy)
+        if one.init
+        and type(one.default) is int
+        and build_strategy(Component(name, {one.name: 10 * one.default})).gradients_per_step < usual
+    ]
+    assert cheaper == ([strategy.INTERVAL] if strategy.INTERVAL else [])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_after_a_reset_a_strategy_is_as_new(name):
+    used, new = build_strategy(Component(name)), build_strategy(Component(name))
+    train(used, learner_of(Network()), range(7))
+    used.reset(0)
+    assert same(remembered(used), remembered(new))
+    assert used.take_trace() == {}
+    one, other = Network(), Network()
+    train(used, learner_of(one), range(5))
+    train(new, learner_of(other), range(5))
+    assert (flat(one) == flat(other)).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_object_that_trained_before_trains_again_like_a_fresh_one(name):
+    def fitted(strategy, seed=0):
+        run = flatrec.fit(dataset, "bpr", strategy, training=training, seed=seed)
+        return torch.cat([one.detach().flatten() for one in run.recommender.parameters()])
+
+    dataset, training = block_dataset(), flatrec.Training(epochs=2, batch_size=16)
+    strategy = build_strategy(Component(name))
+    first, second, third = fitted(strategy), fitted(strategy), fitted(build_strategy(Component(name)))
+    assert torch.equal(first, second)
+    assert torch.equal(first, third)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_reset_by_the_trainer_does_not_touch_settings(name):
+    strategy = build_strategy(Component(name))
+    before = repr(strategy.inner if isinstance(strategy, Mixed) else strategy)
+    strategy.reset(3)
+    assert repr(strategy.inner if isinstance(strategy, Mixed) else strategy) == before
+
+
+@pytest.mark.parametrize("name", ["ssam", "ssam+", "esam", "esam+"])
+def test_five_seeds_draw_five_sequences_of_masks(name):
+    def masks(seed):
+        strategy = build_strategy(Component(name, {"mask": "dynamic", "refresh": 1} if "ssam" in name else {}))
+        strategy.reset(seed)
+        model = Network()
+        train(strategy, learner_of(model), range(3))
+        return flat(model)
+
+    ends = [masks(seed) for seed in range(5)]
+    assert not any((one == other).all() for place, one in enumerate(ends) for other in ends[:place])
+    assert (masks(4) == ends[4]).all()
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name.removesuffix("+") not in ("ssam", "esam")])
+def test_the_others_draw_nothing(name):
+    ends = []
+    for seed in range(2):
+        strategy, model = build_strategy(Component(name)), Network()
+        strategy.reset(seed)
+        train(strategy, learner_of(model), range(4))
+        ends.append(flat(model))
+    assert (ends[0] == ends[1]).all()
+
+
+def test_the_trainer_gives_the_seed_of_the_run():
+    dataset, training = block_dataset(), flatrec.Training(epochs=1, batch_size=16)
+    for strategy in (ESAM(), Mixed(SSAM(mask="dynamic"))):
+        flatrec.fit(dataset, "bpr", strategy, training=training, seed=4)
+        assert strategy.seed == 4
+        assert not isinstance(strategy, Mixed) or strategy.inner.seed == 4
+
+
+@pytest.mark.parametrize("cause", [NonFiniteGradientError, KeyboardInterrupt])
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("name", ALL)
+def test_a_step_that_raises_leaves_what_is_remembered(name, which, cause):
+    strategy, learner, raised = build_strategy(Component(name)), learner_of(Network()), 0
+    inner = learner.gradients
+    for number in range(STEPS // 6):
+        calls, before = [], remembered(strategy)
+
+        def failing(*batches, calls=calls):
+            calls.append(batches)
+            if len(calls) == which + 1:
+                raise cause
+            return inner(*batches)
+
+        learner.gradients = failing
+        try:
+            train(strategy, learner, [number])
+        except cause:
+            raised += 1
+            assert same(remembered(strategy), before)
+            learner.gradients = inner
+            train(strategy, learner, [number])
+    takes_two = strategy.gradients_per_step > strategy.batches_per_step
+    assert (raised > 0) == (which == 0 or takes_two)
+
+
+def test_a_state_of_another_model_or_strategy_is_refused():
+    strategy = build_strategy(Component("bsam+"))
+    learner = learner_of(Network())
+    train(strategy, learner, range(2))
+    state = remembered(strategy)
+    for other, params, said in (
+        ("bsam+", [torch.zeros(4, 4), torch.zeros(4)], "shape"),
+        ("bsam+", list(learner.params)[:1], "no place for"),
+        ("bsam", list(learner.params), "'steps' must be"),
+        ("plain", list(learner.params), "no place for"),
+        ("sam+", list(learner.params), "no place for"),
+    ):
+        fresh = build_strategy(Component(other))
+        with pytest.raises(ValueError, match=said) as caught:
+            fresh.load_state(state, params)
+        assert "\n" not in str(caught.value)
+        assert same(remembered(fresh), remembered(build_strategy(Component(other))))
+
+
+@dataclass(kw_only=True, eq=False)
+class Counting(Perturbing):
+    """One of a user's own, with a count beside its vector."""
+
+    looks: int = remembered_number(1)
+    last: list[torch.Tensor] = remembered_vector()
+
+    def ascent(self, values, gradient):  # noqa: ARG002
+        self.looks += 1
+        self.last = list(gradient)
+        return straight(gradient)
+
+    def combined(self, here, there):  # noqa: ARG002
+        return there
+
+
+def test_a_strategy_of_a_user_s_own_is_saved_and_undone_without_a_word():
+    strategy, learner = Counting(), learner_of(Network())
+    train(strategy, learner, range(3))
+    state = remembered(strategy)
+    assert state.keys() == {"steps", "looks", "last.0", "last.1"}
+    assert state["looks"] == 4
+    other = Counting()
+    other.load_state(state, learner.params)
+    assert same(remembered(other), state)
+    inner = learner.gradients
+    learner.gradients = lambda *_: (_ for _ in ()).throw(KeyError)
+    with pytest.raises(KeyError):
+        train(strategy, learner, [3])
+    learner.gradients = inner
+    assert same(remembered(strategy), state)
+
+
+def test_a_vector_of_the_wrong_parameters_is_named():
+    strategy = Counting()
+    learner = Learner(Network(), torch.optim.SGD(Network().parameters(), lr=0.1), unperturbed=["hidden"])
+    strategy.step(learner, batch(0))
+    strategy.last = [one.detach() for one in learner.params]
+    with pytest.raises(ValueError, match="last must hold one tensor for each perturbed parameter"):
+        strategy.state()
+
+
+def test_unperturbed_parameters_have_no_memory_and_numbers_stay_theirs():
+    strategy, model = build_strategy(Component("bsam")), Network()
+    learner = Learner(model, torch.optim.SGD(model.parameters(), lr=0.1), unperturbed=["hidden"])
+    train(strategy, learner, range(2))
+    assert strategy.state().keys() == {"steps", "mean.1"}
+
+
+def test_two_wrapped_strategies_keep_their_memories_apart():
+    mixed = Mixed(SAM())
+    train(mixed, learner_of(Network()), range(2))
+    assert mixed.state().keys() == {"inner.steps"}
+
+
+class StopError(Exception):
+    """Raised in the middle of a run."""
+
+
+class Stopping:
+    """Ends a run after its first epoch, like a kill."""
+
+    def on_start(self, first_epoch, epochs, steps):
+        pass
+
+    def on_step(self, epoch, step):
+        pass
+
+    def on_epoch(self, record):
+        if record.epoch == 1:
+            raise StopError
+
+    def on_end(self):
+        pass
+
+
+def run(out, name, settings, *, seed=5, **more):
+    chosen = flatrec.Training(epochs=3, batch_size=16, tensorboard=False)
+    return flatrec.fit(
+        block_dataset(), "bpr", name, strategy_settings=settings, training=chosen, seed=seed, out=out, **more
+    )
+
+
+def parameters(run):
+    return torch.cat([one.detach().flatten() for one in run.recommender.parameters()])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("esam", {}),
+        ("esam+", {}),
+        ("ssam", {"mask": "dynamic", "refresh": 2}),
+        ("ssam+", {"mask": "dynamic", "refresh": 2}),
+        ("bsam+", {}),
+        ("looksam", {}),
+        ("mg", {}),
+    ],
+)
+def test_a_run_that_goes_on_ends_in_the_same_bits_and_another_seed_in_others(tmp_path, name, settings):
+    whole = run(tmp_path / "whole", name, settings)
+    with pytest.raises(StopError):
+        run(tmp_path / "killed", name, settings, observers=[Stopping()])
+    assert torch.equal(parameters(run(tmp_path / "killed", name, settings, resume=True)), parameters(whole))
+    assert not torch.equal(parameters(run(tmp_path / "other", name, settings, seed=6)), parameters(whole))
+
+
+def test_a_checkpoint_with_a_memory_of_another_shape_is_refused(tmp_path):
+    with pytest.raises(StopError):
+        run(tmp_path / "run", "looksam", {}, observers=[Stopping()])
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    saved = checkpoint.load(path)
+    crafted = {**saved.tensors, "strategy.across.0": torch.zeros(3)}
+    facts = {name: one for name, one in saved.facts.items() if name != "format"}
+    checkpoint.save(path, checkpoint.Checkpoint(crafted, facts))
+    with pytest.raises(ValueError, match=r"'across.0' must have shape") as caught:
+        run(tmp_path / "run", "looksam", {}, resume=True)
+    assert "\n" not in str(caught.value)

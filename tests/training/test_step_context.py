@@ -1,0 +1,153 @@
+"""The learner's verbs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flatrec.ops.param_vector import blend, cosine, dot, follow, move_towards, norm, plus_scaled
+from flatrec.strategies import NonFiniteGradientError
+from flatrec.training.optimizers import make
+from flatrec.training.step_context import Learner
+from tests.strategies.problems import Quadratic, batch, flat
+
+
+def learner_of(model, **settings):
+    return Learner(model, torch.optim.SGD(model.parameters(), lr=1.0), **settings)
+
+
+def ones(learner, factor=1.0):
+    return [torch.full_like(one, factor) for one in learner.params]
+
+
+def test_gradients_leave_parameters_and_grad_alone():
+    model = Quadratic()
+    before = flat(model)
+    learner_of(model).gradients(batch(0), batch(1))
+    assert (flat(model) == before).all()
+    assert all(one.grad is None for one in model.parameters())
+
+
+def test_gradients_of_two_batches_equal_those_of_each():
+    learner = learner_of(Quadratic())
+    losses, gradients = learner.gradients(batch(0), batch(1))
+    for number in range(2):
+        (loss,), (gradient,) = learner.gradients(batch(number))
+        assert loss == losses[number]
+        assert all(torch.equal(a, b) for a, b in zip(gradient, gradients[number], strict=True))
+
+
+def test_a_parameter_that_the_loss_does_not_reach_has_gradient_zero():
+    model = Quadratic()
+    model.idle = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+    _, (gradient,) = learner_of(model).gradients(batch(0))
+    assert [part.abs().sum().item() == 0 for part in gradient] == [False, False, True]
+
+
+def test_shift_moves_and_is_undone_bit_for_bit():
+    model = Quadratic()
+    learner = learner_of(model)
+    before = flat(model)
+    with learner.shifted(ones(learner, 0.1)):
+        assert flat(model) == pytest.approx(before + 0.1)
+    assert (flat(model) == before).all()
+
+
+def test_shift_is_undone_when_the_body_raises():
+    model = Quadratic()
+    learner = learner_of(model)
+    before = flat(model)
+    with pytest.raises(KeyError), learner.shifted(ones(learner)):
+        raise KeyError
+    assert (flat(model) == before).all()
+
+
+def test_shift_keeps_the_storage_of_the_parameters():
+    model = Quadratic()
+    learner = learner_of(model)
+    places = [one.data_ptr() for one in learner.params]
+    with learner.shifted(ones(learner)):
+        pass
+    assert [one.data_ptr() for one in learner.params] == places
+
+
+@given(st.floats(-1e6, 1e6))
+def test_shift_by_anything_is_undone(factor):
+    model = Quadratic()
+    learner = learner_of(model)
+    before = flat(model)
+    with learner.shifted(ones(learner, factor)):
+        pass
+    assert (flat(model) == before).all()
+
+
+def test_update_clips_the_whole_gradient_and_only_when_it_is_longer():
+    model = Quadratic()
+    learner = learner_of(model, clip=0.5)
+    before = flat(model)
+    learner.update(ones(learner))
+    assert flat(model) == pytest.approx(before - 0.5 / 5**0.5)
+    learner.update(ones(learner, 0.1))
+    assert flat(model) == pytest.approx(before - 0.5 / 5**0.5 - 0.1)
+    learner.update(ones(learner, 0.0))
+    assert flat(model) == pytest.approx(before - 0.5 / 5**0.5 - 0.1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_gradient_that_is_not_finite_raises_before_anything_changes(value):
+    model = Quadratic()
+    model.slopes[0, 2] = value
+    before = flat(model)
+    with pytest.raises(NonFiniteGradientError):
+        learner_of(model).gradients(batch(1), batch(0))
+    assert (flat(model) == before).all()
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "adagrad", "rmsprop"])
+def test_a_gradient_that_is_a_strided_view_updates_like_its_copy(name):
+    ends = []
+    for copy in (False, True):
+        model = Quadratic()
+        model.first = torch.nn.Parameter(torch.zeros(3, 2, dtype=torch.float64))
+        learner = Learner(model, make(name, model.parameters(), {}))
+        wide = torch.arange(12, dtype=torch.float64).reshape(3, 4)[:, :2]
+        learner.update([wide.clone() if copy else wide, torch.zeros_like(model.second)])
+        ends.append(flat(model))
+    assert (ends[0] == ends[1]).all()
+
+
+def test_nothing_to_train_is_an_error():
+    model = Quadratic().requires_grad_(False)
+    with pytest.raises(ValueError, match="nothing to train"):
+        Learner(model, torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]))
+
+
+def test_complex_parameters_are_an_error():
+    model = Quadratic()
+    model.first = torch.nn.Parameter(torch.ones(3, dtype=torch.complex128))
+    with pytest.raises(ValueError, match="real and imaginary parts"):
+        learner_of(model)
+
+
+def test_clip_must_be_positive():
+    with pytest.raises(ValueError, match="clip"):
+        learner_of(Quadratic(), clip=0.0)
+
+
+def test_vector_algebra_treats_a_list_as_one_vector():
+    one = [torch.tensor([3.0]), torch.tensor([[0.0], [4.0]])]
+    other = [torch.tensor([1.0]), torch.tensor([[2.0], [-1.0]])]
+    assert norm(one) == 5
+    assert dot(one, other) == -1
+    assert follow([part.clone() for part in one], other, 0.0).manhattan == 2 + 2 + 5
+    assert cosine(one, other) == pytest.approx(-1 / (5 * 6**0.5))
+    assert cosine(one, [torch.zeros_like(part) for part in one]) == 0
+    assert torch.equal(plus_scaled(one, other, torch.tensor(-1.0))[1], torch.tensor([[-2.0], [5.0]]))
+    assert torch.equal(blend(one, other, 0.25)[0], torch.tensor([1.5]))
+    assert torch.equal(blend(one, other, 1.0)[1], one[1])
+    assert torch.equal(blend(one, other, 0.0)[1], other[1])
+    moved = [part.clone() for part in other]
+    move_towards(moved, one, 0.25)
+    assert torch.equal(moved[1], blend(one, other, 0.25)[1])
