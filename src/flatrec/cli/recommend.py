@@ -70,7 +70,7 @@ def recommend(
     placed, near = None, NEIGHBOURS if neighbours is None else neighbours
     if new_items is not None:
         cold_start.check_able(loaded.recommender, loaded.dataset)
-        items = cold_start.newcomers(
+        items = cold_start.read_new_items(
             encoded_items(new_items, loaded.dataset, picture_dir), loaded.dataset, str(new_items)
         )
         options_of_model = run_dir.read_experiment(run).model.options

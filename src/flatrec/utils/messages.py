@@ -80,7 +80,7 @@ def raised(error: BaseException, *, typed: bool = True) -> str:
 
 def place_of(error: BaseException) -> str:
     """The innermost line of the user's own code that an error passed, such as ``mine.py:41``; empty where none did."""
-    foreign = [Path(__file__).parent, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))]
+    foreign = [Path(__file__).parents[1], *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))]
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -9,7 +9,7 @@ import numpy as np
 from flatrec.data.builder import KeyedRows
 from flatrec.data.features import Features
 from flatrec.data.formats.encoded import EncodedItems
-from flatrec.inference.cold_start import new_items
+from flatrec.inference.cold_start import read_new_items
 from flatrec.inference.run import Run
 from flatrec.testing import block_dataset, fit
 from tests.models.settings import SETTINGS, make
@@ -44,7 +44,7 @@ def encoded(blocks, *, seed=1, lacking=None, widths=WIDTHS, names=None):
 
 
 def new(blocks, dataset=None, **options):
-    return new_items(encoded(blocks, **options), dataset or data(), "FOLDER")
+    return read_new_items(encoded(blocks, **options), dataset or data(), "FOLDER")
 
 
 def only(items, place):

@@ -7,7 +7,7 @@ import pytest
 
 from flatrec.data.builder import KeyedRows
 from flatrec.data.formats.encoded import EncodedItems
-from flatrec.inference.cold_start import new_items
+from flatrec.inference.cold_start import read_new_items
 from tests.inference.cold_start.conftest import WIDTHS, data, encoded, new
 
 
@@ -15,7 +15,7 @@ def test_known_ids_are_left_out_and_features_keep_their_items():
     names = ["a", "item 3", "b", "item 0", "c"]
     lacking = {"image": (2,), "text": (2, 4)}
     given = encoded((0, 1, 2, 0, 1), names=names, lacking=lacking)
-    found = new_items(given, data(), "FOLDER")
+    found = read_new_items(given, data(), "FOLDER")
     assert (found.ids, found.known, found.featureless) == (("a", "c"), ("item 3", "item 0"), ("b",))
     assert found.rows.tolist() == [0, 4]
     rows = given.features["image"]
@@ -33,7 +33,7 @@ def test_a_folder_may_have_some_of_the_modalities():
 
 def test_a_row_of_zeros_is_no_modality():
     zeros = KeyedRows(["a", "b"], np.array([[0.0] * 5, [1.0] * 5]), "text_feat.npy")
-    found = new_items(EncodedItems(("a", "b"), {"text": zeros}), data(), "FOLDER")
+    found = read_new_items(EncodedItems(("a", "b"), {"text": zeros}), data(), "FOLDER")
     assert (found.ids, found.featureless) == (("b",), ("a",))
 
 
@@ -53,5 +53,5 @@ def test_a_row_of_zeros_is_no_modality():
 )
 def test_what_does_not_fit_is_refused_in_one_line(given, message):
     with pytest.raises(ValueError, match=message) as refused:
-        new_items(given(), data(), "FOLDER")
+        read_new_items(given(), data(), "FOLDER")
     assert "\n" not in str(refused.value)

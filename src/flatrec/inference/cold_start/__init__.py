@@ -3,20 +3,20 @@
 from flatrec.inference.cold_start.embeddings import Placed, check_able, place
 from flatrec.inference.cold_start.evaluation import ColdResult, Comparison, cold_items, evaluate_cold
 from flatrec.inference.cold_start.holdout import Holdout, hold_out, warm_run
-from flatrec.inference.cold_start.new_items import Newcomers, newcomers
+from flatrec.inference.cold_start.new_items import NewItems, read_new_items
 from flatrec.inference.cold_start.recommending import recommend
 
 __all__ = [
     "ColdResult",
     "Comparison",
     "Holdout",
-    "Newcomers",
+    "NewItems",
     "Placed",
     "check_able",
     "cold_items",
     "evaluate_cold",
     "hold_out",
-    "newcomers",
+    "read_new_items",
     "place",
     "recommend",
     "warm_run",

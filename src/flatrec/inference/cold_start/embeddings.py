@@ -17,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Ids
 from flatrec.inference.cold_start.nearest_items import neighbour_weights
-from flatrec.inference.cold_start.new_items import Newcomers
+from flatrec.inference.cold_start.new_items import NewItems
 from flatrec.inference.run import Run, representations
 from flatrec.models import Model, Yardstick
 from flatrec.models.base import Cold
@@ -36,7 +36,7 @@ class Placed:
         new: of the new items.
     """
 
-    items: Newcomers
+    items: NewItems
     way: Cold
     users: Float[Tensor, "n_users dim"]
     known: Float[Tensor, "n_known dim"]
@@ -72,7 +72,7 @@ def check_able(
     return recommender
 
 
-def place(run: Run, options: Options, items: Newcomers, *, neighbours: int = 10, way: Cold | None = None) -> Placed:
+def place(run: Run, options: Options, items: NewItems, *, neighbours: int = 10, way: Cold | None = None) -> Placed:
     """A vector for each new item, which depends on no other new item; those of users and known items are the run's.
 
     There are two ways, and the class of the model says which (``Model.COLD``):
@@ -122,7 +122,7 @@ def stacked(known: Mapping[str, Features], new: Mapping[str, Features]) -> dict[
 
 
 def _by_equations(  # noqa: PLR0917 - what the model was, and what is new
-    dataset: Dataset, options: Options, items: Newcomers, trained: Model, weights: sparse.csr_array
+    dataset: Dataset, options: Options, items: NewItems, trained: Model, weights: sparse.csr_array
 ) -> Float[Tensor, "n_new dim"]:
     with torch.random.fork_rng(devices=()):
         model = build(type(trained), options, "model", _extended(dataset, items, trained))
@@ -145,7 +145,7 @@ def _grown(before: Tensor, after: Tensor, weights: sparse.csr_array) -> Tensor:
     return torch.cat([before.cpu(), mixed(weights, before[-n_known:]).to(before.dtype)])
 
 
-def _extended(dataset: Dataset, items: Newcomers, trained: Model) -> Dataset:
+def _extended(dataset: Dataset, items: NewItems, trained: Model) -> Dataset:
     """The data set with the new items behind its own, without pairs."""
     n_items = dataset.n_items + len(items.ids)
     return replace(

@@ -18,7 +18,7 @@ from flatrec.evaluation import Result, Scorer, evaluate_scorer, hidden_pairs, in
 from flatrec.inference.cold_start.baselines import content_scorer, expected_at_random
 from flatrec.inference.cold_start.embeddings import Placed, check_able, place, stacked
 from flatrec.inference.cold_start.holdout import Holdout
-from flatrec.inference.cold_start.new_items import Newcomers, separated
+from flatrec.inference.cold_start.new_items import NewItems, separated
 from flatrec.inference.run import Run
 from flatrec.models.base import Cold
 
@@ -116,7 +116,7 @@ def evaluate_cold(
     )
 
 
-def cold_items(holdout: Holdout, part: Part) -> Newcomers:
+def cold_items(holdout: Holdout, part: Part) -> NewItems:
     """The cold items of a part, told apart by whether anything is known of them.
 
     Raises:

@@ -18,7 +18,7 @@ from flatrec.inference.cold_start.nearest_items import comparable, directed
 
 
 @dataclass(frozen=True, eq=False)
-class Newcomers:
+class NewItems:
     """New items with at least one modality that known items have too.
 
     Args:
@@ -36,7 +36,7 @@ class Newcomers:
     featureless: tuple[str, ...] = ()
 
 
-def newcomers(encoded: EncodedItems, dataset: Dataset, name: str) -> Newcomers:
+def read_new_items(encoded: EncodedItems, dataset: Dataset, name: str) -> NewItems:
     """What is new among encoded items.
 
     Args:
@@ -71,16 +71,16 @@ def newcomers(encoded: EncodedItems, dataset: Dataset, name: str) -> Newcomers:
             f"none of the {len(new)} new items of {name} has a modality that the trained items have "
             f"({', '.join(sorted(dataset.features))}), so none can be scored; encode their texts or pictures"
         )
-    return Newcomers(found.ids, found.features, rows[found.rows], known, found.featureless)
+    return NewItems(found.ids, found.features, rows[found.rows], known, found.featureless)
 
 
-def separated(ids: Sequence[str], features: Mapping[str, Features], dataset: Dataset) -> Newcomers:
+def separated(ids: Sequence[str], features: Mapping[str, Features], dataset: Dataset) -> NewItems:
     """New items with features in the modalities of a data set, without those that lack all of them."""
     usable = np.zeros(len(ids), dtype=np.bool_)
     for name in comparable(dataset):
         usable |= directed(features[name])
     rows = np.flatnonzero(usable)
-    return Newcomers(
+    return NewItems(
         tuple(ids[row] for row in rows.tolist()),
         {name: one.taken(rows) for name, one in features.items()},
         rows,
