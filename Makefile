@@ -36,7 +36,7 @@ bench: install runs/baby-like runs/clothing-like
 	$(BIN)/python benchmarks/steps.py --data runs/baby-like --out $(BENCH_OUT)/steps.json
 	$(BIN)/python benchmarks/steps.py --data runs/clothing-like --out $(BENCH_OUT)/steps_clothing.json
 	$(BIN)/python benchmarks/compiled.py --data runs/baby-like --out $(BENCH_OUT)/compiled.json
-	$(BIN)/python benchmarks/neighbours.py --items 100000 --width 384 --neighbours 10
+	$(BIN)/python benchmarks/neighbors.py --items 100000 --width 384 --neighbors 10
 	$(BIN)/python benchmarks/tables.py $(BENCH_OUT) docs/performance.md
 
 # Every study in miniature on the built-in shop, and a page of them all.

@@ -29,7 +29,7 @@ def measured(name: str, dataset: Dataset, rounds: int, batch_size: int) -> dict[
     compiled.model.encode = torch.compile(compiled.model.encode)  # type: ignore[method-assign]
     compiled.model.loss = torch.compile(compiled.model.loss)  # type: ignore[method-assign]
     plain.take()
-    first = compiled.take() + compiled.take()  # the second one may compile anew
+    first = compiled.take() + compiled.take()  # the second one may compile again
     times = [(plain.take(), compiled.take()) for _ in range(rounds)]
     before, after = (median(column) for column in zip(*times, strict=True))
     saved = (before - after) * len(plain)

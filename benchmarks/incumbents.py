@@ -8,7 +8,7 @@
 MMRec's loader, model and trainer run as they are (``mmrec.py`` lists what today's libraries ask for), in a process of
 their own, so that neither has the other's settings of memory; one waits while the other works. First its
 parameters are copied into our model, and both give their loss on the same batch, with the noise of LGMRec, the
-thinning of FREEDOM and the repeated neighbours of DRAGON made equal. Then the two take turns: a round is the
+thinning of FREEDOM and the repeated neighbors of DRAGON made equal. Then the two take turns: a round is the
 beginning of an epoch and so many batches, sampling included; an epoch is the beginning and all its batches at the
 mean of the round. The ratio is the median over the rounds. Evaluations of the validation part take turns likewise,
 each with its own propagation; the metrics must agree. MMRec does not propagate before it evaluates MMGCN and DRAGON,

@@ -4,11 +4,11 @@ Nothing in the clone is changed. What today's NumPy, SciPy and torch no longer h
 
 - ``numpy.float``, which NumPy removed;
 - ``scipy.sparse.dok_matrix._update``, which SciPy removed;
-- empty modules ``lmdb`` and ``torchvision.transforms``, which are imported to read pictures, and not used here;
+- empty modules ``lmdb`` and ``torchvision.transforms``, which are imported to read images, and not used here;
 - DRAGON's ``result_embed``, which stays a parameter on a CPU, so that torch refuses the tensor that is assigned to it.
   It becomes a plain tensor.
 
-DRAGON wants the neighbours of every user as a file, which a script of the repository makes in hours; the file is made
+DRAGON wants the neighbors of every user as a file, which a script of the repository makes in hours; the file is made
 here from the same counts. PyTorch Geometric runs without torch_scatter, by torch's own scatter operations.
 """
 
@@ -41,7 +41,7 @@ SHARED = {
     "learning_rate": 0.001,
     "seed": 0,
 }
-NEIGHBOURS = 40
+NEIGHBORS = 40
 
 
 class MMRec:
@@ -99,13 +99,13 @@ class MMRec:
 def write(dataset: Dataset, folder: Path) -> None:
     """The data set as it reads it, under a name that its settings know."""
     mmrec_format.write(dataset, folder)
-    counts = cooccurrence_matrix(dataset.interactions, NEIGHBOURS)
+    counts = cooccurrence_matrix(dataset.interactions, NEIGHBORS)
     edges = zip(counts.indptr[:-1], counts.indptr[1:], strict=True)
-    neighbours = {
+    neighbors = {
         user: [counts.indices[start:stop].tolist(), counts.data[start:stop].tolist()]
         for user, (start, stop) in enumerate(edges)
     }
-    np.save(folder / "user_graph_dict.npy", np.array(neighbours, dtype=object), allow_pickle=True)
+    np.save(folder / "user_graph_dict.npy", np.array(neighbors, dtype=object), allow_pickle=True)
 
 
 @contextmanager

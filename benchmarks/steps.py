@@ -38,7 +38,7 @@ from flatrec.utils import seeding
 from flatrec.utils.malloc import keep_freed_memory
 from flatrec.utils.provenance import peak_memory_mb
 
-YARDSTICK = "freedom"
+BASELINE = "freedom"
 
 
 class Steps:
@@ -92,9 +92,9 @@ class Steps:
 
 
 def measured(name: str, strategy: str, data: Path, *, steps: int, batch_size: int) -> dict[str, object]:
-    """One row: time against the yardstick here, memory from a process of its own."""
+    """One row: time against the baseline here, memory from a process of its own."""
     dataset = load_data(data)
-    both = [Steps(name, strategy, dataset, batch_size), Steps(YARDSTICK, strategy, dataset, batch_size)]
+    both = [Steps(name, strategy, dataset, batch_size), Steps(BASELINE, strategy, dataset, batch_size)]
     both[1].take()
     first = both[0].take()
     for one in both:
@@ -108,7 +108,7 @@ def measured(name: str, strategy: str, data: Path, *, steps: int, batch_size: in
         "epoch_start": round(both[0].seconds_to_begin, 3),
         "first_step": round(first, 3),
         "step": round(own, 4),
-        f"{YARDSTICK}_step": round(other, 4),
+        f"{BASELINE}_step": round(other, 4),
         "ratio": round(own / other, 2),
         "epoch": round(both[0].seconds_to_begin + len(both[0]) * own, 2),
         **({"split_ms": split(both[0], steps)} if strategy == "plain" else {}),

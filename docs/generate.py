@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flatrec.cli.descriptions import Description, Reference, describe
-from flatrec.models import MODELS, YARDSTICKS
+from flatrec.models import BASELINES, MODELS
 
 PAGE = Path(__file__).parent / "models.md"
 
@@ -20,7 +20,7 @@ INTRODUCTION = """\
 A model is chosen by name (`flatrec train --model freedom`) and set with `--set model.SETTING=VALUE`; in Python it is a
 class of `flatrec.models` that takes the data set and the same settings. *Modalities* says which item features it reads:
 none, or those of any data set with one or more modalities, by any name. *Usually tried* are the values that searches
-go through. Yardsticks need no training; they are what a trained model must beat. To write a model of your own read
+go through. Baselines need no training; they are what a trained model must beat. To write a model of your own read
 [Adding a model](adding-a-model.md).
 """
 
@@ -29,14 +29,14 @@ _SPECIAL = re.compile(r"``(?P<code>.+?)``|:\w+:`~?(?P<name>[^`]+)`|(?P<link>http
 
 def models_page() -> str:
     """The whole page."""
-    models, yardsticks = ([describe(name) for name in names] for names in (MODELS, YARDSTICKS))
+    models, baselines = ([describe(name) for name in names] for names in (MODELS, BASELINES))
     rows = [[f"[`{one.name}`](#{one.name})", prose(one.about), one.modalities, cited(one)] for one in models]
-    others = [[f"[`{one.name}`](#{one.name})", prose(one.about), cited(one)] for one in yardsticks]
+    others = [[f"[`{one.name}`](#{one.name})", prose(one.about), cited(one)] for one in baselines]
     parts = [
         INTRODUCTION,
         table(["name", "what it is", "modalities", "reference"], rows),
-        table(["yardstick", "what it is", "reference"], others),
-        *(section(one) for one in (*models, *yardsticks)),
+        table(["baseline", "what it is", "reference"], others),
+        *(section(one) for one in (*models, *baselines)),
     ]
     return "\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""What BSAM's distances do as a model grows: d and cos(eps, g1) over the number of parameters, as a picture.
+"""What BSAM's distances do as a model grows: d and cos(eps, g1) over the number of parameters, as an image.
 
     OMP_NUM_THREADS=1 python experiments/distance_growth.py --out docs/distance.png
 

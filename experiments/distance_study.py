@@ -5,7 +5,7 @@
     python experiments/distance_study.py report  --out study.jsonl
 
 Each run is one line of the output file; a line that is there is not run again, so all three can be stopped at any time
-and begun anew. The screen goes through the radii one by one and, within each, through the strategies. `confirm` takes
+and begun again. The screen goes through the radii one by one and, within each, through the strategies. `confirm` takes
 the rivals without a radius and the three settings whose mean validation score is best, no two of the same strategy and
 distance. Only validation chooses; the test scores are written down and not looked at before the report.
 """

@@ -31,7 +31,7 @@ def on_disk(tmp_path):
 
 
 def experiment(on_disk, **changes):
-    made = Experiment(data=str(on_disk), model=Component("freedom", {"dim": 4, "neighbours": 3}), training=SHORT)
+    made = Experiment(data=str(on_disk), model=Component("freedom", {"dim": 4, "neighbors": 3}), training=SHORT)
     return replace(made, **changes)
 
 
@@ -115,7 +115,7 @@ def test_other_data_than_it_was_trained_on_are_refused(on_disk, tmp_path):
 
 
 @pytest.mark.parametrize("model", ["popularity", "item-knn"])
-def test_yardsticks_go_through_the_same_calls(on_disk, tmp_path, model):
+def test_baselines_go_through_the_same_calls(on_disk, tmp_path, model):
     run = run_experiment(experiment(on_disk, model=Component(model)), out=tmp_path / "run")
     assert run.result["epochs"] == 0
     assert run.result["parameters"] == 0
@@ -126,7 +126,7 @@ def test_yardsticks_go_through_the_same_calls(on_disk, tmp_path, model):
 
 def test_freedom_learns_the_blocks():
     training = Training(epochs=60, batch_size=64, tensorboard=False)
-    run = fit(DATA, "freedom", "bsam+", model_settings={"dim": 8, "neighbours": 3}, training=training,
+    run = fit(DATA, "freedom", "bsam+", model_settings={"dim": 8, "neighbors": 3}, training=training,
               optimizer_settings={"lr": 0.05})  # fmt: skip
     assert run.result["test"]["recall@5"] > 0.9
 
@@ -152,19 +152,19 @@ def test_unknown_ids_are_named():
 
 
 def test_a_model_and_a_strategy_can_be_given_as_objects():
-    run = fit(DATA, FREEDOM(DATA, dim=4, neighbours=3), Mixed(BSAM(rho=0.05)), training=SHORT)
+    run = fit(DATA, FREEDOM(DATA, dim=4, neighbors=3), Mixed(BSAM(rho=0.05)), training=SHORT)
     assert (run.result["model"], run.result["strategy"]) == ("freedom", "bsam+")
     assert [len(one) for one in representations(run.recommender)] == [DATA.n_users, DATA.n_items]
 
 
 def test_objects_cannot_be_written_to_a_folder(tmp_path):
     with pytest.raises(ValueError, match="by name"):
-        fit(DATA, FREEDOM(DATA, dim=4, neighbours=3), out=tmp_path / "run")
+        fit(DATA, FREEDOM(DATA, dim=4, neighbors=3), out=tmp_path / "run")
 
 
 def test_settings_for_an_object_are_refused():
     with pytest.raises(ValueError, match="model_settings"):
-        fit(DATA, FREEDOM(DATA, dim=4, neighbours=3), model_settings={"dim": 8}, training=SHORT)
+        fit(DATA, FREEDOM(DATA, dim=4, neighbors=3), model_settings={"dim": 8}, training=SHORT)
 
 
 def test_a_run_is_not_overwritten_unless_asked_to(on_disk, tmp_path):
@@ -206,7 +206,7 @@ def test_resuming_with_more_epochs_goes_on(on_disk, tmp_path):
     [
         ({"model": Component("freedum")}, "did you mean freedom"),
         ({"model": Component("freedom", {"layer": 2})}, "did you mean layers"),
-        ({"model": Component("freedom", {"neighbours": 1000})}, "neighbours"),
+        ({"model": Component("freedom", {"neighbors": 1000})}, "neighbors"),
         ({"model": Component("freedom", {"thinning": 1.0})}, "thinning"),
         ({"strategy": Component("bsma")}, "did you mean bsam"),
         ({"strategy": Component("plain", {"rho": 0.1})}, "unknown setting 'rho'"),

@@ -246,22 +246,22 @@ def test_what_is_no_assignment_is_refused(text):
 
 
 class Lamp:
-    def __init__(self, shade: str, *, watts: int = 40, colours: tuple[float, ...] = (1.0,)) -> None:
+    def __init__(self, shade: str, *, watts: int = 40, colors: tuple[float, ...] = (1.0,)) -> None:
         if watts < 1:
             raise ValueError(f"watts must be at least 1, but is {watts}")
-        self.shade, self.watts, self.colours = shade, watts, colours
+        self.shade, self.watts, self.colors = shade, watts, colors
 
 
 def test_build_checks_options_and_passes_them_on():
-    lamp = build(Lamp, {"watts": 60, "colours": [0.5, 1]}, "lamp", "green")
-    assert (lamp.shade, lamp.watts, lamp.colours) == ("green", 60, (0.5, 1.0))
+    lamp = build(Lamp, {"watts": 60, "colors": [0.5, 1]}, "lamp", "green")
+    assert (lamp.shade, lamp.watts, lamp.colors) == ("green", 60, (0.5, 1.0))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"watt": 3}, "lamp: unknown setting 'watt'; did you mean watts? there are watts, colours"),
-        ({"shade": "red"}, "lamp: unknown setting 'shade'; there are watts, colours"),
+        ({"watt": 3}, "lamp: unknown setting 'watt'; did you mean watts? there are watts, colors"),
+        ({"shade": "red"}, "lamp: unknown setting 'shade'; there are watts, colors"),
         ({"watts": "60"}, "lamp.watts: input should be a valid integer, but it is '60'"),
         ({"watts": 0}, "lamp: watts must be at least 1, but is 0"),
     ],
@@ -273,7 +273,7 @@ def test_build_says_what_is_wrong(options, message):
 
 
 def test_arguments_are_filled_with_defaults():
-    assert arguments(Lamp, {"watts": 3}, "lamp", given=1) == {"watts": 3, "colours": (1.0,)}
+    assert arguments(Lamp, {"watts": 3}, "lamp", given=1) == {"watts": 3, "colors": (1.0,)}
     assert arguments(Training, {"epochs": 3}, "training")["batch_size"] == 2048
 
 

@@ -16,7 +16,7 @@ import torch
 import flatrec
 from flatrec.cli.descriptions import describe
 from flatrec.data.loading import load_data
-from flatrec.models import MODELS, YARDSTICKS
+from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import strategy_names
 from flatrec.testing import block_dataset, examine
 
@@ -75,7 +75,7 @@ def test_the_description_of_own_data_in_the_readme_is_read(tmp_path):
     assert dataset.features["image"].present.sum() == 7
 
 
-@pytest.mark.parametrize("name", [*MODELS, *YARDSTICKS, *(one for one in strategy_names() if "+" not in one)])
+@pytest.mark.parametrize("name", [*MODELS, *BASELINES, *(one for one in strategy_names() if "+" not in one)])
 def test_the_readme_names_every_model_and_strategy(name):
     assert f"`{name}`" in README
 
@@ -116,7 +116,7 @@ def test_every_model_cites_its_paper_and_says_where_it_deviates(generator, name)
     assert "Deviations" in described.doc.body
 
 
-@pytest.mark.parametrize("name", [*MODELS, *YARDSTICKS])
+@pytest.mark.parametrize("name", [*MODELS, *BASELINES])
 def test_every_setting_is_documented_and_none_that_is_not_there(name):
     described = describe(name)
     settings = {setting.name for setting in described.settings}
@@ -129,7 +129,7 @@ def test_every_setting_is_documented_and_none_that_is_not_there(name):
 
 def test_the_examples_on_the_page_of_models_run(generator):
     examples = re.findall(r"```python\n(.*?)```", generator.models_page(), flags=re.DOTALL)
-    assert len(examples) == len([*MODELS, *YARDSTICKS])
+    assert len(examples) == len([*MODELS, *BASELINES])
     for example in examples:
         exec(compile(example, "models.md", "exec"), {})  # noqa: S102
 

@@ -14,8 +14,8 @@ import flatrec
 from flatrec.cli.commands import COMMANDS
 from flatrec.cli.descriptions import describe
 from flatrec.cli.lists import _modalities
-from flatrec.models import MODELS, YARDSTICKS, registry
-from flatrec.models.base import Model, Yardstick
+from flatrec.models import BASELINES, MODELS, registry
+from flatrec.models.base import Baseline, Model
 from flatrec.research.studies import STUDIES
 from flatrec.strategies import MIXABLE, STRATEGIES
 from flatrec.strategies.base import OneBatch, Strategy
@@ -24,7 +24,7 @@ from flatrec.utils.lazy_registry import Entry, Registry
 SOURCE = Path(flatrec.__file__).parent
 
 
-@pytest.mark.parametrize("name", [*MODELS, *YARDSTICKS])
+@pytest.mark.parametrize("name", [*MODELS, *BASELINES])
 def test_a_row_of_models_says_what_the_docstring_says(name):
     described, entry = describe(name), registry.ENTRIES[name]
     reference = described.reference
@@ -46,7 +46,7 @@ def test_a_row_of_studies_says_what_the_study_asks(name):
 
 @pytest.mark.parametrize(
     ("package", "tables", "bases"),
-    [("models", (MODELS, YARDSTICKS), (Model, Yardstick)), ("strategies", (STRATEGIES,), (Strategy,))],
+    [("models", (MODELS, BASELINES), (Model, Baseline)), ("strategies", (STRATEGIES,), (Strategy,))],
 )
 def test_every_class_that_can_be_chosen_has_a_row(package, tables, bases):
     """Wrappers, which take a model or a strategy, and bases, which are abstract, need none."""
@@ -80,7 +80,7 @@ def _modules(node, prefix):
     return [node.module.removeprefix(prefix).split(".")[0]] if (node.module or "").startswith(prefix) else []
 
 
-@pytest.mark.parametrize(("package", "tables"), [("models", (MODELS, YARDSTICKS)), ("strategies", (STRATEGIES,))])
+@pytest.mark.parametrize(("package", "tables"), [("models", (MODELS, BASELINES)), ("strategies", (STRATEGIES,))])
 def test_no_model_or_strategy_imports_another(package, tables):
     listed = {one.target.partition(":")[0].rpartition(".")[2] for table in tables for one in table.entries.values()}
     assert len(listed) > 10

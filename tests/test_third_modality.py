@@ -1,4 +1,4 @@
-"""Audio, which the package does not know by name, goes the whole way beside pictures and texts, and alone."""
+"""Audio, which the package does not know by name, goes the whole way beside images and texts, and alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def with_audio(dataset, values):
 
 
 def data(*modalities):
-    """Blocks of users and items; all items have pictures and texts, all but two audio."""
+    """Blocks of users and items; all items have images and texts, all but two audio."""
     others = [name for name in modalities if name != "audio"]
     return with_audio(testing.block_dataset(blocks=BLOCKS, users=11, items=ITEMS, modalities=others), spectra())
 
@@ -177,7 +177,7 @@ def test_every_model_reads_audio(name, modalities):
 
 
 def test_audio_alone_tells_what_goes_together(flatrec_says, folders, tmp_path):
-    words = ("--set", "model.dim=8", "--set", "model.neighbours=4", *QUICK)
+    words = ("--set", "model.dim=8", "--set", "model.neighbors=4", *QUICK)
     flatrec_says("train", "--data", folders["audio alone"], "--model", "freedom", *words, "--out", tmp_path / "run")
     model = load_run(tmp_path / "run").recommender
     links = model.item_graph.coo()

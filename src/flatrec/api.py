@@ -20,7 +20,7 @@ from flatrec.data.interactions import PARTS
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.inference.run import Run, representations
-from flatrec.models import Adversarial, Model, Yardstick
+from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
 from flatrec.registry.instantiate import build_model, build_strategy, resolved
 from flatrec.registry.naming import import_named, of_run
@@ -276,7 +276,7 @@ class _Session:
         self,
         experiment: Experiment,
         dataset: Dataset,
-        model: Model | Yardstick,
+        model: Model | Baseline,
         strategy: Strategy,
         *,
         out: Path | None = None,

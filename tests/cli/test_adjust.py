@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
-from tests.content.encoders.conftest import Colours, Lengths
+from tests.content.encoders.conftest import Colors, Lengths
 from tests.content.llm.server import COMMAND_LINE, stand_in
 
 ITEMS = 24
@@ -24,16 +24,16 @@ ITEMS = 24
 
 @pytest.fixture
 def raw(tmp_path, monkeypatch):
-    """A folder with clicks, an items table with captions, and pictures; encoders that are quick."""
+    """A folder with clicks, an items table with captions, and images; encoders that are quick."""
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("flatrec.content.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
-    monkeypatch.setattr("flatrec.content.encoders.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
+    monkeypatch.setattr("flatrec.content.encoders.image_encoder", lambda _name, device: Colors())  # noqa: ARG005
     folder = tmp_path / "raw"
-    (folder / "pictures").mkdir(parents=True)
+    (folder / "images").mkdir(parents=True)
     rows = [{"sku": f"s{n}", "text": "word " * (n % 5 + 1), "caption": f"a thing number {n}"} for n in range(ITEMS)]
     pl.DataFrame(rows).write_csv(folder / "items.csv")
     for n in range(ITEMS):
-        Image.new("RGB", (32, 32), (10 * n, 5 * n, 3 * n)).save(folder / "pictures" / f"s{n}.png")
+        Image.new("RGB", (32, 32), (10 * n, 5 * n, 3 * n)).save(folder / "images" / f"s{n}.png")
     clicks = [f"u{u},s{(u * 3 + k) % ITEMS}" for u in range(24) for k in range(10)]
     (folder / "clicks.csv").write_text("user,sku\n" + "\n".join(clicks) + "\n")
     (folder / "dataset.toml").write_text(
@@ -46,23 +46,23 @@ def raw(tmp_path, monkeypatch):
 
 
 def adjusting(raw, out, *more):
-    given = ("--text-column", "text", "--picture-dir", raw / "pictures", "--out", raw / out)
+    given = ("--text-column", "text", "--image-dir", raw / "images", "--out", raw / out)
     return ("adjust", raw / "items.csv", *given, *more)
 
 
 def encoding(raw, out):
-    given = ("--text-column", "adjusted_text", "--picture-column", "adjusted_picture", "--out", raw / out)
+    given = ("--text-column", "adjusted_text", "--image-column", "adjusted_image", "--out", raw / out)
     return ("encode", raw / out / "items.csv", *given)
 
 
 def test_from_raw_items_to_the_study(flatrec, raw, tmp_path):
-    words = ("--text-column", "text", "--picture-dir", raw / "pictures", "--out", raw / "features")
+    words = ("--text-column", "text", "--image-dir", raw / "images", "--out", raw / "features")
     assert flatrec("encode", raw / "items.csv", *words).code == 0
     for name, probability, seed in (("low", 0.2, 0), ("high", 0.6, 0), ("other", 0.6, 1), ("none", 0.0, 0)):
         more = ("--caption-column", "caption", "--probability", probability, "--seed", seed)
         outcome = flatrec(*adjusting(raw, name, *more))
         assert outcome.code == 0, outcome.err
-        assert f"--picture-column adjusted_picture --out {raw / name}" in outcome.out
+        assert f"--image-column adjusted_image --out {raw / name}" in outcome.out
         outcome = flatrec(*encoding(raw, name))
         assert outcome.code == 0, outcome.err
     items = json.loads((raw / "high" / "adjustment.json").read_text())["items"]
@@ -76,23 +76,23 @@ def test_from_raw_items_to_the_study(flatrec, raw, tmp_path):
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     study = json.loads(outcome.out)
-    assert study["findings"][0] == "Texts and pictures themselves were edited and encoded again."
+    assert study["findings"][0] == "Texts and images themselves were edited and encoded again."
     assert [row[2:5] for row in study["tables"][0]["rows"]][::2] == [
-        ["texts and pictures", "0", "plain"],
-        ["texts and pictures", "0.2", "plain"],
-        ["texts and pictures", "0.6", "plain"],
+        ["texts and images", "0", "plain"],
+        ["texts and images", "0.2", "plain"],
+        ["texts and images", "0.6", "plain"],
     ]
     untouched = study["tables"][0]["rows"][0]
     assert untouched[6] == untouched[7]  # the score before is that after, where nothing was adjusted
     assert untouched[8] == 0
     (measured, *_) = (tmp_path / "study" / "runs").glob("*/adjusted-items-*.json")
-    scores = json.loads(measured.read_text())["texts and pictures"]
+    scores = json.loads(measured.read_text())["texts and images"]
     assert {level: len(draws) for level, draws in scores.items()} == {"0": 1, "0.2": 1, "0.6": 2}
     assert scores["0.6"][0] != scores["0"][0]
 
 
 def test_features_of_another_encoder_are_refused(flatrec, raw, tmp_path, monkeypatch):
-    words = ("--text-column", "text", "--picture-dir", raw / "pictures", "--out", raw / "features")
+    words = ("--text-column", "text", "--image-dir", raw / "images", "--out", raw / "features")
     assert flatrec("encode", raw / "items.csv", *words).code == 0
     assert flatrec(*adjusting(raw, "low", "--caption-column", "caption", "--probability", "0.2")).code == 0
     arguments = (
@@ -101,13 +101,13 @@ def test_features_of_another_encoder_are_refused(flatrec, raw, tmp_path, monkeyp
     )  # fmt: skip
     one_line(flatrec(*arguments), 2, "encoded_items.csv", "flatrec encode")
 
-    class Others(Colours):
+    class Others(Colors):
         identity = "others"
 
         def encode(self, prepared):
             return super().encode(prepared)[:, ::-1].copy()
 
-    monkeypatch.setattr("flatrec.content.encoders.picture_encoder", lambda _name, device: Others())  # noqa: ARG005
+    monkeypatch.setattr("flatrec.content.encoders.image_encoder", lambda _name, device: Others())  # noqa: ARG005
     assert flatrec(*encoding(raw, "low")).code == 0
     one_line(flatrec(*arguments), 2, "that were not adjusted have other features", "the same encoder")
     assert not list((tmp_path / "study").rglob("result.json"))  # noticed before anything was trained
@@ -130,9 +130,9 @@ def test_what_is_read_is_never_overwritten(flatrec, raw, more):
     one_line(flatrec(*adjusting(raw, ".", *words)), 2, "holds what is read")
     assert (raw / "items.csv").read_bytes() == before
     assert flatrec(*adjusting(raw, "low", "--caption-column", "caption", "--probability", "1")).code == 0
-    again = ("adjust", raw / "low" / "items.csv", "--picture-column", "adjusted_picture", "--out", raw / "low")
+    again = ("adjust", raw / "low" / "items.csv", "--image-column", "adjusted_image", "--out", raw / "low")
     one_line(flatrec(*again, *words), 2, "holds what is read")
-    assert len(list((raw / "low" / "adjusted_pictures").iterdir())) == ITEMS
+    assert len(list((raw / "low" / "adjusted_images").iterdir())) == ITEMS
 
 
 def test_a_foreign_table_is_not_overwritten_by_chance(flatrec, raw):
@@ -144,7 +144,7 @@ def test_a_foreign_table_is_not_overwritten_by_chance(flatrec, raw):
 
 
 def test_features_of_an_earlier_adjustment_are_not_scored_as_those_of_a_later_one(flatrec, raw, tmp_path):
-    words = ("--text-column", "text", "--picture-dir", raw / "pictures", "--out", raw / "features")
+    words = ("--text-column", "text", "--image-dir", raw / "images", "--out", raw / "features")
     assert flatrec("encode", raw / "items.csv", *words).code == 0
     given = ("--caption-column", "caption", "--probability")
     assert flatrec(*adjusting(raw, "low", *given, "0.1")).code == 0
@@ -155,12 +155,12 @@ def test_features_of_an_earlier_adjustment_are_not_scored_as_those_of_a_later_on
         "--seeds", "2", *SMALL, "--set", f'study.features=["{raw / "low"}"]', "--out", tmp_path / "study",
     )  # fmt: skip
     one_line(flatrec(*study), 2, "no folder of encoded items", "flatrec encode")
-    wrong = ("--text-column", "text", "--picture-dir", raw / "pictures", "--out", raw / "low")
+    wrong = ("--text-column", "text", "--image-dir", raw / "images", "--out", raw / "low")
     assert flatrec("encode", raw / "low" / "items.csv", *wrong).code == 0
-    one_line(flatrec(*study), 2, "were adjusted, too", "adjusted_text and adjusted_picture")
+    one_line(flatrec(*study), 2, "were adjusted, too", "adjusted_text and adjusted_image")
 
 
-def test_through_a_link_pictures_are_found(flatrec, raw, tmp_path):
+def test_through_a_link_images_are_found(flatrec, raw, tmp_path):
     (tmp_path / "far" / "away").mkdir(parents=True)
     (raw / "low").symlink_to(tmp_path / "far" / "away")
     assert flatrec(*adjusting(raw, "low", "--caption-column", "caption", "--probability", "0.5")).code == 0
@@ -183,9 +183,9 @@ def test_bad_usage_is_one_line(flatrec, raw, more, parts):
     assert not (raw / "low").exists()
 
 
-def test_captions_need_pictures(flatrec, raw):
+def test_captions_need_images(flatrec, raw):
     asked = ("--probability", "0.5", "--endpoint", "http://x/v1", "--model", "m")
-    one_line(flatrec("adjust", raw / "items.csv", "--out", raw / "low", *asked), 2, "--picture-dir")
+    one_line(flatrec("adjust", raw / "items.csv", "--out", raw / "low", *asked), 2, "--image-dir")
 
 
 def test_captions_of_a_model_survive_a_kill(flatrec, raw, monkeypatch):
@@ -194,7 +194,7 @@ def test_captions_of_a_model_survive_a_kill(flatrec, raw, monkeypatch):
     wrongs = ("429", "500", "half", "no JSON", "wrong JSON", "silence")
     with stand_in() as server:
         server.misbehave = lambda _prompt, before: wrongs[len(server.requests) // 6 % 6] if not before else None
-        server.answer = lambda _prompt, picture: f"seen {hash(picture) % 1000}" if picture else "short"
+        server.answer = lambda _prompt, image: f"seen {hash(image) % 1000}" if image else "short"
         server.delay = 0.05
         words = adjusting(
             raw, "low", "--probability", "0.9", "--endpoint", server.url, "--model", "m", "--timeout", "0.5"
@@ -221,4 +221,4 @@ def test_captions_of_a_model_survive_a_kill(flatrec, raw, monkeypatch):
         assert table["sku"].to_list() == [f"s{n}" for n in range(ITEMS)]
         adjusted = table.filter(pl.col("adjusted_text").str.starts_with("seen "))
         assert adjusted["sku"].to_list() == facts["items"]
-        assert len(list((raw / "low" / "adjusted_pictures").iterdir())) == facts["drawn"]
+        assert len(list((raw / "low" / "adjusted_images").iterdir())) == facts["drawn"]

@@ -35,18 +35,18 @@ def server(monkeypatch, tmp_path):
 
 @pytest.fixture
 def raw(tmp_path):
-    """A table of items, most of them with a picture."""
-    (tmp_path / "pictures").mkdir()
+    """A table of items, most of them with an image."""
+    (tmp_path / "images").mkdir()
     rows = [{"itemID": n, "text": f"item number {n}", "price": n / 4} for n in range(ITEMS)]
     pl.DataFrame(rows).write_csv(tmp_path / "items.csv")
     for n in range(0, ITEMS, 2):
-        Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(tmp_path / "pictures" / f"{n}.png")
+        Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(tmp_path / "images" / f"{n}.png")
     return tmp_path
 
 
 def words(raw, server, *more):
     asked = ("--endpoint", server.url, "--model", "m", "--timeout", "0.5", "--out", raw / "items2.csv")
-    return ("augment", raw / "items.csv", "--picture-dir", raw / "pictures", *asked, *more)
+    return ("augment", raw / "items.csv", "--image-dir", raw / "images", *asked, *more)
 
 
 def test_every_item_gets_a_new_text_and_nothing_else_changes(flatrec, raw, server):
@@ -59,13 +59,13 @@ def test_every_item_gets_a_new_text_and_nothing_else_changes(flatrec, raw, serve
     seen = new["augmented_text"].str.starts_with("seen: ")
     assert seen.to_list() == [n % 2 == 0 for n in range(ITEMS)]
     assert "60 items, 60 of them with a new text in column augmented_text" in outcome.out
-    assert "no picture: 30 items" in outcome.out
+    assert "no image: 30 items" in outcome.out
     assert (
         "60 questions asked now, 0 known from earlier: 600 tokens asked, 180 answered, which cost 0.2400" in outcome.out
     )
     facts = json.loads((raw / "items2_report.json").read_text())
     assert (facts["cost"], facts["usage"]["asked"], facts["endpoint"]["model"]) == (0.24, 60, "m")
-    assert (raw / "items2_report.csv").read_text().splitlines()[:2] == ["item,remark", "1,no picture"]
+    assert (raw / "items2_report.csv").read_text().splitlines()[:2] == ["item,remark", "1,no image"]
 
 
 def test_what_is_there_is_not_overwritten_by_chance(flatrec, raw, server):
@@ -172,9 +172,9 @@ def test_a_folder_that_is_not_there_is_noticed_before_anything_is_asked(flatrec,
     assert not server.requests
 
 
-def test_a_column_that_names_no_picture_is_noticed(flatrec, raw, server):
+def test_a_column_that_names_no_image_is_noticed(flatrec, raw, server):
     asked = ("--endpoint", server.url, "--model", "m", "--out", raw / "b.csv")
-    one_line(flatrec("augment", raw / "items.csv", "--picture-column", "text", *asked), 2, "names no picture")
+    one_line(flatrec("augment", raw / "items.csv", "--image-column", "text", *asked), 2, "names no image")
     assert not server.requests
 
 
@@ -186,7 +186,7 @@ def test_a_column_that_names_no_picture_is_noticed(flatrec, raw, server):
         (("--out", "items2.xlsx"), (".csv, .tsv or .parquet",)),
         (("--prompt-price", "nan"), ("price must be at least 0",)),
         (("--sample", "-1"), ("--sample",)),
-        (("--picture-column", "text"), ("not both",)),
+        (("--image-column", "text"), ("not both",)),
         (("--concurrency", "0"), ("concurrency",)),
         (("--rate", "0"), ("rate",)),
         (("--prompt", "Say it better"), ("must hold {text}",)),

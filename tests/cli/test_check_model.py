@@ -13,7 +13,7 @@ from tests.testing import faults
 
 SOUND = """
 import torch
-from neighbour import SCALE
+from neighbor import SCALE
 
 from flatrec.models import LightGCN, Model
 
@@ -88,22 +88,22 @@ def line_of(code):
 def own(tmp_path, monkeypatch):
     """A folder with a model of somebody's own, in which the command is run."""
     (tmp_path / "own_model.py").write_text(SOUND)
-    (tmp_path / "neighbour.py").write_text("SCALE = 1.0\n")
+    (tmp_path / "neighbor.py").write_text("SCALE = 1.0\n")
     (tmp_path / "broken_model.py").write_text("import not_installed\n")
     (tmp_path / "leaving_model.py").write_text("raise SystemExit(0)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
-    for name in ("own_model", "neighbour", "broken_model", "leaving_model"):
+    for name in ("own_model", "neighbor", "broken_model", "leaving_model"):
         sys.modules.pop(name, None)
 
 
 def test_json_is_one_object_and_nothing_else(flatrec):
-    outcome = flatrec("doctor", "--model", "freedom", "--set", "model.neighbours=4", "--json")
+    outcome = flatrec("doctor", "--model", "freedom", "--set", "model.neighbors=4", "--json")
     said = json.loads(outcome.out)
     assert (outcome.code, outcome.err) == (0, "")
     assert (said["model"], said["class"]) == ("FREEDOM", "flatrec.models.freedom:FREEDOM")
-    assert (said["settings"], said["passed"], said["failed"]) == ({"neighbours": 4}, True, 0)
+    assert (said["settings"], said["passed"], said["failed"]) == ({"neighbors": 4}, True, 0)
     assert {tuple(one) for one in said["checks"]} == {("check", "outcome", "meaning", "reason")}
 
 
@@ -112,7 +112,7 @@ def test_a_sound_model_gets_a_table_and_exit_code_0(flatrec):
     assert outcome.code == 0
     assert "FAILED" not in outcome.out
     assert outcome.out.count(" ok ") == 19
-    assert "numbering users and items anew changes nothing" in outcome.out
+    assert "numbering users and items again changes nothing" in outcome.out
 
 
 @pytest.mark.parametrize("fault", [faults.StaleEvaluation, faults.NaNLoss, faults.GlobalDraw])
@@ -135,7 +135,7 @@ def test_the_table_says_why_a_check_failed(flatrec):
 
 @pytest.mark.usefixtures("own")
 @pytest.mark.parametrize("place", ["own_model.py", "own_model", "./own_model.py"])
-def test_a_class_of_ones_own_is_found_in_a_file_or_module_beside_its_neighbours(flatrec, place):
+def test_a_class_of_ones_own_is_found_in_a_file_or_module_beside_its_neighbors(flatrec, place):
     outcome = flatrec(
         "doctor", "--model", f"{place}:Mine", "--set", "model.dim=5", "--set", "model.scale=2.0", "--json"
     )

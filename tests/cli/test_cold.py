@@ -77,7 +77,7 @@ def test_new_items_are_recommended_and_what_is_left_out_is_told(flatrec, runs, t
     found = json.loads(outcome.out)
     assert found["new_items"] == {
         "way": way, "scored": 3, "ids": ["a", "b", "c"], "not_new": ["item 3"], "without_modality": ["d"],
-        "neighbours": 10, "with_known": False,
+        "neighbors": 10, "with_known": False,
     }  # fmt: skip
     lists = [[one["item"] for one in user["items"]] for user in found["recommendations"]]
     assert [len(one) for one in lists] == [2, 2]
@@ -104,9 +104,7 @@ def test_with_known_mixes_them_in_and_marks_the_new_ones(flatrec, runs, tmp_path
 
 def test_some_of_the_modalities_are_enough(flatrec, runs, tmp_path):
     folder = write(tmp_path / "new", (1, 0), widths={"text": 5})
-    outcome = flatrec(
-        "recommend", runs / "vbpr", "--user", "user 0", "--new-items", folder, "--json", "--neighbours", 3
-    )
+    outcome = flatrec("recommend", runs / "vbpr", "--user", "user 0", "--new-items", folder, "--json", "--neighbors", 3)
     assert json.loads(outcome.out)["recommendations"][0]["items"][0]["item"] == "new-1"
 
 
@@ -135,10 +133,10 @@ def test_other_mistakes_are_one_line(flatrec, runs, tmp_path):
     recommend = ("recommend", runs / "vbpr", "--user", "user 0")
     folder = write(tmp_path / "new", (0,))
     one_line(flatrec(*recommend, "--with-known"), 2, "give --new-items too")
-    one_line(flatrec(*recommend, "--neighbours", 3), 2, "give --new-items too")
+    one_line(flatrec(*recommend, "--neighbors", 3), 2, "give --new-items too")
     one_line(flatrec(*recommend, "--way", "nearest"), 2, "give --new-items too")
     one_line(flatrec(*recommend, "--new-items", folder, "--way", "best"), 2, "features or nearest", "'best'")
-    one_line(flatrec(*recommend, "--new-items", folder, "--neighbours", 0), 2, "neighbours must be at least 1")
+    one_line(flatrec(*recommend, "--new-items", folder, "--neighbors", 0), 2, "neighbors must be at least 1")
     one_line(flatrec(*recommend, "--new-items", tmp_path / "nowhere"), 2, "no folder of encoded items")
     evaluate = ("evaluate", runs / "vbpr")
     one_line(flatrec(*evaluate, "--share", "0.2"), 2, "give --cold too")
@@ -146,7 +144,7 @@ def test_other_mistakes_are_one_line(flatrec, runs, tmp_path):
     one_line(flatrec(*evaluate, "--way", "nearest"), 2, "give --cold too")
     one_line(flatrec(*evaluate, "--cold", "--way", "best"), 2, "features or nearest")
     one_line(flatrec(*evaluate, "--cold", "--share", "0.6"), 2, "share must lie between 0 and 0.5")
-    one_line(flatrec(*evaluate, "--cold", "--seed", 9, "--neighbours", 0), 2, "neighbours must be at least 1")
+    one_line(flatrec(*evaluate, "--cold", "--seed", 9, "--neighbors", 0), 2, "neighbors must be at least 1")
     other = ("evaluate", runs / "lightgcn", "--cold", "--seed", 9, "--way", "features")
     one_line(flatrec(*other), 2, "LightGCN does not make an item of its own features alone", "choose nearest")
     assert not [*runs.glob("*/cold-share0.1-seed9")]  # refused before anything is trained
@@ -181,8 +179,8 @@ def test_cold_items_are_evaluated_once_trained_and_never_again(flatrec, runs, mo
     nearest = json.loads(flatrec(*words, "--way", "nearest").out)
     assert nearest["way"] == "nearest"
     assert nearest["among_cold"]["content"] == first["among_cold"]["content"]
-    one = json.loads(flatrec(*words, "--neighbours", "1").out)
-    assert (one["neighbours"], first["neighbours"], first["mask"]) == (1, 10, "train")
+    one = json.loads(flatrec(*words, "--neighbors", "1").out)
+    assert (one["neighbors"], first["neighbors"], first["mask"]) == (1, 10, "train")
     assert one["among_all"]["model"] != first["among_all"]["model"]
     assert json.loads(flatrec(*words, "--device", "cpu").out) == first  # what is finished is read on any device
     shown = flatrec(*words[:-1]).out

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import flatrec as package
-from flatrec.models import MODELS, YARDSTICKS
+from flatrec.models import BASELINES, MODELS
 from flatrec.runs.run_dir import read_result
 from tests.cli.conftest import SMALL
 
@@ -56,7 +56,7 @@ def test_list_shows_defaults(flatrec):
 
 def test_list_models_says_what_they_are_and_where_they_come_from(flatrec):
     listed = {one["name"]: one for one in json.loads(flatrec("list", "models", "--json").out)["models"]}
-    assert set(listed) == {*MODELS, *YARDSTICKS}
+    assert set(listed) == {*MODELS, *BASELINES}
     freedom = listed["freedom"]
     assert freedom["about"].startswith("A frozen item graph from features")
     assert freedom["modalities"] == "one or more"
@@ -67,12 +67,12 @@ def test_list_models_says_what_they_are_and_where_they_come_from(flatrec):
         "link": "https://arxiv.org/abs/2211.06924",
     }
     assert freedom["search_space"]["model.thinning"] == [0.8, 0.9]
-    neighbours = freedom["settings"]["neighbours"]
-    assert (neighbours["type"], neighbours["default"], neighbours["tried"]) == ("int", 10, [])
-    assert neighbours["meaning"].startswith("items a row")
+    neighbors = freedom["settings"]["neighbors"]
+    assert (neighbors["type"], neighbors["default"], neighbors["tried"]) == ("int", 10, [])
+    assert neighbors["meaning"].startswith("items a row")
     assert freedom["settings"]["thinning"]["tried"] == [0.8, 0.9]
     assert listed["slmrec"]["settings"]["missing"]["default"] == "mean"
-    assert listed["bpr"]["about"].startswith("Matrix factorisation with the BPR loss: ")
+    assert listed["bpr"]["about"].startswith("Matrix factorzation with the BPR loss: ")
     assert (listed["popularity"]["modalities"], listed["popularity"]["reference"]) == ("none", None)
     shown = flatrec("list", "models").out
     assert "Zhou & Shen, ACM MM 2023" in shown
@@ -101,7 +101,7 @@ def test_info_counts(flatrec, blocks):
 
 def test_train_prints_one_json_object_and_nothing_else(flatrec, blocks, tmp_path):
     outcome = flatrec("train", "--data", blocks, "--model", "freedom", "--strategy", "bsam+", "--json", *SMALL,
-                      "--set", "model.neighbours=3", "--seed", 4, "--out", tmp_path / "run")  # fmt: skip
+                      "--set", "model.neighbors=3", "--seed", 4, "--out", tmp_path / "run")  # fmt: skip
     result = json.loads(outcome.out)
     assert outcome.code == 0
     assert (result["model"], result["strategy"], result["seed"]) == ("freedom", "bsam+", 4)
@@ -165,7 +165,7 @@ def test_recommend_and_similar(flatrec, trained):
 def test_shop_is_written_and_can_be_trained_on(flatrec, tmp_path):
     outcome = flatrec("data", "shop", tmp_path / "shop", "--users", 60, "--items", 40, "--json")
     assert json.loads(outcome.out)["users"] == 60
-    assert len(list((tmp_path / "shop" / "pictures").iterdir())) == 40
+    assert len(list((tmp_path / "shop" / "images").iterdir())) == 40
     assert (
         flatrec("train", "--data", tmp_path / "shop", "--model", "freedom", *SMALL, "--out", tmp_path / "run").code == 0
     )

@@ -16,23 +16,23 @@ from flatrec.data.items import read_items
 from flatrec.utils.integrity import MANIFEST, check_manifest, update_manifest, write_manifest
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
-from tests.content.encoders.conftest import Colours, Lengths
+from tests.content.encoders.conftest import Colors, Lengths
 
 ITEMS = 18
 
 
 @pytest.fixture
 def raw(tmp_path, monkeypatch):
-    """A folder with clicks, an items table and pictures, and encoders that are quick."""
+    """A folder with clicks, an items table and images, and encoders that are quick."""
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("flatrec.content.encoders.text_encoder", lambda _name, device: Lengths(f"lengths {device}"))
-    monkeypatch.setattr("flatrec.content.encoders.picture_encoder", lambda _name, device: Colours())  # noqa: ARG005
+    monkeypatch.setattr("flatrec.content.encoders.image_encoder", lambda _name, device: Colors())  # noqa: ARG005
     folder = tmp_path / "raw"
-    (folder / "pictures").mkdir(parents=True)
-    rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},pictures/s{n}.png" for n in range(ITEMS)]
-    (folder / "items.csv").write_text("sku,text,picture\n" + "\n".join([*rows, "s99,,"]) + "\n")
+    (folder / "images").mkdir(parents=True)
+    rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},images/s{n}.png" for n in range(ITEMS)]
+    (folder / "items.csv").write_text("sku,text,image\n" + "\n".join([*rows, "s99,,"]) + "\n")
     for n in range(1, ITEMS):
-        Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(folder / "pictures" / f"s{n}.png")
+        Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(folder / "images" / f"s{n}.png")
     clicks = [f"u{u},s{(u * 3 + k) % ITEMS}" for u in range(24) for k in range(8)]
     (folder / "clicks.csv").write_text("user,sku\n" + "\n".join(clicks) + "\n")
     (folder / "dataset.toml").write_text(
@@ -45,11 +45,11 @@ def raw(tmp_path, monkeypatch):
 
 
 def test_raw_items_become_features_and_a_trained_model(flatrec, raw, tmp_path):
-    words = ("encode", raw / "items.csv", "--text-column", "text", "--picture-dir", raw / "pictures")
+    words = ("encode", raw / "items.csv", "--text-column", "text", "--image-dir", raw / "images")
     outcome = flatrec(*words, "--out", raw / "features")
     assert outcome.code == 0, outcome.err
     assert "19 rows of 2 numbers, 18 computed now, 1 items without" in outcome.out
-    assert "no picture: 2 items" in outcome.out
+    assert "no image: 2 items" in outcome.out
     encoded = read_encoded(raw / "features")
     assert encoded.ids == (*(f"s{n}" for n in range(ITEMS)), "s99")
     assert list(encoded.features["text"].ids) == [f"s{n}" for n in range(ITEMS)]
@@ -61,7 +61,7 @@ def test_raw_items_become_features_and_a_trained_model(flatrec, raw, tmp_path):
 
 
 def test_a_second_time_computes_nothing(flatrec, raw):
-    words = ("encode", raw / "items.csv", "--text-column", "text", "--picture-column", "picture", "--json")
+    words = ("encode", raw / "items.csv", "--text-column", "text", "--image-column", "image", "--json")
     first = json.loads(flatrec(*words, "--out", raw / "features").out)
     values = np.load(raw / "features" / "image_feat.npy")
     second = json.loads(flatrec(*words, "--out", raw / "features").out)
@@ -77,9 +77,9 @@ def test_a_second_time_computes_nothing(flatrec, raw):
         ((), ("nothing to encode", "--text-column")),
         (("--text-column", "txt"), ("no column 'txt'", "'text'")),
         (("--id-column", "asin", "--text-column", "text"), ("no column 'asin'",)),
-        (("--picture-dir", "NOWHERE"), ("NOWHERE is not a folder",)),
-        (("--picture-dir", "."), ("no picture of any of the 19 items", "s0.jpg")),
-        (("--picture-dir", ".", "--picture-column", "picture"), ("not both",)),
+        (("--image-dir", "NOWHERE"), ("NOWHERE is not a folder",)),
+        (("--image-dir", "."), ("no image of any of the 19 items", "s0.jpg")),
+        (("--image-dir", ".", "--image-column", "image"), ("not both",)),
         (("--text-column", "text", "--workers", "0"), ("workers",)),
         (("--text-column", "text", "--device", "tpu"), ("device", "'tpu'")),
     ],
@@ -100,14 +100,14 @@ def test_a_missing_extra_is_one_line(flatrec, raw, monkeypatch):
 
 
 def test_rows_are_never_taken_for_those_of_other_items(flatrec, raw):
-    both = ("--text-column", "text", "--picture-column", "picture", "--out", raw / "features")
+    both = ("--text-column", "text", "--image-column", "image", "--out", raw / "features")
     assert flatrec("encode", raw / "items.csv", *both).code == 0
     table = read_items(raw / "items.csv").frame
     table.reverse().write_csv(raw / "reversed.csv")
     before = read_encoded(raw / "features")
     one_line(
         flatrec("encode", raw / "reversed.csv", "--text-column", "text", "--out", raw / "features"),
-        2, "image features of other items", "encode image anew too",
+        2, "image features of other items", "encode image again too",
     )  # fmt: skip
     assert read_encoded(raw / "features").ids == before.ids
     assert flatrec("encode", raw / "items.csv", "--text-column", "text", "--out", raw / "features").code == 0
@@ -119,8 +119,8 @@ def test_rows_are_never_taken_for_those_of_other_items(flatrec, raw):
 
 @pytest.fixture
 def run(flatrec, raw, tmp_path):
-    """A run on items that were encoded, pictures by item id."""
-    words = ("--id-column", "sku", "--text-column", "text", "--picture-dir", raw / "pictures")
+    """A run on items that were encoded, images by item id."""
+    words = ("--id-column", "sku", "--text-column", "text", "--image-dir", raw / "images")
     assert flatrec("encode", raw / "items.csv", *words, "--out", raw / "features").code == 0
     outcome = flatrec("train", "--data", raw / "dataset.toml", "--model", "vbpr", *SMALL, "--out", tmp_path / "run")
     assert outcome.code == 0, outcome.err
@@ -133,11 +133,11 @@ def run(flatrec, raw, tmp_path):
 
 
 def test_a_table_of_new_items_is_encoded_like_those_of_the_run(flatrec, raw, run):
-    words = ("--id-column", "sku", "--text-column", "text", "--picture-dir", raw / "arrivals", "--out", raw / "new")
+    words = ("--id-column", "sku", "--text-column", "text", "--image-dir", raw / "arrivals", "--out", raw / "new")
     assert flatrec("encode", raw / "new.csv", *words).code == 0
     recommend = ("recommend", run, "--user", "u3", "--json", "--new-items")
     from_folder = flatrec(*recommend, raw / "new")
-    from_table = flatrec(*recommend, raw / "new.csv", "--picture-dir", raw / "arrivals")
+    from_table = flatrec(*recommend, raw / "new.csv", "--image-dir", raw / "arrivals")
     assert from_table.code == 0, from_table.err
     assert json.loads(from_table.out) == json.loads(from_folder.out)
     assert len(json.loads(from_table.out)["recommendations"][0]["items"]) == 5
@@ -145,24 +145,24 @@ def test_a_table_of_new_items_is_encoded_like_those_of_the_run(flatrec, raw, run
 
 def test_what_a_table_of_new_items_lacks_is_one_line(flatrec, raw, run):
     recommend = ("recommend", run, "--user", "u3", "--new-items")
-    one_line(flatrec(*recommend, raw / "new.csv"), 2, "named by item id", "--picture-dir")
+    one_line(flatrec(*recommend, raw / "new.csv"), 2, "named by item id", "--image-dir")
     (raw / "bare.csv").write_text("sku,title\nn1,x\n")
-    one_line(flatrec(*recommend, raw / "bare.csv", "--picture-dir", raw / "arrivals"), 2, "no column 'text'")
-    one_line(flatrec(*recommend, raw / "features", "--picture-dir", raw / "arrivals"), 2, "leave it out")
-    one_line(flatrec("recommend", run, "--user", "u3", "--picture-dir", raw), 2, "give --new-items too")
+    one_line(flatrec(*recommend, raw / "bare.csv", "--image-dir", raw / "arrivals"), 2, "no column 'text'")
+    one_line(flatrec(*recommend, raw / "features", "--image-dir", raw / "arrivals"), 2, "leave it out")
+    one_line(flatrec("recommend", run, "--user", "u3", "--image-dir", raw), 2, "give --new-items too")
     (raw / "features" / "encode.json").unlink()
     one_line(flatrec(*recommend, raw / "new.csv"), 2, "no encode.json beside the run's data", "flatrec encode")
 
 
 def test_encoding_one_modality_keeps_what_is_known_of_the_other(flatrec, raw):
     words = ("encode", raw / "items.csv", "--out", raw / "features")
-    assert flatrec(*words, "--text-column", "text", "--picture-column", "picture").code == 0
+    assert flatrec(*words, "--text-column", "text", "--image-column", "image").code == 0
     assert flatrec(*words, "--text-column", "sku", "--text-column", "text").code == 0
     recipe = read_recipe(raw / "features")
-    assert (recipe.text_columns, recipe.picture_column, recipe.pictures_by_id) == (("sku", "text"), "picture", False)
-    assert flatrec(*words, "--picture-dir", raw / "pictures").code == 0
+    assert (recipe.text_columns, recipe.image_column, recipe.images_by_id) == (("sku", "text"), "image", False)
+    assert flatrec(*words, "--image-dir", raw / "images").code == 0
     recipe = read_recipe(raw / "features")
-    assert (recipe.text_columns, recipe.picture_column, recipe.pictures_by_id) == (("sku", "text"), None, True)
+    assert (recipe.text_columns, recipe.image_column, recipe.images_by_id) == (("sku", "text"), None, True)
 
 
 class Death(BaseException):
@@ -212,11 +212,11 @@ def test_killed_at_any_write_nothing_is_mixed_and_nothing_looks_damaged(raw, tmp
     rows[2, "text"] = None  # another mask
     (rows.reverse() if shuffled else rows).write_csv(raw / "other.csv")
     other = read_items(raw / "other.csv")
-    recipe = Recipe(text_columns=("text",), picture_column="picture")
+    recipe = Recipe(text_columns=("text",), image_column="image")
 
     def encode(one):
-        pictures = {item: raw / name if name else None for item, name in one.column("picture").items()}
-        encode_table(one, pictures, recipe, folder, Means())
+        images = {item: raw / name if name else None for item, name in one.column("image").items()}
+        encode_table(one, images, recipe, folder, Means())
 
     encode(other)
     new = contents(folder)
@@ -250,7 +250,7 @@ def test_killed_at_any_write_nothing_is_mixed_and_nothing_looks_damaged(raw, tmp
 
 
 def test_a_damaged_file_of_encoded_items_is_found_before_it_is_used(flatrec, raw):
-    words = ("encode", raw / "items.csv", "--text-column", "text", "--picture-column", "picture")
+    words = ("encode", raw / "items.csv", "--text-column", "text", "--image-column", "image")
     assert flatrec(*words, "--out", raw / "features").code == 0
     names = ("text_feat.npy", "image_mask.npy", "encoded_items.csv")
     for path in (raw / "features" / name for name in names):
@@ -260,7 +260,7 @@ def test_a_damaged_file_of_encoded_items_is_found_before_it_is_used(flatrec, raw
             read_encoded(raw / "features")
         path.write_bytes(content)
     (raw / "features" / "encode.json").write_text("[" * 100_000)
-    with pytest.raises(ValueError, match=r"encode\.json is damaged .*; delete it and encode texts and pictures again"):
+    with pytest.raises(ValueError, match=r"encode\.json is damaged .*; delete it and encode texts and images again"):
         read_recipe(raw / "features")
     one_line(flatrec("encode", raw / "items.csv", "--text-column", "text", "--out", raw / "features"), 2, "encode.json")
     assert flatrec(*words, "--out", raw / "features").code == 0

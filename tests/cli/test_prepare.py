@@ -19,7 +19,7 @@ def files(tmp_path):
     return ("--reviews", reviews, "--meta", meta, "--image-features", tmp_path / "i.b")
 
 
-def test_amazons_files_become_a_trained_model_with_texts_and_pictures(flatrec, files, tmp_path, monkeypatch):
+def test_amazons_files_become_a_trained_model_with_texts_and_images(flatrec, files, tmp_path, monkeypatch):
     monkeypatch.setenv("FLATREC_CACHE", "off")
     monkeypatch.setattr("flatrec.content.encoders.text_encoder", lambda _name, device: Lengths(device))
     outcome = flatrec("data", "prepare", "amazon", *files, "--out", tmp_path / "baby")
@@ -29,7 +29,7 @@ def test_amazons_files_become_a_trained_model_with_texts_and_pictures(flatrec, f
     info = json.loads(flatrec("data", "info", tmp_path / "baby", "--json").out)
     assert {name: one["missing"] for name, one in info["features"].items()} == {"image": 1, "text": 2}
     trained = flatrec("train", "--data", tmp_path / "baby", "--model", "freedom", *SMALL,
-                      "--set", "model.neighbours=3", "--out", tmp_path / "run")  # fmt: skip
+                      "--set", "model.neighbors=3", "--out", tmp_path / "run")  # fmt: skip
     assert trained.code == 0, trained.err
 
 

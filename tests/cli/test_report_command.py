@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.reporting.outcome import Column, Outcome, Picture, Table
+from flatrec.research.reporting.outcome import Column, Image, Outcome, Table
 from tests.cli.test_errors import one_line
 
 TABLE = Table("speed", "Speed", (Column("strategy"), Column("seconds", "number", 1)), (("plain", 2.0),))
@@ -68,7 +68,7 @@ def test_the_ending_need_not_fit_the_format(flatrec, study, tmp_path):
 
 
 def test_tables_alone_need_no_figures(flatrec, study, tmp_path):
-    outcomes.write(study, replace(STUDY, pictures=(Picture("curve", "Curve"),)))
+    outcomes.write(study, replace(STUDY, images=(Image("curve", "Curve"),)))
     one_line(flatrec("report", study, "--out", tmp_path / "page.html"), 2, str(study), "figures/curve.png")
     assert not (tmp_path / "page.html").exists()
     assert flatrec("report", study, "--format", "latex", "--out", tmp_path / "tables.tex").code == 0

@@ -55,11 +55,11 @@ def test_studies_may_share_runs(flatrec, blocks, tmp_path):
 
 
 def test_a_study_says_what_failed_and_goes_on(flatrec, blocks, tmp_path):
-    words = ("study", "overall", "--models", "lightgcn,freedom", *STUDY[4:], "--set", "model.neighbours=1000")
+    words = ("study", "overall", "--models", "lightgcn,freedom", *STUDY[4:], "--set", "model.neighbors=1000")
     outcome = flatrec(*words, "--data", blocks, "--out", tmp_path / "out")
     assert outcome.code == 0
     assert outcome.out.count("failed: ") == 4
-    assert "neighbours" in outcome.err
+    assert "neighbors" in outcome.err
 
 
 def test_a_sweep_prints_its_trials_and_the_winner(flatrec, blocks, tmp_path):

@@ -58,7 +58,7 @@ def test_what_the_core_leaves_out_is_counted():
     assert (repairs.duplicates, repairs.filtered_users, repairs.filtered_items, repairs.filtered_pairs) == (1, 1, 1, 2)
 
 
-def test_features_titles_and_pictures_follow_the_items():
+def test_features_titles_and_images_follow_the_items():
     data = assemble(
         "d",
         frame(("u", "b"), ("u", "a")),
@@ -70,7 +70,7 @@ def test_features_titles_and_pictures_follow_the_items():
     assert data.features["text"].present.tolist() == [False, True]
     assert data.repairs.unknown_features == 1
     assert data.titles == ("a", "Bee")
-    assert data.pictures == (None, Path("b.jpg"))
+    assert data.images == (None, Path("b.jpg"))
 
 
 def test_feature_rows_need_one_id_each_and_numbers():

@@ -52,7 +52,7 @@ def test_users_with_test_pairs_alone_are_said():
         ({"users": Ids("user", ["u"])}, "1 user ids for 2 users"),
         ({"items": Ids("item", ["a"])}, "item ids has 1 rows"),
         ({"titles": ("A",)}, "titles has 1 rows"),
-        ({"pictures": (None,)}, "pictures has 1 rows"),
+        ({"images": (None,)}, "images has 1 rows"),
         ({"features": {"image": checked(np.ones((3, 1)), 3, "image")}}, r'features\["image"\] has 3 rows'),
     ],
 )

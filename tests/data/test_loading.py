@@ -21,7 +21,7 @@ RECBOLE = "user_id:token\titem_id:token\n" + "".join(f"{user}\t{item}\n" for use
         ("dataset.toml", 'interactions = "pairs.csv"\ncore = 0', "table"),
     ],
 )
-def test_a_folder_is_recognised_by_its_files(tmp_path, name, text, expected):
+def test_a_folder_is_recognzed_by_its_files(tmp_path, name, text, expected):
     (tmp_path / "pairs.csv").write_text("user,item\nu,a\n")
     (tmp_path / name).write_text(text)
     assert detect(tmp_path) == expected
@@ -30,7 +30,7 @@ def test_a_folder_is_recognised_by_its_files(tmp_path, name, text, expected):
 
 
 @pytest.mark.parametrize("name", ["a.toml", "a.CSV", "a.tsv", "a.parquet"])
-def test_a_file_is_recognised_by_its_ending(tmp_path, name):
+def test_a_file_is_recognzed_by_its_ending(tmp_path, name):
     (tmp_path / name).touch()
     assert detect(tmp_path / name) == "table"
 
@@ -79,17 +79,17 @@ def test_files_that_begin_with_a_dot_are_no_data(tmp_path, name, text):
     mmrec.write(data, tmp_path)
 
 
-def test_pictures_that_begin_with_a_dot_are_none(tmp_path):
+def test_images_that_begin_with_a_dot_are_none(tmp_path):
     (tmp_path / "toys.inter").write_text(MMREC)
     (tmp_path / "posters").mkdir()
     for name in ("0.jpg", "._0.jpg", ".1.jpg"):
         (tmp_path / "posters" / name).touch()
     data = load_data(tmp_path)
-    assert data.pictures == (tmp_path / "posters" / "0.jpg",)
+    assert data.images == (tmp_path / "posters" / "0.jpg",)
     assert data.warnings == ()
 
 
-def test_pictures_of_no_item_are_said(tmp_path):
+def test_images_of_no_item_are_said(tmp_path):
     (tmp_path / "toys.inter").write_text(MMREC + "0\t1\t0\n")
     (tmp_path / "posters").mkdir()
     for name in ("0.jpg", "7.jpg", "x.png"):

@@ -4,7 +4,7 @@ import pytest
 
 from flatrec.data.formats import mmrec
 from flatrec.data.loading import load_data
-from flatrec.data.summary import summarise
+from flatrec.data.summary import summarze
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared real data lie beside the repository only")
@@ -20,7 +20,7 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared real data 
     ],
 )
 def test_real_folders_have_the_sizes_that_their_description_says(name, sizes, parts, widths):
-    one = summarise(load_data(DATA / name))
+    one = summarze(load_data(DATA / name))
     assert (one.users, one.items, one.pairs) == sizes
     assert [part.pairs for part in one.parts.values()] == parts
     assert {modality: features.width for modality, features in one.features.items()} == widths
@@ -32,7 +32,7 @@ def test_real_folders_have_the_sizes_that_their_description_says(name, sizes, pa
 def test_the_movies_have_their_titles_and_posters():
     movies = load_data(DATA / "ml-small")
     assert movies.titles[0] == "Toy Story (1995)"
-    assert movies.pictures[10] == DATA / "ml-small" / "posters" / "10.jpg"
+    assert movies.images[10] == DATA / "ml-small" / "posters" / "10.jpg"
 
 
 @needs_data
@@ -42,4 +42,4 @@ def test_a_real_folder_survives_writing_and_reading(tmp_path):
     again = load_data(tmp_path)
     assert again.fingerprint == movies.fingerprint
     assert again.titles == movies.titles
-    assert [path.resolve() for path in again.pictures] == [path.resolve() for path in movies.pictures]
+    assert [path.resolve() for path in again.images] == [path.resolve() for path in movies.images]

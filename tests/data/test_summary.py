@@ -5,7 +5,7 @@ import numpy as np
 from flatrec.data.dataset import Dataset, Repairs
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
-from flatrec.data.summary import summarise
+from flatrec.data.summary import summarze
 from flatrec.data.vocabulary import Ids
 
 
@@ -18,22 +18,22 @@ def dataset():
         Ids("user", list("uvw")),
         Ids("item", list("abcd")),
         features={"image": Features(rows, np.array([True, True, True, False]))},
-        pictures=(None, None, None, None),
+        images=(None, None, None, None),
         repairs=Repairs(duplicates=2),
     )
 
 
 def test_the_figures_are_those_worked_by_hand():
-    one = summarise(dataset())
+    one = summarze(dataset())
     assert (one.users, one.items, one.pairs, one.density) == (3, 4, 4, 4 / 12)
     assert [(part.pairs, part.users_without) for part in one.parts.values()] == [(2, 1), (1, 2), (1, 2)]
     assert (one.users_without_training, one.items_without_training) == (1, 3)
     image = one.features["image"]
     assert (image.width, image.missing, image.zero_rows, image.constant_rows) == (2, 1, 1, 1)
-    assert (one.titles, one.pictures, one.repairs.duplicates) == (False, 0, 2)
+    assert (one.titles, one.images, one.repairs.duplicates) == (False, 0, 2)
 
 
 def test_the_figures_can_be_written_as_json():
-    loaded = json.loads(json.dumps(summarise(dataset()).as_dict()))
+    loaded = json.loads(json.dumps(summarze(dataset()).as_dict()))
     assert loaded["parts"]["valid"] == {"pairs": 1, "users_without": 2}
     assert loaded["repairs"]["duplicates"] == 2

@@ -15,6 +15,6 @@ def test_repeated_ids_are_refused():
         Ids("item", ["a", "b", "a"])
 
 
-def test_an_unknown_id_is_answered_with_its_neighbours():
+def test_an_unknown_id_is_answered_with_its_neighbors():
     with pytest.raises(KeyError, match="user 'ann' is not in the data set of 2 users.*'anna'"):
         Ids("user", ["anna", "bob"]).number("ann")

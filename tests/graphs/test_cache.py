@@ -12,7 +12,7 @@ from scipy import sparse
 from flatrec.graphs import cooccurrence, knn
 from flatrec.graphs.cache import VARIABLE, cached
 from flatrec.graphs.cooccurrence import cooccurrence_matrix
-from flatrec.graphs.knn import neighbour_matrix
+from flatrec.graphs.knn import neighbor_matrix
 from flatrec.testing import block_dataset
 
 
@@ -316,16 +316,16 @@ def test_two_processes_that_build_at_once_leave_one_sound_file(folder, tmp_path)
     assert only_file(folder).name.startswith("graph-1-")
 
 
-def test_neighbours_of_changed_features_are_not_those_of_the_former(folder, monkeypatch):
+def test_neighbors_of_changed_features_are_not_those_of_the_former(folder, monkeypatch):
     features = np.random.default_rng(0).standard_normal((23, 6)).astype(np.float32)
     noisy = features + np.random.default_rng(1).standard_normal((23, 6)).astype(np.float32)
     cases = [(features, 4), (noisy, 4), (features, 5)]
-    expected = [neighbour_matrix(*case) for case in cases]
+    expected = [neighbor_matrix(*case) for case in cases]
     assert not folder.exists()
     monkeypatch.setattr(knn, "CACHED_FROM", 0)
     for _ in range(2):
         for case, graph in zip(cases, expected, strict=True):
-            same(neighbour_matrix(*case), graph)
+            same(neighbor_matrix(*case), graph)
         assert len(list(folder.iterdir())) == len(cases)
 
 

@@ -31,14 +31,14 @@ def random_interactions(seed=0, n_users=40, n_items=25, density=0.15):
     return Interactions(users, items, draw.choice(3, len(users), p=[0.8, 0.1, 0.1]), n_users, n_items)
 
 
-def by_dense_algebra(interactions, neighbours):
+def by_dense_algebra(interactions, neighbors):
     """All of R R^T without its diagonal, each row sorted by count and then user, and cut."""
     matrix = interactions.matrix("train").toarray().astype(np.int64)
     counts = matrix @ matrix.T
     np.fill_diagonal(counts, 0)
     kept = np.zeros_like(counts)
     for row, all_of_it in zip(kept, counts, strict=True):
-        best = np.argsort(-all_of_it, kind="stable")[:neighbours]
+        best = np.argsort(-all_of_it, kind="stable")[:neighbors]
         row[best] = all_of_it[best]
     return kept
 
@@ -51,11 +51,11 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def user_graph(counts, neighbours, stream=None):
+def user_graph(counts, neighbors, stream=None):
     """The graph of the given counts: whole, or drawn."""
     if stream is None:
         return softmax_graph(counts, np.ones(counts.nnz, dtype=np.int64))
-    return softmax_graph(counts, drawn_multiplicities(counts, neighbours, stream))
+    return softmax_graph(counts, drawn_multiplicities(counts, neighbors, stream))
 
 
 def test_a_case_by_hand():
@@ -71,11 +71,11 @@ def test_a_case_by_hand():
     assert counts.dtype == np.float32
 
 
-@given(seed=some.integers(0, 2**32 - 1), neighbours=some.integers(1, 45), density=some.sampled_from([0.02, 0.15, 0.9]))
-def test_counts_equal_dense_algebra(seed, neighbours, density):
+@given(seed=some.integers(0, 2**32 - 1), neighbors=some.integers(1, 45), density=some.sampled_from([0.02, 0.15, 0.9]))
+def test_counts_equal_dense_algebra(seed, neighbors, density):
     interactions = random_interactions(seed, density=density)
-    counts = cooccurrence_matrix(interactions, neighbours)
-    expected = by_dense_algebra(interactions, neighbours)
+    counts = cooccurrence_matrix(interactions, neighbors)
+    expected = by_dense_algebra(interactions, neighbors)
     np.testing.assert_array_equal(counts.toarray(), expected)
     assert counts.nnz == np.count_nonzero(expected)
     assert counts.has_sorted_indices
@@ -119,15 +119,15 @@ def test_users_who_share_nothing_have_empty_rows(lists):
         assert torch.equal(vectors, torch.zeros(len(lists), 2))
 
 
-def test_more_neighbours_than_users_keep_all_that_share_an_item():
+def test_more_neighbors_than_users_keep_all_that_share_an_item():
     interactions = random_interactions(n_users=6, density=0.5)
     np.testing.assert_array_equal(cooccurrence_matrix(interactions, 100).toarray(), by_dense_algebra(interactions, 6))
 
 
-@pytest.mark.parametrize("neighbours", [0, -3])
-def test_a_number_of_neighbours_below_one_is_refused(neighbours):
-    with pytest.raises(ValueError, match=f"neighbours must be at least 1, but is {neighbours}"):
-        cooccurrence_matrix(random_interactions(), neighbours)
+@pytest.mark.parametrize("neighbors", [0, -3])
+def test_a_number_of_neighbors_below_one_is_refused(neighbors):
+    with pytest.raises(ValueError, match=f"neighbors must be at least 1, but is {neighbors}"):
+        cooccurrence_matrix(random_interactions(), neighbors)
 
 
 def test_weights_are_the_softmax_of_the_counts():
@@ -210,11 +210,11 @@ def test_rows_that_are_full_need_no_draw():
 
 
 def test_repetitions_are_drawn_from_the_row_as_it_grows():
-    n_users, size, neighbours = 4000, 4, 12
+    n_users, size, neighbors = 4000, 4, 12
     rows = np.zeros((n_users, size), dtype=np.float32)
     rows[:] = np.arange(1, size + 1)  # a draw that followed the counts would show
-    drawn = drawn_multiplicities(sparse.csr_array(rows), neighbours, generator(3)).reshape(n_users, size) - 1
-    extra = neighbours - size
+    drawn = drawn_multiplicities(sparse.csr_array(rows), neighbors, generator(3)).reshape(n_users, size) - 1
+    extra = neighbors - size
     assert (drawn.sum(axis=1) == extra).all()
     # An urn that begins with one of each: all ways to share the repetitions out are equally likely.
     ways = comb(extra + size - 1, size - 1)
@@ -256,7 +256,7 @@ class Reference:
     def __init__(self, path):
         with np.load(path) as there:
             self.there = dict(there)
-        self.neighbours = json.loads(path.with_suffix(".json").read_text())["hyper_parameters"]["user_graph_k"]
+        self.neighbors = json.loads(path.with_suffix(".json").read_text())["hyper_parameters"]["user_graph_k"]
         users, items = self.there["train/user"], self.there["train/item"]
         sizes = (int(self.there["meta/n_users"]), int(self.there["meta/n_items"]))
         self.interactions = Interactions(users, items, np.zeros_like(users), *sizes)
@@ -264,7 +264,7 @@ class Reference:
     def lists(self):
         offsets = self.there["user_graph/raw_offset"]
         for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
-            yield tuple(self.there[f"user_graph/raw_{part}"][start:stop] for part in ("neighbour", "cooccurrence"))
+            yield tuple(self.there[f"user_graph/raw_{part}"][start:stop] for part in ("neighbor", "cooccurrence"))
 
     def multiplicities(self, counts):
         """How often each of our entries occurs in the lists that were used."""
@@ -282,22 +282,22 @@ def reference(request):
 def test_all_counts_equal_the_stored_lists(reference):
     n_users = reference.interactions.n_users
     counts = cooccurrence_matrix(reference.interactions, n_users).toarray()
-    for ours, (neighbours, theirs) in zip(counts, reference.lists(), strict=True):
-        np.testing.assert_array_equal(np.flatnonzero(ours), np.sort(neighbours))
-        np.testing.assert_array_equal(ours[neighbours], theirs)
+    for ours, (neighbors, theirs) in zip(counts, reference.lists(), strict=True):
+        np.testing.assert_array_equal(np.flatnonzero(ours), np.sort(neighbors))
+        np.testing.assert_array_equal(ours[neighbors], theirs)
 
 
-@pytest.mark.parametrize("neighbours", [1, 3, 10, 25])
-def test_the_largest_counts_equal_those_of_the_stored_lists(reference, neighbours):
-    counts = cooccurrence_matrix(reference.interactions, neighbours).toarray()
+@pytest.mark.parametrize("neighbors", [1, 3, 10, 25])
+def test_the_largest_counts_equal_those_of_the_stored_lists(reference, neighbors):
+    counts = cooccurrence_matrix(reference.interactions, neighbors).toarray()
     for ours, (_, theirs) in zip(counts, reference.lists(), strict=True):
-        np.testing.assert_array_equal(np.sort(ours[ours > 0])[::-1], theirs[:neighbours])
+        np.testing.assert_array_equal(np.sort(ours[ours > 0])[::-1], theirs[:neighbors])
 
 
 def test_weights_equal_the_stored_ones_with_their_repetitions(reference):
-    counts = cooccurrence_matrix(reference.interactions, reference.neighbours)
+    counts = cooccurrence_matrix(reference.interactions, reference.neighbors)
     multiplicities = reference.multiplicities(counts)
-    assert multiplicities.sum() == reference.neighbours * np.count_nonzero(np.diff(counts.indptr))
+    assert multiplicities.sum() == reference.neighbors * np.count_nonzero(np.diff(counts.indptr))
     ours = softmax_graph(counts, multiplicities).coo().toarray()
     theirs = np.zeros_like(ours)
     np.add.at(
@@ -309,10 +309,10 @@ def test_weights_equal_the_stored_ones_with_their_repetitions(reference):
 
 
 def test_weights_of_users_without_repetitions_equal_the_stored_ones(reference):
-    counts = cooccurrence_matrix(reference.interactions, reference.neighbours)
-    full = np.flatnonzero(np.diff(counts.indptr) == reference.neighbours)
+    counts = cooccurrence_matrix(reference.interactions, reference.neighbors)
+    full = np.flatnonzero(np.diff(counts.indptr) == reference.neighbors)
     if not len(full):
-        pytest.skip(f"no user of this set has {reference.neighbours} co-occurring users")
-    ours = user_graph(counts, reference.neighbours).coo().toarray()[full]
+        pytest.skip(f"no user of this set has {reference.neighbors} co-occurring users")
+    ours = user_graph(counts, reference.neighbors).coo().toarray()[full]
     theirs = np.sort(reference.there["user_graph/weight"][full], axis=1)
-    np.testing.assert_allclose(np.sort(ours, axis=1)[:, -reference.neighbours :], theirs, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(np.sort(ours, axis=1)[:, -reference.neighbors :], theirs, rtol=0, atol=1e-6)

@@ -8,7 +8,7 @@ from flatrec.graphs.interaction import (
     both_ways,
     bought_matrix,
     mean_graphs,
-    normalised_graph,
+    normalzed_graph,
     thinned_graph,
     training_graph,
     walk_graph,
@@ -75,7 +75,7 @@ def test_nodes_without_a_training_pair_have_empty_rows():
 
 def test_a_graph_of_no_pairs_is_empty():
     nothing = np.array([], dtype=np.int32)
-    graph = normalised_graph(random_pairs(), nothing, nothing)
+    graph = normalzed_graph(random_pairs(), nothing, nothing)
     assert graph.shape == (N_USERS + N_ITEMS,) * 2
     assert torch.equal(graph(torch.ones(12, 2)), torch.zeros(12, 2))
 
@@ -151,7 +151,7 @@ def adjacency(pairs):
     return np.block([[np.zeros((N_USERS, N_USERS)), bought], [bought.T, np.zeros((N_ITEMS, N_ITEMS))]])
 
 
-def test_the_mean_graphs_average_over_neighbours_and_leave_nodes_without_a_pair_at_zero():
+def test_the_mean_graphs_average_over_neighbors_and_leave_nodes_without_a_pair_at_zero():
     pairs = random_pairs()
     bought = pairs.matrix("train").toarray()
     for graph, half in zip(mean_graphs(pairs), (bought, bought.T), strict=True):

@@ -12,7 +12,7 @@ def words_of(name, blocks, raw, out):
     """A command that may be called again after it was stopped, whatever it had done."""
     amazon = ["--reviews", raw / "r.json.gz", "--meta", raw / "m.json.gz", "--image-features", raw / "i.b"]
     trained = ["--data", blocks, "--model", "bpr", *SHORT]
-    items = [raw / "items.csv", "--text-column", "text", "--picture-column", "picture"]
+    items = [raw / "items.csv", "--text-column", "text", "--image-column", "image"]
     space = raw / "space.toml"
     space.write_text("[strategy]\nrho = [0.05, 0.1]\n")
     return {

@@ -36,11 +36,11 @@ def run(begin):
 def raw(tmp_path):
     """A folder with clicks, items, images and Amazon's files."""
     folder = tmp_path / "raw"
-    (folder / "pictures").mkdir(parents=True)
-    rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},pictures/s{n}.png" for n in range(60)]
-    (folder / "items.csv").write_text("sku,text,picture\n" + "\n".join(rows) + "\n")
+    (folder / "images").mkdir(parents=True)
+    rows = [f"s{n},{'word ' * (n % 5 + 1)}{n},images/s{n}.png" for n in range(60)]
+    (folder / "items.csv").write_text("sku,text,image\n" + "\n".join(rows) + "\n")
     for n in range(60):
-        Image.new("RGB", (64, 64), (n, 2 * n, 3 * n)).save(folder / "pictures" / f"s{n}.png")
+        Image.new("RGB", (64, 64), (n, 2 * n, 3 * n)).save(folder / "images" / f"s{n}.png")
     image_features(folder / "i.b")
     reviews_2014(folder / "r.json.gz")
     meta_2014(folder / "m.json.gz")

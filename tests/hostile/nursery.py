@@ -20,7 +20,7 @@ from pathlib import Path
 from flatrec.__main__ import main
 from flatrec.cli.commands import COMMANDS
 from flatrec.content import encoders
-from tests.content.encoders.conftest import Colours, Lengths
+from tests.content.encoders.conftest import Colors, Lengths
 
 FAILED_TO_START = 70
 LARGEST_FILE = "FLATREC_TEST_LARGEST_FILE"  # bytes, where no small file system may be mounted
@@ -56,7 +56,7 @@ def serve():
     for room in ("experiment", "comparison", "sweeps", "studies.runner", "cold", "data.shop", "data.amazon.prepare"):
         import_module(f"flatrec.{room}")
     encoders.text_encoder = lambda _name, **_: Lengths("lengths")
-    encoders.picture_encoder = lambda _name, **_: Colours()
+    encoders.image_encoder = lambda _name, **_: Colors()
     gc.freeze()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:

@@ -135,7 +135,7 @@ def test_no_flipped_bit_of_a_prepared_data_set_is_taken_for_good(run, tmp_path):
 
 def test_damaged_caches_cost_time_and_nothing_else(run, raw, tmp_path):
     others = {"logs": tmp_path / "logs", "environment": {"FLATREC_CACHE": str(tmp_path / "cache")}}
-    words = ["encode", raw / "items.csv", "--text-column", "text", "--picture-column", "picture"]
+    words = ["encode", raw / "items.csv", "--text-column", "text", "--image-column", "image"]
     check_line(run(*words, "--out", tmp_path / "whole", **others), 0)
     wanted = {path.name: path.read_bytes() for path in (tmp_path / "whole").glob("*.npy")}
     whole = {path: path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()}

@@ -39,7 +39,7 @@ def begun(name, dataset=DATA, **options):
 
 
 def lacking(items):
-    """The data, some items without a picture."""
+    """The data, some items without an image."""
     present = np.ones(DATA.n_items, dtype=np.bool_)
     present[items] = False
     return DATA.with_features({**DATA.features, "image": Features(DATA.features["image"].values, present)})
@@ -84,7 +84,7 @@ def check_formula(name, model, batch):
 
     Equal gradients say too that none flows through the noise, which is a constant in what is compared with.
     """
-    # The search for neighbours in LATTICE is in single precision.
+    # The search for neighbors in LATTICE is in single precision.
     model, near = (model, {"rtol": 1e-4, "atol": 1e-6}) if name == "lattice" else (model.double(), NEAR)
     expected, gradients = by_hand(model, batch, EPSILON, WEIGHT)
     loss = loss_of(Adversarial(model, epsilon=EPSILON, weight=WEIGHT), batch)
@@ -328,7 +328,7 @@ class TestRuns:
 
     @pytest.mark.parametrize("model", ["vbpr", "freedom", "lgmrec"])
     def test_a_run_that_was_killed_goes_on_bit_for_bit(self, experiment, tmp_path, model):
-        options = {"dim": 4, **({"neighbours": 3} if model == "freedom" else {})}
+        options = {"dim": 4, **({"neighbors": 3} if model == "freedom" else {})}
         experiment = replace(experiment, model=Component(model, options))
         whole = run_experiment(experiment, out=tmp_path / "whole").recommender.state_dict()
         with pytest.raises(Killed):

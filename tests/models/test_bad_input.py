@@ -66,10 +66,10 @@ def test_small_data_train_and_stay_finite(name, kind):
 
 def test_one_item_gives_finite_vectors_or_a_clear_error_and_cannot_be_trained_on(name):
     dataset = data([0, 1], [0, 0], 3, 1)
-    if "neighbours" in SETTINGS[name]:
-        with pytest.raises(ValueError, match=r"neighbours must lie in \[1, 1\], the number of items, but is 4"):
+    if "neighbors" in SETTINGS[name]:
+        with pytest.raises(ValueError, match=r"neighbors must lie in \[1, 1\], the number of items, but is 4"):
             make(name, dataset)
-    options = {"neighbours": 1} if "neighbours" in SETTINGS[name] else {}
+    options = {"neighbors": 1} if "neighbors" in SETTINGS[name] else {}
     check_finite(make(name, dataset, **options), dataset)
     with pytest.raises(ValueError, match="an item without one"):
         Sampler(dataset.interactions, 2)
@@ -80,17 +80,17 @@ def test_a_part_without_training_pairs_gives_finite_vectors(name):
     check_finite(make(name, dataset), dataset)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if "neighbours" in SETTINGS[name]])
-@pytest.mark.parametrize("neighbours", [0, 25])
-def test_more_neighbours_than_items_are_refused(name, neighbours):
-    with pytest.raises(ValueError, match=rf"neighbours must lie in \[1, 24\].*but is {neighbours}"):
-        make(name, testing.block_dataset(), neighbours=neighbours)
+@pytest.mark.parametrize("name", [name for name in MODELS if "neighbors" in SETTINGS[name]])
+@pytest.mark.parametrize("neighbors", [0, 25])
+def test_more_neighbors_than_items_are_refused(name, neighbors):
+    with pytest.raises(ValueError, match=rf"neighbors must lie in \[1, 24\].*but is {neighbors}"):
+        make(name, testing.block_dataset(), neighbors=neighbors)
 
 
 @pytest.mark.parametrize("name", ["dualgnn", "dragon"])
-def test_more_user_neighbours_than_users_are_as_many_as_there_are(name):
+def test_more_user_neighbors_than_users_are_as_many_as_there_are(name):
     dataset = testing.block_dataset()
-    most, more = (make(name, dataset, user_neighbours=count) for count in (29, 500))
+    most, more = (make(name, dataset, user_neighbors=count) for count in (29, 500))
     assert torch.equal(testing.scores(most), testing.scores(more))
 
 
@@ -108,7 +108,7 @@ BAD = {
     "vbpr": [{"dim": 0}, {"penalty": -1.0}],
     "mmgcn": [{"dim": 0}, {"layers": 0}, {"hidden": 0}, {"penalty": -1.0}],
     "grcn": [{"dim": 0}, {"modality_dim": 0}, {"routings": -1}, {"penalty": -1.0}],
-    "dualgnn": [{"dim": 0}, {"hidden": 0}, {"layers": -1}, {"user_neighbours": 0}, {"penalty": -1.0}],
+    "dualgnn": [{"dim": 0}, {"hidden": 0}, {"layers": -1}, {"user_neighbors": 0}, {"penalty": -1.0}],
     "lattice": [
         {"modality_dim": 0},
         {"raw_share": 1.1},
@@ -120,7 +120,7 @@ BAD = {
     "slmrec": [{"dim": 1}, {"temperature": 0.0}, {"alignment_temperature": -1.0}, {"alignment_weight": -1.0}],
     "bm3": [{"dropout": 1.0}, {"layers": -1}, {"penalty": -1.0}, {"modality_weight": -1.0}, {"dim": 0}],
     "freedom": [{"thinning": 1.0}],  # the others in test_freedom.py
-    "dragon": [{"image_weight": 1.1}, {"item_layers": -1}, {"user_neighbours": 0}, {"dim": 0}, {"penalty": -1.0}],
+    "dragon": [{"image_weight": 1.1}, {"item_layers": -1}, {"user_neighbors": 0}, {"dim": 0}, {"penalty": -1.0}],
     "lgmrec": [{"hyperedges": 0}, {"hyper_layers": 0}, {"dropout": 1.0}, {"temperature": 0.0}, {"penalty": -1.0}],
 }
 

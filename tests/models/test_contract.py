@@ -9,7 +9,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Ids
 from flatrec.evaluation import evaluate, evaluate_scorer
-from flatrec.models import MODELS, YARDSTICKS, ItemKNN, Popularity
+from flatrec.models import BASELINES, MODELS, ItemKNN, Popularity
 from tests.models.settings import SETTINGS, make
 
 EPOCHS = 30
@@ -51,7 +51,7 @@ def test_a_copy_is_independent(name, dataset, batch):
     assert torch.equal(testing.scores(model), before)
 
 
-def test_bpr_and_lightgcn_penalise_the_norms_of_the_rows_before_propagation(dataset, batch):
+def test_bpr_and_lightgcn_penalze_the_norms_of_the_rows_before_propagation(dataset, batch):
     bought = dataset.interactions.matrix("train").toarray().astype(np.float64)
     adjacency = np.block([[np.zeros((30, 30)), bought], [bought.T, np.zeros((24, 24))]])
     roots = np.diag(adjacency.sum(axis=1) ** -0.5)
@@ -136,7 +136,7 @@ def test_item_knn_is_as_worked_by_hand(small_shop, shrink, norms):
 def test_item_knn_keeps_the_nearest_of_each_item_that_was_bought(small_shop):
     ab, ac, bc = 2 / ROOT, 1 / ROOT, 1 / 2
     # Kept: a -> b, b -> a, c -> b (bc is the larger). Scores add the rows of what was bought.
-    scores = ItemKNN(small_shop, neighbours=1, shrink=0.0).scores(torch.arange(4))
+    scores = ItemKNN(small_shop, neighbors=1, shrink=0.0).scores(torch.arange(4))
     expected = [[ab, ab, 0, 0], [ab, ab + bc, 0, 0], [0, ab, 0, 0], [0, bc, 0, 0]]
     assert ac < bc < ab
     torch.testing.assert_close(scores, torch.tensor(expected))
@@ -149,9 +149,9 @@ def test_item_knn_does_not_depend_on_its_blocks(dataset, monkeypatch):
         torch.testing.assert_close(ItemKNN(dataset).scores(torch.arange(dataset.n_users)), whole)
 
 
-@pytest.mark.parametrize("options", [{"neighbours": 0}, {"shrink": -1.0}])
+@pytest.mark.parametrize("options", [{"neighbors": 0}, {"shrink": -1.0}])
 def test_item_knn_refuses_settings_out_of_range(small_shop, options):
-    with pytest.raises(ValueError, match="neighbours must be at least 1 and shrink at least 0"):
+    with pytest.raises(ValueError, match="neighbors must be at least 1 and shrink at least 0"):
         ItemKNN(small_shop, **options)
 
 
@@ -160,12 +160,12 @@ def test_item_knn_finds_the_items_held_out(dataset):
     assert result.metrics["recall@2"] == 1
 
 
-@pytest.mark.parametrize("yardstick", sorted(YARDSTICKS))
-def test_yardsticks_give_finite_scores_of_all_items(yardstick, dataset):
-    scores = YARDSTICKS[yardstick](dataset).scores(torch.tensor([5, 0, 5]))
+@pytest.mark.parametrize("baseline", sorted(BASELINES))
+def test_baselines_give_finite_scores_of_all_items(baseline, dataset):
+    scores = BASELINES[baseline](dataset).scores(torch.tensor([5, 0, 5]))
     assert scores.shape == (3, dataset.n_items)
     assert scores.isfinite().all()
     assert torch.equal(scores[0], scores[2])
-    similarities = YARDSTICKS[yardstick](dataset).item_similarities(2)
+    similarities = BASELINES[baseline](dataset).item_similarities(2)
     assert similarities.shape == (dataset.n_items,)
     assert similarities.argmax() == 2 or similarities.max() == similarities[2]

@@ -6,12 +6,12 @@ import torch
 
 from flatrec import testing
 from flatrec.data.features import Features
-from flatrec.graphs.knn import neighbour_matrix, shares
+from flatrec.graphs.knn import neighbor_matrix, shares
 from flatrec.models import FREEDOM
 from flatrec.models.losses import bpr, rows
 from flatrec.utils import seeding
 
-SETTINGS = {"dim": 8, "neighbours": 4}
+SETTINGS = {"dim": 8, "neighbors": 4}
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def freedom(dataset, seed=0, **options):
         ({"dim": 0}, "dim must be at least 1, but is 0"),
         ({"layers": -1}, "^layers must be at least 0, but is -1"),
         ({"item_layers": -2}, "item_layers must be at least 0, but is -2"),
-        ({"neighbours": 0}, r"neighbours must lie in \[1, 24\]"),
-        ({"neighbours": 25}, r"neighbours must lie in \[1, 24\].*but is 25"),
+        ({"neighbors": 0}, r"neighbors must lie in \[1, 24\]"),
+        ({"neighbors": 25}, r"neighbors must lie in \[1, 24\].*but is 25"),
         ({"image_weight": -0.1}, r"image_weight must lie in \[0, 1\]"),
         ({"image_weight": 1.1}, r"image_weight must lie in \[0, 1\]"),
         ({"image_weight": float("nan")}, r"image_weight must lie in \[0, 1\]"),
@@ -71,7 +71,7 @@ def test_the_item_graph_is_the_weighted_sum_of_one_graph_a_modality(names):
     dataset = testing.block_dataset(modalities=names)
     model = freedom(dataset, image_weight=0.3)
     weights = shares(dict.fromkeys(names), 0.3)
-    expected = sum(weights[name] * neighbour_matrix(dataset.features[name].values, 4).toarray() for name in names)
+    expected = sum(weights[name] * neighbor_matrix(dataset.features[name].values, 4).toarray() for name in names)
     np.testing.assert_allclose(model.item_graph.coo().toarray(), expected, atol=1e-7)
 
 

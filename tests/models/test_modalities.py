@@ -141,8 +141,8 @@ class TestFeatureTables:
         dataset = lacking(testing.block_dataset(), "image", items)
         assert not list(FeatureTables(dataset, missing="learned").parameters())
 
-    def test_a_learned_row_is_normalised_like_the_others(self, dataset):
-        tables = FeatureTables(dataset, missing="learned", normalised=["image"])
+    def test_a_learned_row_is_normalzed_like_the_others(self, dataset):
+        tables = FeatureTables(dataset, missing="learned", normalzed=["image"])
         with torch.no_grad():
             for one in tables.parameters():
                 one.mul_(7)
@@ -151,17 +151,17 @@ class TestFeatureTables:
     @pytest.mark.parametrize("scale", [1e-25, 1e25])
     def test_rows_of_any_length_keep_their_direction(self, scale):
         dataset = testing.block_dataset()
-        plain = FeatureTables(dataset, normalised=["image"])()[0]
+        plain = FeatureTables(dataset, normalzed=["image"])()[0]
         one = dataset.features["image"]
         scaled = dataset.with_features({"image": Features((one.values * scale).astype(np.float32), one.present)})
-        torch.testing.assert_close(FeatureTables(scaled, normalised=["image"])()[0], plain)
+        torch.testing.assert_close(FeatureTables(scaled, normalzed=["image"])()[0], plain)
 
     def test_frozen_tables_are_not_saved_and_trained_ones_are(self, dataset):
         assert not FeatureTables(dataset).state_dict()
         assert len(FeatureTables(dataset, trained=True).state_dict()) == 2
 
     def test_rows_can_be_brought_to_length_one(self, dataset):
-        _, table = self.table(dataset, normalised=["image"], missing="zero")
+        _, table = self.table(dataset, normalzed=["image"], missing="zero")
         lengths = table.norm(dim=1)
         assert torch.equal(lengths[[2, 9]], torch.zeros(2))
         torch.testing.assert_close(lengths[lengths > 0], torch.ones(22))

@@ -21,8 +21,8 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import checked
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Ids
-from flatrec.graphs.interaction import normalised_graph, training_graph
-from flatrec.graphs.knn import neighbour_matrix
+from flatrec.graphs.interaction import normalzed_graph, training_graph
+from flatrec.graphs.knn import neighbor_matrix
 from flatrec.models import (
     BM3,
     DRAGON,
@@ -113,7 +113,7 @@ def feature_tables():
 
 def item_graphs(case):
     k = case.settings["knn_k"]
-    parts = {f"item_item_{name}": neighbour_matrix(one.values, k) for name, one in case.dataset.features.items()}
+    parts = {f"item_item_{name}": neighbor_matrix(one.values, k) for name, one in case.dataset.features.items()}
     return {"item_item": case.model.item_graph.coo(), **parts}
 
 
@@ -121,12 +121,12 @@ def thinned(case, prefix, monkeypatch):  # noqa: ARG001
     if prefix or "thinned/user" not in case.there:
         return {}
     users, items = (case.there[f"thinned/{name}"].astype(np.int32) for name in ("user", "item"))
-    case.model.epoch_graph = normalised_graph(case.dataset.interactions, users, items)
+    case.model.epoch_graph = normalzed_graph(case.dataset.interactions, users, items)
     return {"train_norm_adj": case.model.epoch_graph.coo()}
 
 
 def drawn_user_graph(case, prefix, monkeypatch):  # noqa: ARG001
-    """The neighbours as drawn there, repetitions included."""
+    """The neighbors as drawn there, repetitions included."""
     index, weight = (case.there[f"user_graph/{name}"] for name in ("index", "weight"))
     rows = np.repeat(np.arange(len(index)), index.shape[1])
     n_users = case.dataset.n_users
@@ -253,7 +253,7 @@ ADAPTERS = {
             dim=there["embedding_size"],
             layers=there["n_ui_layers"],
             item_layers=there["n_mm_layers"],
-            neighbours=there["knn_k"],
+            neighbors=there["knn_k"],
             image_weight=there["mm_image_weight"],
             modality_weight=there["reg_weight"],
             features="trained",
@@ -339,7 +339,7 @@ ADAPTERS = {
             dataset,
             dim=there["dim_latent"],
             hidden=there["hidden"],
-            user_neighbours=there["user_graph_k"],
+            user_neighbors=there["user_graph_k"],
             penalty=there["reg_weight"],
         ),
         places=lambda _: {"weight_u": Place("user_weights"), "weight_i": Place("item_weights"), **towers()},
@@ -361,7 +361,7 @@ ADAPTERS = {
             modality_dim=there["feat_embed_dim"],
             layers=len(there["weight_size"]),
             item_layers=there["n_layers"],
-            neighbours=there["knn_k"],
+            neighbors=there["knn_k"],
             raw_share=there["lambda_coeff"],
             penalty=there["reg_weight"],
             penalty_rows=there["train_batch_size"],
@@ -423,9 +423,9 @@ ADAPTERS = {
             dim=there["dim_latent"],
             hidden=there["hidden"],
             item_layers=there["n_mm_layers"],
-            neighbours=there["knn_k"],
+            neighbors=there["knn_k"],
             image_weight=there["mm_image_weight"],
-            user_neighbours=there["user_graph_k"],
+            user_neighbors=there["user_graph_k"],
             penalty=there["reg_weight"],
         ),
         places=lambda _: {"weight_u": Place("user_weights"), **towers()},

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from flatrec import testing
 from flatrec.data.features import Features
-from flatrec.graphs.knn import neighbour_matrix
+from flatrec.graphs.knn import neighbor_matrix
 from flatrec.models import mmgcn
 from flatrec.models.lattice import raw_graph
 from flatrec.ops.spmm import Graph
@@ -176,7 +176,7 @@ def test_mmgcn_convolves_on_the_smaller_side_with_the_same_outcome(n_items):
         np.testing.assert_allclose(array(outcome), leaky(affine(layer.joined, both)), atol=1e-5)
 
 
-def test_mmgcn_averages_three_modalities_of_which_only_pictures_are_mapped(dataset, batch):
+def test_mmgcn_averages_three_modalities_of_which_only_images_are_mapped(dataset, batch):
     model = make("mmgcn", dataset, layers=2)
     edges = adjacency(dataset)
     mean = edges / edges.sum(axis=1, keepdims=True)
@@ -261,7 +261,7 @@ def test_dragon_puts_three_modalities_side_by_side(dataset, batch):
     own = np.concatenate([weights[:, [place]] * one for place, one in enumerate(of_users)], axis=1)
     joined = np.concatenate(of_items, axis=1)
     shares = {"audio": 0.3, "image": 0.4, "text": 0.3}
-    alike = sum(share * neighbour_matrix(dataset.features[name].values, 4).toarray() for name, share in shares.items())
+    alike = sum(share * neighbor_matrix(dataset.features[name].values, 4).toarray() for name, share in shares.items())
     users, items = ranked(model)
     np.testing.assert_allclose(users, over_user_graph(dataset, own), atol=1e-5)
     np.testing.assert_allclose(items, joined + alike @ joined, atol=1e-5)
@@ -271,7 +271,7 @@ def test_dragon_puts_three_modalities_side_by_side(dataset, batch):
 
 
 @pytest.mark.parametrize("name", ["dualgnn", "dragon"])
-def test_training_draws_repeated_neighbours_and_ranking_does_not(name, dataset):
+def test_training_draws_repeated_neighbors_and_ranking_does_not(name, dataset):
     model = make(name, dataset)
     before = testing.scores(model), model.train().encode().nodes
     model.on_epoch_start(seeding.generator(0, "model", 1))
@@ -294,11 +294,11 @@ def lattice_graph(model, dataset):
 
     weights = softmax(array(model.modality_weights))
     tables = [array(table) for table in model.features()]
-    learnt = laplacian(
+    learned = laplacian(
         sum(w * top(affine(p, table)) for w, p, table in zip(weights, model.projections, tables, strict=True))
     )
     raw = sum(w * laplacian(top(table)) for w, table in zip(weights, features(dataset).values(), strict=True))
-    return 0.1 * learnt + 0.9 * raw
+    return 0.1 * learned + 0.9 * raw
 
 
 @pytest.mark.parametrize("item_layers", [0, 1, 2])
@@ -357,7 +357,7 @@ def test_lattice_leaves_rows_with_a_negative_sum_empty(dataset):
         values[3] *= -1
         features[name] = type(one)(values, one.present)
     odd = dataset.with_features(features)
-    model = make("lattice", odd, neighbours=24)
+    model = make("lattice", odd, neighbors=24)
     assert all(not graph.coo().toarray()[3].any() for graph in model.raw_graphs)
     testing.check_representations(model, odd)
     testing.check_gradients(model, testing.whole_batch(odd))

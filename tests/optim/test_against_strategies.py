@@ -83,7 +83,7 @@ def test_defaults_are_those_of_the_strategy():
 
 
 @pytest.mark.parametrize("name", ["sam", "bsam", "asam", "gsam"])
-def test_maximize_climbs_where_minimising_descends(name):
+def test_maximize_climbs_where_minimzing_descends(name):
     model, mirrored = Network(), Network()
     down = OPTIMIZERS[name](torch.optim.SGD(model.parameters(), lr=0.05), rho=0.2)
     up = OPTIMIZERS[name](torch.optim.SGD(mirrored.parameters(), lr=0.05, maximize=True), rho=0.2)

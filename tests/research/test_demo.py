@@ -15,7 +15,7 @@ from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate, write
 from flatrec.research import demo
 from flatrec.research.demo import DemoSettings, run_demo
-from tests.content.encoders.conftest import Colours, Lengths
+from tests.content.encoders.conftest import Colors, Lengths
 
 TINY = DemoSettings(
     shop=ShopSettings(users=40, items=30, image_dim=4, text_dim=4),
@@ -42,9 +42,9 @@ def test_the_demo_compares_recommends_and_reports(finished):
     assert result.report == out / "report.html"
     assert list(result.table.cells) == ["plain", "bsam+"]
     assert result.table.seeds == (0, 1)
-    assert set(result.yardsticks) == {"popularity", "item-knn"}
+    assert set(result.baselines) == {"popularity", "item-knn"}
     assert heard == [(name, seed) for seed in (0, 1) for name in ("plain", "bsam+")]
-    assert lines[0] == "Building a shop: 40 users, 30 items, every item with a picture and a text"
+    assert lines[0] == "Building a shop: 40 users, 30 items, every item with an image and a text"
     html = result.report.read_text(encoding="utf-8")
     assert html.count("data:image/svg+xml") == 3
     assert "data:image/png" in html
@@ -120,9 +120,9 @@ OWN, REAL = "the shop&#39;s own cheap encoders", "all-MiniLM-L6-v2 on the titles
 def stand_ins(monkeypatch, tmp_path):
     """Encoders that are quick, in the place of the real ones."""
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
-    made = Lengths(), Colours()
+    made = Lengths(), Colors()
     monkeypatch.setattr(shop_features, "text_encoder", lambda _: made[0])
-    monkeypatch.setattr(shop_features, "picture_encoder", lambda _: made[1])
+    monkeypatch.setattr(shop_features, "image_encoder", lambda _: made[1])
     return made
 
 
@@ -138,12 +138,12 @@ def test_real_encoders_make_the_features_row_by_row(encoders, stand_ins, tmp_pat
     table = pl.read_parquet(shop / "items.parquet")
     texts = [f"{row['title']} {row['description']}" for row in table.iter_rows(named=True)]
     assert np.load(shop / "text_feat.npy").tolist() == [[len(text), len(text.split())] for text in texts]
-    colours = []
-    for name in table["picture"]:
-        with Image.open(shop / name) as picture:
-            colours.append(np.asarray(picture.convert("RGB").resize((4, 4)), dtype=np.float32).mean(axis=(0, 1)))
-    np.testing.assert_allclose(np.load(shop / "image_feat.npy"), colours, rtol=1e-6)
-    assert len(np.unique(colours, axis=0)) > 20
+    colors = []
+    for name in table["image"]:
+        with Image.open(shop / name) as image:
+            colors.append(np.asarray(image.convert("RGB").resize((4, 4)), dtype=np.float32).mean(axis=(0, 1)))
+    np.testing.assert_allclose(np.load(shop / "image_feat.npy"), colors, rtol=1e-6)
+    assert len(np.unique(colors, axis=0)) > 20
     assert all(np.load(shop / f"{name}_mask.npy").all() for name in ("text", "image"))
     assert read_encoded(shop).ids == tuple(table["id"])
     assert (stand_ins[1].seen, len(stand_ins[0].seen)) == (30, 30)
@@ -151,7 +151,7 @@ def test_real_encoders_make_the_features_row_by_row(encoders, stand_ins, tmp_pat
     assert {name: one.width for name, one in run.dataset.features.items()} == {"image": 3, "text": 2}
     assert run.dataset.interactions.count("train") == generate(TINY.shop).dataset.interactions.count("train")
     (said,) = (line for line in lines if line.startswith("Features: "))
-    assert said.endswith("EfficientNet-Lite0 on the pictures")
+    assert said.endswith("EfficientNet-Lite0 on the images")
     page = made.report.read_text(encoding="utf-8")
     assert f"<dt>Features</dt><dd>{REAL}" in page
     assert OWN not in page
@@ -205,8 +205,8 @@ def test_real_encoders_without_the_extra_are_refused_before_anything_is_written(
     monkeypatch.setattr(shop_features, "text_encoder", lambda _: Lengths())
     with pytest.raises(ImportError, match=r"pip install 'flatrec\[encode\]'"):
         run_demo(tmp_path / "out", settings=replace(QUICK, encoders="real"))
-    undrawn = ShopSettings(users=40, items=30, pictures=False)
-    with pytest.raises(ValueError, match="need a shop with pictures"):
+    undrawn = ShopSettings(users=40, items=30, images=False)
+    with pytest.raises(ValueError, match="need a shop with images"):
         run_demo(tmp_path / "out", settings=replace(QUICK, shop=undrawn, encoders="real"))
     assert not (tmp_path / "out").exists()
 
@@ -225,8 +225,8 @@ def test_the_command_line_refuses_in_one_line(encoders, said, monkeypatch, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_a_shop_without_pictures_keeps_its_own_features(stand_ins, tmp_path):
-    undrawn = ShopSettings(users=40, items=30, pictures=False, image_dim=4, text_dim=4)
+def test_a_shop_without_images_keeps_its_own_features(stand_ins, tmp_path):
+    undrawn = ShopSettings(users=40, items=30, images=False, image_dim=4, text_dim=4)
     run_demo(tmp_path / "out", settings=replace(QUICK, shop=undrawn, encoders="auto"))
     assert load_data(tmp_path / "out" / "shop").fingerprint == generate(undrawn).dataset.fingerprint
     assert not stand_ins[0].seen

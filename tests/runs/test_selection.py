@@ -219,7 +219,7 @@ def test_the_default_number_of_epochs_is_not_taken_silently(epochs, said):
     assert all("1000" in one for one in found)
 
 
-def test_yardsticks_need_no_validation_part_and_select_no_epoch():
+def test_baselines_need_no_validation_part_and_select_no_epoch():
     run = fit(without(1), "popularity")
     assert (run.result["selected"], run.result["monitor"]) == (None, None)
     assert run.result["test"]

@@ -5,7 +5,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as some
 from torch import nn
 
-from flatrec.ops.param_vector import blend, cosine, dot, follow, move_towards, norm, plus_scaled
+from flatrec.ops.param_vector import blend, cosine, dot, follow, move_toward, norm, plus_scaled
 from flatrec.optim import ASAM, BSAM, GSAM, SAM, SSAM, FisherSAM, FriendlySAM, GradientNormPenalty, LookSAM, VaSSO
 
 SHAPES = some.lists(some.lists(some.integers(1, 5), max_size=3), min_size=1, max_size=4)
@@ -83,5 +83,5 @@ def test_the_algebra_is_that_of_one_flat_vector(shapes, seed, weight):
     assert torch.allclose(flat(blend(one, other, weight)), weight * a + (1 - weight) * b)
     assert torch.allclose(flat(plus_scaled(one, other, torch.tensor(weight))), a + weight * b, atol=1e-6)
     moved = [part.clone() for part in one]
-    move_towards(moved, other, weight)
+    move_toward(moved, other, weight)
     assert torch.allclose(flat(moved), weight * b + (1 - weight) * a)

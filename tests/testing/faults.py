@@ -16,7 +16,7 @@ from flatrec.models.losses import bpr, rows
 
 
 class Sound(Model):
-    """Matrix factorisation without a fault; the others add one."""
+    """Matrix factorzation without a fault; the others add one."""
 
     def __init__(self, dataset, *, dim: int = 8):
         super().__init__()
@@ -247,10 +247,10 @@ class ConstantRepresentations(Sound):
 class BatchNormalised(Sound):
     def __init__(self, dataset):
         super().__init__(dataset)
-        self.normalise = nn.BatchNorm1d(8)
+        self.normalze = nn.BatchNorm1d(8)
 
     def encode(self):
-        return Encoded(self.normalise(self.nodes))
+        return Encoded(self.normalze(self.nodes))
 
 
 class NothingToTrain(Sound):

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatrec.ops.param_vector import blend, cosine, dot, follow, move_towards, norm, plus_scaled
+from flatrec.ops.param_vector import blend, cosine, dot, follow, move_toward, norm, plus_scaled
 from flatrec.strategies import NonFiniteGradientError
 from flatrec.training.optimizers import make
 from flatrec.training.step_context import Learner
@@ -149,5 +149,5 @@ def test_vector_algebra_treats_a_list_as_one_vector():
     assert torch.equal(blend(one, other, 1.0)[1], one[1])
     assert torch.equal(blend(one, other, 0.0)[1], other[1])
     moved = [part.clone() for part in other]
-    move_towards(moved, one, 0.25)
+    move_toward(moved, one, 0.25)
     assert torch.equal(moved[1], blend(one, other, 0.25)[1])

@@ -278,7 +278,7 @@ def test_epochs_of_equal_score_are_told_apart_by_ndcg_at_the_same_k():
     names = ("recall@20", "ndcg@20", "ndcg@10")
     trainer = trainer_of(validate=lambda _: dict(zip(names, next(scores), strict=True)), epochs=50, patience=3)
     trained = trainer.run()
-    assert (trained.best_epoch, trained.epochs) == (2, 5)  # epoch 2 begins the count of patience anew
+    assert (trained.best_epoch, trained.epochs) == (2, 5)  # epoch 2 begins the count of patience again
     assert [record.monitor for record in trained.records] == ["recall@20"] * 5
 
 

@@ -26,7 +26,7 @@ def test_seed_purpose_and_epoch_each_make_a_stream_of_its_own():
     assert len({tuple(draw(*key)) for key in keys[:200]}) == 200
 
 
-def test_neighbouring_keys_are_not_confused():
+def test_neighboring_keys_are_not_confused():
     assert seeding.number(1, "a", 23) != seeding.number(12, "a", 3)
     assert seeding.number(1, "a/2", 3) != seeding.number(1, "a", 23)
 

@@ -11,7 +11,7 @@ import typer
 
 from flatrec.cli import endpoint as asked
 from flatrec.cli import options
-from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
+from flatrec.cli.items import IdColumn, ImageColumn, ImageDir, Items, TextColumn, images_of
 from flatrec.cli.printing import print_json, print_remarks, print_text
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 def adjust(
     items: Items,
-    out: Annotated[Path, typer.Option(help="Folder for the new table and pictures.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the new table and images.", show_default=False)],
     probability: Annotated[float, typer.Option(help="Of each item.", show_default=False)],
     seed: Annotated[int, typer.Option(help="Decides which items.")] = 0,
     id_column: IdColumn = None,
     text_column: TextColumn = None,
-    picture_dir: PictureDir = None,
-    picture_column: PictureColumn = None,
+    image_dir: ImageDir = None,
+    image_column: ImageColumn = None,
     caption_column: Annotated[
         str | None, typer.Option(help="Column of captions, instead of an endpoint.", show_default=False)
     ] = None,
@@ -51,12 +51,12 @@ def adjust(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Edit the texts and pictures of some items, to see how a trained model bears it.
+    """Edit the texts and images of some items, to see how a trained model bears it.
 
-    A caption of its picture becomes an item's text, and a summary of the caption is printed on its picture. Encode the
+    A caption of its image becomes an item's text, and a summary of the caption is printed on its image. Encode the
     new table into the same folder, and `flatrec study adjustment --set study.features='["FOLDER"]'` scores on it.
 
-    Example: `flatrec adjust items.csv --text-column text --picture-dir posters --probability 0.03
+    Example: `flatrec adjust items.csv --text-column text --image-dir posters --probability 0.03
     --caption-column caption --out adjusted`
     """
     from flatrec.content.llm import adjust
@@ -69,19 +69,19 @@ def adjust(
 
     by_model = url is not None or model is not None
     if by_model == (caption_column is not None) or (by_model and not (url and model)):
-        raise ValueError("give --caption-column, or --endpoint and --model, which caption the pictures")
+        raise ValueError("give --caption-column, or --endpoint and --model, which caption the images")
     asked.check_prices(prompt_price, completion_price)
     table = read_items(items, id_column)
-    pictures = pictures_of(table, picture_dir, picture_column) or {}
-    edition = adjust.Edition(table, table.joined(text_column or ["text"]), pictures)
+    images = images_of(table, image_dir, image_column) or {}
+    edition = adjust.Edition(table, table.joined(text_column or ["text"]), images)
     edition.check(out, overwrite=overwrite)
     sweep(out)
     printer = Printer(font or usual_font())
     chosen = adjust.drawn(table.ids, probability, seed)
     endpoint = None
     if url and model:
-        if not pictures:
-            raise ValueError("there is nothing to caption; give --picture-dir or --picture-column")
+        if not images:
+            raise ValueError("there is nothing to caption; give --image-dir or --image-column")
         endpoint = Endpoint(
             url=url,
             model=model,
@@ -91,7 +91,7 @@ def adjust(
             timeout=timeout,
             tries=tries,
         )
-        captioned = _asked(chosen, pictures, Chat(endpoint, Pace(rate)), concurrency)
+        captioned = _asked(chosen, images, Chat(endpoint, Pace(rate)), concurrency)
     else:
         short = table.column(summary_column) if summary_column else None
         captioned = adjust.captions_given(chosen, table.column(caption_column or ""), short)
@@ -109,12 +109,12 @@ def adjust(
         print_json({"path": str(out), **facts})
         return
     _print(out, adjust.table_of(out, items), facts, remarks)
-    _print_next(adjust.table_of(out, items), id_column, with_pictures=bool(pictures))
+    _print_next(adjust.table_of(out, items), id_column, with_images=bool(images))
     if endpoint:
         print_text(asked.usage_words(captioned.usage, cost))
 
 
-def _asked(items: Sequence[str], pictures: Mapping[str, Path | None], chat: Chat, concurrency: int) -> Captioned:
+def _asked(items: Sequence[str], images: Mapping[str, Path | None], chat: Chat, concurrency: int) -> Captioned:
     from flatrec.cli.progress import counting
     from flatrec.content.llm.adjust import captions_asked
     from flatrec.content.llm.batch_runner import Asking
@@ -123,7 +123,7 @@ def _asked(items: Sequence[str], pictures: Mapping[str, Path | None], chat: Chat
 
     with chat, AnswerStore(usual_path()) as store:
         with counting("captions and summaries", 2 * len(items)) as done:
-            captioned = captions_asked(items, pictures, Asking(chat, store, concurrency, on_items=done))
+            captioned = captions_asked(items, images, Asking(chat, store, concurrency, on_items=done))
     if captioned.unanswered:
         raise UnansweredError(
             f"{len(captioned.unanswered)} of {len(items)} items have no caption yet "
@@ -143,11 +143,11 @@ def _print(out: Path, table: Path, facts: Mapping[str, object], remarks: Mapping
     print_remarks(counted(remarks), out / DETAILS)
 
 
-def _print_next(table: Path, id_column: str | None, *, with_pictures: bool) -> None:
+def _print_next(table: Path, id_column: str | None, *, with_images: bool) -> None:
     """The command that encodes the new table."""
-    from flatrec.content.llm.adjust import PICTURE_COLUMN, TEXT_COLUMN
+    from flatrec.content.llm.adjust import IMAGE_COLUMN, TEXT_COLUMN
 
     which = ("--id-column", id_column) if id_column else ()
-    seen = ("--picture-column", PICTURE_COLUMN) if with_pictures else ()
+    seen = ("--image-column", IMAGE_COLUMN) if with_images else ()
     words = (str(table), *which, "--text-column", TEXT_COLUMN, *seen, "--out", str(table.parent))
     print_text(f"encode them: {shlex.join(('flatrec', 'encode', *words))}")

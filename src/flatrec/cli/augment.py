@@ -12,7 +12,7 @@ import typer
 
 from flatrec.cli import endpoint as asked
 from flatrec.cli import options
-from flatrec.cli.items import IdColumn, Items, PictureColumn, PictureDir, TextColumn, pictures_of
+from flatrec.cli.items import IdColumn, ImageColumn, ImageDir, Items, TextColumn, images_of
 from flatrec.cli.printing import print_json, print_remarks, print_text
 from flatrec.content.llm.prompts import AUGMENT, AUGMENT_TEXT
 
@@ -29,11 +29,11 @@ def augment_items(
     model: asked.Model,
     id_column: IdColumn = None,
     text_column: TextColumn = None,
-    picture_dir: PictureDir = None,
-    picture_column: PictureColumn = None,
+    image_dir: ImageDir = None,
+    image_column: ImageColumn = None,
     new_column: Annotated[str, typer.Option(help="Column of the new texts.")] = "augmented_text",
-    prompt: Annotated[str, typer.Option(help="With a picture; {text} is the item's text.")] = AUGMENT,
-    text_prompt: Annotated[str, typer.Option(help="Without a picture.")] = AUGMENT_TEXT,
+    prompt: Annotated[str, typer.Option(help="With an image; {text} is the item's text.")] = AUGMENT,
+    text_prompt: Annotated[str, typer.Option(help="Without an image.")] = AUGMENT_TEXT,
     sample: Annotated[
         int | None,
         typer.Option(min=1, help="Ask for so many items, show old and new, write nothing.", show_default=False),
@@ -53,11 +53,11 @@ def augment_items(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Have item texts written anew by a language model that sees text and picture.
+    """Have item texts written again by a language model that sees text and image.
 
     Answers are kept, so that nothing is asked and paid for twice: after a kill the same command goes on.
 
-    Example: `flatrec augment items.csv --text-column text --picture-dir posters --endpoint http://localhost:8000/v1
+    Example: `flatrec augment items.csv --text-column text --image-dir posters --endpoint http://localhost:8000/v1
     --model qwen2-vl --out items2.csv`
     """
     from flatrec.content.llm.augment import Prompts
@@ -84,13 +84,13 @@ def augment_items(
     if new_column in table.frame.columns:
         raise ValueError(f"{items} has a column {new_column!r} already; name another with --new-column")
     texts = table.joined(text_column or ["text"])
-    pictures = pictures_of(table, picture_dir, picture_column) or {}
+    images = images_of(table, image_dir, image_column) or {}
     sweep(out.parent)
     if sample is not None:
         texts = dict(islice(texts.items(), sample))
     prompts = Prompts(prompt, text_prompt)
     chat = Chat(endpoint, Pace(rate))
-    made = _asked(texts, pictures, prompts, chat, concurrency, persistent=keep_unanswered)
+    made = _asked(texts, images, prompts, chat, concurrency, persistent=keep_unanswered)
     cost = asked.cost_of(made.answers.usage, prompt_price, completion_price)
     if sample is not None:
         _show(texts, made, cost, json=json)
@@ -117,7 +117,7 @@ def augment_items(
 
 def _asked(
     texts: Mapping[str, str | None],
-    pictures: Mapping[str, Path | None],
+    images: Mapping[str, Path | None],
     prompts: Prompts,
     chat: Chat,
     concurrency: int,
@@ -132,7 +132,7 @@ def _asked(
     with chat, AnswerStore(usual_path()) as store:
         with counting("items", len(texts)) as done:
             return augment(
-                texts, pictures, Asking(chat, store, concurrency, persistent=persistent, on_items=done), prompts
+                texts, images, Asking(chat, store, concurrency, persistent=persistent, on_items=done), prompts
             )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flatrec.models import MODELS, YARDSTICKS
-from flatrec.models.base import Model, Yardstick
+from flatrec.models import BASELINES, MODELS
+from flatrec.models.base import Baseline, Model
 from flatrec.utils import user_classes
 from flatrec.utils.messages import unknown
 
@@ -20,7 +20,7 @@ def trainable_class(name: str) -> type[Model]:
     """
     if name in MODELS:
         return MODELS[name]
-    if name in YARDSTICKS:
+    if name in BASELINES:
         raise ValueError(f"{name} needs no training; nothing to check")
     if name.endswith(".py"):
         raise ValueError(f"{name} is a file; name the class in it too, as {name}:Class")
@@ -30,7 +30,7 @@ def trainable_class(name: str) -> type[Model]:
         raise ValueError(f"{wrong}; or give your own as module:Class or file.py:Class")
     found = user_classes.find(user_classes.load(name, "a subclass of flatrec.models.Model"))
     assert found is not None
-    if not issubclass(found, (Model, Yardstick)):
+    if not issubclass(found, (Model, Baseline)):
         bases = ", ".join(one.__name__ for one in found.__bases__)
         raise ValueError(f"{name} must be a subclass of flatrec.models.Model, but is a class derived from {bases}")
     if not issubclass(found, Model):

@@ -27,17 +27,17 @@ COMMANDS: dict[str, Command] = {
     "encode": Command(
         "flatrec.cli.encode:encode",
         DATA,
-        "Turn item texts and pictures into feature files, a row an item in the table's order.",
+        "Turn item texts and images into feature files, a row an item in the table's order.",
     ),
     "augment": Command(
         "flatrec.cli.augment:augment_items",
         DATA,
-        "Have item texts written anew by a language model that sees text and picture.",
+        "Have item texts written again by a language model that sees text and image.",
     ),
     "adjust": Command(
         "flatrec.cli.adjust:adjust",
         DATA,
-        "Edit the texts and pictures of some items, to see how a trained model bears it.",
+        "Edit the texts and images of some items, to see how a trained model bears it.",
     ),
     "train": Command("flatrec.cli.train:train", TRAIN, "Train a recommender and score it on the test part."),
     "evaluate": Command(

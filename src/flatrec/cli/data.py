@@ -9,7 +9,7 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.data.fetching.catalogue import ARCHIVE, CATALOGUE, IMAGE_FEATURES
+from flatrec.data.fetching.catalog import ARCHIVE, CATALOG, IMAGE_FEATURES
 from flatrec.utils.messages import unknown
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ def info(
     Example: `flatrec data info my-shop/dataset.toml`
     """
     from flatrec.api import load
-    from flatrec.data.summary import summarise
+    from flatrec.data.summary import summarze
 
     if not path:
         raise ValueError("expected a folder, a table, a dataset.toml or `shop`, but the path is empty; name one")
-    summary = summarise(load(path))
+    summary = summarze(load(path))
     if json:
         print_json(summary.as_dict())
         return
@@ -59,17 +59,17 @@ def shop(
     image_dim: Annotated[int, typer.Option(help="Columns of the image features.")] = 64,
     text_dim: Annotated[int, typer.Option(help="Columns of the text features.")] = 64,
     like: Annotated[
-        str | None, typer.Option(help="The size of a benchmark instead: baby, sports or clothing; no pictures.")
+        str | None, typer.Option(help="The size of a benchmark instead: baby, sports or clothing; no images.")
     ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Generate the built-in shop: a catalogue with pictures and texts, users with tastes, their purchases.
+    """Generate the built-in shop: a catalog with images and texts, users with tastes, their purchases.
 
     Example: `flatrec data shop my-shop --users 2000 --items 800 --seed 0`
     """
     from flatrec.data.shop import ShopSettings, generate, write
-    from flatrec.data.summary import summarise
+    from flatrec.data.summary import summarze
 
     if like is not None:
         settings = ShopSettings.like(like, image_dim=image_dim, text_dim=text_dim, seed=seed)
@@ -79,7 +79,7 @@ def shop(
         )
     made = generate(settings)
     write(made, out, overwrite=overwrite)
-    summary = summarise(made.dataset)
+    summary = summarze(made.dataset)
     if json:
         print_json({"path": str(out), **summary.as_dict()})
         return
@@ -88,7 +88,7 @@ def shop(
 
 @app.command("fetch")
 def fetch_data(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(CATALOGUE)}.", show_default=False)],
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(CATALOG)}.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The folder to download to.", show_default=False)],
     image_features: Annotated[bool, typer.Option(help="Amazon's are 16 KB an item.")] = True,
     json: options.Json = False,
@@ -101,9 +101,9 @@ def fetch_data(
     from flatrec.data.fetching.contents import unpack
     from flatrec.data.fetching.download import fetch
 
-    if name not in CATALOGUE:
-        raise ValueError(unknown("data set", name, list(CATALOGUE)))
-    wanted = [one for one in CATALOGUE[name] if image_features or one.kind != IMAGE_FEATURES]
+    if name not in CATALOG:
+        raise ValueError(unknown("data set", name, list(CATALOG)))
+    wanted = [one for one in CATALOG[name] if image_features or one.kind != IMAGE_FEATURES]
     with counting("bytes", None) as done:
         paths = {one.kind: path for one, path in zip(wanted, fetch(wanted, out, on_bytes=done), strict=True)}
     if ARCHIVE in paths:

@@ -22,7 +22,7 @@ def demo(
         str,
         typer.Option(
             metavar="auto|shop|real",
-            help="Of pictures and texts: real ones, from flatrec\\[encode], or the shop's own; auto: what is there.",
+            help="Of images and texts: real ones, from flatrec\\[encode], or the shop's own; auto: what is there.",
         ),
     ] = "auto",
 ) -> None:
@@ -44,8 +44,8 @@ def demo(
         observers=lambda name, seed: [ProgressBar(f"{name} seed {seed}")],
         settings=settings,
     )
-    rows = [[name, *(scores[metric] for metric in SHOWN)] for name, scores in made.yardsticks.items()]
-    print_table("Yardsticks, test part", ["model", *SHOWN], rows)
+    rows = [[name, *(scores[metric] for metric in SHOWN)] for name, scores in made.baselines.items()]
+    print_table("Baselines, test part", ["model", *SHOWN], rows)
     print_comparison(made.table)
     for user, items in made.recommendations.items():
         print_items(f"For {user}", items)

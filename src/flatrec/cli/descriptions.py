@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from flatrec.cli.docstrings import Docstring, parsed
-from flatrec.models import MODELS, YARDSTICKS, Model
+from flatrec.models import BASELINES, MODELS, Model
 from flatrec.models.base import Modalities
 from flatrec.registry.instantiate import model_class
 
@@ -60,7 +60,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Description:
-    """What a model or yardstick says of itself.
+    """What a model or baseline says of itself.
 
     Args:
         name: on the command line.
@@ -105,12 +105,12 @@ def plain(text: str) -> str:
 
 
 def model_names() -> list[str]:
-    """All models, then all yardsticks."""
-    return [*MODELS, *YARDSTICKS]
+    """All models, then all baselines."""
+    return [*MODELS, *BASELINES]
 
 
 def describe(name: str) -> Description:
-    """The description of a model or yardstick.
+    """The description of a model or baseline.
 
     Raises:
         ValueError: there is none of that name.

@@ -25,7 +25,7 @@ app = typer.Typer(help="List models, strategies and optimizers with their settin
 
 @app.command()
 def models(names: Names = None, json: options.Json = False) -> None:
-    """Models, and yardsticks that need no training: what they are and where they come from.
+    """Models, and baselines that need no training: what they are and where they come from.
 
     With names: these alone, with their settings, the defaults, and the values usually tried.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flatrec.cli.encode import Means, encode_table
-from flatrec.cli.items import pictures_of
+from flatrec.cli.items import images_of
 from flatrec.content.encoders.recipe import RECIPE, Recipe, read_recipe
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.description import DESCRIPTION, parse
@@ -16,21 +16,21 @@ from flatrec.data.formats.table import TABLE_SUFFIXES
 from flatrec.data.items import ItemTable, read_items
 
 
-def encoded_items(path: Path, dataset: Dataset, picture_dir: Path | None) -> EncodedItems:
+def encoded_items(path: Path, dataset: Dataset, image_dir: Path | None) -> EncodedItems:
     """The items of a folder that ``flatrec encode`` wrote, or those of a table, encoded as the data set's own were.
 
     Args:
         path: folder or table.
         dataset: whose items were encoded, which ``encode.json`` beside its features tells.
-        picture_dir: of the pictures of the table's items, named by item id.
+        image_dir: of the images of the table's items, named by item id.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
         ValueError: nothing says how the data's items were encoded, or the table lacks what they were encoded from.
     """
     if path.is_dir() or path.suffix.lower() not in TABLE_SUFFIXES:
-        if picture_dir is not None:
-            raise ValueError(f"--picture-dir is for a table of new items, but {path} is none; leave it out")
+        if image_dir is not None:
+            raise ValueError(f"--image-dir is for a table of new items, but {path} is none; leave it out")
         return read_encoded(path)
     recipe = _recipe(dataset)
     if recipe is None:
@@ -40,16 +40,16 @@ def encoded_items(path: Path, dataset: Dataset, picture_dir: Path | None) -> Enc
         )
     table = read_items(path, recipe.id_column)
     with tempfile.TemporaryDirectory() as folder:
-        encode_table(table, _pictures(table, recipe, picture_dir), recipe, Path(folder), Means())
+        encode_table(table, _images(table, recipe, image_dir), recipe, Path(folder), Means())
         return read_encoded(Path(folder))
 
 
-def _pictures(table: ItemTable, recipe: Recipe, folder: Path | None) -> Mapping[str, Path | None] | None:
+def _images(table: ItemTable, recipe: Recipe, folder: Path | None) -> Mapping[str, Path | None] | None:
     if folder is not None:
-        return pictures_of(table, folder, None)
-    if recipe.pictures_by_id:
-        raise ValueError(f"the pictures of the run's items are named by item id; give --picture-dir for {table.path}")
-    return pictures_of(table, None, recipe.picture_column)
+        return images_of(table, folder, None)
+    if recipe.images_by_id:
+        raise ValueError(f"the images of the run's items are named by item id; give --image-dir for {table.path}")
+    return images_of(table, None, recipe.image_column)
 
 
 def _recipe(dataset: Dataset) -> Recipe | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.items import PictureDir
+from flatrec.cli.items import ImageDir
 from flatrec.cli.printing import print_json, print_table, print_text
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ NewItems = Annotated[
     typer.Option(help="Recommend items not trained on: a table, or a folder that `flatrec encode` wrote."),
 ]
 WithKnown = Annotated[bool, typer.Option("--with-known", help="With --new-items: list known items beside them.")]
-Neighbours = Annotated[
+Neighbors = Annotated[
     int | None, typer.Option(help="Known items a modality that a new item is likened to. Default 10.")
 ]
 Way = Annotated[
     str | None, typer.Option(help="How new items get their vectors: features or nearest. Default the model's own.")
 ]
-NEIGHBOURS = 10
+NEIGHBORS = 10
 SHOWN = 10  # ids that a note names
 WAYS: dict[Literal["features", "nearest"], str] = {
     "features": "the model's own equations (features)",
@@ -46,9 +46,9 @@ def recommend(
     k: Length = 10,
     new_items: NewItems = None,
     with_known: WithKnown = False,
-    neighbours: Neighbours = None,
+    neighbors: Neighbors = None,
     way: Way = None,
-    picture_dir: PictureDir = None,
+    image_dir: ImageDir = None,
     model: options.OwnModel = None,
     data: Moved = None,
     json: options.Json = False,
@@ -57,33 +57,29 @@ def recommend(
 
     Example: `flatrec recommend runs/first --user user-00007 -k 5`
     """
-    if new_items is None and (with_known or neighbours or way or picture_dir):
-        raise ValueError(
-            "--with-known, --neighbours, --way and --picture-dir are about new items; give --new-items too"
-        )
+    if new_items is None and (with_known or neighbors or way or image_dir):
+        raise ValueError("--with-known, --neighbors, --way and --image-dir are about new items; give --new-items too")
     from flatrec.api import load_run
     from flatrec.cli.new_items import encoded_items
     from flatrec.inference import cold_start
     from flatrec.runs import run_dir
 
     loaded = load_run(run, data, model=model)
-    placed, near = None, NEIGHBOURS if neighbours is None else neighbours
+    placed, near = None, NEIGHBORS if neighbors is None else neighbors
     if new_items is not None:
         cold_start.check_able(loaded.recommender, loaded.dataset)
         items = cold_start.read_new_items(
-            encoded_items(new_items, loaded.dataset, picture_dir), loaded.dataset, str(new_items)
+            encoded_items(new_items, loaded.dataset, image_dir), loaded.dataset, str(new_items)
         )
         options_of_model = run_dir.read_experiment(run).model.options
-        placed = cold_start.place(loaded, options_of_model, items, neighbours=near, way=way_of(way))
+        placed = cold_start.place(loaded, options_of_model, items, neighbors=near, way=way_of(way))
     if placed is None:
         lists = loaded.recommend(user, k)
     else:
         lists = cold_start.recommend(loaded, placed, user, k=k, with_known=with_known)
     if json:
         users = [{"user": name, "items": _plain(one)} for name, one in zip(user, lists, strict=True)]
-        about = (
-            {} if placed is None else {"new_items": {**_facts(placed), "neighbours": near, "with_known": with_known}}
-        )
+        about = {} if placed is None else {"new_items": {**_facts(placed), "neighbors": near, "with_known": with_known}}
         print_json({"run": str(run), **about, "recommendations": users})
         return
     for name, one in zip(user, lists, strict=True):
@@ -136,7 +132,7 @@ def print_items(title: str, items: Sequence[Recommendation], *, new: Collection[
 
 
 def _plain(items: Sequence[Recommendation]) -> list[dict[str, Any]]:
-    return [asdict(one) | {"picture": str(one.picture) if one.picture else None} for one in items]
+    return [asdict(one) | {"image": str(one.image) if one.image else None} for one in items]
 
 
 def way_of(text: str | None) -> Cold | None:

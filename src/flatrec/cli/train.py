@@ -12,7 +12,7 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.cli.recommend import NEIGHBOURS, WAYS, Neighbours, Way, way_of
+from flatrec.cli.recommend import NEIGHBORS, WAYS, Neighbors, Way, way_of
 
 if TYPE_CHECKING:
     from flatrec.cli.progress import ProgressBar
@@ -74,7 +74,7 @@ def evaluate(
     cold_items: Annotated[bool, typer.Option("--cold", help="Hold items out, train without them, score them.")] = False,
     share: Annotated[float | None, typer.Option(help="With --cold: of the items, for each part. Default 0.1.")] = None,
     seed: Annotated[int | None, typer.Option(help="With --cold: decides which items. Default 0.")] = None,
-    neighbours: Neighbours = None,
+    neighbors: Neighbors = None,
     way: Way = None,
     model: options.OwnModel = None,
     strategy: options.OwnStrategy = None,
@@ -89,16 +89,14 @@ def evaluate(
     from flatrec.api import load_run
 
     chosen = _part(part)
-    if not cold_items and (share, seed, neighbours, way, strategy) != (None, None, None, None, None):
-        raise ValueError(
-            "--share, --seed, --neighbours, --way and --strategy are about held-out items; give --cold too"
-        )
+    if not cold_items and (share, seed, neighbors, way, strategy) != (None, None, None, None, None):
+        raise ValueError("--share, --seed, --neighbors, --way and --strategy are about held-out items; give --cold too")
     loaded = load_run(run, data, device or "auto", model)
     if cold_items:
         held_out = _HeldOut(
             0.1 if share is None else share,
             0 if seed is None else seed,
-            NEIGHBOURS if neighbours is None else neighbours,
+            NEIGHBORS if neighbors is None else neighbors,
             way_of(way),
         )
         about, result = _evaluate_cold(run, loaded, chosen, held_out, _settings(run, model, strategy, device))
@@ -137,7 +135,7 @@ class _HeldOut(NamedTuple):
 
     share: float
     seed: int
-    neighbours: int
+    neighbors: int
     way: Cold | None
 
 
@@ -154,12 +152,12 @@ def _evaluate_cold(
     """Train without some items and score these."""
     from flatrec.inference import cold_start
 
-    cold_start.check_able(loaded.recommender, loaded.dataset, way=asked.way, neighbours=asked.neighbours)
+    cold_start.check_able(loaded.recommender, loaded.dataset, way=asked.way, neighbors=asked.neighbors)
     held = cold_start.hold_out(loaded.dataset, asked.share, asked.seed)
     cold_start.cold_items(held, part)  # all that can be refused is, before anything is trained
     trained = cold_start.warm_run(experiment, held, run / held.name, [_bar(experiment)])
     result = cold_start.evaluate_cold(
-        trained, experiment.model.options, held, part=part, neighbours=asked.neighbours, way=asked.way
+        trained, experiment.model.options, held, part=part, neighbors=asked.neighbors, way=asked.way
     )
     about = {
         "run": str(run),
@@ -167,7 +165,7 @@ def _evaluate_cold(
         "part": part,
         "share": held.share,
         "seed": held.seed,
-        "neighbours": asked.neighbours,
+        "neighbors": asked.neighbors,
         "mask": trained.mask,
     }
     return about, result

@@ -1,4 +1,4 @@
-"""The features of the built-in shop, by real encoders of pictures and texts where these are installed."""
+"""The features of the built-in shop, by real encoders of images and texts where these are installed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from flatrec.content.encoders import PictureEncoder, TextEncoder, picture_encoder, text_encoder
-from flatrec.content.encoders.encoding import Settings, Target, encode_pictures, encode_texts
+from flatrec.content.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
+from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
 from flatrec.content.encoders.recipe import Recipe
 from flatrec.content.encoders.report import write_report
 from flatrec.content.encoders.store import VectorStore, usual_path
@@ -17,15 +17,15 @@ from flatrec.data.items import read_items
 Encoders: TypeAlias = Literal["auto", "shop", "real"]
 MADE_BY = {
     "shop": "the shop's own cheap encoders; for real ones install flatrec[encode]",
-    "real": "all-MiniLM-L6-v2 on the titles and descriptions, EfficientNet-Lite0 on the pictures",
+    "real": "all-MiniLM-L6-v2 on the titles and descriptions, EfficientNet-Lite0 on the images",
 }
 
 
 class RealEncoders(NamedTuple):
-    """One of texts, one of pictures."""
+    """One of texts, one of images."""
 
     text: TextEncoder
-    picture: PictureEncoder
+    image: ImageEncoder
 
 
 class Choice(NamedTuple):
@@ -35,24 +35,24 @@ class Choice(NamedTuple):
     reason: str = ""
 
 
-def choose(wanted: Encoders, *, pictures: bool) -> Choice:
+def choose(wanted: Encoders, *, images: bool) -> Choice:
     """The real encoders where they are wanted and load.
 
     Args:
         wanted: ``real`` ones, the ``shop``'s own, or ``auto``: the real ones where they load.
-        pictures: whether the shop has any.
+        images: whether the shop has any.
 
     Raises:
         ImportError: real encoders are wanted and not installed.
         OSError: they are wanted, and their weights cannot be read.
-        ValueError: they are wanted and cannot be loaded, or the shop has no pictures.
+        ValueError: they are wanted and cannot be loaded, or the shop has no images.
     """
-    if wanted == "real" and not pictures:
-        raise ValueError("real encoders need a shop with pictures, but it has none; choose auto, or draw pictures")
-    if wanted == "shop" or not pictures:
+    if wanted == "real" and not images:
+        raise ValueError("real encoders need a shop with images, but it has none; choose auto, or draw images")
+    if wanted == "shop" or not images:
         return Choice(None)
     try:
-        return Choice(RealEncoders(text_encoder("all-minilm-l6-v2"), picture_encoder("efficientnet-lite0")))
+        return Choice(RealEncoders(text_encoder("all-minilm-l6-v2"), image_encoder("efficientnet-lite0")))
     except (ImportError, OSError, ValueError, RuntimeError) as error:  # not there, or a broken install
         if wanted == "real":
             raise
@@ -65,21 +65,21 @@ def encode_shop(shop: Path, encoders: RealEncoders, on_items: Callable[[int], No
     Args:
         shop: a folder that :func:`flatrec.data.shop.write` wrote.
         encoders: what makes them.
-        on_items: hears of texts and pictures as they are done.
+        on_items: hears of texts and images as they are done.
 
     Raises:
         OSError: the folder, or what is kept of earlier encoding, cannot be written to.
     """
     items = read_items(shop / "items.parquet", "id")
-    pictures = {item: shop / name if name else None for item, name in items.column("picture").items()}
+    images = {item: shop / name if name else None for item, name in items.column("image").items()}
     make_room(shop, items.ids, ("text", "image"))
     with VectorStore(usual_path()) as store:
         settings = Settings(store, batch_size=16, on_items=on_items)  # as fast as 64, in half the memory
         reports = (
             encode_texts(items.joined(("title", "description")), encoders.text, Target(shop, "text"), settings),
-            encode_pictures(pictures, encoders.picture, Target(shop, "image"), settings),
+            encode_images(images, encoders.image, Target(shop, "image"), settings),
         )
     write_ids(shop, items.ids)
     write_report(shop, reports)
-    Recipe("id", ("title", "description"), picture_column="picture").write(shop)
+    Recipe("id", ("title", "description"), image_column="image").write(shop)
     finish(shop, ("text", "image"))

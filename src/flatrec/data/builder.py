@@ -84,14 +84,14 @@ class ItemTexts:
 
     Args:
         titles: a readable name; an item without one is called by its id.
-        pictures: an image file.
-        ids: of all rows of the table that they are from; those of titles and pictures if left out.
+        images: an image file.
+        ids: of all rows of the table that they are from; those of titles and images if left out.
         repairs: what reading the table changed.
         source: how messages call the table.
     """
 
     titles: Mapping[str, str] = field(default_factory=dict)
-    pictures: Mapping[str, Path] = field(default_factory=dict)
+    images: Mapping[str, Path] = field(default_factory=dict)
     ids: Sequence[str] | None = None
     repairs: TableRepairs | None = None
     source: str = "the table of items"
@@ -130,7 +130,7 @@ def assemble(
         pairs: text columns ``user`` and ``item``, and optionally the whole-number column ``part`` (0, 1, 2).
         settings: filter and split for pairs without parts; the defaults of SplitSettings if left out.
         features: rows by modality; items without a row lack the modality.
-        texts: titles and pictures by item id.
+        texts: titles and images by item id.
         repairs: what reading the pairs changed.
 
     Raises:
@@ -155,12 +155,12 @@ def assemble(
         bare.items,
         known,
         titles=tuple(texts.titles.get(item, item) for item in items) if texts.titles else None,
-        pictures=tuple(map(texts.pictures.get, items)) if texts.pictures else None,
+        images=tuple(map(texts.images.get, items)) if texts.images else None,
         repairs=replace(
             bare.repairs,
             unknown_features=sum(len(set(rows.ids).difference(items)) for rows in features.values()),
             untitled=sum(item not in texts.titles for item in items) if texts.titles else 0,
-            unpictured=sum(item not in texts.pictures for item in items) if texts.pictures else 0,
+            unimaged=sum(item not in texts.images for item in items) if texts.images else 0,
             tables=tuple(table for table in tables if any(table.sentences())),
         ),
     )
@@ -190,7 +190,7 @@ def _tables(features: Mapping[str, KeyedRows], texts: ItemTexts, meeting: Meetin
 
 def _check_meeting(texts: ItemTexts, items: Sequence[str]) -> None:
     """Refuse a table of items that is about none of the items, as a table of features is refused."""
-    ids = [*texts.titles, *texts.pictures] if texts.ids is None else texts.ids
+    ids = [*texts.titles, *texts.images] if texts.ids is None else texts.ids
     if not ids or not set(ids).isdisjoint(items):
         return
     raise ValueError(unmet(texts.source, ids, items))

@@ -92,7 +92,7 @@ class Repairs:
     unknown_features: int = 0  # feature rows of ids that are not items of the data set
     core: int = 0  # the fewest pairs a user and an item must have, where a filter left something out
     untitled: int = 0  # items without a title, where others have one
-    unpictured: int = 0  # items without an image, where others have one
+    unimaged: int = 0  # items without an image, where others have one
     tables: tuple[TableRepairs, ...] = ()  # files in which something was changed or left out
 
     def sentences(self) -> tuple[str, ...]:
@@ -107,8 +107,8 @@ class Repairs:
             )
         if self.untitled:
             found.append(f"{_count(self.untitled, 'item')} without a title, called by their ids")
-        if self.unpictured:
-            found.append(f"{_count(self.unpictured, 'item')} without an image")
+        if self.unimaged:
+            found.append(f"{_count(self.unimaged, 'item')} without an image")
         return tuple(clipped(sentence, 480) for sentence in found)
 
 

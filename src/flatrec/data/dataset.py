@@ -29,7 +29,7 @@ class Dataset:
         items: original ids, in the order of the numbers.
         features: features by modality name, e.g. ``image``, ``text``; may be empty.
         titles: a readable name an item, where the source has one.
-        pictures: an image file an item (None where it has none), where the source has them.
+        images: an image file an item (None where it has none), where the source has them.
         repairs: what reading changed.
         source: where it can be read again, where it was read from somewhere.
 
@@ -43,7 +43,7 @@ class Dataset:
     items: Ids
     features: Mapping[str, Features] = field(default_factory=dict)
     titles: tuple[str, ...] | None = None
-    pictures: tuple[Path | None, ...] | None = None
+    images: tuple[Path | None, ...] | None = None
     repairs: Repairs = field(default_factory=Repairs)
     source: str | None = None
 
@@ -58,7 +58,7 @@ class Dataset:
         sizes = {"item ids": len(self.items)}
         sizes |= {f'features["{name}"]': len(one.values) for name, one in self.features.items()}
         sizes |= {"titles": len(self.titles)} if self.titles is not None else {}
-        sizes |= {"pictures": len(self.pictures)} if self.pictures is not None else {}
+        sizes |= {"images": len(self.images)} if self.images is not None else {}
         for what, size in sizes.items():
             if size != self.n_items:
                 raise ValueError(

@@ -50,7 +50,7 @@ class Summary:
     users_without_training: int
     items_without_training: int
     titles: bool
-    pictures: int | None  # items with one; None where the source has none
+    images: int | None  # items with one; None where the source has none
     features: Mapping[str, FeatureSummary]
     repairs: Repairs
     warnings: tuple[str, ...]
@@ -60,11 +60,11 @@ class Summary:
         return asdict(self)
 
 
-def summarise(dataset: Dataset) -> Summary:
+def summarze(dataset: Dataset) -> Summary:
     """The figures of a data set. O(pairs + features)."""
     pairs = dataset.interactions
     train_users, train_items = pairs.pairs("train")
-    pictures = dataset.pictures
+    images = dataset.images
     return Summary(
         name=dataset.name,
         fingerprint=dataset.fingerprint,
@@ -76,7 +76,7 @@ def summarise(dataset: Dataset) -> Summary:
         users_without_training=_without(train_users, dataset.n_users),
         items_without_training=_without(train_items, dataset.n_items),
         titles=dataset.titles is not None,
-        pictures=None if pictures is None else sum(picture is not None for picture in pictures),
+        images=None if images is None else sum(image is not None for image in images),
         features={name: _of_features(features) for name, features in dataset.features.items()},
         repairs=dataset.repairs,
         warnings=dataset.warnings,

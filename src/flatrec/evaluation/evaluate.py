@@ -93,7 +93,7 @@ def evaluate_scorer(
     relevant = interactions.matrix(part)
     counts = np.diff(relevant.indptr)
     if not counts.any():
-        raise ValueError(f"the {part} part has no pair, so there is nothing to score; split the data anew")
+        raise ValueError(f"the {part} part has no pair, so there is nothing to score; split the data again")
     users = torch.from_numpy(np.flatnonzero(counts))
     ranking = rank(score, users, max(at), hidden_pairs(interactions, part, mask))
     hits = _hits(ranking, relevant, users)

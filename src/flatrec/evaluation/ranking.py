@@ -14,7 +14,7 @@ from torch import Tensor
 from flatrec.ops.matmul import linear
 
 BLOCK_SCORES = 2_000_000  # scores held at once: 8 MB, which stay near the core
-BLOCK_USERS = 32  # at least, as every block reads the items anew
+BLOCK_USERS = 32  # at least, as every block reads the items again
 GROUP = 8  # items whose largest score stands for them at first
 
 Scorer = Callable[[Tensor], Tensor]
@@ -117,7 +117,7 @@ def _largest(
 
 
 def _tied(values: Float[Tensor, "block k"]) -> Bool[Tensor, "block"]:
-    """Rows with two equal neighbours that are not both masked."""
+    """Rows with two equal neighbors that are not both masked."""
     same = (values[:, 1:] == values[:, :-1]) & ~values[:, 1:].isneginf()
     return same.any(dim=1)
 

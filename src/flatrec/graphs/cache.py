@@ -54,7 +54,7 @@ def _stored(path: Path, key: str) -> sparse.csr_array | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        logger.warning("%s does not hold the graph it should (%s); it is built anew", path, error)
+        logger.warning("%s does not hold the graph it should (%s); it is built again", path, error)
         return None
 
 

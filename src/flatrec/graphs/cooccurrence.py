@@ -21,37 +21,37 @@ BLOCK_ENTRIES = 4_000_000  # pairs of users that are counted at once, about 200 
 CACHED_FROM = 2_000_000  # sum of squared item degrees from which a graph is kept on disk: a good tenth of a second
 
 
-def cooccurrence_matrix(interactions: Interactions, neighbours: int) -> sparse.csr_array:
+def cooccurrence_matrix(interactions: Interactions, neighbors: int) -> sparse.csr_array:
     """How many training items each user shares with the users that share the most with them.
 
-    Row u of the (n_users, n_users) float32 matrix holds |items of u ∩ items of v| for the ``neighbours`` users v != u
+    Row u of the (n_users, n_users) float32 matrix holds |items of u ∩ items of v| for the ``neighbors`` users v != u
     for whom it is largest; fewer where fewer users share an item with u, none where nobody does. Of equal counts at
     the cut the smaller user number stays, which the original code leaves open. O(sum of squared item degrees) time,
     memory for a block of rows at a time.
 
     Raises:
-        ValueError: ``neighbours`` is below 1.
+        ValueError: ``neighbors`` is below 1.
     """
-    if neighbours < 1:
-        raise ValueError(f"neighbours must be at least 1, but is {neighbours}; DualGNN and DRAGON take 10 to 40")
+    if neighbors < 1:
+        raise ValueError(f"neighbors must be at least 1, but is {neighbors}; DualGNN and DRAGON take 10 to 40")
     matrix = interactions.matrix("train")
-    build = partial(_build, matrix, neighbours)
+    build = partial(_build, matrix, neighbors)
     if int((interactions.item_counts("train") ** 2).sum()) < CACHED_FROM:
         return build()
-    return cached("cooccurrence-1", [matrix.indptr, matrix.indices, interactions.n_items, neighbours], build)
+    return cached("cooccurrence-1", [matrix.indptr, matrix.indices, interactions.n_items, neighbors], build)
 
 
 class UserGraph(nn.Module):
     """The graph that averages over a user's co-occurring ones, weighted by a softmax over the numbers of common items.
 
     Row u has weights m_v exp(c_uv) / sum_w m_w exp(c_uw), so it adds up to 1; the row of a user who shares no item with
-    anybody is empty. In evaluation m = 1. In training a row that has entries, but fewer than ``neighbours``, is filled
+    anybody is empty. In evaluation m = 1. In training a row that has entries, but fewer than ``neighbors``, is filled
     up with random repetitions of them, as in the released code of DualGNN and DRAGON: m_v is 1 plus how often v was
     drawn, each time from the row as it had grown by then.
 
     Args:
         interactions: gives the training pairs.
-        neighbours: how many neighbours a user has at most, and how many entries a filled row has.
+        neighbors: how many neighbors a user has at most, and how many entries a filled row has.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -61,24 +61,24 @@ class UserGraph(nn.Module):
         torch.Size([30, 2])
 
     Raises:
-        ValueError: ``neighbours`` is below 1.
+        ValueError: ``neighbors`` is below 1.
     """
 
-    def __init__(self, interactions: Interactions, neighbours: int) -> None:
+    def __init__(self, interactions: Interactions, neighbors: int) -> None:
         super().__init__()
-        self.neighbours = neighbours
-        self.counts = cooccurrence_matrix(interactions, neighbours)
+        self.neighbors = neighbors
+        self.counts = cooccurrence_matrix(interactions, neighbors)
         self.whole = softmax_graph(self.counts, np.ones(self.counts.nnz, dtype=np.int64))
         self.drawn = self.whole
 
     def draw(self, generator: Generator) -> None:
-        """Fill short rows up anew for training; equal state, equal graph. Without a short row nothing changes."""
-        multiplicities = drawn_multiplicities(self.counts, self.neighbours, generator)
+        """Fill short rows up again for training; equal state, equal graph. Without a short row nothing changes."""
+        multiplicities = drawn_multiplicities(self.counts, self.neighbors, generator)
         if (multiplicities > 1).any():
             self.drawn = softmax_graph(self.counts, multiplicities).to(self.whole.rows.values.device)
 
     def forward(self, users: Float[Tensor, "n_users dim"]) -> Float[Tensor, "n_users dim"]:
-        """The weighted mean over neighbours."""
+        """The weighted mean over neighbors."""
         return cast(Tensor, (self.drawn if self.training else self.whole)(users))
 
 
@@ -93,17 +93,15 @@ def softmax_graph(counts: sparse.csr_array, multiplicities: Int64[ndarray, "n_en
     return Graph(sparse.csr_array((weights, counts.indices, counts.indptr), shape=counts.shape), symmetric=False)
 
 
-def drawn_multiplicities(
-    counts: sparse.csr_array, neighbours: int, generator: Generator
-) -> Int64[ndarray, "n_entries"]:
-    """How often each entry occurs once its row is filled up to ``neighbours`` with random repetitions.
+def drawn_multiplicities(counts: sparse.csr_array, neighbors: int, generator: Generator) -> Int64[ndarray, "n_entries"]:
+    """How often each entry occurs once its row is filled up to ``neighbors`` with random repetitions.
 
     Each repetition is drawn uniformly from the row with the earlier repetitions in it, an urn of Polya. Its outcome is
     that of independent draws whose probabilities are themselves drawn, uniformly among all, once a row; so they are
     drawn here, as exponentials in proportion.
     """
     sizes = np.diff(counts.indptr)
-    missing = np.where(sizes > 0, np.maximum(neighbours - sizes, 0), 0)
+    missing = np.where(sizes > 0, np.maximum(neighbors - sizes, 0), 0)
     rows = np.repeat(np.arange(len(sizes)), missing)
     masses = torch.empty(counts.nnz, dtype=torch.float64).exponential_(generator=generator).numpy()
     places = np.concatenate([[0.0], np.cumsum(masses)])  # entries side by side, each as wide as its mass
@@ -115,9 +113,9 @@ def drawn_multiplicities(
     return multiplicities
 
 
-def _build(matrix: sparse.csr_array, neighbours: int) -> sparse.csr_array:
+def _build(matrix: sparse.csr_array, neighbors: int) -> sparse.csr_array:
     users_of_items = sparse.csr_array(matrix.T)
-    blocks = [_block(matrix, users_of_items, rows, neighbours) for rows in _blocks(matrix)]
+    blocks = [_block(matrix, users_of_items, rows, neighbors) for rows in _blocks(matrix)]
     return sparse.csr_array(sparse.vstack(blocks, format="csr"))
 
 
@@ -130,9 +128,7 @@ def _blocks(matrix: sparse.csr_array) -> Iterator[slice]:
     return (slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True))
 
 
-def _block(
-    matrix: sparse.csr_array, users_of_items: sparse.csr_array, rows: slice, neighbours: int
-) -> sparse.csr_array:
+def _block(matrix: sparse.csr_array, users_of_items: sparse.csr_array, rows: slice, neighbors: int) -> sparse.csr_array:
     """The given rows: counts of all pairs, sorted within each row, and cut."""
     n_rows, n_users = rows.stop - rows.start, matrix.shape[0]
     product = (matrix[rows] @ users_of_items).tocoo()
@@ -145,7 +141,7 @@ def _block(
     keys.sort()
     sizes = np.bincount(row, minlength=n_rows)
     ranks = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    kept, chosen = np.divmod(keys[ranks < neighbours], n_users)
+    kept, chosen = np.divmod(keys[ranks < neighbors], n_users)
     owner, short = np.divmod(kept, bound)
     values = (bound - 1 - short).astype(np.float32)
     return sparse.csr_array((values, (owner, chosen)), shape=(n_rows, n_users))

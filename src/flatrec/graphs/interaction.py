@@ -1,4 +1,4 @@
-"""The user-item graph: build it, normalise it, thin it by degree."""
+"""The user-item graph: build it, normalze it, thin it by degree."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DEGREE_OFFSET = 1e-7  # keeps nodes without a pair finite; the value that the fi
 
 
 def training_graph(interactions: Interactions) -> Graph:
-    """The symmetrically normalised graph of all training pairs, users first, then items.
+    """The symmetrically normalzed graph of all training pairs, users first, then items.
 
     Entry (u, i) is (d_u + 1e-7)^(-1/2) (d_i + 1e-7)^(-1/2), d the number of training pairs; no self loops; a node
     without a pair has an empty row.
     """
-    return normalised_graph(interactions, *interactions.pairs("train"))
+    return normalzed_graph(interactions, *interactions.pairs("train"))
 
 
 def bought_matrix(interactions: Interactions) -> Graph:
@@ -32,19 +32,19 @@ def bought_matrix(interactions: Interactions) -> Graph:
 
 
 def mean_graphs(interactions: Interactions) -> tuple[Graph, Graph]:
-    """The row-normalised halves of the graph: from items to users, and from users to items.
+    """The row-normalzed halves of the graph: from items to users, and from users to items.
 
-    A product averages over neighbours; a node without a pair has an empty row.
+    A product averages over neighbors; a node without a pair has an empty row.
     """
     bought = interactions.matrix("train")
-    return _row_normalised(bought), _row_normalised(sparse.csr_array(bought.T))
+    return _row_normalzed(bought), _row_normalzed(sparse.csr_array(bought.T))
 
 
 def walk_graph(interactions: Interactions) -> Graph:
     """The random walk with self loops, D^-1 (A + I), D the row sums of A + I."""
     bought = interactions.matrix("train")
     adjacency = sparse.block_array([[None, bought], [bought.T, None]], format="csr")
-    return _row_normalised(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
+    return _row_normalzed(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
 
 
 def thinned_graph(
@@ -53,7 +53,7 @@ def thinned_graph(
     generator: Generator,
     weighting: Literal["degree", "uniform"] = "degree",
 ) -> Graph:
-    """The graph of a random share of the training pairs, degrees counted anew on what is kept.
+    """The graph of a random share of the training pairs, degrees counted again on what is kept.
 
     int(n_pairs * (1 - rate)) pairs, as floats round it, are drawn without replacement. With ``degree`` the
     probability of each is proportional to its entry in the full graph, so pairs of busy users and popular items are
@@ -73,13 +73,13 @@ def thinned_graph(
         weights = torch.ones_like(weights)
     keys = weights.log() - torch.empty_like(weights).exponential_(generator=generator).log()
     kept = keys.topk(int(len(users) * (1 - rate)), sorted=False).indices.sort().values.numpy()
-    return normalised_graph(interactions, users[kept], items[kept])
+    return normalzed_graph(interactions, users[kept], items[kept])
 
 
-def normalised_graph(
+def normalzed_graph(
     interactions: Interactions, users: Int[ndarray, "n_pairs"], items: Int[ndarray, "n_pairs"]
 ) -> Graph:
-    """The symmetrically normalised graph of the given pairs over all users and items."""
+    """The symmetrically normalzed graph of the given pairs over all users and items."""
     weights = _weights(interactions, users, items).astype(np.float32)
     n_nodes = interactions.n_users + interactions.n_items
     ends = both_ways(interactions, users, items)
@@ -95,7 +95,7 @@ def both_ways(
     return np.concatenate([users, shifted]), np.concatenate([shifted, users])
 
 
-def _row_normalised(matrix: sparse.csr_array) -> Graph:
+def _row_normalzed(matrix: sparse.csr_array) -> Graph:
     degrees = np.diff(matrix.indptr)
     values = np.repeat(1 / np.maximum(degrees, 1), degrees).astype(np.float32)
     return Graph(sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape), symmetric=False)

@@ -1,4 +1,4 @@
-"""Item-item graphs of nearest neighbours in feature space."""
+"""Item-item graphs of nearest neighbors in feature space."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ BLOCK_COLUMNS = 8192  # of them in a row: wider blocks leave the cache of the pr
 CACHED_FROM = 50_000_000_000  # n_items^2 * width from which a graph is kept on disk: about a second's work
 
 
-def mixed_neighbour_graph(
-    features: Mapping[str, Float32[ndarray, "n_items _"]], neighbours: int, image_weight: float
+def mixed_neighbor_graph(
+    features: Mapping[str, Float32[ndarray, "n_items _"]], neighbors: int, image_weight: float
 ) -> Graph:
-    """The graphs of nearest neighbours of all modalities, each times its share, added.
+    """The graphs of nearest neighbors of all modalities, each times its share, added.
 
     A link that several modalities have gets the sum of their entries, any other what its one modality gives: the
-    union of the links, which is not normalised again.
+    union of the links, which is not normalzed again.
 
     Args:
         features: one row an item, finite; at least one modality.
-        neighbours: k, how many items a row of each modality's graph keeps, in [1, n_items].
+        neighbors: k, how many items a row of each modality's graph keeps, in [1, n_items].
         image_weight: the share of the modality called ``image``, in [0, 1].
 
     Raises:
         ValueError: there is no modality, or k is out of range.
     """
     if not features:
-        raise ValueError("a graph of neighbours needs the features of at least one modality, but got none; add some")
+        raise ValueError("a graph of neighbors needs the features of at least one modality, but got none; add some")
     n_items = len(next(iter(features.values())))
     mixed = sparse.csr_array((n_items, n_items))
     for name, share in shares(features, image_weight).items():
-        mixed = mixed + share * neighbour_matrix(features[name], neighbours)
+        mixed = mixed + share * neighbor_matrix(features[name], neighbors)
     return Graph(cast(sparse.csr_array, mixed), symmetric=False)
 
 
@@ -59,7 +59,7 @@ def shares(modalities: Collection[str], image_weight: float) -> dict[str, float]
     return {name: image_weight if name == "image" else rest for name in modalities}
 
 
-def neighbour_matrix(features: Float32[ndarray, "n_items width"], neighbours: int) -> sparse.csr_array:
+def neighbor_matrix(features: Float32[ndarray, "n_items width"], neighbors: int) -> sparse.csr_array:
     """The directed graph that links each item to its most similar ones by cosine, itself among them.
 
     Every stored entry is 1 / (k + 1e-7): the binary graph divided by the square roots of both row degrees, as
@@ -67,21 +67,21 @@ def neighbour_matrix(features: Float32[ndarray, "n_items width"], neighbours: in
 
     Args:
         features: one row an item, finite.
-        neighbours: k, how many items a row keeps, in [1, n_items].
+        neighbors: k, how many items a row keeps, in [1, n_items].
 
     Raises:
         ValueError: k is out of range.
     """
     n_items, width = features.shape
-    build = partial(_neighbour_matrix, features, neighbours)
+    build = partial(_neighbor_matrix, features, neighbors)
     if n_items**2 * width < CACHED_FROM:
         return build()
-    return cached("neighbours-1", [features, neighbours], build)
+    return cached("neighbors-1", [features, neighbors], build)
 
 
-def nearest_neighbours(
-    features: Float32[ndarray, "n_items width"], neighbours: int
-) -> Int64[ndarray, "n_items neighbours"]:
+def nearest_neighbors(
+    features: Float32[ndarray, "n_items width"], neighbors: int
+) -> Int64[ndarray, "n_items neighbors"]:
     """Numbers of the most similar items by cosine, the item itself first, then from the nearest on.
 
     Which of several equally near items stay is open, but the item itself always does, however many rows equal its
@@ -90,29 +90,29 @@ def nearest_neighbours(
 
     Args:
         features: one row an item, finite.
-        neighbours: k, how many items a row keeps, in [1, n_items].
+        neighbors: k, how many items a row keeps, in [1, n_items].
 
     Raises:
         ValueError: k is out of range.
     """
     n_items = len(features)
-    if not 1 <= neighbours <= n_items:
-        raise ValueError(f"neighbours must lie in [1, {n_items}], the number of items, but is {neighbours}")
+    if not 1 <= neighbors <= n_items:
+        raise ValueError(f"neighbors must lie in [1, {n_items}], the number of items, but is {neighbors}")
     rows = directions(torch.tensor(features))
     step = max(1, BLOCK_ENTRIES // min(n_items, BLOCK_COLUMNS))
-    nearest = np.empty((n_items, neighbours), dtype=np.int64)
+    nearest = np.empty((n_items, neighbors), dtype=np.int64)
     for start in range(0, n_items, step):
-        nearest[start : start + step] = _nearest_of_block(rows, start, step, neighbours).numpy()
+        nearest[start : start + step] = _nearest_of_block(rows, start, step, neighbors).numpy()
     return nearest
 
 
-def _neighbour_matrix(features: Float32[ndarray, "n_items width"], neighbours: int) -> sparse.csr_array:
-    nearest = nearest_neighbours(features, neighbours)
+def _neighbor_matrix(features: Float32[ndarray, "n_items width"], neighbors: int) -> sparse.csr_array:
+    nearest = nearest_neighbors(features, neighbors)
     n_items = len(features)
-    rows = np.repeat(np.arange(n_items), neighbours)
+    rows = np.repeat(np.arange(n_items), neighbors)
     directed: ndarray = np.any(features, axis=1)
     kept = directed[rows] | (nearest.ravel() == rows)
-    values = np.full(len(rows), 1 / (neighbours + 1e-7), dtype=np.float32)
+    values = np.full(len(rows), 1 / (neighbors + 1e-7), dtype=np.float32)
     entries = (values[kept], (rows[kept], nearest.ravel()[kept]))
     return sparse.csr_array(entries, shape=(n_items, n_items))
 
@@ -125,15 +125,15 @@ def directions(rows: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_items w
     return rows
 
 
-def _nearest_of_block(rows: Float[Tensor, "n_items width"], start: int, step: int, neighbours: int) -> Tensor:
-    """The neighbours of some rows: the best of each block of columns, and the best of these."""
+def _nearest_of_block(rows: Float[Tensor, "n_items width"], start: int, step: int, neighbors: int) -> Tensor:
+    """The neighbors of some rows: the best of each block of columns, and the best of these."""
     values, numbers = [], []
     for first in range(0, len(rows), BLOCK_COLUMNS):
         block = linear(rows[start : start + step], rows[first : first + BLOCK_COLUMNS])
         # Above every cosine, so that equal rows cannot push an item out of its own list.
         block.diagonal(start - first).fill_(2)
-        best = block.topk(min(neighbours, block.shape[1]), dim=1)
+        best = block.topk(min(neighbors, block.shape[1]), dim=1)
         values.append(best.values)
         numbers.append(best.indices + first)
-    order = torch.cat(values, dim=1).topk(neighbours, dim=1).indices
+    order = torch.cat(values, dim=1).topk(neighbors, dim=1).indices
     return torch.cat(numbers, dim=1).gather(1, order)

@@ -17,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import PARTS, Part
 from flatrec.evaluation import Result, Scorer, evaluate_scorer, inner_product, rank
 from flatrec.evaluation.evaluate import Mask
-from flatrec.models.base import Model, Yardstick
+from flatrec.models.base import Baseline, Model
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Recommendation:
     item: str  # original id
     score: float
     title: str | None = None
-    picture: Path | None = None
+    image: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +36,14 @@ class Run:
 
     Args:
         dataset: the data.
-        recommender: a model in evaluation mode, or a yardstick.
+        recommender: a model in evaluation mode, or a baseline.
         at: the list lengths that evaluations report.
         mask: what evaluations never recommend.
         result: as in ``result.json``; empty before there is one.
     """
 
     dataset: Dataset
-    recommender: Model | Yardstick
+    recommender: Model | Baseline
     at: Sequence[int] = (5, 10, 20)
     mask: Mask = "train"
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Run:
         return [self._described(items, scores) for items, scores in lists]
 
     def similar(self, item: str, k: int = 10) -> list[Recommendation]:
-        """The k items most like one: by cosine of their representations, or as the yardstick has it.
+        """The k items most like one: by cosine of their representations, or as the baseline has it.
 
         Raises:
             KeyError: the id is not in the data set.
@@ -98,12 +98,12 @@ class Run:
 
     def scorer(self) -> Scorer:
         """Scores of all items for a block of users; a model's representations are computed once, here."""
-        if isinstance(self.recommender, Yardstick):
+        if isinstance(self.recommender, Baseline):
             return self.recommender.scores
         return inner_product(*representations(self.recommender))
 
     def _similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        if isinstance(self.recommender, Yardstick):
+        if isinstance(self.recommender, Baseline):
             return self.recommender.item_similarities(item)
         _, items = representations(self.recommender)
         directions = F.normalize(items, dim=1)
@@ -115,7 +115,7 @@ class Run:
                 self.dataset.items[item],
                 score,
                 self.dataset.titles[item] if self.dataset.titles else None,
-                self.dataset.pictures[item] if self.dataset.pictures else None,
+                self.dataset.images[item] if self.dataset.images else None,
             )
             for item, score in zip(items, scores, strict=True)
             if item >= 0
@@ -124,7 +124,7 @@ class Run:
 
 @torch.no_grad()
 def representations(model: Model) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-    """User and item vectors of a model in evaluation mode, which is its mode again afterwards."""
+    """User and item vectors of a model in evaluation mode, which is its mode again afterward."""
     training = model.training
     model.eval()
     try:

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from flatrec.models.registry import CLICKS, ENTRIES, FEATURES, YARDSTICK
+from flatrec.models.registry import BASELINE, CLICKS, ENTRIES, FEATURES
 from flatrec.utils.lazy_registry import Registry, homes, lazy
 
 if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it here
     from flatrec.models.adversarial import Adversarial as Adversarial
+    from flatrec.models.base import Baseline as Baseline
     from flatrec.models.base import Encoded as Encoded
     from flatrec.models.base import Model as Model
-    from flatrec.models.base import Yardstick as Yardstick
     from flatrec.models.bm3 import BM3 as BM3
     from flatrec.models.bpr import BPR as BPR
     from flatrec.models.dragon import DRAGON as DRAGON
@@ -28,10 +28,10 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.vbpr import VBPR as VBPR
 
 MODELS: "Registry[Model]" = Registry(ENTRIES, (CLICKS, FEATURES))
-YARDSTICKS: "Registry[Yardstick]" = Registry(ENTRIES, (YARDSTICK,))
+BASELINES: "Registry[Baseline]" = Registry(ENTRIES, (BASELINE,))
 
 _BASE = "flatrec.models.base"
-_HOMES = homes(ENTRIES, Adversarial="flatrec.models.adversarial", Encoded=_BASE, Model=_BASE, Yardstick=_BASE)
+_HOMES = homes(ENTRIES, Adversarial="flatrec.models.adversarial", Encoded=_BASE, Model=_BASE, Baseline=_BASE)
 
 
 if TYPE_CHECKING:
@@ -45,4 +45,4 @@ else:
 
 
 def __dir__() -> list[str]:
-    return sorted({"MODELS", "YARDSTICKS", *_HOMES})
+    return sorted({"MODELS", "BASELINES", *_HOMES})

@@ -38,12 +38,12 @@ class Adversarial(Model):
         Delta_m[i] = epsilon * Gamma_m[i] / ||Gamma_m[i]||, and 0 where Gamma_m[i] is 0
         loss = L(Theta; F) + weight * L(Theta; F + Delta)
 
-    Delta is a constant: no gradient flows through it. It is made anew for every loss, hence for every gradient that a
+    Delta is a constant: no gradient flows through it. It is made again for every loss, hence for every gradient that a
     strategy asks for, at the parameters that hold there, be they shifted or not, and for each of two batches (or for
     each portion, where a batch is taken in portions).
 
     What is perturbed are the matrices that the model reads. Of the mean or learned row that stands in for a missing
-    picture, every item has a copy of its own; rows that the model brings to length 1 are perturbed after that; trained
+    image, every item has a copy of its own; rows that the model brings to length 1 are perturbed after that; trained
     tables (FREEDOM, LATTICE, BM3) move from their present values and are trained by both losses. What was made of the
     features at construction stays as it is, such as the graphs of similar items of FREEDOM, LATTICE and DRAGON, and so
     does what a hook froze: after the first step of an epoch LATTICE reads no features, and Delta is 0.
@@ -51,7 +51,7 @@ class Adversarial(Model):
     As in the released code: Gamma is of the whole batch, and each of its rows is brought to length epsilon. Its own
     settings are epsilon 0.1 and weight 1.
 
-    Deviations: paper and release perturb the pictures of VBPR by BPR alone, and count its penalty once; here L is the
+    Deviations: paper and release perturb the images of VBPR by BPR alone, and count its penalty once; here L is the
     whole loss of any model, whose penalties and auxiliary losses count 1 + weight times. Both begin from a model that
     was trained without noise, here training begins from the model's initial parameters. The release drops the result of
     its ``stop_gradient``, so that gradients flow through Delta; here it is a constant, as in the paper. Where a loss

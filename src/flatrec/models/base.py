@@ -1,4 +1,4 @@
-"""What every recommender is: Model, which trains, and Yardstick, which needs no training."""
+"""What every recommender is: Model, which trains, and Baseline, which needs no training."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Model(nn.Module, ABC):
         """Change what changes once a step."""
 
 
-class Yardstick(ABC):
+class Baseline(ABC):
     """A recommender without parameters: what a trained one must beat."""
 
     @abstractmethod

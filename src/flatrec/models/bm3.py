@@ -23,7 +23,7 @@ from flatrec.ops.propagation import mean_of_layers
 class BM3(Model):
     """BM3 (Zhou et al., WWW 2023, https://arxiv.org/abs/2207.05969).
 
-    With M the symmetrically normalised user-item graph, f a linear predictor, and
+    With M the symmetrically normalzed user-item graph, f a linear predictor, and
     apart(x, y) = 1 - mean over the batch of cos(x, y'), where y' is y detached and with dropout:
 
         G = mean of layers 0..L of M on [E_user ; E_item]

@@ -1,4 +1,4 @@
-"""Matrix factorisation with the BPR loss: the model without a graph."""
+"""Matrix factorzation with the BPR loss: the model without a graph."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from flatrec.models.settings import at_least
 
 
 class BPR(Model):
-    """BPR matrix factorisation (Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618).
+    """BPR matrix factorzation (Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618).
 
-    Matrix factorisation:
+    Matrix factorzation:
 
         score(u, i) = <e_u, e_i>
         loss = mean of -ln sigma(score(u, p) - score(u, n)) + penalty * norms
 
     norms are the Frobenius norms of the three row blocks of the batch, added up and divided by its size.
 
-    Deviations: the paper penalises squared norms with a weight for users, positives and negatives each; the form here
+    Deviations: the paper penalzes squared norms with a weight for users, positives and negatives each; the form here
     is that of :func:`flatrec.models.losses.norm_penalty`, as for LightGCN, so that the two differ by the graph alone.
 
     Args:

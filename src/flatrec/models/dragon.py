@@ -14,7 +14,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.graphs.knn import mixed_neighbour_graph
+from flatrec.graphs.knn import mixed_neighbor_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.losses import bpr, rows
@@ -26,7 +26,7 @@ from flatrec.ops.propagation import last_layer, sum_of_layers
 class DRAGON(Model):
     """DRAGON (Zhou et al., ECAI 2023, https://arxiv.org/abs/2301.12097).
 
-    With M the symmetrically normalised user-item graph, S the frozen item graph of FREEDOM, and unit() bringing rows to
+    With M the symmetrically normalzed user-item graph, S the frozen item graph of FREEDOM, and unit() bringing rows to
     length 1; for every modality m, P_m a preference a user and F_m the features:
 
         x_m = unit([P_m ; lrelu(F_m W1 + b1) W2 + b2])
@@ -34,19 +34,19 @@ class DRAGON(Model):
         c_i = [X_1[i], X_2[i], ...]
         items = c + S^(L_ii) c
         c_u = [w_u[1] X_1[u], w_u[2] X_2[u], ...], w_u free weights
-        user u = c_u + sum over neighbours v of a_uv c_v
+        user u = c_u + sum over neighbors v of a_uv c_v
         loss = -mean log2 sigma(margin) + penalty * (squares of P and w)
 
-    Neighbours of a user are those with the most common items, a is a softmax over the numbers of common items. The
+    Neighbors of a user are those with the most common items, a is a softmax over the numbers of common items. The
     squares are the mean of P_m^2 over the batch's users, added up over m, and the mean of w^2 over all users. A
     representation is ``dim`` times as wide as there are modalities.
 
     As in the released code: logarithms to base 2; w starts as a softmax and is trained without constraint; a user with
-    fewer than ``user_neighbours`` neighbours has random ones repeated, drawn anew each epoch, each from the list as it
+    fewer than ``user_neighbors`` neighbors has random ones repeated, drawn again each epoch, each from the list as it
     has grown by then.
 
     Deviations: the release ranks by what the last training forward left behind, and moves the batch's item numbers in
-    place: here every evaluation propagates anew, over the user graph without repetitions. Layers and tables that
+    place: here every evaluation propagates again, over the user graph without repetitions. Layers and tables that
     influence nothing (trained copies of the features among them) are left out. Its item graph is kept on disk by k
     alone; here the key is the content. Degrees have an offset of 1e-7, below what float32 shows. Modalities may be
     any number; ``image_weight`` is the share of the one called ``image``, as in FREEDOM.
@@ -57,16 +57,16 @@ class DRAGON(Model):
         hidden: width between the two maps of a modality.
         layers: propagations over the user-item graph, at least 0 (L).
         item_layers: propagations over the item graph, at least 0 (L_ii).
-        neighbours: items a row of each kNN graph, the item itself included, in [1, n_items].
-        image_weight: share of the picture graph, in [0, 1].
-        user_neighbours: neighbours a user, at least 1.
+        neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
+        image_weight: share of the image graph, in [0, 1].
+        user_neighbors: neighbors a user, at least 1.
         penalty: weight of the squares, at least 0.
         missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = DRAGON(data, dim=8, hidden=16, neighbours=3)
+        >>> model = DRAGON(data, dim=8, hidden=16, neighbors=3)
         >>> model.encode().nodes.shape[1]
         16
 
@@ -87,14 +87,14 @@ class DRAGON(Model):
         hidden: int = 256,
         layers: int = 2,
         item_layers: int = 1,
-        neighbours: int = 10,
+        neighbors: int = 10,
         image_weight: float = 0.1,
-        user_neighbours: int = 40,
+        user_neighbors: int = 40,
         penalty: float = 1e-3,
         missing: Missing = "mean",
     ) -> None:
         super().__init__()
-        at_least(1, dim=dim, hidden=hidden, user_neighbours=user_neighbours)
+        at_least(1, dim=dim, hidden=hidden, user_neighbors=user_neighbors)
         at_least(0, layers=layers, item_layers=item_layers, penalty=penalty)
         share(image_weight=image_weight)
         self.sizes = (dataset.n_users, dataset.n_items)
@@ -106,11 +106,11 @@ class DRAGON(Model):
         )
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.graph = training_graph(dataset.interactions)
-        self.item_graph = mixed_neighbour_graph(filled_features(dataset, missing), neighbours, image_weight)
-        self.user_graph = UserGraph(dataset.interactions, user_neighbours)
+        self.item_graph = mixed_neighbor_graph(filled_features(dataset, missing), neighbors, image_weight)
+        self.user_graph = UserGraph(dataset.interactions, user_neighbors)
 
     def on_epoch_start(self, generator: Generator) -> None:
-        """Draw which neighbours are repeated."""
+        """Draw which neighbors are repeated."""
         self.user_graph.draw(generator)
 
     def encode(self) -> Encoded:

@@ -1,4 +1,4 @@
-"""DualGNN: users learn from their neighbours which modality counts."""
+"""DualGNN: users learn from their neighbors which modality counts."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from flatrec.ops.propagation import sum_of_layers
 class DualGNN(Model):
     """DualGNN (Wang et al., IEEE TMM 2021, https://doi.org/10.1109/TMM.2021.3138298).
 
-    With M the symmetrically normalised user-item graph and unit() bringing rows to length 1; for every modality m, P_m
+    With M the symmetrically normalzed user-item graph and unit() bringing rows to length 1; for every modality m, P_m
     a preference a user and F_m the features:
 
         x_m = unit([P_m ; lrelu(F_m W1 + b1) W2 + b2])
         X_m = x_m + M x_m + ... + M^L x_m
         item i = sum over m of X_m[i]
         c_u = sum over m of w_u[m] X_m[u], w_u free weights
-        user u = c_u + sum over neighbours v of a_uv c_v
+        user u = c_u + sum over neighbors v of a_uv c_v
         loss = -mean log2 sigma(margin) + penalty * (squares of P, w and w')
 
-    Neighbours of a user are those with the most common items, a is a softmax over the numbers of common items. The
+    Neighbors of a user are those with the most common items, a is a softmax over the numbers of common items. The
     squares are the mean of P_m^2 over the batch's users, added up over m, the mean of w^2 over all users and that of
     w'^2 over all items, where w' are weights an item that occur nowhere else.
 
     As in the released code: logarithms to base 2; w starts as a softmax and is trained without constraint; a user with
-    fewer than ``user_neighbours`` neighbours has random ones repeated, drawn anew each epoch, each from the list as it
+    fewer than ``user_neighbors`` neighbors has random ones repeated, drawn again each epoch, each from the list as it
     has grown by then.
 
     Deviations: the release fuses users in place, so that the first modality's X is overwritten by the sum of all
     before it is weighted: ``fusion="released"`` does that, ``"intended"`` is the paper's. It ranks by what the last
-    training forward left behind, and moves the batch's item numbers in place: here every evaluation propagates anew,
+    training forward left behind, and moves the batch's item numbers in place: here every evaluation propagates again,
     over the user graph without repetitions. Layers that influence nothing are left out. Degrees have an offset of 1e-7,
     below what float32 shows.
 
@@ -54,7 +54,7 @@ class DualGNN(Model):
         dim: width of a representation.
         hidden: width between the two maps of a modality.
         layers: propagations over the user-item graph, at least 0 (L).
-        user_neighbours: neighbours a user, at least 1.
+        user_neighbors: neighbors a user, at least 1.
         penalty: weight of the squares, at least 0.
         fusion: whether users are fused as the paper has it (``intended``) or in place (``released``).
         missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
@@ -83,13 +83,13 @@ class DualGNN(Model):
         dim: int = 64,
         hidden: int = 256,
         layers: int = 2,
-        user_neighbours: int = 40,
+        user_neighbors: int = 40,
         penalty: float = 1e-3,
         fusion: Literal["intended", "released"] = "intended",
         missing: Missing = "mean",
     ) -> None:
         super().__init__()
-        at_least(1, dim=dim, hidden=hidden, user_neighbours=user_neighbours)
+        at_least(1, dim=dim, hidden=hidden, user_neighbors=user_neighbors)
         at_least(0, layers=layers, penalty=penalty)
         self.sizes = (dataset.n_users, dataset.n_items)
         self.dim, self.layers = dim, layers
@@ -102,10 +102,10 @@ class DualGNN(Model):
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.item_weights = preference_weights(dataset.n_items, len(self.features))
         self.graph = training_graph(dataset.interactions)
-        self.user_graph = UserGraph(dataset.interactions, user_neighbours)
+        self.user_graph = UserGraph(dataset.interactions, user_neighbors)
 
     def on_epoch_start(self, generator: Generator) -> None:
-        """Draw which neighbours are repeated."""
+        """Draw which neighbors are repeated."""
         self.user_graph.draw(generator)
 
     def encode(self) -> Encoded:

@@ -31,7 +31,7 @@ class FeatureTables(nn.Module):
         dataset: gives the features.
         missing: what an item that lacks a modality gets; see :data:`Missing`.
         trained: whether the tables are parameters, beginning as the features.
-        normalised: the modalities whose rows are brought to length 1; rows of zeros stay.
+        normalzed: the modalities whose rows are brought to length 1; rows of zeros stay.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -44,7 +44,7 @@ class FeatureTables(nn.Module):
     """
 
     def __init__(
-        self, dataset: Dataset, *, missing: Missing = "mean", trained: bool = False, normalised: Collection[str] = ()
+        self, dataset: Dataset, *, missing: Missing = "mean", trained: bool = False, normalzed: Collection[str] = ()
     ) -> None:
         super().__init__()
         if not dataset.features:
@@ -56,7 +56,7 @@ class FeatureTables(nn.Module):
         self.names = tuple(sorted(dataset.features))
         self.widths = tuple(dataset.features[name].width for name in self.names)
         self.tables = nn.ModuleList(
-            _Table(dataset.features[name], missing=missing, trained=trained, normalised=name in normalised)
+            _Table(dataset.features[name], missing=missing, trained=trained, normalzed=name in normalzed)
             for name in self.names
         )
         self._given: tuple[Tensor, ...] | None = None
@@ -70,7 +70,7 @@ class FeatureTables(nn.Module):
 
     @contextmanager
     def replaced(self, tables: Sequence[Float[Tensor, "n_items _"]]) -> Iterator[None]:
-        """Inside the block other matrices are read, such as noisy ones; afterwards the former, also when it raises.
+        """Inside the block other matrices are read, such as noisy ones; afterward the former, also when it raises.
 
         Args:
             tables: one a modality, in the order of ``names``; gradients flow to them. What was made of the features
@@ -90,11 +90,11 @@ class _Table(nn.Module):
     absent: Bool[Tensor, "n_items"]
     stand_in: nn.Parameter | None
 
-    def __init__(self, features: Features, *, missing: Missing, trained: bool, normalised: bool) -> None:
+    def __init__(self, features: Features, *, missing: Missing, trained: bool, normalzed: bool) -> None:
         super().__init__()
-        self.normalised = normalised
+        self.normalzed = normalzed
         values = torch.tensor(_filled(features, missing))
-        values = directions(values) if normalised else values
+        values = directions(values) if normalzed else values
         absent = torch.tensor(~features.present)
         if trained:
             self.values = nn.Parameter(values)
@@ -107,7 +107,7 @@ class _Table(nn.Module):
     def forward(self) -> Float[Tensor, "n_items width"]:
         if self.stand_in is None:
             return self.values
-        row = F.normalize(self.stand_in, dim=0) if self.normalised else self.stand_in
+        row = F.normalize(self.stand_in, dim=0) if self.normalzed else self.stand_in
         return torch.where(self.absent[:, None], row, self.values)
 
 

@@ -1,4 +1,4 @@
-"""FREEDOM: a frozen item graph from features, and a user-item graph thinned anew every epoch."""
+"""FREEDOM: a frozen item graph from features, and a user-item graph thinned again every epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import thinned_graph, training_graph
-from flatrec.graphs.knn import mixed_neighbour_graph
+from flatrec.graphs.knn import mixed_neighbor_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.initial import node_table
@@ -27,7 +27,7 @@ class FREEDOM(Model):
     """FREEDOM (Zhou & Shen, ACM MM 2023, https://arxiv.org/abs/2211.06924).
 
     With S the weighted sum of one kNN graph a modality, from the raw features, built once and frozen, and M the
-    symmetrically normalised user-item graph:
+    symmetrically normalzed user-item graph:
 
         h = S^(L_ii) E_item
         G = mean of layers 0..L_ui of M on [E_user ; E_item]
@@ -51,8 +51,8 @@ class FREEDOM(Model):
         dim: width of a representation.
         layers: propagations over the user-item graph, at least 0 (L_ui).
         item_layers: propagations over the item graph, at least 0 (L_ii).
-        neighbours: items a row of each kNN graph, the item itself included, in [1, n_items].
-        image_weight: share of the picture graph, in [0, 1].
+        neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
+        image_weight: share of the image graph, in [0, 1].
         thinning: share of the training pairs left out of each epoch's graph, in [0, 1).
         modality_weight: weight of the modality losses, at least 0.
         features: whether feature tables are trained.
@@ -61,7 +61,7 @@ class FREEDOM(Model):
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = FREEDOM(data, dim=8, neighbours=3)
+        >>> model = FREEDOM(data, dim=8, neighbors=3)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -81,7 +81,7 @@ class FREEDOM(Model):
         dim: int = 64,
         layers: int = 2,
         item_layers: int = 1,
-        neighbours: int = 10,
+        neighbors: int = 10,
         image_weight: float = 0.1,
         thinning: float = 0.8,
         modality_weight: float = 1e-3,
@@ -102,7 +102,7 @@ class FREEDOM(Model):
         self.projections = nn.ModuleList(Linear(width, dim, bias=False) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
-        self.item_graph = mixed_neighbour_graph(filled_features(dataset, missing), neighbours, image_weight)
+        self.item_graph = mixed_neighbor_graph(filled_features(dataset, missing), neighbors, image_weight)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's thinned graph."""

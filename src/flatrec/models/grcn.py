@@ -17,7 +17,7 @@ from flatrec.graphs.interaction import both_ways
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import xavier_linear, xavier_normal
-from flatrec.models.losses import bpr, mean_squares, picture_square, rows
+from flatrec.models.losses import bpr, image_square, mean_squares, rows
 from flatrec.models.settings import at_least
 from flatrec.ops.normalize import unit
 from flatrec.ops.sddmm import Edges
@@ -33,18 +33,18 @@ class GRCN(Model):
         alpha[s, t] = softmax over the edges into t of <x[t], x[s]>
         X_m[t] = x[t] + sum over s of alpha[s, t] x[s]
         weight[s, t] = relu(max over m of alpha_m[s, t] C[s, m]), C a free table
-        z = unit(ids), z1 = weighted sum over neighbours of z, z2 = the same of z1
+        z = unit(ids), z1 = weighted sum over neighbors of z, z2 = the same of z1
         H = [z + z1 + z2, X_1, X_2, ...]
         loss = BPR(H) + penalty * (ids + preferences + sum over m of the mean of P[u]^2 over the batch)
         ids = mean of ids[u]^2 + (mean of ids[p]^2 + mean of ids[n]^2) / 2 over the batch
-        preferences = mean of P^2 over all users, of pictures alone
+        preferences = mean of P^2 over all users, of images alone
 
     As in the released code: the edges that refine preferences have no way into users, so that this refinement does
     nothing (``routings=0``). With ``routings`` above 0 preferences are refined as in the paper, unit(P) <- unit(unit(P)
     + sum over the user's items of alpha x), repeated so often. The paper's penalty on confidence is not used; of
-    preferences that no batch asks for only those of pictures (the modality called ``image``) are penalised.
+    preferences that no batch asks for only those of images (the modality called ``image``) are penalzed.
 
-    Deviations: the release ranks by what the last training forward left behind; here every evaluation propagates anew.
+    Deviations: the release ranks by what the last training forward left behind; here every evaluation propagates again.
     BPR is finite for any margin.
 
     Args:
@@ -122,7 +122,7 @@ class GRCN(Model):
         return {
             "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
             "ids": mean_squares(*rows(self.nodes, batch, self.sizes[0])),
-            "preferences": picture_square(named),
+            "preferences": image_square(named),
             **{f"preference_{name}": F.embedding(batch.users, one).square().mean() for name, one in named.items()},
         }
 

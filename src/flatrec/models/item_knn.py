@@ -9,20 +9,20 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Yardstick
+from flatrec.models.base import Baseline
 
 BLOCK_ROWS = 1024  # item rows whose similarities are dense at once
 
 
-class ItemKNN(Yardstick):
+class ItemKNN(Baseline):
     """Item-based collaborative filtering (Deshpande & Karypis, TOIS 2004, https://doi.org/10.1145/963770.963776).
 
-    sim(i, j) = |users of both| / (sqrt(|users of i| |users of j|) + shrink); a row keeps its ``neighbours`` largest;
+    sim(i, j) = |users of both| / (sqrt(|users of i| |users of j|) + shrink); a row keeps its ``neighbors`` largest;
     score(u, i) = sum over the items j of u of sim(j, i).
 
     Args:
         dataset: gives the training pairs.
-        neighbours: items kept a row, at least 1.
+        neighbors: items kept a row, at least 1.
         shrink: damps similarities that rest on few users, at least 0.
 
     Example:
@@ -35,13 +35,13 @@ class ItemKNN(Yardstick):
         ValueError: a setting is out of range.
     """
 
-    def __init__(self, dataset: Dataset, *, neighbours: int = 100, shrink: float = 10.0) -> None:
-        if neighbours < 1 or not shrink >= 0:
-            raise ValueError(f"neighbours must be at least 1 and shrink at least 0, but are {neighbours} and {shrink}")
+    def __init__(self, dataset: Dataset, *, neighbors: int = 100, shrink: float = 10.0) -> None:
+        if neighbors < 1 or not shrink >= 0:
+            raise ValueError(f"neighbors must be at least 1 and shrink at least 0, but are {neighbors} and {shrink}")
         self.bought = dataset.interactions.matrix("train")
         by_item = sparse.csr_array(self.bought.T)
         starts = range(0, dataset.n_items, BLOCK_ROWS)
-        blocks = [_similar(by_item, start, min(neighbours, dataset.n_items), shrink) for start in starts]
+        blocks = [_similar(by_item, start, min(neighbors, dataset.n_items), shrink) for start in starts]
         self.similarities = sparse.csr_array(sparse.vstack(blocks))
 
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
@@ -56,15 +56,15 @@ class ItemKNN(Yardstick):
         return row
 
 
-def _similar(by_item: sparse.csr_array, start: int, neighbours: int, shrink: float) -> sparse.csr_array:
+def _similar(by_item: sparse.csr_array, start: int, neighbors: int, shrink: float) -> sparse.csr_array:
     """Rows ``start`` to ``start + BLOCK_ROWS`` of the similarity matrix, without the diagonal."""
     counts = np.diff(by_item.indptr).astype(np.float32)
     together = (by_item[start : start + BLOCK_ROWS] @ by_item.T).toarray()
     norms = np.sqrt(np.outer(counts[start : start + BLOCK_ROWS], counts)) + shrink
     dense = torch.from_numpy(np.divide(together, norms, out=np.zeros_like(together), where=norms > 0))
     dense.diagonal(start).zero_()
-    values, columns = dense.topk(neighbours, dim=1)
-    rows = torch.arange(len(dense)).repeat_interleave(neighbours)
+    values, columns = dense.topk(neighbors, dim=1)
+    rows = torch.arange(len(dense)).repeat_interleave(neighbors)
     entries = (values.flatten().numpy(), (rows.numpy(), columns.flatten().numpy()))
     block = sparse.csr_array(entries, shape=(len(dense), dense.shape[1]))
     block.eliminate_zeros()

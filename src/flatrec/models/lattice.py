@@ -1,4 +1,4 @@
-"""LATTICE: an item graph learnt from features, mixed with the one they begin with."""
+"""LATTICE: an item graph learned from features, mixed with the one they begin with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import walk_graph
-from flatrec.graphs.knn import directions, nearest_neighbours, neighbour_matrix
+from flatrec.graphs.knn import directions, nearest_neighbors, neighbor_matrix
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing, filled_features
 from flatrec.models.initial import node_table
@@ -27,7 +27,7 @@ from flatrec.ops.propagation import last_layer, mean_of_layers
 from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
 
-CANCELLED = 1e-4  # a row sum this small against its absolute entries is what rounding left of cosines that cancel
+CANCELED = 1e-4  # a row sum this small against its absolute entries is what rounding left of cosines that cancel
 
 
 class LATTICE(Model):
@@ -45,8 +45,8 @@ class LATTICE(Model):
         loss = BPR + penalty * half the squares of the batch's final rows / penalty_rows
 
     As in the released code: features are trained, starting from the raw ones; gradients flow through S in the first
-    step of an epoch only, which is how the graph is learnt, and S is frozen as it was at that step's start for the rest
-    of it; evaluation builds it anew. Each time costs O(n_items^2 modality_dim). The squares are divided by the
+    step of an epoch only, which is how the graph is learned, and S is frozen as it was at that step's start for the
+    rest of it; evaluation builds it again. Each time costs O(n_items^2 modality_dim). The squares are divided by the
     configured batch size, however many pairs the batch has: set ``penalty_rows`` together with ``training.batch_size``.
     The release searches the learning rate in 1e-4 to 5e-3 and lets it fall by 4 % every 50 epochs, which is left to the
     optimizer's settings here.
@@ -60,10 +60,10 @@ class LATTICE(Model):
     Args:
         dataset: gives training pairs and features.
         dim: width of a representation.
-        modality_dim: width of the space in which likeness is learnt.
+        modality_dim: width of the space in which likeness is learned.
         layers: propagations over the user-item graph, at least 0 (L).
         item_layers: propagations over the item graph, at least 0 (L_ii).
-        neighbours: items a row, the item itself included, in [1, n_items].
+        neighbors: items a row, the item itself included, in [1, n_items].
         raw_share: share of the graph of raw features, in [0, 1].
         penalty: weight of the squares, at least 0.
         penalty_rows: what the squares are divided by, at least 1; the batch size.
@@ -73,7 +73,7 @@ class LATTICE(Model):
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = LATTICE(data, dim=8, neighbours=3)
+        >>> model = LATTICE(data, dim=8, neighbors=3)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -94,7 +94,7 @@ class LATTICE(Model):
         modality_dim: int = 64,
         layers: int = 2,
         item_layers: int = 1,
-        neighbours: int = 10,
+        neighbors: int = 10,
         raw_share: float = 0.9,
         penalty: float = 1e-4,
         penalty_rows: int = 2048,
@@ -106,7 +106,7 @@ class LATTICE(Model):
         at_least(1, modality_dim=modality_dim, penalty_rows=penalty_rows)
         share(raw_share=raw_share)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.layers, self.item_layers, self.neighbours = layers, item_layers, neighbours
+        self.layers, self.item_layers, self.neighbors = layers, item_layers, neighbors
         self.raw_share = raw_share
         self.penalty, self.penalty_rows = penalty, penalty_rows
         self.nodes = node_table(dataset, dim)
@@ -115,7 +115,7 @@ class LATTICE(Model):
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
         self.graph = walk_graph(dataset.interactions)
         raw = filled_features(dataset, missing)
-        self.raw_graphs = nn.ModuleList(raw_graph(raw[name], neighbours) for name in self.features.names)
+        self.raw_graphs = nn.ModuleList(raw_graph(raw[name], neighbors) for name in self.features.names)
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 
@@ -125,10 +125,10 @@ class LATTICE(Model):
             return
         with torch.no_grad():
             weights = self.modality_weights.softmax(dim=0)
-            learnt = _matrix(*self._learnt(weights)) * (1 - self.raw_share)
+            learned = _matrix(*self._learned(weights)) * (1 - self.raw_share)
             for weight, graph in zip(weights.tolist(), self.raw_graphs, strict=True):
-                learnt = learnt + self.raw_share * weight * cast(Graph, graph).coo()
-        self.frozen = Graph(sparse.csr_array(learnt), symmetric=False).to(self.nodes.device)
+                learned = learned + self.raw_share * weight * cast(Graph, graph).coo()
+        self.frozen = Graph(sparse.csr_array(learned), symmetric=False).to(self.nodes.device)
         self.fresh = True
 
     def on_step_end(self) -> None:
@@ -142,11 +142,11 @@ class LATTICE(Model):
             alike = last_layer(self.frozen, alike, self.item_layers)
         elif self.item_layers > 0:
             weights = self.modality_weights.softmax(dim=0)
-            edges, values = self._learnt(weights)
+            edges, values = self._learned(weights)
             for _ in range(self.item_layers):
                 raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
-                learnt = edges.product(values, alike)
-                alike = (1 - self.raw_share) * learnt + self.raw_share * torch.stack(raw).sum(dim=0)
+                learned = edges.product(values, alike)
+                alike = (1 - self.raw_share) * learned + self.raw_share * torch.stack(raw).sum(dim=0)
         users, items = mean_of_layers(self.graph, self.nodes, self.layers).split(self.sizes)
         return Encoded(torch.cat([users, items + unit(alike)]))
 
@@ -165,36 +165,36 @@ class LATTICE(Model):
         users, items = encoded.nodes.split(self.sizes)
         return users, items
 
-    def _learnt(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
+    def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""
         n_items = self.sizes[1]
-        numbers = np.repeat(np.arange(n_items), self.neighbours)
+        numbers = np.repeat(np.arange(n_items), self.neighbors)
         columns, values = [], []
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
-            columns.append(nearest_neighbours(projected.detach().float().cpu().numpy(), self.neighbours).ravel())
+            columns.append(nearest_neighbors(projected.detach().float().cpu().numpy(), self.neighbors).ravel())
             ends = unit(projected)
             values.append(weight * _edges(numbers, columns[-1], n_items).to(ends.device).inner(ends, ends))
         edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)
-        return edges, _normalised(edges, torch.cat(values))
+        return edges, _normalzed(edges, torch.cat(values))
 
 
 def _edges(rows: Int64[np.ndarray, "n"], columns: Int64[np.ndarray, "n"], n_items: int) -> Edges:
     return Edges(rows, columns, (n_items, n_items))
 
 
-def raw_graph(features: Float32[np.ndarray, "n_items width"], neighbours: int) -> Graph:
+def raw_graph(features: Float32[np.ndarray, "n_items width"], neighbors: int) -> Graph:
     """LAP(TOP(features))."""
-    kept = neighbour_matrix(features, neighbours).tocoo()
+    kept = neighbor_matrix(features, neighbors).tocoo()
     edges = Edges(kept.row, kept.col, kept.shape)
     unit = directions(torch.tensor(features))
-    return Graph(_matrix(edges, _normalised(edges, edges.inner(unit, unit))), symmetric=False)
+    return Graph(_matrix(edges, _normalzed(edges, edges.inner(unit, unit))), symmetric=False)
 
 
-def _normalised(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
+def _normalzed(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
     """D^(-1/2) S D^(-1/2), D the row sums; empty where a sum is negative or the rounding of one."""
     sums = edges.row_sums(values)
-    fit = sums > CANCELLED * edges.row_sums(values.abs())
+    fit = sums > CANCELED * edges.row_sums(values.abs())
     roots = torch.where(fit, torch.where(fit, sums, 1).rsqrt(), 0)  # the inner one keeps gradients finite
     return roots[edges.rows] * values * roots[edges.columns]
 

@@ -23,7 +23,7 @@ from flatrec.models.settings import at_least, rate
 class LayerGCN(Model):
     """LayerGCN (Zhou et al., ICDE 2023, https://arxiv.org/abs/2207.11088).
 
-    With M the symmetrically normalised user-item graph and X the embeddings, for l = 1..L and every node v:
+    With M the symmetrically normalzed user-item graph and X the embeddings, for l = 1..L and every node v:
 
         h_0 = X
         z_l = M h_(l-1)
@@ -32,7 +32,7 @@ class LayerGCN(Model):
         loss = sum of -ln sigma(margin) + penalty * half the squares of the batch's rows of X
 
     Both are sums over the batch, not means. Training propagates over a graph pruned once an epoch, degrees counted
-    anew; epochs alternate between draws by degree (the first) and uniform ones. Ranking uses the full graph. As in the
+    again; epochs alternate between draws by degree (the first) and uniform ones. Ranking uses the full graph. As in the
     released code, the similarity gets no small constant added.
 
     Deviations: the count of epochs that decides which draw is next is part of the model's state, so that a resumed run

@@ -1,4 +1,4 @@
-"""LGMRec: local graphs of ids and modalities, and a global hypergraph learnt from features."""
+"""LGMRec: local graphs of ids and modalities, and a global hypergraph learned from features."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from flatrec.ops.propagation import last_layer, mean_of_layers
 class LGMRec(Model):
     """LGMRec (Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400).
 
-    With M the symmetrically normalised user-item graph, R the binary matrix of users by items, unit() bringing rows to
+    With M the symmetrically normalzed user-item graph, R the binary matrix of users by items, unit() bringing rows to
     length 1, T the temperature, and Gumbel noise in training; for every modality m:
 
         C = mean of layers 0..L of M on [E_user ; E_item]

@@ -21,7 +21,7 @@ from flatrec.ops.propagation import mean_of_layers
 class LightGCN(Model):
     """LightGCN (He et al., SIGIR 2020, https://arxiv.org/abs/2002.02126).
 
-    With M the symmetrically normalised user-item graph without self loops, and X the embeddings:
+    With M the symmetrically normalzed user-item graph without self loops, and X the embeddings:
 
         H = (X + M X + ... + M^L X) / (L + 1)
         score(u, i) = <h_u, h_i>
@@ -29,14 +29,14 @@ class LightGCN(Model):
 
     This is its eq. 8 with equal layer weights.
 
-    Deviations: the paper sums BPR over the batch and penalises squared norms; the mean and the plain norms here
+    Deviations: the paper sums BPR over the batch and penalzes squared norms; the mean and the plain norms here
     are those of the public library whose numbers the field compares with. The 1e-10 that it adds inside the logarithm
     is left out; see :func:`flatrec.models.losses.bpr`.
 
     Args:
         dataset: gives the training pairs; its features are not used.
         dim: width of a representation.
-        layers: propagations over the user-item graph, at least 0 (L; 0 is matrix factorisation).
+        layers: propagations over the user-item graph, at least 0 (L; 0 is matrix factorzation).
         penalty: weight of the embedding norms, at least 0.
 
     Example:

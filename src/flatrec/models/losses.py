@@ -32,7 +32,7 @@ def rows(
 def bpr(
     users: Float[Tensor, "batch dim"], positives: Float[Tensor, "batch dim"], negatives: Float[Tensor, "batch dim"]
 ) -> Float[Tensor, ""]:
-    """Bayesian personalised ranking: the mean of -ln sigma(<u, p> - <u, n>), stable for any margin.
+    """Bayesian personalzed ranking: the mean of -ln sigma(<u, p> - <u, n>), stable for any margin.
 
     Some releases add 1e-10 inside the logarithm to keep it finite, which is not needed here. It caps the loss of a pair
     at 23 and stops its gradient there; margins above -10 give the same to six digits.
@@ -65,7 +65,7 @@ def mean_squares(
     return users.square().mean() + (positives.square().mean() + negatives.square().mean()) / 2
 
 
-def picture_square(preferences: Mapping[str, Float[Tensor, "n_users _"]]) -> Float[Tensor, ""]:
+def image_square(preferences: Mapping[str, Float[Tensor, "n_users _"]]) -> Float[Tensor, ""]:
     """The mean square of the preferences for ``image``; zero where there is no such modality."""
     if "image" in preferences:
         return preferences["image"].square().mean()

@@ -16,7 +16,7 @@ from flatrec.graphs.interaction import mean_graphs
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, Missing
 from flatrec.models.initial import xavier_linear, xavier_normal
-from flatrec.models.losses import bpr, mean_squares, picture_square, rows
+from flatrec.models.losses import bpr, image_square, mean_squares, rows
 from flatrec.models.settings import at_least
 from flatrec.ops.matmul import Linear, linear, matmul
 from flatrec.ops.normalize import unit
@@ -28,8 +28,8 @@ Sides: TypeAlias = tuple[Tensor, Tensor]  # rows of users, rows of items
 class MMGCN(Model):
     """MMGCN (Wei et al., ACM MM 2019, https://doi.org/10.1145/3343031.3351034).
 
-    With M the row mean over neighbours, Z the id embeddings, which all modalities share, and unit() bringing rows to
-    length 1; for every modality, P a preference a user and F the features (of pictures mapped to ``hidden`` columns),
+    With M the row mean over neighbors, Z the id embeddings, which all modalities share, and unit() bringing rows to
+    length 1; for every modality, P a preference a user and F the features (of images mapped to ``hidden`` columns),
     for l = 1..L:
 
         x_0 = unit([P ; F])
@@ -39,20 +39,20 @@ class MMGCN(Model):
         H = mean over modalities of x_L
         loss = BPR(H) + penalty * (ids + preferences)
         ids = mean of Z[u]^2 + (mean of Z[p]^2 + mean of Z[n]^2) / 2 over the batch
-        preferences = mean of P^2 over all users, of pictures alone
+        preferences = mean of P^2 over all users, of images alone
 
     As in the released code: the modalities are averaged, where the paper adds them up; the last layer counts alone;
-    only pictures (the modality called ``image``) are mapped, and only their preferences are penalised.
+    only images (the modality called ``image``) are mapped, and only their preferences are penalzed.
 
     Deviations: the release keeps Z and P outside its parameters, so that they are never trained; here all tables are
     trained. It always has three layers, whatever is set, and ranks by what the last training forward left behind;
-    here ``layers`` is obeyed, and every evaluation propagates anew. BPR is finite for any margin.
+    here ``layers`` is obeyed, and every evaluation propagates again. BPR is finite for any margin.
 
     Args:
         dataset: gives training pairs and features.
         dim: width of a representation.
         layers: propagations over the user-item graph, at least 1 (L).
-        hidden: columns that picture features are mapped to.
+        hidden: columns that image features are mapped to.
         penalty: weight of the squares, at least 0.
         missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
 
@@ -89,7 +89,7 @@ class MMGCN(Model):
         self.sizes = (dataset.n_users, dataset.n_items)
         self.penalty = penalty
         self.nodes = xavier_normal(dataset.n_users + dataset.n_items, dim)
-        self.features = FeatureTables(dataset, missing=missing, normalised=dataset.features.keys() - {"image"})
+        self.features = FeatureTables(dataset, missing=missing, normalzed=dataset.features.keys() - {"image"})
         named = dict(zip(self.features.names, self.features.widths, strict=True))
         self.maps = nn.ModuleDict({name: Linear(width, hidden) for name, width in named.items() if name == "image"})
         widths = [hidden if name in self.maps else width for name, width in named.items()]
@@ -123,7 +123,7 @@ class MMGCN(Model):
         return {
             "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
             "ids": mean_squares(*rows(self.nodes, batch, self.sizes[0])),
-            "preferences": picture_square(dict(zip(self.features.names, self.preferences, strict=True))),
+            "preferences": image_square(dict(zip(self.features.names, self.preferences, strict=True))),
         }
 
     def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""NGCF: propagation with weights, and with the product of neighbours' and own embeddings."""
+"""NGCF: propagation with weights, and with the product of neighbors' and own embeddings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SLOPE = 0.2  # of the leaky ReLU
 class NGCF(Model):
     """NGCF (Wang et al., SIGIR 2019, https://arxiv.org/abs/1905.08108).
 
-    With M the symmetrically normalised user-item graph, X the embeddings, * element-wise and unit() bringing rows to
+    With M the symmetrically normalzed user-item graph, X the embeddings, * element-wise and unit() bringing rows to
     length 1, for l = 1..L:
 
         h_0 = X
@@ -37,7 +37,7 @@ class NGCF(Model):
         loss = BPR(H) + penalty * norms of the batch's rows of H
 
     Deviations: follows the public library whose numbers the field compares with where that differs from the paper:
-    both maps have a bias; the next layer continues from the normalised rows (the authors' release normalises only the
+    both maps have a bias; the next layer continues from the normalzed rows (the authors' release normalzes only the
     copy that is concatenated, and activates the two maps one by one); BPR is a mean, the norms are not squared. Its
     dropout stays on when it ranks; here it is off in evaluation. The 1e-10 that it adds inside the logarithm is left
     out; see :func:`flatrec.models.losses.bpr`.

@@ -7,10 +7,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Yardstick
+from flatrec.models.base import Baseline
 
 
-class Popularity(Yardstick):
+class Popularity(Baseline):
     """Scores an item by its number of training pairs; two items are as alike as their counts are near.
 
     Example:

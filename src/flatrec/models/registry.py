@@ -1,22 +1,22 @@
-"""The table of models and yardsticks: a row each, by the name that the command line knows."""
+"""The table of models and baselines: a row each, by the name that the command line knows."""
 
 from __future__ import annotations
 
 from flatrec.utils.lazy_registry import Entry
 
-CLICKS, FEATURES, YARDSTICK = "clicks", "features", "yardstick"  # families: what is read, or nothing trained
+CLICKS, FEATURES, BASELINE = "clicks", "features", "baseline"  # families: what is read, or nothing trained
 
 ENTRIES: dict[str, Entry] = {
     "bpr": Entry(
         "flatrec.models.bpr:BPR",
         CLICKS,
-        "Matrix factorisation with the BPR loss: the model without a graph.",
+        "Matrix factorzation with the BPR loss: the model without a graph.",
         "Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618",
     ),
     "ngcf": Entry(
         "flatrec.models.ngcf:NGCF",
         CLICKS,
-        "Propagation with weights, and with the product of neighbours' and own embeddings.",
+        "Propagation with weights, and with the product of neighbors' and own embeddings.",
         "Wang et al., SIGIR 2019, https://arxiv.org/abs/1905.08108",
     ),
     "lightgcn": Entry(
@@ -34,7 +34,7 @@ ENTRIES: dict[str, Entry] = {
     "vbpr": Entry(
         "flatrec.models.vbpr:VBPR",
         FEATURES,
-        "Matrix factorisation that sees item features.",
+        "Matrix factorzation that sees item features.",
         "He & McAuley, AAAI 2016, https://arxiv.org/abs/1510.01784",
     ),
     "mmgcn": Entry(
@@ -52,13 +52,13 @@ ENTRIES: dict[str, Entry] = {
     "dualgnn": Entry(
         "flatrec.models.dualgnn:DualGNN",
         FEATURES,
-        "Users learn from their neighbours which modality counts.",
+        "Users learn from their neighbors which modality counts.",
         "Wang et al., IEEE TMM 2021, https://doi.org/10.1109/TMM.2021.3138298",
     ),
     "lattice": Entry(
         "flatrec.models.lattice:LATTICE",
         FEATURES,
-        "An item graph learnt from features, mixed with the one they begin with.",
+        "An item graph learned from features, mixed with the one they begin with.",
         "Zhang et al., ACM MM 2021, https://arxiv.org/abs/2104.09036",
     ),
     "slmrec": Entry(
@@ -76,7 +76,7 @@ ENTRIES: dict[str, Entry] = {
     "freedom": Entry(
         "flatrec.models.freedom:FREEDOM",
         FEATURES,
-        "A frozen item graph from features, and a user-item graph thinned anew every epoch.",
+        "A frozen item graph from features, and a user-item graph thinned again every epoch.",
         "Zhou & Shen, ACM MM 2023, https://arxiv.org/abs/2211.06924",
     ),
     "dragon": Entry(
@@ -88,13 +88,13 @@ ENTRIES: dict[str, Entry] = {
     "lgmrec": Entry(
         "flatrec.models.lgmrec:LGMRec",
         FEATURES,
-        "Local graphs of ids and modalities, and a global hypergraph learnt from features.",
+        "Local graphs of ids and modalities, and a global hypergraph learned from features.",
         "Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400",
     ),
-    "popularity": Entry("flatrec.models.popularity:Popularity", YARDSTICK, "Everyone gets what most people bought."),
+    "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(
         "flatrec.models.item_knn:ItemKNN",
-        YARDSTICK,
+        BASELINE,
         "Items bought by the same users.",
         "Deshpande & Karypis, TOIS 2004, https://doi.org/10.1145/963770.963776",
     ),

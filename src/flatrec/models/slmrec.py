@@ -26,7 +26,7 @@ from flatrec.ops.propagation import mean_of_layers
 class SLMRec(Model):
     """SLMRec (Tao et al., IEEE TMM 2022, https://doi.org/10.1109/TMM.2022.3187556), task FAC.
 
-    Task FAC. With M the symmetrically normalised user-item graph, unit() bringing rows to length 1, and
+    Task FAC. With M the symmetrically normalzed user-item graph, unit() bringing rows to length 1, and
 
         NCE(x, y; T) = mean over rows r of ln sum over s of exp(<x_r, y_s> / T) - <x_r, y_r> / T
 
@@ -50,7 +50,7 @@ class SLMRec(Model):
     1e-4, which is left to ``optimizer.weight_decay`` here.
 
     Deviations: the release ranks by what the last training forward left behind, through a logistic function that makes
-    ties in float32; here every evaluation propagates anew, and the inner products themselves rank. The map of the
+    ties in float32; here every evaluation propagates again, and the inner products themselves rank. The map of the
     sound that no loss reaches is left out. Of its tasks only FAC runs without sound, and is the one here. Degrees have
     an offset of 1e-7 instead of 1e-8, below what float32 shows. The chain for any number of modalities is ours.
 
@@ -104,7 +104,7 @@ class SLMRec(Model):
         self.temperature, self.alignment_temperature = temperature, alignment_temperature
         self.alignment_weight = alignment_weight
         self.nodes = node_table(dataset, dim)
-        self.features = FeatureTables(dataset, missing=missing, normalised=dataset.features.keys())
+        self.features = FeatureTables(dataset, missing=missing, normalzed=dataset.features.keys())
         self.chain = tuple(sorted(self.features.names, key=lambda name: (name != "image", name == "text", name)))
         views = 1 + len(self.features)
         self.maps = nn.ModuleList(_linear(width, dim) for width in self.features.widths)

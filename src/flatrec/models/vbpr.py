@@ -1,4 +1,4 @@
-"""VBPR: matrix factorisation that sees item features."""
+"""VBPR: matrix factorzation that sees item features."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class VBPR(Model):
         loss = BPR + penalty * norms of the batch's rows
 
     Deviations: as in the public library whose numbers the field compares with, all modalities where the paper has
-    pictures alone; no item bias and no global picture bias, but a bias of the projection; norms that are not squared,
+    images alone; no item bias and no global image bias, but a bias of the projection; norms that are not squared,
     taken of projected features as well. The 1e-10 that it adds inside the logarithm is left out; see
     :func:`flatrec.models.losses.bpr`. Features are concatenated by name, which changes nothing but the order of W.
 

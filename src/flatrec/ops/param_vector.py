@@ -35,12 +35,12 @@ def plus_scaled(one: Vector, other: Vector, factor: Tensor) -> list[Tensor]:
     return [torch.add(a, b, alpha=number) for a, b in zip(one, other, strict=True)]
 
 
-def move_towards(one: Vector, other: Vector, weight: float) -> None:
+def move_toward(one: Vector, other: Vector, weight: float) -> None:
     """Turn ``one`` into ``weight * other + (1 - weight) * one``, in place."""
     torch._foreach_lerp_(list(one), list(other), weight)
 
 
-def moved_towards(one: Vector, other: Vector, weight: float, *, into: Vector) -> None:
+def moved_toward(one: Vector, other: Vector, weight: float, *, into: Vector) -> None:
     """Put ``weight * other + (1 - weight) * one`` into another place."""
     for a, b, place in zip(one, other, into, strict=True):
         torch.lerp(a, b, weight, out=place)
@@ -62,7 +62,7 @@ class Standing(NamedTuple):
 
 
 def follow(one: Vector, other: Vector, weight: float, *, into: Vector | None = None) -> Standing:
-    """As :func:`moved_towards`, and how the result stands to ``other``, in a single pass over memory.
+    """As :func:`moved_toward`, and how the result stands to ``other``, in a single pass over memory.
 
     Args:
         one: what moves, contiguous.

@@ -1,4 +1,4 @@
-"""Normalisation layers count each batch once, however often a step calls the model."""
+"""Normalzation layers count each batch once, however often a step calls the model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 @contextmanager
 def kept_running_statistics(model: nn.Module | None = None) -> Iterator[None]:
-    """Whatever batch-norm layers are called inside the block, their running statistics are afterwards as before.
+    """Whatever batch-norm layers are called inside the block, their running statistics are afterward as before.
 
     Args:
         model: whose layers are meant. Without it they are noticed as they are called, by a hook on all modules, which

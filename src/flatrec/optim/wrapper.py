@@ -169,7 +169,7 @@ class StrategyOptimizer(Optimizer):
         """Put the parameters back and update them with what the strategy makes of both gradients.
 
         Args:
-            zero_grad: whether to set all gradients to None afterwards.
+            zero_grad: whether to set all gradients to None afterward.
 
         Raises:
             RuntimeError: ``first_step`` was not called, or ``backward`` was not called after it.

@@ -10,8 +10,8 @@ import torch
 
 from flatrec.config import Component, Experiment, arguments, build, unknown
 from flatrec.data.dataset import Dataset
-from flatrec.models import MODELS, YARDSTICKS
-from flatrec.models.base import Model, Yardstick
+from flatrec.models import BASELINES, MODELS
+from flatrec.models.base import Baseline, Model
 from flatrec.registry.naming import check_mixable, own_class
 from flatrec.strategies import MIXABLE, STRATEGIES
 from flatrec.strategies.base import Strategy
@@ -44,28 +44,28 @@ def resolved(experiment: Experiment, *, objects: Container[str] = ()) -> Experim
     )
 
 
-def model_class(name: str) -> type[Model] | type[Yardstick]:
-    """The class of a model or yardstick.
+def model_class(name: str) -> type[Model] | type[Baseline]:
+    """The class of a model or baseline.
 
     Raises:
         ValueError: there is none of that name, or it is a class of the user's own that was not named.
     """
     if name in MODELS:
         return MODELS[name]
-    if name in YARDSTICKS:
-        return YARDSTICKS[name]
+    if name in BASELINES:
+        return BASELINES[name]
     if user_classes.is_own(name):
         return own_class("model", name)
-    raise ValueError(f"{unknown('model', name, [*MODELS, *YARDSTICKS])}; or give your own as file.py:Class")
+    raise ValueError(f"{unknown('model', name, [*MODELS, *BASELINES])}; or give your own as file.py:Class")
 
 
-def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Yardstick:
+def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Baseline:
     """A model with its initial parameters, which depend on the seed alone.
 
     Raises:
         ValueError: an unknown name or setting, or one that the model refuses; or the user's own model raised something.
     """
-    make: Callable[..., Model | Yardstick] = model_class(component.name)
+    make: Callable[..., Model | Baseline] = model_class(component.name)
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seeding.number(seed, "initial parameters"))  # those of devices stay
         return _built(component.name, lambda: build(make, component.options, "model", dataset))

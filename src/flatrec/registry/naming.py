@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from flatrec.config import Component, Experiment
-from flatrec.models import MODELS, YARDSTICKS
-from flatrec.models.base import Model, Yardstick
+from flatrec.models import BASELINES, MODELS
+from flatrec.models.base import Baseline, Model
 from flatrec.registry.constructors import check_form
 from flatrec.strategies import STRATEGIES
 from flatrec.strategies.base import OneBatch, Strategy
 from flatrec.utils import user_classes
 from flatrec.utils.importing import UNKNOWN
 
-_BASES: Mapping[str, tuple[type, ...]] = {"model": (Model, Yardstick), "strategy": (Strategy,)}
+_BASES: Mapping[str, tuple[type, ...]] = {"model": (Model, Baseline), "strategy": (Strategy,)}
 _SUBCLASS = {
     "model": "a subclass of flatrec.models.Model",
     "strategy": "a subclass of flatrec.strategies.Strategy",
@@ -52,7 +52,7 @@ def register_strategy(name: str, kind: type[Strategy]) -> None:
 
 
 def _register(what: str, name: str, kind: type) -> None:
-    if not re.fullmatch(r"[A-Za-z][\w-]*", name) or name in (*MODELS, *YARDSTICKS, *STRATEGIES):
+    if not re.fullmatch(r"[A-Za-z][\w-]*", name) or name in (*MODELS, *BASELINES, *STRATEGIES):
         raise ValueError(
             f"{name!r} cannot name a {what} of yours; take letters, digits and hyphens, and no name of ours"
         )
@@ -72,7 +72,7 @@ def import_named(what: str, name: str | type) -> str:
         FileNotFoundError: there is no such file.
         ValueError: there is no such module or class, or it cannot be built from settings.
     """
-    ours = {one.target: known for table in (MODELS, YARDSTICKS, STRATEGIES) for known, one in table.entries.items()}
+    ours = {one.target: known for table in (MODELS, BASELINES, STRATEGIES) for known, one in table.entries.items()}
     if isinstance(name, type):
         target = f"{name.__module__}:{name.__qualname__}"
         if target in ours:

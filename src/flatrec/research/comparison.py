@@ -12,7 +12,7 @@ from flatrec.api import run_or_resume
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.significance import Comparison, compare, holm, spread
-from flatrec.models import YARDSTICKS
+from flatrec.models import BASELINES
 from flatrec.registry.instantiate import build_strategy, resolved, strategy_names, strategy_options
 from flatrec.registry.naming import import_named
 from flatrec.runs import run_dir, selection
@@ -181,10 +181,10 @@ def _for_strategy(experiment: Experiment, name: str, strategies: Sequence[str]) 
 
 
 def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experiment, dataset: Dataset) -> None:
-    if experiment.model.name in YARDSTICKS:
+    if experiment.model.name in BASELINES:
         raise ValueError(f"{experiment.model.name} is not trained, so strategies do not matter to it; choose a model")
     if not dataset.interactions.count("test"):
-        raise ValueError(f"the test part of {dataset.name!r} has no pair, so there is nothing to compare; split anew")
+        raise ValueError(f"the test part of {dataset.name!r} has no pair, so there is nothing to compare; split again")
     if len(strategies) < 2 or len(set(strategies)) < len(strategies):
         raise ValueError(
             f"a comparison needs at least two different strategies, but got {', '.join(strategies) or 'none'}; "

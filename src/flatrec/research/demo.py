@@ -29,8 +29,8 @@ from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
 from flatrec.utils.atomic_write import write_text
 
-SHOP, RUNS, YARDSTICKS, PAGE = "shop", "runs", "yardsticks", "report.html"
-HIDDEN: tuple[Literal["test", "valid"], ...] = ("test", "valid")  # not learnt from
+SHOP, RUNS, BASELINES, PAGE = "shop", "runs", "baselines", "report.html"
+HIDDEN: tuple[Literal["test", "valid"], ...] = ("test", "valid")  # not learned from
 SHOWN = ("recall@10", "ndcg@10", "recall@20", "ndcg@20")
 HEADLINE = SHOWN[0]
 PURCHASES = 8  # a user shown should have so many to learn from, and
@@ -48,7 +48,7 @@ class DemoSettings:
         encoders: ``real`` are those of the extra ``encode``, ``shop`` its own, ``auto`` the real ones where they load.
         strategies: to compare; the first is the baseline, the last one recommends.
         seeds: of each strategy.
-        yardsticks: to compare them with.
+        baselines: to compare them with.
         training: of every run.
         optimizer: settings of Adam. Its own default rate of 0.001 has not converged on the shop after 150 epochs.
         users: how many are shown.
@@ -59,7 +59,7 @@ class DemoSettings:
     encoders: Encoders = "auto"
     strategies: tuple[str, ...] = ("plain", "bsam", "bsam+")
     seeds: tuple[int, ...] = (0, 1)
-    yardsticks: tuple[str, ...] = ("popularity", "item-knn")
+    baselines: tuple[str, ...] = ("popularity", "item-knn")
     training: Training = Training(epochs=120, checkpoint_every=10)
     optimizer: Mapping[str, Option] = field(default_factory=lambda: {"lr": 0.005})
     users: int = 3
@@ -72,14 +72,14 @@ class Demo:
 
     Args:
         table: the comparison, with the run folders.
-        yardsticks: test metrics by name.
+        baselines: test metrics by name.
         recommendations: new items for a few users, by original id, as ``flatrec recommend`` gives them.
         source: the run folder that they are from.
         report: the page.
     """
 
     table: Table
-    yardsticks: Mapping[str, Mapping[str, float]]
+    baselines: Mapping[str, Mapping[str, float]]
     recommendations: Mapping[str, tuple[Recommendation, ...]]
     source: Path
     report: Path
@@ -96,7 +96,7 @@ def run_demo(
     """Build a shop, train, compare, recommend, and write the page.
 
     Args:
-        out: gets ``shop``, ``yardsticks``, ``runs`` and, last of all and in one piece, ``report.html``.
+        out: gets ``shop``, ``baselines``, ``runs`` and, last of all and in one piece, ``report.html``.
         overwrite: replace an earlier demo in ``out``; other files there stay.
         announce: is told what happens next, a line at a time.
         observers: who hears of the progress of a strategy's run with a seed.
@@ -106,17 +106,17 @@ def run_demo(
         FileExistsError: ``out`` holds a demo and ``overwrite`` is not given, or ``out/shop`` holds foreign files.
         ImportError: real encoders are asked for and not installed.
         OSError: ``out`` cannot be written to.
-        ValueError: real encoders are asked for and cannot be loaded, or the shop has no pictures.
+        ValueError: real encoders are asked for and cannot be loaded, or the shop has no images.
     """
     settings = settings or DemoSettings()
-    held = next((name for name in (PAGE, RUNS, YARDSTICKS, SHOP) if (out / name).exists()), None)
+    held = next((name for name in (PAGE, RUNS, BASELINES, SHOP) if (out / name).exists()), None)
     if held is not None and not overwrite:
         raise FileExistsError(f"{out} already holds a demo ({held}); replace it (--overwrite) or choose another folder")
     dataset, settings = _build_shop(out, settings, announce)
     (out / PAGE).unlink(missing_ok=True)  # it would not belong to what follows
     experiment = _experiment(dataset, settings)
-    announce(f"Scoring the yardsticks {' and '.join(settings.yardsticks)}")
-    yardsticks = {name: _score(out / YARDSTICKS / name, name, experiment, dataset) for name in settings.yardsticks}
+    announce(f"Scoring the baselines {' and '.join(settings.baselines)}")
+    baselines = {name: _score(out / BASELINES / name, name, experiment, dataset) for name in settings.baselines}
     names = ", ".join(settings.strategies)
     announce(f"Comparing {names} on {experiment.model.name.upper()}, {len(settings.seeds)} seeds each")
     table = compare_strategies(
@@ -132,17 +132,17 @@ def run_demo(
     announce(f"Recommending with {settings.strategies[-1]} and writing {out / PAGE}")
     run = load_run(source)
     users = _choose(dataset, settings.users)
-    write_text(out / PAGE, render(_report(table, yardsticks, run, users, settings=settings)))
+    write_text(out / PAGE, render(_report(table, baselines, run, users, settings=settings)))
     lists = run.recommend([dataset.users[user] for user in users], settings.length)
     recommendations = {dataset.users[user]: tuple(items) for user, items in zip(users, lists, strict=True)}
-    return Demo(table, yardsticks, recommendations, source, out / PAGE)
+    return Demo(table, baselines, recommendations, source, out / PAGE)
 
 
 def _build_shop(out: Path, settings: DemoSettings, announce: Callable[[str], None]) -> tuple[Dataset, DemoSettings]:
     """The shop as it was written and read, and settings that say which encoders made its features."""
-    drawn = ", every item with a picture and a text" if settings.shop.pictures else ""
+    drawn = ", every item with an image and a text" if settings.shop.images else ""
     announce(f"Building a shop: {settings.shop.users:,} users, {settings.shop.items:,} items{drawn}")
-    encoders, reason = choose(settings.encoders, pictures=settings.shop.pictures)
+    encoders, reason = choose(settings.encoders, images=settings.shop.images)
     write(generate(settings.shop), out / SHOP, overwrite=True)
     settings = replace(settings, encoders="shop" if encoders is None else "real")
     announce(f"Features: {MADE_BY[settings.encoders]}" + (f" ({reason})" if reason else ""))
@@ -162,8 +162,8 @@ def _experiment(dataset: Dataset, settings: DemoSettings) -> Experiment:
 
 
 def _score(out: Path, name: str, experiment: Experiment, dataset: Dataset) -> Mapping[str, float]:
-    yardstick = Experiment(data=experiment.data, model=Component(name), device=experiment.device)
-    metrics: Mapping[str, float] = run_experiment(yardstick, dataset, out, overwrite=True).result["test"]
+    baseline = Experiment(data=experiment.data, model=Component(name), device=experiment.device)
+    metrics: Mapping[str, float] = run_experiment(baseline, dataset, out, overwrite=True).result["test"]
     return metrics
 
 
@@ -177,7 +177,7 @@ def _choose(dataset: Dataset, count: int) -> list[int]:
 
 
 def _report(
-    table: Table, yardsticks: Mapping[str, Mapping[str, float]], run: Run, users: list[int], *, settings: DemoSettings
+    table: Table, baselines: Mapping[str, Mapping[str, float]], run: Run, users: list[int], *, settings: DemoSettings
 ) -> Report:
     pairs = run.dataset.interactions
     monitor = monitored(_experiment(run.dataset, settings), run.dataset).metric
@@ -195,7 +195,7 @@ def _report(
         curves=_curves(table, lambda record: record.valid.get(monitor)),
         monitor=monitor,
         losses=_curves(table, lambda record: record.loss),
-        yardsticks={name: {metric: metrics[metric] for metric in SHOWN} for name, metrics in yardsticks.items()},
+        baselines={name: {metric: metrics[metric] for metric in SHOWN} for name, metrics in baselines.items()},
         shoppers=tuple(_shopper(run, user, settings.length) for user in users),
         source=f"{settings.strategies[-1]}, seed {table.seeds[0]}",
         choice=f"The users are not picked by result: they are the first with at least {PURCHASES} purchases to learn "
@@ -243,16 +243,16 @@ def _shopper(run: Run, user: int, length: int) -> Shopper:
 
 
 def _product(dataset: Dataset, item: int) -> Product:
-    picture = dataset.pictures[item] if dataset.pictures else None
+    image = dataset.images[item] if dataset.images else None
     title = dataset.titles[item] if dataset.titles else dataset.items[item]
-    return Product(title, picture.read_bytes() if picture else None)
+    return Product(title, image.read_bytes() if image else None)
 
 
 def _settings(table: Table, settings: DemoSettings, monitor: str) -> dict[str, str]:
     training = settings.training
     return {
         "Program": f"flatrec {__version__}",
-        "Data": f"the built-in shop, seed {settings.shop.seed}; its users, purchases and pictures are generated",
+        "Data": f"the built-in shop, seed {settings.shop.seed}; its users, purchases and images are generated",
         "Features": MADE_BY[settings.encoders],
         "Model": table.model.upper(),
         "Strategies": ", ".join(settings.strategies) + ", with their default settings",

@@ -90,7 +90,7 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
         return
     if not dataset.interactions.count("valid"):
         raise ValueError(
-            f"the validation part of {dataset.name!r} has no pair, but the best epoch is chosen by it; split anew, or "
+            f"the validation part of {dataset.name!r} has no pair, but the best epoch is chosen by it; split again, or "
             "train so many epochs and keep the last (--set training.select=last --set training.epochs=N)"
         )
     if experiment.training.monitor not in _metrics(experiment.evaluation):
@@ -135,7 +135,7 @@ def score_of(result: Mapping[str, Any]) -> float:
     if not result["valid"]:
         raise ValueError(
             f"settings are chosen by validation, but the validation part of {result['data']['name']!r} has no pair; "
-            "split anew"
+            "split again"
         )
     return float(result["valid"][monitor_of(result)])
 

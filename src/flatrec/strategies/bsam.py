@@ -28,7 +28,7 @@ class BSAM(Perturbing):
     parameters:
 
     - ``"manhattan"``: sum of |g - m|, the literal reading and the default. It is not scale-free: in a large model
-      it is far above 1 and eps turns towards -m; the trace shows which regime a run is in;
+      it is far above 1 and eps turns toward -m; the trace shows which regime a run is in;
     - ``"manhattan-mean"``: the same divided by the number of parameters, close to SAM;
     - ``"euclidean"``: ||g - m||_2;
     - ``"cosine"``: the cosine of g and m;

@@ -17,7 +17,7 @@ class Trace:
         self._values.setdefault(name, []).append(value.detach())
 
     def take(self) -> dict[str, float]:
-        """The means of the finite values so far, and start anew; a step whose values overflow is given up anyway."""
+        """The means of the finite values so far, and start again; a step whose values overflow is given up anyway."""
         columns = {name: torch.stack(values) for name, values in self._values.items()}
         self._values = {}
         finite = {name: column[column.isfinite()] for name, column in columns.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flatrec.ops.param_vector import Vector, moved_towards, norm
+from flatrec.ops.param_vector import Vector, moved_toward, norm
 from flatrec.strategies.base import Ascent, Perturbing, held_back
 from flatrec.strategies.state import buffer, grown, remembered_vector, room
 
@@ -45,7 +45,7 @@ class FriendlySAM(Perturbing):
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the gradient less sigma times its running mean, which is brought up to date first."""
         before, self._next = grown(self.mean, gradient), room(self._next, gradient)
-        moved_towards(before, gradient, 1 - self.lam, into=self._next)
+        moved_toward(before, gradient, 1 - self.lam, into=self._next)
         self.mean, self._next = self._next, before
         self._direction = room(self._direction, gradient)
         return held_back(gradient, self.mean, self.sigma, length=norm(gradient), into=self._direction)

@@ -58,7 +58,7 @@ class LookSAM(TwoPass):
         return 1 + 1 / self.every if self.rho > 0 else 1.0
 
     def look(self, learner: Learning[Any], gradient: Vector) -> Shift | Vector:
-        """Uphill where it is time, or the gradient here turned towards where the last look found it."""
+        """Uphill where it is time, or the gradient here turned toward where the last look found it."""
         looks = self.steps % self.every == 0
         self.steps += 1
         length = norm(gradient)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from flatrec.data.pairing import Pairing
-from flatrec.ops.param_vector import move_towards
+from flatrec.ops.param_vector import move_toward
 from flatrec.strategies.base import OneBatch, Strategy
 from flatrec.strategies.context import BatchT, Learning
 
@@ -59,7 +59,7 @@ class Mixed(Strategy):
         first, second = batches
         (loss, _), (here, other) = learner.gradients(first, second)
         refined = self.inner.refined(learner, first, here)
-        move_towards(other, refined, self.kappa)
+        move_toward(other, refined, self.kappa)
         learner.update(other)
         return loss
 

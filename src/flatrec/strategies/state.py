@@ -56,7 +56,7 @@ def remembered_vector(of: Parameters = "perturbed", dtype: torch.dtype | None = 
 
 
 def buffer() -> Any:  # noqa: ANN401
-    """A field for memory that is written anew at every step and only kept because fresh memory is slow."""
+    """A field for memory that is written again at every step and only kept because fresh memory is slow."""
     return field(default_factory=list, init=False, repr=False)
 
 

@@ -185,7 +185,7 @@ _CHECKS = (
     ),
     _Check(
         "numbering",
-        "numbering users and items anew changes nothing",
+        "numbering users and items again changes nothing",
         lambda one: check_permutation(one.on, one.dataset),
         trains=True,
     ),

@@ -27,7 +27,7 @@ from flatrec.testing.runs import (
 )
 
 STEPS = 3  # of each of two epochs, in which a parameter may be reached
-RUNNING = {"running_mean", "running_var", "num_batches_tracked"}  # what batch normalisation writes in training mode
+RUNNING = {"running_mean", "running_var", "num_batches_tracked"}  # what batch normalzation writes in training mode
 
 
 def check_runs(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
@@ -114,7 +114,7 @@ def check_gradients(model: Model, batch: Batch) -> None:
     Raises:
         AssertionError: it is not so.
     """
-    require(bool(trainable(model)), "the model has no trainable parameter; make what is learnt an nn.Parameter")
+    require(bool(trainable(model)), "the model has no trainable parameter; make what is learned an nn.Parameter")
     found = gradients(model, training_loss(model, batch))
     dead = {name for name, one in found.items() if one is None}
     require(len(dead) < len(found), "the loss depends on no trainable parameter; compute it from them, without no_grad")
@@ -144,9 +144,9 @@ def check_shared_encode(model: Model, batch: Batch) -> None:
     alone = []
     for half in parts:
         with random_state(0):
-            anew = encoded(model)
+            again = encoded(model)
         with random_state(0):
-            alone.append(loss_of(model, anew, copied(half)))
+            alone.append(loss_of(model, again, copied(half)))
     advice = "the loss must only read what encode gives, and keep nothing from an earlier batch"
     for place, (one, other) in enumerate(zip(shared, alone, strict=True), start=1):
         losses = f"has loss {number(one)} beside another batch and {number(other)} alone"
@@ -162,8 +162,8 @@ def halves(batch: Batch) -> list[Batch]:
 
 def _remedy(written: Sequence[str]) -> str:
     if {name.rpartition(".")[2] for name in written} <= RUNNING:
-        return "use batch normalisation with track_running_stats=False, or nn.LayerNorm"
-    return "change it in on_epoch_start or on_step_end, or compute it anew"
+        return "use batch normalzation with track_running_stats=False, or nn.LayerNorm"
+    return "change it in on_epoch_start or on_step_end, or compute it again"
 
 
 def _reached_later(model: Model, batch: Batch) -> set[str]:

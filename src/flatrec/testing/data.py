@@ -46,7 +46,7 @@ def block_dataset(
 
 
 def tiny_dataset() -> Dataset:
-    """The data that models are examined on: 33 users and 27 items with pictures and texts.
+    """The data that models are examined on: 33 users and 27 items with images and texts.
 
     Neither number is a usual width of a layer, so that transposed or mixed-up sizes do not pass for right.
     """
@@ -67,7 +67,7 @@ def restricted(dataset: Dataset, pairs: Bool[ndarray, "n_pairs"]) -> Dataset:
 
 
 def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarray, "n_items"]) -> Dataset:
-    """The same data set under other numbers, given the former ones; titles and pictures are left out."""
+    """The same data set under other numbers, given the former ones; titles and images are left out."""
     old = dataset.interactions
     new = [np.argsort(order)[column] for order, column in ((users, old.users), (items, old.items))]
     return replace(
@@ -77,14 +77,14 @@ def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarra
         items=Ids("item", [dataset.items[number] for number in items.tolist()]),
         features={name: Features(one.values[items], one.present[items]) for name, one in dataset.features.items()},
         titles=None,
-        pictures=None,
+        images=None,
     )
 
 
 def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
     """The data set with copies of its first users or items, pairs and features included, behind the others.
 
-    Titles and pictures are left out.
+    Titles and images are left out.
     """
     old = dataset.interactions
     columns = [old.users, old.items, old.parts]
@@ -100,7 +100,7 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
         items=Ids("item", [*dataset.items, *(f"copy {number} of an item" for number in range(items))]),
         features={name: Features(one.values[rows], one.present[rows]) for name, one in dataset.features.items()},
         titles=None,
-        pictures=None,
+        images=None,
     )
 
 

@@ -67,7 +67,7 @@ def check_epoch_draw(make: Callable[[], Model], batch: Batch) -> None:
     require(
         not differing,
         f"a resumed run must go on as an unbroken one, but {listed(differing)} in epoch 2 depends on epoch 1; "
-        "set it anew in on_epoch_start, or keep it in a persistent buffer",
+        "set it again in on_epoch_start, or keep it in a persistent buffer",
     )
 
 

@@ -109,7 +109,7 @@ class Trainer:
         self._best: dict[str, Tensor] = {}
 
     def run(self) -> Trained:
-        """Train to the end; afterwards the model holds its best parameters and is in evaluation mode.
+        """Train to the end; afterward the model holds its best parameters and is in evaluation mode.
 
         Raises:
             DivergedError: ten steps in a row, or all of an epoch, had no finite gradient; the last checkpoint is kept.

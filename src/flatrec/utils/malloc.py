@@ -14,7 +14,7 @@ def keep_freed_memory() -> bool:
     """Let glibc keep the memory that is freed, for the whole process and from now on; whether there is a glibc.
 
     By default a tensor above 32 MB is given back to the system when it is freed, and so are smaller ones together; the
-    next one of that size is fetched anew, page by page, which takes longer than most of what is done with it. The
+    next one of that size is fetched again, page by page, which takes longer than most of what is done with it. The
     process stays at the most memory it ever needed. The command line does this; call it yourself in a process that
     only trains.
     """

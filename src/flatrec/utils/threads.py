@@ -1,7 +1,7 @@
 """Threads that nobody waits for.
 
 Those of :mod:`concurrent.futures` are waited for when the interpreter ends, so that a server that is silent, or a
-picture that takes long, keeps a command from ending that was interrupted. And where a library has put a handler of its
+image that takes long, keeps a command from ending that was interrupted. And where a library has put a handler of its
 own before Python's, as polars does, an interruption ends no wait: so every wait here is one of many short ones.
 """
 
@@ -43,7 +43,7 @@ class Threads:
         self.stop()
 
     def submit(self, function: Callable[..., _Result], *arguments: object) -> Future[_Result]:
-        """Have a function called; it may be cancelled until a thread takes it up."""
+        """Have a function called; it may be canceled until a thread takes it up."""
         future: Future[_Result] = Future()
         self._tasks.put((future, partial(function, *arguments)))
         if self._started < self._count:

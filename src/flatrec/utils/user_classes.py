@@ -192,13 +192,13 @@ def labels(texts: Iterable[str], taken: Iterable[str]) -> Mapping[str, str]:
     files: dict[str, set[str]] = {}
     for name in own.values():
         files.setdefault(name.class_name.lower(), set()).add(name.digest)
-    labelled = {}
+    labeled = {}
     for text in texts:
         label = short(text)
         if text in own and (label.lower() in reserved or len(files[own[text].class_name.lower()]) > 1):
             label = f"{own[text].class_name}-{own[text].digest[:8]}" + "+" * own[text].mixed
-        labelled[text] = label
-    return labelled
+        labeled[text] = label
+    return labeled
 
 
 def origins() -> tuple[Origin, ...]:

@@ -26,18 +26,18 @@ class Lengths:
         return ("long",) if len(text) > 20 else ()
 
 
-class Colours:
-    """A picture becomes its mean colour."""
+class Colors:
+    """An image becomes its mean color."""
 
     dim = 3
-    identity = "colours"
+    identity = "colors"
 
     def __init__(self):
         self.seen = 0
 
-    def prepare(self, picture):
-        assert picture.mode == "RGB"
-        return np.asarray(picture.resize((4, 4)), dtype=np.float32)
+    def prepare(self, image):
+        assert image.mode == "RGB"
+        return np.asarray(image.resize((4, 4)), dtype=np.float32)
 
     def encode(self, prepared):
         self.seen += len(prepared)
@@ -50,8 +50,8 @@ def lengths():
 
 
 @pytest.fixture
-def colours():
-    return Colours()
+def colors():
+    return Colors()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Feature files from texts and pictures, whatever is wrong with them."""
+"""Feature files from texts and images, whatever is wrong with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flatrec.content.encoders.encoding import Settings, Target, encode_pictures, encode_texts
+from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
 from flatrec.content.encoders.report import write_report
 from flatrec.content.encoders.store import VectorStore
 from tests.content.encoders.conftest import Lengths
@@ -50,25 +50,25 @@ def test_another_encoder_makes_its_own_vectors(tmp_path, lengths, settings):
     assert encode_texts(TEXTS, other, Target(tmp_path, "text"), settings).computed == 2
 
 
-def test_pictures_are_seen_and_counted(tmp_path, colours, settings):
-    folder = tmp_path / "pictures"
+def test_images_are_seen_and_counted(tmp_path, colors, settings):
+    folder = tmp_path / "images"
     folder.mkdir()
     Image.new("RGB", (9, 5), (10, 20, 30)).save(folder / "a.png")
     Image.new("L", (5, 9), 7).save(folder / "b.png")
     (folder / "c.png").write_bytes(b"broken")
-    pictures = {"c": folder / "c.png", "b": folder / "b.png", "d": None, "a": folder / "a.png", "x": folder / "a.png"}
+    images = {"c": folder / "c.png", "b": folder / "b.png", "d": None, "a": folder / "a.png", "x": folder / "a.png"}
     for _ in range(2):
-        report = encode_pictures(pictures, colours, Target(tmp_path, "image"), settings)
+        report = encode_images(images, colors, Target(tmp_path, "image"), settings)
         values, present = read(tmp_path, "image")
         assert values[[1, 3, 4]].tolist() == [[7, 7, 7], [10, 20, 30], [10, 20, 30]]
         assert values[[0, 2]].tolist() == [values[[1, 3, 4]].mean(axis=0).tolist()] * 2
         assert present.tolist() == [False, True, False, True, True]
-        assert report.remarks == {"c": ("broken picture",), "b": ("colours converted",), "d": ("no picture",)}
-    assert colours.seen == 2
+        assert report.remarks == {"c": ("broken image",), "b": ("colors converted",), "d": ("no image",)}
+    assert colors.seen == 2
 
 
-def test_no_picture_at_all_is_a_modality_of_missing_ones(tmp_path, colours, settings):
-    report = encode_pictures({"a": None}, colours, Target(tmp_path, "image"), settings)
+def test_no_image_at_all_is_a_modality_of_missing_ones(tmp_path, colors, settings):
+    report = encode_images({"a": None}, colors, Target(tmp_path, "image"), settings)
     assert (report.missing, read(tmp_path, "image")[1].tolist()) == (1, [False])
 
 

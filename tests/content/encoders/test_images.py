@@ -1,4 +1,4 @@
-"""What is seen of a picture."""
+"""What is seen of an image."""
 
 from __future__ import annotations
 
@@ -28,56 +28,56 @@ from flatrec.content.encoders.images import (
 RED = (255, 0, 0)
 
 
-def saved(picture, kind, **more):
+def saved(image, kind, **more):
     file = io.BytesIO()
-    picture.save(file, kind, **more)
+    image.save(file, kind, **more)
     return file.getvalue()
 
 
-def colour(found):
+def color(found):
     return tuple(np.asarray(found.value).reshape(-1, 3).mean(axis=0).round().astype(int).tolist())
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
-def test_a_picture_in_order_stays_as_it_is(kind):
+def test_a_image_in_order_stays_as_it_is(kind):
     more = {"lossless": True} if kind == "WEBP" else {}
     found = opened(saved(Image.new("RGB", (6, 4), RED), kind, **more))
     assert found.remarks == ()
     assert found.value.size == (6, 4)
-    assert colour(found) == RED
+    assert color(found) == RED
 
 
 def test_cmyk_palette_grey_and_transparency_become_rgb():
     cmyk = opened(saved(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "JPEG"))
-    assert max(abs(a - b) for a, b in zip(colour(cmyk), RED, strict=True)) < 4
+    assert max(abs(a - b) for a, b in zip(color(cmyk), RED, strict=True)) < 4
     palette = opened(saved(Image.new("RGB", (4, 4), RED).convert("P"), "PNG"))
     grey = opened(saved(Image.new("L", (4, 4), 100), "PNG"))
     clear = opened(saved(Image.new("RGBA", (4, 4), (255, 0, 0, 0)), "PNG"))
     deep = opened(saved(Image.fromarray(np.full((4, 4), 25_700, dtype=np.uint16)), "PNG"))
-    assert colour(palette) == RED
-    assert colour(grey) == (100, 100, 100)
-    assert colour(clear) == (255, 255, 255)
-    assert colour(deep) == (100, 100, 100)
+    assert color(palette) == RED
+    assert color(grey) == (100, 100, 100)
+    assert color(clear) == (255, 255, 255)
+    assert color(deep) == (100, 100, 100)
     assert {one.remarks for one in (cmyk, palette, grey, clear, deep)} == {(CONVERTED,)}
 
 
-def test_a_turned_picture_is_put_upright():
-    picture = Image.new("RGB", (6, 4))
-    exif = picture.getexif()
+def test_a_turned_image_is_put_upright():
+    image = Image.new("RGB", (6, 4))
+    exif = image.getexif()
     exif[0x0112] = 6
-    found = opened(saved(picture, "JPEG", exif=exif))
+    found = opened(saved(image, "JPEG", exif=exif))
     assert found.value.size == (4, 6)
     assert found.remarks == (TURNED,)
 
 
 @pytest.mark.parametrize("value", [0, 1, 9, 65535, b"\x12\x01\x02\0\x02\0\0\x006\0\0\0"])
 def test_what_turns_nothing_is_not_said_to(value):
-    picture = Image.new("RGB", (6, 4))
-    exif = picture.getexif()
+    image = Image.new("RGB", (6, 4))
+    exif = image.getexif()
     exif[0x0112] = value
     if isinstance(value, bytes):  # a text
         exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + value + bytes(4)
-    found = opened(saved(picture, "JPEG", exif=exif))
+    found = opened(saved(image, "JPEG", exif=exif))
     assert found.value.size == (6, 4)
     assert found.remarks == ()
 
@@ -85,7 +85,7 @@ def test_what_turns_nothing_is_not_said_to(value):
 def test_the_first_frame_of_an_animation_is_taken():
     frames = [Image.new("RGB", (4, 4), one) for one in (RED, (0, 0, 255))]
     found = opened(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
-    assert colour(found) == RED
+    assert color(found) == RED
     assert ANIMATED in found.remarks
 
 
@@ -107,7 +107,7 @@ def test_a_bomb_is_not_unpacked():
 @pytest.mark.parametrize(
     "data",
     [
-        b"no picture",
+        b"no image",
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n",
         b"%PDF-1.4",
@@ -116,7 +116,7 @@ def test_a_bomb_is_not_unpacked():
         saved(Image.effect_noise((64, 64), 50).convert("RGB"), "PNG")[:-500],
     ],
 )
-def test_a_broken_picture_is_missing(data):
+def test_a_broken_image_is_missing(data):
     found = opened(data)
     assert found.value is None
     assert found.remarks == (BROKEN,)

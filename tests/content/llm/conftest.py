@@ -49,7 +49,7 @@ def asking(chat, tmp_path):
         one.__exit__()
 
 
-def png(*colour):
+def png(*color):
     file = io.BytesIO()
-    Image.new("RGB", (8, 8), colour or (1, 2, 3)).save(file, "PNG")
+    Image.new("RGB", (8, 8), color or (1, 2, 3)).save(file, "PNG")
     return file.getvalue()

@@ -29,7 +29,7 @@ class Request:
     key: str | None
     model: str
     prompt: str
-    picture: str | None
+    image: str | None
     body: dict
 
 
@@ -38,14 +38,12 @@ class StandIn:
     """A server that runs.
 
     ``misbehave`` is given a prompt and how often it came before, and names what goes wrong, or nothing. The answer to
-    a prompt is ``answer(prompt, picture)``.
+    a prompt is ``answer(prompt, image)``.
     """
 
     url: str
     misbehave: Callable[[str, int], str | None] = lambda _prompt, _before: None
-    answer: Callable[[str, str | None], str] = lambda prompt, picture: (
-        f"{'seen' if picture else 'read'}: {prompt[-40:]}"
-    )
+    answer: Callable[[str, str | None], str] = lambda prompt, image: f"{'seen' if image else 'read'}: {prompt[-40:]}"
     delay: float = 0.0
     excuse: str = "no, "
     patience: str = "0.05"  # seconds that it asks for after 429
@@ -86,23 +84,23 @@ class _Handler(BaseHTTPRequestHandler):
         content = body["messages"][0]["content"]
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
         prompt = "".join(part["text"] for part in parts if part["type"] == "text")
-        picture = next((part["image_url"]["url"] for part in parts if part["type"] == "image_url"), None)
+        image = next((part["image_url"]["url"] for part in parts if part["type"] == "image_url"), None)
         with one.lock:
-            before = sum((request.prompt, request.picture) == (prompt, picture) for request in one.requests)
-            one.requests.append(Request(self.headers.get("Authorization"), body["model"], prompt, picture, body))
+            before = sum((request.prompt, request.image) == (prompt, image) for request in one.requests)
+            one.requests.append(Request(self.headers.get("Authorization"), body["model"], prompt, image, body))
             one.times.append(time.monotonic())
             one.under_way += 1
             one.most_under_way = max(one.most_under_way, one.under_way)
         try:
             time.sleep(one.delay)
-            self._reply(one, prompt, picture, one.misbehave(prompt, before))
+            self._reply(one, prompt, image, one.misbehave(prompt, before))
         except (BrokenPipeError, ConnectionResetError):
             pass
         finally:
             with one.lock:
                 one.under_way -= 1
 
-    def _reply(self, one, prompt, picture, wrong):
+    def _reply(self, one, prompt, image, wrong):
         if wrong and wrong.isdigit():
             said = {"error": {"message": one.excuse + self.headers["Authorization"], "type": "x", "code": None}}
             more = {"429": {"Retry-After": one.patience}, "307": {"Location": "/elsewhere"}}
@@ -113,21 +111,21 @@ class _Handler(BaseHTTPRequestHandler):
             if "max_tokens" in self.server.stand_in.requests[-1].body:
                 self._send(json.dumps({"error": {"message": "Use 'max_completion_tokens' instead."}}), 400)
             else:
-                self._send(self._good(one, prompt, picture))
+                self._send(self._good(one, prompt, image))
         elif wrong == "silence":
             time.sleep(SILENCE)
             self.close_connection = True
         elif wrong == "half":
-            whole = self._good(one, prompt, picture)
+            whole = self._good(one, prompt, image)
             self._send(whole[: len(whole) // 2], length=len(whole))
             self.close_connection = True
         else:
             with one.lock:
-                one.answered[prompt, picture] += wrong is None
+                one.answered[prompt, image] += wrong is None
                 one.billed += wrong in (None, "empty", "null", "length", "content_filter")
-            self._send(self._text(one, prompt, picture, wrong))
+            self._send(self._text(one, prompt, image, wrong))
 
-    def _text(self, one, prompt, picture, wrong):
+    def _text(self, one, prompt, image, wrong):
         good = {"empty": {"text": "  "}, "null": {"text": None}, "length": {"reason": wrong}}
         fixed = {
             "no JSON": "<html>we are busy</html>",
@@ -135,11 +133,11 @@ class _Handler(BaseHTTPRequestHandler):
             "list": "[1, 2]",
             "error": '{"error": {"message": "out of credit"}}',
             "parts": json.dumps({"choices": [{"message": {"content": [{"text": "one"}, {"text": "two"}]}}]}),
-            "no count": json.dumps({"choices": [{"message": {"content": one.answer(prompt, picture)}}]}),
+            "no count": json.dumps({"choices": [{"message": {"content": one.answer(prompt, image)}}]}),
         }
         if wrong in fixed:
             return fixed[wrong]
-        return self._good(one, prompt, picture, **{None: {}, "content_filter": {"reason": wrong}, **good}[wrong])
+        return self._good(one, prompt, image, **{None: {}, "content_filter": {"reason": wrong}, **good}[wrong])
 
     def _drip(self):
         """A letter now and then, for ever."""
@@ -150,8 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"1\r\n \r\n")
             time.sleep(0.05)
 
-    def _good(self, one, prompt, picture, text="", reason="stop"):
-        words = one.answer(prompt, picture) if text == "" else text
+    def _good(self, one, prompt, image, text="", reason="stop"):
+        words = one.answer(prompt, image) if text == "" else text
         reply = {
             "id": "x",
             "object": "chat.completion",

@@ -49,25 +49,25 @@ def test_a_probability_lies_between_zero_and_one(probability):
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def images(tmp_path):
     for number in range(3):
         Image.new("RGB", (120, 160), (40 * number, 90, 20)).save(tmp_path / f"{number}.png")
     (tmp_path / "3.png").write_bytes(b"broken")
     return {str(number): tmp_path / f"{number}.png" for number in range(4)} | {"4": None}
 
 
-def test_pictures_are_captioned_and_captions_summed_up(server, asking, pictures):
-    server.answer = lambda prompt, _picture: "A red pram" if prompt == CAPTION else f"short: {prompt[-8:]}"
-    found = captions_asked(["0", "3", "4"], pictures, asking())
+def test_images_are_captioned_and_captions_summed_up(server, asking, images):
+    server.answer = lambda prompt, _image: "A red pram" if prompt == CAPTION else f"short: {prompt[-8:]}"
+    found = captions_asked(["0", "3", "4"], images, asking())
     assert found.captions == {"0": Caption("A red pram", "short: red pram")}
-    assert found.remarks == {"3": ("nothing to go by", NO_CAPTION), "4": ("no picture", NO_CAPTION)}
+    assert found.remarks == {"3": ("nothing to go by", NO_CAPTION), "4": ("no image", NO_CAPTION)}
     assert found.usage.asked == 2
     assert server.requests[1].prompt == SUMMARY.replace("{text}", "A red pram")
 
 
-def test_a_caption_without_a_summary_adjusts_nothing(server, asking, pictures):
+def test_a_caption_without_a_summary_adjusts_nothing(server, asking, images):
     server.misbehave = lambda prompt, _before: None if prompt == CAPTION else "500"
-    found = captions_asked(["0"], pictures, asking(tries=1))
+    found = captions_asked(["0"], images, asking(tries=1))
     assert found.captions == {}
     assert found.unanswered.keys() == {"0"}
 
@@ -82,14 +82,14 @@ def test_captions_may_be_given():
 
 
 @pytest.fixture
-def edition(tmp_path, pictures):
-    rows = [{"itemID": item, "text": f"text {item}"} for item in pictures]
+def edition(tmp_path, images):
+    rows = [{"itemID": item, "text": f"text {item}"} for item in images]
     pl.DataFrame(rows).write_csv(tmp_path / "items.csv")
     table = read_items(tmp_path / "items.csv")
-    return Edition(table, table.column("text"), pictures)
+    return Edition(table, table.column("text"), images)
 
 
-def test_adjusted_items_get_caption_and_print_and_others_stay(edition, pictures, tmp_path):
+def test_adjusted_items_get_caption_and_print_and_others_stay(edition, images, tmp_path):
     out = tmp_path / "out"
     captions = {"1": Caption("seen one", "one"), "3": Caption("seen three", "three")}
     remarks = edition.write(out, captions, Printer(usual_font()))
@@ -98,23 +98,23 @@ def test_adjusted_items_get_caption_and_print_and_others_stay(edition, pictures,
     assert table.column("adjusted_text") == {
         "0": "text 0", "1": "seen one", "2": "text 2", "3": "seen three", "4": "text 4",
     }  # fmt: skip
-    assert table.column("text") == {item: f"text {item}" for item in pictures}
-    places = table.column("adjusted_picture")
+    assert table.column("text") == {item: f"text {item}" for item in images}
+    places = table.column("adjusted_image")
     assert {item: (out / name).resolve() if name else None for item, name in places.items() if item != "1"} == {
-        item: path for item, path in pictures.items() if item != "1"
+        item: path for item, path in images.items() if item != "1"
     }
-    before, after = (np.asarray(Image.open(path)) for path in (pictures["1"], out / places["1"]))
+    before, after = (np.asarray(Image.open(path)) for path in (images["1"], out / places["1"]))
     assert before.shape == after.shape
     changed = (before != after).any(axis=(1, 2))
     assert not changed[:130].any()
     assert changed[-10:].all()
 
 
-def test_writing_again_leaves_no_picture_of_before(edition, tmp_path):
+def test_writing_again_leaves_no_image_of_before(edition, tmp_path):
     printer = Printer(usual_font())
     edition.write(tmp_path / "out", {"0": Caption("a", "a"), "1": Caption("b", "b")}, printer)
     edition.write(tmp_path / "out", {"2": Caption("c", "c")}, printer)
-    assert [path.name for path in (tmp_path / "out" / "adjusted_pictures").iterdir()] == ["2.png"]
+    assert [path.name for path in (tmp_path / "out" / "adjusted_images").iterdir()] == ["2.png"]
 
 
 def test_letters_that_the_font_lacks_are_remarked(edition, tmp_path):
@@ -125,16 +125,16 @@ def test_letters_that_the_font_lacks_are_remarked(edition, tmp_path):
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 400), (400, 3), (16, 16), (2000, 1500)])
 @pytest.mark.parametrize("text", ["", "word", "a red pram with a hood " * 20, "W" * 300])
-def test_any_text_goes_on_any_picture(size, text):
-    picture = Image.new("RGB", size, (10, 20, 30))
-    printed = Printer(usual_font()).printed(picture, text)
+def test_any_text_goes_on_any_image(size, text):
+    image = Image.new("RGB", size, (10, 20, 30))
+    printed = Printer(usual_font()).printed(image, text)
     assert printed.size == size
-    assert picture.getpixel((0, 0)) == (10, 20, 30)
+    assert image.getpixel((0, 0)) == (10, 20, 30)
     if size[1] > 300:
         assert printed.getpixel((0, 0)) == (10, 20, 30)  # half of it stays as it was
 
 
-def test_lines_are_no_wider_than_the_picture_and_the_last_says_that_words_are_lacking():
+def test_lines_are_no_wider_than_the_image_and_the_last_says_that_words_are_lacking():
     font = ImageFont.truetype(str(usual_font()), 12)
     words = ["a", "red", "pram", "with", "a", "hood", "and", "a", "very-long-word-that-needs-breaking", "and", "more"]
     lines = _lines(words, font, 80, 3)
@@ -146,9 +146,9 @@ def test_lines_are_no_wider_than_the_picture_and_the_last_says_that_words_are_la
 
 
 def test_a_text_without_blanks_takes_no_longer_than_another():
-    picture, printer = Image.new("RGB", (300, 300)), Printer(usual_font())
+    image, printer = Image.new("RGB", (300, 300)), Printer(usual_font())
     start = time.monotonic()
-    printer.printed(picture, "字" * 20_000)
+    printer.printed(image, "字" * 20_000)
     assert time.monotonic() - start < 1
 
 

@@ -11,19 +11,19 @@ from tests.content.llm.conftest import png
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def images(tmp_path):
     (tmp_path / "a.png").write_bytes(png())
     (tmp_path / "c.png").write_bytes(png(5, 5, 5))
     (tmp_path / "d.png").write_bytes(b"broken")
     return {item: tmp_path / f"{item}.png" for item in "acd"} | {"b": None, "e": tmp_path / "gone.png"}
 
 
-def test_each_item_is_asked_what_it_has(server, asking, pictures):
+def test_each_item_is_asked_what_it_has(server, asking, images):
     texts = {"a": "pram", "b": " cot ", "c": None, "d": "cup", "e": "", "f": "hat"}
-    made = augment(texts, pictures, asking())
-    sent = {request.prompt: request.picture is not None for request in server.requests}
+    made = augment(texts, images, asking())
+    sent = {request.prompt: request.image is not None for request in server.requests}
     assert sent == {
-        Prompts().with_picture.replace("{text}", "pram"): True,
+        Prompts().with_image.replace("{text}", "pram"): True,
         Prompts().without.replace("{text}", "cot"): False,
         CAPTION: True,
         Prompts().without.replace("{text}", "cup"): False,
@@ -34,10 +34,10 @@ def test_each_item_is_asked_what_it_has(server, asking, pictures):
     assert made.texts["b"].startswith("read: ")
     assert made.texts["e"] == ""
     assert made.remarks == {
-        "b": ("no picture",),
-        "d": ("broken picture",),
-        "e": ("no picture", NOTHING_TO_ASK),
-        "f": ("no picture",),
+        "b": ("no image",),
+        "d": ("broken image",),
+        "e": ("no image", NOTHING_TO_ASK),
+        "f": ("no image",),
     }
 
 
@@ -50,8 +50,8 @@ def test_a_text_without_a_usable_answer_stays_and_that_is_said(server, asking):
     assert made.remarks == {"b": ("answer cut off", KEPT), "c": (NO_ANSWER, KEPT)}
 
 
-def test_other_prompts_are_used(server, asking, pictures):
-    augment({"a": "pram", "b": "cot"}, pictures, asking(), Prompts("P {text}!", "W {text}?"))
+def test_other_prompts_are_used(server, asking, images):
+    augment({"a": "pram", "b": "cot"}, images, asking(), Prompts("P {text}!", "W {text}?"))
     assert sorted(request.prompt for request in server.requests) == ["P pram!", "W cot?"]
 
 

@@ -30,48 +30,48 @@ SECRET = "sk-very-secret"  # noqa: S105
 
 
 def test_an_answer_comes_with_its_tokens(server, chat):
-    server.answer = lambda _prompt, _picture: "  two\nlines "
+    server.answer = lambda _prompt, _image: "  two\nlines "
     answer = chat(model="small", temperature=0.0).ask(READ)
     assert (answer.text, answer.remarks) == ("two lines", ())
     assert (answer.prompt_tokens, answer.completion_tokens) == (10, 3)
     sent = server.requests[0]
-    assert (sent.model, sent.prompt, sent.picture) == ("small", "say it", None)
+    assert (sent.model, sent.prompt, sent.image) == ("small", "say it", None)
     assert (sent.body["temperature"], sent.body["max_tokens"]) == (0.0, 512)
     assert sent.body["messages"][0]["content"] == "say it"  # no parts, which some servers do not know
 
 
-def test_the_picture_is_sent_upright_small_and_whole(server, chat):
+def test_the_image_is_sent_upright_small_and_whole(server, chat):
     file = io.BytesIO()
     Image.new("RGB", (2000, 1000), (200, 10, 10)).save(file, "PNG")
     chat().ask(augmenting("A pram", file.getvalue()))
     sent = server.requests[0]
     assert sent.prompt == AUGMENT.replace("{text}", "A pram")
-    kind, data = sent.picture.split(",")
+    kind, data = sent.image.split(",")
     assert kind == "data:image/jpeg;base64"
-    with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
-        assert picture.size == (768, 384)
-        assert abs(picture.getpixel((100, 100))[0] - 200) < 4
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        assert image.size == (768, 384)
+        assert abs(image.getpixel((100, 100))[0] - 200) < 4
 
 
 def test_the_papers_words_are_used_literally():
     question = augmenting("T", png())
     assert question.prompt == (
-        "This is the description of an item and the corresponding picture, please combine the picture to improve the "
+        "This is the description of an item and the corresponding image, please combine the image to improve the "
         "quality of the description in one paragraph. The description is as follows: T."
     )
-    assert "picture" not in question.without
+    assert "image" not in question.without
 
 
 def test_braces_in_texts_are_only_text():
     assert augmenting("{text} {0} {x}", None).without.endswith("follows: {text} {0} {x}.")
 
 
-def test_a_broken_picture_is_left_out_and_remarked(server, chat):
-    answer = chat().ask(augmenting("A pram", b"no picture"))
+def test_a_broken_image_is_left_out_and_remarked(server, chat):
+    answer = chat().ask(augmenting("A pram", b"no image"))
     assert answer.text is not None
-    assert answer.remarks == ("broken picture",)
-    assert server.requests[0].picture is None
-    assert chat().ask(captioning(b"no picture")).remarks == (NOTHING_TO_ASK,)
+    assert answer.remarks == ("broken image",)
+    assert server.requests[0].image is None
+    assert chat().ask(captioning(b"no image")).remarks == (NOTHING_TO_ASK,)
     assert len(server.requests) == 1
 
 
@@ -142,7 +142,7 @@ def test_the_key_is_in_no_traceback(server, chat, monkeypatch):
 @pytest.mark.parametrize("key", ["sk-\nsecret", "sk-sécret", "sk-\x07"])
 def test_what_cannot_be_a_key_is_refused_and_not_shown(chat, monkeypatch, key):
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    with pytest.raises(ValueError, match="^OPENAI_API_KEY holds letters that no key has; set it anew$"):
+    with pytest.raises(ValueError, match="^OPENAI_API_KEY holds letters that no key has; set it again$"):
         chat()
 
 
@@ -156,7 +156,7 @@ def test_a_redirection_is_not_followed(server, chat):
 def test_an_answer_in_parts_is_put_together_and_controls_are_left_out(server, chat):
     server.misbehave = lambda prompt, _before: "parts" if prompt == "say it" else None
     assert chat().ask(READ).text == "one two"
-    server.answer = lambda _prompt, _picture: "a\0b\x1b[31m c"
+    server.answer = lambda _prompt, _image: "a\0b\x1b[31m c"
     assert chat().ask(Question("", None, "other")).text == "a b [31m c"
 
 
@@ -250,13 +250,13 @@ def test_who_waits_is_woken_at_the_end(server, chat):
 
 
 def test_keys_tell_all_that_matters_apart(chat):
-    picture = png()
+    image = png()
     one = chat()
     keys = {
         one.key_of(READ),
         one.key_of(Question("", None, "say")),
         one.key_of(Question("say it", None, "")),
-        one.key_of(Question("", picture, "say it")),
+        one.key_of(Question("", image, "say it")),
         one.key_of(Question("", png(9, 9, 9), "say it")),
         chat(model="other").key_of(READ),
         chat(max_tokens=5).key_of(READ),

@@ -14,7 +14,7 @@ def test_an_answer_is_no_formula_and_what_was_kept_stays_as_it_was():
 
 
 def test_ids_and_remarks_are_no_formulas(tmp_path):
-    write_report(tmp_path / "x.csv", {"=1+1": ("+said", "no picture"), "-5": ("kept",)}, {})
+    write_report(tmp_path / "x.csv", {"=1+1": ("+said", "no image"), "-5": ("kept",)}, {})
     with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
-    assert rows == [["item", "remark"], ["'=1+1", "'+said"], ["'=1+1", "no picture"], ["-5", "kept"]]
+    assert rows == [["item", "remark"], ["'=1+1", "'+said"], ["'=1+1", "no image"], ["-5", "kept"]]

@@ -44,7 +44,7 @@ def reviews_2023(path, some=None):
 def meta_2014(path, extra=()):
     """Python literals, not JSON: single quotes, doubled lists of categories, fields that are not there."""
     records = [
-        {"asin": f"B{n:09d}", "title": f"Baby's \"thing\" {n}", "price": 7.5, "imUrl": f"http://pictures/{n}.jpg",
+        {"asin": f"B{n:09d}", "title": f"Baby's \"thing\" {n}", "price": 7.5, "imUrl": f"http://images/{n}.jpg",
          "related": {"also_bought": ["B1", "B2"]}, "brand": "Ёлка", "categories": [["Baby", "Toys"], ["Baby", f"C{n}"]],
          "salesRank": {"Baby": 3}, "description": f"Line one\nline two \u00e9 {n}"}
         for n in range(12)

@@ -52,7 +52,7 @@ def test_the_release_of_2014_becomes_a_data_set(tmp_path):
     assert table["text"][3] == 'Baby\'s "thing" 3 Ёлка Baby Toys C3 Line one\nline two \u00e9 3'
     assert table["text"][1] == 'Baby\'s "thing" 1 Ёлка Baby Toys C1'
     assert table["text"][0] == ""
-    assert table["picture_address"][3] == "http://pictures/3.jpg"
+    assert table["image_address"][3] == "http://images/3.jpg"
     assert dataset.titles[3] == 'Baby\'s "thing" 3'
     assert dataset.titles[0] == "B000000000"
     report = json.loads((tmp_path / "baby" / "prepare.json").read_text())
@@ -69,7 +69,7 @@ def test_later_releases_become_the_same_pairs(tmp_path, reviews, meta):
     assert made.dataset.fingerprint == other.dataset.fingerprint
     table = pl.read_parquet(tmp_path / "baby" / "items.parquet")
     assert table["text"][3].startswith("Thing 3 Maker Baby C3 One. Two.")
-    assert table["picture_address"][3] == "http://large/3.jpg"
+    assert table["image_address"][3] == "http://large/3.jpg"
     assert (made.without_meta, made.without_image) == (0, None)
 
 

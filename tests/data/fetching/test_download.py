@@ -18,7 +18,7 @@ import zipfile
 import pytest
 
 from flatrec.data.amazon.images import RECORD
-from flatrec.data.fetching.catalogue import CATALOGUE, RemoteFile
+from flatrec.data.fetching.catalog import CATALOG, RemoteFile
 from flatrec.data.fetching.contents import unpack
 from flatrec.data.fetching.download import fetch
 from flatrec.utils.integrity import MANIFEST, check_manifest, read_sealed, seal
@@ -146,9 +146,9 @@ def test_nothing_but_the_web_is_opened(tmp_path, address):
         fetch([RemoteFile("any", address)], tmp_path)
 
 
-def test_the_catalogue_has_the_sets_of_the_paper():
-    assert set(CATALOGUE) == {"baby", "sports", "clothing", "pet", "office", "movielens"}
-    for files in CATALOGUE.values():
+def test_the_catalog_has_the_sets_of_the_paper():
+    assert set(CATALOG) == {"baby", "sports", "clothing", "pet", "office", "movielens"}
+    for files in CATALOG.values():
         assert all(one.address.startswith("https://") for one in files)
         assert len({one.name for one in files}) == len(files)
 
@@ -287,7 +287,7 @@ def test_a_full_disk_is_said_with_the_name_of_the_file(server, tmp_path, monkeyp
 FETCHING = """
 import os, signal, sys
 from pathlib import Path
-from flatrec.data.fetching.catalogue import RemoteFile
+from flatrec.data.fetching.catalog import RemoteFile
 from flatrec.data.fetching.download import fetch
 from flatrec.data.fetching import part
 limit = int(sys.argv[3])

@@ -20,7 +20,7 @@ ratios = [0.6, 0.2, 0.2]
 file = "items.csv"
 id_column = "sku"
 title_column = "name"
-picture_column = "picture"
+image_column = "image"
 [features.image]
 file = "image.npy"
 [features.text]
@@ -32,7 +32,7 @@ id_column = "code"
 @pytest.fixture
 def place(tmp_path):
     (tmp_path / "clicks.csv").write_text(CLICKS)
-    (tmp_path / "items.csv").write_text("item,sku,name,picture\n1,lamp,Lamp,\n2,mug,Mug,mug.jpg\n")
+    (tmp_path / "items.csv").write_text("item,sku,name,image\n1,lamp,Lamp,\n2,mug,Mug,mug.jpg\n")
     (tmp_path / "mug.jpg").touch()
     np.save(tmp_path / "image.npy", np.array([[1.0], [2.0]]))
     pl.DataFrame({"code": ["mug"], "x": [5]}).write_parquet(tmp_path / "text.parquet")
@@ -44,7 +44,7 @@ def test_everything_that_a_description_names_is_read(place):
     for path in (place, place / "dataset.toml"):
         data = read_path(path)
         assert (data.name, list(data.items), data.titles) == ("shop", ["lamp", "mug"], ("Lamp", "Mug"))
-        assert data.pictures == (None, place / "mug.jpg")
+        assert data.images == (None, place / "mug.jpg")
         assert data.features["image"].values.tolist() == [[1], [2]]
         assert data.features["text"].present.tolist() == [False, True]
         assert data.interactions.parts.tolist() == [2, 0, 0]

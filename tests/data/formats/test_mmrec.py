@@ -38,7 +38,7 @@ def test_users_are_numbered_by_sorted_id_and_items_by_their_own(tmp_path):
     assert data.interactions.items.tolist() == [0, 1, 1, 2]
     assert data.interactions.parts.tolist() == [0, 1, 0, 2]
     assert data.titles is None
-    assert data.pictures is None
+    assert data.images is None
 
 
 def test_item_numbers_with_huge_gaps_are_refused_instead_of_filling_the_memory(tmp_path):
@@ -46,10 +46,10 @@ def test_item_numbers_with_huge_gaps_are_refused_instead_of_filling_the_memory(t
         mmrec.read(folder(tmp_path, [*ROWS[:1], "0\t4000000000\t0"]))
 
 
-def test_a_file_that_is_no_picture_is_not_taken_for_one(tmp_path):
+def test_a_file_that_is_no_image_is_not_taken_for_one(tmp_path):
     folder(tmp_path)
-    pl.DataFrame({"itemID": [0], "picture": ["../secrets.txt"]}).write_csv(tmp_path / "items.csv")
-    with pytest.raises(ValueError, match="as a picture; pictures end in"):
+    pl.DataFrame({"itemID": [0], "image": ["../secrets.txt"]}).write_csv(tmp_path / "items.csv")
+    with pytest.raises(ValueError, match="as an image; images end in"):
         mmrec.read(tmp_path)
 
 
@@ -90,27 +90,27 @@ def test_a_mask_tells_which_items_lack_a_modality(tmp_path):
     assert image.values.tolist() == [[1], [0], [3]]
 
 
-def test_an_items_table_gives_ids_titles_and_pictures(tmp_path):
+def test_an_items_table_gives_ids_titles_and_images(tmp_path):
     (tmp_path / "one.png").touch()
-    (tmp_path / "items.csv").write_text('itemID,title,id,picture\n1,"A lamp, blue",lamp,one.png\n4,,,\n')
+    (tmp_path / "items.csv").write_text('itemID,title,id,image\n1,"A lamp, blue",lamp,one.png\n4,,,\n')
     data = mmrec.read(folder(tmp_path))
     assert list(data.items) == ["0", "lamp", "2", "3", "4"]
     assert data.titles == ("0", "A lamp, blue", "2", "3", "4")
-    assert data.pictures == (None, tmp_path / "one.png", None, None, None)
+    assert data.images == (None, tmp_path / "one.png", None, None, None)
 
 
-@pytest.mark.parametrize("name", ["posters", "pictures"])
-def test_pictures_named_by_item_number_are_found(tmp_path, name):
+@pytest.mark.parametrize("name", ["posters", "images"])
+def test_images_named_by_item_number_are_found(tmp_path, name):
     (tmp_path / name).mkdir()
     for file in ("0.jpg", "2.PNG", "9.jpg", "1.txt"):
         (tmp_path / name / file).touch()
-    pictures = mmrec.read(folder(tmp_path)).pictures
-    assert pictures == (tmp_path / name / "0.jpg", None, tmp_path / name / "2.PNG")
+    images = mmrec.read(folder(tmp_path)).images
+    assert images == (tmp_path / name / "0.jpg", None, tmp_path / name / "2.PNG")
 
 
-def test_a_listed_picture_that_does_not_exist_is_reported(tmp_path):
-    (tmp_path / "items.csv").write_text("itemID,picture\n0,gone.jpg\n")
-    with pytest.raises(FileNotFoundError, match=r"items.csv lists 1 of 1 pictures that do not exist, e.g. .*gone.jpg"):
+def test_a_listed_image_that_does_not_exist_is_reported(tmp_path):
+    (tmp_path / "items.csv").write_text("itemID,image\n0,gone.jpg\n")
+    with pytest.raises(FileNotFoundError, match=r"items.csv lists 1 of 1 images that do not exist, e.g. .*gone.jpg"):
         mmrec.read(folder(tmp_path))
 
 
@@ -205,7 +205,7 @@ def test_a_folder_that_is_not_there_or_holds_no_pairs_is_reported(tmp_path):
 
 def test_writing_and_reading_gives_the_same_data_set(tmp_path):
     (tmp_path / "mug.jpg").touch()
-    texts = {"titles": ("Tabs", "A lamp", "Näpf"), "pictures": (None, None, tmp_path / "mug.jpg")}
+    texts = {"titles": ("Tabs", "A lamp", "Näpf"), "images": (None, None, tmp_path / "mug.jpg")}
     data = replace(dataset(), **texts)
     assert not data.features["image"].present.all()
     mmrec.write(data, tmp_path / "out" / "toys")
@@ -213,8 +213,8 @@ def test_writing_and_reading_gives_the_same_data_set(tmp_path):
     assert again.fingerprint == data.fingerprint
     assert (again.name, list(again.users), list(again.items)) == (data.name, list(data.users), list(data.items))
     assert again.titles == data.titles
-    assert again.pictures[:2] == (None, None)
-    assert again.pictures[2].resolve() == (tmp_path / "mug.jpg").resolve()
+    assert again.images[:2] == (None, None)
+    assert again.images[2].resolve() == (tmp_path / "mug.jpg").resolve()
 
 
 def test_users_and_items_without_pairs_survive_writing(tmp_path):

@@ -88,14 +88,14 @@ def test_a_missing_column_is_answered_with_the_columns_found(clicks):
         read_file(clicks.with_name("gone.csv"))
 
 
-def test_titles_and_pictures_come_from_the_items_table(clicks):
+def test_titles_and_images_come_from_the_items_table(clicks):
     (clicks.parent / "mug.jpg").touch()
     items = clicks.with_name("items.csv")
     items.write_text("sku,name,file\nsofa,Sofa,\nmug,A mug,mug.jpg\nx,X,\n")
-    source = ItemSource(items, title_column="name", picture_column="file")
+    source = ItemSource(items, title_column="name", image_column="file")
     data = read(TableSettings(clicks, items=source, split=ALL))
     assert data.titles == ("lamp", "A mug", "Sofa")
-    assert data.pictures == (None, clicks.with_name("mug.jpg"), None)
+    assert data.images == (None, clicks.with_name("mug.jpg"), None)
     items.write_text("sku,name\nmug,A\nmug,B\n")
     with pytest.raises(ValueError, match="items.csv has 1 rows whose id repeats"):
         read(TableSettings(clicks, items=ItemSource(items, title_column="name"), split=ALL))

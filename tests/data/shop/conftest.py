@@ -10,4 +10,4 @@ def drawn() -> Shop:
 
 @pytest.fixture(scope="package")
 def undrawn() -> Shop:
-    return generate(ShopSettings(users=300, items=240, seed=3, pictures=False, image_dim=300, text_dim=20))
+    return generate(ShopSettings(users=300, items=240, seed=3, images=False, image_dim=300, text_dim=20))

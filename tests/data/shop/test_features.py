@@ -3,28 +3,28 @@ import pytest
 from PIL import Image
 
 from flatrec.data.shop import Shop
-from flatrec.data.shop.features import encode_pictures, encode_texts
+from flatrec.data.shop.features import encode_images, encode_texts
 
-NEIGHBOURS = 9
+NEIGHBORS = 9
 LEAST = {  # times chance
     ("image", "kind"): 3.0,
-    ("image", "colour"): 2.5,
+    ("image", "color"): 2.5,
     ("image", "pattern"): 1.3,
     ("text", "kind"): 3.0,
-    ("text", "colour"): 1.5,
+    ("text", "color"): 1.5,
     ("text", "material"): 2.5,
     ("text", "brand"): 2.0,
 }
 
 
 def agreement(shop: Shop, modality: str, attribute: str) -> float:
-    """How often the nearest neighbours share an attribute, as a multiple of chance."""
+    """How often the nearest neighbors share an attribute, as a multiple of chance."""
     rows = shop.dataset.features[modality].values
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     cosine = rows @ rows.T
     np.fill_diagonal(cosine, -2)
-    nearest = np.argsort(-cosine, axis=1)[:, :NEIGHBOURS]
-    values = shop.catalogue[attribute].to_numpy()
+    nearest = np.argsort(-cosine, axis=1)[:, :NEIGHBORS]
+    values = shop.catalog[attribute].to_numpy()
     chance = (values[:, None] == values).mean()
     return float((values[nearest] == values[:, None]).mean() / chance)
 
@@ -45,8 +45,8 @@ def test_alike_features_mean_alike_items(name, modality, attribute, request):
 
 def test_more_columns_than_items_are_filled_with_zeros():
     rng = np.random.default_rng(0)
-    pictures = [Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)) for _ in range(5)]
-    values = encode_pictures(pictures, 12)
+    images = [Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)) for _ in range(5)]
+    values = encode_images(images, 12)
     assert values.shape == (5, 12)
     assert not values[:, 5:].any()
     texts = encode_texts(["red mug", "blue mug", "green lamp", "red lamp", "old hat"], 12)

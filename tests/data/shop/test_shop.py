@@ -10,12 +10,12 @@ from flatrec.data.shop.settings import SIZES
 SMALL = {"users": 60, "items": 40}
 
 
-@pytest.mark.parametrize("pictures", [True, False])
-def test_equal_settings_give_equal_bits(pictures):
-    one, other = (generate(ShopSettings(**SMALL, seed=5, pictures=pictures)) for _ in range(2))
+@pytest.mark.parametrize("images", [True, False])
+def test_equal_settings_give_equal_bits(images):
+    one, other = (generate(ShopSettings(**SMALL, seed=5, images=images)) for _ in range(2))
     assert one.dataset.fingerprint == other.dataset.fingerprint
-    assert one.catalogue.equals(other.catalogue)
-    assert one.pictures == other.pictures
+    assert one.catalog.equals(other.catalog)
+    assert one.images == other.images
 
 
 def test_another_process_gives_the_same_bits(drawn):
@@ -28,14 +28,14 @@ def test_another_process_gives_the_same_bits(drawn):
 
 
 def test_another_seed_gives_another_shop():
-    one, other = (generate(ShopSettings(**SMALL, seed=seed, pictures=False)) for seed in (0, 1))
+    one, other = (generate(ShopSettings(**SMALL, seed=seed, images=False)) for seed in (0, 1))
     assert one.dataset.fingerprint != other.dataset.fingerprint
-    assert not one.catalogue.equals(other.catalogue)
+    assert not one.catalog.equals(other.catalog)
 
 
 @pytest.mark.parametrize("pairs", [300, 301, 777, 60 * 20])
 def test_the_number_of_pairs_is_exact_down_to_the_fewest_and_up_to_the_most(pairs):
-    shop = generate(ShopSettings(**SMALL, pairs=pairs, pictures=False))
+    shop = generate(ShopSettings(**SMALL, pairs=pairs, images=False))
     assert len(shop.dataset.interactions) == pairs
 
 
@@ -44,7 +44,7 @@ def test_sizes_and_widths_are_those_asked_for(drawn, undrawn):
         assert (shop.dataset.n_users, shop.dataset.n_items) == (300, 240)
         assert len(shop.dataset.interactions) == 2700
         assert {name: one.width for name, one in shop.dataset.features.items()} == widths
-        assert len(shop.catalogue) == 240
+        assert len(shop.catalog) == 240
 
 
 def test_every_user_buys_five_or_more_and_has_all_three_parts(drawn):
@@ -63,18 +63,18 @@ def test_some_users_and_items_are_far_busier_than_others(drawn):
 
 
 def test_ids_and_titles_are_readable(drawn):
-    data, first = drawn.dataset, drawn.catalogue.row(0, named=True)
+    data, first = drawn.dataset, drawn.catalog.row(0, named=True)
     assert (data.users[7], data.items[42]) == ("user-00007", "item-00042")
     assert first["id"] == data.items[0]
     assert data.titles is not None
     assert first["title"] == data.titles[0]
     assert first["title"].endswith(f"{first['kind']} by {first['brand']}")
-    assert first["title"].lower().startswith(first["colour"])
+    assert first["title"].lower().startswith(first["color"])
 
 
 def test_users_return_to_what_they_like(drawn: Shop):
     pairs = drawn.dataset.interactions
-    kinds = drawn.catalogue["kind"].to_numpy()[pairs.items]
+    kinds = drawn.catalog["kind"].to_numpy()[pairs.items]
     same = pairs.users[:-1] == pairs.users[1:]
     alike = (kinds[:-1] == kinds[1:])[same].mean()
     chance = ((np.unique(kinds, return_counts=True)[1] / len(kinds)) ** 2).sum()

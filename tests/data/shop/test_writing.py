@@ -8,7 +8,7 @@ from PIL import Image
 from flatrec.content.encoders.report import DETAILS, SUMMARY
 from flatrec.data.formats import mmrec
 from flatrec.data.shop import ShopSettings, generate, write
-from flatrec.data.shop.catalogue import ATTRIBUTES
+from flatrec.data.shop.catalog import ATTRIBUTES
 from flatrec.data.shop.writing import ENCODED
 from flatrec.utils.integrity import MANIFEST
 
@@ -20,7 +20,7 @@ def shop():
 
 @pytest.fixture(scope="module")
 def plain():
-    return generate(ShopSettings(users=30, items=25, pictures=False, name="corner"))
+    return generate(ShopSettings(users=30, items=25, images=False, name="corner"))
 
 
 def names(directory):
@@ -32,34 +32,34 @@ def test_what_is_written_reads_back_with_the_same_fingerprint(shop, tmp_path):
     data = mmrec.read(tmp_path / "made" / "on the way")
     assert data.fingerprint == shop.dataset.fingerprint
     assert (data.name, data.titles) == ("corner", shop.dataset.titles)
-    assert data.pictures is not None
-    with Image.open(data.pictures[29]) as picture:
-        assert picture.convert("RGB").tobytes() == shop.pictures[29].tobytes()
+    assert data.images is not None
+    with Image.open(data.images[29]) as image:
+        assert image.convert("RGB").tobytes() == shop.images[29].tobytes()
 
 
-def test_the_folder_holds_the_full_catalogue_and_nothing_else(shop, tmp_path):
+def test_the_folder_holds_the_full_catalog_and_nothing_else(shop, tmp_path):
     write(shop, tmp_path)
     expected = [
         "corner.inter",
         MANIFEST,
         "image_feat.npy",
         "items.parquet",
-        "pictures",
+        "images",
         "text_feat.npy",
         "users.parquet",
     ]
     assert names(tmp_path) == expected
     table = pl.read_parquet(tmp_path / "items.parquet")
-    assert table.columns == ["itemID", "id", "title", "description", *ATTRIBUTES, "picture"]
-    assert table.row(7, named=True)["picture"] == "pictures/7.png"
-    assert table.drop("itemID", "picture").equals(shop.catalogue)
+    assert table.columns == ["itemID", "id", "title", "description", *ATTRIBUTES, "image"]
+    assert table.row(7, named=True)["image"] == "images/7.png"
+    assert table.drop("itemID", "image").equals(shop.catalog)
     assert pl.read_parquet(tmp_path / "users.parquet").columns == ["userID", "id"]
 
 
-def test_a_shop_without_pictures_has_no_picture_column(plain, tmp_path):
+def test_a_shop_without_images_has_no_image_column(plain, tmp_path):
     write(plain, tmp_path / "shop")
-    assert "pictures" not in names(tmp_path / "shop")
-    assert "picture" not in pl.read_parquet(tmp_path / "shop" / "items.parquet").columns
+    assert "images" not in names(tmp_path / "shop")
+    assert "image" not in pl.read_parquet(tmp_path / "shop" / "items.parquet").columns
     assert mmrec.read(tmp_path / "shop").fingerprint == plain.dataset.fingerprint
 
 
@@ -79,7 +79,7 @@ def test_overwriting_replaces_a_whole_shop(shop, plain, tmp_path):
     write(plain, tmp_path / "shop", overwrite=True)
     assert mmrec.read(tmp_path / "shop").fingerprint == plain.dataset.fingerprint
     assert names(tmp_path) == ["shop"]
-    assert "pictures" not in names(tmp_path / "shop")
+    assert "images" not in names(tmp_path / "shop")
 
 
 def test_a_shop_whose_features_were_encoded_is_still_a_shop(plain, tmp_path):

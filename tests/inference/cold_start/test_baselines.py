@@ -49,6 +49,6 @@ def test_content_is_the_mean_cosine_to_what_was_bought():
     }
     bought = sparse.csr_array(np.array([[1, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=np.float32))
     found = content_scorer(bought, known, new)(torch.tensor([0, 1, 2]))
-    # User 0: by pictures (1 + 0) / 2, of two items that have one; by text (0 + 0.8 + 1) / 3.
+    # User 0: by images (1 + 0) / 2, of two items that have one; by text (0 + 0.8 + 1) / 3.
     expected = [[0.1 * 0.5 + 0.9 * 0.6, 0.5, 0], [0.9, 0, 0], [0, 0, 0]]
     torch.testing.assert_close(found, torch.tensor(expected))

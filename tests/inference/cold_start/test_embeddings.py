@@ -11,9 +11,9 @@ import torch
 from flatrec.data.features import Features
 from flatrec.inference.cold_start import place, recommend
 from flatrec.inference.cold_start.embeddings import check_able, mixed
-from flatrec.inference.cold_start.nearest_items import neighbour_weights
+from flatrec.inference.cold_start.nearest_items import neighbor_weights
 from flatrec.inference.run import Run, representations
-from flatrec.models import FREEDOM, MODELS, YARDSTICKS
+from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
 from tests.inference.cold_start.conftest import USERS, data, new, only, options, trained
 from tests.models.settings import make
@@ -53,7 +53,7 @@ def test_the_other_way_can_be_asked_for_where_there_is_one():
     items, run = new(MIXED), trained("vbpr")
     nearest = place(run, options("vbpr"), items, way="nearest")
     assert nearest.way == "nearest"
-    weights = neighbour_weights(run.dataset, items.features)
+    weights = neighbor_weights(run.dataset, items.features)
     torch.testing.assert_close(nearest.new, mixed(weights, nearest.known))
     assert not torch.allclose(nearest.new, place(run, options("vbpr"), items).new)
     with pytest.raises(ValueError, match="FREEDOM does not make an item of its own features alone.*choose nearest"):
@@ -83,7 +83,7 @@ def test_users_known_items_and_parameters_stay_bit_for_bit(name):
 
 
 def gaps(seed=0):
-    """The block data, an item in five of which lacks pictures."""
+    """The block data, an item in five of which lacks images."""
     dataset = data()
     image = dataset.features["image"]
     present = np.random.default_rng(seed).random(len(image.present)) > 0.2
@@ -92,7 +92,7 @@ def gaps(seed=0):
 
 @pytest.mark.parametrize("missing", ["mean", "zero", "learned"])
 @pytest.mark.parametrize("known_lack", [True, False])
-def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_picture(missing, known_lack):
+def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, known_lack):
     dataset = gaps() if known_lack else data()
     model = make("vbpr", dataset, missing=missing)
     fit(model, dataset, epochs=3)
@@ -106,7 +106,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_picture(missing, 
     table = torch.tensor(items.features["image"].values)
     table[1] = row
     seen = torch.cat([table, torch.tensor(items.features["text"].values)], dim=1)
-    weights = neighbour_weights(dataset, items.features)
+    weights = neighbor_weights(dataset, items.features)
     with torch.no_grad():
         expected = torch.cat([mixed(weights, model.items), model.projection(seen)], dim=1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
@@ -115,17 +115,17 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_picture(missing, 
 def test_nearest_is_the_mean_direction_at_the_mean_length():
     run, items = trained("lightgcn"), new((0, 1))
     known = representations(run.recommender)[1]
-    weights = torch.tensor(neighbour_weights(run.dataset, items.features, 3).toarray()).float()
+    weights = torch.tensor(neighbor_weights(run.dataset, items.features, 3).toarray()).float()
     expected = torch.nn.functional.normalize(weights @ known, dim=1) * (weights @ known.norm(dim=1))[:, None]
-    torch.testing.assert_close(place(run, {}, items, neighbours=3).new, expected)
+    torch.testing.assert_close(place(run, {}, items, neighbors=3).new, expected)
 
 
-def test_with_one_neighbour_of_the_same_features_the_vector_is_its_own():
+def test_with_one_neighbor_of_the_same_features_the_vector_is_its_own():
     run = trained("bpr")
     features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
     items = new((0,))
     same = type(items)(items.ids, features, items.rows)
-    torch.testing.assert_close(place(run, {}, same, neighbours=1).new[0], representations(run.recommender)[1][5])
+    torch.testing.assert_close(place(run, {}, same, neighbors=1).new[0], representations(run.recommender)[1][5])
 
 
 def test_the_row_of_ids_is_that_of_the_nearest_item_where_users_come_before_items():
@@ -133,7 +133,7 @@ def test_the_row_of_ids_is_that_of_the_nearest_item_where_users_come_before_item
     run = trained("grcn")
     features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
     items = new((0,))
-    (found,) = place(run, options("grcn"), type(items)(items.ids, features, items.rows), neighbours=1).new
+    (found,) = place(run, options("grcn"), type(items)(items.ids, features, items.rows), neighbors=1).new
     expected = torch.nn.functional.normalize(run.recommender.nodes[data().n_users + 5].detach(), dim=0)
     torch.testing.assert_close(found[:8], expected)
     torch.testing.assert_close(found[8:].unflatten(0, (2, 7)).norm(dim=1), torch.ones(2))
@@ -169,16 +169,16 @@ def test_with_known_lists_both_and_hides_the_pairs_of_the_user():
     assert scores["new 2"] == pytest.approx(float(placed.users[0] @ placed.new[2]), rel=1e-5)
 
 
-def test_known_items_keep_their_titles_and_pictures(tmp_path):
+def test_known_items_keep_their_titles_and_images(tmp_path):
     whole = data()
-    titles, pictures = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "picture"))
-    described = replace(whole, titles=titles, pictures=tuple(tmp_path / one for one in pictures))
+    titles, images = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "image"))
+    described = replace(whole, titles=titles, images=tuple(tmp_path / one for one in images))
     run = Run(described, trained("lightgcn").recommender)
     (found,) = recommend(run, place(run, {}, new((0, 1))), ["user 0"], k=100, with_known=True)
     for one in found:
         number = None if one.item.startswith("new") else whole.items.number(one.item)
         assert one.title == (None if number is None else titles[number])
-        assert one.picture == (None if number is None else tmp_path / pictures[number])
+        assert one.image == (None if number is None else tmp_path / images[number])
 
 
 def test_a_list_is_no_longer_than_there_are_new_items():
@@ -187,10 +187,10 @@ def test_a_list_is_no_longer_than_there_are_new_items():
     assert [one.item for one in found] == ["new 0", "new 1"]
 
 
-@pytest.mark.parametrize("name", YARDSTICKS)
-def test_a_yardstick_cannot_place_items(name):
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_cannot_place_items(name):
     with pytest.raises(ValueError, match="knows items by their pairs alone"):
-        check_able(YARDSTICKS[name](data()), data())
+        check_able(BASELINES[name](data()), data())
 
 
 def test_without_features_nothing_can_be_placed():
@@ -204,7 +204,7 @@ def test_a_table_that_does_not_grow_with_the_items_is_refused():
         COLD = "features"
 
         def __init__(self, dataset, *, dim=4):
-            super().__init__(dataset, dim=dim, neighbours=3)
+            super().__init__(dataset, dim=dim, neighbors=3)
             self.columns = torch.nn.Parameter(torch.zeros(dim, dataset.n_items))
 
     run = Run(data(), Transposed(data()).eval())

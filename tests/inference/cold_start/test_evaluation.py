@@ -16,7 +16,7 @@ from flatrec.evaluation import evaluate_scorer
 from flatrec.inference.cold_start import cold_items, evaluate_cold, hold_out, place
 from flatrec.inference.cold_start.holdout import Holdout
 from flatrec.inference.run import Run
-from flatrec.models import YARDSTICKS
+from flatrec.models import BASELINES
 from flatrec.testing import block_dataset, fit
 from tests.inference.cold_start.conftest import options
 from tests.models.settings import make
@@ -203,9 +203,9 @@ def test_a_model_that_knows_nothing_is_no_better_than_chance(held):
     assert np.mean(scores) == pytest.approx(found.among_cold.random["recall@3"], abs=0.08)
 
 
-def test_yardsticks_and_the_training_part_are_refused(held, run):
+def test_baselines_and_the_training_part_are_refused(held, run):
     with pytest.raises(ValueError, match="knows items by their pairs alone"):
-        evaluate_cold(replace(run, recommender=YARDSTICKS["item-knn"](held.warm)), {}, held)
+        evaluate_cold(replace(run, recommender=BASELINES["item-knn"](held.warm)), {}, held)
     with pytest.raises(ValueError, match="no item is held out for training"):
         evaluate_cold(run, {}, held, part="train")
 

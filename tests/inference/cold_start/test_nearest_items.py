@@ -10,7 +10,7 @@ from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Ids
 from flatrec.inference.cold_start import nearest_items as module
-from flatrec.inference.cold_start.nearest_items import neighbour_weights
+from flatrec.inference.cold_start.nearest_items import neighbor_weights
 
 
 def whole(values):
@@ -26,10 +26,10 @@ def dataset(items, **features):
 
 
 def dense(*arguments):
-    return neighbour_weights(*arguments).toarray()
+    return neighbor_weights(*arguments).toarray()
 
 
-def test_neighbours_count_by_their_cosine():
+def test_neighbors_count_by_their_cosine():
     known = dataset([0, 1, 2], text=whole([[1, 0], [3, 4], [0, -2]]))
     found = dense(known, {"text": whole([[5, 0]])}, 2)
     np.testing.assert_allclose(found, [[1 / 1.6, 0.6 / 1.6, 0]], atol=1e-8)
@@ -42,7 +42,7 @@ def test_one_that_points_away_counts_nothing_and_where_all_do_they_count_alike()
     np.testing.assert_allclose(dense(known, {"text": whole([[1, -3]])}, 1), [[1, 0]], atol=1e-8)
 
 
-def test_items_without_a_training_pair_are_no_neighbours():
+def test_items_without_a_training_pair_are_no_neighbors():
     known = dataset([1], text=whole([[1, 0], [0.1, 1]]))
     np.testing.assert_array_equal(dense(known, {"text": whole([[1, 0]])}, 2), [[0, 1]])
 
@@ -52,7 +52,7 @@ def test_of_equal_rows_the_first_counts():
     np.testing.assert_allclose(dense(known, {"text": whole([[7, 0]])}, 2), [[0, 0.5, 0.5, 0]], atol=1e-8)
 
 
-def test_pictures_count_a_tenth_and_whole_where_there_is_nothing_else():
+def test_images_count_a_tenth_and_whole_where_there_is_nothing_else():
     present = np.array([True, False, True])
     known = dataset([0, 1], image=whole([[1, 0], [0, 1]]), text=whole([[1, 0], [0, 1]]))
     new = {"image": whole([[1, 0]] * 3), "text": Features(np.array([[0, 1]] * 3, dtype=np.float32), present)}
@@ -83,12 +83,12 @@ def test_blocks_change_nothing_and_it_is_what_dense_algebra_says(monkeypatch):
         np.testing.assert_allclose(row, expected, atol=1e-7)
 
 
-def test_more_neighbours_than_there_are_items_are_all_of_them():
+def test_more_neighbors_than_there_are_items_are_all_of_them():
     known = dataset([0, 1], text=whole([[1, 0], [1, 1]]))
     assert (dense(known, {"text": whole([[1, 0]])}, 50) > 0).all()
 
 
-def test_no_neighbour_is_refused():
+def test_no_neighbor_is_refused():
     known = dataset([0], text=whole([[1, 0]]))
-    with pytest.raises(ValueError, match="neighbours must be at least 1, but is 0"):
-        neighbour_weights(known, {"text": whole([[1, 0]])}, 0)
+    with pytest.raises(ValueError, match="neighbors must be at least 1, but is 0"):
+        neighbor_weights(known, {"text": whole([[1, 0]])}, 0)

@@ -185,70 +185,70 @@ def test_a_variance_out_of_range_is_refused(variance, blocks):
         pass
 
 
-# Directions of the pictures at 0, 10, 25 and 90 degrees, lengths apart: the nearest of 0 is 1, of 1 is 0, of 2 is 1 and
+# Directions of the images at 0, 10, 25 and 90 degrees, lengths apart: the nearest of 0 is 1, of 1 is 0, of 2 is 1 and
 # of 3 is 2. By inner product, item 2 would be nearest to all others, being the longest.
 ANGLES, LENGTHS = np.radians([0, 10, 25, 90]), np.array([[1], [2], [50], [3]])
-PICTURES = (LENGTHS * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)).astype(np.float32)
+IMAGES = (LENGTHS * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)).astype(np.float32)
 TEXTS = [[1, -1], [2, -2], [3, -3], [4, -4]]
 NEAREST = [1, 0, 1, 2]
 
 
-def test_adjusted_rows_are_those_of_the_neighbours_worked_by_hand():
-    found = adjusted(shop(image=features(PICTURES), text=features(TEXTS), sound=features(TEXTS)), 1.0, stream())
+def test_adjusted_rows_are_those_of_the_neighbors_worked_by_hand():
+    found = adjusted(shop(image=features(IMAGES), text=features(TEXTS), sound=features(TEXTS)), 1.0, stream())
     assert found.items.tolist() == [0, 1, 2, 3]
     assert values(found, "text").tolist() == [[2, -2], [1, -1], [2, -2], [3, -3]]
-    np.testing.assert_allclose(values(found, "image"), (PICTURES + PICTURES[NEAREST]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(values(found, "image"), (IMAGES + IMAGES[NEAREST]) / 2, rtol=1e-6)
     assert values(found, "sound").tolist() == TEXTS
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
-def test_pictures_are_blended_by_weight_and_texts_replaced_whatever_it_is(weight):
-    found = adjusted(shop(image=features(PICTURES), text=features(TEXTS)), 1.0, stream(), weight=weight)
-    expected = (1 - weight) * PICTURES + weight * PICTURES[NEAREST]
+def test_images_are_blended_by_weight_and_texts_replaced_whatever_it_is(weight):
+    found = adjusted(shop(image=features(IMAGES), text=features(TEXTS)), 1.0, stream(), weight=weight)
+    expected = (1 - weight) * IMAGES + weight * IMAGES[NEAREST]
     np.testing.assert_allclose(values(found, "image"), expected, rtol=1e-6)
     assert values(found, "text").tolist() == [TEXTS[other] for other in NEAREST]
 
 
-def test_without_pictures_the_nearest_by_text_is_taken():
-    found = adjusted(shop(text=features(PICTURES)), 1.0, stream())
-    assert np.array_equal(values(found, "text"), PICTURES[NEAREST])
+def test_without_images_the_nearest_by_text_is_taken():
+    found = adjusted(shop(text=features(IMAGES)), 1.0, stream())
+    assert np.array_equal(values(found, "text"), IMAGES[NEAREST])
 
 
-def test_without_texts_pictures_alone_are_blended():
-    found = adjusted(shop(image=features(PICTURES)), 1.0, stream())
-    np.testing.assert_allclose(values(found, "image"), (PICTURES + PICTURES[NEAREST]) / 2, rtol=1e-6)
+def test_without_texts_images_alone_are_blended():
+    found = adjusted(shop(image=features(IMAGES)), 1.0, stream())
+    np.testing.assert_allclose(values(found, "image"), (IMAGES + IMAGES[NEAREST]) / 2, rtol=1e-6)
 
 
-def test_an_item_without_a_picture_is_neither_adjusted_nor_a_neighbour():
+def test_an_item_without_a_image_is_neither_adjusted_nor_a_neighbor():
     # Without item 1, items 0 and 2 are each other's nearest.
-    pictures = features(PICTURES, [True, False, True, True])
-    found = adjusted(shop(image=pictures, text=features(TEXTS)), 1.0, stream())
+    images = features(IMAGES, [True, False, True, True])
+    found = adjusted(shop(image=images, text=features(TEXTS)), 1.0, stream())
     assert found.items.tolist() == [0, 2, 3]
     assert values(found, "text").tolist() == [TEXTS[2], TEXTS[1], TEXTS[0], TEXTS[2]]
     assert found.dataset.features["image"].present.tolist() == [True, False, True, True]
 
 
-def test_an_item_without_a_text_is_no_neighbour_and_has_its_picture_adjusted_alone():
+def test_an_item_without_a_text_is_no_neighbor_and_has_its_image_adjusted_alone():
     texts = features(TEXTS, [True, False, True, True])
-    found = adjusted(shop(image=features(PICTURES), text=texts), 1.0, stream())
+    found = adjusted(shop(image=features(IMAGES), text=texts), 1.0, stream())
     assert found.items.tolist() == [0, 1, 2, 3]
     assert values(found, "text").tolist() == [TEXTS[2], [0, 0], TEXTS[0], TEXTS[2]]
     assert found.dataset.features["text"].present.tolist() == [True, False, True, True]
-    np.testing.assert_allclose(values(found, "image"), (PICTURES + PICTURES[[2, 0, 0, 2]]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(values(found, "image"), (IMAGES + IMAGES[[2, 0, 0, 2]]) / 2, rtol=1e-6)
 
 
 def test_an_item_that_has_no_other_stays_as_it_is():
     only = [False, False, True, False]
-    alone = shop(image=features(PICTURES, only), text=features(TEXTS))
+    alone = shop(image=features(IMAGES, only), text=features(TEXTS))
     found = adjusted(alone, 1.0, stream())
     assert found.items.tolist() == []
     assert found.dataset.fingerprint == alone.fingerprint
-    # All have pictures, one has a text: the others take its picture, and it has nobody.
-    found = adjusted(shop(image=features(PICTURES), text=features(TEXTS, only)), 1.0, stream())
+    # All have images, one has a text: the others take its image, and it has nobody.
+    found = adjusted(shop(image=features(IMAGES), text=features(TEXTS, only)), 1.0, stream())
     assert found.items.tolist() == [0, 1, 3]
 
 
-def test_neighbours_found_in_blocks_are_those_found_at_once(monkeypatch, blocks):
+def test_neighbors_found_in_blocks_are_those_found_at_once(monkeypatch, blocks):
     at_once = adjusted(blocks, 0.7, stream())
     monkeypatch.setattr(
         "flatrec.research.analysis.perturbation.BLOCK_ENTRIES", 5 * blocks.n_items
@@ -285,7 +285,7 @@ def test_share_zero_changes_nothing(blocks):
     assert found.dataset.fingerprint == blocks.fingerprint
 
 
-def test_data_without_texts_and_pictures_are_refused(blocks):
+def test_data_without_texts_and_images_are_refused(blocks):
     for modalities, said in (({}, "has none"), ({"sound": blocks.features["text"]}, "has sound")):
         with pytest.raises(ValueError, match=f"adjustment needs text or image features, .* {said}") as caught:
             adjusted(blocks.with_features(modalities), 0.5, stream())

@@ -12,8 +12,8 @@ CURVES = [
 SCORES = [Score("plain", 0.3, 0.01), Score("bsam+", 0.31, 0.02), Score("item-knn", 0.27)]
 
 
-def luminance(colour):
-    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+def luminance(color):
+    channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
     linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels]
     return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
@@ -25,14 +25,14 @@ def test_a_curve_has_the_epochs_that_every_seed_reached():
 
 
 @pytest.mark.parametrize("svg", [learning_curves(CURVES, "loss"), dot_chart(SCORES, "Recall@10")])
-def test_a_figure_is_one_svg_element_in_the_colours_of_its_strategies(svg):
+def test_a_figure_is_one_svg_element_in_the_colors_of_its_strategies(svg):
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
-    assert STYLES["plain"].colour in svg
-    assert STYLES["bsam+"].colour in svg
-    assert STYLES["sam"].colour not in svg
+    assert STYLES["plain"].color in svg
+    assert STYLES["bsam+"].color in svg
+    assert STYLES["sam"].color not in svg
 
 
-def test_ink_follows_the_colour_scheme_and_there_is_no_background():
+def test_ink_follows_the_color_scheme_and_there_is_no_background():
     svg = dot_chart(SCORES, "Recall@10")
     assert INK not in svg
     assert "currentColor" in svg
@@ -52,18 +52,18 @@ def test_a_single_epoch_is_drawn_as_a_marker():
     assert learning_curves([one], "loss").count("<use") > learning_curves([two], "loss").count("<use")
 
 
-def test_hostile_names_do_not_break_the_picture():
+def test_hostile_names_do_not_break_the_image():
     ElementTree.fromstring(dot_chart([Score("<script>&$x_$", 0.3)], "a < b & $c"))
     ElementTree.fromstring(learning_curves([Curve("_<b>$\\frac{$", ({1: 0.1, 2: 0.3},))], "$"))
 
 
-def test_every_colour_stands_out_on_white_and_on_black():
+def test_every_color_stands_out_on_white_and_on_black():
     for look in (*STYLES.values(), *OTHERS):
-        assert 1.05 / (luminance(look.colour) + 0.05) >= 2.9
-        assert (luminance(look.colour) + 0.05) / (luminance("#12151a") + 0.05) >= 2.9
+        assert 1.05 / (luminance(look.color) + 0.05) >= 2.9
+        assert (luminance(look.color) + 0.05) / (luminance("#12151a") + 0.05) >= 2.9
 
 
-def test_looks_are_told_apart_without_colour():
+def test_looks_are_told_apart_without_color():
     for one, other in pairwise(["plain", "plain+", "sam", "sam+", "bsam", "bsam+"]):
         assert (style(one).dash, style(one).marker) != (style(other).dash, style(other).marker)
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from flatrec.research.reporting.outcome import Column, Failure, Outcome, Picture, Table, read, write
+from flatrec.research.reporting.outcome import Column, Failure, Image, Outcome, Table, read, write
 
 TABLE = Table("scores", "Scores", (Column("a"), Column("b", "number", 2)), (("x", 1.0), (None, 2)), "As it is.")
 WHOLE = Outcome(
-    "overall", "Overall", "Which?", (TABLE,), (Picture("p", "P", "c"),), ("One.",), (Failure("run", "why"),), {"a": "b"}
+    "overall", "Overall", "Which?", (TABLE,), (Image("p", "P", "c"),), ("One.",), (Failure("run", "why"),), {"a": "b"}
 )
 
 
@@ -64,7 +64,7 @@ def test_an_outcome_is_read_as_it_was_written(tmp_path):
         (("tables", 0), 5, "tables.0: "),
         (("tables",), {}, "tables: "),
         (("tables", 0, "columns"), "ab", "tables.0.columns: "),
-        (("pictures", 0, "name"), 5, "pictures.0.name: "),
+        (("images", 0, "name"), 5, "images.0.name: "),
         (("findings",), "One.", "findings: "),
         (("failures", 0), [], "failures.0: "),
         (("settings",), [], "settings: "),
@@ -89,7 +89,7 @@ def test_json_of_something_else_is_one_line(tmp_path, text):
     assert "all of it: input should be an object" in said(tmp_path, text)
 
 
-@pytest.mark.parametrize("name", ["tables", "pictures", "findings", "failures", "question"])
+@pytest.mark.parametrize("name", ["tables", "images", "findings", "failures", "question"])
 def test_what_is_missing_is_named(tmp_path, name):
     write(tmp_path, WHOLE)
     tree = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.reporting.outcome import Column, Failure, Outcome, Picture, Table
+from flatrec.research.reporting.outcome import Column, Failure, Image, Outcome, Table
 from flatrec.research.reporting.page import HEAVY, Chapter, html, latex_text, load, markdown_text, sort_value
 
 SVG, PNG = b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG\r\n\x1a\n...."
@@ -54,7 +54,7 @@ OUTCOME = Outcome(
     "Speed of strategies",
     "Which is quicker?",
     (SCORES, DETAILS),
-    (Picture("curve", "Learning curve", "Over epochs."),),
+    (Image("curve", "Learning curve", "Over epochs."),),
     ("bsam+ is quicker (p < 0.001).", "Not significant: plain."),
     (Failure("toys freedom plain seed 3", "loss is nan"),),
     {"training.epochs": "80"},
@@ -63,16 +63,16 @@ OUTCOME = Outcome(
 
 
 def chapter(one=OUTCOME, folder="runs/speed"):
-    return Chapter(Path(folder), one, {picture.name: "data:," for picture in one.pictures})
+    return Chapter(Path(folder), one, {image.name: "data:," for image in one.images})
 
 
 def stored(folder, one=OUTCOME, svg=SVG, png=PNG):
     (folder / "figures").mkdir(parents=True)
     outcomes.write(folder, one)
-    for picture in one.pictures:
+    for image in one.images:
         for ending, content in (("svg", svg), ("png", png)):
             if content is not None:
-                (folder / "figures" / f"{picture.name}.{ending}").write_bytes(content)
+                (folder / "figures" / f"{image.name}.{ending}").write_bytes(content)
     return folder
 
 
@@ -242,7 +242,7 @@ def test_hostile_texts_stay_texts():
     overall = replace(OVERALL, rows=((HOSTILE, HOSTILE, HOSTILE, "recall@10", 0.1, 0.1, "", None, None, 5),))
     bad = Outcome(
         HOSTILE, HOSTILE, HOSTILE, (table, overall, replace(table, name="t-details")),
-        (Picture("curve", HOSTILE, HOSTILE),), (HOSTILE,), (Failure(HOSTILE, HOSTILE),), {HOSTILE: HOSTILE},
+        (Image("curve", HOSTILE, HOSTILE),), (HOSTILE,), (Failure(HOSTILE, HOSTILE),), {HOSTILE: HOSTILE},
         {HOSTILE: HOSTILE},
     )  # fmt: skip
     page = Page(html([chapter(bad), chapter(bad, f"runs/{HOSTILE}")]))
@@ -301,7 +301,7 @@ def test_a_missing_figure_is_an_error_only_where_it_is_wanted(tmp_path):
 
 
 def test_a_figure_outside_the_folder_is_refused(tmp_path):
-    bad = replace(OUTCOME, pictures=(Picture("../secret", "x"),))
+    bad = replace(OUTCOME, images=(Image("../secret", "x"),))
     (tmp_path / "speed").mkdir()
     (tmp_path / "speed" / "secret.svg").write_bytes(SVG)
     outcomes.write(tmp_path / "speed", bad)

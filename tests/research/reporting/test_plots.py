@@ -57,12 +57,12 @@ def lines_of(figure, panel=0):
 
 
 @every_kind
-def test_a_figure_is_a_wide_picture_on_white_and_a_drawing_with_its_words(draw, labels, tmp_path):
+def test_a_figure_is_a_wide_image_on_white_and_a_drawing_with_its_words(draw, labels, tmp_path):
     found = [one.strip() for one in texts(draw(), tmp_path)]
     assert [label for label in labels if label not in found] == []
-    with Image.open(tmp_path / "figure.png") as picture:
-        assert picture.width == pytest.approx(6.4 * 150, abs=1)
-        assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    with Image.open(tmp_path / "figure.png") as image:
+        assert image.width == pytest.approx(6.4 * 150, abs=1)
+        assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["figure.png", "figure.svg"]
 
 
@@ -139,7 +139,7 @@ def test_few_points_are_marked(points, marked):
 def test_a_line_has_the_look_of_its_strategy_and_a_pale_band_from_low_to_high():
     figure = curves([CURVE])
     line, (band,) = lines_of(figure)["plain"], figure.axes[0].collections
-    assert (line.get_color(), line.get_linestyle()) == (STYLES["plain"].colour, STYLES["plain"].dash)
+    assert (line.get_color(), line.get_linestyle()) == (STYLES["plain"].color, STYLES["plain"].dash)
     assert band.get_alpha() < 0.3
     assert {tuple(point) for point in band.get_paths()[0].vertices} >= {(1, 2.5), (3, 0.5), (1, 3.5), (3, 1.5)}
 
@@ -208,7 +208,7 @@ def heights(figure):
 
 
 def flat(figure):
-    """Contours, without the colour bar."""
+    """Contours, without the color bar."""
     return [axes for axes in figure.axes if axes.name != "3d" and axes.lines]
 
 

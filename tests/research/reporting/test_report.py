@@ -12,10 +12,10 @@ from flatrec.research.reporting.report import (
     Report,
     Shopper,
     context,
+    image_uri,
     metric_name,
     p_value,
     percent,
-    picture_uri,
     render,
     summary,
 )
@@ -40,7 +40,7 @@ def make(seeds=5, **others):
         headline="recall@10",
         curves=(Curve("plain", ({1: 0.1, 2: 0.2},)),),
         losses=(Curve("plain", ({1: 0.7, 2: 0.6},)),),
-        yardsticks={"item-knn": {"recall@10": 0.27, "ndcg@10": 0.13}},
+        baselines={"item-knn": {"recall@10": 0.27, "ndcg@10": 0.13}},
         shoppers=(
             Shopper(
                 user="user-7",
@@ -99,13 +99,13 @@ def test_the_page_has_all_its_parts():
         "+3.1 %, p = 0.03",
         "baseline",
         "NDCG@10",
-        "Yardsticks",
+        "Baselines",
         "0.2700",
         "user-7",
         "Bought before (4 more not shown)",
         "Recommended: 1 of 1 held-out purchase found",
         "Red mug",
-        "no picture",
+        "no image",
         "score 2.50",
         "✓ test",
         "✓ validation",
@@ -139,7 +139,7 @@ def test_hostile_texts_stay_texts():
                 data=replace(REPORT.data, name=HOSTILE),
                 model=HOSTILE,
                 strategies=dict(REPORT.strategies) | {HOSTILE: measured(0.4, 0.1, 0.01)},
-                yardsticks={HOSTILE: {"recall@10": 0.1, "ndcg@10": 0.1}},
+                baselines={HOSTILE: {"recall@10": 0.1, "ndcg@10": 0.1}},
                 shoppers=(shopper,),
                 source=HOSTILE,
                 choice=HOSTILE,
@@ -154,9 +154,9 @@ def test_hostile_texts_stay_texts():
 
 
 def test_a_report_of_the_comparison_alone_has_no_empty_sections():
-    bare = replace(REPORT, curves=(), losses=(), yardsticks={}, shoppers=(), settings={})
+    bare = replace(REPORT, curves=(), losses=(), baselines={}, shoppers=(), settings={})
     text = Page(render(bare)).text
-    for section in ("Yardsticks", "What it recommends", "Learning curves", "How it was made", "For scale"):
+    for section in ("Baselines", "What it recommends", "Learning curves", "How it was made", "For scale"):
         assert section not in text
 
 
@@ -213,9 +213,9 @@ def test_the_summary_says_what_the_numbers_allow(report, expected):
 
 
 def test_the_context_says_so_when_training_does_not_pay():
-    assert "reaches 0.300, above the best yardstick, item-knn, with 0.270" in context(REPORT)
-    better = replace(REPORT, yardsticks={"popularity": {"recall@10": 0.1}, "item-knn": {"recall@10": 0.3}})
-    assert "not above the best yardstick, item-knn" in context(better)
+    assert "reaches 0.300, above the best baseline, item-knn, with 0.270" in context(REPORT)
+    better = replace(REPORT, baselines={"popularity": {"recall@10": 0.1}, "item-knn": {"recall@10": 0.3}})
+    assert "not above the best baseline, item-knn" in context(better)
 
 
 def test_numbers_are_written_as_in_print():
@@ -227,6 +227,6 @@ def test_numbers_are_written_as_in_print():
     assert [metric_name(name) for name in ("recall@10", "ndcg@5", "hit@1")] == ["Recall@10", "NDCG@5", "Hit rate@1"]
 
 
-def test_a_picture_keeps_its_type():
-    assert picture_uri(PNG).startswith("data:image/png;base64,iVBOR")
-    assert picture_uri(JPEG).startswith("data:image/jpeg;base64,/9j/")
+def test_a_image_keeps_its_type():
+    assert image_uri(PNG).startswith("data:image/png;base64,iVBOR")
+    assert image_uri(JPEG).startswith("data:image/jpeg;base64,/9j/")

@@ -18,7 +18,7 @@ QUICK = {
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory):
-    """A folder with pairs, pictures and texts of 60 users and 40 items."""
+    """A folder with pairs, images and texts of 60 users and 40 items."""
     folder = tmp_path_factory.mktemp("data") / "shop"
     with pytest.raises(SystemExit) as ended:
         main(["data", "shop", str(folder), "--users", "60", "--items", "40", "--json"])

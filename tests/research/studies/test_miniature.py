@@ -25,7 +25,7 @@ SMALL = {
         {},
         {f"convergence-{what}-{by}" for what in ("loss", "validation") for by in ("epoch", "gradient", "second")},
     ),
-    "landscape": ({"points": 5, "batches": 1}, {"landscape-normalised", "landscape-raw"}),
+    "landscape": ({"points": 5, "batches": 1}, {"landscape-normalzed", "landscape-raw"}),
     "parameters": ({"rho": (0.1, 0.2), "lam": (), "kappa": (0.4,), "distance": ("cosine",)}, {"parameters"}),
     "interval": ({"every": (1, 2)}, {"interval"}),
     "theory": (
@@ -54,12 +54,12 @@ def test_every_figure_and_cell_is_there_and_finite(name, request_for, runs, tmp_
     assert found == outcomes.read(tmp_path)
     assert found.failures == ()
     assert found.findings
-    assert {picture.name for picture in found.pictures} == figures
-    for picture in found.pictures:
-        with Image.open(tmp_path / "figures" / f"{picture.name}.png") as image:
-            assert min(image.size) > 300
-            assert len(image.convert("RGB").getcolors(2**24)) > 10  # something is drawn
-        assert "<svg" in (tmp_path / "figures" / f"{picture.name}.svg").read_text(encoding="utf-8")
+    assert {image.name for image in found.images} == figures
+    for image in found.images:
+        with Image.open(tmp_path / "figures" / f"{image.name}.png") as drawn:
+            assert min(drawn.size) > 300
+            assert len(drawn.convert("RGB").getcolors(2**24)) > 10  # something is drawn
+        assert "<svg" in (tmp_path / "figures" / f"{image.name}.svg").read_text(encoding="utf-8")
     assert found.tables
     for table in found.tables:
         assert table.rows

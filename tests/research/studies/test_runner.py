@@ -40,10 +40,10 @@ def test_two_at_once_come_to_the_same_as_one_after_the_other(request_for, tmp_pa
 
 
 def test_a_run_that_fails_is_a_row_and_the_others_go_on(request_for, tmp_path):
-    asked = request_for(models=("lightgcn", "freedom"), model={"dim": 8, "neighbours": 1000})
+    asked = request_for(models=("lightgcn", "freedom"), model={"dim": 8, "neighbors": 1000})
     found = carry_out("overall", STUDIES["overall"](), asked, tmp_path)
     assert len(found.failures) == 4
-    assert all("freedom" in one.run and "neighbours" in one.error for one in found.failures)
+    assert all("freedom" in one.run and "neighbors" in one.error for one in found.failures)
     assert {row[1] for row in found.tables[0].rows} == {"lightgcn"}
 
 
@@ -57,8 +57,8 @@ def test_a_corrupt_run_folder_is_a_row_and_the_others_go_on(request_for, tmp_pat
 
 
 def test_nothing_is_concluded_from_no_run(request_for, tmp_path):
-    with pytest.raises(ValueError, match=r"no run of the study could be finished; the first, .*neighbours"):
-        carry_out("overall", STUDIES["overall"](), request_for(model={"neighbours": 1000}), tmp_path)
+    with pytest.raises(ValueError, match=r"no run of the study could be finished; the first, .*neighbors"):
+        carry_out("overall", STUDIES["overall"](), request_for(model={"neighbors": 1000}), tmp_path)
     assert not (tmp_path / outcomes.OUTCOME).exists()
 
 
@@ -92,7 +92,7 @@ def test_a_measurement_is_made_once(request_for, tmp_path):
     marked.write_text(json.dumps({"embeddings": {}, "features": {}}))  # without a digest nothing tells what it is
     carry_out("noise", study, request_for(), tmp_path)
     assert marked.read_text() == measured[marked]
-    marked.write_text("{")  # what a torn disk left is made anew
+    marked.write_text("{")  # what a torn disk left is made again
     carry_out("noise", study, request_for(), tmp_path)
     assert marked.read_text() == measured[marked]
 

@@ -252,7 +252,7 @@ def test_other_parameters_are_refused(experiment, tmp_path):
 
 def test_what_failed_outside_of_the_new_space_hinders_nothing(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
-    name = "model.neighbours"
+    name = "model.neighbors"
     sweep(Sweep(freedom, {name: Choices((1000, 2))}, "grid"), tmp_path / "out")
     more = rows(sweep(Sweep(freedom, {name: Choices((2, 3))}, "grid"), tmp_path / "out"))
     assert {number: (row[0], row[2]) for number, row in more.items()} == {
@@ -302,6 +302,6 @@ def test_the_password_of_a_store_is_not_shown(experiment, tmp_path):
 def test_optuna_is_silent_when_trials_fail(experiment, tmp_path, caplog, capfd):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
     with caplog.at_level(logging.WARNING):
-        sweep(Sweep(freedom, {"model.neighbours": Choices((1000, 2))}, "grid"), tmp_path / "out")
+        sweep(Sweep(freedom, {"model.neighbors": Choices((1000, 2))}, "grid"), tmp_path / "out")
     assert not [one for one in caplog.records if one.name.startswith("optuna")]
     assert capfd.readouterr().err == ""

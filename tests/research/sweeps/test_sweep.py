@@ -114,13 +114,13 @@ def test_a_hopeless_trial_is_given_up(experiment, tmp_path):
 
 def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
-    asked = Sweep(freedom, {"model.neighbours": Choices((1000, 2, 3))}, "grid")
+    asked = Sweep(freedom, {"model.neighbors": Choices((1000, 2, 3))}, "grid")
     for _ in range(2):
         heard = []
         found = sweep(asked, tmp_path, on_trial=lambda error, left, heard=heard: heard.append((error, left)))
         (failure,) = found.failures
         assert failure.run.startswith("trial ")
-        assert "neighbours" in failure.error
+        assert "neighbors" in failure.error
         assert failure.error in str(heard)
         assert heard[-1][1] == 0
         assert sorted(row[3] for row in trials(found) if row[1] == "complete") == ["2", "3"]
@@ -129,8 +129,8 @@ def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tm
 
 def test_a_sweep_none_of_whose_trials_ends_says_why(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
-    with pytest.raises(ValueError, match=r"no trial came to an end: trial 0: .*neighbours"):
-        sweep(Sweep(freedom, {"model.neighbours": Choices((1000,))}, "grid"), tmp_path)
+    with pytest.raises(ValueError, match=r"no trial came to an end: trial 0: .*neighbors"):
+        sweep(Sweep(freedom, {"model.neighbors": Choices((1000,))}, "grid"), tmp_path)
     assert not (tmp_path / outcomes.OUTCOME).exists()
 
 

@@ -1,14 +1,14 @@
-"""Raw texts and pictures into feature matrices."""
+"""Raw texts and images into feature matrices."""
 
 from __future__ import annotations
 
-from flatrec.content.encoders.base import PictureEncoder, TextEncoder
-from flatrec.content.encoders.clip import ClipPictures, ClipTexts
+from flatrec.content.encoders.base import ImageEncoder, TextEncoder
+from flatrec.content.encoders.clip import ClipImages, ClipTexts
 from flatrec.content.encoders.efficientnet import EfficientNetLite0
 from flatrec.content.encoders.sentence import SentenceEncoder
 from flatrec.content.encoders.timm_images import TimmEncoder
 
-__all__ = ["PictureEncoder", "TextEncoder", "picture_encoder", "text_encoder"]
+__all__ = ["ImageEncoder", "TextEncoder", "image_encoder", "text_encoder"]
 
 
 def text_encoder(name: str, *, device: str = "cpu") -> TextEncoder:
@@ -27,8 +27,8 @@ def text_encoder(name: str, *, device: str = "cpu") -> TextEncoder:
     return ClipTexts(rest, device=device) if library == "open_clip" else SentenceEncoder(name, device=device)
 
 
-def picture_encoder(name: str, *, device: str = "cpu") -> PictureEncoder:
-    """A picture encoder by name.
+def image_encoder(name: str, *, device: str = "cpu") -> ImageEncoder:
+    """An image encoder by name.
 
     Args:
         name: ``efficientnet-lite0``, ``timm/MODEL`` or ``open_clip/MODEL/WEIGHTS``.
@@ -42,9 +42,9 @@ def picture_encoder(name: str, *, device: str = "cpu") -> PictureEncoder:
     if library == "timm":
         return TimmEncoder(rest, device=device)
     if library == "open_clip":
-        return ClipPictures(rest, device=device)
+        return ClipImages(rest, device=device)
     if name != "efficientnet-lite0":
         raise ValueError(
-            f"there is no picture encoder {name!r}; choose efficientnet-lite0, timm/MODEL or open_clip/MODEL/WEIGHTS"
+            f"there is no image encoder {name!r}; choose efficientnet-lite0, timm/MODEL or open_clip/MODEL/WEIGHTS"
         )
     return EfficientNetLite0(device=device)

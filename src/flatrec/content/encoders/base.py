@@ -32,8 +32,8 @@ class TextEncoder(Protocol):
 
 
 @runtime_checkable
-class PictureEncoder(Protocol):
-    """Turns pictures into vectors."""
+class ImageEncoder(Protocol):
+    """Turns images into vectors."""
 
     @property
     def identity(self) -> str:
@@ -43,11 +43,11 @@ class PictureEncoder(Protocol):
     def dim(self) -> int:
         """Length of a vector."""
 
-    def prepare(self, picture: Image.Image) -> Float32[ndarray, "..."]:
-        """What the network reads of an RGB picture, always of the same shape; called from several threads."""
+    def prepare(self, image: Image.Image) -> Float32[ndarray, "..."]:
+        """What the network reads of an RGB image, always of the same shape; called from several threads."""
 
     def encode(self, prepared: Float32[ndarray, "n ..."]) -> Float32[ndarray, "n dim"]:
-        """One vector a prepared picture."""
+        """One vector a prepared image."""
 
 
 def needed(module: str, extra: str) -> ModuleType:

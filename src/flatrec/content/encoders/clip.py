@@ -1,4 +1,4 @@
-"""Picture and text towers of CLIP models, by open_clip."""
+"""Image and text towers of CLIP models, by open_clip."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from flatrec.content.encoders.base import needed
 from flatrec.content.encoders.weights import digest_of
 
 
-class ClipPictures:
-    """The picture tower of a CLIP model; vectors as the model gives them, not normalised.
+class ClipImages:
+    """The image tower of a CLIP model; vectors as the model gives them, not normalzed.
 
     Args:
         name: as open_clip knows it, with the weights behind a slash, such as ``ViT-B-32/laion2b_s34b_b79k``.
@@ -35,31 +35,31 @@ class ClipPictures:
 
     @cached_property
     def identity(self) -> str:
-        """Digest of the weights, and how pictures are prepared."""
+        """Digest of the weights, and how images are prepared."""
         steps = re.sub(r" at 0x[0-9a-fA-F]+", "", str(self._transform))  # where a function lies says nothing
-        return f"clip pictures {steps} {digest_of(self._network)}"
+        return f"clip images {steps} {digest_of(self._network)}"
 
     @cached_property
     def dim(self) -> int:
         """Length of a vector."""
         return int(self.encode(self.prepare(Image.new("RGB", (8, 8)))[None]).shape[1])
 
-    def prepare(self, picture: Image.Image) -> Float32[ndarray, "..."]:
+    def prepare(self, image: Image.Image) -> Float32[ndarray, "..."]:
         """As the model was trained."""
-        return np.asarray(self._transform(picture).numpy(), dtype=np.float32)
+        return np.asarray(self._transform(image).numpy(), dtype=np.float32)
 
     @torch.inference_mode()
     def encode(self, prepared: Float32[ndarray, "n ..."]) -> Float32[ndarray, "n dim"]:
-        """One vector a prepared picture."""
+        """One vector a prepared image."""
         found = self._network.encode_image(torch.from_numpy(prepared).to(self._device))
         return np.asarray(found.float().cpu().numpy(), dtype=np.float32)
 
 
 class ClipTexts:
-    """The text tower of a CLIP model; vectors as the model gives them, not normalised.
+    """The text tower of a CLIP model; vectors as the model gives them, not normalzed.
 
     Args:
-        name: as for :class:`ClipPictures`.
+        name: as for :class:`ClipImages`.
         device: where it computes.
 
     Raises:

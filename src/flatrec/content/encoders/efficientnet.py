@@ -21,9 +21,9 @@ VERSION = 1  # of what happens before and after the network
 
 
 class EfficientNetLite0:
-    """The mean over the last feature map of EfficientNet-Lite0 (Tan and Le, ICML 2019), 1280 numbers a picture.
+    """The mean over the last feature map of EfficientNet-Lite0 (Tan and Le, ICML 2019), 1280 numbers an image.
 
-    A picture is brought to 224 x 224 pixels whatever its shape, so that nothing of it is cut off, and its colours to
+    An image is brought to 224 x 224 pixels whatever its shape, so that nothing of it is cut off, and its colors to
     [-1, 1], as the network was trained.
 
     Args:
@@ -49,14 +49,14 @@ class EfficientNetLite0:
         """Digest of the weights, and our version of what is around them."""
         return f"efficientnet-lite0 {VERSION} {digest_of(self._network)}"
 
-    def prepare(self, picture: Image.Image) -> Float32[ndarray, "3 side side"]:
-        """The picture's colours in [-1, 1], channels first."""
-        small = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-        colours = np.asarray(small, dtype=np.float32) / np.float32(127.5) - np.float32(1)
-        return np.ascontiguousarray(colours.transpose(2, 0, 1))
+    def prepare(self, image: Image.Image) -> Float32[ndarray, "3 side side"]:
+        """The image's colors in [-1, 1], channels first."""
+        small = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        colors = np.asarray(small, dtype=np.float32) / np.float32(127.5) - np.float32(1)
+        return np.ascontiguousarray(colors.transpose(2, 0, 1))
 
     @torch.inference_mode()
     def encode(self, prepared: Float32[ndarray, "n 3 side side"]) -> Float32[ndarray, "n dim"]:
-        """One vector a prepared picture."""
+        """One vector a prepared image."""
         maps = self._network.extract_features(torch.from_numpy(prepared).to(self._device))
         return np.asarray(maps.mean((2, 3)).float().cpu().numpy(), dtype=np.float32)

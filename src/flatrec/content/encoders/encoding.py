@@ -1,4 +1,4 @@
-"""Texts and pictures of all items into feature files, with a report of what was wrong with them."""
+"""Texts and images of all items into feature files, with a report of what was wrong with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from flatrec.content.encoders.base import PictureEncoder, TextEncoder
+from flatrec.content.encoders.base import ImageEncoder, TextEncoder
 from flatrec.content.encoders.images import content, opened, unwarned
 from flatrec.content.encoders.raw import Raw
 from flatrec.content.encoders.store import Known, VectorStore, key_of
@@ -59,7 +59,7 @@ class Settings(NamedTuple):
     Args:
         store: vectors known from earlier, which gets those that are computed.
         batch_size: inputs a pass of the encoder.
-        workers: threads that read and unpack pictures.
+        workers: threads that read and unpack images.
         on_items: hears how many items are done.
     """
 
@@ -92,23 +92,23 @@ def encode_texts(texts: Mapping[str, str | None], encoder: TextEncoder, target: 
     return _encode(list(texts), _Texts(texts, encoder), target, settings)
 
 
-def encode_pictures(
-    pictures: Mapping[str, Path | None], encoder: PictureEncoder, target: Target, settings: Settings
+def encode_images(
+    images: Mapping[str, Path | None], encoder: ImageEncoder, target: Target, settings: Settings
 ) -> Report:
     """Write ``MODALITY_feat.npy`` and ``MODALITY_mask.npy``, a row an item.
 
     Args:
-        pictures: files by item id, in the order of the rows.
+        images: files by item id, in the order of the rows.
         encoder: what sees them.
         target: where they go.
         settings: how to go about it.
 
     Raises:
         ValueError: the encoder gives vectors that are not finite.
-        OSError: a file cannot be written, or a picture not be read for lack of permission.
+        OSError: a file cannot be written, or an image not be read for lack of permission.
     """
     with Threads(settings.workers) as threads, unwarned():
-        return _encode(list(pictures), _Pictures(pictures, encoder, threads), target, settings)
+        return _encode(list(images), _Images(images, encoder, threads), target, settings)
 
 
 Found: TypeAlias = Known | tuple[str, ...]  # a vector, or the remarks on why there is none
@@ -119,7 +119,7 @@ class _Source(Protocol):
     """One modality of the items."""
 
     @property
-    def encoder(self) -> TextEncoder | PictureEncoder:
+    def encoder(self) -> TextEncoder | ImageEncoder:
         """What makes the vectors."""
 
     def raw(self, items: Sequence[str]) -> list[Raw[bytes]]:
@@ -146,13 +146,13 @@ class _Texts:
 
 
 @dataclass(frozen=True)
-class _Pictures:
-    pictures: Mapping[str, Path | None]
-    encoder: PictureEncoder
+class _Images:
+    images: Mapping[str, Path | None]
+    encoder: ImageEncoder
     threads: Threads
 
     def raw(self, items: Sequence[str]) -> list[Raw[bytes]]:
-        return self.threads.map(content, [self.pictures[item] for item in items])
+        return self.threads.map(content, [self.images[item] for item in items])
 
     def vectors(self, raw: Sequence[bytes], batch_size: int) -> Iterator[list[Found]]:
         for some in _portions(raw, batch_size):
@@ -162,8 +162,8 @@ class _Pictures:
             yield [one.remarks if one.value is None else Known(next(rows), one.remarks) for one in prepared]
 
     def _prepared(self, data: bytes) -> Raw[Float32[ndarray, "..."]]:
-        picture = opened(data)
-        return Raw(None if picture.value is None else self.encoder.prepare(picture.value), picture.remarks)
+        image = opened(data)
+        return Raw(None if image.value is None else self.encoder.prepare(image.value), image.remarks)
 
 
 def _encode(items: Sequence[str], source: _Source, target: Target, settings: Settings) -> Report:
@@ -176,8 +176,8 @@ def _encode(items: Sequence[str], source: _Source, target: Target, settings: Set
         rows = _reserved(file, (len(items), dim))
         for start in range(0, len(items), BLOCK):
             some = items[start : start + BLOCK]
-            found, anew = _block(source, some, settings)
-            computed += anew
+            found, again = _block(source, some, settings)
+            computed += again
             for place, (item, (vector, said)) in enumerate(zip(some, found, strict=True), start):
                 if vector is not None:
                     rows[place], present[place] = vector, True
@@ -216,13 +216,13 @@ def _block(
     before = len(known)
     for batch in _made(source, {key: one for key, one in wanted.items() if key not in known}, settings):
         known |= batch
-    anew = sum(isinstance(one, Known) for one in list(known.values())[before:])
+    again = sum(isinstance(one, Known) for one in list(known.values())[before:])
     found = []
     for key, one in zip(keys, raw, strict=True):
         what = known[key]
         vector, said = (what.vector, what.remarks) if isinstance(what, Known) else (None, what)
         found.append((vector, (*one.remarks, *said)))
-    return found, anew
+    return found, again
 
 
 def _made(source: _Source, wanted: Mapping[bytes, bytes], settings: Settings) -> Iterator[dict[bytes, Found]]:

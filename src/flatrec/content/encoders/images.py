@@ -1,4 +1,4 @@
-"""Item pictures as they come, made into RGB images."""
+"""Item images as they come, made into RGB images."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # no format that runs code or fetches files
 LARGEST_FILE = 100 * 2**20  # bytes
 MOST_PIXELS = 64 * 10**6
-ABSENT, BROKEN, TOO_LARGE = "no picture", "broken picture", "picture too large"
-ANIMATED, TURNED, CONVERTED = "first frame taken", "turned upright", "colours converted"
+ABSENT, BROKEN, TOO_LARGE = "no image", "broken image", "image too large"
+ANIMATED, TURNED, CONVERTED = "first frame taken", "turned upright", "colors converted"
 ORIENTATION, TURNING = 0x0112, range(2, 9)  # EXIF: the tag, and what of its values turns or mirrors
 
 
 def listed(folder: Path) -> Mapping[str, Path]:
-    """The picture file of each item id: the file's name without its ending.
+    """The image file of each item id: the file's name without its ending.
 
     Of several files with one name the ending decides, in the order of ENDINGS.
 
@@ -31,7 +31,7 @@ def listed(folder: Path) -> Mapping[str, Path]:
         FileNotFoundError: there is no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder; name one with a picture file an item id")
+        raise FileNotFoundError(f"{folder} is not a folder; name one with an image file an item id")
     ranks = {ending: rank for rank, ending in enumerate(ENDINGS)}
     found: dict[str, tuple[int, Path]] = {}
     for path in folder.iterdir():
@@ -53,7 +53,7 @@ def unwarned() -> Iterator[None]:
 
 
 def content(path: Path | None) -> Raw[bytes]:
-    """The bytes of a picture file, as far as there is one of a sensible size."""
+    """The bytes of an image file, as far as there is one of a sensible size."""
     if path is None:
         return Raw(None, (ABSENT,))
     try:
@@ -72,16 +72,16 @@ def content(path: Path | None) -> Raw[bytes]:
 
 
 def opened(data: bytes) -> Raw[Image.Image]:
-    """The picture in some bytes: upright, RGB, its first frame, transparent parts white.
+    """The image in some bytes: upright, RGB, its first frame, transparent parts white.
 
-    A picture that cannot be read to its end, or has more than MOST_PIXELS pixels, which is told from its head before
+    An image that cannot be read to its end, or has more than MOST_PIXELS pixels, which is told from its head before
     anything is unpacked, counts as missing.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
                 return Raw(None, (TOO_LARGE,))
-            return _ready(picture)
+            return _ready(image)
     except Image.DecompressionBombError:
         return Raw(None, (TOO_LARGE,))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, MemoryError, LookupError, TypeError,
@@ -89,22 +89,22 @@ def opened(data: bytes) -> Raw[Image.Image]:
         return Raw(None, (BROKEN,))  # whatever a decoder raises on damage
 
 
-def _ready(picture: Image.Image) -> Raw[Image.Image]:
-    remarks = [ANIMATED] if getattr(picture, "n_frames", 1) > 1 else []
-    turned = picture.getexif().get(ORIENTATION) in TURNING
-    picture.load()
-    upright = ImageOps.exif_transpose(picture) if turned else picture
+def _ready(image: Image.Image) -> Raw[Image.Image]:
+    remarks = [ANIMATED] if getattr(image, "n_frames", 1) > 1 else []
+    turned = image.getexif().get(ORIENTATION) in TURNING
+    image.load()
+    upright = ImageOps.exif_transpose(image) if turned else image
     remarks += [TURNED] if turned else []
     if upright.mode == "RGB":
         return Raw(upright.copy(), tuple(remarks))
     return Raw(_as_rgb(upright), (*remarks, CONVERTED))
 
 
-def _as_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits of grey, which convert would clip instead of scaling
-        return picture.convert("F").point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
-    if "A" in picture.mode or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits of grey, which convert would clip instead of scaling
+        return image.convert("F").point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
+    if "A" in image.mode or "transparency" in image.info:
+        layer = image.convert("RGBA")
         ground = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(ground, layer).convert("RGB")
-    return picture.convert("RGB")
+    return image.convert("RGB")

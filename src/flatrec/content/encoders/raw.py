@@ -10,7 +10,7 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class Raw(Generic[Kind]):
-    """A text or picture that is ready to be encoded, or word of why there is none.
+    """A text or image that is ready to be encoded, or word of why there is none.
 
     Args:
         value: None where the item counts as one without the modality.

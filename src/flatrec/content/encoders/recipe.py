@@ -9,7 +9,7 @@ from flatrec.utils.atomic_write import write_text
 from flatrec.utils.integrity import read_sealed, seal
 
 RECIPE = "encode.json"
-_ADVICE = "delete it and encode texts and pictures again with flatrec encode"
+_ADVICE = "delete it and encode texts and images again with flatrec encode"
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,17 @@ class Recipe:
         id_column: the ids; None where they were found by the usual names.
         text_columns: joined in this order; empty where no texts were encoded.
         text_encoder: as it was named.
-        picture_column: of picture files; None where there was none.
-        pictures_by_id: whether pictures were named by item id instead.
-        picture_encoder: as it was named.
+        image_column: of image files; None where there was none.
+        images_by_id: whether images were named by item id instead.
+        image_encoder: as it was named.
     """
 
     id_column: str | None = None
     text_columns: tuple[str, ...] = ()
     text_encoder: str = "all-minilm-l6-v2"
-    picture_column: str | None = None
-    pictures_by_id: bool = False
-    picture_encoder: str = "efficientnet-lite0"
+    image_column: str | None = None
+    images_by_id: bool = False
+    image_encoder: str = "efficientnet-lite0"
 
     def completed(self, folder: Path) -> Recipe:
         """This recipe, with what ``encode.json`` holds of a modality that is not encoded now.
@@ -39,8 +39,8 @@ class Recipe:
             ValueError: ``encode.json`` is damaged, and a modality is not encoded now.
         """
         kept = [] if self.text_columns else ["text_columns", "text_encoder"]
-        if self.picture_column is None and not self.pictures_by_id:
-            kept += ["picture_column", "pictures_by_id", "picture_encoder"]
+        if self.image_column is None and not self.images_by_id:
+            kept += ["image_column", "images_by_id", "image_encoder"]
         before = read_recipe(folder) if kept else None
         return self if before is None else replace(self, **{name: getattr(before, name) for name in kept})
 

@@ -17,7 +17,7 @@ from flatrec.utils.keyed_table import KeyedTable
 
 
 class Known(NamedTuple):
-    """A vector, and what was remarked of its text or picture."""
+    """A vector, and what was remarked of its text or image."""
 
     vector: Float32[ndarray, "dim"]
     remarks: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Picture encoders of the timm library, by model name."""
+"""Image encoders of the timm library, by model name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flatrec.content.encoders.weights import digest_of
 
 
 class TimmEncoder:
-    """The features before the classifier of any timm model, with the model's own preparation of pictures.
+    """The features before the classifier of any timm model, with the model's own preparation of images.
 
     Args:
         name: as timm knows it, such as ``resnet50.a1_in1k``; its weights are downloaded.
@@ -34,7 +34,7 @@ class TimmEncoder:
             self._network: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
         except (RuntimeError, ValueError, OSError, KeyError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ValueError(f"the picture encoder timm/{name} cannot be loaded ({reason})") from None
+            raise ValueError(f"the image encoder timm/{name} cannot be loaded ({reason})") from None
         self._network.to(device).eval()
         self._device = device
         self._settings = timm.data.resolve_data_config({}, model=self._network)
@@ -42,7 +42,7 @@ class TimmEncoder:
 
     @cached_property
     def identity(self) -> str:
-        """Digest of the weights, and how pictures are prepared."""
+        """Digest of the weights, and how images are prepared."""
         return f"timm {sorted(self._settings.items())} {digest_of(self._network)}"
 
     @property
@@ -50,12 +50,12 @@ class TimmEncoder:
         """Length of a vector."""
         return int(self._network.num_features)
 
-    def prepare(self, picture: Image.Image) -> Float32[ndarray, "..."]:
+    def prepare(self, image: Image.Image) -> Float32[ndarray, "..."]:
         """As the model was trained."""
-        return np.asarray(self._transform(picture).numpy(), dtype=np.float32)
+        return np.asarray(self._transform(image).numpy(), dtype=np.float32)
 
     @torch.inference_mode()
     def encode(self, prepared: Float32[ndarray, "n ..."]) -> Float32[ndarray, "n dim"]:
-        """One vector a prepared picture."""
+        """One vector a prepared image."""
         found = self._network(torch.from_numpy(prepared).to(self._device))
         return np.asarray(found.float().cpu().numpy(), dtype=np.float32)

@@ -1,1 +1,1 @@
-"""Item texts and pictures, rewritten and edited with the help of a language model behind a chat endpoint."""
+"""Item texts and images, rewritten and edited with the help of a language model behind a chat endpoint."""

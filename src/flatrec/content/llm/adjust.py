@@ -1,7 +1,7 @@
-"""Items whose texts and pictures are edited after training (RQ3, risk 2).
+"""Items whose texts and images are edited after training (RQ3, risk 2).
 
-Each item is adjusted with a probability: a caption of its picture becomes its text, and a summary of the caption is
-printed on its picture. The paper does not say how words get into a picture; see
+Each item is adjusted with a probability: a caption of its image becomes its text, and a summary of the caption is
+printed on its image. The paper does not say how words get into an image; see
 :mod:`flatrec.content.llm.text_overlay`.
 """
 
@@ -27,19 +27,19 @@ from flatrec.utils import seeding
 from flatrec.utils.atomic_write import replacing
 from flatrec.utils.integrity import read_sealed
 
-FACTS, DETAILS, PICTURES = "adjustment.json", "adjustment.csv", "adjusted_pictures"
-TEXT_COLUMN, PICTURE_COLUMN = "adjusted_text", "adjusted_picture"
+FACTS, DETAILS, IMAGES = "adjustment.json", "adjustment.csv", "adjusted_images"
+TEXT_COLUMN, IMAGE_COLUMN = "adjusted_text", "adjusted_image"
 LONGEST_SUMMARY, MOST_LETTERS = 12, 120  # words and letters
 NO_CAPTION, NOT_PRINTED = "no caption, so not adjusted", "text adjusted only"
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What is said of a picture.
+    """What is said of an image.
 
     Args:
         text: which becomes the item's.
-        summary: which is printed on the picture.
+        summary: which is printed on the image.
     """
 
     text: str
@@ -92,22 +92,22 @@ def drawn(items: Sequence[str], probability: float, seed: int) -> list[str]:
     return [item for item, lot in zip(items, lots.tolist(), strict=True) if lot < probability]
 
 
-def captions_asked(items: Sequence[str], pictures: Mapping[str, Path | None], asking: Asking) -> Captioned:
-    """Have a language model caption pictures, and sum the captions up.
+def captions_asked(items: Sequence[str], images: Mapping[str, Path | None], asking: Asking) -> Captioned:
+    """Have a language model caption images, and sum the captions up.
 
     Raises:
         UnusableError: key, address or model are wrong.
         UnansweredError: ten questions in a row had no answer.
-        OSError: a picture or the store of answers cannot be read or written.
+        OSError: an image or the store of answers cannot be read or written.
     """
     remarks: dict[str, tuple[str, ...]] = {}
 
     def questions() -> Iterator[tuple[str, Question]]:
         for item in items:
-            picture = content(pictures.get(item))
-            remarks[item] = picture.remarks
-            if picture.value is not None:
-                yield item, captioning(picture.value)
+            image = content(images.get(item))
+            remarks[item] = image.remarks
+            if image.value is not None:
+                yield item, captioning(image.value)
 
     captions = asking.ask(questions())
     texts = _texts(captions)
@@ -154,12 +154,12 @@ class Edition:
     Args:
         table: of all items.
         texts: of all items, as they were.
-        pictures: of all items, as they were; empty where there are none.
+        images: of all items, as they were; empty where there are none.
     """
 
     table: ItemTable
     texts: Mapping[str, str | None]
-    pictures: Mapping[str, Path | None]
+    images: Mapping[str, Path | None]
 
     def check(self, out: Path, *, overwrite: bool) -> None:
         """Make sure that adjusted items can be written there without losing anything.
@@ -167,16 +167,16 @@ class Edition:
         Raises:
             FileExistsError: the folder holds adjusted items, and they are not to be overwritten, or another table.
             NotADirectoryError: it is a file.
-            ValueError: it holds the very table or pictures that are read, or the ids are in a column of its own.
+            ValueError: it holds the very table or images that are read, or the ids are in a column of its own.
             OSError: the table cannot be written there.
         """
-        if self.table.id_column in (TEXT_COLUMN, PICTURE_COLUMN):
+        if self.table.id_column in (TEXT_COLUMN, IMAGE_COLUMN):
             raise ValueError(f"the ids cannot be in the column {self.table.id_column!r}, which is written; rename it")
         if out.exists() and not out.is_dir():
             raise NotADirectoryError(f"{out} is a file; name a folder")
-        table, edited = table_of(out, self.table.path), (out / PICTURES).resolve()
+        table, edited = table_of(out, self.table.path), (out / IMAGES).resolve()
         if table.resolve() == self.table.path.resolve() or any(
-            path is not None and edited in path.resolve().parents for path in self.pictures.values()
+            path is not None and edited in path.resolve().parents for path in self.images.values()
         ):
             raise ValueError(f"{out} holds what is read; choose another folder")
         if (table.exists() or (out / FACTS).exists()) and not overwrite:
@@ -191,7 +191,7 @@ class Edition:
         unlist(out, ())
         for name in (FACTS, ITEM_IDS):  # without ids, the features there are those of no items
             (out / name).unlink(missing_ok=True)
-        folder = out / PICTURES
+        folder = out / IMAGES
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise FileExistsError(f"{folder} is no folder of ours; remove it, or choose another --out")
         if folder.exists():
@@ -199,9 +199,9 @@ class Edition:
         folder.mkdir()
 
     def write(self, out: Path, captions: Mapping[str, Caption], printer: Printer) -> dict[str, tuple[str, ...]]:
-        """Write the table with the columns ``adjusted_text`` and ``adjusted_picture``, and the pictures edited.
+        """Write the table with the columns ``adjusted_text`` and ``adjusted_image``, and the images edited.
 
-        The pictures that are as they were stay where they are, and are named relative to ``out``.
+        The images that are as they were stay where they are, and are named relative to ``out``.
 
         Returns:
             What was remarked, by item.
@@ -211,20 +211,20 @@ class Edition:
         """
         self.begin(out)
         remarks: dict[str, tuple[str, ...]] = {}
-        places = {item: None if path is None else _relative(path, out) for item, path in self.pictures.items()}
+        places = {item: None if path is None else _relative(path, out) for item, path in self.images.items()}
         for number, item in enumerate(self.table.ids):
             if item not in captions:
                 continue
-            picture = _picture(self.pictures.get(item))
-            remarks[item] = () if picture else (NOT_PRINTED,)
-            if picture is not None:
+            image = _image(self.images.get(item))
+            remarks[item] = () if image else (NOT_PRINTED,)
+            if image is not None:
                 remarks[item] += (NO_GLYPH,) if printer.lacks(captions[item].summary) else ()
-                places[item] = f"{PICTURES}/{number}.png"
-                with replacing(out / PICTURES / f"{number}.png") as temporary:
-                    printer.printed(picture, captions[item].summary).save(temporary, "PNG")
+                places[item] = f"{IMAGES}/{number}.png"
+                with replacing(out / IMAGES / f"{number}.png") as temporary:
+                    printer.printed(image, captions[item].summary).save(temporary, "PNG")
         texts = {item: captions[item].text if item in captions else text for item, text in self.texts.items()}
         table = self.table.replaced(TEXT_COLUMN, texts)
-        table = table.replaced(PICTURE_COLUMN, places) if self.pictures else table
+        table = table.replaced(IMAGE_COLUMN, places) if self.images else table
         table.write(table_of(out, self.table.path))
         return {item: said for item, said in remarks.items() if said}
 
@@ -263,7 +263,7 @@ def _relative(path: Path, out: Path) -> str:
         return str(path.resolve())
 
 
-def _picture(path: Path | None) -> Image.Image | None:
+def _image(path: Path | None) -> Image.Image | None:
     data = content(path).value
     return None if data is None else opened(data).value
 

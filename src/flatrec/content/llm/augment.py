@@ -1,4 +1,4 @@
-"""Item texts, written anew by a language model that sees text and picture (RQ7)."""
+"""Item texts, written again by a language model that sees text and image (RQ7)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Prompts:
     """What is asked, ``{text}`` standing for the item's text.
 
     Args:
-        with_picture: of an item with a picture; the paper's by default.
+        with_image: of an item with an image; the paper's by default.
         without: of an item that has none, or where none are shown.
 
     Raises:
         ValueError: one that does not say where the text goes.
     """
 
-    with_picture: str = AUGMENT
+    with_image: str = AUGMENT
     without: str = AUGMENT_TEXT
 
     def __post_init__(self) -> None:
-        for prompt in (self.with_picture, self.without):
+        for prompt in (self.with_image, self.without):
             if TEXT not in prompt:
                 raise ValueError(f"a prompt must hold {TEXT}, where the item's text goes, but is {prompt!r}")
 
@@ -53,36 +53,36 @@ class Augmented:
 
 def augment(
     texts: Mapping[str, str | None],
-    pictures: Mapping[str, Path | None],
+    images: Mapping[str, Path | None],
     asking: Asking,
     prompts: Prompts | None = None,
 ) -> Augmented:
-    """Have the text of every item written anew.
+    """Have the text of every item written again.
 
-    An item with a picture and no text gets a caption; one with neither stays without.
+    An item with an image and no text gets a caption; one with neither stays without.
 
     Args:
         texts: by item.
-        pictures: files by item; empty where none are to be shown.
+        images: files by item; empty where none are to be shown.
         asking: whom to ask, and how.
         prompts: what to ask.
 
     Raises:
         UnusableError: key, address or model are wrong.
         UnansweredError: ten questions in a row had no answer.
-        OSError: a picture or the store of answers cannot be read or written.
+        OSError: an image or the store of answers cannot be read or written.
     """
     prompts = prompts or Prompts()
     remarks: dict[str, tuple[str, ...]] = {}
 
     def questions() -> Iterator[tuple[str, Question]]:
         for item, text in texts.items():
-            picture = content(pictures.get(item)) if pictures else None
-            remarks[item] = picture.remarks if picture else ()
-            data = picture.value if picture else None
+            image = content(images.get(item)) if images else None
+            remarks[item] = image.remarks if image else ()
+            data = image.value if image else None
             stripped = (text or "").strip()
             if stripped or data is not None:
-                yield item, augmenting(stripped, data, prompts.with_picture, prompts.without)
+                yield item, augmenting(stripped, data, prompts.with_image, prompts.without)
             else:
                 remarks[item] += (NOTHING_TO_ASK,)
                 asking.on_items(1)

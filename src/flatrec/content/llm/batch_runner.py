@@ -173,7 +173,7 @@ class _Run:
     def save(self, patience: float) -> None:
         """Wait some seconds for what is under way and paid for, and keep what comes of it.
 
-        What no thread took up is not waited for: nothing would ever tell that it was cancelled.
+        What no thread took up is not waited for: nothing would ever tell that it was canceled.
         """
         under_way = {future for future in self.pending if not future.cancel()}
         for future in wait_for(under_way, seconds=patience):
@@ -203,7 +203,7 @@ class _Run:
             return
         if refused:
             raise UnusableError(
-                f"the first {IN_A_ROW} questions were all refused; check --model and what it takes (pictures? so many "
+                f"the first {IN_A_ROW} questions were all refused; check --model and what it takes (images? so many "
                 f"tokens?): {said}"
             )
         raise UnansweredError(f"{IN_A_ROW} questions in a row had no answer: {said}; the same command goes on later")

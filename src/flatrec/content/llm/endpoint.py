@@ -116,7 +116,7 @@ class Chat:
         self.endpoint, self.pace, self.first_pause = endpoint, pace or Pace(), first_pause
         self._key = os.environ.get(endpoint.key_variable, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
-            raise ValueError(f"{endpoint.key_variable} holds letters that no key has; set it anew")
+            raise ValueError(f"{endpoint.key_variable} holds letters that no key has; set it again")
         network = module.DefaultHttpxClient(follow_redirects=False)  # what is asked goes nowhere else
         try:
             self._client: openai.OpenAI = module.OpenAI(
@@ -151,7 +151,7 @@ class Chat:
         one = self.endpoint
         settings = (one.url, one.model, str(one.max_tokens), str(one.temperature))
         words = (part.encode() for part in (*settings, question.prompt, question.without or ""))
-        return key_of(*words, question.picture or b"")
+        return key_of(*words, question.image or b"")
 
     def ask(self, question: Question) -> Answer:
         """The model's answer, or why there is none for this question.
@@ -216,10 +216,10 @@ class Chat:
 
     def _request(self, wording: Wording, limit: str) -> dict[str, Any]:
         content: list[dict[str, object]] = [{"type": "text", "text": wording.prompt}]
-        if wording.picture is not None:
-            content.insert(0, {"type": "image_url", "image_url": {"url": wording.picture}})
-        # Plain words where there is no picture: some servers know no other form.
-        message = {"role": "user", "content": content if wording.picture is not None else wording.prompt}
+        if wording.image is not None:
+            content.insert(0, {"type": "image_url", "image_url": {"url": wording.image}})
+        # Plain words where there is no image: some servers know no other form.
+        message = {"role": "user", "content": content if wording.image is not None else wording.prompt}
         warmth = {} if self.endpoint.temperature is None else {"temperature": self.endpoint.temperature}
         return {"model": self.endpoint.model, "messages": [message], limit: self.endpoint.max_tokens, **warmth}
 

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from flatrec.content.encoders.images import BROKEN, opened
 from flatrec.content.llm.prompts import AUGMENT, AUGMENT_TEXT, CAPTION, SUMMARY, TEXT
 
-LONGEST_SIDE = 768  # pixels of a picture that is sent
+LONGEST_SIDE = 768  # pixels of an image that is sent
 
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt, with a picture or without.
+    """A prompt, with an image or without.
 
     Args:
-        prompt: what is asked with the picture.
-        picture: an image file's bytes.
-        without: what is asked where there is no picture that can be read; None if nothing can be asked then.
+        prompt: what is asked with the image.
+        image: an image file's bytes.
+        without: what is asked where there is no image that can be read; None if nothing can be asked then.
     """
 
     prompt: str
-    picture: bytes | None = None
+    image: bytes | None = None
     without: str | None = None
 
 
@@ -33,25 +33,25 @@ class Wording:
 
     Args:
         prompt: the words.
-        picture: the address of the picture, which holds it all; None where there is none.
+        image: the address of the image, which holds it all; None where there is none.
         remarks: what had to be left out.
     """
 
     prompt: str
-    picture: str | None = None
+    image: str | None = None
     remarks: tuple[str, ...] = ()
 
 
-def augmenting(text: str | None, picture: bytes | None, prompt: str = AUGMENT, without: str = AUGMENT_TEXT) -> Question:
-    """Ask for a better text: the paper's question; of an item that has only a picture, for a caption."""
+def augmenting(text: str | None, image: bytes | None, prompt: str = AUGMENT, without: str = AUGMENT_TEXT) -> Question:
+    """Ask for a better text: the paper's question; of an item that has only an image, for a caption."""
     if not text:
-        return Question(CAPTION, picture)
-    return Question(prompt.replace(TEXT, text), picture, without.replace(TEXT, text))
+        return Question(CAPTION, image)
+    return Question(prompt.replace(TEXT, text), image, without.replace(TEXT, text))
 
 
-def captioning(picture: bytes) -> Question:
+def captioning(image: bytes) -> Question:
     """Ask what is to be seen."""
-    return Question(CAPTION, picture)
+    return Question(CAPTION, image)
 
 
 def summing_up(caption: str) -> Question:
@@ -60,10 +60,10 @@ def summing_up(caption: str) -> Question:
 
 
 def worded(question: Question) -> Wording | None:
-    """The question as it is sent; None where nothing can be asked, as there is no picture that can be read."""
-    seen = None if question.picture is None else opened(question.picture).value
+    """The question as it is sent; None where nothing can be asked, as there is no image that can be read."""
+    seen = None if question.image is None else opened(question.image).value
     if seen is None:
-        remarks = (BROKEN,) if question.picture is not None else ()
+        remarks = (BROKEN,) if question.image is not None else ()
         return None if question.without is None else Wording(question.without, None, remarks)
     seen.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     file = io.BytesIO()

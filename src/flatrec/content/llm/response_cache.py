@@ -16,7 +16,7 @@ class Answer:
 
     Args:
         text: None where the model gave none that can be used; the remarks say why.
-        remarks: what was wrong with picture or answer, in a few fixed words each.
+        remarks: what was wrong with image or answer, in a few fixed words each.
         prompt_tokens: of the question; None where the endpoint does not say.
         completion_tokens: of the answer; None where the endpoint does not say.
     """

@@ -1,4 +1,4 @@
-"""Words printed on a picture."""
+"""Words printed on an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import matplotlib
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
-SMALLEST, SHARE = 9, 14  # a letter is so many pixels high at least, and otherwise the picture's height by so much
+SMALLEST, SHARE = 9, 14  # a letter is so many pixels high at least, and otherwise the image's height by so much
 MOST_LINES = 4
 NO_GLYPH = "letters that the font lacks"
 
@@ -50,21 +50,21 @@ class Printer:
         """Whether the font has no glyph for some letter."""
         return any(ord(letter) not in _letters(self.font) for letter in text if not letter.isspace())
 
-    def printed(self, picture: Image.Image, text: str) -> Image.Image:
-        """A copy of an RGB picture with a text in black on a white band along its lower edge.
+    def printed(self, image: Image.Image, text: str) -> Image.Image:
+        """A copy of an RGB image with a text in black on a white band along its lower edge.
 
-        The letters are a fourteenth of the picture high. The band takes as much as the text needs, four lines and half
-        of the picture at most; what does not fit is cut, with three dots.
+        The letters are a fourteenth of the image high. The band takes as much as the text needs, four lines and half
+        of the image at most; what does not fit is cut, with three dots.
         """
-        size = max(SMALLEST, picture.height // SHARE)
+        size = max(SMALLEST, image.height // SHARE)
         font = ImageFont.truetype(str(self.font), size)
         margin, height = size // 2, round(size * 1.3)
-        most = max(1, min(MOST_LINES, (picture.height // 2 - margin) // height))
-        lines = _lines(text.split(), font, picture.width - 2 * margin, most)
-        copy = picture.copy()
+        most = max(1, min(MOST_LINES, (image.height // 2 - margin) // height))
+        lines = _lines(text.split(), font, image.width - 2 * margin, most)
+        copy = image.copy()
         draw = ImageDraw.Draw(copy)
-        top = picture.height - len(lines) * height - margin
-        draw.rectangle((0, top, picture.width, picture.height), fill="white")
+        top = image.height - len(lines) * height - margin
+        draw.rectangle((0, top, image.width, image.height), fill="white")
         for place, line in enumerate(lines):
             draw.text((margin, top + margin // 2 + place * height), line, fill="black", font=font)
         return copy

@@ -20,14 +20,14 @@ class Product:
         brand: who makes or sells it.
         categories: from the widest to the narrowest.
         description: paragraphs in a row.
-        picture: address of a picture.
+        image: address of an image.
     """
 
     title: str = ""
     brand: str = ""
     categories: tuple[str, ...] = ()
     description: str = ""
-    picture: str = ""
+    image: str = ""
 
     @property
     def text(self) -> str:
@@ -69,7 +69,7 @@ def _product(record: Record) -> Product:
         brand=" ".join(_texts(record.get("brand") or maker or record.get("store"))),
         categories=tuple(dict.fromkeys(_texts(record.get("categories") or record.get("category")))),
         description=" ".join(described),
-        picture=_picture(record),
+        image=_image(record),
     )
 
 
@@ -80,9 +80,9 @@ def _texts(value: object) -> list[str]:
     return [text for one in value for text in _texts(one)] if isinstance(value, (list, tuple)) else []
 
 
-def _picture(record: Record) -> str:
+def _image(record: Record) -> str:
     images = record.get("images")
-    if isinstance(images, list):  # 2023: sizes by name, the main picture first
+    if isinstance(images, list):  # 2023: sizes by name, the main image first
         chosen = [one for image in images if isinstance(image, dict) for one in map(image.get, ("large", "hi_res"))]
         return next((one for one in chosen if isinstance(one, str) and one), "")
     for key in ("imUrl", "imageURLHighRes", "imageURL"):

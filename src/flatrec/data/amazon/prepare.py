@@ -73,7 +73,7 @@ def prepare(
     lowest: float = 0.0,
     on_bytes: Callable[[int], None] = lambda _count: None,
 ) -> Prepared:
-    """Write a folder in the format of MMRec, and beside it texts and addresses of pictures for all items.
+    """Write a folder in the format of MMRec, and beside it texts and addresses of images for all items.
 
     Items are numbered by their ids in alphabetical order. ``items.parquet`` gets a column ``text``, for encoding.
 
@@ -124,7 +124,7 @@ def _write(prepared: Prepared, products: dict[str, Product], out: Path) -> None:
         for number, (item, one) in enumerate(zip(dataset.items, known, strict=True))
     ]
     texts = {key: pl.Int64 if key == "itemID" else pl.String for key in rows[0]}
-    frame = pl.DataFrame(rows, schema=texts).rename({"picture": "picture_address"})
+    frame = pl.DataFrame(rows, schema=texts).rename({"image": "image_address"})
     named = pl.Series("title", dataset.titles or dataset.items)
     report = json.dumps(prepared.as_dict(), indent=2, ensure_ascii=False) + "\n"
     beside: dict[str, mmrec.Writer] = {

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from flatrec.data.fetching.answer import PieceError, UnfitError, judged
-from flatrec.data.fetching.catalogue import RemoteFile
+from flatrec.data.fetching.catalog import RemoteFile
 from flatrec.data.fetching.contents import check_contents, tells_its_end
 from flatrec.data.fetching.part import Part
 from flatrec.data.fetching.record import Record, file_hash

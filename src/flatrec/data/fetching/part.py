@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flatrec.data.fetching.catalogue import RemoteFile
+from flatrec.data.fetching.catalog import RemoteFile
 from flatrec.utils.atomic_write import write_text
 from flatrec.utils.integrity import read_sealed, seal
 

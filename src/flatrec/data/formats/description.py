@@ -25,7 +25,7 @@ KEYS = (
     "name", "interactions", "user_column", "item_column", "part_column", "core", "seed", "ratios",
     "items", "features", *LAYOUT_KEYS,
 )  # fmt: skip
-ITEM_COLUMNS = ("id_column", "title_column", "picture_column")
+ITEM_COLUMNS = ("id_column", "title_column", "image_column")
 ITEM_KEYS = ("file", *ITEM_COLUMNS, *LAYOUT_KEYS)
 FEATURE_KEYS = ("file", "ids", "id_column", *LAYOUT_KEYS)
 
@@ -65,8 +65,8 @@ def parse(path: Path) -> TableSettings:
     items = top.section("items", ITEM_KEYS)
     source = None
     if items is not None:
-        id_column, title_column, picture_column = map(items.text, ITEM_COLUMNS)
-        source = ItemSource(items.file("file"), id_column, title_column, picture_column, items.layout())
+        id_column, title_column, image_column = map(items.text, ITEM_COLUMNS)
+        source = ItemSource(items.file("file"), id_column, title_column, image_column, items.layout())
     return TableSettings(
         top.file("interactions"),
         user_column=top.text("user_column"),

@@ -54,8 +54,8 @@ def make_room(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> 
     staying = sorted(set(feature_files(folder)).difference(modalities))
     if staying:
         raise ValueError(
-            f"{folder} has {staying[0]} features of other items, or in another order; encode {staying[0]} anew too, or "
-            "choose another folder"
+            f"{folder} has {staying[0]} features of other items, or in another order; encode {staying[0]} again too, "
+            "or choose another folder"
         )
     unlist(folder, modalities)
     file.unlink()  # a kill would leave new features beside old ids

@@ -25,7 +25,7 @@ from flatrec.data.formats.text import PLAIN, Layout, TextTable, open_text
 from flatrec.data.id_repair import Tidied, tidied
 from flatrec.utils.messages import clipped, quoted
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 # What the libraries are known to raise on damaged files. Nothing of the operating system's: a file that may not
 # be read is not a malformed one.
 MALFORMED = (
@@ -249,25 +249,25 @@ def _empty(frame: pl.DataFrame) -> ndarray:
     return empty
 
 
-def existing_pictures(names: Mapping[str, str], table: Path) -> dict[str, Path]:
-    """Picture files by id, their names relative to the folder of the table that lists them.
+def existing_images(names: Mapping[str, str], table: Path) -> dict[str, Path]:
+    """Image files by id, their names relative to the folder of the table that lists them.
 
     Raises:
         FileNotFoundError: a listed file does not exist.
-        ValueError: a listed file does not have the ending of a picture.
+        ValueError: a listed file does not have the ending of an image.
     """
-    pictures = {key: table.parent / name for key, name in names.items() if name}
-    foreign = [path for path in pictures.values() if path.suffix.lower() not in PICTURES]
+    images = {key: table.parent / name for key, name in names.items() if name}
+    foreign = [path for path in images.values() if path.suffix.lower() not in IMAGES]
     if foreign:
         name = clipped(foreign[0].name)
-        raise ValueError(f"{table} lists {name!r} as a picture; pictures end in {', '.join(PICTURES)}")
-    absent = [path for path in pictures.values() if not path.is_file()]
+        raise ValueError(f"{table} lists {name!r} as an image; images end in {', '.join(IMAGES)}")
+    absent = [path for path in images.values() if not path.is_file()]
     if absent:
         raise FileNotFoundError(
-            f"{table} lists {len(absent)} of {len(pictures)} pictures that do not exist, e.g. {absent[0]}; "
+            f"{table} lists {len(absent)} of {len(images)} images that do not exist, e.g. {absent[0]}; "
             "add the files or leave their cells empty"
         )
-    return pictures
+    return images
 
 
 def visible(directory: Path, pattern: str) -> list[Path]:

@@ -36,13 +36,13 @@ def read(directory: Path) -> Dataset:
     ``NAME.inter`` is tab-separated with a header; ``userID``, ``itemID`` and ``x_label`` (0 train, 1 valid,
     2 test) are read, other columns ignored. Features are ``MODALITY_feat.npy`` (or ``.pt``), row number =
     ``itemID``. Ours are the optional ``MODALITY_mask.npy`` (False where an item lacks the modality),
-    ``items.parquet`` or ``items.csv`` (``itemID`` and any of ``id``, ``title``, ``picture``) and
-    ``users.parquet`` (``userID``, ``id``). Without a ``picture`` column, files ``ITEMID.jpg`` or ``.png`` in
-    ``posters/`` or ``pictures/`` are taken. Numbering is that of
+    ``items.parquet`` or ``items.csv`` (``itemID`` and any of ``id``, ``title``, ``image``) and
+    ``users.parquet`` (``userID``, ``id``). Without a ``image`` column, files ``ITEMID.jpg`` or ``.png`` in
+    ``posters/`` or ``images/`` are taken. Numbering is that of
     ``numbered.read_numbered``.
 
     Raises:
-        FileNotFoundError: no folder, no ``.inter`` file, or a listed picture does not exist.
+        FileNotFoundError: no folder, no ``.inter`` file, or a listed image does not exist.
         ValueError: a file is malformed or does not fit the others.
     """
     if not directory.is_dir():
@@ -59,7 +59,7 @@ def write(
     """Write a data set so that `read` gives it back, with the same fingerprint.
 
     Each file is replaced as a whole or not at all. Items that lack a modality get the mean of the others, for readers
-    that do not know our masks. Pictures stay where they are: their paths are written relative to the folder.
+    that do not know our masks. Images stay where they are: their paths are written relative to the folder.
 
     Args:
         dataset: what to write; its name becomes the name of the ``.inter`` file.
@@ -115,11 +115,10 @@ def _items(dataset: Dataset, directory: Path) -> pl.DataFrame:
     }
     if dataset.titles is not None:
         columns["title"] = list(dataset.titles)
-    if dataset.pictures is not None:
+    if dataset.images is not None:
         start = directory.resolve()
-        columns["picture"] = [
-            None if path is None else Path(os.path.relpath(path.resolve(), start)).as_posix()
-            for path in dataset.pictures
+        columns["image"] = [
+            None if path is None else Path(os.path.relpath(path.resolve(), start)).as_posix() for path in dataset.images
         ]
     schema = {name: pl.Int64 if name == "itemID" else pl.String for name in columns}
     return pl.DataFrame(columns, schema=schema)

@@ -21,7 +21,7 @@ def read(directory: Path) -> Dataset:
     as in ``mmrec.read``; the folder gives the name.
 
     Raises:
-        FileNotFoundError: no ``inter.csv``, or a listed picture does not exist.
+        FileNotFoundError: no ``inter.csv``, or a listed image does not exist.
         ValueError: a file is malformed or does not fit the others.
     """
     path = directory / PAIRS_FILE

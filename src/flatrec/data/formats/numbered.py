@@ -17,16 +17,16 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, checked
 from flatrec.data.formats.arrays import read_array, read_mask
 from flatrec.data.formats.columns import as_ids, as_numbers, as_parts, dictionary
-from flatrec.data.formats.files import Rows, existing_pictures, scan, visible
+from flatrec.data.formats.files import Rows, existing_images, scan, visible
 from flatrec.data.formats.parquet import ENDING
 from flatrec.utils.messages import clipped
 
 FEATURE_SUFFIXES = (".npy", ".pt")
 ITEM_TABLES = ("items.parquet", "items.csv")
 USER_TABLE = "users.parquet"
-PICTURE_FOLDERS = ("posters", "pictures")
+IMAGE_FOLDERS = ("posters", "images")
 MOST_GAPS = 10  # numbers an item at the most, where nothing else bounds them
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class _Items:
     size: int = 0
     ids: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
-    pictures: Mapping[str, Path] = field(default_factory=dict)
+    images: Mapping[str, Path] = field(default_factory=dict)
     repairs: TableRepairs | None = None
 
 
@@ -53,7 +53,7 @@ def read_numbered(name: str, pairs: Rows) -> Dataset:
         pairs: columns ``userID``, ``itemID`` and optionally ``x_label``, as read from the file.
 
     Raises:
-        FileNotFoundError: a picture listed in the items table does not exist.
+        FileNotFoundError: an image listed in the items table does not exist.
         ValueError: a number is negative or not whole, an item has no feature row, or features do not fit.
     """
     path, folder = pairs.path, pairs.path.parent
@@ -118,17 +118,17 @@ def _users(numbers: Int[ndarray, "n_pairs"], folder: Path) -> tuple[Int[ndarray,
 def _items(folder: Path) -> _Items:
     path = next((folder / name for name in ITEM_TABLES if (folder / name).is_file()), None)
     if path is None:
-        return _Items(pictures=_picture_folder(folder))
+        return _Items(images=_image_folder(folder))
     table = scan(path, wanted=[("itemID",)])
-    optional = [name for name in ("id", "title", "picture") if name in table.columns]
+    optional = [name for name in ("id", "title", "image") if name in table.columns]
     rows = table.select({name: name for name in ("itemID", *optional)})
     column = _unique(as_numbers(rows["itemID"], path), path)
     numbers = column.cast(pl.String)
     columns = {name: _names(rows) if name == "id" else rows.texts(name) for name in optional}
     texts = {name: dictionary(numbers, values, path) for name, values in columns.items()}
-    pictures = existing_pictures(texts["picture"], path) if "picture" in optional else _picture_folder(folder)
+    images = existing_images(texts["image"], path) if "image" in optional else _image_folder(folder)
     size = int(column.to_numpy().max()) + 1
-    return _Items(size, texts.get("id", {}), texts.get("title", {}), pictures, rows.repairs())
+    return _Items(size, texts.get("id", {}), texts.get("title", {}), images, rows.repairs())
 
 
 def _names(rows: Rows) -> pl.Series:
@@ -145,17 +145,15 @@ def _check_given(pairs: Rows) -> None:
 
 def _repairs(counted: Repairs, pairs: TableRepairs, table: _Items, n_items: int) -> Repairs:
     numbers = set(map(str, range(n_items)))
-    unused = len(set(table.pictures).difference(numbers))
-    pictures = (
-        TableRepairs(f"{next(iter(table.pictures.values())).parent.name}/", unused_rows=unused) if unused else None
-    )
+    unused = len(set(table.images).difference(numbers))
+    images = TableRepairs(f"{next(iter(table.images.values())).parent.name}/", unused_rows=unused) if unused else None
     titled = sum(number in table.titles for number in numbers)
-    pictured = sum(number in table.pictures for number in numbers)
+    imaged = sum(number in table.images for number in numbers)
     return replace(
         counted,
         untitled=n_items - titled if titled else 0,
-        unpictured=n_items - pictured if pictured else 0,
-        tables=tuple(one for one in (pairs, table.repairs, pictures) if one is not None and any(one.sentences())),
+        unimaged=n_items - imaged if imaged else 0,
+        tables=tuple(one for one in (pairs, table.repairs, images) if one is not None and any(one.sentences())),
     )
 
 
@@ -166,12 +164,12 @@ def _unique(numbers: pl.Series, path: Path) -> pl.Series:
     return numbers
 
 
-def _picture_folder(folder: Path) -> dict[str, Path]:
-    """Pictures that are named by their item number."""
-    place = next((folder / name for name in PICTURE_FOLDERS if (folder / name).is_dir()), None)
+def _image_folder(folder: Path) -> dict[str, Path]:
+    """Images that are named by their item number."""
+    place = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
     if place is None:
         return {}
-    return {path.stem: path for path in visible(place, "*") if path.suffix.lower() in PICTURE_SUFFIXES}
+    return {path.stem: path for path in visible(place, "*") if path.suffix.lower() in IMAGE_SUFFIXES}
 
 
 def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Features:
@@ -186,9 +184,9 @@ def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Featu
 def _with_texts(dataset: Dataset, table: _Items) -> Dataset:
     numbers = list(map(str, range(dataset.n_items)))
     titles = tuple(table.titles.get(number, dataset.items[int(number)]) for number in numbers)
-    pictures = tuple(map(table.pictures.get, numbers))
+    images = tuple(map(table.images.get, numbers))
     return replace(
         dataset,
         titles=titles if table.titles else None,
-        pictures=pictures if any(pictures) else None,
+        images=images if any(images) else None,
     )

@@ -12,7 +12,7 @@ from flatrec.data.builder import ItemTexts, SplitSettings, assemble
 from flatrec.data.cleaning import TableRepairs
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.columns import as_parts, dictionary, missing_ids
-from flatrec.data.formats.files import existing_pictures, scan
+from flatrec.data.formats.files import existing_images, scan
 from flatrec.data.formats.keyed import ITEM_NAMES, FeatureSource, guess, read_features
 from flatrec.data.formats.text import PACKED, PLAIN, Layout
 
@@ -32,14 +32,14 @@ class ItemSource:
         file: ``.csv``, ``.tsv`` or ``.parquet``.
         id_column: the item ids; guessed from the usual names if left out.
         title_column: readable names.
-        picture_column: image files, relative to the folder of the table; empty where an item has none.
+        image_column: image files, relative to the folder of the table; empty where an item has none.
         layout: how a text table is written.
     """
 
     file: Path
     id_column: str | None = None
     title_column: str | None = None
-    picture_column: str | None = None
+    image_column: str | None = None
     layout: Layout = PLAIN
 
 
@@ -52,7 +52,7 @@ class TableSettings:
         user_column: the user ids; guessed from USER_NAMES if left out.
         item_column: the item ids; guessed from ITEM_NAMES if left out.
         part_column: ``train``/``valid``/``test`` or 0/1/2; without one, pairs are split at random.
-        items: titles and pictures.
+        items: titles and images.
         features: feature files by modality.
         split: filter and split for pairs without parts.
         name: how reports call the data set; the file's name if left out.
@@ -134,7 +134,7 @@ def _texts(source: ItemSource | None) -> ItemTexts:
     if source is None:
         return ItemTexts()
     path = source.file
-    given = {"title": source.title_column, "picture": source.picture_column}
+    given = {"title": source.title_column, "image": source.image_column}
     named = {name: column for name, column in given.items() if column}
     wanted = [(source.id_column,) if source.id_column else ITEM_NAMES, *((column,) for column in named.values())]
     table = scan(path, source.layout, wanted)
@@ -144,7 +144,7 @@ def _texts(source: ItemSource | None) -> ItemTexts:
     missing = missing_ids(ids.ids)
     return ItemTexts(
         texts.get("title", {}),
-        existing_pictures(texts.get("picture", {}), path),
+        existing_images(texts.get("image", {}), path),
         ids=tuple(ids.ids.filter(~missing).to_list()),
         repairs=rows.repairs(ids, without_id=int(missing.sum())),
         source=str(path),

@@ -1,4 +1,4 @@
-"""The built-in shop: a generated data set with pictures, texts and purchases that needs no download."""
+"""The built-in shop: a generated data set with images, texts and purchases that needs no download."""
 
 from flatrec.data.shop.settings import ShopSettings
 from flatrec.data.shop.shop import Shop, generate

@@ -1,4 +1,4 @@
-"""Features of items from their pictures and texts, by cheap encoders that need no training and no download."""
+"""Features of items from their images and texts, by cheap encoders that need no training and no download."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from scipy import sparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
-from flatrec.data.shop.catalogue import Catalogue
+from flatrec.data.shop.catalog import Catalog
 
 HUES, ANGLES, CELLS, THUMBNAIL = 18, 8, 6, 12
 WORDS = 4096  # buckets that words are hashed into
-SHARES = {  # how much of an attribute a modality shows, where features are not computed from pictures and texts
-    "image": {"kind": 1.0, "colour": 0.9, "pattern": 0.7, "material": 0.4, "brand": 0.2},
-    "text": {"kind": 1.0, "colour": 0.7, "pattern": 0.7, "material": 0.8, "brand": 0.8, "price": 0.4},
+SHARES = {  # how much of an attribute a modality shows, where features are not computed from images and texts
+    "image": {"kind": 1.0, "color": 0.9, "pattern": 0.7, "material": 0.4, "brand": 0.2},
+    "text": {"kind": 1.0, "color": 0.7, "pattern": 0.7, "material": 0.8, "brand": 0.8, "price": 0.4},
 }
 
 
-def encode_pictures(pictures: Sequence[Image.Image], width: int) -> Float32[ndarray, "n_items width"]:
-    """Colours, edge directions and a thumbnail, brought to ``width`` by principal components.
+def encode_images(images: Sequence[Image.Image], width: int) -> Float32[ndarray, "n_items width"]:
+    """Colors, edge directions and a thumbnail, brought to ``width`` by principal components.
 
     With fewer items or raw values than ``width``, the columns left over are zero.
     """
     blocks = [
-        np.stack([_colours(picture) for picture in pictures]),
-        np.stack([_edges(picture) for picture in pictures]),
-        np.stack([_thumbnail(picture) for picture in pictures]),
+        np.stack([_colors(image) for image in images]),
+        np.stack([_edges(image) for image in images]),
+        np.stack([_thumbnail(image) for image in images]),
     ]
     raw = np.concatenate([_balanced(block) for block in blocks], axis=1)
     rank = min(width, *raw.shape)
@@ -51,7 +51,7 @@ def encode_texts(texts: Sequence[str], width: int) -> Float32[ndarray, "n_items 
 
 
 def project_attributes(
-    catalogue: Catalogue, modality: str, width: int, rng: np.random.Generator
+    catalog: Catalog, modality: str, width: int, rng: np.random.Generator
 ) -> Float32[ndarray, "n_items width"]:
     """Features straight from the attributes, of any width, for shops too large to draw.
 
@@ -59,7 +59,7 @@ def project_attributes(
     variance, and a little noise fills the others, as in features of large pretrained encoders.
     """
     shares: Mapping[str, float] = SHARES[modality]
-    code = np.concatenate([share * catalogue.one_hot(name) for name, share in shares.items()], axis=1)
+    code = np.concatenate([share * catalog.one_hot(name) for name, share in shares.items()], axis=1)
     code = code - code.mean(axis=0)
     code += rng.normal(scale=0.15, size=code.shape)
     projection = rng.standard_normal((code.shape[1], width), dtype=np.float32) / np.float32(width**0.5)
@@ -70,18 +70,18 @@ def project_attributes(
     return features
 
 
-def _colours(picture: Image.Image) -> Float[ndarray, "n_values"]:
+def _colors(image: Image.Image) -> Float[ndarray, "n_values"]:
     """How often each hue occurs among the saturated pixels, and each brightness among the others."""
-    hue, saturation, value = (np.asarray(band, dtype=np.int64) for band in picture.convert("HSV").split())
+    hue, saturation, value = (np.asarray(band, dtype=np.int64) for band in image.convert("HSV").split())
     vivid = saturation > 80
     hues = np.bincount((hue * HUES // 256)[vivid], minlength=HUES)
     greys = np.bincount((value * 8 // 256)[~vivid], minlength=8)
     return np.sqrt(np.concatenate([hues, greys]) / hue.size)
 
 
-def _edges(picture: Image.Image) -> Float[ndarray, "n_values"]:
+def _edges(image: Image.Image) -> Float[ndarray, "n_values"]:
     """Directions of edges, weighted by their strength, in each cell of a grid."""
-    grey = np.asarray(picture.convert("L"), dtype=np.float64)
+    grey = np.asarray(image.convert("L"), dtype=np.float64)
     down, right = np.gradient(grey)
     angle = (np.arctan2(down, right) / np.pi + 1) * ANGLES  # opposite directions share a bin
     bins = np.floor(angle).astype(np.int64) % ANGLES
@@ -91,16 +91,16 @@ def _edges(picture: Image.Image) -> Float[ndarray, "n_values"]:
     return np.sqrt(strengths / grey.size)
 
 
-def _thumbnail(picture: Image.Image) -> Float[ndarray, "n_values"]:
-    small = picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+def _thumbnail(image: Image.Image) -> Float[ndarray, "n_values"]:
+    small = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float64).ravel() / 255
 
 
 def _balanced(block: Float[ndarray, "n_items n_values"]) -> Float[ndarray, "n_items n_values"]:
-    """Centred and brought to a total variance of one, so that no block drowns the others."""
-    centred = block - block.mean(axis=0)
-    scale = np.sqrt((centred**2).sum(axis=1).mean())
-    balanced: ndarray = centred / max(scale, 1e-12)
+    """Centerd and brought to a total variance of one, so that no block drowns the others."""
+    centerd = block - block.mean(axis=0)
+    scale = np.sqrt((centerd**2).sum(axis=1).mean())
+    balanced: ndarray = centerd / max(scale, 1e-12)
     return balanced
 
 

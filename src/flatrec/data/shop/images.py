@@ -1,4 +1,4 @@
-"""Pictures of items, drawn with Pillow: silhouette, colour, pattern and brand mark, each a little different."""
+"""Images of items, drawn with Pillow: silhouette, color, pattern and brand mark, each a little different."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from flatrec.data.shop.catalogue import Catalogue
+from flatrec.data.shop.catalog import Catalog
 from flatrec.data.shop.patterns import RGB, patterned
 from flatrec.data.shop.silhouettes import SILHOUETTES, Layer, Stroke
 
@@ -51,7 +51,7 @@ WALLS: tuple[RGB, ...] = (
     (236, 242, 234),
     (244, 238, 226),
 )
-MARKS: Mapping[str, tuple[RGB, int]] = MappingProxyType(  # colour and number of corners; 0 is a disc
+MARKS: Mapping[str, tuple[RGB, int]] = MappingProxyType(  # color and number of corners; 0 is a disc
     {
         "Nordby": ((40, 70, 120), 0),
         "Halden": ((170, 60, 50), 4),
@@ -67,7 +67,7 @@ MARKS: Mapping[str, tuple[RGB, int]] = MappingProxyType(  # colour and number of
 
 @dataclass(frozen=True)
 class Pose:
-    """How an item stands in its picture.
+    """How an item stands in its image.
 
     Example:
         >>> Pose(scale=0.9, right=0.0, down=0.0, tilt=0.0, mirrored=False, wall=0).scale
@@ -82,26 +82,26 @@ class Pose:
     wall: int
 
 
-def draw_pictures(catalogue: Catalogue, rng: np.random.Generator) -> tuple[Image.Image, ...]:
-    """A picture of 96 by 96 an item, about 4 ms each."""
-    return tuple(draw_picture(catalogue.item(number), rng) for number in range(len(catalogue)))
+def draw_images(catalog: Catalog, rng: np.random.Generator) -> tuple[Image.Image, ...]:
+    """An image of 96 by 96 an item, about 4 ms each."""
+    return tuple(draw_image(catalog.item(number), rng) for number in range(len(catalog)))
 
 
-def draw_picture(item: Mapping[str, str], rng: np.random.Generator) -> Image.Image:
-    """The picture of an item with the given attributes, in a pose of chance."""
+def draw_image(item: Mapping[str, str], rng: np.random.Generator) -> Image.Image:
+    """The image of an item with the given attributes, in a pose of chance."""
     pose = _pose(rng)
     masks = {layer: _mask(SILHOUETTES[item["kind"]], layer, pose) for layer in ("behind", "body", "front")}
-    picture = _studio(pose)
+    image = _studio(pose)
     trim = TRIM[item["material"]]
-    _paint(picture, Image.new("RGB", picture.size, trim), masks["behind"], rim=_darker(trim))
-    ink = _jittered(INK[item["colour"]], rng)
+    _paint(image, Image.new("RGB", image.size, trim), masks["behind"], rim=_darker(trim))
+    ink = _jittered(INK[item["color"]], rng)
     cloth = _lit(patterned(item["pattern"], ink, FINE, shift=int(rng.integers(FINE // 8))))
-    _paint(picture, cloth, masks["body"], rim=_darker(ink))
+    _paint(image, cloth, masks["body"], rim=_darker(ink))
     if item["material"] in SHINY:
-        _shine(picture, masks["body"])
-    _paint(picture, Image.new("RGB", picture.size, trim), masks["front"], rim=_darker(trim))
-    _mark(picture, item["brand"])
-    return picture.resize((SIZE, SIZE), Image.Resampling.BOX)
+        _shine(image, masks["body"])
+    _paint(image, Image.new("RGB", image.size, trim), masks["front"], rim=_darker(trim))
+    _mark(image, item["brand"])
+    return image.resize((SIZE, SIZE), Image.Resampling.BOX)
 
 
 def _pose(rng: np.random.Generator) -> Pose:
@@ -116,7 +116,7 @@ def _pose(rng: np.random.Generator) -> Pose:
 
 
 def _mask(strokes: tuple[Stroke, ...], layer: Layer, pose: Pose) -> Image.Image:
-    """Where a layer of a silhouette covers the picture."""
+    """Where a layer of a silhouette covers the image."""
     mask = Image.new("L", (FINE, FINE))
     draw = ImageDraw.Draw(mask)
     for stroke in strokes:
@@ -151,21 +151,21 @@ def _stroke(draw: ImageDraw.ImageDraw, stroke: Stroke, pose: Pose) -> None:
 def _studio(pose: Pose) -> Image.Image:
     """A light wall, a slightly darker table and a soft shadow on it."""
     wall = WALLS[pose.wall]
-    picture = Image.new("RGB", (FINE, FINE), wall)
-    ImageDraw.Draw(picture).rectangle((0, FINE * 0.78, FINE, FINE), fill=_darker(wall, 0.94))
+    image = Image.new("RGB", (FINE, FINE), wall)
+    ImageDraw.Draw(image).rectangle((0, FINE * 0.78, FINE, FINE), fill=_darker(wall, 0.94))
     shadow = Image.new("L", (FINE // 4, FINE // 4))
     middle, floor, reach = 50 + pose.right, 50 + pose.down + 38 * pose.scale, 36 * pose.scale
     box = [FINE / 400 * edge for edge in (middle - reach, floor - 4, middle + reach, floor + 6)]
     ImageDraw.Draw(shadow).ellipse(box, fill=90)
-    shadow = shadow.filter(ImageFilter.GaussianBlur(2)).resize(picture.size, Image.Resampling.BILINEAR)
-    picture.paste(_darker(wall, 0.55), (0, 0), shadow)
-    return picture
+    shadow = shadow.filter(ImageFilter.GaussianBlur(2)).resize(image.size, Image.Resampling.BILINEAR)
+    image.paste(_darker(wall, 0.55), (0, 0), shadow)
+    return image
 
 
-def _paint(picture: Image.Image, filling: Image.Image, mask: Image.Image, *, rim: RGB) -> None:
-    """Fill a mask, with a thin rim of a darker colour just inside it."""
-    picture.paste(rim, (0, 0), mask)
-    picture.paste(filling, (0, 0), mask.filter(ImageFilter.MinFilter(3)))
+def _paint(image: Image.Image, filling: Image.Image, mask: Image.Image, *, rim: RGB) -> None:
+    """Fill a mask, with a thin rim of a darker color just inside it."""
+    image.paste(rim, (0, 0), mask)
+    image.paste(filling, (0, 0), mask.filter(ImageFilter.MinFilter(3)))
 
 
 def _lit(cloth: Image.Image) -> Image.Image:
@@ -174,34 +174,34 @@ def _lit(cloth: Image.Image) -> Image.Image:
     return ImageChops.multiply(cloth, Image.merge("RGB", (light, light, light)))
 
 
-def _shine(picture: Image.Image, body: Image.Image) -> None:
+def _shine(image: Image.Image, body: Image.Image) -> None:
     """A soft bright spot on smooth materials."""
     left, top, right, bottom = body.getbbox() or (0, 0, FINE, FINE)
     width, height = right - left, bottom - top
-    spot = Image.new("L", picture.size)
+    spot = Image.new("L", image.size)
     box = (left + 0.18 * width, top + 0.18 * height, left + 0.32 * width, top + 0.6 * height)
     ImageDraw.Draw(spot).ellipse(box, fill=120)
     spot = spot.filter(ImageFilter.BoxBlur(3))
-    picture.paste((255, 255, 255), (0, 0), ImageChops.multiply(spot, body))
+    image.paste((255, 255, 255), (0, 0), ImageChops.multiply(spot, body))
 
 
-def _mark(picture: Image.Image, brand: str) -> None:
+def _mark(image: Image.Image, brand: str) -> None:
     """The mark of the brand in the lower right corner."""
-    colour, corners = MARKS[brand]
-    centre, radius = 0.91 * FINE, 0.045 * FINE
-    draw = ImageDraw.Draw(picture)
+    color, corners = MARKS[brand]
+    center, radius = 0.91 * FINE, 0.045 * FINE
+    draw = ImageDraw.Draw(image)
     if corners:
-        draw.regular_polygon((centre, centre, radius * 1.2), corners, fill=colour)
+        draw.regular_polygon((center, center, radius * 1.2), corners, fill=color)
     else:
-        draw.ellipse((centre - radius, centre - radius, centre + radius, centre + radius), fill=colour)
+        draw.ellipse((center - radius, center - radius, center + radius, center + radius), fill=color)
 
 
 def _jittered(ink: RGB, rng: np.random.Generator) -> RGB:
-    """The colour as this batch came out of the dye."""
+    """The color as this batch came out of the dye."""
     red, green, blue = (int(np.clip(value + rng.integers(-10, 11), 0, 255)) for value in ink)
     return red, green, blue
 
 
-def _darker(colour: RGB, share: float = 0.72) -> RGB:
-    red, green, blue = (int(share * value) for value in colour)
+def _darker(color: RGB, share: float = 0.72) -> RGB:
+    red, green, blue = (int(share * value) for value in color)
     return red, green, blue

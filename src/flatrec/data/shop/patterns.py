@@ -12,7 +12,7 @@ CREAM: RGB = (252, 248, 238)
 
 
 def patterned(pattern: str, ink: RGB, size: int, *, shift: int = 0) -> Image.Image:
-    """A square sheet in a colour, with its pattern in cream, moved by ``shift`` pixels.
+    """A square sheet in a color, with its pattern in cream, moved by ``shift`` pixels.
 
     Raises:
         ValueError: there is no such pattern.
@@ -31,7 +31,7 @@ def patterned(pattern: str, ink: RGB, size: int, *, shift: int = 0) -> Image.Ima
     elif pattern == "floral":
         _flowers(draw, size, 2 * step, middle=_between(ink, (250, 210, 90)), shift=shift)
     elif pattern != "plain":
-        raise ValueError(f"pattern must be one of flatrec.data.shop.catalogue.ATTRIBUTES, but is {pattern!r}")
+        raise ValueError(f"pattern must be one of flatrec.data.shop.catalog.ATTRIBUTES, but is {pattern!r}")
     return sheet
 
 
@@ -70,12 +70,12 @@ def _flowers(draw: ImageDraw.ImageDraw, size: int, step: int, *, middle: RGB, sh
             _flower(draw, (x, y), step * 0.15, middle)
 
 
-def _flower(draw: ImageDraw.ImageDraw, centre: tuple[int, int], radius: float, middle: RGB) -> None:
+def _flower(draw: ImageDraw.ImageDraw, center: tuple[int, int], radius: float, middle: RGB) -> None:
     for petal in range(5):
         angle = 2 * math.pi * petal / 5
-        x, y = centre[0] + 1.3 * radius * math.cos(angle), centre[1] + 1.3 * radius * math.sin(angle)
+        x, y = center[0] + 1.3 * radius * math.cos(angle), center[1] + 1.3 * radius * math.sin(angle)
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=CREAM)
-    x, y, radius = *centre, 0.8 * radius
+    x, y, radius = *center, 0.8 * radius
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=middle)
 
 

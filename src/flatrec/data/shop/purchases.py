@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 from numpy import ndarray
 
-from flatrec.data.shop.catalogue import ATTRIBUTES, Catalogue
+from flatrec.data.shop.catalog import ATTRIBUTES, Catalog
 
 MINIMUM = 5  # purchases of every user, as in the 5-core benchmarks
 CHUNK = 4_000_000  # utilities held at a time: 16 MB
@@ -22,9 +22,9 @@ class Taste(NamedTuple):
     strength: float  # what a liked value adds to the utility, on average
 
 
-TASTES = {  # about equally strong, so that no attribute is learnt long before the others
+TASTES = {  # about equally strong, so that no attribute is learned long before the others
     "kind": Taste(2.5, 2.4),
-    "colour": Taste(2.5, 2.2),
+    "color": Taste(2.5, 2.2),
     "material": Taste(2.0, 1.8),
     "pattern": Taste(1.5, 1.4),
     "price": Taste(1.0, 0.4),
@@ -66,21 +66,21 @@ class Utility(NamedTuple):
 
 
 def draw_purchases(
-    catalogue: Catalogue, n_users: int, n_pairs: int, *, market: Market, rng: np.random.Generator
+    catalog: Catalog, n_users: int, n_pairs: int, *, market: Market, rng: np.random.Generator
 ) -> tuple[Int[ndarray, "n_pairs"], Int[ndarray, "n_pairs"]]:
     """Users and items of ``n_pairs`` distinct purchases, ordered by user; at least five a user.
 
     Each user draws without replacement from the softmax of the utility (Gumbel top-k).
     Cost: O(n_users * n_items) time, 16 MB of utilities at a time.
     """
-    utility = _utility(catalogue, n_users, market, rng)
-    counts = _counts(n_users, n_pairs, cap=len(catalogue) // 2, spread=market.spread, rng=rng)
-    rows = max(1, CHUNK // len(catalogue))
+    utility = _utility(catalog, n_users, market, rng)
+    counts = _counts(n_users, n_pairs, cap=len(catalog) // 2, spread=market.spread, rng=rng)
+    rows = max(1, CHUNK // len(catalog))
     chosen = [_chosen(utility, counts, slice(start, start + rows), rng) for start in range(0, n_users, rows)]
     return np.repeat(np.arange(n_users), counts), np.concatenate(chosen)
 
 
-def _utility(catalogue: Catalogue, n_users: int, market: Market, rng: np.random.Generator) -> Utility:
+def _utility(catalog: Catalog, n_users: int, market: Market, rng: np.random.Generator) -> Utility:
     n_segments = max(6, round(n_users**0.5 / 3))
     segments = rng.integers(n_segments, size=n_users)
     conform = rng.random((len(TASTES), n_users)) < market.conformity
@@ -89,13 +89,13 @@ def _utility(catalogue: Catalogue, n_users: int, market: Market, rng: np.random.
         common = _tastes(taste, (n_segments, len(ATTRIBUTES[attribute])), rng)[segments]
         own = _tastes(taste, common.shape, rng)
         users.append(np.where(conforming[:, None], common, own))
-        items.append(catalogue.one_hot(attribute).T)
-    centres = rng.normal(size=(n_segments, market.latent_dim))
+        items.append(catalog.one_hot(attribute).T)
+    centers = rng.normal(size=(n_segments, market.latent_dim))
     own = rng.normal(size=(n_users, market.latent_dim))
-    latent = np.sqrt(market.shared) * centres[segments] + np.sqrt(1 - market.shared) * own
+    latent = np.sqrt(market.shared) * centers[segments] + np.sqrt(1 - market.shared) * own
     users.append(latent * market.latent / np.sqrt(market.latent_dim))
-    items.append(rng.normal(size=(market.latent_dim, len(catalogue))))
-    ranks = 1 + rng.permutation(len(catalogue))
+    items.append(rng.normal(size=(market.latent_dim, len(catalog))))
+    ranks = 1 + rng.permutation(len(catalog))
     popularity = -market.zipf * np.log(ranks)
     return Utility(*(part.astype(np.float32) for part in (np.hstack(users), np.vstack(items), popularity)))
 

@@ -36,7 +36,7 @@ class ShopSettings:
         seed: of everything that is drawn, not negative.
         pairs: number of distinct purchases; by default nine a user.
             Every user makes five or more, and buys at most half of the items.
-        pictures: draw a picture an item and compute image and text features from pictures and texts;
+        images: draw an image an item and compute image and text features from images and texts;
             otherwise draw the features from the attributes, which takes seconds at any size.
         image_dim: columns of the image features.
         text_dim: columns of the text features.
@@ -54,7 +54,7 @@ class ShopSettings:
     items: int = 800
     seed: int = 0
     pairs: int | None = None
-    pictures: bool = True
+    images: bool = True
     image_dim: int = 64
     text_dim: int = 64
     name: str = "shop"
@@ -80,7 +80,7 @@ class ShopSettings:
 
     @classmethod
     def like(cls, benchmark: str, *, image_dim: int = 64, text_dim: int = 64, seed: int = 0) -> ShopSettings:
-        """A shop without pictures, of exactly the size of a public benchmark: ``baby``, ``sports`` or ``clothing``.
+        """A shop without images, of exactly the size of a public benchmark: ``baby``, ``sports`` or ``clothing``.
 
         Raises:
             ValueError: the benchmark is not known.
@@ -94,7 +94,7 @@ class ShopSettings:
             items=items,
             seed=seed,
             pairs=pairs,
-            pictures=False,
+            images=False,
             image_dim=image_dim,
             text_dim=text_dim,
             name=f"shop-like-{benchmark}",

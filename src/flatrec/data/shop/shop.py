@@ -1,4 +1,4 @@
-"""The whole shop: a data set with its catalogue and pictures, generated from settings."""
+"""The whole shop: a data set with its catalog and images, generated from settings."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
-from flatrec.data.shop.catalogue import ATTRIBUTES, Catalogue, draw_catalogue
-from flatrec.data.shop.features import encode_pictures, encode_texts, project_attributes
-from flatrec.data.shop.images import draw_pictures
+from flatrec.data.shop.catalog import ATTRIBUTES, Catalog, draw_catalog
+from flatrec.data.shop.features import encode_images, encode_texts, project_attributes
+from flatrec.data.shop.images import draw_images
 from flatrec.data.shop.purchases import Market, draw_purchases
 from flatrec.data.shop.settings import ShopSettings
 from flatrec.data.shop.texts import Words, describe
@@ -29,74 +29,74 @@ class Shop:
 
     Args:
         dataset: users, items, purchases split 8:1:1, ``image`` and ``text`` features, and titles.
-        catalogue: one row an item, in the order of the item numbers: id, title, description, attributes.
-        pictures: one an item, in the same order; None where the settings ask for none.
+        catalog: one row an item, in the order of the item numbers: id, title, description, attributes.
+        images: one an item, in the same order; None where the settings ask for none.
 
     Example:
-        >>> shop = generate(ShopSettings(users=50, items=40, pictures=False))
-        >>> len(shop.dataset.interactions), shop.catalogue.columns[:3]
+        >>> shop = generate(ShopSettings(users=50, items=40, images=False))
+        >>> len(shop.dataset.interactions), shop.catalog.columns[:3]
         (450, ['id', 'title', 'description'])
     """
 
     dataset: Dataset
-    catalogue: pl.DataFrame
-    pictures: tuple[Image.Image, ...] | None
+    catalog: pl.DataFrame
+    images: tuple[Image.Image, ...] | None
 
 
 def generate(settings: ShopSettings) -> Shop:
     """The shop of the settings; equal settings give bit-identical data sets on one machine.
 
     Linear algebra runs on one thread here, for more of them may add up in another order.
-    Cost: the default shop takes seconds; the size of a benchmark without pictures less than a minute.
+    Cost: the default shop takes seconds; the size of a benchmark without images less than a minute.
     """
     streams = np.random.SeedSequence(settings.seed).spawn(5)
-    catalogue_rng, words_rng, pictures_rng, features_rng, purchases_rng = map(np.random.default_rng, streams)
-    catalogue = draw_catalogue(settings.items, catalogue_rng)
-    words = describe(catalogue, words_rng)
-    pictures = draw_pictures(catalogue, pictures_rng) if settings.pictures else None
+    catalog_rng, words_rng, images_rng, features_rng, purchases_rng = map(np.random.default_rng, streams)
+    catalog = draw_catalog(settings.items, catalog_rng)
+    words = describe(catalog, words_rng)
+    images = draw_images(catalog, images_rng) if settings.images else None
     with threadpool_limits(limits=1):
-        if pictures is None:
-            features = _projected(catalogue, settings, features_rng)
+        if images is None:
+            features = _projected(catalog, settings, features_rng)
         else:
-            features = _encoded(pictures, words, settings)
-        interactions = _interactions(catalogue, settings, purchases_rng)
+            features = _encoded(images, words, settings)
+        interactions = _interactions(catalog, settings, purchases_rng)
     items = Ids("item", [f"item-{number:05d}" for number in range(settings.items)])
     users = Ids("user", [f"user-{number:05d}" for number in range(settings.users)])
     titles = tuple(one.title for one in words)
     dataset = Dataset(settings.name, interactions, users, items, features=features, titles=titles)
-    return Shop(dataset, _table(catalogue, items, words), pictures)
+    return Shop(dataset, _table(catalog, items, words), images)
 
 
-def _encoded(pictures: tuple[Image.Image, ...], words: list[Words], settings: ShopSettings) -> dict[str, Features]:
+def _encoded(images: tuple[Image.Image, ...], words: list[Words], settings: ShopSettings) -> dict[str, Features]:
     texts = [f"{one.title}. {one.title}. {one.description}" for one in words]  # a title counts twice
     return {
-        "image": _features(encode_pictures(pictures, settings.image_dim)),
+        "image": _features(encode_images(images, settings.image_dim)),
         "text": _features(encode_texts(texts, settings.text_dim)),
     }
 
 
-def _projected(catalogue: Catalogue, settings: ShopSettings, rng: np.random.Generator) -> dict[str, Features]:
+def _projected(catalog: Catalog, settings: ShopSettings, rng: np.random.Generator) -> dict[str, Features]:
     widths = {"image": settings.image_dim, "text": settings.text_dim}
-    return {name: _features(project_attributes(catalogue, name, width, rng)) for name, width in widths.items()}
+    return {name: _features(project_attributes(catalog, name, width, rng)) for name, width in widths.items()}
 
 
 def _features(values: ndarray) -> Features:
     return Features(values, np.ones(len(values), dtype=np.bool_))
 
 
-def _interactions(catalogue: Catalogue, settings: ShopSettings, rng: np.random.Generator) -> Interactions:
+def _interactions(catalog: Catalog, settings: ShopSettings, rng: np.random.Generator) -> Interactions:
     sizes = (settings.users, settings.n_pairs)
-    users, items = draw_purchases(catalogue, *sizes, market=Market(), rng=rng)
+    users, items = draw_purchases(catalog, *sizes, market=Market(), rng=rng)
     parts = split(users, settings.users, settings.seed)
     return Interactions(
         users.astype(np.int32), items.astype(np.int32), parts, n_users=settings.users, n_items=settings.items
     )
 
 
-def _table(catalogue: Catalogue, items: Ids, words: list[Words]) -> pl.DataFrame:
+def _table(catalog: Catalog, items: Ids, words: list[Words]) -> pl.DataFrame:
     columns = {
         "id": list(items),
         "title": [one.title for one in words],
         "description": [one.description for one in words],
     }
-    return pl.DataFrame(columns | {name: catalogue.column(name) for name in ATTRIBUTES})
+    return pl.DataFrame(columns | {name: catalog.column(name) for name in ATTRIBUTES})

@@ -13,7 +13,7 @@ Form = Literal["polygon", "ellipse", "box", "line", "arc"]
 class Stroke(NamedTuple):
     """One shape of a silhouette.
 
-    ``body`` takes the colour and pattern of the item; ``behind`` and ``front`` take the colour of its trim.
+    ``body`` takes the color and pattern of the item; ``behind`` and ``front`` take the color of its trim.
     Boxes, ellipses and arcs are given by two corners; an arc runs clockwise from ``start`` to ``end`` degrees.
     A width of zero fills the shape.
     """

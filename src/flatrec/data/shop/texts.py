@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from flatrec.data.shop.catalogue import Catalogue
+from flatrec.data.shop.catalog import Catalog
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -42,11 +42,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 OPENINGS = (
-    "{article_pattern} {pattern} {colour} {kind}, made of {material} by {brand}.",
-    "{brand} brings you {article_kind} {kind} in {colour}, with {article_pattern} {pattern} finish in {material}.",
-    "This {material} {kind} from {brand} comes in {colour} and has {article_pattern} {pattern} look.",
-    "Meet the {colour} {kind}: {material}, {pattern}, and unmistakably {brand}.",
-    "From the workshop of {brand}: {article_kind} {kind} of {material}, {colour} and {pattern}.",
+    "{article_pattern} {pattern} {color} {kind}, made of {material} by {brand}.",
+    "{brand} brings you {article_kind} {kind} in {color}, with {article_pattern} {pattern} finish in {material}.",
+    "This {material} {kind} from {brand} comes in {color} and has {article_pattern} {pattern} look.",
+    "Meet the {color} {kind}: {material}, {pattern}, and unmistakably {brand}.",
+    "From the workshop of {brand}: {article_kind} {kind} of {material}, {color} and {pattern}.",
 )
 PRICES = (
     "It is {price}.",
@@ -82,15 +82,15 @@ class Words:
     description: str
 
 
-def describe(catalogue: Catalogue, rng: np.random.Generator) -> list[Words]:
+def describe(catalog: Catalog, rng: np.random.Generator) -> list[Words]:
     """A title and a description an item; titles are plain speech, descriptions vary and digress."""
-    items = [catalogue.item(number) for number in range(len(catalogue))]
+    items = [catalog.item(number) for number in range(len(catalog))]
     return [Words(_title(item), _description(item, rng)) for item in items]
 
 
 def _title(item: Mapping[str, str]) -> str:
     pattern = "" if item["pattern"] == "plain" else f"{item['pattern']} "
-    title = f"{item['colour']} {pattern}{item['material']} {item['kind']} by {item['brand']}"
+    title = f"{item['color']} {pattern}{item['material']} {item['kind']} by {item['brand']}"
     return title[0].upper() + title[1:]
 
 

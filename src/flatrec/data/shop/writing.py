@@ -1,4 +1,4 @@
-"""A shop on disk: a folder in the MMRec format, with the full catalogue and the pictures."""
+"""A shop on disk: a folder in the MMRec format, with the full catalog and the images."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from flatrec.data.shop.shop import Shop
 from flatrec.utils.atomic_write import own_folder, sweep
 from flatrec.utils.integrity import MANIFEST
 
-PICTURES = "pictures"
+IMAGES = "images"
 TABLES = ("items.parquet", "users.parquet")
 ENCODED = (ITEM_IDS, "encoding.json", "encoding.csv", "encode.json")  # beside features of an encoder
-OWN = (PICTURES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy", *ENCODED, MANIFEST)
+OWN = (IMAGES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy", *ENCODED, MANIFEST)
 
 
 def write(shop: Shop, directory: Path, *, overwrite: bool = False) -> None:
     """Write a shop to a folder that `flatrec.data.formats.mmrec.read` reads back with the same fingerprint.
 
-    Besides the files of the MMRec format there are ``pictures/ITEMNUMBER.png``, and ``items.parquet`` has the
-    description, the attributes and, where there are pictures, their file names relative to the folder.
+    Besides the files of the MMRec format there are ``images/ITEMNUMBER.png``, and ``items.parquet`` has the
+    description, the attributes and, where there are images, their file names relative to the folder.
     The folder appears whole or not at all.
 
     Args:
@@ -76,20 +76,20 @@ def _check_vacant(directory: Path, *, overwrite: bool) -> None:
 
 
 def _fill(directory: Path, shop: Shop) -> None:
-    table = shop.catalogue.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("itemID"))
-    if shop.pictures is not None:
-        names = _save(shop.pictures, directory)
-        table = table.with_columns(pl.Series("picture", names))
-    catalogue = table.select("itemID", pl.exclude("itemID"))
-    mmrec.write(shop.dataset, directory, {TABLES[0]: catalogue.write_parquet}, manifest=True)
+    table = shop.catalog.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("itemID"))
+    if shop.images is not None:
+        names = _save(shop.images, directory)
+        table = table.with_columns(pl.Series("image", names))
+    catalog = table.select("itemID", pl.exclude("itemID"))
+    mmrec.write(shop.dataset, directory, {TABLES[0]: catalog.write_parquet}, manifest=True)
 
 
-def _save(pictures: tuple[Image.Image, ...], directory: Path) -> list[str]:
-    """Save the pictures and return their names relative to the folder."""
-    (directory / PICTURES).mkdir(parents=True)
-    names = [f"{PICTURES}/{number}.png" for number in range(len(pictures))]
-    for picture, name in zip(pictures, names, strict=True):
-        picture.save(directory / name)
+def _save(images: tuple[Image.Image, ...], directory: Path) -> list[str]:
+    """Save the images and return their names relative to the folder."""
+    (directory / IMAGES).mkdir(parents=True)
+    names = [f"{IMAGES}/{number}.png" for number in range(len(images))]
+    for image, name in zip(images, names, strict=True):
+        image.save(directory / name)
     return names
 
 

@@ -16,10 +16,10 @@ from flatrec.config import Options, build
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Ids
-from flatrec.inference.cold_start.nearest_items import neighbour_weights
+from flatrec.inference.cold_start.nearest_items import neighbor_weights
 from flatrec.inference.cold_start.new_items import NewItems
 from flatrec.inference.run import Run, representations
-from flatrec.models import Model, Yardstick
+from flatrec.models import Baseline, Model
 from flatrec.models.base import Cold
 from flatrec.models.features import FeatureTables, Missing
 
@@ -44,16 +44,16 @@ class Placed:
 
 
 def check_able(
-    recommender: Model | Yardstick, dataset: Dataset, *, way: Cold | None = None, neighbours: int = 10
+    recommender: Model | Baseline, dataset: Dataset, *, way: Cold | None = None, neighbors: int = 10
 ) -> Model:
     """The model, if it can place new items as it is asked to.
 
     Raises:
-        ValueError: it is not trained, the data set has no features, the model knows no such way, or neighbours is
+        ValueError: it is not trained, the data set has no features, the model knows no such way, or neighbors is
             below 1.
     """
-    if neighbours < 1:
-        raise ValueError(f"neighbours must be at least 1, but is {neighbours}")
+    if neighbors < 1:
+        raise ValueError(f"neighbors must be at least 1, but is {neighbors}")
     if not isinstance(recommender, Model):
         raise ValueError(
             f"{type(recommender).__name__} knows items by their pairs alone, so it cannot score new ones; train a "
@@ -72,15 +72,15 @@ def check_able(
     return recommender
 
 
-def place(run: Run, options: Options, items: NewItems, *, neighbours: int = 10, way: Cold | None = None) -> Placed:
+def place(run: Run, options: Options, items: NewItems, *, neighbors: int = 10, way: Cold | None = None) -> Placed:
     """A vector for each new item, which depends on no other new item; those of users and known items are the run's.
 
     There are two ways, and the class of the model says which (``Model.COLD``):
 
-    - ``features``: the model is built anew with the new items behind the known ones, without pairs. Maps and tables
+    - ``features``: the model is built again with the new items behind the known ones, without pairs. Maps and tables
       are those that were trained; in a table with a row an item, such as that of ids, a new item's row is the mean
       (:func:`mixed`) of the rows of the known items that it is most like, weighted by
-      :func:`flatrec.inference.cold_start.nearest_items.neighbour_weights`. What an item lacks is filled in from the
+      :func:`flatrec.inference.cold_start.nearest_items.neighbor_weights`. What an item lacks is filled in from the
       known items, as in training.
     - ``nearest``: the vector is that mean of the vectors of these known items.
 
@@ -88,15 +88,15 @@ def place(run: Run, options: Options, items: NewItems, *, neighbours: int = 10, 
         run: a trained model and its data.
         options: the settings that the model was made with.
         items: what is new.
-        neighbours: known items a modality, at least 1.
+        neighbors: known items a modality, at least 1.
         way: another than that of the class; ``nearest`` serves every model.
 
     Raises:
-        ValueError: the run cannot place new items, or not this way, or neighbours is below 1.
+        ValueError: the run cannot place new items, or not this way, or neighbors is below 1.
     """
-    trained = check_able(run.recommender, run.dataset, way=way, neighbours=neighbours)
+    trained = check_able(run.recommender, run.dataset, way=way, neighbors=neighbors)
     way = trained.COLD if way is None else way
-    weights = neighbour_weights(run.dataset, items.features, neighbours)
+    weights = neighbor_weights(run.dataset, items.features, neighbors)
     users, known = (table.detach().float().cpu() for table in representations(trained))
     new = mixed(weights, known) if way == "nearest" else _by_equations(run.dataset, options, items, trained, weights)
     return Placed(items, way, users, known, new)
@@ -154,7 +154,7 @@ def _extended(dataset: Dataset, items: NewItems, trained: Model) -> Dataset:
         items=Ids("item", [*dataset.items, *items.ids]),
         features=_joined(dataset.features, items.features, trained),
         titles=None,
-        pictures=None,
+        images=None,
     )
 
 

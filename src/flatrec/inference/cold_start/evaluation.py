@@ -27,7 +27,7 @@ SCORED: Part = "test"  # where the pairs to find stand in what is scored, whiche
 
 @dataclass(frozen=True)
 class Comparison:
-    """Metrics of the model and of the yardsticks, on the same users and candidates.
+    """Metrics of the model and of the baselines, on the same users and candidates.
 
     Args:
         model: the model, the new items placed its way.
@@ -71,7 +71,7 @@ def evaluate_cold(
     holdout: Holdout,
     *,
     part: Part = "test",
-    neighbours: int = 10,
+    neighbors: int = 10,
     way: Cold | None = None,
 ) -> ColdResult:
     """Score the cold items of a part with a model that was trained on the warm ones.
@@ -84,14 +84,14 @@ def evaluate_cold(
         options: the settings that its model was made with.
         holdout: the items.
         part: which of the cold items.
-        neighbours: known items a modality that the model's way draws on.
+        neighbors: known items a modality that the model's way draws on.
         way: another than the model's own; see :func:`flatrec.inference.cold_start.place`.
 
     Raises:
         ValueError: the run was not trained on ``holdout.warm``, its model cannot place new items, no cold item has a
             feature, or part is ``train``.
     """
-    check_able(run.recommender, run.dataset, way=way, neighbours=neighbours)
+    check_able(run.recommender, run.dataset, way=way, neighbors=neighbors)
     if run.dataset.fingerprint != holdout.warm.fingerprint:
         raise ValueError(
             "the run was not trained on holdout.warm, so it may know the cold items; train it with "
@@ -100,7 +100,7 @@ def evaluate_cold(
     items = cold_items(holdout, part)
     numbers = holdout.cold[part]
     features = {name: one.taken(numbers) for name, one in holdout.whole.features.items()}
-    placed = place(run, options, items, neighbours=neighbours, way=way)
+    placed = place(run, options, items, neighbors=neighbors, way=way)
     new = Interactions(*_pairs(holdout, numbers), holdout.whole.n_users, len(numbers))
     every = _behind_warm(run, new, part)
     users = np.unique(new.users)

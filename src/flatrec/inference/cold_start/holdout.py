@@ -29,7 +29,7 @@ class Holdout:
 
     Args:
         whole: with all items.
-        warm: without the cold ones; users keep their numbers, items are numbered anew in the same order, and pairs
+        warm: without the cold ones; users keep their numbers, items are numbered again in the same order, and pairs
             stay in their parts.
         cold: numbers, in the whole, of the items held out for ``valid`` and for ``test``, in increasing order.
         share: of the items with pairs that each of the two got.
@@ -80,14 +80,14 @@ def without(dataset: Dataset, items: Int64[ndarray, "n_gone"]) -> Dataset:
     old = dataset.interactions
     pairs = np.isin(old.items, kept)
     numbers = np.searchsorted(kept, old.items[pairs])
-    titles, pictures, rows = dataset.titles, dataset.pictures, kept.tolist()
+    titles, images, rows = dataset.titles, dataset.images, kept.tolist()
     return replace(
         dataset,
         interactions=Interactions(old.users[pairs], numbers, old.parts[pairs], old.n_users, len(kept)),
         items=Ids("item", [dataset.items[number] for number in rows]),
         features={name: one.taken(kept) for name, one in dataset.features.items()},
         titles=tuple(titles[number] for number in rows) if titles else None,
-        pictures=tuple(pictures[number] for number in rows) if pictures else None,
+        images=tuple(images[number] for number in rows) if images else None,
         source=None,
     )
 
@@ -116,7 +116,7 @@ def warm_run(experiment: Experiment, holdout: Holdout, out: Path, observers: Seq
             run_dir.check_same(out, resolved(experiment), holdout.warm)
         except ValueError as error:
             raise ValueError(
-                f"{out} was trained with other settings or on other data; remove it, to have its items held out anew "
+                f"{out} was trained with other settings or on other data; remove it, to have its items held out again "
                 f"({error})"
             ) from None
     run_or_resume(out, experiment, holdout.warm, observers)

@@ -20,30 +20,30 @@ STEPS = 2**30  # cosines count to this fraction, so that rounding does not decid
 NUMBERS = 2**32  # more than there are items
 
 
-def neighbour_weights(dataset: Dataset, features: Mapping[str, Features], neighbours: int = 10) -> sparse.csr_array:
+def neighbor_weights(dataset: Dataset, features: Mapping[str, Features], neighbors: int = 10) -> sparse.csr_array:
     """How much each known item counts for each new one, (n_new, n_known); a row adds up to 1.
 
     In each modality that the new item has, the nearest known items by cosine count by their cosine (all alike, where
     none is above 0); of equally near ones the first by number is taken. Modalities are mixed as in FREEDOM's item
-    graph, those that the item has: pictures count a tenth, the others share the rest. A new item whose modalities no
+    graph, those that the item has: images count a tenth, the others share the rest. A new item whose modalities no
     known item has gets a row of zeros. What a row holds depends on no other row. O(n_new * n_known * width) time, in
     blocks.
 
     Args:
         dataset: the known items; those with a training pair are looked at.
         features: of the new items, for every modality of the data set.
-        neighbours: k, known items a modality, at least 1.
+        neighbors: k, known items a modality, at least 1.
 
     Raises:
-        ValueError: neighbours is below 1.
+        ValueError: neighbors is below 1.
     """
-    if neighbours < 1:
-        raise ValueError(f"neighbours must be at least 1, but is {neighbours}")
+    if neighbors < 1:
+        raise ValueError(f"neighbors must be at least 1, but is {neighbors}")
     n_new = len(next(iter(features.values())).present)
     total = sparse.csr_array((n_new, dataset.n_items))
     able = comparable(dataset)
     for name, share in shares(able.keys(), IMAGE_WEIGHT).items():
-        total = total + share * _of_modality(features[name], dataset.features[name], able[name], neighbours)
+        total = total + share * _of_modality(features[name], dataset.features[name], able[name], neighbors)
     sums: ndarray = np.asarray(total.sum(axis=1))
     return sparse.csr_array(total.multiply(1 / np.where(sums > 0, sums, 1)[:, None]))
 
@@ -61,10 +61,10 @@ def directed(one: Features) -> Bool[ndarray, "n_items"]:
     return flags
 
 
-def _of_modality(new: Features, known: Features, able: Bool[ndarray, "n_known"], neighbours: int) -> sparse.csr_array:
+def _of_modality(new: Features, known: Features, able: Bool[ndarray, "n_known"], neighbors: int) -> sparse.csr_array:
     """The weights by one modality; empty rows where a new item lacks it."""
     rows, columns = np.flatnonzero(directed(new)), np.flatnonzero(able)
-    count = min(neighbours, len(columns))
+    count = min(neighbors, len(columns))
     step = max(1, BLOCK_ENTRIES // BLOCK_COLUMNS)
     numbers = np.empty((len(rows), count), dtype=np.int64)
     weights = np.empty((len(rows), count))

@@ -69,7 +69,7 @@ def read_new_items(encoded: EncodedItems, dataset: Dataset, name: str) -> NewIte
     if not found.ids:
         raise ValueError(
             f"none of the {len(new)} new items of {name} has a modality that the trained items have "
-            f"({', '.join(sorted(dataset.features))}), so none can be scored; encode their texts or pictures"
+            f"({', '.join(sorted(dataset.features))}), so none can be scored; encode their texts or images"
         )
     return NewItems(found.ids, found.features, rows[found.rows], known, found.featureless)
 

@@ -35,14 +35,14 @@ def recommend(
     items = torch.cat([placed.known, placed.new]) if with_known else placed.new
     ranking = rank(inner_product(placed.users, items), numbers, min(k, len(ids)), _hidden(run, len(ids), with_known))
     titles = dataset.titles if with_known and dataset.titles else ()
-    pictures = dataset.pictures if with_known and dataset.pictures else ()
+    images = dataset.images if with_known and dataset.images else ()
     return [
         [
             Recommendation(
                 ids[item],
                 score,
                 titles[item] if item < len(titles) else None,
-                pictures[item] if item < len(pictures) else None,
+                images[item] if item < len(images) else None,
             )
             for item, score in zip(*one, strict=True)
             if item >= 0

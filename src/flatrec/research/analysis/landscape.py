@@ -36,7 +36,7 @@ def random_directions(parameters: Sequence[Tensor], generator: Generator) -> lis
     return [torch.randn(one.shape, generator=generator).to(one) for one in parameters]
 
 
-def filter_normalised(direction: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[Tensor]:
+def filter_normalzed(direction: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[Tensor]:
     """Each row of a direction brought to the length of the same row of the parameters.
 
     Li et al., Visualizing the Loss Landscape of Neural Nets, NeurIPS 2018, https://arxiv.org/abs/1712.09913. As there,
@@ -71,10 +71,10 @@ def surface(
         raise ValueError(f"reach must be positive and points at least 2, but are {reach} and {points}")
     steps = np.linspace(-reach, reach, points)
     losses = np.full((points, points), np.nan)
-    with moving(parameters) as centre, torch.no_grad():
+    with moving(parameters) as center, torch.no_grad():
         for row, m in enumerate(steps):
             for column, n in enumerate(steps):
-                for one, middle, along, across in zip(parameters, centre, *directions, strict=True):
+                for one, middle, along, across in zip(parameters, center, *directions, strict=True):
                     one.copy_(middle).add_(along, alpha=float(m)).add_(across, alpha=float(n))
                 value = float(loss())
                 losses[row, column] = value if np.isfinite(value) else np.nan

@@ -99,18 +99,18 @@ class Adjusted:
 
 
 def adjusted(dataset: Dataset, share: float, generator: Generator, *, weight: float = 0.5) -> Adjusted:
-    """Edit the information of each item with a probability; the stand-in on features for captions and pictures.
+    """Edit the information of each item with a probability; the stand-in on features for captions and images.
 
-    The other item whose picture is nearest, by cosine, stands for a caption of the item's picture: its text features
-    replace the item's, and its picture features are blended into the item's. Without pictures the nearest by text is
+    The other item whose image is nearest, by cosine, stands for a caption of the item's image: its text features
+    replace the item's, and its image features are blended into the item's. Without images the nearest by text is
     taken. Only an item that has both is taken for another. An item without the features that are compared has no
-    nearest and stays as it is; what an item lacks, it lacks afterwards; other modalities stay.
+    nearest and stays as it is; what an item lacks, it lacks afterward; other modalities stay.
 
     Args:
         dataset: with ``text`` or ``image`` features.
         share: probability, in [0, 1].
         generator: draws the items.
-        weight: of the other picture in the blend, in [0, 1].
+        weight: of the other image in the blend, in [0, 1].
 
     Raises:
         ValueError: share or weight are out of range, or the data set has neither text nor image features.

@@ -78,7 +78,7 @@ def worst_rise(
         ValueError: radius or ascents are out of range, or the loss or its gradient is not finite where it is sought.
     """
     _check(radius, ascents)
-    with moving(parameters) as centre:
+    with moving(parameters) as center:
         before, way = _value_and_gradients(loss, parameters)
         worst = 0.0
         for _ in range(ascents):
@@ -88,7 +88,7 @@ def worst_rise(
                 length = float(norm(way))
             offset = [one * (radius / length) for one in way]
             with torch.no_grad():
-                for one, middle, step in zip(parameters, centre, offset, strict=True):
+                for one, middle, step in zip(parameters, center, offset, strict=True):
                     one.copy_(middle).add_(step)
             value, way = _value_and_gradients(loss, parameters)
             worst = max(worst, value - before)
@@ -106,11 +106,11 @@ def mean_rise(
     _check(radius, draws)
     before = _finite(float(loss().detach()))
     rises = []
-    with moving(parameters) as centre, torch.no_grad():
+    with moving(parameters) as center, torch.no_grad():
         for _ in range(draws):
             way = random_directions(parameters, generator)
             length = float(norm(way))
-            for one, middle, step in zip(parameters, centre, way, strict=True):
+            for one, middle, step in zip(parameters, center, way, strict=True):
                 one.copy_(middle).add_(step, alpha=radius / length)
             rises.append(_finite(float(loss())) - before)
     return fmean(rises)

@@ -97,7 +97,7 @@ def tracking(
         lam: a fixed lambda instead, such as the 0.6 of the paper's experiments.
         rho: BSAM's radius, which the theorem does not mention.
         steps: T, at least 2.
-        batch_size: samples a batch, drawn anew and without repetition at every step; all of them give grad L_S.
+        batch_size: samples a batch, drawn again and without repetition at every step; all of them give grad L_S.
         seed: of the batches.
 
     Raises:

@@ -26,7 +26,7 @@ def execute(
 ) -> None:
     """Do all jobs, in any order.
 
-    A job must be safe to do again: where a worker dies, jobs that were going on are done anew, by another. With one
+    A job must be safe to do again: where a worker dies, jobs that were going on are done again, by another. With one
     job at a time on this machine all happens in this process.
 
     Args:

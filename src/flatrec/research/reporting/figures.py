@@ -1,4 +1,4 @@
-"""Charts as SVG text, for embedding: legible on a phone, in light and dark, and for colour-blind readers."""
+"""Charts as SVG text, for embedding: legible on a phone, in light and dark, and for color-blind readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 WIDTH = 4.4  # inches; shown at the width of a phone, 10 points stay 10 pixels or more
 LONGEST = 28  # characters of a label
-INK = "#4a505a"  # stands for the text colour until the SVG is there, see _themed
+INK = "#4a505a"  # stands for the text color until the SVG is there, see _themed
 THEME = (
     "<style>svg{color:#3f4650}@media (prefers-color-scheme:dark){svg{color:#c8ced8}}"
     "@media print{svg{color:#3f4650}}</style>"
@@ -26,12 +26,12 @@ THEME = (
 class Style(NamedTuple):
     """How one recommender is drawn, everywhere."""
 
-    colour: str
+    color: str
     dash: str
     marker: str
 
 
-# Okabe and Ito's colours, the light ones darkened until they have 3:1 on white and on black; what differs by a
+# Okabe and Ito's colors, the light ones darkened until they have 3:1 on white and on black; what differs by a
 # "+" differs by dash and marker too.
 STYLES: Mapping[str, Style] = MappingProxyType(
     {
@@ -93,8 +93,8 @@ def learning_curves(curves: Sequence[Curve], quantity: str) -> str:
         look, epochs = style(curve.name), curve.epochs
         values = [[run[epoch] for run in curve.runs] for epoch in epochs]
         means, lowest, highest = map(fmean, values), map(min, values), map(max, values)
-        axes.fill_between(epochs, list(lowest), list(highest), color=look.colour, alpha=0.18, linewidth=0)
-        (line,) = axes.plot(epochs, list(means), look.dash, color=look.colour, label=_literal(curve.name))
+        axes.fill_between(epochs, list(lowest), list(highest), color=look.color, alpha=0.18, linewidth=0)
+        (line,) = axes.plot(epochs, list(means), look.dash, color=look.color, label=_literal(curve.name))
         line.set_linewidth(max(1.4, 3 - 0.7 * number))  # so that a line shows even where the next one covers it
         line.set_marker(look.marker if len(epochs) == 1 else "")
     axes.set_xlabel("epoch")
@@ -116,10 +116,8 @@ def dot_chart(scores: Sequence[Score], quantity: str) -> str:
     figure, axes = _panel(height=0.9 + 0.42 * len(scores))
     for row, score in enumerate(scores):
         look = style(score.name)
-        axes.plot([0, score.mean], [row, row], color=look.colour, alpha=0.35, linewidth=1.4)
-        axes.errorbar(
-            score.mean, row, xerr=score.deviation, fmt=look.marker, color=look.colour, markersize=6, capsize=5
-        )
+        axes.plot([0, score.mean], [row, row], color=look.color, alpha=0.35, linewidth=1.4)
+        axes.errorbar(score.mean, row, xerr=score.deviation, fmt=look.marker, color=look.color, markersize=6, capsize=5)
         right = score.mean + (score.deviation or 0)
         axes.annotate(
             f"{score.mean:.3f}", (right, row), (8, 0), textcoords="offset points", va="center", fontsize=10, color=INK
@@ -166,6 +164,6 @@ def _svg(figure: Figure) -> str:
 
 
 def _themed(svg: str) -> str:
-    """The bare ``<svg>`` element, its ink in the reader's colour scheme."""
+    """The bare ``<svg>`` element, its ink in the reader's color scheme."""
     opening, rest = svg[svg.index("<svg") :].split(">", 1)
     return f"{opening}>{THEME}{rest}".replace(INK, "currentColor")

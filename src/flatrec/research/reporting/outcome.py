@@ -75,7 +75,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Image:
     """A figure, drawn as ``<name>.png`` and ``<name>.svg`` in the folder ``figures`` beside the outcome.
 
     Args:
@@ -110,7 +110,7 @@ class Outcome:
         title: for readers.
         question: what it asks, in a sentence.
         tables: the numbers.
-        pictures: the figures.
+        images: the figures.
         findings: what is significant and what is not, in plain sentences.
         failures: runs that are missing.
         settings: how it was made, by name.
@@ -123,7 +123,7 @@ class Outcome:
     title: str
     question: str
     tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    images: tuple[Image, ...] = ()
     findings: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -163,7 +163,7 @@ def read(folder: Path) -> Outcome:
 
 
 def _check_whole(tree: Mapping[str, object]) -> None:
-    if lacking := [name for name in ("tables", "pictures", "findings", "failures") if name not in tree]:
+    if lacking := [name for name in ("tables", "images", "findings", "failures") if name not in tree]:
         raise ValueError(f"it has no {lacking[0]}")
 
 

@@ -15,8 +15,8 @@ from flatrec.research.reporting import outcome as outcomes
 from flatrec.research.reporting.cards import MEASURES, PERCENT, Card, Measure, cards
 from flatrec.research.reporting.figures import style
 from flatrec.research.reporting.formats import MINUS, cell_text, label_name, latex, markdown, percent
-from flatrec.research.reporting.outcome import Outcome, Picture, Table, Value
-from flatrec.research.reporting.report import LEVEL, data_uri, p_value, pages, picture_uri
+from flatrec.research.reporting.outcome import Image, Outcome, Table, Value
+from flatrec.research.reporting.report import LEVEL, data_uri, image_uri, p_value, pages
 
 TITLE = "flatrec: studies"
 FIGURES = "figures"
@@ -32,7 +32,7 @@ class Chapter:
     Args:
         folder: where it is from, for messages and to tell studies of the same title apart.
         outcome: what it found.
-        figures: data URIs of its pictures by their names.
+        figures: data URIs of its images by their names.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ def load(folders: Sequence[Path], *, figures: bool = True) -> list[Chapter]:
         if folder.resolve() in {chapter.folder.resolve() for chapter in chapters}:
             raise ValueError(f"{folder} is there twice; give each study once")
         outcome = outcomes.read(folder)
-        drawn = {picture.name: _figure(folder, picture) for picture in outcome.pictures} if figures else {}
+        drawn = {image.name: _figure(folder, image) for image in outcome.images} if figures else {}
         chapters.append(Chapter(folder, outcome, drawn))
     _fingerprints(chapters)
     return chapters
@@ -67,7 +67,7 @@ def html(chapters: Sequence[Chapter]) -> str:
     environment = pages()
     environment.filters |= {
         "cell": cell_text,
-        "colour": lambda name: style(name).colour,
+        "color": lambda name: style(name).color,
         "digest": _digest,
         "p_value": p_value,
         "sort_value": sort_value,
@@ -128,11 +128,11 @@ def sort_value(value: Value) -> str | None:
     return "" if value is None else repr(value)
 
 
-def _figure(folder: Path, picture: Picture) -> str:
+def _figure(folder: Path, image: Image) -> str:
     """The SVG if it is there and not heavy, otherwise the PNG."""
-    if Path(picture.name).name != picture.name:
-        raise ValueError(f"{folder} names a figure {picture.name!r}, which is no plain name; run the study again")
-    svg, png = (folder / FIGURES / f"{picture.name}.{ending}" for ending in ("svg", "png"))
+    if Path(image.name).name != image.name:
+        raise ValueError(f"{folder} names a figure {image.name!r}, which is no plain name; run the study again")
+    svg, png = (folder / FIGURES / f"{image.name}.{ending}" for ending in ("svg", "png"))
     for path in (svg, png):
         if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
             raise ValueError(
@@ -142,7 +142,7 @@ def _figure(folder: Path, picture: Picture) -> str:
         return data_uri(svg.read_bytes(), "image/svg+xml")
     if not png.is_file():
         raise FileNotFoundError(f"{folder} lacks its figure {FIGURES}/{png.name}; run the study again")
-    return picture_uri(png.read_bytes())
+    return image_uri(png.read_bytes())
 
 
 def _fingerprints(chapters: Sequence[Chapter]) -> dict[str, str]:

@@ -125,7 +125,7 @@ def violins(panels: Sequence[ViolinPanel], *, y_label: str) -> Figure:
 
 
 def bars(panels: Sequence[BarPanel], *, y_label: str) -> Figure:
-    """Panels of dots with a bar of one deviation to each side: a place a category, a colour a series.
+    """Panels of dots with a bar of one deviation to each side: a place a category, a color a series.
 
     Where every series is its own category, there is no legend.
     """
@@ -139,7 +139,7 @@ def bars(panels: Sequence[BarPanel], *, y_label: str) -> Figure:
             shift = 0.0 if alone else 0.7 * ((number + 0.5) / len(panel.series) - 0.5)
             places = [categories.index(one) + shift for one in cells]
             means, deviations = ([cell[part] for cell in cells.values()] for part in (0, 1))
-            put = partial(axes.errorbar, markersize=5, capsize=2, color=looks[name].colour)
+            put = partial(axes.errorbar, markersize=5, capsize=2, color=looks[name].color)
             put(places, means, deviations, fmt=looks[name].marker, label=literal(name))
         _named(axes, categories)
         axes.grid(visible=alone, axis="x")  # else lines part the categories
@@ -196,7 +196,7 @@ def empty(axes: Axes) -> None:
 
 def _looks(names: Iterable[str]) -> dict[str, Style]:
     """The look of each name; names that would share one in this figure take others that are free."""
-    more = [Style(one.colour, dash, marker) for dash, marker in MORE for one in OTHERS]
+    more = [Style(one.color, dash, marker) for dash, marker in MORE for one in OTHERS]
     chosen: dict[str, Style] = {}
     for name in dict.fromkeys(names):
         free = (one for one in (style(name), *more, *OTHERS) if one not in chosen.values())
@@ -211,9 +211,9 @@ def _curve(axes: Axes, one: Line, look: Style, logs: tuple[bool, bool]) -> np.nd
     if not hidden.all():
         marker = look.marker if len(x) <= FEW else ""
         shown = np.where(hidden, np.nan, y)
-        axes.plot(x, shown, look.dash, marker=marker, color=look.colour, label=literal(one.name), markersize=4)
+        axes.plot(x, shown, look.dash, marker=marker, color=look.color, label=literal(one.name), markersize=4)
         if one.low is not None and one.high is not None:
-            axes.fill_between(x, one.low, one.high, where=~hidden, color=look.colour, alpha=0.15, linewidth=0)
+            axes.fill_between(x, one.low, one.high, where=~hidden, color=look.color, alpha=0.15, linewidth=0)
     return np.asarray(x[~hidden])
 
 
@@ -222,11 +222,11 @@ def _violin(axes: Axes, place: int, values: np.ndarray, look: Style) -> None:
     if len(values) > 2 and np.ptp(values) > ROUNDING * np.abs(values).max():
         drawn = axes.violinplot([values], [place], widths=0.8, showextrema=False)
         for body in cast(Sequence[PolyCollection], drawn["bodies"]):
-            body.set_facecolor(look.colour)
+            body.set_facecolor(look.color)
             body.set_alpha(0.3)
     jitter = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else np.zeros(1)
-    axes.plot(place + jitter, values, look.marker, color=look.colour, markersize=3.5, linestyle="")
-    axes.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color=look.colour, linewidth=2)
+    axes.plot(place + jitter, values, look.marker, color=look.color, markersize=3.5, linestyle="")
+    axes.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color=look.color, linewidth=2)
 
 
 def _ticks(axis: Axis, log: bool, most: int | Literal["auto"], *, whole: bool = False) -> None:

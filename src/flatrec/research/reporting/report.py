@@ -56,14 +56,14 @@ class Product:
 
     Args:
         title: or the id, where it has no title.
-        picture: the bytes of a PNG or JPEG file.
+        image: the bytes of a PNG or JPEG file.
         score: where it was ranked for a user.
         place: in that ranking, from 1.
         held_out: the part in which the user did buy it, unseen in training.
     """
 
     title: str
-    picture: bytes | None = None
+    image: bytes | None = None
     score: float | None = None
     place: int | None = None
     held_out: Literal["test", "valid"] | None = None
@@ -71,10 +71,10 @@ class Product:
 
 @dataclass(frozen=True)
 class Shopper:
-    """One user: what was learnt from, what was held out for the test, and what is recommended, best first.
+    """One user: what was learned from, what was held out for the test, and what is recommended, best first.
 
     Args:
-        unshown: purchases learnt from that ``bought`` leaves out.
+        unshown: purchases learned from that ``bought`` leaves out.
     """
 
     user: str
@@ -99,11 +99,11 @@ class Report:
         model: that all strategies train.
         seeds: how many runs each strategy has.
         strategies: measurements by strategy and metric (``recall@10``); the first strategy is the baseline.
-        headline: the metric of the summary and of the chart; every strategy and yardstick has it.
+        headline: the metric of the summary and of the chart; every strategy and baseline has it.
         curves: a metric on the validation part, over epochs.
         monitor: which one.
         losses: the training loss over epochs.
-        yardsticks: metrics by name.
+        baselines: metrics by name.
         shoppers: a few users.
         source: which run recommends to them, in words.
         choice: by which rule they were chosen, a sentence.
@@ -119,7 +119,7 @@ class Report:
     curves: tuple[Curve, ...] = ()
     monitor: str = "recall@20"
     losses: tuple[Curve, ...] = ()
-    yardsticks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     shoppers: tuple[Shopper, ...] = ()
     source: str = ""
     choice: str = ""
@@ -137,15 +137,15 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """The page: styles and pictures inside, no script, nothing loaded from anywhere."""
+    """The page: styles and images inside, no script, nothing loaded from anywhere."""
     environment = pages()
     environment.filters |= {
         "metric": metric_name,
         "percent": percent,
         "p_value": p_value,
-        "picture": picture_uri,
+        "image": image_uri,
         "figure": lambda svg: data_uri(svg.encode(), "image/svg+xml"),
-        "colour": lambda name: style(name).colour,
+        "color": lambda name: style(name).color,
     }
     template = environment.get_template("report.html.j2")
     return template.render(
@@ -182,8 +182,8 @@ def summary(report: Report) -> str:
 
 
 def context(report: Report) -> str:
-    """How the baseline compares with the best yardstick; empty where there is none."""
-    scores = {name: metrics[report.headline] for name, metrics in report.yardsticks.items()}
+    """How the baseline compares with the best baseline; empty where there is none."""
+    scores = {name: metrics[report.headline] for name, metrics in report.baselines.items()}
     if not scores:
         return ""
     best = max(scores, key=lambda name: scores[name])
@@ -191,7 +191,7 @@ def context(report: Report) -> str:
     relation = "above" if trained > scores[best] else "not above"
     return (
         f"For scale: {report.model} with {report.baseline} reaches {trained:.3f}, {relation} "
-        f"the best yardstick, {best}, with {scores[best]:.3f}."
+        f"the best baseline, {best}, with {scores[best]:.3f}."
     )
 
 
@@ -222,9 +222,9 @@ def pages() -> Environment:
     )
 
 
-def picture_uri(picture: bytes) -> str:
+def image_uri(image: bytes) -> str:
     """A PNG or JPEG file as a data URI."""
-    return data_uri(picture, "image/jpeg" if picture.startswith(b"\xff\xd8") else "image/png")
+    return data_uri(image, "image/jpeg" if image.startswith(b"\xff\xd8") else "image/png")
 
 
 def _verdict(name: str, baseline: str, metric: str, cell: Measurement) -> str:
@@ -240,4 +240,4 @@ def _scores(report: Report) -> list[Score]:
         Score(name, cells[report.headline].mean, cells[report.headline].deviation if report.seeds > 1 else None)
         for name, cells in report.strategies.items()
     ]
-    return trained + [Score(name, metrics[report.headline]) for name, metrics in report.yardsticks.items()]
+    return trained + [Score(name, metrics[report.headline]) for name, metrics in report.baselines.items()]

@@ -19,8 +19,8 @@ from flatrec.research.reporting.figures import INK
 from flatrec.research.reporting.plots import FONT, WIDTH, arranged, dressed, empty, literal
 
 SPAN = 1e3  # ratio of the largest loss to the smallest from which the scale is logarithmic
-SHAPE, CONTOURS, BAR = 1.9, 1.9, 0.8  # inches: height of a row of each, and of the colour bar
-COLOURS = "viridis"
+SHAPE, CONTOURS, BAR = 1.9, 1.9, 0.8  # inches: height of a row of each, and of the color bar
+COLORS = "viridis"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class SurfacePanel:
 
 
 def surfaces(panels: Sequence[SurfacePanel]) -> Figure:
-    """Rows of surfaces, each above a row of contours with the middle marked; one colour bar for all."""
+    """Rows of surfaces, each above a row of contours with the middle marked; one color bar for all."""
     rows, columns = arranged(len(panels))
     height = (SHAPE + CONTOURS) * rows + BAR
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -97,7 +97,7 @@ def _shape(axes: Axes3D, one: SurfacePanel, norm: Normalize) -> None:
     losses = np.where(np.isfinite(one.losses), one.losses, np.nan)
     ends = np.log10(_ends(norm)) if logarithmic else np.array(_ends(norm))
     heights = np.log10(losses) if logarithmic else losses
-    axes.plot_surface(m, n, heights, cmap=COLOURS, norm=Normalize(*ends), rcount=40, ccount=40, linewidth=0)
+    axes.plot_surface(m, n, heights, cmap=COLORS, norm=Normalize(*ends), rcount=40, ccount=40, linewidth=0)
     axes.set_zlim(*ends)
     axes.set_xticks([one.along[0], 0, one.along[-1]])
     axes.set_yticks([one.across[0], 0, one.across[-1]])
@@ -125,7 +125,7 @@ def _contours(axes: Axes, one: SurfacePanel, norm: Normalize, *, first: bool) ->
     levels = spaced(*_ends(norm), 13)
     levels[0], levels[-1] = _ends(norm)  # rounded, they would leave the extremes out
     m, n = np.meshgrid(one.along, one.across, indexing="ij")
-    axes.contourf(m, n, np.ma.masked_invalid(one.losses), levels=levels, norm=norm, cmap=COLOURS)
+    axes.contourf(m, n, np.ma.masked_invalid(one.losses), levels=levels, norm=norm, cmap=COLORS)
     axes.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
     axes.set(xlim=(one.along[0], one.along[-1]), ylim=(one.across[0], one.across[-1]))
     axes.set_xticks([one.along[0], 0, one.along[-1]])
@@ -136,7 +136,7 @@ def _contours(axes: Axes, one: SurfacePanel, norm: Normalize, *, first: bool) ->
 
 def _bar(figure: Figure, norm: Normalize) -> None:
     logarithmic = isinstance(norm, LogNorm)
-    shades = ScalarMappable(norm, COLOURS)
+    shades = ScalarMappable(norm, COLORS)
     ticks = LogLocator(numticks=6) if logarithmic else MaxNLocator(5)
     bar = figure.colorbar(
         shades, ax=figure.axes, location="bottom", shrink=0.7, aspect=40, ticks=ticks, format="%g", pad=0.02

@@ -1,4 +1,4 @@
-"""RQ3: do models trained into flat minima bear it better when texts and pictures are edited?"""
+"""RQ3: do models trained into flat minima bear it better when texts and images are edited?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flatrec.data.features import Features
 from flatrec.data.formats.encoded import features_for, read_encoded
 from flatrec.inference.run import Run
 from flatrec.research.analysis.perturbation import adjusted
-from flatrec.research.reporting.outcome import Picture
+from flatrec.research.reporting.outcome import Image
 from flatrec.research.studies.base import Conclusion, Finished, Planned, Request, Source, Study, grid
 from flatrec.research.studies.metric_drops import decreases, figure, in_words, table
 from flatrec.research.studies.rescoring import rescored, scores_on_test
@@ -29,11 +29,11 @@ ALIKE = 0.999  # cosine at least, of features that one encoder made of one input
 
 
 class Adjustment(Study):
-    """A share of the items gets another text and an edited picture after training.
+    """A share of the items gets another text and an edited image after training.
 
-    With ``features``, texts and pictures themselves were edited and encoded again. Without, this is the stand-in for
-    data without raw texts and pictures: an adjusted item takes the text features of the item whose picture is nearest
-    to its own, and half of that item's picture features.
+    With ``features``, texts and images themselves were edited and encoded again. Without, this is the stand-in for
+    data without raw texts and images: an adjusted item takes the text features of the item whose image is nearest
+    to its own, and half of that item's image features.
 
     Args:
         shares: of the items, each drawn for itself; of the stand-in.
@@ -78,20 +78,20 @@ class Adjustment(Study):
     def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Decreases by share."""
         rows = decreases(finished, Reencoded.NAME if self.features else Adjusted.NAME, self.metric)
-        what = "texts and pictures edited and encoded again" if self.features else "the stand-in on features"
-        picture = Picture(
+        what = "texts and images edited and encoded again" if self.features else "the stand-in on features"
+        image = Image(
             "adjustment",
             "Decrease under adjustment",
             f"Over the share of items adjusted ({what}); bands from the lowest seed to the highest.",
         )
         tables = (table(rows, name="adjustment", title=f"{self.TITLE}: {what}", metric=self.metric),)
         said = (
-            "Texts and pictures themselves were edited and encoded again."
+            "Texts and images themselves were edited and encoded again."
             if self.features
-            else "Features were adjusted in the place of raw texts and pictures: this is the stand-in."
+            else "Features were adjusted in the place of raw texts and images: this is the stand-in."
         )
         return Conclusion(
-            tables, ((picture, figure(rows, self.metric, "share of items adjusted")),), (said, *in_words(rows))
+            tables, ((image, figure(rows, self.metric, "share of items adjusted")),), (said, *in_words(rows))
         )
 
 
@@ -124,11 +124,11 @@ class Adjusted:
 
 @dataclass(frozen=True)
 class Reencoded:
-    """Test scores of a run on items whose texts and pictures were edited and encoded again, by probability.
+    """Test scores of a run on items whose texts and images were edited and encoded again, by probability.
 
     Args:
         folders: of the adjusted items.
-        digest: of what they hold, so that other contents are measured anew.
+        digest: of what they hold, so that other contents are measured again.
     """
 
     NAME: ClassVar[str] = "adjusted-items"
@@ -153,7 +153,7 @@ class Reencoded:
 
 def _kind(folder: Path) -> str:
     """What was encoded again."""
-    words = {"text": "texts", "image": "pictures"}
+    words = {"text": "texts", "image": "images"}
     return " and ".join(words.get(name, name) for name in sorted(read_encoded(folder).features, reverse=True))
 
 
@@ -181,7 +181,7 @@ def with_adjusted(dataset: Dataset, folder: Path, edited: Edited) -> Dataset:
     if chosen.any() and not changed:
         raise ValueError(
             f"{folder} has the features of the data for the {int(chosen.sum())} items that were adjusted, too; encode "
-            "the columns adjusted_text and adjusted_picture of its table"
+            "the columns adjusted_text and adjusted_image of its table"
         )
     return dataset.with_features(features)
 

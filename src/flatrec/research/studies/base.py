@@ -23,10 +23,10 @@ from flatrec.data.formats.encoded import ITEM_IDS, features_for
 from flatrec.data.interactions import Interactions
 from flatrec.data.splitting import split
 from flatrec.inference.run import Run
-from flatrec.models import MODELS, YARDSTICKS
+from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import model_class, resolved, strategy_class, strategy_names, strategy_options
 from flatrec.registry.naming import import_named
-from flatrec.research.reporting.outcome import Picture, Table
+from flatrec.research.reporting.outcome import Image, Table
 from flatrec.training import EpochRecord
 from flatrec.utils import user_classes
 
@@ -201,7 +201,7 @@ class Conclusion:
     """What a study makes of its runs: tables, figures by their description, and sentences."""
 
     tables: tuple[Table, ...] = ()
-    figures: tuple[tuple[Picture, Figure], ...] = ()
+    figures: tuple[tuple[Image, Figure], ...] = ()
     findings: tuple[str, ...] = ()
 
 
@@ -259,7 +259,7 @@ def grid(
 def labels(request: Request) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """What tables call the models and the strategies."""
     return (
-        user_classes.labels(request.models, [*MODELS, *YARDSTICKS]),
+        user_classes.labels(request.models, [*MODELS, *BASELINES]),
         user_classes.labels(request.strategies, strategy_names()),
     )
 

@@ -15,7 +15,7 @@ from flatrec.data.batches import Sampler
 from flatrec.data.pairing import Pairing
 from flatrec.evaluation.significance import spread
 from flatrec.registry.instantiate import build_strategy
-from flatrec.research.reporting.outcome import Column, Picture, Table, Value
+from flatrec.research.reporting.outcome import Column, Image, Table, Value
 from flatrec.research.reporting.plots import Line, Panel, lines
 from flatrec.research.reporting.report import metric_name
 from flatrec.research.studies.base import Conclusion, Finished, Planned, Request, Source, Study, by_strategy, grid
@@ -45,7 +45,7 @@ class Convergence(Study):
         table = _reaching(finished)
         figures = tuple(
             (
-                Picture(
+                Image(
                     f"convergence-{what}-{unit}", title, "Mean over seeds, and a band from the lowest to the highest."
                 ),
                 _curves(finished, axis, unit, what),

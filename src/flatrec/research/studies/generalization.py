@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from flatrec.evaluation.significance import holm, levene, spread
-from flatrec.research.reporting.outcome import Column, Picture, Table, Value
+from flatrec.research.reporting.outcome import Column, Image, Table, Value
 from flatrec.research.reporting.plots import ViolinPanel, violins
 from flatrec.research.reporting.report import LEVEL, metric_name, p_value
 from flatrec.research.studies.base import Conclusion, Finished, Planned, Request, Source, Study, by_strategy, grid
@@ -45,14 +45,14 @@ class Generalization(Study):
             table,
             long_table(rows, PLACE, name="generalization-details", title=f"{self.TITLE}, in full"),
         )
-        picture = Picture(
+        image = Image(
             "generalization",
             f"{metric_name(self.metric)} over splits",
             "A dot a split; the shape is a smoothed histogram, the bar the mean.",
         )
         panels = [ViolinPanel(" · ".join(place), values) for place, values in self._scores(finished).items()]
         figure = violins(panels, y_label=f"test {metric_name(self.metric)}")
-        return Conclusion(tables, ((picture, figure),), (*in_words(rows, self.metric), *sentences))
+        return Conclusion(tables, ((image, figure),), (*in_words(rows, self.metric), *sentences))
 
     def _scores(self, finished: Sequence[Finished]) -> dict[tuple[str, str], dict[str, list[float]]]:
         return {

@@ -17,9 +17,9 @@ from flatrec.data.batches import Batch, Sampler
 from flatrec.evaluation.significance import compare, holm, spread
 from flatrec.inference.run import Run
 from flatrec.models import Model
-from flatrec.research.analysis.landscape import Surface, filter_normalised, random_directions, surface
+from flatrec.research.analysis.landscape import Surface, filter_normalzed, random_directions, surface
 from flatrec.research.analysis.sharpness import sharpness
-from flatrec.research.reporting.outcome import Column, Picture, Table, Value
+from flatrec.research.reporting.outcome import Column, Image, Table, Value
 from flatrec.research.reporting.report import LEVEL, p_value
 from flatrec.research.reporting.surfaces import SurfacePanel, surfaces
 from flatrec.research.studies.base import Conclusion, Finished, Planned, Request, Study, by_strategy, grid
@@ -27,19 +27,19 @@ from flatrec.research.studies.rescoring import model_of
 from flatrec.utils import seeding
 
 NUMBERS = ("loss", "worst_rise", "mean_rise", "top_eigenvalue")
-PROTOCOLS = {"normalised": "filter-normalised directions", "raw": "raw normal directions, the paper's protocol"}
+PROTOCOLS = {"normalzed": "filter-normalzed directions", "raw": "raw normal directions, the paper's protocol"}
 
 
 class Landscape(Study):
     """The training loss around trained parameters, and how sharp it is there.
 
-    Two pictures a model: along two random directions normalised filter by filter, which is the one to read, and along
+    Two images a model: along two random directions normalzed filter by filter, which is the one to read, and along
     raw ones as far as the paper goes, where the parameters are long drowned. The numbers are those that flatness is
     about. The loss is that of some batches of one epoch, with the same noise and negatives at every point.
 
     Args:
         points: along each direction.
-        reach: of the normalised directions.
+        reach: of the normalzed directions.
         raw_reach: of the raw ones.
         batches: that the loss is the mean of.
         radius: of the ball in which the loss may rise.
@@ -66,7 +66,7 @@ class Landscape(Study):
 
     def plan(self, request: Request) -> list[Planned]:
         """The grid, each run measured."""
-        reaches = (("normalised", self.reach), ("raw", self.raw_reach))
+        reaches = (("normalzed", self.reach), ("raw", self.raw_reach))
         return grid(request, measures=(Around(self.points, reaches, self.batches, self.radius),))
 
     def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:
@@ -80,8 +80,8 @@ class Landscape(Study):
             for protocol, said in PROTOCOLS.items():
                 name = f"landscape-{number}-{protocol}" if len(places) > 1 else f"landscape-{protocol}"
                 title = f"Training loss around the minima of {model} on {data}"
-                picture = Picture(name, title, f"Along two {said}; first seed; the same scale in all panels.")
-                figures.append((picture, surfaces([_panel(one, protocol) for one in these])))
+                image = Image(name, title, f"Along two {said}; first seed; the same scale in all panels.")
+                figures.append((image, surfaces([_panel(one, protocol) for one in these])))
         return Conclusion((_table(rows, self.radius),), tuple(figures), _in_words(rows))
 
 
@@ -104,8 +104,8 @@ class Around:
         directions = [random_directions(parameters, stream) for _ in range(2)]
         found = {}
         for protocol, reach in self.reaches:
-            normalised = protocol == "normalised"
-            one, other = (filter_normalised(way, parameters) if normalised else way for way in directions)
+            normalzed = protocol == "normalzed"
+            one, other = (filter_normalzed(way, parameters) if normalzed else way for way in directions)
             found[protocol] = _plain(surface(loss, parameters, (one, other), reach=reach, points=self.points))
         numbers = sharpness(loss, parameters, radius=self.radius, generator=stream)
         model.eval()

@@ -11,7 +11,7 @@ from torch import Tensor
 from flatrec.config import Experiment
 from flatrec.inference.run import Run
 from flatrec.research.analysis.perturbation import embedding_noise, item_embeddings, noisy
-from flatrec.research.reporting.outcome import Picture
+from flatrec.research.reporting.outcome import Image
 from flatrec.research.studies.base import Conclusion, Finished, Planned, Request, Study, grid
 from flatrec.research.studies.metric_drops import decreases, figure, in_words, table
 from flatrec.research.studies.rescoring import disturb_trained_features, model_of, rescored, scores_on_test
@@ -23,7 +23,7 @@ EMBEDDINGS, FEATURES = "embeddings", "features"
 class Noise(Study):
     """Gaussian noise at inference: on the learned item embeddings, and on the features of every modality.
 
-    Nothing is trained again. With noisy features the model is built anew, its graphs of similar items included.
+    Nothing is trained again. With noisy features the model is built again, its graphs of similar items included.
 
     Args:
         variances: of the noise.
@@ -50,8 +50,8 @@ class Noise(Study):
         """Decreases by place and variance."""
         rows = decreases(finished, UnderNoise.NAME, self.metric)
         caption = "Over the variance; bands from the lowest seed to the highest."
-        picture = Picture("noise", "Decrease under noise", caption)
-        drawn = ((picture, figure(rows, self.metric, "variance of the noise")),)
+        image = Image("noise", "Decrease under noise", caption)
+        drawn = ((image, figure(rows, self.metric, "variance of the noise")),)
         return Conclusion((table(rows, name="noise", title=self.TITLE, metric=self.metric),), drawn, in_words(rows))
 
 

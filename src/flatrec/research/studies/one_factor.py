@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from flatrec.evaluation.significance import spread
-from flatrec.research.reporting.outcome import Picture
+from flatrec.research.reporting.outcome import Image
 from flatrec.research.reporting.plots import BarPanel, bars
 from flatrec.research.reporting.report import metric_name
 from flatrec.research.studies.base import Conclusion, Finished, Label
@@ -41,8 +41,8 @@ def concluded(
         wide_table(rows, labels, name=name, title=title),
         long_table(rows, labels, name=f"{name}-details", title=f"{title}, in full"),
     )
-    picture = Picture(name, f"{title}: test {metric_name(SHOWN)}", "Mean over seeds and one deviation to each side.")
-    return Conclusion(tables, ((picture, figure(rows)),), in_words(rows, SHOWN))
+    image = Image(name, f"{title}: test {metric_name(SHOWN)}", "Mean over seeds and one deviation to each side.")
+    return Conclusion(tables, ((image, figure(rows)),), in_words(rows, SHOWN))
 
 
 def figure(rows: Sequence[Row]) -> Figure:

@@ -1,4 +1,4 @@
-"""Scores of a trained model on changed data: the model built anew from them, at the parameters that it has."""
+"""Scores of a trained model on changed data: the model built again from them, at the parameters that it has."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def scores_on_test(run: Run) -> dict[str, float]:
 def rescored(run: Run, experiment: Experiment, dataset: Dataset) -> Run:
     """The run with another data set of the same users and items, such as one with noisy features.
 
-    Graphs of similar items and all else that the model makes of features are made anew. Feature tables that were
-    trained keep what they learnt; see :func:`disturb_trained_features`.
+    Graphs of similar items and all else that the model makes of features are made again. Feature tables that were
+    trained keep what they learned; see :func:`disturb_trained_features`.
     """
     trained = model_of(run)
     device = next(trained.parameters()).device

@@ -15,7 +15,7 @@ from flatrec import config
 from flatrec.api import load_run, run_or_resume
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.models import YARDSTICKS
+from flatrec.models import BASELINES
 from flatrec.research.execution import Lost, Workers, execute
 from flatrec.research.reporting import outcome as outcomes
 from flatrec.research.reporting.formats import write_tables
@@ -104,7 +104,7 @@ def carry_out(
             type(study).TITLE,
             type(study).QUESTION,
             conclusion.tables,
-            tuple(picture for picture, _ in conclusion.figures),
+            tuple(image for image, _ in conclusion.figures),
             conclusion.findings,
             failures,
             _settings(study, request),
@@ -137,7 +137,7 @@ def _remarks(planned: Sequence[Planned]) -> list[str]:
     differing = {
         (replace(one.source, texts=None), one.experiment.training, one.experiment.evaluation): one
         for one in planned
-        if one.experiment.model.name not in YARDSTICKS
+        if one.experiment.model.name not in BASELINES
     }
     for (source, _, _), one in differing.items():
         with suppress(*_EXPECTED):  # what cannot be read is what the runs themselves fail by
@@ -227,8 +227,8 @@ def write(out: Path, conclusion: Conclusion) -> None:
     for part in (TABLES, FIGURES):
         (out / part).mkdir(exist_ok=True)
     write_tables(out / TABLES, conclusion.tables)
-    for picture, figure in conclusion.figures:
-        save(figure, out / FIGURES, picture.name)
+    for image, figure in conclusion.figures:
+        save(figure, out / FIGURES, image.name)
 
 
 def _settings(study: Study, request: Request) -> dict[str, str]:

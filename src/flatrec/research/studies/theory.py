@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from flatrec.research.analysis.regression import Regression
 from flatrec.research.analysis.theory import Convergence, Tracking, convergence, tracking
-from flatrec.research.reporting.outcome import Column, Picture, Table
+from flatrec.research.reporting.outcome import Column, Image, Table
 from flatrec.research.reporting.plots import Line, Panel, lines
 from flatrec.research.studies.base import Conclusion, Finished, Planned, Request, Study
 from flatrec.utils import seeding
@@ -54,11 +54,11 @@ class Theory(Study):
         fallen = convergence(problem, strategies=request.strategies, horizons=self.horizons, seeds=request.seeds)
         figures = (
             (
-                Picture("theory-tracking", "Theorem 2", "Distance of the mean from the gradient of all data, log-log."),
+                Image("theory-tracking", "Theorem 2", "Distance of the mean from the gradient of all data, log-log."),
                 _tracking_figure(tracked),
             ),
             (
-                Picture("theory-convergence", "Theorems 3 and 4", "Mean squared gradient over the steps, log-log."),
+                Image("theory-convergence", "Theorems 3 and 4", "Mean squared gradient over the steps, log-log."),
                 _convergence_figure(fallen),
             ),
         )

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
-HEARTBEAT, GRACE = 30, 120  # seconds between signs of life of a trial, and until one without is begun anew
+HEARTBEAT, GRACE = 30, 120  # seconds between signs of life of a trial, and until one without is begun again
 RETRIES = 2
 MEETINGS = 5  # times that two machines may get into each other's way where a store is made
 
@@ -84,7 +84,7 @@ def _file_of(url: str) -> Path | None:
 
 def _made(url: str) -> RDBStorage:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made anew
+        warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made again
         return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_again)
 
 

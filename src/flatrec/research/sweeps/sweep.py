@@ -17,7 +17,7 @@ from flatrec.config import Experiment, Option
 from flatrec.registry.instantiate import resolved
 from flatrec.research.execution import Lost, Workers, execute
 from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.reporting.outcome import Column, Failure, Outcome, Picture, Table, Value
+from flatrec.research.reporting.outcome import Column, Failure, Image, Outcome, Table, Value
 from flatrec.research.reporting.plots import Line, Panel, lines
 from flatrec.research.reporting.report import metric_name
 from flatrec.research.studies import runner as studies
@@ -107,7 +107,7 @@ def sweep(
     dataset = planned(experiment).source.load()
     if not dataset.interactions.count("valid"):
         raise ValueError(
-            f"a sweep judges by validation, but the validation part of {dataset.name!r} is empty; split anew"
+            f"a sweep judges by validation, but the validation part of {dataset.name!r} is empty; split again"
         )
     selection.check(experiment, dataset)
     monitor = selection.monitored(experiment, dataset).metric
@@ -230,8 +230,8 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
     rows = compared(named(finished), WHERE, baselines={CHOSEN: (GIVEN,)}) if finished else []
     details = long_table(rows, WHERE, name="confirmation", title="On fresh seeds, test part")
     tables = (_table(one, monitor, trials), *([details] if rows else []))
-    picture = Picture("trials", f"Validation {metric_name(monitor)} by trial", "Each trial, and the best so far.")
-    studies.write(out, Conclusion(tables, ((picture, _history(trials, monitor)),)))
+    image = Image("trials", f"Validation {metric_name(monitor)} by trial", "Each trial, and the best so far.")
+    studies.write(out, Conclusion(tables, ((image, _history(trials, monitor)),)))
     chosen = ", ".join(f"{name} {value}" for name, value in _values(one.space, best).items())
     said = (f"Chosen on validation, trial {best.number} of {len(trials)}: {chosen} ({monitor} {best.value:.4f}).",)
     outcome = Outcome(
@@ -239,7 +239,7 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
         f"Sweep of {short(one.experiment.model.name)} with {short(one.experiment.strategy.name)}",
         "Which settings are best on validation, and what are they worth on fresh seeds?",
         tables,
-        (picture,),
+        (image,),
         (*said, *in_words(rows)),
         (*(Failure(*_parted(error)) for error in errors), *failures),
         {"sampler": one.sampler, "trials": str(one.trials)},

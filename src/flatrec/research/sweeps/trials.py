@@ -79,7 +79,7 @@ def do(job: TrialJob) -> str | None:
         except (ValueError, UpdateFinishedTrialError):
             if not made or not _given_up(study, made[0].number):
                 raise
-            return f"trial {made[0].number}: it gave no sign of life for {GRACE} s, so another machine made it anew"
+            return f"trial {made[0].number}: it gave no sign of life for {GRACE} s, so another machine made it again"
     return errors[0] if errors else None
 
 

@@ -15,7 +15,7 @@ from flatrec.utils import seeding
 class ESAM(Perturbing):
     """Efficient SAM (Du et al., ICLR 2022, https://arxiv.org/abs/2110.03141): its stochastic weight perturbation.
 
-    eps = rho (m g) / (beta ||g||_2), each entry of m one with probability beta and zero otherwise, drawn anew at every
+    eps = rho (m g) / (beta ||g||_2), each entry of m one with probability beta and zero otherwise, drawn again at every
     step; then a base step with the full gradient at Theta + eps. So the mean of eps over m is the perturbation of SAM,
     and that of ||eps||^2 is rho^2 / beta: rho is the radius in the mean direction, and eps itself is mostly longer.
     beta = 1 is SAM.

@@ -19,7 +19,7 @@ class SSAM(Perturbing):
     """Sparse SAM (Mi et al., NeurIPS 2022, https://arxiv.org/abs/2210.05177).
 
     eps = rho (m g) / ||m g||_2 with a mask m of zeros and ones, entry by entry over all parameters at once; then a base
-    step with the full gradient at Theta + eps. m leaves out floor(sparsity n) of the n entries; it is made anew at the
+    step with the full gradient at Theta + eps. m leaves out floor(sparsity n) of the n entries; it is made again at the
     first of every ``refresh`` steps, before the perturbation:
 
     - ``"fisher"`` (SSAM-F): the entries with the largest g^2, the diagonal of the Fisher information;
@@ -28,9 +28,9 @@ class SSAM(Perturbing):
 
     sparsity = 0 is SAM. Entries of parameters that come later are left out until the next refresh.
 
-    Deviations: paper and release take ||g||_2 and mask afterwards, so that eps is shorter than rho; here its length is
+    Deviations: paper and release take ||g||_2 and mask afterward, so that eps is shorter than rho; here its length is
     rho. The gradient of the batch at hand stands for those of a thousand single samples that the release sums the
-    squares of; where a batch reaches few rows of a table, that favours these rows, and a small ``refresh`` helps. The
+    squares of; where a batch reaches few rows of a table, that favors these rows, and a small ``refresh`` helps. The
     release renews the mask every few epochs, after its perturbation, and lets ``drop`` fall to 0 with the cosine of
     the epochs over the whole run, whose length a strategy does not know: here it is constant. The draws depend on the
     seed and the step alone.
@@ -68,7 +68,7 @@ class SSAM(Perturbing):
             raise ValueError(f"drop must lie in [0, 1], but is {self.drop}")
 
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
-        """Along the gradient within the mask, which is made anew first where it is time."""
+        """Along the gradient within the mask, which is made again first where it is time."""
         self.active = grown(self.active, [torch.empty_like(part, dtype=torch.bool) for part in gradient])
         if self.steps % self.refresh == 0:
             self.active = self._renewed(gradient)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flatrec.ops.param_vector import Vector, moved_towards
+from flatrec.ops.param_vector import Vector, moved_toward
 from flatrec.strategies.base import Ascent, Perturbing, straight
 from flatrec.strategies.state import buffer, grown, remembered_vector, room
 
@@ -39,7 +39,7 @@ class VaSSO(Perturbing):
     def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
         """Along the running mean, which is brought up to date first."""
         before, self._next = grown(self.mean, gradient), room(self._next, gradient)
-        moved_towards(before, gradient, self.theta, into=self._next)
+        moved_toward(before, gradient, self.theta, into=self._next)
         self.mean, self._next = self._next, before
         return straight(self.mean)
 

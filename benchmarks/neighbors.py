@@ -1,6 +1,6 @@
-"""How long a graph of nearest neighbours takes to build, and how much memory the process needs for it.
+"""How long a graph of nearest neighbors takes to build, and how much memory the process needs for it.
 
-    OMP_NUM_THREADS=1 python benchmarks/neighbours.py --items 100000 --width 384 --neighbours 10 --seed 0
+    OMP_NUM_THREADS=1 python benchmarks/neighbors.py --items 100000 --width 384 --neighbors 10 --seed 0
 
 Prints one line of JSON: the sizes, the seconds of the build alone, and the peak memory of the whole process in GiB
 (where the system counts a parent's memory until the program starts, as Linux does, the larger of the two). Features
@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from flatrec.graphs.knn import neighbour_matrix
+from flatrec.graphs.knn import neighbor_matrix
 
 
 def main() -> None:
@@ -27,14 +27,14 @@ def main() -> None:
     shape = (arguments.items, arguments.width)
     features = np.random.default_rng(arguments.seed).standard_normal(shape, dtype=np.float32)
     start = time.perf_counter()
-    graph = neighbour_matrix(features, arguments.neighbours)
+    graph = neighbor_matrix(features, arguments.neighbors)
     seconds = time.perf_counter() - start
     print(json.dumps({**vars(arguments), "links": int(graph.nnz), "seconds": round(seconds, 2), "peak_gib": peak()}))
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Build a graph of nearest neighbours, and report time and memory.")
-    for name, value in (("items", 100_000), ("width", 384), ("neighbours", 10), ("seed", 0)):
+    parser = argparse.ArgumentParser(description="Build a graph of nearest neighbors, and report time and memory.")
+    for name, value in (("items", 100_000), ("width", 384), ("neighbors", 10), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{value} unless given")
     return parser.parse_args()
 

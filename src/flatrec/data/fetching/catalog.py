@@ -39,7 +39,7 @@ def _amazon(category: str) -> tuple[RemoteFile, ...]:
     )
 
 
-CATALOGUE: Mapping[str, tuple[RemoteFile, ...]] = MappingProxyType(
+CATALOG: Mapping[str, tuple[RemoteFile, ...]] = MappingProxyType(
     {
         "baby": _amazon("Baby"),
         "sports": _amazon("Sports_and_Outdoors"),

@@ -29,7 +29,7 @@ MATERIALS_OF_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "kind": tuple(MATERIALS_OF_KIND),
-        "colour": ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "grey", "black"),
+        "color": ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "grey", "black"),
         "material": (
             "ceramic",
             "glass",
@@ -50,16 +50,16 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue:
+class Catalog:
     """The attributes of every item, as numbers into ``ATTRIBUTES``.
 
     Args:
         codes: for each attribute, the number of the value that each item has.
 
     Example:
-        >>> catalogue = draw_catalogue(3, np.random.default_rng(0))
-        >>> sorted(catalogue.item(0))
-        ['brand', 'colour', 'kind', 'material', 'pattern', 'price']
+        >>> catalog = draw_catalog(3, np.random.default_rng(0))
+        >>> sorted(catalog.item(0))
+        ['brand', 'color', 'kind', 'material', 'pattern', 'price']
     """
 
     codes: Mapping[str, Int[ndarray, "n_items"]]
@@ -82,20 +82,20 @@ class Catalogue:
         return columns
 
 
-def draw_catalogue(n_items: int, rng: np.random.Generator) -> Catalogue:
+def draw_catalog(n_items: int, rng: np.random.Generator) -> Catalog:
     """Items whose material suits their kind, whose price suits their brand, plain ones being common."""
     kind = rng.integers(len(ATTRIBUTES["kind"]), size=n_items)
     brands = rng.dirichlet(np.full(len(ATTRIBUTES["brand"]), 0.8), size=len(ATTRIBUTES["kind"]))
     brand = _drawn(brands[kind], rng)
     codes = {
         "kind": kind,
-        "colour": _drawn(np.tile(_falling("colour"), (n_items, 1)), rng),
+        "color": _drawn(np.tile(_falling("color"), (n_items, 1)), rng),
         "material": _drawn(_suitable_materials()[kind], rng),
         "pattern": _drawn(np.tile(_falling("pattern"), (n_items, 1)), rng),
         "price": _drawn(_brand_prices()[brand], rng),
         "brand": brand,
     }
-    return Catalogue(MappingProxyType(codes))
+    return Catalog(MappingProxyType(codes))
 
 
 def _drawn(chances: Float[ndarray, "n n_values"], rng: np.random.Generator) -> Int[ndarray, "n"]:
