@@ -42,7 +42,7 @@ bench: install runs/baby-like runs/clothing-like
 # Every study in miniature on the built-in shop, and a page of them all.
 STUDIES := overall noise adjustment generalization rivals optimizers partners batch-size convergence landscape parameters \
 	interval theory
-SMALL := --set training.epochs=3 --set training.tensorboard=false --set model.dim=16 --set optimizer.lr=0.01
+SMALL := --set training.epochs=3 --set training.tensorboard=false --set model.embedding_dim=16 --set optimizer.lr=0.01
 SMOKE := runs/study-smoke
 study-smoke: install
 	for name in $(STUDIES); do \

@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/products.py --out products.json
 
-Graphs are those of random pairs, symmetric and normalzed; the sizes are those of
+Graphs are those of random pairs, symmetric and normalized; the sizes are those of
 Amazon Baby, Amazon Clothing and a shop of four million pairs. All kernels take turns, each into fresh memory, as in
 training; a time is the median over the rounds. Two bounds stand beside ours: the bytes that must move whatever the
 kernel does (the entries, the dense matrix once, the product once), and the same with one row of the dense matrix read

@@ -31,7 +31,9 @@ def on_disk(tmp_path):
 
 
 def experiment(on_disk, **changes):
-    made = Experiment(data=str(on_disk), model=Component("freedom", {"dim": 4, "neighbors": 3}), training=SHORT)
+    made = Experiment(
+        data=str(on_disk), model=Component("freedom", {"embedding_dim": 4, "n_neighbors": 3}), training=SHORT
+    )
     return replace(made, **changes)
 
 
@@ -53,7 +55,7 @@ def test_the_result_and_the_log_say_once_what_is_to_be_known_of_the_data(tmp_pat
     rows = "".join(f"u{user},i{item}\n" for user in range(8) for item in range(8))
     (tmp_path / "clicks.csv").write_text(f"user,item\nu0,i0\nlone,i0\n{rows}")
     short = replace(SHORT, monitor="ndcg@5")
-    chosen = experiment(tmp_path / "clicks.csv", model=Component("bpr", {"dim": 4}), training=short)
+    chosen = experiment(tmp_path / "clicks.csv", model=Component("bpr", {"embedding_dim": 4}), training=short)
     run = run_experiment(chosen, out=tmp_path / "run")
     said = [
         "1 pair given more than once; each counts once",
@@ -66,7 +68,7 @@ def test_the_result_and_the_log_say_once_what_is_to_be_known_of_the_data(tmp_pat
     caplog.clear()
     run_experiment(chosen, run.dataset)
     assert not caplog.records  # whoever loaded the data has said it
-    fit(run.dataset, "bpr", "plain", model_settings={"dim": 4}, training=short)
+    fit(run.dataset, "bpr", "plain", model_settings={"embedding_dim": 4}, training=short)
     assert len(caplog.records) == 2
 
 
@@ -126,7 +128,7 @@ def test_baselines_go_through_the_same_calls(on_disk, tmp_path, model):
 
 def test_freedom_learns_the_blocks():
     training = Training(epochs=60, batch_size=64, tensorboard=False)
-    run = fit(DATA, "freedom", "bsam+", model_settings={"dim": 8, "neighbors": 3}, training=training,
+    run = fit(DATA, "freedom", "bsam+", model_settings={"embedding_dim": 8, "n_neighbors": 3}, training=training,
               optimizer_settings={"lr": 0.05})  # fmt: skip
     assert run.result["test"]["recall@5"] > 0.9
 
@@ -152,19 +154,19 @@ def test_unknown_ids_are_named():
 
 
 def test_a_model_and_a_strategy_can_be_given_as_objects():
-    run = fit(DATA, FREEDOM(DATA, dim=4, neighbors=3), Mixed(BSAM(rho=0.05)), training=SHORT)
+    run = fit(DATA, FREEDOM(DATA, embedding_dim=4, n_neighbors=3), Mixed(BSAM(rho=0.05)), training=SHORT)
     assert (run.result["model"], run.result["strategy"]) == ("freedom", "bsam+")
     assert [len(one) for one in representations(run.recommender)] == [DATA.n_users, DATA.n_items]
 
 
 def test_objects_cannot_be_written_to_a_folder(tmp_path):
     with pytest.raises(ValueError, match="by name"):
-        fit(DATA, FREEDOM(DATA, dim=4, neighbors=3), out=tmp_path / "run")
+        fit(DATA, FREEDOM(DATA, embedding_dim=4, n_neighbors=3), out=tmp_path / "run")
 
 
 def test_settings_for_an_object_are_refused():
     with pytest.raises(ValueError, match="model_settings"):
-        fit(DATA, FREEDOM(DATA, dim=4, neighbors=3), model_settings={"dim": 8}, training=SHORT)
+        fit(DATA, FREEDOM(DATA, embedding_dim=4, n_neighbors=3), model_settings={"embedding_dim": 8}, training=SHORT)
 
 
 def test_a_run_is_not_overwritten_unless_asked_to(on_disk, tmp_path):
@@ -205,9 +207,9 @@ def test_resuming_with_more_epochs_goes_on(on_disk, tmp_path):
     ("changes", "message"),
     [
         ({"model": Component("freedum")}, "did you mean freedom"),
-        ({"model": Component("freedom", {"layer": 2})}, "did you mean layers"),
-        ({"model": Component("freedom", {"neighbors": 1000})}, "neighbors"),
-        ({"model": Component("freedom", {"thinning": 1.0})}, "thinning"),
+        ({"model": Component("freedom", {"layer": 2})}, "did you mean n_layers"),
+        ({"model": Component("freedom", {"n_neighbors": 1000})}, "neighbors"),
+        ({"model": Component("freedom", {"edge_dropout": 1.0})}, "edge_dropout"),
         ({"strategy": Component("bsma")}, "did you mean bsam"),
         ({"strategy": Component("plain", {"rho": 0.1})}, "unknown setting 'rho'"),
         ({"strategy": Component("bsam", {"kappa": 0.1})}, "unknown setting 'kappa'"),
@@ -306,7 +308,7 @@ def test_a_folder_on_a_system_without_locks_is_used_all_the_same(on_disk, tmp_pa
 
 @pytest.mark.parametrize(
     "changes",
-    [{"training": replace(SHORT, clip=float("inf"))}, {"model": Component("item-knn", {"shrink": float("inf")})}],
+    [{"training": replace(SHORT, clip=float("inf"))}, {"model": Component("item-knn", {"shrinkage": float("inf")})}],
 )
 def test_an_infinite_setting_is_refused_before_training(on_disk, tmp_path, changes):
     with pytest.raises(ValueError, match="finite"):

@@ -22,7 +22,7 @@ from flatrec.registry.instantiate import resolved
 
 OTHER = Experiment(
     data="data/baby",
-    model=Component("lightgcn", {"layers": 2, "penalty": 1e-3}),
+    model=Component("lightgcn", {"n_layers": 2, "reg_weight": 1e-3}),
     strategy=Component("sam", {"rho": 0.05, "rho_schedule": "inverse"}),
     optimizer=Component("sgd", {"lr": 0.1, "nesterov": True, "momentum": 0.9}),
     training=Training(epochs=3, clip=1.0, same_noise=False, monitor="ndcg@10", amr=AMR(epsilon=0.2, weight=0.5)),
@@ -130,7 +130,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"evaluation": []}, "evaluation is a group of settings, such as evaluation.cuts, but is []"),
         ({"model": "bpr"}, "model is a group of settings, such as model.name, but is 'bpr'"),
         ({"model": {"name": 3}}, "model.name must be a string, but is 3"),
-        ({"model": {"layers": {"a": 1}}}, "model.layers must be a number, true, false, a string or a list"),
+        ({"model": {"n_layers": {"a": 1}}}, "model.n_layers must be a number, true, false, a string or a list"),
     ],
 )
 def test_a_wrong_key_or_type_is_an_error_that_says_what_is_right(tree, message):
@@ -211,11 +211,13 @@ def test_a_change_leaves_all_else():
 
 
 def test_settings_of_a_component_are_added_unless_another_is_named():
-    model = changed(OTHER, {"model": {"layers": 3}}).model
-    assert model == Component("lightgcn", {"layers": 3, "penalty": 1e-3})
-    assert changed(OTHER, {"model": {"name": "lightgcn", "dim": 8}}).model.options["layers"] == 2
-    assert changed(OTHER, {"model": {"name": "bpr", "dim": 8}}).model == Component("bpr", {"dim": 8})
-    assert OTHER.model.options == {"layers": 2, "penalty": 1e-3}
+    model = changed(OTHER, {"model": {"n_layers": 3}}).model
+    assert model == Component("lightgcn", {"n_layers": 3, "reg_weight": 1e-3})
+    assert changed(OTHER, {"model": {"name": "lightgcn", "embedding_dim": 8}}).model.options["n_layers"] == 2
+    assert changed(OTHER, {"model": {"name": "bpr", "embedding_dim": 8}}).model == Component(
+        "bpr", {"embedding_dim": 8}
+    )
+    assert OTHER.model.options == {"n_layers": 2, "reg_weight": 1e-3}
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def example_of(document, monkeypatch):
 
 def test_the_examples_of_the_guides_train(monkeypatch):
     dataset, training = block_dataset(), flatrec.Training(epochs=2, batch_size=32)
-    model = example_of("adding-a-model.md", monkeypatch)(dataset, dim=4)
+    model = example_of("adding-a-model.md", monkeypatch)(dataset, embedding_dim=4)
     strategy = example_of("adding-a-strategy.md", monkeypatch)(strength=0.2)
     run = flatrec.fit(dataset, model, strategy, training=training)
     assert run.result["epochs"] == 2

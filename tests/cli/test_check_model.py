@@ -20,7 +20,7 @@ from flatrec.models import LightGCN, Model
 class Mine(LightGCN):
     def __init__(self, dataset, *, dim: int = 4, scale: float = SCALE):
         print("building")
-        super().__init__(dataset, dim=dim)
+        super().__init__(dataset, embedding_dim=dim)
         self.scale = scale
 
     def encode(self):
@@ -49,7 +49,7 @@ class Configured(Mine):
 
 class Demanding(Mine):
     def __init__(self, dataset, *, dim: int):
-        super().__init__(dataset, dim=dim)
+        super().__init__(dataset, embedding_dim=dim)
 
 class Anything(Mine):
     def __init__(self, dataset, **settings):
@@ -99,7 +99,7 @@ def own(tmp_path, monkeypatch):
 
 
 def test_json_is_one_object_and_nothing_else(flatrec):
-    outcome = flatrec("doctor", "--model", "freedom", "--set", "model.neighbors=4", "--json")
+    outcome = flatrec("doctor", "--model", "freedom", "--set", "model.n_neighbors=4", "--json")
     said = json.loads(outcome.out)
     assert (outcome.code, outcome.err) == (0, "")
     assert (said["model"], said["class"]) == ("FREEDOM", "flatrec.models.freedom:FREEDOM")
@@ -137,7 +137,7 @@ def test_the_table_says_why_a_check_failed(flatrec):
 @pytest.mark.parametrize("place", ["own_model.py", "own_model", "./own_model.py"])
 def test_a_class_of_ones_own_is_found_in_a_file_or_module_beside_its_neighbors(flatrec, place):
     outcome = flatrec(
-        "doctor", "--model", f"{place}:Mine", "--set", "model.dim=5", "--set", "model.scale=2.0", "--json"
+        "doctor", "--model", f"{place}:Mine", "--set", "model.embedding_dim=5", "--set", "model.scale=2.0", "--json"
     )
     said = json.loads(outcome.out)  # what the model prints goes elsewhere
     assert outcome.code == 0
@@ -208,7 +208,7 @@ def test_a_crash_names_its_line_and_debug_shows_the_way_there(flatrec):
         (("own_model.py:Unreadable",), ("NameError: name 'Dataset' is not defined", "TYPE_CHECKING")),
         (("own_model.py:Half",), ("Half could not be built", "abstract; define loss, representations")),
         (("flatrec.models:Model",), ("Model could not be built", "abstract")),
-        (("bpr", "--set", "model.dim=0"), ("dim must be at least 1, but is 0",)),
+        (("bpr", "--set", "model.embedding_dim=0"), ("dim must be at least 1, but is 0",)),
         (("bpr", "--set", "model.dmi=3"), ("unknown setting 'dmi'", "did you mean dim?")),
         (("bpr", "--set", "strategy.rho=1"), ("settings of the model", "'strategy.rho=1'")),
         (("bpr", "--set", "model.name=ngcf"), ("settings of the model",)),

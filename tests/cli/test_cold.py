@@ -15,7 +15,7 @@ from tests.cli.test_errors import one_line
 
 SET = (
     "--set",
-    "model.dim=8",
+    "model.embedding_dim=8",
     "--set",
     "training.epochs=30",
     "--set",

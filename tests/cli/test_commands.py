@@ -66,13 +66,13 @@ def test_list_models_says_what_they_are_and_where_they_come_from(flatrec):
         "year": 2023,
         "link": "https://arxiv.org/abs/2211.06924",
     }
-    assert freedom["search_space"]["model.thinning"] == [0.8, 0.9]
+    assert freedom["search_space"]["model.edge_dropout"] == [0.8, 0.9]
     neighbors = freedom["settings"]["neighbors"]
     assert (neighbors["type"], neighbors["default"], neighbors["tried"]) == ("int", 10, [])
     assert neighbors["meaning"].startswith("items a row")
     assert freedom["settings"]["thinning"]["tried"] == [0.8, 0.9]
     assert listed["slmrec"]["settings"]["missing"]["default"] == "mean"
-    assert listed["bpr"]["about"].startswith("Matrix factorzation with the BPR loss: ")
+    assert listed["bpr"]["about"].startswith("Matrix factorization with the BPR loss: ")
     assert (listed["popularity"]["modalities"], listed["popularity"]["reference"]) == ("none", None)
     shown = flatrec("list", "models").out
     assert "Zhou & Shen, ACM MM 2023" in shown
@@ -83,7 +83,9 @@ def test_list_models_says_what_they_are_and_where_they_come_from(flatrec):
 def test_list_models_with_names_shows_their_settings_alone(flatrec):
     outcome = flatrec("list", "models", "freedom", "item-knn")
     assert outcome.code == 0
-    assert all(part in outcome.out for part in ("model.thinning", "0.8, 0.9", "model.shrink", "'trained' or 'frozen'"))
+    assert all(
+        part in outcome.out for part in ("model.edge_dropout", "0.8, 0.9", "model.shrinkage", "'trained' or 'frozen'")
+    )
     assert "lightgcn" not in outcome.out
     assert "``" not in flatrec("list", "models", *MODELS).out
     only = json.loads(flatrec("list", "models", "freedom", "--json").out)["models"]
@@ -101,7 +103,7 @@ def test_info_counts(flatrec, blocks):
 
 def test_train_prints_one_json_object_and_nothing_else(flatrec, blocks, tmp_path):
     outcome = flatrec("train", "--data", blocks, "--model", "freedom", "--strategy", "bsam+", "--json", *SMALL,
-                      "--set", "model.neighbors=3", "--seed", 4, "--out", tmp_path / "run")  # fmt: skip
+                      "--set", "model.n_neighbors=3", "--seed", 4, "--out", tmp_path / "run")  # fmt: skip
     result = json.loads(outcome.out)
     assert outcome.code == 0
     assert (result["model"], result["strategy"], result["seed"]) == ("freedom", "bsam+", 4)
@@ -124,7 +126,7 @@ def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, bl
         f'data = "{blocks}"\nseed = 1\n[model]\nname = "lightgcn"\nlayers = 1\ndim = 4\n'
         '[training]\nepochs = 1\ntensorboard = false\n[strategy]\nname = "sam"\n'
     )
-    outcome = flatrec("train", "--experiment", file, "--seed", 2, "--set", "model.layers=2", "--set", "seed=3",
+    outcome = flatrec("train", "--experiment", file, "--seed", 2, "--set", "model.n_layers=2", "--set", "seed=3",
                       "--strategy", "plain", "--json", "--out", tmp_path / "run")  # fmt: skip
     result = json.loads(outcome.out)
     assert (result["seed"], result["strategy"], result["settings"]["model"]["options"]["layers"]) == (3, "plain", 2)
@@ -199,7 +201,7 @@ def test_training_says_which_metric_chose_the_epoch(flatrec, blocks, tmp_path):
     assert "recall@5 0." in outcome.err  # in the lines of progress too
 
 
-@pytest.mark.parametrize("setting", ["strategy.rho=3e38", "training.amr.epsilon=3e38", "model.penalty=3e38"])
+@pytest.mark.parametrize("setting", ["strategy.rho=3e38", "training.amr.epsilon=3e38", "model.reg_weight=3e38"])
 def test_a_run_of_which_every_step_is_skipped_fails(flatrec, blocks, tmp_path, setting):
     words = ("train", "--data", blocks, "--model", "vbpr", "--strategy", "sam", *SMALL, "--set", setting)
     outcome = flatrec(*words, "--out", tmp_path / "run")

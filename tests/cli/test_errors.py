@@ -86,7 +86,7 @@ def test_a_damaged_checkpoint_is_refused(flatrec, trained, content):
 
 
 def test_a_checkpoint_of_another_model_is_refused(flatrec, trained, blocks, tmp_path):
-    assert flatrec("train", "--data", blocks, "--model", "lightgcn", *SMALL, "--set", "model.dim=5",
+    assert flatrec("train", "--data", blocks, "--model", "lightgcn", *SMALL, "--set", "model.embedding_dim=5",
                    "--out", tmp_path / "other").code == 0  # fmt: skip
     (trained / "checkpoint.safetensors").write_bytes((tmp_path / "other" / "checkpoint.safetensors").read_bytes())
     (trained / MANIFEST).unlink()
@@ -185,7 +185,17 @@ main()
 
 
 def test_resume_after_kill_9_equals_an_uninterrupted_run(flatrec, blocks, tmp_path):
-    words = ["train", "--data", str(blocks), "--model", "lightgcn", "--strategy", "bsam+", "--set", "model.dim=4"]
+    words = [
+        "train",
+        "--data",
+        str(blocks),
+        "--model",
+        "lightgcn",
+        "--strategy",
+        "bsam+",
+        "--set",
+        "model.embedding_dim=4",
+    ]
     words += ["--set", "training.epochs=6", "--set", "training.batch_size=32"]
     assert flatrec(*words, "--out", tmp_path / "whole").code == 0
     killed = tmp_path / "killed"
@@ -218,8 +228,8 @@ def test_resume_after_kill_9_equals_an_uninterrupted_run(flatrec, blocks, tmp_pa
             ("training.batch_size", "1000"),
         ),
         (
-            ("train", "--out", "RUN", "--set", "model.layers=99999999999999999999"),
-            ("model.layers must be at most 2147483647",),
+            ("train", "--out", "RUN", "--set", "model.n_layers=99999999999999999999"),
+            ("model.n_layers must be at most 2147483647",),
         ),
         (("train", "--out", "RUN", "--set", "optimizer.lr=1e308"), ("optimizer.lr must be at most 3.4e+38",)),
         (("train", "--out", "RUN", "--set", "strategy.rho=1e308"), ("strategy.rho must be at most 3.4e+38",)),
@@ -231,7 +241,7 @@ def test_resume_after_kill_9_equals_an_uninterrupted_run(flatrec, blocks, tmp_pa
         (("train", "--out", "RUN", "--model", "x" * 5000), ("unknown model", "and 6 more")),
         (("train", "--out", "RUN", "--strategy", "x" * 5000), ("unknown strategy", "more")),
         (("train", "--out", "RUN", "--set", "x" * 5000 + "=1"), ("unknown setting",)),
-        (("train", "--out", "RUN", "--set", "model.dim=" + "[" * 5000), ("model.dim", "integer")),
+        (("train", "--out", "RUN", "--set", "model.embedding_dim=" + "[" * 5000), ("model.embedding_dim", "integer")),
     ],
 )
 def test_what_is_absurd_is_refused_in_one_short_line_before_anything_is_written(
@@ -247,8 +257,18 @@ def test_what_is_absurd_is_refused_in_one_short_line_before_anything_is_written(
 
 
 def test_a_lack_of_memory_says_what_to_lower(flatrec, blocks, tmp_path):
-    words = ("train", "--data", blocks, "--model", "bpr", "--set", "model.dim=2000000000", "--out", tmp_path / "run")
-    one_line(flatrec(*words), 1, "out of memory (", "lower training.batch_size, model.dim")
+    words = (
+        "train",
+        "--data",
+        blocks,
+        "--model",
+        "bpr",
+        "--set",
+        "model.embedding_dim=2000000000",
+        "--out",
+        tmp_path / "run",
+    )
+    one_line(flatrec(*words), 1, "out of memory (", "lower training.batch_size, model.embedding_dim")
     assert not (tmp_path / "run").exists()
 
 

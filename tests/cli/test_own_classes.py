@@ -29,7 +29,7 @@ Path("executed").touch()
 
 class Mine(LightGCN):
     def __init__(self, dataset, *, dim: int = 4, width: int = 2):
-        super().__init__(dataset, dim=dim)
+        super().__init__(dataset, embedding_dim=dim)
 
 class Scaled(OneBatch):
     def __init__(self, *, scale: float = 0.5):
@@ -401,7 +401,7 @@ def test_classes_of_the_library_keep_their_names():
 
 def test_objects_are_recorded_as_far_as_they_can_be_known():
     dataset, training = block_dataset(), package.Training(epochs=1, batch_size=32)
-    model = package.models.LightGCN(dataset, dim=4, layers=1)
+    model = package.models.LightGCN(dataset, embedding_dim=4, layers=1)
     strategy = package.strategies.Mixed(package.strategies.SAM(rho=0.3), kappa=0.2)
     result = package.fit(dataset, model, strategy, training=training).result
     settings = result["settings"]

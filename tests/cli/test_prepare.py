@@ -29,7 +29,7 @@ def test_amazons_files_become_a_trained_model_with_texts_and_images(flatrec, fil
     info = json.loads(flatrec("data", "info", tmp_path / "baby", "--json").out)
     assert {name: one["missing"] for name, one in info["features"].items()} == {"image": 1, "text": 2}
     trained = flatrec("train", "--data", tmp_path / "baby", "--model", "freedom", *SMALL,
-                      "--set", "model.neighbors=3", "--out", tmp_path / "run")  # fmt: skip
+                      "--set", "model.n_neighbors=3", "--out", tmp_path / "run")  # fmt: skip
     assert trained.code == 0, trained.err
 
 

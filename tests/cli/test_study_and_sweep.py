@@ -32,7 +32,7 @@ def test_a_study_as_json_is_what_its_folder_holds(flatrec, blocks, tmp_path):
     said = json.loads(printed.out)
     written = json.loads((tmp_path / "out" / "study.json").read_text(encoding="utf-8"))
     assert (said["study"], said["findings"]) == (written["study"], written["findings"])
-    assert said["settings"]["model.dim"] == "4"
+    assert said["settings"]["model.embedding_dim"] == "4"
     assert (said["settings"]["models"], said["settings"]["seeds"]) == ("lightgcn", "0, 1")
 
 
@@ -55,7 +55,7 @@ def test_studies_may_share_runs(flatrec, blocks, tmp_path):
 
 
 def test_a_study_says_what_failed_and_goes_on(flatrec, blocks, tmp_path):
-    words = ("study", "overall", "--models", "lightgcn,freedom", *STUDY[4:], "--set", "model.neighbors=1000")
+    words = ("study", "overall", "--models", "lightgcn,freedom", *STUDY[4:], "--set", "model.n_neighbors=1000")
     outcome = flatrec(*words, "--data", blocks, "--out", tmp_path / "out")
     assert outcome.code == 0
     assert outcome.out.count("failed: ") == 4

@@ -8,7 +8,7 @@ import pytest
 
 from flatrec.data.cleaning import Repairs, TableRepairs
 from flatrec.data.loading import load_data
-from flatrec.data.summary import summarze
+from flatrec.data.summary import summarize
 
 PAIRS = [(f"u{user}", f"s{item}") for user in range(6) for item in range(6)]
 ITEMS = '[items]\nfile = "items.csv"\nid_column = "sku"\ntitle_column = "name"\n'
@@ -133,7 +133,7 @@ def test_numbers_of_mmrec_may_be_written_as_decimals(tmp_path, number):
 
 
 def test_the_summary_has_counts_and_sentences(tmp_path):
-    summary = json.loads(json.dumps(summarze(load(tmp_path, pairs=[*PAIRS, ("u0 ", "s0")])).as_dict()))
+    summary = json.loads(json.dumps(summarize(load(tmp_path, pairs=[*PAIRS, ("u0 ", "s0")])).as_dict()))
     assert summary["repairs"]["tables"][0]["padded_ids"] == 1
     assert len(summary["warnings"]) == 2
 

@@ -21,7 +21,7 @@ RECBOLE = "user_id:token\titem_id:token\n" + "".join(f"{user}\t{item}\n" for use
         ("dataset.toml", 'interactions = "pairs.csv"\ncore = 0', "table"),
     ],
 )
-def test_a_folder_is_recognzed_by_its_files(tmp_path, name, text, expected):
+def test_a_folder_is_recognized_by_its_files(tmp_path, name, text, expected):
     (tmp_path / "pairs.csv").write_text("user,item\nu,a\n")
     (tmp_path / name).write_text(text)
     assert detect(tmp_path) == expected
@@ -30,7 +30,7 @@ def test_a_folder_is_recognzed_by_its_files(tmp_path, name, text, expected):
 
 
 @pytest.mark.parametrize("name", ["a.toml", "a.CSV", "a.tsv", "a.parquet"])
-def test_a_file_is_recognzed_by_its_ending(tmp_path, name):
+def test_a_file_is_recognized_by_its_ending(tmp_path, name):
     (tmp_path / name).touch()
     assert detect(tmp_path / name) == "table"
 

@@ -4,7 +4,7 @@ import pytest
 
 from flatrec.data.formats import mmrec
 from flatrec.data.loading import load_data
-from flatrec.data.summary import summarze
+from flatrec.data.summary import summarize
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared real data lie beside the repository only")
@@ -20,7 +20,7 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared real data 
     ],
 )
 def test_real_folders_have_the_sizes_that_their_description_says(name, sizes, parts, widths):
-    one = summarze(load_data(DATA / name))
+    one = summarize(load_data(DATA / name))
     assert (one.users, one.items, one.pairs) == sizes
     assert [part.pairs for part in one.parts.values()] == parts
     assert {modality: features.width for modality, features in one.features.items()} == widths

@@ -5,7 +5,7 @@ import numpy as np
 from flatrec.data.dataset import Dataset, Repairs
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
-from flatrec.data.summary import summarze
+from flatrec.data.summary import summarize
 from flatrec.data.vocabulary import Ids
 
 
@@ -24,7 +24,7 @@ def dataset():
 
 
 def test_the_figures_are_those_worked_by_hand():
-    one = summarze(dataset())
+    one = summarize(dataset())
     assert (one.users, one.items, one.pairs, one.density) == (3, 4, 4, 4 / 12)
     assert [(part.pairs, part.users_without) for part in one.parts.values()] == [(2, 1), (1, 2), (1, 2)]
     assert (one.users_without_training, one.items_without_training) == (1, 3)
@@ -34,6 +34,6 @@ def test_the_figures_are_those_worked_by_hand():
 
 
 def test_the_figures_can_be_written_as_json():
-    loaded = json.loads(json.dumps(summarze(dataset()).as_dict()))
+    loaded = json.loads(json.dumps(summarize(dataset()).as_dict()))
     assert loaded["parts"]["valid"] == {"pairs": 1, "users_without": 2}
     assert loaded["repairs"]["duplicates"] == 2

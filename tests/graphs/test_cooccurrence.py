@@ -264,7 +264,7 @@ class Reference:
     def lists(self):
         offsets = self.there["user_graph/raw_offset"]
         for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
-            yield tuple(self.there[f"user_graph/raw_{part}"][start:stop] for part in ("neighbor", "cooccurrence"))
+            yield tuple(self.there[f"user_graph/raw_{part}"][start:stop] for part in ("neighbour", "cooccurrence"))
 
     def multiplicities(self, counts):
         """How often each of our entries occurs in the lists that were used."""

@@ -8,7 +8,7 @@ from flatrec.graphs.interaction import (
     both_ways,
     bought_matrix,
     mean_graphs,
-    normalzed_graph,
+    normalized_graph,
     thinned_graph,
     training_graph,
     walk_graph,
@@ -75,7 +75,7 @@ def test_nodes_without_a_training_pair_have_empty_rows():
 
 def test_a_graph_of_no_pairs_is_empty():
     nothing = np.array([], dtype=np.int32)
-    graph = normalzed_graph(random_pairs(), nothing, nothing)
+    graph = normalized_graph(random_pairs(), nothing, nothing)
     assert graph.shape == (N_USERS + N_ITEMS,) * 2
     assert torch.equal(graph(torch.ones(12, 2)), torch.zeros(12, 2))
 

@@ -209,7 +209,7 @@ def test_the_mixed_graph_equals_dense_algebra(names, image_weight):
     np.testing.assert_allclose(graph(vectors).numpy(), expected @ vectors.numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_links_of_several_modalities_are_added_and_not_normalzed_again():
+def test_links_of_several_modalities_are_added_and_not_normalized_again():
     near, far = (np.array(rows, dtype=np.float32) for rows in ([[1, 0], [1, 0.1], [0, 1]], [[1, 0], [0, 1], [1, 0.1]]))
     mixed = mixed_neighbor_graph({"image": near, "text": far}, 2, 0.25).coo().toarray()
     np.testing.assert_allclose(mixed[0], np.array([1, 0.25, 0.75]) / (2 + 1e-7), rtol=1e-6)

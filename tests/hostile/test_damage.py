@@ -17,7 +17,16 @@ pytestmark = pytest.mark.slow
 
 FLIPS = 200
 RESUMED, FOR_PEOPLE = "without result", "checkpoint.json"
-TINY = ("--set", "model.dim=4", "--set", "training.epochs=3", "--set", "training.batch_size=32", "--device", "cpu")
+TINY = (
+    "--set",
+    "model.embedding_dim=4",
+    "--set",
+    "training.epochs=3",
+    "--set",
+    "training.batch_size=32",
+    "--device",
+    "cpu",
+)
 TINY += ("--set", "training.monitor=ndcg@5")
 
 

@@ -5,20 +5,20 @@ import torch
 from flatrec.models import MODELS
 
 SETTINGS = {
-    "bpr": {"dim": 8, "penalty": 0.01},
-    "ngcf": {"dim": 8, "widths": (8, 7), "penalty": 0.01},
-    "lightgcn": {"dim": 8, "layers": 2, "penalty": 0.01},
-    "layergcn": {"dim": 8, "layers": 3, "penalty": 0.01, "thinning": 0.2},
-    "vbpr": {"dim": 8, "penalty": 0.01},
-    "mmgcn": {"dim": 8, "hidden": 16},
-    "grcn": {"dim": 8, "modality_dim": 7},
-    "dualgnn": {"dim": 8, "hidden": 16, "user_neighbors": 40},
-    "lattice": {"dim": 8, "modality_dim": 7, "neighbors": 4, "penalty": 0.01, "penalty_rows": 64},
-    "slmrec": {"dim": 8, "layers": 2},
-    "bm3": {"dim": 16},  # without negatives it needs room, lest blocks fall together
-    "freedom": {"dim": 8, "neighbors": 4, "thinning": 0.3, "modality_weight": 0.1},
-    "dragon": {"dim": 8, "hidden": 16, "neighbors": 4, "user_neighbors": 40},
-    "lgmrec": {"dim": 8, "dropout": 0.2},
+    "bpr": {"embedding_dim": 8, "reg_weight": 0.01},
+    "ngcf": {"embedding_dim": 8, "hidden_dims": (8, 7), "reg_weight": 0.01},
+    "lightgcn": {"embedding_dim": 8, "n_layers": 2, "reg_weight": 0.01},
+    "layergcn": {"embedding_dim": 8, "n_layers": 3, "reg_weight": 0.01, "edge_dropout": 0.2},
+    "vbpr": {"embedding_dim": 8, "reg_weight": 0.01},
+    "mmgcn": {"embedding_dim": 8, "hidden_dim": 16},
+    "grcn": {"embedding_dim": 8, "modality_dim": 7},
+    "dualgnn": {"embedding_dim": 8, "hidden_dim": 16, "n_user_neighbors": 40},
+    "lattice": {"embedding_dim": 8, "modality_dim": 7, "n_neighbors": 4, "reg_weight": 0.01, "reg_rows": 64},
+    "slmrec": {"embedding_dim": 8, "n_layers": 2},
+    "bm3": {"embedding_dim": 16},  # without negatives it needs room, lest blocks fall together
+    "freedom": {"embedding_dim": 8, "n_neighbors": 4, "edge_dropout": 0.3, "modality_weight": 0.1},
+    "dragon": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4, "n_user_neighbors": 40},
+    "lgmrec": {"embedding_dim": 8, "dropout": 0.2},
 }
 MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
 

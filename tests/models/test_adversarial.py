@@ -133,7 +133,7 @@ class TestNoise:
         hidden.index_add_(0, batch.positives, slope[:, None] * users[:, dim:])
         hidden.index_add_(0, batch.negatives, -slope[:, None] * users[:, dim:])
         for block, numbers in ((positives, batch.positives), (negatives, batch.negatives)):
-            hidden.index_add_(0, numbers, model.penalty * block[:, dim:] / (block.norm() * n))
+            hidden.index_add_(0, numbers, model.reg_weight * block[:, dim:] / (block.norm() * n))
         gradient = hidden @ model.projection.weight[:, : model.features.widths[0]]
         expected = EPSILON * gradient[2:] / gradient[2:].norm(dim=1, keepdim=True)
         torch.testing.assert_close(image[2:], expected, **NEAR)
@@ -171,7 +171,7 @@ class Counting(VBPR):
 
 def test_batches_share_the_pass_without_noise():
     Counting.calls = 0
-    wrapped = Adversarial(Counting(DATA, dim=4), epsilon=EPSILON)
+    wrapped = Adversarial(Counting(DATA, embedding_dim=4), epsilon=EPSILON)
     learner = Learner(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
     with torch.random.fork_rng():
         learner.gradients(testing.whole_batch(DATA, 0), testing.whole_batch(DATA, 1))
@@ -232,7 +232,7 @@ def test_a_step_keeps_everything_finite_and_moves_every_parameter(name, strategy
 @pytest.mark.parametrize("missing", ["mean", "zero", "learned"])
 def test_items_may_lack_a_modality(name, missing):
     dataset = lacking([2, 9])
-    check_formula(name, begun(name, dataset, missing=missing), testing.whole_batch(dataset))
+    check_formula(name, begun(name, dataset, missing_modality=missing), testing.whole_batch(dataset))
 
 
 def test_evaluation_and_hooks_are_the_model_s():
@@ -302,7 +302,9 @@ class TestRuns:
         dataset = testing.block_dataset(users=8, items=6)
         mmrec.write(dataset, tmp_path / "blocks")
         training = replace(SHORT, amr=AMR(epsilon=0.5))
-        return Experiment(data=str(tmp_path / "blocks"), model=Component("vbpr", {"dim": 4}), training=training)
+        return Experiment(
+            data=str(tmp_path / "blocks"), model=Component("vbpr", {"embedding_dim": 4}), training=training
+        )
 
     def test_a_loaded_run_scores_like_the_one_that_was_trained(self, experiment, tmp_path):
         trained = run_experiment(experiment, out=tmp_path / "run")
@@ -328,7 +330,7 @@ class TestRuns:
 
     @pytest.mark.parametrize("model", ["vbpr", "freedom", "lgmrec"])
     def test_a_run_that_was_killed_goes_on_bit_for_bit(self, experiment, tmp_path, model):
-        options = {"dim": 4, **({"neighbors": 3} if model == "freedom" else {})}
+        options = {"embedding_dim": 4, **({"n_neighbors": 3} if model == "freedom" else {})}
         experiment = replace(experiment, model=Component(model, options))
         whole = run_experiment(experiment, out=tmp_path / "whole").recommender.state_dict()
         with pytest.raises(Killed):

@@ -66,10 +66,10 @@ def test_small_data_train_and_stay_finite(name, kind):
 
 def test_one_item_gives_finite_vectors_or_a_clear_error_and_cannot_be_trained_on(name):
     dataset = data([0, 1], [0, 0], 3, 1)
-    if "neighbors" in SETTINGS[name]:
-        with pytest.raises(ValueError, match=r"neighbors must lie in \[1, 1\], the number of items, but is 4"):
+    if "n_neighbors" in SETTINGS[name]:
+        with pytest.raises(ValueError, match=r"n_neighbors must lie in \[1, 1\], the number of items, but is 4"):
             make(name, dataset)
-    options = {"neighbors": 1} if "neighbors" in SETTINGS[name] else {}
+    options = {"n_neighbors": 1} if "n_neighbors" in SETTINGS[name] else {}
     check_finite(make(name, dataset, **options), dataset)
     with pytest.raises(ValueError, match="an item without one"):
         Sampler(dataset.interactions, 2)
@@ -80,17 +80,17 @@ def test_a_part_without_training_pairs_gives_finite_vectors(name):
     check_finite(make(name, dataset), dataset)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if "neighbors" in SETTINGS[name]])
+@pytest.mark.parametrize("name", [name for name in MODELS if "n_neighbors" in SETTINGS[name]])
 @pytest.mark.parametrize("neighbors", [0, 25])
 def test_more_neighbors_than_items_are_refused(name, neighbors):
-    with pytest.raises(ValueError, match=rf"neighbors must lie in \[1, 24\].*but is {neighbors}"):
-        make(name, testing.block_dataset(), neighbors=neighbors)
+    with pytest.raises(ValueError, match=rf"n_neighbors must lie in \[1, 24\].*but is {neighbors}"):
+        make(name, testing.block_dataset(), n_neighbors=neighbors)
 
 
 @pytest.mark.parametrize("name", ["dualgnn", "dragon"])
 def test_more_user_neighbors_than_users_are_as_many_as_there_are(name):
     dataset = testing.block_dataset()
-    most, more = (make(name, dataset, user_neighbors=count) for count in (29, 500))
+    most, more = (make(name, dataset, n_user_neighbors=count) for count in (29, 500))
     assert torch.equal(testing.scores(most), testing.scores(more))
 
 
@@ -101,27 +101,51 @@ def test_data_without_users_or_items_are_refused(sizes):
 
 
 BAD = {
-    "bpr": [{"dim": 0}, {"penalty": -1.0}],
-    "ngcf": [{"dim": 0}, {"widths": (8, 0)}, {"message_dropout": 1.0}, {"node_dropout": -0.1}, {"penalty": -1.0}],
-    "lightgcn": [{"layers": -1}, {"penalty": -1.0}, {"dim": 0}],
-    "layergcn": [{"layers": 0}, {"thinning": 1.0}, {"penalty": float("nan")}, {"dim": 0}],
-    "vbpr": [{"dim": 0}, {"penalty": -1.0}],
-    "mmgcn": [{"dim": 0}, {"layers": 0}, {"hidden": 0}, {"penalty": -1.0}],
-    "grcn": [{"dim": 0}, {"modality_dim": 0}, {"routings": -1}, {"penalty": -1.0}],
-    "dualgnn": [{"dim": 0}, {"hidden": 0}, {"layers": -1}, {"user_neighbors": 0}, {"penalty": -1.0}],
+    "bpr": [{"embedding_dim": 0}, {"reg_weight": -1.0}],
+    "ngcf": [
+        {"embedding_dim": 0},
+        {"hidden_dims": (8, 0)},
+        {"message_dropout": 1.0},
+        {"node_dropout": -0.1},
+        {"reg_weight": -1.0},
+    ],
+    "lightgcn": [{"n_layers": -1}, {"reg_weight": -1.0}, {"embedding_dim": 0}],
+    "layergcn": [{"n_layers": 0}, {"edge_dropout": 1.0}, {"reg_weight": float("nan")}, {"embedding_dim": 0}],
+    "vbpr": [{"embedding_dim": 0}, {"reg_weight": -1.0}],
+    "mmgcn": [{"embedding_dim": 0}, {"n_layers": 0}, {"hidden_dim": 0}, {"reg_weight": -1.0}],
+    "grcn": [{"embedding_dim": 0}, {"modality_dim": 0}, {"n_routings": -1}, {"reg_weight": -1.0}],
+    "dualgnn": [
+        {"embedding_dim": 0},
+        {"hidden_dim": 0},
+        {"n_layers": -1},
+        {"n_user_neighbors": 0},
+        {"reg_weight": -1.0},
+    ],
     "lattice": [
         {"modality_dim": 0},
-        {"raw_share": 1.1},
-        {"item_layers": -1},
-        {"layers": -1},
-        {"penalty_rows": 0},
-        {"penalty": -1.0},
+        {"raw_fraction": 1.1},
+        {"n_item_layers": -1},
+        {"n_layers": -1},
+        {"reg_rows": 0},
+        {"reg_weight": -1.0},
     ],
-    "slmrec": [{"dim": 1}, {"temperature": 0.0}, {"alignment_temperature": -1.0}, {"alignment_weight": -1.0}],
-    "bm3": [{"dropout": 1.0}, {"layers": -1}, {"penalty": -1.0}, {"modality_weight": -1.0}, {"dim": 0}],
-    "freedom": [{"thinning": 1.0}],  # the others in test_freedom.py
-    "dragon": [{"image_weight": 1.1}, {"item_layers": -1}, {"user_neighbors": 0}, {"dim": 0}, {"penalty": -1.0}],
-    "lgmrec": [{"hyperedges": 0}, {"hyper_layers": 0}, {"dropout": 1.0}, {"temperature": 0.0}, {"penalty": -1.0}],
+    "slmrec": [{"embedding_dim": 1}, {"temperature": 0.0}, {"alignment_temperature": -1.0}, {"alignment_weight": -1.0}],
+    "bm3": [{"dropout": 1.0}, {"n_layers": -1}, {"reg_weight": -1.0}, {"modality_weight": -1.0}, {"embedding_dim": 0}],
+    "freedom": [{"edge_dropout": 1.0}],  # the others in test_freedom.py
+    "dragon": [
+        {"image_weight": 1.1},
+        {"n_item_layers": -1},
+        {"n_user_neighbors": 0},
+        {"embedding_dim": 0},
+        {"reg_weight": -1.0},
+    ],
+    "lgmrec": [
+        {"n_hyperedges": 0},
+        {"n_hyper_layers": 0},
+        {"dropout": 1.0},
+        {"temperature": 0.0},
+        {"reg_weight": -1.0},
+    ],
 }
 
 

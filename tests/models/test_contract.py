@@ -51,13 +51,13 @@ def test_a_copy_is_independent(name, dataset, batch):
     assert torch.equal(testing.scores(model), before)
 
 
-def test_bpr_and_lightgcn_penalze_the_norms_of_the_rows_before_propagation(dataset, batch):
+def test_bpr_and_lightgcn_penalize_the_norms_of_the_rows_before_propagation(dataset, batch):
     bought = dataset.interactions.matrix("train").toarray().astype(np.float64)
     adjacency = np.block([[np.zeros((30, 30)), bought], [bought.T, np.zeros((24, 24))]])
     roots = np.diag(adjacency.sum(axis=1) ** -0.5)
     step = torch.from_numpy((np.eye(54) + roots @ adjacency @ roots) / 2)  # one layer
-    for name, options, propagate in (("bpr", {}, torch.eye(54).double()), ("lightgcn", {"layers": 1}, step)):
-        model = MODELS[name](dataset, dim=4, penalty=0.7, **options)
+    for name, options, propagate in (("bpr", {}, torch.eye(54).double()), ("lightgcn", {"n_layers": 1}, step)):
+        model = MODELS[name](dataset, embedding_dim=4, reg_weight=0.7, **options)
         table = model.nodes.detach().double()
         places = (batch.users, batch.positives + 30, batch.negatives + 30)
         users, positives, negatives = ((propagate @ table)[numbers] for numbers in places)
@@ -69,7 +69,12 @@ def test_bpr_and_lightgcn_penalze_the_norms_of_the_rows_before_propagation(datas
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("bpr", {"penalty": -1.0}), ("lightgcn", {"penalty": -1.0}), ("lightgcn", {"layers": -1}), ("bpr", {"dim": 0})],
+    [
+        ("bpr", {"reg_weight": -1.0}),
+        ("lightgcn", {"reg_weight": -1.0}),
+        ("lightgcn", {"n_layers": -1}),
+        ("bpr", {"embedding_dim": 0}),
+    ],
 )
 def test_settings_out_of_range_are_refused(name, options, dataset):
     with pytest.raises(ValueError, match="must be at least"):
@@ -125,7 +130,7 @@ ROOT = 6**0.5
 @pytest.mark.parametrize(("shrink", "norms"), [(0.0, (ROOT, ROOT, 2)), (1.0, (ROOT + 1, ROOT + 1, 3))])
 def test_item_knn_is_as_worked_by_hand(small_shop, shrink, norms):
     ab, ac, bc = 2 / norms[0], 1 / norms[1], 1 / norms[2]
-    knn = ItemKNN(small_shop, shrink=shrink)
+    knn = ItemKNN(small_shop, shrinkage=shrink)
     expected = [[ab, ab, ac + bc, 0], [ab + ac, ab + bc, ac + bc, 0], [0, ab, ac, 0], [ac, bc, 0, 0]]
     torch.testing.assert_close(knn.scores(torch.arange(4)), torch.tensor(expected))
     torch.testing.assert_close(knn.scores(torch.tensor([2, 0])), torch.tensor([expected[2], expected[0]]))
@@ -136,7 +141,7 @@ def test_item_knn_is_as_worked_by_hand(small_shop, shrink, norms):
 def test_item_knn_keeps_the_nearest_of_each_item_that_was_bought(small_shop):
     ab, ac, bc = 2 / ROOT, 1 / ROOT, 1 / 2
     # Kept: a -> b, b -> a, c -> b (bc is the larger). Scores add the rows of what was bought.
-    scores = ItemKNN(small_shop, neighbors=1, shrink=0.0).scores(torch.arange(4))
+    scores = ItemKNN(small_shop, n_neighbors=1, shrinkage=0.0).scores(torch.arange(4))
     expected = [[ab, ab, 0, 0], [ab, ab + bc, 0, 0], [0, ab, 0, 0], [0, bc, 0, 0]]
     assert ac < bc < ab
     torch.testing.assert_close(scores, torch.tensor(expected))
@@ -149,9 +154,9 @@ def test_item_knn_does_not_depend_on_its_blocks(dataset, monkeypatch):
         torch.testing.assert_close(ItemKNN(dataset).scores(torch.arange(dataset.n_users)), whole)
 
 
-@pytest.mark.parametrize("options", [{"neighbors": 0}, {"shrink": -1.0}])
+@pytest.mark.parametrize("options", [{"n_neighbors": 0}, {"shrinkage": -1.0}])
 def test_item_knn_refuses_settings_out_of_range(small_shop, options):
-    with pytest.raises(ValueError, match="neighbors must be at least 1 and shrink at least 0"):
+    with pytest.raises(ValueError, match="n_neighbors must be at least 1 and shrinkage at least 0"):
         ItemKNN(small_shop, **options)
 
 

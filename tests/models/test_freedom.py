@@ -11,7 +11,7 @@ from flatrec.models import FREEDOM
 from flatrec.models.losses import bpr, rows
 from flatrec.utils import seeding
 
-SETTINGS = {"dim": 8, "neighbors": 4}
+SETTINGS = {"embedding_dim": 8, "n_neighbors": 4}
 
 
 @pytest.fixture
@@ -28,16 +28,16 @@ def freedom(dataset, seed=0, **options):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dim": 0}, "dim must be at least 1, but is 0"),
-        ({"layers": -1}, "^layers must be at least 0, but is -1"),
-        ({"item_layers": -2}, "item_layers must be at least 0, but is -2"),
-        ({"neighbors": 0}, r"neighbors must lie in \[1, 24\]"),
-        ({"neighbors": 25}, r"neighbors must lie in \[1, 24\].*but is 25"),
+        ({"embedding_dim": 0}, "embedding_dim must be at least 1, but is 0"),
+        ({"n_layers": -1}, "^n_layers must be at least 0, but is -1"),
+        ({"n_item_layers": -2}, "n_item_layers must be at least 0, but is -2"),
+        ({"n_neighbors": 0}, r"n_neighbors must lie in \[1, 24\]"),
+        ({"n_neighbors": 25}, r"n_neighbors must lie in \[1, 24\].*but is 25"),
         ({"image_weight": -0.1}, r"image_weight must lie in \[0, 1\]"),
         ({"image_weight": 1.1}, r"image_weight must lie in \[0, 1\]"),
         ({"image_weight": float("nan")}, r"image_weight must lie in \[0, 1\]"),
-        ({"thinning": 1.0}, r"thinning must lie in \[0, 1\)"),
-        ({"thinning": -0.1}, r"thinning must lie in \[0, 1\)"),
+        ({"edge_dropout": 1.0}, r"edge_dropout must lie in \[0, 1\)"),
+        ({"edge_dropout": -0.1}, r"edge_dropout must lie in \[0, 1\)"),
         ({"modality_weight": -1.0}, "modality_weight must be at least 0, but is -1"),
         ({"modality_weight": float("nan")}, "modality_weight must be at least 0, but is nan"),
     ],
@@ -143,7 +143,7 @@ def test_the_features_of_the_data_set_are_never_written(dataset):
 
 
 def test_an_epoch_draws_a_graph_of_the_share_that_is_left(dataset):
-    model = freedom(dataset, thinning=0.4)
+    model = freedom(dataset, edge_dropout=0.4)
     n_pairs = dataset.interactions.count("train")
     model.on_epoch_start(seeding.generator(0, "model", 1))
     first = model.epoch_graph.coo()
@@ -154,7 +154,7 @@ def test_an_epoch_draws_a_graph_of_the_share_that_is_left(dataset):
 
 
 def test_ranking_uses_the_full_graph_and_training_the_thinned_one(dataset):
-    model = freedom(dataset, thinning=0.6)
+    model = freedom(dataset, edge_dropout=0.6)
     before = testing.scores(model), model.train().encode().nodes
     model.on_epoch_start(seeding.generator(0, "model", 1))
     assert torch.equal(testing.scores(model), before[0])
@@ -162,7 +162,7 @@ def test_ranking_uses_the_full_graph_and_training_the_thinned_one(dataset):
 
 
 def test_without_thinning_an_epoch_changes_nothing(dataset):
-    model = freedom(dataset, thinning=0.0)
+    model = freedom(dataset, edge_dropout=0.0)
     before = model.train().encode().nodes
     model.on_epoch_start(seeding.generator(0, "model", 1))
     assert torch.equal(model.train().encode().nodes, before)
@@ -173,14 +173,14 @@ def test_thinning_that_leaves_no_pair_still_trains(dataset):
     chosen = np.flatnonzero(few.parts == 0)[:2]
     pairs = replace(few, users=few.users[chosen], items=few.items[chosen], parts=few.parts[chosen])
     tiny = replace(dataset, interactions=pairs)
-    model = freedom(tiny, thinning=0.9)
+    model = freedom(tiny, edge_dropout=0.9)
     model.on_epoch_start(seeding.generator(0, "model", 1))
     assert model.epoch_graph.coo().nnz == 0
     testing.check_gradients(model, testing.whole_batch(tiny))
 
 
 def test_without_layers_the_vectors_are_the_table_and_twice_the_items(dataset):
-    model = freedom(dataset, layers=0, item_layers=0)
+    model = freedom(dataset, n_layers=0, n_item_layers=0)
     users, items = model.eval().representations(model.encode())
     table_users, table_items = model.nodes.split(model.sizes)
     assert torch.equal(users, table_users)

@@ -69,9 +69,9 @@ def test_every_modality_matters(name, modality):
 @pytest.mark.parametrize("items", [[2, 9], list(range(24))], ids=["some", "all"])
 def test_items_may_lack_a_modality(name, missing, items):
     dataset = lacking(testing.block_dataset(modalities=("image", "text", "audio")), "image", items)
-    model = make(name, dataset, missing=missing)
+    model = make(name, dataset, missing_modality=missing)
     check(model, dataset)
-    testing.check_round_trip(model, make(name, dataset, seed=1, missing=missing))
+    testing.check_round_trip(model, make(name, dataset, seed=1, missing_modality=missing))
     params = [one for one in model.parameters() if one.requires_grad]
     loss = model.train().loss(model.encode(), testing.whole_batch(dataset))
     gradients = torch.autograd.grad(loss, params, materialize_grads=True)
@@ -82,7 +82,7 @@ def test_a_learned_vector_is_trained_and_a_fixed_one_is_not(name):
     dataset = lacking(testing.block_dataset(), "image", [2, 9])
     sizes = {}
     for missing in ("mean", "zero", "learned"):
-        model = make(name, dataset, missing=missing)
+        model = make(name, dataset, missing_modality=missing)
         sizes[missing] = sum(one.numel() for one in model.parameters())
     assert sizes["learned"] == sizes["mean"] + dataset.features["image"].width
     assert sizes["zero"] == sizes["mean"]
@@ -125,12 +125,12 @@ class TestFeatureTables:
         )
 
     def test_zero_means_zero(self, dataset):
-        _, table = self.table(dataset, missing="zero")
+        _, table = self.table(dataset, missing_modality="zero")
         assert not table[[2, 9]].any()
 
     @pytest.mark.parametrize("trained", [False, True])
     def test_the_learned_vector_begins_as_the_mean_and_is_one_for_all(self, dataset, trained):
-        tables, table = self.table(dataset, missing="learned", trained=trained)
+        tables, table = self.table(dataset, missing_modality="learned", trained=trained)
         torch.testing.assert_close(table, self.table(dataset)[1])
         vectors = [one for key, one in tables.named_parameters() if key.endswith("stand_in")]
         (gradient,) = torch.autograd.grad(table.sum(), vectors)
@@ -139,10 +139,10 @@ class TestFeatureTables:
     @pytest.mark.parametrize("items", [[], list(range(24))], ids=["none", "all"])
     def test_where_no_item_lacks_it_or_none_has_it_nothing_is_learned(self, items):
         dataset = lacking(testing.block_dataset(), "image", items)
-        assert not list(FeatureTables(dataset, missing="learned").parameters())
+        assert not list(FeatureTables(dataset, missing_modality="learned").parameters())
 
-    def test_a_learned_row_is_normalzed_like_the_others(self, dataset):
-        tables = FeatureTables(dataset, missing="learned", normalzed=["image"])
+    def test_a_learned_row_is_normalized_like_the_others(self, dataset):
+        tables = FeatureTables(dataset, missing_modality="learned", normalized=["image"])
         with torch.no_grad():
             for one in tables.parameters():
                 one.mul_(7)
@@ -151,17 +151,17 @@ class TestFeatureTables:
     @pytest.mark.parametrize("scale", [1e-25, 1e25])
     def test_rows_of_any_length_keep_their_direction(self, scale):
         dataset = testing.block_dataset()
-        plain = FeatureTables(dataset, normalzed=["image"])()[0]
+        plain = FeatureTables(dataset, normalized=["image"])()[0]
         one = dataset.features["image"]
         scaled = dataset.with_features({"image": Features((one.values * scale).astype(np.float32), one.present)})
-        torch.testing.assert_close(FeatureTables(scaled, normalzed=["image"])()[0], plain)
+        torch.testing.assert_close(FeatureTables(scaled, normalized=["image"])()[0], plain)
 
     def test_frozen_tables_are_not_saved_and_trained_ones_are(self, dataset):
         assert not FeatureTables(dataset).state_dict()
         assert len(FeatureTables(dataset, trained=True).state_dict()) == 2
 
     def test_rows_can_be_brought_to_length_one(self, dataset):
-        _, table = self.table(dataset, normalzed=["image"], missing="zero")
+        _, table = self.table(dataset, normalized=["image"], missing_modality="zero")
         lengths = table.norm(dim=1)
         assert torch.equal(lengths[[2, 9]], torch.zeros(2))
         torch.testing.assert_close(lengths[lengths > 0], torch.ones(22))

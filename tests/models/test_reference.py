@@ -21,7 +21,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import checked
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Ids
-from flatrec.graphs.interaction import normalzed_graph, training_graph
+from flatrec.graphs.interaction import normalized_graph, training_graph
 from flatrec.graphs.knn import neighbor_matrix
 from flatrec.models import (
     BM3,
@@ -121,7 +121,7 @@ def thinned(case, prefix, monkeypatch):  # noqa: ARG001
     if prefix or "thinned/user" not in case.there:
         return {}
     users, items = (case.there[f"thinned/{name}"].astype(np.int32) for name in ("user", "item"))
-    case.model.epoch_graph = normalzed_graph(case.dataset.interactions, users, items)
+    case.model.epoch_graph = normalized_graph(case.dataset.interactions, users, items)
     return {"train_norm_adj": case.model.epoch_graph.coo()}
 
 
@@ -240,7 +240,7 @@ CLOSE = {"representation": 1e-6, "score": 1e-6, "gradient": 1e-5}
 ADAPTERS = {
     "lightgcn": Adapter(
         make=lambda dataset, there: LightGCN(
-            dataset, dim=there["embedding_size"], layers=there["n_layers"], penalty=there["reg_weight"]
+            dataset, embedding_dim=there["embedding_size"], n_layers=there["n_layers"], reg_weight=there["reg_weight"]
         ),
         places=halves("nodes", "embedding_dict.user_emb", "embedding_dict.item_emb"),
         terms={"bpr": "bpr", "norms": "reg"},
@@ -250,14 +250,14 @@ ADAPTERS = {
     "freedom": Adapter(
         make=lambda dataset, there: FREEDOM(
             dataset,
-            dim=there["embedding_size"],
-            layers=there["n_ui_layers"],
-            item_layers=there["n_mm_layers"],
-            neighbors=there["knn_k"],
+            embedding_dim=there["embedding_size"],
+            n_layers=there["n_ui_layers"],
+            n_item_layers=there["n_mm_layers"],
+            n_neighbors=there["knn_k"],
             image_weight=there["mm_image_weight"],
             modality_weight=there["reg_weight"],
             features="trained",
-            thinning=there["dropout"],
+            edge_dropout=there["dropout"],
         ),
         places=lambda case: {
             **EMBEDDINGS(case),
@@ -274,10 +274,10 @@ ADAPTERS = {
     "layergcn": Adapter(
         make=lambda dataset, there: LayerGCN(
             dataset,
-            dim=there["embedding_size"],
-            layers=there["n_layers"],
-            penalty=there["reg_weight"],
-            thinning=there["dropout"],
+            embedding_dim=there["embedding_size"],
+            n_layers=there["n_layers"],
+            reg_weight=there["reg_weight"],
+            edge_dropout=there["dropout"],
         ),
         places=halves("nodes", "user_embeddings", "item_embeddings"),
         terms={"bpr": "bpr_sum", "squares": "l2_half_sum"},
@@ -289,23 +289,27 @@ ADAPTERS = {
     "ngcf": Adapter(
         make=lambda dataset, there: NGCF(
             dataset,
-            dim=there["embedding_size"],
-            widths=tuple(there["hidden_size_list"]),
+            embedding_dim=there["embedding_size"],
+            hidden_dims=tuple(there["hidden_size_list"]),
             message_dropout=there["message_dropout"],
             node_dropout=there["node_dropout"],
-            penalty=there["reg_weight"],
+            reg_weight=there["reg_weight"],
         ),
         places=ngcf_places,
         terms={"bpr": "bpr", "norms": "reg"},
         graphs=norm_adj,
     ),
     "vbpr": Adapter(
-        make=lambda dataset, there: VBPR(dataset, dim=there["embedding_size"], penalty=there["reg_weight"]),
+        make=lambda dataset, there: VBPR(
+            dataset, embedding_dim=there["embedding_size"], reg_weight=there["reg_weight"]
+        ),
         places=vbpr_places,
         terms={"bpr": "bpr", "norms": "reg"},
     ),
     "mmgcn": Adapter(
-        make=lambda dataset, there: MMGCN(dataset, dim=there["embedding_size"], penalty=there["reg_weight"]),
+        make=lambda dataset, there: MMGCN(
+            dataset, embedding_dim=there["embedding_size"], reg_weight=there["reg_weight"]
+        ),
         places=mmgcn_places,
         terms={"bpr": "bpr", "ids": "reg_id", "preferences": "reg_preference_image"},
         representation=1e-6,
@@ -315,9 +319,9 @@ ADAPTERS = {
     "grcn": Adapter(
         make=lambda dataset, there: GRCN(
             dataset,
-            dim=there["embedding_size"],
+            embedding_dim=there["embedding_size"],
             modality_dim=there["latent_embedding"],
-            penalty=there["reg_weight"],
+            reg_weight=there["reg_weight"],
         ),
         places=lambda _: {
             "id_gcn.id_embedding": Place("nodes"),
@@ -337,10 +341,10 @@ ADAPTERS = {
     "dualgnn": Adapter(
         make=lambda dataset, there: DualGNN(
             dataset,
-            dim=there["dim_latent"],
-            hidden=there["hidden"],
-            user_neighbors=there["user_graph_k"],
-            penalty=there["reg_weight"],
+            embedding_dim=there["dim_latent"],
+            hidden_dim=there["hidden"],
+            n_user_neighbors=there["user_graph_k"],
+            reg_weight=there["reg_weight"],
         ),
         places=lambda _: {"weight_u": Place("user_weights"), "weight_i": Place("item_weights"), **towers()},
         terms={
@@ -357,14 +361,14 @@ ADAPTERS = {
     "lattice": Adapter(
         make=lambda dataset, there: LATTICE(
             dataset,
-            dim=there["embedding_size"],
+            embedding_dim=there["embedding_size"],
             modality_dim=there["feat_embed_dim"],
-            layers=len(there["weight_size"]),
-            item_layers=there["n_layers"],
-            neighbors=there["knn_k"],
-            raw_share=there["lambda_coeff"],
-            penalty=there["reg_weight"],
-            penalty_rows=there["train_batch_size"],
+            n_layers=len(there["weight_size"]),
+            n_item_layers=there["n_layers"],
+            n_neighbors=there["knn_k"],
+            raw_fraction=there["lambda_coeff"],
+            reg_weight=there["reg_weight"],
+            reg_rows=there["train_batch_size"],
         ),
         places=lambda case: {
             "modal_weight": Place("modality_weights"),
@@ -380,8 +384,8 @@ ADAPTERS = {
     "slmrec": Adapter(
         make=lambda dataset, there: SLMRec(
             dataset,
-            dim=there["recdim"],
-            layers=there["layer_num"],
+            embedding_dim=there["recdim"],
+            n_layers=there["layer_num"],
             temperature=there["temp"],
             alignment_temperature=there["ssl_temp"],
             alignment_weight=there["ssl_alpha"],
@@ -393,10 +397,10 @@ ADAPTERS = {
     "bm3": Adapter(
         make=lambda dataset, there: BM3(
             dataset,
-            dim=there["embedding_size"],
-            layers=there["n_layers"],
+            embedding_dim=there["embedding_size"],
+            n_layers=there["n_layers"],
             dropout=there["dropout"],
-            penalty=there["reg_weight"],
+            reg_weight=there["reg_weight"],
             modality_weight=there["cl_weight"],
         ),
         places=lambda case: {
@@ -420,13 +424,13 @@ ADAPTERS = {
     "dragon": Adapter(
         make=lambda dataset, there: DRAGON(
             dataset,
-            dim=there["dim_latent"],
-            hidden=there["hidden"],
-            item_layers=there["n_mm_layers"],
-            neighbors=there["knn_k"],
+            embedding_dim=there["dim_latent"],
+            hidden_dim=there["hidden"],
+            n_item_layers=there["n_mm_layers"],
+            n_neighbors=there["knn_k"],
             image_weight=there["mm_image_weight"],
-            user_neighbors=there["user_graph_k"],
-            penalty=there["reg_weight"],
+            n_user_neighbors=there["user_graph_k"],
+            reg_weight=there["reg_weight"],
         ),
         places=lambda _: {"weight_u": Place("user_weights"), **towers()},
         terms={
@@ -442,16 +446,16 @@ ADAPTERS = {
     "lgmrec": Adapter(
         make=lambda dataset, there: LGMRec(
             dataset,
-            dim=there["embedding_size"],
-            layers=there["n_ui_layers"],
-            modality_layers=there["n_mm_layers"],
-            hyper_layers=there["n_hyper_layer"],
-            hyperedges=there["hyper_num"],
+            embedding_dim=there["embedding_size"],
+            n_layers=there["n_ui_layers"],
+            n_modality_layers=there["n_mm_layers"],
+            n_hyper_layers=there["n_hyper_layer"],
+            n_hyperedges=there["hyper_num"],
             dropout=1 - there["keep_rate"],
             hyper_weight=there["alpha"],
             temperature=there["tau"],
-            contrast_weight=there["cl_weight"],
-            penalty=there["reg_weight"],
+            contrastive_weight=there["cl_weight"],
+            reg_weight=there["reg_weight"],
         ),
         places=lgmrec_places,
         terms={

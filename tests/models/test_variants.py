@@ -93,7 +93,7 @@ def nce(anchors, partners, temperature):
 
 
 def test_bpr_and_its_gradient(dataset, batch):
-    model = make("bpr", dataset, penalty=0.7)
+    model = make("bpr", dataset, reg_weight=0.7)
     table, n_users, n = array(model.nodes), dataset.n_users, len(batch)
     users, positives, negatives = (
         numbers.numpy() for numbers in (batch.users, batch.positives + n_users, batch.negatives + n_users)
@@ -117,7 +117,7 @@ def test_bpr_and_its_gradient(dataset, batch):
 
 
 def test_ngcf_drops_entries_of_the_graph_and_scales_the_rest(dataset):
-    model = make("ngcf", dataset, widths=(6,), message_dropout=0.0, node_dropout=0.5)
+    model = make("ngcf", dataset, hidden_dims=(6,), message_dropout=0.0, node_dropout=0.5)
     torch.manual_seed(0)
     nodes = array(model.train().encode().nodes)
     torch.manual_seed(0)
@@ -130,7 +130,7 @@ def test_ngcf_drops_entries_of_the_graph_and_scales_the_rest(dataset):
     hidden = unit(leaky(affine(model.sums[0], table + near) + affine(model.products[0], near * table), 0.2))
     np.testing.assert_allclose(nodes, np.concatenate([table, hidden], axis=1), atol=1e-5)
     with torch.no_grad():
-        full = make("ngcf", dataset, widths=(6,), message_dropout=0.0).eval()
+        full = make("ngcf", dataset, hidden_dims=(6,), message_dropout=0.0).eval()
         assert torch.equal(model.eval().encode().nodes, full.encode().nodes)
 
 
@@ -177,7 +177,7 @@ def test_mmgcn_convolves_on_the_smaller_side_with_the_same_outcome(n_items):
 
 
 def test_mmgcn_averages_three_modalities_of_which_only_images_are_mapped(dataset, batch):
-    model = make("mmgcn", dataset, layers=2)
+    model = make("mmgcn", dataset, n_layers=2)
     edges = adjacency(dataset)
     mean = edges / edges.sum(axis=1, keepdims=True)
     ids, total = array(model.nodes), 0
@@ -197,7 +197,7 @@ def test_mmgcn_averages_three_modalities_of_which_only_images_are_mapped(dataset
 
 @pytest.mark.parametrize("routings", [0, 2])
 def test_grcn_refines_preferences_as_often_as_it_is_told(dataset, routings):
-    model = make("grcn", dataset, routings=routings)
+    model = make("grcn", dataset, n_routings=routings)
     linked, n_users = adjacency(dataset) > 0, dataset.n_users
     views, weights = [], []
 
@@ -303,7 +303,7 @@ def lattice_graph(model, dataset):
 
 @pytest.mark.parametrize("item_layers", [0, 1, 2])
 def test_lattice_with_three_modalities(dataset, item_layers):
-    model = make("lattice", dataset, item_layers=item_layers)
+    model = make("lattice", dataset, n_item_layers=item_layers)
     table, n_users = array(model.nodes), dataset.n_users
     looped = adjacency(dataset) + np.eye(len(table))
     nodes = mean_of_layers(looped / looped.sum(axis=1, keepdims=True), table, 2)
@@ -357,7 +357,7 @@ def test_lattice_leaves_rows_with_a_negative_sum_empty(dataset):
         values[3] *= -1
         features[name] = type(one)(values, one.present)
     odd = dataset.with_features(features)
-    model = make("lattice", odd, neighbors=24)
+    model = make("lattice", odd, n_neighbors=24)
     assert all(not graph.coo().toarray()[3].any() for graph in model.raw_graphs)
     testing.check_representations(model, odd)
     testing.check_gradients(model, testing.whole_batch(odd))
@@ -400,7 +400,7 @@ def test_bm3_drops_entries_of_targets_alone(dataset, batch):
 
 
 def test_bm3_gives_targets_no_gradient(dataset, batch):
-    model = make("bm3", dataset, penalty=0.0, modality_weight=0.0)
+    model = make("bm3", dataset, reg_weight=0.0, modality_weight=0.0)
     with torch.no_grad():
         model.predictor.weight.zero_()
         model.predictor.bias.fill_(1)
@@ -418,7 +418,7 @@ def test_lgmrec_contrasts_every_two_of_three_modalities(dataset, batch, layers, 
         return noise[-1]
 
     monkeypatch.setattr("flatrec.models.lgmrec.gumbel", draw)
-    model = make("lgmrec", dataset, hyper_layers=layers, dropout=0.0).train()
+    model = make("lgmrec", dataset, n_hyper_layers=layers, dropout=0.0).train()
     encoded = model.encode()
     graph, table, n_users = symmetric(dataset), array(model.nodes), dataset.n_users
     bought = dataset.interactions.matrix("train").toarray().astype(np.float64)

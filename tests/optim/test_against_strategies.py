@@ -83,7 +83,7 @@ def test_defaults_are_those_of_the_strategy():
 
 
 @pytest.mark.parametrize("name", ["sam", "bsam", "asam", "gsam"])
-def test_maximize_climbs_where_minimzing_descends(name):
+def test_maximize_climbs_where_minimizing_descends(name):
     model, mirrored = Network(), Network()
     down = OPTIMIZERS[name](torch.optim.SGD(model.parameters(), lr=0.05), rho=0.2)
     up = OPTIMIZERS[name](torch.optim.SGD(mirrored.parameters(), lr=0.05, maximize=True), rho=0.2)
@@ -103,9 +103,9 @@ def test_maximize_climbs_where_minimzing_descends(name):
 def test_radii_by_group_are_what_the_parameters_move_by():
     model = Network()
     optimizer = optim.SAM(
-        torch.optim.SGD([{"params": [model.hidden], "rho": 0.3}, {"params": [model.output]}], lr=0.1), rho=0.1
+        torch.optim.SGD([{"params": [model.hidden_dim], "rho": 0.3}, {"params": [model.output]}], lr=0.1), rho=0.1
     )
-    start = {"hidden": model.hidden.detach().clone(), "output": model.output.detach().clone()}
+    start = {"hidden": model.hidden_dim.detach().clone(), "output": model.output.detach().clone()}
     moved = {}
 
     def closure():
@@ -127,21 +127,21 @@ def test_radii_by_group_are_what_the_parameters_move_by():
 def test_unperturbed_groups_stay_and_do_not_count_but_are_trained():
     model = Network()
     optimizer = optim.BSAM(
-        torch.optim.SGD([{"params": [model.hidden], "perturb": False}, {"params": [model.output]}], lr=0.1), rho=0.2
+        torch.optim.SGD([{"params": [model.hidden_dim], "perturb": False}, {"params": [model.output]}], lr=0.1), rho=0.2
     )
-    hidden, output, seen = model.hidden.detach().clone(), model.output.detach().clone(), []
+    hidden, output, seen = model.hidden_dim.detach().clone(), model.output.detach().clone(), []
 
     def closure():
         optimizer.zero_grad()
         loss = model.loss(model.encode(), batch(0))
         loss.backward()
         if optimizer.perturbed:
-            seen.append((torch.equal(model.hidden, hidden), float((model.output.detach() - output).norm())))
+            seen.append((torch.equal(model.hidden_dim, hidden), float((model.output.detach() - output).norm())))
         return loss
 
     optimizer.step(closure)
     assert seen == [(True, pytest.approx(0.2))]
-    assert not torch.equal(model.hidden, hidden)
+    assert not torch.equal(model.hidden_dim, hidden)
     assert len(optimizer.strategy.mean) == 1
 
 

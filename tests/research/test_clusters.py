@@ -24,7 +24,7 @@ from flatrec.testing import block_dataset
 BIN = Path(sys.executable).parent
 pytestmark = pytest.mark.slow
 SMALL = (
-    *("--set", "model.dim=8", "--set", "training.epochs=60", "--set", "training.batch_size=16"),
+    *("--set", "model.embedding_dim=8", "--set", "training.epochs=60", "--set", "training.batch_size=16"),
     *("--set", "training.tensorboard=false", "--set", "training.patience=1000"),
 )
 

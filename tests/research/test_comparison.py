@@ -16,7 +16,7 @@ from flatrec.testing import block_dataset
 DATA = block_dataset(blocks=3, users=8, items=6)
 SHARED = Experiment(
     data="blocks",
-    model=Component("lightgcn", {"dim": 4}),
+    model=Component("lightgcn", {"embedding_dim": 4}),
     strategy=Component("bsam+", {"rho": 0.2}),
     training=Training(epochs=2, batch_size=32, tensorboard=False),
 )

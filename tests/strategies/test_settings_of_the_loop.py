@@ -35,8 +35,8 @@ def trained(name, *, model=VBPR, steps=3, optimizer="adam", options=None, settin
 @pytest.mark.parametrize("name", strategy_names())
 class TestEveryStrategy:
     def test_portions_of_a_batch_make_the_same_step(self, name):
-        whole, losses, _ = trained(name, optimizer="sgd", of_model={"penalty": 0.0})
-        portions, as_well, _ = trained(name, optimizer="sgd", of_model={"penalty": 0.0}, micro_batches=3)
+        whole, losses, _ = trained(name, optimizer="sgd", of_model={"reg_weight": 0.0})
+        portions, as_well, _ = trained(name, optimizer="sgd", of_model={"reg_weight": 0.0}, micro_batches=3)
         assert torch.allclose(portions, whole, atol=1e-5)
         assert torch.allclose(as_well, losses, atol=1e-5)
 

@@ -16,7 +16,7 @@ from flatrec.models.losses import bpr, rows
 
 
 class Sound(Model):
-    """Matrix factorzation without a fault; the others add one."""
+    """Matrix factorization without a fault; the others add one."""
 
     def __init__(self, dataset, *, dim: int = 8):
         super().__init__()
@@ -247,10 +247,10 @@ class ConstantRepresentations(Sound):
 class BatchNormalised(Sound):
     def __init__(self, dataset):
         super().__init__(dataset)
-        self.normalze = nn.BatchNorm1d(8)
+        self.normalize = nn.BatchNorm1d(8)
 
     def encode(self):
-        return Encoded(self.normalze(self.nodes))
+        return Encoded(self.normalize(self.nodes))
 
 
 class NothingToTrain(Sound):
@@ -407,7 +407,7 @@ class OddSize(LightGCN):
     """A parameter whose size follows from users and items in a way that no one can renumber."""
 
     def __init__(self, dataset):
-        super().__init__(dataset, dim=4)
+        super().__init__(dataset, embedding_dim=4)
         self.pairs = nn.Parameter(torch.ones(dataset.n_users * dataset.n_items))
 
     def loss(self, encoded, batch):

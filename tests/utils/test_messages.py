@@ -46,7 +46,7 @@ def test_long_names_are_cut():
 def test_a_lack_of_memory_comes_with_advice_whoever_lacks_it(make):
     said = message(raised_by(make))
     assert said.startswith("out of memory")
-    assert "lower training.batch_size, model.dim or model.layers" in said
+    assert "lower training.batch_size, model.embedding_dim or model.n_layers" in said
     assert "alloc_cpu" not in said
 
 

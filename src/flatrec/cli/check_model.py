@@ -29,7 +29,7 @@ CheckedModel = Annotated[
 ]
 ModelSets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A setting of the model, e.g. model.dim=8; repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of the model, e.g. model.embedding_dim=8; repeatable."),
 ]
 
 
@@ -38,7 +38,7 @@ def doctor(model: CheckedModel, sets: ModelSets = None, json: options.Json = Fal
 
     Builds it on tiny data and runs every check of the model contract; the exit code is 1 where one fails.
 
-    Example: `flatrec doctor --model my_models/mine.py:Mine --set model.dim=8`
+    Example: `flatrec doctor --model my_models/mine.py:Mine --set model.embedding_dim=8`
     """
     from flatrec.cli.classes import trainable_class
     from flatrec.registry.constructors import settings_of
@@ -72,7 +72,9 @@ def _settings(name: str, sets: Sequence[str]) -> Options:
     for text in sets:
         tree = assignment(text)
         if list(tree) != ["model"] or not isinstance(tree["model"], dict) or "name" in tree["model"]:
-            raise ValueError(f"doctor takes settings of the model, such as --set model.dim=8, but got {text!r}")
+            raise ValueError(
+                f"doctor takes settings of the model, such as --set model.embedding_dim=8, but got {text!r}"
+            )
         experiment = changed(experiment, tree)
     return experiment.model.options
 

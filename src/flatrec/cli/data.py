@@ -32,11 +32,11 @@ def info(
     Example: `flatrec data info my-shop/dataset.toml`
     """
     from flatrec.api import load
-    from flatrec.data.summary import summarze
+    from flatrec.data.summary import summarize
 
     if not path:
         raise ValueError("expected a folder, a table, a dataset.toml or `shop`, but the path is empty; name one")
-    summary = summarze(load(path))
+    summary = summarize(load(path))
     if json:
         print_json(summary.as_dict())
         return
@@ -69,7 +69,7 @@ def shop(
     Example: `flatrec data shop my-shop --users 2000 --items 800 --seed 0`
     """
     from flatrec.data.shop import ShopSettings, generate, write
-    from flatrec.data.summary import summarze
+    from flatrec.data.summary import summarize
 
     if like is not None:
         settings = ShopSettings.like(like, image_dim=image_dim, text_dim=text_dim, seed=seed)
@@ -79,7 +79,7 @@ def shop(
         )
     made = generate(settings)
     write(made, out, overwrite=overwrite)
-    summary = summarze(made.dataset)
+    summary = summarize(made.dataset)
     if json:
         print_json({"path": str(out), **summary.as_dict()})
         return

@@ -60,7 +60,7 @@ class Summary:
         return asdict(self)
 
 
-def summarze(dataset: Dataset) -> Summary:
+def summarize(dataset: Dataset) -> Summary:
     """The figures of a data set. O(pairs + features)."""
     pairs = dataset.interactions
     train_users, train_items = pairs.pairs("train")

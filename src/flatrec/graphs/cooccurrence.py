@@ -21,7 +21,7 @@ BLOCK_ENTRIES = 4_000_000  # pairs of users that are counted at once, about 200 
 CACHED_FROM = 2_000_000  # sum of squared item degrees from which a graph is kept on disk: a good tenth of a second
 
 
-def cooccurrence_matrix(interactions: Interactions, neighbors: int) -> sparse.csr_array:
+def cooccurrence_matrix(interactions: Interactions, n_neighbors: int) -> sparse.csr_array:
     """How many training items each user shares with the users that share the most with them.
 
     Row u of the (n_users, n_users) float32 matrix holds |items of u ∩ items of v| for the ``neighbors`` users v != u
@@ -32,13 +32,13 @@ def cooccurrence_matrix(interactions: Interactions, neighbors: int) -> sparse.cs
     Raises:
         ValueError: ``neighbors`` is below 1.
     """
-    if neighbors < 1:
-        raise ValueError(f"neighbors must be at least 1, but is {neighbors}; DualGNN and DRAGON take 10 to 40")
+    if n_neighbors < 1:
+        raise ValueError(f"n_neighbors must be at least 1, but is {n_neighbors}; DualGNN and DRAGON take 10 to 40")
     matrix = interactions.matrix("train")
-    build = partial(_build, matrix, neighbors)
+    build = partial(_build, matrix, n_neighbors)
     if int((interactions.item_counts("train") ** 2).sum()) < CACHED_FROM:
         return build()
-    return cached("cooccurrence-1", [matrix.indptr, matrix.indices, interactions.n_items, neighbors], build)
+    return cached("cooccurrence-1", [matrix.indptr, matrix.indices, interactions.n_items, n_neighbors], build)
 
 
 class UserGraph(nn.Module):
@@ -51,7 +51,7 @@ class UserGraph(nn.Module):
 
     Args:
         interactions: gives the training pairs.
-        neighbors: how many neighbors a user has at most, and how many entries a filled row has.
+        n_neighbors: how many neighbors a user has at most, and how many entries a filled row has.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -64,16 +64,16 @@ class UserGraph(nn.Module):
         ValueError: ``neighbors`` is below 1.
     """
 
-    def __init__(self, interactions: Interactions, neighbors: int) -> None:
+    def __init__(self, interactions: Interactions, n_neighbors: int) -> None:
         super().__init__()
-        self.neighbors = neighbors
-        self.counts = cooccurrence_matrix(interactions, neighbors)
+        self.n_neighbors = n_neighbors
+        self.counts = cooccurrence_matrix(interactions, n_neighbors)
         self.whole = softmax_graph(self.counts, np.ones(self.counts.nnz, dtype=np.int64))
         self.drawn = self.whole
 
     def draw(self, generator: Generator) -> None:
         """Fill short rows up again for training; equal state, equal graph. Without a short row nothing changes."""
-        multiplicities = drawn_multiplicities(self.counts, self.neighbors, generator)
+        multiplicities = drawn_multiplicities(self.counts, self.n_neighbors, generator)
         if (multiplicities > 1).any():
             self.drawn = softmax_graph(self.counts, multiplicities).to(self.whole.rows.values.device)
 
@@ -93,7 +93,9 @@ def softmax_graph(counts: sparse.csr_array, multiplicities: Int64[ndarray, "n_en
     return Graph(sparse.csr_array((weights, counts.indices, counts.indptr), shape=counts.shape), symmetric=False)
 
 
-def drawn_multiplicities(counts: sparse.csr_array, neighbors: int, generator: Generator) -> Int64[ndarray, "n_entries"]:
+def drawn_multiplicities(
+    counts: sparse.csr_array, n_neighbors: int, generator: Generator
+) -> Int64[ndarray, "n_entries"]:
     """How often each entry occurs once its row is filled up to ``neighbors`` with random repetitions.
 
     Each repetition is drawn uniformly from the row with the earlier repetitions in it, an urn of Polya. Its outcome is
@@ -101,7 +103,7 @@ def drawn_multiplicities(counts: sparse.csr_array, neighbors: int, generator: Ge
     drawn here, as exponentials in proportion.
     """
     sizes = np.diff(counts.indptr)
-    missing = np.where(sizes > 0, np.maximum(neighbors - sizes, 0), 0)
+    missing = np.where(sizes > 0, np.maximum(n_neighbors - sizes, 0), 0)
     rows = np.repeat(np.arange(len(sizes)), missing)
     masses = torch.empty(counts.nnz, dtype=torch.float64).exponential_(generator=generator).numpy()
     places = np.concatenate([[0.0], np.cumsum(masses)])  # entries side by side, each as wide as its mass
@@ -113,9 +115,9 @@ def drawn_multiplicities(counts: sparse.csr_array, neighbors: int, generator: Ge
     return multiplicities
 
 
-def _build(matrix: sparse.csr_array, neighbors: int) -> sparse.csr_array:
+def _build(matrix: sparse.csr_array, n_neighbors: int) -> sparse.csr_array:
     users_of_items = sparse.csr_array(matrix.T)
-    blocks = [_block(matrix, users_of_items, rows, neighbors) for rows in _blocks(matrix)]
+    blocks = [_block(matrix, users_of_items, rows, n_neighbors) for rows in _blocks(matrix)]
     return sparse.csr_array(sparse.vstack(blocks, format="csr"))
 
 
@@ -128,7 +130,9 @@ def _blocks(matrix: sparse.csr_array) -> Iterator[slice]:
     return (slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True))
 
 
-def _block(matrix: sparse.csr_array, users_of_items: sparse.csr_array, rows: slice, neighbors: int) -> sparse.csr_array:
+def _block(
+    matrix: sparse.csr_array, users_of_items: sparse.csr_array, rows: slice, n_neighbors: int
+) -> sparse.csr_array:
     """The given rows: counts of all pairs, sorted within each row, and cut."""
     n_rows, n_users = rows.stop - rows.start, matrix.shape[0]
     product = (matrix[rows] @ users_of_items).tocoo()
@@ -141,7 +145,7 @@ def _block(matrix: sparse.csr_array, users_of_items: sparse.csr_array, rows: sli
     keys.sort()
     sizes = np.bincount(row, minlength=n_rows)
     ranks = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    kept, chosen = np.divmod(keys[ranks < neighbors], n_users)
+    kept, chosen = np.divmod(keys[ranks < n_neighbors], n_users)
     owner, short = np.divmod(kept, bound)
     values = (bound - 1 - short).astype(np.float32)
     return sparse.csr_array((values, (owner, chosen)), shape=(n_rows, n_users))

@@ -1,4 +1,4 @@
-"""The user-item graph: build it, normalze it, thin it by degree."""
+"""The user-item graph: build it, normalize it, thin it by degree."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DEGREE_OFFSET = 1e-7  # keeps nodes without a pair finite; the value that the fi
 
 
 def training_graph(interactions: Interactions) -> Graph:
-    """The symmetrically normalzed graph of all training pairs, users first, then items.
+    """The symmetrically normalized graph of all training pairs, users first, then items.
 
     Entry (u, i) is (d_u + 1e-7)^(-1/2) (d_i + 1e-7)^(-1/2), d the number of training pairs; no self loops; a node
     without a pair has an empty row.
     """
-    return normalzed_graph(interactions, *interactions.pairs("train"))
+    return normalized_graph(interactions, *interactions.pairs("train"))
 
 
 def bought_matrix(interactions: Interactions) -> Graph:
@@ -32,19 +32,19 @@ def bought_matrix(interactions: Interactions) -> Graph:
 
 
 def mean_graphs(interactions: Interactions) -> tuple[Graph, Graph]:
-    """The row-normalzed halves of the graph: from items to users, and from users to items.
+    """The row-normalized halves of the graph: from items to users, and from users to items.
 
     A product averages over neighbors; a node without a pair has an empty row.
     """
     bought = interactions.matrix("train")
-    return _row_normalzed(bought), _row_normalzed(sparse.csr_array(bought.T))
+    return _row_normalized(bought), _row_normalized(sparse.csr_array(bought.T))
 
 
 def walk_graph(interactions: Interactions) -> Graph:
     """The random walk with self loops, D^-1 (A + I), D the row sums of A + I."""
     bought = interactions.matrix("train")
     adjacency = sparse.block_array([[None, bought], [bought.T, None]], format="csr")
-    return _row_normalzed(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
+    return _row_normalized(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
 
 
 def thinned_graph(
@@ -73,13 +73,13 @@ def thinned_graph(
         weights = torch.ones_like(weights)
     keys = weights.log() - torch.empty_like(weights).exponential_(generator=generator).log()
     kept = keys.topk(int(len(users) * (1 - rate)), sorted=False).indices.sort().values.numpy()
-    return normalzed_graph(interactions, users[kept], items[kept])
+    return normalized_graph(interactions, users[kept], items[kept])
 
 
-def normalzed_graph(
+def normalized_graph(
     interactions: Interactions, users: Int[ndarray, "n_pairs"], items: Int[ndarray, "n_pairs"]
 ) -> Graph:
-    """The symmetrically normalzed graph of the given pairs over all users and items."""
+    """The symmetrically normalized graph of the given pairs over all users and items."""
     weights = _weights(interactions, users, items).astype(np.float32)
     n_nodes = interactions.n_users + interactions.n_items
     ends = both_ways(interactions, users, items)
@@ -95,7 +95,7 @@ def both_ways(
     return np.concatenate([users, shifted]), np.concatenate([shifted, users])
 
 
-def _row_normalzed(matrix: sparse.csr_array) -> Graph:
+def _row_normalized(matrix: sparse.csr_array) -> Graph:
     degrees = np.diff(matrix.indptr)
     values = np.repeat(1 / np.maximum(degrees, 1), degrees).astype(np.float32)
     return Graph(sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape), symmetric=False)

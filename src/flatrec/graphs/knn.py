@@ -23,16 +23,16 @@ CACHED_FROM = 50_000_000_000  # n_items^2 * width from which a graph is kept on 
 
 
 def mixed_neighbor_graph(
-    features: Mapping[str, Float32[ndarray, "n_items _"]], neighbors: int, image_weight: float
+    features: Mapping[str, Float32[ndarray, "n_items _"]], n_neighbors: int, image_weight: float
 ) -> Graph:
     """The graphs of nearest neighbors of all modalities, each times its share, added.
 
     A link that several modalities have gets the sum of their entries, any other what its one modality gives: the
-    union of the links, which is not normalzed again.
+    union of the links, which is not normalized again.
 
     Args:
         features: one row an item, finite; at least one modality.
-        neighbors: k, how many items a row of each modality's graph keeps, in [1, n_items].
+        n_neighbors: k, how many items a row of each modality's graph keeps, in [1, n_items].
         image_weight: the share of the modality called ``image``, in [0, 1].
 
     Raises:
@@ -43,7 +43,7 @@ def mixed_neighbor_graph(
     n_items = len(next(iter(features.values())))
     mixed = sparse.csr_array((n_items, n_items))
     for name, share in shares(features, image_weight).items():
-        mixed = mixed + share * neighbor_matrix(features[name], neighbors)
+        mixed = mixed + share * neighbor_matrix(features[name], n_neighbors)
     return Graph(cast(sparse.csr_array, mixed), symmetric=False)
 
 
@@ -59,7 +59,7 @@ def shares(modalities: Collection[str], image_weight: float) -> dict[str, float]
     return {name: image_weight if name == "image" else rest for name in modalities}
 
 
-def neighbor_matrix(features: Float32[ndarray, "n_items width"], neighbors: int) -> sparse.csr_array:
+def neighbor_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> sparse.csr_array:
     """The directed graph that links each item to its most similar ones by cosine, itself among them.
 
     Every stored entry is 1 / (k + 1e-7): the binary graph divided by the square roots of both row degrees, as
@@ -67,20 +67,20 @@ def neighbor_matrix(features: Float32[ndarray, "n_items width"], neighbors: int)
 
     Args:
         features: one row an item, finite.
-        neighbors: k, how many items a row keeps, in [1, n_items].
+        n_neighbors: k, how many items a row keeps, in [1, n_items].
 
     Raises:
         ValueError: k is out of range.
     """
     n_items, width = features.shape
-    build = partial(_neighbor_matrix, features, neighbors)
+    build = partial(_neighbor_matrix, features, n_neighbors)
     if n_items**2 * width < CACHED_FROM:
         return build()
-    return cached("neighbors-1", [features, neighbors], build)
+    return cached("neighbors-1", [features, n_neighbors], build)
 
 
 def nearest_neighbors(
-    features: Float32[ndarray, "n_items width"], neighbors: int
+    features: Float32[ndarray, "n_items width"], n_neighbors: int
 ) -> Int64[ndarray, "n_items neighbors"]:
     """Numbers of the most similar items by cosine, the item itself first, then from the nearest on.
 
@@ -90,29 +90,29 @@ def nearest_neighbors(
 
     Args:
         features: one row an item, finite.
-        neighbors: k, how many items a row keeps, in [1, n_items].
+        n_neighbors: k, how many items a row keeps, in [1, n_items].
 
     Raises:
         ValueError: k is out of range.
     """
     n_items = len(features)
-    if not 1 <= neighbors <= n_items:
-        raise ValueError(f"neighbors must lie in [1, {n_items}], the number of items, but is {neighbors}")
+    if not 1 <= n_neighbors <= n_items:
+        raise ValueError(f"n_neighbors must lie in [1, {n_items}], the number of items, but is {n_neighbors}")
     rows = directions(torch.tensor(features))
     step = max(1, BLOCK_ENTRIES // min(n_items, BLOCK_COLUMNS))
-    nearest = np.empty((n_items, neighbors), dtype=np.int64)
+    nearest = np.empty((n_items, n_neighbors), dtype=np.int64)
     for start in range(0, n_items, step):
-        nearest[start : start + step] = _nearest_of_block(rows, start, step, neighbors).numpy()
+        nearest[start : start + step] = _nearest_of_block(rows, start, step, n_neighbors).numpy()
     return nearest
 
 
-def _neighbor_matrix(features: Float32[ndarray, "n_items width"], neighbors: int) -> sparse.csr_array:
-    nearest = nearest_neighbors(features, neighbors)
+def _neighbor_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> sparse.csr_array:
+    nearest = nearest_neighbors(features, n_neighbors)
     n_items = len(features)
-    rows = np.repeat(np.arange(n_items), neighbors)
+    rows = np.repeat(np.arange(n_items), n_neighbors)
     directed: ndarray = np.any(features, axis=1)
     kept = directed[rows] | (nearest.ravel() == rows)
-    values = np.full(len(rows), 1 / (neighbors + 1e-7), dtype=np.float32)
+    values = np.full(len(rows), 1 / (n_neighbors + 1e-7), dtype=np.float32)
     entries = (values[kept], (rows[kept], nearest.ravel()[kept]))
     return sparse.csr_array(entries, shape=(n_items, n_items))
 
@@ -125,15 +125,15 @@ def directions(rows: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_items w
     return rows
 
 
-def _nearest_of_block(rows: Float[Tensor, "n_items width"], start: int, step: int, neighbors: int) -> Tensor:
+def _nearest_of_block(rows: Float[Tensor, "n_items width"], start: int, step: int, n_neighbors: int) -> Tensor:
     """The neighbors of some rows: the best of each block of columns, and the best of these."""
     values, numbers = [], []
     for first in range(0, len(rows), BLOCK_COLUMNS):
         block = linear(rows[start : start + step], rows[first : first + BLOCK_COLUMNS])
         # Above every cosine, so that equal rows cannot push an item out of its own list.
         block.diagonal(start - first).fill_(2)
-        best = block.topk(min(neighbors, block.shape[1]), dim=1)
+        best = block.topk(min(n_neighbors, block.shape[1]), dim=1)
         values.append(best.values)
         numbers.append(best.indices + first)
-    order = torch.cat(values, dim=1).topk(neighbors, dim=1).indices
+    order = torch.cat(values, dim=1).topk(n_neighbors, dim=1).indices
     return torch.cat(numbers, dim=1).gather(1, order)

@@ -74,7 +74,7 @@ class Adversarial(Model):
         >>> from flatrec.models import VBPR
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = Adversarial(VBPR(data, dim=8), epsilon=0.1, weight=1.0)
+        >>> model = Adversarial(VBPR(data, embedding_dim=8), epsilon=0.1, weight=1.0)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 

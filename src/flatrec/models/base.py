@@ -37,7 +37,7 @@ class Model(nn.Module, ABC):
 
     ``MODALITIES`` says what item features it reads: none, or those of any data set with one or more modalities, by any
     name. ``SEARCH_SPACE`` holds the values that are usually tried for its settings, by the dotted name of the setting
-    (``model.layers``, ``optimizer.lr``).
+    (``model.n_layers``, ``optimizer.lr``).
 
     ``COLD`` says how an item that was not trained on gets a vector; see :mod:`flatrec.inference.cold_start`.
     ``features`` is for a model that makes an item without pairs of that item's features and a row of its own, and of

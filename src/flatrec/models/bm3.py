@@ -14,7 +14,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table, xavier_linear
 from flatrec.models.settings import at_least, rate
 from flatrec.ops.propagation import mean_of_layers
@@ -23,7 +23,7 @@ from flatrec.ops.propagation import mean_of_layers
 class BM3(Model):
     """BM3 (Zhou et al., WWW 2023, https://arxiv.org/abs/2207.05969).
 
-    With M the symmetrically normalzed user-item graph, f a linear predictor, and
+    With M the symmetrically normalized user-item graph, f a linear predictor, and
     apart(x, y) = 1 - mean over the batch of cos(x, y'), where y' is y detached and with dropout:
 
         G = mean of layers 0..L of M on [E_user ; E_item]
@@ -31,7 +31,7 @@ class BM3(Model):
         user = f(u), item = f(i)
         loss = apart(f(u), i) + apart(f(i), u)
              + modality_weight * sum over m of [apart(f(v_m), i) + apart(f(v_m), v_m)]
-             + penalty * (norm of u + norm of i, over all rows) / n_items
+             + reg_weight * (norm of u + norm of i, over all rows) / n_items
 
     Negatives are not used. As in the released code: the features that are projected are trained, starting from the raw
     ones; the item embedding is added once more to the mean of layers; the norms are not squared.
@@ -41,18 +41,19 @@ class BM3(Model):
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of a representation.
-        layers: propagations over the user-item graph, at least 0 (L).
+        embedding_dim: width of a representation.
+        n_layers: propagations over the user-item graph, at least 0 (L).
         dropout: share of a target's entries set to zero, in [0, 1).
-        penalty: weight of the norms, at least 0.
+        reg_weight: weight of the norms, at least 0.
         modality_weight: weight of the modality losses, at least 0.
         features: whether feature tables are trained.
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = BM3(data, dim=8)
+        >>> model = BM3(data, embedding_dim=8)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -62,37 +63,37 @@ class BM3(Model):
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.layers": (1, 2), "model.dropout": (0.3, 0.5), "model.penalty": (0.1, 0.01)}
+        {"model.n_layers": (1, 2), "model.dropout": (0.3, 0.5), "model.reg_weight": (0.1, 0.01)}
     )
 
     def __init__(
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
-        layers: int = 1,
+        embedding_dim: int = 64,
+        n_layers: int = 1,
         dropout: float = 0.3,
-        penalty: float = 0.1,
+        reg_weight: float = 0.1,
         modality_weight: float = 2.0,
         features: Literal["trained", "frozen"] = "trained",
-        missing: Missing = "mean",
+        missing_modality: MissingModality = "mean",
     ) -> None:
         super().__init__()
-        at_least(0, layers=layers, penalty=penalty, modality_weight=modality_weight)
+        at_least(0, n_layers=n_layers, reg_weight=reg_weight, modality_weight=modality_weight)
         rate(dropout=dropout)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.layers = layers
+        self.n_layers = n_layers
         self.dropout = dropout
-        self.penalty, self.modality_weight = penalty, modality_weight
-        self.nodes = node_table(dataset, dim)
-        self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
-        self.projections = nn.ModuleList(xavier_linear(width, dim) for width in self.features.widths)
-        self.predictor = xavier_linear(dim, dim)
+        self.reg_weight, self.modality_weight = reg_weight, modality_weight
+        self.nodes = node_table(dataset, embedding_dim)
+        self.features = FeatureTables(dataset, missing_modality=missing_modality, trained=features == "trained")
+        self.projections = nn.ModuleList(xavier_linear(width, embedding_dim) for width in self.features.widths)
+        self.predictor = xavier_linear(embedding_dim, embedding_dim)
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:
         """Predicted representations; what they are predicted from, and the projected features, are parts."""
-        users, items = mean_of_layers(self.graph, self.nodes, self.layers).split(self.sizes)
+        users, items = mean_of_layers(self.graph, self.nodes, self.n_layers).split(self.sizes)
         online = torch.cat([users, items + self.nodes[self.sizes[0] :]])
         projected = {
             f"features_{name}": project(table)
@@ -105,7 +106,7 @@ class BM3(Model):
         terms = self.terms(encoded, batch)
         modalities = [terms[f"{kind}_{name}"] for name in self.features.names for kind in ("across", "within")]
         loss = terms["users"] + terms["items"] + self.modality_weight * torch.stack(modalities).sum()
-        return loss + self.penalty * terms["norms"]
+        return loss + self.reg_weight * terms["norms"]
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """Each summand, unweighted: ``users``, ``items``, ``norms``, and ``across_`` and ``within_`` a modality."""

@@ -1,4 +1,4 @@
-"""Matrix factorzation with the BPR loss: the model without a graph."""
+"""Matrix factorization with the BPR loss: the model without a graph."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from flatrec.models.settings import at_least
 
 
 class BPR(Model):
-    """BPR matrix factorzation (Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618).
+    """BPR matrix factorization (Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618).
 
-    Matrix factorzation:
+    Matrix factorization:
 
         score(u, i) = <e_u, e_i>
-        loss = mean of -ln sigma(score(u, p) - score(u, n)) + penalty * norms
+        loss = mean of -ln sigma(score(u, p) - score(u, n)) + reg_weight * norms
 
     norms are the Frobenius norms of the three row blocks of the batch, added up and divided by its size.
 
-    Deviations: the paper penalzes squared norms with a weight for users, positives and negatives each; the form here
+    Deviations: the paper penalizes squared norms with a weight for users, positives and negatives each; the form here
     is that of :func:`flatrec.models.losses.norm_penalty`, as for LightGCN, so that the two differ by the graph alone.
 
     Args:
         dataset: gives the numbers of users and items; its features are not used.
-        dim: width of a representation.
-        penalty: weight of the embedding norms, at least 0.
+        embedding_dim: width of a representation.
+        reg_weight: weight of the embedding norms, at least 0.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = BPR(data, dim=8)
+        >>> model = BPR(data, embedding_dim=8)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -44,14 +44,16 @@ class BPR(Model):
         ValueError: a setting is out of range.
     """
 
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({"model.penalty": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)})
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
+    )
 
-    def __init__(self, dataset: Dataset, *, dim: int = 64, penalty: float = 1e-4) -> None:
+    def __init__(self, dataset: Dataset, *, embedding_dim: int = 64, reg_weight: float = 1e-4) -> None:
         super().__init__()
-        at_least(0, penalty=penalty)
+        at_least(0, reg_weight=reg_weight)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.penalty = penalty
-        self.nodes = node_table(dataset, dim)
+        self.reg_weight = reg_weight
+        self.nodes = node_table(dataset, embedding_dim)
 
     def encode(self) -> Encoded:
         """The table itself."""
@@ -60,7 +62,7 @@ class BPR(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR plus the norm penalty."""
         blocks = rows(encoded.nodes, batch, self.sizes[0])
-        return bpr(*blocks) + self.penalty * norm_penalty(*blocks)
+        return bpr(*blocks) + self.reg_weight * norm_penalty(*blocks)
 
     def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the table."""

@@ -16,7 +16,7 @@ from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.knn import mixed_neighbor_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing, filled_features
+from flatrec.models.features import FeatureTables, MissingModality, filled_features
 from flatrec.models.losses import bpr, rows
 from flatrec.models.settings import at_least, share
 from flatrec.models.towers import Tower, preference_squares, preference_weights
@@ -26,7 +26,7 @@ from flatrec.ops.propagation import last_layer, sum_of_layers
 class DRAGON(Model):
     """DRAGON (Zhou et al., ECAI 2023, https://arxiv.org/abs/2301.12097).
 
-    With M the symmetrically normalzed user-item graph, S the frozen item graph of FREEDOM, and unit() bringing rows to
+    With M the symmetrically normalized user-item graph, S the frozen item graph of FREEDOM, and unit() bringing rows to
     length 1; for every modality m, P_m a preference a user and F_m the features:
 
         x_m = unit([P_m ; lrelu(F_m W1 + b1) W2 + b2])
@@ -35,14 +35,14 @@ class DRAGON(Model):
         items = c + S^(L_ii) c
         c_u = [w_u[1] X_1[u], w_u[2] X_2[u], ...], w_u free weights
         user u = c_u + sum over neighbors v of a_uv c_v
-        loss = -mean log2 sigma(margin) + penalty * (squares of P and w)
+        loss = -mean log2 sigma(margin) + reg_weight * (squares of P and w)
 
     Neighbors of a user are those with the most common items, a is a softmax over the numbers of common items. The
     squares are the mean of P_m^2 over the batch's users, added up over m, and the mean of w^2 over all users. A
-    representation is ``dim`` times as wide as there are modalities.
+    representation is ``embedding_dim`` times as wide as there are modalities.
 
     As in the released code: logarithms to base 2; w starts as a softmax and is trained without constraint; a user with
-    fewer than ``user_neighbors`` neighbors has random ones repeated, drawn again each epoch, each from the list as it
+    fewer than ``n_user_neighbors`` neighbors has random ones repeated, drawn again each epoch, each from the list as it
     has grown by then.
 
     Deviations: the release ranks by what the last training forward left behind, and moves the batch's item numbers in
@@ -53,20 +53,21 @@ class DRAGON(Model):
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of a modality's part of a representation.
-        hidden: width between the two maps of a modality.
-        layers: propagations over the user-item graph, at least 0 (L).
-        item_layers: propagations over the item graph, at least 0 (L_ii).
-        neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
+        embedding_dim: width of a modality's part of a representation.
+        hidden_dim: width between the two maps of a modality.
+        n_layers: propagations over the user-item graph, at least 0 (L).
+        n_item_layers: propagations over the item graph, at least 0 (L_ii).
+        n_neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
         image_weight: share of the image graph, in [0, 1].
-        user_neighbors: neighbors a user, at least 1.
-        penalty: weight of the squares, at least 0.
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        n_user_neighbors: neighbors a user, at least 1.
+        reg_weight: weight of the squares, at least 0.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = DRAGON(data, dim=8, hidden=16, neighbors=3)
+        >>> model = DRAGON(data, embedding_dim=8, hidden_dim=16, n_neighbors=3)
         >>> model.encode().nodes.shape[1]
         16
 
@@ -76,38 +77,39 @@ class DRAGON(Model):
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.penalty": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
+        {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
     )
 
     def __init__(
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
-        hidden: int = 256,
-        layers: int = 2,
-        item_layers: int = 1,
-        neighbors: int = 10,
+        embedding_dim: int = 64,
+        hidden_dim: int = 256,
+        n_layers: int = 2,
+        n_item_layers: int = 1,
+        n_neighbors: int = 10,
         image_weight: float = 0.1,
-        user_neighbors: int = 40,
-        penalty: float = 1e-3,
-        missing: Missing = "mean",
+        n_user_neighbors: int = 40,
+        reg_weight: float = 1e-3,
+        missing_modality: MissingModality = "mean",
     ) -> None:
         super().__init__()
-        at_least(1, dim=dim, hidden=hidden, user_neighbors=user_neighbors)
-        at_least(0, layers=layers, item_layers=item_layers, penalty=penalty)
+        at_least(1, embedding_dim=embedding_dim, hidden_dim=hidden_dim, n_user_neighbors=n_user_neighbors)
+        at_least(0, n_layers=n_layers, n_item_layers=n_item_layers, reg_weight=reg_weight)
         share(image_weight=image_weight)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.layers, self.item_layers = layers, item_layers
-        self.penalty = penalty
-        self.features = FeatureTables(dataset, missing=missing)
+        self.n_layers, self.n_item_layers = n_layers, n_item_layers
+        self.reg_weight = reg_weight
+        self.features = FeatureTables(dataset, missing_modality=missing_modality)
         self.towers = nn.ModuleList(
-            Tower(dataset.n_users, width, hidden=hidden, dim=dim) for width in self.features.widths
+            Tower(dataset.n_users, width, hidden_dim=hidden_dim, embedding_dim=embedding_dim)
+            for width in self.features.widths
         )
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.graph = training_graph(dataset.interactions)
-        self.item_graph = mixed_neighbor_graph(filled_features(dataset, missing), neighbors, image_weight)
-        self.user_graph = UserGraph(dataset.interactions, user_neighbors)
+        self.item_graph = mixed_neighbor_graph(filled_features(dataset, missing_modality), n_neighbors, image_weight)
+        self.user_graph = UserGraph(dataset.interactions, n_user_neighbors)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw which neighbors are repeated."""
@@ -121,16 +123,16 @@ class DRAGON(Model):
         parts = []
         weights = self.user_weights.split(1, dim=1)
         for tower, table, weight in zip(self.towers, self.features(), weights, strict=True):
-            users, items = sum_of_layers(self.graph, tower(table), self.layers).split(self.sizes)
+            users, items = sum_of_layers(self.graph, tower(table), self.n_layers).split(self.sizes)
             own = users * weight
-            alike = last_layer(self.item_graph, items, self.item_layers)
+            alike = last_layer(self.item_graph, items, self.n_item_layers)
             parts.append(torch.cat([own + self.user_graph(own), items + alike]))
         return Encoded(torch.cat(parts, dim=1))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR to base 2 and the weighted penalties."""
         ranking, *squares = self.terms(encoded, batch).values()
-        return ranking + self.penalty * torch.stack(squares).sum()
+        return ranking + self.reg_weight * torch.stack(squares).sum()
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` and its name for a modality, ``user_weights``."""

@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.losses import bpr, rows
 from flatrec.models.settings import at_least
 from flatrec.models.towers import Tower, preference_squares, preference_weights
@@ -25,7 +25,7 @@ from flatrec.ops.propagation import sum_of_layers
 class DualGNN(Model):
     """DualGNN (Wang et al., IEEE TMM 2021, https://doi.org/10.1109/TMM.2021.3138298).
 
-    With M the symmetrically normalzed user-item graph and unit() bringing rows to length 1; for every modality m, P_m
+    With M the symmetrically normalized user-item graph and unit() bringing rows to length 1; for every modality m, P_m
     a preference a user and F_m the features:
 
         x_m = unit([P_m ; lrelu(F_m W1 + b1) W2 + b2])
@@ -33,14 +33,14 @@ class DualGNN(Model):
         item i = sum over m of X_m[i]
         c_u = sum over m of w_u[m] X_m[u], w_u free weights
         user u = c_u + sum over neighbors v of a_uv c_v
-        loss = -mean log2 sigma(margin) + penalty * (squares of P, w and w')
+        loss = -mean log2 sigma(margin) + reg_weight * (squares of P, w and w')
 
     Neighbors of a user are those with the most common items, a is a softmax over the numbers of common items. The
     squares are the mean of P_m^2 over the batch's users, added up over m, the mean of w^2 over all users and that of
     w'^2 over all items, where w' are weights an item that occur nowhere else.
 
     As in the released code: logarithms to base 2; w starts as a softmax and is trained without constraint; a user with
-    fewer than ``user_neighbors`` neighbors has random ones repeated, drawn again each epoch, each from the list as it
+    fewer than ``n_user_neighbors`` neighbors has random ones repeated, drawn again each epoch, each from the list as it
     has grown by then.
 
     Deviations: the release fuses users in place, so that the first modality's X is overwritten by the sum of all
@@ -51,18 +51,19 @@ class DualGNN(Model):
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of a representation.
-        hidden: width between the two maps of a modality.
-        layers: propagations over the user-item graph, at least 0 (L).
-        user_neighbors: neighbors a user, at least 1.
-        penalty: weight of the squares, at least 0.
+        embedding_dim: width of a representation.
+        hidden_dim: width between the two maps of a modality.
+        n_layers: propagations over the user-item graph, at least 0 (L).
+        n_user_neighbors: neighbors a user, at least 1.
+        reg_weight: weight of the squares, at least 0.
         fusion: whether users are fused as the paper has it (``intended``) or in place (``released``).
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = DualGNN(data, dim=8, hidden=16)
+        >>> model = DualGNN(data, embedding_dim=8, hidden_dim=16)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -73,36 +74,37 @@ class DualGNN(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.penalty": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
+        {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
     )
 
     def __init__(
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
-        hidden: int = 256,
-        layers: int = 2,
-        user_neighbors: int = 40,
-        penalty: float = 1e-3,
+        embedding_dim: int = 64,
+        hidden_dim: int = 256,
+        n_layers: int = 2,
+        n_user_neighbors: int = 40,
+        reg_weight: float = 1e-3,
         fusion: Literal["intended", "released"] = "intended",
-        missing: Missing = "mean",
+        missing_modality: MissingModality = "mean",
     ) -> None:
         super().__init__()
-        at_least(1, dim=dim, hidden=hidden, user_neighbors=user_neighbors)
-        at_least(0, layers=layers, penalty=penalty)
+        at_least(1, embedding_dim=embedding_dim, hidden_dim=hidden_dim, n_user_neighbors=n_user_neighbors)
+        at_least(0, n_layers=n_layers, reg_weight=reg_weight)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.dim, self.layers = dim, layers
-        self.penalty = penalty
+        self.embedding_dim, self.n_layers = embedding_dim, n_layers
+        self.reg_weight = reg_weight
         self.fusion = fusion
-        self.features = FeatureTables(dataset, missing=missing)
+        self.features = FeatureTables(dataset, missing_modality=missing_modality)
         self.towers = nn.ModuleList(
-            Tower(dataset.n_users, width, hidden=hidden, dim=dim) for width in self.features.widths
+            Tower(dataset.n_users, width, hidden_dim=hidden_dim, embedding_dim=embedding_dim)
+            for width in self.features.widths
         )
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.item_weights = preference_weights(dataset.n_items, len(self.features))
         self.graph = training_graph(dataset.interactions)
-        self.user_graph = UserGraph(dataset.interactions, user_neighbors)
+        self.user_graph = UserGraph(dataset.interactions, n_user_neighbors)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw which neighbors are repeated."""
@@ -111,8 +113,8 @@ class DualGNN(Model):
     def encode(self) -> Encoded:
         """All modalities propagated at once, side by side; then users over the user graph."""
         inputs = [tower(table) for tower, table in zip(self.towers, self.features(), strict=True)]
-        nodes = sum_of_layers(self.graph, torch.cat(inputs, dim=1), self.layers)
-        users, items = nodes.unflatten(1, (len(inputs), self.dim)).split(self.sizes)
+        nodes = sum_of_layers(self.graph, torch.cat(inputs, dim=1), self.n_layers)
+        users, items = nodes.unflatten(1, (len(inputs), self.embedding_dim)).split(self.sizes)
         if self.fusion == "released":
             users = torch.cat([users.sum(dim=1, keepdim=True), users[:, 1:]], dim=1)
         own = (self.user_weights[:, :, None] * users).sum(dim=1)
@@ -121,7 +123,7 @@ class DualGNN(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR to base 2 and the weighted penalties."""
         ranking, *squares = self.terms(encoded, batch).values()
-        return ranking + self.penalty * torch.stack(squares).sum()
+        return ranking + self.reg_weight * torch.stack(squares).sum()
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` a modality, ``user_weights``, ``item_weights``."""

@@ -18,7 +18,7 @@ from flatrec.graphs.knn import directions
 
 # mean: the mean row of the items that have the modality; zero: zeros; learned: one trained row, at first that mean.
 # A modality that no item has is zero under all three. Trained tables begin like this.
-Missing: TypeAlias = Literal["mean", "zero", "learned"]
+MissingModality: TypeAlias = Literal["mean", "zero", "learned"]
 
 
 class FeatureTables(nn.Module):
@@ -29,9 +29,9 @@ class FeatureTables(nn.Module):
 
     Args:
         dataset: gives the features.
-        missing: what an item that lacks a modality gets; see :data:`Missing`.
+        missing_modality: what an item that lacks a modality gets; see :data:`MissingModality`.
         trained: whether the tables are parameters, beginning as the features.
-        normalzed: the modalities whose rows are brought to length 1; rows of zeros stay.
+        normalized: the modalities whose rows are brought to length 1; rows of zeros stay.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -44,7 +44,12 @@ class FeatureTables(nn.Module):
     """
 
     def __init__(
-        self, dataset: Dataset, *, missing: Missing = "mean", trained: bool = False, normalzed: Collection[str] = ()
+        self,
+        dataset: Dataset,
+        *,
+        missing_modality: MissingModality = "mean",
+        trained: bool = False,
+        normalized: Collection[str] = (),
     ) -> None:
         super().__init__()
         if not dataset.features:
@@ -52,11 +57,16 @@ class FeatureTables(nn.Module):
                 f"this model needs item features of at least one modality, but data set {dataset.name!r} has none; "
                 "add features, or choose a model without modalities such as lightgcn"
             )
-        self.missing = missing
+        self.missing_modality = missing_modality
         self.names = tuple(sorted(dataset.features))
         self.widths = tuple(dataset.features[name].width for name in self.names)
         self.tables = nn.ModuleList(
-            _Table(dataset.features[name], missing=missing, trained=trained, normalzed=name in normalzed)
+            _Table(
+                dataset.features[name],
+                missing_modality=missing_modality,
+                trained=trained,
+                normalized=name in normalized,
+            )
             for name in self.names
         )
         self._given: tuple[Tensor, ...] | None = None
@@ -90,31 +100,33 @@ class _Table(nn.Module):
     absent: Bool[Tensor, "n_items"]
     stand_in: nn.Parameter | None
 
-    def __init__(self, features: Features, *, missing: Missing, trained: bool, normalzed: bool) -> None:
+    def __init__(
+        self, features: Features, *, missing_modality: MissingModality, trained: bool, normalized: bool
+    ) -> None:
         super().__init__()
-        self.normalzed = normalzed
-        values = torch.tensor(_filled(features, missing))
-        values = directions(values) if normalzed else values
+        self.normalized = normalized
+        values = torch.tensor(_filled(features, missing_modality))
+        values = directions(values) if normalized else values
         absent = torch.tensor(~features.present)
         if trained:
             self.values = nn.Parameter(values)
         else:
             self.register_buffer("values", values, persistent=False)
         self.register_buffer("absent", absent, persistent=False)
-        learned = missing == "learned" and bool(absent.any()) and not bool(absent.all())
+        learned = missing_modality == "learned" and bool(absent.any()) and not bool(absent.all())
         self.register_parameter("stand_in", nn.Parameter(values[absent][0].clone()) if learned else None)
 
     def forward(self) -> Float[Tensor, "n_items width"]:
         if self.stand_in is None:
             return self.values
-        row = F.normalize(self.stand_in, dim=0) if self.normalzed else self.stand_in
+        row = F.normalize(self.stand_in, dim=0) if self.normalized else self.stand_in
         return torch.where(self.absent[:, None], row, self.values)
 
 
-def filled_features(dataset: Dataset, missing: Missing) -> dict[str, Float32[ndarray, "n_items width"]]:
+def filled_features(dataset: Dataset, missing: MissingModality) -> dict[str, Float32[ndarray, "n_items width"]]:
     """The matrices as they stand before training, by name; what graphs of similar items are built from."""
     return {name: _filled(one, missing) for name, one in dataset.features.items()}
 
 
-def _filled(features: Features, missing: Missing) -> Float32[ndarray, "n_items width"]:
+def _filled(features: Features, missing: MissingModality) -> Float32[ndarray, "n_items width"]:
     return features.filled("zero" if missing == "zero" else "mean")

@@ -14,7 +14,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import thinned_graph, training_graph
 from flatrec.graphs.knn import mixed_neighbor_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing, filled_features
+from flatrec.models.features import FeatureTables, MissingModality, filled_features
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, bpr_of_differences, rows
 from flatrec.models.settings import at_least, rate, share
@@ -27,7 +27,7 @@ class FREEDOM(Model):
     """FREEDOM (Zhou & Shen, ACM MM 2023, https://arxiv.org/abs/2211.06924).
 
     With S the weighted sum of one kNN graph a modality, from the raw features, built once and frozen, and M the
-    symmetrically normalzed user-item graph:
+    symmetrically normalized user-item graph:
 
         h = S^(L_ii) E_item
         G = mean of layers 0..L_ui of M on [E_user ; E_item]
@@ -48,20 +48,21 @@ class FREEDOM(Model):
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of a representation.
-        layers: propagations over the user-item graph, at least 0 (L_ui).
-        item_layers: propagations over the item graph, at least 0 (L_ii).
-        neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
+        embedding_dim: width of a representation.
+        n_layers: propagations over the user-item graph, at least 0 (L_ui).
+        n_item_layers: propagations over the item graph, at least 0 (L_ii).
+        n_neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
         image_weight: share of the image graph, in [0, 1].
-        thinning: share of the training pairs left out of each epoch's graph, in [0, 1).
+        edge_dropout: share of the training pairs left out of each epoch's graph, in [0, 1).
         modality_weight: weight of the modality losses, at least 0.
         features: whether feature tables are trained.
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = FREEDOM(data, dim=8, neighbors=3)
+        >>> model = FREEDOM(data, embedding_dim=8, n_neighbors=3)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -71,50 +72,50 @@ class FREEDOM(Model):
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.thinning": (0.8, 0.9), "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3)}
+        {"model.edge_dropout": (0.8, 0.9), "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3)}
     )
 
     def __init__(
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
-        layers: int = 2,
-        item_layers: int = 1,
-        neighbors: int = 10,
+        embedding_dim: int = 64,
+        n_layers: int = 2,
+        n_item_layers: int = 1,
+        n_neighbors: int = 10,
         image_weight: float = 0.1,
-        thinning: float = 0.8,
+        edge_dropout: float = 0.8,
         modality_weight: float = 1e-3,
         features: Literal["trained", "frozen"] = "frozen",
-        missing: Missing = "mean",
+        missing_modality: MissingModality = "mean",
     ) -> None:
         super().__init__()
-        at_least(0, layers=layers, item_layers=item_layers, modality_weight=modality_weight)
+        at_least(0, n_layers=n_layers, n_item_layers=n_item_layers, modality_weight=modality_weight)
         share(image_weight=image_weight)
-        rate(thinning=thinning)
+        rate(edge_dropout=edge_dropout)
         self.interactions = dataset.interactions
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.layers, self.item_layers = layers, item_layers
-        self.thinning = thinning
+        self.n_layers, self.n_item_layers = n_layers, n_item_layers
+        self.edge_dropout = edge_dropout
         self.modality_weight = modality_weight
-        self.nodes = node_table(dataset, dim)
-        self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
-        self.projections = nn.ModuleList(Linear(width, dim, bias=False) for width in self.features.widths)
+        self.nodes = node_table(dataset, embedding_dim)
+        self.features = FeatureTables(dataset, missing_modality=missing_modality, trained=features == "trained")
+        self.projections = nn.ModuleList(Linear(width, embedding_dim, bias=False) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
-        self.item_graph = mixed_neighbor_graph(filled_features(dataset, missing), neighbors, image_weight)
+        self.item_graph = mixed_neighbor_graph(filled_features(dataset, missing_modality), n_neighbors, image_weight)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's thinned graph."""
-        if self.thinning > 0:
+        if self.edge_dropout > 0:
             device = self.nodes.device
-            self.epoch_graph = thinned_graph(self.interactions, self.thinning, generator).to(device)
+            self.epoch_graph = thinned_graph(self.interactions, self.edge_dropout, generator).to(device)
 
     def encode(self) -> Encoded:
         """Both propagations; the features are projected where a batch needs them."""
         graph = self.epoch_graph if self.training else self.graph
-        users, items = mean_of_layers(graph, self.nodes, self.layers).split(self.sizes)
-        alike = last_layer(self.item_graph, self.nodes[self.sizes[0] :], self.item_layers)
+        users, items = mean_of_layers(graph, self.nodes, self.n_layers).split(self.sizes)
+        alike = last_layer(self.item_graph, self.nodes[self.sizes[0] :], self.n_item_layers)
         return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, self.features(), strict=True)))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:

@@ -15,7 +15,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import both_ways
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr, image_square, mean_squares, rows
 from flatrec.models.settings import at_least
@@ -35,30 +35,31 @@ class GRCN(Model):
         weight[s, t] = relu(max over m of alpha_m[s, t] C[s, m]), C a free table
         z = unit(ids), z1 = weighted sum over neighbors of z, z2 = the same of z1
         H = [z + z1 + z2, X_1, X_2, ...]
-        loss = BPR(H) + penalty * (ids + preferences + sum over m of the mean of P[u]^2 over the batch)
+        loss = BPR(H) + reg_weight * (ids + preferences + sum over m of the mean of P[u]^2 over the batch)
         ids = mean of ids[u]^2 + (mean of ids[p]^2 + mean of ids[n]^2) / 2 over the batch
         preferences = mean of P^2 over all users, of images alone
 
     As in the released code: the edges that refine preferences have no way into users, so that this refinement does
-    nothing (``routings=0``). With ``routings`` above 0 preferences are refined as in the paper, unit(P) <- unit(unit(P)
-    + sum over the user's items of alpha x), repeated so often. The paper's penalty on confidence is not used; of
-    preferences that no batch asks for only those of images (the modality called ``image``) are penalzed.
+    nothing (``routings=0``). With ``n_routings`` above 0 preferences are refined as in the paper, unit(P) <-
+    unit(unit(P) + sum over the user's items of alpha x), repeated so often. The paper's penalty on confidence is not
+    used; of preferences that no batch asks for only those of images (the modality called ``image``) are penalized.
 
     Deviations: the release ranks by what the last training forward left behind; here every evaluation propagates again.
     BPR is finite for any margin.
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of the ids' part of a representation.
+        embedding_dim: width of the ids' part of a representation.
         modality_dim: width of each modality's part.
-        routings: refinements of preferences, at least 0.
-        penalty: weight of the squares, at least 0.
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        n_routings: refinements of preferences, at least 0.
+        reg_weight: weight of the squares, at least 0.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = GRCN(data, dim=8, modality_dim=8)
+        >>> model = GRCN(data, embedding_dim=8, modality_dim=8)
         >>> model.encode().nodes.shape[1]
         24
 
@@ -69,28 +70,28 @@ class GRCN(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.penalty": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (1.0, 0.1, 0.01, 1e-3, 1e-4)}
+        {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (1.0, 0.1, 0.01, 1e-3, 1e-4)}
     )
 
     def __init__(
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
+        embedding_dim: int = 64,
         modality_dim: int = 64,
-        routings: int = 0,
-        penalty: float = 1e-3,
-        missing: Missing = "mean",
+        n_routings: int = 0,
+        reg_weight: float = 1e-3,
+        missing_modality: MissingModality = "mean",
     ) -> None:
         super().__init__()
-        at_least(1, dim=dim, modality_dim=modality_dim)
-        at_least(0, routings=routings, penalty=penalty)
+        at_least(1, embedding_dim=embedding_dim, modality_dim=modality_dim)
+        at_least(0, n_routings=n_routings, reg_weight=reg_weight)
         n_nodes = dataset.n_users + dataset.n_items
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.routings = routings
-        self.penalty = penalty
-        self.nodes = xavier_normal(n_nodes, dim)
-        self.features = FeatureTables(dataset, missing=missing)
+        self.n_routings = n_routings
+        self.reg_weight = reg_weight
+        self.nodes = xavier_normal(n_nodes, embedding_dim)
+        self.features = FeatureTables(dataset, missing_modality=missing_modality)
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, modality_dim) for _ in self.features.names)
         self.projections = nn.ModuleList(xavier_linear(width, modality_dim) for width in self.features.widths)
         self.confidence = xavier_normal(n_nodes, len(self.features))
@@ -114,7 +115,7 @@ class GRCN(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
         ranking, *squares = self.terms(encoded, batch).values()
-        return ranking + self.penalty * torch.stack(squares).sum()
+        return ranking + self.reg_weight * torch.stack(squares).sum()
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``ids``, ``preferences``, and ``preference_`` and its name a modality."""
@@ -136,7 +137,7 @@ class GRCN(Model):
     ) -> tuple[Float[Tensor, "n_nodes dim"], Float[Tensor, "n_edges"]]:
         """Users and items of one modality in one table, and the attention along every edge between them."""
         users = unit(preference)
-        for _ in range(self.routings):
+        for _ in range(self.n_routings):
             nodes = torch.cat([users, items])
             heard = self.edges.product(self._attention(nodes), nodes)[: self.sizes[0]]
             users = unit(users + heard)

@@ -17,13 +17,13 @@ BLOCK_ROWS = 1024  # item rows whose similarities are dense at once
 class ItemKNN(Baseline):
     """Item-based collaborative filtering (Deshpande & Karypis, TOIS 2004, https://doi.org/10.1145/963770.963776).
 
-    sim(i, j) = |users of both| / (sqrt(|users of i| |users of j|) + shrink); a row keeps its ``neighbors`` largest;
+    sim(i, j) = |users of both| / (sqrt(|users of i| |users of j|) + shrink); a row keeps its ``n_neighbors`` largest;
     score(u, i) = sum over the items j of u of sim(j, i).
 
     Args:
         dataset: gives the training pairs.
-        neighbors: items kept a row, at least 1.
-        shrink: damps similarities that rest on few users, at least 0.
+        n_neighbors: items kept a row, at least 1.
+        shrinkage: damps similarities that rest on few users, at least 0.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -35,13 +35,15 @@ class ItemKNN(Baseline):
         ValueError: a setting is out of range.
     """
 
-    def __init__(self, dataset: Dataset, *, neighbors: int = 100, shrink: float = 10.0) -> None:
-        if neighbors < 1 or not shrink >= 0:
-            raise ValueError(f"neighbors must be at least 1 and shrink at least 0, but are {neighbors} and {shrink}")
+    def __init__(self, dataset: Dataset, *, n_neighbors: int = 100, shrinkage: float = 10.0) -> None:
+        if n_neighbors < 1 or not shrinkage >= 0:
+            raise ValueError(
+                f"n_neighbors must be at least 1 and shrinkage at least 0, but are {n_neighbors} and {shrinkage}"
+            )
         self.bought = dataset.interactions.matrix("train")
         by_item = sparse.csr_array(self.bought.T)
         starts = range(0, dataset.n_items, BLOCK_ROWS)
-        blocks = [_similar(by_item, start, min(neighbors, dataset.n_items), shrink) for start in starts]
+        blocks = [_similar(by_item, start, min(n_neighbors, dataset.n_items), shrinkage) for start in starts]
         self.similarities = sparse.csr_array(sparse.vstack(blocks))
 
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:

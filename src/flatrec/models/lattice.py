@@ -17,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import walk_graph
 from flatrec.graphs.knn import directions, nearest_neighbors, neighbor_matrix
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing, filled_features
+from flatrec.models.features import FeatureTables, MissingModality, filled_features
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr, half_squares, rows
 from flatrec.models.settings import at_least, share
@@ -37,17 +37,17 @@ class LATTICE(Model):
     LAP(S) = D^(-1/2) S D^(-1/2), D the row sums of S. With a the softmax of one free weight a modality, V_m = F_m W_m
     + b_m, A the adjacency of the user-item graph, D its row sums with self loops, and unit() bringing rows to length 1:
 
-        S = (1 - raw_share) LAP(sum of a_m TOP(V_m)) + raw_share * sum of a_m LAP(TOP(raw F_m))
+        S = (1 - raw_share) LAP(sum of a_m TOP(V_m)) + raw_fraction * sum of a_m LAP(TOP(raw F_m))
         h = S^(L_ii) E_item
         G = mean of layers 0..L of D^(-1) (A + I) on [E_user ; E_item]
         user u = G[u]
         item i = G[i] + unit(h)[i]
-        loss = BPR + penalty * half the squares of the batch's final rows / penalty_rows
+        loss = BPR + reg_weight * half the squares of the batch's final rows / penalty_rows
 
     As in the released code: features are trained, starting from the raw ones; gradients flow through S in the first
     step of an epoch only, which is how the graph is learned, and S is frozen as it was at that step's start for the
     rest of it; evaluation builds it again. Each time costs O(n_items^2 modality_dim). The squares are divided by the
-    configured batch size, however many pairs the batch has: set ``penalty_rows`` together with ``training.batch_size``.
+    configured batch size, however many pairs the batch has: set ``reg_rows`` together with ``training.batch_size``.
     The release searches the learning rate in 1e-4 to 5e-3 and lets it fall by 4 % every 50 epochs, which is left to the
     optimizer's settings here.
 
@@ -59,21 +59,22 @@ class LATTICE(Model):
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of a representation.
+        embedding_dim: width of a representation.
         modality_dim: width of the space in which likeness is learned.
-        layers: propagations over the user-item graph, at least 0 (L).
-        item_layers: propagations over the item graph, at least 0 (L_ii).
-        neighbors: items a row, the item itself included, in [1, n_items].
-        raw_share: share of the graph of raw features, in [0, 1].
-        penalty: weight of the squares, at least 0.
-        penalty_rows: what the squares are divided by, at least 1; the batch size.
+        n_layers: propagations over the user-item graph, at least 0 (L).
+        n_item_layers: propagations over the item graph, at least 0 (L_ii).
+        n_neighbors: items a row, the item itself included, in [1, n_items].
+        raw_fraction: share of the graph of raw features, in [0, 1].
+        reg_weight: weight of the squares, at least 0.
+        reg_rows: what the squares are divided by, at least 1; the batch size.
         features: whether feature tables are trained.
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = LATTICE(data, dim=8, neighbors=3)
+        >>> model = LATTICE(data, embedding_dim=8, n_neighbors=3)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -83,51 +84,51 @@ class LATTICE(Model):
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.penalty": (0.0, 1e-5, 1e-4, 1e-3), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3)}
+        {"model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3)}
     )
 
     def __init__(
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
+        embedding_dim: int = 64,
         modality_dim: int = 64,
-        layers: int = 2,
-        item_layers: int = 1,
-        neighbors: int = 10,
-        raw_share: float = 0.9,
-        penalty: float = 1e-4,
-        penalty_rows: int = 2048,
+        n_layers: int = 2,
+        n_item_layers: int = 1,
+        n_neighbors: int = 10,
+        raw_fraction: float = 0.9,
+        reg_weight: float = 1e-4,
+        reg_rows: int = 2048,
         features: Literal["trained", "frozen"] = "trained",
-        missing: Missing = "mean",
+        missing_modality: MissingModality = "mean",
     ) -> None:
         super().__init__()
-        at_least(0, layers=layers, item_layers=item_layers, penalty=penalty)
-        at_least(1, modality_dim=modality_dim, penalty_rows=penalty_rows)
-        share(raw_share=raw_share)
+        at_least(0, n_layers=n_layers, n_item_layers=n_item_layers, reg_weight=reg_weight)
+        at_least(1, modality_dim=modality_dim, reg_rows=reg_rows)
+        share(raw_fraction=raw_fraction)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.layers, self.item_layers, self.neighbors = layers, item_layers, neighbors
-        self.raw_share = raw_share
-        self.penalty, self.penalty_rows = penalty, penalty_rows
-        self.nodes = node_table(dataset, dim)
-        self.features = FeatureTables(dataset, missing=missing, trained=features == "trained")
+        self.n_layers, self.n_item_layers, self.n_neighbors = n_layers, n_item_layers, n_neighbors
+        self.raw_fraction = raw_fraction
+        self.reg_weight, self.reg_rows = reg_weight, reg_rows
+        self.nodes = node_table(dataset, embedding_dim)
+        self.features = FeatureTables(dataset, missing_modality=missing_modality, trained=features == "trained")
         self.projections = nn.ModuleList(Linear(width, modality_dim) for width in self.features.widths)
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
         self.graph = walk_graph(dataset.interactions)
-        raw = filled_features(dataset, missing)
-        self.raw_graphs = nn.ModuleList(raw_graph(raw[name], neighbors) for name in self.features.names)
+        raw = filled_features(dataset, missing_modality)
+        self.raw_graphs = nn.ModuleList(raw_graph(raw[name], n_neighbors) for name in self.features.names)
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: ARG002 - nothing is drawn
         """Freeze the item graph as it is now, and let the first step learn it."""
-        if self.item_layers == 0:
+        if self.n_item_layers == 0:
             return
         with torch.no_grad():
             weights = self.modality_weights.softmax(dim=0)
-            learned = _matrix(*self._learned(weights)) * (1 - self.raw_share)
+            learned = _matrix(*self._learned(weights)) * (1 - self.raw_fraction)
             for weight, graph in zip(weights.tolist(), self.raw_graphs, strict=True):
-                learned = learned + self.raw_share * weight * cast(Graph, graph).coo()
+                learned = learned + self.raw_fraction * weight * cast(Graph, graph).coo()
         self.frozen = Graph(sparse.csr_array(learned), symmetric=False).to(self.nodes.device)
         self.fresh = True
 
@@ -139,26 +140,26 @@ class LATTICE(Model):
         """Items over the item graph of this step, then everything over the user-item graph."""
         alike = self.nodes[self.sizes[0] :]
         if self.training and not self.fresh and self.frozen is not None:
-            alike = last_layer(self.frozen, alike, self.item_layers)
-        elif self.item_layers > 0:
+            alike = last_layer(self.frozen, alike, self.n_item_layers)
+        elif self.n_item_layers > 0:
             weights = self.modality_weights.softmax(dim=0)
             edges, values = self._learned(weights)
-            for _ in range(self.item_layers):
+            for _ in range(self.n_item_layers):
                 raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
                 learned = edges.product(values, alike)
-                alike = (1 - self.raw_share) * learned + self.raw_share * torch.stack(raw).sum(dim=0)
-        users, items = mean_of_layers(self.graph, self.nodes, self.layers).split(self.sizes)
+                alike = (1 - self.raw_fraction) * learned + self.raw_fraction * torch.stack(raw).sum(dim=0)
+        users, items = mean_of_layers(self.graph, self.nodes, self.n_layers).split(self.sizes)
         return Encoded(torch.cat([users, items + unit(alike)]))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
         terms = self.terms(encoded, batch)
-        return terms["bpr"] + self.penalty * terms["squares"]
+        return terms["bpr"] + self.reg_weight * terms["squares"]
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR and half the squares of the final rows over ``penalty_rows``, unweighted."""
+        """BPR and half the squares of the final rows over ``reg_rows``, unweighted."""
         blocks = rows(encoded.nodes, batch, self.sizes[0])
-        return {"bpr": bpr(*blocks), "squares": half_squares(*blocks) / self.penalty_rows}
+        return {"bpr": bpr(*blocks), "squares": half_squares(*blocks) / self.reg_rows}
 
     def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
@@ -168,15 +169,15 @@ class LATTICE(Model):
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""
         n_items = self.sizes[1]
-        numbers = np.repeat(np.arange(n_items), self.neighbors)
+        numbers = np.repeat(np.arange(n_items), self.n_neighbors)
         columns, values = [], []
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
-            columns.append(nearest_neighbors(projected.detach().float().cpu().numpy(), self.neighbors).ravel())
+            columns.append(nearest_neighbors(projected.detach().float().cpu().numpy(), self.n_neighbors).ravel())
             ends = unit(projected)
             values.append(weight * _edges(numbers, columns[-1], n_items).to(ends.device).inner(ends, ends))
         edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)
-        return edges, _normalzed(edges, torch.cat(values))
+        return edges, _normalized(edges, torch.cat(values))
 
 
 def _edges(rows: Int64[np.ndarray, "n"], columns: Int64[np.ndarray, "n"], n_items: int) -> Edges:
@@ -188,10 +189,10 @@ def raw_graph(features: Float32[np.ndarray, "n_items width"], neighbors: int) ->
     kept = neighbor_matrix(features, neighbors).tocoo()
     edges = Edges(kept.row, kept.col, kept.shape)
     unit = directions(torch.tensor(features))
-    return Graph(_matrix(edges, _normalzed(edges, edges.inner(unit, unit))), symmetric=False)
+    return Graph(_matrix(edges, _normalized(edges, edges.inner(unit, unit))), symmetric=False)
 
 
-def _normalzed(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
+def _normalized(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
     """D^(-1/2) S D^(-1/2), D the row sums; empty where a sum is negative or the rounding of one."""
     sums = edges.row_sums(values)
     fit = sums > CANCELED * edges.row_sums(values.abs())

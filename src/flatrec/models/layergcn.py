@@ -23,13 +23,13 @@ from flatrec.models.settings import at_least, rate
 class LayerGCN(Model):
     """LayerGCN (Zhou et al., ICDE 2023, https://arxiv.org/abs/2207.11088).
 
-    With M the symmetrically normalzed user-item graph and X the embeddings, for l = 1..L and every node v:
+    With M the symmetrically normalized user-item graph and X the embeddings, for l = 1..L and every node v:
 
         h_0 = X
         z_l = M h_(l-1)
         h_l[v] = cos(z_l[v], X[v]) z_l[v]
         H = h_1 + ... + h_L, layer 0 not included
-        loss = sum of -ln sigma(margin) + penalty * half the squares of the batch's rows of X
+        loss = sum of -ln sigma(margin) + reg_weight * half the squares of the batch's rows of X
 
     Both are sums over the batch, not means. Training propagates over a graph pruned once an epoch, degrees counted
     again; epochs alternate between draws by degree (the first) and uniform ones. Ranking uses the full graph. As in the
@@ -40,15 +40,15 @@ class LayerGCN(Model):
 
     Args:
         dataset: gives the training pairs; its features are not used.
-        dim: width of a representation.
-        layers: propagations over the user-item graph, at least 1 (L).
-        thinning: share of the training pairs left out of each epoch's graph, in [0, 1).
-        penalty: weight of the squares, at least 0.
+        embedding_dim: width of a representation.
+        n_layers: propagations over the user-item graph, at least 1 (L).
+        edge_dropout: share of the training pairs left out of each epoch's graph, in [0, 1).
+        reg_weight: weight of the squares, at least 0.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = LayerGCN(data, dim=8)
+        >>> model = LayerGCN(data, embedding_dim=8)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -57,32 +57,38 @@ class LayerGCN(Model):
     """
 
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.thinning": (0.0, 0.1, 0.2), "model.penalty": (1e-2, 1e-3, 1e-4, 1e-5)}
+        {"model.edge_dropout": (0.0, 0.1, 0.2), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5)}
     )
     epochs: Int64[Tensor, ""]
 
     def __init__(
-        self, dataset: Dataset, *, dim: int = 64, layers: int = 4, thinning: float = 0.1, penalty: float = 1e-3
+        self,
+        dataset: Dataset,
+        *,
+        embedding_dim: int = 64,
+        n_layers: int = 4,
+        edge_dropout: float = 0.1,
+        reg_weight: float = 1e-3,
     ) -> None:
         super().__init__()
-        at_least(1, layers=layers)
-        at_least(0, penalty=penalty)
-        rate(thinning=thinning)
+        at_least(1, n_layers=n_layers)
+        at_least(0, reg_weight=reg_weight)
+        rate(edge_dropout=edge_dropout)
         self.interactions = dataset.interactions
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.layers = layers
-        self.thinning = thinning
-        self.penalty = penalty
-        self.nodes = node_table(dataset, dim)
+        self.n_layers = n_layers
+        self.edge_dropout = edge_dropout
+        self.reg_weight = reg_weight
+        self.nodes = node_table(dataset, embedding_dim)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
         self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))  # begun so far
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's pruned graph: by degree in odd epochs, uniformly in even ones."""
-        if self.thinning > 0:
+        if self.edge_dropout > 0:
             weighting: Literal["degree", "uniform"] = "degree" if self.epochs % 2 == 0 else "uniform"
-            graph = thinned_graph(self.interactions, self.thinning, generator, weighting)
+            graph = thinned_graph(self.interactions, self.edge_dropout, generator, weighting)
             self.epoch_graph = graph.to(self.nodes.device)
         self.epochs += 1
 
@@ -90,7 +96,7 @@ class LayerGCN(Model):
         """The sum of the weighted layers."""
         graph = self.epoch_graph if self.training else self.graph
         hidden, total = self.nodes, torch.zeros_like(self.nodes)
-        for _ in range(self.layers):
+        for _ in range(self.n_layers):
             near = graph(hidden)
             hidden = F.cosine_similarity(near, self.nodes, dim=1)[:, None] * near
             total = total + hidden
@@ -99,7 +105,7 @@ class LayerGCN(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """Summed BPR and the weighted penalty."""
         terms = self.terms(encoded, batch)
-        return terms["bpr"] + self.penalty * terms["squares"]
+        return terms["bpr"] + self.reg_weight * terms["squares"]
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR summed over the batch, and half the squares of the rows before propagation, unweighted."""

@@ -16,7 +16,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import DEGREE_OFFSET, bought_matrix, training_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table, xavier_uniform
 from flatrec.models.losses import bpr, contrastive_among_all, norm_penalty, rows
 from flatrec.models.settings import at_least, positive, rate
@@ -28,7 +28,7 @@ from flatrec.ops.propagation import last_layer, mean_of_layers
 class LGMRec(Model):
     """LGMRec (Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400).
 
-    With M the symmetrically normalzed user-item graph, R the binary matrix of users by items, unit() bringing rows to
+    With M the symmetrically normalized user-item graph, R the binary matrix of users by items, unit() bringing rows to
     length 1, T the temperature, and Gumbel noise in training; for every modality m:
 
         C = mean of layers 0..L of M on [E_user ; E_item]
@@ -38,7 +38,7 @@ class LGMRec(Model):
         Q = softmax by row of (a + noise) / T, entries dropped in training
         r = C_items; hyper_layers times: hub = Q_items^T r, r = Q_items hub, t = Q_users hub
         H = C + sum over m of unit(G_m) + hyper_weight * unit([sum of t ; sum of r])
-        loss = BPR(H) + contrast_weight * contrast + penalty * norms of the batch's rows of H
+        loss = BPR(H) + contrastive_weight * contrast + reg_weight * norms of the batch's rows of H
 
     The contrast is, for every two modalities, InfoNCE by cosine of the batch's users' t against all users' plus that of
     its positives' r against all items'. As in the released code: features are frozen; the contrast is a sum over the
@@ -49,22 +49,23 @@ class LGMRec(Model):
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of a representation.
-        layers: propagations over the user-item graph, at least 0 (L).
-        modality_layers: propagations of projected features over the user-item graph, at least 0 (L_m).
-        hyper_layers: passes over the hypergraph, at least 1.
-        hyperedges: how many a modality has, at least 1 (columns of Q).
+        embedding_dim: width of a representation.
+        n_layers: propagations over the user-item graph, at least 0 (L).
+        n_modality_layers: propagations of projected features over the user-item graph, at least 0 (L_m).
+        n_hyper_layers: passes over the hypergraph, at least 1.
+        n_hyperedges: how many a modality has, at least 1 (columns of Q).
         dropout: share of the dependencies Q set to zero in training, in [0, 1); 1 - ``keep_rate`` of the release.
         hyper_weight: weight of the hypergraph in a representation, at least 0 (alpha in the paper).
         temperature: of the softmax over hyperedges and of the contrast, above 0.
-        contrast_weight: weight of the contrast, at least 0.
-        penalty: weight of the norms, at least 0.
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        contrastive_weight: weight of the contrast, at least 0.
+        reg_weight: weight of the norms, at least 0.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = LGMRec(data, dim=8)
+        >>> model = LGMRec(data, embedding_dim=8)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -75,12 +76,12 @@ class LGMRec(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {
-            "model.hyper_layers": (1, 2),
-            "model.hyperedges": (4, 64),
+            "model.n_hyper_layers": (1, 2),
+            "model.n_hyperedges": (4, 64),
             "model.dropout": (0.5, 0.6, 0.8),
             "model.hyper_weight": (0.2, 0.3, 0.6),
-            "model.contrast_weight": (1e-4,),
-            "model.penalty": (1e-6,),
+            "model.contrastive_weight": (1e-4,),
+            "model.reg_weight": (1e-6,),
         }
     )
 
@@ -88,33 +89,33 @@ class LGMRec(Model):
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
-        layers: int = 2,
-        modality_layers: int = 2,
-        hyper_layers: int = 1,
-        hyperedges: int = 4,
+        embedding_dim: int = 64,
+        n_layers: int = 2,
+        n_modality_layers: int = 2,
+        n_hyper_layers: int = 1,
+        n_hyperedges: int = 4,
         dropout: float = 0.5,
         hyper_weight: float = 0.3,
         temperature: float = 0.2,
-        contrast_weight: float = 1e-4,
-        penalty: float = 1e-6,
-        missing: Missing = "mean",
+        contrastive_weight: float = 1e-4,
+        reg_weight: float = 1e-6,
+        missing_modality: MissingModality = "mean",
     ) -> None:
         super().__init__()
-        at_least(0, layers=layers, modality_layers=modality_layers, hyper_weight=hyper_weight)
-        at_least(0, contrast_weight=contrast_weight, penalty=penalty)
-        at_least(1, hyper_layers=hyper_layers, hyperedges=hyperedges)
+        at_least(0, n_layers=n_layers, n_modality_layers=n_modality_layers, hyper_weight=hyper_weight)
+        at_least(0, contrastive_weight=contrastive_weight, reg_weight=reg_weight)
+        at_least(1, n_hyper_layers=n_hyper_layers, n_hyperedges=n_hyperedges)
         positive(temperature=temperature)
         rate(dropout=dropout)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.dim = dim
-        self.layers, self.modality_layers, self.hyper_layers = layers, modality_layers, hyper_layers
+        self.embedding_dim = embedding_dim
+        self.n_layers, self.n_modality_layers, self.n_hyper_layers = n_layers, n_modality_layers, n_hyper_layers
         self.dropout, self.temperature = dropout, temperature
-        self.hyper_weight, self.contrast_weight, self.penalty = hyper_weight, contrast_weight, penalty
-        self.nodes = node_table(dataset, dim)
-        self.features = FeatureTables(dataset, missing=missing)
-        self.projections = nn.ParameterList(xavier_uniform(width, dim) for width in self.features.widths)
-        self.hyperedges = nn.ParameterList(xavier_uniform(width, hyperedges) for width in self.features.widths)
+        self.hyper_weight, self.contrastive_weight, self.reg_weight = hyper_weight, contrastive_weight, reg_weight
+        self.nodes = node_table(dataset, embedding_dim)
+        self.features = FeatureTables(dataset, missing_modality=missing_modality)
+        self.projections = nn.ParameterList(xavier_uniform(width, embedding_dim) for width in self.features.widths)
+        self.hyperedges = nn.ParameterList(xavier_uniform(width, n_hyperedges) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
         self.bought = bought_matrix(dataset.interactions)
         degrees = torch.from_numpy(dataset.interactions.matrix("train").sum(axis=1))
@@ -122,16 +123,18 @@ class LGMRec(Model):
 
     def encode(self) -> Encoded:
         """The sum of local and global views; both sides of each modality's hypergraph are parts."""
-        ids = mean_of_layers(self.graph, self.nodes, self.layers)
+        ids = mean_of_layers(self.graph, self.nodes, self.n_layers)
         local, hyper = ids, []
         parts: dict[str, Tensor] = {}
         for name, table, projection, edges in zip(
             self.features.names, self.features(), self.projections, self.hyperedges, strict=True
         ):
             maps = torch.cat([projection.T, edges.T])  # their gradient is a third faster than that of the transpose
-            projected, of_items = linear(table, maps).tensor_split([self.dim], dim=1)
-            summed, of_users = self.bought(torch.cat([projected, of_items], dim=1)).tensor_split([self.dim], dim=1)
-            modality = last_layer(self.graph, torch.cat([self.shares * summed, projected]), self.modality_layers)
+            projected, of_items = linear(table, maps).tensor_split([self.embedding_dim], dim=1)
+            summed, of_users = self.bought(torch.cat([projected, of_items], dim=1)).tensor_split(
+                [self.embedding_dim], dim=1
+            )
+            modality = last_layer(self.graph, torch.cat([self.shares * summed, projected]), self.n_modality_layers)
             local = local + unit(modality)
             of_items, of_users = self._dependencies(of_items), self._dependencies(of_users)
             hub = self._hub(of_items, ids[self.sizes[0] :])
@@ -146,7 +149,7 @@ class LGMRec(Model):
         """BPR, contrast and penalty, weighted."""
         terms = self.terms(encoded, batch)
         contrast = terms["contrast_users"] + terms["contrast_items"]
-        return terms["bpr"] + self.contrast_weight * contrast + self.penalty * terms["norms"]
+        return terms["bpr"] + self.contrastive_weight * contrast + self.reg_weight * terms["norms"]
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """``bpr``, ``contrast_users``, ``contrast_items`` and ``norms``, unweighted."""
@@ -181,7 +184,7 @@ class LGMRec(Model):
     ) -> Float[Tensor, "hyperedges dim"]:
         """What arrives at the hyperedges of one modality."""
         hub = matmul(of_items.T, items)
-        for _ in range(self.hyper_layers - 1):
+        for _ in range(self.n_hyper_layers - 1):
             hub = matmul(of_items.T, matmul(of_items, hub))
         return hub
 

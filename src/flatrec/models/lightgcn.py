@@ -21,28 +21,28 @@ from flatrec.ops.propagation import mean_of_layers
 class LightGCN(Model):
     """LightGCN (He et al., SIGIR 2020, https://arxiv.org/abs/2002.02126).
 
-    With M the symmetrically normalzed user-item graph without self loops, and X the embeddings:
+    With M the symmetrically normalized user-item graph without self loops, and X the embeddings:
 
         H = (X + M X + ... + M^L X) / (L + 1)
         score(u, i) = <h_u, h_i>
-        loss = BPR(H) + penalty * norms of the batch's rows of X
+        loss = BPR(H) + reg_weight * norms of the batch's rows of X
 
     This is its eq. 8 with equal layer weights.
 
-    Deviations: the paper sums BPR over the batch and penalzes squared norms; the mean and the plain norms here
+    Deviations: the paper sums BPR over the batch and penalizes squared norms; the mean and the plain norms here
     are those of the public library whose numbers the field compares with. The 1e-10 that it adds inside the logarithm
     is left out; see :func:`flatrec.models.losses.bpr`.
 
     Args:
         dataset: gives the training pairs; its features are not used.
-        dim: width of a representation.
-        layers: propagations over the user-item graph, at least 0 (L; 0 is matrix factorzation).
-        penalty: weight of the embedding norms, at least 0.
+        embedding_dim: width of a representation.
+        n_layers: propagations over the user-item graph, at least 0 (L; 0 is matrix factorization).
+        reg_weight: weight of the embedding norms, at least 0.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = LightGCN(data, dim=8)
+        >>> model = LightGCN(data, embedding_dim=8)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -51,26 +51,28 @@ class LightGCN(Model):
     """
 
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.layers": (1, 2, 3, 4), "model.penalty": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)}
+        {"model.n_layers": (1, 2, 3, 4), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)}
     )
 
-    def __init__(self, dataset: Dataset, *, dim: int = 64, layers: int = 3, penalty: float = 1e-4) -> None:
+    def __init__(
+        self, dataset: Dataset, *, embedding_dim: int = 64, n_layers: int = 3, reg_weight: float = 1e-4
+    ) -> None:
         super().__init__()
-        at_least(0, layers=layers, penalty=penalty)
+        at_least(0, n_layers=n_layers, reg_weight=reg_weight)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.layers = layers
-        self.penalty = penalty
-        self.nodes = node_table(dataset, dim)
+        self.n_layers = n_layers
+        self.reg_weight = reg_weight
+        self.nodes = node_table(dataset, embedding_dim)
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:
         """The propagated table."""
-        return Encoded(mean_of_layers(self.graph, self.nodes, self.layers))
+        return Encoded(mean_of_layers(self.graph, self.nodes, self.n_layers))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""
         terms = self.terms(encoded, batch)
-        return terms["bpr"] + self.penalty * terms["norms"]
+        return terms["bpr"] + self.reg_weight * terms["norms"]
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR on the propagated rows, and the norms of the rows before propagation, unweighted."""

@@ -32,7 +32,7 @@ def rows(
 def bpr(
     users: Float[Tensor, "batch dim"], positives: Float[Tensor, "batch dim"], negatives: Float[Tensor, "batch dim"]
 ) -> Float[Tensor, ""]:
-    """Bayesian personalzed ranking: the mean of -ln sigma(<u, p> - <u, n>), stable for any margin.
+    """Bayesian personalized ranking: the mean of -ln sigma(<u, p> - <u, n>), stable for any margin.
 
     Some releases add 1e-10 inside the logarithm to keep it finite, which is not needed here. It caps the loss of a pair
     at 23 and stops its gradient there; margins above -10 give the same to six digits.

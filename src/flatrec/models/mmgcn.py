@@ -14,7 +14,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import mean_graphs
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr, image_square, mean_squares, rows
 from flatrec.models.settings import at_least
@@ -29,7 +29,7 @@ class MMGCN(Model):
     """MMGCN (Wei et al., ACM MM 2019, https://doi.org/10.1145/3343031.3351034).
 
     With M the row mean over neighbors, Z the id embeddings, which all modalities share, and unit() bringing rows to
-    length 1; for every modality, P a preference a user and F the features (of images mapped to ``hidden`` columns),
+    length 1; for every modality, P a preference a user and F the features (of images mapped to ``hidden_dim`` columns),
     for l = 1..L:
 
         x_0 = unit([P ; F])
@@ -37,29 +37,30 @@ class MMGCN(Model):
         g_l = lrelu(x_(l-1) Wl_l + b) + Z
         x_l = lrelu([h_l, g_l] Wg_l + b)
         H = mean over modalities of x_L
-        loss = BPR(H) + penalty * (ids + preferences)
+        loss = BPR(H) + reg_weight * (ids + preferences)
         ids = mean of Z[u]^2 + (mean of Z[p]^2 + mean of Z[n]^2) / 2 over the batch
         preferences = mean of P^2 over all users, of images alone
 
     As in the released code: the modalities are averaged, where the paper adds them up; the last layer counts alone;
-    only images (the modality called ``image``) are mapped, and only their preferences are penalzed.
+    only images (the modality called ``image``) are mapped, and only their preferences are penalized.
 
     Deviations: the release keeps Z and P outside its parameters, so that they are never trained; here all tables are
     trained. It always has three layers, whatever is set, and ranks by what the last training forward left behind;
-    here ``layers`` is obeyed, and every evaluation propagates again. BPR is finite for any margin.
+    here ``n_layers`` is obeyed, and every evaluation propagates again. BPR is finite for any margin.
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of a representation.
-        layers: propagations over the user-item graph, at least 1 (L).
-        hidden: columns that image features are mapped to.
-        penalty: weight of the squares, at least 0.
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        embedding_dim: width of a representation.
+        n_layers: propagations over the user-item graph, at least 1 (L).
+        hidden_dim: columns that image features are mapped to.
+        reg_weight: weight of the squares, at least 0.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = MMGCN(data, dim=8, hidden=16)
+        >>> model = MMGCN(data, embedding_dim=8, hidden_dim=16)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -70,32 +71,36 @@ class MMGCN(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.penalty": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2)}
+        {"model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2)}
     )
 
     def __init__(
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
-        layers: int = 3,
-        hidden: int = 256,
-        penalty: float = 1e-3,
-        missing: Missing = "mean",
+        embedding_dim: int = 64,
+        n_layers: int = 3,
+        hidden_dim: int = 256,
+        reg_weight: float = 1e-3,
+        missing_modality: MissingModality = "mean",
     ) -> None:
         super().__init__()
-        at_least(1, dim=dim, layers=layers, hidden=hidden)
-        at_least(0, penalty=penalty)
+        at_least(1, embedding_dim=embedding_dim, n_layers=n_layers, hidden_dim=hidden_dim)
+        at_least(0, reg_weight=reg_weight)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.penalty = penalty
-        self.nodes = xavier_normal(dataset.n_users + dataset.n_items, dim)
-        self.features = FeatureTables(dataset, missing=missing, normalzed=dataset.features.keys() - {"image"})
+        self.reg_weight = reg_weight
+        self.nodes = xavier_normal(dataset.n_users + dataset.n_items, embedding_dim)
+        self.features = FeatureTables(
+            dataset, missing_modality=missing_modality, normalized=dataset.features.keys() - {"image"}
+        )
         named = dict(zip(self.features.names, self.features.widths, strict=True))
-        self.maps = nn.ModuleDict({name: Linear(width, hidden) for name, width in named.items() if name == "image"})
-        widths = [hidden if name in self.maps else width for name, width in named.items()]
+        self.maps = nn.ModuleDict({name: Linear(width, hidden_dim) for name, width in named.items() if name == "image"})
+        widths = [hidden_dim if name in self.maps else width for name, width in named.items()]
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, width) for width in widths)
         self.networks = nn.ModuleList(
-            nn.ModuleList(_Layer(dim if layer else width, dim, first=layer == 0) for layer in range(layers))
+            nn.ModuleList(
+                _Layer(embedding_dim if layer else width, embedding_dim, first=layer == 0) for layer in range(n_layers)
+            )
             for width in widths
         )
         self.to_users, self.to_items = mean_graphs(dataset.interactions)
@@ -116,7 +121,7 @@ class MMGCN(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
         terms = self.terms(encoded, batch)
-        return terms["bpr"] + self.penalty * (terms["ids"] + terms["preferences"])
+        return terms["bpr"] + self.reg_weight * (terms["ids"] + terms["preferences"])
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the squares of id rows and those of preferences, unweighted."""

@@ -26,7 +26,7 @@ SLOPE = 0.2  # of the leaky ReLU
 class NGCF(Model):
     """NGCF (Wang et al., SIGIR 2019, https://arxiv.org/abs/1905.08108).
 
-    With M the symmetrically normalzed user-item graph, X the embeddings, * element-wise and unit() bringing rows to
+    With M the symmetrically normalized user-item graph, X the embeddings, * element-wise and unit() bringing rows to
     length 1, for l = 1..L:
 
         h_0 = X
@@ -34,26 +34,26 @@ class NGCF(Model):
         y_l = (h_(l-1) + s_l) W1_l + b1_l + (s_l * h_(l-1)) W2_l + b2_l
         h_l = unit(dropout(lrelu(y_l))), of slope 0.2
         H = [h_0, h_1, ..., h_L]
-        loss = BPR(H) + penalty * norms of the batch's rows of H
+        loss = BPR(H) + reg_weight * norms of the batch's rows of H
 
     Deviations: follows the public library whose numbers the field compares with where that differs from the paper:
-    both maps have a bias; the next layer continues from the normalzed rows (the authors' release normalzes only the
+    both maps have a bias; the next layer continues from the normalized rows (the authors' release normalizes only the
     copy that is concatenated, and activates the two maps one by one); BPR is a mean, the norms are not squared. Its
     dropout stays on when it ranks; here it is off in evaluation. The 1e-10 that it adds inside the logarithm is left
     out; see :func:`flatrec.models.losses.bpr`.
 
     Args:
         dataset: gives the training pairs; its features are not used.
-        dim: width of the embeddings.
-        widths: width of each layer's output.
+        embedding_dim: width of the embeddings.
+        hidden_dims: width of each layer's output.
         message_dropout: share of a layer's outputs set to zero in training, in [0, 1).
         node_dropout: share of the graph's entries left out at every step of training, in [0, 1).
-        penalty: weight of the norms, at least 0.
+        reg_weight: weight of the norms, at least 0.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = NGCF(data, dim=8, widths=(8, 4))
+        >>> model = NGCF(data, embedding_dim=8, hidden_dims=(8, 4))
         >>> model.encode().nodes.shape[1]
         20
 
@@ -63,10 +63,10 @@ class NGCF(Model):
 
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {
-            "model.widths": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
+            "model.hidden_dims": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
             "model.node_dropout": (0.0, 0.1, 0.2),
             "model.message_dropout": (0.0, 0.1, 0.2, 0.3),
-            "model.penalty": (1e-5, 1e-4),
+            "model.reg_weight": (1e-5, 1e-4),
             "optimizer.lr": (0.01, 0.005, 0.001, 0.0005, 0.0001),
         }
     )
@@ -75,21 +75,21 @@ class NGCF(Model):
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
-        widths: tuple[int, ...] = (64, 64, 64),
+        embedding_dim: int = 64,
+        hidden_dims: tuple[int, ...] = (64, 64, 64),
         message_dropout: float = 0.1,
         node_dropout: float = 0.0,
-        penalty: float = 1e-5,
+        reg_weight: float = 1e-5,
     ) -> None:
         super().__init__()
-        at_least(0, penalty=penalty)
-        at_least(1, **{f"widths[{place}]": width for place, width in enumerate(widths)})
+        at_least(0, reg_weight=reg_weight)
+        at_least(1, **{f"hidden_dims[{place}]": width for place, width in enumerate(hidden_dims)})
         rate(message_dropout=message_dropout, node_dropout=node_dropout)
         self.sizes = (dataset.n_users, dataset.n_items)
         self.message_dropout, self.node_dropout = message_dropout, node_dropout
-        self.penalty = penalty
-        self.nodes = node_table(dataset, dim, nn.init.xavier_normal_)
-        steps = list(zip((dim, *widths), widths, strict=False))
+        self.reg_weight = reg_weight
+        self.nodes = node_table(dataset, embedding_dim, nn.init.xavier_normal_)
+        steps = list(zip((embedding_dim, *hidden_dims), hidden_dims, strict=False))
         self.sums = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
         self.products = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
         self.graph = training_graph(dataset.interactions)
@@ -111,7 +111,7 @@ class NGCF(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""
         terms = self.terms(encoded, batch)
-        return terms["bpr"] + self.penalty * terms["norms"]
+        return terms["bpr"] + self.reg_weight * terms["norms"]
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and norms of the batch's final rows, unweighted."""

@@ -10,7 +10,7 @@ ENTRIES: dict[str, Entry] = {
     "bpr": Entry(
         "flatrec.models.bpr:BPR",
         CLICKS,
-        "Matrix factorzation with the BPR loss: the model without a graph.",
+        "Matrix factorization with the BPR loss: the model without a graph.",
         "Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618",
     ),
     "ngcf": Entry(
@@ -34,7 +34,7 @@ ENTRIES: dict[str, Entry] = {
     "vbpr": Entry(
         "flatrec.models.vbpr:VBPR",
         FEATURES,
-        "Matrix factorzation that sees item features.",
+        "Matrix factorization that sees item features.",
         "He & McAuley, AAAI 2016, https://arxiv.org/abs/1510.01784",
     ),
     "mmgcn": Entry(

@@ -14,7 +14,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table
 from flatrec.models.losses import contrastive
 from flatrec.models.settings import at_least, positive
@@ -26,7 +26,7 @@ from flatrec.ops.propagation import mean_of_layers
 class SLMRec(Model):
     """SLMRec (Tao et al., IEEE TMM 2022, https://doi.org/10.1109/TMM.2022.3187556), task FAC.
 
-    Task FAC. With M the symmetrically normalzed user-item graph, unit() bringing rows to length 1, and
+    Task FAC. With M the symmetrically normalized user-item graph, unit() bringing rows to length 1, and
 
         NCE(x, y; T) = mean over rows r of ln sum over s of exp(<x_r, y_s> / T) - <x_r, y_r> / T
 
@@ -56,17 +56,18 @@ class SLMRec(Model):
 
     Args:
         dataset: gives training pairs and features.
-        dim: width of a representation, at least 2.
-        layers: propagations over the user-item graph, at least 0 (L).
+        embedding_dim: width of a representation, at least 2.
+        n_layers: propagations over the user-item graph, at least 0 (L).
         temperature: of the main loss, above 0.
         alignment_temperature: of the alignment, above 0.
         alignment_weight: weight of the alignment, at least 0.
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = SLMRec(data, dim=8)
+        >>> model = SLMRec(data, embedding_dim=8)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -88,31 +89,36 @@ class SLMRec(Model):
         self,
         dataset: Dataset,
         *,
-        dim: int = 64,
-        layers: int = 3,
+        embedding_dim: int = 64,
+        n_layers: int = 3,
         temperature: float = 0.2,
         alignment_temperature: float = 0.5,
         alignment_weight: float = 0.1,
-        missing: Missing = "mean",
+        missing_modality: MissingModality = "mean",
     ) -> None:
         super().__init__()
-        at_least(2, dim=dim)
-        at_least(0, layers=layers, alignment_weight=alignment_weight)
+        at_least(2, embedding_dim=embedding_dim)
+        at_least(0, n_layers=n_layers, alignment_weight=alignment_weight)
         positive(temperature=temperature, alignment_temperature=alignment_temperature)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.layers = layers
+        self.n_layers = n_layers
         self.temperature, self.alignment_temperature = temperature, alignment_temperature
         self.alignment_weight = alignment_weight
-        self.nodes = node_table(dataset, dim)
-        self.features = FeatureTables(dataset, missing=missing, normalzed=dataset.features.keys())
+        self.nodes = node_table(dataset, embedding_dim)
+        self.features = FeatureTables(dataset, missing_modality=missing_modality, normalized=dataset.features.keys())
         self.chain = tuple(sorted(self.features.names, key=lambda name: (name != "image", name == "text", name)))
         views = 1 + len(self.features)
-        self.maps = nn.ModuleList(_linear(width, dim) for width in self.features.widths)
-        self.fuse_users, self.fuse_items = _linear(views * dim, dim), _linear(views * dim, dim)
-        widths = [dim] * (len(self.chain) - 1) + [dim // 2 if len(self.chain) > 1 else dim]
-        self.anchors = nn.ModuleList(_linear(dim, width) for width in widths)
-        self.partners = nn.ModuleList(_linear(dim, width) for width in widths)
-        self.bridge = _linear(dim, dim) if len(self.chain) == 2 else None
+        self.maps = nn.ModuleList(_linear(width, embedding_dim) for width in self.features.widths)
+        self.fuse_users, self.fuse_items = (
+            _linear(views * embedding_dim, embedding_dim),
+            _linear(views * embedding_dim, embedding_dim),
+        )
+        widths = [embedding_dim] * (len(self.chain) - 1) + [
+            embedding_dim // 2 if len(self.chain) > 1 else embedding_dim
+        ]
+        self.anchors = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
+        self.partners = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
+        self.bridge = _linear(embedding_dim, embedding_dim) if len(self.chain) == 2 else None
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:
@@ -120,7 +126,7 @@ class SLMRec(Model):
         users, items = self.nodes.split(self.sizes)
         seen = [project(table) for project, table in zip(self.maps, self.features(), strict=True)]
         inputs = torch.cat([users.repeat(1, 1 + len(seen)), torch.cat([items, *seen], dim=1)])
-        of_users, of_items = mean_of_layers(self.graph, inputs, self.layers).split(self.sizes)
+        of_users, of_items = mean_of_layers(self.graph, inputs, self.n_layers).split(self.sizes)
         names = ["ids", *(f"view_{name}" for name in self.features.names)]
         views = dict(zip(names, of_items.chunk(len(names), dim=1), strict=True))
         return Encoded(torch.cat([self.fuse_users(of_users), self.fuse_items(of_items)]), views)

@@ -21,15 +21,15 @@ class Tower(nn.Module):
     Args:
         n_users: number of users.
         width: columns of the features.
-        hidden: columns between the two maps.
-        dim: columns of the outcome.
+        hidden_dim: columns between the two maps.
+        embedding_dim: columns of the outcome.
     """
 
-    def __init__(self, n_users: int, width: int, *, hidden: int, dim: int) -> None:
+    def __init__(self, n_users: int, width: int, *, hidden_dim: int, embedding_dim: int) -> None:
         super().__init__()
-        self.preference = xavier_normal(n_users, dim)
-        self.wide = Linear(width, hidden)
-        self.narrow = Linear(hidden, dim)
+        self.preference = xavier_normal(n_users, embedding_dim)
+        self.wide = Linear(width, hidden_dim)
+        self.narrow = Linear(hidden_dim, embedding_dim)
 
     def forward(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_nodes dim"]:
         """Users first, then items; every row of length 1."""

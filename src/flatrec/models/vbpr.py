@@ -1,4 +1,4 @@
-"""VBPR: matrix factorzation that sees item features."""
+"""VBPR: matrix factorization that sees item features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
-from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import xavier_linear, xavier_uniform
 from flatrec.models.losses import bpr, norm_penalty, rows
 from flatrec.models.settings import at_least
@@ -26,7 +26,7 @@ class VBPR(Model):
 
         user u = [g_u, t_u]
         item i = [g_i, F_i W + b]
-        loss = BPR + penalty * norms of the batch's rows
+        loss = BPR + reg_weight * norms of the batch's rows
 
     Deviations: as in the public library whose numbers the field compares with, all modalities where the paper has
     images alone; no item bias and no global image bias, but a bias of the projection; norms that are not squared,
@@ -35,14 +35,15 @@ class VBPR(Model):
 
     Args:
         dataset: gives the features.
-        dim: width of each of the two halves of a representation.
-        penalty: weight of the norms, at least 0.
-        missing: what an item without a modality gets: the mean of the items that have it, zeros, or a learned vector.
+        embedding_dim: width of each of the two halves of a representation.
+        reg_weight: weight of the norms, at least 0.
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = VBPR(data, dim=8)
+        >>> model = VBPR(data, embedding_dim=8)
         >>> model.encode().nodes.shape[1]
         16
 
@@ -52,18 +53,27 @@ class VBPR(Model):
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({"model.penalty": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)})
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
+    )
 
-    def __init__(self, dataset: Dataset, *, dim: int = 64, penalty: float = 1e-3, missing: Missing = "mean") -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        embedding_dim: int = 64,
+        reg_weight: float = 1e-3,
+        missing_modality: MissingModality = "mean",
+    ) -> None:
         super().__init__()
-        at_least(1, dim=dim)
-        at_least(0, penalty=penalty)
+        at_least(1, embedding_dim=embedding_dim)
+        at_least(0, reg_weight=reg_weight)
         self.sizes = (dataset.n_users, dataset.n_items)
-        self.penalty = penalty
-        self.features = FeatureTables(dataset, missing=missing)
-        self.users = xavier_uniform(dataset.n_users, 2 * dim)
-        self.items = xavier_uniform(dataset.n_items, dim)
-        self.projection = xavier_linear(sum(self.features.widths), dim, zero_bias=True)
+        self.reg_weight = reg_weight
+        self.features = FeatureTables(dataset, missing_modality=missing_modality)
+        self.users = xavier_uniform(dataset.n_users, 2 * embedding_dim)
+        self.items = xavier_uniform(dataset.n_items, embedding_dim)
+        self.projection = xavier_linear(sum(self.features.widths), embedding_dim, zero_bias=True)
 
     def encode(self) -> Encoded:
         """Users as they are; items beside their projected features."""
@@ -76,7 +86,7 @@ class VBPR(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""
         terms = self.terms(encoded, batch)
-        return terms["bpr"] + self.penalty * terms["norms"]
+        return terms["bpr"] + self.reg_weight * terms["norms"]
 
     def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and norms of the batch's rows, unweighted."""

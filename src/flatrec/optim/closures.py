@@ -183,7 +183,7 @@ def _radius(group: dict[str, object]) -> float:
 
 
 def _own(gradient: Tensor, sign: float) -> Tensor:
-    """The gradient, uphill in what is minimzed; a copy where another holds its memory, as DDP's buckets do."""
+    """The gradient, uphill in what is minimized; a copy where another holds its memory, as DDP's buckets do."""
     part = gradient.detach()
     return _signed(real(part.clone() if part._is_view() else part), sign)
 

@@ -1,4 +1,4 @@
-"""Normalzation layers count each batch once, however often a step calls the model."""
+"""Normalization layers count each batch once, however often a step calls the model."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class FisherSAM(Perturbing):
     Theta + eps. eta = 0 is SAM.
 
     The mean over the batch stands for the per-sample gradients that the Fisher information is defined by, as in the
-    paper. There is no release; of two public rewritings one normalzes tensor by tensor, which the paper does not.
+    paper. There is no release; of two public rewritings one normalizes tensor by tensor, which the paper does not.
 
     Args:
         eta: weight of the Fisher information against the identity, at least 0.

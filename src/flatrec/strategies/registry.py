@@ -50,7 +50,7 @@ ENTRIES: dict[str, Entry] = {
     "gnp": Entry(
         "flatrec.strategies.contrib.gradient_norm_penalty:GradientNormPenalty",
         ONE_BATCH,
-        "Penalzing the gradient norm (Zhao et al., ICML 2022, https://arxiv.org/abs/2202.03599).",
+        "Penalizing the gradient norm (Zhao et al., ICML 2022, https://arxiv.org/abs/2202.03599).",
     ),
     "looksam": Entry(
         "flatrec.strategies.look_sam:LookSAM",

@@ -27,7 +27,7 @@ from flatrec.testing.runs import (
 )
 
 STEPS = 3  # of each of two epochs, in which a parameter may be reached
-RUNNING = {"running_mean", "running_var", "num_batches_tracked"}  # what batch normalzation writes in training mode
+RUNNING = {"running_mean", "running_var", "num_batches_tracked"}  # what batch normalization writes in training mode
 
 
 def check_runs(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
@@ -162,7 +162,7 @@ def halves(batch: Batch) -> list[Batch]:
 
 def _remedy(written: Sequence[str]) -> str:
     if {name.rpartition(".")[2] for name in written} <= RUNNING:
-        return "use batch normalzation with track_running_stats=False, or nn.LayerNorm"
+        return "use batch normalization with track_running_stats=False, or nn.LayerNorm"
     return "change it in on_epoch_start or on_step_end, or compute it again"
 
 

@@ -55,7 +55,8 @@ def _out_of_memory(said: str) -> str:
     asked = ""
     if found:
         asked = f" ({int(found['bytes']) / 2**30:.1f} GiB at once)" if found["bytes"] else f" ({found['size']} at once)"
-    return f"out of memory{asked}; lower training.batch_size, model.dim or model.layers, or use a larger machine"
+    advice = "lower training.batch_size, model.embedding_dim or model.n_layers, or use a larger machine"
+    return f"out of memory{asked}; {advice}"
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:

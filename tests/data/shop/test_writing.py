@@ -43,8 +43,8 @@ def test_the_folder_holds_the_full_catalog_and_nothing_else(shop, tmp_path):
         "corner.inter",
         MANIFEST,
         "image_feat.npy",
-        "items.parquet",
         "images",
+        "items.parquet",
         "text_feat.npy",
         "users.parquet",
     ]

@@ -94,11 +94,11 @@ def gaps(seed=0):
 @pytest.mark.parametrize("known_lack", [True, False])
 def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, known_lack):
     dataset = gaps() if known_lack else data()
-    model = make("vbpr", dataset, missing=missing)
+    model = make("vbpr", dataset, missing_modality=missing)
     fit(model, dataset, epochs=3)
     run = Run(dataset, model)
     items = new((0, 1, 2), dataset, lacking={"image": (1,)})
-    found = place(run, {"dim": 8, "penalty": 0.01, "missing": missing}, items).new
+    found = place(run, {"embedding_dim": 8, "reg_weight": 0.01, "missing_modality": missing}, items).new
     known = dataset.features["image"]
     row = torch.tensor(known.values[known.present].mean(axis=0)) * (missing != "zero")
     if missing == "learned" and known_lack:
@@ -203,9 +203,9 @@ def test_a_table_that_does_not_grow_with_the_items_is_refused():
     class Transposed(FREEDOM):
         COLD = "features"
 
-        def __init__(self, dataset, *, dim=4):
-            super().__init__(dataset, dim=dim, neighbors=3)
-            self.columns = torch.nn.Parameter(torch.zeros(dim, dataset.n_items))
+        def __init__(self, dataset, *, embedding_dim=4):
+            super().__init__(dataset, embedding_dim=embedding_dim, n_neighbors=3)
+            self.columns = torch.nn.Parameter(torch.zeros(embedding_dim, dataset.n_items))
 
     run = Run(data(), Transposed(data()).eval())
     with pytest.raises(ValueError, match=r"tables with a row an item.*\(4, 24\) became \(4, 26\) with 2 more"):

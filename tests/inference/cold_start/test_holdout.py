@@ -16,7 +16,7 @@ from flatrec.testing import block_dataset
 from tests.inference.cold_start.conftest import data
 
 EXPERIMENT = Experiment(
-    model=Component("bpr", {"dim": 4}),
+    model=Component("bpr", {"embedding_dim": 4}),
     strategy=Component("plain"),
     training=Training(epochs=2, tensorboard=False),
 )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from flatrec.research.analysis.landscape import filter_normalzed, random_directions, surface
+from flatrec.research.analysis.landscape import filter_normalized, random_directions, surface
 
 
 def seeded(number=0):
@@ -153,10 +153,10 @@ def test_random_directions_are_drawn_on_the_cpu_and_moved_to_the_parameters():
     assert found.device.type == "meta"
 
 
-def test_rows_are_normalzed_as_worked_by_hand():
+def test_rows_are_normalized_as_worked_by_hand():
     direction = torch.tensor([[3.0, 4.0], [1.0, 0.0], [5.0, 12.0]])
     table = torch.tensor([[0.0, 10.0], [0.0, 0.0], [-6.0, 2.5]], requires_grad=True)  # of lengths 10, 0 and 6.5
-    (found,) = filter_normalzed([direction], [table])
+    (found,) = filter_normalized([direction], [table])
     torch.testing.assert_close(found, torch.tensor([[6.0, 8.0], [0.0, 0.0], [2.5, 6.0]]))
     assert not found.requires_grad
 
@@ -164,16 +164,16 @@ def test_rows_are_normalzed_as_worked_by_hand():
 def test_a_filter_with_more_dimensions_is_one_row():
     direction, table = torch.ones(2, 2, 2), torch.zeros(2, 2, 2)
     table[0, 1, 0], table[1] = 6.0, 2.0
-    (found,) = filter_normalzed([direction], [table])
+    (found,) = filter_normalized([direction], [table])
     torch.testing.assert_close(found, torch.stack([torch.full((2, 2), 3.0), torch.full((2, 2), 2.0)]))
 
 
 @pytest.mark.parametrize("shape", [(3,), ()])
 def test_biases_are_not_moved(shape):
-    (found,) = filter_normalzed([torch.ones(shape)], [torch.full(shape, 2.0)])
+    (found,) = filter_normalized([torch.ones(shape)], [torch.full(shape, 2.0)])
     assert torch.equal(found, torch.zeros(shape))
 
 
 def test_a_row_of_zeros_in_a_direction_stays_one():
-    (found,) = filter_normalzed([torch.tensor([[0.0, 0.0], [0.0, 2.0]])], [torch.ones(2, 2)])
+    (found,) = filter_normalized([torch.tensor([[0.0, 0.0], [0.0, 2.0]])], [torch.ones(2, 2)])
     torch.testing.assert_close(found, torch.tensor([[0.0, 0.0], [0.0, 2**0.5]]))

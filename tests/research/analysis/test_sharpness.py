@@ -357,7 +357,7 @@ def test_bm3_is_differentiated_twice_with_its_targets_held(monkeypatch):
 @pytest.mark.parametrize("name", ["bpr", "lightgcn", "ngcf"])
 def test_the_top_eigenvalue_of_a_model_is_that_of_its_whole_hessian(name):
     dataset = testing.block_dataset(blocks=2, users=3, items=3)
-    options = {"dim": 2} | ({"widths": (2,)} if name == "ngcf" else {})
+    options = {"embedding_dim": 2} | ({"hidden_dims": (2,)} if name == "ngcf" else {})
     loss, parameters = doubled(name, dataset, **options)
     size = sum(one.numel() for one in parameters)
     whole = np.stack([hessian_times(loss, parameters, way).numpy() for way in torch.eye(size, dtype=torch.float64)])

@@ -190,11 +190,15 @@ def test_the_first_of_several_studies_is_taken_as_a_whole_and_a_note_says_so():
 
 
 def test_a_note_tells_of_settings_in_which_the_runs_differ():
-    one = outcome(OVERALL, settings={"seeds": "0, 1", "model.dim": "64", "study.draws": "5", "optimizer.lr": "0.1"})
-    two = outcome(NOISE, settings={"seeds": "0", "model.dim": "32", "study.draws": "9", "optimizer.lr": "0.1"})
+    one = outcome(
+        OVERALL, settings={"seeds": "0, 1", "model.embedding_dim": "64", "study.draws": "5", "optimizer.lr": "0.1"}
+    )
+    two = outcome(
+        NOISE, settings={"seeds": "0", "model.embedding_dim": "32", "study.draws": "9", "optimizer.lr": "0.1"}
+    )
     theory = outcome(settings={"optimizer.lr": "0.7"})
     (card,) = cards([one, two, theory])
-    assert card.notes == ("Not all columns are of runs with the same settings; they differ in model.dim.",)
+    assert card.notes == ("Not all columns are of runs with the same settings; they differ in model.embedding_dim.",)
 
 
 @pytest.mark.parametrize(("runs", "said"), [(1, "of 1 run;"), (4, "of 4 runs;"), (5, None)])

@@ -11,7 +11,7 @@ from flatrec.research.studies import Request
 
 QUICK = {
     "training": {"epochs": 2, "batch_size": 256, "tensorboard": False},
-    "model": {"dim": 8},
+    "model": {"embedding_dim": 8},
     "optimizer": {"lr": 0.01},
 }
 

@@ -25,7 +25,7 @@ SMALL = {
         {},
         {f"convergence-{what}-{by}" for what in ("loss", "validation") for by in ("epoch", "gradient", "second")},
     ),
-    "landscape": ({"points": 5, "batches": 1}, {"landscape-normalzed", "landscape-raw"}),
+    "landscape": ({"points": 5, "batches": 1}, {"landscape-normalized", "landscape-raw"}),
     "parameters": ({"rho": (0.1, 0.2), "lam": (), "kappa": (0.4,), "distance": ("cosine",)}, {"parameters"}),
     "interval": ({"every": (1, 2)}, {"interval"}),
     "theory": (

@@ -40,7 +40,7 @@ def test_two_at_once_come_to_the_same_as_one_after_the_other(request_for, tmp_pa
 
 
 def test_a_run_that_fails_is_a_row_and_the_others_go_on(request_for, tmp_path):
-    asked = request_for(models=("lightgcn", "freedom"), model={"dim": 8, "neighbors": 1000})
+    asked = request_for(models=("lightgcn", "freedom"), model={"embedding_dim": 8, "n_neighbors": 1000})
     found = carry_out("overall", STUDIES["overall"](), asked, tmp_path)
     assert len(found.failures) == 4
     assert all("freedom" in one.run and "neighbors" in one.error for one in found.failures)
@@ -58,7 +58,7 @@ def test_a_corrupt_run_folder_is_a_row_and_the_others_go_on(request_for, tmp_pat
 
 def test_nothing_is_concluded_from_no_run(request_for, tmp_path):
     with pytest.raises(ValueError, match=r"no run of the study could be finished; the first, .*neighbors"):
-        carry_out("overall", STUDIES["overall"](), request_for(model={"neighbors": 1000}), tmp_path)
+        carry_out("overall", STUDIES["overall"](), request_for(model={"n_neighbors": 1000}), tmp_path)
     assert not (tmp_path / outcomes.OUTCOME).exists()
 
 
@@ -110,7 +110,7 @@ from flatrec.research.studies import STUDIES, Request, carry_out
 def study(shop, out, workers):
     base = config.changed(Experiment(), {
         "training": {"epochs": 12, "batch_size": 64, "tensorboard": False},
-        "model": {"dim": 8},
+        "model": {"embedding_dim": 8},
     })
     request = Request((shop,), ("freedom",), ("plain", "bsam"), (0, 1), base)
     carry_out("overall", STUDIES["overall"](), request, Path(out), workers=Workers(workers))

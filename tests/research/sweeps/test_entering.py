@@ -32,7 +32,7 @@ def written(folder, blocks=3):
 def experiment(tmp_path):
     changes = {
         "data": str(written(tmp_path / "blocks")),
-        "model": {"name": "lightgcn", "dim": 4},
+        "model": {"name": "lightgcn", "embedding_dim": 4},
         "strategy": {"name": "sam"},
         "training": {"epochs": 1, "batch_size": 32, "monitor": "recall@5", "tensorboard": False},
     }
@@ -103,7 +103,7 @@ def test_the_same_data_at_another_place_go_on(experiment, tmp_path):
     ("change", "said"),
     [
         ({"model": {"name": "bpr"}}, 'model.name was "lightgcn", now "bpr"'),
-        ({"model": {"dim": 8}}, "model.dim was 4, now 8"),
+        ({"model": {"embedding_dim": 8}}, "model.embedding_dim was 4, now 8"),
         ({"strategy": {"name": "bsam"}}, 'strategy.name was "sam", now "bsam"'),
         ({"strategy": {"rho": 0.3}}, "strategy.rho was 0.1, now 0.3"),
         ({"training": {"epochs": 2}}, "training.epochs was 1, now 2"),
@@ -245,14 +245,14 @@ def test_going_back_to_the_space_before_is_refused_once_more_was_tried(experimen
 
 def test_other_parameters_are_refused(experiment, tmp_path):
     sweep(Sweep(experiment, NARROW, "random", trials=1), tmp_path / "out")
-    both = {**NARROW, "model.layers": Choices((1, 2))}
-    said = f"what is tried was {LR}, now model.layers, {LR}"
+    both = {**NARROW, "model.n_layers": Choices((1, 2))}
+    said = f"what is tried was {LR}, now model.n_layers, {LR}"
     refused(Sweep(experiment, both, "random", trials=2), tmp_path / "out", said)
 
 
 def test_what_failed_outside_of_the_new_space_hinders_nothing(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
-    name = "model.neighbors"
+    name = "model.n_neighbors"
     sweep(Sweep(freedom, {name: Choices((1000, 2))}, "grid"), tmp_path / "out")
     more = rows(sweep(Sweep(freedom, {name: Choices((2, 3))}, "grid"), tmp_path / "out"))
     assert {number: (row[0], row[2]) for number, row in more.items()} == {
@@ -302,6 +302,6 @@ def test_the_password_of_a_store_is_not_shown(experiment, tmp_path):
 def test_optuna_is_silent_when_trials_fail(experiment, tmp_path, caplog, capfd):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
     with caplog.at_level(logging.WARNING):
-        sweep(Sweep(freedom, {"model.neighbors": Choices((1000, 2))}, "grid"), tmp_path / "out")
+        sweep(Sweep(freedom, {"model.n_neighbors": Choices((1000, 2))}, "grid"), tmp_path / "out")
     assert not [one for one in caplog.records if one.name.startswith("optuna")]
     assert capfd.readouterr().err == ""

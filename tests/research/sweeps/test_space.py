@@ -15,7 +15,7 @@ def test_a_file_gives_lists_and_ranges_in_groups_or_by_dotted_name(tmp_path):
     )
     assert read(tmp_path / "space.toml") == {
         "optimizer.lr": Range(1e-4, 1e-2, log=True),
-        "model.layers": Choices((1, 2)),
+        "model.n_layers": Choices((1, 2)),
         "strategy.rho": Choices((0.1,)),
     }
 
@@ -58,9 +58,9 @@ def test_a_range_has_no_grid():
 
 
 def test_values_reach_the_experiment():
-    one = changed(Experiment(), {"optimizer.lr": 0.01, "model.layers": 1, "training.batch_size": 64})
+    one = changed(Experiment(), {"optimizer.lr": 0.01, "model.n_layers": 1, "training.batch_size": 64})
     assert one.optimizer.options["lr"] == 0.01
-    assert (one.model.options["layers"], one.training.batch_size) == (1, 64)
+    assert (one.model.options["n_layers"], one.training.batch_size) == (1, 64)
 
 
 def test_a_trial_proposes_values_in_their_own_types():
@@ -77,5 +77,5 @@ def test_a_trial_proposes_values_in_their_own_types():
 def test_the_usual_space_has_the_papers_grids_and_the_models_own():
     space = usual_space("freedom", "bsam+")
     assert space["strategy.kappa"] == Choices((0.2, 0.4, 0.6, 0.8))
-    assert "model.thinning" in space
+    assert "model.edge_dropout" in space
     assert not any(name.startswith("strategy") for name in usual_space("freedom", "plain"))

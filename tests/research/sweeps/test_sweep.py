@@ -30,7 +30,7 @@ def blocks(tmp_path_factory):
 def experiment(blocks):
     changes = {
         "data": str(blocks),
-        "model": {"name": "lightgcn", "dim": 4},
+        "model": {"name": "lightgcn", "embedding_dim": 4},
         "strategy": {"name": "plain"},
         "training": {"epochs": 3, "batch_size": 32, "monitor": "recall@5", "tensorboard": False},
     }
@@ -86,7 +86,7 @@ def test_a_second_time_trains_nothing_and_more_trials_go_on(experiment, tmp_path
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_proposals_lie_within_the_range_and_differ(experiment, tmp_path, sampler):
-    space = {"optimizer.lr": Range(0.001, 0.1, log=True), "model.layers": Choices((1, 2))}
+    space = {"optimizer.lr": Range(0.001, 0.1, log=True), "model.n_layers": Choices((1, 2))}
     rows = trials(sweep(Sweep(experiment, space, sampler, trials=4), tmp_path))
     rates = [float(row[3]) for row in rows]
     assert len(set(rates)) == 4
@@ -114,7 +114,7 @@ def test_a_hopeless_trial_is_given_up(experiment, tmp_path):
 
 def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
-    asked = Sweep(freedom, {"model.neighbors": Choices((1000, 2, 3))}, "grid")
+    asked = Sweep(freedom, {"model.n_neighbors": Choices((1000, 2, 3))}, "grid")
     for _ in range(2):
         heard = []
         found = sweep(asked, tmp_path, on_trial=lambda error, left, heard=heard: heard.append((error, left)))
@@ -130,7 +130,7 @@ def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tm
 def test_a_sweep_none_of_whose_trials_ends_says_why(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
     with pytest.raises(ValueError, match=r"no trial came to an end: trial 0: .*neighbors"):
-        sweep(Sweep(freedom, {"model.neighbors": Choices((1000,))}, "grid"), tmp_path)
+        sweep(Sweep(freedom, {"model.n_neighbors": Choices((1000,))}, "grid"), tmp_path)
     assert not (tmp_path / outcomes.OUTCOME).exists()
 
 
@@ -180,7 +180,7 @@ def test_a_sweep_that_makes_no_sense_is_refused(experiment, asked, said):
     ("space", "said"),
     [
         ({"optimizer.rate": Choices((0.1,))}, "unknown setting 'rate'"),
-        ({"model.dim": Choices((8, "wide"))}, "dim"),
+        ({"model.embedding_dim": Choices((8, "wide"))}, "dim"),
         ({"strategy.rho": Range(0.1, 0.2)}, "rho"),
     ],
 )

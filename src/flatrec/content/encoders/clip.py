@@ -18,7 +18,7 @@ from flatrec.content.encoders.weights import digest_of
 
 
 class ClipImages:
-    """The image tower of a CLIP model; vectors as the model gives them, not normalzed.
+    """The image tower of a CLIP model; vectors as the model gives them, not normalized.
 
     Args:
         name: as open_clip knows it, with the weights behind a slash, such as ``ViT-B-32/laion2b_s34b_b79k``.
@@ -56,7 +56,7 @@ class ClipImages:
 
 
 class ClipTexts:
-    """The text tower of a CLIP model; vectors as the model gives them, not normalzed.
+    """The text tower of a CLIP model; vectors as the model gives them, not normalized.
 
     Args:
         name: as for :class:`ClipImages`.

@@ -55,10 +55,7 @@ def generate(settings: ShopSettings) -> Shop:
     words = describe(catalog, words_rng)
     images = draw_images(catalog, images_rng) if settings.images else None
     with threadpool_limits(limits=1):
-        if images is None:
-            features = _projected(catalog, settings, features_rng)
-        else:
-            features = _encoded(images, words, settings)
+        features = _encoded(images, words, settings) if images else _projected(catalog, settings, features_rng)
         interactions = _interactions(catalog, settings, purchases_rng)
     items = Ids("item", [f"item-{number:05d}" for number in range(settings.items)])
     users = Ids("user", [f"user-{number:05d}" for number in range(settings.users)])

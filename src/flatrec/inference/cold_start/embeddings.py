@@ -21,7 +21,7 @@ from flatrec.inference.cold_start.new_items import NewItems
 from flatrec.inference.run import Run, representations
 from flatrec.models import Baseline, Model
 from flatrec.models.base import Cold
-from flatrec.models.features import FeatureTables, Missing
+from flatrec.models.features import FeatureTables, MissingModality
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +160,12 @@ def _extended(dataset: Dataset, items: NewItems, trained: Model) -> Dataset:
 
 def _joined(known: Mapping[str, Features], new: Mapping[str, Features], trained: Model) -> dict[str, Features]:
     """Features of all items; what stands in for those that a new item lacks does not depend on other new items."""
-    policies = [module.missing for module in trained.modules() if isinstance(module, FeatureTables)]
+    policies = [module.missing_modality for module in trained.modules() if isinstance(module, FeatureTables)]
     policy = policies[0] if policies else "mean"
     return stacked(known, {name: _filled(new[name], one, policy) for name, one in known.items()})
 
 
-def _filled(new: Features, known: Features, policy: Missing) -> Features:
+def _filled(new: Features, known: Features, policy: MissingModality) -> Features:
     if not known.present.any():  # nothing was learned of this modality
         return Features(new.values, np.zeros_like(new.present))
     if policy == "learned" and not known.present.all():  # the learned row stands in

@@ -36,7 +36,7 @@ def random_directions(parameters: Sequence[Tensor], generator: Generator) -> lis
     return [torch.randn(one.shape, generator=generator).to(one) for one in parameters]
 
 
-def filter_normalzed(direction: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[Tensor]:
+def filter_normalized(direction: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[Tensor]:
     """Each row of a direction brought to the length of the same row of the parameters.
 
     Li et al., Visualizing the Loss Landscape of Neural Nets, NeurIPS 2018, https://arxiv.org/abs/1712.09913. As there,

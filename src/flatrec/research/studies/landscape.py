@@ -17,7 +17,7 @@ from flatrec.data.batches import Batch, Sampler
 from flatrec.evaluation.significance import compare, holm, spread
 from flatrec.inference.run import Run
 from flatrec.models import Model
-from flatrec.research.analysis.landscape import Surface, filter_normalzed, random_directions, surface
+from flatrec.research.analysis.landscape import Surface, filter_normalized, random_directions, surface
 from flatrec.research.analysis.sharpness import sharpness
 from flatrec.research.reporting.outcome import Column, Image, Table, Value
 from flatrec.research.reporting.report import LEVEL, p_value
@@ -27,19 +27,19 @@ from flatrec.research.studies.rescoring import model_of
 from flatrec.utils import seeding
 
 NUMBERS = ("loss", "worst_rise", "mean_rise", "top_eigenvalue")
-PROTOCOLS = {"normalzed": "filter-normalzed directions", "raw": "raw normal directions, the paper's protocol"}
+PROTOCOLS = {"normalized": "filter-normalized directions", "raw": "raw normal directions, the paper's protocol"}
 
 
 class Landscape(Study):
     """The training loss around trained parameters, and how sharp it is there.
 
-    Two images a model: along two random directions normalzed filter by filter, which is the one to read, and along
+    Two images a model: along two random directions normalized filter by filter, which is the one to read, and along
     raw ones as far as the paper goes, where the parameters are long drowned. The numbers are those that flatness is
     about. The loss is that of some batches of one epoch, with the same noise and negatives at every point.
 
     Args:
         points: along each direction.
-        reach: of the normalzed directions.
+        reach: of the normalized directions.
         raw_reach: of the raw ones.
         batches: that the loss is the mean of.
         radius: of the ball in which the loss may rise.
@@ -66,7 +66,7 @@ class Landscape(Study):
 
     def plan(self, request: Request) -> list[Planned]:
         """The grid, each run measured."""
-        reaches = (("normalzed", self.reach), ("raw", self.raw_reach))
+        reaches = (("normalized", self.reach), ("raw", self.raw_reach))
         return grid(request, measures=(Around(self.points, reaches, self.batches, self.radius),))
 
     def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:
@@ -104,8 +104,8 @@ class Around:
         directions = [random_directions(parameters, stream) for _ in range(2)]
         found = {}
         for protocol, reach in self.reaches:
-            normalzed = protocol == "normalzed"
-            one, other = (filter_normalzed(way, parameters) if normalzed else way for way in directions)
+            normalized = protocol == "normalized"
+            one, other = (filter_normalized(way, parameters) if normalized else way for way in directions)
             found[protocol] = _plain(surface(loss, parameters, (one, other), reach=reach, points=self.points))
         numbers = sharpness(loss, parameters, radius=self.radius, generator=stream)
         model.eval()

@@ -83,7 +83,7 @@ def usual_space(model: str, strategy: str) -> Space:
 def read(path: Path) -> Space:
     """A space from a TOML file.
 
-    A setting has a list of values, ``"model.layers" = [1, 2]``, or a range, ``"optimizer.lr" = {low = 1e-4,
+    A setting has a list of values, ``"model.n_layers" = [1, 2]``, or a range, ``"optimizer.lr" = {low = 1e-4,
     high = 1e-2, log = true}``. Groups may be written as tables, ``[model]`` and so on.
 
     Raises:

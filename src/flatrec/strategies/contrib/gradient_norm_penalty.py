@@ -10,7 +10,7 @@ from flatrec.strategies.base import Ascent, Perturbing, straight
 
 @dataclass(kw_only=True, eq=False)
 class GradientNormPenalty(Perturbing):
-    """Penalzing the gradient norm (Zhao et al., ICML 2022, https://arxiv.org/abs/2202.03599).
+    """Penalizing the gradient norm (Zhao et al., ICML 2022, https://arxiv.org/abs/2202.03599).
 
     eps as in SAM; the base optimizer gets (1 - alpha) times the gradient at Theta plus alpha times that at Theta + eps,
     which is the gradient of L + rho alpha ||grad L|| to first order. alpha = 1 is SAM, 0 plain training.
