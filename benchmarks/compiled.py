@@ -20,7 +20,7 @@ from steps import Steps
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
-from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.malloc import tune_malloc
 
 
 def measured(name: str, dataset: Dataset, rounds: int, batch_size: int) -> dict[str, object]:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
-    keep_freed_memory()
+    tune_malloc()
     dataset = load_data(given.data)
     rows = (measured(name, dataset, given.rounds, given.batch_size) for name in given.models.split(","))
     record(rows, given.out)

@@ -23,7 +23,7 @@ from results import record
 from flatrec.data.interactions import Interactions
 from flatrec.data.loading import load_data
 from flatrec.evaluation.evaluate import evaluate
-from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.malloc import tune_malloc
 
 BLOCK, K = 1024, 20
 
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
-    keep_freed_memory()
+    tune_malloc()
     interactions = load_data(given.data).interactions
     rows = (measured(interactions, int(dim), given.rounds) for dim in given.dims.split(","))
     record(rows, given.out, data=str(given.data))

@@ -30,9 +30,9 @@ from torch import nn
 
 from flatrec.config import Component
 from flatrec.data.dataset import Dataset
-from flatrec.evaluation.evaluate import hidden_pairs
+from flatrec.evaluation.evaluate import seen_mask
 from flatrec.evaluation.ranking import inner_product, rank
-from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.provenance import peak_memory_mb
 
 BASE = {"users": 19_445, "items": 7_050, "pairs": 120_000, "dim": 64, "layers": 3, "batch_size": 2048}
@@ -45,7 +45,7 @@ def dataset_of(size: Mapping[str, int]) -> Dataset:
 
 def steps_of(size: Mapping[str, int], dataset: Dataset) -> Steps:
     """A model of this size, ready for its first step."""
-    model = Component("lightgcn", {"dim": size["dim"], "layers": size["layers"]})
+    model = Component("lightgcn", {"embedding_dim": size["dim"], "n_layers": size["layers"]})
     return Steps(model, "plain", dataset, size["batch_size"])
 
 
@@ -101,9 +101,9 @@ def ledger(size: Mapping[str, int], count: int) -> Iterator[dict[str, Any]]:
     yield {"steps": count, "seconds_a_step": round(seconds, 3), "epoch_hours": round(len(steps) * seconds / 3600, 2)}
     model = steps.model.eval()
     with torch.no_grad():
-        users, items = model.representations(model.encode())
+        users, items = model.user_item_embeddings(model.encode())
         started = time.perf_counter()
-        rank(inner_product(users, items), torch.arange(1000), 20, hidden_pairs(pairs, "valid", "train"))
+        rank(inner_product(users, items), torch.arange(1000), 20, seen_mask(pairs, "valid", "train"))
     yield line("ranking", 0)
     yield {"ranked_users": 1000, "seconds": round(time.perf_counter() - started, 2), "parameters": parameters(model)}
 
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
-    keep_freed_memory()
+    tune_malloc()
     size = {name: getattr(given, name) for name in BASE}
     record(ledger(size, given.steps) if given.memory else growth(given.rounds, given.steps), given.out, size=size)
 

@@ -50,7 +50,7 @@ from flatrec.evaluation.evaluate import evaluate
 from flatrec.models import Model
 from flatrec.ops.spmm import Graph
 from flatrec.registry.instantiate import build_model
-from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.malloc import tune_malloc
 
 METRICS = ("recall", "ndcg", "precision", "map")
 
@@ -132,7 +132,7 @@ def layers(ours: torch.nn.Linear, theirs: torch.nn.Linear) -> list[tuple[Tensor,
 
 PAIRS = {
     "lightgcn": Pair(
-        "lightgcn", "LightGCN", {"n_layers": 3, "reg_weight": 1e-4}, {"layers": 3, "penalty": 1e-4}, lightgcn
+        "lightgcn", "LightGCN", {"n_layers": 3, "reg_weight": 1e-4}, {"n_layers": 3, "reg_weight": 1e-4}, lightgcn
     ),
     "freedom": Pair(
         "freedom", "FREEDOM", {"dropout": 0.8, "reg_weight": 1e-3}, {"features": "trained"}, freedom, freedom_graph
@@ -297,7 +297,7 @@ def without_gumbel_noise() -> Iterator[None]:
 def evaluated(model: Model, dataset: Dataset) -> Mapping[str, float]:
     """Our metrics on the validation part."""
     model.eval()
-    metrics = evaluate(*model.representations(model.encode()), dataset.interactions).metrics
+    metrics = evaluate(*model.user_item_embeddings(model.encode()), dataset.interactions).metrics
     model.train()
     return metrics
 
@@ -324,7 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     names = given.models.split(",")
-    keep_freed_memory()
+    tune_malloc()
     rows = compared(names[0], given) if len(names) == 1 else apart(names, given)
     record(rows, given.out, data=str(given.data), batches=given.batches, rounds=given.rounds)
 

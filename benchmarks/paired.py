@@ -57,13 +57,13 @@ class Turns:
 def work(data: str, model: str, strategy: str, epochs: int) -> None:
     """Train in this process, in turns."""
     import flatrec
-    from flatrec.utils.malloc import keep_freed_memory
+    from flatrec.utils.malloc import tune_malloc
 
-    keep_freed_memory()  # as the command line does; fetching memory again and again costs more than what is measured
+    tune_malloc()  # as the command line does; fetching memory again and again costs more than what is measured
     training = flatrec.Training(epochs=epochs, patience=epochs, tensorboard=False)
     with tempfile.TemporaryDirectory() as out:
         flatrec.fit(flatrec.load_data(data), model, strategy, training=training, out=out, overwrite=True, device="cpu",
-                    observers=[Turns()])  # fmt: skip
+                    callbacks=[Turns()])  # fmt: skip
 
 
 @dataclass(frozen=True)

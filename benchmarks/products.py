@@ -26,7 +26,7 @@ from results import record
 
 from flatrec.graphs.interaction import training_graph
 from flatrec.ops.spmm import Graph
-from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.malloc import tune_malloc
 
 SIZES = {
     "baby": (19_445, 7_050, 119_674),
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
-    keep_freed_memory()
+    tune_malloc()
     widths = [int(one) for one in given.widths.split(",")]
     record(rows(given.sizes.split(","), widths, given.rounds), given.out, rounds=given.rounds)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 
 
 def random_dataset(users: int, items: int, pairs: int) -> Dataset:
@@ -21,5 +21,5 @@ def random_dataset(users: int, items: int, pairs: int) -> Dataset:
     keys = stream.permutation(keys)[:pairs]
     parts = (np.arange(pairs) % 100 == 0).astype(np.int8)
     interactions = Interactions(keys // items, keys % items, parts, users, items)
-    names = (Ids(kind, [str(one) for one in range(count)]) for kind, count in (("user", users), ("item", items)))
+    names = (Vocabulary(kind, [str(one) for one in range(count)]) for kind, count in (("user", users), ("item", items)))
     return Dataset("random", interactions, *names)

@@ -33,9 +33,9 @@ from flatrec.data.loading import load_data
 from flatrec.models import MODELS, Model
 from flatrec.registry.instantiate import build_model, build_strategy
 from flatrec.training import optimizers
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
-from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.provenance import peak_memory_mb
 
 BASELINE = "freedom"
@@ -51,7 +51,7 @@ class Steps:
         assert isinstance(built, Model)
         self.model = built.train()
         self.strategy = build_strategy(Component(strategy))
-        self.learner = Learner(self.model, optimizers.make("adam", self.model.parameters(), {}))
+        self.learner = TrainStepContext(self.model, optimizers.make("adam", self.model.parameters(), {}))
         self.sampler = Sampler(dataset.interactions, batch_size)
         self.epoch = 0
         self.seconds_to_begin = self.begin()
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", choices=["time", "memory"], help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    keep_freed_memory()
+    tune_malloc()
     if given.only:
         name, strategy = given.models, given.strategies
         row = (

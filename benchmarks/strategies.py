@@ -32,7 +32,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.registry.instantiate import strategy_names
 from flatrec.strategies import Mixed
-from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.provenance import peak_memory_mb
 
 PLAIN = "plain"
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--profile", help="a strategy")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    keep_freed_memory()
+    tune_malloc()
     models, strategies = given.models.split(","), given.strategies.split(",")
     if given.memory:
         print(json.dumps(memory(models[0], strategies[0], load_data(given.data), given.batch_size)))

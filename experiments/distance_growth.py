@@ -29,7 +29,7 @@ def watched(dataset: Dataset, distance: str, width: int, *, seed: int, epochs: i
         dataset,
         "lightgcn",
         "bsam",
-        model_settings={"dim": width},
+        model_settings={"embedding_dim": width},
         strategy_settings={"distance": distance},
         optimizer_settings={"lr": 0.005},
         training=Training(epochs=epochs, evaluate_every=epochs, tensorboard=False),

@@ -94,7 +94,7 @@ def carried_out(base: Experiment, dataset: Dataset, setting: Setting, seed: int)
     line: dict[str, Any] = {"name": setting.name, "kind": setting.kind, "strategy": setting.strategy, "seed": seed}
     watch = _Curve()
     try:
-        result = run_experiment(one, dataset, observers=[watch]).result
+        result = run_experiment(one, dataset, callbacks=[watch]).result
     except DivergedError as error:
         return {**line, "failed": str(error)}
     keep = ("epochs", "best_epoch", "valid", "test", "seconds", "trace", "skipped_steps")

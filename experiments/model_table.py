@@ -22,7 +22,7 @@ from flatrec.config import Experiment
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.models import MODELS
-from flatrec.registry.instantiate import build_strategy, resolved
+from flatrec.registry.instantiate import build_strategy, with_defaults
 from flatrec.runs import run_dir
 
 
@@ -32,9 +32,9 @@ def trained(settings: Experiment, dataset: Dataset, path: Path, words: Sequence[
     Raises:
         ValueError: the folder holds a run of other settings or data.
     """
-    resume = run_dir.holds_run(path)
+    resume = run_dir.has_run(path)
     if resume:
-        run_dir.check_same(path, resolved(settings), dataset)
+        run_dir.check_same(path, with_defaults(settings), dataset)
         if (path / run_dir.RESULT).exists():
             result = run_dir.read_result(path)
             if result["settings"]["training"]["epochs"] == settings.training.epochs:

@@ -13,7 +13,7 @@ import flatrec
 from flatrec.api import fit, load_run, run_experiment
 from flatrec.config import Component, Evaluation, Experiment, Training
 from flatrec.data.formats import mmrec
-from flatrec.inference.run import representations
+from flatrec.inference.run import user_item_embeddings
 from flatrec.models import BPR, FREEDOM
 from flatrec.strategies import BSAM, Mixed
 from flatrec.testing import block_dataset
@@ -44,7 +44,7 @@ def test_the_result_has_every_promised_key_and_is_json(on_disk, tmp_path):
     assert set(result["seconds"]) == {"train_per_epoch", "evaluate"}
     assert set(result["trace"]) == {"distance", "cos(eps, g1)", "cos(g1, m)"}
     assert [len(values) for values in result["trace"].values()] == [2, 2, 2]
-    assert {f"{name}@{k}" for name in ("recall", "ndcg", "precision", "map", "hit") for k in (5, 10, 20)} <= set(
+    assert {f"{name}@{k}" for name in ("recall", "ndcg", "precision", "map", "hit_rate") for k in (5, 10, 20)} <= set(
         result["test"]
     )
     width = sum(one.width for one in DATA.features.values())
@@ -156,7 +156,7 @@ def test_unknown_ids_are_named():
 def test_a_model_and_a_strategy_can_be_given_as_objects():
     run = fit(DATA, FREEDOM(DATA, embedding_dim=4, n_neighbors=3), Mixed(BSAM(rho=0.05)), training=SHORT)
     assert (run.result["model"], run.result["strategy"]) == ("freedom", "bsam+")
-    assert [len(one) for one in representations(run.recommender)] == [DATA.n_users, DATA.n_items]
+    assert [len(one) for one in user_item_embeddings(run.recommender)] == [DATA.n_users, DATA.n_items]
 
 
 def test_objects_cannot_be_written_to_a_folder(tmp_path):
@@ -215,7 +215,7 @@ def test_resuming_with_more_epochs_goes_on(on_disk, tmp_path):
         ({"strategy": Component("bsam", {"kappa": 0.1})}, "unknown setting 'kappa'"),
         ({"optimizer": Component("adam", {"lr": -1.0})}, "learning rate"),
         ({"training": replace(SHORT, monitor="recall@7")}, "recall@7"),
-        ({"evaluation": Evaluation(cuts=(5,))}, "recall@20"),
+        ({"evaluation": Evaluation(ks=(5,))}, "recall@20"),
         ({"device": "cuda"}, "CUDA"),
         ({"data": "nowhere"}, "nowhere"),
     ],
@@ -308,7 +308,10 @@ def test_a_folder_on_a_system_without_locks_is_used_all_the_same(on_disk, tmp_pa
 
 @pytest.mark.parametrize(
     "changes",
-    [{"training": replace(SHORT, clip=float("inf"))}, {"model": Component("item-knn", {"shrinkage": float("inf")})}],
+    [
+        {"training": replace(SHORT, max_grad_norm=float("inf"))},
+        {"model": Component("item-knn", {"shrinkage": float("inf")})},
+    ],
 )
 def test_an_infinite_setting_is_refused_before_training(on_disk, tmp_path, changes):
     with pytest.raises(ValueError, match="finite"):
@@ -330,7 +333,7 @@ def test_a_second_process_is_kept_out_of_a_folder(on_disk, tmp_path):
         def on_end(self):
             pass
 
-    run_experiment(experiment(on_disk), out=tmp_path / "run", observers=[Intruder()])
+    run_experiment(experiment(on_disk), out=tmp_path / "run", callbacks=[Intruder()])
     assert (tmp_path / "run" / "result.json").exists()
 
 
@@ -351,7 +354,7 @@ def test_a_run_that_goes_on_has_no_result_until_it_ends(on_disk, tmp_path):
 
     longer = experiment(on_disk, training=replace(SHORT, epochs=9))
     with pytest.raises(Killed):
-        run_experiment(longer, out=tmp_path / "run", resume=True, observers=[Kill()])
+        run_experiment(longer, out=tmp_path / "run", resume=True, callbacks=[Kill()])
     with pytest.raises(FileNotFoundError, match="no finished run"):
         load_run(tmp_path / "run")
 

@@ -18,15 +18,17 @@ from flatrec.config import (
     unknown,
     write,
 )
-from flatrec.registry.instantiate import resolved
+from flatrec.registry.instantiate import with_defaults
 
 OTHER = Experiment(
     data="data/baby",
     model=Component("lightgcn", {"n_layers": 2, "reg_weight": 1e-3}),
     strategy=Component("sam", {"rho": 0.05, "rho_schedule": "inverse"}),
     optimizer=Component("sgd", {"lr": 0.1, "nesterov": True, "momentum": 0.9}),
-    training=Training(epochs=3, clip=1.0, same_noise=False, monitor="ndcg@10", amr=AMR(epsilon=0.2, weight=0.5)),
-    evaluation=Evaluation(cuts=(1, 50), mask="train+valid"),
+    training=Training(
+        epochs=3, max_grad_norm=1.0, same_dropout_mask=False, monitor="ndcg@10", amr=AMR(epsilon=0.2, weight=0.5)
+    ),
+    evaluation=Evaluation(ks=(1, 50), mask="train+valid"),
     seed=-7,
     device="cpu",
 )
@@ -44,13 +46,13 @@ def test_what_is_written_is_read_back(tmp_path, experiment):
 
 
 def test_an_experiment_with_all_defaults_stated_is_read_back(tmp_path):
-    experiment = resolved(Experiment())
+    experiment = with_defaults(Experiment())
     assert read(saved(tmp_path, write(experiment))) == experiment
 
 
 def test_an_experiment_with_all_defaults_stated_stays_the_same_when_read_back_and_stated_again(tmp_path):
-    experiment = resolved(Experiment())
-    assert resolved(read(saved(tmp_path, write(experiment)))) == experiment
+    experiment = with_defaults(Experiment())
+    assert with_defaults(read(saved(tmp_path, write(experiment)))) == experiment
 
 
 def test_an_empty_file_is_the_default_experiment(tmp_path):
@@ -70,11 +72,11 @@ PIECES = some.text(some.characters(codec="utf-8", exclude_characters="\r"), max_
     seed=some.integers(-(2**63), 2**63 - 1),
     lr=some.floats(allow_nan=False),
     note=PIECES,
-    cuts=some.lists(some.integers(1, 10**6), min_size=1, max_size=4),
+    ks=some.lists(some.integers(1, 10**6), min_size=1, max_size=4),
 )
-def test_any_text_and_number_survives_writing(tmp_path_factory, data, seed, lr, note, cuts):
+def test_any_text_and_number_survives_writing(tmp_path_factory, data, seed, lr, note, ks):
     options = {"lr": lr, "note": note}
-    evaluation = Evaluation(cuts=tuple(cuts))
+    evaluation = Evaluation(ks=tuple(ks))
     experiment = Experiment(data=data, seed=seed, optimizer=Component("adam", options), evaluation=evaluation)
     assert read(saved(tmp_path_factory.mktemp("any"), write(experiment))) == experiment
 
@@ -103,7 +105,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"sede": 1}, "unknown setting 'sede'; did you mean seed? there are data, seed, device, model, strategy"),
         ({"zzz": 1}, "unknown setting 'zzz'; there are data"),
         ({"training": {"epoch": 1}}, "training: unknown setting 'epoch'; did you mean epochs? there are epochs, batch"),
-        ({"evaluation": {"cut": [5]}}, "evaluation: unknown setting 'cut'; did you mean cuts?"),
+        ({"evaluation": {"k": [5]}}, "evaluation: unknown setting 'k'; did you mean ks?"),
         ({"seed": "1"}, "seed: input should be a valid integer, but it is '1'"),
         ({"seed": 1.0}, "seed: input should be a valid integer, but it is 1.0"),
         ({"seed": True}, "seed: input should be a valid integer, but it is True"),
@@ -111,10 +113,13 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"device": "gpu"}, "device: input should be 'auto', 'cpu' or 'cuda', but it is 'gpu'"),
         ({"training": {"epochs": 1.5}}, "training.epochs: input should be a valid integer"),
         ({"training": {"select": "first"}}, "training.select: input should be 'best' or 'last', but it is 'first'"),
-        ({"training": {"clip": True}}, "training.clip: input should be a valid number, but it is True"),
-        ({"training": {"same_noise": 1}}, "training.same_noise: input should be a valid boolean"),
-        ({"evaluation": {"cuts": 5}}, "evaluation.cuts: input should be a list such as [5, 10], but it is 5"),
-        ({"evaluation": {"cuts": [5, "x"]}}, "evaluation.cuts: input should be a valid integer"),
+        (
+            {"training": {"max_grad_norm": True}},
+            "training.max_grad_norm: input should be a valid number, but it is True",
+        ),
+        ({"training": {"same_dropout_mask": 1}}, "training.same_dropout_mask: input should be a valid boolean"),
+        ({"evaluation": {"ks": 5}}, "evaluation.ks: input should be a list such as [5, 10], but it is 5"),
+        ({"evaluation": {"ks": [5, "x"]}}, "evaluation.ks: input should be a valid integer"),
         ({"evaluation": {"mask": "all"}}, "evaluation.mask: input should be 'train' or 'train+valid'"),
         (
             {"training": {"amr": {"epsilo": 1.0}}},
@@ -127,7 +132,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"training": {"amr": 0.1}}, "training.amr is a group of settings, such as training.amr.epsilon, but is 0.1"),
         ({"training": {"epochs": {"a": 1}}}, "training.epochs: input should be a valid integer"),
         ({"training": 3}, "training is a group of settings, such as training.epochs, but is 3"),
-        ({"evaluation": []}, "evaluation is a group of settings, such as evaluation.cuts, but is []"),
+        ({"evaluation": []}, "evaluation is a group of settings, such as evaluation.ks, but is []"),
         ({"model": "bpr"}, "model is a group of settings, such as model.name, but is 'bpr'"),
         ({"model": {"name": 3}}, "model.name must be a string, but is 3"),
         ({"model": {"n_layers": {"a": 1}}}, "model.n_layers must be a number, true, false, a string or a list"),
@@ -148,7 +153,7 @@ def test_numbers_of_training_start_at_one(name, value):
 
 
 @pytest.mark.parametrize(
-    "name", ["epochs", "batch_size", "patience", "evaluate_every", "micro_batches", "checkpoint_every"]
+    "name", ["epochs", "batch_size", "patience", "evaluate_every", "grad_accumulation_steps", "checkpoint_every"]
 )
 @pytest.mark.parametrize("value", [2**31, 10**20, 10**5000], ids=["31 bits", "20 digits", "5000 digits"])
 def test_numbers_of_training_end_where_no_slip_can_overflow(name, value):
@@ -160,8 +165,8 @@ def test_numbers_of_training_end_where_no_slip_can_overflow(name, value):
 
 @pytest.mark.parametrize("value", [2**31, 10**5000], ids=["31 bits", "5000 digits"])
 def test_cuts_end_there_too(value):
-    with pytest.raises(ValueError, match="evaluation.cuts must be at most 2147483647, with"):
-        changed(Experiment(), {"evaluation": {"cuts": [5, value]}})
+    with pytest.raises(ValueError, match="evaluation.ks must be at most 2147483647, with"):
+        changed(Experiment(), {"evaluation": {"ks": [5, value]}})
 
 
 @pytest.mark.parametrize(("monitor", "other"), [("recall@20", "ndcg@20"), ("map@7", "ndcg@7"), ("ndcg@5", "ndcg@5")])
@@ -169,10 +174,10 @@ def test_ties_of_the_monitored_metric_are_broken_by_ndcg_at_the_same_k(monitor, 
     assert Training(monitor=monitor).tie_breaker == other
 
 
-@pytest.mark.parametrize("clip", [-0.1, float("nan")])
-def test_clip_starts_at_zero(clip):
-    with pytest.raises(ValueError, match=f"clip must be at least 0, but is {clip}"):
-        Training(clip=clip)
+@pytest.mark.parametrize("max_grad_norm", [-0.1, float("nan")])
+def test_clip_starts_at_zero(max_grad_norm):
+    with pytest.raises(ValueError, match=f"max_grad_norm must be at least 0, but is {max_grad_norm}"):
+        Training(max_grad_norm=max_grad_norm)
 
 
 @pytest.mark.parametrize("name", ["epsilon", "weight"])
@@ -192,14 +197,14 @@ def test_a_group_within_a_group_is_a_table_of_its_own():
     assert "[training.amr]\nepsilon = 0.2\nweight = 0.5\n" in write(OTHER)
 
 
-@pytest.mark.parametrize("cuts", [[], [0], [5, -1]])
-def test_cuts_are_positive(cuts):
+@pytest.mark.parametrize("ks", [[], [0], [5, -1]])
+def test_cuts_are_positive(ks):
     with pytest.raises(ValueError, match="evaluation: cuts must be positive whole numbers"):
-        changed(Experiment(), {"evaluation": {"cuts": cuts}})
+        changed(Experiment(), {"evaluation": {"ks": ks}})
 
 
 def test_a_whole_number_will_do_for_a_float():
-    clip = changed(Experiment(), {"training": {"clip": 1}}).training.clip
+    clip = changed(Experiment(), {"training": {"max_grad_norm": 1}}).training.max_grad_norm
     assert clip == 1
     assert isinstance(clip, float)
 
@@ -226,8 +231,8 @@ def test_settings_of_a_component_are_added_unless_another_is_named():
         ("seed=3", {"seed": 3}),
         ("optimizer.lr=0.001", {"optimizer": {"lr": 0.001}}),
         ("optimizer.lr = 1e-3", {"optimizer": {"lr": 0.001}}),
-        ("training.same_noise=false", {"training": {"same_noise": False}}),
-        ("evaluation.cuts=[5, 10]", {"evaluation": {"cuts": [5, 10]}}),
+        ("training.same_dropout_mask=false", {"training": {"same_dropout_mask": False}}),
+        ("evaluation.ks=[5, 10]", {"evaluation": {"ks": [5, 10]}}),
         ("strategy.name=bsam+", {"strategy": {"name": "bsam+"}}),
         ("data=data/baby", {"data": "data/baby"}),
         ("data=a=b", {"data": "a=b"}),

@@ -18,7 +18,7 @@ from flatrec.cli.descriptions import describe
 from flatrec.data.loading import load_data
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import strategy_names
-from flatrec.testing import block_dataset, examine
+from flatrec.testing import block_dataset, check_model
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,7 +56,7 @@ def test_the_examples_of_the_guides_train(monkeypatch):
 
 
 def test_the_model_of_the_guide_passes_every_check(monkeypatch):
-    findings = examine(example_of("adding-a-model.md", monkeypatch))
+    findings = check_model(example_of("adding-a-model.md", monkeypatch))
     assert [(one.check, one.reason) for one in findings if one.outcome != "ok"] == []
 
 
@@ -71,7 +71,7 @@ def test_the_description_of_own_data_in_the_readme_is_read(tmp_path):
     )
     dataset = load_data(tmp_path / "dataset.toml")
     assert (dataset.n_users, dataset.n_items, len(dataset.interactions)) == (8, 8, 48)
-    assert dataset.titles[dataset.items.number("sku-3")] == "Mug 3"
+    assert dataset.titles[dataset.items.index_of("sku-3")] == "Mug 3"
     assert dataset.features["image"].present.sum() == 7
 
 

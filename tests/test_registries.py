@@ -18,7 +18,7 @@ from flatrec.models import BASELINES, MODELS, registry
 from flatrec.models.base import Baseline, Model
 from flatrec.research.studies import STUDIES
 from flatrec.strategies import MIXABLE, STRATEGIES
-from flatrec.strategies.base import OneBatch, Strategy
+from flatrec.strategies.base import SingleBatchStrategy, Strategy
 from flatrec.utils.lazy_registry import Entry, Registry
 
 SOURCE = Path(flatrec.__file__).parent
@@ -36,7 +36,7 @@ def test_a_row_of_models_says_what_the_docstring_says(name):
 def test_a_row_of_strategies_says_what_the_docstring_says(name):
     kind = STRATEGIES[name]
     assert STRATEGIES.entries[name].about == inspect.getdoc(kind).partition("\n")[0]
-    assert issubclass(kind, OneBatch) == (name in MIXABLE)
+    assert issubclass(kind, SingleBatchStrategy) == (name in MIXABLE)
 
 
 @pytest.mark.parametrize("name", STUDIES)

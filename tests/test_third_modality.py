@@ -56,7 +56,7 @@ def describe(dataset, folder, kind):
         "user": [dataset.users[n] for n in pairs.users.tolist()],
         "item": [dataset.items[n] for n in pairs.items.tolist()],
     }
-    pl.DataFrame({**columns, "part": pairs.parts}).write_csv(folder / "clicks.csv")
+    pl.DataFrame({**columns, "part": pairs.splits}).write_csv(folder / "clicks.csv")
     lines = ['name = "blocks"', 'interactions = "clicks.csv"', 'part_column = "part"']
     for name, one in dataset.features.items():
         rows = np.random.default_rng(1).permutation(np.flatnonzero(one.present))
@@ -110,7 +110,7 @@ def test_audio_is_read_row_by_row(kind, folders):
     given, found = data(*MODALITIES), load_data(folders[kind])
     assert tuple(sorted(found.features)) == MODALITIES
     for name, one in given.features.items():
-        places = [found.items.number(item) for item in given.items]
+        places = [found.items.index_of(item) for item in given.items]
         np.testing.assert_array_equal(found.features[name].values[places], one.values)
         np.testing.assert_array_equal(found.features[name].present[places], one.present)
     assert int((~found.features["audio"].present).sum()) == len(LACKING)
@@ -162,7 +162,7 @@ def trained_on(name, dataset):
     model = make(name, dataset)
     testing.fit(model, dataset, epochs=3)
     with torch.no_grad():
-        users, items = model.representations(model.encode())
+        users, items = model.user_item_embeddings(model.encode())
     return torch.cat([users, items])
 
 

@@ -16,19 +16,19 @@ from flatrec import config
 from flatrec.config import AMR, Component, Evaluation, Experiment, Option, Training
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import PARTS
+from flatrec.data.interactions import SPLITS
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
-from flatrec.inference.run import Run, representations
+from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
-from flatrec.registry.instantiate import build_model, build_strategy, resolved
+from flatrec.registry.instantiate import build_model, build_strategy, with_defaults
 from flatrec.registry.naming import import_named, of_run
 from flatrec.registry.recorded import model_component, strategy_component
 from flatrec.runs import run_dir, selection
 from flatrec.strategies import Strategy
-from flatrec.training import EpochRecord, Observer, TensorBoard, Trained, Trainer, checkpoint, optimizers
-from flatrec.training.step_context import Learner
+from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
+from flatrec.training.step_context import TrainStepContext
 from flatrec.training.trainer import CHECKPOINT, load_parameters
 from flatrec.utils.provenance import machine, peak_gpu_memory_mb, peak_memory_mb, reset_peak_gpu_memory, versions
 
@@ -51,7 +51,7 @@ def fit(
     out: Path | str | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    observers: Sequence[Observer] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Train a recommender and score it once on the test part.
 
@@ -72,7 +72,7 @@ def fit(
             run can be loaded again.
         resume: go on with the run in ``out``.
         overwrite: replace the run in ``out``.
-        observers: who hears of progress.
+        callbacks: objects that are told of the progress.
 
     Raises:
         ValueError: a setting is unknown or out of range, or the data do not fit the model.
@@ -107,16 +107,16 @@ def fit(
     announce(dataset)
     if not objects:
         return run_experiment(
-            experiment, dataset, Path(out) if out else None, resume=resume, overwrite=overwrite, observers=observers
+            experiment, dataset, Path(out) if out else None, resume=resume, overwrite=overwrite, callbacks=callbacks
         )
-    experiment = resolved(experiment, objects=objects)
+    experiment = with_defaults(experiment, objects=objects)
     made = _fitting(model, dataset) if isinstance(model, Model) else build_model(experiment.model, dataset, seed)
     step = strategy if isinstance(strategy, Strategy) else build_strategy(experiment.strategy)
-    return _Session(experiment, dataset, made, step, observers=observers).run(resume=False)
+    return _Session(experiment, dataset, made, step, callbacks=callbacks).run(resume=False)
 
 
 def _fitting(model: Model, dataset: Dataset) -> Model:
-    sizes = tuple(len(one) for one in representations(model))
+    sizes = tuple(len(one) for one in user_item_embeddings(model))
     if sizes != (dataset.n_users, dataset.n_items):
         raise ValueError(
             f"the model is for {sizes[0]} users and {sizes[1]} items, the data set has {dataset.n_users} and "
@@ -132,7 +132,7 @@ def run_experiment(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    observers: Sequence[Observer] = (),
+    callbacks: Sequence[Callback] = (),
     announce: bool = True,
 ) -> Run:
     """Carry out an experiment; the same as :func:`fit` from settings alone.
@@ -143,7 +143,7 @@ def run_experiment(
         out: the run folder; None to keep all in memory.
         resume: go on with the run in ``out``.
         overwrite: replace the run in ``out``.
-        observers: who hears of progress.
+        callbacks: objects that are told of the progress.
         announce: whether to log :func:`flatrec.runs.selection.remarks`; not where they were logged for many runs at
             once.
 
@@ -153,7 +153,7 @@ def run_experiment(
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
         DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
-    experiment = resolved(experiment)
+    experiment = with_defaults(experiment)
     if resume and (overwrite or out is None):
         raise ValueError("resume needs a run folder, and does not go together with overwrite; give one of the two")
     _check_finite(experiment)
@@ -161,28 +161,28 @@ def run_experiment(
     experiment = replace(experiment, data=data.source or experiment.data)
     strategy = build_strategy(experiment.strategy)
     model = build_model(experiment.model, data, experiment.seed)
-    session = _Session(experiment, data, model, strategy, out=out, observers=observers, announce=announce)
+    session = _Session(experiment, data, model, strategy, out=out, callbacks=callbacks, announce=announce)
     if out is None:
         return session.run(resume=False)
     # Last of all, so that what cannot be trained leaves no folder behind.
-    with run_dir.claimed(out, experiment, data, resume=resume, overwrite=overwrite):
+    with run_dir.lock_run_dir(out, experiment, data, resume=resume, overwrite=overwrite):
         return session.run(resume=resume)
 
 
 def run_or_resume(
-    path: Path, experiment: Experiment, dataset: Dataset, observers: Sequence[Observer] = ()
+    path: Path, experiment: Experiment, dataset: Dataset, callbacks: Sequence[Callback] = ()
 ) -> dict[str, Any]:
     """The result of a run: read where it is there already, else trained, going on from a checkpoint if any.
 
     What :func:`flatrec.runs.selection.remarks` has to say is left to the caller, who says it once for all runs.
     """
-    resume = run_dir.holds_run(path)
+    resume = run_dir.has_run(path)
     if resume and (path / run_dir.RESULT).exists():
-        run_dir.check_same(path, resolved(experiment), dataset)
+        run_dir.check_same(path, with_defaults(experiment), dataset)
         result = run_dir.read_result(path)
         if result["settings"]["training"]["epochs"] == experiment.training.epochs:
             return result
-    run = run_experiment(experiment, dataset, path, resume=resume, observers=observers, announce=False)
+    run = run_experiment(experiment, dataset, path, resume=resume, callbacks=callbacks, announce=False)
     return dict(run.result)
 
 
@@ -192,7 +192,7 @@ def _check_finite(experiment: Experiment) -> None:
     except ValueError:
         raise ValueError(
             "every setting must be a finite number, but one is infinite or not a number (for no clipping, set "
-            "training.clip to 0)"
+            "training.max_grad_norm to 0)"
         ) from None
 
 
@@ -224,7 +224,7 @@ def load_run(
     if isinstance(made, Model):
         load_parameters(made, saved, best=True)
         made.to(choose_device(experiment)).eval()
-    return Run(dataset, made, experiment.evaluation.cuts, experiment.evaluation.mask, result)
+    return Run(dataset, made, experiment.evaluation.ks, experiment.evaluation.mask, result)
 
 
 def load(data: str) -> Dataset:
@@ -280,16 +280,16 @@ class _Session:
         strategy: Strategy,
         *,
         out: Path | None = None,
-        observers: Sequence[Observer] = (),
+        callbacks: Sequence[Callback] = (),
         announce: bool = True,
     ) -> None:
         self.experiment, self.dataset, self.out = experiment, dataset, out
         self.identity = run_dir.identity(experiment, dataset)
         self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
         self.monitor = selection.monitored(experiment, dataset).metric
-        self.unscored = Run(dataset, model, experiment.evaluation.cuts, experiment.evaluation.mask)
+        self.unscored = Run(dataset, model, experiment.evaluation.ks, experiment.evaluation.mask)
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
-        self.trainer = self._trainer(model, strategy, [*observers, *curves]) if isinstance(model, Model) else None
+        self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
         self.remarks = selection.remarks(experiment, dataset) if announce and self.trainer is not None else ()
 
     def run(self, *, resume: bool) -> Run:
@@ -298,7 +298,7 @@ class _Session:
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / run_dir.RESULT).unlink(missing_ok=True)
         selection.warn(self.remarks)
-        trained = self.trainer.run() if self.trainer is not None else Trained(0, 0)
+        trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
         result = self._result(trained)
         if self.out is not None:
             if self.trainer is None:
@@ -307,21 +307,21 @@ class _Session:
             run_dir.finish(self.out, result, self.identity)
         return replace(self.unscored, result=result)
 
-    def _trainer(self, model: Model, strategy: Strategy, observers: Sequence[Observer]) -> Trainer:
+    def _trainer(self, model: Model, strategy: Strategy, callbacks: Sequence[Callback]) -> Trainer:
         settings = replace(self.experiment.training, monitor=self.monitor)
         selection.check(self.experiment, self.dataset)
         reset_peak_gpu_memory(self.device)
         model.to(self.device)
         chosen = self.experiment.optimizer
         optimizer = optimizers.make(chosen.name, model.parameters(), chosen.options)
-        learner = Learner(
+        learner = TrainStepContext(
             model,
             optimizer,
             objective=_attacked(model, settings.amr),
-            clip=settings.clip or None,
-            same_noise=settings.same_noise,
-            unperturbed=settings.unperturbed,
-            micro_batches=settings.micro_batches,
+            max_grad_norm=settings.max_grad_norm or None,
+            same_dropout_mask=settings.same_dropout_mask,
+            perturb_exclude=settings.perturb_exclude,
+            grad_accumulation_steps=settings.grad_accumulation_steps,
             precision=settings.precision,
         )
         return Trainer(
@@ -333,7 +333,7 @@ class _Session:
             seed=self.experiment.seed,
             folder=self.out,
             identity=self.identity,
-            observers=observers,
+            callbacks=callbacks,
         )
 
     def _validate(self, _: Model) -> Mapping[str, float]:
@@ -347,11 +347,11 @@ class _Session:
             "name": self.dataset.name,
             "path": self.experiment.data,
             "fingerprint": self.dataset.fingerprint,
-            "users_without_training": {part: len(pairs.untrained(part)) for part in PARTS[1:]},
+            "users_without_training": {part: len(pairs.untrained(part)) for part in SPLITS[1:]},
             "warnings": list(self.dataset.warnings),
         }
 
-    def _result(self, trained: Trained) -> dict[str, Any]:
+    def _result(self, trained: FitResult) -> dict[str, Any]:
         run, interactions = self.unscored, self.dataset.interactions
         scores = {part: run.evaluate(part).metrics if interactions.count(part) else {} for part in ("valid", "test")}
         model, records = run.recommender, trained.records

@@ -70,10 +70,11 @@ class Training:
         select: which epoch is kept: the ``best`` on validation, or the ``last``, which needs no validation part and
             takes no notice of ``patience``.
         clip: largest gradient norm that reaches the optimizer; 0 for no limit.
-        same_noise: whether all passes of a step see the same dropout and sampled noise.
+        same_dropout_mask: whether all passes of a step see the same dropout and sampled noise.
         unperturbed: patterns of parameter names, such as ``["features.*"]``, that strategies do not perturb and leave
             out of their norms; they are trained all the same.
-        micro_batches: portions in which the gradient of a batch is taken, for less memory; one update all the same.
+        grad_accumulation_steps: portions in which the gradient of a batch is taken, for less memory; one update all the
+            same.
         precision: what matrix products are computed in; parameters and gradients stay float32. ``float16`` has a narrow
             range, which LGMRec overflows; ``bfloat16`` does for every model.
         checkpoint_every: epochs between checkpoints.
@@ -90,22 +91,29 @@ class Training:
     evaluate_every: int = 1
     monitor: str = "recall@20"
     select: Literal["best", "last"] = "best"
-    clip: float = 0.0
-    same_noise: bool = True
-    unperturbed: tuple[str, ...] = ()
-    micro_batches: int = 1
+    max_grad_norm: float = 0.0
+    same_dropout_mask: bool = True
+    perturb_exclude: tuple[str, ...] = ()
+    grad_accumulation_steps: int = 1
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     checkpoint_every: int = 1
     tensorboard: bool = True
     amr: AMR = AMR()
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience", "evaluate_every", "micro_batches", "checkpoint_every"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "patience",
+            "evaluate_every",
+            "grad_accumulation_steps",
+            "checkpoint_every",
+        ):
             if not 1 <= getattr(self, name) <= LARGEST:
                 bound = "at least 1" if getattr(self, name) < 1 else f"at most {LARGEST}"
                 raise ValueError(f"{name} must be {bound}, but is {_shown(getattr(self, name))}")
-        if not self.clip >= 0:
-            raise ValueError(f"clip must be at least 0, but is {self.clip}")
+        if not self.max_grad_norm >= 0:
+            raise ValueError(f"max_grad_norm must be at least 0, but is {self.max_grad_norm}")
 
     @property
     def tie_breaker(self) -> str:
@@ -126,13 +134,13 @@ class Evaluation:
         ValueError: a cut is not a positive whole number, or is too large.
     """
 
-    cuts: tuple[int, ...] = (5, 10, 20)
+    ks: tuple[int, ...] = (5, 10, 20)
     mask: Literal["train", "train+valid"] = "train"
 
     def __post_init__(self) -> None:
-        if not self.cuts:
+        if not self.ks:
             raise ValueError("cuts must be positive whole numbers such as [5, 10], but there is none")
-        for cut in (min(self.cuts), max(self.cuts)):
+        for cut in (min(self.ks), max(self.ks)):
             if not 1 <= cut <= LARGEST:
                 bound = "positive whole numbers such as [5, 10]" if cut < 1 else f"at most {LARGEST}"
                 raise ValueError(f"cuts must be {bound}, but one is {_shown(cut)}")
@@ -375,4 +383,4 @@ def _shown(number: int) -> str:
 
 
 def _example(key: str) -> str:
-    return {"training": "epochs", "evaluation": "cuts"}.get(key, "name")
+    return {"training": "epochs", "evaluation": "ks"}.get(key, "name")

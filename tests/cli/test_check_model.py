@@ -103,7 +103,7 @@ def test_json_is_one_object_and_nothing_else(flatrec):
     said = json.loads(outcome.out)
     assert (outcome.code, outcome.err) == (0, "")
     assert (said["model"], said["class"]) == ("FREEDOM", "flatrec.models.freedom:FREEDOM")
-    assert (said["settings"], said["passed"], said["failed"]) == ({"neighbors": 4}, True, 0)
+    assert (said["settings"], said["passed"], said["failed"]) == ({"n_neighbors": 4}, True, 0)
     assert {tuple(one) for one in said["checks"]} == {("check", "outcome", "meaning", "reason")}
 
 

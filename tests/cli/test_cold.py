@@ -168,7 +168,7 @@ def test_cold_items_are_evaluated_once_trained_and_never_again(flatrec, runs, mo
     first = json.loads(flatrec(*words).out)
     assert first["cold_run"] == str(runs / "vbpr" / "cold-share0.2-seed1")
     assert (first["way"], first["items"], first["users"], first["pairs"]) == ("features", 7, 24, 56)
-    assert first["among_cold"]["model"]["hit@5"] == 1
+    assert first["among_cold"]["model"]["hit_rate@5"] == 1
     assert set(first["among_all"]["random"]) < set(first["among_all"]["model"]) == set(first["among_all"]["content"])
     assert first["among_cold"]["random"]["recall@5"] == pytest.approx(5 / 7)
     monkeypatch.setattr(Trainer, "run", lambda _: pytest.fail("it trains again"))

@@ -129,7 +129,7 @@ def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, bl
     outcome = flatrec("train", "--experiment", file, "--seed", 2, "--set", "model.n_layers=2", "--set", "seed=3",
                       "--strategy", "plain", "--json", "--out", tmp_path / "run")  # fmt: skip
     result = json.loads(outcome.out)
-    assert (result["seed"], result["strategy"], result["settings"]["model"]["options"]["layers"]) == (3, "plain", 2)
+    assert (result["seed"], result["strategy"], result["settings"]["model"]["options"]["n_layers"]) == (3, "plain", 2)
 
 
 def test_evaluate_gives_the_scores_of_training(flatrec, trained):

@@ -23,7 +23,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from flatrec.models.lightgcn import LightGCN
-from flatrec.strategies import OneBatch, Strategy
+from flatrec.strategies import SingleBatchStrategy, Strategy
 
 Path("executed").touch()
 
@@ -31,7 +31,7 @@ class Mine(LightGCN):
     def __init__(self, dataset, *, dim: int = 4, width: int = 2):
         super().__init__(dataset, embedding_dim=dim)
 
-class Scaled(OneBatch):
+class Scaled(SingleBatchStrategy):
     def __init__(self, *, scale: float = 0.5):
         self.scale = scale
 
@@ -42,7 +42,7 @@ class Scaled(OneBatch):
     def refined(self, learner, batch, gradient):
         return [one * self.scale for one in gradient]
 
-    def take_trace(self):
+    def take_diagnostics(self):
         return {}
 
 class SAM(Scaled):
@@ -57,7 +57,7 @@ class Whole(Strategy):
         learner.update(gradient)
         return loss
 
-    take_trace = Scaled.take_trace
+    take_diagnostics = Scaled.take_diagnostics
 
 class Untyped(Mine):
     def __init__(self, dataset, *, width=2):
@@ -84,7 +84,7 @@ class Crashing(Mine):
 
 class Narrow(Mine):
     def loss(self, encoded, batch):
-        return (encoded.nodes @ encoded.nodes).sum()
+        return (encoded.node_embeddings @ encoded.node_embeddings).sum()
 
 class Leaving(Mine):
     def loss(self, encoded, batch):
@@ -145,7 +145,7 @@ def test_a_run_records_place_and_digest_with_all_settings(run):
     settings = json.loads((run / "result.json").read_text())["settings"]
     assert re.fullmatch(r"mine\.py:Mine@[0-9a-f]{16}", settings["model"]["name"])
     assert re.fullmatch(r"mine\.py:Scaled@[0-9a-f]{16}\+", settings["strategy"]["name"])
-    assert settings["model"]["options"] == {"dim": 4, "width": 3}
+    assert settings["model"]["options"] == {"embedding_dim": 4, "width": 3}
     assert settings["strategy"]["options"] == {"scale": 0.5, "kappa": 0.7, "pairing": "passes"}
 
 
@@ -328,7 +328,7 @@ def test_a_sweep_tries_the_settings_that_a_class_has(flatrec):
         (("--model", "mine.py:Mine", "--set", "model.widht=3"), ("unknown setting 'widht'", "did you mean width?")),
         (("--model", "mine.py:Mine", "--set", "model.width=a"), ("model.width", "integer", "'a'")),
         (("--strategy", "mine.py:Scaled", "--set", "strategy.scle=3"), ("strategy Scaled", "did you mean scale?")),
-        (("--strategy", "mine.py:Whole+"), ("Whole cannot be mixed", "OneBatch")),
+        (("--strategy", "mine.py:Whole+"), ("Whole cannot be mixed", "SingleBatchStrategy")),
         (("--strategy", "mine.py:Mine"), ("mine.py:Mine must be a subclass of flatrec.strategies.Strategy",)),
         (("--model", "mine.py:Scaled"), ("mine.py:Scaled must be a subclass of flatrec.models.Model",)),
         (("--model", "mine.py:Min"), ("unknown class 'Min'", "did you mean Mine?")),
@@ -409,9 +409,11 @@ def test_objects_are_recorded_as_far_as_they_can_be_known():
     assert settings["model"]["options"] == {"unrecorded": "it was given as an object, whose settings are not known"}
     options = settings["strategy"]["options"]
     assert (options["rho"], options["kappa"], options["interval"]) == (0.3, 0.2, 1)
-    named = package.fit(dataset, "bpr", strategy, model_settings={"dim": 4}, training=training).result["settings"]
-    assert named["model"]["options"]["dim"] == 4
-    assert "penalty" in named["model"]["options"]
+    named = package.fit(dataset, "bpr", strategy, model_settings={"embedding_dim": 4}, training=training).result[
+        "settings"
+    ]
+    assert named["model"]["options"]["embedding_dim"] == 4
+    assert "reg_weight" in named["model"]["options"]
 
 
 def test_a_run_folder_is_for_names_and_classes(tmp_path):
@@ -444,13 +446,13 @@ import flatrec
 from flatrec.research.execution import Workers
 from flatrec.research.studies.base import Request
 from flatrec.research.studies.overall import Overall
-from flatrec.research.studies.runner import carry_out
+from flatrec.research.studies.runner import run_study
 
 if __name__ == "__main__":
     flatrec.register_strategy("mine", Scaled)
     base = flatrec.Experiment(training=flatrec.Training(epochs=1, tensorboard=False))
     request = Request(("blocks",), ("bpr",), ("plain", "mine+"), (0, 1), base)
-    print(len(carry_out("overall", Overall(), request, Path("out"), workers=Workers(2)).failures))
+    print(len(run_study("overall", Overall(), request, Path("out"), workers=Workers(2)).failures))
 """
     )
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False)

@@ -38,11 +38,11 @@ def test_a_study_as_json_is_what_its_folder_holds(flatrec, blocks, tmp_path):
 
 def test_settings_of_a_study_itself(flatrec, blocks, tmp_path):
     words = ("study", "batch-size", *STUDY[2:], "--data", blocks, "--set", "study.sizes=[16, 32]")
-    printed = flatrec(*words, "--set", "evaluation.cuts=[10, 20]", "--out", tmp_path / "out", "--json")
+    printed = flatrec(*words, "--set", "evaluation.ks=[10, 20]", "--out", tmp_path / "out", "--json")
     found = json.loads(printed.out)
     assert {row[2] for row in found["tables"][0]["rows"]} == {"16", "32"}
     assert found["settings"]["study.sizes"] == "(16, 32)"
-    assert found["settings"]["evaluation.cuts"] == "(10, 20)"
+    assert found["settings"]["evaluation.ks"] == "(10, 20)"
 
 
 def test_studies_may_share_runs(flatrec, blocks, tmp_path):

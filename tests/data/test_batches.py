@@ -43,7 +43,7 @@ def triples(batch):
 
 
 def training_pairs(pairs):
-    return sorted(zip(*(column.tolist() for column in pairs.pairs("train")), strict=True))
+    return sorted(zip(*(column.tolist() for column in pairs.indices("train")), strict=True))
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 1000])
@@ -62,7 +62,7 @@ def test_a_pass_holds_each_training_pair_exactly_once(batch_size):
 def test_a_pass_is_shuffled():
     pairs = random_pairs()
     (seen,) = read(Sampler(pairs, 5).epoch(stream()))
-    given_order = list(zip(*(column.tolist() for column in pairs.pairs("train")), strict=True))
+    given_order = list(zip(*(column.tolist() for column in pairs.indices("train")), strict=True))
     assert [triple[:2] for triple in seen] not in (given_order, sorted(given_order))
 
 

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flatrec.data.builder import (
+    IndexedFeatures,
+    IndexedInteractions,
     ItemTexts,
-    KeyedRows,
-    NumberedPairs,
     SplitSettings,
-    assemble,
-    assemble_numbered,
+    build_dataset,
+    build_indexed_dataset,
 )
 
 ALL = SplitSettings(core=0)
@@ -24,46 +24,46 @@ def frame(*rows):
 
 
 def test_whole_number_ids_are_numbered_by_value():
-    data = assemble("d", frame(("10", "b"), ("9", "a"), ("-1", "a"), ("007", "a"), ("7", "a")), settings=ALL)
+    data = build_dataset("d", frame(("10", "b"), ("9", "a"), ("-1", "a"), ("007", "a"), ("7", "a")), settings=ALL)
     assert list(data.users) == ["-1", "007", "7", "9", "10"]
 
 
 def test_other_ids_are_numbered_alphabetically():
-    data = assemble("d", frame(("10", "1"), ("9", "2"), ("x", "٣")), settings=ALL)
+    data = build_dataset("d", frame(("10", "1"), ("9", "2"), ("x", "٣")), settings=ALL)
     assert list(data.users) == ["10", "9", "x"]
     assert list(data.items) == ["1", "2", "٣"]
 
 
 def test_ids_beyond_64_bits_are_still_ids():
-    assert list(assemble("d", frame(("9" * 30, "a"), ("1", "a")), settings=ALL).users) == ["1", "9" * 30]
+    assert list(build_dataset("d", frame(("9" * 30, "a"), ("1", "a")), settings=ALL).users) == ["1", "9" * 30]
 
 
 def test_of_a_repeated_pair_the_first_part_is_kept():
-    data = assemble("d", frame(("u", "a", 2), ("u", "a", 0), ("u", "b", 2), ("u", "b", 1), ("u", "b", 2)))
+    data = build_dataset("d", frame(("u", "a", 2), ("u", "a", 0), ("u", "b", 2), ("u", "b", 1), ("u", "b", 2)))
     assert data.interactions.parts.tolist() == [0, 1]
     assert data.repairs.duplicates == 3
 
 
 def test_a_given_split_is_neither_filtered_nor_changed():
-    data = assemble("d", frame(("u", "a", 0), ("v", "b", 2)), settings=SplitSettings(core=5))
+    data = build_dataset("d", frame(("u", "a", 0), ("v", "b", 2)), settings=SplitSettings(core=5))
     assert data.interactions.parts.tolist() == [0, 2]
     assert data.repairs.filtered_pairs == 0
 
 
 def test_what_the_core_leaves_out_is_counted():
     rows = [(user, item) for user in "uvw" for item in "abc"] + [("x", "a"), ("u", "z"), ("u", "z")]
-    data = assemble("d", frame(*rows), settings=SplitSettings(core=3))
+    data = build_dataset("d", frame(*rows), settings=SplitSettings(core=3))
     assert (list(data.users), list(data.items)) == (list("uvw"), list("abc"))
     repairs = data.repairs
     assert (repairs.duplicates, repairs.filtered_users, repairs.filtered_items, repairs.filtered_pairs) == (1, 1, 1, 2)
 
 
 def test_features_titles_and_images_follow_the_items():
-    data = assemble(
+    data = build_dataset(
         "d",
         frame(("u", "b"), ("u", "a")),
         settings=ALL,
-        features={"text": KeyedRows(["x", "b"], np.array([[1], [2]]), "text.npy")},
+        features={"text": IndexedFeatures(["x", "b"], np.array([[1], [2]]), "text.npy")},
         texts=ItemTexts({"b": "Bee"}, {"b": Path("b.jpg")}),
     )
     assert data.features["text"].values.tolist() == [[0], [2]]
@@ -75,9 +75,9 @@ def test_features_titles_and_images_follow_the_items():
 
 def test_feature_rows_need_one_id_each_and_numbers():
     with pytest.raises(ValueError, match="text.npy has 1 rows for 2 item ids"):
-        KeyedRows(["a", "b"], np.ones((1, 2)), "text.npy")
+        IndexedFeatures(["a", "b"], np.ones((1, 2)), "text.npy")
     with pytest.raises(ValueError, match="text.npy must be a numeric matrix"):
-        KeyedRows(["a"], np.array([["x"]]), "text.npy")
+        IndexedFeatures(["a"], np.array([["x"]]), "text.npy")
 
 
 @pytest.mark.parametrize(
@@ -88,19 +88,19 @@ def test_feature_rows_need_one_id_each_and_numbers():
         (frame(("", "a"), ("u", "a")), "d has 1 of 2 pairs without user id"),
         (frame((1, "a")), "text columns user and item"),
         (frame(("u", "a", 0), ("u", "b", None)), "1 of 2 pairs without a part"),
-        (frame(("u", "a", 0), ("u", "b", 3)), r"parts must be 0 .* range from 0 to 3"),
+        (frame(("u", "a", 0), ("u", "b", 3)), r"splits must be 0 .* range from 0 to 3"),
         (frame(("u", "a", 1), ("u", "b", 2)), "2 pairs but none in training"),
         (frame(("u", "a"), ("u", "b")), "d has no 5-core: of its 2 pairs none .* lower core"),
     ],
 )
 def test_pairs_that_make_no_data_set_are_refused(pairs, message):
     with pytest.raises(ValueError, match=message):
-        assemble("d", pairs)
+        build_dataset("d", pairs)
 
 
 def test_numbered_pairs_keep_all_their_numbers():
-    given_pairs = NumberedPairs(np.array([0, 0]), np.array([2, 2]), None, ["u", "v"], ["a", "b", "c"])
-    data = assemble_numbered("d", given_pairs)
+    given_pairs = IndexedInteractions(np.array([0, 0]), np.array([2, 2]), None, ["u", "v"], ["a", "b", "c"])
+    data = build_indexed_dataset("d", given_pairs)
     assert (data.n_users, data.n_items, len(data.interactions), data.repairs.duplicates) == (2, 3, 1, 1)
 
 
@@ -117,6 +117,6 @@ def test_permuting_the_rows_gives_the_same_data_set(data, pairs, given_split):
     rows = [(*row, number % 2 * 2) for number, row in enumerate(rows)] if given_split else rows
     shuffled = data.draw(st.permutations(rows))
     chosen = SplitSettings(core=0, seed=3)
-    first, second = (assemble("d", frame(*one), settings=chosen) for one in (rows, shuffled))
+    first, second = (build_dataset("d", frame(*one), settings=chosen) for one in (rows, shuffled))
     assert first.fingerprint == second.fingerprint
     assert first.repairs == second.repairs

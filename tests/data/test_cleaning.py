@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flatrec.data.cleaning import Repairs, TableRepairs
+from flatrec.data.cleaning import CleaningReport, TableCleaningReport
 from flatrec.data.loading import load_data
 from flatrec.data.summary import summarize
 
@@ -34,7 +34,7 @@ IDS = [f"s{item}" for item in range(6)]
 def test_nothing_is_said_of_tables_that_fit(tmp_path):
     data = load(tmp_path, items=IDS, features=IDS)
     assert data.warnings == ()
-    assert data.repairs == Repairs()
+    assert data.repairs == CleaningReport()
 
 
 def test_a_table_of_items_that_meets_none_is_refused_like_one_of_features(tmp_path):
@@ -139,8 +139,10 @@ def test_the_summary_has_counts_and_sentences(tmp_path):
 
 
 def test_no_sentence_is_longer_than_a_line():
-    table = TableRepairs("x" * 1_000, joined_lines=1, columns=("y" * 1_000,) * 100, unused_rows=3, near="z" * 1_000)
-    sentences = Repairs(tables=(table,)).sentences()
+    table = TableCleaningReport(
+        "x" * 1_000, joined_lines=1, columns=("y" * 1_000,) * 100, unused_rows=3, near="z" * 1_000
+    )
+    sentences = CleaningReport(tables=(table,)).sentences()
     assert len(sentences) == 3
     assert max(map(len, sentences)) <= 480
 

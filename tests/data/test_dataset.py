@@ -4,14 +4,14 @@ import pytest
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import checked
 from flatrec.data.interactions import Interactions
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 
 
 def dataset(order=(0, 1, 2), **fields):
     order = list(order)
     users, items, parts = (np.array(column)[order] for column in ([0, 0, 1], [0, 1, 1], [0, 2, 0]))
     pairs = Interactions(users.astype(np.int32), items.astype(np.int32), parts.astype(np.int8), 2, 2)
-    given = {"users": Ids("user", ["u", "v"]), "items": Ids("item", ["a", "b"])} | fields
+    given = {"users": Vocabulary("user", ["u", "v"]), "items": Vocabulary("item", ["a", "b"])} | fields
     return Dataset("tiny", pairs, **given)
 
 
@@ -21,24 +21,27 @@ def test_the_fingerprint_does_not_depend_on_the_order_of_pairs():
 
 def test_the_fingerprint_tells_ids_and_features_apart():
     image = {"image": checked(np.ones((2, 1)), 2, "image")}
-    others = [dataset(items=Ids("item", ["a", "c"])), dataset().with_features(image)]
+    others = [dataset(items=Vocabulary("item", ["a", "c"])), dataset().with_features(image)]
     assert len({dataset().fingerprint, *(one.fingerprint for one in others)}) == 3
 
 
 def test_ids_that_hold_any_separator_are_told_apart():
     splits = [["a\x1fb", "c"], ["a", "b\x1fc"], ["ab", "c"], ["a", "bc"], ["", "abc"]]
-    assert len({dataset(items=Ids("item", ids)).fingerprint for ids in splits}) == 5
-    assert len({dataset(users=Ids("user", ids)).fingerprint for ids in splits}) == 5
+    assert len({dataset(items=Vocabulary("item", ids)).fingerprint for ids in splits}) == 5
+    assert len({dataset(users=Vocabulary("user", ids)).fingerprint for ids in splits}) == 5
 
 
 def test_an_id_of_an_item_is_none_of_a_user():
-    one = dataset(users=Ids("user", ["u", "va"]), items=Ids("item", ["", "b"]))
-    assert one.fingerprint != dataset(users=Ids("user", ["u", "v"]), items=Ids("item", ["a", "b"])).fingerprint
+    one = dataset(users=Vocabulary("user", ["u", "va"]), items=Vocabulary("item", ["", "b"]))
+    assert (
+        one.fingerprint
+        != dataset(users=Vocabulary("user", ["u", "v"]), items=Vocabulary("item", ["a", "b"])).fingerprint
+    )
 
 
 def test_users_with_test_pairs_alone_are_said():
     pairs = Interactions(np.array([0, 1, 2]), np.array([0, 1, 0]), np.array([0, 2, 1]), 3, 2)
-    found = Dataset("tiny", pairs, Ids("user", ["u", "v", "w"]), Ids("item", ["a", "b"]))
+    found = Dataset("tiny", pairs, Vocabulary("user", ["u", "v", "w"]), Vocabulary("item", ["a", "b"]))
     assert [sentence.split(":")[0] for sentence in found.warnings] == [
         "1 of the 1 users with a valid pair have no training pair",
         "1 of the 1 users with a test pair have no training pair",
@@ -49,8 +52,8 @@ def test_users_with_test_pairs_alone_are_said():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"users": Ids("user", ["u"])}, "1 user ids for 2 users"),
-        ({"items": Ids("item", ["a"])}, "item ids has 1 rows"),
+        ({"users": Vocabulary("user", ["u"])}, "1 user ids for 2 users"),
+        ({"items": Vocabulary("item", ["a"])}, "item ids has 1 rows"),
         ({"titles": ("A",)}, "titles has 1 rows"),
         ({"images": (None,)}, "images has 1 rows"),
         ({"features": {"image": checked(np.ones((3, 1)), 3, "image")}}, r'features\["image"\] has 3 rows'),

@@ -29,8 +29,8 @@ def test_rows_follow_the_items_and_absent_items_are_missing():
     one = aligned(["b", "x", "a"], np.array([[2.0], [9.0], [1.0]], dtype=np.float32), ["a", "b", "c"], "text")
     assert one.values.tolist() == [[1], [2], [0]]
     assert one.present.tolist() == [True, True, False]
-    assert one.filled("mean").tolist() == [[1], [2], [1.5]]
-    assert one.filled("zero").tolist() == [[1], [2], [0]]
+    assert one.impute("mean").tolist() == [[1], [2], [1.5]]
+    assert one.impute("zero").tolist() == [[1], [2], [0]]
 
 
 def test_repeated_and_unknown_ids_are_refused():
@@ -44,9 +44,9 @@ def test_repeated_and_unknown_ids_are_refused():
 def test_rows_of_missing_items_are_ignored_even_when_not_finite():
     one = Features(np.array([[np.nan], [3.0]], dtype=np.float32), np.array([False, True]))
     assert one.values.tolist() == [[0], [3]]
-    assert one.filled().tolist() == [[3], [3]]
+    assert one.impute().tolist() == [[3], [3]]
 
 
 def test_a_modality_that_all_items_lack_is_filled_with_zeros():
     one = Features(np.ones((2, 1), dtype=np.float32), np.zeros(2, dtype=bool))
-    assert one.filled("mean").tolist() == [[0], [0]]
+    assert one.impute("mean").tolist() == [[0], [0]]

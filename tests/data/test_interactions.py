@@ -32,7 +32,7 @@ def test_users_and_items_without_pairs_keep_their_rows():
     [
         ({"users": (0, 0, 2)}, r"users must lie in \[0, 2\), but range from 0 to 2"),
         ({"items": (0, -1, 1)}, r"items must lie in \[0, 2\), but range from -1 to 1"),
-        ({"parts": (0, 3, 0)}, r"parts must lie in \[0, 3\)"),
+        ({"parts": (0, 3, 0)}, r"splits must lie in \[0, 3\)"),
         ({"items": (0, 0, 1)}, "occurs twice"),
     ],
 )

@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 
-from flatrec.data.dataset import Dataset, Repairs
+from flatrec.data.dataset import CleaningReport, Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.data.summary import summarize
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 
 
 def dataset():
@@ -15,11 +15,11 @@ def dataset():
     return Dataset(
         "tiny",
         Interactions(users, items, np.array([0, 1, 0, 2], dtype=np.int8), 3, 4),
-        Ids("user", list("uvw")),
-        Ids("item", list("abcd")),
+        Vocabulary("user", list("uvw")),
+        Vocabulary("item", list("abcd")),
         features={"image": Features(rows, np.array([True, True, True, False]))},
         images=(None, None, None, None),
-        repairs=Repairs(duplicates=2),
+        repairs=CleaningReport(duplicates=2),
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from flatrec.data.interactions import Interactions
-from flatrec.evaluation import evaluate, evaluate_scorer, hidden_pairs
+from flatrec.evaluation import evaluate, evaluate_scorer, seen_mask
 from flatrec.evaluation import ranking as module
 from flatrec.evaluation.metrics import METRICS
 
@@ -28,10 +28,10 @@ SCORES = torch.tensor(
 
 
 def interactions(train=TRAIN, valid=VALID, test=TEST, n_users=4, n_items=6):
-    parts = [(pair, part) for part, pairs in enumerate((train, valid, test)) for pair in pairs]
+    parts = [(pair, split) for split, pairs in enumerate((train, valid, test)) for pair in pairs]
     order = np.random.default_rng(0).permutation(len(parts))
     users, items = np.array([pair for pair, _ in parts], dtype=np.int32).reshape(-1, 2)[order].T
-    return Interactions(users, items, np.array([part for _, part in parts], dtype=np.int8)[order], n_users, n_items)
+    return Interactions(users, items, np.array([split for _, split in parts], dtype=np.int8)[order], n_users, n_items)
 
 
 def evaluated(pairs=None, scores=SCORES, **options):
@@ -41,28 +41,28 @@ def evaluated(pairs=None, scores=SCORES, **options):
 
 def test_users_without_a_training_pair_count_in_the_mean_and_are_counted():
     bare = interactions(train=[pair for pair in TRAIN if pair[0] != 1])
-    found = evaluated(bare, part="test", at=(2,))
+    found = evaluated(bare, split="test", ks=(2,))
     assert found.users.tolist() == [0, 1, 2]
     assert found.untrained == 1
     assert found.metrics["recall@2"] == pytest.approx(float(found.per_user["recall@2"].mean()))
-    assert (evaluated(part="test").untrained, evaluated(bare, part="valid").untrained) == (0, 0)
+    assert (evaluated(split="test").untrained, evaluated(bare, split="valid").untrained) == (0, 0)
 
 
 def test_users_without_an_item_in_the_part_are_left_out():
-    assert evaluated(part="test").users.tolist() == [0, 1, 2]
-    assert evaluated(part="valid").users.tolist() == [0, 2, 3]
+    assert evaluated(split="test").users.tolist() == [0, 1, 2]
+    assert evaluated(split="valid").users.tolist() == [0, 2, 3]
 
 
 def test_the_test_part_is_as_worked_by_hand():
     # Lists of three: 1* 4 2*; 2 3 4; 0 4 3*.
-    result = evaluated(part="test", at=[1, 3])
+    result = evaluated(split="test", ks=[1, 3])
     expected = {
         "recall@1": [1 / 2, 0, 0],
         "recall@3": [1, 0, 1 / 3],
         "precision@1": [1, 0, 0],
         "precision@3": [2 / 3, 0, 1 / 3],
-        "hit@1": [1, 0, 0],
-        "hit@3": [1, 0, 1],
+        "hit_rate@1": [1, 0, 0],
+        "hit_rate@3": [1, 0, 1],
         "ndcg@1": [1, 0, 0],
         "ndcg@3": [1.5 / (1 + SECOND), 0, 0.5 / (1.5 + SECOND)],
         "map@1": [1, 0, 0],
@@ -75,56 +75,56 @@ def test_the_test_part_is_as_worked_by_hand():
 
 
 def test_coverage_and_popularity_are_as_worked_by_hand():
-    result = evaluated(part="test", at=[1, 3])
+    result = evaluated(split="test", ks=[1, 3])
     # First places 1, 2, 0; training pairs of items 0 to 5: 3 2 1 0 0 1.
-    assert result.metrics["coverage@1"] == pytest.approx(3 / 6)
-    assert result.metrics["popularity@1"] == pytest.approx((2 + 1 + 3) / 3)
+    assert result.metrics["item_coverage@1"] == pytest.approx(3 / 6)
+    assert result.metrics["avg_popularity@1"] == pytest.approx((2 + 1 + 3) / 3)
     # Lists 1 4 2, 2 3 4, 0 4 3.
-    assert result.metrics["coverage@3"] == pytest.approx(5 / 6)
-    assert result.metrics["popularity@3"] == pytest.approx((2 + 0 + 1 + 1 + 0 + 0 + 3 + 0 + 0) / 9)
+    assert result.metrics["item_coverage@3"] == pytest.approx(5 / 6)
+    assert result.metrics["avg_popularity@3"] == pytest.approx((2 + 0 + 1 + 1 + 0 + 0 + 3 + 0 + 0) / 9)
 
 
 def test_the_validation_part_is_the_default_and_as_worked_by_hand():
     # Lists of two: 1 4*; 0* 4; 3* 4.
-    result = evaluated(at=[2])
+    result = evaluated(ks=[2])
     assert result.per_user["recall@2"].tolist() == [1, 1, 1]
     assert result.per_user["ndcg@2"].tolist() == pytest.approx([SECOND, 1, 1])
 
 
 def test_validation_pairs_are_left_out_of_the_test_lists_when_asked():
     # Lists of two become 1* 2*; 2 3; 4 3*.
-    result = evaluated(part="test", at=[2], mask="train+valid")
+    result = evaluated(split="test", ks=[2], mask="train+valid")
     assert result.per_user["recall@2"].tolist() == pytest.approx([1, 0, 1 / 3])
-    assert evaluated(part="test", at=[2]).per_user["recall@2"].tolist() == pytest.approx([1 / 2, 0, 0])
+    assert evaluated(split="test", ks=[2]).per_user["recall@2"].tolist() == pytest.approx([1 / 2, 0, 0])
 
 
 def test_the_mask_does_not_hide_what_is_scored():
-    plain, masked = (evaluated(part="valid", mask=mask) for mask in ("train", "train+valid"))
+    plain, masked = (evaluated(split="valid", mask=mask) for mask in ("train", "train+valid"))
     assert plain.metrics == masked.metrics
-    for part, mask, n_hidden in (("valid", "train+valid", 7), ("test", "train", 7), ("test", "train+valid", 10)):
-        assert hidden_pairs(interactions(), part, mask).count_nonzero() == n_hidden
+    for split, mask, n_hidden in (("valid", "train+valid", 7), ("test", "train", 7), ("test", "train+valid", 10)):
+        assert seen_mask(interactions(), split, mask).count_nonzero() == n_hidden
 
 
 def test_short_lists_count_no_item_for_their_empty_places():
     # User 3 may be recommended 3, 4 and 5 only; no other user is scored.
     pairs = interactions(valid=[(3, 3)], test=[])
-    result = evaluated(pairs, at=[5])
+    result = evaluated(pairs, ks=[5])
     assert result.per_user["recall@5"].tolist() == [1]
     assert result.per_user["precision@5"].tolist() == pytest.approx([1 / 5])
-    assert result.metrics["coverage@5"] == pytest.approx(3 / 6)
-    assert result.metrics["popularity@5"] == pytest.approx((0 + 0 + 1) / 3)
+    assert result.metrics["item_coverage@5"] == pytest.approx(3 / 6)
+    assert result.metrics["avg_popularity@5"] == pytest.approx((0 + 0 + 1) / 3)
 
 
 def test_an_empty_place_is_never_a_hit():
     # The place before user 1's first item is user 0's last one, which is in the part.
     pairs = interactions(train=[(1, 0), (1, 1), (1, 2)], valid=[(0, 3), (1, 3)], test=[], n_users=2, n_items=4)
     scores = torch.tensor([[4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0]])
-    assert evaluated(pairs, scores, at=[4]).per_user["precision@4"].tolist() == [1 / 4, 1 / 4]
+    assert evaluated(pairs, scores, ks=[4]).per_user["precision@4"].tolist() == [1 / 4, 1 / 4]
 
 
 def test_cuts_beyond_the_number_of_items_take_all_items():
-    result = evaluated(part="test", at=[6, 50])
-    for name in ("recall", "ndcg", "map", "hit", "coverage", "popularity"):
+    result = evaluated(split="test", ks=[6, 50])
+    for name in ("recall", "ndcg", "map", "hit_rate", "item_coverage", "avg_popularity"):
         assert result.metrics[f"{name}@50"] == result.metrics[f"{name}@6"]
     assert result.metrics["recall@50"] == 1
 
@@ -137,9 +137,9 @@ def test_rows_that_do_not_belong_to_the_data_are_an_error(rows):
 
 
 @pytest.mark.parametrize("part", ["valid", "test"])
-def test_a_part_without_a_pair_is_an_error(part):
+def test_a_part_without_a_pair_is_an_error(split):
     with pytest.raises(ValueError, match=f"the {part} part has no pair"):
-        evaluated(interactions(**{part: []}), part=part)
+        evaluated(interactions(**{split: []}), split=split)
 
 
 def test_scores_that_are_not_numbers_are_an_error():
@@ -148,44 +148,44 @@ def test_scores_that_are_not_numbers_are_an_error():
 
 
 @pytest.mark.parametrize("at", [[], [0], [0, 5], [-1, 5]])
-def test_cuts_must_be_positive(at):
+def test_cuts_must_be_positive(ks):
     with pytest.raises(ValueError, match="at .*at least 1"):
-        evaluated(at=at)
+        evaluated(ks=ks)
 
 
 def test_arrays_of_any_float_type_are_scored_like_tensors():
     pairs, stream = interactions(), np.random.default_rng(0)
     users, items = stream.normal(size=(pairs.n_users, 3)), stream.normal(size=(pairs.n_items, 3))
     tensors = (torch.from_numpy(one.astype(np.float32)) for one in (users, items))
-    assert evaluate(users, items, pairs, part="test").metrics == evaluate(*tensors, pairs, part="test").metrics
+    assert evaluate(users, items, pairs, split="test").metrics == evaluate(*tensors, pairs, split="test").metrics
 
 
 def test_representations_and_a_scorer_give_the_same():
-    one, other = evaluated(part="test"), evaluate_scorer(lambda block: SCORES[block], interactions(), part="test")
+    one, other = evaluated(split="test"), evaluate_scorer(lambda block: SCORES[block], interactions(), split="test")
     assert one.metrics == other.metrics
 
 
-def brute_force(pairs, scores, part, mask, k):
+def brute_force(pairs, scores, split, mask, k):
     """All metrics by sorting one user at a time."""
     matrices = {name: pairs.matrix(name).toarray() > 0 for name in ("train", "valid", "test")}
-    hidden = matrices["train"] | (matrices["valid"] if (part, mask) == ("test", "train+valid") else False)
+    hidden = matrices["train"] | (matrices["valid"] if (split, mask) == ("test", "train+valid") else False)
     values, listed = {name: [] for name in METRICS}, []
-    for user in np.flatnonzero(matrices[part].any(axis=1)):
+    for user in np.flatnonzero(matrices[split].any(axis=1)):
         order = sorted((-score, item) for item, score in enumerate(scores[user]) if not hidden[user, item])
         top = [item for _, item in order[:k]]
         listed += top
-        gains = [float(matrices[part][user, item]) for item in top] + [0.0] * (k - len(top))
-        relevant = matrices[part][user].sum()
+        gains = [float(matrices[split][user, item]) for item in top] + [0.0] * (k - len(top))
+        relevant = matrices[split][user].sum()
         discounts = 1 / np.log2(np.arange(2, k + 2))
         values["recall"].append(sum(gains) / relevant)
         values["precision"].append(sum(gains) / k)
-        values["hit"].append(float(any(gains)))
+        values["hit_rate"].append(float(any(gains)))
         values["ndcg"].append(np.dot(gains, discounts) / discounts[:relevant].sum())
         precisions = np.cumsum(gains) / np.arange(1, k + 1)
         values["map"].append(np.dot(gains, precisions) / min(k, relevant))
     expected = {f"{name}@{k}": np.mean(one) for name, one in values.items()}
-    expected[f"coverage@{k}"] = len(set(listed)) / pairs.n_items
-    expected[f"popularity@{k}"] = matrices["train"].sum(axis=0)[listed].mean() if listed else 0.0
+    expected[f"item_coverage@{k}"] = len(set(listed)) / pairs.n_items
+    expected[f"avg_popularity@{k}"] = matrices["train"].sum(axis=0)[listed].mean() if listed else 0.0
     return expected
 
 
@@ -204,13 +204,13 @@ def random_case(seed, n_users=12, n_items=9):
 @given(
     seed=some.integers(0, 2**32 - 1),
     k=some.integers(1, 9),
-    part=some.sampled_from(["valid", "test"]),
+    split=some.sampled_from(["valid", "test"]),
     mask=some.sampled_from(["train", "train+valid"]),
 )
-def test_metrics_equal_brute_force(seed, k, part, mask):
+def test_metrics_equal_brute_force(seed, k, split, mask):
     pairs, scores = random_case(seed)
-    found = evaluated(pairs, torch.from_numpy(scores), part=part, mask=mask, at=[k]).metrics
-    expected = brute_force(pairs, scores, part, mask, k)
+    found = evaluated(pairs, torch.from_numpy(scores), split=split, mask=mask, ks=[k]).metrics
+    expected = brute_force(pairs, scores, split, mask, k)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-6), name
@@ -225,20 +225,20 @@ def test_numbering_users_and_items_anew_changes_no_metric(seed):
     moved = Interactions(
         np.argsort(users)[pairs.users].astype(np.int32),
         np.argsort(items)[pairs.items].astype(np.int32),
-        pairs.parts,
+        pairs.splits,
         12,
         9,
     )
-    before = evaluated(pairs, torch.from_numpy(scores), part="test", at=[1, 4]).metrics
-    after = evaluated(moved, torch.from_numpy(scores[users][:, items]), part="test", at=[1, 4]).metrics
+    before = evaluated(pairs, torch.from_numpy(scores), split="test", ks=[1, 4]).metrics
+    after = evaluated(moved, torch.from_numpy(scores[users][:, items]), split="test", ks=[1, 4]).metrics
     assert after == pytest.approx(before)
 
 
 @given(seed=some.integers(0, 2**32 - 1))
 def test_recall_hits_and_coverage_never_fall_with_the_length(seed):
     pairs, scores = random_case(seed)
-    metrics = evaluated(pairs, torch.from_numpy(scores), at=range(1, 10)).metrics
-    for name in ("recall", "hit", "coverage"):
+    metrics = evaluated(pairs, torch.from_numpy(scores), ks=range(1, 10)).metrics
+    for name in ("recall", "hit_rate", "item_coverage"):
         assert (np.diff([metrics[f"{name}@{k}"] for k in range(1, 10)]) >= 0).all()
 
 
@@ -256,7 +256,7 @@ def test_the_size_of_blocks_does_not_matter(monkeypatch, block):
 def test_a_perfect_recommender_has_1_everywhere():
     pairs, _ = random_case(8)
     scores = torch.from_numpy(pairs.matrix("test").toarray())
-    metrics = evaluated(pairs, scores, part="test", at=[9]).metrics
-    assert metrics["recall@9"] == metrics["hit@9"] == pytest.approx(1)
+    metrics = evaluated(pairs, scores, split="test", ks=[9]).metrics
+    assert metrics["recall@9"] == metrics["hit_rate@9"] == pytest.approx(1)
     assert metrics["ndcg@9"] == pytest.approx(1)
     assert metrics["map@9"] == pytest.approx(1)

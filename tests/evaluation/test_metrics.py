@@ -16,7 +16,7 @@ SECOND = 1 / math.log2(3)  # what a hit at rank 2 is worth; rank 1 is worth 1, r
 BY_HAND = {
     "recall": [1, 0, 2 / 5],
     "precision": [2 / 3, 0, 2 / 3],
-    "hit": [1, 0, 1],
+    "hit_rate": [1, 0, 1],
     "ndcg": [1.5 / (1 + SECOND), 0, (SECOND + 0.5) / (1 + SECOND + 0.5)],
     "map": [(1 + 2 / 3) / 2, 0, (1 / 2 + 2 / 3) / 3],
 }
@@ -36,7 +36,13 @@ def test_three_users_as_worked_by_hand(name):
 @pytest.mark.parametrize(
     ("name", "expected"),
     # Cut after the first place.
-    [("recall", [1 / 2, 0, 0]), ("precision", [1, 0, 0]), ("hit", [1, 0, 0]), ("ndcg", [1, 0, 0]), ("map", [1, 0, 0])],
+    [
+        ("recall", [1 / 2, 0, 0]),
+        ("precision", [1, 0, 0]),
+        ("hit_rate", [1, 0, 0]),
+        ("ndcg", [1, 0, 0]),
+        ("map", [1, 0, 0]),
+    ],
 )
 def test_lists_of_one(name, expected):
     assert METRICS[name](HITS[:, :1], RELEVANT).tolist() == pytest.approx(expected)
@@ -53,7 +59,7 @@ def brute_force(name, hits, relevant):
         return found / relevant
     if name == "precision":
         return found / k
-    if name == "hit":
+    if name == "hit_rate":
         return float(found > 0)
     best = min(k, relevant)
     if name == "ndcg":

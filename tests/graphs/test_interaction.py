@@ -5,7 +5,7 @@ from scipy import stats
 
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.interaction import (
-    both_ways,
+    bidirectional,
     bought_matrix,
     mean_graphs,
     normalized_graph,
@@ -88,7 +88,7 @@ def test_thinning_keeps_the_whole_part_of_the_share(rate, kept):
 
 def test_thinning_draws_from_training_pairs_only_and_never_one_twice():
     pairs = random_pairs(share=0.9)
-    training = set(zip(*(column.tolist() for column in pairs.pairs("train")), strict=True))
+    training = set(zip(*(column.tolist() for column in pairs.indices("train")), strict=True))
     for seed in range(20):
         graph = thinned(pairs, 0.4, seed)
         assert kept_by(graph) < training
@@ -184,7 +184,7 @@ def test_the_bought_matrix_holds_training_pairs_alone():
 
 
 def test_both_ways_lead_from_users_to_items_and_back():
-    sources, targets = both_ways(random_pairs(), np.array([0, 3]), np.array([2, 1]))
+    sources, targets = bidirectional(random_pairs(), np.array([0, 3]), np.array([2, 1]))
     assert sources.tolist() == [0, 3, 9, 8]
     assert targets.tolist() == [9, 8, 0, 3]
 

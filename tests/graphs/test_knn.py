@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from flatrec.graphs import knn
-from flatrec.graphs.knn import mixed_neighbor_graph, nearest_neighbors, neighbor_matrix, shares
+from flatrec.graphs.knn import fused_knn_graph, nearest_neighbors, neighbor_matrix, shares
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "neighbors.py"
 
@@ -203,7 +203,7 @@ def test_the_mixed_graph_equals_dense_algebra(names, image_weight):
     features = {name: random_features(width=3 + number, seed=number) for number, name in enumerate(names)}
     weights = shares(names, image_weight)
     expected = sum(weights[name] * by_dense_algebra(features[name], 5) / (5 + 1e-7) for name in names)
-    graph = mixed_neighbor_graph(features, 5, image_weight)
+    graph = fused_knn_graph(features, 5, image_weight)
     np.testing.assert_allclose(graph.coo().toarray(), expected, rtol=1e-6, atol=1e-9)
     vectors = torch.from_numpy(random_features(width=4, seed=9))
     np.testing.assert_allclose(graph(vectors).numpy(), expected @ vectors.numpy(), rtol=1e-5, atol=1e-6)
@@ -211,13 +211,13 @@ def test_the_mixed_graph_equals_dense_algebra(names, image_weight):
 
 def test_links_of_several_modalities_are_added_and_not_normalized_again():
     near, far = (np.array(rows, dtype=np.float32) for rows in ([[1, 0], [1, 0.1], [0, 1]], [[1, 0], [0, 1], [1, 0.1]]))
-    mixed = mixed_neighbor_graph({"image": near, "text": far}, 2, 0.25).coo().toarray()
+    mixed = fused_knn_graph({"image": near, "text": far}, 2, 0.25).coo().toarray()
     np.testing.assert_allclose(mixed[0], np.array([1, 0.25, 0.75]) / (2 + 1e-7), rtol=1e-6)
 
 
 def test_a_mixed_graph_without_a_modality_is_refused():
     with pytest.raises(ValueError, match="at least one modality, but got none"):
-        mixed_neighbor_graph({}, 2, 0.5)
+        fused_knn_graph({}, 2, 0.5)
 
 
 def benchmark(*options):

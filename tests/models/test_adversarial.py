@@ -15,7 +15,7 @@ from flatrec.data.formats import mmrec
 from flatrec.models import MODELS, VBPR, Adversarial, Encoded
 from flatrec.models.features import FeatureTables
 from flatrec.registry.instantiate import build_strategy
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 from tests.models.settings import MULTIMODAL, make
 from tests.training.kills import KillAt, Killed
@@ -172,7 +172,7 @@ class Counting(VBPR):
 def test_batches_share_the_pass_without_noise():
     Counting.calls = 0
     wrapped = Adversarial(Counting(DATA, embedding_dim=4), epsilon=EPSILON)
-    learner = Learner(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
+    learner = TrainStepContext(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
     with torch.random.fork_rng():
         learner.gradients(testing.whole_batch(DATA, 0), testing.whole_batch(DATA, 1))
     assert Counting.calls == 3  # one for both, and one each under noise
@@ -180,7 +180,7 @@ def test_batches_share_the_pass_without_noise():
 
 def test_both_passes_of_a_step_see_the_same_noise():
     wrapped = Adversarial(begun("lgmrec", dropout=0.5), epsilon=EPSILON)
-    learner = Learner(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
+    learner = TrainStepContext(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
     batch = testing.whole_batch(DATA)
     with torch.random.fork_rng():
         (first,), _ = learner.gradients(batch)
@@ -197,8 +197,8 @@ def test_half_precision_comes_near(precision):
     batch = testing.whole_batch(DATA)
     optimizer = torch.optim.SGD(wrapped.parameters(), lr=0.1)
     with torch.random.fork_rng():
-        (plain,), (expected,) = Learner(wrapped, optimizer).gradients(batch)
-        (other,), (found,) = Learner(wrapped, optimizer, precision=precision).gradients(batch)
+        (plain,), (expected,) = TrainStepContext(wrapped, optimizer).gradients(batch)
+        (other,), (found,) = TrainStepContext(wrapped, optimizer, precision=precision).gradients(batch)
     torch.testing.assert_close(other, plain, rtol=0.02, atol=0)
     distance = sum((one - two).square().sum() for one, two in zip(found, expected, strict=True)).sqrt()
     assert distance < 0.1 * sum(one.square().sum() for one in expected).sqrt()
@@ -220,7 +220,7 @@ def test_a_step_keeps_everything_finite_and_moves_every_parameter(name, strategy
     before = {key: one.detach().clone() for key, one in model.named_parameters()}
     wrapped = Adversarial(model, epsilon=EPSILON, weight=WEIGHT)
     step = build_strategy(Component(strategy, {}))
-    learner = Learner(wrapped, torch.optim.Adam(model.parameters(), lr=1e-3))
+    learner = TrainStepContext(wrapped, torch.optim.Adam(model.parameters(), lr=1e-3))
     with torch.random.fork_rng():
         loss = step.step(learner, *(testing.whole_batch(DATA, seed) for seed in range(step.batches_per_step)))
     assert loss.isfinite()
@@ -245,7 +245,7 @@ def test_evaluation_and_hooks_are_the_model_s():
     assert not lattice.fresh
     wrapped.eval()
     for one, other in zip(
-        wrapped.representations(wrapped.encode()), model.representations(model.encode()), strict=True
+        wrapped.user_item_embeddings(wrapped.encode()), model.user_item_embeddings(model.encode()), strict=True
     ):
         assert torch.equal(one, other)
 
@@ -267,7 +267,7 @@ def test_settings_out_of_range_are_refused(epsilon, weight):
 def test_what_another_model_encodes_is_refused():
     model = make("vbpr", DATA)
     with pytest.raises(TypeError, match="what encode of the same object gives, but got Encoded"):
-        Adversarial(model, epsilon=0.1).loss(Encoded(model.encode().nodes), testing.whole_batch(DATA))
+        Adversarial(model, epsilon=0.1).loss(Encoded(model.encode().node_embeddings), testing.whole_batch(DATA))
 
 
 def test_without_gradients_there_is_no_adversary():
@@ -334,7 +334,7 @@ class TestRuns:
         experiment = replace(experiment, model=Component(model, options))
         whole = run_experiment(experiment, out=tmp_path / "whole").recommender.state_dict()
         with pytest.raises(Killed):
-            run_experiment(experiment, out=tmp_path / "killed", observers=[KillAt(2, 1)])
+            run_experiment(experiment, out=tmp_path / "killed", callbacks=[KillAt(2, 1)])
         again = run_experiment(experiment, out=tmp_path / "killed", resume=True).recommender.state_dict()
         assert all(torch.equal(whole[key], again[key]) for key in whole)
 
@@ -350,9 +350,9 @@ class TestRuns:
         assert not (tmp_path / "run").exists()
 
     def test_parameters_keep_the_names_that_settings_know_them_by(self, experiment):
-        named = replace(experiment, training=replace(experiment.training, unperturbed=("projection.*",)))
+        named = replace(experiment, training=replace(experiment.training, perturb_exclude=("projection.*",)))
         assert run_experiment(named).result["epochs"] == 3
-        wrong = replace(experiment, training=replace(experiment.training, unperturbed=("model.projection.*",)))
+        wrong = replace(experiment, training=replace(experiment.training, perturb_exclude=("model.projection.*",)))
         with pytest.raises(ValueError, match=r"model\.projection"):
             run_experiment(wrong)
 

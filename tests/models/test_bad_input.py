@@ -9,7 +9,7 @@ from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.models import MODELS
 from flatrec.ops.spmm import Graph
 from flatrec.utils import seeding
@@ -28,8 +28,8 @@ def data(users, items, n_users, n_items, parts=None):
     return Dataset(
         "edge",
         Interactions(*(np.array(one, np.int32) for one in (users, items, parts or [0] * len(users))), n_users, n_items),
-        Ids("user", [str(number) for number in range(n_users)]),
-        Ids("item", [str(number) for number in range(n_items)]),
+        Vocabulary("user", [str(number) for number in range(n_users)]),
+        Vocabulary("item", [str(number) for number in range(n_items)]),
         {
             modality: Features(stream.standard_normal((n_items, width)).astype(np.float32), everywhere)
             for modality, width in (("image", 4), ("text", 5))
@@ -45,7 +45,7 @@ def check_finite(model, dataset):
             if isinstance(module, Graph):
                 assert np.isfinite(module.coo().data).all()
         model.on_epoch_start(seeding.generator(0, "model", epoch))
-    assert model.train().encode().nodes.isfinite().all()
+    assert model.train().encode().node_embeddings.isfinite().all()
 
 
 ONE_OF_A_KIND = {

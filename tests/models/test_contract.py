@@ -7,7 +7,7 @@ import torch
 from flatrec import testing
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import evaluate, evaluate_scorer
 from flatrec.models import BASELINES, MODELS, ItemKNN, Popularity
 from tests.models.settings import SETTINGS, make
@@ -38,7 +38,7 @@ def test_every_model_has_a_row():
 @pytest.mark.parametrize("settings", ["defaults", "small"])
 def test_every_model_passes_every_check(name, settings):
     options = SETTINGS[name] if settings == "small" else {}
-    findings = testing.examine(lambda data: MODELS[name](data, **options))
+    findings = testing.check_model(lambda data: MODELS[name](data, **options))
     assert [(one.check, one.reason) for one in findings if one.outcome != "ok"] == []
 
 
@@ -83,8 +83,8 @@ def test_settings_out_of_range_are_refused(name, options, dataset):
 
 def recall(model, dataset, part="test", at=2):
     with torch.no_grad():
-        users, items = model.eval().representations(model.encode())
-    return evaluate(users, items, dataset.interactions, part=part, at=[at]).metrics[f"recall@{at}"]
+        users, items = model.eval().user_item_embeddings(model.encode())
+    return evaluate(users, items, dataset.interactions, split=part, ks=[at]).metrics[f"recall@{at}"]
 
 
 def test_training_finds_the_items_held_out(name, dataset):
@@ -101,7 +101,7 @@ def shop(users, items, n_users, n_items):
     pairs = Interactions(
         np.array(users, np.int32), np.array(items, np.int32), np.zeros(len(users), np.int8), n_users, n_items
     )
-    ids = [Ids(kind, [str(number) for number in range(n)]) for kind, n in (("user", n_users), ("item", n_items))]
+    ids = [Vocabulary(kind, [str(number) for number in range(n)]) for kind, n in (("user", n_users), ("item", n_items))]
     return Dataset("shop", pairs, *ids)
 
 
@@ -161,7 +161,7 @@ def test_item_knn_refuses_settings_out_of_range(small_shop, options):
 
 
 def test_item_knn_finds_the_items_held_out(dataset):
-    result = evaluate_scorer(ItemKNN(dataset).scores, dataset.interactions, part="test", at=[2])
+    result = evaluate_scorer(ItemKNN(dataset).scores, dataset.interactions, split="test", ks=[2])
     assert result.metrics["recall@2"] == 1
 
 

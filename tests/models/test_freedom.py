@@ -8,7 +8,7 @@ from flatrec import testing
 from flatrec.data.features import Features
 from flatrec.graphs.knn import neighbor_matrix, shares
 from flatrec.models import FREEDOM
-from flatrec.models.losses import bpr, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings
 from flatrec.utils import seeding
 
 SETTINGS = {"embedding_dim": 8, "n_neighbors": 4}
@@ -99,11 +99,11 @@ def test_the_loss_is_the_sum_of_one_bpr_for_the_ids_and_one_a_modality():
     dataset = testing.block_dataset(modalities=("image", "text", "sound"))
     model, batch = freedom(dataset, modality_weight=0.25), testing.whole_batch(dataset)
     encoded = model.train().encode()
-    users, positives, negatives = rows(encoded.nodes, batch, dataset.n_users)
-    expected = bpr(users, positives, negatives)
+    users, positives, negatives = gather_embeddings(encoded.node_embeddings, batch, dataset.n_users)
+    expected = bpr_loss(users, positives, negatives)
     for (_, one), projection in zip(sorted(dataset.features.items()), model.projections, strict=True):
         table = torch.from_numpy(one.values.copy()) @ projection.weight.T
-        expected = expected + 0.25 * bpr(users, table[batch.positives], table[batch.negatives])
+        expected = expected + 0.25 * bpr_loss(users, table[batch.positives], table[batch.negatives])
     torch.testing.assert_close(model.loss(encoded, batch), expected)
 
 
@@ -155,23 +155,23 @@ def test_an_epoch_draws_a_graph_of_the_share_that_is_left(dataset):
 
 def test_ranking_uses_the_full_graph_and_training_the_thinned_one(dataset):
     model = freedom(dataset, edge_dropout=0.6)
-    before = testing.scores(model), model.train().encode().nodes
+    before = testing.scores(model), model.train().encode().node_embeddings
     model.on_epoch_start(seeding.generator(0, "model", 1))
     assert torch.equal(testing.scores(model), before[0])
-    assert not torch.equal(model.train().encode().nodes, before[1])
+    assert not torch.equal(model.train().encode().node_embeddings, before[1])
 
 
 def test_without_thinning_an_epoch_changes_nothing(dataset):
     model = freedom(dataset, edge_dropout=0.0)
-    before = model.train().encode().nodes
+    before = model.train().encode().node_embeddings
     model.on_epoch_start(seeding.generator(0, "model", 1))
-    assert torch.equal(model.train().encode().nodes, before)
+    assert torch.equal(model.train().encode().node_embeddings, before)
 
 
 def test_thinning_that_leaves_no_pair_still_trains(dataset):
     few = dataset.interactions
     chosen = np.flatnonzero(few.parts == 0)[:2]
-    pairs = replace(few, users=few.users[chosen], items=few.items[chosen], parts=few.parts[chosen])
+    pairs = replace(few, users=few.users[chosen], items=few.items[chosen], splits=few.splits[chosen])
     tiny = replace(dataset, interactions=pairs)
     model = freedom(tiny, edge_dropout=0.9)
     model.on_epoch_start(seeding.generator(0, "model", 1))
@@ -181,7 +181,7 @@ def test_thinning_that_leaves_no_pair_still_trains(dataset):
 
 def test_without_layers_the_vectors_are_the_table_and_twice_the_items(dataset):
     model = freedom(dataset, n_layers=0, n_item_layers=0)
-    users, items = model.eval().representations(model.encode())
+    users, items = model.eval().user_item_embeddings(model.encode())
     table_users, table_items = model.nodes.split(model.sizes)
     assert torch.equal(users, table_users)
     torch.testing.assert_close(items, 2 * table_items)

@@ -20,7 +20,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import checked
 from flatrec.data.interactions import Interactions
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.graphs.interaction import normalized_graph, training_graph
 from flatrec.graphs.knn import neighbor_matrix
 from flatrec.models import (
@@ -503,8 +503,8 @@ def dataset(there):
     return Dataset(
         "reference",
         Interactions(users, items, np.zeros(len(users), np.int8), n_users, n_items),
-        Ids("user", [str(number) for number in range(n_users)]),
-        Ids("item", [str(number) for number in range(n_items)]),
+        Vocabulary("user", [str(number) for number in range(n_users)]),
+        Vocabulary("item", [str(number) for number in range(n_items)]),
         {name: checked(there[f"feat/{name}"], n_items, name) for name in ("image", "text")},
     )
 
@@ -577,7 +577,7 @@ def test_representations_and_scores_in_evaluation(prefixed):
     # The graph of a training epoch, and noise, must not matter.
     case, prefix = prefixed
     theirs = prefix if prefix == "intended/" else ""
-    users, items = case.model.eval().representations(case.model.encode())
+    users, items = case.model.eval().user_item_embeddings(case.model.encode())
     close(users, case.there[f"{theirs}out/user"], case.adapter.representation)
     close(items, case.there[f"{theirs}out/item"], case.adapter.representation)
     close(users @ items.T, case.there[f"{theirs}out/scores"], case.adapter.score)
@@ -587,7 +587,7 @@ def test_representations_in_training(prefixed):
     case, prefix = prefixed
     # What has no training numbers of its own trains on what it ranks by; with noise the release ranks by noise too.
     name = next(one for one in (f"{prefix}train_out", f"{prefix}out", "out") if f"{one}/user" in case.there)
-    users, items = case.model.train().representations(case.model.encode())
+    users, items = case.model.train().user_item_embeddings(case.model.encode())
     close(users, case.there[f"{name}/user"], case.adapter.representation)
     close(items, case.there[f"{name}/item"], case.adapter.representation)
 
@@ -596,7 +596,7 @@ def test_loss_and_each_of_its_terms(prefixed):
     case, prefix = prefixed
     encoded = case.model.train().encode()
     weight = case.settings["reg_weight"] if isinstance(case.model, LATTICE) else 1  # stored weighted there
-    terms = case.model.terms(encoded, case.batch)
+    terms = case.model.loss_terms(encoded, case.batch)
     ours = {case.adapter.terms[name]: value * (weight if name == "squares" else 1) for name, value in terms.items()}
     ours["total"] = case.model.loss(encoded, case.batch)
     theirs = {name.removeprefix(f"{prefix}loss/") for name in case.there if name.startswith(f"{prefix}loss/")}

@@ -75,7 +75,7 @@ def mean_of_layers(graph, nodes, layers):
 
 
 def ranked(model):
-    users, items = model.eval().representations(model.encode())
+    users, items = model.eval().user_item_embeddings(model.encode())
     return array(users), array(items)
 
 
@@ -119,7 +119,7 @@ def test_bpr_and_its_gradient(dataset, batch):
 def test_ngcf_drops_entries_of_the_graph_and_scales_the_rest(dataset):
     model = make("ngcf", dataset, hidden_dims=(6,), message_dropout=0.0, node_dropout=0.5)
     torch.manual_seed(0)
-    nodes = array(model.train().encode().nodes)
+    nodes = array(model.train().encode().node_embeddings)
     torch.manual_seed(0)
     kept = torch.nn.functional.dropout(model.graph.rows.values, 0.5)
     entries, graph = model.graph.coo(), np.zeros(model.graph.shape)
@@ -131,7 +131,7 @@ def test_ngcf_drops_entries_of_the_graph_and_scales_the_rest(dataset):
     np.testing.assert_allclose(nodes, np.concatenate([table, hidden], axis=1), atol=1e-5)
     with torch.no_grad():
         full = make("ngcf", dataset, hidden_dims=(6,), message_dropout=0.0).eval()
-        assert torch.equal(model.eval().encode().nodes, full.encode().nodes)
+        assert torch.equal(model.eval().encode().node_embeddings, full.encode().node_embeddings)
 
 
 def test_layergcn_alternates_between_draws_by_degree_and_uniform_ones(dataset, monkeypatch):
@@ -191,7 +191,7 @@ def test_mmgcn_averages_three_modalities_of_which_only_images_are_mapped(dataset
         total = total + hidden / 3
     users, items = ranked(model)
     np.testing.assert_allclose(np.concatenate([users, items]), total, atol=1e-5)
-    terms = model.terms(model.encode(), batch)
+    terms = model.loss_terms(model.encode(), batch)
     assert terms["preferences"].item() == pytest.approx((array(model.preferences[1]) ** 2).mean(), rel=1e-5)
 
 
@@ -273,10 +273,10 @@ def test_dragon_puts_three_modalities_side_by_side(dataset, batch):
 @pytest.mark.parametrize("name", ["dualgnn", "dragon"])
 def test_training_draws_repeated_neighbors_and_ranking_does_not(name, dataset):
     model = make(name, dataset)
-    before = testing.scores(model), model.train().encode().nodes
+    before = testing.scores(model), model.train().encode().node_embeddings
     model.on_epoch_start(seeding.generator(0, "model", 1))
     assert torch.equal(testing.scores(model), before[0])
-    assert not torch.equal(model.train().encode().nodes, before[1])
+    assert not torch.equal(model.train().encode().node_embeddings, before[1])
 
 
 def lattice_graph(model, dataset):
@@ -334,7 +334,7 @@ def test_lattice_learns_its_graph_in_the_first_step_of_an_epoch_and_ranks_by_the
     newest = lattice_graph(model, dataset)
     assert np.abs(newest - frozen).max() > 1e-3
     np.testing.assert_allclose(ranked(model)[1], nodes + unit(newest @ table[n_users:]), atol=1e-5)
-    items = model.train().representations(model.encode())[1]
+    items = model.train().user_item_embeddings(model.encode())[1]
     np.testing.assert_allclose(array(items), nodes + unit(frozen @ table[n_users:]), atol=1e-5)
 
 
@@ -394,7 +394,7 @@ def test_bm3_drops_entries_of_targets_alone(dataset, batch):
     torch.manual_seed(1)
     other = model.train().loss(model.encode(), batch)
     assert noisy.item() != other.item()
-    assert torch.equal(model.train().encode().nodes, model.eval().encode().nodes)
+    assert torch.equal(model.train().encode().node_embeddings, model.eval().encode().node_embeddings)
     quiet = make("bm3", dataset, dropout=0.0).train()
     assert model.eval().loss(model.encode(), batch).item() == quiet.loss(quiet.encode(), batch).item()
 
@@ -438,14 +438,14 @@ def test_lgmrec_contrasts_every_two_of_three_modalities(dataset, batch, layers, 
         views.append((heard, rest))
     joined = np.concatenate([sum(heard for heard, _ in views), sum(rest for _, rest in views)])
     total = total + 0.3 * unit(joined)
-    np.testing.assert_allclose(array(encoded.nodes), total, atol=1e-5)
+    np.testing.assert_allclose(array(encoded.node_embeddings), total, atol=1e-5)
     expected = {"contrast_users": 0.0, "contrast_items": 0.0}
     for side, (key, numbers) in enumerate((("contrast_users", batch.users), ("contrast_items", batch.positives))):
         for one, other in ((0, 1), (0, 2), (1, 2)):
             a, b = unit(views[one][side]), unit(views[other][side])
             logits = a[numbers] @ b.T / 0.2
             expected[key] += (np.log(np.exp(logits).sum(axis=1)) - (a * b).sum(axis=1)[numbers] / 0.2).sum()
-    terms = model.terms(encoded, batch)
+    terms = model.loss_terms(encoded, batch)
     for key, value in expected.items():
         assert terms[key].item() == pytest.approx(value, rel=1e-5), key
 
@@ -454,5 +454,5 @@ def test_lgmrec_ranks_without_noise(dataset):
     model = make("lgmrec", dataset)
     quiet = [testing.scores(model) for _ in range(2)]
     assert torch.equal(*quiet)
-    noisy = [model.train().encode().nodes for _ in range(2)]
+    noisy = [model.train().encode().node_embeddings for _ in range(2)]
     assert not torch.equal(*noisy)

@@ -10,7 +10,7 @@ from flatrec.models import MODELS
 from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.strategies import MIXABLE
 from flatrec.training import Trainer, optimizers
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 from tests.models.settings import make
 from tests.training.kills import KillAt, Killed
@@ -49,7 +49,7 @@ def test_steps_lower_the_loss_and_keep_everything_finite(name, strategy):
     has_radius = strategy.removesuffix("+") in MIXABLE and "plain" not in strategy
     step = build_strategy(Component(strategy, {"rho": 0.01} if has_radius else {}))
     batches = [testing.whole_batch(dataset, seed) for seed in range(step.batches_per_step)]
-    learner = Learner(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
+    learner = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
     before = loss_of(model, batches[0])
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -65,15 +65,15 @@ def test_every_trainable_parameter_moves(name, strategy):
     model.on_epoch_start(seeding.generator(0, "model", 1))
     before = {key: one.detach().clone() for key, one in model.named_parameters()}
     step = build_strategy(Component(strategy, {}))
-    learner = Learner(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
+    learner = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
     with torch.random.fork_rng():
         step.step(learner, *(testing.whole_batch(dataset, seed) for seed in range(step.batches_per_step)))
     assert not [key for key, one in model.named_parameters() if torch.equal(one, before[key])]
 
 
-def trainer_of(name, strategy, folder, observers=()):
+def trainer_of(name, strategy, folder, callbacks=()):
     model = make(name, DATA, seed=3)
-    learner = Learner(model, optimizers.make("adam", model.parameters(), {"lr": 0.01}))
+    learner = TrainStepContext(model, optimizers.make("adam", model.parameters(), {"lr": 0.01}))
     return Trainer(
         learner,
         build_strategy(Component(strategy, {})),
@@ -82,7 +82,7 @@ def trainer_of(name, strategy, folder, observers=()):
         settings=Training(epochs=EPOCHS, batch_size=16),
         seed=3,
         folder=folder,
-        observers=observers,
+        callbacks=callbacks,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from flatrec.ops.param_vector import BLOCK_ENTRIES, follow, plus_scaled_into
+from flatrec.ops.param_vector import BLOCK_ENTRIES, ema_update, plus_scaled_into
 
 SHAPES = [(3, BLOCK_ENTRIES), (BLOCK_ENTRIES + 1,), (5, 7), (0, 4), ()]
 
@@ -25,13 +25,13 @@ def flat(vector):
 def test_following_moves_every_entry_and_measures_the_result(precision, tolerance):
     one, other = pair(precision)
     expected = torch.lerp(flat(one), flat(other), 0.3)
-    standing = follow(one, other, 0.3)
+    standing = ema_update(one, other, 0.3)
     a, b = flat(one), flat(other)
     assert torch.allclose(a, expected, rtol=tolerance, atol=1e-9)
     measured = [a @ b, a @ a, b @ b, (b - a).abs().sum(), (b - a) @ (b - a)]
     for found, right in zip(standing, measured, strict=True):
         assert float(found) == pytest.approx(float(right), rel=tolerance)
-    assert float(follow(one, other, 0.0).manhattan) == pytest.approx(float(measured[3]), rel=tolerance)
+    assert float(ema_update(one, other, 0.0).manhattan) == pytest.approx(float(measured[3]), rel=tolerance)
 
 
 @pytest.mark.parametrize("factor", [-1.0, -50.0])
@@ -46,5 +46,5 @@ def test_a_sum_put_into_a_place_comes_with_its_length_and_product(factor):
 
 def test_a_gradient_may_be_stored_in_any_order():
     mean, gradient = [torch.zeros(4, 6)], [torch.arange(24.0).reshape(6, 4).T]
-    follow(mean, gradient, 1.0)
+    ema_update(mean, gradient, 1.0)
     assert torch.equal(mean[0], gradient[0])

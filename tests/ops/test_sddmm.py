@@ -32,15 +32,15 @@ def test_the_product_equals_dense_algebra_and_edges_that_fall_together_add_up(ed
 
 def test_inner_products_are_those_of_the_end_rows(edges):
     left, right = tensor(4, 3), tensor(5, 3, seed=1)
-    torch.testing.assert_close(edges.inner(left, right), (left @ right.T)[ROWS, COLUMNS])
+    torch.testing.assert_close(edges.sddmm(left, right), (left @ right.T)[ROWS, COLUMNS])
 
 
 def test_the_size_of_blocks_does_not_matter(edges, monkeypatch):
     left, right = tensor(4, 3), tensor(5, 3, seed=1)
-    whole = edges.inner(left, right)
+    whole = edges.sddmm(left, right)
     for entries in (1, 3, 7, 20):
         monkeypatch.setattr(sddmm, "BLOCK_ENTRIES", entries)
-        assert torch.equal(edges.inner(left, right), whole)
+        assert torch.equal(edges.sddmm(left, right), whole)
 
 
 def test_row_sums_count_every_edge(edges):
@@ -65,7 +65,7 @@ def test_the_softmax_is_finite_for_any_logits(edges):
 @pytest.mark.parametrize("check", [torch.autograd.gradcheck, torch.autograd.gradgradcheck])
 def test_all_products_are_differentiable_twice_in_all_they_take(edges, check):
     assert check(edges.product, (tensor(7), tensor(5, 2, seed=1)))
-    assert check(edges.inner, (tensor(4, 2), tensor(5, 2, seed=1)))
+    assert check(edges.sddmm, (tensor(4, 2), tensor(5, 2, seed=1)))
     assert check(edges.softmax, (tensor(7),))
 
 
@@ -78,7 +78,7 @@ def test_a_gradient_that_is_not_needed_is_not_computed(edges):
 def test_no_edges_give_zeros():
     nothing = Edges(np.zeros(0, np.int32), np.zeros(0, np.int32), SHAPE)
     assert torch.equal(nothing.product(torch.zeros(0), torch.ones(5, 2)), torch.zeros(4, 2))
-    assert nothing.inner(torch.ones(4, 2), torch.ones(5, 2)).shape == (0,)
+    assert nothing.sddmm(torch.ones(4, 2), torch.ones(5, 2)).shape == (0,)
     assert nothing.softmax(torch.zeros(0)).shape == (0,)
 
 

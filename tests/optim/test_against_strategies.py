@@ -8,7 +8,7 @@ from flatrec import optim
 from flatrec.config import Component
 from flatrec.registry.instantiate import build_strategy
 from flatrec.strategies import STRATEGIES
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
 BASES = {
@@ -57,7 +57,7 @@ def test_steps_equal_those_of_the_strategy(problem, base, name):
         pytest.skip("the first of two updates in a step is enough for this base")
     model, twin = problem(), problem()
     optimizer = OPTIMIZERS[name](BASES[base](model.parameters()))
-    strategy, learner = build_strategy(Component(name)), Learner(twin, BASES[base](twin.parameters()))
+    strategy, learner = build_strategy(Component(name)), TrainStepContext(twin, BASES[base](twin.parameters()))
     for step in range(5):
         loss = optimizer.step(closure_of(model, optimizer, step))
         assert loss == pytest.approx(float(strategy.step(learner, batch(step))), abs=1e-6)
@@ -69,7 +69,7 @@ def test_mixed_steps_equal_those_of_the_plus_form(name):
     model, twin = Network(), Network()
     optimizer = optim.Mixed(OPTIMIZERS[name](BASES["adam"](model.parameters())), kappa=0.3)
     strategy = build_strategy(Component(f"{name}+", {"kappa": 0.3}))
-    learner = Learner(twin, BASES["adam"](twin.parameters()))
+    learner = TrainStepContext(twin, BASES["adam"](twin.parameters()))
     for step in range(4):
         optimizer.step(closure_of(model, optimizer, 2 * step), closure_of(model, optimizer, 2 * step + 1))
         strategy.step(learner, batch(2 * step), batch(2 * step + 1))
@@ -103,9 +103,9 @@ def test_maximize_climbs_where_minimizing_descends(name):
 def test_radii_by_group_are_what_the_parameters_move_by():
     model = Network()
     optimizer = optim.SAM(
-        torch.optim.SGD([{"params": [model.hidden_dim], "rho": 0.3}, {"params": [model.output]}], lr=0.1), rho=0.1
+        torch.optim.SGD([{"params": [model.hidden], "rho": 0.3}, {"params": [model.output]}], lr=0.1), rho=0.1
     )
-    start = {"hidden": model.hidden_dim.detach().clone(), "output": model.output.detach().clone()}
+    start = {"hidden": model.hidden.detach().clone(), "output": model.output.detach().clone()}
     moved = {}
 
     def closure():
@@ -127,21 +127,21 @@ def test_radii_by_group_are_what_the_parameters_move_by():
 def test_unperturbed_groups_stay_and_do_not_count_but_are_trained():
     model = Network()
     optimizer = optim.BSAM(
-        torch.optim.SGD([{"params": [model.hidden_dim], "perturb": False}, {"params": [model.output]}], lr=0.1), rho=0.2
+        torch.optim.SGD([{"params": [model.hidden], "perturb": False}, {"params": [model.output]}], lr=0.1), rho=0.2
     )
-    hidden, output, seen = model.hidden_dim.detach().clone(), model.output.detach().clone(), []
+    hidden, output, seen = model.hidden.detach().clone(), model.output.detach().clone(), []
 
     def closure():
         optimizer.zero_grad()
         loss = model.loss(model.encode(), batch(0))
         loss.backward()
         if optimizer.perturbed:
-            seen.append((torch.equal(model.hidden_dim, hidden), float((model.output.detach() - output).norm())))
+            seen.append((torch.equal(model.hidden, hidden), float((model.output.detach() - output).norm())))
         return loss
 
     optimizer.step(closure)
     assert seen == [(True, pytest.approx(0.2))]
-    assert not torch.equal(model.hidden_dim, hidden)
+    assert not torch.equal(model.hidden, hidden)
     assert len(optimizer.strategy.mean) == 1
 
 

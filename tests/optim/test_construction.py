@@ -29,7 +29,7 @@ def test_signatures_show_the_settings_of_the_strategy_with_its_defaults(kind):
     extra = {"seed": 0} if kind in (ESAM, SSAM) else {}
     assert shown == {name: one for name, one in own.items() if name not in NOT_HERE} | {
         **extra,
-        "same_noise": False,
+        "same_dropout_mask": False,
         "model": None,
     }
     assert list(inspect.signature(kind).parameters)[0] == "optimizer"

@@ -66,9 +66,9 @@ def test_settings_of_the_loop_come_along():
     from flatrec.optim import SAM
 
     model = network(torch.nn.BatchNorm1d(8))
-    optimizer = SAM(adam(model), rho=0.3, same_noise=True, model=model)
+    optimizer = SAM(adam(model), rho=0.3, same_dropout_mask=True, model=model)
     twin, copied = copy.deepcopy((model, optimizer))
-    assert copied.same_noise
+    assert copied.same_dropout_mask
     assert copied.model is twin
     train(twin, copied, range(2))
     assert twin[1].num_batches_tracked == 2

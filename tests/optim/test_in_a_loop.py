@@ -210,7 +210,7 @@ def test_same_noise_draws_the_same_masks_in_both_passes_and_new_ones_a_step(same
     model = network(nn.Dropout(0.5))
     masks = []
     model[1].register_forward_hook(lambda _module, _inputs, output: masks.append(output == 0))
-    optimizer = SAM(torch.optim.SGD(model.parameters(), lr=0.0), same_noise=same)
+    optimizer = SAM(torch.optim.SGD(model.parameters(), lr=0.0), same_dropout_mask=same)
     for _ in range(2):
         optimizer.step(closure_of(model, optimizer))
     assert torch.equal(masks[0], masks[1]) == same
@@ -221,7 +221,7 @@ def test_same_noise_holds_for_the_first_closure_of_a_mixed_step():
     model = network(nn.Dropout(0.5))
     masks = []
     model[1].register_forward_hook(lambda _module, _inputs, output: masks.append(output == 0))
-    optimizer = Mixed(SAM(torch.optim.SGD(model.parameters(), lr=0.0), same_noise=True))
+    optimizer = Mixed(SAM(torch.optim.SGD(model.parameters(), lr=0.0), same_dropout_mask=True))
     optimizer.step(closure_of(model, optimizer), closure_of(model, optimizer))
     assert torch.equal(masks[0], masks[2])
     assert not torch.equal(masks[0], masks[1])

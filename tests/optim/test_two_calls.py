@@ -252,9 +252,9 @@ def test_gradients_may_be_accumulated_over_portions():
 
 def test_the_same_noise_cannot_be_had_and_is_refused():
     model = network(nn.Dropout(0.5))
-    optimizer = SAM(adam(model), same_noise=True)
+    optimizer = SAM(adam(model), same_dropout_mask=True)
     loss_of(model).backward()
-    with pytest.raises(TypeError, match="same_noise"):
+    with pytest.raises(TypeError, match="same_dropout_mask"):
         optimizer.first_step()
 
 

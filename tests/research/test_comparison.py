@@ -25,7 +25,7 @@ SHARED = Experiment(
 def results(values):
     return {
         name: [
-            {"test": {"recall@10": value, "coverage@10": 0.5}, "seed": seed, "model": "m", "data": {"name": "d"}}
+            {"test": {"recall@10": value, "item_coverage@10": 0.5}, "seed": seed, "model": "m", "data": {"name": "d"}}
             for seed, value in enumerate(these)
         ]
         for name, these in values.items()
@@ -42,7 +42,7 @@ def test_cells_hold_mean_deviation_gain_and_corrected_p():
     assert cell.comparison.t_p == pytest.approx(p[0])
     assert cell.t_p_holm == pytest.approx(2 * p[0])
     assert table.cells["bsam+"]["recall@10"].t_p_holm == pytest.approx(max(2 * p[0], p[1]))
-    assert table.cells["bsam"]["coverage@10"].comparison is None
+    assert table.cells["bsam"]["item_coverage@10"].comparison is None
     assert table.cells["plain"]["recall@10"].comparison is None
 
 
@@ -57,7 +57,7 @@ def test_a_comparison_trains_each_strategy_with_each_seed_and_takes_up_what_is_t
     trained = []
 
     def heard(strategy, seed):
-        class Observer:
+        class Callback:
             def on_start(self, *_):
                 trained.append((strategy, seed))
 
@@ -69,7 +69,7 @@ def test_a_comparison_trains_each_strategy_with_each_seed_and_takes_up_what_is_t
             def on_end(self):
                 pass
 
-        return [Observer()]
+        return [Callback()]
 
     arguments = {"out": tmp_path, "dataset": DATA, "on_run": heard}
     first = compare_strategies(SHARED, ["plain", "bsam+"], range(2), **arguments)

@@ -30,11 +30,11 @@ TINY = DemoSettings(
 def finished(tmp_path_factory):
     out, lines, heard = tmp_path_factory.mktemp("demo") / "out", [], []
 
-    def observers(strategy, seed):
+    def callbacks(strategy, seed):
         heard.append((strategy, seed))
         return []
 
-    return run_demo(out, announce=lines.append, observers=observers, settings=TINY), out, lines, heard
+    return run_demo(out, announce=lines.append, callbacks=callbacks, settings=TINY), out, lines, heard
 
 
 def test_the_demo_compares_recommends_and_reports(finished):
@@ -62,15 +62,15 @@ def test_recommendations_are_new_to_their_users(finished):
     for user, items in result.recommendations.items():
         assert len(items) == 4
         pairs = run.dataset.interactions
-        bought = pairs.items[pairs.users == run.dataset.users.number(user)]
+        bought = pairs.items[pairs.users == run.dataset.users.index_of(user)]
         assert not {one.item for one in items} & {run.dataset.items[item] for item in bought.tolist()}
 
 
 def test_users_are_chosen_by_their_purchases(finished):
     result, *_ = finished
     run = load_run(result.source)
-    tests, _ = run.dataset.interactions.pairs("test")
-    most = [min(int((tests == run.dataset.users.number(user)).sum()), 2) for user in result.recommendations]
+    tests, _ = run.dataset.interactions.indices("test")
+    most = [min(int((tests == run.dataset.users.index_of(user)).sum()), 2) for user in result.recommendations]
     assert most == sorted(most, reverse=True)
     assert most[0] >= 1
 

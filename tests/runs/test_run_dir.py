@@ -20,7 +20,7 @@ from tests.training.kills import KillAt, Killed
 DATA = block_dataset(blocks=3, users=8, items=6)
 SHORT = Training(epochs=3, batch_size=32, tensorboard=False, monitor="ndcg@5")
 BASE = Experiment(
-    data="", model=Component("bpr", {"dim": 4}), strategy=Component("bsam", {}), training=SHORT, device="cpu"
+    data="", model=Component("bpr", {"embedding_dim": 4}), strategy=Component("bsam", {}), training=SHORT, device="cpu"
 )
 FILES = ["experiment.toml", "data.json", "epochs.jsonl", "result.json", "checkpoint.safetensors", "checkpoint.json"]
 
@@ -104,7 +104,7 @@ def test_a_run_that_was_killed_in_its_first_epoch_begins_with_a_resume(finished,
                 raise Killed
 
     with pytest.raises(Killed):
-        run_experiment(BASE, DATA, tmp_path / "run", observers=[AtOnce(epoch, step)])
+        run_experiment(BASE, DATA, tmp_path / "run", callbacks=[AtOnce(epoch, step)])
     resume(tmp_path / "run")
     content = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
     assert content == (finished / "checkpoint.safetensors").read_bytes()

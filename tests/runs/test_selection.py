@@ -15,7 +15,7 @@ from flatrec.config import Component, Evaluation, Experiment, Training
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.data.loading import load_data
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.research.comparison import compare_strategies
 from flatrec.runs import selection
 from flatrec.testing import block_dataset
@@ -34,23 +34,23 @@ def with_left(left, n_items=100):
     ]
     users, items, parts = np.array(rows).T
     pairs = Interactions(users, items, parts, len(left), n_items)
-    ids = [Ids(kind, [str(n) for n in range(size)]) for kind, size in (("user", len(left)), ("item", n_items))]
+    ids = [Vocabulary(kind, [str(n) for n in range(size)]) for kind, size in (("user", len(left)), ("item", n_items))]
     return Dataset("few", pairs, *ids)
 
 
-def asked(monitor="recall@20", cuts=(5, 10, 20), **training):
-    return Experiment(training=Training(monitor=monitor, **training), evaluation=Evaluation(cuts=cuts))
+def asked(monitor="recall@20", ks=(5, 10, 20), **training):
+    return Experiment(training=Training(monitor=monitor, **training), evaluation=Evaluation(ks=ks))
 
 
 @pytest.mark.parametrize(
-    ("left", "monitor", "cuts", "metric"),
+    ("left", "monitor", "ks", "metric"),
     [
         ([21] * 4, "recall@20", (5, 10, 20), "recall@20"),
         ([20] * 4, "recall@20", (5, 10, 20), "recall@10"),
         ([19] * 4, "recall@20", (5, 10, 20), "recall@5"),
         ([20, 20, 90, 90], "recall@20", (5, 10, 20), "recall@10"),  # half of the users; the median is 55
         ([20, 90, 90], "recall@20", (5, 10, 20), "recall@20"),  # a third
-        ([13] * 4, "hit@20", (5, 10, 20), "hit@5"),
+        ([13] * 4, "hit_rate@20", (5, 10, 20), "hit_rate@5"),
         ([13] * 4, "precision@20", (20, 10, 5), "precision@5"),
         ([13] * 4, "ndcg@20", (5, 10, 20), "ndcg@20"),  # the order counts
         ([13] * 4, "map@20", (5, 10, 20), "map@20"),
@@ -63,8 +63,8 @@ def asked(monitor="recall@20", cuts=(5, 10, 20), **training):
         ([3, 3, 90, 90], "recall@20", (5, 20), "ndcg@20"),  # half of the median is 23, but five are too many for half
     ],
 )
-def test_a_metric_that_cannot_tell_epochs_apart_gives_way_to_one_that_can(left, monitor, cuts, metric):
-    found = selection.monitored(asked(monitor, cuts), with_left(left))
+def test_a_metric_that_cannot_tell_epochs_apart_gives_way_to_one_that_can(left, monitor, ks, metric):
+    found = selection.monitored(asked(monitor, ks), with_left(left))
     assert found.metric == metric
     assert bool(found.reason) == (metric != monitor)
 
@@ -96,12 +96,12 @@ def test_what_monitors_depends_on_no_strategy_model_or_seed():
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("monitor", ["recall", "recall@", "recall@x", "recall@7", "coverage@5", ""])
+@pytest.mark.parametrize("monitor", ["recall", "recall@", "recall@x", "recall@7", "item_coverage@5", ""])
 def test_what_is_no_metric_is_refused_in_one_line(monitor):
     data = with_left([13] * 4)
-    cuts = tuple(range(1, 400, 3))
-    with pytest.raises(ValueError, match="training.monitor must be one of .* evaluation.cuts") as caught:
-        selection.check(asked(monitor, tuple(cut for cut in cuts if cut != 7)), data)
+    ks = tuple(range(1, 400, 3))
+    with pytest.raises(ValueError, match="training.monitor must be one of .* evaluation.ks") as caught:
+        selection.check(asked(monitor, tuple(cut for cut in ks if cut != 7)), data)
     assert len(str(caught.value)) < 300
 
 
@@ -115,13 +115,13 @@ def two_tastes():
         for item, part in zip(random.permutation(9)[:7].tolist(), [0] * 5 + [1, 2], strict=True)
     ]
     users, items, parts = np.array(rows).T
-    ids = [Ids(kind, [str(n) for n in range(size)]) for kind, size in (("user", 60), ("item", 18))]
+    ids = [Vocabulary(kind, [str(n) for n in range(size)]) for kind, size in (("user", 60), ("item", 18))]
     return Dataset("two tastes", Interactions(users, items, parts, 60, 18), *ids)
 
 
 def lightgcn(data, seed=0, **training):
     settings = Training(**{"epochs": 60, "tensorboard": False, **training})
-    options = {"dim": 16}
+    options = {"embedding_dim": 16}
     return fit(data, "lightgcn", "bsam+", model_settings=options, optimizer_settings={"lr": 0.01}, training=settings,
                seed=seed)  # fmt: skip
 
@@ -148,7 +148,7 @@ def test_known_tiny_catalogs_keep_a_trained_model(name):
 
 
 def test_a_comparison_says_it_once_and_monitors_the_same_everywhere(two_tastes, tmp_path, caplog):
-    experiment = Experiment(data="", model=Component("bpr", {"dim": 4}), training=SHORT)
+    experiment = Experiment(data="", model=Component("bpr", {"embedding_dim": 4}), training=SHORT)
     compare_strategies(experiment, ["plain", "bsam"], [0, 1], tmp_path, dataset=two_tastes)
     assert caplog.text.count("monitored instead") == 1
     results = [json.loads(path.read_text()) for path in tmp_path.rglob("result.json")]
@@ -165,7 +165,7 @@ def without(part, data=None):
 
 def test_data_without_a_validation_part_are_trained_to_the_last_epoch(tmp_path):
     data = without(1)
-    experiment = Experiment(data="", model=Component("bpr", {"dim": 4}), training=LAST)
+    experiment = Experiment(data="", model=Component("bpr", {"embedding_dim": 4}), training=LAST)
     first = run_experiment(experiment, data, tmp_path / "run").result
     assert (first["selected"], first["monitor"], first["valid"]) == ("last", None, {})
     assert (first["best_epoch"], first["epochs"]) == (2, 2)
@@ -180,7 +180,9 @@ def test_data_without_a_validation_part_are_trained_to_the_last_epoch(tmp_path):
 
 
 def test_more_epochs_may_follow_where_nothing_is_evaluated_out_of_turn(tmp_path):
-    experiment = Experiment(data="", model=Component("bpr", {"dim": 4}), training=replace(LAST, evaluate_every=5))
+    experiment = Experiment(
+        data="", model=Component("bpr", {"embedding_dim": 4}), training=replace(LAST, evaluate_every=5)
+    )
     run_experiment(experiment, without(1), tmp_path)
     longer = replace(experiment, training=replace(experiment.training, epochs=3))
     assert run_experiment(longer, without(1), tmp_path, resume=True).result["epochs"] == 3
@@ -201,13 +203,13 @@ def test_the_message_names_the_way_out():
 def test_validation_is_recorded_but_does_not_decide_where_the_last_is_selected():
     data = block_dataset(blocks=3, users=8, items=6)
     training = replace(LAST, epochs=6, patience=1)
-    run = fit(data, "lightgcn", "bsam+", training=training, model_settings={"dim": 4})
+    run = fit(data, "lightgcn", "bsam+", training=training, model_settings={"embedding_dim": 4})
     assert (run.result["best_epoch"], run.result["epochs"], run.result["selected"]) == (6, 6, "last")
     assert run.result["valid"]
 
 
 def test_a_comparison_needs_no_validation_part_where_the_last_is_selected(tmp_path):
-    experiment = Experiment(data="", model=Component("bpr", {"dim": 4}), training=LAST)
+    experiment = Experiment(data="", model=Component("bpr", {"embedding_dim": 4}), training=LAST)
     table = compare_strategies(experiment, ["plain", "bsam"], [0, 1], tmp_path, dataset=without(1))
     assert "recall@20" in table.cells["plain"]
 

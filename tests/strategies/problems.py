@@ -33,12 +33,12 @@ class Quadratic(Model):
         return Encoded(torch.cat([self.first, self.second.flatten()])[:, None])
 
     def loss(self, encoded, batch):
-        theta, number = encoded.nodes[:, 0], int(batch.users[0])
+        theta, number = encoded.node_embeddings[:, 0], int(batch.users[0])
         hessian, slope = torch.tensor(self.hessians[number]), torch.tensor(self.slopes[number])
         return theta @ hessian @ theta / 2 - slope @ theta
 
-    def representations(self, encoded):
-        return encoded.nodes, encoded.nodes
+    def user_item_embeddings(self, encoded):
+        return encoded.node_embeddings, encoded.node_embeddings
 
     def flat_gradient(self, theta, number):
         return self.hessians[number] @ theta - self.slopes[number]
@@ -61,11 +61,11 @@ class Network(Model):
     def loss(self, encoded, batch):
         number = int(batch.users[0])
         inputs, targets = torch.tensor(self.inputs[number]), torch.tensor(self.targets[number])
-        hidden, output = encoded.nodes[:, :3], encoded.nodes[:, 3]
+        hidden, output = encoded.node_embeddings[:, :3], encoded.node_embeddings[:, 3]
         return ((torch.tanh(inputs @ hidden.T) @ output - targets) ** 2).mean()
 
-    def representations(self, encoded):
-        return encoded.nodes, encoded.nodes
+    def user_item_embeddings(self, encoded):
+        return encoded.node_embeddings, encoded.node_embeddings
 
     def flat_gradient(self, theta, number):
         """Backpropagation by hand."""
@@ -204,7 +204,7 @@ class HandStrategy:
         order = torch.randperm(len(outside), generator=seeding.generator(0, "sparse sam", self.step - 1))
         return kept + [outside[place] for place in order[: len(gradient) - n_outside - len(kept)]]
 
-    def refined(self, gradient_of, theta, number):
+    def transform_gradient(self, gradient_of, theta, number):
         """The gradient for the base optimizer."""
         gradient = gradient_of(theta, number)
         self.step += 1
@@ -240,8 +240,10 @@ def hand_run(
             theta = _mirrored(gradient_of, theta, update, settings, t)
             continue
         one, two = (2 * t, 2 * t + 1) if mixed else (t, None)
-        refined = strategy.refined(gradient_of, theta, one)
-        theta = update(theta, kappa * refined + (1 - kappa) * gradient_of(theta, two) if mixed else refined)
+        transform_gradient = strategy.transform_gradient(gradient_of, theta, one)
+        theta = update(
+            theta, kappa * transform_gradient + (1 - kappa) * gradient_of(theta, two) if mixed else transform_gradient
+        )
     return theta
 
 

@@ -7,7 +7,7 @@ import torch
 
 from flatrec.config import Component
 from flatrec.registry.instantiate import build_strategy
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import N_BATCHES, Network, Quadratic, batch, flat
 
 STEPS = 20
@@ -15,7 +15,7 @@ BASES = {"momentum": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9}), "adam": (
 
 
 def ours(model, name, settings, base, options):
-    learner = Learner(model, base(model.parameters(), **options))
+    learner = TrainStepContext(model, base(model.parameters(), **options))
     strategy = build_strategy(Component(name, settings))
     for step in range(STEPS):
         strategy.step(learner, batch(step % N_BATCHES))

@@ -11,15 +11,15 @@ from flatrec.config import Component
 from flatrec.models.base import Encoded, Model
 from flatrec.ops.param_vector import norm
 from flatrec.registry.instantiate import build_strategy, strategy_names
-from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Mixed, Perturbing, Plain
-from flatrec.training.step_context import Learner
+from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Mixed, Plain, SAMStrategy
+from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
 
 def trained(name, settings, numbers, *, progress=0.0, model=None):
     """Parameters and strategy after one step a number, two batches each where mixed; SGD."""
     model = model or Quadratic()
-    learner = Learner(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
     learner.progress = progress
     strategy = build_strategy(Component(name, settings))
     for number in numbers:
@@ -69,15 +69,15 @@ def test_the_perturbation_has_the_length_of_the_radius(name):
     gradient = [torch.tensor(part) for part in np.split(model.flat_gradient(flat(model), 0), [3])]
     gradient[1] = gradient[1].reshape(2, 1)
     values = [one.detach() for one in model.parameters()]
-    ascent = STRATEGIES[name](rho=0.3).ascent(values, gradient)
-    eps = [0.3 / ascent.length * part for part in ascent.direction]
+    perturbation = STRATEGIES[name](rho=0.3).perturbation(values, gradient)
+    eps = [0.3 / perturbation.length * part for part in perturbation.direction]
     metric = {
         "asam": lambda part, value, _: part / (value.abs() + 0.01),
         "fishersam": lambda part, _, slope: part * (1 + slope**2).sqrt(),
     }.get(name, lambda part, *_: part)
     lengths = [metric(*each).square().sum() for each in zip(eps, values, gradient, strict=True)]
     assert sum(lengths).sqrt().item() == pytest.approx(0.3, rel=1e-12)
-    assert ascent.norm.item() == pytest.approx(norm(ascent.direction).item(), rel=1e-12)
+    assert perturbation.norm.item() == pytest.approx(norm(perturbation.direction).item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", MIXABLE)
@@ -89,7 +89,7 @@ def test_mixing_with_weight_one_is_the_inner_strategy_and_with_zero_plain_traini
 def test_interval_perturbs_every_kth_step_only():
     every_second, _ = trained("sam", {"interval": 2}, range(2))
     model = Quadratic()
-    learner = Learner(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
     Plain().step(learner, batch(0))
     SAM().step(learner, batch(1))
     assert same(every_second, flat(model))
@@ -107,7 +107,7 @@ def test_interval_leaves_the_mean_gradient_up_to_date():
 def test_inverse_schedule_divides_the_radius_by_the_step():
     scheduled, _ = trained("sam", {"rho": 0.4, "rho_schedule": "inverse"}, range(2))
     model = Quadratic()
-    learner = Learner(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
     SAM(rho=0.4).step(learner, batch(0))
     SAM(rho=0.2).step(learner, batch(1))
     assert same(scheduled, flat(model))
@@ -129,30 +129,30 @@ def test_a_direction_of_zero_gives_the_plain_gradient():
     # In the first step m = (1 - lambda) g, so a constant distance of 1 / (1 - lambda) cancels the direction.
     first, strategy = trained("bsam", {"lam": 0.5, "distance": 2.0}, [0])
     assert same(first, trained("plain", {}, [0])[0])
-    assert strategy.take_trace()["cos(eps, g1)"] == 0
+    assert strategy.take_diagnostics()["cos(eps, g1)"] == 0
 
 
 def test_trace_holds_means_since_the_last_call():
     _, strategy = trained("bsam+", {"distance": "cosine"}, range(3))
-    trace = strategy.take_trace()
+    trace = strategy.take_diagnostics()
     assert set(trace) == {"distance", "cos(g1, m)", "cos(eps, g1)"}
     assert trace["distance"] == pytest.approx(trace["cos(g1, m)"])
-    assert strategy.take_trace() == {}
+    assert strategy.take_diagnostics() == {}
 
 
 def test_trace_of_sam_says_that_it_climbs():
-    assert trained("sam", {}, range(3))[1].take_trace() == {"cos(eps, g1)": pytest.approx(1.0)}
+    assert trained("sam", {}, range(3))[1].take_diagnostics() == {"cos(eps, g1)": pytest.approx(1.0)}
 
 
 @pytest.mark.parametrize("name", strategy_names())
 def test_state_put_into_a_fresh_strategy_continues_bit_for_bit(name):
-    scheduled = issubclass(STRATEGIES[name.removesuffix("+")], Perturbing)
+    scheduled = issubclass(STRATEGIES[name.removesuffix("+")], SAMStrategy)
     settings = {"rho_schedule": "inverse"} if scheduled else {}
     model = Network()
     whole, _ = trained(name, settings, range(6), model=model)
     model = Network()
     _, before = trained(name, settings, range(3), model=model)
-    learner = Learner(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
     after = build_strategy(Component(name, settings))
     after.load_state(before.state(), learner.params)
     for number in range(3, 6):
@@ -236,15 +236,15 @@ class Noisy(Model):
         return Encoded(self.theta[:, None])
 
     def loss(self, encoded, batch):  # noqa: ARG002
-        return (encoded.nodes * torch.rand((), dtype=torch.float64)).sum() * encoded.nodes.sum()
+        return (encoded.node_embeddings * torch.rand((), dtype=torch.float64)).sum() * encoded.node_embeddings.sum()
 
-    def representations(self, encoded):
-        return encoded.nodes, encoded.nodes
+    def user_item_embeddings(self, encoded):
+        return encoded.node_embeddings, encoded.node_embeddings
 
 
-def gradients_of_a_step(same_noise):
+def gradients_of_a_step(same_dropout_mask):
     model = Noisy()
-    learner = Learner(model, torch.optim.SGD(model.parameters(), lr=0.0), same_noise=same_noise)
+    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.0), same_dropout_mask=same_dropout_mask)
     seen = []
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -255,19 +255,19 @@ def gradients_of_a_step(same_noise):
 
 
 def test_passes_of_one_step_see_the_same_noise_and_steps_do_not():
-    first, again, second, second_again = gradients_of_a_step(same_noise=True)
+    first, again, second, second_again = gradients_of_a_step(same_dropout_mask=True)
     assert first == again
     assert second == second_again
     assert first != second
 
 
 def test_fresh_noise_a_pass_can_be_asked_for():
-    assert len(set(gradients_of_a_step(same_noise=False))) == 4
+    assert len(set(gradients_of_a_step(same_dropout_mask=False))) == 4
 
 
 def test_mixed_around_any_strategy_reports_the_loss_of_its_first_batch():
     model = Quadratic()
-    learner = Learner(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
     (want,), _ = learner.gradients(batch(0))
     learner.end_step()
     assert Mixed(BSAM()).step(learner, batch(0), batch(1)) == want

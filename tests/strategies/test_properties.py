@@ -5,7 +5,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as some
 from torch import nn
 
-from flatrec.ops.param_vector import blend, cosine, dot, follow, move_toward, norm, plus_scaled
+from flatrec.ops.param_vector import blend, cosine, dot, ema_update, lerp_, norm, plus_scaled
 from flatrec.optim import ASAM, BSAM, GSAM, SAM, SSAM, FisherSAM, FriendlySAM, GradientNormPenalty, LookSAM, VaSSO
 
 SHAPES = some.lists(some.lists(some.integers(1, 5), max_size=3), min_size=1, max_size=4)
@@ -50,7 +50,7 @@ def test_the_perturbation_has_length_rho_and_leaves_no_trace(shapes, seed, preci
         assert not any(
             part.any()
             for part in kind(torch.optim.SGD(parameters), rho=rho)
-            .strategy.ascent(values, [part.to(precision) for part in seen["gradient"]])
+            .strategy.perturbation(values, [part.to(precision) for part in seen["gradient"]])
             .direction
         )
         return
@@ -77,11 +77,11 @@ def test_the_algebra_is_that_of_one_flat_vector(shapes, seed, weight):
 
     assert torch.allclose(norm(one), a.norm())
     assert torch.allclose(dot(one, other), a @ b)
-    assert torch.allclose(follow([part.clone() for part in one], other, 0.0).manhattan, (a - b).abs().sum())
+    assert torch.allclose(ema_update([part.clone() for part in one], other, 0.0).manhattan, (a - b).abs().sum())
     assert torch.allclose(cosine(one, other), torch.nn.functional.cosine_similarity(a, b, dim=0))
     assert torch.allclose(flat(plus_scaled(one, other, torch.tensor(-1.0))), a - b)
     assert torch.allclose(flat(blend(one, other, weight)), weight * a + (1 - weight) * b)
     assert torch.allclose(flat(plus_scaled(one, other, torch.tensor(weight))), a + weight * b, atol=1e-6)
     moved = [part.clone() for part in one]
-    move_toward(moved, other, weight)
+    lerp_(moved, other, weight)
     assert torch.allclose(flat(moved), weight * b + (1 - weight) * a)

@@ -9,7 +9,7 @@ from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.strategies.context import NonFiniteGradientError
 from flatrec.testing import block_dataset, whole_batch
 from flatrec.training.optimizers import make
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 
 PERTURBING = [name for name in strategy_names() if name not in ("plain", "plain+", "mg", "looksam", "looksam+")]
 
@@ -19,7 +19,9 @@ def trained(name, *, model=VBPR, steps=3, optimizer="adam", options=None, settin
     dataset = block_dataset()
     torch.manual_seed(0)
     made = model(dataset, **(given.pop("of_model", {})))
-    learner = Learner(made.train(), make(optimizer, made.parameters(), {"lr": 0.01, **(options or {})}), **given)
+    learner = TrainStepContext(
+        made.train(), make(optimizer, made.parameters(), {"lr": 0.01, **(options or {})}), **given
+    )
     made.on_epoch_start(torch.Generator().manual_seed(0))
     strategy, batch = build_strategy(Component(name, settings or {})), whole_batch(dataset)
     torch.manual_seed(1)
@@ -36,7 +38,7 @@ def trained(name, *, model=VBPR, steps=3, optimizer="adam", options=None, settin
 class TestEveryStrategy:
     def test_portions_of_a_batch_make_the_same_step(self, name):
         whole, losses, _ = trained(name, optimizer="sgd", of_model={"reg_weight": 0.0})
-        portions, as_well, _ = trained(name, optimizer="sgd", of_model={"reg_weight": 0.0}, micro_batches=3)
+        portions, as_well, _ = trained(name, optimizer="sgd", of_model={"reg_weight": 0.0}, grad_accumulation_steps=3)
         assert torch.allclose(portions, whole, atol=1e-5)
         assert torch.allclose(as_well, losses, atol=1e-5)
 
@@ -52,7 +54,7 @@ class TestEveryStrategy:
     def test_a_limit_on_the_gradient_limits_the_step(self, name):
         start, _, _ = trained(name, steps=0)
         free, _, _ = trained(name, steps=1, optimizer="sgd", options={"lr": 1.0})
-        bound, _, _ = trained(name, steps=1, optimizer="sgd", options={"lr": 1.0}, clip=1e-3)
+        bound, _, _ = trained(name, steps=1, optimizer="sgd", options={"lr": 1.0}, max_grad_norm=1e-3)
         updates = 2 if name == "mg" else 1
         assert (bound - start).norm() <= 1.01e-3 * updates
         assert (free - start).norm() > 5e-3
@@ -63,7 +65,9 @@ class TestEveryStrategy:
         assert decayed.norm() < 0.95 * free.norm()
 
     def test_no_noise_of_another_setting(self, name):
-        assert torch.equal(trained(name)[0], trained(name, micro_batches=1, precision="float32", unperturbed=())[0])
+        assert torch.equal(
+            trained(name)[0], trained(name, grad_accumulation_steps=1, precision="float32", perturb_exclude=())[0]
+        )
 
 
 @pytest.mark.parametrize("name", PERTURBING)
@@ -81,9 +85,9 @@ class TestEveryPerturbation:
 
     def test_parameters_can_be_left_out(self, name):
         everything, _, _ = trained(name, settings={"rho": 0.5})
-        some, _, strategy = trained(name, settings={"rho": 0.5}, unperturbed=["users*", "items*"])
+        some, _, strategy = trained(name, settings={"rho": 0.5}, perturb_exclude=["users*", "items*"])
         assert not torch.equal(everything, some)
-        assert 0 < strategy.take_trace()["perturbed share of |g1|"] < 1
+        assert 0 < strategy.take_diagnostics()["perturbed share of |g1|"] < 1
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -103,7 +107,7 @@ class TestEveryModel:
         assert values.dtype == usual.dtype
 
     def test_portions_train(self, model, name):
-        values, losses, _ = trained(name, model=MODELS[model], micro_batches=2, steps=2)
+        values, losses, _ = trained(name, model=MODELS[model], grad_accumulation_steps=2, steps=2)
         assert torch.isfinite(values).all()
         assert torch.isfinite(losses).all()
 
@@ -113,12 +117,12 @@ def test_what_makes_no_sense_is_refused():
     model = VBPR(dataset)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for settings, message in (
-        ({"micro_batches": 0}, "micro_batches"),
-        ({"unperturbed": ["nothing.*"]}, "no trainable parameter"),
-        ({"unperturbed": ["*"]}, "no parameter to perturb"),
+        ({"grad_accumulation_steps": 0}, "grad_accumulation_steps"),
+        ({"perturb_exclude": ["nothing.*"]}, "no trainable parameter"),
+        ({"perturb_exclude": ["*"]}, "no parameter to perturb"),
     ):
         with pytest.raises(ValueError, match=message):
-            Learner(model, optimizer, **settings)
+            TrainStepContext(model, optimizer, **settings)
 
 
 def test_portions_go_on_where_a_batch_has_fewer_pairs():

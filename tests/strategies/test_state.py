@@ -10,11 +10,11 @@ import torch
 import flatrec
 from flatrec.config import Component
 from flatrec.registry.instantiate import build_strategy, strategy_names
-from flatrec.strategies import ESAM, SAM, SSAM, Mixed, NonFiniteGradientError, Perturbing, straight
+from flatrec.strategies import ESAM, SAM, SSAM, Mixed, NonFiniteGradientError, SAMStrategy, euclidean_perturbation
 from flatrec.strategies.state import remembered_number, remembered_vector
 from flatrec.testing import block_dataset
 from flatrec.training import checkpoint
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import N_BATCHES, Network, batch, flat
 
 STEPS = 60
@@ -22,7 +22,7 @@ ALL = strategy_names()
 
 
 def learner_of(model):
-    return Learner(model, torch.optim.SGD(model.parameters(), lr=0.01))
+    return TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.01))
 
 
 def train(strategy, learner, numbers):
@@ -89,7 +89,7 @@ def test_after_a_reset_a_strategy_is_as_new(name):
     train(used, learner_of(Network()), range(7))
     used.reset(0)
     assert same(remembered(used), remembered(new))
-    assert used.take_trace() == {}
+    assert used.take_diagnostics() == {}
     one, other = Network(), Network()
     train(used, learner_of(one), range(5))
     train(new, learner_of(other), range(5))
@@ -197,18 +197,18 @@ def test_a_state_of_another_model_or_strategy_is_refused():
 
 
 @dataclass(kw_only=True, eq=False)
-class Counting(Perturbing):
+class Counting(SAMStrategy):
     """One of a user's own, with a count beside its vector."""
 
     looks: int = remembered_number(1)
     last: list[torch.Tensor] = remembered_vector()
 
-    def ascent(self, values, gradient):  # noqa: ARG002
+    def perturbation(self, values, gradient):  # noqa: ARG002
         self.looks += 1
         self.last = list(gradient)
-        return straight(gradient)
+        return euclidean_perturbation(gradient)
 
-    def combined(self, here, there):  # noqa: ARG002
+    def combine(self, here, there):  # noqa: ARG002
         return there
 
 
@@ -231,7 +231,7 @@ def test_a_strategy_of_a_user_s_own_is_saved_and_undone_without_a_word():
 
 def test_a_vector_of_the_wrong_parameters_is_named():
     strategy = Counting()
-    learner = Learner(Network(), torch.optim.SGD(Network().parameters(), lr=0.1), unperturbed=["hidden"])
+    learner = TrainStepContext(Network(), torch.optim.SGD(Network().parameters(), lr=0.1), perturb_exclude=["hidden"])
     strategy.step(learner, batch(0))
     strategy.last = [one.detach() for one in learner.params]
     with pytest.raises(ValueError, match="last must hold one tensor for each perturbed parameter"):
@@ -240,7 +240,7 @@ def test_a_vector_of_the_wrong_parameters_is_named():
 
 def test_unperturbed_parameters_have_no_memory_and_numbers_stay_theirs():
     strategy, model = build_strategy(Component("bsam")), Network()
-    learner = Learner(model, torch.optim.SGD(model.parameters(), lr=0.1), unperturbed=["hidden"])
+    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.1), perturb_exclude=["hidden"])
     train(strategy, learner, range(2))
     assert strategy.state().keys() == {"steps", "mean.1"}
 
@@ -298,14 +298,14 @@ def parameters(run):
 def test_a_run_that_goes_on_ends_in_the_same_bits_and_another_seed_in_others(tmp_path, name, settings):
     whole = run(tmp_path / "whole", name, settings)
     with pytest.raises(StopError):
-        run(tmp_path / "killed", name, settings, observers=[Stopping()])
+        run(tmp_path / "killed", name, settings, callbacks=[Stopping()])
     assert torch.equal(parameters(run(tmp_path / "killed", name, settings, resume=True)), parameters(whole))
     assert not torch.equal(parameters(run(tmp_path / "other", name, settings, seed=6)), parameters(whole))
 
 
 def test_a_checkpoint_with_a_memory_of_another_shape_is_refused(tmp_path):
     with pytest.raises(StopError):
-        run(tmp_path / "run", "looksam", {}, observers=[Stopping()])
+        run(tmp_path / "run", "looksam", {}, callbacks=[Stopping()])
     path = tmp_path / "run" / "checkpoint.safetensors"
     saved = checkpoint.load(path)
     crafted = {**saved.tensors, "strategy.across.0": torch.zeros(3)}

@@ -9,7 +9,7 @@ import torch
 from flatrec.config import Component
 from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.training.optimizers import make
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import (
     HandAdagrad,
     HandAdam,
@@ -74,7 +74,7 @@ def test_steps_equal_those_worked_by_hand(problem, optimizer, name, settings):
     # After one step, after three, and after some more.
     want = [hand_run(model.flat_gradient, flat(model), hand(0.05), name, steps, settings) for steps in (1, 3, STEPS)]
     kind = "sgd" if optimizer == "momentum" else optimizer
-    learner = Learner(model, make(kind, model.parameters(), {"lr": 0.05, **options}))
+    learner = TrainStepContext(model, make(kind, model.parameters(), {"lr": 0.05, **options}))
     strategy = build_strategy(Component(name, settings))
     for step in range(STEPS):
         numbers = [step] if strategy.batches_per_step == 1 else [2 * step, 2 * step + 1]
@@ -89,7 +89,7 @@ def test_every_strategy_is_worked_by_hand():
 
 def test_the_hand_worked_gradient_of_the_network_is_right():
     model = Network()
-    (_,), (gradient,) = Learner(model, torch.optim.SGD(model.parameters())).gradients(batch(3))
+    (_,), (gradient,) = TrainStepContext(model, torch.optim.SGD(model.parameters())).gradients(batch(3))
     assert np.allclose(np.concatenate([part.flatten() for part in gradient]), model.flat_gradient(flat(model), 3))
 
 

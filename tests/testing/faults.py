@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from flatrec.models import Encoded, LightGCN, Model
 from flatrec.models.initial import node_table
-from flatrec.models.losses import bpr, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings
 
 
 class Sound(Model):
@@ -27,10 +27,10 @@ class Sound(Model):
         return Encoded(self.nodes)
 
     def loss(self, encoded, batch):
-        return bpr(*rows(encoded.nodes, batch, self.sizes[0]))
+        return bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))
 
-    def representations(self, encoded):
-        return encoded.nodes.split(self.sizes)
+    def user_item_embeddings(self, encoded):
+        return encoded.node_embeddings.split(self.sizes)
 
 
 class UnregisteredTable(Sound):
@@ -94,8 +94,8 @@ class EditingBatch(Sound):
     def loss(self, encoded, batch):
         batch.positives.add_(self.sizes[0])
         batch.negatives.add_(self.sizes[0])
-        users, positives, negatives = (F.embedding(one, encoded.nodes) for one in vars(batch).values())
-        return bpr(users, positives, negatives)
+        users, positives, negatives = (F.embedding(one, encoded.node_embeddings) for one in vars(batch).values())
+        return bpr_loss(users, positives, negatives)
 
 
 class EditingBatchByName(Sound):
@@ -116,7 +116,7 @@ class BareEncode(Sound):
 
 class TupleLoss(Sound):
     def loss(self, encoded, batch):
-        return super().loss(encoded, batch), encoded.nodes.square().mean()
+        return super().loss(encoded, batch), encoded.node_embeddings.square().mean()
 
 
 class FloatLoss(Sound):
@@ -135,10 +135,10 @@ class RepresentationsOfTheLastLoss(Sound):
         self.users = self.items = None
 
     def loss(self, encoded, batch):
-        self.users, self.items = super().representations(encoded)
+        self.users, self.items = super().user_item_embeddings(encoded)
         return super().loss(encoded, batch)
 
-    def representations(self, encoded):  # noqa: ARG002
+    def user_item_embeddings(self, encoded):  # noqa: ARG002
         return self.users, self.items
 
 
@@ -233,14 +233,14 @@ class NumPyLoss(Sound):
 
 
 class FlippedItems(Sound):
-    def representations(self, encoded):
-        users, items = super().representations(encoded)
+    def user_item_embeddings(self, encoded):
+        users, items = super().user_item_embeddings(encoded)
         return users, -items
 
 
 class ConstantRepresentations(Sound):
-    def representations(self, encoded):
-        users, items = super().representations(encoded)
+    def user_item_embeddings(self, encoded):
+        users, items = super().user_item_embeddings(encoded)
         return torch.zeros_like(users), torch.zeros_like(items)
 
 
@@ -290,10 +290,10 @@ class StaleAfterEvaluation(Sound):
         super().__init__(dataset)
         self.result = {}
 
-    def representations(self, encoded):
+    def user_item_embeddings(self, encoded):
         if not self.training and not self.result:
-            self.result["nodes"] = encoded.nodes.detach().clone()
-        return self.result.get("nodes", encoded.nodes).split(self.sizes)
+            self.result["nodes"] = encoded.node_embeddings.detach().clone()
+        return self.result.get("nodes", encoded.node_embeddings).split(self.sizes)
 
 
 class NoisyEvaluation(Sound):
@@ -314,7 +314,10 @@ class NaNLoss(Sound):
 
 class NonFiniteGradient(Sound):
     def loss(self, encoded, batch):
-        return super().loss(encoded, batch) + (encoded.nodes - encoded.nodes.detach()).square().sum().sqrt()
+        return (
+            super().loss(encoded, batch)
+            + (encoded.node_embeddings - encoded.node_embeddings.detach()).square().sum().sqrt()
+        )
 
 
 class VectorLoss(Sound):
@@ -329,14 +332,14 @@ class RisingLoss(Sound):
 
 
 class WrongRows(Sound):
-    def representations(self, encoded):
-        users, items = super().representations(encoded)
+    def user_item_embeddings(self, encoded):
+        users, items = super().user_item_embeddings(encoded)
         return users, items[1:]
 
 
 class WrongWidth(Sound):
-    def representations(self, encoded):
-        users, items = super().representations(encoded)
+    def user_item_embeddings(self, encoded):
+        users, items = super().user_item_embeddings(encoded)
         return users, torch.cat([items, items], dim=1)
 
 
@@ -390,7 +393,7 @@ class EditingEncoded(Sound):
 
     def loss(self, encoded, batch):
         loss = super().loss(encoded, batch)
-        encoded.nodes.data.mul_(2)
+        encoded.node_embeddings.data.mul_(2)
         return loss
 
 

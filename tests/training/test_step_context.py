@@ -7,15 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatrec.ops.param_vector import blend, cosine, dot, follow, move_toward, norm, plus_scaled
+from flatrec.ops.param_vector import blend, cosine, dot, ema_update, lerp_, norm, plus_scaled
 from flatrec.strategies import NonFiniteGradientError
 from flatrec.training.optimizers import make
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Quadratic, batch, flat
 
 
 def learner_of(model, **settings):
-    return Learner(model, torch.optim.SGD(model.parameters(), lr=1.0), **settings)
+    return TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=1.0), **settings)
 
 
 def ones(learner, factor=1.0):
@@ -85,7 +85,7 @@ def test_shift_by_anything_is_undone(factor):
 
 def test_update_clips_the_whole_gradient_and_only_when_it_is_longer():
     model = Quadratic()
-    learner = learner_of(model, clip=0.5)
+    learner = learner_of(model, max_grad_norm=0.5)
     before = flat(model)
     learner.update(ones(learner))
     assert flat(model) == pytest.approx(before - 0.5 / 5**0.5)
@@ -111,7 +111,7 @@ def test_a_gradient_that_is_a_strided_view_updates_like_its_copy(name):
     for copy in (False, True):
         model = Quadratic()
         model.first = torch.nn.Parameter(torch.zeros(3, 2, dtype=torch.float64))
-        learner = Learner(model, make(name, model.parameters(), {}))
+        learner = TrainStepContext(model, make(name, model.parameters(), {}))
         wide = torch.arange(12, dtype=torch.float64).reshape(3, 4)[:, :2]
         learner.update([wide.clone() if copy else wide, torch.zeros_like(model.second)])
         ends.append(flat(model))
@@ -121,7 +121,7 @@ def test_a_gradient_that_is_a_strided_view_updates_like_its_copy(name):
 def test_nothing_to_train_is_an_error():
     model = Quadratic().requires_grad_(False)
     with pytest.raises(ValueError, match="nothing to train"):
-        Learner(model, torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]))
+        TrainStepContext(model, torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]))
 
 
 def test_complex_parameters_are_an_error():
@@ -132,8 +132,8 @@ def test_complex_parameters_are_an_error():
 
 
 def test_clip_must_be_positive():
-    with pytest.raises(ValueError, match="clip"):
-        learner_of(Quadratic(), clip=0.0)
+    with pytest.raises(ValueError, match="max_grad_norm"):
+        learner_of(Quadratic(), max_grad_norm=0.0)
 
 
 def test_vector_algebra_treats_a_list_as_one_vector():
@@ -141,7 +141,7 @@ def test_vector_algebra_treats_a_list_as_one_vector():
     other = [torch.tensor([1.0]), torch.tensor([[2.0], [-1.0]])]
     assert norm(one) == 5
     assert dot(one, other) == -1
-    assert follow([part.clone() for part in one], other, 0.0).manhattan == 2 + 2 + 5
+    assert ema_update([part.clone() for part in one], other, 0.0).manhattan == 2 + 2 + 5
     assert cosine(one, other) == pytest.approx(-1 / (5 * 6**0.5))
     assert cosine(one, [torch.zeros_like(part) for part in one]) == 0
     assert torch.equal(plus_scaled(one, other, torch.tensor(-1.0))[1], torch.tensor([[-2.0], [5.0]]))
@@ -149,5 +149,5 @@ def test_vector_algebra_treats_a_list_as_one_vector():
     assert torch.equal(blend(one, other, 1.0)[1], one[1])
     assert torch.equal(blend(one, other, 0.0)[1], other[1])
     moved = [part.clone() for part in other]
-    move_toward(moved, one, 0.25)
+    lerp_(moved, one, 0.25)
     assert torch.equal(moved[1], blend(one, other, 0.25)[1])

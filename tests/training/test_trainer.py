@@ -13,7 +13,7 @@ from flatrec.models import BPR, FREEDOM, LightGCN
 from flatrec.registry.instantiate import build_strategy
 from flatrec.testing import block_dataset
 from flatrec.training import DivergedError, Trainer, optimizers
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 from tests.training.kills import KillAt, Killed
 
@@ -21,12 +21,12 @@ DATA = block_dataset(blocks=3, users=8, items=6)
 
 
 def trainer_of(
-    *, model=FREEDOM, strategy="bsam+", folder=None, observers=(), validate=None, optimizer="adam", seed=3, **settings
+    *, model=FREEDOM, strategy="bsam+", folder=None, callbacks=(), validate=None, optimizer="adam", seed=3, **settings
 ):
     with torch.random.fork_rng():
         torch.manual_seed(seeding.number(seed, "initial parameters"))
         made = model(DATA, embedding_dim=4)
-    learner = Learner(made, optimizers.make(optimizer, made.parameters(), {"lr": 0.05}))
+    learner = TrainStepContext(made, optimizers.make(optimizer, made.parameters(), {"lr": 0.05}))
     scores = iter(range(1000))
     return Trainer(
         learner,
@@ -36,7 +36,7 @@ def trainer_of(
         settings=Training(**{"epochs": 5, "batch_size": 16, **settings}),
         seed=seed,
         folder=folder,
-        observers=observers,
+        callbacks=callbacks,
     )
 
 
@@ -77,7 +77,7 @@ def test_resume_after_a_kill_at_any_epoch_equals_an_uninterrupted_run(tmp_path, 
     for epoch, step in [(1, 2), (2, None), (3, 4), (4, 1), (5, None)]:
         folder = _made(tmp_path / f"{epoch}-{step}")
         with pytest.raises(Killed):
-            trainer_of(folder=folder, observers=[KillAt(epoch, step)], **settings).run()
+            trainer_of(folder=folder, callbacks=[KillAt(epoch, step)], **settings).run()
         again = trainer_of(folder=folder, **settings)
         again.resume()
         resumed = again.run()
@@ -93,7 +93,7 @@ def test_resume_twice_and_from_sparse_checkpoints_equals_an_uninterrupted_run(tm
     whole.run()
     folder = _made(tmp_path / "killed")
     for epoch in (2, 5):
-        killed = trainer_of(folder=folder, observers=[KillAt(epoch, 3)], **settings)
+        killed = trainer_of(folder=folder, callbacks=[KillAt(epoch, 3)], **settings)
         killed.resume()
         with pytest.raises(Killed):
             killed.run()
@@ -171,17 +171,17 @@ def test_the_last_epoch_is_evaluated_even_when_it_is_not_its_turn():
 
 
 def test_observers_hear_of_start_epochs_and_end():
-    observer = KillAt()
-    trainer_of(epochs=2, observers=[observer]).run()
+    callback = KillAt()
+    trainer_of(epochs=2, callbacks=[callback]).run()
     steps = -(-DATA.interactions.count("train") // 16)
-    assert observer.heard == [("start", 1, 2, steps), ("epoch", 1), ("epoch", 2), ("end",)]
+    assert callback.heard == [("start", 1, 2, steps), ("epoch", 1), ("epoch", 2), ("end",)]
 
 
 def test_observers_hear_of_the_end_after_an_error_too():
-    observer = KillAt(epoch=1)
+    callback = KillAt(epoch=1)
     with pytest.raises(Killed):
-        trainer_of(observers=[observer]).run()
-    assert observer.heard[-1] == ("end",)
+        trainer_of(callbacks=[callback]).run()
+    assert callback.heard[-1] == ("end",)
 
 
 def test_records_are_finite_and_hold_the_trace(tmp_path):
@@ -294,7 +294,7 @@ def test_a_tie_breaker_travels_in_the_checkpoint(tmp_path):
     for epoch in range(1, 6):
         folder = _made(tmp_path / f"{epoch}")
         with pytest.raises(Killed):
-            trainer_of(folder=folder, observers=[KillAt(epoch, None)], **settings).run()
+            trainer_of(folder=folder, callbacks=[KillAt(epoch, None)], **settings).run()
         again = trainer_of(folder=folder, **settings)
         again.resume()
         assert again.run().best_epoch == best

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from flatrec.utils.atomic_write import replacing, sweep, write_text
+from flatrec.utils.atomic_write import atomic_write, sweep, write_text
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "report.txt"
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
         assert temporary.parent.parent == path.parent
@@ -21,14 +21,14 @@ def test_the_file_appears_when_the_block_ends(tmp_path):
 
 def test_the_temporary_file_has_the_name_of_the_file(tmp_path):
     # Writers such as numpy.save and matplotlib's savefig choose the format by it.
-    with replacing(tmp_path / "figure.png") as temporary:
+    with atomic_write(tmp_path / "figure.png") as temporary:
         assert temporary.name == "figure.png"
 
 
 def test_an_old_file_stays_as_it_was_until_then(tmp_path):
     path = tmp_path / "report.txt"
     path.write_text("old")
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -40,7 +40,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path.write_text("old")
 
     def write_half():
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("half")
             raise error
 
@@ -52,7 +52,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
 
 def test_two_writers_at_once_do_not_share_a_temporary_file(tmp_path):
     path = tmp_path / "report.txt"
-    with replacing(path) as first, replacing(path) as second:
+    with atomic_write(path) as first, atomic_write(path) as second:
         first.write_text("first")
         second.write_text("second")
         assert first != second
@@ -103,7 +103,7 @@ def test_a_folder_in_place_of_the_file_is_an_error_and_leaves_nothing(tmp_path):
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
-from flatrec.utils.atomic_write import replacing
+from flatrec.utils.atomic_write import atomic_write
 with replacing(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -122,7 +122,7 @@ def test_what_a_kill_leaves_matches_no_pattern_and_goes_with_the_next_write(tmp_
 
 def test_what_a_living_process_writes_is_not_swept(tmp_path):
     path = tmp_path / "clicks.inter"
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("long")
         code = (
             "import sys; from pathlib import Path; from flatrec.utils.atomic_write import sweep; "
@@ -169,7 +169,7 @@ def test_links_pipes_and_folders_are_never_replaced(tmp_path):
 )
 def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path, error):
     def write():
-        with replacing(tmp_path / "report.txt"):
+        with atomic_write(tmp_path / "report.txt"):
             raise error
 
     with pytest.raises(OSError, match=r"cannot write .*report.txt: the disk is full; free some space or choose"):
@@ -179,7 +179,7 @@ def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path, error):
 
 def test_an_error_about_another_file_is_passed_on(tmp_path):
     def write():
-        with replacing(tmp_path / "report.txt"):
+        with atomic_write(tmp_path / "report.txt"):
             (tmp_path / "source.txt").read_text()
 
     with pytest.raises(FileNotFoundError, match="source.txt"):

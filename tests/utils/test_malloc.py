@@ -6,9 +6,9 @@ import pytest
 
 FAULTS = """
 import resource, sys, torch
-from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.malloc import tune_malloc
 if sys.argv[1] == "keep":
-    assert keep_freed_memory()
+    assert tune_malloc()
 for _ in range(20):
     torch.zeros(10_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -77,8 +77,8 @@ def test_errors_of_every_kind_say_something(error, said):
     [
         ({"training": {"batch_size": 10**20}}, "training.batch_size"),
         ({"training": {"epochs": 2**31}}, "training.epochs"),
-        ({"evaluation": {"cuts": [5, 10**400]}}, "evaluation.cuts"),
-        ({"training": {"clip": 1e308}}, "training.clip"),
+        ({"evaluation": {"ks": [5, 10**400]}}, "evaluation.ks"),
+        ({"training": {"max_grad_norm": 1e308}}, "training.max_grad_norm"),
         ({"training": {"amr": {"epsilon": 1e39}}}, "training.amr.epsilon"),
         ({"seed": 2**63}, "seed"),
         ({"seed": -(2**63) - 1}, "seed"),
@@ -90,9 +90,9 @@ def test_numbers_that_nothing_computes_with_are_refused(tree, name):
 
 
 def test_large_numbers_that_can_be_computed_with_are_taken():
-    tree = {"seed": 2**63 - 1, "training": {"batch_size": 2**31 - 1, "clip": 3e38}}
+    tree = {"seed": 2**63 - 1, "training": {"batch_size": 2**31 - 1, "max_grad_norm": 3e38}}
     one = changed(Experiment(), tree)
-    assert (one.seed, one.training) == (2**63 - 1, Training(batch_size=2**31 - 1, clip=3e38))
+    assert (one.seed, one.training) == (2**63 - 1, Training(batch_size=2**31 - 1, max_grad_norm=3e38))
 
 
 def test_differentiable_steps_are_refused_in_words_of_ours():

@@ -38,7 +38,7 @@ def test_numbers_are_the_same_on_every_machine():
 
 
 def test_numbers_are_the_same_in_every_process():
-    code = "from flatrec import seeding; print(seeding.number(5, 'model', 2))"
+    code = "from flatrec.utils import seeding; print(seeding.number(5, 'model', 2))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) == seeding.number(5, "model", 2)
 

@@ -63,7 +63,7 @@ def adjust(
     from flatrec.content.llm.endpoint import Chat, Endpoint
     from flatrec.content.llm.rate_limiter import Pace
     from flatrec.content.llm.report import summary, write_report
-    from flatrec.content.llm.text_overlay import Printer, usual_font
+    from flatrec.content.llm.text_overlay import Printer, default_font
     from flatrec.data.items import read_items
     from flatrec.utils.atomic_write import sweep
 
@@ -76,7 +76,7 @@ def adjust(
     edition = adjust.Edition(table, table.joined(text_column or ["text"]), images)
     edition.check(out, overwrite=overwrite)
     sweep(out)
-    printer = Printer(font or usual_font())
+    printer = Printer(font or default_font())
     chosen = adjust.drawn(table.ids, probability, seed)
     endpoint = None
     if url and model:
@@ -119,9 +119,9 @@ def _asked(items: Sequence[str], images: Mapping[str, Path | None], chat: Chat, 
     from flatrec.content.llm.adjust import captions_asked
     from flatrec.content.llm.batch_runner import Asking
     from flatrec.content.llm.endpoint import UnansweredError
-    from flatrec.content.llm.response_cache import AnswerStore, usual_path
+    from flatrec.content.llm.response_cache import AnswerStore, default_path
 
-    with chat, AnswerStore(usual_path()) as store:
+    with chat, AnswerStore(default_path()) as store:
         with counting("captions and summaries", 2 * len(items)) as done:
             captioned = captions_asked(items, images, Asking(chat, store, concurrency, on_items=done))
     if captioned.unanswered:

@@ -16,7 +16,7 @@ from typer.main import get_command
 from flatrec._version import __version__
 from flatrec.cli.commands import COMMANDS
 from flatrec.utils.interrupts import INTERRUPTED, Guard
-from flatrec.utils.malloc import keep_freed_memory
+from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.messages import LONGEST, clipped, message, place_of, raised
 
 DEBUG = "--debug"
@@ -45,7 +45,7 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
         """The command itself."""
         name, _, rest = super().resolve_command(ctx, args)
-        keep_freed_memory()
+        tune_malloc()
         return name, _loaded(str(name)), rest
 
 

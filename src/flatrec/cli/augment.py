@@ -127,9 +127,9 @@ def _asked(
     from flatrec.cli.progress import counting
     from flatrec.content.llm.augment import augment
     from flatrec.content.llm.batch_runner import Asking
-    from flatrec.content.llm.response_cache import AnswerStore, usual_path
+    from flatrec.content.llm.response_cache import AnswerStore, default_path
 
-    with chat, AnswerStore(usual_path()) as store:
+    with chat, AnswerStore(default_path()) as store:
         with counting("items", len(texts)) as done:
             return augment(
                 texts, images, Asking(chat, store, concurrency, persistent=persistent, on_items=done), prompts

@@ -42,7 +42,7 @@ def doctor(model: CheckedModel, sets: ModelSets = None, json: options.Json = Fal
     """
     from flatrec.cli.classes import trainable_class
     from flatrec.registry.constructors import settings_of
-    from flatrec.testing import examine
+    from flatrec.testing import check_model
 
     kind = trainable_class(model)
     given = _settings(model, sets or ())
@@ -53,7 +53,7 @@ def doctor(model: CheckedModel, sets: ModelSets = None, json: options.Json = Fal
 
     with redirect_stdout(sys.stderr):  # whatever the model prints
         _try_constructor(kind, make)
-        findings = examine(make)
+        findings = check_model(make)
     failed = sum(one.outcome == "FAILED" for one in findings)
     if json:
         print_json(_as_dict(kind, given, findings, failed))

@@ -41,7 +41,7 @@ def demo(
         out,
         overwrite=overwrite,
         announce=_announce,
-        observers=lambda name, seed: [ProgressBar(f"{name} seed {seed}")],
+        callbacks=lambda name, seed: [ProgressBar(f"{name} seed {seed}")],
         settings=settings,
     )
     rows = [[name, *(scores[metric] for metric in SHOWN)] for name, scores in made.baselines.items()]

@@ -98,7 +98,7 @@ def encode_table(
     from flatrec.content.encoders import image_encoder, text_encoder
     from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
     from flatrec.content.encoders.report import write_report
-    from flatrec.content.encoders.store import VectorStore, usual_path
+    from flatrec.content.encoders.store import VectorStore, default_path
     from flatrec.data.formats.encoded import finish, make_room, write_ids
 
     texts = table.joined(recipe.text_columns) if recipe.text_columns else None
@@ -108,7 +108,7 @@ def encode_table(
     make_room(out, table.ids, modalities)
     complete = recipe.completed(out)
     reports = []
-    with VectorStore(usual_path()) as store:
+    with VectorStore(default_path()) as store:
         if texts is not None:
             encoder = text_encoder(recipe.text_encoder, device=where)
             with counting("texts", len(texts)) as done:

@@ -42,9 +42,9 @@ def check_prices(*prices: float | None) -> None:
 
 def kept() -> str:
     """What becomes of the answers that came, where others did not."""
-    from flatrec.content.llm.response_cache import usual_path
+    from flatrec.content.llm.response_cache import default_path
 
-    if usual_path() is None:
+    if default_path() is None:
         return f"nothing is kept, as {VARIABLE} is off"
     return "those of the others are kept: the same command asks for the rest"
 

@@ -70,11 +70,11 @@ def base_optimizers(json: options.Json = False) -> None:
     Example: `flatrec list optimizers`
     """
     from flatrec.config import Component, Experiment
-    from flatrec.registry.instantiate import resolved
+    from flatrec.registry.instantiate import with_defaults
     from flatrec.training import optimizers
 
     known = optimizers.names()
-    settings = {name: resolved(Experiment(optimizer=Component(name))).optimizer.options for name in known}
+    settings = {name: with_defaults(Experiment(optimizer=Component(name))).optimizer.options for name in known}
     _show("optimizers", {name: f"torch.optim.{one.__name__}" for name, one in known.items()}, settings, json=json)
 
 

@@ -60,7 +60,7 @@ def study(
     from flatrec.api import announce
     from flatrec.research.execution import Workers
     from flatrec.research.studies.base import Request, Source
-    from flatrec.research.studies.runner import carry_out
+    from flatrec.research.studies.runner import run_study
 
     kind = _kind(name)
     own, shared = _split(sets or ())
@@ -77,7 +77,7 @@ def study(
     for path in dict.fromkeys(request.data):
         announce(Source(path).load())
     workers = Workers(jobs, backend, address)
-    outcome = carry_out(name, made, request, out, runs=runs, workers=workers, on_run=_Lines())
+    outcome = run_study(name, made, request, out, runs=runs, workers=workers, on_run=_Lines())
     if json:
         print_json(asdict(outcome))
         return

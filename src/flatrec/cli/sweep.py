@@ -47,12 +47,12 @@ def sweep(
     from flatrec.api import announce
     from flatrec.research.execution import Workers
     from flatrec.research.studies.base import Source
-    from flatrec.research.sweeps import Sweep, usual_space
+    from flatrec.research.sweeps import Sweep, default_space
     from flatrec.research.sweeps import sweep as search
     from flatrec.research.sweeps.space import read
 
     one = options.experiment(experiment, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
-    wanted = read(space) if space is not None else usual_space(one.model.name, one.strategy.name)
+    wanted = read(space) if space is not None else default_space(one.model.name, one.strategy.name)
     fresh = tuple(range(one.seed + 1, one.seed + 1 + (options.counted("--seeds", seeds) if seeds else 0)))
     asked = Sweep(one, wanted, sampler, trials, fresh, storage, name)
     options.counted("--trials", trials, most=1_000_000)

@@ -17,7 +17,7 @@ from flatrec.cli.recommend import NEIGHBORS, WAYS, Neighbors, Way, way_of
 if TYPE_CHECKING:
     from flatrec.cli.progress import ProgressBar
     from flatrec.config import Experiment
-    from flatrec.data.interactions import Part
+    from flatrec.data.interactions import Split
     from flatrec.inference import cold_start
     from flatrec.inference.run import Run
     from flatrec.models.base import Cold
@@ -47,11 +47,11 @@ def train(
     from flatrec.utils.user_classes import short
 
     before = out / run_dir.EXPERIMENT
-    if resume and data is None and experiment is None and not run_dir.holds_run(out):
+    if resume and data is None and experiment is None and not run_dir.has_run(out):
         raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
-    file = before if resume and experiment is None and run_dir.holds_run(out) else experiment
+    file = before if resume and experiment is None and run_dir.has_run(out) else experiment
     settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
-    run = run_experiment(settings, out=out, resume=resume, overwrite=overwrite, observers=[_bar(settings)])
+    run = run_experiment(settings, out=out, resume=resume, overwrite=overwrite, callbacks=[_bar(settings)])
     if json:
         print_json(run.result)
         return
@@ -70,7 +70,7 @@ def _kept(result: Mapping[str, Any]) -> str:
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
-    part: Annotated[str, typer.Option(help="valid or test.")] = "test",
+    split: Annotated[str, typer.Option(help="valid or test.")] = "test",
     cold_items: Annotated[bool, typer.Option("--cold", help="Hold items out, train without them, score them.")] = False,
     share: Annotated[float | None, typer.Option(help="With --cold: of the items, for each part. Default 0.1.")] = None,
     seed: Annotated[int | None, typer.Option(help="With --cold: decides which items. Default 0.")] = None,
@@ -88,7 +88,7 @@ def evaluate(
     """
     from flatrec.api import load_run
 
-    chosen = _part(part)
+    chosen = _part(split)
     if not cold_items and (share, seed, neighbors, way, strategy) != (None, None, None, None, None):
         raise ValueError("--share, --seed, --neighbors, --way and --strategy are about held-out items; give --cold too")
     loaded = load_run(run, data, device or "auto", model)
@@ -113,10 +113,10 @@ def evaluate(
 
 
 def _warn_of_difference(
-    result: Mapping[str, Any], part: str, metrics: Mapping[str, float], names: Sequence[str]
+    result: Mapping[str, Any], split: str, metrics: Mapping[str, float], names: Sequence[str]
 ) -> None:
     """A warning where a run does not score what it scored after training."""
-    widest = max(names, key=lambda name: abs(metrics[name] - result[part][name]))
+    widest = max(names, key=lambda name: abs(metrics[name] - result[split][name]))
     made = {**result["versions"], "device": result["machine"]["device"]}
     logger.warning(
         "%d of %d metrics differ from result.json, most of all %s: %.6g now, %.6g after training (%s); the last digits "
@@ -125,7 +125,7 @@ def _warn_of_difference(
         len(metrics),
         widest,
         metrics[widest],
-        result[part][widest],
+        result[split][widest],
         ", ".join(f"{name} {value}" for name, value in made.items()),
     )
 
@@ -147,22 +147,22 @@ def _settings(run: Path, model: str | None, strategy: str | None, device: str | 
 
 
 def _evaluate_cold(
-    run: Path, loaded: Run, part: Part, asked: _HeldOut, experiment: Experiment
+    run: Path, loaded: Run, split: Split, asked: _HeldOut, experiment: Experiment
 ) -> tuple[Mapping[str, Any], cold_start.ColdResult]:
     """Train without some items and score these."""
     from flatrec.inference import cold_start
 
     cold_start.check_able(loaded.recommender, loaded.dataset, way=asked.way, neighbors=asked.neighbors)
     held = cold_start.hold_out(loaded.dataset, asked.share, asked.seed)
-    cold_start.cold_items(held, part)  # all that can be refused is, before anything is trained
+    cold_start.cold_items(held, split)  # all that can be refused is, before anything is trained
     trained = cold_start.warm_run(experiment, held, run / held.name, [_bar(experiment)])
     result = cold_start.evaluate_cold(
-        trained, experiment.model.options, held, part=part, neighbors=asked.neighbors, way=asked.way
+        trained, experiment.model.options, held, split=split, neighbors=asked.neighbors, way=asked.way
     )
     about = {
         "run": str(run),
         "cold_run": str(run / held.name),
-        "part": part,
+        "part": split,
         "share": held.share,
         "seed": held.seed,
         "neighbors": asked.neighbors,
@@ -173,18 +173,18 @@ def _evaluate_cold(
 
 def print_metrics(title: str, parts: Mapping[str, Any]) -> None:
     """A table with a row a metric and cut, a column a part."""
-    shown = [part for part in ("valid", "test") if parts.get(part)]
+    shown = [split for split in ("valid", "test") if parts.get(split)]
     if not shown:
         print_text(f"{title}: neither a validation nor a test part to score")
         return
     names = list(parts[shown[0]])
-    print_table(title, ["metric", *shown], [[name, *(parts[part][name] for part in shown)] for name in names])
+    print_table(title, ["metric", *shown], [[name, *(parts[split][name] for split in shown)] for name in names])
 
 
-def _part(text: str) -> Part:
-    from flatrec.data.interactions import PARTS
+def _part(text: str) -> Split:
+    from flatrec.data.interactions import SPLITS
 
-    for known in PARTS[1:]:
+    for known in SPLITS[1:]:
         if text == known:
             return known
     raise ValueError(f"--part must be valid or test, but is {text!r}")
@@ -202,9 +202,9 @@ def _print_cold(about: Mapping[str, Any], result: cold_start.ColdResult, *, json
     if json:
         print_json({**about, **asdict(result)})
         return
-    part, way = about["part"], WAYS[result.way]
-    print_cold_metrics(f"Among the {result.items} cold items, {part}", result.way, result.among_cold)
-    print_cold_metrics(f"Among all items, {part}", result.way, result.among_all)
+    split, way = about["part"], WAYS[result.way]
+    print_cold_metrics(f"Among the {result.items} cold items, {split}", result.way, result.among_cold)
+    print_cold_metrics(f"Among all items, {split}", result.way, result.among_all)
     print_text(
         f"{result.items} cold items, {result.pairs} pairs with {result.users} users; the model places them by {way}; "
         f"random is the exact expectation; trained without them in {about['cold_run']}"

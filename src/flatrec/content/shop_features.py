@@ -10,7 +10,7 @@ from flatrec.content.encoders import ImageEncoder, TextEncoder, image_encoder, t
 from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
 from flatrec.content.encoders.recipe import Recipe
 from flatrec.content.encoders.report import write_report
-from flatrec.content.encoders.store import VectorStore, usual_path
+from flatrec.content.encoders.store import VectorStore, default_path
 from flatrec.data.formats.encoded import finish, make_room, write_ids
 from flatrec.data.items import read_items
 
@@ -73,7 +73,7 @@ def encode_shop(shop: Path, encoders: RealEncoders, on_items: Callable[[int], No
     items = read_items(shop / "items.parquet", "id")
     images = {item: shop / name if name else None for item, name in items.column("image").items()}
     make_room(shop, items.ids, ("text", "image"))
-    with VectorStore(usual_path()) as store:
+    with VectorStore(default_path()) as store:
         settings = Settings(store, batch_size=16, on_items=on_items)  # as fast as 64, in half the memory
         reports = (
             encode_texts(items.joined(("title", "description")), encoders.text, Target(shop, "text"), settings),

@@ -117,7 +117,7 @@ class Sampler:
 
 
 def _trainable(interactions: Interactions) -> tuple[Int64[Tensor, "n"], Int64[Tensor, "n"]]:
-    users, items = interactions.pairs("train")
+    users, items = interactions.indices("train")
     trainable = np.bincount(users, minlength=interactions.n_users)[users] < interactions.n_items
     if not trainable.any():
         raise ValueError(

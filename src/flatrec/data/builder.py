@@ -12,13 +12,13 @@ import polars as pl
 from jaxtyping import Int, Shaped
 from numpy import ndarray
 
-from flatrec.data.cleaning import Repairs, TableRepairs
+from flatrec.data.cleaning import CleaningReport, TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, aligned, as_float32
 from flatrec.data.id_overlap import Meeting, unmet
-from flatrec.data.interactions import PARTS, Interactions
+from flatrec.data.interactions import SPLITS, Interactions
 from flatrec.data.splitting import Ratios, check_ratios, k_core, split
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 
 INTEGER = "^-?[0-9]{1,18}$"
 
@@ -48,7 +48,7 @@ class SplitSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class KeyedRows:
+class IndexedFeatures:
     """Feature rows and the id of the item that each describes.
 
     Args:
@@ -64,7 +64,7 @@ class KeyedRows:
     ids: Sequence[str]
     values: Shaped[ndarray, "..."]
     source: str
-    repairs: TableRepairs | None = None
+    repairs: TableCleaningReport | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.dtype.kind not in "fiu":
@@ -93,31 +93,31 @@ class ItemTexts:
     titles: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
     ids: Sequence[str] | None = None
-    repairs: TableRepairs | None = None
+    repairs: TableCleaningReport | None = None
     source: str = "the table of items"
 
 
-class NumberedPairs(NamedTuple):
+class IndexedInteractions(NamedTuple):
     """Pairs whose users and items have numbers already; duplicates allowed.
 
-    ``parts`` is None where the source gives no split. The ids are in the order of the numbers.
+    ``splits`` is None where the source gives no split. The ids are in the order of the numbers.
     """
 
     users: Int[ndarray, "n_pairs"]
     items: Int[ndarray, "n_pairs"]
-    parts: Int[ndarray, "n_pairs"] | None
+    splits: Int[ndarray, "n_pairs"] | None
     user_ids: Sequence[str]
     item_ids: Sequence[str]
 
 
-def assemble(
+def build_dataset(
     name: str,
     pairs: pl.DataFrame,
     *,
     settings: SplitSettings | None = None,
-    features: Mapping[str, KeyedRows] | None = None,
+    features: Mapping[str, IndexedFeatures] | None = None,
     texts: ItemTexts | None = None,
-    repairs: TableRepairs | None = None,
+    repairs: TableCleaningReport | None = None,
 ) -> Dataset:
     """A data set from pairs of ids, in any order: the same pairs give the same data set.
 
@@ -128,7 +128,7 @@ def assemble(
     Args:
         name: how reports call the data set.
         pairs: text columns ``user`` and ``item``, and optionally the whole-number column ``part`` (0, 1, 2).
-        settings: filter and split for pairs without parts; the defaults of SplitSettings if left out.
+        settings: filter and split for pairs without splits; the defaults of SplitSettings if left out.
         features: rows by modality; items without a row lack the modality.
         texts: titles and images by item id.
         repairs: what reading the pairs changed.
@@ -147,7 +147,7 @@ def assemble(
     _check_meeting(texts, items)
     known = {modality: _aligned(rows, items) for modality, rows in features.items()}
     meeting = Meeting(frozenset(items), frozenset(given.item_ids))
-    tables = [repairs or TableRepairs(name), *_tables(features, texts, meeting)]
+    tables = [repairs or TableCleaningReport(name), *_tables(features, texts, meeting)]
     return Dataset(
         name,
         bare.interactions,
@@ -166,10 +166,10 @@ def assemble(
     )
 
 
-def assemble_numbered(name: str, pairs: NumberedPairs, settings: SplitSettings | None = None) -> Dataset:
+def build_indexed_dataset(name: str, pairs: IndexedInteractions, settings: SplitSettings | None = None) -> Dataset:
     """A data set from pairs whose source fixes the numbers: no user or item is filtered or renumbered.
 
-    Duplicates are removed, and pairs without parts are split at random.
+    Duplicates are removed, and pairs without splits are split at random.
 
     Raises:
         ValueError: no pairs, a part is not 0, 1 or 2, or no pair is in training.
@@ -177,13 +177,15 @@ def assemble_numbered(name: str, pairs: NumberedPairs, settings: SplitSettings |
     if not len(pairs.users):
         raise ValueError(f"{name} has no pairs; give at least one user-item pair")
     distinct, duplicates = _distinct(pairs)
-    return _dataset(name, distinct, settings or SplitSettings(), Repairs(duplicates=duplicates))
+    return _dataset(name, distinct, settings or SplitSettings(), CleaningReport(duplicates=duplicates))
 
 
-def _tables(features: Mapping[str, KeyedRows], texts: ItemTexts, meeting: Meeting) -> Iterator[TableRepairs]:
+def _tables(
+    features: Mapping[str, IndexedFeatures], texts: ItemTexts, meeting: Meeting
+) -> Iterator[TableCleaningReport]:
     """What was changed in the files of features and items, and which of their rows are of no item."""
     for rows in features.values():
-        yield meeting.repairs(rows.ids, rows.repairs or TableRepairs(Path(rows.source).name))
+        yield meeting.repairs(rows.ids, rows.repairs or TableCleaningReport(Path(rows.source).name))
     if texts.repairs is not None:
         yield meeting.repairs(texts.ids or (), texts.repairs)
 
@@ -207,19 +209,19 @@ def _check_frame(name: str, pairs: pl.DataFrame) -> None:
             raise ValueError(
                 f"{name} has {missing} of {len(pairs)} pairs without {column} id; fill them in or leave them out"
             )
-    parts = pairs.get_column("part", default=None)
-    if parts is not None and (not parts.dtype.is_integer() or parts.null_count()):
+    splits = pairs.get_column("part", default=None)
+    if splits is not None and (not splits.dtype.is_integer() or splits.null_count()):
         raise ValueError(
-            f"{name} has {parts.null_count()} of {len(pairs)} pairs without a part (type {parts.dtype}); "
+            f"{name} has {splits.null_count()} of {len(pairs)} pairs without a part (type {splits.dtype}); "
             "give every pair 0 (train), 1 (valid) or 2 (test), or no pair any"
         )
 
 
-def _numbered(pairs: pl.DataFrame) -> NumberedPairs:
+def _numbered(pairs: pl.DataFrame) -> IndexedInteractions:
     users, user_ids = _coded(pairs["user"])
     items, item_ids = _coded(pairs["item"])
-    parts = pairs["part"].to_numpy() if "part" in pairs.columns else None
-    return NumberedPairs(users, items, parts, user_ids, item_ids)
+    splits = pairs["part"].to_numpy() if "part" in pairs.columns else None
+    return IndexedInteractions(users, items, splits, user_ids, item_ids)
 
 
 def _coded(names: pl.Series) -> tuple[Int[ndarray, "n_pairs"], list[str]]:
@@ -235,29 +237,29 @@ def _coded(names: pl.Series) -> tuple[Int[ndarray, "n_pairs"], list[str]]:
     return numbers, distinct.to_list()
 
 
-def _distinct(pairs: NumberedPairs) -> tuple[NumberedPairs, int]:
+def _distinct(pairs: IndexedInteractions) -> tuple[IndexedInteractions, int]:
     """Pairs by user and then item, each once and in its first part, and how many rows that removed."""
-    n_items, n_parts = len(pairs.item_ids), len(PARTS)
-    parts = np.zeros(1, dtype=np.int64) if pairs.parts is None else pairs.parts.astype(np.int64)
-    if parts.min() < 0 or parts.max() >= n_parts:
+    n_items, n_parts = len(pairs.item_ids), len(SPLITS)
+    splits = np.zeros(1, dtype=np.int64) if pairs.splits is None else pairs.splits.astype(np.int64)
+    if splits.min() < 0 or splits.max() >= n_parts:
         raise ValueError(
-            f"parts must be 0 (train), 1 (valid) or 2 (test), but range from {parts.min()} to {parts.max()}"
+            f"splits must be 0 (train), 1 (valid) or 2 (test), but range from {splits.min()} to {splits.max()}"
         )
     # One sortable number a row, the part last: the first row of a pair is the one to keep.
-    keys = np.sort((pairs.users.astype(np.int64) * n_items + pairs.items) * n_parts + parts)
+    keys = np.sort((pairs.users.astype(np.int64) * n_items + pairs.items) * n_parts + splits)
     cells = keys // n_parts
     first = np.concatenate([[True], cells[1:] != cells[:-1]])
     cells = cells[first]
-    kept = None if pairs.parts is None else keys[first] % n_parts
-    distinct = pairs._replace(users=cells // n_items, items=cells % n_items, parts=kept)
+    kept = None if pairs.splits is None else keys[first] % n_parts
+    distinct = pairs._replace(users=cells // n_items, items=cells % n_items, splits=kept)
     return distinct, int(len(keys) - len(cells))
 
 
-def _filtered(name: str, pairs: NumberedPairs, core: int) -> tuple[NumberedPairs, Repairs]:
+def _filtered(name: str, pairs: IndexedInteractions, core: int) -> tuple[IndexedInteractions, CleaningReport]:
     """Distinct pairs, of the k-core where there is no given split, numbered without gaps."""
     distinct, duplicates = _distinct(pairs)
-    if distinct.parts is not None:
-        return distinct, Repairs(duplicates=duplicates)
+    if distinct.splits is not None:
+        return distinct, CleaningReport(duplicates=duplicates)
     mask = k_core(distinct.users, distinct.items, core)
     if not mask.any():
         raise ValueError(
@@ -266,14 +268,14 @@ def _filtered(name: str, pairs: NumberedPairs, core: int) -> tuple[NumberedPairs
         )
     users, user_ids = _renumbered(distinct.users[mask], distinct.user_ids)
     items, item_ids = _renumbered(distinct.items[mask], distinct.item_ids)
-    repairs = Repairs(
+    repairs = CleaningReport(
         duplicates=duplicates,
         core=core if not mask.all() else 0,
         filtered_users=len(distinct.user_ids) - len(user_ids),
         filtered_items=len(distinct.item_ids) - len(item_ids),
         filtered_pairs=int((~mask).sum()),
     )
-    return NumberedPairs(users, items, None, user_ids, item_ids), repairs
+    return IndexedInteractions(users, items, None, user_ids, item_ids), repairs
 
 
 def _renumbered(numbers: Int[ndarray, "n"], names: Sequence[str]) -> tuple[Int[ndarray, "n"], list[str]]:
@@ -281,17 +283,19 @@ def _renumbered(numbers: Int[ndarray, "n"], names: Sequence[str]) -> tuple[Int[n
     return (np.cumsum(used) - 1)[numbers], [names[number] for number in np.flatnonzero(used).tolist()]
 
 
-def _dataset(name: str, pairs: NumberedPairs, settings: SplitSettings, repairs: Repairs) -> Dataset:
+def _dataset(name: str, pairs: IndexedInteractions, settings: SplitSettings, repairs: CleaningReport) -> Dataset:
     n_users, n_items = len(pairs.user_ids), len(pairs.item_ids)
-    parts = pairs.parts
-    if parts is None:
-        parts = split(pairs.users, n_users, settings.seed, settings.ratios)
-    if not (parts == 0).any():
-        raise ValueError(f"{name} has {len(parts)} pairs but none in training (part 0); check its split")
+    splits = pairs.splits
+    if splits is None:
+        splits = split(pairs.users, n_users, settings.seed, settings.ratios)
+    if not (splits == 0).any():
+        raise ValueError(f"{name} has {len(splits)} pairs but none in training (part 0); check its split")
     users, items = pairs.users.astype(np.int32), pairs.items.astype(np.int32)
-    interactions = Interactions(users, items, parts.astype(np.int8), n_users, n_items)
-    return Dataset(name, interactions, Ids("user", pairs.user_ids), Ids("item", pairs.item_ids), repairs=repairs)
+    interactions = Interactions(users, items, splits.astype(np.int8), n_users, n_items)
+    return Dataset(
+        name, interactions, Vocabulary("user", pairs.user_ids), Vocabulary("item", pairs.item_ids), repairs=repairs
+    )
 
 
-def _aligned(rows: KeyedRows, items: list[str]) -> Features:
+def _aligned(rows: IndexedFeatures, items: list[str]) -> Features:
     return aligned(list(rows.ids), as_float32(rows.values), items, rows.source)

@@ -11,7 +11,7 @@ QUOTES_ADVICE = 'if quotation marks are plain text there, set quote = "" in data
 
 
 @dataclass(frozen=True)
-class TableRepairs:
+class TableCleaningReport:
     """What was changed or left out in one file, by count.
 
     Args:
@@ -41,9 +41,9 @@ class TableRepairs:
     near: str = ""
 
     @staticmethod
-    def total(file: str, tables: Sequence[TableRepairs]) -> TableRepairs:
+    def total(file: str, tables: Sequence[TableCleaningReport]) -> TableCleaningReport:
         """Those of several files of one kind, added up."""
-        return TableRepairs(
+        return TableCleaningReport(
             file,
             joined_lines=sum(one.joined_lines for one in tables),
             broken_ids=sum(one.broken_ids for one in tables),
@@ -82,7 +82,7 @@ class TableRepairs:
 
 
 @dataclass(frozen=True)
-class Repairs:
+class CleaningReport:
     """What reading had to change, by count."""
 
     duplicates: int = 0  # pairs given more than once; the first part (train, valid, test) is kept
@@ -93,7 +93,7 @@ class Repairs:
     core: int = 0  # the fewest pairs a user and an item must have, where a filter left something out
     untitled: int = 0  # items without a title, where others have one
     unimaged: int = 0  # items without an image, where others have one
-    tables: tuple[TableRepairs, ...] = ()  # files in which something was changed or left out
+    tables: tuple[TableCleaningReport, ...] = ()  # files in which something was changed or left out
 
     def sentences(self) -> tuple[str, ...]:
         """What a user should know, one plain sentence each; none where nothing was changed."""

@@ -11,10 +11,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy import ndarray
 
-from flatrec.data.cleaning import Repairs as Repairs
+from flatrec.data.cleaning import CleaningReport as CleaningReport
 from flatrec.data.features import Features
-from flatrec.data.interactions import PARTS, Interactions, Part
-from flatrec.data.vocabulary import Ids
+from flatrec.data.interactions import SPLITS, Interactions, Split
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.utils.integrity import digest
 
 
@@ -39,12 +39,12 @@ class Dataset:
 
     name: str
     interactions: Interactions
-    users: Ids
-    items: Ids
+    users: Vocabulary
+    items: Vocabulary
     features: Mapping[str, Features] = field(default_factory=dict)
     titles: tuple[str, ...] | None = None
     images: tuple[Path | None, ...] | None = None
-    repairs: Repairs = field(default_factory=Repairs)
+    repairs: CleaningReport = field(default_factory=CleaningReport)
     source: str | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class Dataset:
         """A digest of pairs, split, ids and features: equal digests mean equal data."""
         pairs = self.interactions
         order = np.argsort(pairs.keys(pairs.users, pairs.items))
-        columns = [column[order] for column in (pairs.users, pairs.items, pairs.parts)]
+        columns = [column[order] for column in (pairs.users, pairs.items, pairs.splits)]
         rows = [
             part
             for name in sorted(self.features)
@@ -93,10 +93,10 @@ class Dataset:
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know of the data before anything is learned from them, one plain sentence each."""
-        return (*self.repairs.sentences(), *filter(None, (self._untrained(part) for part in PARTS[1:])))
+        return (*self.repairs.sentences(), *filter(None, (self._untrained(part) for part in SPLITS[1:])))
 
-    def _untrained(self, part: Part) -> str:
-        count, scored = len(self.interactions.untrained(part)), len(np.unique(self.interactions.pairs(part)[0]))
+    def _untrained(self, part: Split) -> str:
+        count, scored = len(self.interactions.untrained(part)), len(np.unique(self.interactions.indices(part)[0]))
         if not count:
             return ""
         return (
@@ -109,7 +109,7 @@ class Dataset:
         return replace(self, features=dict(features))
 
 
-def _delimited(ids: Ids) -> tuple[ndarray, bytes]:
+def _delimited(ids: Vocabulary) -> tuple[ndarray, bytes]:
     """Ids as bytes and the length of each: no two lists have both in common."""
     names = list(ids)
     lengths = np.fromiter(map(len, names), dtype=np.int64, count=len(names))

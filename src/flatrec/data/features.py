@@ -50,11 +50,11 @@ class Features:
         """Number of columns."""
         return int(self.values.shape[1])
 
-    def taken(self, rows: Int[ndarray, "n_taken"]) -> Features:
+    def take(self, rows: Int[ndarray, "n_taken"]) -> Features:
         """Those of some items, in the order of ``rows``."""
         return Features(self.values[rows], self.present[rows])
 
-    def filled(self, missing: MissingPolicy = "mean") -> Float32[ndarray, "n_items width"]:
+    def impute(self, missing: MissingPolicy = "mean") -> Float32[ndarray, "n_items width"]:
         """The matrix with every row filled: items without the modality get the mean of the others, or zeros.
 
         An all-missing modality has no mean: its rows are zero under both policies.

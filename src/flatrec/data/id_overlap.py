@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from flatrec.data.cleaning import TableRepairs
+from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.id_repair import likeness
 from flatrec.utils.messages import quoted
 
@@ -17,7 +17,7 @@ class Meeting:
     items: frozenset[str]
     paired: frozenset[str]
 
-    def repairs(self, ids: Sequence[str], repairs: TableRepairs) -> TableRepairs:
+    def repairs(self, ids: Sequence[str], repairs: TableCleaningReport) -> TableCleaningReport:
         """Which rows of a table are of no item, and why."""
         unused = set(ids).difference(self.items)
         filtered = unused.intersection(self.paired)

@@ -14,7 +14,7 @@ from flatrec.data.formats.columns import as_text
 from flatrec.data.formats.files import scan
 from flatrec.data.formats.keyed import ITEM_NAMES, guess
 from flatrec.data.formats.table import TABLE_SUFFIXES
-from flatrec.utils.atomic_write import replacing
+from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.messages import clipped, quoted
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class ItemTable:
             OSError: it cannot be written.
         """
         self.check_writable(path)
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             if path.suffix.lower() == ".parquet":
                 self.frame.write_parquet(temporary)
             else:

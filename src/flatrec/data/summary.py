@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from flatrec.data.cleaning import Repairs
+from flatrec.data.cleaning import CleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.data.interactions import PARTS, Part
+from flatrec.data.interactions import SPLITS, Split
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Summary:
     items: int
     pairs: int
     density: float  # pairs / (users * items)
-    parts: Mapping[Part, PartSummary]
+    parts: Mapping[Split, PartSummary]
     users_without_training: int
     items_without_training: int
     titles: bool
     images: int | None  # items with one; None where the source has none
     features: Mapping[str, FeatureSummary]
-    repairs: Repairs
+    repairs: CleaningReport
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
@@ -63,7 +63,7 @@ class Summary:
 def summarize(dataset: Dataset) -> Summary:
     """The figures of a data set. O(pairs + features)."""
     pairs = dataset.interactions
-    train_users, train_items = pairs.pairs("train")
+    train_users, train_items = pairs.indices("train")
     images = dataset.images
     return Summary(
         name=dataset.name,
@@ -72,7 +72,9 @@ def summarize(dataset: Dataset) -> Summary:
         items=dataset.n_items,
         pairs=len(pairs),
         density=len(pairs) / max(dataset.n_users * dataset.n_items, 1),
-        parts={part: PartSummary(pairs.count(part), _without(pairs.pairs(part)[0], dataset.n_users)) for part in PARTS},
+        parts={
+            part: PartSummary(pairs.count(part), _without(pairs.indices(part)[0], dataset.n_users)) for part in SPLITS
+        },
         users_without_training=_without(train_users, dataset.n_users),
         items_without_training=_without(train_items, dataset.n_items),
         titles=dataset.titles is not None,

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 
-class Ids(Sequence[str]):
+class Vocabulary(Sequence[str]):
     """Original ids in the order of their numbers; immutable.
 
     Example:
         >>> ids = Ids("item", ["mug", "lamp"])
-        >>> ids[1], ids.number("lamp")
+        >>> ids[1], ids.index_of("lamp")
         ('lamp', 1)
 
     Raises:
@@ -44,7 +44,7 @@ class Ids(Sequence[str]):
     def __contains__(self, name: object) -> bool:
         return name in self._numbers
 
-    def number(self, name: str) -> int:
+    def index_of(self, name: str) -> int:
         """The number of an id.
 
         Raises:

@@ -40,4 +40,4 @@ def average_precision(hits: Hits, relevant: Counts) -> PerUser:
     return (precisions * hits).sum(dim=1) / relevant.clamp(max=hits.shape[1])
 
 
-METRICS = {"recall": recall, "ndcg": ndcg, "precision": precision, "map": average_precision, "hit": hit_rate}
+METRICS = {"recall": recall, "ndcg": ndcg, "precision": precision, "map": average_precision, "hit_rate": hit_rate}

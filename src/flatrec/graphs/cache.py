@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from scipy import sparse
 
-from flatrec.utils.atomic_write import replacing
-from flatrec.utils.cache_dir import VARIABLE, cache_folder
+from flatrec.utils.atomic_write import atomic_write
+from flatrec.utils.cache_dir import VARIABLE, cache_dir
 from flatrec.utils.integrity import digest
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def cached(
         inputs: all that the graph depends on.
         build: builds the graph.
     """
-    folder = cache_folder("graphs")
+    folder = cache_dir("graphs")
     if folder is None:
         return build()
     key = digest(kind, *inputs)
@@ -61,7 +61,7 @@ def _stored(path: Path, key: str) -> sparse.csr_array | None:
 def _store(graph: sparse.csr_array, path: Path, key: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(_encoded(graph, key))
     except OSError as error:
         logger.warning(

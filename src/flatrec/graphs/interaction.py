@@ -23,7 +23,7 @@ def training_graph(interactions: Interactions) -> Graph:
     Entry (u, i) is (d_u + 1e-7)^(-1/2) (d_i + 1e-7)^(-1/2), d the number of training pairs; no self loops; a node
     without a pair has an empty row.
     """
-    return normalized_graph(interactions, *interactions.pairs("train"))
+    return normalized_graph(interactions, *interactions.indices("train"))
 
 
 def bought_matrix(interactions: Interactions) -> Graph:
@@ -67,7 +67,7 @@ def thinned_graph(
         generator: decides which; equal state, equal graph.
         weighting: what the probabilities go by.
     """
-    users, items = interactions.pairs("train")
+    users, items = interactions.indices("train")
     weights = torch.from_numpy(_weights(interactions, users, items))
     if weighting == "uniform":
         weights = torch.ones_like(weights)
@@ -82,12 +82,12 @@ def normalized_graph(
     """The symmetrically normalized graph of the given pairs over all users and items."""
     weights = _weights(interactions, users, items).astype(np.float32)
     n_nodes = interactions.n_users + interactions.n_items
-    ends = both_ways(interactions, users, items)
+    ends = bidirectional(interactions, users, items)
     matrix = sparse.csr_array((np.concatenate([weights, weights]), ends), shape=(n_nodes, n_nodes))
     return Graph(matrix, symmetric=True)
 
 
-def both_ways(
+def bidirectional(
     interactions: Interactions, users: Int[ndarray, "n_pairs"], items: Int[ndarray, "n_pairs"]
 ) -> tuple[Int64[ndarray, "n_edges"], Int64[ndarray, "n_edges"]]:
     """The ends of the edges from users to items, then of those from items to users; items are numbered after users."""

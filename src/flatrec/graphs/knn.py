@@ -22,7 +22,7 @@ BLOCK_COLUMNS = 8192  # of them in a row: wider blocks leave the cache of the pr
 CACHED_FROM = 50_000_000_000  # n_items^2 * width from which a graph is kept on disk: about a second's work
 
 
-def mixed_neighbor_graph(
+def fused_knn_graph(
     features: Mapping[str, Float32[ndarray, "n_items _"]], n_neighbors: int, image_weight: float
 ) -> Graph:
     """The graphs of nearest neighbors of all modalities, each times its share, added.

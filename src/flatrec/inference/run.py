@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import PARTS, Part
+from flatrec.data.interactions import SPLITS, Split
 from flatrec.evaluation import Result, Scorer, evaluate_scorer, inner_product, rank
 from flatrec.evaluation.evaluate import Mask
 from flatrec.models.base import Baseline, Model
@@ -37,14 +37,14 @@ class Run:
     Args:
         dataset: the data.
         recommender: a model in evaluation mode, or a baseline.
-        at: the list lengths that evaluations report.
+        ks: the list lengths that evaluations report.
         mask: what evaluations never recommend.
         result: as in ``result.json``; empty before there is one.
     """
 
     dataset: Dataset
     recommender: Model | Baseline
-    at: Sequence[int] = (5, 10, 20)
+    ks: Sequence[int] = (5, 10, 20)
     mask: Mask = "train"
     result: Mapping[str, Any] = field(default_factory=dict)
 
@@ -60,8 +60,8 @@ class Run:
             ValueError: k is below 1.
         """
         names = [users] if isinstance(users, str) else users
-        numbers = torch.tensor([self.dataset.users.number(name) for name in names], dtype=torch.int64)
-        train, *others = (self.dataset.interactions.matrix(part) for part in PARTS)
+        numbers = torch.tensor([self.dataset.users.index_of(name) for name in names], dtype=torch.int64)
+        train, *others = (self.dataset.interactions.matrix(split) for split in SPLITS)
         known = sum(others, start=train)
         ranking = rank(self.scorer(), numbers, min(k, self.dataset.n_items), sparse.csr_array(known))
         lists = zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
@@ -74,38 +74,38 @@ class Run:
             KeyError: the id is not in the data set.
             ValueError: k is below 1.
         """
-        number = self.dataset.items.number(item)
+        number = self.dataset.items.index_of(item)
         itself = sparse.csr_array(([1.0], ([0], [number])), shape=(1, self.dataset.n_items))
         alike = self._similarities(number)
         ranking = rank(lambda _: alike[None], torch.zeros(1, dtype=torch.int64), min(k, self.dataset.n_items), itself)
         return self._described(ranking.items[0].tolist(), ranking.scores[0].tolist())
 
-    def evaluate(self, part: Part = "test") -> Result:
+    def evaluate(self, split: Split = "test") -> Result:
         """Score one part of the split.
 
         Raises:
             ValueError: the part has no pair.
         """
-        return evaluate_scorer(self.scorer(), self.dataset.interactions, part=part, at=self.at, mask=self.mask)
+        return evaluate_scorer(self.scorer(), self.dataset.interactions, split=split, ks=self.ks, mask=self.mask)
 
-    def differing(self, part: Part, metrics: Mapping[str, float]) -> tuple[str, ...]:
+    def differing(self, split: Split, metrics: Mapping[str, float]) -> tuple[str, ...]:
         """The metrics whose values are not those that the run recorded for a part, bit for bit.
 
         Other versions, threads or devices may change the last digits; anything more says that something is wrong.
         """
-        recorded = self.result.get(part) or {}
+        recorded = self.result.get(split) or {}
         return tuple(name for name, value in metrics.items() if name in recorded and recorded[name] != value)
 
     def scorer(self) -> Scorer:
         """Scores of all items for a block of users; a model's representations are computed once, here."""
         if isinstance(self.recommender, Baseline):
             return self.recommender.scores
-        return inner_product(*representations(self.recommender))
+        return inner_product(*user_item_embeddings(self.recommender))
 
     def _similarities(self, item: int) -> Float[Tensor, "n_items"]:
         if isinstance(self.recommender, Baseline):
             return self.recommender.item_similarities(item)
-        _, items = representations(self.recommender)
+        _, items = user_item_embeddings(self.recommender)
         directions = F.normalize(items, dim=1)
         return directions @ directions[item]
 
@@ -123,11 +123,11 @@ class Run:
 
 
 @torch.no_grad()
-def representations(model: Model) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
+def user_item_embeddings(model: Model) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
     """User and item vectors of a model in evaluation mode, which is its mode again afterward."""
     training = model.training
     model.eval()
     try:
-        return model.representations(model.encode())
+        return model.user_item_embeddings(model.encode())
     finally:
         model.train(training)

@@ -104,7 +104,7 @@ class Adversarial(Model):
         tables = [[_differentiable(table) for table in reader()] for reader in _readers(self.model)]
         with self._reading(tables):
             encoded = self.model.encode()
-        return _Attackable(encoded.nodes, encoded.parts, tables)
+        return _Attackable(encoded.node_embeddings, encoded.aux, tables)
 
     def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
         """The loss as it is plus the weighted one under noise.
@@ -136,9 +136,11 @@ class Adversarial(Model):
         # A slope may share memory with another or with what autograd holds, and directions are made in place.
         return [[directions(next(rows).clone()).mul_(self.epsilon) for _ in some] for some in tables]
 
-    def representations(self, encoded: Encoded) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
+    def user_item_embeddings(
+        self, encoded: Encoded
+    ) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
         """Those of the model."""
-        return self.model.representations(encoded)
+        return self.model.user_item_embeddings(encoded)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """The model's."""

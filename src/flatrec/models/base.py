@@ -24,12 +24,12 @@ class Encoded:
     """What a model computes once for all batches of a step.
 
     Args:
-        nodes: final representations, users first, then items; one table, so that a batch is one gather.
-        parts: whatever else the loss reads, by name.
+        node_embeddings: final representations, users first, then items; one table, so that a batch is one gather.
+        aux: whatever else the loss reads, by name.
     """
 
-    nodes: Float[Tensor, "n_nodes dim"]
-    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    node_embeddings: Float[Tensor, "n_nodes dim"]
+    aux: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Model(nn.Module, ABC):
@@ -61,7 +61,9 @@ class Model(nn.Module, ABC):
         """The training loss of a batch. Pure: it writes no attribute, buffer or batch."""
 
     @abstractmethod
-    def representations(self, encoded: Encoded) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
+    def user_item_embeddings(
+        self, encoded: Encoded
+    ) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
         """User and item vectors whose inner products rank."""
 
     # The hooks are optional, hence neither abstract nor empty by oversight; only the trainer calls them.

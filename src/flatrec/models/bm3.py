@@ -103,20 +103,20 @@ class BM3(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """Agreement over the graph, agreement of modalities, penalty; all weighted."""
-        terms = self.terms(encoded, batch)
+        terms = self.loss_terms(encoded, batch)
         modalities = [terms[f"{kind}_{name}"] for name in self.features.names for kind in ("across", "within")]
         loss = terms["users"] + terms["items"] + self.modality_weight * torch.stack(modalities).sum()
         return loss + self.reg_weight * terms["norms"]
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """Each summand, unweighted: ``users``, ``items``, ``norms``, and ``across_`` and ``within_`` a modality."""
-        online = encoded.parts["online"]
+        online = encoded.aux["online"]
         numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
-        users, items = F.embedding(numbers, encoded.nodes).chunk(2)
+        users, items = F.embedding(numbers, encoded.node_embeddings).chunk(2)
         user_targets, item_targets = self._targets(online, numbers).chunk(2)
         terms = {"users": _apart(users, item_targets), "items": _apart(items, user_targets)}
         for name in self.features.names:
-            table = encoded.parts[f"features_{name}"]
+            table = encoded.aux[f"features_{name}"]
             predicted = self.predictor(F.embedding(batch.positives, table))
             terms[f"across_{name}"] = _apart(predicted, item_targets)
             terms[f"within_{name}"] = _apart(predicted, self._targets(table, batch.positives))
@@ -124,9 +124,9 @@ class BM3(Model):
         terms["norms"] = torch.stack([torch.linalg.vector_norm(half) for half in halves]).sum() / self.sizes[1]
         return terms
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
 
     def _targets(self, table: Tensor, numbers: Tensor) -> Tensor:

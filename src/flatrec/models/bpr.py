@@ -11,7 +11,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table
-from flatrec.models.losses import bpr, norm_penalty, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.models.settings import at_least
 
 
@@ -61,10 +61,10 @@ class BPR(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR plus the norm penalty."""
-        blocks = rows(encoded.nodes, batch, self.sizes[0])
-        return bpr(*blocks) + self.reg_weight * norm_penalty(*blocks)
+        blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
+        return bpr_loss(*blocks) + self.reg_weight * norm_penalty(*blocks)
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items

@@ -14,10 +14,10 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.graphs.knn import mixed_neighbor_graph
+from flatrec.graphs.knn import fused_knn_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
-from flatrec.models.losses import bpr, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings
 from flatrec.models.settings import at_least, share
 from flatrec.models.towers import Tower, preference_squares, preference_weights
 from flatrec.ops.propagation import last_layer, sum_of_layers
@@ -68,7 +68,7 @@ class DRAGON(Model):
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
         >>> model = DRAGON(data, embedding_dim=8, hidden_dim=16, n_neighbors=3)
-        >>> model.encode().nodes.shape[1]
+        >>> model.encode().node_embeddings.shape[1]
         16
 
     Raises:
@@ -108,7 +108,7 @@ class DRAGON(Model):
         )
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.graph = training_graph(dataset.interactions)
-        self.item_graph = mixed_neighbor_graph(filled_features(dataset, missing_modality), n_neighbors, image_weight)
+        self.item_graph = fused_knn_graph(filled_features(dataset, missing_modality), n_neighbors, image_weight)
         self.user_graph = UserGraph(dataset.interactions, n_user_neighbors)
 
     def on_epoch_start(self, generator: Generator) -> None:
@@ -131,18 +131,18 @@ class DRAGON(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR to base 2 and the weighted penalties."""
-        ranking, *squares = self.terms(encoded, batch).values()
+        ranking, *squares = self.loss_terms(encoded, batch).values()
         return ranking + self.reg_weight * torch.stack(squares).sum()
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` and its name for a modality, ``user_weights``."""
         return {
-            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])) / math.log(2),
+            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2),
             **preference_squares(self.features.names, self.towers, batch.users),
             "user_weights": self.user_weights.square().mean(),
         }
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items

@@ -16,7 +16,7 @@ from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
-from flatrec.models.losses import bpr, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings
 from flatrec.models.settings import at_least
 from flatrec.models.towers import Tower, preference_squares, preference_weights
 from flatrec.ops.propagation import sum_of_layers
@@ -122,19 +122,19 @@ class DualGNN(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR to base 2 and the weighted penalties."""
-        ranking, *squares = self.terms(encoded, batch).values()
+        ranking, *squares = self.loss_terms(encoded, batch).values()
         return ranking + self.reg_weight * torch.stack(squares).sum()
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` a modality, ``user_weights``, ``item_weights``."""
         return {
-            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])) / math.log(2),
+            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2),
             **preference_squares(self.features.names, self.towers, batch.users),
             "user_weights": self.user_weights.square().mean(),
             "item_weights": self.item_weights.square().mean(),
         }
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items

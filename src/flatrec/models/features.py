@@ -129,4 +129,4 @@ def filled_features(dataset: Dataset, missing: MissingModality) -> dict[str, Flo
 
 
 def _filled(features: Features, missing: MissingModality) -> Float32[ndarray, "n_items width"]:
-    return features.filled("zero" if missing == "zero" else "mean")
+    return features.impute("zero" if missing == "zero" else "mean")

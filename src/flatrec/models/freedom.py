@@ -12,11 +12,11 @@ from torch import Generator, Tensor, nn
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import thinned_graph, training_graph
-from flatrec.graphs.knn import mixed_neighbor_graph
+from flatrec.graphs.knn import fused_knn_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
 from flatrec.models.initial import node_table
-from flatrec.models.losses import bpr, bpr_of_differences, rows
+from flatrec.models.losses import bpr_loss, bpr_loss_of_differences, gather_embeddings
 from flatrec.models.settings import at_least, rate, share
 from flatrec.ops.matmul import Linear
 from flatrec.ops.propagation import last_layer, mean_of_layers
@@ -103,7 +103,7 @@ class FREEDOM(Model):
         self.projections = nn.ModuleList(Linear(width, embedding_dim, bias=False) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
-        self.item_graph = mixed_neighbor_graph(filled_features(dataset, missing_modality), n_neighbors, image_weight)
+        self.item_graph = fused_knn_graph(filled_features(dataset, missing_modality), n_neighbors, image_weight)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's thinned graph."""
@@ -120,21 +120,21 @@ class FREEDOM(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR on the representations plus the weighted BPR of the same users on each modality."""
-        loss, *modalities = self.terms(encoded, batch).values()
+        loss, *modalities = self.loss_terms(encoded, batch).values()
         for term in modalities:
             loss = loss + self.modality_weight * term
         return loss
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """The BPR of the representations, then that of each modality under ``bpr_`` and its name, unweighted."""
-        users, positives, negatives = rows(encoded.nodes, batch, self.sizes[0])
-        terms = {"bpr": bpr(users, positives, negatives)}
-        for (name, table), project in zip(encoded.parts.items(), self.projections, strict=True):
+        users, positives, negatives = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
+        terms = {"bpr": bpr_loss(users, positives, negatives)}
+        for (name, table), project in zip(encoded.aux.items(), self.projections, strict=True):
             gaps = project(differences(table, batch.positives, batch.negatives))
-            terms[f"bpr_{name}"] = bpr_of_differences(users, gaps)
+            terms[f"bpr_{name}"] = bpr_loss_of_differences(users, gaps)
         return terms
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items

@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.interaction import both_ways
+from flatrec.graphs.interaction import bidirectional
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import xavier_linear, xavier_normal
-from flatrec.models.losses import bpr, image_square, mean_squares, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
 from flatrec.models.settings import at_least
-from flatrec.ops.normalize import unit
+from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 
 
@@ -60,7 +60,7 @@ class GRCN(Model):
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
         >>> model = GRCN(data, embedding_dim=8, modality_dim=8)
-        >>> model.encode().nodes.shape[1]
+        >>> model.encode().node_embeddings.shape[1]
         24
 
     Raises:
@@ -95,7 +95,7 @@ class GRCN(Model):
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, modality_dim) for _ in self.features.names)
         self.projections = nn.ModuleList(xavier_linear(width, modality_dim) for width in self.features.widths)
         self.confidence = xavier_normal(n_nodes, len(self.features))
-        sources, targets = both_ways(dataset.interactions, *dataset.interactions.pairs("train"))
+        sources, targets = bidirectional(dataset.interactions, *dataset.interactions.indices("train"))
         self.edges = Edges(targets, sources, (n_nodes, n_nodes))
 
     def encode(self) -> Encoded:
@@ -103,46 +103,46 @@ class GRCN(Model):
         views, weights = [], []
         tables = zip(self.preferences, self.projections, self.features(), strict=True)
         for place, (preference, project, table) in enumerate(tables):
-            items = unit(F.leaky_relu(project(table)))
+            items = l2_normalize(F.leaky_relu(project(table)))
             nodes, attention = self._refined(preference, items)
             views.append(nodes + self.edges.product(attention, nodes))
             weights.append(attention * self.confidence[:, place].index_select(0, self.edges.columns))
         weight = torch.stack(weights).max(dim=0).values.relu()
-        ids = unit(self.nodes)
+        ids = l2_normalize(self.nodes)
         near = self.edges.product(weight, ids)
         return Encoded(torch.cat([ids + near + self.edges.product(weight, near), *views], dim=1))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
-        ranking, *squares = self.terms(encoded, batch).values()
+        ranking, *squares = self.loss_terms(encoded, batch).values()
         return ranking + self.reg_weight * torch.stack(squares).sum()
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``ids``, ``preferences``, and ``preference_`` and its name a modality."""
         named = dict(zip(self.features.names, self.preferences, strict=True))
         return {
-            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
-            "ids": mean_squares(*rows(self.nodes, batch, self.sizes[0])),
+            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
+            "ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
             "preferences": image_square(named),
             **{f"preference_{name}": F.embedding(batch.users, one).square().mean() for name, one in named.items()},
         }
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
 
     def _refined(
         self, preference: Tensor, items: Float[Tensor, "n_items dim"]
     ) -> tuple[Float[Tensor, "n_nodes dim"], Float[Tensor, "n_edges"]]:
         """Users and items of one modality in one table, and the attention along every edge between them."""
-        users = unit(preference)
+        users = l2_normalize(preference)
         for _ in range(self.n_routings):
             nodes = torch.cat([users, items])
             heard = self.edges.product(self._attention(nodes), nodes)[: self.sizes[0]]
-            users = unit(users + heard)
+            users = l2_normalize(users + heard)
         nodes = torch.cat([users, items])
         return nodes, self._attention(nodes)
 
     def _attention(self, nodes: Float[Tensor, "n_nodes dim"]) -> Float[Tensor, "n_edges"]:
-        return self.edges.softmax(self.edges.inner(nodes, nodes))
+        return self.edges.softmax(self.edges.sddmm(nodes, nodes))

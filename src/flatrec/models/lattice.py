@@ -19,10 +19,10 @@ from flatrec.graphs.knn import directions, nearest_neighbors, neighbor_matrix
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
 from flatrec.models.initial import node_table
-from flatrec.models.losses import bpr, half_squares, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
 from flatrec.models.settings import at_least, share
 from flatrec.ops.matmul import Linear
-from flatrec.ops.normalize import unit
+from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import last_layer, mean_of_layers
 from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
@@ -149,21 +149,21 @@ class LATTICE(Model):
                 learned = edges.product(values, alike)
                 alike = (1 - self.raw_fraction) * learned + self.raw_fraction * torch.stack(raw).sum(dim=0)
         users, items = mean_of_layers(self.graph, self.nodes, self.n_layers).split(self.sizes)
-        return Encoded(torch.cat([users, items + unit(alike)]))
+        return Encoded(torch.cat([users, items + l2_normalize(alike)]))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
-        terms = self.terms(encoded, batch)
+        terms = self.loss_terms(encoded, batch)
         return terms["bpr"] + self.reg_weight * terms["squares"]
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and half the squares of the final rows over ``reg_rows``, unweighted."""
-        blocks = rows(encoded.nodes, batch, self.sizes[0])
-        return {"bpr": bpr(*blocks), "squares": half_squares(*blocks) / self.reg_rows}
+        blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
+        return {"bpr": bpr_loss(*blocks), "squares": half_squares(*blocks) / self.reg_rows}
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
 
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
@@ -174,8 +174,8 @@ class LATTICE(Model):
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
             columns.append(nearest_neighbors(projected.detach().float().cpu().numpy(), self.n_neighbors).ravel())
-            ends = unit(projected)
-            values.append(weight * _edges(numbers, columns[-1], n_items).to(ends.device).inner(ends, ends))
+            ends = l2_normalize(projected)
+            values.append(weight * _edges(numbers, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
         edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)
         return edges, _normalized(edges, torch.cat(values))
 
@@ -188,8 +188,8 @@ def raw_graph(features: Float32[np.ndarray, "n_items width"], neighbors: int) ->
     """LAP(TOP(features))."""
     kept = neighbor_matrix(features, neighbors).tocoo()
     edges = Edges(kept.row, kept.col, kept.shape)
-    unit = directions(torch.tensor(features))
-    return Graph(_matrix(edges, _normalized(edges, edges.inner(unit, unit))), symmetric=False)
+    l2_normalize = directions(torch.tensor(features))
+    return Graph(_matrix(edges, _normalized(edges, edges.sddmm(l2_normalize, l2_normalize))), symmetric=False)
 
 
 def _normalized(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:

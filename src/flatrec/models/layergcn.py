@@ -16,7 +16,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import thinned_graph, training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table
-from flatrec.models.losses import bpr, half_squares, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
 from flatrec.models.settings import at_least, rate
 
 
@@ -104,17 +104,17 @@ class LayerGCN(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """Summed BPR and the weighted penalty."""
-        terms = self.terms(encoded, batch)
+        terms = self.loss_terms(encoded, batch)
         return terms["bpr"] + self.reg_weight * terms["squares"]
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR summed over the batch, and half the squares of the rows before propagation, unweighted."""
         return {
-            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])) * len(batch),
-            "squares": half_squares(*rows(self.nodes, batch, self.sizes[0])),
+            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) * len(batch),
+            "squares": half_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
         }
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items

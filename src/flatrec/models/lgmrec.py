@@ -18,10 +18,10 @@ from flatrec.graphs.interaction import DEGREE_OFFSET, bought_matrix, training_gr
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table, xavier_uniform
-from flatrec.models.losses import bpr, contrastive_among_all, norm_penalty, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_all, norm_penalty
 from flatrec.models.settings import at_least, positive, rate
 from flatrec.ops.matmul import linear, matmul
-from flatrec.ops.normalize import unit
+from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import last_layer, mean_of_layers
 
 
@@ -135,38 +135,38 @@ class LGMRec(Model):
                 [self.embedding_dim], dim=1
             )
             modality = last_layer(self.graph, torch.cat([self.shares * summed, projected]), self.n_modality_layers)
-            local = local + unit(modality)
+            local = local + l2_normalize(modality)
             of_items, of_users = self._dependencies(of_items), self._dependencies(of_users)
             hub = self._hub(of_items, ids[self.sizes[0] :])
             users, items = matmul(of_users, hub), matmul(of_items, hub)
             parts |= {f"users_{name}": users, f"items_{name}": items, f"hub_{name}": hub}
             parts |= {f"edges_of_users_{name}": of_users, f"edges_of_items_{name}": of_items}
             hyper.append(torch.cat([users, items]))
-        joined = unit(torch.stack(hyper).sum(dim=0).to(ids.dtype))
+        joined = l2_normalize(torch.stack(hyper).sum(dim=0).to(ids.dtype))
         return Encoded(local + self.hyper_weight * joined, parts)
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR, contrast and penalty, weighted."""
-        terms = self.terms(encoded, batch)
+        terms = self.loss_terms(encoded, batch)
         contrast = terms["contrast_users"] + terms["contrast_items"]
         return terms["bpr"] + self.contrastive_weight * contrast + self.reg_weight * terms["norms"]
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """``bpr``, ``contrast_users``, ``contrast_items`` and ``norms``, unweighted."""
-        blocks = rows(encoded.nodes, batch, self.sizes[0])
-        terms = {"bpr": bpr(*blocks), "norms": norm_penalty(*blocks)}
+        blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
+        terms = {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
         for kind, numbers in (("users", batch.users), ("items", batch.positives)):
             once = numbers.unique(return_counts=True)  # popular items come up many times
             contrasts = [
-                self._contrast(encoded.parts, kind, once, one, other)
+                self._contrast(encoded.aux, kind, once, one, other)
                 for one, other in itertools.combinations(self.features.names, 2)
             ]
-            terms[f"contrast_{kind}"] = torch.stack([encoded.nodes.new_zeros(()), *contrasts]).sum()
+            terms[f"contrast_{kind}"] = torch.stack([encoded.node_embeddings.new_zeros(()), *contrasts]).sum()
         return terms
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
 
     def _contrast(  # noqa: PLR0917 - two views of one kind
@@ -177,7 +177,7 @@ class LGMRec(Model):
         everyone = parts[f"{kind}_{other}"]
         views = F.embedding(numbers, parts[f"{kind}_{one}"]), F.embedding(numbers, everyone)
         factors = parts[f"edges_of_{kind}_{other}"], parts[f"hub_{other}"]
-        return contrastive_among_all(*views, everyone, self.temperature, counts=counts, factors=factors)
+        return info_nce_among_all(*views, everyone, self.temperature, counts=counts, factors=factors)
 
     def _hub(
         self, of_items: Float[Tensor, "n_items hyperedges"], items: Float[Tensor, "n_items dim"]

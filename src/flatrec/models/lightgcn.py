@@ -13,7 +13,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table
-from flatrec.models.losses import bpr, norm_penalty, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.models.settings import at_least
 from flatrec.ops.propagation import mean_of_layers
 
@@ -71,17 +71,17 @@ class LightGCN(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""
-        terms = self.terms(encoded, batch)
+        terms = self.loss_terms(encoded, batch)
         return terms["bpr"] + self.reg_weight * terms["norms"]
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR on the propagated rows, and the norms of the rows before propagation, unweighted."""
         return {
-            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
-            "norms": norm_penalty(*rows(self.nodes, batch, self.sizes[0])),
+            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
+            "norms": norm_penalty(*gather_embeddings(self.nodes, batch, self.sizes[0])),
         }
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the propagated table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items

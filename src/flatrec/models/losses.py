@@ -13,14 +13,14 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.ops.matmul import linear, matmul
-from flatrec.ops.normalize import SHORTEST, unit
+from flatrec.ops.normalize import SHORTEST, l2_normalize
 
 TILE_ROWS, TILE_COLUMNS = 128, 2_048  # inner products held at once: 1 MB, which stays in the cache
 LN_2 = math.log(2)  # powers of 2 are up to four times faster than those of e, by the library that makes the latter
 SAFE_EXPONENT = 30.0  # e to it, and sums of a billion of these, are far from the limits of float32
 
 
-def rows(
+def gather_embeddings(
     nodes: Float[Tensor, "n_nodes dim"], batch: Batch, n_users: int
 ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
     """The rows of users, positives and negatives, by one gather (three cost three dense backward passes)."""
@@ -29,7 +29,7 @@ def rows(
     return users, positives, negatives
 
 
-def bpr(
+def bpr_loss(
     users: Float[Tensor, "batch dim"], positives: Float[Tensor, "batch dim"], negatives: Float[Tensor, "batch dim"]
 ) -> Float[Tensor, ""]:
     """Bayesian personalized ranking: the mean of -ln sigma(<u, p> - <u, n>), stable for any margin.
@@ -37,10 +37,12 @@ def bpr(
     Some releases add 1e-10 inside the logarithm to keep it finite, which is not needed here. It caps the loss of a pair
     at 23 and stops its gradient there; margins above -10 give the same to six digits.
     """
-    return bpr_of_differences(users, positives - negatives)
+    return bpr_loss_of_differences(users, positives - negatives)
 
 
-def bpr_of_differences(users: Float[Tensor, "batch dim"], differences: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
+def bpr_loss_of_differences(
+    users: Float[Tensor, "batch dim"], differences: Float[Tensor, "batch dim"]
+) -> Float[Tensor, ""]:
     """The same, given p - n."""
     return -F.logsigmoid((users * differences).sum(dim=1)).mean()
 
@@ -72,7 +74,7 @@ def image_square(preferences: Mapping[str, Float[Tensor, "n_users _"]]) -> Float
     return next(iter(preferences.values())).new_zeros(())
 
 
-def contrastive(
+def info_nce(
     anchors: Float[Tensor, "batch dim"], partners: Float[Tensor, "batch dim"], temperature: float
 ) -> Float[Tensor, ""]:
     """InfoNCE within the batch: the mean over rows b of ln sum_c exp(<a_b, p_c> / T) - <a_b, p_b> / T.
@@ -83,7 +85,7 @@ def contrastive(
     return (log_sum_exp(anchors, partners) - (anchors * partners).sum(dim=1)).mean()
 
 
-def contrastive_among_all(
+def info_nce_among_all(
     anchors: Float[Tensor, "batch dim"],
     partners: Float[Tensor, "batch dim"],
     everyone: Float[Tensor, "n dim"],
@@ -107,13 +109,13 @@ def contrastive_among_all(
     """
     kind = torch.promote_types(everyone.dtype, torch.float32)
     with torch.autocast(everyone.device.type, enabled=False):
-        anchors, partners = (unit(one.to(kind)) for one in (anchors, partners))
+        anchors, partners = (l2_normalize(one.to(kind)) for one in (anchors, partners))
         anchors = anchors / temperature
         if factors is not None and factors[0].shape[1] < everyone.shape[1]:
             lengths = torch.linalg.vector_norm(everyone.to(kind), dim=1, keepdim=True).clamp_min(SHORTEST)
             left, right = linear(anchors, factors[1].to(kind)), factors[0].to(kind) / lengths
         else:
-            left, right = anchors, unit(everyone.to(kind))
+            left, right = anchors, l2_normalize(everyone.to(kind))
         losses = log_sum_exp(left, right, 1 / temperature) - (anchors * partners).sum(dim=1)
         return losses.sum() if counts is None else (counts * losses).sum()
 

@@ -16,10 +16,10 @@ from flatrec.graphs.interaction import mean_graphs
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import xavier_linear, xavier_normal
-from flatrec.models.losses import bpr, image_square, mean_squares, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
 from flatrec.models.settings import at_least
 from flatrec.ops.matmul import Linear, linear, matmul
-from flatrec.ops.normalize import unit
+from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.spmm import Graph
 
 Sides: TypeAlias = tuple[Tensor, Tensor]  # rows of users, rows of items
@@ -111,8 +111,8 @@ class MMGCN(Model):
         outcomes = []
         tables = zip(self.features.names, self.features(), self.preferences, self.networks, strict=True)
         for name, table, preference, network in tables:
-            items = unit(self.maps[name](table)) if name in self.maps else table
-            hidden = unit(preference), items
+            items = l2_normalize(self.maps[name](table)) if name in self.maps else table
+            hidden = l2_normalize(preference), items
             for layer in cast(nn.ModuleList, network):
                 hidden = layer(self.to_users, self.to_items, hidden, ids)
             outcomes.append(torch.cat(hidden))
@@ -120,20 +120,20 @@ class MMGCN(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
-        terms = self.terms(encoded, batch)
+        terms = self.loss_terms(encoded, batch)
         return terms["bpr"] + self.reg_weight * (terms["ids"] + terms["preferences"])
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the squares of id rows and those of preferences, unweighted."""
         return {
-            "bpr": bpr(*rows(encoded.nodes, batch, self.sizes[0])),
-            "ids": mean_squares(*rows(self.nodes, batch, self.sizes[0])),
+            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
+            "ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
             "preferences": image_square(dict(zip(self.features.names, self.preferences, strict=True))),
         }
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
 
 

@@ -15,9 +15,9 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table, xavier_linear
-from flatrec.models.losses import bpr, norm_penalty, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.models.settings import at_least, rate
-from flatrec.ops.normalize import unit
+from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 
 SLOPE = 0.2  # of the leaky ReLU
@@ -54,7 +54,7 @@ class NGCF(Model):
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
         >>> model = NGCF(data, embedding_dim=8, hidden_dims=(8, 4))
-        >>> model.encode().nodes.shape[1]
+        >>> model.encode().node_embeddings.shape[1]
         20
 
     Raises:
@@ -104,23 +104,23 @@ class NGCF(Model):
         for add, multiply in zip(self.sums, self.products, strict=True):
             near = self.graph(hidden) if self.edges is None or kept is None else self.edges.product(kept, hidden)
             outcome = F.leaky_relu(add(hidden + near) + multiply(near * hidden), SLOPE)
-            hidden = unit(F.dropout(outcome, self.message_dropout, self.training))
+            hidden = l2_normalize(F.dropout(outcome, self.message_dropout, self.training))
             layers.append(hidden)
         return Encoded(torch.cat(layers, dim=1))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""
-        terms = self.terms(encoded, batch)
+        terms = self.loss_terms(encoded, batch)
         return terms["bpr"] + self.reg_weight * terms["norms"]
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and norms of the batch's final rows, unweighted."""
-        blocks = rows(encoded.nodes, batch, self.sizes[0])
-        return {"bpr": bpr(*blocks), "norms": norm_penalty(*blocks)}
+        blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
+        return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
 
     def _kept(self) -> Tensor | None:

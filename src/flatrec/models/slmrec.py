@@ -16,10 +16,10 @@ from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table
-from flatrec.models.losses import contrastive
+from flatrec.models.losses import info_nce
 from flatrec.models.settings import at_least, positive
 from flatrec.ops.matmul import Linear
-from flatrec.ops.normalize import unit
+from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import mean_of_layers
 
 
@@ -133,24 +133,24 @@ class SLMRec(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """The main loss and the weighted alignment."""
-        main, *alignment = self.terms(encoded, batch).values()
+        main, *alignment = self.loss_terms(encoded, batch).values()
         return main + self.alignment_weight * torch.stack(alignment).sum()
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """``main``, then one alignment a modality along the chain, ``alignment_`` and its name, unweighted."""
         numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
-        users, items = unit(F.embedding(numbers, encoded.nodes)).chunk(2)
-        terms = {"main": contrastive(users, items, self.temperature)}
-        anchor = F.embedding(batch.positives, encoded.parts["ids"])
+        users, items = l2_normalize(F.embedding(numbers, encoded.node_embeddings)).chunk(2)
+        terms = {"main": info_nce(users, items, self.temperature)}
+        anchor = F.embedding(batch.positives, encoded.aux["ids"])
         for step, name in enumerate(self.chain):
             anchor = self.anchors[step](self.bridge(anchor) if self.bridge is not None and step == 1 else anchor)
-            partner = self.partners[step](F.embedding(batch.positives, encoded.parts[f"view_{name}"]))
-            terms[f"alignment_{name}"] = contrastive(anchor, partner, self.alignment_temperature)
+            partner = self.partners[step](F.embedding(batch.positives, encoded.aux[f"view_{name}"]))
+            terms[f"alignment_{name}"] = info_nce(anchor, partner, self.alignment_temperature)
         return terms
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
 
 

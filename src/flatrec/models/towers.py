@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from flatrec.models.initial import xavier_normal
 from flatrec.ops.matmul import Linear
-from flatrec.ops.normalize import unit
+from flatrec.ops.normalize import l2_normalize
 
 
 class Tower(nn.Module):
@@ -34,7 +34,7 @@ class Tower(nn.Module):
     def forward(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_nodes dim"]:
         """Users first, then items; every row of length 1."""
         items = self.narrow(F.leaky_relu(self.wide(features)))
-        return unit(torch.cat([self.preference, items]))
+        return l2_normalize(torch.cat([self.preference, items]))
 
 
 def preference_weights(rows: int, modalities: int) -> nn.Parameter:

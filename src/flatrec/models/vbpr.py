@@ -14,7 +14,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import xavier_linear, xavier_uniform
-from flatrec.models.losses import bpr, norm_penalty, rows
+from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.models.settings import at_least
 from flatrec.ops.matmul import linear
 
@@ -44,7 +44,7 @@ class VBPR(Model):
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
         >>> model = VBPR(data, embedding_dim=8)
-        >>> model.encode().nodes.shape[1]
+        >>> model.encode().node_embeddings.shape[1]
         16
 
     Raises:
@@ -85,15 +85,15 @@ class VBPR(Model):
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""
-        terms = self.terms(encoded, batch)
+        terms = self.loss_terms(encoded, batch)
         return terms["bpr"] + self.reg_weight * terms["norms"]
 
-    def terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and norms of the batch's rows, unweighted."""
-        blocks = rows(encoded.nodes, batch, self.sizes[0])
-        return {"bpr": bpr(*blocks), "norms": norm_penalty(*blocks)}
+        blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
+        return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
 
-    def representations(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
-        users, items = encoded.nodes.split(self.sizes)
+        users, items = encoded.node_embeddings.split(self.sizes)
         return users, items

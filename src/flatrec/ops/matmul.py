@@ -63,8 +63,8 @@ def _product(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if bias is None and not rows.is_contiguous() and rows.T.is_contiguous() and weight.numel() < rows.numel():
         return _onednn(weight.contiguous(), rows, None).T.contiguous()
     # A second matrix that lies neither way falls to a kernel a thousand times slower.
-    packed = weight if weight.is_contiguous() or weight.T.is_contiguous() else weight.contiguous()
-    return _onednn(rows.contiguous(), packed, bias)
+    pack_state = weight if weight.is_contiguous() or weight.T.is_contiguous() else weight.contiguous()
+    return _onednn(rows.contiguous(), pack_state, bias)
 
 
 def _onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -12,7 +12,7 @@ SHORTEST = 1e-12  # rows below count as this long, so that a row of zeros stays 
 BLOCK_ENTRIES = 2**17  # 512 KB: a few of them stay in the cache of one core together
 
 
-def unit(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
+def l2_normalize(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
     """Each row divided by its length; a row of zeros stays.
 
     What ``torch.nn.functional.normalize`` computes, in one pass over memory, and one for the gradient. Differentiable

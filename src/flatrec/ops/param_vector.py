@@ -35,18 +35,18 @@ def plus_scaled(one: Vector, other: Vector, factor: Tensor) -> list[Tensor]:
     return [torch.add(a, b, alpha=number) for a, b in zip(one, other, strict=True)]
 
 
-def move_toward(one: Vector, other: Vector, weight: float) -> None:
+def lerp_(one: Vector, other: Vector, weight: float) -> None:
     """Turn ``one`` into ``weight * other + (1 - weight) * one``, in place."""
     torch._foreach_lerp_(list(one), list(other), weight)
 
 
-def moved_toward(one: Vector, other: Vector, weight: float, *, into: Vector) -> None:
+def lerp_into(one: Vector, other: Vector, weight: float, *, into: Vector) -> None:
     """Put ``weight * other + (1 - weight) * one`` into another place."""
     for a, b, place in zip(one, other, into, strict=True):
         torch.lerp(a, b, weight, out=place)
 
 
-class Standing(NamedTuple):
+class PairStats(NamedTuple):
     """How one vector stands to another; scalars."""
 
     dot: Tensor
@@ -61,8 +61,8 @@ class Standing(NamedTuple):
         return quotient(self.dot, (self.square * self.other_square).sqrt())
 
 
-def follow(one: Vector, other: Vector, weight: float, *, into: Vector | None = None) -> Standing:
-    """As :func:`moved_toward`, and how the result stands to ``other``, in a single pass over memory.
+def ema_update(one: Vector, other: Vector, weight: float, *, into: Vector | None = None) -> PairStats:
+    """As :func:`lerp_into`, and how the result stands to ``other``, in a single pass over memory.
 
     Args:
         one: what moves, contiguous.
@@ -77,7 +77,7 @@ def follow(one: Vector, other: Vector, weight: float, *, into: Vector | None = N
         squares = torch.dot(a, a), torch.dot(b, b), torch.dot(gap, gap)
         rows.append((torch.dot(a, b), *squares, gap.abs_().sum()))
     dot, square, other_square, euclidean_square, manhattan = _sums(rows)
-    return Standing(dot, square, other_square, manhattan, euclidean_square)
+    return PairStats(dot, square, other_square, manhattan, euclidean_square)
 
 
 def plus_scaled_into(out: Vector, one: Vector, other: Vector, factor: float) -> tuple[Tensor, Tensor]:

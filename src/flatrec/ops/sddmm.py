@@ -52,7 +52,7 @@ class Edges(nn.Module):
         kind = torch.promote_types(values.dtype, dense.dtype)
         return _product(values.to(kind), dense.to(kind), self, transposed=False)
 
-    def inner(
+    def sddmm(
         self, left: Float[Tensor, "n_rows width"], right: Float[Tensor, "n_columns width"]
     ) -> Float[Tensor, "n_edges"]:
         """The inner product of the two end rows of every edge."""
@@ -120,7 +120,7 @@ class _Product(torch.autograd.Function):
         (gradient,) = gradients
         of_values = of_dense = None
         if ctx.needs_input_grad[0]:
-            of_values = ctx.edges.inner(*((dense, gradient) if ctx.transposed else (gradient, dense)))
+            of_values = ctx.edges.sddmm(*((dense, gradient) if ctx.transposed else (gradient, dense)))
         if ctx.needs_input_grad[1]:
             of_dense = _product(values, gradient, ctx.edges, transposed=not ctx.transposed)
         return of_values, of_dense, None, None

@@ -26,14 +26,14 @@ class Closures:
 
     Args:
         optimizer: the base optimizer; its groups may hold ``rho`` and ``perturb``.
-        same_noise: whether a closure that is called again draws the random numbers of its first call.
+        same_dropout_mask: whether a closure that is called again draws the random numbers of its first call.
         model: where batch-norm layers are looked for; None to notice them as they are called.
 
     Raises:
         ValueError: parameters on several devices, none that is trained, or none that is perturbed.
     """
 
-    def __init__(self, optimizer: Optimizer, *, same_noise: bool, model: nn.Module | None) -> None:
+    def __init__(self, optimizer: Optimizer, *, same_dropout_mask: bool, model: nn.Module | None) -> None:
         self.optimizer = optimizer
         self.model = model
         all_of_them = [(group, one) for group in optimizer.param_groups for one in group["params"]]
@@ -49,7 +49,7 @@ class Closures:
         self.rho = max(radii, default=0.0)
         self._shares = [radius / self.rho if self.rho else 1.0 for radius in radii]
         self._reached = [False] * len(groups)
-        self._noise = Noise({one.device for one in self.params}) if same_noise else None
+        self._noise = Noise({one.device for one in self.params}) if same_dropout_mask else None
         self._check()
 
     def _check(self) -> None:

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 from flatrec import strategies
 from flatrec.optim.settings import checked
 from flatrec.optim.wrapper import StrategyOptimizer
-from flatrec.strategies.base import OneBatch
+from flatrec.strategies.base import SingleBatchStrategy
 
 
 class LookSAM(StrategyOptimizer):
@@ -21,7 +21,7 @@ class LookSAM(StrategyOptimizer):
         rho: the radius, at least 0.
         alpha: weight of what is reused, at least 0.
         every: steps from one look to the next, at least 1.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -36,11 +36,11 @@ class LookSAM(StrategyOptimizer):
         rho: float = 0.1,
         alpha: float = 0.7,
         every: int = 5,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.LookSAM(rho=rho, alpha=alpha, every=every)
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class MirrorGradient(StrategyOptimizer):
@@ -53,7 +53,7 @@ class MirrorGradient(StrategyOptimizer):
         alpha1: factor of the step forward.
         alpha2: factor of the step back.
         beta: batches between two such pairs of steps, at least 1.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -68,11 +68,11 @@ class MirrorGradient(StrategyOptimizer):
         alpha1: float = 1.0,
         alpha2: float = 0.2,
         beta: int = 3,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.MirrorGradient(alpha1=alpha1, alpha2=alpha2, beta=beta)
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class Mixed(StrategyOptimizer):
@@ -106,10 +106,10 @@ class Mixed(StrategyOptimizer):
 
     @checked
     def __init__(self, inner: StrategyOptimizer, *, kappa: float = 0.6) -> None:
-        if not isinstance(inner, StrategyOptimizer) or not isinstance(inner.strategy, OneBatch):
+        if not isinstance(inner, StrategyOptimizer) or not isinstance(inner.strategy, SingleBatchStrategy):
             raise TypeError(
                 f"Mixed wraps an optimizer of flatrec.optim that ends in a gradient, such as BSAM(...), but got a "
                 f"{type(inner).__name__}"
             )
         mixed = strategies.Mixed(inner.strategy, kappa=kappa)
-        super().__init__(inner.base, mixed, same_noise=inner.same_noise, model=inner.model)
+        super().__init__(inner.base, mixed, same_dropout_mask=inner.same_dropout_mask, model=inner.model)

@@ -20,8 +20,8 @@ class SAM(StrategyOptimizer):
     Args:
         optimizer: the torch optimizer that makes the step.
         rho: the radius, at least 0.
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -37,11 +37,11 @@ class SAM(StrategyOptimizer):
         rho_schedule: Literal["constant", "inverse"] = "constant",
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.SAM(rho=rho, rho_schedule=rho_schedule, rho_scale=rho_scale, interval=interval)
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class ASAM(StrategyOptimizer):
@@ -53,8 +53,8 @@ class ASAM(StrategyOptimizer):
         optimizer: the torch optimizer that makes the step.
         rho: the radius, at least 0.
         eta: keeps parameters near zero movable, at least 0.
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -71,11 +71,11 @@ class ASAM(StrategyOptimizer):
         rho_schedule: Literal["constant", "inverse"] = "constant",
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.ASAM(rho=rho, eta=eta, rho_schedule=rho_schedule, rho_scale=rho_scale, interval=interval)
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class FisherSAM(StrategyOptimizer):
@@ -87,8 +87,8 @@ class FisherSAM(StrategyOptimizer):
         optimizer: the torch optimizer that makes the step.
         rho: the radius, at least 0.
         eta: weight of the Fisher information against the identity, at least 0.
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -105,13 +105,13 @@ class FisherSAM(StrategyOptimizer):
         rho_schedule: Literal["constant", "inverse"] = "constant",
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.FisherSAM(
             rho=rho, eta=eta, rho_schedule=rho_schedule, rho_scale=rho_scale, interval=interval
         )
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class GSAM(StrategyOptimizer):
@@ -123,8 +123,8 @@ class GSAM(StrategyOptimizer):
         optimizer: the torch optimizer that makes the step.
         rho: the radius, at least 0.
         alpha: weight of the gap, at least 0.
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -141,13 +141,13 @@ class GSAM(StrategyOptimizer):
         rho_schedule: Literal["constant", "inverse"] = "constant",
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.GSAM(
             rho=rho, alpha=alpha, rho_schedule=rho_schedule, rho_scale=rho_scale, interval=interval
         )
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class GradientNormPenalty(StrategyOptimizer):
@@ -159,8 +159,8 @@ class GradientNormPenalty(StrategyOptimizer):
         optimizer: the torch optimizer that makes the step.
         rho: the radius, at least 0.
         alpha: weight of the gradient there, in [0, 1].
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -177,10 +177,10 @@ class GradientNormPenalty(StrategyOptimizer):
         rho_schedule: Literal["constant", "inverse"] = "constant",
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.GradientNormPenalty(
             rho=rho, alpha=alpha, rho_schedule=rho_schedule, rho_scale=rho_scale, interval=interval
         )
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)

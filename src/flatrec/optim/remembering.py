@@ -24,8 +24,8 @@ class BSAM(StrategyOptimizer):
         lam: weight of the past in the mean, in [0, 1).
         distance: how much of the mean is taken off: ``manhattan``, ``manhattan-mean``, ``euclidean``, ``cosine`` or a
             number.
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -43,13 +43,13 @@ class BSAM(StrategyOptimizer):
         rho_schedule: Literal["constant", "inverse"] = "constant",
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.BSAM(
             rho=rho, lam=lam, distance=distance, rho_schedule=rho_schedule, rho_scale=rho_scale, interval=interval
         )
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class FriendlySAM(StrategyOptimizer):
@@ -62,8 +62,8 @@ class FriendlySAM(StrategyOptimizer):
         rho: the radius, at least 0.
         sigma: how much of the mean is taken off.
         lam: weight of the past in the mean, in [0, 1).
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -81,13 +81,13 @@ class FriendlySAM(StrategyOptimizer):
         rho_schedule: Literal["constant", "inverse"] = "constant",
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.FriendlySAM(
             rho=rho, sigma=sigma, lam=lam, rho_schedule=rho_schedule, rho_scale=rho_scale, interval=interval
         )
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class VaSSO(StrategyOptimizer):
@@ -99,8 +99,8 @@ class VaSSO(StrategyOptimizer):
         optimizer: the torch optimizer that makes the step.
         rho: the radius, at least 0.
         theta: weight of the batch in the mean, in (0, 1].
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -117,13 +117,13 @@ class VaSSO(StrategyOptimizer):
         rho_schedule: Literal["constant", "inverse"] = "constant",
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.VaSSO(
             rho=rho, theta=theta, rho_schedule=rho_schedule, rho_scale=rho_scale, interval=interval
         )
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class SSAM(StrategyOptimizer):
@@ -139,8 +139,8 @@ class SSAM(StrategyOptimizer):
         refresh: steps from one mask to the next, at least 1.
         drop: share of a dynamic mask that a refresh replaces, in [0, 1].
         seed: of what is drawn.
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -161,7 +161,7 @@ class SSAM(StrategyOptimizer):
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
         seed: int = 0,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.SSAM(
@@ -175,7 +175,7 @@ class SSAM(StrategyOptimizer):
             interval=interval,
         )
         strategy.reset(seed)
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)
 
 
 class ESAM(StrategyOptimizer):
@@ -188,8 +188,8 @@ class ESAM(StrategyOptimizer):
         rho: the radius, at least 0.
         beta: probability that an entry is perturbed, in (0, 1].
         seed: of what is drawn.
-        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.Perturbing`.
-        same_noise, model: see :class:`flatrec.optim.StrategyOptimizer`.
+        rho_schedule, rho_scale, interval: how the radius goes; see :class:`flatrec.strategies.SAMStrategy`.
+        same_dropout_mask, model: see :class:`flatrec.optim.StrategyOptimizer`.
 
     Raises:
         TypeError: the first argument is no torch optimizer that steps with a dense gradient, or a setting is unknown.
@@ -207,11 +207,11 @@ class ESAM(StrategyOptimizer):
         rho_scale: Literal["absolute", "relative"] = "absolute",
         interval: int = 1,
         seed: int = 0,
-        same_noise: bool = False,
+        same_dropout_mask: bool = False,
         model: nn.Module | None = None,
     ) -> None:
         strategy = strategies.ESAM(
             rho=rho, beta=beta, rho_schedule=rho_schedule, rho_scale=rho_scale, interval=interval
         )
         strategy.reset(seed)
-        super().__init__(optimizer, strategy, same_noise=same_noise, model=model)
+        super().__init__(optimizer, strategy, same_dropout_mask=same_dropout_mask, model=model)

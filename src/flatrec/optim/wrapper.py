@@ -17,7 +17,7 @@ from flatrec.optim.closures import Closure, Closures, real
 from flatrec.optim.running_statistics import kept_running_statistics
 from flatrec.optim.saved import check_base_state
 from flatrec.optim.settings import WARM_UP, python_number
-from flatrec.strategies.base import Perturbing, Shift, Strategy, TwoPass
+from flatrec.strategies.base import SAMStrategy, Shift, Strategy, TwoPass
 from flatrec.strategies.look_sam import LookSAM
 from flatrec.strategies.mixed import Mixed
 
@@ -52,8 +52,8 @@ class StrategyOptimizer(Optimizer):
     Args:
         optimizer: the base optimizer, which makes the step.
         strategy: what finds the gradient; of this optimizer's own.
-        same_noise: whether dropout draws the same masks in both passes over a batch. Random numbers come from torch's
-            global generators of the CPU and of the parameters' device.
+        same_dropout_mask: whether dropout draws the same masks in both passes over a batch. Random numbers come from
+            torch's global generators of the CPU and of the parameters' device.
         model: whose batch-norm layers keep their running statistics in the perturbed pass. Layers are found without it
             as they are called; name the model (not its compiled form) where it goes through ``torch.compile``.
 
@@ -63,25 +63,37 @@ class StrategyOptimizer(Optimizer):
     """
 
     def __init__(
-        self, optimizer: Optimizer, strategy: Strategy, *, same_noise: bool = False, model: nn.Module | None = None
+        self,
+        optimizer: Optimizer,
+        strategy: Strategy,
+        *,
+        same_dropout_mask: bool = False,
+        model: nn.Module | None = None,
     ) -> None:
         _check_base(optimizer)
-        if isinstance(strategy, Perturbing) and strategy.rho_warmup:
+        if isinstance(strategy, SAMStrategy) and strategy.rho_warmup:
             raise ValueError(WARM_UP)
         self.base = optimizer
         self.strategy = strategy
-        self.same_noise = same_noise
+        self.same_dropout_mask = same_dropout_mask
         self.model = model
         self._running: Closures | None = None
         self._half: _Half | None = None
         super().__init__(optimizer.param_groups, optimizer.defaults)
         self._share()
-        Closures(optimizer, same_noise=same_noise, model=model)  # what is wrong with the parameters is wrong at once
+        Closures(
+            optimizer, same_dropout_mask=same_dropout_mask, model=model
+        )  # what is wrong with the parameters is wrong at once
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy, a pickle or ``torch.save`` of the whole optimizer holds."""
         self._refuse_halfway("copying the optimizer")
-        return {"base": self.base, STRATEGY: self.strategy, "same_noise": self.same_noise, "model": self.model}
+        return {
+            "base": self.base,
+            STRATEGY: self.strategy,
+            "same_dropout_mask": self.same_dropout_mask,
+            "model": self.model,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         base: Optimizer = state["base"]
@@ -146,7 +158,7 @@ class StrategyOptimizer(Optimizer):
             zero_grad: whether to set all gradients to None, those of parameters that are not trained too.
 
         Raises:
-            TypeError: this strategy, or ``same_noise``, needs ``step(closure)``; or a gradient is sparse.
+            TypeError: this strategy, or ``same_dropout_mask``, needs ``step(closure)``; or a gradient is sparse.
             RuntimeError: there is no gradient, or this is the second time.
             NonFiniteGradientError: a gradient is not finite; nothing is changed.
         """
@@ -194,7 +206,7 @@ class StrategyOptimizer(Optimizer):
             with torch.no_grad(), half.attempt:
                 with half.shift:
                     there = half.found or half.running.left()
-                half.running.update(half.found or half.strategy.combined(half.gradient, there))
+                half.running.update(half.found or half.strategy.combine(half.gradient, there))
         finally:
             self._running = None
 
@@ -204,8 +216,8 @@ class StrategyOptimizer(Optimizer):
                 f"{type(self).__name__} does not take two gradients of one batch and one update, as first_step and "
                 "second_step do; use step(closure)"
             )
-        if self.same_noise:
-            raise TypeError("same_noise cannot replay a pass that is over before first_step; use step(closure)")
+        if self.same_dropout_mask:
+            raise TypeError("same_dropout_mask cannot replay a pass that is over before first_step; use step(closure)")
         return self.strategy
 
     def _refuse_halfway(self, what: str) -> None:
@@ -222,8 +234,8 @@ class StrategyOptimizer(Optimizer):
     def _begun(self) -> Closures:
         """A step of the base optimizer; the strategy's radius is the largest of the groups', which are shares of it."""
         self._share()
-        running = Closures(self.base, same_noise=self.same_noise, model=self.model)
-        if isinstance(self._inner, (Perturbing, LookSAM)):
+        running = Closures(self.base, same_dropout_mask=self.same_dropout_mask, model=self.model)
+        if isinstance(self._inner, (SAMStrategy, LookSAM)):
             self._inner.rho = running.rho
         return running
 
@@ -242,7 +254,7 @@ class StrategyOptimizer(Optimizer):
         """Loading a state gives the base optimizer new groups; take them up, and fill in what they lack."""
         self.param_groups = self.base.param_groups
         self.state = self.base.state
-        rho = self._inner.rho if isinstance(self._inner, (Perturbing, LookSAM)) else 0.0
+        rho = self._inner.rho if isinstance(self._inner, (SAMStrategy, LookSAM)) else 0.0
         for group in self.param_groups:
             group["rho"] = python_number(group.get("rho", rho))
             group.setdefault("perturb", True)

@@ -23,7 +23,7 @@ from flatrec.utils.messages import raised
 T = TypeVar("T")
 
 
-def resolved(experiment: Experiment, *, objects: Container[str] = ()) -> Experiment:
+def with_defaults(experiment: Experiment, *, objects: Container[str] = ()) -> Experiment:
     """The experiment with every setting that was left out at its default; what a run folder records.
 
     Args:

@@ -11,7 +11,7 @@ from flatrec.models import BASELINES, MODELS
 from flatrec.models.base import Baseline, Model
 from flatrec.registry.constructors import check_form
 from flatrec.strategies import STRATEGIES
-from flatrec.strategies.base import OneBatch, Strategy
+from flatrec.strategies.base import SingleBatchStrategy, Strategy
 from flatrec.utils import user_classes
 from flatrec.utils.importing import UNKNOWN
 
@@ -42,7 +42,7 @@ def register_strategy(name: str, kind: type[Strategy]) -> None:
     """Let a strategy of your own be named like those of the library, in this process; see :func:`register_model`.
 
     Args:
-        name: letters, digits and hyphens; ``name+`` mixes it where it extends ``OneBatch``.
+        name: letters, digits and hyphens; ``name+`` mixes it where it extends ``SingleBatchStrategy``.
         kind: a subclass of :class:`flatrec.strategies.Strategy`.
 
     Raises:
@@ -186,8 +186,8 @@ def check_mixable(kind: type) -> None:
     Raises:
         ValueError: it does not.
     """
-    if not issubclass(kind, OneBatch):
+    if not issubclass(kind, SingleBatchStrategy):
         raise ValueError(
             f"{kind.__name__} cannot be mixed, as it does not end in a gradient; leave out the +, or extend "
-            "flatrec.strategies.OneBatch"
+            "flatrec.strategies.SingleBatchStrategy"
         )

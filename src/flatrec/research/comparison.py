@@ -13,10 +13,10 @@ from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.significance import Comparison, compare, holm, spread
 from flatrec.models import BASELINES
-from flatrec.registry.instantiate import build_strategy, resolved, strategy_names, strategy_options
+from flatrec.registry.instantiate import build_strategy, strategy_names, strategy_options, with_defaults
 from flatrec.registry.naming import import_named
 from flatrec.runs import run_dir, selection
-from flatrec.training import Observer
+from flatrec.training import Callback
 from flatrec.utils import user_classes
 from flatrec.utils.atomic_write import write_text
 from flatrec.utils.locks import held
@@ -93,7 +93,7 @@ def compare_strategies(
     *,
     dataset: Dataset,
     overwrite: bool = False,
-    on_run: Callable[[str, int], Sequence[Observer]] = lambda _strategy, _seed: (),
+    on_run: Callable[[str, int], Sequence[Callback]] = lambda _strategy, _seed: (),
 ) -> Table:
     """Train every strategy with every seed, or take up what an earlier call left, and compare on the test part.
 
@@ -119,7 +119,7 @@ def compare_strategies(
     labels = user_classes.labels(strategies, strategy_names())
     experiments = {labels[name]: _for_strategy(experiment, name, strategies) for name in strategies}
     for one in experiments.values():
-        build_strategy(resolved(one).strategy)  # every mistake shows before the first run
+        build_strategy(with_defaults(one).strategy)  # every mistake shows before the first run
     out.mkdir(parents=True, exist_ok=True)
     with held(out, "compares"):
         for path in (run_folder(out, name, seed) for name in experiments for seed in seeds) if overwrite else ():

@@ -15,16 +15,16 @@ from flatrec.api import load_run, run_experiment
 from flatrec.config import Component, Evaluation, Experiment, Option, Training
 from flatrec.content.shop_features import MADE_BY, Encoders, choose, encode_shop
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import PARTS
+from flatrec.data.interactions import SPLITS
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate, write
-from flatrec.evaluation import hidden_pairs, rank
+from flatrec.evaluation import rank, seen_mask
 from flatrec.inference.run import Recommendation, Run
 from flatrec.research.comparison import Cell, Table, compare_strategies
 from flatrec.research.reporting.figures import Curve
 from flatrec.research.reporting.report import DataFacts, Measurement, Product, Report, Shopper, render
 from flatrec.runs.selection import monitored
-from flatrec.training import EpochRecord, Observer
+from flatrec.training import Callback, EpochRecord
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
 from flatrec.utils.atomic_write import write_text
@@ -36,7 +36,7 @@ HEADLINE = SHOWN[0]
 PURCHASES = 8  # a user shown should have so many to learn from, and
 HELD_OUT = 2  # so many in the test part
 
-Observers = Callable[[str, int], Sequence[Observer]]
+Observers = Callable[[str, int], Sequence[Callback]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def run_demo(
     *,
     overwrite: bool = False,
     announce: Callable[[str], None] = lambda _: None,
-    observers: Observers = lambda _strategy, _seed: (),
+    callbacks: Observers = lambda _strategy, _seed: (),
     settings: DemoSettings | None = None,
 ) -> Demo:
     """Build a shop, train, compare, recommend, and write the page.
@@ -99,7 +99,7 @@ def run_demo(
         out: gets ``shop``, ``baselines``, ``runs`` and, last of all and in one piece, ``report.html``.
         overwrite: replace an earlier demo in ``out``; other files there stay.
         announce: is told what happens next, a line at a time.
-        observers: who hears of the progress of a strategy's run with a seed.
+        callbacks: objects that are told of the progress of a strategy's run with a seed.
         settings: by default those of the demo.
 
     Raises:
@@ -126,7 +126,7 @@ def run_demo(
         out / RUNS,
         dataset=dataset,
         overwrite=True,
-        on_run=observers,
+        on_run=callbacks,
     )
     source = table.runs[settings.strategies[-1]][0]
     announce(f"Recommending with {settings.strategies[-1]} and writing {out / PAGE}")
@@ -170,7 +170,8 @@ def _score(out: Path, name: str, experiment: Experiment, dataset: Dataset) -> Ma
 def _choose(dataset: Dataset, count: int) -> list[int]:
     """The first users with enough purchases to show, never by what is recommended; then those with fewer."""
     numbers = {
-        part: np.bincount(dataset.interactions.pairs(part)[0], minlength=dataset.n_users) for part in ("train", "test")
+        part: np.bincount(dataset.interactions.indices(part)[0], minlength=dataset.n_users)
+        for part in ("train", "test")
     }
     enough = (-np.minimum(numbers["train"], PURCHASES), -np.minimum(numbers["test"], HELD_OUT))
     return [int(user) for user in np.lexsort((np.arange(dataset.n_users), *enough))[:count]]
@@ -184,7 +185,7 @@ def _report(
     return Report(
         title="Flat minima put to the test, on the demo shop",
         data=DataFacts(
-            table.data, pairs.n_users, pairs.n_items, len(pairs), {part: pairs.count(part) for part in PARTS}
+            table.data, pairs.n_users, pairs.n_items, len(pairs), {part: pairs.count(part) for part in SPLITS}
         ),
         model=table.model.upper(),
         seeds=len(table.seeds),
@@ -224,8 +225,8 @@ def _curves(table: Table, value: Callable[[EpochRecord], float | None]) -> tuple
 def _shopper(run: Run, user: int, length: int) -> Shopper:
     """A user's purchases and list, ranked as in the test, so that held-out purchases can be in it."""
     pairs = run.dataset.interactions
-    bought = {part: pairs.matrix(part)[[user]].indices.tolist() for part in PARTS}
-    ranking = rank(run.scorer(), torch.tensor([user]), pairs.n_items, hidden_pairs(pairs, "test", "train"))
+    bought = {part: pairs.matrix(part)[[user]].indices.tolist() for part in SPLITS}
+    ranking = rank(run.scorer(), torch.tensor([user]), pairs.n_items, seen_mask(pairs, "test", "train"))
     items, scores = ranking.items[0].tolist(), ranking.scores[0].tolist()
 
     def ranked(place: int) -> Product:

@@ -39,7 +39,9 @@ _RESTORE = f"put the file back as it was, or {_AGAIN}"
 
 
 @contextmanager
-def claimed(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> Iterator[None]:
+def lock_run_dir(
+    folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool
+) -> Iterator[None]:
     """A folder that is ready for a run, says what the run will be, and is no other process's until the block ends.
 
     Args:
@@ -69,15 +71,15 @@ def claimed(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: b
         raise OSError(f"cannot write {folder / TENSORBOARD}: it is a symbolic link; remove it or choose another folder")
     with held(folder, "trains"):
         sweep(folder)
-        if any((folder / name).exists() for name in _WORK) or holds_run(folder):
-            _give_way(folder, experiment, dataset, resume=resume, overwrite=overwrite)
+        if any((folder / name).exists() for name in _WORK) or has_run(folder):
+            _move_aside(folder, experiment, dataset, resume=resume, overwrite=overwrite)
         (folder / MANIFEST).unlink(missing_ok=True)  # until the run has ended again
         write_text(folder / DATA, data)
         write_text(folder / EXPERIMENT, text)
         yield
 
 
-def holds_run(folder: Path) -> bool:
+def has_run(folder: Path) -> bool:
     """Whether a run was begun in the folder, so that it can be resumed."""
     return (folder / EXPERIMENT).exists() and (folder / DATA).exists()
 
@@ -93,7 +95,7 @@ def clear(folder: Path) -> None:
             _remove(folder)
 
 
-def _give_way(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> None:
+def _move_aside(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> None:
     if resume:
         check_same(folder, experiment, dataset)
     elif overwrite:
@@ -210,8 +212,8 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
             f"{experiment.training.epochs}; resume with as many or more, or choose another folder"
         )
     last = earlier.training.epochs
-    grown = experiment.training.epochs > last
-    if grown and last % earlier.training.evaluate_every and _evaluated(folder, last):
+    zeros_like_if_empty = experiment.training.epochs > last
+    if zeros_like_if_empty and last % earlier.training.evaluate_every and _evaluated(folder, last):
         raise ValueError(
             f"{folder} holds a run whose last epoch, {earlier.training.epochs}, is evaluated out of turn "
             f"(every {earlier.training.evaluate_every}), so going on would not equal an uninterrupted run; "

@@ -17,10 +17,10 @@ from numpy import ndarray
 
 from flatrec.config import Evaluation, Experiment, Training
 from flatrec.data.dataset import Dataset
-from flatrec.evaluation import hidden_pairs
+from flatrec.evaluation import seen_mask
 from flatrec.evaluation.metrics import METRICS
 
-WITHOUT_ORDER = ("recall", "precision", "hit")  # metrics that count the hits of a list, wherever they stand in it
+WITHOUT_ORDER = ("recall", "precision", "hit_rate")  # metrics that count the hits of a list, wherever they stand in it
 
 logger = logging.getLogger(__name__)
 
@@ -42,16 +42,16 @@ def monitored(experiment: Experiment, dataset: Dataset) -> Monitor:
     """The metric that decides for an experiment on a data set, whatever its model, strategy and seed.
 
     It is ``training.monitor``, unless that does not see the order of a list and at least half of the validation's
-    users have no more items left to rank than its K. Then it is the same metric at the largest of ``evaluation.cuts``
-    that is at most half of the median number of items left; at the smallest of the cuts that half of the users exceed,
+    users have no more items left to rank than its K. Then it is the same metric at the largest of ``evaluation.ks``
+    that is at most half of the median number of items left; at the smallest of the ks that half of the users exceed,
     where none is that small; and NDCG at the same K, which sees the order, where no cut will do.
     """
-    asked, cuts = experiment.training.monitor, experiment.evaluation.cuts
+    asked, ks = experiment.training.monitor, experiment.evaluation.ks
     name, _, text = asked.partition("@")
     left = _left_to_rank(experiment, dataset)
     if asked not in _metrics(experiment.evaluation) or name not in WITHOUT_ORDER or not _blind(k := int(text), left):
         return Monitor(asked)
-    smaller = [cut for cut in cuts if cut < k and not _blind(cut, left)]
+    smaller = [cut for cut in ks if cut < k and not _blind(cut, left)]
     fitting = [cut for cut in smaller if cut <= np.median(left) / 2]
     cut = max(fitting) if fitting else min(smaller, default=None)
     metric = f"ndcg@{k}" if cut is None else f"{name}@{cut}"
@@ -65,8 +65,8 @@ def monitored(experiment: Experiment, dataset: Dataset) -> Monitor:
 
 def _left_to_rank(experiment: Experiment, dataset: Dataset) -> Int[ndarray, "n_users"]:
     """How many items each user of the validation part can be recommended."""
-    users = np.unique(dataset.interactions.pairs("valid")[0])
-    hidden = hidden_pairs(dataset.interactions, "valid", experiment.evaluation.mask)
+    users = np.unique(dataset.interactions.indices("valid")[0])
+    hidden = seen_mask(dataset.interactions, "valid", experiment.evaluation.mask)
     left: ndarray = dataset.n_items - np.diff(hidden.indptr)[users].astype(np.int64)
     return left
 
@@ -77,7 +77,7 @@ def _blind(k: int, left: Int[ndarray, "n_users"]) -> bool:
 
 
 def _metrics(evaluation: Evaluation) -> list[str]:
-    return [f"{name}@{cut}" for cut in evaluation.cuts for name in METRICS]
+    return [f"{name}@{cut}" for cut in evaluation.ks for name in METRICS]
 
 
 def check(experiment: Experiment, dataset: Dataset) -> None:
@@ -94,11 +94,11 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
             "train so many epochs and keep the last (--set training.select=last --set training.epochs=N)"
         )
     if experiment.training.monitor not in _metrics(experiment.evaluation):
-        cuts = experiment.evaluation.cuts
+        ks = experiment.evaluation.ks
         raise ValueError(
-            f"training.monitor must be one of {', '.join(METRICS)} at one of evaluation.cuts "
-            f"({', '.join(map(str, cuts[:10]))}), such as ndcg@{cuts[0]}, but is {experiment.training.monitor!r}; add "
-            "its cut to evaluation.cuts or choose another"
+            f"training.monitor must be one of {', '.join(METRICS)} at one of evaluation.ks "
+            f"({', '.join(map(str, ks[:10]))}), such as ndcg@{ks[0]}, but is {experiment.training.monitor!r}; add "
+            "its cut to evaluation.ks or choose another"
         )
 
 

@@ -7,16 +7,16 @@ from flatrec.utils.lazy_registry import Registry, homes, lazy
 
 if TYPE_CHECKING:  # what type checkers see; who adds a strategy need not add it here
     from flatrec.strategies.asam import ASAM as ASAM
-    from flatrec.strategies.base import Ascent as Ascent
-    from flatrec.strategies.base import OneBatch as OneBatch
-    from flatrec.strategies.base import Perturbing as Perturbing
+    from flatrec.strategies.base import Perturbation as Perturbation
+    from flatrec.strategies.base import SAMStrategy as SAMStrategy
     from flatrec.strategies.base import Shift as Shift
+    from flatrec.strategies.base import SingleBatchStrategy as SingleBatchStrategy
     from flatrec.strategies.base import Strategy as Strategy
     from flatrec.strategies.base import TwoPass as TwoPass
-    from flatrec.strategies.base import straight as straight
+    from flatrec.strategies.base import euclidean_perturbation as euclidean_perturbation
     from flatrec.strategies.bsam import BSAM as BSAM
-    from flatrec.strategies.context import Learning as Learning
     from flatrec.strategies.context import NonFiniteGradientError as NonFiniteGradientError
+    from flatrec.strategies.context import StepContext as StepContext
     from flatrec.strategies.contrib.efficient_sam import ESAM as ESAM
     from flatrec.strategies.contrib.gradient_norm_penalty import GradientNormPenalty as GradientNormPenalty
     from flatrec.strategies.contrib.sparse_sam import SSAM as SSAM
@@ -31,22 +31,22 @@ if TYPE_CHECKING:  # what type checkers see; who adds a strategy need not add it
     from flatrec.strategies.sam import SAM as SAM
 
 # A "+" after the name of one of these, which end in a gradient, wraps it in Mixed.
-MIXABLE: "Registry[OneBatch]" = Registry(ENTRIES, (ONE_BATCH,))
+MIXABLE: "Registry[SingleBatchStrategy]" = Registry(ENTRIES, (ONE_BATCH,))
 STRATEGIES: "Registry[Strategy]" = Registry(ENTRIES)
 
 _BASE, _LEARNING = "flatrec.strategies.base", "flatrec.strategies.context"
 _HOMES = homes(
     ENTRIES,
-    Ascent=_BASE,
-    Learning=_LEARNING,
+    Perturbation=_BASE,
+    StepContext=_LEARNING,
     Mixed="flatrec.strategies.mixed",
     NonFiniteGradientError=_LEARNING,
-    OneBatch=_BASE,
-    Perturbing=_BASE,
+    SingleBatchStrategy=_BASE,
+    SAMStrategy=_BASE,
     Shift=_BASE,
     Strategy=_BASE,
     TwoPass=_BASE,
-    straight=_BASE,
+    euclidean_perturbation=_BASE,
 )
 
 

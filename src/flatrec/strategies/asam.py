@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from flatrec.ops.param_vector import Vector, norm, times
-from flatrec.strategies.base import Ascent, Perturbing
+from flatrec.strategies.base import Perturbation, SAMStrategy
 
 
 @dataclass(kw_only=True, eq=False)
-class ASAM(Perturbing):
+class ASAM(SAMStrategy):
     """Adaptive SAM (Kwon et al., ICML 2021, https://arxiv.org/abs/2102.11600).
 
     T = |Theta| + eta entry by entry; eps = rho T^2 g / ||T g||_2, so that ||eps / T|| = rho; then a base step with the
@@ -37,15 +37,15 @@ class ASAM(Perturbing):
         if not self.eta >= 0:
             raise ValueError(f"eta must be at least 0, but is {self.eta}")
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:
         """Along the gradient, rescaled twice; its length is that of the gradient rescaled once."""
         scales = list(torch._foreach_abs(list(values)))
         torch._foreach_add_(scales, self.eta)
         once = times(scales, gradient)
         length = norm(once)
         torch._foreach_mul_(once, scales)
-        return Ascent(once, length, norm(once))
+        return Perturbation(once, length, norm(once))
 
-    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there

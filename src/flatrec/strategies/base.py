@@ -14,9 +14,9 @@ from torch import Tensor
 
 from flatrec.data.pairing import Pairing
 from flatrec.ops.param_vector import Vector, cosine, norm, plus_scaled_into, quotient
-from flatrec.strategies.context import BatchT, Learning, NonFiniteGradientError, among
-from flatrec.strategies.diagnostics import Trace
-from flatrec.strategies.state import Layout, forget, packed, realign, remembered_number, unpacked
+from flatrec.strategies.context import BatchT, NonFiniteGradientError, StepContext, among
+from flatrec.strategies.diagnostics import Diagnostics
+from flatrec.strategies.state import Layout, forget, pack_state, realign, remembered_number, unpack_state
 
 LARGEST_SCALE = torch.finfo(torch.float32).max
 
@@ -36,7 +36,7 @@ class Strategy(ABC):
     _layout: Layout | None = None
 
     @abstractmethod
-    def take_step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+    def take_step(self, learner: StepContext[BatchT], *batches: BatchT) -> Tensor:
         """Update the parameters once (or not at all) and return the loss to report, a detached scalar."""
 
     @property
@@ -50,10 +50,10 @@ class Strategy(ABC):
         """Where the batches of a step come from; of no account with one batch a step."""
 
     @abstractmethod
-    def take_trace(self) -> dict[str, float]:
+    def take_diagnostics(self) -> dict[str, float]:
         """Means of what the strategy watched since the last call, by name; empty where it watches nothing."""
 
-    def step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+    def step(self, learner: StepContext[BatchT], *batches: BatchT) -> Tensor:
         """Take a step; where it raises, what is remembered is as before.
 
         Raises:
@@ -63,7 +63,7 @@ class Strategy(ABC):
             return self.take_step(learner, *batches)
 
     @contextmanager
-    def attempt(self, learner: Learning[Any]) -> Iterator[None]:
+    def attempt(self, learner: StepContext[Any]) -> Iterator[None]:
         """A step happens inside; if it raises, everything that the strategy holds is put back."""
         family = [one for _, one in self._family()]
         before = [dict(vars(one)) for one in family]
@@ -76,7 +76,7 @@ class Strategy(ABC):
                 vars(one).update(values)
             raise
 
-    def _follow(self, learner: Learning[Any]) -> None:
+    def _follow(self, learner: StepContext[Any]) -> None:
         numbers = learner.numbers
         layout = Layout(tuple(numbers), tuple(numbers[place] for place in learner.perturbed))
         for _, one in self._family():
@@ -93,7 +93,9 @@ class Strategy(ABC):
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold for training to go on bit for bit."""
         return {
-            f"{prefix}{name}": part for prefix, one in self._family() for name, part in packed(one, one._layout).items()
+            f"{prefix}{name}": part
+            for prefix, one in self._family()
+            for name, part in pack_state(one, one._layout).items()
         }
 
     def load_state(self, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> None:
@@ -109,7 +111,7 @@ class Strategy(ABC):
         left, found = dict(state), []
         for prefix, one in reversed(self._family()):
             own = {name: left.pop(name) for name in list(left) if name.startswith(prefix)}
-            found.append((one, unpacked(one, {name[len(prefix) :]: part for name, part in own.items()}, params)))
+            found.append((one, unpack_state(one, {name[len(prefix) :]: part for name, part in own.items()}, params)))
         for one, loaded in found:
             vars(one).update(loaded.values)
             one._layout = loaded.layout
@@ -120,21 +122,21 @@ class Strategy(ABC):
         return [("", self), *((f"{name}.{rest}", one) for name, held in wrapped for rest, one in held._family())]
 
 
-class OneBatch(Strategy):
+class SingleBatchStrategy(Strategy):
     """A strategy that turns the gradient of its one batch into the gradient for the base optimizer.
 
     Because it ends in a gradient, :class:`flatrec.strategies.mixed.Mixed` can wrap it.
     """
 
     @abstractmethod
-    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:
+    def transform_gradient(self, learner: StepContext[BatchT], batch: BatchT, gradient: Vector) -> Vector:
         """The gradient that the base optimizer gets, given the batch's gradient at the current parameters."""
 
-    def take_step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+    def take_step(self, learner: StepContext[BatchT], *batches: BatchT) -> Tensor:
         """Gradient, refinement, update."""
         (batch,) = batches
         (loss,), (gradient,) = learner.gradients(batch)
-        learner.update(self.refined(learner, batch, gradient))
+        learner.update(self.transform_gradient(learner, batch, gradient))
         return loss
 
     @property
@@ -162,28 +164,28 @@ def shift_by(direction: Vector, radius: float, length: float) -> Shift:
     return Shift(direction, scale)
 
 
-class TwoPass(OneBatch):
+class TwoPass(SingleBatchStrategy):
     """A strategy that looks at the gradient of its batch here, and then perhaps at another point."""
 
     @abstractmethod
-    def look(self, learner: Learning[Any], gradient: Vector) -> Shift | Vector:
+    def look(self, learner: StepContext[Any], gradient: Vector) -> Shift | Vector:
         """Where to take the second gradient; or what the base optimizer gets, where this step takes none."""
 
     @abstractmethod
-    def combined(self, here: Vector, there: Vector) -> Vector:
+    def combine(self, here: Vector, there: Vector) -> Vector:
         """The gradient to descend, given those at the current parameters and at the other point."""
 
-    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:
+    def transform_gradient(self, learner: StepContext[BatchT], batch: BatchT, gradient: Vector) -> Vector:
         """What the strategy makes of both gradients, or the one here where this step takes no other."""
         found = self.look(learner, gradient)
         if not isinstance(found, Shift):
             return found
         with learner.shifted(found.direction, found.scale):
             _, (there,) = learner.gradients(batch)
-        return self.combined(gradient, there)
+        return self.combine(gradient, there)
 
 
-class Ascent(NamedTuple):
+class Perturbation(NamedTuple):
     """Where a strategy looks for a higher loss.
 
     Args:
@@ -199,20 +201,20 @@ class Ascent(NamedTuple):
     cosine: Tensor | None = None
 
 
-def straight(direction: Vector) -> Ascent:
+def euclidean_perturbation(direction: Vector) -> Perturbation:
     """The ascent along a direction whose length is the Euclidean one."""
     length = norm(direction)
-    return Ascent(direction, length, length)
+    return Perturbation(direction, length, length)
 
 
-def held_back(gradient: Vector, mean: Vector, share: float, *, length: Tensor, into: Vector) -> Ascent:
+def subtract_scaled_mean(gradient: Vector, mean: Vector, share: float, *, length: Tensor, into: Vector) -> Perturbation:
     """The ascent along a gradient of known length, less a share of a mean; ``into`` takes up the direction."""
     own, along = plus_scaled_into(into, gradient, mean, -share)
-    return Ascent(into, own, own, quotient(along, own * length))
+    return Perturbation(into, own, own, quotient(along, own * length))
 
 
 @dataclass(kw_only=True, eq=False)
-class Perturbing(TwoPass):
+class SAMStrategy(TwoPass):
     """A strategy that looks at the gradient at a point some way up from the current parameters.
 
     The point is Theta + r * v / |v|, v the strategy's direction and |v| its length in the strategy's metric; all
@@ -242,7 +244,7 @@ class Perturbing(TwoPass):
     rho_warmup: float = 0.0
     interval: int = 1
     steps: int = remembered_number()
-    trace: Trace = field(default_factory=Trace, init=False, repr=False)
+    trace: Diagnostics = field(default_factory=Diagnostics, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rho < math.inf or not 0 <= self.rho_warmup < math.inf or self.interval < 1:
@@ -257,7 +259,7 @@ class Perturbing(TwoPass):
             )
 
     @abstractmethod
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:
         """Where to look for a higher loss, given the parameters and the batch's gradient. Called at every step."""
 
     @property
@@ -265,23 +267,23 @@ class Perturbing(TwoPass):
         """One here, and one there at every interval-th step."""
         return 1 + 1 / self.interval if self.rho > 0 else 1.0
 
-    def look(self, learner: Learning[Any], gradient: Vector) -> Shift | Vector:
+    def look(self, learner: StepContext[Any], gradient: Vector) -> Shift | Vector:
         """At the perturbed point, or the gradient here where this step has no perturbation."""
         values = [learner.params[place].detach() for place in learner.perturbed]
         here = among(learner.perturbed, gradient)
-        ascent = self.ascent(values, here)
+        perturbation = self.perturbation(values, here)
         self.steps += 1
         radius = self._radius(learner.progress, values)
         if radius == 0 or self.steps % self.interval != 0:
             return gradient
         if here is not gradient:
             self.trace.add("perturbed share of |g1|", norm(here) / norm(gradient))
-        self.trace.add("cos(eps, g1)", _alignment(ascent, here))
-        if ascent.length == 0:
+        self.trace.add("cos(eps, g1)", _alignment(perturbation, here))
+        if perturbation.length == 0:
             return gradient
-        return shift_by(ascent.direction, float(radius), float(ascent.length))
+        return shift_by(perturbation.direction, float(radius), float(perturbation.length))
 
-    def take_trace(self) -> dict[str, float]:
+    def take_diagnostics(self) -> dict[str, float]:
         """Mean cos(eps, g1), and whatever else the strategy adds."""
         return self.trace.take()
 
@@ -294,8 +296,12 @@ class Perturbing(TwoPass):
         return radius * norm(values)
 
 
-def _alignment(ascent: Ascent, gradient: Vector) -> Tensor:
+def _alignment(perturbation: Perturbation, gradient: Vector) -> Tensor:
     """The cosine of ascent and gradient, without a pass over memory where one is the other."""
-    if ascent.direction is gradient:
-        return (ascent.norm > 0).to(ascent.norm)
-    return cosine(ascent.direction, gradient, ascent.norm) if ascent.cosine is None else ascent.cosine
+    if perturbation.direction is gradient:
+        return (perturbation.norm > 0).to(perturbation.norm)
+    return (
+        cosine(perturbation.direction, gradient, perturbation.norm)
+        if perturbation.cosine is None
+        else perturbation.cosine
+    )

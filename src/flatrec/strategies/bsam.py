@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias, get_args
 
 from torch import Tensor
 
-from flatrec.ops.param_vector import Standing, Vector, follow
-from flatrec.strategies.base import Ascent, Perturbing, held_back
-from flatrec.strategies.state import buffer, grown, remembered_vector, room
+from flatrec.ops.param_vector import PairStats, Vector, ema_update
+from flatrec.strategies.base import Perturbation, SAMStrategy, subtract_scaled_mean
+from flatrec.strategies.state import buffer, remembered_vector, room, zeros_like_if_empty
 
 Measured: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"]
 Distance: TypeAlias = Measured | float
@@ -17,7 +17,7 @@ DISTANCES: tuple[str, ...] = get_args(Measured)
 
 
 @dataclass(kw_only=True, eq=False)
-class BSAM(Perturbing):
+class BSAM(SAMStrategy):
     """Batch-focused SAM (Xu et al., TKDE 2025, https://doi.org/10.1109/TKDE.2025.3604242); not Bayesian SAM.
 
     m <- (1 - lambda) g + lambda m, starting at 0, no bias correction, the current batch included (eq. 10);
@@ -62,23 +62,23 @@ class BSAM(Perturbing):
         if isinstance(self.distance, str) and self.distance not in DISTANCES:
             raise ValueError(f"distance must be a number or one of {', '.join(DISTANCES)}, but is {self.distance!r}")
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
         """Along the gradient less d times its running mean, which is brought up to date first."""
-        before, self._next = grown(self.mean, gradient), room(self._next, gradient)
-        standing = follow(before, gradient, 1 - self.lam, into=self._next)
+        before, self._next = zeros_like_if_empty(self.mean, gradient), room(self._next, gradient)
+        standing = ema_update(before, gradient, 1 - self.lam, into=self._next)
         self.mean, self._next = self._next, before
         distance = self._distance(standing, sum(part.numel() for part in gradient))
         self.trace.add("distance", distance)
         self.trace.add("cos(g1, m)", standing.cosine)
         self._direction = room(self._direction, gradient)
         length = standing.other_square.sqrt()
-        return held_back(gradient, self.mean, float(distance), length=length, into=self._direction)
+        return subtract_scaled_mean(gradient, self.mean, float(distance), length=length, into=self._direction)
 
-    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there
 
-    def _distance(self, standing: Standing, parameters: int) -> Tensor:
+    def _distance(self, standing: PairStats, parameters: int) -> Tensor:
         match self.distance:
             case "manhattan":
                 return standing.manhattan

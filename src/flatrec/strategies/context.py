@@ -20,7 +20,7 @@ class NonFiniteGradientError(ArithmeticError):
 
 
 @runtime_checkable
-class Learning(Protocol[BatchIn]):
+class StepContext(Protocol[BatchIn]):
     """Gradients as values, shifts that undo themselves, and one way to update.
 
     ``params`` are all parameters that are trained, ``numbers`` what each of them is called for good, and ``perturbed``

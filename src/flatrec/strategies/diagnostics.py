@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class Trace:
+class Diagnostics:
     """Running means by name; kept on the device, so that adding does not wait for it."""
 
     def __init__(self) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from flatrec.ops.param_vector import Vector, dot, norm, times
-from flatrec.strategies.base import Ascent, Perturbing
+from flatrec.strategies.base import Perturbation, SAMStrategy
 
 
 @dataclass(kw_only=True, eq=False)
-class FisherSAM(Perturbing):
+class FisherSAM(SAMStrategy):
     """Fisher SAM (Kim et al., ICML 2022, https://arxiv.org/abs/2206.04920).
 
     F^-1 = 1 / (1 + eta g^2) entry by entry, the damped inverse of the diagonal Fisher information that one batch
@@ -39,14 +39,14 @@ class FisherSAM(Perturbing):
         if not self.eta >= 0:
             raise ValueError(f"eta must be at least 0, but is {self.eta}")
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
         """Along the natural gradient; its length is measured by the Fisher information."""
         damping = times(gradient, gradient)
         torch._foreach_mul_(damping, self.eta)
         torch._foreach_add_(damping, 1)
         direction = list(torch._foreach_div(list(gradient), damping))
-        return Ascent(direction, dot(gradient, direction).sqrt(), norm(direction))
+        return Perturbation(direction, dot(gradient, direction).sqrt(), norm(direction))
 
-    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there

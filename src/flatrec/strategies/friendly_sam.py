@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flatrec.ops.param_vector import Vector, moved_toward, norm
-from flatrec.strategies.base import Ascent, Perturbing, held_back
-from flatrec.strategies.state import buffer, grown, remembered_vector, room
+from flatrec.ops.param_vector import Vector, lerp_into, norm
+from flatrec.strategies.base import Perturbation, SAMStrategy, subtract_scaled_mean
+from flatrec.strategies.state import buffer, remembered_vector, room, zeros_like_if_empty
 
 
 @dataclass(kw_only=True, eq=False)
-class FriendlySAM(Perturbing):
+class FriendlySAM(SAMStrategy):
     """Friendly SAM (Li et al., CVPR 2024, https://arxiv.org/abs/2403.12350); not Fisher SAM.
 
     m <- lambda m + (1 - lambda) g, starting at 0, of raw gradients; eps = rho v / ||v||_2 with v = g - sigma m; then a
@@ -42,14 +42,14 @@ class FriendlySAM(Perturbing):
         if not 0 <= self.lam < 1:
             raise ValueError(f"lam must lie in [0, 1), but is {self.lam}")
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
         """Along the gradient less sigma times its running mean, which is brought up to date first."""
-        before, self._next = grown(self.mean, gradient), room(self._next, gradient)
-        moved_toward(before, gradient, 1 - self.lam, into=self._next)
+        before, self._next = zeros_like_if_empty(self.mean, gradient), room(self._next, gradient)
+        lerp_into(before, gradient, 1 - self.lam, into=self._next)
         self.mean, self._next = self._next, before
         self._direction = room(self._direction, gradient)
-        return held_back(gradient, self.mean, self.sigma, length=norm(gradient), into=self._direction)
+        return subtract_scaled_mean(gradient, self.mean, self.sigma, length=norm(gradient), into=self._direction)
 
-    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there

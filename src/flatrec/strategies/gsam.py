@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector, dot, plus_scaled, quotient
-from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.base import Perturbation, SAMStrategy, euclidean_perturbation
 
 
 @dataclass(kw_only=True, eq=False)
-class GSAM(Perturbing):
+class GSAM(SAMStrategy):
     """Surrogate-gap guided SAM (Zhuang et al., ICLR 2022, https://arxiv.org/abs/2203.08065).
 
     eps as in SAM; with h the gradient at Theta and p that at Theta + eps, the base optimizer gets p - alpha h_v, where
@@ -34,11 +34,11 @@ class GSAM(Perturbing):
         if not self.alpha >= 0:
             raise ValueError(f"alpha must be at least 0, but is {self.alpha}")
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
         """Along the gradient."""
-        return straight(gradient)
+        return euclidean_perturbation(gradient)
 
-    def combined(self, here: Vector, there: Vector) -> Vector:
+    def combine(self, here: Vector, there: Vector) -> Vector:
         """The gradient there less a share of what the one here has across it."""
         square = dot(there, there)
         along = quotient(dot(here, there), square)

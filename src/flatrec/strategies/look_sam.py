@@ -10,7 +10,7 @@ import torch
 
 from flatrec.ops.param_vector import Vector, dot, norm, plus_scaled
 from flatrec.strategies.base import Shift, TwoPass, shift_by
-from flatrec.strategies.context import Learning, among
+from flatrec.strategies.context import StepContext, among
 from flatrec.strategies.state import remembered_number, remembered_vector
 
 
@@ -57,7 +57,7 @@ class LookSAM(TwoPass):
         """One here, and one there at every look."""
         return 1 + 1 / self.every if self.rho > 0 else 1.0
 
-    def look(self, learner: Learning[Any], gradient: Vector) -> Shift | Vector:
+    def look(self, learner: StepContext[Any], gradient: Vector) -> Shift | Vector:
         """Uphill where it is time, or the gradient here turned toward where the last look found it."""
         looks = self.steps % self.every == 0
         self.steps += 1
@@ -73,11 +73,11 @@ class LookSAM(TwoPass):
             return gradient
         return plus_scaled(gradient, self.across, self.alpha * length / kept)
 
-    def combined(self, here: Vector, there: Vector) -> Vector:
+    def combine(self, here: Vector, there: Vector) -> Vector:
         """The gradient there; its part across the one here is kept."""
         self.across = plus_scaled(there, here, -dot(there, here) / norm(here) ** 2)
         return there
 
-    def take_trace(self) -> dict[str, float]:
+    def take_diagnostics(self) -> dict[str, float]:
         """Nothing is watched."""
         return {}

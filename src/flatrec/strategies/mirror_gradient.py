@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flatrec.data.pairing import Pairing
 from flatrec.strategies.base import Strategy
-from flatrec.strategies.context import BatchT, Learning
+from flatrec.strategies.context import BatchT, StepContext
 from flatrec.strategies.state import remembered_number
 
 
@@ -51,7 +51,7 @@ class MirrorGradient(Strategy):
         if self.beta < 1:
             raise ValueError(f"beta must be at least 1, but is {self.beta}")
 
-    def take_step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+    def take_step(self, learner: StepContext[BatchT], *batches: BatchT) -> Tensor:
         """One update, or two; reports the loss before them."""
         (batch,) = batches
         (loss,), (gradient,) = learner.gradients(batch)
@@ -74,6 +74,6 @@ class MirrorGradient(Strategy):
         """Of no account: one batch a step."""
         return "passes"
 
-    def take_trace(self) -> dict[str, float]:
+    def take_diagnostics(self) -> dict[str, float]:
         """Nothing is watched."""
         return {}

@@ -7,9 +7,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from flatrec.data.pairing import Pairing
-from flatrec.ops.param_vector import move_toward
-from flatrec.strategies.base import OneBatch, Strategy
-from flatrec.strategies.context import BatchT, Learning
+from flatrec.ops.param_vector import lerp_
+from flatrec.strategies.base import SingleBatchStrategy, Strategy
+from flatrec.strategies.context import BatchT, StepContext
 
 
 class Mixed(Strategy):
@@ -37,7 +37,7 @@ class Mixed(Strategy):
 
     batches_per_step: ClassVar[int] = 2
 
-    def __init__(self, inner: OneBatch, *, kappa: float = 0.6, pairing: Pairing = "passes") -> None:
+    def __init__(self, inner: SingleBatchStrategy, *, kappa: float = 0.6, pairing: Pairing = "passes") -> None:
         if not 0 <= kappa <= 1:
             raise ValueError(f"kappa must lie in [0, 1], but is {kappa}")
         self.inner = inner
@@ -54,15 +54,15 @@ class Mixed(Strategy):
         """Where the second batch comes from."""
         return self._pairing
 
-    def take_step(self, learner: Learning[BatchT], *batches: BatchT) -> Tensor:
+    def take_step(self, learner: StepContext[BatchT], *batches: BatchT) -> Tensor:
         """Two gradients here, the inner strategy's from the first, one update; reports the first batch's loss."""
         first, second = batches
         (loss, _), (here, other) = learner.gradients(first, second)
-        refined = self.inner.refined(learner, first, here)
-        move_toward(other, refined, self.kappa)
+        transform_gradient = self.inner.transform_gradient(learner, first, here)
+        lerp_(other, transform_gradient, self.kappa)
         learner.update(other)
         return loss
 
-    def take_trace(self) -> dict[str, float]:
+    def take_diagnostics(self) -> dict[str, float]:
         """The inner strategy's."""
-        return self.inner.take_trace()
+        return self.inner.take_diagnostics()

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector
-from flatrec.strategies.base import OneBatch
-from flatrec.strategies.context import BatchT, Learning
+from flatrec.strategies.base import SingleBatchStrategy
+from flatrec.strategies.context import BatchT, StepContext
 
 
 @dataclass(kw_only=True, eq=False)
-class Plain(OneBatch):
+class Plain(SingleBatchStrategy):
     """Theta <- Theta - gamma grad L_B(Theta) under SGD (eq. 2 of the BSAM paper)."""
 
-    def refined(self, learner: Learning[BatchT], batch: BatchT, gradient: Vector) -> Vector:  # noqa: ARG002
+    def transform_gradient(self, learner: StepContext[BatchT], batch: BatchT, gradient: Vector) -> Vector:  # noqa: ARG002
         """The gradient as it is."""
         return gradient
 
@@ -22,6 +22,6 @@ class Plain(OneBatch):
         """One."""
         return 1.0
 
-    def take_trace(self) -> dict[str, float]:
+    def take_diagnostics(self) -> dict[str, float]:
         """Nothing is watched."""
         return {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector
-from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.base import Perturbation, SAMStrategy, euclidean_perturbation
 
 
 @dataclass(kw_only=True, eq=False)
-class SAM(Perturbing):
+class SAM(SAMStrategy):
     """Sharpness-aware minimization (Foret et al., ICLR 2021, https://arxiv.org/abs/2010.01412).
 
     eps = rho g / ||g||_2, g the gradient of the batch; then a base step with the gradient at Theta + eps (eq. 7
@@ -21,10 +21,10 @@ class SAM(Perturbing):
         SAM(rho=0.05, rho_schedule='constant', rho_scale='absolute', rho_warmup=0.0, interval=2, steps=0)
     """
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
         """Along the gradient."""
-        return straight(gradient)
+        return euclidean_perturbation(gradient)
 
-    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there

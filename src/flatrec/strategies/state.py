@@ -60,18 +60,21 @@ def buffer() -> Any:  # noqa: ANN401
     return field(default_factory=list, init=False, repr=False)
 
 
-def grown(memory: Vector, like: Vector) -> list[Tensor]:
+def zeros_like_if_empty(memory: Vector, like: Vector) -> list[Tensor]:
     """The remembered vector, with zeros for parameters that came later; at first all are zeros.
 
     Raises:
         ValueError: it was remembered for other parameters.
     """
-    grown = [*memory, *(torch.zeros_like(part, memory_format=torch.contiguous_format) for part in like[len(memory) :])]
-    if [one.shape for one in grown] != [one.shape for one in like]:
+    zeros_like_if_empty = [
+        *memory,
+        *(torch.zeros_like(part, memory_format=torch.contiguous_format) for part in like[len(memory) :]),
+    ]
+    if [one.shape for one in zeros_like_if_empty] != [one.shape for one in like]:
         raise ValueError(
             "what the strategy remembers belongs to other parameters; use a strategy of its own for each model"
         )
-    return grown
+    return zeros_like_if_empty
 
 
 def room(memory: Vector, like: Vector) -> Vector:
@@ -103,7 +106,7 @@ def _zero(parameter: Tensor, kept: Kept) -> Tensor:
     return torch.zeros_like(parameter, dtype=kept.dtype, memory_format=torch.contiguous_format)
 
 
-def packed(owner: object, layout: Layout | None) -> dict[str, Tensor]:
+def pack_state(owner: object, layout: Layout | None) -> dict[str, Tensor]:
     """All that is remembered by name, such as ``steps``, ``mean.0``, ``mean.1``; numbers are the parameters'."""
     found = {one.name: torch.tensor(getattr(owner, one.name)) for one in _fields(owner) if _is_number(one)}
     for name, kept in _vectors(owner).items():
@@ -131,12 +134,12 @@ class Loaded(NamedTuple):
     layout: Layout
 
 
-def unpacked(owner: object, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> Loaded:
+def unpack_state(owner: object, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> Loaded:
     """The saved values of every field.
 
     Args:
         owner: the strategy.
-        state: what :func:`packed` gave.
+        state: what :func:`pack_state` gave.
         params: every parameter in the order of its number.
 
     Raises:

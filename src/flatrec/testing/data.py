@@ -13,7 +13,7 @@ from flatrec.data.batches import Batch, Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.utils import seeding
 
 
@@ -41,7 +41,7 @@ def block_dataset(
         features[name] = Features(values.astype(np.float32), np.ones(len(owner), dtype=np.bool_))
     sizes = {"user": blocks * users, "item": blocks * items}
     columns = ((block * users + user).astype(np.int32), (block * items + item).astype(np.int32), parts.astype(np.int8))
-    user_ids, item_ids = (Ids(kind, [f"{kind} {n}" for n in range(size)]) for kind, size in sizes.items())
+    user_ids, item_ids = (Vocabulary(kind, [f"{kind} {n}" for n in range(size)]) for kind, size in sizes.items())
     return Dataset("blocks", Interactions(*columns, *sizes.values()), user_ids, item_ids, features)
 
 
@@ -62,7 +62,7 @@ def unshared(dataset: Dataset) -> Dataset:
 def restricted(dataset: Dataset, pairs: Bool[ndarray, "n_pairs"]) -> Dataset:
     """The same users, items and features with some of the pairs only."""
     old = dataset.interactions
-    kept = replace(old, users=old.users[pairs], items=old.items[pairs], parts=old.parts[pairs])
+    kept = replace(old, users=old.users[pairs], items=old.items[pairs], splits=old.splits[pairs])
     return replace(dataset, interactions=kept)
 
 
@@ -73,8 +73,8 @@ def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarra
     return replace(
         dataset,
         interactions=replace(old, users=new[0].astype(np.int32), items=new[1].astype(np.int32)),
-        users=Ids("user", [dataset.users[number] for number in users.tolist()]),
-        items=Ids("item", [dataset.items[number] for number in items.tolist()]),
+        users=Vocabulary("user", [dataset.users[number] for number in users.tolist()]),
+        items=Vocabulary("item", [dataset.items[number] for number in items.tolist()]),
         features={name: Features(one.values[items], one.present[items]) for name, one in dataset.features.items()},
         titles=None,
         images=None,
@@ -87,7 +87,7 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
     Titles and images are left out.
     """
     old = dataset.interactions
-    columns = [old.users, old.items, old.parts]
+    columns = [old.users, old.items, old.splits]
     for place, (copies, size) in enumerate([(users, old.n_users), (items, old.n_items)]):
         extra = [column[columns[place] < copies] for column in columns]
         extra[place] = extra[place] + size
@@ -96,8 +96,8 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
     return replace(
         dataset,
         interactions=Interactions(columns[0], columns[1], columns[2], old.n_users + users, old.n_items + items),
-        users=Ids("user", [*dataset.users, *(f"copy {number} of a user" for number in range(users))]),
-        items=Ids("item", [*dataset.items, *(f"copy {number} of an item" for number in range(items))]),
+        users=Vocabulary("user", [*dataset.users, *(f"copy {number} of a user" for number in range(users))]),
+        items=Vocabulary("item", [*dataset.items, *(f"copy {number} of an item" for number in range(items))]),
         features={name: Features(one.values[rows], one.present[rows]) for name, one in dataset.features.items()},
         titles=None,
         images=None,

@@ -17,7 +17,7 @@ from flatrec.testing.runs import begin_epoch, disturb, evaluated, same, training
 from flatrec.training import checkpoint as checkpoints
 
 
-def check_fresh(make: Callable[[], Model], batch: Batch) -> None:
+def check_no_stale_cache(make: Callable[[], Model], batch: Batch) -> None:
     """Evaluation shows the parameters as they are, whatever was computed before they changed.
 
     ``make`` gives a new model with the same settings each time. After the hooks, a training forward and a change of
@@ -45,7 +45,7 @@ def check_fresh(make: Callable[[], Model], batch: Batch) -> None:
         disturb(model, seed=1)
 
 
-def check_quiet(model: Model) -> None:
+def check_eval_deterministic(model: Model) -> None:
     """In evaluation mode nothing is random.
 
     Raises:
@@ -82,7 +82,7 @@ def check_representations(model: Model, dataset: Dataset) -> None:
         AssertionError: it is not so.
     """
     check_shapes(model, dataset)
-    check_quiet(model)
+    check_eval_deterministic(model)
 
 
 def check_round_trip(model: Model, other: Model) -> None:

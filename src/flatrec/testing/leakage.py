@@ -46,7 +46,7 @@ def check_held_out(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
         NotApplicableError: they are not the same twice.
     """
     make, batch = seeded(make), whole_batch(dataset)
-    training = restricted(dataset, dataset.interactions.parts == 0)
+    training = restricted(dataset, dataset.interactions.splits == 0)
     first, second, other = (_outputs(make(one), batch) for one in (dataset, dataset, training))
     if not all(same(first[name], second[name]) for name in first):
         raise NotApplicableError("two models from one random state differ, which another check reports")
@@ -54,11 +54,11 @@ def check_held_out(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
     require(
         not differing,
         f"a model must see training pairs alone, but taking those held out away changes {' and '.join(differing)}; "
-        'read dataset.interactions.pairs("train") or matrix("train"), not users and items, which hold all parts',
+        'read dataset.interactions.indices("train") or matrix("train"), not users and items, which hold all parts',
     )
 
 
-def check_cold(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
+def check_isolated_nodes(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
     """Where a user and an item have no pair, loss and representations stay finite.
 
     ``make`` builds the model with any initial parameters.
@@ -93,4 +93,4 @@ def _arrays(dataset: Dataset) -> dict[str, ndarray]:
     pairs = dataset.interactions
     features = {f'features["{name}"].values': one.values for name, one in dataset.features.items()}
     features |= {f'features["{name}"].present': one.present for name, one in dataset.features.items()}
-    return features | {f"interactions.{name}": vars(pairs)[name] for name in ("users", "items", "parts")}
+    return features | {f"interactions.{name}": vars(pairs)[name] for name in ("users", "items", "splits")}

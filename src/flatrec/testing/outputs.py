@@ -59,7 +59,7 @@ def vectors(model: Model, given: Encoded) -> tuple[Tensor, Tensor]:
     Raises:
         AssertionError: they are not two tensors.
     """
-    found: object = model.representations(given)
+    found: object = model.user_item_embeddings(given)
     shown = kind_of(found)
     if isinstance(found, (tuple, list)):
         if len(found) == 2 and all(isinstance(one, Tensor) for one in found):

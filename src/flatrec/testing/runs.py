@@ -18,7 +18,7 @@ from flatrec.strategies.plain import Plain
 from flatrec.testing.data import whole_batch
 from flatrec.testing.messages import listed, require
 from flatrec.testing.outputs import encoded, loss_of, vectors
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 
 
@@ -122,7 +122,7 @@ def well_shaped(found: tuple[Tensor, Tensor], dataset: Dataset) -> bool:
 def scores(model: Model) -> Float[Tensor, "n_users n_items"]:
     """What the model ranks by; it ends in evaluation mode."""
     with torch.no_grad():
-        users, items = model.eval().representations(model.encode())
+        users, items = model.eval().user_item_embeddings(model.encode())
     return users @ items.T
 
 
@@ -142,7 +142,7 @@ def disturb(model: Model, seed: int = 0) -> None:
 
 def fit(model: Model, dataset: Dataset, *, epochs: int, lr: float = 0.05, seed: int = 0) -> None:
     """Plain training with Adam, one whole batch a step, hooks included; the model ends in evaluation mode."""
-    learner = Learner(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
+    learner = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
     with random_state(seed):
         for epoch in range(1, epochs + 1):
             model.on_epoch_start(seeding.generator(seed, "model", epoch))

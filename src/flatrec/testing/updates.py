@@ -25,7 +25,7 @@ from flatrec.testing.runs import (
     training_loss,
     well_shaped,
 )
-from flatrec.training.step_context import Learner
+from flatrec.training.step_context import TrainStepContext
 
 STRIDE = 1e-3  # of the step that must raise the margin, relative to the norm of the parameters
 
@@ -36,7 +36,7 @@ def check_step(model: Model, batch: Batch, *, lr: float = 1e-3) -> None:
     Raises:
         AssertionError: it does not.
     """
-    learner = Learner(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
+    learner = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
     losses = []
     for _ in range(2):
         with random_state(0):
@@ -111,7 +111,7 @@ def _margin(model: Model, dataset: Dataset, batch: Batch) -> float:
 
 def _train(model: Model, strategy: Strategy, batch: Batch, *, steps: int, lr: float) -> None:
     begin_epoch(model)
-    learner = Learner(model, torch.optim.Adam(model.parameters(), lr=lr))
+    learner = TrainStepContext(model, torch.optim.Adam(model.parameters(), lr=lr))
     batches = cycle(halves(batch))
     with random_state(0):
         for step in range(1, steps + 1):

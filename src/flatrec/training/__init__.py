@@ -1,7 +1,7 @@
 """The epoch loop and what it writes; knows no evaluator, only a function that validates."""
 
-from flatrec.training.records import EpochRecord, Observer
+from flatrec.training.records import Callback, EpochRecord
 from flatrec.training.tensorboard import TensorBoard
-from flatrec.training.trainer import DivergedError, Trained, Trainer
+from flatrec.training.trainer import DivergedError, FitResult, Trainer
 
-__all__ = ["DivergedError", "EpochRecord", "Observer", "TensorBoard", "Trained", "Trainer"]
+__all__ = ["DivergedError", "EpochRecord", "Callback", "TensorBoard", "FitResult", "Trainer"]

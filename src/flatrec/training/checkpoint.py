@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from flatrec.utils.atomic_write import replacing, write_text
+from flatrec.utils.atomic_write import atomic_write, write_text
 from flatrec.utils.integrity import digest, seal, unseal
 from flatrec.utils.messages import clipped, shortlist
 
@@ -42,7 +42,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """
     tensors = {name: tensor.detach().contiguous() for name, tensor in checkpoint.tensors.items()}
     facts = seal({"format": FORMAT, **checkpoint.facts, "tensors": _digest(tensors)})
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             # One entry alone: safetensors writes several in an order that is another one in every process.
             save_file(tensors, temporary, metadata={"flatrec": facts})

@@ -48,7 +48,7 @@ _ADAPTER = TypeAdapter(EpochRecord)
 
 
 @runtime_checkable
-class Observer(Protocol):
+class Callback(Protocol):
     """Hears of progress; it can change nothing."""
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:

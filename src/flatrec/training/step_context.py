@@ -21,7 +21,7 @@ Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 LOSS_SCALE = 2.0**10  # keeps small float16 gradients from vanishing; fixed, so that a resumed run needs no state of it
 
 
-class Learner:
+class TrainStepContext:
     """Gradients as values, shifts that undo themselves, and one way to update.
 
     Args:
@@ -30,21 +30,21 @@ class Learner:
         objective: what is encoded and differentiated, where another loss stands around the model; None for the model.
         clip: the largest norm of a gradient that reaches the base optimizer, over all parameters; None for no limit.
             What a strategy perturbs with is never clipped.
-        same_noise: whether all gradients of one step see the same dropout and sampled noise, so that they
+        same_dropout_mask: whether all gradients of one step see the same dropout and sampled noise, so that they
             differentiate one function; the next step draws new noise either way. It re-seeds torch's global
             generators, so fork them (``torch.random.fork_rng``) where their state matters to you.
-        unperturbed: patterns of parameter names, such as ``features.*``, that strategies leave where they are and out
+        perturb_exclude: patterns of parameter names, such as ``features.*``, that strategies leave where they are and out
             of their norms; they are trained all the same.
-        micro_batches: portions in which the gradient of a batch is taken, each with an ``encode`` of its own, for less
-            memory. A loss that is a mean over pairs has the gradient of the whole batch up to rounding; a contrast
-            within the batch, or a penalty on the norm of its rows, sees its portion only.
+        grad_accumulation_steps: portions in which the gradient of a batch is taken, each with an ``encode`` of its own,
+            for less memory. A loss that is a mean over pairs has the gradient of the whole batch up to rounding; a
+            contrast within the batch, or a penalty on the norm of its rows, sees its portion only.
         precision: what matrix products are computed in; parameters and gradients stay float32.
 
     Example:
         >>> from flatrec.models import BPR
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> model = BPR(block_dataset(), embedding_dim=8)
-        >>> learner = Learner(model, torch.optim.Adam(model.parameters()))
+        >>> learner = TrainStepContext(model, torch.optim.Adam(model.parameters()))
         >>> losses, gradients = learner.gradients(whole_batch(block_dataset()))
         >>> learner.update(gradients[0])
 
@@ -58,10 +58,10 @@ class Learner:
         optimizer: Optimizer,
         *,
         objective: Model | None = None,
-        clip: float | None = None,
-        same_noise: bool = True,
-        unperturbed: Sequence[str] = (),
-        micro_batches: int = 1,
+        max_grad_norm: float | None = None,
+        same_dropout_mask: bool = True,
+        perturb_exclude: Sequence[str] = (),
+        grad_accumulation_steps: int = 1,
         precision: Precision = "float32",
     ) -> None:
         self.model = model
@@ -74,17 +74,17 @@ class Learner:
             raise ValueError(
                 "the model has complex parameters; keep their real and imaginary parts as parameters instead"
             )
-        if clip is not None and not clip > 0:
-            raise ValueError(f"clip must be positive or left out, but is {clip}")
-        if micro_batches < 1:
-            raise ValueError(f"micro_batches must be at least 1, but is {micro_batches}")
+        if max_grad_norm is not None and not max_grad_norm > 0:
+            raise ValueError(f"clip must be positive or left out, but is {max_grad_norm}")
+        if grad_accumulation_steps < 1:
+            raise ValueError(f"grad_accumulation_steps must be at least 1, but is {grad_accumulation_steps}")
         self.perturbed: Sequence[int] = _others(
-            unperturbed, [name for name, one in model.named_parameters() if one.requires_grad]
+            perturb_exclude, [name for name, one in model.named_parameters() if one.requires_grad]
         )
         self.numbers: Sequence[int] = range(len(self.params))
-        self.clip = clip
-        self.same_noise = same_noise
-        self.micro_batches = micro_batches
+        self.max_grad_norm = max_grad_norm
+        self.same_dropout_mask = same_dropout_mask
+        self.grad_accumulation_steps = grad_accumulation_steps
         self.precision = precision
         self.progress = 0.0  # epochs trained so far, fractions included; the trainer moves it on
         self._noise: int | None = None
@@ -98,7 +98,7 @@ class Learner:
         Raises:
             NonFiniteGradientError: a loss or gradient is NaN or infinite.
         """
-        if self.micro_batches == 1:
+        if self.grad_accumulation_steps == 1:
             losses, gradients = self._of(batches, [1.0] * len(batches))
         else:
             losses, gradients = self._in_portions(batches)
@@ -125,7 +125,7 @@ class Learner:
 
     def _in_portions(self, batches: Sequence[Batch]) -> tuple[list[Tensor], list[list[Tensor]]]:
         """The same as sums over portions of the batches, in proportion to their pairs."""
-        count = min(self.micro_batches, *(len(batch) for batch in batches))
+        count = min(self.grad_accumulation_steps, *(len(batch) for batch in batches))
         portions = [batch.split(count) for batch in batches]
         losses: list[Tensor] = []
         gradients: list[list[Tensor]] = []
@@ -159,8 +159,8 @@ class Learner:
 
     def update(self, gradient: Vector) -> None:
         """Clip, and let the base optimizer take one step with the gradient."""
-        if self.clip is not None:
-            gradient = _clipped(gradient, self.clip)
+        if self.max_grad_norm is not None:
+            gradient = _clipped(gradient, self.max_grad_norm)
         for parameter, part in zip(self.params, gradient, strict=True):
             parameter.grad = part.contiguous()  # torch's fused optimizers misread the strides of anything else
         self.optimizer.step()
@@ -173,7 +173,7 @@ class Learner:
 
     def _replay_noise(self) -> None:
         """Start the noise of this step again; each step's seed is drawn from the stream that the last one left."""
-        if not self.same_noise:
+        if not self.same_dropout_mask:
             return
         if self._noise is None:
             self._noise = int(torch.randint(2**62, (), dtype=torch.int64))
@@ -195,8 +195,10 @@ def _others(patterns: Sequence[str], names: Sequence[str]) -> list[int]:
     """The places of the names that no pattern fits."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise ValueError(f"unperturbed: no trainable parameter is called {pattern!r}; there are {', '.join(names)}")
+            raise ValueError(
+                f"perturb_exclude: no trainable parameter is called {pattern!r}; there are {', '.join(names)}"
+            )
     places = [place for place, name in enumerate(names) if not any(fnmatchcase(name, pattern) for pattern in patterns)]
     if not places:
-        raise ValueError("unperturbed leaves no parameter to perturb; use strategy plain instead")
+        raise ValueError("perturb_exclude leaves no parameter to perturb; use strategy plain instead")
     return places

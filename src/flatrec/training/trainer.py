@@ -22,8 +22,8 @@ from flatrec.strategies.context import NonFiniteGradientError
 from flatrec.training import checkpoint as checkpoints
 from flatrec.training.checkpoint import Checkpoint
 from flatrec.training.identity import Identity
-from flatrec.training.records import EpochRecord, Observer, append_line, read_lines, write_lines
-from flatrec.training.step_context import Learner
+from flatrec.training.records import Callback, EpochRecord, append_line, read_lines, write_lines
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import provenance, seeding
 
 PATIENCE_WITH_NON_FINITE = 10  # steps in a row
@@ -51,7 +51,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Trained:
+class FitResult:
     """What training came to; the model holds the parameters of the best epoch, or of the last if that is selected."""
 
     epochs: int
@@ -75,7 +75,7 @@ class Trainer:
         seed: of everything random.
         folder: where checkpoint and ``epochs.jsonl`` go; None to keep all in memory.
         identity: the run that these files are of; no file of another run is taken up.
-        observers: who hears of progress.
+        callbacks: objects that are told of the progress.
 
     Raises:
         ValueError: the best epoch is to be kept, but nothing validates.
@@ -83,7 +83,7 @@ class Trainer:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: TrainStepContext,
         strategy: Strategy,
         sampler: Sampler,
         validate: Callable[[Model], Mapping[str, float]] | None,
@@ -92,7 +92,7 @@ class Trainer:
         seed: int,
         folder: Path | None = None,
         identity: Identity = Identity(),  # noqa: B008
-        observers: Sequence[Observer] = (),
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         if validate is None and settings.select == "best":
             raise ValueError("the best epoch is chosen by validation, but there is none; set training.select to last")
@@ -102,13 +102,13 @@ class Trainer:
         self.seed = seed
         self.folder = folder
         self.identity = identity
-        self.observers = observers
+        self.callbacks = callbacks
         self.steps = sampler.steps(strategy.batches_per_step, strategy.pairing)
         self.progress = Progress()
         self.records: list[EpochRecord] = []
         self._best: dict[str, Tensor] = {}
 
-    def run(self) -> Trained:
+    def run(self) -> FitResult:
         """Train to the end; afterward the model holds its best parameters and is in evaluation mode.
 
         Raises:
@@ -120,17 +120,17 @@ class Trainer:
             self._write_checkpoint({}, {})  # tells from now on that there was a checkpoint
         cuda = range(torch.cuda.device_count())
         with torch.random.fork_rng(cuda):
-            for observer in self.observers:
-                observer.on_start(self.progress.epoch + 1, self.settings.epochs, self.steps)
+            for callback in self.callbacks:
+                callback.on_start(self.progress.epoch + 1, self.settings.epochs, self.steps)
             try:
                 while not self.progress.stopped and self.progress.epoch < self.settings.epochs:
                     self._epoch(self.progress.epoch + 1)
             finally:
-                for observer in self.observers:
-                    observer.on_end()
+                for callback in self.callbacks:
+                    callback.on_end()
         self.model.load_state_dict(self._best)
         self.model.eval()
-        return Trained(self.progress.epoch, self.progress.best_epoch, tuple(self.records))
+        return FitResult(self.progress.epoch, self.progress.best_epoch, tuple(self.records))
 
     def _epoch(self, epoch: int) -> None:
         started = time.perf_counter()
@@ -150,14 +150,14 @@ class Trainer:
             valid=valid,
             monitor=self.settings.monitor if valid else "",
             best=self.progress.best_epoch == epoch,
-            trace=self.strategy.take_trace(),
+            trace=self.strategy.take_diagnostics(),
         )
         self.records.append(record)
         if record.best:
             self._best = {name: one.detach().clone() for name, one in self.model.state_dict().items()}
         self._save(record, before)
-        for observer in self.observers:
-            observer.on_epoch(record)
+        for callback in self.callbacks:
+            callback.on_epoch(record)
 
     def _train(self, epoch: int) -> tuple[list[Tensor], int]:
         self.model.train()
@@ -176,8 +176,8 @@ class Trainer:
                 skipped += 1
                 self._give_up_step(epoch)
             self.model.on_step_end()
-            for observer in self.observers:
-                observer.on_step(epoch, step)
+            for callback in self.callbacks:
+                callback.on_step(epoch, step)
         if not losses and (self.steps > 1 or self._never_stepped(epoch)):
             self._diverged(epoch, f"no step had a finite loss or gradient ({skipped} skipped)")
         return losses, skipped
@@ -204,7 +204,7 @@ class Trainer:
         kept = "; the last checkpoint is kept" if self.folder and epoch > 1 else ""
         raise DivergedError(
             f"epoch {epoch}: {reason}{kept}; lower optimizer.lr, strategy.rho or what else is very large, or set "
-            "training.clip"
+            "training.max_grad_norm"
         )
 
     def _evaluate(self) -> Mapping[str, float]:

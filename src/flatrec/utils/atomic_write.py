@@ -20,7 +20,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary file that takes the place of ``path`` when the block ends, and is removed when it raises.
 
     It has the name of ``path``, by which some writers choose a format, and lies in a folder of its own beside it, which
@@ -69,9 +69,9 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in one piece.
 
     Raises:
-        OSError: as :func:`replacing`.
+        OSError: as :func:`atomic_write`.
     """
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

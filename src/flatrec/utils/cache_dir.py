@@ -10,7 +10,7 @@ import platformdirs
 VARIABLE = "FLATREC_CACHE"  # a folder instead of the user's own, or "off"
 
 
-def cache_folder(kind: str) -> Path | None:
+def cache_dir(kind: str) -> Path | None:
     """The folder for one kind of things; None where nothing is to be kept.
 
     The environment variable FLATREC_CACHE names a folder for all kinds; without it, each kind has one of its own in

@@ -10,7 +10,7 @@ TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
 PADDING = 2**26  # bytes by which the heap grows at once
 
 
-def keep_freed_memory() -> bool:
+def tune_malloc() -> bool:
     """Let glibc keep the memory that is freed, for the whole process and from now on; whether there is a glibc.
 
     By default a tensor above 32 MB is given back to the system when it is freed, and so are smaller ones together; the

@@ -7,7 +7,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from flatrec.content.encoders.store import Known, VectorStore, key_of, usual_path
+from flatrec.content.encoders.store import Known, VectorStore, default_path, key_of
 from flatrec.utils.keyed_table import KeyedTable, table_of
 
 ONE = Known(np.array([1.5, -2.0], dtype=np.float32), ("a", "b c"))
@@ -59,9 +59,9 @@ def test_a_store_of_another_kind_is_one_line(tmp_path):
 
 def test_the_folder_is_that_of_all_that_is_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path))
-    assert usual_path() == tmp_path / "vectors.sqlite3"
+    assert default_path() == tmp_path / "vectors.sqlite3"
     monkeypatch.setenv("FLATREC_CACHE", "off")
-    assert usual_path() is None
+    assert default_path() is None
 
 
 def changed(path, command, *values):

@@ -21,7 +21,7 @@ from flatrec.content.llm.adjust import (
     shortened,
 )
 from flatrec.content.llm.prompts import CAPTION, SUMMARY
-from flatrec.content.llm.text_overlay import NO_GLYPH, Printer, _lines, usual_font
+from flatrec.content.llm.text_overlay import NO_GLYPH, Printer, _lines, default_font
 from flatrec.data.items import read_items
 from flatrec.utils.integrity import seal
 
@@ -92,7 +92,7 @@ def edition(tmp_path, images):
 def test_adjusted_items_get_caption_and_print_and_others_stay(edition, images, tmp_path):
     out = tmp_path / "out"
     captions = {"1": Caption("seen one", "one"), "3": Caption("seen three", "three")}
-    remarks = edition.write(out, captions, Printer(usual_font()))
+    remarks = edition.write(out, captions, Printer(default_font()))
     assert remarks == {"3": (NOT_PRINTED,)}
     table = read_items(out / "items.csv")
     assert table.column("adjusted_text") == {
@@ -111,23 +111,23 @@ def test_adjusted_items_get_caption_and_print_and_others_stay(edition, images, t
 
 
 def test_writing_again_leaves_no_image_of_before(edition, tmp_path):
-    printer = Printer(usual_font())
+    printer = Printer(default_font())
     edition.write(tmp_path / "out", {"0": Caption("a", "a"), "1": Caption("b", "b")}, printer)
     edition.write(tmp_path / "out", {"2": Caption("c", "c")}, printer)
     assert [path.name for path in (tmp_path / "out" / "adjusted_images").iterdir()] == ["2.png"]
 
 
 def test_letters_that_the_font_lacks_are_remarked(edition, tmp_path):
-    remarks = edition.write(tmp_path / "out", {"0": Caption("x", "赤い車")}, Printer(usual_font()))
+    remarks = edition.write(tmp_path / "out", {"0": Caption("x", "赤い車")}, Printer(default_font()))
     assert remarks == {"0": (NO_GLYPH,)}
-    assert not Printer(usual_font()).lacks("Grüße, кот — 12 €")
+    assert not Printer(default_font()).lacks("Grüße, кот — 12 €")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 400), (400, 3), (16, 16), (2000, 1500)])
 @pytest.mark.parametrize("text", ["", "word", "a red pram with a hood " * 20, "W" * 300])
 def test_any_text_goes_on_any_image(size, text):
     image = Image.new("RGB", size, (10, 20, 30))
-    printed = Printer(usual_font()).printed(image, text)
+    printed = Printer(default_font()).printed(image, text)
     assert printed.size == size
     assert image.getpixel((0, 0)) == (10, 20, 30)
     if size[1] > 300:
@@ -135,7 +135,7 @@ def test_any_text_goes_on_any_image(size, text):
 
 
 def test_lines_are_no_wider_than_the_image_and_the_last_says_that_words_are_lacking():
-    font = ImageFont.truetype(str(usual_font()), 12)
+    font = ImageFont.truetype(str(default_font()), 12)
     words = ["a", "red", "pram", "with", "a", "hood", "and", "a", "very-long-word-that-needs-breaking", "and", "more"]
     lines = _lines(words, font, 80, 3)
     assert len(lines) == 3
@@ -146,7 +146,7 @@ def test_lines_are_no_wider_than_the_image_and_the_last_says_that_words_are_lack
 
 
 def test_a_text_without_blanks_takes_no_longer_than_another():
-    image, printer = Image.new("RGB", (300, 300)), Printer(usual_font())
+    image, printer = Image.new("RGB", (300, 300)), Printer(default_font())
     start = time.monotonic()
     printer.printed(image, "字" * 20_000)
     assert time.monotonic() - start < 1

@@ -13,7 +13,7 @@ import pytest
 from flatrec.content.llm.batch_runner import IN_A_ROW, Usage
 from flatrec.content.llm.endpoint import REFUSED, UnansweredError, UnusableError
 from flatrec.content.llm.requests import Question
-from flatrec.content.llm.response_cache import Answer, AnswerStore, key_of, usual_path
+from flatrec.content.llm.response_cache import Answer, AnswerStore, default_path, key_of
 from flatrec.utils.keyed_table import table_of
 
 WRONGS = ("429", "500", "half", "no JSON", "wrong JSON", "empty")
@@ -202,9 +202,9 @@ def test_parts_of_a_key_do_not_run_together():
 
 def test_answers_are_kept_where_all_is_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path))
-    assert usual_path() == tmp_path / "answers.sqlite3"
+    assert default_path() == tmp_path / "answers.sqlite3"
     monkeypatch.setenv("FLATREC_CACHE", "off")
-    assert usual_path() is None
+    assert default_path() is None
 
 
 OPENING = """

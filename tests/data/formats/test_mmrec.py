@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatrec.data.builder import KeyedRows, SplitSettings, assemble
+from flatrec.data.builder import IndexedFeatures, SplitSettings, build_dataset
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.formats import mmrec
@@ -26,8 +26,8 @@ def dataset(name="toys") -> Dataset:
     pairs = pl.DataFrame(
         {"user": ["ann", "ann", "bob", "bob"], "item": ["mug", "lamp", "lamp", 'a "b"\t'], "part": [0, 1, 0, 2]}
     )
-    rows = KeyedRows(["mug", "lamp"], np.array([[1.5, 2], [3, 4]]), "image.npy")
-    return assemble(name, pairs, features={"image": rows})
+    rows = IndexedFeatures(["mug", "lamp"], np.array([[1.5, 2], [3, 4]]), "image.npy")
+    return build_dataset(name, pairs, features={"image": rows})
 
 
 def test_users_are_numbered_by_sorted_id_and_items_by_their_own(tmp_path):
@@ -299,7 +299,7 @@ def test_permuting_the_rows_gives_the_same_data_set(tmp_path, rows):
 )
 def test_any_ids_survive_writing(tmp_path, pairs):
     frame = pl.DataFrame(pairs, schema={"user": pl.String, "item": pl.String}, orient="row")
-    data = assemble("any", frame, settings=SplitSettings(core=0))
+    data = build_dataset("any", frame, settings=SplitSettings(core=0))
     mmrec.write(data, tmp_path)
     again = mmrec.read(tmp_path)
     assert again.fingerprint == data.fingerprint

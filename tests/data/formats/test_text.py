@@ -175,9 +175,12 @@ def test_a_row_that_lacks_an_id_is_refused_with_its_line(tmp_path, row, what):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252", "latin-1"])
 def test_every_encoding_is_read_once_it_is_named(tmp_path, name, pack, encoding):
     text = lines("\t" if name.endswith("tsv") else ",", cells=("é",)).replace("c01", "cé1")
-    packed = pack(text.encode(encoding))
+    pack_state = pack(text.encode(encoding))
     data = load(
-        tmp_path, packed, name=name + ".gz" * (pack is gzip.compress), settings=f'encoding = "{encoding}"\nname = "n"\n'
+        tmp_path,
+        pack_state,
+        name=name + ".gz" * (pack is gzip.compress),
+        settings=f'encoding = "{encoding}"\nname = "n"\n',
     )
     assert found(data) == {(user.replace("c01", "cé1"), item) for user, item in PAIRS}
 

@@ -51,7 +51,7 @@ def test_every_user_buys_five_or_more_and_has_all_three_parts(drawn):
     pairs = drawn.dataset.interactions
     assert np.bincount(pairs.users, minlength=300).min() >= 5
     for part in ("train", "valid", "test"):
-        assert np.bincount(pairs.pairs(part)[0], minlength=300).min() >= 1
+        assert np.bincount(pairs.indices(part)[0], minlength=300).min() >= 1
     assert 0.68 < pairs.count("train") / len(pairs) < 0.82
 
 

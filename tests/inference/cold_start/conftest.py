@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from flatrec.data.builder import KeyedRows
+from flatrec.data.builder import IndexedFeatures
 from flatrec.data.features import Features
 from flatrec.data.formats.encoded import EncodedItems
 from flatrec.inference.cold_start import read_new_items
@@ -39,7 +39,7 @@ def encoded(blocks, *, seed=1, lacking=None, widths=WIDTHS, names=None):
     for modality, width in widths.items():
         values = np.eye(BLOCKS, width)[list(blocks)] + 0.1 * noise.standard_normal((len(blocks), width))
         kept = [place for place in range(len(blocks)) if place not in (lacking or {}).get(modality, ())]
-        features[modality] = KeyedRows([names[place] for place in kept], values[kept], f"{modality}_feat.npy")
+        features[modality] = IndexedFeatures([names[place] for place in kept], values[kept], f"{modality}_feat.npy")
     return EncodedItems(tuple(names), features)
 
 

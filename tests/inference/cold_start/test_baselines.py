@@ -24,16 +24,16 @@ def test_chance_is_the_mean_of_many_random_rankings():
     copies = np.arange(5000).repeat(len(users))
     many = Interactions(np.tile(users, 5000) + 3 * copies, np.tile(items, 5000), np.tile(parts, 5000), 15_000, 10)
     scores = torch.rand(15_000, 10, generator=torch.Generator().manual_seed(0))
-    found = evaluate_scorer(lambda block: scores[block], many, part="test", at=AT).metrics
+    found = evaluate_scorer(lambda block: scores[block], many, split="test", ks=AT).metrics
     assert {name: found[name] for name in exact} == pytest.approx(exact, abs=0.01)
-    assert set(exact) == {f"{name}@{k}" for name in ("recall", "ndcg", "precision", "map", "hit") for k in AT}
+    assert set(exact) == {f"{name}@{k}" for name in ("recall", "ndcg", "precision", "map", "hit_rate") for k in AT}
 
 
 def test_chance_by_hand():
     found = expected_at_random(np.array([2]), np.array([4]), (1, 2))
     assert found["recall@2"] == pytest.approx(2 / 4)
     assert found["precision@1"] == pytest.approx(1 / 2)
-    assert found["hit@2"] == pytest.approx(5 / 6)
+    assert found["hit_rate@2"] == pytest.approx(5 / 6)
     assert found["map@2"] == pytest.approx((1 / 2 + 1 / 2 * (1 + 1 / 3) / 2) / 2)
 
 

@@ -12,7 +12,7 @@ from flatrec.data.features import Features
 from flatrec.inference.cold_start import place, recommend
 from flatrec.inference.cold_start.embeddings import check_able, mixed
 from flatrec.inference.cold_start.nearest_items import neighbor_weights
-from flatrec.inference.run import Run, representations
+from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
 from tests.inference.cold_start.conftest import USERS, data, new, only, options, trained
@@ -73,7 +73,7 @@ def test_models_that_mix_items_would_fail_that_by_their_equations(name, monkeypa
 def test_users_known_items_and_parameters_stay_bit_for_bit(name):
     run = trained(name)
     before = {key: value.clone() for key, value in run.recommender.state_dict().items()}
-    users, known = representations(run.recommender)
+    users, known = user_item_embeddings(run.recommender)
     state = torch.random.get_rng_state()
     placed = place(run, options(name), new(MIXED))
     assert torch.equal(placed.users, users)
@@ -114,7 +114,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
 
 def test_nearest_is_the_mean_direction_at_the_mean_length():
     run, items = trained("lightgcn"), new((0, 1))
-    known = representations(run.recommender)[1]
+    known = user_item_embeddings(run.recommender)[1]
     weights = torch.tensor(neighbor_weights(run.dataset, items.features, 3).toarray()).float()
     expected = torch.nn.functional.normalize(weights @ known, dim=1) * (weights @ known.norm(dim=1))[:, None]
     torch.testing.assert_close(place(run, {}, items, neighbors=3).new, expected)
@@ -125,7 +125,7 @@ def test_with_one_neighbor_of_the_same_features_the_vector_is_its_own():
     features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
     items = new((0,))
     same = type(items)(items.ids, features, items.rows)
-    torch.testing.assert_close(place(run, {}, same, neighbors=1).new[0], representations(run.recommender)[1][5])
+    torch.testing.assert_close(place(run, {}, same, neighbors=1).new[0], user_item_embeddings(run.recommender)[1][5])
 
 
 def test_the_row_of_ids_is_that_of_the_nearest_item_where_users_come_before_items():
@@ -164,7 +164,7 @@ def test_with_known_lists_both_and_hides_the_pairs_of_the_user():
     assert sorted(names) == sorted({*run.dataset.items, "new 0", "new 1", "new 2"} - hidden)
     assert {"new 0", "new 1"} == set(names[:2])
     scores = dict(zip(names, [one.score for one in found], strict=True))
-    users, known = representations(run.recommender)
+    users, known = user_item_embeddings(run.recommender)
     assert scores["item 9"] == pytest.approx(float(users[0] @ known[9]), rel=1e-5)
     assert scores["new 2"] == pytest.approx(float(placed.users[0] @ placed.new[2]), rel=1e-5)
 
@@ -176,7 +176,7 @@ def test_known_items_keep_their_titles_and_images(tmp_path):
     run = Run(described, trained("lightgcn").recommender)
     (found,) = recommend(run, place(run, {}, new((0, 1))), ["user 0"], k=100, with_known=True)
     for one in found:
-        number = None if one.item.startswith("new") else whole.items.number(one.item)
+        number = None if one.item.startswith("new") else whole.items.index_of(one.item)
         assert one.title == (None if number is None else titles[number])
         assert one.image == (None if number is None else tmp_path / images[number])
 

@@ -11,7 +11,7 @@ import torch
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import evaluate_scorer
 from flatrec.inference.cold_start import cold_items, evaluate_cold, hold_out, place
 from flatrec.inference.cold_start.holdout import Holdout
@@ -40,31 +40,31 @@ def run(held):
     return trained(held)
 
 
-def blocks_of(held, part):
-    return np.bincount(held.cold[part] // 20, minlength=3)
+def blocks_of(held, split):
+    return np.bincount(held.cold[split] // 20, minlength=3)
 
 
 def test_all_pairs_of_cold_items_count_and_blocks_are_found(held, run):
-    for part in ("valid", "test"):
-        found = evaluate_cold(run, options("bpr"), held, part=part)
-        per_block = blocks_of(held, part)
+    for split in ("valid", "test"):
+        found = evaluate_cold(run, options("bpr"), held, split=split)
+        per_block = blocks_of(held, split)
         assert per_block.min() >= 1
         assert (found.items, found.users, found.pairs, found.featureless) == (12, 18, 12 * 6, 0)
         # A block's cold items are first, so the first of the list is a hit, and recall follows.
         for one in (found.among_cold.model, found.among_cold.content):
-            assert one["hit@1"] == 1
+            assert one["hit_rate@1"] == 1
             assert one["recall@1"] == pytest.approx((1 / per_block).mean())
         assert found.among_cold.random["recall@3"] == pytest.approx(3 / 12)
-        assert found.among_cold.random["hit@1"] == pytest.approx(per_block.mean() / 12)
-        assert found.among_cold.model["popularity@1"] == 0
+        assert found.among_cold.random["hit_rate@1"] == pytest.approx(per_block.mean() / 12)
+        assert found.among_cold.model["avg_popularity@1"] == 0
 
 
 def test_among_all_items_what_was_trained_on_is_hidden_and_the_other_part_is_no_candidate(held, run):
-    found = evaluate_cold(run, options("bpr"), held, part="test")
+    found = evaluate_cold(run, options("bpr"), held, split="test")
     assert held.warm.n_items == 60 - 24
     # What is left of a block to a user without its training pairs: held-out pairs of warm items and cold items.
     warm = held.warm.interactions
-    left = warm.n_items + 12 - np.bincount(warm.pairs("train")[0], minlength=18)
+    left = warm.n_items + 12 - np.bincount(warm.indices("train")[0], minlength=18)
     assert found.among_all.random["recall@3"] == pytest.approx((3 / left).mean())
     # Of the first 20, all of the own block's candidates come before those of other blocks.
     assert found.among_all.model["recall@20"] == 1
@@ -75,11 +75,11 @@ def test_among_all_items_what_was_trained_on_is_hidden_and_the_other_part_is_no_
 def test_the_mask_of_the_run_hides_validation_pairs_when_test_is_scored(held, run):
     masked = Run(held.warm, run.recommender, run.at, "train+valid")
     warm = held.warm.interactions
-    hidden = np.bincount(warm.users[warm.parts < 2], minlength=18)
-    found = evaluate_cold(masked, options("bpr"), held, part="test")
+    hidden = np.bincount(warm.users[warm.splits < 2], minlength=18)
+    found = evaluate_cold(masked, options("bpr"), held, split="test")
     assert found.among_all.random["recall@1"] == pytest.approx((1 / (warm.n_items + 12 - hidden)).mean())
-    valid = evaluate_cold(masked, options("bpr"), held, part="valid")
-    assert valid.among_all.random == evaluate_cold(run, options("bpr"), held, part="valid").among_all.random
+    valid = evaluate_cold(masked, options("bpr"), held, split="valid")
+    assert valid.among_all.random == evaluate_cold(run, options("bpr"), held, split="valid").among_all.random
 
 
 @pytest.fixture(scope="module")
@@ -93,22 +93,22 @@ def irregular():
         name: Features(stream.standard_normal((40, 5)).astype(np.float32), np.ones(40, dtype=bool))
         for name in ("image", "text")
     }
-    ids = [Ids(kind, [str(number) for number in range(size)]) for kind, size in (("user", 30), ("item", 40))]
+    ids = [Vocabulary(kind, [str(number) for number in range(size)]) for kind, size in (("user", 30), ("item", 40))]
     whole = Dataset("irregular", Interactions(users, items, parts, 30, 40), *ids, features)
     return hold_out(whole, 0.2, 5)
 
 
 @pytest.mark.parametrize("mask", ["train", "train+valid"])
 @pytest.mark.parametrize("part", ["valid", "test"])
-def test_metrics_are_those_of_a_plain_loop(irregular, part, mask):
+def test_metrics_are_those_of_a_plain_loop(irregular, split, mask):
     model = make("bpr", irregular.warm, seed=4).eval()
     run = Run(irregular.warm, model, (1, 3), mask)
-    found = evaluate_cold(run, options("bpr"), irregular, part=part)
-    placed = place(run, options("bpr"), cold_items(irregular, part))
-    warm, numbers = irregular.warm.interactions, irregular.cold[part]
+    found = evaluate_cold(run, options("bpr"), irregular, split=split)
+    placed = place(run, options("bpr"), cold_items(irregular, split))
+    warm, numbers = irregular.warm.interactions, irregular.cold[split]
     whole = irregular.whole.interactions
-    hiding = (0, 1) if mask == "train+valid" and part == "test" else (0,)
-    counts = np.bincount(warm.items[warm.parts == 0], minlength=warm.n_items + len(numbers))
+    hiding = (0, 1) if mask == "train+valid" and split == "test" else (0,)
+    counts = np.bincount(warm.items[warm.splits == 0], minlength=warm.n_items + len(numbers))
     scores = {
         "among_cold": (placed.users @ placed.new.T).numpy(),
         "among_all": (placed.users @ torch.cat([placed.known, placed.new]).T).numpy(),
@@ -121,15 +121,15 @@ def test_metrics_are_those_of_a_plain_loop(irregular, part, mask):
                       for item in whole.items[whole.users == user] if item in numbers}  # fmt: skip
             if not wanted:
                 continue
-            untrained += not ((warm.users == user) & (warm.parts == 0)).any()
-            bought = set(warm.items[(warm.users == user) & np.isin(warm.parts, hiding)].tolist()) if offset else set()
+            untrained += not ((warm.users == user) & (warm.splits == 0)).any()
+            bought = set(warm.items[(warm.users == user) & np.isin(warm.splits, hiding)].tolist()) if offset else set()
             order = [item for item in np.argsort(-table[user], kind="stable").tolist() if item not in bought][:3]
             recalls.append(len(wanted.intersection(order)) / len(wanted))
             popular.append(np.mean([counts[item] if offset else 0 for item in order]))
             chances.append(3 / (table.shape[1] - len(bought)))
         measured = getattr(found, name)
         assert measured.model["recall@3"] == pytest.approx(np.mean(recalls))
-        assert measured.model["popularity@3"] == pytest.approx(np.mean(popular))
+        assert measured.model["avg_popularity@3"] == pytest.approx(np.mean(popular))
         assert measured.random["recall@3"] == pytest.approx(np.mean(chances))
         assert (found.users, found.untrained) == (len(recalls), untrained)
     assert found.users < 30
@@ -145,9 +145,9 @@ def test_a_run_that_knows_the_cold_items_is_refused(held):
 
 def test_validation_pairs_must_be_left(irregular):
     pairs = irregular.whole.interactions
-    one = np.flatnonzero(pairs.parts == 1)[0]
-    parts = np.where(np.arange(len(pairs)) == one, 1, np.where(pairs.parts == 1, 0, pairs.parts))
-    whole = replace(irregular.whole, interactions=replace(pairs, parts=parts))
+    one = np.flatnonzero(pairs.splits == 1)[0]
+    parts = np.where(np.arange(len(pairs)) == one, 1, np.where(pairs.splits == 1, 0, pairs.splits))
+    whole = replace(irregular.whole, interactions=replace(pairs, splits=parts))
     refused = 0
     for seed in range(20):
         try:
@@ -169,7 +169,7 @@ def test_an_item_without_features_is_counted_and_a_miss(held):
         features[name] = Features(one.values, present)
     bare = hold_out(WHOLE.with_features(features), 0.2, 1)
     run = trained(bare)
-    found = evaluate_cold(run, options("bpr"), bare, part="test")
+    found = evaluate_cold(run, options("bpr"), bare, split="test")
     assert (found.items, found.featureless, found.pairs) == (12, 1, 72)
     per_block = blocks_of(bare, "test")
     # Six users of one block never find it, however long the list.
@@ -188,7 +188,7 @@ def test_cold_items_without_any_feature_are_refused(held, run):
 def test_the_way_of_features_is_scored_too(held):
     found = evaluate_cold(trained(held, "vbpr"), options("vbpr"), held)
     assert found.way == "features"
-    assert found.among_cold.model["hit@1"] == 1
+    assert found.among_cold.model["hit_rate@1"] == 1
 
 
 def test_a_model_that_knows_nothing_is_no_better_than_chance(held):
@@ -207,10 +207,10 @@ def test_baselines_and_the_training_part_are_refused(held, run):
     with pytest.raises(ValueError, match="knows items by their pairs alone"):
         evaluate_cold(replace(run, recommender=BASELINES["item-knn"](held.warm)), {}, held)
     with pytest.raises(ValueError, match="no item is held out for training"):
-        evaluate_cold(run, {}, held, part="train")
+        evaluate_cold(run, {}, held, split="train")
 
 
 def test_the_usual_evaluation_of_the_warm_run_is_that_of_its_remaining_pairs(held, run):
     found = run.evaluate("test")
-    expected = evaluate_scorer(run.scorer(), held.warm.interactions, part="test", at=run.at)
+    expected = evaluate_scorer(run.scorer(), held.warm.interactions, split="test", at=run.at)
     assert found.metrics == expected.metrics

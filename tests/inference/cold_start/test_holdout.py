@@ -10,7 +10,7 @@ import pytest
 
 from flatrec.config import Component, Experiment, Training
 from flatrec.data.features import Features
-from flatrec.data.interactions import PARTS
+from flatrec.data.interactions import SPLITS
 from flatrec.inference.cold_start import hold_out, warm_run
 from flatrec.testing import block_dataset
 from tests.inference.cold_start.conftest import data
@@ -22,8 +22,8 @@ EXPERIMENT = Experiment(
 )
 
 
-def named_pairs(dataset, part):
-    users, items = dataset.interactions.pairs(part)
+def named_pairs(dataset, split):
+    users, items = dataset.interactions.indices(split)
     return {
         (dataset.users[user], dataset.items[item]) for user, item in zip(users.tolist(), items.tolist(), strict=True)
     }
@@ -33,19 +33,21 @@ def test_held_out_items_are_absent_and_all_others_are_what_they_were():
     titles = tuple(f"title {n}" for n in range(data().n_items))
     whole = replace(data(), titles=titles)
     held = hold_out(whole, 0.1, 3)
-    cold = {part: {whole.items[number] for number in numbers.tolist()} for part, numbers in held.cold.items()}
-    assert {part: len(one) for part, one in cold.items()} == {"valid": 2, "test": 2}
+    cold = {split: {whole.items[number] for number in numbers.tolist()} for split, numbers in held.cold.items()}
+    assert {split: len(one) for split, one in cold.items()} == {"valid": 2, "test": 2}
     gone = cold["valid"] | cold["test"]
     assert len(gone) == 4
     assert list(held.warm.items) == [one for one in whole.items if one not in gone]
     assert list(held.warm.users) == list(whole.users)
-    for part in PARTS:
-        expected = {(user, item) for user, item in named_pairs(whole, part) if item not in gone}
-        assert named_pairs(held.warm, part) == expected
+    for split in SPLITS:
+        expected = {(user, item) for user, item in named_pairs(whole, split) if item not in gone}
+        assert named_pairs(held.warm, split) == expected
     for name, one in held.warm.features.items():
         for number, item in enumerate(held.warm.items):
-            np.testing.assert_array_equal(one.values[number], whole.features[name].values[whole.items.number(item)])
-    assert [held.warm.titles[n] for n in range(3)] == [titles[whole.items.number(held.warm.items[n])] for n in range(3)]
+            np.testing.assert_array_equal(one.values[number], whole.features[name].values[whole.items.index_of(item)])
+    assert [held.warm.titles[n] for n in range(3)] == [
+        titles[whole.items.index_of(held.warm.items[n])] for n in range(3)
+    ]
 
 
 def test_nothing_of_the_held_out_features_reaches_what_is_trained_on():
@@ -70,7 +72,7 @@ def test_only_items_with_pairs_are_drawn():
     whole = block_dataset(blocks=1, users=4, items=12)
     pairs = whole.interactions
     kept = pairs.items < 6
-    few = replace(pairs, users=pairs.users[kept], items=pairs.items[kept], parts=0 * pairs.parts[kept])
+    few = replace(pairs, users=pairs.users[kept], items=pairs.items[kept], splits=0 * pairs.splits[kept])
     for seed in range(10):
         drawn = hold_out(replace(whole, interactions=few), 0.3, seed).cold
         assert sum(map(len, drawn.values())) == 4

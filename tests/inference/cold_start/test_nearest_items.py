@@ -8,7 +8,7 @@ import pytest
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.cold_start import nearest_items as module
 from flatrec.inference.cold_start.nearest_items import neighbor_weights
 
@@ -22,7 +22,9 @@ def dataset(items, **features):
     """One user who has a training pair with the given items."""
     n_items = len(next(iter(features.values())).values)
     pairs = Interactions(np.zeros(len(items), dtype=int), np.array(items), np.zeros(len(items), dtype=int), 1, n_items)
-    return Dataset("tiny", pairs, Ids("user", ["u"]), Ids("item", [f"i{n}" for n in range(n_items)]), features)
+    return Dataset(
+        "tiny", pairs, Vocabulary("user", ["u"]), Vocabulary("item", [f"i{n}" for n in range(n_items)]), features
+    )
 
 
 def dense(*arguments):

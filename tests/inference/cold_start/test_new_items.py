@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flatrec.data.builder import KeyedRows
+from flatrec.data.builder import IndexedFeatures
 from flatrec.data.formats.encoded import EncodedItems
 from flatrec.inference.cold_start import read_new_items
 from tests.inference.cold_start.conftest import WIDTHS, data, encoded, new
@@ -32,7 +32,7 @@ def test_a_folder_may_have_some_of_the_modalities():
 
 
 def test_a_row_of_zeros_is_no_modality():
-    zeros = KeyedRows(["a", "b"], np.array([[0.0] * 5, [1.0] * 5]), "text_feat.npy")
+    zeros = IndexedFeatures(["a", "b"], np.array([[0.0] * 5, [1.0] * 5]), "text_feat.npy")
     found = read_new_items(EncodedItems(("a", "b"), {"text": zeros}), data(), "FOLDER")
     assert (found.ids, found.featureless) == (("b",), ("a",))
 
@@ -46,7 +46,7 @@ def test_a_row_of_zeros_is_no_modality():
         (lambda: encoded((0, 1), lacking=dict.fromkeys(WIDTHS, (0, 1))), "none of the 2 new items .* has a modality"),
         (lambda: encoded((0, 1), names=["a", "a"]), "item ids must be unique"),
         (
-            lambda: EncodedItems(("a",), {"text": KeyedRows(["a"], np.full((1, 5), np.nan), "text_feat.npy")}),
+            lambda: EncodedItems(("a",), {"text": IndexedFeatures(["a"], np.full((1, 5), np.nan), "text_feat.npy")}),
             "text_feat.npy: features must be finite",
         ),
     ],

@@ -7,7 +7,7 @@ import torch
 
 from flatrec import testing
 from flatrec.models import BM3, MODELS
-from flatrec.research.analysis.sharpness import mean_rise, sharpness, top_eigenvalue, worst_rise
+from flatrec.research.analysis.sharpness import max_loss_increase, mean_loss_increase, sharpness, top_eigenvalue
 from flatrec.utils import seeding
 from tests.models.settings import make
 
@@ -100,7 +100,7 @@ def test_a_loss_that_cannot_be_differentiated_twice_is_refused_in_one_line():
 
 def test_a_loss_without_a_graph_is_refused():
     point = torch.ones(3, requires_grad=True)
-    for measure in (top_eigenvalue, lambda *given, **options: worst_rise(*given, radius=1.0, **options)):
+    for measure in (top_eigenvalue, lambda *given, **options: max_loss_increase(*given, radius=1.0, **options)):
         with pytest.raises(ValueError, match="must come with its graph"):
             measure(lambda: point.detach().sum(), [point], generator=seeded())
 
@@ -116,7 +116,7 @@ def test_a_power_method_without_iterations_or_tolerance_is_refused(iterations, t
 def test_a_loss_that_is_not_finite_is_no_rise_of_0(start):
     point = torch.full((3,), start, requires_grad=True)
     before = bits([point])
-    for measure in (worst_rise, mean_rise):
+    for measure in (max_loss_increase, mean_loss_increase):
         with pytest.raises(ValueError, match="must be finite around the point"):
             measure(lambda: -(1 - point).sqrt().sum(), [point], radius=1.0, generator=seeded())
         assert bits([point]) == before
@@ -126,14 +126,14 @@ def test_a_loss_that_is_not_finite_is_no_rise_of_0(start):
 def test_the_worst_rise_at_the_minimum_of_a_quadratic_is_that_along_its_top_axis(radius):
     loss, parameters = quadratic((5.0, 2.0, 1.0))
     for seed in range(5):
-        found = worst_rise(loss, parameters, radius=radius, generator=seeded(seed), ascents=20)
+        found = max_loss_increase(loss, parameters, radius=radius, generator=seeded(seed), ascents=20)
         assert found == pytest.approx(5 * radius**2 / 2, rel=0.01)
         assert found <= 5 * radius**2 / 2 * (1 + 1e-9)  # a lower bound
 
 
 def test_the_ascent_from_a_stationary_point_begins_in_a_random_direction():
     loss, parameters = quadratic((5.0, 2.0, -1.0))
-    found = [worst_rise(loss, parameters, radius=1.0, generator=seeded(seed), ascents=1) for seed in (0, 1, 0)]
+    found = [max_loss_increase(loss, parameters, radius=1.0, generator=seeded(seed), ascents=1) for seed in (0, 1, 0)]
     assert found[0] == found[2] != found[1]
 
 
@@ -143,14 +143,14 @@ def test_the_first_ascent_is_the_step_of_sam():
     slope = turned((5.0, 2.0, 1.0)) @ point
     there = point + 0.2 * slope / slope.norm()
     expected = float(there @ turned((5.0, 2.0, 1.0)) @ there / 2 + 1 - loss().detach())
-    assert worst_rise(loss, [table, rest], radius=0.2, generator=seeded(), ascents=1) == pytest.approx(expected)
+    assert max_loss_increase(loss, [table, rest], radius=0.2, generator=seeded(), ascents=1) == pytest.approx(expected)
 
 
 def test_the_worst_rise_of_a_linear_loss_is_its_slope_times_the_radius():
     point = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
     other = torch.tensor([[7.0]], dtype=torch.float64, requires_grad=True)
     for ascents in (1, 5):  # the slope is (2, -1, 2), of length 3
-        found = worst_rise(
+        found = max_loss_increase(
             lambda: 2 * point[0] - point[1] + 2 * other.sum(),
             [point, other],
             radius=0.5,
@@ -162,7 +162,10 @@ def test_the_worst_rise_of_a_linear_loss_is_its_slope_times_the_radius():
 
 def test_more_ascents_never_find_less():
     loss, parameters = quadratic((5.0, 2.0, -1.0), at=0.3)
-    found = [worst_rise(loss, parameters, radius=2.0, generator=seeded(), ascents=ascents) for ascents in (1, 2, 5, 20)]
+    found = [
+        max_loss_increase(loss, parameters, radius=2.0, generator=seeded(), ascents=ascents)
+        for ascents in (1, 2, 5, 20)
+    ]
     assert found == sorted(found)
     assert found[-1] > found[0] * 1.01
 
@@ -176,38 +179,40 @@ def test_the_worst_rise_is_sought_within_the_ball():
         distances.append(float(torch.cat(gaps).norm()))
         return loss()
 
-    worst_rise(watched, parameters, radius=0.25, generator=seeded(), ascents=5)
+    max_loss_increase(watched, parameters, radius=0.25, generator=seeded(), ascents=5)
     assert max(distances) == pytest.approx(0.25)
     assert all(distance == 0 or distance == pytest.approx(0.25) for distance in distances)
 
 
 def test_a_loss_that_rises_nowhere_has_a_worst_rise_of_0():
     loss, parameters = quadratic((-5.0, -2.0, -1.0))
-    assert worst_rise(loss, parameters, radius=1.0, generator=seeded(), ascents=5) == 0
+    assert max_loss_increase(loss, parameters, radius=1.0, generator=seeded(), ascents=5) == 0
 
 
 def test_the_mean_rise_of_an_isotropic_quadratic_is_exact():
     loss, parameters = quadratic((3.0, 3.0, 3.0, 3.0))
     for draws in (1, 7):
-        found = mean_rise(loss, parameters, radius=0.4, generator=seeded(), draws=draws)
+        found = mean_loss_increase(loss, parameters, radius=0.4, generator=seeded(), draws=draws)
         assert found == pytest.approx(3 * 0.4**2 / 2, rel=1e-6)
 
 
 def test_the_mean_rise_of_a_quadratic_is_that_of_its_mean_eigenvalue():
     # A single rise is 0.125 times a value of spread 2.2 about 2: the mean of 2000 has a deviation of 2.5 %.
     loss, parameters = quadratic((5.0, 2.0, -1.0))
-    found = mean_rise(loss, parameters, radius=0.5, generator=seeded(), draws=2000)
+    found = mean_loss_increase(loss, parameters, radius=0.5, generator=seeded(), draws=2000)
     assert found == pytest.approx(0.5 * 0.25 * 2, rel=0.1)
 
 
 def test_the_mean_rise_may_be_a_fall():
     loss, parameters = quadratic((-3.0, -3.0, -3.0))
-    assert mean_rise(loss, parameters, radius=2.0, generator=seeded(), draws=3) == pytest.approx(-6, rel=1e-6)
+    assert mean_loss_increase(loss, parameters, radius=2.0, generator=seeded(), draws=3) == pytest.approx(-6, rel=1e-6)
 
 
 MEASURES = {
-    "worst rise": lambda loss, parameters: worst_rise(loss, parameters, radius=0.3, generator=seeded(), ascents=4),
-    "mean rise": lambda loss, parameters: mean_rise(loss, parameters, radius=0.3, generator=seeded(), draws=4),
+    "worst rise": lambda loss, parameters: max_loss_increase(
+        loss, parameters, radius=0.3, generator=seeded(), ascents=4
+    ),
+    "mean rise": lambda loss, parameters: mean_loss_increase(loss, parameters, radius=0.3, generator=seeded(), draws=4),
     "top eigenvalue": lambda loss, parameters: top_eigenvalue(loss, parameters, generator=seeded(), iterations=4),
     "all": lambda loss, parameters: sharpness(loss, parameters, radius=0.3, generator=seeded()),
 }
@@ -245,8 +250,8 @@ def test_sharpness_is_the_three_numbers_and_the_loss():
     loss, parameters = quadratic((5.0, 2.0, 1.0))
     found = sharpness(loss, parameters, radius=0.2, generator=seeded(), ascents=20)
     assert found.loss == 1
-    assert found.worst_rise == pytest.approx(0.1, rel=0.01)
-    assert 0.02 < found.mean_rise < 0.1  # between those of the least and the largest eigenvalue
+    assert found.max_loss_increase == pytest.approx(0.1, rel=0.01)
+    assert 0.02 < found.mean_loss_increase < 0.1  # between those of the least and the largest eigenvalue
     assert found.top_eigenvalue == pytest.approx(5, rel=1e-4)
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.loss = 0
@@ -256,12 +261,12 @@ def test_sharpness_passes_its_settings_on():
     loss, parameters = quadratic((5.0, 2.0, -1.0), at=0.4)
     found = sharpness(loss, parameters, radius=0.2, generator=seeded(), draws=3, ascents=2, iterations=1)
     stream = seeded()  # the gradient is not 0, so the ascent draws nothing
-    assert found.worst_rise == worst_rise(loss, parameters, radius=0.2, generator=stream, ascents=2)
-    assert found.mean_rise == mean_rise(loss, parameters, radius=0.2, generator=stream, draws=3)
+    assert found.max_loss_increase == max_loss_increase(loss, parameters, radius=0.2, generator=stream, ascents=2)
+    assert found.mean_loss_increase == mean_loss_increase(loss, parameters, radius=0.2, generator=stream, draws=3)
     assert found.top_eigenvalue == top_eigenvalue(loss, parameters, generator=stream, iterations=1)
 
 
-@pytest.mark.parametrize("measure", [worst_rise, mean_rise])
+@pytest.mark.parametrize("measure", [max_loss_increase, mean_loss_increase])
 @pytest.mark.parametrize("radius", [0.0, -1.0, math.inf, math.nan])
 def test_a_ball_that_is_none_is_refused(measure, radius):
     loss, parameters = quadratic((5.0, 2.0, 1.0))
@@ -272,9 +277,9 @@ def test_a_ball_that_is_none_is_refused(measure, radius):
 def test_a_search_without_steps_or_draws_is_refused():
     loss, parameters = quadratic((5.0, 2.0, 1.0))
     with pytest.raises(ValueError, match="at least 1"):
-        worst_rise(loss, parameters, radius=1.0, generator=seeded(), ascents=0)
+        max_loss_increase(loss, parameters, radius=1.0, generator=seeded(), ascents=0)
     with pytest.raises(ValueError, match="at least 1"):
-        mean_rise(loss, parameters, radius=1.0, generator=seeded(), draws=0)
+        mean_loss_increase(loss, parameters, radius=1.0, generator=seeded(), draws=0)
 
 
 def doubled(name, dataset, **options):

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 import pytest
 from scipy import stats
 
-from flatrec.research.studies import STUDIES, Request, Study, carry_out
+from flatrec.research.studies import STUDIES, Request, Study, run_study
 from flatrec.research.studies.base import Finished, Planned, Source
 from flatrec.research.studies.comparisons import compared, in_words, long_table, wide_table
 from flatrec.research.studies.metric_drops import decreases, table
@@ -132,13 +132,13 @@ def test_a_seed_that_scores_nothing_has_nothing_to_lose():
 
 @pytest.mark.parametrize("study", [STUDIES["noise"](variances=(0.0,), draws=2), STUDIES["adjustment"](shares=(0.0,))])
 def test_no_disturbance_is_no_decrease(request_for, tmp_path, study: Study):
-    found = carry_out("noise", study, request_for(models=("freedom", "lgmrec")), tmp_path)
+    found = run_study("noise", study, request_for(models=("freedom", "lgmrec")), tmp_path)
     decrease = [column.name for column in found.tables[0].columns].index("decrease")
     assert {row[decrease] for row in found.tables[0].rows} == {0.0}
 
 
 def test_one_split_is_its_own_mean(request_for, tmp_path):
-    found = carry_out("generalization", STUDIES["generalization"](), request_for(seeds=(996,)), tmp_path)
+    found = run_study("generalization", STUDIES["generalization"](), request_for(seeds=(996,)), tmp_path)
     spreads = next(one for one in found.tables if one.name == "generalization-spread")
     assert [row[3] for row in spreads.rows] == [1, 1]
     for row in spreads.rows:
@@ -153,16 +153,16 @@ def test_splits_differ_but_hold_the_same_pairs(request_for):
         for plan in STUDIES["generalization"]().plan(request_for(strategies=("plain",), seeds=(996, 997)))
     )
     assert set(one.keys(one.users, one.items)) == set(other.keys(other.users, other.items))
-    assert (one.parts != other.parts).any()
+    assert (one.splits != other.splits).any()
     again = STUDIES["generalization"]().plan(request_for(strategies=("plain",), seeds=(996,)))[0].source.load()
-    assert (again.interactions.parts == one.parts).all()
+    assert (again.interactions.splits == one.splits).all()
 
 
 def test_tables_name_the_data_set_unless_two_have_one_name(request_for, tmp_path, shop):
-    found = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path / "one")
+    found = run_study("overall", STUDIES["overall"](), request_for(), tmp_path / "one")
     assert {row[0] for row in found.tables[0].rows} == {"shop"}
     assert all(str(shop) not in sentence for sentence in found.findings)
     twin = shutil.copytree(shop, tmp_path / "twin" / "shop")
     asked = replace(request_for(), data=(str(shop), str(twin)))
-    found = carry_out("overall", STUDIES["overall"](), asked, tmp_path / "two")
+    found = run_study("overall", STUDIES["overall"](), asked, tmp_path / "two")
     assert {row[0] for row in found.tables[0].rows} == {str(shop), str(twin)}

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.studies import STUDIES, carry_out
+from flatrec.research.studies import STUDIES, run_study
 
 # Settings that make a study quick, and the figures that it promises.
 SMALL = {
@@ -50,7 +50,7 @@ def test_every_figure_and_cell_is_there_and_finite(name, request_for, runs, tmp_
     settings, figures = SMALL[name]
     study = STUDIES[name](**settings)
     strategies = ("bsam", "bsam+") if name == "parameters" else ("plain", "bsam", "bsam+")
-    found = carry_out(name, study, request_for(strategies=strategies), tmp_path, runs=runs)
+    found = run_study(name, study, request_for(strategies=strategies), tmp_path, runs=runs)
     assert found == outcomes.read(tmp_path)
     assert found.failures == ()
     assert found.findings

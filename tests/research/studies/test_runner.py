@@ -13,7 +13,7 @@ import pytest
 
 from flatrec.research.execution import Workers
 from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.studies import STUDIES, carry_out
+from flatrec.research.studies import STUDIES, run_study
 from flatrec.research.studies.base import Finished
 from flatrec.research.studies.runner import Job, do
 from flatrec.utils.integrity import seal, unseal
@@ -26,39 +26,39 @@ def stamps(folder):
 
 
 def test_a_second_time_trains_nothing_and_says_the_same(request_for, tmp_path):
-    first = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path)
+    first = run_study("overall", STUDIES["overall"](), request_for(), tmp_path)
     before = stamps(tmp_path)
     assert len(before) == 4
-    assert carry_out("overall", STUDIES["overall"](), request_for(), tmp_path) == first
+    assert run_study("overall", STUDIES["overall"](), request_for(), tmp_path) == first
     assert stamps(tmp_path) == before
 
 
 def test_two_at_once_come_to_the_same_as_one_after_the_other(request_for, tmp_path):
-    one = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path / "one")
-    two = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path / "two", workers=Workers(2))
+    one = run_study("overall", STUDIES["overall"](), request_for(), tmp_path / "one")
+    two = run_study("overall", STUDIES["overall"](), request_for(), tmp_path / "two", workers=Workers(2))
     assert one.tables == two.tables
 
 
 def test_a_run_that_fails_is_a_row_and_the_others_go_on(request_for, tmp_path):
     asked = request_for(models=("lightgcn", "freedom"), model={"embedding_dim": 8, "n_neighbors": 1000})
-    found = carry_out("overall", STUDIES["overall"](), asked, tmp_path)
+    found = run_study("overall", STUDIES["overall"](), asked, tmp_path)
     assert len(found.failures) == 4
     assert all("freedom" in one.run and "neighbors" in one.error for one in found.failures)
     assert {row[1] for row in found.tables[0].rows} == {"lightgcn"}
 
 
 def test_a_corrupt_run_folder_is_a_row_and_the_others_go_on(request_for, tmp_path):
-    carry_out("overall", STUDIES["overall"](), request_for(), tmp_path)
+    run_study("overall", STUDIES["overall"](), request_for(), tmp_path)
     broken = sorted(tmp_path.glob("runs/*/result.json"))[0]
     broken.write_text("{")
-    found = carry_out("overall", STUDIES["overall"](), request_for(), tmp_path)
+    found = run_study("overall", STUDIES["overall"](), request_for(), tmp_path)
     (failure,) = found.failures
     assert "damaged" in failure.error
 
 
 def test_nothing_is_concluded_from_no_run(request_for, tmp_path):
     with pytest.raises(ValueError, match=r"no run of the study could be finished; the first, .*neighbors"):
-        carry_out("overall", STUDIES["overall"](), request_for(model={"n_neighbors": 1000}), tmp_path)
+        run_study("overall", STUDIES["overall"](), request_for(model={"n_neighbors": 1000}), tmp_path)
     assert not (tmp_path / outcomes.OUTCOME).exists()
 
 
@@ -77,23 +77,23 @@ def test_nothing_is_concluded_from_no_run(request_for, tmp_path):
 )
 def test_a_request_that_cannot_be_carried_out_is_refused(request_for, tmp_path, asked, said):
     with pytest.raises(ValueError, match=said):
-        carry_out("overall", STUDIES["overall"](), request_for(**asked), tmp_path)
+        run_study("overall", STUDIES["overall"](), request_for(**asked), tmp_path)
 
 
 def test_a_measurement_is_made_once(request_for, tmp_path):
     study = STUDIES["noise"](variances=(0.1,), draws=1)
-    carry_out("noise", study, request_for(), tmp_path)
+    run_study("noise", study, request_for(), tmp_path)
     measured = {path: path.read_text() for path in tmp_path.glob("runs/*/noise-*.json")}
     assert len(measured) == 4
     marked = next(iter(measured))
     marked.write_text(seal({"embeddings": {}, "features": {}}))
-    carry_out("noise", study, request_for(), tmp_path)
+    run_study("noise", study, request_for(), tmp_path)
     assert unseal(marked.read_text(), marked, advice="") == {"embeddings": {}, "features": {}}
     marked.write_text(json.dumps({"embeddings": {}, "features": {}}))  # without a digest nothing tells what it is
-    carry_out("noise", study, request_for(), tmp_path)
+    run_study("noise", study, request_for(), tmp_path)
     assert marked.read_text() == measured[marked]
     marked.write_text("{")  # what a torn disk left is made again
-    carry_out("noise", study, request_for(), tmp_path)
+    run_study("noise", study, request_for(), tmp_path)
     assert marked.read_text() == measured[marked]
 
 
@@ -104,7 +104,7 @@ from flatrec import config
 from flatrec.config import Experiment
 from flatrec.research.execution import Workers
 from flatrec.utils.locks import held
-from flatrec.research.studies import STUDIES, Request, carry_out
+from flatrec.research.studies import STUDIES, Request, run_study
 
 
 def study(shop, out, workers):
@@ -113,7 +113,7 @@ def study(shop, out, workers):
         "model": {"embedding_dim": 8},
     })
     request = Request((shop,), ("freedom",), ("plain", "bsam"), (0, 1), base)
-    carry_out("overall", STUDIES["overall"](), request, Path(out), workers=Workers(workers))
+    run_study("overall", STUDIES["overall"](), request, Path(out), workers=Workers(workers))
 
 if __name__ == "__main__":
     study(*sys.argv[1:], 2)
@@ -160,7 +160,7 @@ def test_a_folder_in_which_another_study_goes_on_is_refused_and_keeps_what_it_ha
         held(tmp_path, "carries out a study or sweep"),
         pytest.raises(FileExistsError, match="another process carries out a study or sweep in .*; wait for it"),
     ):
-        carry_out("overall", STUDIES["overall"](), asked, tmp_path)
+        run_study("overall", STUDIES["overall"](), asked, tmp_path)
     assert (tmp_path / outcomes.OUTCOME).read_text() == "of the other"
     assert list((tmp_path / "runs").iterdir()) == []
 

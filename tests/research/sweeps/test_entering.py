@@ -107,7 +107,7 @@ def test_the_same_data_at_another_place_go_on(experiment, tmp_path):
         ({"strategy": {"name": "bsam"}}, 'strategy.name was "sam", now "bsam"'),
         ({"strategy": {"rho": 0.3}}, "strategy.rho was 0.1, now 0.3"),
         ({"training": {"epochs": 2}}, "training.epochs was 1, now 2"),
-        ({"evaluation": {"cuts": [5, 10]}}, "evaluation.cuts was [5, 10, 20], now [5, 10]"),
+        ({"evaluation": {"ks": [5, 10]}}, "evaluation.ks was [5, 10, 20], now [5, 10]"),
         ({"training": {"monitor": "ndcg@5"}}, "monitor was recall@5, now ndcg@5"),
         ({"seed": 7}, "seed was 0, now 7"),
     ],
@@ -127,7 +127,10 @@ def test_another_sampler_is_refused(experiment, tmp_path):
 
 def test_many_differences_are_counted_and_not_all_told(experiment, tmp_path):
     sweep(Sweep(experiment, NARROW, "random", trials=1), tmp_path / "out")
-    changes = {"seed": 1, "training": {"epochs": 2, "clip": 1.0, "patience": 3, "unperturbed": ["x" * 900]}}
+    changes = {
+        "seed": 1,
+        "training": {"epochs": 2, "max_grad_norm": 1.0, "patience": 3, "perturb_exclude": ["x" * 900]},
+    }
     refused(Sweep(config.changed(experiment, changes), NARROW, "random"), tmp_path / "out", "; and 2 more")
 
 

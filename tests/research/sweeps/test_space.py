@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from flatrec.config import Experiment
-from flatrec.research.sweeps.space import Choices, Range, changed, grid, read, suggested, usual_space
+from flatrec.research.sweeps.space import Choices, Range, changed, default_space, grid, read, suggested
 
 
 def test_a_file_gives_lists_and_ranges_in_groups_or_by_dotted_name(tmp_path):
@@ -75,7 +75,7 @@ def test_a_trial_proposes_values_in_their_own_types():
 
 
 def test_the_usual_space_has_the_papers_grids_and_the_models_own():
-    space = usual_space("freedom", "bsam+")
+    space = default_space("freedom", "bsam+")
     assert space["strategy.kappa"] == Choices((0.2, 0.4, 0.6, 0.8))
     assert "model.edge_dropout" in space
-    assert not any(name.startswith("strategy") for name in usual_space("freedom", "plain"))
+    assert not any(name.startswith("strategy") for name in default_space("freedom", "plain"))

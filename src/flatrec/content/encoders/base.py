@@ -50,7 +50,7 @@ class ImageEncoder(Protocol):
         """One vector a prepared image."""
 
 
-def needed(module: str, extra: str) -> ModuleType:
+def require_extra(module: str, extra: str) -> ModuleType:
     """A module of an extra.
 
     Args:

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 from PIL import Image
 
-from flatrec.content.encoders.base import needed
+from flatrec.content.encoders.base import require_extra
 from flatrec.content.encoders.weights import digest_of
 
 
@@ -93,7 +93,7 @@ class ClipTexts:
 
 
 def _loaded(name: str, device: str) -> tuple[Any, Any, Any]:
-    library = needed("open_clip", "clip")
+    library = require_extra("open_clip", "clip")
     model, _, weights = name.partition("/")
     if not weights:
         raise ValueError(f"open_clip/{name} names no weights; write open_clip/MODEL/WEIGHTS, weights or a file of them")

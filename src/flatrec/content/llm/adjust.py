@@ -24,7 +24,7 @@ from flatrec.content.llm.text_overlay import NO_GLYPH, Printer
 from flatrec.data.formats.encoded import ITEM_IDS, unlist
 from flatrec.data.items import ItemTable
 from flatrec.utils import seeding
-from flatrec.utils.atomic_write import replacing
+from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.integrity import read_sealed
 
 FACTS, DETAILS, IMAGES = "adjustment.json", "adjustment.csv", "adjusted_images"
@@ -220,7 +220,7 @@ class Edition:
             if image is not None:
                 remarks[item] += (NO_GLYPH,) if printer.lacks(captions[item].summary) else ()
                 places[item] = f"{IMAGES}/{number}.png"
-                with replacing(out / IMAGES / f"{number}.png") as temporary:
+                with atomic_write(out / IMAGES / f"{number}.png") as temporary:
                     printer.printed(image, captions[item].summary).save(temporary, "PNG")
         texts = {item: captions[item].text if item in captions else text for item, text in self.texts.items()}
         table = self.table.replaced(TEXT_COLUMN, texts)

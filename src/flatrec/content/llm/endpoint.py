@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
-from flatrec.content.encoders.base import needed
+from flatrec.content.encoders.base import require_extra
 from flatrec.content.encoders.texts import without_controls
 from flatrec.content.llm.rate_limiter import Pace
 from flatrec.content.llm.requests import Question, Wording, worded
@@ -112,7 +112,7 @@ class Chat:
     """
 
     def __init__(self, endpoint: Endpoint, pace: Pace | None = None, first_pause: float = 1.0) -> None:
-        module = needed("openai", "augment")
+        module = require_extra("openai", "augment")
         self.endpoint, self.pace, self.first_pause = endpoint, pace or Pace(), first_pause
         self._key = os.environ.get(endpoint.key_variable, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from flatrec.content.llm.batch_runner import Usage
 from flatrec.content.llm.endpoint import Endpoint
-from flatrec.utils.atomic_write import replacing, write_text
+from flatrec.utils.atomic_write import atomic_write, write_text
 from flatrec.utils.csv_cells import no_formula, no_formulas
 from flatrec.utils.integrity import seal
 
@@ -42,7 +42,7 @@ def write_report(details: Path, remarks: Mapping[str, tuple[str, ...]], facts: M
     Raises:
         OSError: a file cannot be written.
     """
-    with replacing(details) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(details) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["item", "remark"])
         rows.writerows(no_formulas((item, remark)) for item, said in remarks.items() for remark in said)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from flatrec.utils.cache_dir import cache_folder
+from flatrec.utils.cache_dir import cache_dir
 from flatrec.utils.keyed_table import Cell, KeyedTable
 
 
@@ -27,9 +27,9 @@ class Answer:
     completion_tokens: int | None = None
 
 
-def usual_path() -> Path | None:
+def default_path() -> Path | None:
     """Where answers are kept; None where they are not."""
-    folder = cache_folder("answers")
+    folder = cache_dir("answers")
     return folder / "answers.sqlite3" if folder else None
 
 

@@ -19,7 +19,7 @@ MOST_LINES = 4
 NO_GLYPH = "letters that the font lacks"
 
 
-def usual_font() -> Path:
+def default_font() -> Path:
     """DejaVu Sans, which Matplotlib brings: Latin, Greek, Cyrillic, Arabic and more, but no Chinese or Japanese."""
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 

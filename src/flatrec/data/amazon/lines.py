@@ -59,9 +59,9 @@ def records(path: Path, skipped: Skipped, *, on_bytes: Callable[[int], None] = l
 
 def _lines(path: Path, skipped: Skipped, on_bytes: Callable[[int], None]) -> Iterator[str]:
     with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
+        pack_state = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        file: BufferedIOBase = gzip.GzipFile(fileobj=raw) if packed else raw
+        file: BufferedIOBase = gzip.GzipFile(fileobj=raw) if pack_state else raw
         try:
             yield from _limited(file, raw, skipped, on_bytes)
         except (OSError, EOFError, zlib.error) as error:

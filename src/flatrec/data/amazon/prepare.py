@@ -12,7 +12,7 @@ import polars as pl
 from flatrec.data.amazon.images import read_image_features
 from flatrec.data.amazon.metadata import Product, read_products
 from flatrec.data.amazon.reviews import read_reviews
-from flatrec.data.builder import SplitSettings, assemble
+from flatrec.data.builder import SplitSettings, build_dataset
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import mmrec
 
@@ -92,7 +92,7 @@ def prepare(
     """
     reviews = read_reviews(sources.reviews, core=settings.core, lowest=lowest, on_bytes=on_bytes)
     skipped = {sources.reviews.name: dict(reviews.skipped.counts)}
-    bare = assemble(name, reviews.pairs, settings=SplitSettings(0, settings.seed, settings.ratios))
+    bare = build_dataset(name, reviews.pairs, settings=SplitSettings(0, settings.seed, settings.ratios))
     products: dict[str, Product] = {}
     if sources.meta is not None:
         products, left_out = read_products(sources.meta, set(bare.items), on_bytes=on_bytes)

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 from flatrec.data.amazon.images import RECORD
-from flatrec.utils.atomic_write import replacing
+from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.integrity import drop_from_manifest, update_manifest
 
 LARGEST = 2**31  # bytes that an archive may unpack to
@@ -69,7 +69,7 @@ def unpack(archive: Path, out: Path) -> list[Path]:
                     raise ValueError(f"{archive} holds {one.filename!r}, which leads out of {out}")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 drop_from_manifest(path.parent, [path.name], advice=_ADVICE)
-                with replacing(path) as temporary:
+                with atomic_write(path) as temporary:
                     temporary.write_bytes(packed.read(one))
                 paths.append(path)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 from flatrec.data.fetching.answer import PieceError, UnfitError, judged
 from flatrec.data.fetching.catalog import RemoteFile
 from flatrec.data.fetching.contents import check_contents, tells_its_end
-from flatrec.data.fetching.part import Part
+from flatrec.data.fetching.part import Split
 from flatrec.data.fetching.record import Record, file_hash
 from flatrec.utils.atomic_write import check_target, sweep
 from flatrec.utils.threads import interruptible
@@ -55,13 +55,13 @@ def fetch(
     record = Record(out)
     for one in files:
         if not record.knows(one.name):
-            _download(Part(one, out), record, on_bytes, pause)
+            _download(Split(one, out), record, on_bytes, pause)
             record.add(one.name)
     record.finish([one.name for one in files])
     return [out / one.name for one in files]
 
 
-def _download(part: Part, record: Record, on_bytes: Callable[[int], None], pause: float) -> None:
+def _download(part: Split, record: Record, on_bytes: Callable[[int], None], pause: float) -> None:
     target = part.out / part.file.name
     check_target(target)
     _bring(part, on_bytes, pause)
@@ -78,7 +78,7 @@ def _download(part: Part, record: Record, on_bytes: Callable[[int], None], pause
     part.forget()
 
 
-def _bring(part: Part, on_bytes: Callable[[int], None], pause: float) -> None:
+def _bring(part: Split, on_bytes: Callable[[int], None], pause: float) -> None:
     """Ask for what is missing until nothing is."""
     left = TRIES
     while True:
@@ -93,7 +93,7 @@ def _bring(part: Part, on_bytes: Callable[[int], None], pause: float) -> None:
             time.sleep(pause * 2 ** (TRIES - 1 - left))
 
 
-def _go_on(part: Part, on_bytes: Callable[[int], None]) -> None:
+def _go_on(part: Split, on_bytes: Callable[[int], None]) -> None:
     """Append what is left; all of it where the server has another version or knows no pieces."""
     size, version = part.size, part.version
     if size and size == version.length:
@@ -128,7 +128,7 @@ def _check_end(answer: HTTPResponse, file: RemoteFile) -> None:
         raise UnfitError(f"its answer is packed ({packed[:40]}), which was not asked for")
 
 
-def _check_whole(part: Part, received: int, announced: int | None) -> None:
+def _check_whole(part: Split, received: int, announced: int | None) -> None:
     length, size = part.version.length, part.size
     if received > (received if announced is None else announced) or size > (size if length is None else length):
         part.forget()
@@ -170,7 +170,7 @@ def _passes(error: Exception) -> bool:
     return not isinstance(error, UnfitError)
 
 
-def _unreachable(part: Part, error: Exception) -> ConnectionError:
+def _unreachable(part: Split, error: Exception) -> ConnectionError:
     kept = f"; {part.size} bytes are kept, and the same command goes on" if part.size else ""
     return ConnectionError(
         f"cannot get {part.file.address} ({_said(error)}){kept}; check the network, or put the file into {part.out} by "

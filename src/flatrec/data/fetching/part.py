@@ -33,7 +33,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """What has come of a file: ``NAME.part``, and ``NAME.part.json``, which says of which version.
 
     What is there under these names and was not written by this user, such as a link to another file, is not followed

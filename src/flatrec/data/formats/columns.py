@@ -8,7 +8,7 @@ import polars as pl
 from numpy import ndarray
 
 from flatrec.data.id_repair import unpointed
-from flatrec.data.interactions import PARTS
+from flatrec.data.interactions import SPLITS
 from flatrec.utils.messages import clipped
 
 EXACT = {"Float32": 2.0**24, "Float64": 2.0**53}  # below these a float is one whole number only
@@ -88,7 +88,7 @@ def as_parts(column: pl.Series, path: Path) -> pl.Series:
     Raises:
         ValueError: any other value, or none.
     """
-    known: dict[str, int] = {name: number for number, name in enumerate(PARTS)}
+    known: dict[str, int] = {name: number for number, name in enumerate(SPLITS)}
     known |= {str(number): number for number in known.values()}
     known |= {"validation": known["valid"], "val": known["valid"]}
     text = as_text(column, path).str.strip_chars().str.to_lowercase()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.builder import KeyedRows
+from flatrec.data.builder import IndexedFeatures
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, aligned, as_float32
 from flatrec.data.formats.keyed import FeatureSource, read_features, row_ids
 from flatrec.data.formats.numbered import feature_files
-from flatrec.utils.atomic_write import replacing, sweep
+from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import check_listed, drop_from_manifest, update_manifest
 
 ITEM_IDS, COLUMN = "encoded_items.csv", "item"
@@ -31,7 +31,7 @@ class EncodedItems:
     """
 
     ids: tuple[str, ...]
-    features: Mapping[str, KeyedRows]
+    features: Mapping[str, IndexedFeatures]
 
 
 def make_room(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> None:
@@ -91,7 +91,7 @@ def write_ids(folder: Path, ids: Sequence[str]) -> None:
     Raises:
         OSError: the folder cannot be written to.
     """
-    with replacing(folder / ITEM_IDS) as temporary:
+    with atomic_write(folder / ITEM_IDS) as temporary:
         pl.DataFrame({COLUMN: ids}, schema={COLUMN: pl.String}).write_csv(temporary, quote_style="non_numeric")
 
 

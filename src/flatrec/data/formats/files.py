@@ -18,7 +18,7 @@ import safetensors
 from jaxtyping import Int
 from numpy import ndarray
 
-from flatrec.data.cleaning import TableRepairs
+from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.formats.columns import as_ids, as_text, missing_ids
 from flatrec.data.formats.parquet import is_parquet, scan_parts, silent_panics
 from flatrec.data.formats.text import PLAIN, Layout, TextTable, open_text
@@ -188,11 +188,11 @@ class Rows:
             return f"row {number}"
         return f"line {number + self.table.text.header_line}"
 
-    def repairs(self, *ids: Tidied, columns: Sequence[str] = (), without_id: int = 0) -> TableRepairs:
+    def repairs(self, *ids: Tidied, columns: Sequence[str] = (), without_id: int = 0) -> TableCleaningReport:
         """What reading these rows and ids changed."""
         breakable = self.joined_lines > 0 or self.table.text is None
         broken = (int(one.ids.str.contains("\n", literal=True).sum()) for one in ids if breakable)
-        return TableRepairs(
+        return TableCleaningReport(
             self.path.name,
             joined_lines=self.joined_lines,
             broken_ids=sum(broken),

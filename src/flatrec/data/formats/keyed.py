@@ -12,8 +12,8 @@ import polars as pl
 from jaxtyping import Float32, Shaped
 from numpy import ndarray
 
-from flatrec.data.builder import KeyedRows
-from flatrec.data.cleaning import TableRepairs
+from flatrec.data.builder import IndexedFeatures
+from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.formats.arrays import read_array, read_mask, read_tensors
 from flatrec.data.formats.columns import in_words
 from flatrec.data.formats.files import Rows, reading, scan
@@ -54,7 +54,7 @@ class FeatureSource:
     layout: Layout = PLAIN
 
 
-def read_features(source: FeatureSource) -> KeyedRows:
+def read_features(source: FeatureSource) -> IndexedFeatures:
     """The rows of one modality with their item ids.
 
     Raises:
@@ -104,7 +104,7 @@ def guess(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -
     )
 
 
-def _from_table(source: FeatureSource) -> KeyedRows:
+def _from_table(source: FeatureSource) -> IndexedFeatures:
     path = source.file
     table = scan(path, source.layout, [(source.id_column,) if source.id_column else ITEM_NAMES])
     id_column = source.id_column or guess(table.columns, ITEM_NAMES, path, "item")
@@ -118,7 +118,7 @@ def _from_table(source: FeatureSource) -> KeyedRows:
     ids = rows.ids(id_column, "rows without an item id")
     matrix, kept = _matrix(rows, values)
     said = rows.repairs(ids, columns=numbering)
-    return KeyedRows(ids.ids.filter(kept).to_list(), matrix, str(path), said)
+    return IndexedFeatures(ids.ids.filter(kept).to_list(), matrix, str(path), said)
 
 
 def _numbers_rows(rows: Rows, name: str) -> bool:
@@ -174,7 +174,7 @@ def _stacked(lists: pl.Series) -> Float32[ndarray, "n_rows width"]:
     return lists.explode().to_numpy().reshape(len(lists), widths[0])
 
 
-def _from_tensors(source: FeatureSource) -> KeyedRows:
+def _from_tensors(source: FeatureSource) -> IndexedFeatures:
     tensors = read_tensors(source.file)
     if set(tensors) == {MATRIX_KEY} and tensors[MATRIX_KEY].ndim == 2:
         return _with_ids(source, tensors[MATRIX_KEY])
@@ -185,14 +185,16 @@ def _from_tensors(source: FeatureSource) -> KeyedRows:
             f"all of one length, but holds {len(tensors)} tensors of shapes {sorted(shapes)[:3]}"
         )
     ids = tidied(pl.Series("id", list(tensors), dtype=pl.String))
-    said = TableRepairs(source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals, decimal_id=ids.decimal)
-    return KeyedRows(ids.ids.to_list(), np.stack(list(tensors.values())), str(source.file), said)
+    said = TableCleaningReport(
+        source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals, decimal_id=ids.decimal
+    )
+    return IndexedFeatures(ids.ids.to_list(), np.stack(list(tensors.values())), str(source.file), said)
 
 
-def _with_ids(source: FeatureSource, values: Shaped[ndarray, "..."]) -> KeyedRows:
+def _with_ids(source: FeatureSource, values: Shaped[ndarray, "..."]) -> IndexedFeatures:
     if source.ids is None:
         raise ValueError(f"{source.file} has rows without ids; name a file of item ids in row order (ids = ...) for it")
-    rows = KeyedRows(row_ids(source.ids, source.id_column, source.layout), values, str(source.file))
+    rows = IndexedFeatures(row_ids(source.ids, source.id_column, source.layout), values, str(source.file))
     present = read_mask(source.file, values.shape)
     if present is None:
         return rows

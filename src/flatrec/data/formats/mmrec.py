@@ -22,7 +22,7 @@ from flatrec.data.formats.numbered import (
     read_numbered,
 )
 from flatrec.data.formats.text import Layout
-from flatrec.utils.atomic_write import replacing, sweep
+from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import MANIFEST, write_manifest
 from flatrec.utils.messages import shortlist
 
@@ -83,7 +83,7 @@ def write(
         (directory / MANIFEST).unlink(missing_ok=True)  # else it stays: after a kill it tells old files from new ones
     pairs = f"{dataset.name}.inter"  # last of all: a folder without them is not a data set yet
     for name in (*(name for name in files if name != pairs), pairs):
-        with replacing(directory / name) as temporary, temporary.open("wb") as file:
+        with atomic_write(directory / name) as temporary, temporary.open("wb") as file:
             files[name](file)
     for modality in dataset.features:
         if mask_file(directory, modality).name not in files:
@@ -96,14 +96,14 @@ def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
     """What fills each file."""
     writers: dict[str, Writer] = {}
     for modality, features in dataset.features.items():
-        writers[f"{modality}_feat.npy"] = _array_writer(features.filled())
+        writers[f"{modality}_feat.npy"] = _array_writer(features.impute())
         if not features.present.all():
             writers[mask_file(directory, modality).name] = _array_writer(features.present)
     users = pl.DataFrame({"userID": range(dataset.n_users), "id": list(dataset.users)})
     writers[USER_TABLE] = users.write_parquet
     writers[ITEM_TABLES[0]] = _items(dataset, directory).write_parquet
     interactions = dataset.interactions
-    pairs = pl.DataFrame({"userID": interactions.users, "itemID": interactions.items, "x_label": interactions.parts})
+    pairs = pl.DataFrame({"userID": interactions.users, "itemID": interactions.items, "x_label": interactions.splits})
     writers[f"{dataset.name}.inter"] = partial(pairs.write_csv, separator="\t")
     return writers
 

@@ -11,8 +11,8 @@ import polars as pl
 from jaxtyping import Int, Shaped
 from numpy import ndarray
 
-from flatrec.data.builder import NumberedPairs, assemble_numbered
-from flatrec.data.cleaning import Repairs, TableRepairs
+from flatrec.data.builder import IndexedInteractions, build_indexed_dataset
+from flatrec.data.cleaning import CleaningReport, TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, checked
 from flatrec.data.formats.arrays import read_array, read_mask
@@ -37,7 +37,7 @@ class _Items:
     ids: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
-    repairs: TableRepairs | None = None
+    repairs: TableCleaningReport | None = None
 
 
 def read_numbered(name: str, pairs: Rows) -> Dataset:
@@ -78,7 +78,7 @@ def read_numbered(name: str, pairs: Rows) -> Dataset:
             "or read the pairs as a plain table, where ids may be anything"
         )
     item_ids = [table.ids.get(number, number) for number in map(str, range(n_items))]
-    dataset = assemble_numbered(name, NumberedPairs(users, items, parts, user_ids, item_ids))
+    dataset = build_indexed_dataset(name, IndexedInteractions(users, items, parts, user_ids, item_ids))
     dataset = replace(dataset, repairs=_repairs(dataset.repairs, pairs.repairs(), table, n_items))
     features = {key: _features(array, n_items, files[key]) for key, array in arrays.items()}
     return _with_texts(dataset.with_features(features), table)
@@ -143,10 +143,12 @@ def _check_given(pairs: Rows) -> None:
             pairs.ids(name, f"pairs without {name}")
 
 
-def _repairs(counted: Repairs, pairs: TableRepairs, table: _Items, n_items: int) -> Repairs:
+def _repairs(counted: CleaningReport, pairs: TableCleaningReport, table: _Items, n_items: int) -> CleaningReport:
     numbers = set(map(str, range(n_items)))
     unused = len(set(table.images).difference(numbers))
-    images = TableRepairs(f"{next(iter(table.images.values())).parent.name}/", unused_rows=unused) if unused else None
+    images = (
+        TableCleaningReport(f"{next(iter(table.images.values())).parent.name}/", unused_rows=unused) if unused else None
+    )
     titled = sum(number in table.titles for number in numbers)
     imaged = sum(number in table.images for number in numbers)
     return replace(

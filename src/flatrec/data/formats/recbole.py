@@ -6,15 +6,15 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.builder import ItemTexts, KeyedRows, SplitSettings, assemble
-from flatrec.data.cleaning import TableRepairs
+from flatrec.data.builder import IndexedFeatures, ItemTexts, SplitSettings, build_dataset
+from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.arrays import read_array
 from flatrec.data.formats.columns import dictionary, missing_ids
 from flatrec.data.formats.files import Rows, only, scan, visible
 from flatrec.data.formats.keyed import FeatureSource, read_features
 from flatrec.data.formats.text import Layout
-from flatrec.data.interactions import PARTS
+from flatrec.data.interactions import SPLITS
 
 TITLE_NAMES = ("title", "name")
 ATOMIC = Layout("\t", "")
@@ -41,7 +41,7 @@ def read(directory: Path, settings: SplitSettings | None = None) -> Dataset:
         raise FileNotFoundError(f"{directory} is not a folder; expected one with a file NAME.inter")
     name, pairs, repairs = _pairs(directory)
     items = directory / f"{name}.item"
-    return assemble(
+    return build_dataset(
         name,
         pairs,
         settings=settings,
@@ -51,18 +51,18 @@ def read(directory: Path, settings: SplitSettings | None = None) -> Dataset:
     )
 
 
-def _pairs(directory: Path) -> tuple[str, pl.DataFrame, TableRepairs]:
+def _pairs(directory: Path) -> tuple[str, pl.DataFrame, TableCleaningReport]:
     trains = visible(directory, "*.train.inter")
     if not trains:
         path = only(visible(directory, "*.inter"), directory, "*.inter")
         return path.stem, *_ids(path)
     name = only(trains, directory, "*.train.inter").name.removesuffix(".train.inter")
-    found = [_ids(directory / f"{name}.{part}.inter") for part in PARTS]
+    found = [_ids(directory / f"{name}.{part}.inter") for part in SPLITS]
     tables = [pairs.with_columns(pl.lit(number, pl.Int8).alias("part")) for number, (pairs, _) in enumerate(found)]
-    return name, pl.concat(tables), TableRepairs.total(f"{name}.*.inter", [repairs for _, repairs in found])
+    return name, pl.concat(tables), TableCleaningReport.total(f"{name}.*.inter", [repairs for _, repairs in found])
 
 
-def _ids(path: Path) -> tuple[pl.DataFrame, TableRepairs]:
+def _ids(path: Path) -> tuple[pl.DataFrame, TableCleaningReport]:
     rows = _table(path, {"user": "user_id", "item": "item_id"})
     users, items = (rows.ids(name, f"pairs without {name} id") for name in ("user", "item"))
     return pl.DataFrame([users.ids.alias("user"), items.ids.alias("item")]), rows.repairs(users, items)
@@ -93,7 +93,7 @@ def _titles(path: Path) -> ItemTexts:
     )
 
 
-def _features(directory: Path, items: Path) -> dict[str, KeyedRows]:
+def _features(directory: Path, items: Path) -> dict[str, IndexedFeatures]:
     features = {
         path.name.removesuffix("_feat.parquet"): read_features(FeatureSource(path, id_column="item_id"))
         for path in visible(directory, "?*_feat.parquet")
@@ -106,5 +106,5 @@ def _features(directory: Path, items: Path) -> dict[str, KeyedRows]:
         modality = path.name.removesuffix("_feat.npy")
         if modality in features:
             raise ValueError(f"{directory} has {modality}_feat.parquet and {path.name}; keep one of them")
-        features[modality] = KeyedRows(ids, read_array(path), str(path))
+        features[modality] = IndexedFeatures(ids, read_array(path), str(path))
     return features

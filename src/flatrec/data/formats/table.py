@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.builder import ItemTexts, SplitSettings, assemble
-from flatrec.data.cleaning import TableRepairs
+from flatrec.data.builder import ItemTexts, SplitSettings, build_dataset
+from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.columns import as_parts, dictionary, missing_ids
 from flatrec.data.formats.files import existing_images, scan
@@ -84,7 +84,7 @@ def read(settings: TableSettings) -> Dataset:
     """
     pairs, repairs = _pairs(settings)
     path = settings.interactions
-    return assemble(
+    return build_dataset(
         settings.name or (Path(path.stem) if path.suffix.lower() == PACKED else path).stem,
         pairs,
         settings=settings.split,
@@ -110,7 +110,7 @@ def read_file(path: Path) -> Dataset:
     return read(TableSettings(path, part_column=part))
 
 
-def _pairs(settings: TableSettings) -> tuple[pl.DataFrame, TableRepairs]:
+def _pairs(settings: TableSettings) -> tuple[pl.DataFrame, TableCleaningReport]:
     path = settings.interactions
     wanted = [
         (one,) if one else names

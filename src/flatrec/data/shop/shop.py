@@ -20,7 +20,7 @@ from flatrec.data.shop.purchases import Market, draw_purchases
 from flatrec.data.shop.settings import ShopSettings
 from flatrec.data.shop.texts import Words, describe
 from flatrec.data.splitting import split
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,8 @@ def generate(settings: ShopSettings) -> Shop:
     with threadpool_limits(limits=1):
         features = _encoded(images, words, settings) if images else _projected(catalog, settings, features_rng)
         interactions = _interactions(catalog, settings, purchases_rng)
-    items = Ids("item", [f"item-{number:05d}" for number in range(settings.items)])
-    users = Ids("user", [f"user-{number:05d}" for number in range(settings.users)])
+    items = Vocabulary("item", [f"item-{number:05d}" for number in range(settings.items)])
+    users = Vocabulary("user", [f"user-{number:05d}" for number in range(settings.users)])
     titles = tuple(one.title for one in words)
     dataset = Dataset(settings.name, interactions, users, items, features=features, titles=titles)
     return Shop(dataset, _table(catalog, items, words), images)
@@ -90,7 +90,7 @@ def _interactions(catalog: Catalog, settings: ShopSettings, rng: np.random.Gener
     )
 
 
-def _table(catalog: Catalog, items: Ids, words: list[Words]) -> pl.DataFrame:
+def _table(catalog: Catalog, items: Vocabulary, words: list[Words]) -> pl.DataFrame:
     columns = {
         "id": list(items),
         "title": [one.title for one in words],

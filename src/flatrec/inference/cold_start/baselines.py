@@ -77,7 +77,7 @@ def expected_at_random(
             "ndcg": r / n * (listed * discounts).sum(axis=1) / discounts.cumsum()[best - 1],
             "precision": m * r / (n * k),
             "map": r / n * (listed * (1 + before) / places).sum(axis=1) / best,
-            "hit": 1 - _all_miss(r, n, m),
+            "hit_rate": 1 - _all_miss(r, n, m),
         }
         found |= {f"{name}@{k}": float(values.mean()) for name, values in chances.items()}
     return found

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 from flatrec.config import Options, build
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.cold_start.nearest_items import neighbor_weights
 from flatrec.inference.cold_start.new_items import NewItems
-from flatrec.inference.run import Run, representations
+from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Baseline, Model
 from flatrec.models.base import Cold
 from flatrec.models.features import FeatureTables, MissingModality
@@ -97,7 +97,7 @@ def place(run: Run, options: Options, items: NewItems, *, neighbors: int = 10, w
     trained = check_able(run.recommender, run.dataset, way=way, neighbors=neighbors)
     way = trained.COLD if way is None else way
     weights = neighbor_weights(run.dataset, items.features, neighbors)
-    users, known = (table.detach().float().cpu() for table in representations(trained))
+    users, known = (table.detach().float().cpu() for table in user_item_embeddings(trained))
     new = mixed(weights, known) if way == "nearest" else _by_equations(run.dataset, options, items, trained, weights)
     return Placed(items, way, users, known, new)
 
@@ -128,7 +128,7 @@ def _by_equations(  # noqa: PLR0917 - what the model was, and what is new
         model = build(type(trained), options, "model", _extended(dataset, items, trained))
     before, after = trained.state_dict(), model.state_dict()
     model.load_state_dict({name: _grown(before[name], after[name], weights) for name in after})
-    _, vectors = representations(model)
+    _, vectors = user_item_embeddings(model)
     return vectors[dataset.n_items :].detach().float()
 
 
@@ -151,7 +151,7 @@ def _extended(dataset: Dataset, items: NewItems, trained: Model) -> Dataset:
     return replace(
         dataset,
         interactions=replace(dataset.interactions, n_items=n_items),
-        items=Ids("item", [*dataset.items, *items.ids]),
+        items=Vocabulary("item", [*dataset.items, *items.ids]),
         features=_joined(dataset.features, items.features, trained),
         titles=None,
         images=None,

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from flatrec.config import Options
 from flatrec.data.features import Features
-from flatrec.data.interactions import Interactions, Part
-from flatrec.evaluation import Result, Scorer, evaluate_scorer, hidden_pairs, inner_product
+from flatrec.data.interactions import Interactions, Split
+from flatrec.evaluation import Result, Scorer, evaluate_scorer, inner_product, seen_mask
 from flatrec.inference.cold_start.baselines import content_scorer, expected_at_random
 from flatrec.inference.cold_start.embeddings import Placed, check_able, place, stacked
 from flatrec.inference.cold_start.holdout import Holdout
@@ -22,7 +22,7 @@ from flatrec.inference.cold_start.new_items import NewItems, separated
 from flatrec.inference.run import Run
 from flatrec.models.base import Cold
 
-SCORED: Part = "test"  # where the pairs to find stand in what is scored, whichever part they are for
+SCORED: Split = "test"  # where the pairs to find stand in what is scored, whichever part they are for
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def evaluate_cold(
     options: Options,
     holdout: Holdout,
     *,
-    part: Part = "test",
+    split: Split = "test",
     neighbors: int = 10,
     way: Cold | None = None,
 ) -> ColdResult:
@@ -83,7 +83,7 @@ def evaluate_cold(
         run: trained on ``holdout.warm``.
         options: the settings that its model was made with.
         holdout: the items.
-        part: which of the cold items.
+        split: which of the cold items.
         neighbors: known items a modality that the model's way draws on.
         way: another than the model's own; see :func:`flatrec.inference.cold_start.place`.
 
@@ -97,38 +97,38 @@ def evaluate_cold(
             "the run was not trained on holdout.warm, so it may know the cold items; train it with "
             "warm_run(experiment, holdout, folder)"
         )
-    items = cold_items(holdout, part)
-    numbers = holdout.cold[part]
-    features = {name: one.taken(numbers) for name, one in holdout.whole.features.items()}
+    items = cold_items(holdout, split)
+    numbers = holdout.cold[split]
+    features = {name: one.take(numbers) for name, one in holdout.whole.features.items()}
     placed = place(run, options, items, neighbors=neighbors, way=way)
     new = Interactions(*_pairs(holdout, numbers), holdout.whole.n_users, len(numbers))
-    every = _behind_warm(run, new, part)
+    every = _behind_warm(run, new, split)
     users = np.unique(new.users)
     return ColdResult(
         placed.way,
         len(users),
         len(new),
         len(numbers),
-        int((np.bincount(run.dataset.interactions.pairs("train")[0], minlength=new.n_users) == 0)[users].sum()),
+        int((np.bincount(run.dataset.interactions.indices("train")[0], minlength=new.n_users) == 0)[users].sum()),
         len(items.featureless),
         _compared(run, new, *_scorers(run, placed, features, warm=False)),
         _compared(run, every, *_scorers(run, placed, features, warm=True)),
     )
 
 
-def cold_items(holdout: Holdout, part: Part) -> NewItems:
+def cold_items(holdout: Holdout, split: Split) -> NewItems:
     """The cold items of a part, told apart by whether anything is known of them.
 
     Raises:
         ValueError: none has a feature, or part is ``train``.
     """
-    if part == "train":
+    if split == "train":
         raise ValueError("no item is held out for training; choose valid or test")
-    numbers = holdout.cold[part]
-    features = {name: one.taken(numbers) for name, one in holdout.whole.features.items()}
+    numbers = holdout.cold[split]
+    features = {name: one.take(numbers) for name, one in holdout.whole.features.items()}
     items = separated([holdout.whole.items[number] for number in numbers.tolist()], features, holdout.warm)
     if not items.ids:
-        raise ValueError(f"none of the {len(numbers)} items held out for {part} has a feature; draw by another --seed")
+        raise ValueError(f"none of the {len(numbers)} items held out for {split} has a feature; draw by another --seed")
     return items
 
 
@@ -142,17 +142,17 @@ def _pairs(
     return pairs.users[chosen].astype(np.int64), np.searchsorted(numbers, pairs.items[chosen]), parts
 
 
-def _behind_warm(run: Run, new: Interactions, part: Part) -> Interactions:
+def _behind_warm(run: Run, new: Interactions, split: Split) -> Interactions:
     """The pairs to find, the cold items numbered behind the warm ones, and the pairs that are never recommended.
 
     Warm validation pairs are there where the run's mask hides them, which it does as test is scored.
     """
     warm = run.dataset.interactions
-    kept = warm.mask("train") | (warm.mask("valid") & (part == "test"))
+    kept = warm.mask("train") | (warm.mask("valid") & (split == "test"))
     return Interactions(
         np.concatenate([warm.users[kept], new.users]).astype(np.int64),
         np.concatenate([warm.items[kept], new.items + warm.n_items]).astype(np.int64),
-        np.concatenate([warm.parts[kept], new.parts]).astype(np.int64),
+        np.concatenate([warm.splits[kept], new.splits]).astype(np.int64),
         warm.n_users,
         warm.n_items + new.n_items,
     )
@@ -185,10 +185,10 @@ def _spread(score: Scorer, places: Int64[Tensor, "n_placed"], n_items: int) -> S
 
 def _compared(run: Run, pairs: Interactions, model: Scorer, content: Scorer) -> Comparison:
     results: list[Result] = [
-        evaluate_scorer(score, pairs, part=SCORED, at=run.at, mask=run.mask) for score in (model, content)
+        evaluate_scorer(score, pairs, split=SCORED, ks=run.ks, mask=run.mask) for score in (model, content)
     ]
     users = results[0].users.numpy()
     relevant = np.diff(pairs.matrix(SCORED).indptr)[users]
-    candidates = pairs.n_items - np.diff(hidden_pairs(pairs, SCORED, run.mask).indptr)[users]
-    random = expected_at_random(relevant.astype(np.int64), candidates.astype(np.int64), run.at)
+    candidates = pairs.n_items - np.diff(seen_mask(pairs, SCORED, run.mask).indptr)[users]
+    random = expected_at_random(relevant.astype(np.int64), candidates.astype(np.int64), run.ks)
     return Comparison(results[0].metrics, results[1].metrics, random)

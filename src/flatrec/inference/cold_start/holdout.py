@@ -14,12 +14,12 @@ from numpy import ndarray
 from flatrec.api import load_run, run_or_resume
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import Interactions, Part
-from flatrec.data.vocabulary import Ids
+from flatrec.data.interactions import Interactions, Split
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.run import Run
-from flatrec.registry.instantiate import resolved
+from flatrec.registry.instantiate import with_defaults
 from flatrec.runs import run_dir, selection
-from flatrec.training import Observer
+from flatrec.training import Callback
 from flatrec.utils import seeding
 
 
@@ -38,7 +38,7 @@ class Holdout:
 
     whole: Dataset
     warm: Dataset
-    cold: Mapping[Part, Int64[ndarray, "n_cold"]]
+    cold: Mapping[Split, Int64[ndarray, "n_cold"]]
     share: float
     seed: int
 
@@ -61,11 +61,11 @@ def hold_out(dataset: Dataset, share: float = 0.1, seed: int = 0) -> Holdout:
     if size < 1:
         raise ValueError(f"a share of {share} of {len(able)} items with pairs is less than one item; give a larger one")
     order = torch.randperm(len(able), generator=seeding.generator(seed, "cold items")).numpy()
-    cold: dict[Part, ndarray] = {"valid": np.sort(able[order[:size]]), "test": np.sort(able[order[size : 2 * size]])}
+    cold: dict[Split, ndarray] = {"valid": np.sort(able[order[:size]]), "test": np.sort(able[order[size : 2 * size]])}
     gone = np.concatenate(list(cold.values()))
-    if np.isin(dataset.interactions.pairs("train")[1], gone).all():
+    if np.isin(dataset.interactions.indices("train")[1], gone).all():
         raise ValueError(f"a share of {share} for validation and as much for test leaves no training pair; lower it")
-    valid = dataset.interactions.pairs("valid")[1]
+    valid = dataset.interactions.indices("valid")[1]
     if len(valid) and np.isin(valid, gone).all():
         raise ValueError(
             f"a share of {share} leaves no validation pair to stop training by; lower it, or draw by another --seed"
@@ -83,23 +83,23 @@ def without(dataset: Dataset, items: Int64[ndarray, "n_gone"]) -> Dataset:
     titles, images, rows = dataset.titles, dataset.images, kept.tolist()
     return replace(
         dataset,
-        interactions=Interactions(old.users[pairs], numbers, old.parts[pairs], old.n_users, len(kept)),
-        items=Ids("item", [dataset.items[number] for number in rows]),
-        features={name: one.taken(kept) for name, one in dataset.features.items()},
+        interactions=Interactions(old.users[pairs], numbers, old.splits[pairs], old.n_users, len(kept)),
+        items=Vocabulary("item", [dataset.items[number] for number in rows]),
+        features={name: one.take(kept) for name, one in dataset.features.items()},
         titles=tuple(titles[number] for number in rows) if titles else None,
         images=tuple(images[number] for number in rows) if images else None,
         source=None,
     )
 
 
-def warm_run(experiment: Experiment, holdout: Holdout, out: Path, observers: Sequence[Observer] = ()) -> Run:
+def warm_run(experiment: Experiment, holdout: Holdout, out: Path, callbacks: Sequence[Callback] = ()) -> Run:
     """What an experiment learns from the warm items; in a folder of its own, gone on with or read where it is there.
 
     Args:
         experiment: the settings.
         holdout: the data.
         out: the run folder; it is loaded with ``load_run(out, holdout.warm)``.
-        observers: who hears of progress.
+        callbacks: objects that are told of the progress.
 
     Raises:
         ValueError: the folder holds a run with other settings or of other data.
@@ -111,13 +111,13 @@ def warm_run(experiment: Experiment, holdout: Holdout, out: Path, observers: Seq
         selection.warn(selection.remarks(experiment, holdout.warm))
     else:  # what is finished may be read on another device
         experiment = replace(experiment, device=run_dir.read_experiment(out).device)
-    if run_dir.holds_run(out):
+    if run_dir.has_run(out):
         try:
-            run_dir.check_same(out, resolved(experiment), holdout.warm)
+            run_dir.check_same(out, with_defaults(experiment), holdout.warm)
         except ValueError as error:
             raise ValueError(
                 f"{out} was trained with other settings or on other data; remove it, to have its items held out again "
                 f"({error})"
             ) from None
-    run_or_resume(out, experiment, holdout.warm, observers)
+    run_or_resume(out, experiment, holdout.warm, callbacks)
     return load_run(out, holdout.warm, wished)

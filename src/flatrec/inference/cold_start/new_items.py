@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from flatrec.data.builder import KeyedRows
+from flatrec.data.builder import IndexedFeatures
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, aligned
 from flatrec.data.formats.encoded import EncodedItems
-from flatrec.data.vocabulary import Ids
+from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.cold_start.nearest_items import comparable, directed
 
 
@@ -50,7 +50,7 @@ def read_new_items(encoded: EncodedItems, dataset: Dataset, name: str) -> NewIte
     """
     check_modalities(encoded.features, dataset, name)
     try:
-        ids = tuple(Ids("item", encoded.ids))
+        ids = tuple(Vocabulary("item", encoded.ids))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     known = tuple(one for one in ids if one in dataset.items)
@@ -82,13 +82,13 @@ def separated(ids: Sequence[str], features: Mapping[str, Features], dataset: Dat
     rows = np.flatnonzero(usable)
     return NewItems(
         tuple(ids[row] for row in rows.tolist()),
-        {name: one.taken(rows) for name, one in features.items()},
+        {name: one.take(rows) for name, one in features.items()},
         rows,
         featureless=tuple(ids[row] for row in np.flatnonzero(~usable).tolist()),
     )
 
 
-def check_modalities(features: Mapping[str, KeyedRows], dataset: Dataset, name: str) -> None:
+def check_modalities(features: Mapping[str, IndexedFeatures], dataset: Dataset, name: str) -> None:
     """Make sure that new items have no modality but those trained on, in their widths.
 
     Raises:
@@ -104,7 +104,7 @@ def check_modalities(features: Mapping[str, KeyedRows], dataset: Dataset, name: 
             )
 
 
-def _features(rows: KeyedRows | None, ids: list[str], width: int) -> Features:
+def _features(rows: IndexedFeatures | None, ids: list[str], width: int) -> Features:
     """Features in the order of the ids; of an item without a row, or without the modality at all, missing."""
     if rows is None or set(ids).isdisjoint(rows.ids):
         return Features(np.zeros((len(ids), width), dtype=np.float32), np.zeros(len(ids), dtype=np.bool_))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from scipy import sparse
 
-from flatrec.data.interactions import PARTS
+from flatrec.data.interactions import SPLITS
 from flatrec.evaluation import inner_product, rank
 from flatrec.inference.cold_start.embeddings import Placed
 from flatrec.inference.run import Recommendation, Run
@@ -30,7 +30,7 @@ def recommend(
         ValueError: k is below 1.
     """
     dataset = run.dataset
-    numbers = torch.tensor([dataset.users.number(name) for name in users], dtype=torch.int64)
+    numbers = torch.tensor([dataset.users.index_of(name) for name in users], dtype=torch.int64)
     ids = [*(dataset.items if with_known else ()), *placed.items.ids]
     items = torch.cat([placed.known, placed.new]) if with_known else placed.new
     ranking = rank(inner_product(placed.users, items), numbers, min(k, len(ids)), _hidden(run, len(ids), with_known))
@@ -56,7 +56,7 @@ def _hidden(run: Run, n_items: int, with_known: bool) -> sparse.csr_array:
     pairs = run.dataset.interactions
     hidden = sparse.csr_array((pairs.n_users, n_items))
     if with_known:
-        train, *others = (pairs.matrix(part) for part in PARTS)
+        train, *others = (pairs.matrix(split) for split in SPLITS)
         known = sparse.csr_array(sum(others, start=train))
         hidden = sparse.csr_array((known.data, known.indices, known.indptr), shape=(pairs.n_users, n_items))
     return hidden

@@ -22,14 +22,14 @@ class Sharpness:
 
     Args:
         loss: there.
-        worst_rise: see :func:`worst_rise`.
-        mean_rise: see :func:`mean_rise`.
+        max_loss_increase: see :func:`max_loss_increase`.
+        mean_loss_increase: see :func:`mean_loss_increase`.
         top_eigenvalue: see :func:`top_eigenvalue`.
     """
 
     loss: float
-    worst_rise: float
-    mean_rise: float
+    max_loss_increase: float
+    mean_loss_increase: float
     top_eigenvalue: float
 
 
@@ -60,13 +60,13 @@ def sharpness(
     """
     return Sharpness(
         float(loss().detach()),
-        worst_rise(loss, parameters, radius=radius, generator=generator, ascents=ascents),
-        mean_rise(loss, parameters, radius=radius, generator=generator, draws=draws),
+        max_loss_increase(loss, parameters, radius=radius, generator=generator, ascents=ascents),
+        mean_loss_increase(loss, parameters, radius=radius, generator=generator, draws=draws),
         top_eigenvalue(loss, parameters, generator=generator, iterations=iterations),
     )
 
 
-def worst_rise(
+def max_loss_increase(
     loss: Loss, parameters: Sequence[Tensor], *, radius: float, generator: Generator, ascents: int = 10
 ) -> float:
     """The largest rise found within a ball: a lower bound of the true one, 0 if the loss rises nowhere.
@@ -95,7 +95,7 @@ def worst_rise(
     return worst
 
 
-def mean_rise(
+def mean_loss_increase(
     loss: Loss, parameters: Sequence[Tensor], *, radius: float, generator: Generator, draws: int = 10
 ) -> float:
     """The mean rise at a distance, over random directions.

@@ -17,8 +17,8 @@ from flatrec.data.batches import Batch
 from flatrec.evaluation.significance import spread
 from flatrec.models.base import Encoded, Model
 from flatrec.research.analysis.regression import Regression, check_positive
-from flatrec.strategies import BSAM, SAM, Mixed, OneBatch, Plain, Strategy
-from flatrec.training.step_context import Learner
+from flatrec.strategies import BSAM, SAM, Mixed, Plain, SingleBatchStrategy, Strategy
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 
 LENIENCE = 1.1  # a mean over a few seeds may lie so much above the rate
@@ -195,7 +195,7 @@ class _Case:
         )
 
     def _strategy(self) -> Strategy:
-        inner: OneBatch = Plain()
+        inner: SingleBatchStrategy = Plain()
         if "sam" in self.name:
             inner = (BSAM if "bsam" in self.name else SAM)(rho=self.rho0, rho_schedule="inverse")
         return Mixed(inner, kappa=self.kappa) if self.name.endswith("+") else inner
@@ -227,10 +227,10 @@ class _Fitted(Model):
         return Encoded(self.theta[:, None])
 
     def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
-        return self.problem.loss(encoded.nodes[:, 0], batch.users)
+        return self.problem.loss(encoded.node_embeddings[:, 0], batch.users)
 
-    def representations(self, encoded: Encoded) -> tuple[Float[Tensor, "dim 1"], Float[Tensor, "dim 1"]]:
-        return encoded.nodes, encoded.nodes
+    def user_item_embeddings(self, encoded: Encoded) -> tuple[Float[Tensor, "dim 1"], Float[Tensor, "dim 1"]]:
+        return encoded.node_embeddings, encoded.node_embeddings
 
 
 def _run(
@@ -239,7 +239,7 @@ def _run(
     """Train, and after each step yield grad L_S where it began, which is where the strategy took its gradient."""
     model = _Fitted(problem)
     # The loss draws no noise to replay, and torch's global generators are left alone.
-    learner = Learner(model, torch.optim.SGD(model.parameters(), lr=learning_rate), same_noise=False)
+    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=learning_rate), same_dropout_mask=False)
     for _ in range(steps):
         gradient = problem.gradient(model.theta.detach())
         strategy.step(learner, *islice(batches, strategy.batches_per_step))

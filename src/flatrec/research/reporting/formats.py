@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flatrec.research.reporting.outcome import Column, Table, Value
-from flatrec.utils.atomic_write import replacing, write_text
+from flatrec.utils.atomic_write import atomic_write, write_text
 from flatrec.utils.csv_cells import no_formulas
 
 DASH, MINUS, SPACE = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
@@ -126,7 +126,7 @@ def write_tables(folder: Path, tables: Sequence[Table]) -> None:
     """
     for table in tables:
         tree = json_text(table)
-        with replacing(folder / f"{table.name}.csv") as temporary:
+        with atomic_write(folder / f"{table.name}.csv") as temporary:
             temporary.write_bytes(csv_text(table).encode())  # written as text, line ends would change on Windows
         write_text(folder / f"{table.name}.json", tree)
 

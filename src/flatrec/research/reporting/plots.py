@@ -22,7 +22,7 @@ from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, MaxN
 
 from flatrec.evaluation.significance import ROUNDING
 from flatrec.research.reporting.figures import INK, OTHERS, Style, style
-from flatrec.utils.atomic_write import replacing
+from flatrec.utils.atomic_write import atomic_write
 
 WIDTH, HEIGHT = 6.4, 2.6  # inches: of a figure, of a row of panels
 FONT = 9  # points
@@ -160,7 +160,7 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out again, each time it is saved, it would move a little
-        with replacing(folder / f"{name}.png") as png, replacing(folder / f"{name}.svg") as svg:
+        with atomic_write(folder / f"{name}.png") as png, atomic_write(folder / f"{name}.svg") as svg:
             figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
             figure.savefig(svg, format="svg", metadata=nothing)
 
@@ -248,8 +248,8 @@ def _categories(panel: BarPanel) -> list[str]:
 
 def _across(counts: Sequence[tuple[int, int]]) -> int:
     """Panels in a row that leave each name under a panel, and each dot above it, room beside the next."""
-    needed = max((names * max(0.22, 0.08 * series) for names, series in counts), default=0.0)
-    return next((columns for columns in range(ACROSS, 1, -1) if needed <= WIDTH / columns - 0.65), 1)
+    require_extra = max((names * max(0.22, 0.08 * series) for names, series in counts), default=0.0)
+    return next((columns for columns in range(ACROSS, 1, -1) if require_extra <= WIDTH / columns - 0.65), 1)
 
 
 def _named(axes: Axes, names: Sequence[str]) -> None:

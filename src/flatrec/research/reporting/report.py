@@ -14,7 +14,7 @@ from flatrec.research.reporting.figures import Curve, Score, dot_chart, learning
 from flatrec.research.reporting.formats import percent
 
 LEVEL = 0.05  # a corrected p below it counts as significant
-NAMES = {"ndcg": "NDCG", "map": "MAP", "hit": "Hit rate"}
+NAMES = {"ndcg": "NDCG", "map": "MAP", "hit_rate": "Hit rate"}
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from flatrec.utils.lazy_registry import Registry, homes, lazy
 if TYPE_CHECKING:
     from flatrec.research.studies.base import Request as Request
     from flatrec.research.studies.base import Study as Study
-    from flatrec.research.studies.runner import carry_out as carry_out
+    from flatrec.research.studies.runner import run_study as run_study
 
 STUDIES: "Registry[Study]" = Registry(ENTRIES)
 
 _BASE = "flatrec.research.studies.base"
-_HOMES = homes(ENTRIES, Request=_BASE, Study=_BASE, carry_out="flatrec.research.studies.runner")
+_HOMES = homes(ENTRIES, Request=_BASE, Study=_BASE, run_study="flatrec.research.studies.runner")
 
 
 def __getattr__(name: str) -> object:

@@ -75,7 +75,7 @@ class Adjustment(Study):
             with_adjusted(dataset, folder, read_adjustment(folder))
         return grid(request, measures=(Reencoded(tuple(str(one.resolve()) for one in folders), _digest(folders)),))
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Decreases by share."""
         rows = decreases(finished, Reencoded.NAME if self.features else Adjusted.NAME, self.metric)
         what = "texts and images edited and encoded again" if self.features else "the stand-in on features"

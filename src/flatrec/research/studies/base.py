@@ -24,7 +24,7 @@ from flatrec.data.interactions import Interactions
 from flatrec.data.splitting import split
 from flatrec.inference.run import Run
 from flatrec.models import BASELINES, MODELS
-from flatrec.registry.instantiate import model_class, resolved, strategy_class, strategy_names, strategy_options
+from flatrec.registry.instantiate import model_class, strategy_class, strategy_names, strategy_options, with_defaults
 from flatrec.registry.naming import import_named
 from flatrec.research.reporting.outcome import Image, Table
 from flatrec.training import EpochRecord
@@ -71,7 +71,7 @@ def _loaded(source: Source) -> Dataset:
 def _split_anew(pairs: Interactions, seed: int) -> Interactions:
     order = np.argsort(pairs.keys(pairs.users, pairs.items))
     users, items = pairs.users[order], pairs.items[order]
-    return replace(pairs, users=users, items=items, parts=split(users, pairs.n_users, seed))
+    return replace(pairs, users=users, items=items, splits=split(users, pairs.n_users, seed))
 
 
 def _texts(path: Path, dataset: Dataset) -> Features:
@@ -125,7 +125,7 @@ class Request:
             ),
             seed=seed,
         )
-        return resolved(config.changed(one, changes or {}))
+        return with_defaults(config.changed(one, changes or {}))
 
 
 @runtime_checkable
@@ -226,7 +226,7 @@ class Study(ABC):
         """
 
     @abstractmethod
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:
         """Tables, figures and sentences from what was finished, which may be less than was planned."""
 
 

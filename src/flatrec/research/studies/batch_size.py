@@ -27,7 +27,7 @@ class BatchSize(Study):
         variants: dict[Label, Tree] = {size: {"training": {"batch_size": size}} for size in self.sizes}
         return grid(request, variants, "batch size")
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Scores by batch size."""
         condition: dict[Label, str] = {size: f"batch {size}" for size in self.sizes}
         return concluded("batch-size", finished, title=self.TITLE, label="batch size", condition=condition)

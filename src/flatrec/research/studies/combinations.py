@@ -44,7 +44,7 @@ class Partners(Study):
             changes |= {TEXTS: {}, f"amr+{TEXTS}": amr}
         return [self._with_texts(one) for one in grid(request, changes, "partners")]
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Scores by partners."""
         condition: dict[Label, str] = {"none": "", "amr": "amr", TEXTS: TEXTS, f"amr+{TEXTS}": f"amr+{TEXTS}"}
         found = concluded("partners", finished, title=self.TITLE, label="partners", condition=condition)

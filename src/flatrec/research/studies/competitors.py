@@ -22,6 +22,6 @@ class Rivals(Study):
         """Models times strategies times data sets times seeds."""
         return grid(request)
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Scores, gains and corrected p, beside what the paper reports."""
         return concluded("rivals", finished, title=self.TITLE)

@@ -40,7 +40,7 @@ class Convergence(Study):
         """The grid."""
         return grid(request)
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Curves over three axes, and a table of what it takes."""
         table = _reaching(finished)
         figures = tuple(

@@ -36,7 +36,7 @@ class Generalization(Study):
         """The grid, each seed on a split of its own."""
         return [replace(one, source=Source(one.source.path, split=one.experiment.seed)) for one in grid(request)]
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Means, spreads, a test of each, and violins."""
         rows = compared(finished, PLACE)
         table, sentences = self._spreads(finished)

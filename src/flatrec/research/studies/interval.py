@@ -45,7 +45,7 @@ class Interval(Study):
             planned += grid(one, changes, "interval")
         return planned
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Scores by interval."""
         return concluded("interval", finished, title=self.TITLE, label="interval")
 

@@ -26,7 +26,7 @@ from flatrec.research.studies.base import Conclusion, Finished, Planned, Request
 from flatrec.research.studies.rescoring import model_of
 from flatrec.utils import seeding
 
-NUMBERS = ("loss", "worst_rise", "mean_rise", "top_eigenvalue")
+NUMBERS = ("loss", "max_loss_increase", "mean_loss_increase", "top_eigenvalue")
 PROTOCOLS = {"normalized": "filter-normalized directions", "raw": "raw normal directions, the paper's protocol"}
 
 
@@ -69,7 +69,7 @@ class Landscape(Study):
         reaches = (("normalized", self.reach), ("raw", self.raw_reach))
         return grid(request, measures=(Around(self.points, reaches, self.batches, self.radius),))
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:
         """Surfaces of the first seed, sharpness over all."""
         rows = _sharpness(finished)
         first = [one for one in finished if one.label("seed") == request.seeds[0]]

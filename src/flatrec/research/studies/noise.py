@@ -46,7 +46,7 @@ class Noise(Study):
         """The grid, each run disturbed."""
         return grid(request, measures=(UnderNoise(self.variances, self.draws),))
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Decreases by place and variance."""
         rows = decreases(finished, UnderNoise.NAME, self.metric)
         caption = "Over the variance; bands from the lowest seed to the highest."

@@ -28,7 +28,7 @@ class Optimizers(Study):
         variants: dict[Label, Tree] = {name: {"optimizer": {"name": name, **given}} for name in self.names}
         return grid(request, variants, "optimizer")
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Scores by optimizer."""
         condition: dict[Label, str] = {name: "" if name == "adam" else name for name in self.names}
         return concluded("optimizers", finished, title=self.TITLE, label="optimizer", condition=condition)

@@ -23,6 +23,6 @@ class Overall(Study):
         """Models times strategies times data sets times seeds."""
         return grid(request)
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Scores, gains and corrected p, beside what the paper reports."""
         return concluded("overall", finished, title=self.TITLE)

@@ -54,7 +54,7 @@ class Parameters(Study):
             raise ValueError(f"none of {', '.join(request.strategies)} has rho, lam, kappa or distance; choose bsam+")
         return planned
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Scores by setting."""
         found = concluded("parameters", finished, title=self.TITLE, label="setting", baselines={})
         return replace(found, findings=(*found.findings, *_ranges(finished)))

@@ -40,7 +40,7 @@ def rescored(run: Run, experiment: Experiment, dataset: Dataset) -> Run:
     model = build_model(experiment.model, dataset, experiment.seed)
     assert isinstance(model, Model)
     model.load_state_dict(trained.state_dict())
-    return Run(dataset, model.to(device).eval(), run.at, run.mask)
+    return Run(dataset, model.to(device).eval(), run.ks, run.mask)
 
 
 def disturb_trained_features(model: Model, variance: float, generator: Generator) -> None:

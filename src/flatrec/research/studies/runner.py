@@ -34,8 +34,8 @@ from flatrec.research.studies.base import (
     with_named,
 )
 from flatrec.runs import selection
-from flatrec.runs.run_dir import holds_run
-from flatrec.training import Observer
+from flatrec.runs.run_dir import has_run
+from flatrec.training import Callback
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
 from flatrec.utils.atomic_write import write_text
@@ -59,7 +59,7 @@ class Job:
     runs: Path
 
 
-def carry_out(
+def run_study(
     name: str,
     study: Study,
     request: Request,
@@ -97,7 +97,7 @@ def carry_out(
     with held(out, "carries out a study or sweep"):
         (out / outcomes.OUTCOME).unlink(missing_ok=True)  # it would not be that of the runs that follow
         finished, failures = _parted(_ended(planned, runs, workers or Workers(), on_run))
-        conclusion = study.conclude(request, named(finished))
+        conclusion = study.analyze(request, named(finished))
         write(out, conclusion)
         outcome = Outcome(
             name,
@@ -159,7 +159,7 @@ def do(job: Job) -> Finished | Failure:
 
 
 def trained(
-    path: Path, experiment: Experiment, dataset: Dataset, observers: Sequence[Observer] = ()
+    path: Path, experiment: Experiment, dataset: Dataset, callbacks: Sequence[Callback] = ()
 ) -> Mapping[str, Any]:
     """The result of a run, made here or by whoever trains it at the moment.
 
@@ -170,14 +170,14 @@ def trained(
     waited = met = False
     while True:
         try:
-            return run_or_resume(path, experiment, dataset, observers)
+            return run_or_resume(path, experiment, dataset, callbacks)
         except InUseError:
             if not waited:
                 logger.warning("waiting for another process, which trains in %s", path)
             waited = True
             time.sleep(PAUSE)
         except FileExistsError:  # of a run that another process began, and ended, since there was none here
-            if met or not holds_run(path):
+            if met or not has_run(path):
                 raise
             met = True
 

@@ -46,7 +46,7 @@ class Theory(Study):
         """Nothing: it is all done at the end."""
         return []
 
-    def conclude(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
+    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Measured against proved."""
         stream = seeding.generator(request.seeds[0], "regression")
         problem = Regression.drawn(self.samples, self.dim, generator=stream)

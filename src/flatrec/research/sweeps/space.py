@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from flatrec import config
 from flatrec.config import Experiment, Option
 from flatrec.models import Model
-from flatrec.registry.instantiate import model_class, resolved, strategy_options
+from flatrec.registry.instantiate import model_class, strategy_options, with_defaults
 from flatrec.utils.user_classes import short
 
 # The paper's grids, for strategies that have these settings.
@@ -58,7 +58,7 @@ class Range:
 Space: TypeAlias = Mapping[str, Choices | Range]  # by the dotted name of the setting
 
 
-def usual_space(model: str, strategy: str) -> Space:
+def default_space(model: str, strategy: str) -> Space:
     """What is usually tried: the model's own list, and the paper's grids for the strategy.
 
     Raises:
@@ -142,7 +142,7 @@ def changed(experiment: Experiment, values: Mapping[str, Option]) -> Experiment:
     """
     for name, value in values.items():
         experiment = config.changed(experiment, config.nested(name.split("."), value))
-    return resolved(experiment)
+    return with_defaults(experiment)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from flatrec.config import Experiment, Option
-from flatrec.registry.instantiate import resolved
+from flatrec.registry.instantiate import with_defaults
 from flatrec.research.execution import Lost, Workers, execute
 from flatrec.research.reporting import outcome as outcomes
 from flatrec.research.reporting.outcome import Column, Failure, Image, Outcome, Table, Value
@@ -102,7 +102,7 @@ def sweep(
         InUseError: another process carries out something in ``out``.
         ConnectionError: the store cannot be reached.
     """
-    experiment = resolved(one.experiment)
+    experiment = with_defaults(one.experiment)
     _check(one.space, experiment)
     dataset = planned(experiment).source.load()
     if not dataset.interactions.count("valid"):
@@ -130,7 +130,7 @@ def _searched(
     one: Sweep, place: Place, out: Path, workers: Workers, *, on_trial: Callable[[str | None, int], None]
 ) -> tuple[optuna.Study, list[str]]:
     """The study with all its trials, and what those made now failed by."""
-    experiment = resolved(one.experiment)
+    experiment = with_defaults(one.experiment)
     study = opened(place)
     shared = bool(one.storage)
     if not shared:
@@ -264,7 +264,7 @@ def _confirmed(one: Sweep, winner: Experiment, out: Path, workers: Workers) -> t
             },
         )
         for seed in one.seeds
-        for which, experiment in ((GIVEN, resolved(one.experiment)), (CHOSEN, winner))
+        for which, experiment in ((GIVEN, with_defaults(one.experiment)), (CHOSEN, winner))
     ]
     jobs = [studies.Job(run, out / studies.RUNS) for run in runs]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from flatrec.ops.param_vector import Vector, norm, times
-from flatrec.strategies.base import Ascent, Perturbing
+from flatrec.strategies.base import Perturbation, SAMStrategy
 from flatrec.utils import seeding
 
 
 @dataclass(kw_only=True, eq=False)
-class ESAM(Perturbing):
+class ESAM(SAMStrategy):
     """Efficient SAM (Du et al., ICLR 2022, https://arxiv.org/abs/2110.03141): its stochastic weight perturbation.
 
     eps = rho (m g) / (beta ||g||_2), each entry of m one with probability beta and zero otherwise, drawn again at every
@@ -44,13 +44,13 @@ class ESAM(Perturbing):
         if not 0 < self.beta <= 1:
             raise ValueError(f"beta must lie in (0, 1], but is {self.beta}")
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
         """Along the drawn entries of the gradient; its length is the mean direction's."""
         stream = seeding.generator(self.seed, "efficient sam", self.steps)
         drawn = [(torch.rand(part.shape, generator=stream) < self.beta).to(part.device) for part in gradient]
         direction = times(gradient, drawn)
-        return Ascent(direction, self.beta * norm(gradient), norm(direction))
+        return Perturbation(direction, self.beta * norm(gradient), norm(direction))
 
-    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector, blend
-from flatrec.strategies.base import Ascent, Perturbing, straight
+from flatrec.strategies.base import Perturbation, SAMStrategy, euclidean_perturbation
 
 
 @dataclass(kw_only=True, eq=False)
-class GradientNormPenalty(Perturbing):
+class GradientNormPenalty(SAMStrategy):
     """Penalizing the gradient norm (Zhao et al., ICML 2022, https://arxiv.org/abs/2202.03599).
 
     eps as in SAM; the base optimizer gets (1 - alpha) times the gradient at Theta plus alpha times that at Theta + eps,
@@ -33,10 +33,10 @@ class GradientNormPenalty(Perturbing):
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha must lie in [0, 1], but is {self.alpha}")
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
         """Along the gradient."""
-        return straight(gradient)
+        return euclidean_perturbation(gradient)
 
-    def combined(self, here: Vector, there: Vector) -> Vector:
+    def combine(self, here: Vector, there: Vector) -> Vector:
         """Both, mixed."""
         return blend(there, here, self.alpha)

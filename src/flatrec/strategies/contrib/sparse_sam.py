@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from flatrec.ops.param_vector import Vector, times
-from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.state import grown, remembered_vector
+from flatrec.strategies.base import Perturbation, SAMStrategy, euclidean_perturbation
+from flatrec.strategies.state import remembered_vector, zeros_like_if_empty
 from flatrec.utils import seeding
 
 
 @dataclass(kw_only=True, eq=False)
-class SSAM(Perturbing):
+class SSAM(SAMStrategy):
     """Sparse SAM (Mi et al., NeurIPS 2022, https://arxiv.org/abs/2210.05177).
 
     eps = rho (m g) / ||m g||_2 with a mask m of zeros and ones, entry by entry over all parameters at once; then a base
@@ -67,14 +67,14 @@ class SSAM(Perturbing):
         if not 0 <= self.drop <= 1:
             raise ValueError(f"drop must lie in [0, 1], but is {self.drop}")
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
         """Along the gradient within the mask, which is made again first where it is time."""
-        self.active = grown(self.active, [torch.empty_like(part, dtype=torch.bool) for part in gradient])
+        self.active = zeros_like_if_empty(self.active, [torch.empty_like(part, dtype=torch.bool) for part in gradient])
         if self.steps % self.refresh == 0:
             self.active = self._renewed(gradient)
-        return straight(times(gradient, self.active))
+        return euclidean_perturbation(times(gradient, self.active))
 
-    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flatrec.ops.param_vector import Vector, moved_toward
-from flatrec.strategies.base import Ascent, Perturbing, straight
-from flatrec.strategies.state import buffer, grown, remembered_vector, room
+from flatrec.ops.param_vector import Vector, lerp_into
+from flatrec.strategies.base import Perturbation, SAMStrategy, euclidean_perturbation
+from flatrec.strategies.state import buffer, remembered_vector, room, zeros_like_if_empty
 
 
 @dataclass(kw_only=True, eq=False)
-class VaSSO(Perturbing):
+class VaSSO(SAMStrategy):
     """Variance-suppressed sharpness-aware optimization (Li & Giannakis, NeurIPS 2023, https://arxiv.org/abs/2309.15639).
 
     d <- (1 - theta) d + theta g, starting at 0; eps = rho d / ||d||_2; then a base step with the gradient of the
@@ -36,13 +36,13 @@ class VaSSO(Perturbing):
         if not 0 < self.theta <= 1:
             raise ValueError(f"theta must lie in (0, 1], but is {self.theta}")
 
-    def ascent(self, values: Vector, gradient: Vector) -> Ascent:  # noqa: ARG002
+    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
         """Along the running mean, which is brought up to date first."""
-        before, self._next = grown(self.mean, gradient), room(self._next, gradient)
-        moved_toward(before, gradient, self.theta, into=self._next)
+        before, self._next = zeros_like_if_empty(self.mean, gradient), room(self._next, gradient)
+        lerp_into(before, gradient, self.theta, into=self._next)
         self.mean, self._next = self._next, before
-        return straight(self.mean)
+        return euclidean_perturbation(self.mean)
 
-    def combined(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
+    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
         """The gradient there."""
         return there

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from flatrec import testing
-from flatrec.testing import examine
+from flatrec.testing import check_model
 from tests.testing import faults
 
 
 @cache
 def findings_of(fault):
-    return examine(fault)
+    return check_model(fault)
 
 
 def failed(findings):
@@ -25,7 +25,7 @@ def failed(findings):
 
 @pytest.mark.parametrize("model", [faults.Sound, faults.JoiningLater])
 def test_a_sound_model_passes_every_check(model):
-    assert [(one.check, one.reason) for one in examine(model) if one.outcome != "ok"] == []
+    assert [(one.check, one.reason) for one in check_model(model) if one.outcome != "ok"] == []
 
 
 @pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: fault.__name__)
@@ -97,9 +97,9 @@ def test_a_model_that_does_not_run_fails_once_and_not_the_examination():
         def encode(self):
             raise NotImplementedError
 
-    first, *others = examine(Raising)
+    first, *others = check_model(Raising)
     assert (first.check, first.outcome) == ("runs", "FAILED")
-    assert re.fullmatch(r"NotImplementedError \(test_examination.py:\d+\)", first.reason)
+    assert re.fullmatch(r"NotImplementedError \(test_runner.py:\d+\)", first.reason)
     assert isinstance(first.error, NotImplementedError)
     assert {(one.outcome, one.reason) for one in others} == {("skipped", "the model does not run")}
     assert len(others) == 18
@@ -116,9 +116,9 @@ def test_an_assertion_of_the_model_is_told_from_a_failed_check():
         def encode(self):
             assert self.sizes == 3, "sizes are odd"
 
-    reason = examine(Asserting)[0].reason
+    reason = check_model(Asserting)[0].reason
     assert reason.startswith("AssertionError: sizes are odd")
-    assert "(test_examination.py:" in reason
+    assert "(test_runner.py:" in reason
 
 
 def test_a_batch_whose_column_is_replaced_is_reported_by_its_own_check(batch_of_sound):
@@ -130,20 +130,20 @@ def test_a_batch_whose_column_is_replaced_is_reported_by_its_own_check(batch_of_
 def test_the_data_set_given_is_not_written_whatever_the_model_does():
     dataset = testing.tiny_dataset()
     before = dataset.features["image"].values.copy()
-    assert failed(examine(faults.TrainedFeatures, dataset)) == ["data kept"]
+    assert failed(check_model(faults.TrainedFeatures, dataset)) == ["data kept"]
     assert np.array_equal(dataset.features["image"].values, before)
 
 
 def test_the_random_state_of_the_caller_is_left_alone():
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    examine(faults.GlobalDraw)
+    check_model(faults.GlobalDraw)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_random_state_of_numpy_is_left_alone_too():
     before = np.random.get_state()[1].tolist()  # noqa: NPY002
-    examine(faults.NumPyDraw)
+    check_model(faults.NumPyDraw)
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
 
 

@@ -19,8 +19,8 @@ from flatrec.testing.checks import (
 )
 from flatrec.testing.data import tiny_dataset, unshared, whole_batch
 from flatrec.testing.equivariance import check_permutation
-from flatrec.testing.evaluations import check_fresh, check_quiet, check_round_trip, check_shapes
-from flatrec.testing.leakage import check_cold, check_data_kept, check_held_out
+from flatrec.testing.evaluations import check_eval_deterministic, check_no_stale_cache, check_round_trip, check_shapes
+from flatrec.testing.leakage import check_data_kept, check_held_out, check_isolated_nodes
 from flatrec.testing.messages import ContractError, NotApplicableError, one_line
 from flatrec.testing.reproducibility import check_epoch_draw, check_initial
 from flatrec.testing.runs import begin_epoch, disturb, random_state, trainable, training_loss
@@ -169,14 +169,14 @@ _CHECKS = (
     _Check(
         "cold start",
         "users and items without a training pair leave everything finite",
-        lambda one: check_cold(one.on, one.dataset),
+        lambda one: check_isolated_nodes(one.on, one.dataset),
     ),
     _Check(
         "fresh evaluation",
         "evaluation shows the parameters as they are, not as the last forward saw them",
-        lambda one: check_fresh(one.built, one.batch),
+        lambda one: check_no_stale_cache(one.built, one.batch),
     ),
-    _Check("quiet evaluation", "evaluation is not random", lambda one: check_quiet(one.begun())),
+    _Check("quiet evaluation", "evaluation is not random", lambda one: check_eval_deterministic(one.begun())),
     _Check(
         "checkpoint",
         "the saved state, loaded into another model, gives equal representations",
@@ -192,7 +192,7 @@ _CHECKS = (
 )
 
 
-def examine(make: Callable[[Dataset], Model], dataset: Dataset | None = None) -> list[Finding]:
+def check_model(make: Callable[[Dataset], Model], dataset: Dataset | None = None) -> list[Finding]:
     """Check the contract that training, resuming and ranking rest on.
 
     Every check gets new models and is independent of the others; one that raises anything has failed. Where the model
