@@ -379,15 +379,15 @@ def test_optimizers_with_settings_that_toml_cannot_say_run_and_resume(on_disk, t
 
 
 def test_an_empty_validation_part_is_refused_at_once():
-    parts = DATA.interactions.parts.copy()
+    parts = DATA.interactions.splits.copy()
     parts[parts == 1] = 0
     with pytest.raises(ValueError, match="validation part"):
-        fit(replace(DATA, interactions=replace(DATA.interactions, parts=parts)), "bpr", training=SHORT)
+        fit(replace(DATA, interactions=replace(DATA.interactions, splits=parts)), "bpr", training=SHORT)
 
 
 def test_an_empty_test_part_gives_a_result_without_test_scores():
-    parts = DATA.interactions.parts.copy()
+    parts = DATA.interactions.splits.copy()
     parts[parts == 2] = 0
-    run = fit(replace(DATA, interactions=replace(DATA.interactions, parts=parts)), "bpr", training=SHORT)
+    run = fit(replace(DATA, interactions=replace(DATA.interactions, splits=parts)), "bpr", training=SHORT)
     assert run.result["test"] == {}
     assert run.result["valid"]

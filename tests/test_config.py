@@ -15,10 +15,10 @@ from flatrec.config import (
     build,
     changed,
     read,
-    unknown,
     write,
 )
 from flatrec.registry.instantiate import with_defaults
+from flatrec.utils.messages import unknown
 
 OTHER = Experiment(
     data="data/baby",

@@ -40,13 +40,13 @@ def test_ids_beyond_64_bits_are_still_ids():
 
 def test_of_a_repeated_pair_the_first_part_is_kept():
     data = build_dataset("d", frame(("u", "a", 2), ("u", "a", 0), ("u", "b", 2), ("u", "b", 1), ("u", "b", 2)))
-    assert data.interactions.parts.tolist() == [0, 1]
+    assert data.interactions.splits.tolist() == [0, 1]
     assert data.repairs.duplicates == 3
 
 
 def test_a_given_split_is_neither_filtered_nor_changed():
     data = build_dataset("d", frame(("u", "a", 0), ("v", "b", 2)), settings=SplitSettings(core=5))
-    assert data.interactions.parts.tolist() == [0, 2]
+    assert data.interactions.splits.tolist() == [0, 2]
     assert data.repairs.filtered_pairs == 0
 
 

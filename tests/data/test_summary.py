@@ -26,7 +26,7 @@ def dataset():
 def test_the_figures_are_those_worked_by_hand():
     one = summarize(dataset())
     assert (one.users, one.items, one.pairs, one.density) == (3, 4, 4, 4 / 12)
-    assert [(part.pairs, part.users_without) for part in one.parts.values()] == [(2, 1), (1, 2), (1, 2)]
+    assert [(part.pairs, part.users_without) for part in one.splits.values()] == [(2, 1), (1, 2), (1, 2)]
     assert (one.users_without_training, one.items_without_training) == (1, 3)
     image = one.features["image"]
     assert (image.width, image.missing, image.zero_rows, image.constant_rows) == (2, 1, 1, 1)

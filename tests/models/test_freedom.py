@@ -170,7 +170,7 @@ def test_without_thinning_an_epoch_changes_nothing(dataset):
 
 def test_thinning_that_leaves_no_pair_still_trains(dataset):
     few = dataset.interactions
-    chosen = np.flatnonzero(few.parts == 0)[:2]
+    chosen = np.flatnonzero(few.splits == 0)[:2]
     pairs = replace(few, users=few.users[chosen], items=few.items[chosen], splits=few.splits[chosen])
     tiny = replace(dataset, interactions=pairs)
     model = freedom(tiny, edge_dropout=0.9)

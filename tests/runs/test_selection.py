@@ -158,9 +158,9 @@ def test_a_comparison_says_it_once_and_monitors_the_same_everywhere(two_tastes, 
 
 def without(part, data=None):
     data = data or block_dataset(blocks=3, users=8, items=6)
-    parts = data.interactions.parts.copy()
+    parts = data.interactions.splits.copy()
     parts[parts == part] = 0
-    return replace(data, interactions=replace(data.interactions, parts=parts))
+    return replace(data, interactions=replace(data.interactions, splits=parts))
 
 
 def test_data_without_a_validation_part_are_trained_to_the_last_epoch(tmp_path):

@@ -104,7 +104,7 @@ KILLED_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
 from flatrec.utils.atomic_write import atomic_write
-with replacing(Path(sys.argv[1])) as temporary:
+with atomic_write(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """

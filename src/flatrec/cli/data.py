@@ -174,6 +174,6 @@ def _counts(summary: Summary) -> list[list[object]]:
         ["density", f"{summary.density:.4%}"],
         ["items without a training pair", summary.items_without_training],
     ]
-    for name, part in summary.parts.items():
+    for name, part in summary.splits.items():
         rows += [[f"{name} pairs", part.pairs], [f"users without a {name} pair", part.users_without]]
     return rows

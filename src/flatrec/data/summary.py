@@ -46,7 +46,7 @@ class Summary:
     items: int
     pairs: int
     density: float  # pairs / (users * items)
-    parts: Mapping[Split, PartSummary]
+    splits: Mapping[Split, PartSummary]
     users_without_training: int
     items_without_training: int
     titles: bool
@@ -72,7 +72,7 @@ def summarize(dataset: Dataset) -> Summary:
         items=dataset.n_items,
         pairs=len(pairs),
         density=len(pairs) / max(dataset.n_users * dataset.n_items, 1),
-        parts={
+        splits={
             part: PartSummary(pairs.count(part), _without(pairs.indices(part)[0], dataset.n_users)) for part in SPLITS
         },
         users_without_training=_without(train_users, dataset.n_users),

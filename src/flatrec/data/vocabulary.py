@@ -11,7 +11,7 @@ class Vocabulary(Sequence[str]):
     """Original ids in the order of their numbers; immutable.
 
     Example:
-        >>> ids = Ids("item", ["mug", "lamp"])
+        >>> ids = Vocabulary("item", ["mug", "lamp"])
         >>> ids[1], ids.index_of("lamp")
         ('lamp', 1)
 

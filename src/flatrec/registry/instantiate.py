@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from flatrec.config import Component, Experiment, arguments, build, unknown
+from flatrec.config import Component, Experiment, arguments, build
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES, MODELS
 from flatrec.models.base import Baseline, Model
@@ -18,7 +18,7 @@ from flatrec.strategies.base import Strategy
 from flatrec.strategies.mixed import Mixed
 from flatrec.training import optimizers
 from flatrec.utils import seeding, user_classes
-from flatrec.utils.messages import raised
+from flatrec.utils.messages import raised, unknown
 
 T = TypeVar("T")
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from flatrec.config import arguments, unknown
+from flatrec.config import arguments
+from flatrec.utils.messages import unknown
 
 # LBFGS wants a closure, SparseAdam sparse gradients; a strategy gives neither.
 _KEYS = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS", "xpu": "XPU"}  # torch's dispatcher calls devices so

@@ -33,8 +33,8 @@ class TrainStepContext:
         same_dropout_mask: whether all gradients of one step see the same dropout and sampled noise, so that they
             differentiate one function; the next step draws new noise either way. It re-seeds torch's global
             generators, so fork them (``torch.random.fork_rng``) where their state matters to you.
-        perturb_exclude: patterns of parameter names, such as ``features.*``, that strategies leave where they are and out
-            of their norms; they are trained all the same.
+        perturb_exclude: patterns of parameter names, such as ``features.*``, that strategies leave where they are and
+            out of their norms; they are trained all the same.
         grad_accumulation_steps: portions in which the gradient of a batch is taken, each with an ``encode`` of its own,
             for less memory. A loss that is a mean over pairs has the gradient of the whole batch up to rounding; a
             contrast within the batch, or a penalty on the norm of its rows, sees its portion only.
@@ -75,7 +75,7 @@ class TrainStepContext:
                 "the model has complex parameters; keep their real and imaginary parts as parameters instead"
             )
         if max_grad_norm is not None and not max_grad_norm > 0:
-            raise ValueError(f"clip must be positive or left out, but is {max_grad_norm}")
+            raise ValueError(f"max_grad_norm must be positive or left out, but is {max_grad_norm}")
         if grad_accumulation_steps < 1:
             raise ValueError(f"grad_accumulation_steps must be at least 1, but is {grad_accumulation_steps}")
         self.perturbed: Sequence[int] = _others(

@@ -42,7 +42,7 @@ def test_the_release_of_2014_becomes_a_data_set(tmp_path):
         for u, i in zip(dataset.interactions.users.tolist(), dataset.interactions.items.tolist(), strict=True)
     }
     assert pairs_read == set(pairs())
-    assert np.bincount(dataset.interactions.parts).tolist() == [150, 30, 30]
+    assert np.bincount(dataset.interactions.splits).tolist() == [150, 30, 30]
     image = dataset.features["image"]
     assert image.present.tolist() == [True] * 11 + [False]
     assert (image.values[3] == rows[3]).all()

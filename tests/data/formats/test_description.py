@@ -47,7 +47,7 @@ def test_everything_that_a_description_names_is_read(place):
         assert data.images == (None, place / "mug.jpg")
         assert data.features["image"].values.tolist() == [[1], [2]]
         assert data.features["text"].present.tolist() == [False, True]
-        assert data.interactions.parts.tolist() == [2, 0, 0]
+        assert data.interactions.splits.tolist() == [2, 0, 0]
 
 
 def test_filter_and_split_are_passed_on(place):

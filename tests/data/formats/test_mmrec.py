@@ -36,7 +36,7 @@ def test_users_are_numbered_by_sorted_id_and_items_by_their_own(tmp_path):
     assert list(data.users) == ["0", "3"]
     assert data.interactions.users.tolist() == [0, 0, 1, 1]
     assert data.interactions.items.tolist() == [0, 1, 1, 2]
-    assert data.interactions.parts.tolist() == [0, 1, 0, 2]
+    assert data.interactions.splits.tolist() == [0, 1, 0, 2]
     assert data.titles is None
     assert data.images is None
 
@@ -64,7 +64,7 @@ def test_other_columns_are_ignored(tmp_path):
     rows = ["4.5\t1\t0\tx\t0", "3.0\t0\t0\ty\t2"]
     data = mmrec.read(folder(tmp_path, rows, "rating\titemID\tuserID\tnote\tx_label"))
     assert data.interactions.items.tolist() == [0, 1]
-    assert data.interactions.parts.tolist() == [2, 0]
+    assert data.interactions.splits.tolist() == [2, 0]
 
 
 def test_pairs_without_labels_are_split_and_not_filtered(tmp_path):

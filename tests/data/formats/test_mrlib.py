@@ -27,7 +27,7 @@ def test_commas_and_tabs_are_both_read(tmp_path, separator):
     data = mrlib.read(folder(place, separator=separator))
     assert data.name == "baby"
     assert data.interactions.items.tolist() == [0, 1, 1, 2]
-    assert data.interactions.parts.tolist() == [0, 1, 0, 2]
+    assert data.interactions.splits.tolist() == [0, 1, 0, 2]
 
 
 def test_the_spelling_of_its_own_description_is_read_and_its_label_is_no_split(tmp_path):

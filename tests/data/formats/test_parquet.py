@@ -55,7 +55,7 @@ def test_folders_named_by_a_value_are_a_column(tmp_path):
         part = tmp_path / "clicks.parquet" / f"split={number}"
         part.mkdir(parents=True)
         CLICKS[number * 10 : number * 10 + 10].write_parquet(part / "part-0.parquet")
-    assert np.bincount(load_data(tmp_path / "clicks.parquet").interactions.parts).tolist() == [10, 10, 10]
+    assert np.bincount(load_data(tmp_path / "clicks.parquet").interactions.splits).tolist() == [10, 10, 10]
 
 
 def test_a_folder_without_parts_is_refused(tmp_path):

@@ -45,7 +45,7 @@ def test_benchmark_files_are_the_split(tmp_path):
     write(tmp_path / "ml.test.inter", ("v", "b", "1"), ("u", "b", "1"))
     data = recbole.read(tmp_path)
     assert list(data.users) == ["u", "v"]
-    assert data.interactions.parts.tolist() == [0, 0, 1, 2]
+    assert data.interactions.splits.tolist() == [0, 0, 1, 2]
     assert data.repairs.duplicates == 1
     (tmp_path / "ml.valid.inter").unlink()
     with pytest.raises(FileNotFoundError, match="ml.valid.inter is not a file"):

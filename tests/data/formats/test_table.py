@@ -24,9 +24,9 @@ def test_any_column_names_are_read(clicks):
 
 def test_parts_may_be_named_or_numbered(clicks):
     data = read(TableSettings(clicks, part_column="fold"))
-    assert data.interactions.parts.tolist() == [2, 0, 1, 0]
+    assert data.interactions.splits.tolist() == [2, 0, 1, 0]
     clicks.write_text("user,item,x_label\n1,1,0\n1,2,2\n")
-    assert read_file(clicks).interactions.parts.tolist() == [0, 2]
+    assert read_file(clicks).interactions.splits.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from flatrec import config
 from flatrec.api import load
-from flatrec.config import Component, Experiment, arguments, unknown
+from flatrec.config import Component, Experiment, arguments
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.formats.encoded import ITEM_IDS, features_for
@@ -29,6 +29,7 @@ from flatrec.registry.naming import import_named
 from flatrec.research.reporting.outcome import Image, Table
 from flatrec.training import EpochRecord
 from flatrec.utils import user_classes
+from flatrec.utils.messages import unknown
 
 Label: TypeAlias = str | int | float
 Tree: TypeAlias = Mapping[str, Any]  # settings by name, groups within groups

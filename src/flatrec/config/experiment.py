@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_type_hints
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
-from flatrec.utils.messages import unknown as unknown
+from flatrec.utils.messages import unknown
 
 if sys.version_info >= (3, 11):
     import tomllib

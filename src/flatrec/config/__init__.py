@@ -1,0 +1,47 @@
+"""Settings of an experiment: typed, frozen, read from and written to TOML, unknown keys refused."""
+
+from flatrec.config.base import Config
+from flatrec.config.experiment import (
+    AMR,
+    LARGEST,
+    LARGEST_FLOAT,
+    LARGEST_SEED,
+    Component,
+    Evaluation,
+    Experiment,
+    Option,
+    Options,
+    Training,
+    arguments,
+    assignment,
+    build,
+    changed,
+    nested,
+    read,
+    settings,
+    toml_tree,
+    write,
+)
+
+__all__ = [
+    "AMR",
+    "Component",
+    "Config",
+    "Evaluation",
+    "Experiment",
+    "LARGEST",
+    "LARGEST_FLOAT",
+    "LARGEST_SEED",
+    "Option",
+    "Options",
+    "Training",
+    "arguments",
+    "assignment",
+    "build",
+    "changed",
+    "nested",
+    "read",
+    "settings",
+    "toml_tree",
+    "write",
+]
