@@ -10,12 +10,12 @@ from flatrec.data.vocabulary import Vocabulary
 def dataset(order=(0, 1, 2), **fields):
     order = list(order)
     users, items, parts = (np.array(column)[order] for column in ([0, 0, 1], [0, 1, 1], [0, 2, 0]))
-    pairs = Interactions(users.astype(np.int32), items.astype(np.int32), parts.astype(np.int8), 2, 2)
+    interactions = Interactions(users.astype(np.int32), items.astype(np.int32), parts.astype(np.int8), 2, 2)
     given = {"users": Vocabulary("user", ["u", "v"]), "items": Vocabulary("item", ["a", "b"])} | fields
-    return Dataset("tiny", pairs, **given)
+    return Dataset("tiny", interactions, **given)
 
 
-def test_the_fingerprint_does_not_depend_on_the_order_of_pairs():
+def test_the_fingerprint_does_not_depend_on_the_order_of_interactions():
     assert dataset().fingerprint == dataset((2, 0, 1)).fingerprint
 
 
@@ -39,12 +39,12 @@ def test_an_id_of_an_item_is_none_of_a_user():
     )
 
 
-def test_users_with_test_pairs_alone_are_said():
-    pairs = Interactions(np.array([0, 1, 2]), np.array([0, 1, 0]), np.array([0, 2, 1]), 3, 2)
-    found = Dataset("tiny", pairs, Vocabulary("user", ["u", "v", "w"]), Vocabulary("item", ["a", "b"]))
+def test_users_with_test_interactions_alone_are_said():
+    interactions = Interactions(np.array([0, 1, 2]), np.array([0, 1, 0]), np.array([0, 2, 1]), 3, 2)
+    found = Dataset("tiny", interactions, Vocabulary("user", ["u", "v", "w"]), Vocabulary("item", ["a", "b"]))
     assert [sentence.split(":")[0] for sentence in found.warnings] == [
-        "1 of the 1 users with a valid pair have no training pair",
-        "1 of the 1 users with a test pair have no training pair",
+        "1 of the 1 users with a valid interaction have no training interaction",
+        "1 of the 1 users with a test interaction have no training interaction",
     ]
     assert dataset().warnings == ()
 

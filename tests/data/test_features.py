@@ -26,7 +26,7 @@ def test_what_is_no_numeric_matrix_is_refused(values):
 
 
 def test_rows_follow_the_items_and_absent_items_are_missing():
-    one = aligned(["b", "x", "a"], np.array([[2.0], [9.0], [1.0]], dtype=np.float32), ["a", "b", "c"], "text")
+    one = align(["b", "x", "a"], np.array([[2.0], [9.0], [1.0]], dtype=np.float32), ["a", "b", "c"], "text")
     assert one.values.tolist() == [[1], [2], [0]]
     assert one.present.tolist() == [True, True, False]
     assert one.impute("mean").tolist() == [[1], [2], [1.5]]
@@ -36,9 +36,9 @@ def test_rows_follow_the_items_and_absent_items_are_missing():
 def test_repeated_and_unknown_ids_are_refused():
     rows = np.ones((2, 1), dtype=np.float32)
     with pytest.raises(ValueError, match="1 repeated item ids"):
-        aligned(["a", "a"], rows, ["a"], "text")
+        align(["a", "a"], rows, ["a"], "text")
     with pytest.raises(ValueError, match="text has no row for any of the 1 items"):
-        aligned(["a", "b"], rows, ["c"], "text")
+        align(["a", "b"], rows, ["c"], "text")
 
 
 def test_rows_of_missing_items_are_ignored_even_when_not_finite():

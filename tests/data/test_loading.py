@@ -18,11 +18,11 @@ RECBOLE = "user_id:token\titem_id:token\n" + "".join(f"{user}\t{item}\n" for use
         ("toys.inter", MMREC, "mmrec"),
         ("toys.inter", RECBOLE, "recbole"),
         ("inter.csv", MMREC.replace("\t", ","), "mrlib"),
-        ("dataset.toml", 'interactions = "pairs.csv"\ncore = 0', "table"),
+        ("dataset.toml", 'interactions = "interactions.csv"\ncore = 0', "table"),
     ],
 )
 def test_a_folder_is_recognized_by_its_files(tmp_path, name, text, expected):
-    (tmp_path / "pairs.csv").write_text("user,item\nu,a\n")
+    (tmp_path / "interactions.csv").write_text("user,item\nu,a\n")
     (tmp_path / name).write_text(text)
     assert detect(tmp_path) == expected
     assert expected in FORMATS
@@ -52,16 +52,18 @@ def test_an_unknown_folder_or_file_is_answered_with_what_was_looked_for(tmp_path
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations([(f"u{user}", str(item)) for user in range(6) for item in range(6)]), st.permutations(range(6)))
-def test_permuting_rows_of_pairs_and_features_gives_the_same_data_set(tmp_path, rows, order):
-    (tmp_path / "pairs.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in rows))
+def test_permuting_rows_of_interactions_and_features_gives_the_same_data_set(tmp_path, rows, order):
+    (tmp_path / "interactions.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in rows))
     (tmp_path / "ids.txt").write_text("".join(f"{item}\n" for item in order))
     np.save(tmp_path / "image.npy", np.array(order, dtype=np.float32)[:, None] + 10)
     (tmp_path / "dataset.toml").write_text(
-        'name = "p"\ninteractions = "pairs.csv"\n[features.image]\nfile = "image.npy"\nids = "ids.txt"\n'
+        'name = "p"\ninteractions = "interactions.csv"\n[features.image]\nfile = "image.npy"\nids = "ids.txt"\n'
     )
     data = load_data(tmp_path)
     assert data.features["image"].values[:, 0].tolist() == [10, 11, 12, 13, 14, 15]
-    (tmp_path / "pairs.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in sorted(rows)))
+    (tmp_path / "interactions.csv").write_text(
+        "user,item\n" + "".join(f"{user},{item}\n" for user, item in sorted(rows))
+    )
     assert load_data(tmp_path).fingerprint == data.fingerprint
 
 
@@ -95,7 +97,7 @@ def test_images_of_no_item_are_said(tmp_path):
     for name in ("0.jpg", "7.jpg", "x.png"):
         (tmp_path / "posters" / name).touch()
     assert load_data(tmp_path).warnings == (
-        "posters/: 2 rows not used (2 with an id that no pair has)",
+        "posters/: 2 rows not used (2 with an id that no interaction has)",
         "1 item without an image",
     )
 

@@ -73,7 +73,7 @@ def adjust(
     asked.check_prices(prompt_price, completion_price)
     table = read_items(items, id_column)
     images = images_of(table, image_dir, image_column) or {}
-    edition = adjust.Edition(table, table.joined(text_column or ["text"]), images)
+    edition = adjust.Edition(table, table.join_columns(text_column or ["text"]), images)
     edition.check(out, overwrite=overwrite)
     sweep(out)
     printer = Printer(font or default_font())

@@ -83,7 +83,7 @@ def augment_items(
         _check_place(table, out, details, overwrite=overwrite)
     if new_column in table.frame.columns:
         raise ValueError(f"{items} has a column {new_column!r} already; name another with --new-column")
-    texts = table.joined(text_column or ["text"])
+    texts = table.join_columns(text_column or ["text"])
     images = images_of(table, image_dir, image_column) or {}
     sweep(out.parent)
     if sample is not None:
@@ -98,7 +98,7 @@ def augment_items(
     if made.answers.unanswered and not keep_unanswered:
         raise _unanswered(made, len(texts), asked.usage_words(made.answers.usage, cost))
     answered = made.texts if out.suffix.lower() == ".parquet" else shown(made.texts, texts)
-    table.replaced(new_column, answered).write(out)
+    table.with_column(new_column, answered).write(out)
     facts = summary(
         {"column": new_column, "prompt": prompt, "text_prompt": text_prompt, "items": len(texts), "cost": cost},
         made.remarks,

@@ -99,13 +99,13 @@ def encode_table(
     from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
     from flatrec.content.encoders.report import write_report
     from flatrec.content.encoders.store import VectorStore, default_path
-    from flatrec.data.formats.encoded import finish, make_room, write_ids
+    from flatrec.data.encoded_items import finish_update, prepare_folder, write_ids
 
-    texts = table.joined(recipe.text_columns) if recipe.text_columns else None
+    texts = table.join_columns(recipe.text_columns) if recipe.text_columns else None
     where = str(choose_device(options.experiment(None, None, device=means.device)))
     written = {"text": texts is not None, "image": images is not None}
     modalities = [modality for modality, is_written in written.items() if is_written]
-    make_room(out, table.ids, modalities)
+    prepare_folder(out, table.ids, modalities)
     complete = recipe.completed(out)
     reports = []
     with VectorStore(default_path()) as store:
@@ -122,7 +122,7 @@ def encode_table(
     write_ids(out, table.ids)
     write_report(out, reports)
     complete.write(out)
-    finish(out, modalities)
+    finish_update(out, modalities)
     return reports
 
 

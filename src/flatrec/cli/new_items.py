@@ -10,10 +10,10 @@ from flatrec.cli.encode import Means, encode_table
 from flatrec.cli.items import images_of
 from flatrec.content.encoders.recipe import RECIPE, Recipe, read_recipe
 from flatrec.data.dataset import Dataset
+from flatrec.data.encoded_items import EncodedItems, read_encoded
 from flatrec.data.formats.description import DESCRIPTION, parse
-from flatrec.data.formats.encoded import EncodedItems, read_encoded
-from flatrec.data.formats.table import TABLE_SUFFIXES
 from flatrec.data.items import ItemTable, read_items
+from flatrec.data.tables.files import TABLE_SUFFIXES
 
 
 def encoded_items(path: Path, dataset: Dataset, image_dir: Path | None) -> EncodedItems:

@@ -11,7 +11,7 @@ from flatrec.content.encoders.encoding import Settings, Target, encode_images, e
 from flatrec.content.encoders.recipe import Recipe
 from flatrec.content.encoders.report import write_report
 from flatrec.content.encoders.store import VectorStore, default_path
-from flatrec.data.formats.encoded import finish, make_room, write_ids
+from flatrec.data.encoded_items import finish_update, prepare_folder, write_ids
 from flatrec.data.items import read_items
 
 Encoders: TypeAlias = Literal["auto", "shop", "real"]
@@ -72,14 +72,14 @@ def encode_shop(shop: Path, encoders: RealEncoders, on_items: Callable[[int], No
     """
     items = read_items(shop / "items.parquet", "id")
     images = {item: shop / name if name else None for item, name in items.column("image").items()}
-    make_room(shop, items.ids, ("text", "image"))
+    prepare_folder(shop, items.ids, ("text", "image"))
     with VectorStore(default_path()) as store:
         settings = Settings(store, batch_size=16, on_items=on_items)  # as fast as 64, in half the memory
         reports = (
-            encode_texts(items.joined(("title", "description")), encoders.text, Target(shop, "text"), settings),
+            encode_texts(items.join_columns(("title", "description")), encoders.text, Target(shop, "text"), settings),
             encode_images(images, encoders.image, Target(shop, "image"), settings),
         )
     write_ids(shop, items.ids)
     write_report(shop, reports)
     Recipe("id", ("title", "description"), image_column="image").write(shop)
-    finish(shop, ("text", "image"))
+    finish_update(shop, ("text", "image"))

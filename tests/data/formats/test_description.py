@@ -12,8 +12,8 @@ name = "shop"
 interactions = "clicks.csv"
 user_column = "customer"
 item_column = "sku"
-part_column = "fold"
-core = 2
+split_column = "fold"
+k_core = 2
 seed = 7
 ratios = [0.6, 0.2, 0.2]
 [items]
@@ -52,7 +52,7 @@ def test_everything_that_a_description_names_is_read(place):
 
 def test_filter_and_split_are_passed_on(place):
     split = parse(place / "dataset.toml").split
-    assert (split.core, split.seed, split.ratios) == (2, 7, (0.6, 0.2, 0.2))
+    assert (split.k_core, split.seed, split.ratios) == (2, 7, (0.6, 0.2, 0.2))
 
 
 def test_what_is_left_out_has_a_default(place):
@@ -68,30 +68,34 @@ def test_what_is_left_out_has_a_default(place):
         ("user_column", "usercolumn", "dataset.toml has the unknown key 'usercolumn'; the keys are name, interactions"),
         ("title_column", "title", r"\[items\] has the unknown key 'title'; the keys are file, id_column"),
         ('id_column = "code"', "key = 1", r"\[features\] \[text\] has the unknown key 'key'; the keys are file, ids"),
-        ("core = 2", 'core = "2"', "core = '2'; give it a whole number"),
-        ("core = 2", "core = true", "core = True; give it a whole number"),
-        ("core = 2", "core = -1", "core must be 0 or more"),
+        ("k_core = 2", 'k_core = "2"', "k_core = '2'; give it a whole number"),
+        ("k_core = 2", "k_core = true", "k_core = True; give it a whole number"),
+        ("k_core = 2", "k_core = -1", "k_core must be 0 or more"),
         ("[0.6, 0.2, 0.2]", "[0.6, 0.2]", "give it three numbers"),
         ("[0.6, 0.2, 0.2]", "[0, 0.2, 1]", "ratios must be three finite weights"),
         ('"shop"', "3", "name = 3; give it a text in quotes"),
         ('interactions = "clicks.csv"', "", "lacks the key 'interactions'"),
         ('[features.image]\nfile = "image.npy"', "[features]\nimage = 3", r"image = 3; give it a table"),
         (
-            "core = 2",
-            'core = 2\nseparator = ""',
+            "k_core = 2",
+            'k_core = 2\nseparator = ""',
             r"HERE: separator must be one ASCII character, such as .*, but is ''$",
         ),
         (
-            "core = 2",
-            "core = 2\nseparator = 5",
+            "k_core = 2",
+            "k_core = 2\nseparator = 5",
             r"HERE has separator = 5; give it a text in quotes, of one character such as ';'$",
         ),
-        ("core = 2", "core = 2\nquote = 5", r"HERE has quote = 5; give it a text in quotes, of one character"),
-        ("core = 2", "core = 2\nquote = '::'", r"HERE: quote must be one ASCII character, .* but is '::'$"),
-        ("core = 2", 'core = 2\nencoding = ""', r"HERE has encoding = ''; give it a text in quotes"),
-        ("core = 2", "core = 2\nseparator = ','\nquote = ','", "clicks.csv cannot have ',' both between and around"),
-        ("core = 2", "core = 2\nseparator = '\"'", "clicks.csv cannot have '\"' both between and around"),
-        ("core = 2", "core = = 2", "dataset.toml cannot be read as a TOML description"),
+        ("k_core = 2", "k_core = 2\nquote = 5", r"HERE has quote = 5; give it a text in quotes, of one character"),
+        ("k_core = 2", "k_core = 2\nquote = '::'", r"HERE: quote must be one ASCII character, .* but is '::'$"),
+        ("k_core = 2", 'k_core = 2\nencoding = ""', r"HERE has encoding = ''; give it a text in quotes"),
+        (
+            "k_core = 2",
+            "k_core = 2\nseparator = ','\nquote = ','",
+            "clicks.csv cannot have ',' both between and around",
+        ),
+        ("k_core = 2", "k_core = 2\nseparator = '\"'", "clicks.csv cannot have '\"' both between and around"),
+        ("k_core = 2", "k_core = = 2", "dataset.toml cannot be read as a TOML description"),
     ],
 )
 def test_a_wrong_description_is_refused_in_one_line(place, old, new, message):

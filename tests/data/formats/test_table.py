@@ -4,10 +4,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from flatrec.data.builder import SplitSettings
-from flatrec.data.formats.keyed import FeatureSource, read_features
 from flatrec.data.formats.table import ItemSource, TableSettings, read, read_file
+from flatrec.data.tables.feature_files import FeatureSource, read_features
 
-ALL = SplitSettings(core=0)
+ALL = SplitSettings(k_core=0)
 CLICKS = "customer,sku,when,fold\nann,mug,1,train\nbob,lamp,2,train\nann,lamp,3,Test\nann,sofa,4,valid\n"
 
 
@@ -23,7 +23,7 @@ def test_any_column_names_are_read(clicks):
 
 
 def test_parts_may_be_named_or_numbered(clicks):
-    data = read(TableSettings(clicks, part_column="fold"))
+    data = read(TableSettings(clicks, split_column="fold"))
     assert data.interactions.splits.tolist() == [2, 0, 1, 0]
     clicks.write_text("user,item,x_label\n1,1,0\n1,2,2\n")
     assert read_file(clicks).interactions.splits.tolist() == [0, 2]
@@ -58,7 +58,7 @@ def test_ids_of_categories_and_marks_of_byte_order_are_read(tmp_path):
         ("customer,sku\n", "clicks.csv is empty; expected at least one row"),
         ("who,sku\n1,2\n", r"no column that is called like user ids \(user, .*its columns are \['who', 'sku'\]"),
         ("user,what\n1,2\n", r"no column that is called like item ids .*its columns are \['user', 'what'\]"),
-        ("user,item\nu,\nu,a\n", r"clicks\.csv has 1 of 2 pairs without item id, the first in line 2"),
+        ("user,item\nu,\nu,a\n", r"clicks\.csv has 1 of 2 interactions without item id, the first in line 2"),
         ("user,item,split\nu,a,train\nu,b,soon\n", "column 'split' .* e.g. 'soon'; use train, valid, test"),
         ("user,item\nu,a,b\n", "clicks.csv cannot be read as a table"),
         ("user,item\n\xff,a\n", "clicks.csv cannot be read"),

@@ -17,7 +17,7 @@ from flatrec.content.encoders.images import content, opened, unwarned
 from flatrec.content.encoders.raw import Raw
 from flatrec.content.encoders.store import Known, VectorStore, key_of
 from flatrec.content.encoders.texts import cleaned
-from flatrec.data.formats.encoded import unlist
+from flatrec.data.encoded_items import begin_update
 from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.threads import Threads
 
@@ -191,7 +191,7 @@ def _encode(items: Sequence[str], source: _Source, target: Target, settings: Set
             rows[~present] = rows[present].mean(axis=0, dtype=np.float64)  # for readers that know no masks
         rows.flush()
         np.save(mask, present)
-        unlist(target.folder, [modality])
+        begin_update(target.folder, [modality])
         path.unlink(missing_ok=True)  # a kill would leave it beside the mask of others
     missing = int((~present).sum())
     return Report(modality, source.encoder.identity, dim, len(items), missing, computed, remarks)

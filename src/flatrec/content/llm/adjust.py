@@ -21,7 +21,7 @@ from flatrec.content.llm.batch_runner import Answers, Asking, Usage
 from flatrec.content.llm.endpoint import NO_ANSWER
 from flatrec.content.llm.requests import Question, captioning, summing_up
 from flatrec.content.llm.text_overlay import NO_GLYPH, Printer
-from flatrec.data.formats.encoded import ITEM_IDS, unlist
+from flatrec.data.encoded_items import ITEM_IDS, begin_update
 from flatrec.data.items import ItemTable
 from flatrec.utils import seeding
 from flatrec.utils.atomic_write import atomic_write
@@ -188,7 +188,7 @@ class Edition:
     def begin(out: Path) -> None:
         """Make the folder, and take away what would not belong to what follows."""
         out.mkdir(parents=True, exist_ok=True)
-        unlist(out, ())
+        begin_update(out, ())
         for name in (FACTS, ITEM_IDS):  # without ids, the features there are those of no items
             (out / name).unlink(missing_ok=True)
         folder = out / IMAGES
@@ -223,8 +223,8 @@ class Edition:
                 with atomic_write(out / IMAGES / f"{number}.png") as temporary:
                     printer.printed(image, captions[item].summary).save(temporary, "PNG")
         texts = {item: captions[item].text if item in captions else text for item, text in self.texts.items()}
-        table = self.table.replaced(TEXT_COLUMN, texts)
-        table = table.replaced(IMAGE_COLUMN, places) if self.images else table
+        table = self.table.with_column(TEXT_COLUMN, texts)
+        table = table.with_column(IMAGE_COLUMN, places) if self.images else table
         table.write(table_of(out, self.table.path))
         return {item: said for item, said in remarks.items() if said}
 

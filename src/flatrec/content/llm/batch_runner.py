@@ -154,7 +154,7 @@ class _Run:
 
     def collect(self) -> None:
         """Take the answers that are there, waiting for one at least."""
-        for future in wait_for(self.pending, one=True):
+        for future in wait_for(self.pending, first=True):
             key = self.pending[future]
             try:
                 answer = future.result()
