@@ -12,7 +12,7 @@ from flatrec.data.interactions import Interactions
 from flatrec.testing import block_dataset
 
 
-def interactions(interactions, n_users, n_items):
+def interactions_of(interactions, n_users, n_items):
     """Training interactions, shuffled; every user also has each item they lack in validation, which must not matter."""
     rest = [(user, item) for user in range(n_users) for item in range(n_items) if (user, item) not in set(interactions)]
     users, items = np.array([*interactions, *rest], dtype=np.int32).reshape(-1, 2).T
@@ -29,7 +29,7 @@ def random_interactions(seed=0, n_users=9, n_items=7, share=0.5):
     bought = np.random.default_rng(seed).random((n_users, n_items)) < share
     bought[0] = False  # a user without an interaction
     bought[1] = [True] * (n_items - 1) + [False]
-    return interactions(list(zip(*(one.tolist() for one in np.nonzero(bought)), strict=True)), n_users, n_items)
+    return interactions_of(list(zip(*(one.tolist() for one in np.nonzero(bought)), strict=True)), n_users, n_items)
 
 
 def read(steps):
@@ -83,7 +83,7 @@ BOUGHT = [{0, 1, 2}, {5, 6, 7}, {0, 3, 4, 7}, {2}, {0, 1, 2, 4, 5, 7}]
 @pytest.mark.parametrize("bought", BOUGHT)
 def test_negatives_are_uniform_over_what_the_user_has_not_bought(bought):
     others = [(0, item) for item in (1, 6)] + [(2, item) for item in range(7)]
-    interactions = interactions([(1, item) for item in bought] + others, 4, 8)
+    interactions = interactions_of([(1, item) for item in bought] + others, 4, 8)
     drawn = Sampler(interactions, 10).negatives(torch.ones(8000, dtype=torch.int64), stream(1))
     counts = np.bincount(drawn.numpy(), minlength=8)
     left = sorted(set(range(8)) - bought)
@@ -92,7 +92,7 @@ def test_negatives_are_uniform_over_what_the_user_has_not_bought(bought):
 
 
 def test_negatives_of_one_batch_are_independent_of_one_another():
-    interactions = interactions([(0, 0), (1, 0)], 2, 3)
+    interactions = interactions_of([(0, 0), (1, 0)], 2, 3)
     first, second = Sampler(interactions, 2).negatives(torch.tensor([0, 1] * 4000), stream(2)).reshape(-1, 2).T.numpy()
     counts = np.bincount(first * 3 + second, minlength=9).reshape(3, 3)[1:, 1:]
     assert stats.chisquare(counts.ravel()).pvalue > 0.01
@@ -100,19 +100,19 @@ def test_negatives_of_one_batch_are_independent_of_one_another():
 
 def test_a_user_who_lacks_one_item_gets_it():
     for lacking in (0, 3, 6):
-        interactions = interactions([(0, item) for item in range(7) if item != lacking] + [(1, 2)], 2, 7)
+        interactions = interactions_of([(0, item) for item in range(7) if item != lacking] + [(1, 2)], 2, 7)
         drawn = Sampler(interactions, 2).negatives(torch.zeros(50, dtype=torch.int64), stream())
         assert drawn.unique().tolist() == [lacking]
 
 
 def test_a_user_without_a_interaction_can_get_any_item():
-    interactions = interactions([(0, 1), (2, 2)], 3, 4)
+    interactions = interactions_of([(0, 1), (2, 2)], 3, 4)
     drawn = Sampler(interactions, 2).negatives(torch.ones(400, dtype=torch.int64), stream())
     assert drawn.unique().tolist() == [0, 1, 2, 3]
 
 
 def test_users_who_have_every_item_are_left_out_with_a_warning(caplog):
-    interactions = interactions([(0, 0), (0, 1), (0, 2), (1, 0), (2, 1)], 3, 3)
+    interactions = interactions_of([(0, 0), (0, 1), (0, 2), (1, 0), (2, 1)], 3, 3)
     with caplog.at_level(logging.WARNING, "flatrec.data.batches"):
         sampler = Sampler(interactions, 1)
     assert [record.getMessage() for record in caplog.records] == [
@@ -131,7 +131,7 @@ def test_no_warning_when_nobody_has_every_item(caplog):
 @pytest.mark.parametrize("interactions", [[], [(0, 0), (0, 1)], [(0, 0), (0, 1), (1, 0), (1, 1)]])
 def test_nothing_to_train_on_is_an_error(interactions):
     with pytest.raises(ValueError, match="a user with a training interaction and an item without one.*over 2 items"):
-        Sampler(interactions(interactions, 2, 2), 4)
+        Sampler(interactions_of(interactions, 2, 2), 4)
 
 
 @pytest.mark.parametrize("batch_size", [0, -3])
@@ -180,7 +180,7 @@ def test_the_first_of_two_passes_is_that_of_a_single_one():
 
 def test_where_a_interaction_stands_in_one_pass_says_nothing_about_the_other():
     # The place of interaction 0 in the second pass, over many epochs, is uniform given its place in the first.
-    interactions = interactions([(0, item) for item in range(3)], 1, 4)
+    interactions = interactions_of([(0, item) for item in range(3)], 1, 4)
     sampler, generator, counts = Sampler(interactions, 3), stream(5), np.zeros((3, 3))
     for _ in range(1500):
         ((first, second),) = sampler.epoch(generator, 2, "passes")
@@ -190,7 +190,7 @@ def test_where_a_interaction_stands_in_one_pass_says_nothing_about_the_other():
 
 @pytest.mark.parametrize("n_interactions", [8, 9, 12, 13, 16])
 def test_halves_are_successive_batches_of_one_pass(n_interactions):
-    interactions = interactions([(number, number % 3) for number in range(n_interactions)], n_interactions, 4)
+    interactions = interactions_of([(number, number % 3) for number in range(n_interactions)], n_interactions, 4)
     sampler = Sampler(interactions, 4)
     (whole,) = read(sampler.epoch(stream(6)))
     steps = list(sampler.epoch(stream(6), 2, "halves"))

@@ -47,7 +47,7 @@ def test_a_table_of_items_that_meets_none_is_refused_like_one_of_features(tmp_pa
         load(tmp_path, items=others)
     with pytest.raises(ValueError, match=said.format("image")):
         load(tmp_path, features=others)
-    with pytest.raises(ValueError, match=r"items\.csv has no row .*; 6 would meet but for case, such as 'S0' and 's0'"):
+    with pytest.raises(ValueError, match=r"items\.csv has no row .*; 6 would match but for case, such as 'S0' and 's0'"):
         load(tmp_path, items=[one.upper() for one in IDS])
 
 
@@ -63,9 +63,9 @@ def test_rows_and_items_that_do_not_meet_are_counted(tmp_path):
     data = load(tmp_path, items=["s0", "S1", "S2", "x"], features=["s0", "s1", "y"])
     assert data.titles == ("the s0", "s1", "s2", "s3", "s4", "s5")
     assert data.warnings == (
-        "image.csv: 1 row not used (1 with an id that no interaction has)",
-        "items.csv: 3 rows not used (3 with an id that no interaction has); 2 would meet but for case, such as 'S1' and 's1'",
-        "5 items without a title, called by their ids",
+        "image.csv: 1 row not used (1 whose id is in no interaction)",
+        "items.csv: 3 rows not used (3 whose id is in no interaction); 2 would match but for case, such as 'S1' and 's1'",
+        "5 items without a title; their ids are shown instead",
     )
     assert (data.cleaning_report.unknown_features, data.cleaning_report.items_without_title) == (1, 5)
 
@@ -74,8 +74,8 @@ def test_rows_of_filtered_items_are_told_from_foreign_ones(tmp_path):
     interactions = [*PAIRS, ("u0", "rare"), ("u1", "rare")]
     data = load(tmp_path, interactions=interactions, items=[*IDS, "rare", "x"])
     assert data.warnings == (
-        "items.csv: 2 rows not used (1 with an id that no interaction has, 1 of items that the k-core filter left out)",
-        "the 5-core filter left out 0 users, 1 item and 2 interactions; k_core = 0 keeps them",
+        "items.csv: 2 rows not used (1 whose id is in no interaction, 1 whose item was removed by the k-core filter)",
+        "the 5-core filter removed 0 users, 1 item and 2 interactions; k_core = 0 keeps them",
     )
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.features import checked
+from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
 
@@ -20,7 +20,7 @@ def test_the_fingerprint_does_not_depend_on_the_order_of_interactions():
 
 
 def test_the_fingerprint_tells_ids_and_features_apart():
-    image = {"image": checked(np.ones((2, 1)), 2, "image")}
+    image = {"image": Features.from_array(np.ones((2, 1)), 2, "image")}
     others = [dataset(items=Vocabulary("item", ["a", "c"])), dataset().with_features(image)]
     assert len({dataset().fingerprint, *(one.fingerprint for one in others)}) == 3
 
@@ -56,7 +56,7 @@ def test_users_with_test_interactions_alone_are_said():
         ({"items": Vocabulary("item", ["a"])}, "item ids has 1 rows"),
         ({"titles": ("A",)}, "titles has 1 rows"),
         ({"images": (None,)}, "images has 1 rows"),
-        ({"features": {"image": checked(np.ones((3, 1)), 3, "image")}}, r'features\["image"\] has 3 rows'),
+        ({"features": {"image": Features.from_array(np.ones((3, 1)), 3, "image")}}, r'features\["image"\] has 3 rows'),
     ],
 )
 def test_parts_of_different_sizes_are_refused(fields, message):
@@ -66,4 +66,4 @@ def test_parts_of_different_sizes_are_refused(fields, message):
 
 def test_features_cannot_be_exchanged_in_place():
     with pytest.raises(TypeError):
-        dataset().features["image"] = checked(np.ones((2, 1)), 2, "image")
+        dataset().features["image"] = Features.from_array(np.ones((2, 1)), 2, "image")

@@ -209,12 +209,14 @@ def _check_frame(name: str, interactions: pl.DataFrame) -> None:
         missing = int((interactions[column].is_null() | (interactions[column] == "")).sum())
         if missing:
             raise ValueError(
-                f"{name} has {missing} of {len(interactions)} interactions without {column} id; fill them in or leave them out"
+                f"{name} has {missing} of {len(interactions)} interactions without {column} id; "
+                "fill them in or leave them out"
             )
     splits = interactions.get_column("split", default=None)
     if splits is not None and (not splits.dtype.is_integer() or splits.null_count()):
         raise ValueError(
-            f"{name} has {splits.null_count()} of {len(interactions)} interactions without a split (type {splits.dtype}); "
+            f"{name} has {splits.null_count()} of {len(interactions)} interactions without a split "
+            f"(type {splits.dtype}); "
             "give every interaction 0 (train), 1 (valid) or 2 (test), or leave the column out"
         )
 

@@ -69,7 +69,7 @@ class TableCleaningReport:
         if self.rows_without_id:
             yield f"{self.file}: {_count(self.rows_without_id, 'row')} without an id left out"
         if self.row_number_columns:
-            yield f"{self.file}: the row numbers in {_columns(self.row_number_columns)} are no features and were left out"
+            yield f"{self.file}: the row numbers in {_columns(self.row_number_columns)} are not features; left out"
         if self.unused_rows:
             yield self._unused()
 
@@ -103,7 +103,8 @@ class CleaningReport:
         if self.filtered_interactions:
             sentences.append(
                 f"the {self.k_core}-core filter removed {_count(self.filtered_users, 'user')}, "
-                f"{_count(self.filtered_items, 'item')} and {_count(self.filtered_interactions, 'interaction')}; k_core = 0 keeps them"
+                f"{_count(self.filtered_items, 'item')} and {_count(self.filtered_interactions, 'interaction')}; "
+                "k_core = 0 keeps them"
             )
         if self.items_without_title:
             sentences.append(f"{_count(self.items_without_title, 'item')} without a title; their ids are shown instead")

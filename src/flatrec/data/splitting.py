@@ -48,7 +48,7 @@ def split(
     A user with ``n`` interactions gives validation and test ``floor(n * share)`` each, but at least one where
     ``n`` is 3 or more (a share of 0 stays 0), and keeps the rest for training. With 8:1:1, five interactions
     become 3/1/1 and twenty become 16/2/2: the rule that the public 5-core splits of MMRec follow.
-    A user with fewer than three interactions has all of them in training, so every user with an interaction can be trained.
+    All interactions of a user with fewer than three are in training, so every user is trained.
 
     The result depends on the order of the interactions: sort them first for a split that does not.
 

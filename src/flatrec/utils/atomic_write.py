@@ -16,7 +16,7 @@ from pathlib import Path
 
 from flatrec.utils.locks import LOCK, try_lock
 
-# No reader's pattern matches it, nobody can guess_column it, and what a kill leaves is known by it.
+# No reader's pattern matches this name, nobody can guess it, and what a kill leaves behind is recognized by it.
 _TEMPORARY = re.compile(r"\.flatrec-[0-9a-f]{32}\.tmp")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -37,18 +37,18 @@ _logger = logging.getLogger(__name__)
 
 
 class KeyedTable:
-    """TableRows whose first column is their key; what was put in survives a kill.
+    """A table of rows by key; rows that were stored survive a kill.
 
-    Several processes may use the file at once. Each row carries a digest, and one that is not as it was put in counts
-    as not there, with one warning for all of them; so do rows from before there were digests.
+    Several processes may use the file at once. Each row has a digest; a damaged row counts as missing, with one warning
+    for all of them. Rows from before there were digests are not read.
 
     Args:
-        path: made where it is not there; None keeps nothing beyond this object.
-        name: what messages call the rows.
-        columns: of a row behind its key, as SQL, such as ``value blob not null``.
+        path: the file, created if it does not exist; None keeps the rows in memory only.
+        name: the name of the rows in messages.
+        columns: the columns of a row besides its key, in SQL, such as ``value blob not null``.
 
     Raises:
-        OSError: the file cannot be made, or is none of ours.
+        OSError: the file cannot be created or opened, or was not made by flatrec.
     """
 
     def __init__(self, path: Path | None, name: str, columns: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """Threads that do not delay the end of a process.
 
-Python waits for the threads of :mod:`concurrent.futures` when it ends, so that a silent server or a slow image would keep
-an interrupted command from ending. Some libraries, such as polars, install signal handlers because of which Ctrl-C does
-not end a wait: so every wait here consists of many short ones.
+Python waits for the threads of :mod:`concurrent.futures` when it ends, so that a silent server or a slow image would
+keep an interrupted command from ending. Some libraries, such as polars, install signal handlers because of which
+Ctrl-C does not end a wait: so every wait here consists of many short ones.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Threads:
         return future
 
     def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-        """Return the results of a function for all items; an error or Ctrl-C cancels the calls that have not started."""
+        """Return the results of a function for all items; an error or Ctrl-C cancels calls that have not started."""
         futures = [self.submit(function, item) for item in items]
         try:
             return [_result(future) for future in futures]

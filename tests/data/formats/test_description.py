@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flatrec.data.formats.description import parse, read_path
+from flatrec.data.formats.description import parse, read
 
 CLICKS = "customer,sku,fold\nann,mug,train\nbob,lamp,train\nann,lamp,test\n"
 FULL = """
@@ -42,7 +42,7 @@ def place(tmp_path):
 
 def test_everything_that_a_description_names_is_read(place):
     for path in (place, place / "dataset.toml"):
-        data = read_path(path)
+        data = read(path)
         assert (data.name, list(data.items), data.titles) == ("shop", ["lamp", "mug"], ("Lamp", "Mug"))
         assert data.images == (None, place / "mug.jpg")
         assert data.features["image"].values.tolist() == [[1], [2]]
@@ -57,7 +57,7 @@ def test_filter_and_split_are_passed_on(place):
 
 def test_what_is_left_out_has_a_default(place):
     (place / "dataset.toml").write_text('interactions = "clicks.csv"\ncore = 0\n')
-    data = read_path(place)
+    data = read(place)
     assert data.name == place.name
     assert (len(data.interactions), data.titles, dict(data.features)) == (3, None, {})
 
@@ -101,11 +101,11 @@ def test_what_is_left_out_has_a_default(place):
 def test_a_wrong_description_is_refused_in_one_line(place, old, new, message):
     (place / "dataset.toml").write_text(FULL.replace(old, new, 1))
     with pytest.raises(ValueError, match=message.replace("HERE", f"^{re.escape(str(place))}/dataset.toml")) as caught:
-        read_path(place)
+        read(place)
     assert "\n" not in str(caught.value)
 
 
 def test_a_description_that_is_not_utf_8_is_refused_in_words(place):
     (place / "dataset.toml").write_bytes(b"# caf\xe9\n" + FULL.encode())
     with pytest.raises(ValueError, match=r"dataset\.toml .*: it is not UTF-8 text \(byte 5\); save it as UTF-8$"):
-        read_path(place)
+        read(place)

@@ -43,7 +43,8 @@ def read_reviews(
 ) -> Reviews:
     """The interactions of a review file that are left by the k-core filter.
 
-    Every review is an interaction, whatever its rating, as the field has it. O(interactions) memory, 8 bytes each, plus the ids.
+    Every review is an interaction, whatever its rating, as is common in the field. Memory: 8 bytes per interaction,
+    plus the ids.
 
     Args:
         path: JSON lines, gzipped or not.

@@ -134,7 +134,8 @@ def _check_foreign(directory: Path, files: Mapping[str, Writer]) -> None:
     foreign = sorted(present.difference(files))
     if foreign:
         raise ValueError(
-            f"{directory} already holds {shortlist(foreign)}, which would be read together with the new data; write to another folder"
+            f"{directory} already holds {shortlist(foreign)}, "
+            "which would be read together with the new data; write to another folder"
         )
 
 

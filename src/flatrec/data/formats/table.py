@@ -52,7 +52,7 @@ class TableSettings:
         interactions: ``.csv``, ``.tsv`` or ``.parquet`` with one row per interaction.
         user_column: the column of user ids; found by one of USER_NAMES if left out.
         item_column: the column of item ids; found by one of ITEM_NAMES if left out.
-        split_column: the column with ``train``/``valid``/``test`` or 0/1/2; without one, interactions are split at random.
+        split_column: the column with ``train``/``valid``/``test`` or 0/1/2; without one, the split is random.
         items: the table of titles and images.
         features: feature files by modality.
         split: how to filter and split interactions that come without a split.

@@ -43,8 +43,8 @@ def as_text(column: pl.Series, path: Path) -> pl.Series:
     kind = column.dtype
     if not (kind.is_integer() or kind in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         raise ValueError(
-            f"{path} has column {clipped(column.name)!r} of {describe_dtype(column)}; ids and names must be text or whole "
-            "numbers"
+            f"{path} has column {clipped(column.name)!r} of {describe_dtype(column)}; "
+            "ids and names must be text or whole numbers"
         )
     return column.cast(pl.String)
 

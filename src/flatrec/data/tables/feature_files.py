@@ -170,7 +170,8 @@ def _check_numbers(what: str, column: pl.Series) -> None:
     kind = column.dtype
     if not (kind.is_numeric() or kind == pl.Null):
         raise ValueError(
-            f"{what} holds {describe_dtype(column)}, which are not numbers; leave the column out, or write it as numbers"
+            f"{what} holds {describe_dtype(column)}, which are not numbers; "
+            "leave the column out, or write it as numbers"
         )
 
 

@@ -182,7 +182,8 @@ class TableRows:
         if rows_without_id is not None and missing.any():
             first = int(np.flatnonzero(missing)[0])
             raise ValueError(
-                f"{self.path} has {int(missing.sum())} of {len(missing)} {rows_without_id}, the first in {self.position(first)}; "
+                f"{self.path} has {int(missing.sum())} of {len(missing)} {rows_without_id}, "
+                f"the first in {self.position(first)}; "
                 "fill them in or leave them out"
             )
         return ids
