@@ -119,7 +119,7 @@ def test_what_the_makers_publish_is_compared(server, tmp_path, form):
     server.files["long.b.md5"] = form.format(hashlib.md5(LONG).hexdigest()).encode()
     assert fetch([of(server, md5="long.b.md5")], tmp_path / "right")[0].read_bytes() == LONG
     server.files["long.b"] = LONG[::-1]
-    with pytest.raises(ValueError, match=r"long\.b has MD5 [0-9a-f]{32}, its makers publish [0-9a-f]{32}"):
+    with pytest.raises(ValueError, match=r"long\.b has MD5 [0-9a-f]{32}, but its publisher says [0-9a-f]{32}"):
         fetch([of(server, md5="long.b.md5")], tmp_path / "wrong")
     assert list((tmp_path / "wrong").iterdir()) == []
 
@@ -176,7 +176,7 @@ def test_an_empty_answer_is_no_file(server, tmp_path, name, trouble):
     [
         ("page", "web page"),
         ("abc", "Content-Length is 'abc', not a number"),
-        ("packed", r"packed \(br\)"),
+        ("packed", r"compressed \(br\)"),
         ("no-length", "does not say how long it is"),
         ("no-length-cut", "does not say how long it is"),
         ("from-0", "status 206"),
@@ -289,7 +289,7 @@ import os, signal, sys
 from pathlib import Path
 from flatrec.data.fetching.catalog import RemoteFile
 from flatrec.data.fetching.download import fetch
-from flatrec.data.fetching import part
+from flatrec.data.fetching import partial_download
 limit = int(sys.argv[3])
 count = 0
 def deadly(function):

@@ -1,4 +1,4 @@
-"""What a server's answer is: a whole file, a piece of it, or none."""
+"""Whether the answer of a server is a whole file, a range of it, or neither."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import re
 from http.client import HTTPResponse
 from typing import NamedTuple
 
-from flatrec.data.fetching.partial_download import Version
+from flatrec.data.fetching.partial_download import FileVersion
 
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _PRINTABLE = re.compile(r'"[\x21\x23-\x7e]{0,200}"')  # a strong ETag that can be sent back
 
 
 class NotTheFileError(ConnectionError):
-    """The answer is not the file, and asking again at once will not help."""
+    """The answer is not the file, and another attempt will not help."""
 
 
 class WrongRangeError(ConnectionError):
-    """The answer is not the piece of the file that was asked for; the whole file may be had."""
+    """The answer is not the requested range of the file; the whole file may be available."""
 
 
 class AnswerBody(NamedTuple):
-    """What the body of an answer holds.
+    """The content of the body of an answer.
 
     Args:
-        start: where in the file it begins.
-        length: bytes of it; None where the server does not say.
-        version: of the file.
+        start: the index of its first byte in the file.
+        length: its number of bytes; None if the server does not say.
+        version: the version of the file.
     """
 
     start: int
     length: int | None
-    version: Version
+    version: FileVersion
 
 
-def check_answer(answer: HTTPResponse, start: int, wanted: Version) -> AnswerBody:
-    """What comes, as far as the head of the answer says.
+def check_answer(answer: HTTPResponse, start: int, wanted: FileVersion) -> AnswerBody:
+    """Return what the body of an answer holds, judged by the headers.
 
     Args:
-        answer: whose body was not read yet.
-        start: the first byte that was asked for; 0 for all of it.
-        wanted: the version that was asked for.
+        answer: an answer whose body was not read yet.
+        start: the first byte that was requested; 0 for the whole file.
+        wanted: the version that was requested.
 
     Raises:
-        NotTheFileError: it is no file.
-        WrongRangeError: it is another piece, or of another version.
+        NotTheFileError: the body is not the file.
+        WrongRangeError: it is another range, or belongs to another version.
     """
     if answer.status not in (200, 206) or (answer.status == 206 and not start):
         raise NotTheFileError(f"its answer has status {answer.status}, where 200 was expected")
@@ -54,23 +54,23 @@ def check_answer(answer: HTTPResponse, start: int, wanted: Version) -> AnswerBod
     if answer.status == 200:
         if length == 0:
             raise NotTheFileError("its answer is empty")
-        return AnswerBody(0, length, Version(etag if _PRINTABLE.fullmatch(etag) else "", length))
-    found = _RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
-    if not found:
-        raise WrongRangeError("its answer does not say which piece of the file it is")
-    first, end = int(found[1]), int(found[2]) + 1
-    total = wanted.length if found[3] == "*" else int(found[3])
+        return AnswerBody(0, length, FileVersion(etag if _PRINTABLE.fullmatch(etag) else "", length))
+    match = _RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    if not match:
+        raise WrongRangeError("its answer does not say which range of the file it is")
+    first, end = int(match[1]), int(match[2]) + 1
+    total = wanted.length if match[3] == "*" else int(match[3])
     if etag != wanted.etag or total != wanted.length:
-        raise WrongRangeError("its answer is a piece of another version of the file")
+        raise WrongRangeError("its answer is a range of another version of the file")
     if first != start or end <= first or (total is not None and end > total) or length not in (None, end - first):
-        raise WrongRangeError("its answer is not the piece of the file that was asked for")
+        raise WrongRangeError("its answer is not the requested range of the file")
     return AnswerBody(start, end - first, wanted)
 
 
 def _length(answer: HTTPResponse) -> int | None:
-    said = answer.headers.get("Content-Length")
-    if said is None or answer.chunked:
+    length = answer.headers.get("Content-Length")
+    if length is None or answer.chunked:
         return None
-    if not re.fullmatch(r"[0-9]{1,18}", said.strip()):
-        raise NotTheFileError(f"its Content-Length is {said[:40]!r}, not a number of bytes")
-    return int(said)
+    if not re.fullmatch(r"[0-9]{1,18}", length.strip()):
+        raise NotTheFileError(f"its Content-Length is {length[:40]!r}, not a number of bytes")
+    return int(length)

@@ -1,4 +1,4 @@
-"""Where public data sets are kept. This is the only place that has addresses."""
+"""The addresses of public data sets; no other module has addresses."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class RemoteFile:
     """A file of a data set.
 
     Args:
-        kind: what it holds.
-        address: where it is.
-        md5_address: where its makers publish its MD5; empty where they publish none.
+        kind: what the file holds.
+        address: the address of the file.
+        md5_address: the address of its published MD5; empty if none is published.
     """
 
     kind: str
@@ -27,7 +27,7 @@ class RemoteFile:
 
     @property
     def name(self) -> str:
-        """What it is called on the disk."""
+        """The name of the file on the disk."""
         return self.address.rsplit("/", 1)[-1]
 
 

@@ -1,4 +1,4 @@
-"""Whether a downloaded file is whole, as far as its format tells; and what is in an archive."""
+"""Check whether a downloaded file is complete, as far as its format shows it; unpack archives."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from flatrec.data.amazon.images import RECORD
 from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.integrity import drop_from_manifest, update_manifest
 
-LARGEST = 2**31  # bytes that an archive may unpack to
+MAX_UNPACKED = 2**31  # bytes of all files of an archive
 _PIECE = 1 << 20
 _ADVICE = "delete it and fetch again"
 
 
 def has_end_marker(name: str) -> bool:
-    """Whether a file of that name cannot be cut short without :func:`check_contents` noticing."""
+    """Return True if :func:`check_contents` notices when a file of that name is cut short."""
     return name.endswith((".gz", ".zip"))
 
 
 def check_contents(path: Path, name: str) -> None:
-    """Make sure that a file is not empty, and read a compressed one to its end.
+    """Refuse an empty file, and a compressed one that cannot be read to its end.
 
     Args:
-        path: where it is.
-        name: by which its format is told, and what messages call it.
+        path: the path of the file.
+        name: the name of the file, which shows the format and appears in messages.
 
     Raises:
-        ValueError: it is empty or damaged.
+        ValueError: the file is empty or damaged.
     """
     if not path.stat().st_size:
         raise ValueError(f"{name} is empty; fetch it again")
     if name.endswith(".b") and path.stat().st_size % RECORD:
-        raise ValueError(f"{name} is no whole number of records of {RECORD} bytes; fetch it again")
+        raise ValueError(f"{name} is not a whole number of records of {RECORD} bytes; fetch it again")
     try:
         if name.endswith(".gz"):
             with gzip.open(path) as file:
@@ -49,28 +49,28 @@ def check_contents(path: Path, name: str) -> None:
 
 
 def unpack(archive: Path, out: Path) -> list[Path]:
-    """The files of a zip archive in its own folders below another folder, each whole or not there.
+    """Unpack a zip archive into a folder and return its files; each file is complete or not there.
 
-    Each of these folders gets a manifest, by which later damage is found.
+    Each folder with files gets a manifest, by which later damage is noticed.
 
     Raises:
-        ValueError: damaged, too large, or a name that leads out of the folder; or a manifest there is damaged.
+        ValueError: the archive is damaged or too large, a name leads out of the folder, or a manifest is damaged.
         OSError: the folder cannot be written to.
     """
     paths = []
     try:
         with zipfile.ZipFile(archive) as packed:
-            members = [one for one in packed.infolist() if not one.is_dir()]
-            if sum(one.file_size for one in members) > LARGEST:
-                raise ValueError(f"{archive} would unpack to more than {LARGEST} bytes")
-            for one in members:
-                path = (out / one.filename).resolve()
+            members = [member for member in packed.infolist() if not member.is_dir()]
+            if sum(member.file_size for member in members) > MAX_UNPACKED:
+                raise ValueError(f"{archive} would unpack to more than {MAX_UNPACKED} bytes")
+            for member in members:
+                path = (out / member.filename).resolve()
                 if not path.is_relative_to(out.resolve()):
-                    raise ValueError(f"{archive} holds {one.filename!r}, which leads out of {out}")
+                    raise ValueError(f"{archive} holds {member.filename!r}, which leads out of {out}")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 drop_from_manifest(path.parent, [path.name], advice=_ADVICE)
                 with atomic_write(path) as temporary:
-                    temporary.write_bytes(packed.read(one))
+                    temporary.write_bytes(packed.read(member))
                 paths.append(path)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"{archive} is damaged ({error}); fetch it again") from None

@@ -1,4 +1,7 @@
-"""Download files whole, and go on where an earlier download stopped."""
+"""Download files, and resume where an earlier download stopped.
+
+No download library is used: pooch restarts a broken file and ignores ETags; those that resume have few users.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from urllib.request import Request, urlopen
 from flatrec.data.fetching.answer import NotTheFileError, WrongRangeError, check_answer
 from flatrec.data.fetching.catalog import RemoteFile
 from flatrec.data.fetching.contents import check_contents, has_end_marker
-from flatrec.data.fetching.partial_download import Split
+from flatrec.data.fetching.partial_download import PartialDownload
 from flatrec.data.fetching.record import Record, file_hash
 from flatrec.utils.atomic_write import check_target, sweep
 from flatrec.utils.threads import interruptible
 
-TRIES, TIMEOUT = 5, 30.0  # tries without progress; seconds that a server may be silent
+TRIES, TIMEOUT = 5, 30.0  # attempts without progress; seconds that a server may be silent
 _PIECE = 1 << 16
 _AGENT = {"User-Agent": "flatrec", "Accept-Encoding": "identity"}
 
@@ -31,116 +34,116 @@ def fetch(
     on_bytes: Callable[[int], None] = lambda _count: None,
     pause: float = 2.0,
 ) -> list[Path]:
-    """Download files into a folder; those that are there already, unchanged, stay.
+    """Download files into a folder; files that are there already and unchanged are kept.
 
-    What was downloaded is kept as ``NAME.part`` until it is whole, and gone on with. A file counts as whole when its
-    length is what the server says, its MD5 is what its makers publish, where they do, and a compressed one can be read
-    to its end; where none of these tells, and the server does not say where its answer ends, it is refused. Its
-    SHA-256 is written to ``fetched.json``, by which it is known the next time, and its digest to the folder's
-    manifest, by which later damage is found.
+    The first bytes of a file are kept as ``NAME.part``, so that a download that was stopped is resumed. A file is
+    complete if its length is what the server says, its MD5 is what its publisher says (if it says one), and a
+    compressed file can be read to its end. If none of these checks is possible, and the server does not say where its
+    answer ends, the file is refused. Its SHA-256 is written to ``fetched.json``, by which it is recognized the next
+    time, and its digest to the manifest of the folder, by which later damage is noticed.
 
     Args:
-        files: which.
-        out: made if it is not there.
-        on_bytes: hears of bytes as they come.
-        pause: seconds before a second try; twice as many before each further one.
+        files: the files.
+        out: the folder, created if it does not exist.
+        on_bytes: is called with the number of bytes that arrived.
+        pause: seconds before the second attempt; twice as many before each further one.
 
     Raises:
         ConnectionError: a server cannot be reached, or does not give the file.
-        ValueError: a file came whole, but is not what its makers publish; or the record of earlier files is damaged.
+        ValueError: a complete file is not what its publisher says; or the record of earlier files is damaged.
         OSError: the folder cannot be written to.
     """
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     record = Record(out)
-    for one in files:
-        if not record.knows(one.name):
-            _download(Split(one, out), record, on_bytes, pause)
-            record.add(one.name)
-    record.finish([one.name for one in files])
-    return [out / one.name for one in files]
+    for file in files:
+        if not record.has(file.name):
+            _download(PartialDownload(file, out), record, on_bytes, pause)
+            record.add(file.name)
+    record.add_to_manifest([file.name for file in files])
+    return [out / file.name for file in files]
 
 
-def _download(part: Split, record: Record, on_bytes: Callable[[int], None], pause: float) -> None:
-    target = part.out / part.file.name
+def _download(partial: PartialDownload, record: Record, on_bytes: Callable[[int], None], pause: float) -> None:
+    target = partial.out / partial.file.name
     check_target(target)
-    _bring(part, on_bytes, pause)
-    md5 = _published(part.file)
+    _download_with_retries(partial, on_bytes, pause)
+    md5 = _published_md5(partial.file)
     try:
-        if md5 and (found := file_hash(part.path, "md5")) != md5:
-            raise ValueError(f"{part.file.name} has MD5 {found}, its makers publish {md5}; fetch it again")
-        check_contents(part.path, part.file.name)
+        if md5 and (actual := file_hash(partial.path, "md5")) != md5:
+            raise ValueError(f"{partial.file.name} has MD5 {actual}, but its publisher says {md5}; fetch it again")
+        check_contents(partial.path, partial.file.name)
     except ValueError:
-        part.forget()
+        partial.discard()
         raise
-    record.begin(part.file.name)
-    part.path.replace(target)
-    part.forget()
+    record.remove_from_manifest(partial.file.name)
+    partial.path.replace(target)
+    partial.discard()
 
 
-def _bring(part: Split, on_bytes: Callable[[int], None], pause: float) -> None:
-    """Ask for what is missing until nothing is."""
+def _download_with_retries(partial: PartialDownload, on_bytes: Callable[[int], None], pause: float) -> None:
+    """Request the missing bytes until none is missing."""
     left = TRIES
     while True:
-        before = part.size
+        before = partial.size
         try:
-            _go_on(part, on_bytes)
+            _resume(partial, on_bytes)
             return
         except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-            left = TRIES if part.size > before else left - 1
-            if left <= 0 or not _passes(error):
-                raise _unreachable(part, error) from None
+            left = TRIES if partial.size > before else left - 1
+            if left <= 0 or not _is_temporary(error):
+                raise _failed(partial, error) from None
             time.sleep(pause * 2 ** (TRIES - 1 - left))
 
 
-def _go_on(part: Split, on_bytes: Callable[[int], None]) -> None:
-    """Append what is left; all of it where the server has another version or knows no pieces."""
-    size, version = part.size, part.version
+def _resume(partial: PartialDownload, on_bytes: Callable[[int], None]) -> None:
+    """Append the missing bytes; the whole file if the server has another version or does not send ranges."""
+    size, version = partial.size, partial.version
     if size and size == version.length:
         return
     start = size if version.etag and size < (version.length or size + 1) else 0
-    more = {"Range": f"bytes={start}-", "If-Range": version.etag} if start else {}
+    headers = {"Range": f"bytes={start}-", "If-Range": version.etag} if start else {}
     try:
-        with _opened(part.file.address, more) as answer:
-            coming = check_answer(answer, start, version)
-            _check_end(answer, part.file)
-            if not coming.start:
-                part.begin(coming.version)
-            with part.appending(coming.start) as write:
-                received = _copied(answer, write, on_bytes)
+        with _open_url(partial.file.address, headers) as answer:
+            body = check_answer(answer, start, version)
+            _check_end_is_known(answer, partial.file)
+            if not body.start:
+                partial.start(body.version)
+            with partial.appending(body.start) as write:
+                received = _copy(answer, write, on_bytes)
     except WrongRangeError:
-        part.forget()
+        partial.discard()
         raise
     except HTTPError as error:
-        if error.code == 416 and start:  # nothing is left, or the part is longer than the file
-            part.forget()
+        if error.code == 416 and start:  # no byte is missing, or there are more than the file has
+            partial.discard()
         raise
-    _check_whole(part, received, coming.length)
+    _check_whole(partial, received, body.length)
 
 
-def _check_end(answer: HTTPResponse, file: RemoteFile) -> None:
-    """Make sure that somebody tells where the file ends: head, chunks, MD5, or the file itself."""
+def _check_end_is_known(answer: HTTPResponse, file: RemoteFile) -> None:
+    """Refuse an answer whose end nobody can check: by its headers, its chunks, the MD5, or the file itself."""
     announced = answer.chunked or answer.headers.get("Content-Length") is not None
     if not (announced or file.md5_address or has_end_marker(file.name)):
-        raise NotTheFileError("its answer does not say how long it is, so nobody can tell whether it is whole")
-    packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
-    if packed not in ("", "identity") and not file.name.endswith(".gz"):
-        raise NotTheFileError(f"its answer is packed ({packed[:40]}), which was not asked for")
+        raise NotTheFileError("its answer does not say how long it is, so nobody can check whether it is complete")
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity") and not file.name.endswith(".gz"):
+        raise NotTheFileError(f"its answer is compressed ({encoding[:40]}), which was not requested")
 
 
-def _check_whole(part: Split, received: int, announced: int | None) -> None:
-    length, size = part.version.length, part.size
+def _check_whole(partial: PartialDownload, received: int, announced: int | None) -> None:
+    length, size = partial.version.length, partial.size
     if received > (received if announced is None else announced) or size > (size if length is None else length):
-        part.forget()
-        raise WrongRangeError("more bytes came than its answer announces")
+        partial.discard()
+        raise WrongRangeError("more bytes arrived than its answer announces")
     if received < (announced or 0) or size < (length or 0):
         raise ConnectionError(f"the connection ended after {size} of {length or announced} bytes")
     if not size:
-        part.forget()
+        partial.discard()
         raise NotTheFileError("its answer is empty")
 
 
-def _copied(answer: HTTPResponse, write: Callable[[bytes], None], on_bytes: Callable[[int], None]) -> int:
+def _copy(answer: HTTPResponse, write: Callable[[bytes], None], on_bytes: Callable[[int], None]) -> int:
     received = 0
     while piece := answer.read(_PIECE):
         write(piece)
@@ -150,7 +153,7 @@ def _copied(answer: HTTPResponse, write: Callable[[bytes], None], on_bytes: Call
 
 
 @contextmanager
-def _opened(address: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
+def _open_url(address: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
     if urlsplit(address).scheme not in ("http", "https"):
         raise ValueError(f"{address} must begin with http:// or https://")
     request = Request(address, headers={**_AGENT, **headers})
@@ -163,37 +166,37 @@ def _opened(address: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
         yield answer
 
 
-def _passes(error: Exception) -> bool:
-    """Whether it may be different the next time."""
+def _is_temporary(error: Exception) -> bool:
+    """Return True if another attempt may succeed."""
     if isinstance(error, HTTPError):
         return error.code in (408, 416, 425, 429) or error.code >= 500
     return not isinstance(error, NotTheFileError)
 
 
-def _unreachable(part: Split, error: Exception) -> ConnectionError:
-    kept = f"; {part.size} bytes are kept, and the same command goes on" if part.size else ""
+def _failed(partial: PartialDownload, error: Exception) -> ConnectionError:
+    resumable = f"; {partial.size} bytes are kept, and the same command resumes the download" if partial.size else ""
     return ConnectionError(
-        f"cannot get {part.file.address} ({_said(error)}){kept}; check the network, or put the file into {part.out} by "
-        "other means"
+        f"cannot get {partial.file.address} ({_reason(error)}){resumable}; "
+        f"check the network, or put the file into {partial.out} by other means"
     )
 
 
-def _said(error: Exception) -> str:
-    """The reason of an error, of which servers may have written a part."""
-    said = str(getattr(error, "reason", None) or error)[:200]
-    return "".join(letter if letter.isprintable() else " " for letter in said)
+def _reason(error: Exception) -> str:
+    """Return the reason of an error on one line; servers may have written some of it."""
+    reason = str(getattr(error, "reason", None) or error)[:200]
+    return "".join(letter if letter.isprintable() else " " for letter in reason)
 
 
-def _published(file: RemoteFile) -> str:
-    """The MD5 that the makers publish, as ``MD5 (name) = digits`` or ``digits  name``; empty where they do not."""
+def _published_md5(file: RemoteFile) -> str:
+    """Return the published MD5, given as ``MD5 (name) = digits`` or ``digits  name``; empty if there is none."""
     if not file.md5_address:
         return ""
     try:
-        with _opened(file.md5_address, {}) as answer:
+        with _open_url(file.md5_address, {}) as answer:
             words = answer.read(1000).decode("ascii", errors="replace").split()
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        raise ConnectionError(f"cannot get {file.md5_address} ({_said(error)})") from None
-    found = [word.lower() for word in words if len(word) == 32 and not word.strip("0123456789abcdefABCDEF")]
-    if not found:
+        raise ConnectionError(f"cannot get {file.md5_address} ({_reason(error)})") from None
+    digests = [word.lower() for word in words if len(word) == 32 and not word.strip("0123456789abcdefABCDEF")]
+    if not digests:
         raise ValueError(f"{file.md5_address} holds no MD5")
-    return found[0]
+    return digests[0]

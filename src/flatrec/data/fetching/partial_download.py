@@ -1,4 +1,4 @@
-"""A file that is not whole yet, in a folder that others may be able to write to."""
+"""A file that is not complete yet, in a folder to which other users may be able to write."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
-class Version:
-    """Which version of a file a part is of.
+class FileVersion:
+    """The version of a file.
 
     Args:
-        etag: what the server calls it; empty where it cannot be gone on with.
-        length: of the whole file; None where the server does not say.
+        etag: the name that the server gives to the version; empty if the download cannot be resumed.
+        length: the length of the whole file; None if the server does not say.
     """
 
     etag: str = ""
@@ -33,14 +33,14 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Split:
-    """What has come of a file: ``NAME.part``, and ``NAME.part.json``, which says of which version.
+class PartialDownload:
+    """The first bytes of a file in ``NAME.part``, and its version in ``NAME.part.json``.
 
-    What is there under these names and was not written by this user, such as a link to another file, is not followed
-    and not written to, but removed.
+    What has these names and was not written by this user, such as a link to another file, is never followed or written
+    to, but removed.
 
     Args:
-        file: which.
+        file: the file.
         out: the folder.
     """
 
@@ -49,7 +49,7 @@ class Split:
 
     @property
     def path(self) -> Path:
-        """Where the bytes are."""
+        """The path of the bytes."""
         return self.out / f"{self.file.name}.part"
 
     @property
@@ -58,7 +58,7 @@ class Split:
 
     @property
     def size(self) -> int:
-        """Bytes that can be gone on with."""
+        """The number of bytes that are there."""
         try:
             descriptor = self._reopened()
         except OSError:
@@ -69,37 +69,37 @@ class Split:
             os.close(descriptor)
 
     @property
-    def version(self) -> Version:
-        """Of which version they are, as far as that can be read."""
+    def version(self) -> FileVersion:
+        """The version of the bytes; an empty one if it cannot be read."""
         try:
             if not stat.S_ISREG(self._mark.lstat().st_mode):
-                return Version()
-            found = read_sealed(self._mark, advice="fetch it again")
+                return FileVersion()
+            values = read_sealed(self._mark, advice="fetch it again")
         except (OSError, ValueError):
-            return Version()
-        etag, length = found.get("etag"), found.get("length")
-        return Version(etag if isinstance(etag, str) else "", length if isinstance(length, int) else None)
+            return FileVersion()
+        etag, length = values.get("etag"), values.get("length")
+        return FileVersion(etag if isinstance(etag, str) else "", length if isinstance(length, int) else None)
 
-    def begin(self, version: Version) -> None:
-        """Forget what there is for the sake of another version.
+    def start(self, version: FileVersion) -> None:
+        """Discard the bytes that are there, and start with another version.
 
-        In this order, so that a kill in between never leaves bytes of one version with the mark of another.
+        The order of the steps ensures that a kill never leaves bytes of one version with the name of another.
 
         Raises:
             OSError: the folder cannot be written to.
         """
-        self.forget()
+        self.discard()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY
         os.close(os.open(self.path, flags, 0o666))
         write_text(self._mark, seal(asdict(version)) + "\n")
 
     @contextmanager
     def appending(self, start: int) -> Iterator[Callable[[bytes], None]]:
-        """What it gives appends to the part, which must be as long as was thought.
+        """Yield a function that appends bytes, if there are ``start`` bytes already.
 
         Raises:
-            ConnectionError: it is not.
-            OSError: it cannot be written to, or the disk is full.
+            ConnectionError: there are more or fewer bytes.
+            OSError: the file cannot be written to, or the disk is full.
         """
         descriptor = self._reopened()
         try:
@@ -110,31 +110,31 @@ class Split:
         finally:
             os.close(descriptor)
 
-    def forget(self) -> None:
-        """Remove it.
+    def discard(self) -> None:
+        """Remove the bytes and their version.
 
         Raises:
-            OSError: it cannot be removed.
+            OSError: a file cannot be removed.
         """
         self.path.unlink(missing_ok=True)
         self._mark.unlink(missing_ok=True)
 
     def _reopened(self) -> int:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | _SAFELY)
-        found = os.fstat(descriptor)
-        ours = sys.platform == "win32" or found.st_uid == os.geteuid()
-        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and ours:
+        status = os.fstat(descriptor)
+        ours = sys.platform == "win32" or status.st_uid == os.geteuid()
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and ours:
             return descriptor
         os.close(descriptor)
-        raise OSError(f"{self.path} is none of ours; remove it, or choose another folder")
+        raise OSError(f"{self.path} was not written by flatrec; remove it, or choose another folder")
 
     def _write(self, descriptor: int, data: bytes) -> None:
-        left = memoryview(data)
+        remaining = memoryview(data)
         try:
-            while left:
-                left = left[os.write(descriptor, left) :]
+            while remaining:
+                remaining = remaining[os.write(descriptor, remaining) :]
         except OSError as error:
             reason = "the disk is full" if error.errno in _FULL else error.strerror
             raise OSError(
-                f"cannot write {self.path}: {reason}; free some space, and the same command goes on"
+                f"cannot write {self.path}: {reason}; free some space, and run the same command again to resume"
             ) from None

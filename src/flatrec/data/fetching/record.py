@@ -1,4 +1,4 @@
-"""What was fetched into a folder: ``fetched.json``, and the manifest by which later damage is found."""
+"""The record of what was fetched into a folder: ``fetched.json``, and the manifest of the folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ADVICE = "delete it and fetch again"
 
 
 class Record:
-    """The SHA-256 of each file of a folder that was fetched.
+    """The SHA-256 of each fetched file of a folder.
 
     Args:
         out: the folder.
@@ -28,19 +28,19 @@ class Record:
         files = read_sealed(path, advice=_ADVICE).get("files") if path.is_file() else {}
         if not isinstance(files, dict):
             raise ValueError(f"{path} is damaged (it lists no files); {_ADVICE}")
-        self._files = {str(name): str(found) for name, found in files.items()}
+        self._files = {str(name): str(sha256) for name, sha256 in files.items()}
 
-    def knows(self, name: str) -> bool:
-        """Whether a file is there as it was fetched.
+    def has(self, name: str) -> bool:
+        """Return True if a file is there as it was fetched.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         path = self._out / name
         return path.is_file() and self._files.get(name) == file_hash(path, "sha256")
 
-    def begin(self, name: str) -> None:
-        """Take a file off the manifest, which is about to be replaced.
+    def remove_from_manifest(self, name: str) -> None:
+        """Remove a file from the manifest before it is replaced.
 
         Raises:
             ValueError: the manifest is damaged.
@@ -49,16 +49,16 @@ class Record:
         drop_from_manifest(self._out, [name], advice=_ADVICE)
 
     def add(self, name: str) -> None:
-        """Remember a file as it is now.
+        """Record a file as it is now.
 
         Raises:
-            OSError: it cannot be read, or the folder not written to.
+            OSError: the file cannot be read, or the folder not written to.
         """
         self._files[name] = file_hash(self._out / name, "sha256")
         write_text(self._out / RECORD, seal({"files": dict(sorted(self._files.items()))}) + "\n")
 
-    def finish(self, names: Sequence[str]) -> None:
-        """List files in the manifest, which are all there.
+    def add_to_manifest(self, names: Sequence[str]) -> None:
+        """List files in the manifest after all of them were fetched.
 
         Raises:
             ValueError: the manifest is damaged.
@@ -69,13 +69,13 @@ class Record:
 
 
 def file_hash(path: Path, kind: str) -> str:
-    """The digest of a file that is known outside of flatrec, such as ``md5``.
+    """Return a digest of a file that is used outside of flatrec, such as ``md5``.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
-    found = hashlib.new(kind, usedforsecurity=False)
+    digest = hashlib.new(kind, usedforsecurity=False)
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
-            found.update(piece)
-    return found.hexdigest()
+            digest.update(piece)
+    return digest.hexdigest()
