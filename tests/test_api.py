@@ -58,7 +58,7 @@ def test_the_result_and_the_log_say_once_what_is_to_be_known_of_the_data(tmp_pat
     chosen = experiment(tmp_path / "clicks.csv", model=Component("bpr", {"embedding_dim": 4}), training=short)
     run = run_experiment(chosen, out=tmp_path / "run")
     said = [
-        "1 pair given more than once; each counts once",
+        "1 repeated interaction; each counts once",
         "the 5-core filter removed 1 user, 0 items and 1 interaction; k_core = 0 keeps them",
     ]
     data = json.loads((tmp_path / "run" / "result.json").read_text())["data"]

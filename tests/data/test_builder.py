@@ -19,7 +19,7 @@ ALL = SplitSettings(k_core=0)
 
 
 def frame(*rows):
-    names = ["user", "item", "part"][: len(rows[0])]
+    names = ["user", "item", "split"][: len(rows[0])]
     return pl.DataFrame([dict(zip(names, row, strict=True)) for row in rows])
 
 
@@ -74,7 +74,7 @@ def test_features_titles_and_images_follow_the_items():
         frame(("u", "b"), ("u", "a")),
         settings=ALL,
         features={"text": IndexedFeatures(["x", "b"], np.array([[1], [2]]), "text.npy")},
-        texts=ItemMetadata({"b": "Bee"}, {"b": Path("b.jpg")}),
+        metadata=ItemMetadata({"b": "Bee"}, {"b": Path("b.jpg")}),
     )
     assert data.features["text"].values.tolist() == [[0], [2]]
     assert data.features["text"].present.tolist() == [False, True]
@@ -97,7 +97,7 @@ def test_feature_rows_need_one_id_each_and_numbers():
         (frame(("u", None), ("u", "a")), "d has 1 of 2 interactions without item id"),
         (frame(("", "a"), ("u", "a")), "d has 1 of 2 interactions without user id"),
         (frame((1, "a")), "text columns user and item"),
-        (frame(("u", "a", 0), ("u", "b", None)), "1 of 2 interactions without a part"),
+        (frame(("u", "a", 0), ("u", "b", None)), "1 of 2 interactions without a split"),
         (frame(("u", "a", 0), ("u", "b", 3)), r"splits must be 0 .* range from 0 to 3"),
         (frame(("u", "a", 1), ("u", "b", 2)), "2 interactions but none in training"),
         (frame(("u", "a"), ("u", "b")), "d has no 5-core: of its 2 interactions none .* lower k_core"),

@@ -17,7 +17,7 @@ FEATURES = '[features.image]\nfile = "image.csv"\nid_column = "sku"\n'
 
 def load(folder, *, interactions=PAIRS, items=None, features=None, k_core=5):
     (folder / "clicks.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in interactions))
-    description = f'interactions = "clicks.csv"\ncore = {k_core}\n'
+    description = f'interactions = "clicks.csv"\nk_core = {k_core}\n'
     if items is not None:
         (folder / "items.csv").write_text("sku,name\n" + "".join(f"{item},the {item}\n" for item in items))
         description += ITEMS
@@ -66,7 +66,8 @@ def test_rows_and_items_that_do_not_meet_are_counted(tmp_path):
     assert data.titles == ("the s0", "s1", "s2", "s3", "s4", "s5")
     assert data.warnings == (
         "image.csv: 1 row not used (1 whose id is in no interaction)",
-        "items.csv: 3 rows not used (3 whose id is in no interaction); 2 would match but for case, such as 'S1' and 's1'",
+        "items.csv: 3 rows not used (3 whose id is in no interaction); "
+        "2 would match but for case, such as 'S1' and 's1'",
         "5 items without a title; their ids are shown instead",
     )
     assert (data.cleaning_report.unknown_features, data.cleaning_report.items_without_title) == (1, 5)
@@ -103,8 +104,8 @@ def test_one_interaction_in_two_spellings_is_one_interaction(tmp_path):
     data = load(tmp_path, interactions=[*PAIRS, ("u0 ", "s0")])
     assert len(data.interactions) == 36
     assert data.warnings == (
-        "clicks.csv: blanks around 1 id were taken off",
-        "1 interaction given more than once; each counts once",
+        "clicks.csv: blanks around 1 id were removed",
+        "1 repeated interaction; each counts once",
     )
 
 
@@ -146,7 +147,7 @@ def test_the_summary_has_counts_and_sentences(tmp_path):
 
 def test_no_sentence_is_longer_than_a_line():
     table = TableCleaningReport(
-        "x" * 1_000, joined_lines=1, columns=("y" * 1_000,) * 100, unused_rows=3, near="z" * 1_000
+        "x" * 1_000, joined_lines=1, row_number_columns=("y" * 1_000,) * 100, unused_rows=3, near_misses="z" * 1_000
     )
     sentences = CleaningReport(tables=(table,)).sentences()
     assert len(sentences) == 3

@@ -23,7 +23,7 @@ def test_ids_keep_their_order_and_spelling(shop):
 
 
 def test_columns_are_joined_without_empty_ones(shop):
-    assert read_items(shop, "sku").joined(["title", "about"]) == {
+    assert read_items(shop, "sku").join_columns(["title", "about"]) == {
         "7": "Cup A cup, blue",
         "007": "Bowl",
         "x": "Ёлка line\nbreak",
@@ -32,7 +32,7 @@ def test_columns_are_joined_without_empty_ones(shop):
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
 def test_a_changed_column_is_written_in_its_place_and_all_else_stays(shop, tmp_path, ending):
-    table = read_items(shop).replaced("about", {"7": 'new, "text"', "x": "a\nb"})
+    table = read_items(shop).with_column("about", {"7": 'new, "text"', "x": "a\nb"})
     table.write(tmp_path / f"out.{ending}")
     again = read_items(tmp_path / f"out.{ending}")
     assert again.frame.columns == ["sku", "title", "about", "price"]
@@ -45,7 +45,9 @@ def test_lists_need_parquet(tmp_path):
     pl.DataFrame({"id": [1], "tags": [["a"]]}).write_parquet(tmp_path / "items.parquet")
     table = read_items(tmp_path / "items.parquet")
     table.write(tmp_path / "out.parquet")
-    with pytest.raises(ValueError, match=r"cannot hold what is in column 'tags'; give it the ending \.parquet"):
+    with pytest.raises(
+        ValueError, match=r"cannot hold the lists or bytes of column 'tags'; choose a name that ends in \.parquet"
+    ):
         table.write(tmp_path / "out.csv")
 
 
@@ -54,7 +56,7 @@ def test_lists_need_parquet(tmp_path):
     [
         ("sku,a\n1,x\n1,y\n", "has 2 rows that share their sku"),
         ("sku,a\n1,x\n,y\n", "has 1 of 2 rows without an item id"),
-        ("code,a\n1,x\n", "no column that is called like item ids"),
+        ("code,a\n1,x\n", "no column of item ids"),
         ("sku,a\n", "is empty"),
         ("", "empty first line"),
     ],

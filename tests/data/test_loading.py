@@ -21,7 +21,7 @@ RECBOLE = "user_id:token\titem_id:token\n" + "".join(f"{user}\t{item}\n" for use
         ("toys.inter", MMREC, "mmrec"),
         ("toys.inter", RECBOLE, "recbole"),
         ("inter.csv", MMREC.replace("\t", ","), "mrlib"),
-        ("dataset.toml", 'interactions = "interactions.csv"\ncore = 0', "description"),
+        ("dataset.toml", 'interactions = "interactions.csv"\nk_core = 0', "description"),
         ("part-0.parquet", "", "table"),
     ],
 )
@@ -134,7 +134,7 @@ def test_files_that_begin_with_a_dot_are_no_data(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     for leftover in (".image_feat.npy", ".image_feat.parquet", ".x.train.inter"):
         (tmp_path / leftover).write_bytes(b"half")
-    with pytest.raises(ValueError, match=r"is in no known format: .* it holds nothing"):
+    with pytest.raises(ValueError, match=r"is in no known format; .* it holds nothing"):
         load_data(tmp_path)
     (tmp_path / "toys.inter").write_text(text)
     data = load_data(tmp_path)
@@ -158,7 +158,7 @@ def test_images_of_no_item_are_said(tmp_path):
     for name in ("0.jpg", "7.jpg", "x.png"):
         (tmp_path / "posters" / name).touch()
     assert load_data(tmp_path).warnings == (
-        "posters/: 2 rows not used (2 with an id that no interaction has)",
+        "posters/: 2 rows not used (2 whose id is in no interaction)",
         "1 item without an image",
     )
 

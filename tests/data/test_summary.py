@@ -35,5 +35,5 @@ def test_the_figures_are_those_worked_by_hand():
 
 def test_the_figures_can_be_written_as_json():
     loaded = json.loads(json.dumps(summarize(dataset()).as_dict()))
-    assert loaded["parts"]["valid"] == {"interactions": 1, "users_without": 2}
+    assert loaded["splits"]["valid"] == {"interactions": 1, "users_without": 2}
     assert loaded["cleaning_report"]["duplicates"] == 2

@@ -52,7 +52,7 @@ def test_waiting_ends_when_one_is_done_or_the_time_is_over():
     gate = threading.Event()
     with Threads(2) as threads:
         slow, quick = threads.submit(gate.wait, 20), threads.submit(int)
-        assert wait_for([slow, quick], one=True) == {quick}
+        assert wait_for([slow, quick], first=True) == {quick}
         assert wait_for([slow, quick], seconds=0.05) == {quick}
         gate.set()
         assert wait_for([slow, quick]) == {slow, quick}

@@ -94,7 +94,7 @@ def test_a_row_that_was_changed_is_not_there_and_is_warned_of_once(tmp_path, cap
             assert found.keys() == {b"m"}
             assert found[b"m"].vector.tolist() == (ONE.vector + ord("m")).tolist()
     assert [one.message for one in caplog.records] == [
-        f"some of the vectors in {tmp_path / 'store'} are damaged; these are made again"
+        f"some of the vectors in {tmp_path / 'store'} are damaged; they are computed again"
     ]
     with VectorStore(tmp_path / "store") as store:
         store.put({b"k": ONE})

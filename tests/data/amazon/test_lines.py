@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from flatrec.data.amazon.lines import LONGEST, MALFORMED, NO_RECORD, NOT_TEXT, TOO_LONG, SkipCounts, records
+from flatrec.data.amazon.lines import MALFORMED, MAX_LINE, NO_RECORD, NOT_TEXT, TOO_LONG, SkipCounts, read_records
 
 
 def read(path, content):
     path.write_bytes(content)
     skipped = SkipCounts()
-    return list(records(path, skipped)), dict(skipped.counts)
+    return list(read_records(path, skipped)), dict(skipped.counts)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
@@ -71,16 +71,16 @@ def test_a_line_of_a_hundred_megabytes_costs_no_memory(tmp_path):
         file.write(b'"}\n{"a": 2}\n')
     skipped = SkipCounts()
     tracemalloc.start()
-    found = list(records(tmp_path / "f.gz", skipped))
+    found = list(read_records(tmp_path / "f.gz", skipped))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found == [{"a": 1}, {"a": 2}]
     assert skipped.counts == {TOO_LONG: 1}
-    assert peak < 4 * LONGEST
+    assert peak < 4 * MAX_LINE
 
 
 def test_a_last_line_that_is_too_long_ends_the_file(tmp_path):
-    found, skipped = read(tmp_path / "f", b'{"a": 1}\n' + b"x" * (LONGEST + 5))
+    found, skipped = read(tmp_path / "f", b'{"a": 1}\n' + b"x" * (MAX_LINE + 5))
     assert (len(found), skipped) == (1, {TOO_LONG: 1})
 
 
@@ -102,13 +102,13 @@ def test_a_file_without_records_says_so(tmp_path, content):
 
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a file"):
-        list(records(tmp_path / "nowhere", SkipCounts()))
+        list(read_records(tmp_path / "nowhere", SkipCounts()))
 
 
 def test_bytes_add_up(tmp_path):
     (tmp_path / "f").write_bytes(b'{"a": "%s"}\n' % (b"x" * 1000) * 5000)
     heard = []
-    list(records(tmp_path / "f", SkipCounts(), on_bytes=heard.append))
+    list(read_records(tmp_path / "f", SkipCounts(), on_bytes=heard.append))
     assert sum(heard) == (tmp_path / "f").stat().st_size
     assert len(heard) > 2
 

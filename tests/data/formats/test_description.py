@@ -56,7 +56,7 @@ def test_filter_and_split_are_passed_on(place):
 
 
 def test_what_is_left_out_has_a_default(place):
-    (place / "dataset.toml").write_text('interactions = "clicks.csv"\ncore = 0\n')
+    (place / "dataset.toml").write_text('interactions = "clicks.csv"\nk_core = 0\n')
     data = read(place)
     assert data.name == place.name
     assert (len(data.interactions), data.titles, dict(data.features)) == (3, None, {})

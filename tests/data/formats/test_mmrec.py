@@ -24,7 +24,7 @@ def folder(path: Path, rows=ROWS, header="userID\titemID\tx_label") -> Path:
 
 def dataset(name="toys") -> Dataset:
     interactions = pl.DataFrame(
-        {"user": ["ann", "ann", "bob", "bob"], "item": ["mug", "lamp", "lamp", 'a "b"\t'], "part": [0, 1, 0, 2]}
+        {"user": ["ann", "ann", "bob", "bob"], "item": ["mug", "lamp", "lamp", 'a "b"\t'], "split": [0, 1, 0, 2]}
     )
     rows = IndexedFeatures(["mug", "lamp"], np.array([[1.5, 2], [3, 4]]), "image.npy")
     return build_dataset(name, interactions, features={"image": rows})
@@ -42,7 +42,7 @@ def test_users_are_numbered_by_sorted_id_and_items_by_their_own(tmp_path):
 
 
 def test_item_numbers_with_huge_gaps_are_refused_instead_of_filling_the_memory(tmp_path):
-    with pytest.raises(ValueError, match="2 items numbered up to 4000000000; number items from 0"):
+    with pytest.raises(ValueError, match="2 items with indices up to 4000000000; index items from 0"):
         mmrec.read(folder(tmp_path, [*ROWS[:1], "0\t4000000000\t0"]))
 
 
@@ -142,7 +142,7 @@ def test_the_file_named_like_the_folder_is_read_of_several(tmp_path):
             ["\t1\t0"],
             "toys.inter has 1 of 1 interactions without userID, the first in line 2",
         ),
-        ("userID\titemID\tx_label", ["0\t1\t3"], "column 'x_label' with 1 of 1 values that are no part, e.g. '3'"),
+        ("userID\titemID\tx_label", ["0\t1\t3"], "column 'x_label' with 1 of 1 values that name no split, e.g. '3'"),
         ("userID\titemID\tx_label", ["0\t1"], "column 'x_label' .* e.g. None"),
         ("userID\titemID\tx_label", ["0\t1\t0\t7"], "toys.inter cannot be read as a table"),
         ("userID\titemID\tx_label", ["0\t1\t2"], "none in training"),
@@ -159,7 +159,7 @@ def test_malformed_interactions_are_refused_in_one_line(tmp_path, header, rows, 
     [
         (np.array([[1.0], [np.nan], [0.0]]), "image_feat.npy: features must be finite, but 1 of 3"),
         (np.array([[1.0], [-np.inf], [0.0]]), "image_feat.npy: features must be finite, but 1 of 3"),
-        (np.ones((2, 4)), "items up to number 2, but image_feat.npy has 2 rows"),
+        (np.ones((2, 4)), "items up to index 2, but image_feat.npy has 2 rows"),
         (np.ones(3), "image_feat.npy must be a numeric matrix"),
         (np.float64(3), "image_feat.npy must be a numeric matrix"),
         (np.array([["a"], ["b"], ["c"]]), "image_feat.npy must be a numeric matrix"),
@@ -182,7 +182,7 @@ def test_modalities_of_different_lengths_are_refused(tmp_path):
 def test_a_mask_of_another_shape_or_type_is_refused(tmp_path, mask):
     np.save(tmp_path / "image_feat.npy", np.ones((3, 1)))
     np.save(tmp_path / "image_mask.npy", mask)
-    with pytest.raises(ValueError, match="image_mask.npy must hold one true or false a row"):
+    with pytest.raises(ValueError, match="image_mask.npy must hold one true or false per row"):
         mmrec.read(folder(tmp_path))
 
 
@@ -272,13 +272,13 @@ def test_written_files_have_the_usual_permissions(tmp_path):
 
 def test_a_folder_with_other_data_is_not_written_into(tmp_path):
     np.save(tmp_path / "audio_feat.npy", np.ones((3, 1)))
-    with pytest.raises(ValueError, match=r"already holds audio_feat.npy, which reading would mix in"):
+    with pytest.raises(ValueError, match=r"already holds audio_feat.npy, which would be read together"):
         mmrec.write(dataset(), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
 def test_a_name_that_is_no_file_name_is_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="cannot be part of a file name"):
+    with pytest.raises(ValueError, match="cannot be used in a file name"):
         mmrec.write(dataset(name), tmp_path)
 
 

@@ -56,8 +56,8 @@ def test_ids_of_categories_and_marks_of_byte_order_are_read(tmp_path):
     [
         ("", "clicks.csv has an empty first line"),
         ("customer,sku\n", "clicks.csv is empty; expected at least one row"),
-        ("who,sku\n1,2\n", r"no column that is called like user ids \(user, .*its columns are \['who', 'sku'\]"),
-        ("user,what\n1,2\n", r"no column that is called like item ids .*its columns are \['user', 'what'\]"),
+        ("who,sku\n1,2\n", r"no column of user ids \(named user, .*its columns are \['who', 'sku'\]"),
+        ("user,what\n1,2\n", r"no column of item ids .*its columns are \['user', 'what'\]"),
         ("user,item\nu,\nu,a\n", r"clicks\.csv has 1 of 2 interactions without item id, the first in line 2"),
         ("user,item,split\nu,a,train\nu,b,soon\n", "column 'split' .* e.g. 'soon'; use train, valid, test"),
         ("user,item\nu,a,b\n", "clicks.csv cannot be read as a table"),
@@ -143,7 +143,7 @@ def test_malformed_feature_files_are_refused(tmp_path):
     for name, ids, message in [
         ("f.npy", None, "f.npy has rows without ids"),
         ("f.npy", "ids.txt", "f.npy has 2 rows for 1 item ids"),
-        ("ragged.safetensors", None, "one vector an item id, all of one length"),
+        ("ragged.safetensors", None, "one vector per item id, all of one length"),
         ("bad.safetensors", None, "bad.safetensors cannot be read as a safetensors file"),
         ("ragged.parquet", None, r"its lists have the lengths"),
         ("text.parquet", None, "text.parquet cannot be read as a table with numeric columns"),

@@ -104,8 +104,8 @@ def test_a_shop_like_baby_is_exactly_as_large():
         ({"text_dim": -3}, "text_dim must be at least 1, but is -3"),
         ({"users": 10, "interactions": 49}, r"interactions must lie in \[50, 4000\] .* but is 49"),
         ({"users": 10, "interactions": 4001}, r"interactions must lie in \[50, 4000\] .* but is 4001"),
-        ({"name": "a/b"}, "name must be fit for a file, but is 'a/b'"),
-        ({"name": ""}, "name must be fit for a file, but is ''"),
+        ({"name": "a/b"}, "name must be usable as a file name, but is 'a/b'"),
+        ({"name": ""}, "name must be usable as a file name, but is ''"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):

@@ -160,7 +160,7 @@ def test_row_numbers_are_no_features(tmp_path, name, ending, lists):
     assert (list(found.ids), found.values.tolist()) == (["a", "b"], [[1, 2], [3, 4]])
     shown = f"[{name!r}]" if name else "a column without a name"
     assert next(found.cleaning_report.sentences()) == (
-        f"image{ending}: the row numbers in {shown} are no features and were left out"
+        f"image{ending}: the row numbers in {shown} are not features; left out"
     )
 
 
@@ -177,19 +177,19 @@ def test_columns_of_row_numbers_without_names_are_counted(tmp_path):
     found = read_features(FeatureSource(tmp_path / "image.csv"))
     assert found.values.tolist() == [[1], [3]]
     assert next(found.cleaning_report.sentences()) == (
-        "image.csv: the row numbers in 2 columns without a name and ['Unnamed: 0.1'] are no features and were left out"
+        "image.csv: the row numbers in 2 columns without a name and ['Unnamed: 0.1'] are not features; left out"
     )
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ([datetime.date(2020, 1, 1)] * 2, "column 'added' holds dates, which are no numbers"),
+        ([datetime.date(2020, 1, 1)] * 2, "column 'added' holds dates, which are not numbers"),
         ([datetime.datetime(2020, 1, 1)] * 2, "column 'added' holds dates and times, which"),
         ([datetime.timedelta(1)] * 2, "column 'added' holds durations, which"),
         ([True, False], "column 'added' holds truth values, which"),
         ([b"a", b"b"], "column 'added' holds bytes, which"),
-        (["2020-01-01", "1"], "column 'added' has 1 of 2 values that are no numbers, e.g. '2020-01-01'"),
+        (["2020-01-01", "1"], "column 'added' has 1 of 2 values that are not numbers, e.g. '2020-01-01'"),
         ([[True], [False]], "column of lists 'added' holds truth values, which"),
         ([[datetime.date(2020, 1, 1)]] * 2, "column of lists 'added' holds dates, which"),
         ([datetime.time(1)] * 2, "column 'added' holds times of day, which"),
@@ -206,5 +206,5 @@ def test_a_column_that_holds_no_numbers_is_refused_by_its_name(tmp_path, values,
 @pytest.mark.parametrize("word", ["true", "2020-01-01", "x"])
 def test_a_text_table_of_features_holds_numbers_alone(tmp_path, word):
     (tmp_path / "image.csv").write_text(f"sku,x,flag\na,1,{word}\nb,2,\n")
-    with pytest.raises(ValueError, match=rf"'flag' has 1 of 2 values that are no numbers, e\.g\. '{word}'"):
+    with pytest.raises(ValueError, match=rf"'flag' has 1 of 2 values that are not numbers, e\.g\. '{word}'"):
         read_features(FeatureSource(tmp_path / "image.csv"))

@@ -23,7 +23,7 @@ def load(folder, text, *, name="clicks.csv", settings="", k_core=5):
     content = text.encode() if isinstance(text, str) else text
     (folder / name).write_bytes(content)
     (folder / "dataset.toml").write_text(
-        f'interactions = "{name}"\nuser_column = "customer"\nitem_column = "sku"\ncore = {k_core}\n{settings}'
+        f'interactions = "{name}"\nuser_column = "customer"\nitem_column = "sku"\nk_core = {k_core}\n{settings}'
     )
     return load_data(folder)
 
@@ -53,7 +53,7 @@ def test_lines_within_a_cell_of_a_csv_are_counted_and_said(tmp_path):
     assert len(data.interactions) == 24
     assert data.cleaning_report.tables[0].joined_lines == 6
     assert data.warnings == (
-        'clicks.csv: 6 lines went into cells of several lines; if quotation marks are plain text there, set quote = "" '
+        'clicks.csv: 6 lines became parts of multi-line cells; if quotation marks are plain text there, set quote = "" '
         "in dataset.toml",
     )
     data = load(tmp_path, with_marks(","), settings='quote = ""\n')
@@ -64,7 +64,7 @@ def test_lines_within_a_cell_of_a_csv_are_counted_and_said(tmp_path):
 def test_an_id_with_a_line_break_is_said(tmp_path):
     data = load(tmp_path, lines().replace("c01,s02", '"c01\nx",s02'), k_core=0)
     assert (data.cleaning_report.tables[0].joined_lines, data.cleaning_report.tables[0].broken_ids) == (1, 1)
-    assert "1 line went into cells of several lines, 1 id among them" in data.warnings[0]
+    assert "1 line became parts of multi-line cells, 1 id among them" in data.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_stray_mark_in_a_csv_is_refused_with_its_line_and_the_way_out(tmp_path
 
 
 def test_a_line_with_too_many_cells_is_named(tmp_path):
-    with pytest.raises(ValueError, match="line 9 has 4 cells, its header 3"):
+    with pytest.raises(ValueError, match="line 9 has 4 cells, but its header 3"):
         load(tmp_path, lines().replace("c01,s02,fine", "c01,s02,fine,x"))
 
 
@@ -140,7 +140,7 @@ def test_separator_and_quote_may_be_given(tmp_path):
         ('encoding = "base64"', "encoding must be the name of a text encoding"),
         ('encoding = "none"', "encoding must be the name of a text encoding"),
         ("separator = 3", "has separator = 3; give it a text"),
-        ('encoding = "ascii"', r"clicks\.csv is no ascii text"),
+        ('encoding = "ascii"', r"clicks\.csv is not ascii text"),
     ],
 )
 def test_a_layout_that_cannot_be_is_refused(tmp_path, settings, message):
@@ -214,7 +214,7 @@ def test_what_is_no_table_gets_a_short_message(tmp_path, content):
 
 
 def test_a_damaged_archive_is_said(tmp_path):
-    with pytest.raises(ValueError, match=r"clicks\.csv\.gz cannot be unpacked .* fetch or write it again"):
+    with pytest.raises(ValueError, match=r"clicks\.csv\.gz cannot be decompressed .* fetch or write it again"):
         load(tmp_path, gzip.compress(lines().encode())[:-9], name="clicks.csv.gz")
 
 
@@ -236,13 +236,13 @@ def test_each_table_of_a_description_has_a_layout_of_its_own(tmp_path):
     )
     assert data.titles == ("Tür#1", "b", "s02", "s03", "s04")
     assert data.features["image"].values[:, 0].tolist() == [0, 1, 2, 3, 4]
-    assert data.warnings == ("3 items without a title, called by their ids",)
+    assert data.warnings == ("3 items without a title; their ids are shown instead",)
 
 
 def test_a_row_is_found_again_in_its_file(tmp_path):
     (tmp_path / "a.csv").write_text("\n\nuser,item\n1,2\n\n3,4\n")
     rows = scan(tmp_path / "a.csv", PLAIN).select({"user": "user"})
-    assert [rows.place(row) for row in range(2)] == ["line 4", "line 6"]
+    assert [rows.position(row) for row in range(2)] == ["line 4", "line 6"]
     assert Layout(";").separator == ";"
 
 

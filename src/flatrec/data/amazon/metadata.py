@@ -1,4 +1,4 @@
-"""What Amazon's metadata files of 2014, 2018 and 2023 say about items."""
+"""Amazon's metadata of items, of 2014, 2018 and 2023."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from flatrec.data.amazon.lines import Record, SkipCounts, records
+from flatrec.data.amazon.lines import Record, SkipCounts, read_records
 
 ITEM_KEYS = ("parent_asin", "asin")
 
 
 @dataclass(frozen=True)
 class Product:
-    """An item.
+    """The metadata of an item; what is unknown is empty.
 
     Args:
-        title: its name; empty where there is none.
-        brand: who makes or sells it.
+        title: the name of the item.
+        brand: the maker or seller.
         categories: from the widest to the narrowest.
-        description: paragraphs in a row.
-        image: address of an image.
+        description: all paragraphs.
+        image: the address of an image.
     """
 
     title: str = ""
@@ -38,53 +38,53 @@ class Product:
 def read_products(
     path: Path, wanted: Collection[str], *, on_bytes: Callable[[int], None] = lambda _count: None
 ) -> tuple[dict[str, Product], SkipCounts]:
-    """The wanted items of a metadata file by id, and what was skipped; of items that come twice, the first.
+    """Read the wanted items of a metadata file by id, and count skipped lines; the first of repeated items is used.
 
     Args:
-        path: JSON lines or, as in 2014, a Python literal a line, gzipped or not; nothing in it is ever run.
-        wanted: item ids.
-        on_bytes: hears of bytes as they are read.
+        path: JSON lines or, as in 2014, one Python literal per line, gzipped or not; no code in it is ever run.
+        wanted: the ids of the wanted items.
+        on_bytes: is called with the number of bytes that were read.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or has none of the items.
     """
     skipped = SkipCounts()
-    found: dict[str, Product] = {}
-    for record in records(path, skipped, on_bytes=on_bytes):
+    products: dict[str, Product] = {}
+    for record in read_records(path, skipped, on_bytes=on_bytes):
         item = next((value for key in ITEM_KEYS if isinstance(value := record.get(key), str) and value in wanted), None)
-        if item is not None and item not in found:
-            found[item] = _product(record)
-    if not found:
+        if item is not None and item not in products:
+            products[item] = _product(record)
+    if not products:
         raise ValueError(f"{path} has none of the {len(wanted)} items that were reviewed; is it of the same category?")
-    return found, skipped
+    return products, skipped
 
 
 def _product(record: Record) -> Product:
     details = record.get("details")
     maker = details.get("Brand") if isinstance(details, dict) else None
-    described = [*_texts(record.get("description")), *_texts(record.get("features"))]
+    paragraphs = [*_texts(record.get("description")), *_texts(record.get("features"))]
     return Product(
         title=" ".join(_texts(record.get("title"))),
         brand=" ".join(_texts(record.get("brand") or maker or record.get("store"))),
         categories=tuple(dict.fromkeys(_texts(record.get("categories") or record.get("category")))),
-        description=" ".join(described),
+        description=" ".join(paragraphs),
         image=_image(record),
     )
 
 
 def _texts(value: object) -> list[str]:
-    """All texts in a value, however deep the lists that hold them."""
+    """Return all texts in a value, which may be a nested list."""
     if isinstance(value, str):
         return [text] if (text := value.replace("\x00", " ").strip()) else []
-    return [text for one in value for text in _texts(one)] if isinstance(value, (list, tuple)) else []
+    return [text for element in value for text in _texts(element)] if isinstance(value, (list, tuple)) else []
 
 
 def _image(record: Record) -> str:
     images = record.get("images")
     if isinstance(images, list):  # 2023: sizes by name, the main image first
-        chosen = [one for image in images if isinstance(image, dict) for one in map(image.get, ("large", "hi_res"))]
-        return next((one for one in chosen if isinstance(one, str) and one), "")
+        sizes = [size for image in images if isinstance(image, dict) for size in map(image.get, ("large", "hi_res"))]
+        return next((address for address in sizes if isinstance(address, str) and address), "")
     for key in ("imUrl", "imageURLHighRes", "imageURL"):
         if texts := _texts(record.get(key)):
             return texts[0]

@@ -1,4 +1,4 @@
-"""From Amazon's files to a data set folder."""
+"""Prepare a data set from Amazon's files."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class AmazonFiles:
     """Amazon's files.
 
     Args:
-        reviews: JSON lines of reviews.
-        meta: metadata of items, if there is any.
-        image_features: binary file of image features, if there is one.
+        reviews: the reviews, in JSON lines.
+        meta: the metadata of items; None without.
+        image_features: the binary file of image features; None without.
     """
 
     reviews: Path
@@ -36,16 +36,16 @@ class AmazonFiles:
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What came of it, by count.
+    """The prepared data set, and counts.
 
     Args:
-        dataset: what was written.
-        reviews: that were read.
-        interactions: distinct ones before the filter.
-        without_meta: items that the metadata do not have.
-        without_text: items that have no text in them.
-        without_image: items without image features; None where no features were given.
-        skipped: lines that were left out, by file and reason.
+        dataset: the data set that was written.
+        reviews: number of reviews that were read.
+        interactions: number of distinct interactions before the k-core filter.
+        without_meta: number of items that are not in the metadata.
+        without_text: number of items in the metadata without any text.
+        without_image: number of items without image features; None if there is no file of them.
+        skipped: number of skipped lines, by file and reason.
     """
 
     dataset: Dataset
@@ -57,11 +57,11 @@ class PrepareReport:
     skipped: dict[str, dict[str, int]]
 
     def as_dict(self) -> dict[str, object]:
-        """As ``prepare.json`` has it."""
+        """Return the counts as ``prepare.json`` has them."""
         counts = {key: value for key, value in vars(self).items() if key != "dataset"}
-        one = self.dataset
-        kept = {"users": one.n_users, "items": one.n_items, "kept interactions": len(one.interactions.users)}
-        return {"name": one.name, **kept, **{key.replace("_", " "): value for key, value in counts.items()}}
+        data = self.dataset
+        filtered = {"users": data.n_users, "items": data.n_items, "kept interactions": len(data.interactions)}
+        return {"name": data.name, **filtered, **{key.replace("_", " "): value for key, value in counts.items()}}
 
 
 def prepare(
@@ -73,17 +73,17 @@ def prepare(
     min_rating: float = 0.0,
     on_bytes: Callable[[int], None] = lambda _count: None,
 ) -> PrepareReport:
-    """Write a folder in the format of MMRec, and beside it texts and addresses of images for all items.
+    """Write a folder in the format of MMRec, with the texts and image addresses of all items.
 
-    Items are numbered by their ids in alphabetical order. ``items.parquet`` gets a column ``text``, for encoding.
+    The indices of items follow their ids in alphabetical order. ``items.parquet`` gets a column ``text``, for encoding.
 
     Args:
         sources: Amazon's files.
-        out: made if it is not there.
-        settings: filter and split.
-        name: of the data set.
-        min_rating: rating below which a review is left out.
-        on_bytes: hears of bytes as they are read.
+        out: the folder, created if it does not exist.
+        settings: how to filter and split.
+        name: the name of the data set.
+        min_rating: reviews with a lower rating are skipped.
+        on_bytes: is called with the number of bytes that were read.
 
     Raises:
         FileNotFoundError: a file does not exist.
@@ -99,10 +99,10 @@ def prepare(
         skipped[sources.meta.name] = dict(left_out.counts)
     features = {}
     if sources.image_features is not None:
-        numbers = {item: number for number, item in enumerate(bare.items)}
-        features["image"] = read_image_features(sources.image_features, numbers, on_bytes=on_bytes)
-    named = tuple(products[item].title or item if item in products else item for item in bare.items)
-    dataset = replace(bare, features=features, titles=named if products else None)
+        rows = {item: index for index, item in enumerate(bare.items)}
+        features["image"] = read_image_features(sources.image_features, rows, on_bytes=on_bytes)
+    titles = tuple(products[item].title or item if item in products else item for item in bare.items)
+    dataset = replace(bare, features=features, titles=titles if products else None)
     prepared = PrepareReport(
         dataset,
         reviews.read,
@@ -118,17 +118,23 @@ def prepare(
 
 def _write(prepared: PrepareReport, products: dict[str, Product], out: Path) -> None:
     dataset = prepared.dataset
-    known = [products.get(item, Product()) for item in dataset.items]
+    metadata = [products.get(item, Product()) for item in dataset.items]
     rows = [
-        {"itemID": number, "id": item, **asdict(one), "categories": " > ".join(one.categories), "text": one.text}
-        for number, (item, one) in enumerate(zip(dataset.items, known, strict=True))
+        {
+            "itemID": index,
+            "id": item,
+            **asdict(product),
+            "categories": " > ".join(product.categories),
+            "text": product.text,
+        }
+        for index, (item, product) in enumerate(zip(dataset.items, metadata, strict=True))
     ]
     texts = {key: pl.Int64 if key == "itemID" else pl.String for key in rows[0]}
     frame = pl.DataFrame(rows, schema=texts).rename({"image": "image_address"})
-    named = pl.Series("title", dataset.titles or dataset.items)
+    titles = pl.Series("title", dataset.titles or dataset.items)
     report = json.dumps(prepared.as_dict(), indent=2, ensure_ascii=False) + "\n"
-    beside: dict[str, mmrec.Writer] = {
-        ITEMS: frame.with_columns(named).write_parquet,
+    extra_files: dict[str, mmrec.Writer] = {
+        ITEMS: frame.with_columns(titles).write_parquet,
         REPORT: lambda file: file.write(report.encode()),
     }
-    mmrec.write(dataset, out, beside, manifest=True)
+    mmrec.write(dataset, out, extra_files, manifest=True)

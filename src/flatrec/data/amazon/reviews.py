@@ -1,4 +1,4 @@
-"""Who reviewed what, from Amazon's review files of 2014, 2018 and 2023."""
+"""Interactions from Amazon's review files of 2014, 2018 and 2023."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from jaxtyping import Int
 from numpy import ndarray
 
-from flatrec.data.amazon.lines import Record, SkipCounts, records
+from flatrec.data.amazon.lines import Record, SkipCounts, read_records
 from flatrec.data.splitting import k_core_mask
 
 USER_KEYS = ("reviewerID", "user_id")  # of 2014 and 2018, of 2023
@@ -23,13 +23,13 @@ NO_IDS, LOW = "without user or item", "rated too low"
 
 @dataclass(frozen=True)
 class Reviews:
-    """Interactions of the k-core.
+    """The interactions of a review file, after the k-core filter.
 
     Args:
         interactions: text columns ``user`` and ``item``, each interaction once.
-        read: reviews that were read.
-        distinct: interactions among them.
-        skipped: lines and reviews that were left out, by the reason.
+        read: number of reviews that were read.
+        distinct: number of distinct interactions before the filter.
+        skipped: number of skipped lines and reviews, by reason.
     """
 
     interactions: pl.DataFrame
@@ -41,24 +41,24 @@ class Reviews:
 def read_reviews(
     path: Path, *, k_core: int = 5, min_rating: float = 0.0, on_bytes: Callable[[int], None] = lambda _count: None
 ) -> Reviews:
-    """The interactions of a review file that are left by the k-core filter.
+    """Read the interactions of a review file, and keep the k-core.
 
     Every review is an interaction, whatever its rating, as is common in the field. Memory: 8 bytes per interaction,
     plus the ids.
 
     Args:
         path: JSON lines, gzipped or not.
-        k_core: the fewest interactions a user and an item must have; 0 keeps all.
-        min_rating: rating below which a review is left out.
-        on_bytes: hears of bytes as they are read.
+        k_core: minimum number of interactions per user and per item; 0 keeps all.
+        min_rating: reviews with a lower rating are skipped.
+        on_bytes: is called with the number of bytes that were read.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or nothing is left.
     """
     skipped = SkipCounts()
-    users, items = _Numbers(), _Numbers()
-    for record in records(path, skipped, on_bytes=on_bytes):
+    users, items = _Indices(), _Indices()
+    for record in read_records(path, skipped, on_bytes=on_bytes):
         user, item = _first(record, USER_KEYS), _first(record, ITEM_KEYS)
         if user is None or item is None:
             skipped.counts[NO_IDS] += 1
@@ -70,35 +70,35 @@ def read_reviews(
     if not len(users.codes):
         raise ValueError(f"{path} has no review with user and item ({dict(skipped.counts)}); is it a review file?")
     read, (user_codes, item_codes) = len(users.codes), _distinct(users, items)
-    kept = k_core_mask(user_codes, item_codes, k_core)
-    if not kept.any():
-        raise ValueError(f"{path} has no {k_core}-core among its {len(kept)} interactions; lower --k-core")
-    interactions = pl.DataFrame([users.texts(user_codes[kept], "user"), items.texts(item_codes[kept], "item")])
-    return Reviews(interactions, read, len(kept), skipped)
+    in_core = k_core_mask(user_codes, item_codes, k_core)
+    if not in_core.any():
+        raise ValueError(f"{path} has no {k_core}-core among its {len(in_core)} interactions; lower --k-core")
+    interactions = pl.DataFrame([users.texts(user_codes[in_core], "user"), items.texts(item_codes[in_core], "item")])
+    return Reviews(interactions, read, len(in_core), skipped)
 
 
-class _Numbers:
-    """Ids as numbers, in the order in which they were met."""
+class _Indices:
+    """Ids as indices, in the order in which they were read."""
 
     def __init__(self) -> None:
-        self.known: dict[str, int] = {}
+        self.index_of: dict[str, int] = {}
         self.codes = array("i")
 
     def add(self, text: str) -> None:
-        self.codes.append(self.known.setdefault(text, len(self.known)))
+        self.codes.append(self.index_of.setdefault(text, len(self.index_of)))
 
     def texts(self, codes: Int[ndarray, "n"], name: str) -> pl.Series:
-        return pl.Series(name, list(self.known), dtype=pl.String).gather(codes)
+        return pl.Series(name, list(self.index_of), dtype=pl.String).gather(codes)
 
 
-def _distinct(users: _Numbers, items: _Numbers) -> tuple[Int[ndarray, "n"], Int[ndarray, "n"]]:
-    """Each interaction once, in the order of users and then items."""
+def _distinct(users: _Indices, items: _Indices) -> tuple[Int[ndarray, "n"], Int[ndarray, "n"]]:
+    """Return each interaction once, sorted by user and item."""
     keys = np.frombuffer(users.codes, dtype=np.int32).astype(np.int64)
-    keys *= len(items.known)
+    keys *= len(items.index_of)
     keys += np.frombuffer(items.codes, dtype=np.int32)
     keys.sort()
     keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
-    return keys // len(items.known), keys % len(items.known)
+    return keys // len(items.index_of), keys % len(items.index_of)
 
 
 def _first(record: Record, keys: tuple[str, ...]) -> str | None:

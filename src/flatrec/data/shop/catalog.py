@@ -1,4 +1,4 @@
-"""What the shop sells: the attributes of its items, drawn so that they go together as in a real range."""
+"""The attributes of the items of the shop, drawn so that they go together as in a real shop."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class Catalog:
-    """The attributes of every item, as numbers into ``ATTRIBUTES``.
+    """The attributes of every item, as indices into ``ATTRIBUTES``.
 
     Args:
-        codes: for each attribute, the number of the value that each item has.
+        codes: for each attribute, the index of the value of each item.
 
     Example:
         >>> catalog = draw_catalog(3, np.random.default_rng(0))
@@ -67,23 +67,23 @@ class Catalog:
     def __len__(self) -> int:
         return len(self.codes["kind"])
 
-    def item(self, number: int) -> dict[str, str]:
-        """The attributes of one item, in words."""
-        return {name: ATTRIBUTES[name][codes[number]] for name, codes in self.codes.items()}
+    def item(self, index: int) -> dict[str, str]:
+        """Return the attributes of one item, in words."""
+        return {name: ATTRIBUTES[name][codes[index]] for name, codes in self.codes.items()}
 
     def column(self, attribute: str) -> list[str]:
-        """One attribute of all items, in words."""
+        """Return one attribute of all items, in words."""
         return [ATTRIBUTES[attribute][code] for code in self.codes[attribute]]
 
     def one_hot(self, attribute: str) -> Float32[ndarray, "n_items n_values"]:
-        """One attribute of all items, a column a value."""
+        """Return one attribute of all items, with one column per value."""
         codes: ndarray = self.codes[attribute]
         columns: ndarray = np.eye(len(ATTRIBUTES[attribute]), dtype=np.float32)[codes]
         return columns
 
 
 def draw_catalog(n_items: int, rng: np.random.Generator) -> Catalog:
-    """Items whose material suits their kind, whose price suits their brand, plain ones being common."""
+    """Draw items whose material suits their kind and whose price suits their brand; plain ones are common."""
     kind = rng.integers(len(ATTRIBUTES["kind"]), size=n_items)
     brands = rng.dirichlet(np.full(len(ATTRIBUTES["brand"]), 0.8), size=len(ATTRIBUTES["kind"]))
     brand = _drawn(brands[kind], rng)
@@ -99,7 +99,7 @@ def draw_catalog(n_items: int, rng: np.random.Generator) -> Catalog:
 
 
 def _drawn(chances: Float[ndarray, "n n_values"], rng: np.random.Generator) -> Int[ndarray, "n"]:
-    """One value a row, with the chances of the row (which need not sum to one)."""
+    """Draw one value per row, with the weights of the row, which need not sum to one."""
     steps = np.cumsum(chances, axis=1)
     marks = rng.random(len(chances)) * steps[:, -1]
     values: ndarray = (marks[:, None] >= steps[:, :-1]).sum(axis=1)
@@ -107,17 +107,17 @@ def _drawn(chances: Float[ndarray, "n n_values"], rng: np.random.Generator) -> I
 
 
 def _falling(attribute: str) -> Float[ndarray, "n_values"]:
-    """Chances that fall slowly from the first value to the last."""
+    """Return weights that decrease slowly from the first value to the last."""
     return 1 / np.sqrt(1 + np.arange(len(ATTRIBUTES[attribute])))
 
 
 def _suitable_materials() -> Float[ndarray, "n_kinds n_materials"]:
-    """1 where a kind is made of a material."""
+    """Return 1 if a kind is made of a material, else 0."""
     rows = [[material in made for material in ATTRIBUTES["material"]] for made in MATERIALS_OF_KIND.values()]
     return np.array(rows, dtype=np.float64)
 
 
 def _brand_prices() -> Float[ndarray, "n_brands n_prices"]:
-    """Every brand has a price band of its own, and now and then leaves it."""
+    """Return the weights of prices: every brand has its own price band, and sometimes another price."""
     n_brands, n_prices = len(ATTRIBUTES["brand"]), len(ATTRIBUTES["price"])
     return 0.15 + 0.7 * np.eye(n_prices)[np.arange(n_brands) % n_prices]

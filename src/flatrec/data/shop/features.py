@@ -1,4 +1,4 @@
-"""Features of items from their images and texts, by cheap encoders that need no training and no download."""
+"""Features of items from their images and texts, by cheap encoders without training or download."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from flatrec.data.shop.catalog import Catalog
 
 HUES, ANGLES, CELLS, THUMBNAIL = 18, 8, 6, 12
 WORDS = 4096  # buckets that words are hashed into
-SHARES = {  # how much of an attribute a modality shows, where features are not computed from images and texts
+ATTRIBUTE_WEIGHTS = {  # how much a modality shows of each attribute, if features are drawn from attributes
     "image": {"kind": 1.0, "color": 0.9, "pattern": 0.7, "material": 0.4, "brand": 0.2},
     "text": {"kind": 1.0, "color": 0.7, "pattern": 0.7, "material": 0.8, "brand": 0.8, "price": 0.4},
 }
 
 
 def encode_images(images: Sequence[Image.Image], width: int) -> Float32[ndarray, "n_items width"]:
-    """Colors, edge directions and a thumbnail, brought to ``width`` by principal components.
+    """Return colors, edge directions and a thumbnail, reduced to ``width`` principal components.
 
-    With fewer items or raw values than ``width``, the columns left over are zero.
+    With fewer items or raw values than ``width``, the last columns are zero.
     """
     blocks = [
         np.stack([_colors(image) for image in images]),
@@ -38,9 +38,9 @@ def encode_images(images: Sequence[Image.Image], width: int) -> Float32[ndarray,
 
 
 def encode_texts(texts: Sequence[str], width: int) -> Float32[ndarray, "n_items width"]:
-    """Hashed words, weighted by rarity and brought to ``width`` by a truncated SVD.
+    """Return hashed words, weighted by rarity and reduced to ``width`` columns by a truncated SVD.
 
-    With fewer items than ``width``, the columns left over are zero.
+    With fewer items than ``width``, the last columns are zero.
     """
     hashing = HashingVectorizer(n_features=WORDS, stop_words="english", alternate_sign=False, norm=None)
     counts = hashing.transform(texts)
@@ -53,13 +53,13 @@ def encode_texts(texts: Sequence[str], width: int) -> Float32[ndarray, "n_items 
 def project_attributes(
     catalog: Catalog, modality: str, width: int, rng: np.random.Generator
 ) -> Float32[ndarray, "n_items width"]:
-    """Features straight from the attributes, of any width, for shops too large to draw.
+    """Return features drawn from the attributes, of any width, for shops that are too large to draw images.
 
     A noisy code of the attributes is projected at random, so that a few directions carry most of the
     variance, and a little noise fills the others, as in features of large pretrained encoders.
     """
-    shares: Mapping[str, float] = SHARES[modality]
-    code = np.concatenate([share * catalog.one_hot(name) for name, share in shares.items()], axis=1)
+    weights: Mapping[str, float] = ATTRIBUTE_WEIGHTS[modality]
+    code = np.concatenate([weight * catalog.one_hot(name) for name, weight in weights.items()], axis=1)
     code = code - code.mean(axis=0)
     code += rng.normal(scale=0.15, size=code.shape)
     projection = rng.standard_normal((code.shape[1], width), dtype=np.float32) / np.float32(width**0.5)
@@ -71,7 +71,7 @@ def project_attributes(
 
 
 def _colors(image: Image.Image) -> Float[ndarray, "n_values"]:
-    """How often each hue occurs among the saturated pixels, and each brightness among the others."""
+    """Return how often each hue occurs among saturated pixels, and each brightness among the others."""
     hue, saturation, value = (np.asarray(band, dtype=np.int64) for band in image.convert("HSV").split())
     vivid = saturation > 80
     hues = np.bincount((hue * HUES // 256)[vivid], minlength=HUES)
@@ -80,7 +80,7 @@ def _colors(image: Image.Image) -> Float[ndarray, "n_values"]:
 
 
 def _edges(image: Image.Image) -> Float[ndarray, "n_values"]:
-    """Directions of edges, weighted by their strength, in each cell of a grid."""
+    """Return the directions of edges in each cell of a grid, weighted by their strength."""
     grey = np.asarray(image.convert("L"), dtype=np.float64)
     down, right = np.gradient(grey)
     angle = (np.arctan2(down, right) / np.pi + 1) * ANGLES  # opposite directions share a bin
@@ -97,10 +97,10 @@ def _thumbnail(image: Image.Image) -> Float[ndarray, "n_values"]:
 
 
 def _balanced(block: Float[ndarray, "n_items n_values"]) -> Float[ndarray, "n_items n_values"]:
-    """Centerd and brought to a total variance of one, so that no block drowns the others."""
-    centerd = block - block.mean(axis=0)
-    scale = np.sqrt((centerd**2).sum(axis=1).mean())
-    balanced: ndarray = centerd / max(scale, 1e-12)
+    """Center a block and scale its total variance to one, so that no block dominates the others."""
+    centered = block - block.mean(axis=0)
+    scale = np.sqrt((centered**2).sum(axis=1).mean())
+    balanced: ndarray = centered / max(scale, 1e-12)
     return balanced
 
 

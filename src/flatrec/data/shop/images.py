@@ -14,7 +14,7 @@ from flatrec.data.shop.patterns import RGB, draw_pattern
 from flatrec.data.shop.silhouettes import SILHOUETTES, Layer, Stroke
 
 SIZE = 96
-FINE = 2 * SIZE  # drawn at twice the size and brought down, for smooth edges
+FINE = 2 * SIZE  # drawn at twice the size and reduced, for smooth edges
 INK: Mapping[str, RGB] = MappingProxyType(
     {
         "red": (206, 58, 56),
@@ -67,7 +67,7 @@ MARKS: Mapping[str, tuple[RGB, int]] = MappingProxyType(  # color and number of 
 
 @dataclass(frozen=True)
 class Pose:
-    """How an item stands in its image.
+    """The position of an item in its image.
 
     Example:
         >>> Pose(scale=0.9, right=0.0, down=0.0, tilt=0.0, mirrored=False, wall=0).scale
@@ -83,12 +83,12 @@ class Pose:
 
 
 def draw_images(catalog: Catalog, rng: np.random.Generator) -> tuple[Image.Image, ...]:
-    """An image of 96 by 96 an item, about 4 ms each."""
-    return tuple(draw_image(catalog.item(number), rng) for number in range(len(catalog)))
+    """Draw one image of 96 by 96 pixels per item; about 4 ms each."""
+    return tuple(draw_image(catalog.item(index), rng) for index in range(len(catalog)))
 
 
 def draw_image(item: Mapping[str, str], rng: np.random.Generator) -> Image.Image:
-    """The image of an item with the given attributes, in a pose of chance."""
+    """Draw the image of an item with the given attributes, in a random pose."""
     pose = _pose(rng)
     masks = {layer: _mask(SILHOUETTES[item["kind"]], layer, pose) for layer in ("behind", "body", "front")}
     image = _studio(pose)
@@ -116,7 +116,7 @@ def _pose(rng: np.random.Generator) -> Pose:
 
 
 def _mask(strokes: tuple[Stroke, ...], layer: Layer, pose: Pose) -> Image.Image:
-    """Where a layer of a silhouette covers the image."""
+    """Return the mask of a layer of a silhouette."""
     mask = Image.new("L", (FINE, FINE))
     draw = ImageDraw.Draw(mask)
     for stroke in strokes:
@@ -169,13 +169,13 @@ def _paint(image: Image.Image, filling: Image.Image, mask: Image.Image, *, rim: 
 
 
 def _lit(cloth: Image.Image) -> Image.Image:
-    """Light from the left: the right side is darker."""
+    """Light the cloth from the left: the right side becomes darker."""
     light = Image.linear_gradient("L").rotate(90).resize(cloth.size).point([255 - value // 5 for value in range(256)])
     return ImageChops.multiply(cloth, Image.merge("RGB", (light, light, light)))
 
 
 def _shine(image: Image.Image, body: Image.Image) -> None:
-    """A soft bright spot on smooth materials."""
+    """Paint a soft bright spot on smooth materials."""
     left, top, right, bottom = body.getbbox() or (0, 0, FINE, FINE)
     width, height = right - left, bottom - top
     spot = Image.new("L", image.size)
@@ -186,7 +186,7 @@ def _shine(image: Image.Image, body: Image.Image) -> None:
 
 
 def _mark(image: Image.Image, brand: str) -> None:
-    """The mark of the brand in the lower right corner."""
+    """Draw the mark of the brand in the lower right corner."""
     color, corners = MARKS[brand]
     center, radius = 0.91 * FINE, 0.045 * FINE
     draw = ImageDraw.Draw(image)
@@ -197,11 +197,11 @@ def _mark(image: Image.Image, brand: str) -> None:
 
 
 def _jittered(ink: RGB, rng: np.random.Generator) -> RGB:
-    """The color as this batch came out of the dye."""
+    """Return the color with a small random change."""
     red, green, blue = (int(np.clip(value + rng.integers(-10, 11), 0, 255)) for value in ink)
     return red, green, blue
 
 
-def _darker(color: RGB, share: float = 0.72) -> RGB:
-    red, green, blue = (int(share * value) for value in color)
+def _darker(color: RGB, factor: float = 0.72) -> RGB:
+    red, green, blue = (int(factor * value) for value in color)
     return red, green, blue

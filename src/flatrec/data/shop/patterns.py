@@ -1,4 +1,4 @@
-"""The patterns of the shop, as sheets to be cut to the shape of an item."""
+"""The patterns of the shop, as square sheets that are cut to the shape of an item."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CREAM: RGB = (252, 248, 238)
 
 
 def draw_pattern(pattern: str, ink: RGB, size: int, *, shift: int = 0) -> Image.Image:
-    """A square sheet in a color, with its pattern in cream, moved by ``shift`` pixels.
+    """Draw a square sheet in a color, with its pattern in cream, moved by ``shift`` pixels.
 
     Raises:
         ValueError: there is no such pattern.
@@ -79,6 +79,6 @@ def _flower(draw: ImageDraw.ImageDraw, center: tuple[int, int], radius: float, m
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=middle)
 
 
-def _between(one: RGB, other: RGB) -> RGB:
-    red, green, blue = ((first + second) // 2 for first, second in zip(one, other, strict=True))
+def _between(left: RGB, right: RGB) -> RGB:
+    red, green, blue = ((first + second) // 2 for first, second in zip(left, right, strict=True))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""Who buys what: users with tastes for attributes and for things no attribute tells, and what they buy."""
+"""Who buys what: the tastes of users, for attributes and for what no attribute shows, and their purchases."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy import ndarray
 
 from flatrec.data.shop.catalog import ATTRIBUTES, Catalog
 
-MINIMUM = 5  # purchases of every user, as in the 5-core benchmarks
+MINIMUM = 5  # minimum purchases per user, as in the 5-core benchmarks
 CHUNK = 4_000_000  # utilities held at a time: 16 MB
 
 
 class Taste(NamedTuple):
-    """How users feel about one attribute."""
+    """The taste of users for one attribute."""
 
-    liked: float  # values that a segment likes, on average
-    strength: float  # what a liked value adds to the utility, on average
+    liked: float  # mean number of values that a segment likes
+    strength: float  # mean increase of the utility by a liked value
 
 
 TASTES = {  # about equally strong, so that no attribute is learned long before the others
@@ -34,14 +34,14 @@ TASTES = {  # about equally strong, so that no attribute is learned long before 
 
 @dataclass(frozen=True, kw_only=True)
 class Market:
-    """How purchases come about; the defaults make features tell more than so few purchases alone can.
+    """How purchases arise; with the defaults, features say more than so few purchases can.
 
     Args:
-        conformity: chance that a user has the taste of the segment for an attribute, and not one of their own.
+        conformity: probability that a user has the taste of the segment for an attribute, and not a personal one.
         zipf: exponent of the popularity of items by rank.
         latent: standard deviation of the utility that no attribute explains.
-        latent_dim: rank of that part.
-        shared: share of that part which a user has in common with the segment.
+        latent_dim: rank of that unexplained utility.
+        shared: fraction of that unexplained utility which a user has in common with the segment.
         spread: standard deviation of the logarithm of the eagerness to buy.
 
     Example:
@@ -68,7 +68,7 @@ class Utility(NamedTuple):
 def draw_purchases(
     catalog: Catalog, n_users: int, n_interactions: int, *, market: Market, rng: np.random.Generator
 ) -> tuple[Int[ndarray, "n_interactions"], Int[ndarray, "n_interactions"]]:
-    """Users and items of ``n_interactions`` distinct purchases, ordered by user; at least five a user.
+    """Draw users and items of ``n_interactions`` distinct purchases, ordered by user; at least five per user.
 
     Each user draws without replacement from the softmax of the utility (Gumbel top-k).
     Cost: O(n_users * n_items) time, 16 MB of utilities at a time.
@@ -101,7 +101,7 @@ def _utility(catalog: Catalog, n_users: int, market: Market, rng: np.random.Gene
 
 
 def _tastes(taste: Taste, shape: tuple[int, ...], rng: np.random.Generator) -> Float64[ndarray, "n n_values"]:
-    """Sparse likings of the values of one attribute, each of a strength of its own."""
+    """Draw sparse preferences for the values of one attribute, each with its own strength."""
     liked = rng.random(shape) < taste.liked / shape[1]
     return liked * rng.gamma(4.0, taste.strength / 4.0, size=shape)
 
@@ -109,7 +109,7 @@ def _tastes(taste: Taste, shape: tuple[int, ...], rng: np.random.Generator) -> F
 def _counts(
     n_users: int, n_interactions: int, *, cap: int, spread: float, rng: np.random.Generator
 ) -> Int[ndarray, "n_users"]:
-    """Purchases a user: heavy-tailed, between the minimum and ``cap``, ``n_interactions`` in total."""
+    """Draw the number of purchases per user: heavy-tailed, between the minimum and ``cap``, of the given sum."""
     eagerness = rng.lognormal(sigma=spread, size=n_users)
     counts = np.full(n_users, MINIMUM)
     while missing := n_interactions - counts.sum():
@@ -121,7 +121,7 @@ def _counts(
 def _chosen(
     utility: Utility, counts: Int[ndarray, "n_users"], chunk: slice, rng: np.random.Generator
 ) -> Int[ndarray, "n_chosen"]:
-    """The items that the users of a chunk buy.
+    """Return the items that the users of a chunk buy.
 
     The largest of ``utility + Gumbel`` are the smallest of ``log(Exponential) - utility``.
     """

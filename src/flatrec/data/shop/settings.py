@@ -1,4 +1,4 @@
-"""How large a shop to build, and from which seed."""
+"""The settings of the built-in shop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flatrec.data.shop.purchases import MINIMUM
 
-AVERAGE = 9  # purchases a user where no number of interactions is given
+AVERAGE = 9  # default number of purchases per user
 
 
 class Size(NamedTuple):
@@ -33,14 +33,14 @@ class ShopSettings:
     Args:
         users: number of users, at least 2.
         items: number of items, at least 20.
-        seed: of everything that is drawn, not negative.
-        interactions: number of distinct purchases; by default nine a user.
-            Every user makes five or more, and buys at most half of the items.
-        images: draw an image an item and compute image and text features from images and texts;
-            otherwise draw the features from the attributes, which takes seconds at any size.
-        image_dim: columns of the image features.
-        text_dim: columns of the text features.
-        name: of the data set.
+        seed: seed of everything that is drawn, not negative.
+        interactions: number of distinct purchases; nine per user if left out. Every user buys at least five items and
+            at most half of all items.
+        images: whether to draw one image per item and compute features from images and texts; otherwise features are
+            drawn from the attributes, which takes seconds at any size.
+        image_dim: number of columns of the image features.
+        text_dim: number of columns of the text features.
+        name: name of the data set.
 
     Example:
         >>> ShopSettings(users=100).n_interactions, ShopSettings.like("baby").n_interactions
@@ -65,7 +65,7 @@ class ShopSettings:
             if getattr(self, field) < bound:
                 raise ValueError(f"{field} must be at least {bound}, but is {getattr(self, field)}; raise it")
         if self.name.startswith(".") or self.name != Path(self.name).name or not self.name:
-            raise ValueError(f"name must be fit for a file, but is {self.name!r}; use letters, digits, hyphens")
+            raise ValueError(f"name must be usable as a file name, but is {self.name!r}; use letters, digits, hyphens")
         low, high = MINIMUM * self.users, self.users * (self.items // 2)
         if not low <= self.n_interactions <= high:
             raise ValueError(
@@ -75,19 +75,18 @@ class ShopSettings:
 
     @property
     def n_interactions(self) -> int:
-        """The number of purchases, given or by default."""
+        """The number of purchases, as set or by default."""
         return AVERAGE * self.users if self.interactions is None else self.interactions
 
     @classmethod
     def like(cls, benchmark: str, *, image_dim: int = 64, text_dim: int = 64, seed: int = 0) -> ShopSettings:
-        """A shop without images, of exactly the size of a public benchmark: ``baby``, ``sports`` or ``clothing``.
+        """Return settings for a shop without images, of the size of a benchmark: ``baby``, ``sports`` or ``clothing``.
 
         Raises:
-            ValueError: the benchmark is not known.
+            ValueError: there is no such benchmark.
         """
         if benchmark not in SIZES:
-            known = ", ".join(SIZES)
-            raise ValueError(f"benchmark must be one of {known}, but is {benchmark!r}; choose one of these")
+            raise ValueError(f"benchmark must be one of {', '.join(SIZES)}, but is {benchmark!r}; choose one of these")
         users, items, interactions = SIZES[benchmark]
         return cls(
             users=users,

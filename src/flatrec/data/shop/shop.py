@@ -18,7 +18,7 @@ from flatrec.data.shop.features import encode_images, encode_texts, project_attr
 from flatrec.data.shop.images import draw_images
 from flatrec.data.shop.purchases import Market, draw_purchases
 from flatrec.data.shop.settings import ShopSettings
-from flatrec.data.shop.texts import Words, describe
+from flatrec.data.shop.texts import ItemText, describe
 from flatrec.data.splitting import split
 from flatrec.data.vocabulary import Vocabulary
 
@@ -29,8 +29,8 @@ class Shop:
 
     Args:
         dataset: users, items, purchases split 8:1:1, ``image`` and ``text`` features, and titles.
-        catalog: one row an item, in the order of the item numbers: id, title, description, attributes.
-        images: one an item, in the same order; None where the settings ask for none.
+        catalog: one row per item, in the order of the item indices: id, title, description, attributes.
+        images: one image per item, in the same order; None if the settings ask for none.
 
     Example:
         >>> shop = generate(ShopSettings(users=50, items=40, images=False))
@@ -44,28 +44,30 @@ class Shop:
 
 
 def generate(settings: ShopSettings) -> Shop:
-    """The shop of the settings; equal settings give bit-identical data sets on one machine.
+    """Generate a shop; equal settings give bit-identical data sets on one machine.
 
-    Linear algebra runs on one thread here, for more of them may add up in another order.
+    Linear algebra runs on one thread, since several threads may add numbers in another order.
     Cost: the default shop takes seconds; the size of a benchmark without images less than a minute.
     """
     streams = np.random.SeedSequence(settings.seed).spawn(5)
     catalog_rng, words_rng, images_rng, features_rng, purchases_rng = map(np.random.default_rng, streams)
     catalog = draw_catalog(settings.items, catalog_rng)
-    words = describe(catalog, words_rng)
+    item_texts = describe(catalog, words_rng)
     images = draw_images(catalog, images_rng) if settings.images else None
     with threadpool_limits(limits=1):
-        features = _encoded(images, words, settings) if images else _projected(catalog, settings, features_rng)
+        features = _encoded(images, item_texts, settings) if images else _projected(catalog, settings, features_rng)
         interactions = _interactions(catalog, settings, purchases_rng)
     items = Vocabulary("item", [f"item-{number:05d}" for number in range(settings.items)])
     users = Vocabulary("user", [f"user-{number:05d}" for number in range(settings.users)])
-    titles = tuple(one.title for one in words)
+    titles = tuple(text.title for text in item_texts)
     dataset = Dataset(settings.name, interactions, users, items, features=features, titles=titles)
-    return Shop(dataset, _table(catalog, items, words), images)
+    return Shop(dataset, _table(catalog, items, item_texts), images)
 
 
-def _encoded(images: tuple[Image.Image, ...], words: list[Words], settings: ShopSettings) -> dict[str, Features]:
-    texts = [f"{one.title}. {one.title}. {one.description}" for one in words]  # a title counts twice
+def _encoded(
+    images: tuple[Image.Image, ...], item_texts: list[ItemText], settings: ShopSettings
+) -> dict[str, Features]:
+    texts = [f"{text.title}. {text.title}. {text.description}" for text in item_texts]  # a title counts twice
     return {
         "image": _features(encode_images(images, settings.image_dim)),
         "text": _features(encode_texts(texts, settings.text_dim)),
@@ -84,16 +86,16 @@ def _features(values: ndarray) -> Features:
 def _interactions(catalog: Catalog, settings: ShopSettings, rng: np.random.Generator) -> Interactions:
     sizes = (settings.users, settings.n_interactions)
     users, items = draw_purchases(catalog, *sizes, market=Market(), rng=rng)
-    parts = split(users, settings.users, settings.seed)
+    splits = split(users, settings.users, settings.seed)
     return Interactions(
-        users.astype(np.int32), items.astype(np.int32), parts, n_users=settings.users, n_items=settings.items
+        users.astype(np.int32), items.astype(np.int32), splits, n_users=settings.users, n_items=settings.items
     )
 
 
-def _table(catalog: Catalog, items: Vocabulary, words: list[Words]) -> pl.DataFrame:
+def _table(catalog: Catalog, items: Vocabulary, item_texts: list[ItemText]) -> pl.DataFrame:
     columns = {
         "id": list(items),
-        "title": [one.title for one in words],
-        "description": [one.description for one in words],
+        "title": [text.title for text in item_texts],
+        "description": [text.description for text in item_texts],
     }
     return pl.DataFrame(columns | {name: catalog.column(name) for name in ATTRIBUTES})

@@ -1,4 +1,4 @@
-"""The shape of every kind of item, as a table of strokes on a canvas of 100 by 100."""
+"""The shape of every kind of item, as strokes on a canvas of 100 by 100."""
 
 from __future__ import annotations
 

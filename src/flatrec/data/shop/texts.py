@@ -1,4 +1,4 @@
-"""Titles and descriptions: the attributes of an item in varied English, with words that say nothing."""
+"""Titles and descriptions of items: the attributes in varied English, with sentences that say nothing."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ FILLERS = (
 
 
 @dataclass(frozen=True)
-class Words:
-    """What the shop says about one item.
+class ItemText:
+    """The title and description of one item.
 
     Example:
-        >>> Words("Red mug", "A red mug.").title
+        >>> ItemText("Red mug", "A red mug.").title
         'Red mug'
     """
 
@@ -82,10 +82,10 @@ class Words:
     description: str
 
 
-def describe(catalog: Catalog, rng: np.random.Generator) -> list[Words]:
-    """A title and a description an item; titles are plain speech, descriptions vary and digress."""
-    items = [catalog.item(number) for number in range(len(catalog))]
-    return [Words(_title(item), _description(item, rng)) for item in items]
+def describe(catalog: Catalog, rng: np.random.Generator) -> list[ItemText]:
+    """Return one title and description per item; titles are plain, descriptions vary and digress."""
+    items = [catalog.item(index) for index in range(len(catalog))]
+    return [ItemText(_title(item), _description(item, rng)) for item in items]
 
 
 def _title(item: Mapping[str, str]) -> str:
@@ -95,11 +95,11 @@ def _title(item: Mapping[str, str]) -> str:
 
 
 def _description(item: Mapping[str, str], rng: np.random.Generator) -> str:
-    words = {name: _said(value, rng) for name, value in item.items()}
+    words = {name: _synonym(value, rng) for name, value in item.items()}
     words |= {f"article_{name}": _article(words[name]) for name in ("pattern", "kind")}
     opening = _pick(OPENINGS, rng).format(**words)
     opening = opening[0].upper() + opening[1:]
-    fillers = [FILLERS[number] for number in rng.permutation(len(FILLERS))[: rng.integers(1, 4)]]
+    fillers = [FILLERS[index] for index in rng.permutation(len(FILLERS))[: rng.integers(1, 4)]]
     return " ".join([opening, _pick(PRICES, rng).format(price=words["price"]), *fillers])
 
 
@@ -107,8 +107,8 @@ def _article(word: str) -> str:
     return "an" if word[0] in "aeiou" else "a"
 
 
-def _said(value: str, rng: np.random.Generator) -> str:
-    """One of the words for a value; those without synonyms stay as they are."""
+def _synonym(value: str, rng: np.random.Generator) -> str:
+    """Return one of the synonyms of a value, or the value if it has none."""
     return _pick(SYNONYMS[value], rng) if value in SYNONYMS else value
 
 

@@ -24,18 +24,18 @@ OWN = (IMAGES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy", *ENCODED, MANIFES
 def write(shop: Shop, directory: Path, *, overwrite: bool = False) -> None:
     """Write a shop to a folder that `flatrec.data.formats.mmrec.read` reads back with the same fingerprint.
 
-    Besides the files of the MMRec format there are ``images/ITEMNUMBER.png``, and ``items.parquet`` has the
-    description, the attributes and, where there are images, their file names relative to the folder.
+    Besides the files of the MMRec format there are ``images/INDEX.png``, and ``items.parquet`` has the
+    description, the attributes and, if there are images, their file names relative to the folder.
     The folder appears whole or not at all.
 
     Args:
-        shop: what to write.
-        directory: a folder that is empty or not there yet; missing parents are made.
-        overwrite: replace the folder even if it holds a shop.
+        shop: the shop.
+        directory: a folder that is empty or does not exist yet; missing parents are created.
+        overwrite: whether a folder that holds a shop is replaced.
 
     Raises:
         FileExistsError: the folder holds something, or, with ``overwrite``, something that is no part of a shop.
-        OSError: the place cannot be written to; nothing is left behind.
+        OSError: the folder cannot be written to; nothing is left behind.
     """
     directory = directory.resolve()
     try:
@@ -50,11 +50,11 @@ def write(shop: Shop, directory: Path, *, overwrite: bool = False) -> None:
             directory.parent.mkdir(parents=True, exist_ok=True)
             _exchange(built, directory, temporary / "old")
     except OSError as error:
-        if error.errno is None:  # ours, and clear already
+        if error.errno is None:  # raised by flatrec, with a clear message
             raise
         raise type(error)(
             f"the shop needs a folder to write to, but {directory} cannot be written ({error.strerror}); "
-            "choose another place"
+            "choose another folder"
         ) from None
 
 
@@ -87,14 +87,14 @@ def _fill(directory: Path, shop: Shop) -> None:
 def _save(images: tuple[Image.Image, ...], directory: Path) -> list[str]:
     """Save the images and return their names relative to the folder."""
     (directory / IMAGES).mkdir(parents=True)
-    names = [f"{IMAGES}/{number}.png" for number in range(len(images))]
+    names = [f"{IMAGES}/{index}.png" for index in range(len(images))]
     for image, name in zip(images, names, strict=True):
         image.save(directory / name)
     return names
 
 
 def _exchange(built: Path, directory: Path, old: Path) -> None:
-    """Put the new folder in the place of the old one, which comes back if that fails."""
+    """Move the new folder to the place of the old one, which is restored if that fails."""
     replaces = directory.exists()
     if replaces:
         directory.rename(old)
