@@ -15,19 +15,19 @@ from flatrec.utils.messages import unknown
 if TYPE_CHECKING:
     from flatrec.data.summary import Summary
 
-RATINGS = "ratings.csv"  # of MovieLens
+RATINGS = "ratings.csv"  # the file of interactions in the archive of MovieLens
 
 app = typer.Typer(help="Look at data, generate the built-in shop, or prepare public sets.", no_args_is_help=True)
-prepare = typer.Typer(help="From public files as they are distributed to a data set.", no_args_is_help=True)
+prepare = typer.Typer(help="Prepare a data set from public files as they are distributed.", no_args_is_help=True)
 app.add_typer(prepare, name="prepare")
 
 
 @app.command()
 def info(
-    path: Annotated[str, typer.Argument(help="A folder, a table or a dataset.toml; `shop` is the built-in shop.")],
+    path: Annotated[str, typer.Argument(help="Folder, table or dataset.toml; `shop` is the built-in shop.")],
     json: options.Json = False,
 ) -> None:
-    """Count users, items, interactions and features, and what reading had to repair.
+    """Show the numbers of users, items, interactions and features, and what reading had to repair.
 
     Example: `flatrec data info my-shop/dataset.toml`
     """
@@ -42,8 +42,8 @@ def info(
         return
     print_table(f"{summary.name} · {summary.fingerprint}", ["", "count"], _counts(summary))
     if summary.features:
-        rows = [[name, *vars(one).values()] for name, one in summary.features.items()]
-        print_table("features", ["modality", "columns", "items without", "rows of zeros", "constant rows"], rows)
+        rows = [[name, *vars(features).values()] for name, features in summary.features.items()]
+        print_table("features", ["modality", "columns", "missing items", "rows of zeros", "constant rows"], rows)
     print_text("cleaning_report: none" if not summary.warnings else "cleaning_report and warnings:")
     for sentence in summary.warnings:
         print_text(f"- {sentence}")
@@ -51,15 +51,15 @@ def info(
 
 @app.command()
 def shop(
-    out: Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
     users: Annotated[int, typer.Option(help="Number of users.")] = 2000,
     items: Annotated[int, typer.Option(help="Number of items.")] = 800,
-    interactions: Annotated[int | None, typer.Option(help="Number of purchases; nine a user by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides the whole shop.")] = 0,
-    image_dim: Annotated[int, typer.Option(help="Columns of the image features.")] = 64,
-    text_dim: Annotated[int, typer.Option(help="Columns of the text features.")] = 64,
+    interactions: Annotated[int | None, typer.Option(help="Number of purchases; nine per user by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the whole shop.")] = 0,
+    image_dim: Annotated[int, typer.Option(help="Number of columns of the image features.")] = 64,
+    text_dim: Annotated[int, typer.Option(help="Number of columns of the text features.")] = 64,
     like: Annotated[
-        str | None, typer.Option(help="The size of a benchmark instead: baby, sports or clothing; no images.")
+        str | None, typer.Option(help="Benchmark (baby, sports or clothing) whose size the shop gets, without images.")
     ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -77,9 +77,9 @@ def shop(
         settings = ShopSettings(
             users=users, items=items, interactions=interactions, seed=seed, image_dim=image_dim, text_dim=text_dim
         )
-    made = generate(settings)
-    write(made, out, overwrite=overwrite)
-    summary = summarize(made.dataset)
+    generated = generate(settings)
+    write(generated, out, overwrite=overwrite)
+    summary = summarize(generated.dataset)
     if json:
         print_json({"path": str(out), **summary.as_dict()})
         return
@@ -88,9 +88,11 @@ def shop(
 
 @app.command("fetch")
 def fetch_data(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(CATALOG)}.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The folder to download to.", show_default=False)],
-    image_features: Annotated[bool, typer.Option(help="Amazon's are 16 KB an item.")] = True,
+    name: Annotated[str, typer.Argument(help=f"Name of the data set: {', '.join(CATALOG)}.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to download to.", show_default=False)],
+    image_features: Annotated[
+        bool, typer.Option(help="Also download Amazon's image features, of 16 KB per item.")
+    ] = True,
     json: options.Json = False,
 ) -> None:
     """Download a public data set from where its makers keep it; a download that was stopped goes on.
@@ -103,26 +105,26 @@ def fetch_data(
 
     if name not in CATALOG:
         raise ValueError(unknown("data set", name, list(CATALOG)))
-    wanted = [one for one in CATALOG[name] if image_features or one.kind != IMAGE_FEATURES]
+    wanted = [file for file in CATALOG[name] if image_features or file.kind != IMAGE_FEATURES]
     with counting("bytes", None) as done:
-        paths = {one.kind: path for one, path in zip(wanted, fetch(wanted, out, on_bytes=done), strict=True)}
+        paths = {file.kind: path for file, path in zip(wanted, fetch(wanted, out, on_bytes=done), strict=True)}
     if ARCHIVE in paths:
-        found = [path for path in unpack(paths[ARCHIVE], out) if path.name == RATINGS]
-        if len(found) != 1:
+        ratings = [path for path in unpack(paths[ARCHIVE], out) if path.name == RATINGS]
+        if len(ratings) != 1:
             raise ValueError(
-                f"{paths[ARCHIVE]} holds {len(found)} files {RATINGS}, but an archive of MovieLens holds one; delete "
+                f"{paths[ARCHIVE]} holds {len(ratings)} files {RATINGS}, but an archive of MovieLens holds one; delete "
                 "it and fetch it again"
             )
-        following = f"flatrec data info {found[0]}"
+        next_command = f"flatrec data info {ratings[0]}"
     else:
-        given = " ".join(f"--{kind} {path}" for kind, path in paths.items())
-        following = f"flatrec data prepare amazon {given} --out {name}"
+        options_of_files = " ".join(f"--{kind} {path}" for kind, path in paths.items())
+        next_command = f"flatrec data prepare amazon {options_of_files} --out {name}"
     if json:
-        print_json({"files": {kind: str(path) for kind, path in paths.items()}, "next": following})
+        print_json({"files": {kind: str(path) for kind, path in paths.items()}, "next": next_command})
         return
     for path in paths.values():
         print_text(f"{path}: {path.stat().st_size} bytes")
-    print_text(f"Next: {following}")
+    print_text(f"Next: {next_command}")
 
 
 @prepare.command()
@@ -130,20 +132,23 @@ def amazon(
     reviews: Annotated[
         Path, typer.Option(help="Reviews of 2014, 2018 or 2023: JSON lines, gzipped or not.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
-    meta: Annotated[Path | None, typer.Option(help="Metadata of the items.", show_default=False)] = None,
-    image_features: Annotated[
-        Path | None, typer.Option(help="Image features of 2014, 10 bytes and 4096 numbers an item.", show_default=False)
+    out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
+    meta: Annotated[
+        Path | None, typer.Option(help="Metadata of the items, gzipped or not.", show_default=False)
     ] = None,
-    k_core: Annotated[int, typer.Option(help="Fewest interactions a user and an item must have.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the random split 8:1:1.")] = 0,
-    min_rating: Annotated[float, typer.Option(help="Leave out reviews rated lower.")] = 0.0,
-    name: Annotated[str | None, typer.Option(help="Of the data set; the folder's if left out.")] = None,
+    image_features: Annotated[
+        Path | None,
+        typer.Option(help="Image features of 2014, with 10 bytes and 4096 numbers per item.", show_default=False),
+    ] = None,
+    k_core: Annotated[int, typer.Option(help="Minimum number of interactions per user and per item.")] = 5,
+    seed: Annotated[int, typer.Option(help="Random seed of the split 8:1:1.")] = 0,
+    min_rating: Annotated[float, typer.Option(help="Minimum rating; reviews with a lower one are skipped.")] = 0.0,
+    name: Annotated[str | None, typer.Option(help="Name of the data set; that of the folder if left out.")] = None,
     json: options.Json = False,
 ) -> None:
     """Turn Amazon's files into a data set: k-core, split, texts for encoding, image features.
 
-    Nothing in the files is run, although the metadata of 2014 are Python literals.
+    No code in the files is run, although the metadata of 2014 are Python literals.
 
     Example: `flatrec data prepare amazon --reviews reviews_Baby_5.json.gz --meta meta_Baby.json.gz --out baby`
     """
@@ -156,13 +161,13 @@ def amazon(
     sizes = [path.stat().st_size for path in (reviews, meta, image_features) if path is not None and path.is_file()]
     settings = SplitSettings(k_core, seed)
     with counting("bytes", sum(sizes)) as done:
-        made = prepare_amazon(
+        prepared = prepare_amazon(
             sources, out, settings, name=name or out.resolve().name, min_rating=min_rating, on_bytes=done
         )
     if json:
-        print_json({"path": str(out), **made.as_dict()})
+        print_json({"path": str(out), **prepared.as_dict()})
         return
-    for what, count in made.as_dict().items():
+    for what, count in prepared.as_dict().items():
         print_text(f"{what}: {count}")
     if meta is not None:
         print_text(f"Next: flatrec encode {out / 'items.parquet'} --text-column text --out {out}")
@@ -176,9 +181,9 @@ def _counts(summary: Summary) -> list[list[object]]:
         ["density", f"{summary.density:.4%}"],
         ["items without a training interaction", summary.items_without_training],
     ]
-    for name, part in summary.splits.items():
+    for name, split in summary.splits.items():
         rows += [
-            [f"{name} interactions", part.interactions],
-            [f"users without a {name} interaction", part.users_without],
+            [f"{name} interactions", split.interactions],
+            [f"users without a {name} interaction", split.users_without],
         ]
     return rows

@@ -1,4 +1,4 @@
-"""Batches of training interactions with sampled negatives, and the epoch that yields them."""
+"""Batches of training interactions with sampled negatives, and the epochs that yield them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Training interactions by number, each with one item that its user has not interacted with in training."""
+    """Training interactions by index, each with one item that its user has not interacted with in training."""
 
     users: Int64[Tensor, "batch"]
     positives: Int64[Tensor, "batch"]
@@ -30,9 +30,9 @@ class Batch:
         return len(self.users)
 
     def split(self, portions: int) -> list[Batch]:
-        """So many portions of almost equal size, which are views."""
-        parts = (one.tensor_split(portions) for one in (self.users, self.positives, self.negatives))
-        return [Batch(*part) for part in zip(*parts, strict=True)]
+        """Split the batch into portions of almost equal size, which are views."""
+        columns = (column.tensor_split(portions) for column in (self.users, self.positives, self.negatives))
+        return [Batch(*portion) for portion in zip(*columns, strict=True)]
 
 
 class Sampler:
@@ -44,9 +44,9 @@ class Sampler:
     out, with a warning in the log.
 
     Args:
-        interactions: whose training interactions are sampled.
-        batch_size: interactions a batch; the last batch of a pass may be smaller.
-        device: where the batches go.
+        interactions: the interactions whose training split is sampled.
+        batch_size: number of interactions per batch; the last batch of a pass may be smaller.
+        device: the device of the batches.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -56,7 +56,7 @@ class Sampler:
         (64, 64)
 
     Raises:
-        ValueError: no interaction can be trained on, or the batch size is below 1.
+        ValueError: there is no interaction to train on, or the batch size is below 1.
     """
 
     def __init__(self, interactions: Interactions, batch_size: int, device: torch.device | None = None) -> None:
@@ -70,28 +70,28 @@ class Sampler:
         self._starts = torch.from_numpy(bought.indptr.astype(np.int64))
         ranks = np.arange(bought.nnz) - np.repeat(bought.indptr[:-1], np.diff(bought.indptr))
         owners = np.repeat(np.arange(bought.shape[0]), np.diff(bought.indptr))
-        # Item minus its rank = how many unbought items come before it; sorted within a user, so also over all.
+        # Item minus its rank = how many unbought items come before it; sorted within a user, so also over all users.
         self._unbought_before = torch.from_numpy(owners * (self._n_items + 1) + bought.indices - ranks)
 
     def __len__(self) -> int:
-        """Batches a pass."""
+        """Return the number of batches per pass."""
         return -(-len(self._users) // self.batch_size)
 
     def steps(self, batches_per_step: int, pairing: Pairing) -> int:
-        """Updates an epoch."""
+        """Return the number of updates per epoch."""
         return len(self) if pairing == "passes" else -(-len(self) // batches_per_step)
 
     def epoch(
         self, generator: Generator, batches_per_step: int = 1, pairing: Pairing = "passes"
     ) -> Iterator[tuple[Batch, ...]]:
-        """The batches of each step of one epoch.
+        """Yield the batches of each step of one epoch.
 
         Args:
-            generator: shuffles and draws; equal state, equal epoch.
-            batches_per_step: how many batches a strategy asks for.
-            pairing: ``passes`` takes each from a shuffled pass of its own (every interaction is read that many times);
-                ``halves`` takes successive batches of one pass. A last step that comes out short is filled from
-                the front of the pass.
+            generator: the source of all randomness; equal states give equal epochs.
+            batches_per_step: number of batches per step.
+            pairing: ``passes`` draws each from its own shuffled pass (every interaction is read that many times);
+                ``halves`` takes successive batches of one pass. A last step with too few batches is filled
+                from the front of the pass.
         """
         if pairing == "passes":
             yield from zip(*(self._one_pass(generator) for _ in range(batches_per_step)), strict=True)
@@ -104,10 +104,10 @@ class Sampler:
         order = torch.randperm(len(self._users), generator=generator)
         users, positives = self._users[order], self._positives[order]
         columns = [column.to(self.device) for column in (users, positives, self.negatives(users, generator))]
-        return [Batch(*parts) for parts in zip(*(column.split(self.batch_size) for column in columns), strict=True)]
+        return [Batch(*portion) for portion in zip(*(column.split(self.batch_size) for column in columns), strict=True)]
 
     def negatives(self, users: Int64[Tensor, "n"], generator: Generator) -> Int64[Tensor, "n"]:
-        """One uniform item a user among those that the user has no training interaction with."""
+        """Draw one item per user, uniform among those that the user has no training interaction with."""
         first, last = self._starts[users], self._starts[users + 1]
         unbought = self._n_items - (last - first)
         uniform = torch.rand(len(users), generator=generator, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""A folder of feature files that ``flatrec encode`` wrote, with the id of the item that each row is of."""
+"""A folder of feature files that ``flatrec encode`` wrote, with the item id of each row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import check_listed, drop_from_manifest, update_manifest
 
 ITEM_IDS, COLUMN = "encoded_items.csv", "item"
-REPORTS = ("encoding.json", "encoding.csv", "encode.json")  # beside the features: what was found, and how it was done
+REPORTS = (
+    "encoding.json",
+    "encoding.csv",
+    "encode.json",
+)  # beside the features: what was found, and how the items were encoded
 ADVICE = "encode the items again with flatrec encode"
 
 
@@ -26,8 +30,8 @@ class EncodedItems:
     """Items and their features.
 
     Args:
-        ids: all of them, in the order of the rows of the files.
-        features: rows by modality; an item that lacks one has no row of it.
+        ids: the ids of all items, in the order of the rows of the files.
+        features: rows by modality; an item without a modality has no row in it.
     """
 
     ids: tuple[str, ...]
@@ -35,16 +39,16 @@ class EncodedItems:
 
 
 def prepare_folder(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> None:
-    """Prepare a folder for features of these items, so that no row there is ever taken for that of another item.
+    """Prepare a folder for the features of items, so that no row in it is ever read as that of another item.
 
     Args:
-        folder: made if it is not there.
-        ids: in the order of the rows.
-        modalities: that will be written.
+        folder: the folder, created if it does not exist.
+        ids: the item ids in the order of the rows.
+        modalities: the modalities that will be written.
 
     Raises:
-        ValueError: it has features of other items, or in another order, that would stay.
-        OSError: it cannot be written to.
+        ValueError: the folder has features of other items, or in another order, which would stay.
+        OSError: the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
@@ -62,7 +66,7 @@ def prepare_folder(folder: Path, ids: Sequence[str], modalities: Collection[str]
 
 
 def begin_update(folder: Path, modalities: Collection[str]) -> None:
-    """Take off the manifest what is about to be replaced: until :func:`finish_update`, the folder is not finished.
+    """Remove the files that will be replaced from the manifest: until :func:`finish_update`, the folder is unfinished.
 
     Raises:
         ValueError: the manifest is damaged.
@@ -72,7 +76,7 @@ def begin_update(folder: Path, modalities: Collection[str]) -> None:
 
 
 def finish_update(folder: Path, modalities: Collection[str]) -> None:
-    """List in the manifest what was written; called last of all.
+    """List the written files in the manifest; call it after all of them are written.
 
     Raises:
         ValueError: the manifest is damaged.
@@ -96,40 +100,40 @@ def write_ids(folder: Path, ids: Sequence[str]) -> None:
 
 
 def read_encoded(folder: Path) -> EncodedItems:
-    """What ``flatrec encode`` wrote to a folder.
+    """Read what ``flatrec encode`` wrote to a folder.
 
     Raises:
-        FileNotFoundError: there is no such folder, or it holds something else.
-        ValueError: a file is malformed or damaged, or encoding was stopped before its end.
+        FileNotFoundError: there is no such folder, or it does not hold encoded items.
+        ValueError: a file is malformed or damaged, or the encoding was stopped before its end.
     """
     ids = folder / ITEM_IDS
     if not ids.is_file():
         raise FileNotFoundError(
-            f"{folder} is no folder of encoded items: it has no {ITEM_IDS}; write one with flatrec encode"
+            f"{folder} is not a folder of encoded items: it has no {ITEM_IDS}; write one with flatrec encode"
         )
     files = feature_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder} holds no MODALITY_feat.npy; encode the items again with flatrec encode")
     masks = [file.with_name(f"{name}_mask.npy") for name, file in files.items()]
-    there = [path.name for path in (*files.values(), *masks) if path.is_file()]
-    check_listed(folder, (ITEM_IDS, *there), advice=ADVICE)
+    existing = [path.name for path in (*files.values(), *masks) if path.is_file()]
+    check_listed(folder, (ITEM_IDS, *existing), advice=ADVICE)
     rows = {name: read_features(FeatureSource(file, ids, COLUMN)) for name, file in files.items()}
     return EncodedItems(tuple(row_ids(ids, COLUMN)), rows)
 
 
 def encoded_features(dataset: Dataset, folder: Path) -> dict[str, Features]:
-    """The features of a data set's items from a folder of encoded ones, by modality.
+    """Read the features of the items of a data set from a folder of encoded items, by modality.
 
     Raises:
-        FileNotFoundError: the folder is none of encoded items.
+        FileNotFoundError: the folder does not hold encoded items.
         ValueError: a file is malformed, or an item of the data set is not among the encoded ones.
     """
     encoded = read_encoded(folder)
-    if lost := sorted(set(dataset.items).difference(encoded.ids)):
+    if missing := sorted(set(dataset.items).difference(encoded.ids)):
         raise ValueError(
-            f"{folder} lacks {len(lost)} of the {dataset.n_items} items of {dataset.name!r}: the data set has ids like "
-            f"{lost[0]!r}, the folder like {encoded.ids[0]!r}; encode a table of all of them, with --id-column for the "
-            "ids that the data set has"
+            f"{folder} lacks {len(missing)} of the {dataset.n_items} items of {dataset.name!r}: the data set has ids "
+            f"like {missing[0]!r}, the folder like {encoded.ids[0]!r}; encode a table of all of them, with --id-column "
+            "for the ids that the data set has"
         )
     items = list(dataset.items)
     return {

@@ -1,4 +1,4 @@
-"""Which interactions a data set keeps, and which part of the split each belongs to."""
+"""Which interactions a data set keeps, and to which split each belongs."""
 
 from __future__ import annotations
 
@@ -18,44 +18,45 @@ ROUNDING = 1e-9  # lets 30 * 0.1 / (0.8 + 0.1 + 0.1) count as 3
 def k_core_mask(
     users: Int[ndarray, "n_interactions"], items: Int[ndarray, "n_interactions"], k: int
 ) -> Bool[ndarray, "n_interactions"]:
-    """The interactions of the k-core: repeatedly drop users and items with fewer than ``k`` of the interactions left.
+    """Return True for each interaction of the k-core.
 
-    A ``k`` of 0 or 1 keeps everything. Each round costs O(interactions left + users + items).
+    Users and items with fewer than ``k`` of the remaining interactions are dropped repeatedly. A ``k`` of 0 or 1 keeps
+    everything. Each round costs O(interactions left + users + items).
 
     Args:
-        users: the user number of each interaction, interactions distinct.
-        items: the item number of each interaction.
-        k: the fewest interactions a user and an item must have.
+        users: the user index of each interaction; interactions are distinct.
+        items: the item index of each interaction.
+        k: minimum number of interactions per user and per item.
     """
-    kept = np.ones(len(users), dtype=np.bool_)
+    mask = np.ones(len(users), dtype=np.bool_)
     if k <= 1:
-        return kept
+        return mask
     rows = np.arange(len(users))
     while len(rows):
         enough = (np.bincount(users)[users] >= k) & (np.bincount(items)[items] >= k)
         if enough.all():
             break
-        kept[rows[~enough]] = False
+        mask[rows[~enough]] = False
         users, items, rows = users[enough], items[enough], rows[enough]
-    return kept
+    return mask
 
 
 def split(
     users: Int[ndarray, "n_interactions"], n_users: int, seed: int, ratios: Ratios = (8, 1, 1)
 ) -> Int8[ndarray, "n_interactions"]:
-    """A random split of every user's interactions into training (0), validation (1) and test (2).
+    """Split the interactions of every user at random into training (0), validation (1) and test (2).
 
-    A user with ``n`` interactions gives validation and test ``floor(n * share)`` each, but at least one where
-    ``n`` is 3 or more (a share of 0 stays 0), and keeps the rest for training. With 8:1:1, five interactions
+    A user with ``n`` interactions gives validation and test ``floor(n * fraction)`` each, but at least one if
+    ``n`` is 3 or more (a fraction of 0 stays 0), and keeps the rest for training. With 8:1:1, five interactions
     become 3/1/1 and twenty become 16/2/2: the rule that the public 5-core splits of MMRec follow.
     All interactions of a user with fewer than three are in training, so every user is trained.
 
     The result depends on the order of the interactions: sort them first for a split that does not.
 
     Args:
-        users: the user number of each interaction.
+        users: the user index of each interaction.
         n_users: number of users.
-        seed: seed of the numpy generator that draws the interactions.
+        seed: seed of the numpy generator that draws the split.
         ratios: weights of training, validation and test; they need not add up to one.
 
     Raises:
@@ -63,27 +64,27 @@ def split(
     """
     check_ratios(ratios)
     counts = np.bincount(users, minlength=n_users)
-    valid, test = _shares(counts, ratios)
+    valid, test = _split_sizes(counts, ratios)
     order = np.lexsort((np.random.default_rng(seed).random(len(users)), users))
     starts = np.cumsum(counts) - counts
     rank = np.arange(len(users)) - np.repeat(starts, counts)
     owners = users[order]
-    parts = np.zeros(len(users), dtype=np.int8)
-    parts[order] = np.where(rank < valid[owners], 1, np.where(rank < (valid + test)[owners], 2, 0))
-    return parts
+    splits = np.zeros(len(users), dtype=np.int8)
+    splits[order] = np.where(rank < valid[owners], 1, np.where(rank < (valid + test)[owners], 2, 0))
+    return splits
 
 
 def check_ratios(ratios: Ratios) -> None:
-    """Refuse weights that cannot split anything.
+    """Refuse weights by which nothing can be split.
 
     Raises:
-        ValueError: the weight of training is not positive, or another weight is negative, not finite or no number.
+        ValueError: the weight of training is not positive, or another weight is negative, not finite or not a number.
     """
     fractions_of(ratios)
 
 
 def fractions_of(ratios: Ratios) -> tuple[Fraction, Fraction, Fraction]:
-    """The exact shares of training, validation and test, whose sum is 1, however large the weights are.
+    """Return the exact fractions of training, validation and test, whose sum is 1, however large the weights are.
 
     Raises:
         ValueError: as :func:`check_ratios`.
@@ -101,17 +102,19 @@ def fractions_of(ratios: Ratios) -> tuple[Fraction, Fraction, Fraction]:
     return train / total, valid / total, test / total
 
 
-def _shares(counts: Int[ndarray, "n_users"], ratios: Ratios) -> tuple[Int[ndarray, "n_users"], Int[ndarray, "n_users"]]:
-    """Number of validation and of test interactions a user, leaving at least one for training."""
+def _split_sizes(
+    counts: Int[ndarray, "n_users"], ratios: Ratios
+) -> tuple[Int[ndarray, "n_users"], Int[ndarray, "n_users"]]:
+    """Return the number of validation and of test interactions per user, so that at least one is left for training."""
     splittable = counts >= SMALLEST_SPLIT
-    shares = fractions_of(ratios)[1:]
+    fractions = fractions_of(ratios)[1:]
     valid, test = (
         np.where(
             splittable,
-            np.maximum(np.floor(counts * float(share) + ROUNDING), float(share > 0)),
+            np.maximum(np.floor(counts * float(fraction) + ROUNDING), float(fraction > 0)),
             0,
         ).astype(np.int64)
-        for share in shares
+        for fraction in fractions
     )
-    valid = np.minimum(valid, np.maximum(counts - 1 - int(shares[1] > 0), 0))
+    valid = np.minimum(valid, np.maximum(counts - 1 - int(fractions[1] > 0), 0))
     return valid, np.minimum(test, np.maximum(counts - 1 - valid, 0))

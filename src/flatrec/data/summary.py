@@ -1,4 +1,4 @@
-"""The figures of a data set that tell whether it is what one thinks it is."""
+"""The key figures of a data set, as ``flatrec data info`` shows them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flatrec.data.interactions import SPLITS, Split
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """One part of the split: its interactions, and the users who have none in it."""
+    """One split: its interactions, and the number of users without any in it."""
 
     interactions: int
     users_without: int
@@ -25,7 +25,7 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class FeatureSummary:
-    """One modality: columns, items that lack it, and rows (of the items that have it) that say nothing.
+    """One modality: columns, items without it, and rows of the other items that contain no information.
 
     A constant row has one value in all its columns; rows of zeros are counted as zero, not as constant.
     """
@@ -38,7 +38,7 @@ class FeatureSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """What ``flatrec data info`` tells."""
+    """The key figures of a data set."""
 
     name: str
     fingerprint: str
@@ -50,18 +50,18 @@ class Summary:
     users_without_training: int
     items_without_training: int
     titles: bool
-    images: int | None  # items with one; None where the source has none
+    images: int | None  # number of items with an image; None if the source has no images
     features: Mapping[str, FeatureSummary]
     cleaning_report: CleaningReport
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """Plain nested values that ``json.dumps`` takes."""
+        """Return plain nested values for ``json.dumps``."""
         return asdict(self)
 
 
 def summarize(dataset: Dataset) -> Summary:
-    """The figures of a data set. O(interactions + features)."""
+    """Compute the key figures of a data set. O(interactions + features)."""
     interactions = dataset.interactions
     train_users, train_items = interactions.indices("train")
     images = dataset.images
@@ -73,24 +73,24 @@ def summarize(dataset: Dataset) -> Summary:
         interactions=len(interactions),
         density=len(interactions) / max(dataset.n_users * dataset.n_items, 1),
         splits={
-            part: SplitSummary(interactions.count(part), _without(interactions.indices(part)[0], dataset.n_users))
-            for part in SPLITS
+            split: SplitSummary(interactions.count(split), _without(interactions.indices(split)[0], dataset.n_users))
+            for split in SPLITS
         },
         users_without_training=_without(train_users, dataset.n_users),
         items_without_training=_without(train_items, dataset.n_items),
         titles=dataset.titles is not None,
         images=None if images is None else sum(image is not None for image in images),
-        features={name: _of_features(features) for name, features in dataset.features.items()},
+        features={name: _summarize_features(features) for name, features in dataset.features.items()},
         cleaning_report=dataset.cleaning_report,
         warnings=dataset.warnings,
     )
 
 
-def _without(numbers: Int[ndarray, "n"], size: int) -> int:
-    return int((np.bincount(numbers, minlength=size) == 0).sum())
+def _without(indices: Int[ndarray, "n"], size: int) -> int:
+    return int((np.bincount(indices, minlength=size) == 0).sum())
 
 
-def _of_features(features: Features) -> FeatureSummary:
+def _summarize_features(features: Features) -> FeatureSummary:
     rows = features.values[features.present]
     zero = (rows == 0).all(axis=1)
     constant = (rows == rows[:, :1]).all(axis=1) & ~zero

@@ -1,9 +1,9 @@
-"""Digests: what is read is what was written.
+"""Digests, by which damaged and edited files are noticed.
 
-A digest lies inside each file that is replaced in one piece, so that a kill cannot part the two; a manifest lists the
-digests of a folder's files once the folder is finished. XXH3 (128 bits) is used because it runs at the speed of memory
-(32 GB/s where SHA-256 runs at 2 GB/s). It finds damage of any kind; it is no protection against somebody who forges a
-file and its digest together, which is why everything that is loaded is checked for its meaning as well.
+A file that is replaced in one piece contains its own digest, so that a kill cannot separate the two; a manifest lists
+the digests of the files of a finished folder. XXH3 (128 bits) is used because it runs at the speed of memory
+(32 GB/s where SHA-256 runs at 2 GB/s). It finds damage of any kind; it does not protect against somebody who forges
+a file together with its digest, which is why everything that is loaded is checked for its meaning as well.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from flatrec.utils.atomic_write import write_text
 
 MANIFEST = "flatrec-manifest.json"
 FORMAT = "flatrec manifest 1"
-KEY = "digest"  # of a sealed JSON object; its last one
-COMMENT = "# digest: "  # begins the last line of a sealed text
+KEY = "digest"  # the last key of a sealed JSON object
+COMMENT = "# digest: "  # the beginning of the last line of a sealed text
 _CHUNK = 2**22
 
 
-def digest(*parts: ndarray | bytes | int | float | str) -> str:
-    """A digest that tells apart any two sequences: each part comes after its type, shape and length. O(bytes)."""
+def digest(*values: ndarray | bytes | int | float | str) -> str:
+    """Return the digest of a sequence of values; type, shape and length of each value count, too. O(bytes)."""
     state = xxhash.xxh3_128()
-    for part in parts:
-        if isinstance(part, ndarray):
-            label = f"array {part.dtype.str} {part.shape}"
-            content = np.ascontiguousarray(part).reshape(-1).view(np.uint8).data
+    for value in values:
+        if isinstance(value, ndarray):
+            label = f"array {value.dtype.str} {value.shape}"
+            content = np.ascontiguousarray(value).reshape(-1).view(np.uint8).data
         else:
-            label = type(part).__name__
-            content = memoryview(part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogatepass"))
+            label = type(value).__name__
+            content = memoryview(value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass"))
         for piece in (memoryview(label.encode()), content):
             state.update(len(piece).to_bytes(8, "little"))
             state.update(piece)
@@ -43,7 +43,7 @@ def digest(*parts: ndarray | bytes | int | float | str) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """The digest of a file's bytes, read in portions.
+    """Return the digest of the bytes of a file, which is read in portions.
 
     Raises:
         OSError: the file cannot be read.
@@ -56,63 +56,63 @@ def file_digest(path: Path) -> str:
 
 
 def seal(values: Mapping[str, Any], *, indent: int | None = 2) -> str:
-    """A JSON object as text, with a digest of its content as its last key.
+    """Return a JSON object as text, with the digest of its content as its last key.
 
     Args:
-        values: what JSON can say; no key may be ``digest``.
+        values: values that JSON can express; no key may be ``digest``.
         indent: as for ``json.dumps``; None for one line.
 
     Raises:
         ValueError: a number is infinite or not a number.
     """
-    return json.dumps({**values, KEY: _of_json(values)}, indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps({**values, KEY: _json_digest(values)}, indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def unseal(text: str, where: Path | str, *, advice: str) -> dict[str, Any]:
-    """The object that :func:`seal` wrote, without its digest.
+    """Return the object that :func:`seal` wrote, without its digest.
 
     Args:
         text: the JSON text.
-        where: what messages call it: a file.
-        advice: what the user can do where it is damaged, such as ``train again with --overwrite``.
+        where: the name of the text in messages, such as its file.
+        advice: what the user can do if it is damaged, such as ``train again with --overwrite``.
 
     Raises:
-        ValueError: not a JSON object, without a digest, or not as it was written.
+        ValueError: it is not a JSON object, has no digest, or was changed since it was written.
     """
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else "it is no JSON"
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else "it is not JSON"
         raise ValueError(f"{where} is damaged ({reason}); {advice}") from None
     if not isinstance(values, dict):
         raise ValueError(f"{where} is damaged (it holds no JSON object); {advice}")
     if KEY not in values:
         raise ValueError(
-            f"{where} has no digest: it was edited, or written by a flatrec older than digests, whose files are not "
-            f"taken any more; {advice}"
+            f"{where} has no digest: it was edited, or written by a flatrec from before digests, whose files are "
+            f"not read any more; {advice}"
         )
-    found = values.pop(KEY)
-    if not _fits(values, found):
+    stored = values.pop(KEY)
+    if not _fits(values, stored):
         raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
     return values
 
 
 def read_sealed(path: Path, *, advice: str) -> dict[str, Any]:
-    """:func:`unseal` for a file.
+    """Return the object of a file that :func:`seal` wrote.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged.
+        ValueError: the file is damaged.
     """
     return unseal(read_text(path, advice=advice), path, advice=advice)
 
 
 def read_text(path: Path, *, advice: str) -> str:
-    """A UTF-8 text file.
+    """Read a UTF-8 text file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not UTF-8.
+        ValueError: the file is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -121,33 +121,33 @@ def read_text(path: Path, *, advice: str) -> str:
 
 
 def seal_text(text: str) -> str:
-    """A text whose comments begin with ``#``, such as TOML, with its digest as a last comment."""
+    """Return a text whose comments begin with ``#``, such as TOML, with its digest as the last comment."""
     text = text if text.endswith("\n") else text + "\n"
     return f"{text}{COMMENT}{digest(text)}\n"
 
 
 def check_text(text: str, where: Path | str, *, advice: str) -> None:
-    """Make sure that a text is as :func:`seal_text` wrote it.
+    """Refuse a text that was changed since :func:`seal_text` wrote it.
 
     Raises:
-        ValueError: it has no digest, or is not as it was written.
+        ValueError: the text has no digest, or was changed.
     """
-    body, comment, found = text.rpartition(COMMENT)
+    body, comment, stored = text.rpartition(COMMENT)
     if not comment:
         raise ValueError(
-            f"{where} has no digest: it was edited, or written by a flatrec older than digests, whose files are not "
-            f"taken any more; {advice}"
+            f"{where} has no digest: it was edited, or written by a flatrec from before digests, whose files are "
+            f"not read any more; {advice}"
         )
-    if found != f"{digest(body)}\n":
+    if stored != f"{digest(body)}\n":
         raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
 
 
 def write_manifest(folder: Path, names: Iterable[str]) -> None:
-    """List the digests of a finished folder's files; written last of all, in one piece.
+    """Write the manifest of a finished folder, which is the last file to be written.
 
     Args:
-        folder: holds the files.
-        names: paths within the folder, with ``/``.
+        folder: the folder.
+        names: paths of its files within the folder, with ``/``.
 
     Raises:
         OSError: a file cannot be read, or the folder not written to.
@@ -156,26 +156,26 @@ def write_manifest(folder: Path, names: Iterable[str]) -> None:
 
 
 def check_manifest(folder: Path, *, advice: str) -> None:
-    """Make sure that a folder's files are those of its manifest; a folder without one is not finished, or not ours.
+    """Refuse a folder whose files are not those of its manifest; a folder without a manifest is not checked.
 
     Args:
         folder: the folder.
-        advice: what the user can do where something is damaged.
+        advice: what the user can do if something is damaged.
 
     Raises:
-        ValueError: the manifest or a file is damaged, or a file is gone.
+        ValueError: the manifest or a file is damaged, or a file is missing.
     """
     for name, expected in (_listed(folder, advice) or {}).items():
         _check_file(folder / name, expected, advice)
 
 
 def update_manifest(folder: Path, names: Iterable[str], *, advice: str) -> None:
-    """List the digests of some files of a folder, written last of all; those of other files stay as they are.
+    """Add files to a manifest after they were written; the digests of other files stay as they are.
 
     Args:
-        folder: with a manifest or without.
+        folder: a folder with or without a manifest.
         names: as in :func:`write_manifest`.
-        advice: what the user can do where the manifest is damaged.
+        advice: what the user can do if the manifest is damaged.
 
     Raises:
         ValueError: the manifest is damaged.
@@ -186,14 +186,14 @@ def update_manifest(folder: Path, names: Iterable[str], *, advice: str) -> None:
 
 
 def drop_from_manifest(folder: Path, names: Iterable[str], *, advice: str) -> None:
-    """List some files no more, before they are replaced: until they are listed again, the folder is not finished.
+    """Remove files from a manifest before they are replaced: until they are listed again, the folder is not finished.
 
     A folder without a manifest gets one.
 
     Args:
-        folder: with a manifest or without.
+        folder: a folder with or without a manifest.
         names: as in :func:`write_manifest`.
-        advice: what the user can do where the manifest is damaged.
+        advice: what the user can do if the manifest is damaged.
 
     Raises:
         ValueError: the manifest is damaged.
@@ -201,7 +201,7 @@ def drop_from_manifest(folder: Path, names: Iterable[str], *, advice: str) -> No
     """
     listed, dropped = _listed(folder, advice), set(names)
     if listed is None or dropped.intersection(listed):
-        _write(folder, {name: found for name, found in (listed or {}).items() if name not in dropped})
+        _write(folder, {name: stored for name, stored in (listed or {}).items() if name not in dropped})
 
 
 def check_listed(folder: Path, names: Iterable[str], *, advice: str) -> None:
@@ -225,7 +225,7 @@ def check_listed(folder: Path, names: Iterable[str], *, advice: str) -> None:
 
 
 def is_listed(folder: Path, name: str, *, advice: str) -> bool:
-    """Whether the manifest of a folder lists a file.
+    """Return True if the manifest of a folder lists a file.
 
     Raises:
         ValueError: the manifest is damaged.
@@ -234,7 +234,7 @@ def is_listed(folder: Path, name: str, *, advice: str) -> bool:
 
 
 def _listed(folder: Path, advice: str) -> dict[str, object] | None:
-    """The digests in a folder's manifest by name; None where it has none."""
+    """Return the digests in the manifest of a folder by name; None if there is no manifest."""
     path = folder / MANIFEST
     if not path.is_file():
         return None
@@ -246,7 +246,7 @@ def _listed(folder: Path, advice: str) -> dict[str, object] | None:
 
 def _check_file(file: Path, expected: object, advice: str) -> None:
     if not file.is_file():
-        raise ValueError(f"{file} is gone, though {MANIFEST} beside it lists it; {advice}")
+        raise ValueError(f"{file} is missing, though {MANIFEST} beside it lists it; {advice}")
     if file_digest(file) != expected:
         raise ValueError(f"{file} is damaged or was changed since it was written; {advice}")
 
@@ -256,12 +256,12 @@ def _write(folder: Path, files: Mapping[str, object]) -> None:
     write_text(folder / MANIFEST, seal({"format": FORMAT, "files": ordered}) + "\n")
 
 
-def _fits(values: Mapping[str, Any], found: object) -> bool:
+def _fits(values: Mapping[str, Any], stored: object) -> bool:
     try:
-        return found == _of_json(values)
+        return stored == _json_digest(values)
     except ValueError:  # NaN or infinity, which seal does not write
         return False
 
 
-def _of_json(values: Mapping[str, Any]) -> str:
+def _json_digest(values: Mapping[str, Any]) -> str:
     return digest(json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False))
