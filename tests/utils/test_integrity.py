@@ -66,7 +66,7 @@ def test_every_flipped_bit_of_a_sealed_object_that_changes_it_is_found():
     [
         ("", "is damaged"),
         ("[1]", "holds no JSON object"),
-        ('{"a": 1}', "has no digest: it was edited, or written by a flatrec older than digests"),
+        ('{"a": 1}', "has no digest: it was edited, or written by a flatrec from before digests"),
         ('{"a": 1, "digest": 5}', "its digest does not fit"),
         ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
     ],

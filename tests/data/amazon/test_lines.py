@@ -86,7 +86,7 @@ def test_a_last_line_that_is_too_long_ends_the_file(tmp_path):
 
 def test_a_file_that_ends_too_early_says_so(tmp_path):
     pack_state = gzip.compress("".join(json.dumps({"a": n, "b": str(n * 7919)}) + "\n" for n in range(5000)).encode())
-    with pytest.raises(ValueError, match=r"is damaged or was not downloaded to its end .*fetch it again"):
+    with pytest.raises(ValueError, match=r"is damaged or was not downloaded completely .*fetch it again"):
         read(tmp_path / "f.gz", pack_state[:-100])
     damaged = bytearray(pack_state)
     damaged[len(pack_state) // 2] ^= 255
