@@ -154,7 +154,7 @@ def test_features_of_an_earlier_adjustment_are_not_scored_as_those_of_a_later_on
         "study", "adjustment", "--data", raw / "dataset.toml", "--models", "vbpr", "--strategies", "plain,bsam",
         "--seeds", "2", *SMALL, "--set", f'study.features=["{raw / "low"}"]', "--out", tmp_path / "study",
     )  # fmt: skip
-    one_line(flatrec(*study), 2, "no folder of encoded items", "flatrec encode")
+    one_line(flatrec(*study), 2, "not a folder of encoded items", "flatrec encode")
     wrong = ("--text-column", "text", "--image-dir", raw / "images", "--out", raw / "low")
     assert flatrec("encode", raw / "low" / "items.csv", *wrong).code == 0
     one_line(flatrec(*study), 2, "were adjusted, too", "adjusted_text and adjusted_image")

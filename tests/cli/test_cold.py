@@ -137,7 +137,7 @@ def test_other_mistakes_are_one_line(flatrec, runs, tmp_path):
     one_line(flatrec(*recommend, "--way", "nearest"), 2, "give --new-items too")
     one_line(flatrec(*recommend, "--new-items", folder, "--way", "best"), 2, "features or nearest", "'best'")
     one_line(flatrec(*recommend, "--new-items", folder, "--neighbors", 0), 2, "neighbors must be at least 1")
-    one_line(flatrec(*recommend, "--new-items", tmp_path / "nowhere"), 2, "no folder of encoded items")
+    one_line(flatrec(*recommend, "--new-items", tmp_path / "nowhere"), 2, "not a folder of encoded items")
     evaluate = ("evaluate", runs / "vbpr")
     one_line(flatrec(*evaluate, "--share", "0.2"), 2, "give --cold too")
     one_line(flatrec(*evaluate, "--seed", "1"), 2, "give --cold too")

@@ -182,7 +182,7 @@ def test_a_prepared_folder_is_read_as_it_was_written_or_not_at_all(prepared):
         (prepared / name).write_bytes(content)
     load_data(prepared)
     (prepared / "text_feat.npy").unlink()
-    with pytest.raises(ValueError, match=r"text_feat\.npy is gone"):
+    with pytest.raises(ValueError, match=r"text_feat\.npy is missing"):
         load_data(prepared)
     (prepared / MANIFEST).unlink()
     assert set(load_data(prepared).features) == {"image"}

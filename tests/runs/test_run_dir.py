@@ -220,7 +220,7 @@ def test_runs_from_before_digests_are_refused_in_one_line(run):
         values = json.loads((run / name).read_text())
         del values["digest"]
         (run / name).write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=r"has no digest: it was edited, or written by a flatrec older than digests"):
+    with pytest.raises(ValueError, match=r"has no digest: it was edited, or written by a flatrec from before digests"):
         load_run(run, DATA)
 
 

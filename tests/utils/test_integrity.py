@@ -104,7 +104,7 @@ def test_a_manifest_finds_what_was_changed_or_is_gone(tmp_path):
         with pytest.raises(ValueError, match=r"b\.bin is damaged or was changed since it was written; train again"):
             check_manifest(tmp_path, advice=ADVICE)
     (tmp_path / "sub/b.bin").unlink()
-    with pytest.raises(ValueError, match=r"b\.bin is gone"):
+    with pytest.raises(ValueError, match=r"b\.bin is missing"):
         check_manifest(tmp_path, advice=ADVICE)
 
 

@@ -115,7 +115,7 @@ def test_image_features_that_cannot_be_used_say_why(tmp_path):
     with pytest.raises(ValueError, match="has none of the 1 items"):
         read_image_features(tmp_path / "f.b", {"X": 0})
     (tmp_path / "f.b").write_bytes((tmp_path / "f.b").read_bytes()[:-5])
-    with pytest.raises(ValueError, match=f"no whole number of records of {RECORD} bytes"):
+    with pytest.raises(ValueError, match=f"not a whole number of records of {RECORD} bytes"):
         read_image_features(tmp_path / "f.b", {"B000000001": 0})
     with pytest.raises(FileNotFoundError, match="is not a file"):
         read_image_features(tmp_path / "nowhere.b", {"X": 0})

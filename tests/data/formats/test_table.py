@@ -149,7 +149,7 @@ def test_malformed_feature_files_are_refused(tmp_path):
         ("text.parquet", None, "text.parquet cannot be read as a table with numeric columns"),
         ("null.parquet", None, "null.parquet has 1 of 2 rows without an item id"),
         ("none.parquet", None, "none.parquet"),
-        ("f.bin", None, "f.bin is no feature file"),
+        ("f.bin", None, "f.bin is not a feature file"),
     ]:
         with pytest.raises(ValueError, match=message):
             read_features(FeatureSource(tmp_path / name, tmp_path / ids if ids else None))
