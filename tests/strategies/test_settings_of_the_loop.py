@@ -11,6 +11,8 @@ from flatrec.testing import block_dataset, whole_batch
 from flatrec.training.optimizers import make
 from flatrec.training.step_context import TrainStepContext
 
+pytestmark = pytest.mark.repeats
+
 PERTURBING = [name for name in strategy_names() if name not in ("plain", "plain+", "mg", "looksam", "looksam+")]
 
 

@@ -28,6 +28,12 @@ def written(folder, blocks=3):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch):
+    """What a sweep draws is seen in test_sweep."""
+    monkeypatch.setattr("flatrec.research.studies.runner.save", lambda *_: None)
+
+
 @pytest.fixture
 def experiment(tmp_path):
     changes = {
