@@ -13,7 +13,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(ImportError) as error:
         require_extra("openai", "llm")
-    assert str(error.value) == "openai is not installed, but language models need it; pip install 'flatrec[llm]'"
+    assert str(error.value) == "openai is not installed, but augment and adjust need it; pip install 'flatrec[llm]'"
 
 
 def test_what_an_installed_package_lacks_is_not_blamed_on_the_package(tmp_path, monkeypatch):

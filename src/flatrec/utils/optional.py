@@ -14,7 +14,7 @@ _NEEDED_BY: dict[Extra, str] = {
     "clip": "CLIP encoders need",
     "dask": "the backend dask needs",
     "encode": "encoding texts and images needs",
-    "llm": "language models need",
+    "llm": "augment and adjust need",
     "plots": "plots, reports and images need",
     "postgresql": "PostgreSQL databases need",
     "ray": "the backend ray needs",
@@ -42,7 +42,6 @@ def require_extra(module: str, extra: Extra) -> ModuleType:
             raise  # the package is installed, but one that it needs is not
         package = module.partition(".")[0]
         raise ModuleNotFoundError(
-            f"{package} is not installed, but {_NEEDED_BY[extra]} it; "
-            f"pip install 'flatrec[{extra}]'",
+            f"{package} is not installed, but {_NEEDED_BY[extra]} it; pip install 'flatrec[{extra}]'",
             name=package,
         ) from None
