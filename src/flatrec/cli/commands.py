@@ -27,17 +27,17 @@ COMMANDS: dict[str, Command] = {
     "encode": Command(
         "flatrec.cli.encode:encode",
         DATA,
-        "Turn item texts and images into feature files, a row an item in the table's order.",
+        "Turn item texts and images into feature files, one row per item in the table's order.",
     ),
     "augment": Command(
-        "flatrec.cli.augment:augment_items",
+        "flatrec.cli.augment:augment",
         DATA,
-        "Have item texts written again by a language model that sees text and image.",
+        "Have a language model that sees text and image rewrite item texts.",
     ),
     "adjust": Command(
         "flatrec.cli.adjust:adjust",
         DATA,
-        "Edit the texts and images of some items, to see how a trained model bears it.",
+        "Edit the texts and images of some items, to see how much a trained model loses by it.",
     ),
     "train": Command("flatrec.cli.train:train", TRAIN, "Train a recommender and score it on the test part."),
     "evaluate": Command(

@@ -59,8 +59,9 @@ def recommend(
     """
     if new_items is None and (with_known or neighbors or way or image_dir):
         raise ValueError("--with-known, --neighbors, --way and --image-dir are about new items; give --new-items too")
-    from flatrec.api import load_run
-    from flatrec.cli.new_items import encoded_items
+    from flatrec.api import choose_device, load_run
+    from flatrec.cli.progress import counting
+    from flatrec.content import encode_new_items
     from flatrec.inference import cold_start
     from flatrec.runs import run_dir
 
@@ -68,9 +69,9 @@ def recommend(
     placed, near = None, NEIGHBORS if neighbors is None else neighbors
     if new_items is not None:
         cold_start.check_able(loaded.recommender, loaded.dataset)
-        items = cold_start.read_new_items(
-            encoded_items(new_items, loaded.dataset, image_dir), loaded.dataset, str(new_items)
-        )
+        device = str(choose_device(options.experiment(None, None)))
+        encoded = encode_new_items(new_items, loaded.dataset, image_dir=image_dir, device=device, progress=counting)
+        items = cold_start.read_new_items(encoded, loaded.dataset, str(new_items))
         options_of_model = run_dir.read_experiment(run).model.options
         placed = cold_start.place(loaded, options_of_model, items, neighbors=near, way=way_of(way))
     if placed is None:
