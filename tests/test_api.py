@@ -59,7 +59,7 @@ def test_the_result_and_the_log_say_once_what_is_to_be_known_of_the_data(tmp_pat
     run = run_experiment(chosen, out=tmp_path / "run")
     said = [
         "1 pair given more than once; each counts once",
-        "the 5-core filter left out 1 user, 0 items and 1 pair; core = 0 keeps them",
+        "the 5-core filter removed 1 user, 0 items and 1 interaction; k_core = 0 keeps them",
     ]
     data = json.loads((tmp_path / "run" / "result.json").read_text())["data"]
     assert data["warnings"] == said

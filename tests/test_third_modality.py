@@ -59,7 +59,7 @@ def describe(dataset, folder, kind):
         "item": [dataset.items[n] for n in pairs.items.tolist()],
     }
     pl.DataFrame({**columns, "part": pairs.splits}).write_csv(folder / "clicks.csv")
-    lines = ['name = "blocks"', 'interactions = "clicks.csv"', 'part_column = "part"']
+    lines = ['name = "blocks"', 'interactions = "clicks.csv"', 'split_column = "part"']
     for name, one in dataset.features.items():
         rows = np.random.default_rng(1).permutation(np.flatnonzero(one.present))
         ids = [dataset.items[row] for row in rows.tolist()]

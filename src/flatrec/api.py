@@ -347,7 +347,7 @@ class _Session:
             "name": self.dataset.name,
             "path": self.experiment.data,
             "fingerprint": self.dataset.fingerprint,
-            "users_without_training": {part: len(pairs.untrained(part)) for part in SPLITS[1:]},
+            "users_without_training": {part: len(pairs.users_without_training(part)) for part in SPLITS[1:]},
             "warnings": list(self.dataset.warnings),
         }
 

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from flatrec.data.encoded_items import write_ids
 from flatrec.data.formats import mmrec
-from flatrec.data.formats.encoded import write_ids
 from flatrec.testing import block_dataset
 from flatrec.training import Trainer
 from tests.cli.test_errors import one_line

@@ -95,7 +95,7 @@ def test_list_models_with_names_shows_their_settings_alone(flatrec):
 
 def test_info_counts(flatrec, blocks):
     counted = json.loads(flatrec("data", "info", blocks, "--json").out)
-    assert (counted["users"], counted["items"], counted["pairs"]) == (24, 18, 144)
+    assert (counted["users"], counted["items"], counted["interactions"]) == (24, 18, 144)
     shown = flatrec("data", "info", blocks)
     assert "items without a training pair" in shown.out
     assert "repairs: none" in shown.out
@@ -177,7 +177,7 @@ def test_data_without_a_validation_part_are_trained_as_the_message_says(flatrec,
     rows = [f"u{user},i{item},{'test' if user == item else 'train'}" for user in range(5) for item in range(5)]
     rows = [row for row in rows if not row.startswith("u4,i1,")]  # an item that is left to rank
     (tmp_path / "clicks.csv").write_text("\n".join(["customer,sku,part", *rows]) + "\n")
-    names = 'user_column = "customer"\nitem_column = "sku"\npart_column = "part"\n'
+    names = 'user_column = "customer"\nitem_column = "sku"\nsplit_column = "part"\n'
     (tmp_path / "dataset.toml").write_text(f'interactions = "clicks.csv"\n{names}')
     words = ("train", "--data", tmp_path / "dataset.toml", "--model", "bpr", *SMALL, "--out", tmp_path / "run")
     refused = flatrec(*words)

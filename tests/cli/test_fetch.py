@@ -48,7 +48,7 @@ def test_movielens_is_unpacked_and_read(flatrec, catalog, tmp_path):
     outcome = flatrec("data", "fetch", "movielens", "--out", tmp_path / "raw")
     assert outcome.code == 0, outcome.err
     words = outcome.out.splitlines()[-1].removeprefix("Next: flatrec ").split()
-    assert json.loads(flatrec(*words, "--json").out)["pairs"] == 63
+    assert json.loads(flatrec(*words, "--json").out)["interactions"] == 63
     assert catalog.asked
 
 

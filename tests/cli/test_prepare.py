@@ -42,8 +42,8 @@ def test_the_counts_come_as_json(flatrec, files, tmp_path):
     ("words", "parts"),
     [
         (("--reviews", "NOWHERE"), ("NOWHERE is not a file",)),
-        (("--core", "50"), ("no 50-core", "--core")),
-        (("--core", "-1"), ("core must be 0 or more",)),
+        (("--k-core", "50"), ("no 50-core", "--k-core")),
+        (("--k-core", "-1"), ("k_core must be 0 or more",)),
     ],
 )
 def test_bad_usage_is_one_line(flatrec, files, tmp_path, words, parts):

@@ -12,11 +12,11 @@ from flatrec.data.interactions import Interactions
 from flatrec.testing import block_dataset
 
 
-def interactions(pairs, n_users, n_items):
-    """Training pairs, shuffled; every user also has each item they lack in validation, which must not matter."""
-    rest = [(user, item) for user in range(n_users) for item in range(n_items) if (user, item) not in set(pairs)]
-    users, items = np.array([*pairs, *rest], dtype=np.int32).reshape(-1, 2).T
-    parts = np.array([0] * len(pairs) + [1] * len(rest), dtype=np.int8)
+def interactions_of(interactions, n_users, n_items):
+    """Training interactions, shuffled; every user also has each item they lack in validation, which must not matter."""
+    rest = [(user, item) for user in range(n_users) for item in range(n_items) if (user, item) not in set(interactions)]
+    users, items = np.array([*interactions, *rest], dtype=np.int32).reshape(-1, 2).T
+    parts = np.array([0] * len(interactions) + [1] * len(rest), dtype=np.int8)
     order = np.random.default_rng(0).permutation(len(users))
     return Interactions(users[order], items[order], parts[order], n_users, n_items)
 
@@ -25,11 +25,11 @@ def stream(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def random_pairs(seed=0, n_users=9, n_items=7, share=0.5):
+def random_interactions(seed=0, n_users=9, n_items=7, share=0.5):
     bought = np.random.default_rng(seed).random((n_users, n_items)) < share
-    bought[0] = False  # a user without a pair
+    bought[0] = False  # a user without an interaction
     bought[1] = [True] * (n_items - 1) + [False]
-    return interactions(list(zip(*(one.tolist() for one in np.nonzero(bought)), strict=True)), n_users, n_items)
+    return interactions_of(list(zip(*(one.tolist() for one in np.nonzero(bought)), strict=True)), n_users, n_items)
 
 
 def read(steps):
@@ -42,17 +42,17 @@ def triples(batch):
     return list(zip(batch.users.tolist(), batch.positives.tolist(), batch.negatives.tolist(), strict=True))
 
 
-def training_pairs(pairs):
-    return sorted(zip(*(column.tolist() for column in pairs.indices("train")), strict=True))
+def training_interactions(interactions):
+    return sorted(zip(*(column.tolist() for column in interactions.indices("train")), strict=True))
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 1000])
-def test_a_pass_holds_each_training_pair_exactly_once(batch_size):
-    pairs = random_pairs()
-    sampler = Sampler(pairs, batch_size)
+def test_a_pass_holds_each_training_interaction_exactly_once(batch_size):
+    interactions = random_interactions()
+    sampler = Sampler(interactions, batch_size)
     steps = list(sampler.epoch(stream()))
     (seen,) = read(steps)
-    assert sorted(triple[:2] for triple in seen) == training_pairs(pairs)
+    assert sorted(triple[:2] for triple in seen) == training_interactions(interactions)
     sizes = [len(batch) for (batch,) in steps]
     assert sizes[:-1] == [batch_size] * (len(sizes) - 1)
     assert 0 < sizes[-1] <= batch_size
@@ -60,19 +60,19 @@ def test_a_pass_holds_each_training_pair_exactly_once(batch_size):
 
 
 def test_a_pass_is_shuffled():
-    pairs = random_pairs()
-    (seen,) = read(Sampler(pairs, 5).epoch(stream()))
-    given_order = list(zip(*(column.tolist() for column in pairs.indices("train")), strict=True))
+    interactions = random_interactions()
+    (seen,) = read(Sampler(interactions, 5).epoch(stream()))
+    given_order = list(zip(*(column.tolist() for column in interactions.indices("train")), strict=True))
     assert [triple[:2] for triple in seen] not in (given_order, sorted(given_order))
 
 
 @given(seed=some.integers(0, 2**32 - 1), share=some.floats(0.05, 0.95), n_items=some.integers(2, 12))
 def test_a_negative_is_never_a_training_item_of_its_user(seed, share, n_items):
-    pairs = random_pairs(seed, n_items=n_items, share=share)
-    (seen,) = read(Sampler(pairs, 8).epoch(stream(seed)))
-    bought = set(training_pairs(pairs))
-    full = {user for user in range(9) if sum(pair[0] == user for pair in bought) == n_items}
-    assert {triple[:2] for triple in seen} == {pair for pair in bought if pair[0] not in full}
+    interactions = random_interactions(seed, n_items=n_items, share=share)
+    (seen,) = read(Sampler(interactions, 8).epoch(stream(seed)))
+    bought = set(training_interactions(interactions))
+    full = {user for user in range(9) if sum(interaction[0] == user for interaction in bought) == n_items}
+    assert {triple[:2] for triple in seen} == {interaction for interaction in bought if interaction[0] not in full}
     assert all(0 <= negative < n_items and (user, negative) not in bought for user, _, negative in seen)
 
 
@@ -83,8 +83,8 @@ BOUGHT = [{0, 1, 2}, {5, 6, 7}, {0, 3, 4, 7}, {2}, {0, 1, 2, 4, 5, 7}]
 @pytest.mark.parametrize("bought", BOUGHT)
 def test_negatives_are_uniform_over_what_the_user_has_not_bought(bought):
     others = [(0, item) for item in (1, 6)] + [(2, item) for item in range(7)]
-    pairs = interactions([(1, item) for item in bought] + others, 4, 8)
-    drawn = Sampler(pairs, 10).negatives(torch.ones(8000, dtype=torch.int64), stream(1))
+    interactions = interactions_of([(1, item) for item in bought] + others, 4, 8)
+    drawn = Sampler(interactions, 10).negatives(torch.ones(8000, dtype=torch.int64), stream(1))
     counts = np.bincount(drawn.numpy(), minlength=8)
     left = sorted(set(range(8)) - bought)
     assert not counts[list(bought)].any()
@@ -92,31 +92,31 @@ def test_negatives_are_uniform_over_what_the_user_has_not_bought(bought):
 
 
 def test_negatives_of_one_batch_are_independent_of_one_another():
-    pairs = interactions([(0, 0), (1, 0)], 2, 3)
-    first, second = Sampler(pairs, 2).negatives(torch.tensor([0, 1] * 4000), stream(2)).reshape(-1, 2).T.numpy()
+    interactions = interactions_of([(0, 0), (1, 0)], 2, 3)
+    first, second = Sampler(interactions, 2).negatives(torch.tensor([0, 1] * 4000), stream(2)).reshape(-1, 2).T.numpy()
     counts = np.bincount(first * 3 + second, minlength=9).reshape(3, 3)[1:, 1:]
     assert stats.chisquare(counts.ravel()).pvalue > 0.01
 
 
 def test_a_user_who_lacks_one_item_gets_it():
     for lacking in (0, 3, 6):
-        pairs = interactions([(0, item) for item in range(7) if item != lacking] + [(1, 2)], 2, 7)
-        drawn = Sampler(pairs, 2).negatives(torch.zeros(50, dtype=torch.int64), stream())
+        interactions = interactions_of([(0, item) for item in range(7) if item != lacking] + [(1, 2)], 2, 7)
+        drawn = Sampler(interactions, 2).negatives(torch.zeros(50, dtype=torch.int64), stream())
         assert drawn.unique().tolist() == [lacking]
 
 
-def test_a_user_without_a_pair_can_get_any_item():
-    pairs = interactions([(0, 1), (2, 2)], 3, 4)
-    drawn = Sampler(pairs, 2).negatives(torch.ones(400, dtype=torch.int64), stream())
+def test_a_user_without_a_interaction_can_get_any_item():
+    interactions = interactions_of([(0, 1), (2, 2)], 3, 4)
+    drawn = Sampler(interactions, 2).negatives(torch.ones(400, dtype=torch.int64), stream())
     assert drawn.unique().tolist() == [0, 1, 2, 3]
 
 
 def test_users_who_have_every_item_are_left_out_with_a_warning(caplog):
-    pairs = interactions([(0, 0), (0, 1), (0, 2), (1, 0), (2, 1)], 3, 3)
+    interactions = interactions_of([(0, 0), (0, 1), (0, 2), (1, 0), (2, 1)], 3, 3)
     with caplog.at_level(logging.WARNING, "flatrec.data.batches"):
-        sampler = Sampler(pairs, 1)
+        sampler = Sampler(interactions, 1)
     assert [record.getMessage() for record in caplog.records] == [
-        "3 training pairs of users who have every item are left out"
+        "3 training interactions of users who have every item are left out"
     ]
     assert len(sampler) == 2
     (seen,) = read(sampler.epoch(stream()))
@@ -124,24 +124,24 @@ def test_users_who_have_every_item_are_left_out_with_a_warning(caplog):
 
 
 def test_no_warning_when_nobody_has_every_item(caplog):
-    Sampler(random_pairs(), 4)
+    Sampler(random_interactions(), 4)
     assert not caplog.records
 
 
-@pytest.mark.parametrize("pairs", [[], [(0, 0), (0, 1)], [(0, 0), (0, 1), (1, 0), (1, 1)]])
-def test_nothing_to_train_on_is_an_error(pairs):
-    with pytest.raises(ValueError, match="a user with a training pair and an item without one.*over 2 items"):
-        Sampler(interactions(pairs, 2, 2), 4)
+@pytest.mark.parametrize("interactions", [[], [(0, 0), (0, 1)], [(0, 0), (0, 1), (1, 0), (1, 1)]])
+def test_nothing_to_train_on_is_an_error(interactions):
+    with pytest.raises(ValueError, match="a user with a training interaction and an item without one.*over 2 items"):
+        Sampler(interactions_of(interactions, 2, 2), 4)
 
 
 @pytest.mark.parametrize("batch_size", [0, -3])
 def test_a_batch_size_below_one_is_an_error(batch_size):
     with pytest.raises(ValueError, match=f"batch_size must be at least 1, but is {batch_size}"):
-        Sampler(random_pairs(), batch_size)
+        Sampler(random_interactions(), batch_size)
 
 
 def test_equal_states_give_equal_epochs_and_others_differ():
-    sampler = Sampler(random_pairs(), 5)
+    sampler = Sampler(random_interactions(), 5)
     for pairing in ("passes", "halves"):
         first, again, other = (read(sampler.epoch(stream(seed), 2, pairing)) for seed in (3, 3, 4))
         assert first == again != other
@@ -150,22 +150,22 @@ def test_equal_states_give_equal_epochs_and_others_differ():
 def test_an_epoch_does_not_touch_the_global_random_state():
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    list(Sampler(random_pairs(), 5).epoch(stream()))
+    list(Sampler(random_interactions(), 5).epoch(stream()))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_generator_that_goes_on_gives_another_epoch():
-    sampler, generator = Sampler(random_pairs(), 5), stream()
+    sampler, generator = Sampler(random_interactions(), 5), stream()
     assert read(sampler.epoch(generator)) != read(sampler.epoch(generator))
 
 
 def test_two_passes_are_independent_and_each_is_whole():
-    pairs = random_pairs()
-    sampler = Sampler(pairs, 4)
+    interactions = random_interactions()
+    sampler = Sampler(interactions, 4)
     steps = list(sampler.epoch(stream(), 2, "passes"))
     assert len(steps) == sampler.steps(2, "passes") == len(sampler)
     first, second = read(steps)
-    assert sorted(t[:2] for t in first) == sorted(t[:2] for t in second) == training_pairs(pairs)
+    assert sorted(t[:2] for t in first) == sorted(t[:2] for t in second) == training_interactions(interactions)
     assert [t[:2] for t in first] != [t[:2] for t in second]
     negatives = [{t[:2]: t[2] for t in one} for one in (first, second)]
     assert negatives[0] != negatives[1]
@@ -173,25 +173,25 @@ def test_two_passes_are_independent_and_each_is_whole():
 
 def test_the_first_of_two_passes_is_that_of_a_single_one():
     # A mixed strategy and its plain control start from the same batches.
-    sampler = Sampler(random_pairs(), 4)
+    sampler = Sampler(random_interactions(), 4)
     (alone,) = read(sampler.epoch(stream()))
     assert read(sampler.epoch(stream(), 2, "passes"))[0] == alone
 
 
-def test_where_a_pair_stands_in_one_pass_says_nothing_about_the_other():
-    # The place of pair 0 in the second pass, over many epochs, is uniform given its place in the first.
-    pairs = interactions([(0, item) for item in range(3)], 1, 4)
-    sampler, generator, counts = Sampler(pairs, 3), stream(5), np.zeros((3, 3))
+def test_where_a_interaction_stands_in_one_pass_says_nothing_about_the_other():
+    # The place of interaction 0 in the second pass, over many epochs, is uniform given its place in the first.
+    interactions = interactions_of([(0, item) for item in range(3)], 1, 4)
+    sampler, generator, counts = Sampler(interactions, 3), stream(5), np.zeros((3, 3))
     for _ in range(1500):
         ((first, second),) = sampler.epoch(generator, 2, "passes")
         counts[first.positives.argmin(), second.positives.argmin()] += 1
     assert stats.chisquare(counts.ravel()).pvalue > 0.01
 
 
-@pytest.mark.parametrize("n_pairs", [8, 9, 12, 13, 16])
-def test_halves_are_successive_batches_of_one_pass(n_pairs):
-    pairs = interactions([(number, number % 3) for number in range(n_pairs)], n_pairs, 4)
-    sampler = Sampler(pairs, 4)
+@pytest.mark.parametrize("n_interactions", [8, 9, 12, 13, 16])
+def test_halves_are_successive_batches_of_one_pass(n_interactions):
+    interactions = interactions_of([(number, number % 3) for number in range(n_interactions)], n_interactions, 4)
+    sampler = Sampler(interactions, 4)
     (whole,) = read(sampler.epoch(stream(6)))
     steps = list(sampler.epoch(stream(6), 2, "halves"))
     assert len(steps) == sampler.steps(2, "halves") == -(-len(sampler) // 2)
@@ -201,30 +201,30 @@ def test_halves_are_successive_batches_of_one_pass(n_pairs):
 
 
 def test_a_single_batch_is_both_halves():
-    sampler = Sampler(random_pairs(), 1000)
+    sampler = Sampler(random_interactions(), 1000)
     ((first, second),) = sampler.epoch(stream(), 2, "halves")
     assert triples(first) == triples(second)
 
 
 def test_a_step_of_many_batches_is_full_even_when_a_pass_is_short():
-    sampler = Sampler(random_pairs(), 1000)
+    sampler = Sampler(random_interactions(), 1000)
     ((*batches,),) = sampler.epoch(stream(), 3, "halves")
     assert len(batches) == 3
 
 
 def test_the_device_decides_where_batches_are_and_nothing_else():
-    pairs = random_pairs()
-    default, cpu = (read(Sampler(pairs, 5, device).epoch(stream())) for device in (None, torch.device("cpu")))
+    interactions = random_interactions()
+    default, cpu = (read(Sampler(interactions, 5, device).epoch(stream())) for device in (None, torch.device("cpu")))
     assert default == cpu
     # "meta" stands for any other device: batches land there, while shuffling and drawing stay on the CPU.
     generator, other = stream(), stream()
-    (batch,) = next(Sampler(pairs, 5, torch.device("meta")).epoch(generator))
+    (batch,) = next(Sampler(interactions, 5, torch.device("meta")).epoch(generator))
     assert {column.device.type for column in vars(batch).values()} == {"meta"}
-    list(Sampler(pairs, 5).epoch(other))
+    list(Sampler(interactions, 5).epoch(other))
     assert torch.equal(generator.get_state(), other.get_state())
 
 
-def test_the_order_in_which_pairs_are_stored_does_not_bias_negatives():
+def test_the_order_in_which_interactions_are_stored_does_not_bias_negatives():
     blocks = block_dataset()
     sampler = Sampler(blocks.interactions, 1000)
     bought = blocks.interactions.matrix("train").toarray() > 0

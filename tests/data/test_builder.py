@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from flatrec.data.builder import (
     IndexedFeatures,
     IndexedInteractions,
-    ItemTexts,
+    ItemMetadata,
     SplitSettings,
     build_dataset,
     build_indexed_dataset,
 )
 
-ALL = SplitSettings(core=0)
+ALL = SplitSettings(k_core=0)
 
 
 def frame(*rows):
@@ -38,24 +38,34 @@ def test_ids_beyond_64_bits_are_still_ids():
     assert list(build_dataset("d", frame(("9" * 30, "a"), ("1", "a")), settings=ALL).users) == ["1", "9" * 30]
 
 
-def test_of_a_repeated_pair_the_first_part_is_kept():
+def test_of_a_repeated_interaction_the_first_part_is_kept():
     data = build_dataset("d", frame(("u", "a", 2), ("u", "a", 0), ("u", "b", 2), ("u", "b", 1), ("u", "b", 2)))
     assert data.interactions.splits.tolist() == [0, 1]
-    assert data.repairs.duplicates == 3
+    assert data.cleaning_report.duplicates == 3
 
 
 def test_a_given_split_is_neither_filtered_nor_changed():
-    data = build_dataset("d", frame(("u", "a", 0), ("v", "b", 2)), settings=SplitSettings(core=5))
+    data = build_dataset("d", frame(("u", "a", 0), ("v", "b", 2)), settings=SplitSettings(k_core=5))
     assert data.interactions.splits.tolist() == [0, 2]
-    assert data.repairs.filtered_pairs == 0
+    assert data.cleaning_report.filtered_interactions == 0
 
 
 def test_what_the_core_leaves_out_is_counted():
     rows = [(user, item) for user in "uvw" for item in "abc"] + [("x", "a"), ("u", "z"), ("u", "z")]
-    data = build_dataset("d", frame(*rows), settings=SplitSettings(core=3))
+    data = build_dataset("d", frame(*rows), settings=SplitSettings(k_core=3))
     assert (list(data.users), list(data.items)) == (list("uvw"), list("abc"))
-    repairs = data.repairs
-    assert (repairs.duplicates, repairs.filtered_users, repairs.filtered_items, repairs.filtered_pairs) == (1, 1, 1, 2)
+    cleaning_report = data.cleaning_report
+    assert (
+        cleaning_report.duplicates,
+        cleaning_report.filtered_users,
+        cleaning_report.filtered_items,
+        cleaning_report.filtered_interactions,
+    ) == (
+        1,
+        1,
+        1,
+        2,
+    )
 
 
 def test_features_titles_and_images_follow_the_items():
@@ -64,11 +74,11 @@ def test_features_titles_and_images_follow_the_items():
         frame(("u", "b"), ("u", "a")),
         settings=ALL,
         features={"text": IndexedFeatures(["x", "b"], np.array([[1], [2]]), "text.npy")},
-        texts=ItemTexts({"b": "Bee"}, {"b": Path("b.jpg")}),
+        texts=ItemMetadata({"b": "Bee"}, {"b": Path("b.jpg")}),
     )
     assert data.features["text"].values.tolist() == [[0], [2]]
     assert data.features["text"].present.tolist() == [False, True]
-    assert data.repairs.unknown_features == 1
+    assert data.cleaning_report.unknown_features == 1
     assert data.titles == ("a", "Bee")
     assert data.images == (None, Path("b.jpg"))
 
@@ -81,30 +91,30 @@ def test_feature_rows_need_one_id_each_and_numbers():
 
 
 @pytest.mark.parametrize(
-    ("pairs", "message"),
+    ("interactions", "message"),
     [
-        (pl.DataFrame({"user": [], "item": []}), "d has no pairs"),
-        (frame(("u", None), ("u", "a")), "d has 1 of 2 pairs without item id"),
-        (frame(("", "a"), ("u", "a")), "d has 1 of 2 pairs without user id"),
+        (pl.DataFrame({"user": [], "item": []}), "d has no interactions"),
+        (frame(("u", None), ("u", "a")), "d has 1 of 2 interactions without item id"),
+        (frame(("", "a"), ("u", "a")), "d has 1 of 2 interactions without user id"),
         (frame((1, "a")), "text columns user and item"),
-        (frame(("u", "a", 0), ("u", "b", None)), "1 of 2 pairs without a part"),
+        (frame(("u", "a", 0), ("u", "b", None)), "1 of 2 interactions without a part"),
         (frame(("u", "a", 0), ("u", "b", 3)), r"splits must be 0 .* range from 0 to 3"),
-        (frame(("u", "a", 1), ("u", "b", 2)), "2 pairs but none in training"),
-        (frame(("u", "a"), ("u", "b")), "d has no 5-core: of its 2 pairs none .* lower core"),
+        (frame(("u", "a", 1), ("u", "b", 2)), "2 interactions but none in training"),
+        (frame(("u", "a"), ("u", "b")), "d has no 5-core: of its 2 interactions none .* lower k_core"),
     ],
 )
-def test_pairs_that_make_no_data_set_are_refused(pairs, message):
+def test_interactions_that_make_no_data_set_are_refused(interactions, message):
     with pytest.raises(ValueError, match=message):
-        build_dataset("d", pairs)
+        build_dataset("d", interactions)
 
 
-def test_numbered_pairs_keep_all_their_numbers():
-    given_pairs = IndexedInteractions(np.array([0, 0]), np.array([2, 2]), None, ["u", "v"], ["a", "b", "c"])
-    data = build_indexed_dataset("d", given_pairs)
-    assert (data.n_users, data.n_items, len(data.interactions), data.repairs.duplicates) == (2, 3, 1, 1)
+def test_numbered_interactions_keep_all_their_numbers():
+    given_interactions = IndexedInteractions(np.array([0, 0]), np.array([2, 2]), None, ["u", "v"], ["a", "b", "c"])
+    data = build_indexed_dataset("d", given_interactions)
+    assert (data.n_users, data.n_items, len(data.interactions), data.cleaning_report.duplicates) == (2, 3, 1, 1)
 
 
-@pytest.mark.parametrize("change", [{"core": -1}, {"seed": -1}, {"ratios": (0, 1, 1)}])
+@pytest.mark.parametrize("change", [{"k_core": -1}, {"seed": -1}, {"ratios": (0, 1, 1)}])
 def test_wrong_split_settings_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         SplitSettings(**change)
@@ -112,11 +122,11 @@ def test_wrong_split_settings_are_refused(change):
 
 @settings(max_examples=50, deadline=None)
 @given(st.data(), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=1, max_size=40), st.booleans())
-def test_permuting_the_rows_gives_the_same_data_set(data, pairs, given_split):
-    rows = [(f"u{user}", str(item)) for user, item in pairs]
+def test_permuting_the_rows_gives_the_same_data_set(data, interactions, given_split):
+    rows = [(f"u{user}", str(item)) for user, item in interactions]
     rows = [(*row, number % 2 * 2) for number, row in enumerate(rows)] if given_split else rows
     shuffled = data.draw(st.permutations(rows))
-    chosen = SplitSettings(core=0, seed=3)
+    chosen = SplitSettings(k_core=0, seed=3)
     first, second = (build_dataset("d", frame(*one), settings=chosen) for one in (rows, shuffled))
     assert first.fingerprint == second.fingerprint
-    assert first.repairs == second.repairs
+    assert first.cleaning_report == second.cleaning_report

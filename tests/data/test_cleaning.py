@@ -15,9 +15,9 @@ ITEMS = '[items]\nfile = "items.csv"\nid_column = "sku"\ntitle_column = "name"\n
 FEATURES = '[features.image]\nfile = "image.csv"\nid_column = "sku"\n'
 
 
-def load(folder, *, pairs=PAIRS, items=None, features=None, core=5):
-    (folder / "clicks.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in pairs))
-    description = f'interactions = "clicks.csv"\ncore = {core}\n'
+def load(folder, *, interactions=PAIRS, items=None, features=None, k_core=5):
+    (folder / "clicks.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in interactions))
+    description = f'interactions = "clicks.csv"\ncore = {k_core}\n'
     if items is not None:
         (folder / "items.csv").write_text("sku,name\n" + "".join(f"{item},the {item}\n" for item in items))
         description += ITEMS
@@ -34,7 +34,7 @@ IDS = [f"s{item}" for item in range(6)]
 def test_nothing_is_said_of_tables_that_fit(tmp_path):
     data = load(tmp_path, items=IDS, features=IDS)
     assert data.warnings == ()
-    assert data.repairs == CleaningReport()
+    assert data.cleaning_report == CleaningReport()
 
 
 def test_a_table_of_items_that_meets_none_is_refused_like_one_of_features(tmp_path):
@@ -47,7 +47,7 @@ def test_a_table_of_items_that_meets_none_is_refused_like_one_of_features(tmp_pa
         load(tmp_path, items=others)
     with pytest.raises(ValueError, match=said.format("image")):
         load(tmp_path, features=others)
-    with pytest.raises(ValueError, match=r"items\.csv has no row .*; 6 would meet but for case, such as 'S0' and 's0'"):
+    with pytest.raises(ValueError, match=r"items\.csv has no row .*; 6 would match but for case, such as 'S0' and 's0'"):
         load(tmp_path, items=[one.upper() for one in IDS])
 
 
@@ -63,42 +63,46 @@ def test_rows_and_items_that_do_not_meet_are_counted(tmp_path):
     data = load(tmp_path, items=["s0", "S1", "S2", "x"], features=["s0", "s1", "y"])
     assert data.titles == ("the s0", "s1", "s2", "s3", "s4", "s5")
     assert data.warnings == (
-        "image.csv: 1 row not used (1 with an id that no pair has)",
-        "items.csv: 3 rows not used (3 with an id that no pair has); 2 would meet but for case, such as 'S1' and 's1'",
-        "5 items without a title, called by their ids",
+        "image.csv: 1 row not used (1 whose id is in no interaction)",
+        "items.csv: 3 rows not used (3 whose id is in no interaction); 2 would match but for case, such as 'S1' and 's1'",
+        "5 items without a title; their ids are shown instead",
     )
-    assert (data.repairs.unknown_features, data.repairs.untitled) == (1, 5)
+    assert (data.cleaning_report.unknown_features, data.cleaning_report.items_without_title) == (1, 5)
 
 
 def test_rows_of_filtered_items_are_told_from_foreign_ones(tmp_path):
-    pairs = [*PAIRS, ("u0", "rare"), ("u1", "rare")]
-    data = load(tmp_path, pairs=pairs, items=[*IDS, "rare", "x"])
+    interactions = [*PAIRS, ("u0", "rare"), ("u1", "rare")]
+    data = load(tmp_path, interactions=interactions, items=[*IDS, "rare", "x"])
     assert data.warnings == (
-        "items.csv: 2 rows not used (1 with an id that no pair has, 1 of items that the k-core filter left out)",
-        "the 5-core filter left out 0 users, 1 item and 2 pairs; core = 0 keeps them",
+        "items.csv: 2 rows not used (1 whose id is in no interaction, 1 whose item was removed by the k-core filter)",
+        "the 5-core filter removed 0 users, 1 item and 2 interactions; k_core = 0 keeps them",
     )
 
 
 @pytest.mark.parametrize("suffix", [".0", " ", "\t"])
 def test_ids_of_both_sides_meet_whoever_wrote_them(tmp_path, suffix):
-    pairs = [(user, item.replace("s", "10") + suffix) for user, item in PAIRS]
+    interactions = [(user, item.replace("s", "10") + suffix) for user, item in PAIRS]
     ids = [one.replace("s", "10") for one in IDS]
     for data in (
-        load(tmp_path, pairs=pairs, items=ids, features=ids),
-        load(tmp_path, pairs=[(user, item.strip()) for user, item in pairs], items=[one + suffix for one in ids]),
+        load(tmp_path, interactions=interactions, items=ids, features=ids),
+        load(
+            tmp_path,
+            interactions=[(user, item.strip()) for user, item in interactions],
+            items=[one + suffix for one in ids],
+        ),
     ):
         assert data.titles[3].startswith("the 103")
         assert list(data.items) == ids
-        assert data.repairs.untitled == 0
+        assert data.cleaning_report.items_without_title == 0
         assert all("ids such as 100.0" in said or "blanks around" in said for said in data.warnings)
 
 
-def test_one_pair_in_two_spellings_is_one_pair(tmp_path):
-    data = load(tmp_path, pairs=[*PAIRS, ("u0 ", "s0")])
+def test_one_interaction_in_two_spellings_is_one_interaction(tmp_path):
+    data = load(tmp_path, interactions=[*PAIRS, ("u0 ", "s0")])
     assert len(data.interactions) == 36
     assert data.warnings == (
         "clicks.csv: blanks around 1 id were taken off",
-        "1 pair given more than once; each counts once",
+        "1 interaction given more than once; each counts once",
     )
 
 
@@ -110,8 +114,8 @@ def test_rows_of_items_without_an_id_are_counted(tmp_path):
 def test_vectors_by_id_and_lists_of_ids_are_tidied_too(tmp_path):
     from safetensors.numpy import save_file
 
-    pairs = [(user, item.replace("s", "10")) for user, item in PAIRS]
-    load(tmp_path, pairs=pairs)
+    interactions = [(user, item.replace("s", "10")) for user, item in PAIRS]
+    load(tmp_path, interactions=interactions)
     save_file({f"10{n}.0": np.full(2, n, dtype=np.float32) for n in range(6)}, tmp_path / "image.safetensors")
     np.save(tmp_path / "text.npy", np.arange(6)[:, None])
     (tmp_path / "ids.txt").write_text("\n".join(f" 10{n}.0" for n in range(6)) + "\n\n")
@@ -133,8 +137,8 @@ def test_numbers_of_mmrec_may_be_written_as_decimals(tmp_path, number):
 
 
 def test_the_summary_has_counts_and_sentences(tmp_path):
-    summary = json.loads(json.dumps(summarize(load(tmp_path, pairs=[*PAIRS, ("u0 ", "s0")])).as_dict()))
-    assert summary["repairs"]["tables"][0]["padded_ids"] == 1
+    summary = json.loads(json.dumps(summarize(load(tmp_path, interactions=[*PAIRS, ("u0 ", "s0")])).as_dict()))
+    assert summary["cleaning_report"]["tables"][0]["padded_ids"] == 1
     assert len(summary["warnings"]) == 2
 
 
@@ -149,6 +153,9 @@ def test_no_sentence_is_longer_than_a_line():
 
 def test_the_sentence_about_decimal_points_shows_an_id_of_the_file(tmp_path):
     data = load(
-        tmp_path, pairs=[(user, str(place)) for place, (user, _) in enumerate(PAIRS)], items=["7.00", "3"], core=0
+        tmp_path,
+        interactions=[(user, str(place)) for place, (user, _) in enumerate(PAIRS)],
+        items=["7.00", "3"],
+        k_core=0,
     )
     assert "items.csv: 1 id such as 7.00 were read as whole numbers such as 7" in data.warnings

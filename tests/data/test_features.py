@@ -1,32 +1,32 @@
 import numpy as np
 import pytest
 
-from flatrec.data.features import Features, aligned, checked
+from flatrec.data.features import Features, align
 
 
 def test_float64_becomes_float32():
-    assert checked(np.ones((2, 3)), 2, "image").values.dtype == np.float32
+    assert Features.from_array(np.ones((2, 3)), 2, "image").values.dtype == np.float32
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
 def test_a_value_that_is_not_finite_is_refused(bad):
     with pytest.raises(ValueError, match="image: features must be finite, but 1 of 2 rows"):
-        checked(np.array([[1.0, bad], [0.0, 1.0]]), 2, "image")
+        Features.from_array(np.array([[1.0, bad], [0.0, 1.0]]), 2, "image")
 
 
 def test_another_number_of_rows_is_refused():
     with pytest.raises(ValueError, match="image has 2 rows, the data set has 3 items"):
-        checked(np.ones((2, 3)), 3, "image")
+        Features.from_array(np.ones((2, 3)), 3, "image")
 
 
 @pytest.mark.parametrize("values", [np.ones(3), np.array([["a"]]), np.ones((2, 0))])
 def test_what_is_no_numeric_matrix_is_refused(values):
     with pytest.raises(ValueError, match="matrix"):
-        checked(values, len(values), "image")
+        Features.from_array(values, len(values), "image")
 
 
 def test_rows_follow_the_items_and_absent_items_are_missing():
-    one = aligned(["b", "x", "a"], np.array([[2.0], [9.0], [1.0]], dtype=np.float32), ["a", "b", "c"], "text")
+    one = align(["b", "x", "a"], np.array([[2.0], [9.0], [1.0]], dtype=np.float32), ["a", "b", "c"], "text")
     assert one.values.tolist() == [[1], [2], [0]]
     assert one.present.tolist() == [True, True, False]
     assert one.impute("mean").tolist() == [[1], [2], [1.5]]
@@ -36,9 +36,9 @@ def test_rows_follow_the_items_and_absent_items_are_missing():
 def test_repeated_and_unknown_ids_are_refused():
     rows = np.ones((2, 1), dtype=np.float32)
     with pytest.raises(ValueError, match="1 repeated item ids"):
-        aligned(["a", "a"], rows, ["a"], "text")
+        align(["a", "a"], rows, ["a"], "text")
     with pytest.raises(ValueError, match="text has no row for any of the 1 items"):
-        aligned(["a", "b"], rows, ["c"], "text")
+        align(["a", "b"], rows, ["c"], "text")
 
 
 def test_rows_of_missing_items_are_ignored_even_when_not_finite():

@@ -4,7 +4,7 @@ import pytest
 from flatrec.data.interactions import Interactions
 
 
-def pairs(*, users=(0, 0, 1), items=(0, 1, 1), parts=(0, 2, 0), n_users=2, n_items=2):
+def interactions(*, users=(0, 0, 1), items=(0, 1, 1), parts=(0, 2, 0), n_users=2, n_items=2):
     numbers = (np.array(column, dtype=np.int32) for column in (users, items))
     return Interactions(*numbers, np.array(parts, dtype=np.int8), n_users, n_items)
 
@@ -19,12 +19,12 @@ def test_arrays_are_copied_and_read_only():
 
 
 def test_parts_are_told_apart():
-    assert [pairs().count(part) for part in ("train", "valid", "test")] == [2, 0, 1]
-    assert pairs().matrix("train").toarray().tolist() == [[1, 0], [0, 1]]
+    assert [interactions().count(part) for part in ("train", "valid", "test")] == [2, 0, 1]
+    assert interactions().matrix("train").toarray().tolist() == [[1, 0], [0, 1]]
 
 
-def test_users_and_items_without_pairs_keep_their_rows():
-    assert pairs(n_users=4, n_items=5).matrix("test").shape == (4, 5)
+def test_users_and_items_without_interactions_keep_their_rows():
+    assert interactions(n_users=4, n_items=5).matrix("test").shape == (4, 5)
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_users_and_items_without_pairs_keep_their_rows():
         ({"items": (0, 0, 1)}, "occurs twice"),
     ],
 )
-def test_wrong_pairs_are_refused(change, message):
+def test_wrong_interactions_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        pairs(**change)
+        interactions(**change)
 
 
 def test_columns_of_different_lengths_are_refused():
     # A TypeError where shapes are checked as in this test run, a ValueError otherwise.
     with pytest.raises((ValueError, TypeError)):
-        pairs(users=(0, 0))
+        interactions(users=(0, 0))

@@ -1,10 +1,13 @@
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatrec.data.formats import FORMATS, mmrec
-from flatrec.data.loading import detect, load_data
+from flatrec.data import formats
+from flatrec.data.formats import data_formats, mmrec
+from flatrec.data.loading import detect_format, load_data
 from flatrec.testing import block_dataset
 from flatrec.utils.integrity import MANIFEST
 
@@ -18,21 +21,24 @@ RECBOLE = "user_id:token\titem_id:token\n" + "".join(f"{user}\t{item}\n" for use
         ("toys.inter", MMREC, "mmrec"),
         ("toys.inter", RECBOLE, "recbole"),
         ("inter.csv", MMREC.replace("\t", ","), "mrlib"),
-        ("dataset.toml", 'interactions = "pairs.csv"\ncore = 0', "table"),
+        ("dataset.toml", 'interactions = "interactions.csv"\ncore = 0', "description"),
+        ("part-0.parquet", "", "table"),
     ],
 )
 def test_a_folder_is_recognized_by_its_files(tmp_path, name, text, expected):
-    (tmp_path / "pairs.csv").write_text("user,item\nu,a\n")
+    (tmp_path / "interactions.csv").write_text("user,item\nu,a\n")
     (tmp_path / name).write_text(text)
-    assert detect(tmp_path) == expected
-    assert expected in FORMATS
-    assert load_data(str(tmp_path)).interactions.count("train") >= 1
+    assert detect_format(tmp_path).name == expected
+    if text:
+        assert load_data(str(tmp_path)).interactions.count("train") >= 1
 
 
-@pytest.mark.parametrize("name", ["a.toml", "a.CSV", "a.tsv", "a.parquet"])
-def test_a_file_is_recognized_by_its_ending(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a.toml", "description"), ("a.CSV", "table"), ("a.tsv.gz", "table"), ("a.parquet", "table")]
+)
+def test_a_file_is_recognized_by_its_ending(tmp_path, name, expected):
     (tmp_path / name).touch()
-    assert detect(tmp_path / name) == "table"
+    assert detect_format(tmp_path / name).name == expected
 
 
 def test_nothing_at_the_path_is_reported(tmp_path):
@@ -41,27 +47,84 @@ def test_nothing_at_the_path_is_reported(tmp_path):
 
 
 def test_an_unknown_folder_or_file_is_answered_with_what_was_looked_for(tmp_path):
-    with pytest.raises(ValueError, match=r"no dataset.toml, no \*.inter .* no inter.csv .* it holds nothing"):
+    with pytest.raises(ValueError, match=r"expected dataset.toml .*, \*.inter .*, inter.csv .*; it holds nothing"):
         load_data(tmp_path)
     (tmp_path / "notes.docx").touch()
     with pytest.raises(ValueError, match=r"it holds notes.docx"):
         load_data(tmp_path)
-    with pytest.raises(ValueError, match=r"notes.docx is in no known format; give a .toml description"):
+    with pytest.raises(
+        ValueError, match=r"notes.docx is in no known format; expected dataset.toml .*, a .csv, .tsv or .parquet table"
+    ):
         load_data(tmp_path / "notes.docx")
+
+
+NEW_FORMAT = """
+import polars as pl
+
+from flatrec.data.builder import SplitSettings, build_dataset
+from flatrec.data.formats import DataFormat
+
+
+def matches(path):
+    return path.suffix == ".clicks"
+
+
+def read(path):
+    rows = [line.split() for line in path.read_text().splitlines()]
+    table = pl.DataFrame(rows, schema=["user", "item"], orient="row")
+    return build_dataset(path.stem, table, settings=SplitSettings(k_core=0))
+
+
+FORMAT = DataFormat("clicks", "*.clicks", matches, read)
+"""
+
+
+@pytest.fixture
+def new_module(tmp_path, monkeypatch):
+    """A function that adds a module to the package of formats, as a new file there would."""
+    folder = tmp_path / "formats"
+    folder.mkdir()
+
+    def add(text):
+        (folder / "clicks.py").write_text(text)
+        data_formats.cache_clear()
+
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(folder)])
+    yield add
+    sys.modules.pop("flatrec.data.formats.clicks", None)
+    data_formats.cache_clear()
+
+
+def test_a_new_format_needs_one_file(tmp_path, new_module):
+    (tmp_path / "toys.clicks").write_text("u a\nu b\nv a\n")
+    with pytest.raises(ValueError, match="no known format"):
+        load_data(tmp_path / "toys.clicks")
+    new_module(NEW_FORMAT)
+    assert len(load_data(tmp_path / "toys.clicks").interactions) == 3
+    with pytest.raises(ValueError, match=r"\*.clicks \(clicks\)"):
+        load_data(__file__)
+
+
+def test_a_module_without_a_format_is_refused(tmp_path, new_module):
+    new_module("FORMAT = 3")
+    with pytest.raises(TypeError, match=r"flatrec.data.formats.clicks.FORMAT must be a DataFormat, but is 3"):
+        load_data(tmp_path)
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations([(f"u{user}", str(item)) for user in range(6) for item in range(6)]), st.permutations(range(6)))
-def test_permuting_rows_of_pairs_and_features_gives_the_same_data_set(tmp_path, rows, order):
-    (tmp_path / "pairs.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in rows))
+def test_permuting_rows_of_interactions_and_features_gives_the_same_data_set(tmp_path, rows, order):
+    (tmp_path / "interactions.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in rows))
     (tmp_path / "ids.txt").write_text("".join(f"{item}\n" for item in order))
     np.save(tmp_path / "image.npy", np.array(order, dtype=np.float32)[:, None] + 10)
     (tmp_path / "dataset.toml").write_text(
-        'name = "p"\ninteractions = "pairs.csv"\n[features.image]\nfile = "image.npy"\nids = "ids.txt"\n'
+        'name = "p"\ninteractions = "interactions.csv"\n[features.image]\nfile = "image.npy"\nids = "ids.txt"\n'
     )
     data = load_data(tmp_path)
     assert data.features["image"].values[:, 0].tolist() == [10, 11, 12, 13, 14, 15]
-    (tmp_path / "pairs.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in sorted(rows)))
+    (tmp_path / "interactions.csv").write_text(
+        "user,item\n" + "".join(f"{user},{item}\n" for user, item in sorted(rows))
+    )
     assert load_data(tmp_path).fingerprint == data.fingerprint
 
 
@@ -95,7 +158,7 @@ def test_images_of_no_item_are_said(tmp_path):
     for name in ("0.jpg", "7.jpg", "x.png"):
         (tmp_path / "posters" / name).touch()
     assert load_data(tmp_path).warnings == (
-        "posters/: 2 rows not used (2 with an id that no pair has)",
+        "posters/: 2 rows not used (2 with an id that no interaction has)",
         "1 item without an image",
     )
 

@@ -21,10 +21,10 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared real data 
 )
 def test_real_folders_have_the_sizes_that_their_description_says(name, sizes, parts, widths):
     one = summarize(load_data(DATA / name))
-    assert (one.users, one.items, one.pairs) == sizes
-    assert [part.pairs for part in one.splits.values()] == parts
+    assert (one.users, one.items, one.interactions) == sizes
+    assert [part.interactions for part in one.splits.values()] == parts
     assert {modality: features.width for modality, features in one.features.items()} == widths
-    assert one.repairs.duplicates == 0
+    assert one.cleaning_report.duplicates == 0
     assert not any("line" in sentence or "not used" in sentence for sentence in one.warnings)
 
 

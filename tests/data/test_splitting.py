@@ -3,29 +3,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatrec.data.splitting import check_ratios, fractions_of, k_core, split
+from flatrec.data.splitting import check_ratios, fractions_of, k_core_mask, split
 
 edges = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), unique=True, max_size=40)
 
 
-def columns(pairs):
-    return tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T)
+def columns(interactions):
+    return tuple(np.array(interactions, dtype=np.int64).reshape(-1, 2).T)
 
 
 @pytest.mark.parametrize("k", [0, 1])
 def test_a_core_of_zero_or_one_keeps_everything(k):
-    assert k_core(np.array([0, 1]), np.array([0, 0]), k).tolist() == [True, True]
+    assert k_core_mask(np.array([0, 1]), np.array([0, 0]), k).tolist() == [True, True]
 
 
 def test_dropping_an_item_can_drop_its_users_in_turn():
     users, items = columns([(0, 0), (0, 1), (1, 0), (1, 1), (2, 1), (2, 2)])
-    assert k_core(users, items, 2).tolist() == [True] * 4 + [False] * 2
+    assert k_core_mask(users, items, 2).tolist() == [True] * 4 + [False] * 2
 
 
 @given(edges, st.integers(2, 4))
-def test_the_core_is_the_largest_set_in_which_all_have_enough_pairs(pairs, k):
-    users, items = columns(pairs)
-    left = set(pairs)
+def test_the_core_is_the_largest_set_in_which_all_have_enough_interactions(interactions, k):
+    users, items = columns(interactions)
+    left = set(interactions)
     while True:
         weak = {
             one
@@ -35,11 +35,11 @@ def test_the_core_is_the_largest_set_in_which_all_have_enough_pairs(pairs, k):
         if not weak:
             break
         left -= weak
-    assert {one for one, kept in zip(pairs, k_core(users, items, k), strict=True) if kept} == left
+    assert {one for one, kept in zip(interactions, k_core_mask(users, items, k), strict=True) if kept} == left
 
 
 @pytest.mark.parametrize(
-    ("pairs", "expected"),
+    ("interactions", "expected"),
     [
         (1, [1, 0, 0]),
         (2, [2, 0, 0]),
@@ -51,8 +51,8 @@ def test_the_core_is_the_largest_set_in_which_all_have_enough_pairs(pairs, k):
     ],
 )
 @pytest.mark.parametrize("ratios", [(8, 1, 1), (0.8, 0.1, 0.1)])
-def test_shares_of_a_user_are_rounded_down_but_at_least_one(pairs, expected, ratios):
-    parts = split(np.zeros(pairs, dtype=np.int64), 1, seed=0, ratios=ratios)
+def test_shares_of_a_user_are_rounded_down_but_at_least_one(interactions, expected, ratios):
+    parts = split(np.zeros(interactions, dtype=np.int64), 1, seed=0, ratios=ratios)
     assert np.bincount(parts, minlength=3).tolist() == expected
 
 
@@ -61,7 +61,7 @@ def test_shares_of_a_user_are_rounded_down_but_at_least_one(pairs, expected, rat
     st.integers(0, 9),
     st.sampled_from([(8, 1, 1), (1, 1, 8), (1, 8, 1), (1, 0, 1), (1, 0, 0), (1, 9, 0)]),
 )
-def test_every_user_with_a_pair_has_one_in_training(users, seed, ratios):
+def test_every_user_with_a_interaction_has_one_in_training(users, seed, ratios):
     users = np.array(users, dtype=np.int64)
     parts = split(users, 7, seed, ratios)
     assert set(users[parts == 0].tolist()) == set(users.tolist())

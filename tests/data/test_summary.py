@@ -19,21 +19,21 @@ def dataset():
         Vocabulary("item", list("abcd")),
         features={"image": Features(rows, np.array([True, True, True, False]))},
         images=(None, None, None, None),
-        repairs=CleaningReport(duplicates=2),
+        cleaning_report=CleaningReport(duplicates=2),
     )
 
 
 def test_the_figures_are_those_worked_by_hand():
     one = summarize(dataset())
-    assert (one.users, one.items, one.pairs, one.density) == (3, 4, 4, 4 / 12)
-    assert [(part.pairs, part.users_without) for part in one.splits.values()] == [(2, 1), (1, 2), (1, 2)]
+    assert (one.users, one.items, one.interactions, one.density) == (3, 4, 4, 4 / 12)
+    assert [(part.interactions, part.users_without) for part in one.splits.values()] == [(2, 1), (1, 2), (1, 2)]
     assert (one.users_without_training, one.items_without_training) == (1, 3)
     image = one.features["image"]
     assert (image.width, image.missing, image.zero_rows, image.constant_rows) == (2, 1, 1, 1)
-    assert (one.titles, one.images, one.repairs.duplicates) == (False, 0, 2)
+    assert (one.titles, one.images, one.cleaning_report.duplicates) == (False, 0, 2)
 
 
 def test_the_figures_can_be_written_as_json():
     loaded = json.loads(json.dumps(summarize(dataset()).as_dict()))
-    assert loaded["parts"]["valid"] == {"pairs": 1, "users_without": 2}
-    assert loaded["repairs"]["duplicates"] == 2
+    assert loaded["parts"]["valid"] == {"interactions": 1, "users_without": 2}
+    assert loaded["cleaning_report"]["duplicates"] == 2

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.data.features import checked
+from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.graphs.interaction import normalized_graph, training_graph
@@ -505,7 +505,7 @@ def dataset(there):
         Interactions(users, items, np.zeros(len(users), np.int8), n_users, n_items),
         Vocabulary("user", [str(number) for number in range(n_users)]),
         Vocabulary("item", [str(number) for number in range(n_items)]),
-        {name: checked(there[f"feat/{name}"], n_items, name) for name in ("image", "text")},
+        {name: Features.from_array(there[f"feat/{name}"], n_items, name) for name in ("image", "text")},
     )
 
 

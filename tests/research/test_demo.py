@@ -10,7 +10,7 @@ from flatrec.api import load_run
 from flatrec.cli import main
 from flatrec.config import Training
 from flatrec.content import shop_features
-from flatrec.data.formats.encoded import read_encoded
+from flatrec.data.encoded_items import read_encoded
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate, write
 from flatrec.research import demo

@@ -26,7 +26,7 @@ def trainer_of(
     *, model=FREEDOM, strategy="bsam+", folder=None, callbacks=(), validate=None, optimizer="adam", seed=3, **settings
 ):
     with torch.random.fork_rng():
-        torch.manual_seed(seeding.number(seed, "initial parameters"))
+        torch.manual_seed(seeding.derive_seed(seed, "initial parameters"))
         made = model(DATA, embedding_dim=4)
     learner = TrainStepContext(made, optimizers.make(optimizer, made.parameters(), {"lr": 0.05}))
     scores = iter(range(1000))

@@ -27,7 +27,7 @@ def info(
     path: Annotated[str, typer.Argument(help="A folder, a table or a dataset.toml; `shop` is the built-in shop.")],
     json: options.Json = False,
 ) -> None:
-    """Count users, items, pairs and features, and what reading had to repair.
+    """Count users, items, interactions and features, and what reading had to repair.
 
     Example: `flatrec data info my-shop/dataset.toml`
     """
@@ -44,7 +44,7 @@ def info(
     if summary.features:
         rows = [[name, *vars(one).values()] for name, one in summary.features.items()]
         print_table("features", ["modality", "columns", "items without", "rows of zeros", "constant rows"], rows)
-    print_text("repairs: none" if not summary.warnings else "repairs and warnings:")
+    print_text("cleaning_report: none" if not summary.warnings else "cleaning_report and warnings:")
     for sentence in summary.warnings:
         print_text(f"- {sentence}")
 
@@ -54,7 +54,7 @@ def shop(
     out: Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)],
     users: Annotated[int, typer.Option(help="Number of users.")] = 2000,
     items: Annotated[int, typer.Option(help="Number of items.")] = 800,
-    pairs: Annotated[int | None, typer.Option(help="Number of purchases; nine a user by default.")] = None,
+    interactions: Annotated[int | None, typer.Option(help="Number of purchases; nine a user by default.")] = None,
     seed: Annotated[int, typer.Option(help="Decides the whole shop.")] = 0,
     image_dim: Annotated[int, typer.Option(help="Columns of the image features.")] = 64,
     text_dim: Annotated[int, typer.Option(help="Columns of the text features.")] = 64,
@@ -75,7 +75,7 @@ def shop(
         settings = ShopSettings.like(like, image_dim=image_dim, text_dim=text_dim, seed=seed)
     else:
         settings = ShopSettings(
-            users=users, items=items, pairs=pairs, seed=seed, image_dim=image_dim, text_dim=text_dim
+            users=users, items=items, interactions=interactions, seed=seed, image_dim=image_dim, text_dim=text_dim
         )
     made = generate(settings)
     write(made, out, overwrite=overwrite)
@@ -83,7 +83,7 @@ def shop(
     if json:
         print_json({"path": str(out), **summary.as_dict()})
         return
-    print_text(f"{out}: {summary.users} users, {summary.items} items, {summary.pairs} purchases")
+    print_text(f"{out}: {summary.users} users, {summary.items} items, {summary.interactions} purchases")
 
 
 @app.command("fetch")
@@ -135,7 +135,7 @@ def amazon(
     image_features: Annotated[
         Path | None, typer.Option(help="Image features of 2014, 10 bytes and 4096 numbers an item.", show_default=False)
     ] = None,
-    core: Annotated[int, typer.Option(help="Fewest pairs a user and an item must have.")] = 5,
+    k_core: Annotated[int, typer.Option(help="Fewest interactions a user and an item must have.")] = 5,
     seed: Annotated[int, typer.Option(help="Of the random split 8:1:1.")] = 0,
     min_rating: Annotated[float, typer.Option(help="Leave out reviews rated lower.")] = 0.0,
     name: Annotated[str | None, typer.Option(help="Of the data set; the folder's if left out.")] = None,
@@ -148,15 +148,17 @@ def amazon(
     Example: `flatrec data prepare amazon --reviews reviews_Baby_5.json.gz --meta meta_Baby.json.gz --out baby`
     """
     from flatrec.cli.progress import counting
-    from flatrec.data.amazon.prepare import Sources
+    from flatrec.data.amazon.prepare import AmazonFiles
     from flatrec.data.amazon.prepare import prepare as prepare_amazon
     from flatrec.data.builder import SplitSettings
 
-    sources = Sources(reviews, meta, image_features)
+    sources = AmazonFiles(reviews, meta, image_features)
     sizes = [path.stat().st_size for path in (reviews, meta, image_features) if path is not None and path.is_file()]
-    settings = SplitSettings(core, seed)
+    settings = SplitSettings(k_core, seed)
     with counting("bytes", sum(sizes)) as done:
-        made = prepare_amazon(sources, out, settings, name=name or out.resolve().name, lowest=min_rating, on_bytes=done)
+        made = prepare_amazon(
+            sources, out, settings, name=name or out.resolve().name, min_rating=min_rating, on_bytes=done
+        )
     if json:
         print_json({"path": str(out), **made.as_dict()})
         return
@@ -170,10 +172,13 @@ def _counts(summary: Summary) -> list[list[object]]:
     rows: list[list[object]] = [
         ["users", summary.users],
         ["items", summary.items],
-        ["pairs", summary.pairs],
+        ["interactions", summary.interactions],
         ["density", f"{summary.density:.4%}"],
-        ["items without a training pair", summary.items_without_training],
+        ["items without a training interaction", summary.items_without_training],
     ]
     for name, part in summary.splits.items():
-        rows += [[f"{name} pairs", part.pairs], [f"users without a {name} pair", part.users_without]]
+        rows += [
+            [f"{name} interactions", part.interactions],
+            [f"users without a {name} interaction", part.users_without],
+        ]
     return rows

@@ -1,4 +1,4 @@
-"""Batches of training pairs with sampled negatives, and the epoch that yields them."""
+"""Batches of training interactions with sampled negatives, and the epoch that yields them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Training pairs by number, each with one item that its user has not interacted with in training."""
+    """Training interactions by number, each with one item that its user has not interacted with in training."""
 
     users: Int64[Tensor, "batch"]
     positives: Int64[Tensor, "batch"]
@@ -36,16 +36,16 @@ class Batch:
 
 
 class Sampler:
-    """Shuffled epochs over the training pairs.
+    """Shuffled epochs over the training interactions.
 
-    A negative is uniform over the items its user has no training pair with, drawn exactly and
+    A negative is uniform over the items its user has no training interaction with, drawn exactly and
     without rejection: a rank among those items is drawn and turned into an item by one binary search, so the cost
-    does not grow with how much a user bought. Users who have every item have no negative; their pairs are left
+    does not grow with how much a user bought. Users who have every item have no negative; their interactions are left
     out, with a warning in the log.
 
     Args:
-        interactions: whose training pairs are sampled.
-        batch_size: pairs a batch; the last batch of a pass may be smaller.
+        interactions: whose training interactions are sampled.
+        batch_size: interactions a batch; the last batch of a pass may be smaller.
         device: where the batches go.
 
     Example:
@@ -56,7 +56,7 @@ class Sampler:
         (64, 64)
 
     Raises:
-        ValueError: no pair can be trained on, or the batch size is below 1.
+        ValueError: no interaction can be trained on, or the batch size is below 1.
     """
 
     def __init__(self, interactions: Interactions, batch_size: int, device: torch.device | None = None) -> None:
@@ -89,7 +89,7 @@ class Sampler:
         Args:
             generator: shuffles and draws; equal state, equal epoch.
             batches_per_step: how many batches a strategy asks for.
-            pairing: ``passes`` takes each from a shuffled pass of its own (every pair is read that many times);
+            pairing: ``passes`` takes each from a shuffled pass of its own (every interaction is read that many times);
                 ``halves`` takes successive batches of one pass. A last step that comes out short is filled from
                 the front of the pass.
         """
@@ -107,7 +107,7 @@ class Sampler:
         return [Batch(*parts) for parts in zip(*(column.split(self.batch_size) for column in columns), strict=True)]
 
     def negatives(self, users: Int64[Tensor, "n"], generator: Generator) -> Int64[Tensor, "n"]:
-        """One uniform item a user among those that the user has no training pair with."""
+        """One uniform item a user among those that the user has no training interaction with."""
         first, last = self._starts[users], self._starts[users + 1]
         unbought = self._n_items - (last - first)
         uniform = torch.rand(len(users), generator=generator, dtype=torch.float64)
@@ -121,9 +121,9 @@ def _trainable(interactions: Interactions) -> tuple[Int64[Tensor, "n"], Int64[Te
     trainable = np.bincount(users, minlength=interactions.n_users)[users] < interactions.n_items
     if not trainable.any():
         raise ValueError(
-            f"training needs a user with a training pair and an item without one, but none of the {len(users)} "
-            f"training pairs over {interactions.n_items} items has such a user; give more items or pairs"
+            f"training needs a user with a training interaction and an item without one, but none of the {len(users)} "
+            f"training interactions over {interactions.n_items} items has such a user; give more items or interactions"
         )
     if not trainable.all():
-        logger.warning("%d training pairs of users who have every item are left out", int((~trainable).sum()))
+        logger.warning("%d training interactions of users who have every item are left out", int((~trainable).sum()))
     return torch.from_numpy(users[trainable].astype(np.int64)), torch.from_numpy(items[trainable].astype(np.int64))

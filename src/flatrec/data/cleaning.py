@@ -1,4 +1,4 @@
-"""What reading had to change or leave out, by count and in sentences, so that nothing is lost silently."""
+"""What reading had to change or leave out: counts, and sentences for the user, so that nothing is lost silently."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ QUOTES_ADVICE = 'if quotation marks are plain text there, set quote = "" in data
 
 @dataclass(frozen=True)
 class TableCleaningReport:
-    """What was changed or left out in one file, by count.
+    """The counts of what was changed or left out in one file.
 
     Args:
-        file: its name.
-        joined_lines: lines that became a part of a cell that began on a line before.
-        broken_ids: ids with a line break in them.
-        padded_ids: ids with blanks around them, which were taken off.
+        file: the name of the file.
+        joined_lines: lines that continue a cell which began on an earlier line.
+        broken_ids: ids that contain a line break.
+        padded_ids: ids with blanks around them, which were removed.
         decimal_ids: ids such as ``100.0``, which were read as ``100``.
-        decimal_id: one of them, as it is in the file.
-        rows_without_id: rows that name no item, which were left out.
-        columns: columns of row numbers, which were left out.
-        unused_rows: rows whose id is that of no item.
-        filtered_rows: those of them whose item the k-core filter left out.
-        near: what would make ids meet, where something simple would.
+        decimal_id_example: one of these, as the file has it.
+        rows_without_id: rows without an item id, which were left out.
+        row_number_columns: columns of row numbers, which were left out.
+        unused_rows: rows whose id is not that of an item.
+        filtered_rows: the unused rows whose item was removed by the k-core filter.
+        near_misses: a simple difference because of which ids do not match; empty if there is none.
     """
 
     file: str
@@ -33,91 +33,94 @@ class TableCleaningReport:
     broken_ids: int = 0
     padded_ids: int = 0
     decimal_ids: int = 0
-    decimal_id: str = ""
+    decimal_id_example: str = ""
     rows_without_id: int = 0
-    columns: tuple[str, ...] = ()
+    row_number_columns: tuple[str, ...] = ()
     unused_rows: int = 0
     filtered_rows: int = 0
-    near: str = ""
+    near_misses: str = ""
 
     @staticmethod
     def total(file: str, tables: Sequence[TableCleaningReport]) -> TableCleaningReport:
-        """Those of several files of one kind, added up."""
+        """Return the sums over several files of one kind."""
         return TableCleaningReport(
             file,
-            joined_lines=sum(one.joined_lines for one in tables),
-            broken_ids=sum(one.broken_ids for one in tables),
-            padded_ids=sum(one.padded_ids for one in tables),
-            decimal_ids=sum(one.decimal_ids for one in tables),
-            decimal_id=next((one.decimal_id for one in tables if one.decimal_id), ""),
+            joined_lines=sum(table.joined_lines for table in tables),
+            broken_ids=sum(table.broken_ids for table in tables),
+            padded_ids=sum(table.padded_ids for table in tables),
+            decimal_ids=sum(table.decimal_ids for table in tables),
+            decimal_id_example=next((table.decimal_id_example for table in tables if table.decimal_id_example), ""),
         )
 
     def sentences(self) -> Iterator[str]:
-        """One for each kind of change."""
+        """Yield one sentence for each kind of change."""
         if self.joined_lines:
             ids = f", {_count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
             lines = _count(self.joined_lines, "line")
-            yield (f"{self.file}: {lines} went into cells of several lines{ids}; {QUOTES_ADVICE}")
+            yield (f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}")
         elif self.broken_ids:
-            yield f"{self.file}: {_count(self.broken_ids, 'id')} with a line break in it; check the file"
+            yield f"{self.file}: {_count(self.broken_ids, 'id')} with a line break inside; check the file"
         if self.padded_ids:
-            yield f"{self.file}: blanks around {_count(self.padded_ids, 'id')} were taken off"
+            yield f"{self.file}: blanks around {_count(self.padded_ids, 'id')} were removed"
         if self.decimal_ids:
-            shown, whole = clipped(self.decimal_id), clipped(self.decimal_id.partition(".")[0])
+            shown, whole = clipped(self.decimal_id_example), clipped(self.decimal_id_example.partition(".")[0])
             ids = _count(self.decimal_ids, "id")
             yield f"{self.file}: {ids} such as {shown} were read as whole numbers such as {whole}"
         if self.rows_without_id:
             yield f"{self.file}: {_count(self.rows_without_id, 'row')} without an id left out"
-        if self.columns:
-            yield f"{self.file}: the row numbers in {_columns(self.columns)} are no features and were left out"
+        if self.row_number_columns:
+            yield f"{self.file}: the row numbers in {_columns(self.row_number_columns)} are not features; left out"
         if self.unused_rows:
             yield self._unused()
 
     def _unused(self) -> str:
         filtered, foreign = self.filtered_rows, self.unused_rows - self.filtered_rows
-        reasons = [f"{foreign} with an id that no pair has"] if foreign else []
-        reasons += [f"{filtered} of items that the k-core filter left out"] if filtered else []
-        near = f"; {self.near}" if self.near and foreign else ""
-        return f"{self.file}: {_count(self.unused_rows, 'row')} not used ({', '.join(reasons)}){near}"
+        reasons = [f"{foreign} whose id is in no interaction"] if foreign else []
+        reasons += [f"{filtered} whose item was removed by the k-core filter"] if filtered else []
+        near_misses = f"; {self.near_misses}" if self.near_misses and foreign else ""
+        return f"{self.file}: {_count(self.unused_rows, 'row')} not used ({', '.join(reasons)}){near_misses}"
 
 
 @dataclass(frozen=True)
 class CleaningReport:
-    """What reading had to change, by count."""
+    """The counts of what reading had to change or leave out in a whole data set."""
 
-    duplicates: int = 0  # pairs given more than once; the first part (train, valid, test) is kept
-    filtered_users: int = 0  # users left out by the k-core filter
-    filtered_items: int = 0  # items left out by the k-core filter
-    filtered_pairs: int = 0  # pairs left out by the k-core filter
+    duplicates: int = 0  # repeated interactions; the first split (train, valid, test) is kept
+    filtered_users: int = 0  # users removed by the k-core filter
+    filtered_items: int = 0  # items removed by the k-core filter
+    filtered_interactions: int = 0  # interactions removed by the k-core filter
     unknown_features: int = 0  # feature rows of ids that are not items of the data set
-    core: int = 0  # the fewest pairs a user and an item must have, where a filter left something out
-    untitled: int = 0  # items without a title, where others have one
-    unimaged: int = 0  # items without an image, where others have one
+    k_core: int = 0  # minimum interactions per user and item, if the filter removed something
+    items_without_title: int = 0  # items without a title, where others have one
+    items_without_image: int = 0  # items without an image, where others have one
     tables: tuple[TableCleaningReport, ...] = ()  # files in which something was changed or left out
 
     def sentences(self) -> tuple[str, ...]:
-        """What a user should know, one plain sentence each; none where nothing was changed."""
-        found = [sentence for table in self.tables for sentence in table.sentences()]
+        """Return what a user should know, one sentence each; none if nothing was changed."""
+        sentences = [sentence for table in self.tables for sentence in table.sentences()]
         if self.duplicates:
-            found.append(f"{_count(self.duplicates, 'pair')} given more than once; each counts once")
-        if self.filtered_pairs:
-            found.append(
-                f"the {self.core}-core filter left out {_count(self.filtered_users, 'user')}, "
-                f"{_count(self.filtered_items, 'item')} and {_count(self.filtered_pairs, 'pair')}; core = 0 keeps them"
+            sentences.append(f"{_count(self.duplicates, 'repeated interaction')}; each counts once")
+        if self.filtered_interactions:
+            sentences.append(
+                f"the {self.k_core}-core filter removed {_count(self.filtered_users, 'user')}, "
+                f"{_count(self.filtered_items, 'item')} and {_count(self.filtered_interactions, 'interaction')}; "
+                "k_core = 0 keeps them"
             )
-        if self.untitled:
-            found.append(f"{_count(self.untitled, 'item')} without a title, called by their ids")
-        if self.unimaged:
-            found.append(f"{_count(self.unimaged, 'item')} without an image")
-        return tuple(clipped(sentence, 480) for sentence in found)
+        if self.items_without_title:
+            sentences.append(f"{_count(self.items_without_title, 'item')} without a title; their ids are shown instead")
+        if self.items_without_image:
+            sentences.append(f"{_count(self.items_without_image, 'item')} without an image")
+        return tuple(clipped(sentence, 480) for sentence in sentences)
 
 
 def _columns(names: Sequence[str]) -> str:
-    """Columns by their names; those that have none, or that a reader gave one to, by their number."""
+    """Return the names of columns for a message; columns without a name, and those named by polars, are counted."""
     named = [name for name in names if name.strip() and not name.startswith("_duplicated_")]
     nameless = len(names) - len(named)
-    told = ["a column without a name" if nameless == 1 else f"{nameless} columns without a name"] if nameless else []
-    return " and ".join([*told, *([quoted(named)] if named else [])])
+    described = (
+        ["a column without a name" if nameless == 1 else f"{nameless} columns without a name"] if nameless else []
+    )
+    return " and ".join([*described, *([quoted(named)] if named else [])])
 
 
 def _count(number: int, noun: str) -> str:

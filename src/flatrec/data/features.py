@@ -1,4 +1,4 @@
-"""Item features of one modality: one row an item, and which items have one."""
+"""Item features of one modality: one row per item, and which items have the modality."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Shaped
 from numpy import ndarray
 
-from flatrec.data.id_overlap import unmet
-from flatrec.data.interactions import frozen
+from flatrec.data.id_overlap import no_overlap_message
+from flatrec.data.interactions import read_only
 
 MissingPolicy = Literal["mean", "zero"]
 
@@ -20,7 +20,7 @@ class Features:
     """A float32 feature matrix over the items of a data set; immutable.
 
     Args:
-        values: one row an item; rows of items without the modality are ignored.
+        values: one row per item; rows of items without the modality are ignored.
         present: False where an item lacks the modality.
 
     Raises:
@@ -42,22 +42,46 @@ class Features:
                 "repair them, or leave those items out to have them treated as missing"
             )
         values = np.where(self.present[:, None], self.values, 0)
-        object.__setattr__(self, "values", frozen(values, np.dtype(np.float32)))
-        object.__setattr__(self, "present", frozen(self.present, np.dtype(np.bool_)))
+        object.__setattr__(self, "values", read_only(values, np.dtype(np.float32)))
+        object.__setattr__(self, "present", read_only(self.present, np.dtype(np.bool_)))
+
+    @classmethod
+    def from_array(cls, values: Shaped[ndarray, "..."], n_items: int, name: str) -> Features:
+        """Return features from an array that was read from somewhere, every item present.
+
+        Args:
+            values: any float or integer matrix; it is converted to float32.
+            n_items: the number of rows it must have.
+            name: the name of the array in messages, e.g. ``image_feat.npy``.
+
+        Raises:
+            ValueError: not a numeric matrix, another number of rows than items, or not finite.
+        """
+        if values.ndim != 2 or values.dtype.kind not in "fiu":
+            raise ValueError(
+                f"{name} must be a numeric matrix with one row per item, "
+                f"but has shape {values.shape} and type {values.dtype}"
+            )
+        if len(values) != n_items:
+            raise ValueError(
+                f"{name} has {len(values)} rows, the data set has {n_items} items; "
+                "give it exactly one row per item, in the order of the item indices"
+            )
+        return _named(name, as_float32(values), np.ones(n_items, dtype=np.bool_))
 
     @property
     def width(self) -> int:
         """Number of columns."""
         return int(self.values.shape[1])
 
-    def take(self, rows: Int[ndarray, "n_taken"]) -> Features:
-        """Those of some items, in the order of ``rows``."""
+    def take(self, rows: Int[ndarray, "n_rows"]) -> Features:
+        """Return the features of some items, in the order of ``rows``."""
         return Features(self.values[rows], self.present[rows])
 
     def impute(self, missing: MissingPolicy = "mean") -> Float32[ndarray, "n_items width"]:
-        """The matrix with every row filled: items without the modality get the mean of the others, or zeros.
+        """Return the matrix with every row filled: items without the modality get the mean of the others, or zeros.
 
-        An all-missing modality has no mean: its rows are zero under both policies.
+        If no item has the modality, there is no mean: its rows are zero under both policies.
         """
         if missing == "zero" or self.present.all() or not self.present.any():
             return self.values
@@ -65,49 +89,26 @@ class Features:
         return np.where(self.present[:, None], self.values, mean)
 
 
-def checked(values: Shaped[ndarray, "..."], n_items: int, name: str) -> Features:
-    """Features from an array read from somewhere, every item present.
-
-    Args:
-        values: any float or integer matrix; float64 is brought to float32.
-        n_items: the number of rows it must have.
-        name: how messages call it, e.g. ``image_feat.npy``.
+def align(ids: list[str], rows: Float[ndarray, "n_rows width"], items: list[str], name: str) -> Features:
+    """Return features keyed by id in the order of ``items``; the modality is missing for an item without a row.
 
     Raises:
-        ValueError: not a numeric matrix, another number of rows than items, or not finite.
+        ValueError: an id repeats, or no id is that of an item.
     """
-    if values.ndim != 2 or values.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{name} must be a numeric matrix with a row an item, but has shape {values.shape} and type {values.dtype}"
-        )
-    if len(values) != n_items:
-        raise ValueError(
-            f"{name} has {len(values)} rows, the data set has {n_items} items; "
-            "give it exactly one row an item, in the order of the item numbers"
-        )
-    return _named(name, as_float32(values), np.ones(n_items, dtype=np.bool_))
-
-
-def aligned(ids: list[str], rows: Float[ndarray, "n_rows width"], items: list[str], name: str) -> Features:
-    """Features keyed by id, brought to the order of ``items``; an item without a row is missing.
-
-    Raises:
-        ValueError: an id repeats, or no id is known.
-    """
-    where = {item: number for number, item in enumerate(ids)}
-    if len(where) != len(ids):
-        raise ValueError(f"{name} has {len(ids) - len(where)} repeated item ids; keep one row an item")
-    source = np.array([where.get(item, -1) for item in items], dtype=np.int64)
+    row_of = {item: row for row, item in enumerate(ids)}
+    if len(row_of) != len(ids):
+        raise ValueError(f"{name} has {len(ids) - len(row_of)} repeated item ids; keep one row per item")
+    source = np.array([row_of.get(item, -1) for item in items], dtype=np.int64)
     present = source >= 0
     if len(items) and not present.any():
-        raise ValueError(unmet(name, ids, items))
+        raise ValueError(no_overlap_message(name, ids, items))
     values = np.zeros((len(items), rows.shape[1]), dtype=np.float32)
     values[present] = as_float32(rows[source[present]])
     return _named(name, values, present)
 
 
 def as_float32(values: Shaped[ndarray, "..."]) -> Float32[ndarray, "..."]:
-    """Float32, silent where a float64 value overflows to infinity (the check that follows reports it)."""
+    """Return float32; a float64 value that overflows becomes infinity, which the check that follows reports."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
 

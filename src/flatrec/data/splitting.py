@@ -1,4 +1,4 @@
-"""Which pairs a data set keeps, and which part of the split each belongs to."""
+"""Which interactions a data set keeps, and which part of the split each belongs to."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from numpy import ndarray
 from flatrec.utils.messages import clipped
 
 Ratios = tuple[int | float, int | float, int | float]
-SMALLEST_SPLIT = 3  # a user with fewer pairs has all of them in training
+SMALLEST_SPLIT = 3  # a user with fewer interactions has all of them in training
 ROUNDING = 1e-9  # lets 30 * 0.1 / (0.8 + 0.1 + 0.1) count as 3
 
 
-def k_core(users: Int[ndarray, "n_pairs"], items: Int[ndarray, "n_pairs"], k: int) -> Bool[ndarray, "n_pairs"]:
-    """The pairs of the k-core: repeatedly drop users and items with fewer than ``k`` of the pairs left.
+def k_core_mask(
+    users: Int[ndarray, "n_interactions"], items: Int[ndarray, "n_interactions"], k: int
+) -> Bool[ndarray, "n_interactions"]:
+    """The interactions of the k-core: repeatedly drop users and items with fewer than ``k`` of the interactions left.
 
-    A ``k`` of 0 or 1 keeps everything. Each round costs O(pairs left + users + items).
+    A ``k`` of 0 or 1 keeps everything. Each round costs O(interactions left + users + items).
 
     Args:
-        users: the user number of each pair, pairs distinct.
-        items: the item number of each pair.
-        k: the fewest pairs a user and an item must have.
+        users: the user number of each interaction, interactions distinct.
+        items: the item number of each interaction.
+        k: the fewest interactions a user and an item must have.
     """
     kept = np.ones(len(users), dtype=np.bool_)
     if k <= 1:
@@ -39,21 +41,21 @@ def k_core(users: Int[ndarray, "n_pairs"], items: Int[ndarray, "n_pairs"], k: in
 
 
 def split(
-    users: Int[ndarray, "n_pairs"], n_users: int, seed: int, ratios: Ratios = (8, 1, 1)
-) -> Int8[ndarray, "n_pairs"]:
-    """A random split of every user's pairs into training (0), validation (1) and test (2).
+    users: Int[ndarray, "n_interactions"], n_users: int, seed: int, ratios: Ratios = (8, 1, 1)
+) -> Int8[ndarray, "n_interactions"]:
+    """A random split of every user's interactions into training (0), validation (1) and test (2).
 
-    A user with ``n`` pairs gives validation and test ``floor(n * share)`` each, but at least one where
-    ``n`` is 3 or more (a share of 0 stays 0), and keeps the rest for training. With 8:1:1, five pairs
+    A user with ``n`` interactions gives validation and test ``floor(n * share)`` each, but at least one where
+    ``n`` is 3 or more (a share of 0 stays 0), and keeps the rest for training. With 8:1:1, five interactions
     become 3/1/1 and twenty become 16/2/2: the rule that the public 5-core splits of MMRec follow.
-    A user with fewer than three pairs has all of them in training, so every user with a pair can be trained.
+    All interactions of a user with fewer than three are in training, so every user is trained.
 
-    The result depends on the order of the pairs: sort them first for a split that does not.
+    The result depends on the order of the interactions: sort them first for a split that does not.
 
     Args:
-        users: the user number of each pair.
+        users: the user number of each interaction.
         n_users: number of users.
-        seed: seed of the numpy generator that draws the pairs.
+        seed: seed of the numpy generator that draws the interactions.
         ratios: weights of training, validation and test; they need not add up to one.
 
     Raises:
@@ -100,7 +102,7 @@ def fractions_of(ratios: Ratios) -> tuple[Fraction, Fraction, Fraction]:
 
 
 def _shares(counts: Int[ndarray, "n_users"], ratios: Ratios) -> tuple[Int[ndarray, "n_users"], Int[ndarray, "n_users"]]:
-    """Number of validation and of test pairs a user, leaving at least one for training."""
+    """Number of validation and of test interactions a user, leaving at least one for training."""
     splittable = counts >= SMALLEST_SPLIT
     shares = fractions_of(ratios)[1:]
     valid, test = (

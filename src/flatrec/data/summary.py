@@ -16,10 +16,10 @@ from flatrec.data.interactions import SPLITS, Split
 
 
 @dataclass(frozen=True)
-class PartSummary:
-    """One part of the split: its pairs, and the users who have none in it."""
+class SplitSummary:
+    """One part of the split: its interactions, and the users who have none in it."""
 
-    pairs: int
+    interactions: int
     users_without: int
 
 
@@ -44,15 +44,15 @@ class Summary:
     fingerprint: str
     users: int
     items: int
-    pairs: int
-    density: float  # pairs / (users * items)
-    splits: Mapping[Split, PartSummary]
+    interactions: int
+    density: float  # interactions / (users * items)
+    splits: Mapping[Split, SplitSummary]
     users_without_training: int
     items_without_training: int
     titles: bool
     images: int | None  # items with one; None where the source has none
     features: Mapping[str, FeatureSummary]
-    repairs: CleaningReport
+    cleaning_report: CleaningReport
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
@@ -61,26 +61,27 @@ class Summary:
 
 
 def summarize(dataset: Dataset) -> Summary:
-    """The figures of a data set. O(pairs + features)."""
-    pairs = dataset.interactions
-    train_users, train_items = pairs.indices("train")
+    """The figures of a data set. O(interactions + features)."""
+    interactions = dataset.interactions
+    train_users, train_items = interactions.indices("train")
     images = dataset.images
     return Summary(
         name=dataset.name,
         fingerprint=dataset.fingerprint,
         users=dataset.n_users,
         items=dataset.n_items,
-        pairs=len(pairs),
-        density=len(pairs) / max(dataset.n_users * dataset.n_items, 1),
+        interactions=len(interactions),
+        density=len(interactions) / max(dataset.n_users * dataset.n_items, 1),
         splits={
-            part: PartSummary(pairs.count(part), _without(pairs.indices(part)[0], dataset.n_users)) for part in SPLITS
+            part: SplitSummary(interactions.count(part), _without(interactions.indices(part)[0], dataset.n_users))
+            for part in SPLITS
         },
         users_without_training=_without(train_users, dataset.n_users),
         items_without_training=_without(train_items, dataset.n_items),
         titles=dataset.titles is not None,
         images=None if images is None else sum(image is not None for image in images),
         features={name: _of_features(features) for name, features in dataset.features.items()},
-        repairs=dataset.repairs,
+        cleaning_report=dataset.cleaning_report,
         warnings=dataset.warnings,
     )
 

@@ -1,4 +1,4 @@
-"""The original ids of users or items, and the way back from an id to its number."""
+"""The original ids of users or items, and the index of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 
 
 class Vocabulary(Sequence[str]):
-    """Original ids in the order of their numbers; immutable.
+    """Original ids in the order of their indices; immutable.
 
     Example:
         >>> ids = Vocabulary("item", ["mug", "lamp"])
@@ -16,42 +16,42 @@ class Vocabulary(Sequence[str]):
         ('lamp', 1)
 
     Raises:
-        ValueError: two numbers have the same id.
+        ValueError: two entries have the same id.
     """
 
     def __init__(self, kind: str, ids: Sequence[str]) -> None:
         self.kind = kind
         self._ids = tuple(ids)
-        if len(self._numbers) != len(self._ids):
+        if len(self._indices) != len(self._ids):
             raise ValueError(
-                f"{kind} ids must be unique, but {len(self._ids) - len(self._numbers)} of "
-                f"{len(self._ids)} repeat; give every {kind} an id of its own"
+                f"{kind} ids must be unique, but {len(self._ids) - len(self._indices)} of "
+                f"{len(self._ids)} repeat; give every {kind} its own id"
             )
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self._ids)}
+    def _indices(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self._ids)}
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __getitem__(self, number: int) -> str:  # type: ignore[override]
-        return self._ids[number]
+    def __getitem__(self, index: int) -> str:  # type: ignore[override]
+        return self._ids[index]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._numbers
+        return name in self._indices
 
     def index_of(self, name: str) -> int:
-        """The number of an id.
+        """Return the index of an id.
 
         Raises:
-            KeyError: there is no such id; the message names the nearest ones.
+            KeyError: there is no such id; the message names the most similar ones.
         """
-        if name in self._numbers:
-            return self._numbers[name]
+        if name in self._indices:
+            return self._indices[name]
         near = difflib.get_close_matches(name, self._ids[:100_000], n=3, cutoff=0.5) or list(self._ids[:3])
         raise KeyError(
             f"{self.kind} {name!r} is not in the data set of {len(self)} {self.kind}s; "

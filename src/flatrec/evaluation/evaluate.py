@@ -100,14 +100,14 @@ def evaluate_scorer(
     numbers = torch.from_numpy(counts[counts > 0].astype(np.int64))
     per_user = {f"{name}@{k}": metric(hits[:, :k], numbers) for k in ks for name, metric in METRICS.items()}
     metrics = {name: float(values.mean()) for name, values in per_user.items()}
-    popularity = torch.from_numpy(interactions.item_counts("train")).double()
+    popularity = torch.tensor(interactions.item_counts("train")).double()
     for k in ks:
         listed = ranking.items[:, :k].flatten()
         listed = listed[listed >= 0]
         listings = torch.bincount(listed, minlength=interactions.n_items)
         metrics[f"item_coverage@{k}"] = int(listings.count_nonzero()) / interactions.n_items
         metrics[f"avg_popularity@{k}"] = float(listings.double() @ popularity) / max(1, len(listed))
-    return Result(users, per_user, metrics, len(interactions.untrained(split)))
+    return Result(users, per_user, metrics, len(interactions.users_without_training(split)))
 
 
 def seen_mask(interactions: Interactions, split: Split, mask: Mask) -> sparse.csr_array:

@@ -20,7 +20,7 @@ class Popularity(Baseline):
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        self.counts = torch.from_numpy(dataset.interactions.item_counts("train")).float()
+        self.counts = torch.tensor(dataset.interactions.item_counts("train")).float()
 
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         """The same counts for every user."""

@@ -67,7 +67,7 @@ def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Ba
     """
     make: Callable[..., Model | Baseline] = model_class(component.name)
     with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(seeding.number(seed, "initial parameters"))  # those of devices stay
+        torch.default_generator.manual_seed(seeding.derive_seed(seed, "initial parameters"))  # those of devices stay
         return _built(component.name, lambda: build(make, component.options, "model", dataset))
 
 

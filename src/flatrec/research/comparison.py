@@ -19,7 +19,7 @@ from flatrec.runs import run_dir, selection
 from flatrec.training import Callback
 from flatrec.utils import user_classes
 from flatrec.utils.atomic_write import write_text
-from flatrec.utils.locks import held
+from flatrec.utils.locks import lock_folder
 from flatrec.utils.messages import shortlist
 
 COMPARISON = "compare.json"
@@ -121,7 +121,7 @@ def compare_strategies(
     for one in experiments.values():
         build_strategy(with_defaults(one).strategy)  # every mistake shows before the first run
     out.mkdir(parents=True, exist_ok=True)
-    with held(out, "compares"):
+    with lock_folder(out, "compares"):
         for path in (run_folder(out, name, seed) for name in experiments for seed in seeds) if overwrite else ():
             run_dir.clear(path)
         (out / COMPARISON).unlink(missing_ok=True)  # it would not be that of the runs that follow

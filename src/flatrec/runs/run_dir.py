@@ -28,7 +28,7 @@ from flatrec.utils.integrity import (
     seal_text,
     write_manifest,
 )
-from flatrec.utils.locks import LOCK, held
+from flatrec.utils.locks import LOCK, lock_folder
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 TENSORBOARD = "tensorboard"
@@ -69,7 +69,7 @@ def lock_run_dir(
         check_target(folder / name)
     if (folder / TENSORBOARD).is_symlink():
         raise OSError(f"cannot write {folder / TENSORBOARD}: it is a symbolic link; remove it or choose another folder")
-    with held(folder, "trains"):
+    with lock_folder(folder, "trains"):
         sweep(folder)
         if any((folder / name).exists() for name in _WORK) or has_run(folder):
             _move_aside(folder, experiment, dataset, resume=resume, overwrite=overwrite)
@@ -91,7 +91,7 @@ def clear(folder: Path) -> None:
         FileExistsError: another process trains there.
     """
     if folder.is_dir():
-        with held(folder, "trains"):
+        with lock_folder(folder, "trains"):
             _remove(folder)
 
 

@@ -146,6 +146,6 @@ def fit(model: Model, dataset: Dataset, *, epochs: int, lr: float = 0.05, seed: 
     with random_state(seed):
         for epoch in range(1, epochs + 1):
             model.on_epoch_start(seeding.generator(seed, "model", epoch))
-            Plain().step(learner, whole_batch(dataset, seeding.number(seed, "batches", epoch)))
+            Plain().step(learner, whole_batch(dataset, seeding.derive_seed(seed, "batches", epoch)))
             model.on_step_end()
     model.eval()

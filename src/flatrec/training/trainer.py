@@ -161,7 +161,7 @@ class Trainer:
 
     def _train(self, epoch: int) -> tuple[list[Tensor], int]:
         self.model.train()
-        torch.manual_seed(seeding.number(self.seed, "noise", epoch))
+        torch.manual_seed(seeding.derive_seed(self.seed, "noise", epoch))
         self.model.on_epoch_start(seeding.generator(self.seed, "model", epoch))
         stream = seeding.generator(self.seed, "batches", epoch)
         losses: list[Tensor] = []

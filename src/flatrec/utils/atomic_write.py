@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either complete or not there."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-# No reader's pattern matches it, nobody can guess it, and what a kill leaves is known by it.
+from flatrec.utils.locks import LOCK, try_lock
+
+# No reader's pattern matches this name, nobody can guess it, and what a kill leaves behind is recognized by it.
 _TEMPORARY = re.compile(r"\.flatrec-[0-9a-f]{32}\.tmp")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary file that takes the place of ``path`` when the block ends, and is removed when it raises.
+    """Yield a temporary file that replaces ``path`` when the block ends, and is removed when the block raises.
 
-    It has the name of ``path``, by which some writers choose a format, and lies in a folder of its own beside it, which
-    holds what writers put beside their files as well. What killed processes left in the folder of ``path`` is removed
-    first, once a process.
+    The file has the name of ``path``, by which some writers choose a format, and lies in a private folder beside
+    ``path``, which also holds what writers put beside their files. What killed processes left in the folder of
+    ``path`` is removed first, once per process.
 
     Raises:
         OSError: the folder cannot be written to, the disk is full, or ``path`` is there and not a regular file.
@@ -35,18 +37,18 @@ def atomic_write(path: Path) -> Iterator[Path]:
     with own_folder(path) as folder:
         temporary = folder / path.name
         temporary.touch()
-        mode = temporary.stat().st_mode  # as open as any file here; some writers make private ones
+        mode = temporary.stat().st_mode  # the permissions of a new file here; some writers create private files
         with _named(path):
             yield temporary
             temporary.chmod(mode)
-            with temporary.open("rb") as written:
+            with temporary.open("r+b") as written:  # Windows refuses to flush a file that is open for reading
                 os.fsync(written.fileno())
         temporary.replace(path)
 
 
 @contextmanager
 def own_folder(path: Path) -> Iterator[Path]:
-    """A private folder beside ``path``, gone when the block ends; locked, so that nobody takes it for a leftover.
+    """Yield a private folder beside ``path``, removed when the block ends; its lock tells it from a leftover.
 
     Raises:
         OSError: the folder of ``path`` cannot be written to.
@@ -66,7 +68,7 @@ def own_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in one piece.
+    """Write a UTF-8 text file, which appears whole or not at all.
 
     Raises:
         OSError: as :func:`atomic_write`.
@@ -76,14 +78,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_target(path: Path) -> None:
-    """Refuse to write over what is there and not a regular file: a folder, a link, a device, a pipe.
+    """Refuse to overwrite anything but a regular file: a folder, a link, a device, a pipe.
 
     Raises:
-        OSError: it is none.
+        OSError: the path exists and is not a regular file.
     """
     try:
         mode = path.lstat().st_mode
-    except OSError:  # not there, or its folder is not: opening says what is wrong
+    except OSError:  # the file or its folder does not exist: opening it says what is wrong
         return
     if stat.S_ISREG(mode):
         return
@@ -92,15 +94,17 @@ def check_target(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what processes that were killed while they wrote left in a folder; what others write stays."""
+    """Remove what killed processes left in a folder; what running processes are writing stays."""
     try:
         names = [entry.name for entry in os.scandir(folder) if _TEMPORARY.fullmatch(entry.name)]
     except OSError:
         return
     for name in names:
+        # Removed after the lock is released: Windows deletes no open file, and nobody uses a random name again.
         with _locked(folder / name) as abandoned:
-            if abandoned:
-                shutil.rmtree(folder / name, ignore_errors=True)
+            pass
+        if abandoned:
+            shutil.rmtree(folder / name, ignore_errors=True)
 
 
 @lru_cache(maxsize=64)
@@ -110,31 +114,32 @@ def _sweep_once(folder: str) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Hold a folder until the block ends; False where another process does, or the system has no such locks."""
-    if sys.platform == "win32":
-        yield False
-        return
-    import fcntl
-
+    """Lock a folder until the block ends; False if another process has locked it, or the system has no such locks."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:  # gone, or nothing of ours
+        descriptor = _open_for_lock(folder)
+    except OSError:  # the folder is gone, or was not made by flatrec
         yield False
         return
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            acquired = try_lock(descriptor)
         except OSError:
-            yield False
-        else:
-            yield True
+            acquired = False
+        yield acquired
     finally:
         os.close(descriptor)
 
 
+def _open_for_lock(folder: Path) -> int:
+    """Open the folder itself, or a file in it on Windows, which opens no folders."""
+    if sys.platform == "win32":
+        return os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Name the file in an error of a write, which knows none (and is in numpy's words where numpy writes)."""
+    """Add the name of the file to an error of writing; numpy reports a full disk as an OSError without a number."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Where things are kept that can always be made again."""
+"""The folder of the cache, whose contents can always be computed again."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import platformdirs
 
-VARIABLE = "FLATREC_CACHE"  # a folder instead of the user's own, or "off"
+VARIABLE = "FLATREC_CACHE"  # another folder for the cache, or "off"
 
 
 def cache_dir(kind: str) -> Path | None:
-    """The folder for one kind of things; None where nothing is to be kept.
+    """Return the cache folder of one kind of results; None if the cache is switched off.
 
-    The environment variable FLATREC_CACHE names a folder for all kinds; without it, each kind has one of its own in
-    the user's cache folder.
+    The environment variable FLATREC_CACHE names one folder for all kinds; without it, each kind has its own folder in
+    the cache folder of the user.
     """
     chosen = os.environ.get(VARIABLE)
     if chosen == "off":

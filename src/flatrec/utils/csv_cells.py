@@ -1,4 +1,4 @@
-"""Cells of CSV files for readers, which a spreadsheet must show and never carry out."""
+"""Cells of CSV files, which a spreadsheet must show and never execute."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def no_formulas(row: Sequence[Cell]) -> list[Cell]:
-    """A row in which text that a spreadsheet would take for a formula has an apostrophe before it; numbers stay."""
+    """Return a row in which text that a spreadsheet would execute as a formula begins with an apostrophe."""
     return [no_formula(cell) if isinstance(cell, str) else cell for cell in row]
 
 
 def no_formula(text: str) -> str:
-    """Text with an apostrophe before it if a spreadsheet would take it for a formula."""
+    """Return text that begins with an apostrophe if a spreadsheet would execute it as a formula."""
     return f"'{text}" if _is_formula(text) else text
 
 
@@ -27,4 +27,4 @@ def _is_formula(text: str) -> bool:
         float(text)
     except ValueError:
         return True
-    return "_" in text or not text.isprintable()  # Python's numbers, but no spreadsheet's
+    return "_" in text or not text.isprintable()  # a number for Python, but not for a spreadsheet

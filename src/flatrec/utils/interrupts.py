@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: one line and an exit code, whatever is going on; needs next to nothing, to come first."""
+"""Ctrl-C and SIGTERM end a command with one line and an exit code. This module imports little, to be loaded first."""
 
 from __future__ import annotations
 
@@ -9,58 +9,58 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-INTERRUPTED, TERMINATED = 130, 143  # as shells have it: 128 and the number of the signal
-_GOES_ON = "; the same command goes on later"
+INTERRUPTED, TERMINATED = 130, 143  # as in shells: 128 plus the number of the signal
+_CONTINUES = "; run the same command again to continue"
 ADVICE = {
-    "train": "; go on later with --resume",
-    "compare": "; the same command without --overwrite goes on later",
-    "encode": _GOES_ON,
-    "augment": _GOES_ON,
-    "evaluate": "; with --cold the same command goes on later",
-    "adjust": _GOES_ON,
-    "study": _GOES_ON,
-    "sweep": _GOES_ON,
+    "train": "; continue with --resume",
+    "compare": "; run the same command without --overwrite to continue",
+    "encode": _CONTINUES,
+    "augment": _CONTINUES,
+    "evaluate": "; with --cold, run the same command again to continue",
+    "adjust": _CONTINUES,
+    "study": _CONTINUES,
+    "sweep": _CONTINUES,
 }
 _IMPORTING = "<frozen importlib._bootstrap>"
 
 
 class Guard:
-    """What a process does when it is told to stop.
+    """The reaction of a process to Ctrl-C and SIGTERM.
 
-    At work, the first signal raises KeyboardInterrupt, so that files and folders are left as they should be. A second
-    one ends the process at once, and so does the first where nothing is done yet, where all is done, and within an
-    import: compiled modules swallow or garble an exception that comes in the middle of their own.
+    While a command works, the first signal raises KeyboardInterrupt, so that files and folders are left in order. The
+    second signal ends the process at once; so does the first one before and after the work, and during an import, since
+    compiled modules swallow or distort an exception that is raised while they are loaded.
 
     Args:
-        words: of the command line.
+        words: the words of the command line.
     """
 
     def __init__(self, words: list[str]) -> None:
         self.advice = ADVICE.get(words[0] if words else "", "")
         self.working = False
-        self.code = 0  # that the process is to end with; 0 while nothing told it to stop
+        self.code = 0  # the exit code; 0 as long as no signal came
 
     def install(self) -> None:
-        """Answer signals from now on; one that the parent process ignores, as nohup does, stays ignored."""
+        """Handle signals from now on; a signal that is ignored already, as under nohup, stays ignored."""
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._answer)
         sys.unraisablehook = self._unraisable
 
     def line(self) -> str:
-        """What the user is told."""
+        """Return the line for the user."""
         word = "terminated" if self.code == TERMINATED else "interrupted"
         return f"flatrec: {word}{self.advice if self.working else ''}\n"
 
     def _answer(self, number: int, frame: FrameType | None) -> None:
-        again = self.code != 0
+        repeated = self.code != 0
         self.code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
-        if again or not self.working or _importing(frame):
+        if repeated or not self.working or _importing(frame):
             self._leave()
         raise KeyboardInterrupt
 
     def _unraisable(self, failed: sys.UnraisableHookArgs) -> None:
-        if self.code and isinstance(failed.exc_value, KeyboardInterrupt):  # raised where nobody could hear of it
+        if self.code and isinstance(failed.exc_value, KeyboardInterrupt):  # raised where Python drops exceptions
             self._leave()
         sys.__unraisablehook__(failed)
 
@@ -71,8 +71,8 @@ class Guard:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Inside the block Ctrl-C waits; processes that are started in it never hear of it, as their parent ends them."""
+def defer_interrupts() -> Iterator[None]:
+    """Delay Ctrl-C until the block ends; processes that are started in the block never receive it from the terminal."""
     if sys.platform == "win32":
         yield
         return

@@ -1,4 +1,4 @@
-"""How the C library hands out memory."""
+"""How the C library allocates memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ PADDING = 2**26  # bytes by which the heap grows at once
 
 
 def tune_malloc() -> bool:
-    """Let glibc keep the memory that is freed, for the whole process and from now on; whether there is a glibc.
+    """Let glibc keep freed memory from now on, for the whole process; return False if there is no glibc.
 
-    By default a tensor above 32 MB is given back to the system when it is freed, and so are smaller ones together; the
-    next one of that size is fetched again, page by page, which takes longer than most of what is done with it. The
-    process stays at the most memory it ever needed. The command line does this; call it yourself in a process that
-    only trains.
+    By default, glibc returns a freed tensor of more than 32 MB to the system, and the next one of that size is fetched
+    again, page by page, which takes longer than most of what is computed with it. With this setting the process keeps
+    the most memory that it ever needed. The command line does this; call it yourself in a process that only trains.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -1,4 +1,4 @@
-"""What a result depends on or cost besides its settings and data."""
+"""What a result depends on besides settings and data, and how much memory it took."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import torch
 
 from flatrec._version import __version__
 
-_CPU_MODEL = "model name"  # what /proc/cpuinfo calls it
+_CPU_MODEL = "model name"  # the key in /proc/cpuinfo
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The part of a machine that decides the bits of a result.
+    """The properties of a machine that decide the bits of a result.
 
     Args:
-        device: what the model was trained on, such as ``cpu`` or ``cuda:0``, whatever was asked for.
-        gpu: the GPU's name; None where none was used.
-        cpu: the processor's name.
-        onednn: whether large products of dense matrices on the CPU go through oneDNN.
+        device: the device on which the model was trained, such as ``cpu`` or ``cuda:0``.
+        gpu: the name of the GPU; None if none was used.
+        cpu: the name of the processor.
+        onednn: whether oneDNN computes large products of dense matrices on the CPU.
         deterministic: whether torch is restricted to deterministic algorithms.
     """
 
@@ -35,7 +35,7 @@ class Machine:
 
 
 def machine(device: torch.device, *, onednn: bool) -> Machine:
-    """This machine, as a run on a device of it sees it."""
+    """Return the properties of this machine for a run on one of its devices."""
     return Machine(
         device=device_name(device),
         gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
@@ -46,7 +46,7 @@ def machine(device: torch.device, *, onednn: bool) -> Machine:
 
 
 def device_name(device: torch.device) -> str:
-    """A device by kind and number; ``cuda`` alone is the current one."""
+    """Return the name of a device with its index; ``cuda`` alone is the current GPU."""
     if device.type == "cuda" and device.index is None:
         return f"cuda:{torch.cuda.current_device()}"
     return str(device)
@@ -62,7 +62,7 @@ def _cpu() -> str:
 
 
 def versions() -> dict[str, str | int]:
-    """What decides the bits of a result besides settings, data and machine."""
+    """Return the versions and the number of threads, which may change the bits of a result."""
     return {
         "flatrec": __version__,
         "python": platform.python_version(),
@@ -73,10 +73,7 @@ def versions() -> dict[str, str | int]:
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process has held so far, earlier runs included, in MB.
-
-    0 on Windows, which does not tell.
-    """
+    """Return the peak memory of this process in MB, including earlier runs; 0 on Windows, which does not report it."""
     if sys.platform == "win32":
         return 0.0
     import resource  # not on Windows
@@ -86,11 +83,11 @@ def peak_memory_mb() -> float:
 
 
 def reset_peak_gpu_memory(device: torch.device) -> None:
-    """Count the most memory held on a GPU from now on; nothing on another device."""
+    """Start a new measurement of the peak memory of a GPU; other devices are ignored."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_gpu_memory_mb(device: torch.device) -> float | None:
-    """The most memory that torch has held on a GPU since the count began, in MB; None on another device."""
+    """Return the peak memory that torch used on a GPU since the last reset, in MB; None for other devices."""
     return round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if device.type == "cuda" else None

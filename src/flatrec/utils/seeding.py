@@ -1,4 +1,4 @@
-"""Random streams that depend on nothing but (seed, purpose, epoch)."""
+"""Random streams that depend only on (seed, purpose, epoch)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import hashlib
 import torch
 
 
-def number(seed: int, purpose: str, epoch: int = 0) -> int:
-    """A 63-bit seed for one purpose in one epoch; equal on every machine and in every process.
+def derive_seed(seed: int, purpose: str, epoch: int = 0) -> int:
+    """Return the 63-bit seed for one purpose in one epoch; it is equal on every machine and in every process.
 
-    Since each epoch's randomness is derived, not carried along, a resumed run needs no saved random state.
+    The randomness of each epoch is derived from the seed, so a resumed run needs no saved random state.
     """
     digest = hashlib.blake2b(f"{seed}/{purpose}/{epoch}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 def generator(seed: int, purpose: str, epoch: int = 0) -> torch.Generator:
-    """A CPU generator seeded with :func:`number`."""
+    """Return a CPU generator seeded with :func:`derive_seed`."""
     stream = torch.Generator()
-    stream.manual_seed(number(seed, purpose, epoch))
+    stream.manual_seed(derive_seed(seed, purpose, epoch))
     return stream

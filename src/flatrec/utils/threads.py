@@ -1,8 +1,8 @@
-"""Threads that nobody waits for.
+"""Threads that do not delay the end of a process.
 
-Those of :mod:`concurrent.futures` are waited for when the interpreter ends, so that a server that is silent, or a
-image that takes long, keeps a command from ending that was interrupted. And where a library has put a handler of its
-own before Python's, as polars does, an interruption ends no wait: so every wait here is one of many short ones.
+Python waits for the threads of :mod:`concurrent.futures` when it ends, so that a silent server or a slow image would
+keep an interrupted command from ending. Some libraries, such as polars, install signal handlers because of which
+Ctrl-C does not end a wait: so every wait here consists of many short ones.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
-_Given = TypeVar("_Given")
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_LOOK = 0.1  # seconds between two looks whether the keyboard interrupted
+_POLL = 0.1  # seconds between two checks for Ctrl-C
 _Task: TypeAlias = tuple[Future[Any], Callable[[], Any]]
 
 
 class Threads:
-    """A few threads that end with the process, whatever they are doing.
+    """A pool of threads that end with the process, whatever they are doing.
 
     Args:
-        count: most of them.
+        count: the maximum number of threads.
     """
 
     def __init__(self, count: int) -> None:
@@ -43,7 +43,7 @@ class Threads:
         self.stop()
 
     def submit(self, function: Callable[..., _Result], *arguments: object) -> Future[_Result]:
-        """Have a function called; it may be canceled until a thread takes it up."""
+        """Schedule the call of a function; it can be canceled until a thread starts it."""
         future: Future[_Result] = Future()
         self._tasks.put((future, partial(function, *arguments)))
         if self._started < self._count:
@@ -51,8 +51,8 @@ class Threads:
             Thread(target=_work, args=(self._tasks,), daemon=True).start()
         return future
 
-    def map(self, function: Callable[[_Given], _Result], items: Iterable[_Given]) -> list[_Result]:
-        """What a function makes of each; an error or an interruption cancels those not taken up yet."""
+    def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+        """Return the results of a function for all items; an error or Ctrl-C cancels calls that have not started."""
         futures = [self.submit(function, item) for item in items]
         try:
             return [_result(future) for future in futures]
@@ -61,27 +61,36 @@ class Threads:
                 future.cancel()
 
     def stop(self) -> None:
-        """End the threads when they have done what was submitted, without waiting for it."""
+        """Let the threads end after the submitted calls, without waiting for them."""
         for _ in range(self._started):
             self._tasks.put(None)
 
 
 def interruptible(function: Callable[[], _Result]) -> _Result:
-    """The result of a function that the keyboard could not interrupt, such as one that asks for a server's address."""
+    """Return the result of a function that Ctrl-C cannot interrupt by itself, such as the look-up of an address."""
     with Threads(1) as threads:
         return _result(threads.submit(function))
 
 
 def wait_for(
-    futures: Collection[Future[_Result]], *, one: bool = False, seconds: float = math.inf
+    futures: Collection[Future[_Result]], *, first: bool = False, seconds: float = math.inf
 ) -> set[Future[_Result]]:
-    """Those that are done, once all are, or one is, or the time is over; the keyboard interrupts it."""
+    """Wait until all futures are done, or only the first one, or the time is over; Ctrl-C interrupts it.
+
+    Args:
+        futures: the futures.
+        first: return as soon as one of them is done.
+        seconds: the longest time to wait.
+
+    Returns:
+        The futures that are done.
+    """
     end = time.monotonic() + seconds
     while True:
         left = end - time.monotonic()
-        how = FIRST_COMPLETED if one else ALL_COMPLETED
-        done, pending = wait(futures, timeout=max(0.0, min(_LOOK, left)), return_when=how)
-        if not pending or (one and done) or left <= 0:
+        condition = FIRST_COMPLETED if first else ALL_COMPLETED
+        done, pending = wait(futures, timeout=max(0.0, min(_POLL, left)), return_when=condition)
+        if not pending or (first and done) or left <= 0:
             return done
 
 
@@ -91,7 +100,7 @@ def _result(future: Future[_Result]) -> _Result:
             wait_for([future])
         return future.result()
     finally:
-        del future  # which an error would hold through this frame, and it the error, with what that holds
+        del future  # an error would keep this frame alive, and this frame the error
 
 
 def _work(tasks: SimpleQueue[_Task | None]) -> None:
@@ -101,6 +110,6 @@ def _work(tasks: SimpleQueue[_Task | None]) -> None:
             continue
         try:
             future.set_result(function())
-        except BaseException as error:  # the waiting thread's to judge
+        except BaseException as error:  # raised in the thread that waits for the result
             future.set_exception(error)
-        del task, future, function  # whose values would live on while it waits
+        del task, future, function  # otherwise their values would stay alive during the next wait

@@ -8,8 +8,8 @@ import json
 import numpy as np
 
 
-def pairs(n_users=30, n_items=12, each=7):
-    """Users and items in blocks: every user and item has five pairs at least."""
+def interactions(n_users=30, n_items=12, each=7):
+    """Users and items in blocks: every user and item has five interactions at least."""
     return [(f"A{u:09d}", f"B{(u + 5 * k) % n_items:09d}") for u in range(n_users) for k in range(each)]
 
 
@@ -25,7 +25,7 @@ def reviews_2014(path, some=None):
             {"reviewerID": user, "asin": item, "helpful": [0, 1], "reviewText": 'He said "fine"', "overall": 4.0,
              "unixReviewTime": 1373846400}
         )
-        for user, item in (some or pairs())
+        for user, item in (some or interactions())
     ]  # fmt: skip
     return write_lines(path, lines)
 
@@ -36,7 +36,7 @@ def reviews_2023(path, some=None):
             {"rating": 5.0, "title": "Ok", "text": "t", "asin": "C" + item[1:], "parent_asin": item, "user_id": user,
              "timestamp": 1588687728923, "verified_purchase": True}
         )
-        for user, item in (some or pairs())
+        for user, item in (some or interactions())
     ]  # fmt: skip
     return write_lines(path, lines)
 

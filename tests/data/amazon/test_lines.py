@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from flatrec.data.amazon.lines import LONGEST, MALFORMED, NO_RECORD, NOT_TEXT, TOO_LONG, Skipped, records
+from flatrec.data.amazon.lines import LONGEST, MALFORMED, NO_RECORD, NOT_TEXT, TOO_LONG, SkipCounts, records
 
 
 def read(path, content):
     path.write_bytes(content)
-    skipped = Skipped()
+    skipped = SkipCounts()
     return list(records(path, skipped)), dict(skipped.counts)
 
 
@@ -69,7 +69,7 @@ def test_a_line_of_a_hundred_megabytes_costs_no_memory(tmp_path):
         for _ in range(100):
             file.write(b"x" * 2**20)
         file.write(b'"}\n{"a": 2}\n')
-    skipped = Skipped()
+    skipped = SkipCounts()
     tracemalloc.start()
     found = list(records(tmp_path / "f.gz", skipped))
     peak = tracemalloc.get_traced_memory()[1]
@@ -102,13 +102,13 @@ def test_a_file_without_records_says_so(tmp_path, content):
 
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a file"):
-        list(records(tmp_path / "nowhere", Skipped()))
+        list(records(tmp_path / "nowhere", SkipCounts()))
 
 
 def test_bytes_add_up(tmp_path):
     (tmp_path / "f").write_bytes(b'{"a": "%s"}\n' % (b"x" * 1000) * 5000)
     heard = []
-    list(records(tmp_path / "f", Skipped(), on_bytes=heard.append))
+    list(records(tmp_path / "f", SkipCounts(), on_bytes=heard.append))
     assert sum(heard) == (tmp_path / "f").stat().st_size
     assert len(heard) > 2
 

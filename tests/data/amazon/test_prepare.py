@@ -10,16 +10,16 @@ import pytest
 
 from flatrec.data.amazon.images import RECORD, read_image_features
 from flatrec.data.amazon.metadata import read_products
-from flatrec.data.amazon.prepare import Sources, prepare
+from flatrec.data.amazon.prepare import AmazonFiles, prepare
 from flatrec.data.amazon.reviews import read_reviews
 from flatrec.data.builder import SplitSettings
 from flatrec.data.loading import load_data
 from tests.data.amazon.files import (
     image_features,
+    interactions,
     meta_2014,
     meta_2018,
     meta_2023,
-    pairs,
     reviews_2014,
     reviews_2023,
     write_lines,
@@ -28,7 +28,7 @@ from tests.data.amazon.files import (
 
 def test_the_release_of_2014_becomes_a_data_set(tmp_path):
     rows = image_features(tmp_path / "image_features_Baby.b")
-    sources = Sources(
+    sources = AmazonFiles(
         reviews_2014(tmp_path / "reviews_Baby_5.json.gz"),
         meta_2014(tmp_path / "meta_Baby.json.gz", extra=["{'asin': __import__('os').getcwd()}"]),
         tmp_path / "image_features_Baby.b",
@@ -37,11 +37,11 @@ def test_the_release_of_2014_becomes_a_data_set(tmp_path):
     dataset = load_data(tmp_path / "baby")
     assert dataset.fingerprint == made.dataset.fingerprint
     assert (dataset.n_users, dataset.n_items) == (30, 12)
-    pairs_read = {
+    interactions_read = {
         (dataset.users[u], dataset.items[i])
         for u, i in zip(dataset.interactions.users.tolist(), dataset.interactions.items.tolist(), strict=True)
     }
-    assert pairs_read == set(pairs())
+    assert interactions_read == set(interactions())
     assert np.bincount(dataset.interactions.splits).tolist() == [150, 30, 30]
     image = dataset.features["image"]
     assert image.present.tolist() == [True] * 11 + [False]
@@ -56,16 +56,16 @@ def test_the_release_of_2014_becomes_a_data_set(tmp_path):
     assert dataset.titles[3] == 'Baby\'s "thing" 3'
     assert dataset.titles[0] == "B000000000"
     report = json.loads((tmp_path / "baby" / "prepare.json").read_text())
-    assert (report["reviews"], report["pairs"], report["kept pairs"]) == (210, 210, 210)
+    assert (report["reviews"], report["interactions"], report["kept interactions"]) == (210, 210, 210)
     assert (report["without meta"], report["without text"], report["without image"]) == (1, 1, 1)
     assert report["skipped"]["meta_Baby.json.gz"] == {"malformed": 1}
 
 
 @pytest.mark.parametrize(("reviews", "meta"), [(reviews_2014, meta_2018), (reviews_2023, meta_2023)])
-def test_later_releases_become_the_same_pairs(tmp_path, reviews, meta):
-    sources = Sources(reviews(tmp_path / "reviews.jsonl"), meta(tmp_path / "meta.jsonl.gz"))
+def test_later_releases_become_the_same_interactions(tmp_path, reviews, meta):
+    sources = AmazonFiles(reviews(tmp_path / "reviews.jsonl"), meta(tmp_path / "meta.jsonl.gz"))
     made = prepare(sources, tmp_path / "baby", SplitSettings(), name="baby")
-    other = prepare(Sources(reviews_2014(tmp_path / "r.gz")), tmp_path / "bare", SplitSettings(), name="baby")
+    other = prepare(AmazonFiles(reviews_2014(tmp_path / "r.gz")), tmp_path / "bare", SplitSettings(), name="baby")
     assert made.dataset.fingerprint == other.dataset.fingerprint
     table = pl.read_parquet(tmp_path / "baby" / "items.parquet")
     assert table["text"][3].startswith("Thing 3 Maker Baby C3 One. Two.")
@@ -75,29 +75,29 @@ def test_later_releases_become_the_same_pairs(tmp_path, reviews, meta):
 
 def test_the_core_is_taken_duplicates_go_and_bad_reviews_are_counted(tmp_path):
     lone = [("A_once", "B000000001"), ("A000000001", "B_once")]
-    path = reviews_2014(tmp_path / "r.json", [*pairs(), *lone, *pairs()[:10]])
+    path = reviews_2014(tmp_path / "r.json", [*interactions(), *lone, *interactions()[:10]])
     broken = '{"reviewerID": "", "asin": "B1"}\n{"asin": "B1"}\n{"reviewerID": 3, "asin": "B1"}\nx\n'
     path.write_text(path.read_text() + broken)
     found = read_reviews(path)
-    assert (found.read, found.distinct, len(found.pairs)) == (222, 212, 210)
+    assert (found.read, found.distinct, len(found.interactions)) == (222, 212, 210)
     assert found.skipped.counts == {"without user or item": 3, "malformed": 1}
-    assert len(read_reviews(path, core=0).pairs) == 212
+    assert len(read_reviews(path, k_core=0).interactions) == 212
 
 
 def test_low_ratings_may_be_left_out(tmp_path):
-    low = [json.dumps({"reviewerID": u, "asin": i, "overall": 2.0}) for u, i in pairs(8)]
-    high = [json.dumps({"user_id": u, "parent_asin": i, "rating": 5}) for u, i in pairs(20)]
+    low = [json.dumps({"reviewerID": u, "asin": i, "overall": 2.0}) for u, i in interactions(8)]
+    high = [json.dumps({"user_id": u, "parent_asin": i, "rating": 5}) for u, i in interactions(20)]
     path = write_lines(tmp_path / "r.json", [*low, *high])
-    found = read_reviews(path, lowest=3.0)
+    found = read_reviews(path, min_rating=3.0)
     assert found.skipped.counts == {"rated too low": 56}
-    assert len(found.pairs) == 140
+    assert len(found.interactions) == 140
 
 
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
         (['{"asin": "B1", "title": "x"}'], "no review with user and item"),
-        (['{"reviewerID": "A", "asin": "B1"}'], "no 5-core among its 1 pairs; lower --core"),
+        (['{"reviewerID": "A", "asin": "B1"}'], "no 5-core among its 1 interactions; lower --k-core"),
     ],
 )
 def test_reviews_that_cannot_be_used_say_why(tmp_path, lines, said):
@@ -131,7 +131,7 @@ def test_image_features_that_are_not_finite_are_missing(tmp_path):
 
 
 def test_preparing_again_replaces_and_keeps_encoded_texts_from_being_mixed_in(tmp_path):
-    sources = Sources(reviews_2014(tmp_path / "r.json"), meta_2014(tmp_path / "m.json"))
+    sources = AmazonFiles(reviews_2014(tmp_path / "r.json"), meta_2014(tmp_path / "m.json"))
     prepare(sources, tmp_path / "baby", SplitSettings(), name="baby")
     prepare(sources, tmp_path / "baby", SplitSettings(seed=1), name="baby")
     np.save(tmp_path / "baby" / "text_feat.npy", np.ones((12, 3), dtype=np.float32))
@@ -142,7 +142,7 @@ def test_preparing_again_replaces_and_keeps_encoded_texts_from_being_mixed_in(tm
 
 def test_preparing_again_after_a_kill_finishes_it(tmp_path):
     """What a kill leaves while NAME.inter is written is taken for no data, and does not stop the next try."""
-    sources = Sources(reviews_2014(tmp_path / "r.json"), meta_2014(tmp_path / "m.json"))
+    sources = AmazonFiles(reviews_2014(tmp_path / "r.json"), meta_2014(tmp_path / "m.json"))
     whole = prepare(sources, tmp_path / "baby", SplitSettings(), name="baby").dataset
     folder = tmp_path / "killed"
     folder.mkdir()

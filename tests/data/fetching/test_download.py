@@ -275,12 +275,12 @@ def test_a_full_disk_is_said_with_the_name_of_the_file(server, tmp_path, monkeyp
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, data[: len(data) // 3 + 1])
 
-    monkeypatch.setattr("flatrec.data.fetching.part.os.write", limited)
+    monkeypatch.setattr("flatrec.data.fetching.partial_download.os.write", limited)
     with pytest.raises(OSError, match=r"cannot write .*long\.b\.part: the disk is full; free some space"):
         fetch([of(server)], tmp_path, pause=0.0)
     kept = (tmp_path / "long.b.part").stat().st_size
     assert kept >= size
-    monkeypatch.setattr("flatrec.data.fetching.part.os.write", write)
+    monkeypatch.setattr("flatrec.data.fetching.partial_download.os.write", write)
     assert fetch([of(server)], tmp_path)[0].read_bytes() == LONG
     assert server.asked[-1][1] == f"bytes={kept}-"
 

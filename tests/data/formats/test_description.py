@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flatrec.data.formats.description import parse, read_path
+from flatrec.data.formats.description import parse, read
 
 CLICKS = "customer,sku,fold\nann,mug,train\nbob,lamp,train\nann,lamp,test\n"
 FULL = """
@@ -12,8 +12,8 @@ name = "shop"
 interactions = "clicks.csv"
 user_column = "customer"
 item_column = "sku"
-part_column = "fold"
-core = 2
+split_column = "fold"
+k_core = 2
 seed = 7
 ratios = [0.6, 0.2, 0.2]
 [items]
@@ -42,7 +42,7 @@ def place(tmp_path):
 
 def test_everything_that_a_description_names_is_read(place):
     for path in (place, place / "dataset.toml"):
-        data = read_path(path)
+        data = read(path)
         assert (data.name, list(data.items), data.titles) == ("shop", ["lamp", "mug"], ("Lamp", "Mug"))
         assert data.images == (None, place / "mug.jpg")
         assert data.features["image"].values.tolist() == [[1], [2]]
@@ -52,12 +52,12 @@ def test_everything_that_a_description_names_is_read(place):
 
 def test_filter_and_split_are_passed_on(place):
     split = parse(place / "dataset.toml").split
-    assert (split.core, split.seed, split.ratios) == (2, 7, (0.6, 0.2, 0.2))
+    assert (split.k_core, split.seed, split.ratios) == (2, 7, (0.6, 0.2, 0.2))
 
 
 def test_what_is_left_out_has_a_default(place):
     (place / "dataset.toml").write_text('interactions = "clicks.csv"\ncore = 0\n')
-    data = read_path(place)
+    data = read(place)
     assert data.name == place.name
     assert (len(data.interactions), data.titles, dict(data.features)) == (3, None, {})
 
@@ -68,40 +68,44 @@ def test_what_is_left_out_has_a_default(place):
         ("user_column", "usercolumn", "dataset.toml has the unknown key 'usercolumn'; the keys are name, interactions"),
         ("title_column", "title", r"\[items\] has the unknown key 'title'; the keys are file, id_column"),
         ('id_column = "code"', "key = 1", r"\[features\] \[text\] has the unknown key 'key'; the keys are file, ids"),
-        ("core = 2", 'core = "2"', "core = '2'; give it a whole number"),
-        ("core = 2", "core = true", "core = True; give it a whole number"),
-        ("core = 2", "core = -1", "core must be 0 or more"),
+        ("k_core = 2", 'k_core = "2"', "k_core = '2'; give it a whole number"),
+        ("k_core = 2", "k_core = true", "k_core = True; give it a whole number"),
+        ("k_core = 2", "k_core = -1", "k_core must be 0 or more"),
         ("[0.6, 0.2, 0.2]", "[0.6, 0.2]", "give it three numbers"),
         ("[0.6, 0.2, 0.2]", "[0, 0.2, 1]", "ratios must be three finite weights"),
         ('"shop"', "3", "name = 3; give it a text in quotes"),
         ('interactions = "clicks.csv"', "", "lacks the key 'interactions'"),
         ('[features.image]\nfile = "image.npy"', "[features]\nimage = 3", r"image = 3; give it a table"),
         (
-            "core = 2",
-            'core = 2\nseparator = ""',
+            "k_core = 2",
+            'k_core = 2\nseparator = ""',
             r"HERE: separator must be one ASCII character, such as .*, but is ''$",
         ),
         (
-            "core = 2",
-            "core = 2\nseparator = 5",
+            "k_core = 2",
+            "k_core = 2\nseparator = 5",
             r"HERE has separator = 5; give it a text in quotes, of one character such as ';'$",
         ),
-        ("core = 2", "core = 2\nquote = 5", r"HERE has quote = 5; give it a text in quotes, of one character"),
-        ("core = 2", "core = 2\nquote = '::'", r"HERE: quote must be one ASCII character, .* but is '::'$"),
-        ("core = 2", 'core = 2\nencoding = ""', r"HERE has encoding = ''; give it a text in quotes"),
-        ("core = 2", "core = 2\nseparator = ','\nquote = ','", "clicks.csv cannot have ',' both between and around"),
-        ("core = 2", "core = 2\nseparator = '\"'", "clicks.csv cannot have '\"' both between and around"),
-        ("core = 2", "core = = 2", "dataset.toml cannot be read as a TOML description"),
+        ("k_core = 2", "k_core = 2\nquote = 5", r"HERE has quote = 5; give it a text in quotes, of one character"),
+        ("k_core = 2", "k_core = 2\nquote = '::'", r"HERE: quote must be one ASCII character, .* but is '::'$"),
+        ("k_core = 2", 'k_core = 2\nencoding = ""', r"HERE has encoding = ''; give it a text in quotes"),
+        (
+            "k_core = 2",
+            "k_core = 2\nseparator = ','\nquote = ','",
+            "clicks.csv cannot have ',' both between and around",
+        ),
+        ("k_core = 2", "k_core = 2\nseparator = '\"'", "clicks.csv cannot have '\"' both between and around"),
+        ("k_core = 2", "k_core = = 2", "dataset.toml cannot be read as a TOML description"),
     ],
 )
 def test_a_wrong_description_is_refused_in_one_line(place, old, new, message):
     (place / "dataset.toml").write_text(FULL.replace(old, new, 1))
     with pytest.raises(ValueError, match=message.replace("HERE", f"^{re.escape(str(place))}/dataset.toml")) as caught:
-        read_path(place)
+        read(place)
     assert "\n" not in str(caught.value)
 
 
 def test_a_description_that_is_not_utf_8_is_refused_in_words(place):
     (place / "dataset.toml").write_bytes(b"# caf\xe9\n" + FULL.encode())
     with pytest.raises(ValueError, match=r"dataset\.toml .*: it is not UTF-8 text \(byte 5\); save it as UTF-8$"):
-        read_path(place)
+        read(place)

@@ -23,11 +23,11 @@ def folder(path: Path, rows=ROWS, header="userID\titemID\tx_label") -> Path:
 
 
 def dataset(name="toys") -> Dataset:
-    pairs = pl.DataFrame(
+    interactions = pl.DataFrame(
         {"user": ["ann", "ann", "bob", "bob"], "item": ["mug", "lamp", "lamp", 'a "b"\t'], "part": [0, 1, 0, 2]}
     )
     rows = IndexedFeatures(["mug", "lamp"], np.array([[1.5, 2], [3, 4]]), "image.npy")
-    return build_dataset(name, pairs, features={"image": rows})
+    return build_dataset(name, interactions, features={"image": rows})
 
 
 def test_users_are_numbered_by_sorted_id_and_items_by_their_own(tmp_path):
@@ -67,7 +67,7 @@ def test_other_columns_are_ignored(tmp_path):
     assert data.interactions.splits.tolist() == [2, 0]
 
 
-def test_pairs_without_labels_are_split_and_not_filtered(tmp_path):
+def test_interactions_without_labels_are_split_and_not_filtered(tmp_path):
     rows = [f"{user}\t{item}" for user in range(2) for item in range(10)] + ["2\t11"]
     data = mmrec.read(folder(tmp_path, rows, "userID\titemID"))
     assert [data.interactions.count(part) for part in ("train", "valid", "test")] == [17, 2, 2]
@@ -137,14 +137,18 @@ def test_the_file_named_like_the_folder_is_read_of_several(tmp_path):
         ("userID\titemID\tx_label", ["0\t-1\t0"], "column 'itemID' with 1 of 1 values .* e.g. '-1'"),
         ("userID\titemID\tx_label", ["0.5\t1\t0", "1\t1\t0"], "column 'userID' with 1 of 2 values .* e.g. '0.5'"),
         ("userID\titemID\tx_label", ["ann\t1\t0"], "column 'userID' .* e.g. 'ann'"),
-        ("userID\titemID\tx_label", ["\t1\t0"], "toys.inter has 1 of 1 pairs without userID, the first in line 2"),
+        (
+            "userID\titemID\tx_label",
+            ["\t1\t0"],
+            "toys.inter has 1 of 1 interactions without userID, the first in line 2",
+        ),
         ("userID\titemID\tx_label", ["0\t1\t3"], "column 'x_label' with 1 of 1 values that are no part, e.g. '3'"),
         ("userID\titemID\tx_label", ["0\t1"], "column 'x_label' .* e.g. None"),
         ("userID\titemID\tx_label", ["0\t1\t0\t7"], "toys.inter cannot be read as a table"),
         ("userID\titemID\tx_label", ["0\t1\t2"], "none in training"),
     ],
 )
-def test_malformed_pairs_are_refused_in_one_line(tmp_path, header, rows, message):
+def test_malformed_interactions_are_refused_in_one_line(tmp_path, header, rows, message):
     with pytest.raises(ValueError, match=message) as caught:
         mmrec.read(folder(tmp_path, rows, header))
     assert "\n" not in str(caught.value)
@@ -196,7 +200,7 @@ def test_malformed_items_tables_are_refused(tmp_path, table, message):
         mmrec.read(folder(tmp_path))
 
 
-def test_a_folder_that_is_not_there_or_holds_no_pairs_is_reported(tmp_path):
+def test_a_folder_that_is_not_there_or_holds_no_interactions_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match="gone is not a folder"):
         mmrec.read(tmp_path / "gone")
     with pytest.raises(FileNotFoundError, match=r"has no file \*.inter"):
@@ -217,7 +221,7 @@ def test_writing_and_reading_gives_the_same_data_set(tmp_path):
     assert again.images[2].resolve() == (tmp_path / "mug.jpg").resolve()
 
 
-def test_users_and_items_without_pairs_survive_writing(tmp_path):
+def test_users_and_items_without_interactions_survive_writing(tmp_path):
     np.save(tmp_path / "image_feat.npy", np.ones((6, 1)))
     first = mmrec.read(folder(tmp_path)).with_features({})
     mmrec.write(first, tmp_path / "out")
@@ -297,9 +301,9 @@ def test_permuting_the_rows_gives_the_same_data_set(tmp_path, rows):
         max_size=8,
     )
 )
-def test_any_ids_survive_writing(tmp_path, pairs):
-    frame = pl.DataFrame(pairs, schema={"user": pl.String, "item": pl.String}, orient="row")
-    data = build_dataset("any", frame, settings=SplitSettings(core=0))
+def test_any_ids_survive_writing(tmp_path, interactions):
+    frame = pl.DataFrame(interactions, schema={"user": pl.String, "item": pl.String}, orient="row")
+    data = build_dataset("any", frame, settings=SplitSettings(k_core=0))
     mmrec.write(data, tmp_path)
     again = mmrec.read(tmp_path)
     assert again.fingerprint == data.fingerprint

@@ -84,6 +84,6 @@ def test_a_missing_column_is_answered_with_the_columns_found(tmp_path):
         mrlib.read(folder(tmp_path, [("userID", "thing"), ("0", "1")]))
 
 
-def test_a_folder_without_pairs_is_reported(tmp_path):
+def test_a_folder_without_interactions_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match="inter.csv is not a file"):
         mrlib.read(tmp_path)

@@ -6,7 +6,7 @@ from flatrec.data.builder import SplitSettings
 from flatrec.data.formats import recbole
 
 HEADER = "user_id:token\titem_id:token\trating:float\n"
-ALL = SplitSettings(core=0)
+ALL = SplitSettings(k_core=0)
 
 
 def write(path, *rows, header=HEADER):
@@ -46,7 +46,7 @@ def test_benchmark_files_are_the_split(tmp_path):
     data = recbole.read(tmp_path)
     assert list(data.users) == ["u", "v"]
     assert data.interactions.splits.tolist() == [0, 0, 1, 2]
-    assert data.repairs.duplicates == 1
+    assert data.cleaning_report.duplicates == 1
     (tmp_path / "ml.valid.inter").unlink()
     with pytest.raises(FileNotFoundError, match="ml.valid.inter is not a file"):
         recbole.read(tmp_path)
@@ -70,13 +70,13 @@ def test_a_missing_column_is_answered_with_the_columns_found(tmp_path):
         recbole.read(tmp_path)
 
 
-def test_a_pair_without_id_is_refused(tmp_path):
+def test_a_interaction_without_id_is_refused(tmp_path):
     write(tmp_path / "ml.inter", ("u", "", "1"), ("u", "a", "1"))
-    with pytest.raises(ValueError, match=r"ml\.inter has 1 of 2 pairs without item id, the first in line 2"):
+    with pytest.raises(ValueError, match=r"ml\.inter has 1 of 2 interactions without item id, the first in line 2"):
         recbole.read(tmp_path)
 
 
-def test_a_folder_that_is_not_there_or_holds_no_pairs_is_reported(tmp_path):
+def test_a_folder_that_is_not_there_or_holds_no_interactions_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match="not a folder"):
         recbole.read(tmp_path / "gone")
     with pytest.raises(FileNotFoundError, match=r"no file \*.inter"):

@@ -4,10 +4,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from flatrec.data.builder import SplitSettings
-from flatrec.data.formats.keyed import FeatureSource, read_features
-from flatrec.data.formats.table import ItemSource, TableSettings, read, read_file
+from flatrec.data.formats.table import ItemSource, TableSettings, read, read_tables
+from flatrec.data.tables.feature_files import FeatureSource, read_features
 
-ALL = SplitSettings(core=0)
+ALL = SplitSettings(k_core=0)
 CLICKS = "customer,sku,when,fold\nann,mug,1,train\nbob,lamp,2,train\nann,lamp,3,Test\nann,sofa,4,valid\n"
 
 
@@ -18,37 +18,37 @@ def clicks(tmp_path):
 
 
 def test_any_column_names_are_read(clicks):
-    data = read(TableSettings(clicks, user_column="sku", item_column="customer", split=ALL))
+    data = read_tables(TableSettings(clicks, user_column="sku", item_column="customer", split=ALL))
     assert (data.name, list(data.users), list(data.items)) == ("clicks", ["lamp", "mug", "sofa"], ["ann", "bob"])
 
 
 def test_parts_may_be_named_or_numbered(clicks):
-    data = read(TableSettings(clicks, part_column="fold"))
+    data = read_tables(TableSettings(clicks, split_column="fold"))
     assert data.interactions.splits.tolist() == [2, 0, 1, 0]
     clicks.write_text("user,item,x_label\n1,1,0\n1,2,2\n")
-    assert read_file(clicks).interactions.splits.tolist() == [0, 2]
+    assert read(clicks).interactions.splits.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_the_separator_is_seen_from_the_header(clicks, separator):
     clicks.write_text(CLICKS.replace(",", separator))
-    assert read(TableSettings(clicks, split=ALL)).n_items == 3
+    assert read_tables(TableSettings(clicks, split=ALL)).n_items == 3
 
 
 def test_one_file_is_enough_when_its_columns_have_usual_names(tmp_path):
     table = pl.DataFrame({"UserID": [3, 3, 20], "Product_ID": ["a", "b", "a"], "split": ["train", "test", "train"]})
     table.write_parquet(tmp_path / "log.parquet")
-    data = read_file(tmp_path / "log.parquet")
+    data = read(tmp_path / "log.parquet")
     assert list(data.users) == ["3", "20"]
     table.write_csv(tmp_path / "log.tsv", separator="\t")
-    assert read_file(tmp_path / "log.tsv").fingerprint == data.fingerprint
+    assert read(tmp_path / "log.tsv").fingerprint == data.fingerprint
 
 
 def test_ids_of_categories_and_marks_of_byte_order_are_read(tmp_path):
     pl.DataFrame({"user": ["u"], "item": ["a"]}).cast(pl.Categorical).write_parquet(tmp_path / "a.parquet")
     (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbfuser,item\r\nu,a\r\n")
     for name in ("a.parquet", "b.csv"):
-        assert list(read(TableSettings(tmp_path / name, split=ALL)).items) == ["a"]
+        assert list(read_tables(TableSettings(tmp_path / name, split=ALL)).items) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_ids_of_categories_and_marks_of_byte_order_are_read(tmp_path):
         ("customer,sku\n", "clicks.csv is empty; expected at least one row"),
         ("who,sku\n1,2\n", r"no column that is called like user ids \(user, .*its columns are \['who', 'sku'\]"),
         ("user,what\n1,2\n", r"no column that is called like item ids .*its columns are \['user', 'what'\]"),
-        ("user,item\nu,\nu,a\n", r"clicks\.csv has 1 of 2 pairs without item id, the first in line 2"),
+        ("user,item\nu,\nu,a\n", r"clicks\.csv has 1 of 2 interactions without item id, the first in line 2"),
         ("user,item,split\nu,a,train\nu,b,soon\n", "column 'split' .* e.g. 'soon'; use train, valid, test"),
         ("user,item\nu,a,b\n", "clicks.csv cannot be read as a table"),
         ("user,item\n\xff,a\n", "clicks.csv cannot be read"),
@@ -67,7 +67,7 @@ def test_ids_of_categories_and_marks_of_byte_order_are_read(tmp_path):
 def test_malformed_tables_are_refused_in_one_line(clicks, text, message):
     clicks.write_bytes(text.encode("latin-1"))
     with pytest.raises(ValueError, match=message) as caught:
-        read_file(clicks)
+        read(clicks)
     assert "\n" not in str(caught.value)
 
 
@@ -75,17 +75,17 @@ def test_malformed_parquet_and_ids_that_are_fractions_are_refused(tmp_path):
     path = tmp_path / "log.parquet"
     path.write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="log.parquet cannot be read"):
-        read_file(path)
+        read(path)
     pl.DataFrame({"user": [1.5], "item": ["a"]}).write_parquet(path)
     with pytest.raises(ValueError, match="column 'user' of numbers with a decimal point; ids and names must be text"):
-        read_file(path)
+        read(path)
 
 
 def test_a_missing_column_is_answered_with_the_columns_found(clicks):
     with pytest.raises(ValueError, match=r"no column 'client'; its columns are \['customer', 'sku', 'when', 'fold'\]"):
-        read(TableSettings(clicks, user_column="client"))
+        read_tables(TableSettings(clicks, user_column="client"))
     with pytest.raises(FileNotFoundError, match="gone.csv is not a file"):
-        read_file(clicks.with_name("gone.csv"))
+        read(clicks.with_name("gone.csv"))
 
 
 def test_titles_and_images_come_from_the_items_table(clicks):
@@ -93,12 +93,12 @@ def test_titles_and_images_come_from_the_items_table(clicks):
     items = clicks.with_name("items.csv")
     items.write_text("sku,name,file\nsofa,Sofa,\nmug,A mug,mug.jpg\nx,X,\n")
     source = ItemSource(items, title_column="name", image_column="file")
-    data = read(TableSettings(clicks, items=source, split=ALL))
+    data = read_tables(TableSettings(clicks, items=source, split=ALL))
     assert data.titles == ("lamp", "A mug", "Sofa")
     assert data.images == (None, clicks.with_name("mug.jpg"), None)
     items.write_text("sku,name\nmug,A\nmug,B\n")
     with pytest.raises(ValueError, match="items.csv has 1 rows whose id repeats"):
-        read(TableSettings(clicks, items=ItemSource(items, title_column="name"), split=ALL))
+        read_tables(TableSettings(clicks, items=ItemSource(items, title_column="name"), split=ALL))
 
 
 def test_every_feature_file_gives_the_same_rows(tmp_path):
@@ -159,4 +159,4 @@ def test_a_missing_value_in_a_feature_table_is_reported(clicks):
     pl.DataFrame({"sku": ["mug", "lamp"], "x": [1.0, None]}).write_parquet(clicks.with_name("f.parquet"))
     features = {"text": FeatureSource(clicks.with_name("f.parquet"))}
     with pytest.raises(ValueError, match="f.parquet: features must be finite, but 1 of 3 rows"):
-        read(TableSettings(clicks, features=features, split=ALL))
+        read_tables(TableSettings(clicks, features=features, split=ALL))

@@ -3,7 +3,7 @@ import pytest
 
 from flatrec.data.shop.catalog import ATTRIBUTES, MATERIALS_OF_KIND
 from flatrec.data.shop.images import INK, MARKS, SIZE, TRIM, draw_image
-from flatrec.data.shop.patterns import patterned
+from flatrec.data.shop.patterns import draw_pattern
 from flatrec.data.shop.silhouettes import SILHOUETTES
 
 ITEM = {
@@ -51,4 +51,4 @@ def test_marks_of_brands_all_differ():
 
 def test_an_unknown_pattern_is_refused():
     with pytest.raises(ValueError, match="but is 'tartan'"):
-        patterned("tartan", (0, 0, 0), 20)
+        draw_pattern("tartan", (0, 0, 0), 20)

@@ -11,17 +11,17 @@ def catalog():
     return draw_catalog(60, np.random.default_rng(0))
 
 
-def drawn(catalog, seed=0, n_users=50, n_pairs=450, **market):
-    return draw_purchases(catalog, n_users, n_pairs, market=Market(**market), rng=np.random.default_rng(seed))
+def drawn(catalog, seed=0, n_users=50, n_interactions=450, **market):
+    return draw_purchases(catalog, n_users, n_interactions, market=Market(**market), rng=np.random.default_rng(seed))
 
 
 def test_no_user_buys_an_item_twice(catalog):
-    users, items = drawn(catalog, n_pairs=50 * 30)
+    users, items = drawn(catalog, n_interactions=50 * 30)
     assert len({*zip(users.tolist(), items.tolist(), strict=True)}) == 50 * 30
 
 
 def test_nobody_buys_more_than_half_of_the_items(catalog):
-    users, _ = drawn(catalog, n_pairs=50 * 29, spread=3.0)
+    users, _ = drawn(catalog, n_interactions=50 * 29, spread=3.0)
     assert np.bincount(users).max() == 30
 
 

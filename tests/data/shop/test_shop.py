@@ -33,10 +33,10 @@ def test_another_seed_gives_another_shop():
     assert not one.catalog.equals(other.catalog)
 
 
-@pytest.mark.parametrize("pairs", [300, 301, 777, 60 * 20])
-def test_the_number_of_pairs_is_exact_down_to_the_fewest_and_up_to_the_most(pairs):
-    shop = generate(ShopSettings(**SMALL, pairs=pairs, images=False))
-    assert len(shop.dataset.interactions) == pairs
+@pytest.mark.parametrize("interactions", [300, 301, 777, 60 * 20])
+def test_the_number_of_interactions_is_exact_down_to_the_fewest_and_up_to_the_most(interactions):
+    shop = generate(ShopSettings(**SMALL, interactions=interactions, images=False))
+    assert len(shop.dataset.interactions) == interactions
 
 
 def test_sizes_and_widths_are_those_asked_for(drawn, undrawn):
@@ -48,16 +48,16 @@ def test_sizes_and_widths_are_those_asked_for(drawn, undrawn):
 
 
 def test_every_user_buys_five_or_more_and_has_all_three_parts(drawn):
-    pairs = drawn.dataset.interactions
-    assert np.bincount(pairs.users, minlength=300).min() >= 5
+    interactions = drawn.dataset.interactions
+    assert np.bincount(interactions.users, minlength=300).min() >= 5
     for part in ("train", "valid", "test"):
-        assert np.bincount(pairs.indices(part)[0], minlength=300).min() >= 1
-    assert 0.68 < pairs.count("train") / len(pairs) < 0.82
+        assert np.bincount(interactions.indices(part)[0], minlength=300).min() >= 1
+    assert 0.68 < interactions.count("train") / len(interactions) < 0.82
 
 
 def test_some_users_and_items_are_far_busier_than_others(drawn):
-    pairs = drawn.dataset.interactions
-    for numbers, size in ((pairs.users, 300), (pairs.items, 240)):
+    interactions = drawn.dataset.interactions
+    for numbers, size in ((interactions.users, 300), (interactions.items, 240)):
         counts = np.bincount(numbers, minlength=size)
         assert counts.max() > 3 * np.median(counts)
 
@@ -73,9 +73,9 @@ def test_ids_and_titles_are_readable(drawn):
 
 
 def test_users_return_to_what_they_like(drawn: Shop):
-    pairs = drawn.dataset.interactions
-    kinds = drawn.catalog["kind"].to_numpy()[pairs.items]
-    same = pairs.users[:-1] == pairs.users[1:]
+    interactions = drawn.dataset.interactions
+    kinds = drawn.catalog["kind"].to_numpy()[interactions.items]
+    same = interactions.users[:-1] == interactions.users[1:]
     alike = (kinds[:-1] == kinds[1:])[same].mean()
     chance = ((np.unique(kinds, return_counts=True)[1] / len(kinds)) ** 2).sum()
     assert alike > 1.5 * chance
@@ -84,7 +84,7 @@ def test_users_return_to_what_they_like(drawn: Shop):
 @pytest.mark.parametrize("name", SIZES)
 def test_like_promises_the_size_of_the_benchmark(name):
     settings = ShopSettings.like(name)
-    assert (settings.users, settings.items, settings.n_pairs) == SIZES[name]
+    assert (settings.users, settings.items, settings.n_interactions) == SIZES[name]
 
 
 def test_a_shop_like_baby_is_exactly_as_large():
@@ -102,8 +102,8 @@ def test_a_shop_like_baby_is_exactly_as_large():
         ({"seed": -1}, "seed must be at least 0, but is -1"),
         ({"image_dim": 0}, "image_dim must be at least 1, but is 0"),
         ({"text_dim": -3}, "text_dim must be at least 1, but is -3"),
-        ({"users": 10, "pairs": 49}, r"pairs must lie in \[50, 4000\] .* but is 49"),
-        ({"users": 10, "pairs": 4001}, r"pairs must lie in \[50, 4000\] .* but is 4001"),
+        ({"users": 10, "interactions": 49}, r"interactions must lie in \[50, 4000\] .* but is 49"),
+        ({"users": 10, "interactions": 4001}, r"interactions must lie in \[50, 4000\] .* but is 4001"),
         ({"name": "a/b"}, "name must be fit for a file, but is 'a/b'"),
         ({"name": ""}, "name must be fit for a file, but is ''"),
     ],

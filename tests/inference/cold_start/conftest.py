@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 
 from flatrec.data.builder import IndexedFeatures
+from flatrec.data.encoded_items import EncodedItems
 from flatrec.data.features import Features
-from flatrec.data.formats.encoded import EncodedItems
 from flatrec.inference.cold_start import read_new_items
 from flatrec.inference.run import Run
 from flatrec.testing import block_dataset, fit

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flatrec.data.builder import IndexedFeatures
-from flatrec.data.formats.encoded import EncodedItems
+from flatrec.data.encoded_items import EncodedItems
 from flatrec.inference.cold_start import read_new_items
 from tests.inference.cold_start.conftest import WIDTHS, data, encoded, new
 

@@ -17,7 +17,7 @@ from flatrec.research.studies import STUDIES, run_study
 from flatrec.research.studies.base import Finished
 from flatrec.research.studies.runner import Job, do
 from flatrec.utils.integrity import seal, unseal
-from flatrec.utils.locks import held
+from flatrec.utils.locks import lock_folder
 
 
 def stamps(folder):
@@ -103,7 +103,7 @@ from pathlib import Path
 from flatrec import config
 from flatrec.config import Experiment
 from flatrec.research.execution import Workers
-from flatrec.utils.locks import held
+from flatrec.utils.locks import lock_folder
 from flatrec.research.studies import STUDIES, Request, run_study
 
 
@@ -157,7 +157,7 @@ def test_a_folder_in_which_another_study_goes_on_is_refused_and_keeps_what_it_ha
     asked = request_for()
     (tmp_path / outcomes.OUTCOME).write_text("of the other")
     with (
-        held(tmp_path, "carries out a study or sweep"),
+        lock_folder(tmp_path, "carries out a study or sweep"),
         pytest.raises(FileExistsError, match="another process carries out a study or sweep in .*; wait for it"),
     ):
         run_study("overall", STUDIES["overall"](), asked, tmp_path)
@@ -170,7 +170,7 @@ def test_a_run_that_another_process_trains_is_waited_for(request_for, tmp_path, 
     (first, *_) = STUDIES["overall"]().plan(request_for())
     job = Job(first, tmp_path)
     (tmp_path / first.folder).mkdir()
-    lock = held(tmp_path / first.folder, "trains")
+    lock = lock_folder(tmp_path / first.folder, "trains")
     lock.__enter__()
     naps = []
 

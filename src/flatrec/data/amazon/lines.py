@@ -20,13 +20,15 @@ TOO_LONG, MALFORMED, NO_RECORD, NOT_TEXT = "line too long", "malformed", "not a 
 
 
 @dataclass
-class Skipped:
+class SkipCounts:
     """Lines that were left out, by the reason."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def records(path: Path, skipped: Skipped, *, on_bytes: Callable[[int], None] = lambda _count: None) -> Iterator[Record]:
+def records(
+    path: Path, skipped: SkipCounts, *, on_bytes: Callable[[int], None] = lambda _count: None
+) -> Iterator[Record]:
     """The records of a JSON-lines file, or one of Python literals as Amazon's metadata of 2014, gzipped or not.
 
     Nothing in a line is ever run: JSON is parsed, and of Python only literals are read. A line that is too long or
@@ -57,7 +59,7 @@ def records(path: Path, skipped: Skipped, *, on_bytes: Callable[[int], None] = l
         raise ValueError(f"{path} holds no records; expected a record a line, as JSON or as a Python literal")
 
 
-def _lines(path: Path, skipped: Skipped, on_bytes: Callable[[int], None]) -> Iterator[str]:
+def _lines(path: Path, skipped: SkipCounts, on_bytes: Callable[[int], None]) -> Iterator[str]:
     with path.open("rb") as raw:
         pack_state = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
@@ -69,7 +71,7 @@ def _lines(path: Path, skipped: Skipped, on_bytes: Callable[[int], None]) -> Ite
 
 
 def _limited(
-    file: BufferedIOBase, raw: BufferedIOBase, skipped: Skipped, on_bytes: Callable[[int], None]
+    file: BufferedIOBase, raw: BufferedIOBase, skipped: SkipCounts, on_bytes: Callable[[int], None]
 ) -> Iterator[str]:
     before = 0
     while line := file.readline(LONGEST + 1):

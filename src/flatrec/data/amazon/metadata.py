@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from flatrec.data.amazon.lines import Record, Skipped, records
+from flatrec.data.amazon.lines import Record, SkipCounts, records
 
 ITEM_KEYS = ("parent_asin", "asin")
 
@@ -37,7 +37,7 @@ class Product:
 
 def read_products(
     path: Path, wanted: Collection[str], *, on_bytes: Callable[[int], None] = lambda _count: None
-) -> tuple[dict[str, Product], Skipped]:
+) -> tuple[dict[str, Product], SkipCounts]:
     """The wanted items of a metadata file by id, and what was skipped; of items that come twice, the first.
 
     Args:
@@ -49,7 +49,7 @@ def read_products(
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or has none of the items.
     """
-    skipped = Skipped()
+    skipped = SkipCounts()
     found: dict[str, Product] = {}
     for record in records(path, skipped, on_bytes=on_bytes):
         item = next((value for key in ITEM_KEYS if isinstance(value := record.get(key), str) and value in wanted), None)

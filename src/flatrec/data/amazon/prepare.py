@@ -20,7 +20,7 @@ REPORT, ITEMS = "prepare.json", "items.parquet"
 
 
 @dataclass(frozen=True)
-class Sources:
+class AmazonFiles:
     """Amazon's files.
 
     Args:
@@ -35,13 +35,13 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PrepareReport:
     """What came of it, by count.
 
     Args:
         dataset: what was written.
         reviews: that were read.
-        pairs: distinct ones before the filter.
+        interactions: distinct ones before the filter.
         without_meta: items that the metadata do not have.
         without_text: items that have no text in them.
         without_image: items without image features; None where no features were given.
@@ -50,7 +50,7 @@ class Prepared:
 
     dataset: Dataset
     reviews: int
-    pairs: int
+    interactions: int
     without_meta: int
     without_text: int
     without_image: int | None
@@ -60,19 +60,19 @@ class Prepared:
         """As ``prepare.json`` has it."""
         counts = {key: value for key, value in vars(self).items() if key != "dataset"}
         one = self.dataset
-        kept = {"users": one.n_users, "items": one.n_items, "kept pairs": len(one.interactions.users)}
+        kept = {"users": one.n_users, "items": one.n_items, "kept interactions": len(one.interactions.users)}
         return {"name": one.name, **kept, **{key.replace("_", " "): value for key, value in counts.items()}}
 
 
 def prepare(
-    sources: Sources,
+    sources: AmazonFiles,
     out: Path,
     settings: SplitSettings,
     *,
     name: str,
-    lowest: float = 0.0,
+    min_rating: float = 0.0,
     on_bytes: Callable[[int], None] = lambda _count: None,
-) -> Prepared:
+) -> PrepareReport:
     """Write a folder in the format of MMRec, and beside it texts and addresses of images for all items.
 
     Items are numbered by their ids in alphabetical order. ``items.parquet`` gets a column ``text``, for encoding.
@@ -82,7 +82,7 @@ def prepare(
         out: made if it is not there.
         settings: filter and split.
         name: of the data set.
-        lowest: rating below which a review is left out.
+        min_rating: rating below which a review is left out.
         on_bytes: hears of bytes as they are read.
 
     Raises:
@@ -90,9 +90,9 @@ def prepare(
         ValueError: a file is damaged or does not fit the others, or nothing is left.
         OSError: the folder cannot be written to.
     """
-    reviews = read_reviews(sources.reviews, core=settings.core, lowest=lowest, on_bytes=on_bytes)
+    reviews = read_reviews(sources.reviews, k_core=settings.k_core, min_rating=min_rating, on_bytes=on_bytes)
     skipped = {sources.reviews.name: dict(reviews.skipped.counts)}
-    bare = build_dataset(name, reviews.pairs, settings=SplitSettings(0, settings.seed, settings.ratios))
+    bare = build_dataset(name, reviews.interactions, settings=SplitSettings(0, settings.seed, settings.ratios))
     products: dict[str, Product] = {}
     if sources.meta is not None:
         products, left_out = read_products(sources.meta, set(bare.items), on_bytes=on_bytes)
@@ -103,7 +103,7 @@ def prepare(
         features["image"] = read_image_features(sources.image_features, numbers, on_bytes=on_bytes)
     named = tuple(products[item].title or item if item in products else item for item in bare.items)
     dataset = replace(bare, features=features, titles=named if products else None)
-    prepared = Prepared(
+    prepared = PrepareReport(
         dataset,
         reviews.read,
         reviews.distinct,
@@ -116,7 +116,7 @@ def prepare(
     return prepared
 
 
-def _write(prepared: Prepared, products: dict[str, Product], out: Path) -> None:
+def _write(prepared: PrepareReport, products: dict[str, Product], out: Path) -> None:
     dataset = prepared.dataset
     known = [products.get(item, Product()) for item in dataset.items]
     rows = [

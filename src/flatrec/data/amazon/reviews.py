@@ -12,8 +12,8 @@ import polars as pl
 from jaxtyping import Int
 from numpy import ndarray
 
-from flatrec.data.amazon.lines import Record, Skipped, records
-from flatrec.data.splitting import k_core
+from flatrec.data.amazon.lines import Record, SkipCounts, records
+from flatrec.data.splitting import k_core_mask
 
 USER_KEYS = ("reviewerID", "user_id")  # of 2014 and 2018, of 2023
 ITEM_KEYS = ("parent_asin", "asin")  # of 2023, whose metadata goes by the parent; of 2014 and 2018
@@ -23,45 +23,46 @@ NO_IDS, LOW = "without user or item", "rated too low"
 
 @dataclass(frozen=True)
 class Reviews:
-    """Pairs of the k-core.
+    """Interactions of the k-core.
 
     Args:
-        pairs: text columns ``user`` and ``item``, each pair once.
+        interactions: text columns ``user`` and ``item``, each interaction once.
         read: reviews that were read.
-        distinct: pairs among them.
+        distinct: interactions among them.
         skipped: lines and reviews that were left out, by the reason.
     """
 
-    pairs: pl.DataFrame
+    interactions: pl.DataFrame
     read: int
     distinct: int
-    skipped: Skipped
+    skipped: SkipCounts
 
 
 def read_reviews(
-    path: Path, *, core: int = 5, lowest: float = 0.0, on_bytes: Callable[[int], None] = lambda _count: None
+    path: Path, *, k_core: int = 5, min_rating: float = 0.0, on_bytes: Callable[[int], None] = lambda _count: None
 ) -> Reviews:
-    """The pairs of a review file that are left by the k-core filter.
+    """The interactions of a review file that are left by the k-core filter.
 
-    Every review is a pair, whatever its rating, as the field has it. O(pairs) memory, 8 bytes each, plus the ids.
+    Every review is an interaction, whatever its rating, as is common in the field. Memory: 8 bytes per interaction,
+    plus the ids.
 
     Args:
         path: JSON lines, gzipped or not.
-        core: the fewest pairs a user and an item must have; 0 keeps all.
-        lowest: rating below which a review is left out.
+        k_core: the fewest interactions a user and an item must have; 0 keeps all.
+        min_rating: rating below which a review is left out.
         on_bytes: hears of bytes as they are read.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or nothing is left.
     """
-    skipped = Skipped()
+    skipped = SkipCounts()
     users, items = _Numbers(), _Numbers()
     for record in records(path, skipped, on_bytes=on_bytes):
         user, item = _first(record, USER_KEYS), _first(record, ITEM_KEYS)
         if user is None or item is None:
             skipped.counts[NO_IDS] += 1
-        elif lowest > 0 and _rating(record) < lowest:
+        elif min_rating > 0 and _rating(record) < min_rating:
             skipped.counts[LOW] += 1
         else:
             users.add(user)
@@ -69,11 +70,11 @@ def read_reviews(
     if not len(users.codes):
         raise ValueError(f"{path} has no review with user and item ({dict(skipped.counts)}); is it a review file?")
     read, (user_codes, item_codes) = len(users.codes), _distinct(users, items)
-    kept = k_core(user_codes, item_codes, core)
+    kept = k_core_mask(user_codes, item_codes, k_core)
     if not kept.any():
-        raise ValueError(f"{path} has no {core}-core among its {len(kept)} pairs; lower --core")
-    pairs = pl.DataFrame([users.texts(user_codes[kept], "user"), items.texts(item_codes[kept], "item")])
-    return Reviews(pairs, read, len(kept), skipped)
+        raise ValueError(f"{path} has no {k_core}-core among its {len(kept)} interactions; lower --k-core")
+    interactions = pl.DataFrame([users.texts(user_codes[kept], "user"), items.texts(item_codes[kept], "item")])
+    return Reviews(interactions, read, len(kept), skipped)
 
 
 class _Numbers:
@@ -91,7 +92,7 @@ class _Numbers:
 
 
 def _distinct(users: _Numbers, items: _Numbers) -> tuple[Int[ndarray, "n"], Int[ndarray, "n"]]:
-    """Each pair once, in the order of users and then items."""
+    """Each interaction once, in the order of users and then items."""
     keys = np.frombuffer(users.codes, dtype=np.int32).astype(np.int64)
     keys *= len(items.known)
     keys += np.frombuffer(items.codes, dtype=np.int32)

@@ -16,7 +16,7 @@ _PIECE = 1 << 20
 _ADVICE = "delete it and fetch again"
 
 
-def tells_its_end(name: str) -> bool:
+def has_end_marker(name: str) -> bool:
     """Whether a file of that name cannot be cut short without :func:`check_contents` noticing."""
     return name.endswith((".gz", ".zip"))
 

@@ -11,10 +11,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from flatrec.data.fetching.answer import PieceError, UnfitError, judged
+from flatrec.data.fetching.answer import NotTheFileError, WrongRangeError, check_answer
 from flatrec.data.fetching.catalog import RemoteFile
-from flatrec.data.fetching.contents import check_contents, tells_its_end
-from flatrec.data.fetching.part import Split
+from flatrec.data.fetching.contents import check_contents, has_end_marker
+from flatrec.data.fetching.partial_download import Split
 from flatrec.data.fetching.record import Record, file_hash
 from flatrec.utils.atomic_write import check_target, sweep
 from flatrec.utils.threads import interruptible
@@ -102,13 +102,13 @@ def _go_on(part: Split, on_bytes: Callable[[int], None]) -> None:
     more = {"Range": f"bytes={start}-", "If-Range": version.etag} if start else {}
     try:
         with _opened(part.file.address, more) as answer:
-            coming = judged(answer, start, version)
+            coming = check_answer(answer, start, version)
             _check_end(answer, part.file)
             if not coming.start:
                 part.begin(coming.version)
             with part.appending(coming.start) as write:
                 received = _copied(answer, write, on_bytes)
-    except PieceError:
+    except WrongRangeError:
         part.forget()
         raise
     except HTTPError as error:
@@ -121,23 +121,23 @@ def _go_on(part: Split, on_bytes: Callable[[int], None]) -> None:
 def _check_end(answer: HTTPResponse, file: RemoteFile) -> None:
     """Make sure that somebody tells where the file ends: head, chunks, MD5, or the file itself."""
     announced = answer.chunked or answer.headers.get("Content-Length") is not None
-    if not (announced or file.md5_address or tells_its_end(file.name)):
-        raise UnfitError("its answer does not say how long it is, so nobody can tell whether it is whole")
+    if not (announced or file.md5_address or has_end_marker(file.name)):
+        raise NotTheFileError("its answer does not say how long it is, so nobody can tell whether it is whole")
     packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if packed not in ("", "identity") and not file.name.endswith(".gz"):
-        raise UnfitError(f"its answer is packed ({packed[:40]}), which was not asked for")
+        raise NotTheFileError(f"its answer is packed ({packed[:40]}), which was not asked for")
 
 
 def _check_whole(part: Split, received: int, announced: int | None) -> None:
     length, size = part.version.length, part.size
     if received > (received if announced is None else announced) or size > (size if length is None else length):
         part.forget()
-        raise PieceError("more bytes came than its answer announces")
+        raise WrongRangeError("more bytes came than its answer announces")
     if received < (announced or 0) or size < (length or 0):
         raise ConnectionError(f"the connection ended after {size} of {length or announced} bytes")
     if not size:
         part.forget()
-        raise UnfitError("its answer is empty")
+        raise NotTheFileError("its answer is empty")
 
 
 def _copied(answer: HTTPResponse, write: Callable[[bytes], None], on_bytes: Callable[[int], None]) -> int:
@@ -167,7 +167,7 @@ def _passes(error: Exception) -> bool:
     """Whether it may be different the next time."""
     if isinstance(error, HTTPError):
         return error.code in (408, 416, 425, 429) or error.code >= 500
-    return not isinstance(error, UnfitError)
+    return not isinstance(error, NotTheFileError)
 
 
 def _unreachable(part: Split, error: Exception) -> ConnectionError:

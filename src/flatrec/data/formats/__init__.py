@@ -1,19 +1,47 @@
-"""One reader a file format, all giving the same data set."""
+"""The formats of data sets: every module of this package is one, found by its constant ``FORMAT``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.formats import description, mmrec, mrlib, recbole
 
-FORMATS: Mapping[str, Callable[[Path], Dataset]] = MappingProxyType(
-    {
-        "mmrec": mmrec.read,
-        "mrlib": mrlib.read,
-        "recbole": recbole.read,
-        "table": description.read_path,
-    }
-)
+
+@dataclass(frozen=True)
+class DataFormat:
+    """A format of data sets.
+
+    Args:
+        name: the name of the format.
+        marker: the files by which a user recognizes it, for messages.
+        matches: returns True if a path, which exists, holds data in this format; cheap, and tolerant of any file.
+        read: returns the data set at a path; raises FileNotFoundError or ValueError.
+        order: formats with a lower number are asked first; the first one that matches reads the path.
+    """
+
+    name: str
+    marker: str
+    matches: Callable[[Path], bool]
+    read: Callable[[Path], Dataset]
+    order: int = 50
+
+
+@cache
+def data_formats() -> tuple[DataFormat, ...]:
+    """Return the formats of all modules of this package, in the order in which they are asked.
+
+    Raises:
+        TypeError: a module has a constant ``FORMAT`` that is no DataFormat.
+    """
+    formats: list[DataFormat] = []
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        data_format: object = import_module(module.name).FORMAT
+        if not isinstance(data_format, DataFormat):
+            raise TypeError(f"{module.name}.FORMAT must be a DataFormat, but is {data_format!r:.100}")
+        formats.append(data_format)
+    return tuple(sorted(formats, key=lambda data_format: (data_format.order, data_format.name)))

@@ -1,28 +1,25 @@
-"""The ``dataset.toml`` that says which files and columns make up a data set."""
+"""The description ``dataset.toml``, which names the files and columns of a data set."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import tomllib
+
 from flatrec.data.builder import SplitSettings
 from flatrec.data.dataset import Dataset
-from flatrec.data.formats.files import reading
-from flatrec.data.formats.keyed import FeatureSource
-from flatrec.data.formats.table import ItemSource, TableSettings, read, read_file
-from flatrec.data.formats.text import PLAIN, Layout
+from flatrec.data.formats import DataFormat
+from flatrec.data.formats.table import ItemSource, TableSettings, read_tables
+from flatrec.data.tables.feature_files import FeatureSource
+from flatrec.data.tables.files import reading
+from flatrec.data.tables.text import PLAIN, Layout
 from flatrec.utils.messages import clipped, shortlist
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DESCRIPTION = "dataset.toml"
 LAYOUT_KEYS = ("separator", "quote", "encoding")
 KEYS = (
-    "name", "interactions", "user_column", "item_column", "part_column", "core", "seed", "ratios",
+    "name", "interactions", "user_column", "item_column", "split_column", "k_core", "seed", "ratios",
     "items", "features", *LAYOUT_KEYS,
 )  # fmt: skip
 ITEM_COLUMNS = ("id_column", "title_column", "image_column")
@@ -30,30 +27,23 @@ ITEM_KEYS = ("file", *ITEM_COLUMNS, *LAYOUT_KEYS)
 FEATURE_KEYS = ("file", "ids", "id_column", *LAYOUT_KEYS)
 
 
-def read_path(path: Path) -> Dataset:
-    """The data set of a folder with a ``dataset.toml``, of a ``.toml`` file, or of a single table.
-
-    Raises:
-        FileNotFoundError: a file does not exist.
-        ValueError: a file is malformed, or the files do not fit one another.
-    """
-    if path.is_dir():
-        return read_description(path / DESCRIPTION) if (path / DESCRIPTION).is_file() else read_file(path)
-    return read_description(path) if path.suffix.lower() == ".toml" else read_file(path)
+def matches(path: Path) -> bool:
+    """Return True for a ``.toml`` file and for a folder with a ``dataset.toml``."""
+    return (path / DESCRIPTION).is_file() if path.is_dir() else path.suffix.lower() == ".toml"
 
 
-def read_description(path: Path) -> Dataset:
-    """The data set that a description names.
+def read(path: Path) -> Dataset:
+    """Read the data set that a description, or the ``dataset.toml`` of a folder, describes.
 
     Raises:
         FileNotFoundError: the description, or a file that it names, does not exist.
         ValueError: the description has unknown keys or wrong values, or a file does not fit it.
     """
-    return read(parse(path))
+    return read_tables(parse(path / DESCRIPTION if path.is_dir() else path))
 
 
 def parse(path: Path) -> TableSettings:
-    """What a description says, its file names relative to its own folder.
+    """Read a description; its file names are relative to its own folder.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -71,7 +61,7 @@ def parse(path: Path) -> TableSettings:
         top.file("interactions"),
         user_column=top.text("user_column"),
         item_column=top.text("item_column"),
-        part_column=top.text("part_column"),
+        split_column=top.text("split_column"),
         items=source,
         features=_features(top, source),
         split=_split(top),
@@ -88,7 +78,7 @@ def _decoded(content: bytes) -> str:
 
 
 class _Section:
-    """One table of the description, whose values are checked as they are taken."""
+    """One table of the description, whose values are checked when they are read."""
 
     def __init__(self, table: Mapping[str, object], keys: Collection[str], where: str, folder: Path) -> None:
         unknown = sorted(set(table).difference(keys))
@@ -109,7 +99,7 @@ class _Section:
         return self.folder / name
 
     def layout(self) -> Layout:
-        """How the section's text table is written."""
+        """Return how the text table of the section is written."""
         separator, quote = self.mark("separator"), self.mark("quote")
         encoding = self.text("encoding")
         try:
@@ -142,7 +132,7 @@ class _Section:
 
 
 def _features(top: _Section, items: ItemSource | None) -> dict[str, FeatureSource]:
-    """The feature files; where one names no ids of its own, its rows are in the order of the items table."""
+    """Return the feature files; one that names no ids has its rows in the order of the table of items."""
     features = top.section("features", None)
     sources: dict[str, FeatureSource] = {}
     for modality in features.table if features else ():
@@ -165,8 +155,11 @@ def _split(top: _Section) -> SplitSettings:
     numbers = [value for value in ratios if type(value) in (int, float)] if isinstance(ratios, list) else []
     if not isinstance(ratios, list) or len(ratios) != 3 or len(numbers) != 3:
         raise top.wrong("ratios", "three numbers, e.g. [8, 1, 1]")
-    core, seed = top.number("core", 5), top.number("seed", 0)
+    k_core, seed = top.number("k_core", 5), top.number("seed", 0)
     try:
-        return SplitSettings(core, seed, (numbers[0], numbers[1], numbers[2]))
+        return SplitSettings(k_core, seed, (numbers[0], numbers[1], numbers[2]))
     except ValueError as error:
         raise ValueError(f"{top.where}: {error}") from None
+
+
+FORMAT = DataFormat("description", DESCRIPTION, matches, read, order=0)

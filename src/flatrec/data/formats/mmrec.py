@@ -13,15 +13,16 @@ import polars as pl
 from numpy import ndarray
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.formats.arrays import mask_file
-from flatrec.data.formats.files import only, scan, visible
-from flatrec.data.formats.numbered import (
+from flatrec.data.formats import DataFormat
+from flatrec.data.tables.arrays import mask_file
+from flatrec.data.tables.files import scan, single_file, visible
+from flatrec.data.tables.indexed import (
     ITEM_TABLES,
     USER_TABLE,
     feature_files,
-    read_numbered,
+    read_indexed,
 )
-from flatrec.data.formats.text import Layout
+from flatrec.data.tables.text import Layout
 from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import MANIFEST, write_manifest
 from flatrec.utils.messages import shortlist
@@ -31,15 +32,14 @@ TABS = Layout("\t", "")
 
 
 def read(directory: Path) -> Dataset:
-    """The data set of a folder in the MMRec format.
+    """Read the data set of a folder in the MMRec format.
 
     ``NAME.inter`` is tab-separated with a header; ``userID``, ``itemID`` and ``x_label`` (0 train, 1 valid,
-    2 test) are read, other columns ignored. Features are ``MODALITY_feat.npy`` (or ``.pt``), row number =
-    ``itemID``. Ours are the optional ``MODALITY_mask.npy`` (False where an item lacks the modality),
+    2 test) are read, other columns ignored. Features are ``MODALITY_feat.npy`` (or ``.pt``), whose row index is the
+    ``itemID``. flatrec adds the optional ``MODALITY_mask.npy`` (False for an item without the modality),
     ``items.parquet`` or ``items.csv`` (``itemID`` and any of ``id``, ``title``, ``image``) and
-    ``users.parquet`` (``userID``, ``id``). Without a ``image`` column, files ``ITEMID.jpg`` or ``.png`` in
-    ``posters/`` or ``images/`` are taken. Numbering is that of
-    ``numbered.read_numbered``.
+    ``users.parquet`` (``userID``, ``id``). If there is no ``image`` column, files ``ITEMID.jpg`` or ``.png`` in
+    ``posters/`` or ``images/`` are used. Indices are those of :func:`flatrec.data.tables.indexed.read_indexed`.
 
     Raises:
         FileNotFoundError: no folder, no ``.inter`` file, or a listed image does not exist.
@@ -47,42 +47,43 @@ def read(directory: Path) -> Dataset:
     """
     if not directory.is_dir():
         raise FileNotFoundError(f"{directory} is not a folder; expected one with a file NAME.inter")
-    path = only(visible(directory, "*.inter"), directory, "*.inter")
+    path = single_file(visible(directory, "*.inter"), directory, "*.inter")
     table = scan(path, TABS)
     split = ["x_label"] if "x_label" in table.columns else []
-    return read_numbered(path.stem, table.select({name: name for name in ("userID", "itemID", *split)}))
+    return read_indexed(path.stem, table.select({name: name for name in ("userID", "itemID", *split)}))
 
 
 def write(
-    dataset: Dataset, directory: Path, beside: Mapping[str, Writer] | None = None, *, manifest: bool = False
+    dataset: Dataset, directory: Path, extra_files: Mapping[str, Writer] | None = None, *, manifest: bool = False
 ) -> None:
-    """Write a data set so that `read` gives it back, with the same fingerprint.
+    """Write a data set so that :func:`read` returns it with the same fingerprint.
 
-    Each file is replaced as a whole or not at all. Items that lack a modality get the mean of the others, for readers
-    that do not know our masks. Images stay where they are: their paths are written relative to the folder.
+    Each file is replaced as a whole or not at all. Items without a modality get the mean of the others, for readers
+    that do not know the masks. Images are not copied: their paths are written relative to the folder.
 
     Args:
-        dataset: what to write; its name becomes the name of the ``.inter`` file.
-        directory: a folder, made if it does not exist; files of the same names are replaced.
-        beside: what fills further files by name, or some of these in another way.
-        manifest: list the digests of all of them, last of all, for a folder that nobody is to edit. After a kill a new
-            folder has none and is not judged; one that was written over is refused until it is written to its end.
+        dataset: the data set; its name becomes the name of the ``.inter`` file.
+        directory: the folder, created if it does not exist; files of the same names are replaced.
+        extra_files: writers of further files by name; they also replace the default writer of a file.
+        manifest: whether to list the digests of all files in a manifest, which is written last, for a folder that
+            nobody should edit. After a kill, a new folder has no manifest and is not checked; a folder that was being
+            overwritten is refused until it is completely written.
 
     Raises:
-        ValueError: the name of the data set or of a modality cannot be a file name, or the folder holds other
-            data that reading would mix in.
+        ValueError: the name of the data set or of a modality cannot be used in a file name, or the folder holds other
+            data that would be read together with the new data.
     """
     for name in (dataset.name, *dataset.features):
         if not name or name != Path(name).name or name.startswith("."):
-            raise ValueError(f"{name!r} cannot be part of a file name; rename the data set or modality")
+            raise ValueError(f"{name!r} cannot be used in a file name; rename the data set or modality")
     directory.mkdir(parents=True, exist_ok=True)
-    files = _writers(dataset, directory) | dict(beside or {})
+    files = _writers(dataset, directory) | dict(extra_files or {})
     _check_foreign(directory, files)
     sweep(directory)
     if not manifest:
-        (directory / MANIFEST).unlink(missing_ok=True)  # else it stays: after a kill it tells old files from new ones
-    pairs = f"{dataset.name}.inter"  # last of all: a folder without them is not a data set yet
-    for name in (*(name for name in files if name != pairs), pairs):
+        (directory / MANIFEST).unlink(missing_ok=True)  # otherwise it stays: after a kill it reveals old files
+    interactions = f"{dataset.name}.inter"  # written last: a folder without it is not a data set yet
+    for name in (*(name for name in files if name != interactions), interactions):
         with atomic_write(directory / name) as temporary, temporary.open("wb") as file:
             files[name](file)
     for modality in dataset.features:
@@ -93,7 +94,7 @@ def write(
 
 
 def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
-    """What fills each file."""
+    """Return the writer of each file."""
     writers: dict[str, Writer] = {}
     for modality, features in dataset.features.items():
         writers[f"{modality}_feat.npy"] = _array_writer(features.impute())
@@ -103,8 +104,8 @@ def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
     writers[USER_TABLE] = users.write_parquet
     writers[ITEM_TABLES[0]] = _items(dataset, directory).write_parquet
     interactions = dataset.interactions
-    pairs = pl.DataFrame({"userID": interactions.users, "itemID": interactions.items, "x_label": interactions.splits})
-    writers[f"{dataset.name}.inter"] = partial(pairs.write_csv, separator="\t")
+    table = pl.DataFrame({"userID": interactions.users, "itemID": interactions.items, "x_label": interactions.splits})
+    writers[f"{dataset.name}.inter"] = partial(table.write_csv, separator="\t")
     return writers
 
 
@@ -133,5 +134,14 @@ def _check_foreign(directory: Path, files: Mapping[str, Writer]) -> None:
     foreign = sorted(present.difference(files))
     if foreign:
         raise ValueError(
-            f"{directory} already holds {shortlist(foreign)}, which reading would mix in; write to another folder"
+            f"{directory} already holds {shortlist(foreign)}, "
+            "which would be read together with the new data; write to another folder"
         )
+
+
+def matches(path: Path) -> bool:
+    """Return True for a folder with ``.inter`` files; those with typed headers are RecBole's, which is asked before."""
+    return path.is_dir() and bool(visible(path, "*.inter"))
+
+
+FORMAT = DataFormat("mmrec", "*.inter", matches, read, order=20)

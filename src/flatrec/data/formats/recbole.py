@@ -6,89 +6,91 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.builder import IndexedFeatures, ItemTexts, SplitSettings, build_dataset
+from flatrec.data.builder import IndexedFeatures, ItemMetadata, SplitSettings, build_dataset
 from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.dataset import Dataset
-from flatrec.data.formats.arrays import read_array
-from flatrec.data.formats.columns import dictionary, missing_ids
-from flatrec.data.formats.files import Rows, only, scan, visible
-from flatrec.data.formats.keyed import FeatureSource, read_features
-from flatrec.data.formats.text import Layout
+from flatrec.data.formats import DataFormat
 from flatrec.data.interactions import SPLITS
+from flatrec.data.tables.arrays import read_array
+from flatrec.data.tables.columns import is_missing, to_dict
+from flatrec.data.tables.feature_files import FeatureSource, read_features
+from flatrec.data.tables.files import TableRows, scan, single_file, visible
+from flatrec.data.tables.text import Layout, first_line
 
 TITLE_NAMES = ("title", "name")
 ATOMIC = Layout("\t", "")
 
 
 def read(directory: Path, settings: SplitSettings | None = None) -> Dataset:
-    """The data set of a folder of atomic files, whose headers say ``name:type``, tab-separated.
+    """Read the data set of a folder of atomic files: tab-separated, with headers of the form ``name:type``.
 
-    ``NAME.train.inter``, ``NAME.valid.inter`` and ``NAME.test.inter`` are a given split, and go before
+    ``NAME.train.inter``, ``NAME.valid.inter`` and ``NAME.test.inter`` are read as they are, and take precedence over
     ``NAME.inter``, which is filtered and split by ``settings``. Every row is an interaction: ratings are not
-    thresholded. ``NAME.item`` gives titles, if it has a column ``title`` or ``name`` or one that ends so, e.g.
-    ``movie_title``. RecBole has no files for features; ours are ``MODALITY_feat.parquet`` with a column
+    thresholded. ``NAME.item`` gives titles, if it has a column whose name ends in ``title`` or ``name``, e.g.
+    ``movie_title``. RecBole has no files for features; flatrec reads ``MODALITY_feat.parquet`` with a column
     ``item_id``, and ``MODALITY_feat.npy`` with the rows of ``NAME.item``.
 
     Args:
         directory: the folder.
-        settings: filter and split for pairs without a given split.
+        settings: how to filter and split interactions that come without a split.
 
     Raises:
-        FileNotFoundError: no folder or no ``.inter`` file, or a file of the given split is missing.
+        FileNotFoundError: no folder or no ``.inter`` file, or the file of a split is missing.
         ValueError: a file is malformed or does not fit the others.
     """
     if not directory.is_dir():
         raise FileNotFoundError(f"{directory} is not a folder; expected one with a file NAME.inter")
-    name, pairs, repairs = _pairs(directory)
+    name, interactions, cleaning_report = _interactions(directory)
     items = directory / f"{name}.item"
     return build_dataset(
         name,
-        pairs,
+        interactions,
         settings=settings,
         features=_features(directory, items),
-        texts=_titles(items),
-        repairs=repairs,
+        metadata=_titles(items),
+        cleaning_report=cleaning_report,
     )
 
 
-def _pairs(directory: Path) -> tuple[str, pl.DataFrame, TableCleaningReport]:
+def _interactions(directory: Path) -> tuple[str, pl.DataFrame, TableCleaningReport]:
     trains = visible(directory, "*.train.inter")
     if not trains:
-        path = only(visible(directory, "*.inter"), directory, "*.inter")
+        path = single_file(visible(directory, "*.inter"), directory, "*.inter")
         return path.stem, *_ids(path)
-    name = only(trains, directory, "*.train.inter").name.removesuffix(".train.inter")
-    found = [_ids(directory / f"{name}.{part}.inter") for part in SPLITS]
-    tables = [pairs.with_columns(pl.lit(number, pl.Int8).alias("part")) for number, (pairs, _) in enumerate(found)]
-    return name, pl.concat(tables), TableCleaningReport.total(f"{name}.*.inter", [repairs for _, repairs in found])
+    name = single_file(trains, directory, "*.train.inter").name.removesuffix(".train.inter")
+    tables = [_ids(directory / f"{name}.{split}.inter") for split in SPLITS]
+    interactions = [ids.with_columns(pl.lit(index, pl.Int8).alias("split")) for index, (ids, _) in enumerate(tables)]
+    report = TableCleaningReport.total(f"{name}.*.inter", [report for _, report in tables])
+    return name, pl.concat(interactions), report
 
 
 def _ids(path: Path) -> tuple[pl.DataFrame, TableCleaningReport]:
     rows = _table(path, {"user": "user_id", "item": "item_id"})
-    users, items = (rows.ids(name, f"pairs without {name} id") for name in ("user", "item"))
-    return pl.DataFrame([users.ids.alias("user"), items.ids.alias("item")]), rows.repairs(users, items)
+    users, items = (rows.ids(name, f"interactions without {name} id") for name in ("user", "item"))
+    return pl.DataFrame([users.ids.alias("user"), items.ids.alias("item")]), rows.cleaning_report(users, items)
 
 
-def _table(path: Path, columns: dict[str, str]) -> Rows:
-    """Columns of an atomic file by the names before their colons."""
+def _table(path: Path, columns: dict[str, str]) -> TableRows:
+    """Return columns of an atomic file by their names without the types."""
     table = scan(path, ATOMIC)
     typed = {column.split(":")[0]: column for column in table.columns}
     return table.select({name: typed.get(column, column) for name, column in columns.items()})
 
 
-def _titles(path: Path) -> ItemTexts:
+def _titles(path: Path) -> ItemMetadata:
     if not path.is_file():
-        return ItemTexts()
+        return ItemMetadata()
     names = [column.split(":")[0] for column in scan(path, ATOMIC).columns]
     column = next((name for name in names if name.lower().endswith(TITLE_NAMES)), None)
     if column is None:
-        return ItemTexts()
+        return ItemMetadata()
     rows = _table(path, {"id": "item_id", "title": column})
     ids = rows.ids("id")
-    missing = missing_ids(ids.ids)
-    return ItemTexts(
-        dictionary(ids.ids, rows.texts("title"), path),
+    missing = is_missing(ids.ids)
+    return ItemMetadata(
+        to_dict(ids.ids, rows.texts("title"), path),
         ids=tuple(ids.ids.filter(~missing).to_list()),
-        repairs=rows.repairs(ids, without_id=int(missing.sum())),
+        cleaning_report=rows.cleaning_report(ids, without_id=int(missing.sum())),
         source=str(path),
     )
 
@@ -100,7 +102,7 @@ def _features(directory: Path, items: Path) -> dict[str, IndexedFeatures]:
     }
     arrays = visible(directory, "?*_feat.npy")
     if arrays and not items.is_file():
-        raise ValueError(f"{arrays[0]} needs {items.name}, whose rows say which item each of its rows is")
+        raise ValueError(f"{arrays[0]} needs {items.name}, which says to which item each row belongs; add that file")
     for path in arrays:
         ids = _table(items, {"id": "item_id"}).ids("id", "rows without an item id").ids.to_list()
         modality = path.name.removesuffix("_feat.npy")
@@ -108,3 +110,12 @@ def _features(directory: Path, items: Path) -> dict[str, IndexedFeatures]:
             raise ValueError(f"{directory} has {modality}_feat.parquet and {path.name}; keep one of them")
         features[modality] = IndexedFeatures(ids, read_array(path), str(path))
     return features
+
+
+def matches(path: Path) -> bool:
+    """Return True for a folder whose ``.inter`` files have types in their headers, such as ``user_id:token``."""
+    files = visible(path, "*.inter") if path.is_dir() else []
+    return bool(files) and ":" in first_line(files[0])
+
+
+FORMAT = DataFormat("recbole", "*.inter with typed columns", matches, read, order=10)

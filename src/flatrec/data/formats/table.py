@@ -1,4 +1,4 @@
-"""Plain tables of clicks with any column names."""
+"""Single tables of interactions with any column names, and sets of tables that a description names."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.builder import ItemTexts, SplitSettings, build_dataset
+from flatrec.data.builder import ItemMetadata, SplitSettings, build_dataset
 from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.dataset import Dataset
-from flatrec.data.formats.columns import as_parts, dictionary, missing_ids
-from flatrec.data.formats.files import existing_images, scan
-from flatrec.data.formats.keyed import ITEM_NAMES, FeatureSource, guess, read_features
-from flatrec.data.formats.text import PACKED, PLAIN, Layout
+from flatrec.data.formats import DataFormat
+from flatrec.data.tables.columns import as_splits, is_missing, to_dict
+from flatrec.data.tables.feature_files import ITEM_NAMES, FeatureSource, guess_column, read_features
+from flatrec.data.tables.files import TABLE_SUFFIXES, existing_images, scan
+from flatrec.data.tables.parquet import is_parquet
+from flatrec.data.tables.text import GZIPPED, PLAIN, Layout, ending
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")  # of which the texts may be packed by gzip
 USER_NAMES = (
     "user", "user_id", "userid", "uid", "customer", "customer_id", "customerid", "visitor", "visitor_id",
     "visitorid", "reviewer", "reviewer_id", "reviewerid", "session", "session_id",
 )  # fmt: skip
-PART_NAMES = ("x_label", "split", "part")
+SPLIT_NAMES = ("x_label", "split", "part")
 
 
 @dataclass(frozen=True)
 class ItemSource:
-    """A table with a row an item.
+    """A table with one row per item.
 
     Args:
         file: ``.csv``, ``.tsv`` or ``.parquet``.
-        id_column: the item ids; guessed from the usual names if left out.
-        title_column: readable names.
-        image_column: image files, relative to the folder of the table; empty where an item has none.
-        layout: how a text table is written.
+        id_column: the column of item ids; found by one of ITEM_NAMES if left out.
+        title_column: the column of readable names.
+        image_column: the column of image files, relative to the folder of the table; empty for an item without.
+        layout: how the file is written, if it is a text table.
     """
 
     file: Path
@@ -48,26 +49,26 @@ class TableSettings:
     """Which files and columns make up a data set.
 
     Args:
-        interactions: ``.csv``, ``.tsv`` or ``.parquet`` with a row a pair.
-        user_column: the user ids; guessed from USER_NAMES if left out.
-        item_column: the item ids; guessed from ITEM_NAMES if left out.
-        part_column: ``train``/``valid``/``test`` or 0/1/2; without one, pairs are split at random.
-        items: titles and images.
+        interactions: ``.csv``, ``.tsv`` or ``.parquet`` with one row per interaction.
+        user_column: the column of user ids; found by one of USER_NAMES if left out.
+        item_column: the column of item ids; found by one of ITEM_NAMES if left out.
+        split_column: the column with ``train``/``valid``/``test`` or 0/1/2; without one, the split is random.
+        items: the table of titles and images.
         features: feature files by modality.
-        split: filter and split for pairs without parts.
-        name: how reports call the data set; the file's name if left out.
-        layout: how ``interactions`` is written, where it is a text table.
+        split: how to filter and split interactions that come without a split.
+        name: the name of the data set in reports; that of the file if left out.
+        layout: how ``interactions`` is written, if it is a text table.
 
     Example:
         >>> settings = TableSettings(Path("clicks.csv"), user_column="customer", item_column="sku")
-        >>> settings.split.core
+        >>> settings.split.k_core
         5
     """
 
     interactions: Path
     user_column: str | None = None
     item_column: str | None = None
-    part_column: str | None = None
+    split_column: str | None = None
     items: ItemSource | None = None
     features: Mapping[str, FeatureSource] = field(default_factory=dict)
     split: SplitSettings = field(default_factory=SplitSettings)
@@ -75,77 +76,85 @@ class TableSettings:
     layout: Layout = PLAIN
 
 
-def read(settings: TableSettings) -> Dataset:
-    """The data set that the settings describe.
+def read_tables(settings: TableSettings) -> Dataset:
+    """Read the data set that the settings describe.
 
     Raises:
         FileNotFoundError: a file does not exist.
         ValueError: a column is missing, a file is malformed, or the files do not fit one another.
     """
-    pairs, repairs = _pairs(settings)
+    interactions, cleaning_report = _interactions(settings)
     path = settings.interactions
     return build_dataset(
-        settings.name or (Path(path.stem) if path.suffix.lower() == PACKED else path).stem,
-        pairs,
+        settings.name or (Path(path.stem) if path.suffix.lower() == GZIPPED else path).stem,
+        interactions,
         settings=settings.split,
         features={name: read_features(source) for name, source in settings.features.items()},
-        texts=_texts(settings.items),
-        repairs=repairs,
+        metadata=_metadata(settings.items),
+        cleaning_report=cleaning_report,
     )
 
 
-def read_file(path: Path) -> Dataset:
-    """The data set of a single table: its columns are guessed by their usual names, in any case.
+def read(path: Path) -> Dataset:
+    """Read the data set of a single table, whose columns are recognized by their names, in upper or lower case.
 
-    Users are the first of USER_NAMES that there is, items the first of ITEM_NAMES, and a given split the
-    first of PART_NAMES; ``id`` alone is the last guess for items.
+    The first of USER_NAMES that the table has is the column of users, the first of ITEM_NAMES that of items, and the
+    first of SPLIT_NAMES that of splits; ``id`` is the last name that is tried for items.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no column is called like users or items, or the file is malformed.
+        ValueError: no column has a name of users or items, or the file is malformed.
     """
-    found = scan(path, wanted=(USER_NAMES, ITEM_NAMES)).columns
-    columns = {column.lower(): column for column in reversed(found)}
-    part = next((columns[name] for name in PART_NAMES if name in columns), None)
-    return read(TableSettings(path, part_column=part))
+    names = scan(path, wanted=(USER_NAMES, ITEM_NAMES)).columns
+    columns = {column.lower(): column for column in reversed(names)}
+    split = next((columns[name] for name in SPLIT_NAMES if name in columns), None)
+    return read_tables(TableSettings(path, split_column=split))
 
 
-def _pairs(settings: TableSettings) -> tuple[pl.DataFrame, TableCleaningReport]:
+def _interactions(settings: TableSettings) -> tuple[pl.DataFrame, TableCleaningReport]:
     path = settings.interactions
     wanted = [
-        (one,) if one else names
-        for one, names in ((settings.user_column, USER_NAMES), (settings.item_column, ITEM_NAMES))
+        (column,) if column else names
+        for column, names in ((settings.user_column, USER_NAMES), (settings.item_column, ITEM_NAMES))
     ]
-    table = scan(path, settings.layout, [*wanted, *([(settings.part_column,)] if settings.part_column else [])])
+    table = scan(path, settings.layout, [*wanted, *([(settings.split_column,)] if settings.split_column else [])])
     columns = {
-        "user": settings.user_column or guess(table.columns, USER_NAMES, path, "user"),
-        "item": settings.item_column or guess(table.columns, ITEM_NAMES, path, "item"),
+        "user": settings.user_column or guess_column(table.columns, USER_NAMES, path, "user"),
+        "item": settings.item_column or guess_column(table.columns, ITEM_NAMES, path, "item"),
     }
-    if settings.part_column:
-        columns["part"] = settings.part_column
+    if settings.split_column:
+        columns["split"] = settings.split_column
     rows = table.select(columns)
-    users, items = (rows.ids(name, f"pairs without {name} id") for name in ("user", "item"))
-    parts = [as_parts(rows["part"], path).alias("part")] if settings.part_column else []
-    pairs = pl.DataFrame([users.ids.alias("user"), items.ids.alias("item"), *parts])
-    return pairs, rows.repairs(users, items)
+    users, items = (rows.ids(name, f"interactions without {name} id") for name in ("user", "item"))
+    splits = [as_splits(rows["split"], path).alias("split")] if settings.split_column else []
+    interactions = pl.DataFrame([users.ids.alias("user"), items.ids.alias("item"), *splits])
+    return interactions, rows.cleaning_report(users, items)
 
 
-def _texts(source: ItemSource | None) -> ItemTexts:
+def _metadata(source: ItemSource | None) -> ItemMetadata:
     if source is None:
-        return ItemTexts()
+        return ItemMetadata()
     path = source.file
-    given = {"title": source.title_column, "image": source.image_column}
-    named = {name: column for name, column in given.items() if column}
+    columns = {"title": source.title_column, "image": source.image_column}
+    named = {name: column for name, column in columns.items() if column}
     wanted = [(source.id_column,) if source.id_column else ITEM_NAMES, *((column,) for column in named.values())]
     table = scan(path, source.layout, wanted)
-    rows = table.select({"id": source.id_column or guess(table.columns, ITEM_NAMES, path, "item"), **named})
+    rows = table.select({"id": source.id_column or guess_column(table.columns, ITEM_NAMES, path, "item"), **named})
     ids = rows.ids("id")
-    texts = {name: dictionary(ids.ids, rows.texts(name), path) for name in named}
-    missing = missing_ids(ids.ids)
-    return ItemTexts(
+    texts = {name: to_dict(ids.ids, rows.texts(name), path) for name in named}
+    missing = is_missing(ids.ids)
+    return ItemMetadata(
         texts.get("title", {}),
         existing_images(texts.get("image", {}), path),
         ids=tuple(ids.ids.filter(~missing).to_list()),
-        repairs=rows.repairs(ids, without_id=int(missing.sum())),
+        cleaning_report=rows.cleaning_report(ids, without_id=int(missing.sum())),
         source=str(path),
     )
+
+
+def matches(path: Path) -> bool:
+    """Return True for a ``.csv``, ``.tsv`` or ``.parquet`` table and for a folder of Parquet parts."""
+    return is_parquet(path) or (path.is_file() and ending(path) in TABLE_SUFFIXES)
+
+
+FORMAT = DataFormat("table", "a .csv, .tsv or .parquet table", matches, read, order=90)

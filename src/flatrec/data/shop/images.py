@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from flatrec.data.shop.catalog import Catalog
-from flatrec.data.shop.patterns import RGB, patterned
+from flatrec.data.shop.patterns import RGB, draw_pattern
 from flatrec.data.shop.silhouettes import SILHOUETTES, Layer, Stroke
 
 SIZE = 96
@@ -95,7 +95,7 @@ def draw_image(item: Mapping[str, str], rng: np.random.Generator) -> Image.Image
     trim = TRIM[item["material"]]
     _paint(image, Image.new("RGB", image.size, trim), masks["behind"], rim=_darker(trim))
     ink = _jittered(INK[item["color"]], rng)
-    cloth = _lit(patterned(item["pattern"], ink, FINE, shift=int(rng.integers(FINE // 8))))
+    cloth = _lit(draw_pattern(item["pattern"], ink, FINE, shift=int(rng.integers(FINE // 8))))
     _paint(image, cloth, masks["body"], rim=_darker(ink))
     if item["material"] in SHINY:
         _shine(image, masks["body"])

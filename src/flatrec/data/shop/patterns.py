@@ -11,7 +11,7 @@ RGB: TypeAlias = tuple[int, int, int]
 CREAM: RGB = (252, 248, 238)
 
 
-def patterned(pattern: str, ink: RGB, size: int, *, shift: int = 0) -> Image.Image:
+def draw_pattern(pattern: str, ink: RGB, size: int, *, shift: int = 0) -> Image.Image:
     """A square sheet in a color, with its pattern in cream, moved by ``shift`` pixels.
 
     Raises:

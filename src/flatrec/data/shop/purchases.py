@@ -66,15 +66,15 @@ class Utility(NamedTuple):
 
 
 def draw_purchases(
-    catalog: Catalog, n_users: int, n_pairs: int, *, market: Market, rng: np.random.Generator
-) -> tuple[Int[ndarray, "n_pairs"], Int[ndarray, "n_pairs"]]:
-    """Users and items of ``n_pairs`` distinct purchases, ordered by user; at least five a user.
+    catalog: Catalog, n_users: int, n_interactions: int, *, market: Market, rng: np.random.Generator
+) -> tuple[Int[ndarray, "n_interactions"], Int[ndarray, "n_interactions"]]:
+    """Users and items of ``n_interactions`` distinct purchases, ordered by user; at least five a user.
 
     Each user draws without replacement from the softmax of the utility (Gumbel top-k).
     Cost: O(n_users * n_items) time, 16 MB of utilities at a time.
     """
     utility = _utility(catalog, n_users, market, rng)
-    counts = _counts(n_users, n_pairs, cap=len(catalog) // 2, spread=market.spread, rng=rng)
+    counts = _counts(n_users, n_interactions, cap=len(catalog) // 2, spread=market.spread, rng=rng)
     rows = max(1, CHUNK // len(catalog))
     chosen = [_chosen(utility, counts, slice(start, start + rows), rng) for start in range(0, n_users, rows)]
     return np.repeat(np.arange(n_users), counts), np.concatenate(chosen)
@@ -107,12 +107,12 @@ def _tastes(taste: Taste, shape: tuple[int, ...], rng: np.random.Generator) -> F
 
 
 def _counts(
-    n_users: int, n_pairs: int, *, cap: int, spread: float, rng: np.random.Generator
+    n_users: int, n_interactions: int, *, cap: int, spread: float, rng: np.random.Generator
 ) -> Int[ndarray, "n_users"]:
-    """Purchases a user: heavy-tailed, between the minimum and ``cap``, ``n_pairs`` in total."""
+    """Purchases a user: heavy-tailed, between the minimum and ``cap``, ``n_interactions`` in total."""
     eagerness = rng.lognormal(sigma=spread, size=n_users)
     counts = np.full(n_users, MINIMUM)
-    while missing := n_pairs - counts.sum():
+    while missing := n_interactions - counts.sum():
         open_ = eagerness * (counts < cap)
         counts = np.minimum(counts + rng.multinomial(missing, open_ / open_.sum()), cap)
     return counts

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flatrec.data.shop.purchases import MINIMUM
 
-AVERAGE = 9  # purchases a user where no number of pairs is given
+AVERAGE = 9  # purchases a user where no number of interactions is given
 
 
 class Size(NamedTuple):
@@ -16,7 +16,7 @@ class Size(NamedTuple):
 
     users: int
     items: int
-    pairs: int
+    interactions: int
 
 
 SIZES: dict[str, Size] = {  # the Amazon 5-core data sets as used with MMRec
@@ -34,7 +34,7 @@ class ShopSettings:
         users: number of users, at least 2.
         items: number of items, at least 20.
         seed: of everything that is drawn, not negative.
-        pairs: number of distinct purchases; by default nine a user.
+        interactions: number of distinct purchases; by default nine a user.
             Every user makes five or more, and buys at most half of the items.
         images: draw an image an item and compute image and text features from images and texts;
             otherwise draw the features from the attributes, which takes seconds at any size.
@@ -43,7 +43,7 @@ class ShopSettings:
         name: of the data set.
 
     Example:
-        >>> ShopSettings(users=100).n_pairs, ShopSettings.like("baby").n_pairs
+        >>> ShopSettings(users=100).n_interactions, ShopSettings.like("baby").n_interactions
         (900, 160792)
 
     Raises:
@@ -53,7 +53,7 @@ class ShopSettings:
     users: int = 2000
     items: int = 800
     seed: int = 0
-    pairs: int | None = None
+    interactions: int | None = None
     images: bool = True
     image_dim: int = 64
     text_dim: int = 64
@@ -67,16 +67,16 @@ class ShopSettings:
         if self.name.startswith(".") or self.name != Path(self.name).name or not self.name:
             raise ValueError(f"name must be fit for a file, but is {self.name!r}; use letters, digits, hyphens")
         low, high = MINIMUM * self.users, self.users * (self.items // 2)
-        if not low <= self.n_pairs <= high:
+        if not low <= self.n_interactions <= high:
             raise ValueError(
-                f"pairs must lie in [{low}, {high}] for {self.users} users and {self.items} items, "
-                f"but is {self.n_pairs}; every user buys {MINIMUM} items or more, and at most half of them"
+                f"interactions must lie in [{low}, {high}] for {self.users} users and {self.items} items, "
+                f"but is {self.n_interactions}; every user buys {MINIMUM} items or more, and at most half of them"
             )
 
     @property
-    def n_pairs(self) -> int:
+    def n_interactions(self) -> int:
         """The number of purchases, given or by default."""
-        return AVERAGE * self.users if self.pairs is None else self.pairs
+        return AVERAGE * self.users if self.interactions is None else self.interactions
 
     @classmethod
     def like(cls, benchmark: str, *, image_dim: int = 64, text_dim: int = 64, seed: int = 0) -> ShopSettings:
@@ -88,12 +88,12 @@ class ShopSettings:
         if benchmark not in SIZES:
             known = ", ".join(SIZES)
             raise ValueError(f"benchmark must be one of {known}, but is {benchmark!r}; choose one of these")
-        users, items, pairs = SIZES[benchmark]
+        users, items, interactions = SIZES[benchmark]
         return cls(
             users=users,
             items=items,
             seed=seed,
-            pairs=pairs,
+            interactions=interactions,
             images=False,
             image_dim=image_dim,
             text_dim=text_dim,

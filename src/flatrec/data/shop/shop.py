@@ -82,7 +82,7 @@ def _features(values: ndarray) -> Features:
 
 
 def _interactions(catalog: Catalog, settings: ShopSettings, rng: np.random.Generator) -> Interactions:
-    sizes = (settings.users, settings.n_pairs)
+    sizes = (settings.users, settings.n_interactions)
     users, items = draw_purchases(catalog, *sizes, market=Market(), rng=rng)
     parts = split(users, settings.users, settings.seed)
     return Interactions(

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 from PIL import Image
 
+from flatrec.data.encoded_items import ITEM_IDS
 from flatrec.data.formats import mmrec
-from flatrec.data.formats.encoded import ITEM_IDS
 from flatrec.data.shop.shop import Shop
 from flatrec.utils.atomic_write import own_folder, sweep
 from flatrec.utils.integrity import MANIFEST

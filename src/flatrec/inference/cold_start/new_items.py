@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from flatrec.data.builder import IndexedFeatures
 from flatrec.data.dataset import Dataset
-from flatrec.data.features import Features, aligned
-from flatrec.data.formats.encoded import EncodedItems
+from flatrec.data.encoded_items import EncodedItems
+from flatrec.data.features import Features, align
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.cold_start.nearest_items import comparable, directed
 
@@ -108,4 +108,4 @@ def _features(rows: IndexedFeatures | None, ids: list[str], width: int) -> Featu
     """Features in the order of the ids; of an item without a row, or without the modality at all, missing."""
     if rows is None or set(ids).isdisjoint(rows.ids):
         return Features(np.zeros((len(ids), width), dtype=np.float32), np.zeros(len(ids), dtype=np.bool_))
-    return aligned(list(rows.ids), rows.values, ids, rows.source)
+    return align(list(rows.ids), rows.values, ids, rows.source)

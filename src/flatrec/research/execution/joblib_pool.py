@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from joblib import Parallel, delayed, parallel_config
 
 from flatrec.research.execution.workers import BrokenPoolError, Done, Job, Numbered, Sent, Workers, carried, extra
-from flatrec.utils.interrupts import held
+from flatrec.utils.interrupts import defer_interrupts
 
 
 @contextmanager
@@ -49,7 +49,9 @@ def results(
         pre_dispatch="n_jobs",
         batch_size=1,
     )
-    with held():  # what is started here is ended by this process, not by a signal that a terminal sends to all
+    with (
+        defer_interrupts()
+    ):  # what is started here is ended by this process, not by a signal that a terminal sends to all
         ended = parallel(delayed(carried)(sent) for sent in Sent.all(task, jobs, workers.threads))
     try:
         for one in ended:  # noqa: UP028 - not `yield from`, which would close it before the block at the end

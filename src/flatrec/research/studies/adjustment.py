@@ -14,8 +14,8 @@ from flatrec.config import Experiment
 from flatrec.content.llm.item_editor import AdjustmentRecord as Edited
 from flatrec.content.llm.item_editor import read_adjustment
 from flatrec.data.dataset import Dataset
+from flatrec.data.encoded_items import encoded_features, read_encoded
 from flatrec.data.features import Features
-from flatrec.data.formats.encoded import features_for, read_encoded
 from flatrec.inference.run import Run
 from flatrec.research.analysis.perturbation import adjusted
 from flatrec.research.reporting.outcome import Image
@@ -167,7 +167,7 @@ def with_adjusted(dataset: Dataset, folder: Path, edited: Edited) -> Dataset:
     chosen = np.isin(np.array(list(dataset.items)), np.array(edited.items or ("",)))
     features = dict(dataset.features)
     changed = False
-    for name, new in features_for(dataset, folder).items():
+    for name, new in encoded_features(dataset, folder).items():
         old = features.get(name)
         if old is None or old.width != new.width:
             raise ValueError(

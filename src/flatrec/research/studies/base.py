@@ -18,8 +18,8 @@ from flatrec import config
 from flatrec.api import load
 from flatrec.config import Component, Experiment, arguments
 from flatrec.data.dataset import Dataset
+from flatrec.data.encoded_items import ITEM_IDS, encoded_features
 from flatrec.data.features import Features
-from flatrec.data.formats.encoded import ITEM_IDS, features_for
 from flatrec.data.interactions import Interactions
 from flatrec.data.splitting import split
 from flatrec.inference.run import Run
@@ -70,14 +70,14 @@ def _loaded(source: Source) -> Dataset:
 
 
 def _split_anew(pairs: Interactions, seed: int) -> Interactions:
-    order = np.argsort(pairs.keys(pairs.users, pairs.items))
+    order = np.argsort(pairs.flat_indices(pairs.users, pairs.items))
     users, items = pairs.users[order], pairs.items[order]
     return replace(pairs, users=users, items=items, splits=split(users, pairs.n_users, seed))
 
 
 def _texts(path: Path, dataset: Dataset) -> Features:
     if (path.parent / ITEM_IDS).is_file() and path.name == "text_feat.npy":
-        features = features_for(dataset, path.parent)
+        features = encoded_features(dataset, path.parent)
         if "text" in features:
             return features["text"]
         raise FileNotFoundError(f"{path} does not exist; write it with flatrec encode --text-column")

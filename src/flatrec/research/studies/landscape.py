@@ -128,7 +128,7 @@ class TrainingLoss:
         device = next(model.parameters()).device
         sampler = Sampler(run.dataset.interactions, experiment.training.batch_size, device)
         batches = tuple(batch for (batch,) in islice(sampler.epoch(stream), count))
-        return TrainingLoss(model, batches, seeding.number(experiment.seed, "noise of the landscape"))
+        return TrainingLoss(model, batches, seeding.derive_seed(experiment.seed, "noise of the landscape"))
 
     def __call__(self) -> Tensor:
         """The loss, with its graph."""

@@ -40,7 +40,7 @@ from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
 from flatrec.utils.atomic_write import write_text
 from flatrec.utils.integrity import read_sealed, seal
-from flatrec.utils.locks import InUseError, held
+from flatrec.utils.locks import InUseError, lock_folder
 from flatrec.utils.messages import message, place_of, raised
 
 RUNS, FIGURES, TABLES = "runs", "figures", "tables"
@@ -94,7 +94,7 @@ def run_study(
     runs = runs or out / RUNS
     for path in (out, runs):
         path.mkdir(parents=True, exist_ok=True)
-    with held(out, "carries out a study or sweep"):
+    with lock_folder(out, "carries out a study or sweep"):
         (out / outcomes.OUTCOME).unlink(missing_ok=True)  # it would not be that of the runs that follow
         finished, failures = _parted(_ended(planned, runs, workers or Workers(), on_run))
         conclusion = study.analyze(request, named(finished))

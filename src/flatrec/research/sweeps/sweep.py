@@ -29,7 +29,7 @@ from flatrec.research.sweeps.space import Choices, Space, changed, grid
 from flatrec.research.sweeps.store import Place, begin_anew, opened, reaching, under_way
 from flatrec.research.sweeps.trials import TIE_BREAKER, TrialJob, do, planned
 from flatrec.runs import selection
-from flatrec.utils.locks import held
+from flatrec.utils.locks import lock_folder
 from flatrec.utils.user_classes import short
 
 STORE = "trials.sqlite3"
@@ -120,7 +120,7 @@ def sweep(
     if one.storage:
         enter()  # a refusal comes before any folder
     (out / studies.RUNS).mkdir(parents=True, exist_ok=True)
-    with held(out, "carries out a study or sweep"):
+    with lock_folder(out, "carries out a study or sweep"):
         selection.warn(selection.remarks(experiment, dataset))
         ended = _Ended(one, monitor, *_searched(one, enter(), out, workers or Workers(), on_trial=on_trial))
         return _concluded(ended, out, workers or Workers())

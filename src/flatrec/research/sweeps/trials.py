@@ -140,7 +140,7 @@ class _Pruning:
 
 def _sampler(job: TrialJob) -> BaseSampler:
     """One whose proposals no other job makes; for a grid the proposals are in the store already."""
-    seed = seeding.number(job.experiment.seed, f"sweep {job.mark}") % 2**32
+    seed = seeding.derive_seed(job.experiment.seed, f"sweep {job.mark}") % 2**32
     if job.sampler == "tpe":
         return TPESampler(seed=seed, constant_liar=True)
     return RandomSampler(seed=seed)

@@ -1,4 +1,4 @@
-"""Feature files whose rows are told apart by item id."""
+"""Feature files whose rows have item ids."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from numpy import ndarray
 
 from flatrec.data.builder import IndexedFeatures
 from flatrec.data.cleaning import TableCleaningReport
-from flatrec.data.formats.arrays import read_array, read_mask, read_tensors
-from flatrec.data.formats.columns import in_words
-from flatrec.data.formats.files import Rows, reading, scan
-from flatrec.data.formats.parquet import is_parquet
-from flatrec.data.formats.text import PLAIN, Layout, ending
-from flatrec.data.id_repair import tidied, tidied_list
+from flatrec.data.id_repair import repair_id_list, repair_ids
+from flatrec.data.tables.arrays import read_array, read_mask, read_tensors
+from flatrec.data.tables.columns import describe_dtype
+from flatrec.data.tables.files import TableRows, reading, scan
+from flatrec.data.tables.parquet import is_parquet
+from flatrec.data.tables.text import PLAIN, Layout, ending
 from flatrec.utils.messages import clipped, quoted
 
 ITEM_NAMES = (
@@ -27,25 +27,28 @@ ITEM_NAMES = (
     "article", "article_id", "movie", "movie_id", "movieid", "track_id", "id",
 )  # fmt: skip
 MATRIX_KEY = "values"
-# What pandas writes along where nobody asked for it: a column without a name, or one that it gave a name to.
+# Columns that pandas adds by itself: one without a name, or one that pandas gave a name to.
 ROW_NUMBERS = re.compile(
     r"\s*|_duplicated_[0-9]+|Unnamed: [0-9]+(\.[0-9]+)*(_level_[0-9]+)?|__index_level_[0-9]+__|__null_dask_index__"
 )
-INDEX_NAMES = ("index", "level_0")  # what it calls them where they become a column; they may be features too
+INDEX_NAMES = (
+    "index",
+    "level_0",
+)  # names that pandas gives to an index that becomes a column; features may have them too
 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """Where the features of one modality are.
+    """The files that hold the features of one modality.
 
     Args:
-        file: ``.npy`` or ``.safetensors`` with a matrix (under the key ``values``) whose row order ``ids``
-            gives, without the rows that a ``MODALITY_mask.npy`` beside a ``MODALITY_feat.npy`` has False for;
-            ``.safetensors`` with one vector an item id; or ``.parquet``, ``.csv`` or ``.tsv`` with a
+        file: ``.npy`` or ``.safetensors`` with a matrix (under the key ``values``) whose rows are in the
+            order of ``ids``; rows for which ``MODALITY_mask.npy``, beside ``MODALITY_feat.npy``, is False are left
+            out; ``.safetensors`` with one vector per item id; or ``.parquet``, ``.csv`` or ``.tsv`` with a
             column of item ids and one column of lists or any number of numeric columns.
-        ids: text file with one id a line (``.txt``), or a table whose id column is in row order.
-        id_column: the column of ids in ``file`` or ``ids``; guessed from ITEM_NAMES if left out.
-        layout: how ``file`` or ``ids`` is written, where it is a text table.
+        ids: a text file with one id per line (``.txt``), or a table whose id column is in the order of the rows.
+        id_column: the column of ids in ``file`` or ``ids``; found by one of ITEM_NAMES if left out.
+        layout: how ``file`` or ``ids`` is written, if it is a text table.
     """
 
     file: Path
@@ -55,11 +58,11 @@ class FeatureSource:
 
 
 def read_features(source: FeatureSource) -> IndexedFeatures:
-    """The rows of one modality with their item ids.
+    """Read the rows of one modality with their item ids.
 
     Raises:
         FileNotFoundError: a file does not exist.
-        ValueError: a file is malformed, or nothing says which row is which item's.
+        ValueError: a file is malformed, or no ids are given for its rows.
     """
     suffix = ending(source.file)
     if is_parquet(source.file) or suffix in (".csv", ".tsv"):
@@ -68,38 +71,44 @@ def read_features(source: FeatureSource) -> IndexedFeatures:
         return _with_ids(source, read_array(source.file))
     if suffix == ".safetensors":
         return _from_tensors(source)
-    raise ValueError(f"{source.file} is no feature file; use .npy, .safetensors, .parquet, .csv or .tsv")
+    raise ValueError(f"{source.file} is not a feature file; use .npy, .safetensors, .parquet, .csv or .tsv")
 
 
 def row_ids(path: Path, id_column: str | None, layout: Layout = PLAIN) -> list[str]:
-    """Item ids in the order of the rows: the lines of a ``.txt``, or a column of a table; blank lines are none.
+    """Return item ids in the order of the rows: the lines of a ``.txt`` that are not blank, or a column of a table.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: malformed, no such column, or an id is missing.
     """
     if path.suffix.lower() == ".txt":
-        with reading(path, "UTF-8 text with an item id a line"):
+        with reading(path, "UTF-8 text with one item id per line"):
             text = path.read_bytes().decode(layout.encoding or "utf-8-sig")
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        return tidied_list(line for line in lines if line.strip())
+        return repair_id_list(line for line in lines if line.strip())
     table = scan(path, layout, [(id_column,) if id_column else ITEM_NAMES])
-    column = id_column or guess(table.columns, ITEM_NAMES, path, "item")
+    column = id_column or guess_column(table.columns, ITEM_NAMES, path, "item")
     return table.select({"id": column}).ids("id", "rows without an item id").ids.to_list()
 
 
-def guess(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -> str:
-    """The column that bears the first of the usual names, in any case.
+def guess_column(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -> str:
+    """Return the column with the first of the names that the table has, in upper or lower case.
+
+    Args:
+        columns: the columns of the table.
+        names: the names, the preferred ones first.
+        path: the file, for messages.
+        what: ``user`` or ``item``, for messages.
 
     Raises:
-        ValueError: no column bears one.
+        ValueError: no column has one of the names.
     """
     spelled = {column.lower(): column for column in reversed(columns)}
     for name in names:
         if name in spelled:
             return spelled[name]
     raise ValueError(
-        f"{path} has no column that is called like {what} ids ({', '.join(names[:6])} or such); its columns are "
+        f"{path} has no column of {what} ids (named {', '.join(names[:6])} or similar); its columns are "
         f"{quoted(columns)}: name the right one in a dataset.toml"
     )
 
@@ -107,49 +116,49 @@ def guess(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -
 def _from_table(source: FeatureSource) -> IndexedFeatures:
     path = source.file
     table = scan(path, source.layout, [(source.id_column,) if source.id_column else ITEM_NAMES])
-    id_column = source.id_column or guess(table.columns, ITEM_NAMES, path, "item")
+    id_column = source.id_column or guess_column(table.columns, ITEM_NAMES, path, "item")
     others = [column for column in table.columns if column != id_column]
     unnamed = [column for column in others if ROW_NUMBERS.fullmatch(column)]
     rows = table.select({name: name for name in table.columns if name not in unnamed})
-    numbering = [column for column in others if column in unnamed or _numbers_rows(rows, column)]
-    values = [column for column in others if column not in numbering]
+    row_numbers = [column for column in others if column in unnamed or _numbers_rows(rows, column)]
+    values = [column for column in others if column not in row_numbers]
     if not values:
-        raise ValueError(f"{path} has no column of numbers beside its ids; its columns are {quoted(table.columns)}")
+        raise ValueError(f"{path} has no column of numbers besides its ids; its columns are {quoted(table.columns)}")
     ids = rows.ids(id_column, "rows without an item id")
-    matrix, kept = _matrix(rows, values)
-    said = rows.repairs(ids, columns=numbering)
-    return IndexedFeatures(ids.ids.filter(kept).to_list(), matrix, str(path), said)
+    matrix, present = _matrix(rows, values)
+    report = rows.cleaning_report(ids, row_number_columns=row_numbers)
+    return IndexedFeatures(ids.ids.filter(present).to_list(), matrix, str(path), report)
 
 
-def _numbers_rows(rows: Rows, name: str) -> bool:
-    """Whether a column is called like row numbers and counts the rows from 0."""
+def _numbers_rows(rows: TableRows, name: str) -> bool:
+    """Return True if a column has a name of row numbers and counts the rows from 0."""
     if name not in INDEX_NAMES or not (rows[name].dtype == pl.String or rows[name].dtype.is_numeric()):
         return False
     return rows[name].cast(pl.Float64, strict=False).to_list() == list(range(len(rows.frame)))
 
 
-def _matrix(rows: Rows, names: Sequence[str]) -> tuple[Float32[ndarray, "n_rows width"], pl.Series]:
-    """The numbers of the rows that have any, and which these are."""
+def _matrix(rows: TableRows, names: Sequence[str]) -> tuple[Float32[ndarray, "n_rows width"], pl.Series]:
+    """Return the values of the rows that have some, and a flag for each row that is True for these rows."""
     first = rows[names[0]]
-    expected = "a table with numeric columns, or one column of equally long lists, beside its ids"
+    expected = "a table with numeric columns, or one column of equally long lists, besides its ids"
     with reading(rows.path, expected):
         if len(names) == 1 and first.dtype.base_type() in (pl.List, pl.Array):
-            kept = first.is_not_null()
-            return _stacked(first.filter(kept)), kept
+            present = first.is_not_null()
+            return _stacked(first.filter(present)), present
         columns = [_numeric(rows[name]) for name in names]
         matrix = pl.DataFrame(columns).to_numpy()
     return matrix, pl.Series([True]).new_from_index(0, len(matrix))
 
 
 def _numeric(column: pl.Series) -> pl.Series:
-    """A column as numbers, which dates and truth values are not."""
+    """Return a column as numbers; dates and truth values are refused."""
     name = clipped(column.name)
     if column.dtype == pl.String:
         numbers = column.str.strip_chars().cast(pl.Float32, strict=False)
         bad = column.filter(numbers.is_null() & column.is_not_null() & (column != ""))
         if len(bad):
             raise ValueError(
-                f"its column {name!r} has {len(bad)} of {len(column)} values that are no numbers, "
+                f"its column {name!r} has {len(bad)} of {len(column)} values that are not numbers, "
                 f"e.g. {clipped(bad[0])!r}; leave the column out, or write it as numbers"
             )
         return numbers
@@ -161,7 +170,8 @@ def _check_numbers(what: str, column: pl.Series) -> None:
     kind = column.dtype
     if not (kind.is_numeric() or kind == pl.Null):
         raise ValueError(
-            f"{what} holds {in_words(column)}, which are no numbers; leave the column out, or write it as numbers"
+            f"{what} holds {describe_dtype(column)}, which are not numbers; "
+            "leave the column out, or write it as numbers"
         )
 
 
@@ -181,22 +191,24 @@ def _from_tensors(source: FeatureSource) -> IndexedFeatures:
     shapes = {tensor.shape for tensor in tensors.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         raise ValueError(
-            f"{source.file} must hold one matrix under the key {MATRIX_KEY!r}, or one vector an item id, "
+            f"{source.file} must hold one matrix under the key {MATRIX_KEY!r}, or one vector per item id, "
             f"all of one length, but holds {len(tensors)} tensors of shapes {sorted(shapes)[:3]}"
         )
-    ids = tidied(pl.Series("id", list(tensors), dtype=pl.String))
-    said = TableCleaningReport(
-        source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals, decimal_id=ids.decimal
+    ids = repair_ids(pl.Series("id", list(tensors), dtype=pl.String))
+    report = TableCleaningReport(
+        source.file.name, padded_ids=ids.padded, decimal_ids=ids.decimals, decimal_id_example=ids.decimal_example
     )
-    return IndexedFeatures(ids.ids.to_list(), np.stack(list(tensors.values())), str(source.file), said)
+    return IndexedFeatures(ids.ids.to_list(), np.stack(list(tensors.values())), str(source.file), report)
 
 
 def _with_ids(source: FeatureSource, values: Shaped[ndarray, "..."]) -> IndexedFeatures:
     if source.ids is None:
-        raise ValueError(f"{source.file} has rows without ids; name a file of item ids in row order (ids = ...) for it")
+        raise ValueError(
+            f"{source.file} has rows without ids; name a file of item ids in the order of the rows for it (ids = ...)"
+        )
     rows = IndexedFeatures(row_ids(source.ids, source.id_column, source.layout), values, str(source.file))
     present = read_mask(source.file, values.shape)
     if present is None:
         return rows
-    kept = [rows.ids[row] for row in np.flatnonzero(present).tolist()]
-    return replace(rows, ids=kept, values=values[present])
+    ids = [rows.ids[row] for row in np.flatnonzero(present).tolist()]
+    return replace(rows, ids=ids, values=values[present])

@@ -1,4 +1,4 @@
-"""Columns of tables as ids, names, numbers and parts."""
+"""Columns of tables as ids, names, indices and splits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 from numpy import ndarray
 
-from flatrec.data.id_repair import unpointed
+from flatrec.data.id_repair import strip_decimal_zeros
 from flatrec.data.interactions import SPLITS
 from flatrec.utils.messages import clipped
 
-EXACT = {"Float32": 2.0**24, "Float64": 2.0**53}  # below these a float is one whole number only
+EXACT = {"Float32": 2.0**24, "Float64": 2.0**53}  # below this bound, every whole number has its own float
 _WORDS: dict[object, str] = {
     pl.Array: "lists",
     pl.Binary: "bytes",
@@ -29,13 +29,13 @@ _WORDS: dict[object, str] = {
 }
 
 
-def missing_ids(ids: pl.Series) -> ndarray:
-    """Which ids are not given."""
+def is_missing(ids: pl.Series) -> ndarray:
+    """Return True for each id that is missing."""
     return (ids.is_null() | (ids == "").fill_null(False)).to_numpy()
 
 
 def as_text(column: pl.Series, path: Path) -> pl.Series:
-    """A column of ids or names as text.
+    """Return a column of ids or names as text.
 
     Raises:
         ValueError: the column holds anything but text or whole numbers.
@@ -43,14 +43,14 @@ def as_text(column: pl.Series, path: Path) -> pl.Series:
     kind = column.dtype
     if not (kind.is_integer() or kind in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         raise ValueError(
-            f"{path} has column {clipped(column.name)!r} of {in_words(column)}; ids and names must be text or whole "
-            "numbers"
+            f"{path} has column {clipped(column.name)!r} of {describe_dtype(column)}; "
+            "ids and names must be text or whole numbers"
         )
     return column.cast(pl.String)
 
 
 def as_ids(column: pl.Series, path: Path) -> pl.Series:
-    """The same for ids, of which whole numbers may be kept with a decimal point, and missing ones as NaN.
+    """Return a column of ids as text; it may hold whole numbers as floats or decimals, and NaN for a missing id.
 
     Raises:
         ValueError: the column holds anything but text or whole numbers, or floats too large to be exact.
@@ -66,14 +66,14 @@ def as_ids(column: pl.Series, path: Path) -> pl.Series:
         return as_text(column, path)
     if (numbers.abs() >= exact).any():
         raise ValueError(
-            f"{path} has column {clipped(column.name)!r} of {in_words(column)} too large to be exact; "
+            f"{path} has column {clipped(column.name)!r} of {describe_dtype(column)} too large to be exact; "
             "write ids as text or whole numbers"
         )
     return numbers.cast(pl.Int64).cast(pl.String)
 
 
-def in_words(column: pl.Series) -> str:
-    """What a column holds, in words of ours."""
+def describe_dtype(column: pl.Series) -> str:
+    """Return what a column holds, in plain words."""
     kind = column.dtype
     if kind.is_integer():
         return "whole numbers"
@@ -82,27 +82,27 @@ def in_words(column: pl.Series) -> str:
     return _WORDS.get(kind.base_type(), "values of another kind")
 
 
-def as_parts(column: pl.Series, path: Path) -> pl.Series:
-    """A column of parts, ``train``/``valid``/``test`` or 0/1/2, as numbers.
+def as_splits(column: pl.Series, path: Path) -> pl.Series:
+    """Return a column of splits, ``train``/``valid``/``test`` or 0/1/2, as 0, 1 and 2.
 
     Raises:
-        ValueError: any other value, or none.
+        ValueError: a value is another one, or missing.
     """
-    known: dict[str, int] = {name: number for number, name in enumerate(SPLITS)}
-    known |= {str(number): number for number in known.values()}
-    known |= {"validation": known["valid"], "val": known["valid"]}
+    index_of: dict[str, int] = {name: index for index, name in enumerate(SPLITS)}
+    index_of |= {str(index): index for index in index_of.values()}
+    index_of |= {"validation": index_of["valid"], "val": index_of["valid"]}
     text = as_text(column, path).str.strip_chars().str.to_lowercase()
-    bad = column.filter(~text.is_in(list(known)).fill_null(False))
+    bad = column.filter(~text.is_in(list(index_of)).fill_null(False))
     if len(bad):
         raise ValueError(
-            f"{path} has column {clipped(column.name)!r} with {len(bad)} of {len(column)} values that are no part, "
+            f"{path} has column {clipped(column.name)!r} with {len(bad)} of {len(column)} values that name no split, "
             f"e.g. {_example(bad)}; use train, valid, test or 0, 1, 2"
         )
-    return text.replace_strict(known, return_dtype=pl.Int8)
+    return text.replace_strict(index_of, return_dtype=pl.Int8)
 
 
-def as_numbers(column: pl.Series, path: Path) -> pl.Series:
-    """A column of numbers from 0, as 64-bit whole numbers.
+def as_indices(column: pl.Series, path: Path) -> pl.Series:
+    """Return a column of indices, whole numbers from 0, as 64-bit integers.
 
     Raises:
         ValueError: a value is missing, negative or not a whole number.
@@ -110,12 +110,12 @@ def as_numbers(column: pl.Series, path: Path) -> pl.Series:
     plain = column.dtype.is_integer() or column.dtype == pl.String
     numbers = column.cast(pl.Int64, strict=False) if plain else as_ids(column, path).cast(pl.Int64, strict=False)
     if numbers.null_count() and column.dtype == pl.String:
-        numbers = unpointed(column.str.strip_chars()).cast(pl.Int64, strict=False)
+        numbers = strip_decimal_zeros(column.str.strip_chars()).cast(pl.Int64, strict=False)
     bad = column.filter((numbers.is_null()) | (numbers < 0))
     if len(bad):
         raise ValueError(
             f"{path} has column {clipped(column.name)!r} with {len(bad)} of {len(column)} values that are not whole "
-            f"numbers from 0, e.g. {_example(bad)}; number users and items from 0, or read it as a plain table"
+            f"numbers from 0, e.g. {_example(bad)}; index users and items from 0, or read it as a plain table"
         )
     return numbers
 
@@ -124,14 +124,14 @@ def _example(values: pl.Series) -> str:
     return repr(clipped(values[0]) if isinstance(values[0], str) else values[0])
 
 
-def dictionary(keys: pl.Series, values: pl.Series, path: Path) -> dict[str, str]:
-    """Values by key, without the rows where either is missing.
+def to_dict(keys: pl.Series, values: pl.Series, path: Path) -> dict[str, str]:
+    """Return values by key, without the rows in which either is missing.
 
     Raises:
         ValueError: a key repeats.
     """
-    given = keys.is_not_null() & values.is_not_null()
-    pairs = dict(zip(keys.filter(given).to_list(), values.filter(given).to_list(), strict=True))
-    if len(pairs) != given.sum():
-        raise ValueError(f"{path} has {given.sum() - len(pairs)} rows whose id repeats; keep one row an id")
-    return pairs
+    present = keys.is_not_null() & values.is_not_null()
+    value_of = dict(zip(keys.filter(present).to_list(), values.filter(present).to_list(), strict=True))
+    if len(value_of) != present.sum():
+        raise ValueError(f"{path} has {present.sum() - len(value_of)} rows whose id repeats; keep one row per id")
+    return value_of

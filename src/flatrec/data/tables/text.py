@@ -1,4 +1,4 @@
-"""Delimited text of unknown making: its separator, quotation marks, encoding and line ends."""
+"""Delimited text of unknown origin: recognize its separator, quotation marks, encoding and line ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import polars as pl
 from flatrec.utils.messages import clipped
 
 SEPARATORS = (",", "\t", ";", "|")
-PACKED = ".gz"
+GZIPPED = ".gz"
 _GZIP, _MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _EXCEL = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # a first line that Excel writes and reads
@@ -30,15 +30,15 @@ _PORTION = 2**22
 
 @dataclass(frozen=True)
 class Layout:
-    """How a text table is written; what is None is seen from the file.
+    """How a text table is written; what is None is recognized from the file.
 
     Args:
-        separator: between cells.
-        quote: the quotation mark around cells; an empty text where there is none.
-        encoding: a name that Python knows, UTF-8 by default.
+        separator: the character between cells.
+        quote: the quotation mark around cells; an empty text if there is none.
+        encoding: the name of an encoding that Python has; UTF-8 if left out.
 
     Raises:
-        ValueError: a separator or mark of another length than one, or an encoding that is not known.
+        ValueError: the separator or mark is not one ASCII character, or the encoding does not exist.
     """
 
     separator: str | None = None
@@ -62,13 +62,13 @@ PLAIN = Layout()
 
 
 def ending(path: Path) -> str:
-    """The ending of a file's name in small letters, of ``clicks.csv.gz`` that of what is packed: ``.csv``."""
+    """Return the ending of a file's name in lower case, without ``.gz``: that of ``clicks.csv.gz`` is ``.csv``."""
     suffix = path.suffix.lower()
-    return Path(path.stem).suffix.lower() if suffix == PACKED else suffix
+    return Path(path.stem).suffix.lower() if suffix == GZIPPED else suffix
 
 
 def first_line(path: Path) -> str:
-    """The first line of a text file that is not blank, without its end; empty for an empty file.
+    """Return the first line of a text file that is not blank, without its line end; empty for an empty file.
 
     Raises:
         OSError: the file cannot be read.
@@ -77,8 +77,14 @@ def first_line(path: Path) -> str:
     return open_text(path, PLAIN).header
 
 
-class Census(NamedTuple):
-    """Lines below a header, separators in them (those within cells too), and whether there is a quotation mark."""
+class LineCounts(NamedTuple):
+    """Counts over the lines below a header.
+
+    Args:
+        lines: the number of lines.
+        separators: the number of separators in them, including those inside cells.
+        quotes: whether there is a quotation mark in them.
+    """
 
     lines: int
     separators: int
@@ -87,15 +93,15 @@ class Census(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TextTable:
-    """A text table whose layout is known.
+    """A text table and its layout.
 
     Args:
-        path: the file, for messages.
-        content: its bytes as UTF-8 with common line ends; None where the file has them.
+        path: the file.
+        content: its bytes, converted to UTF-8 with common line ends; None if the file can be read as it is.
         header: the line of column names.
-        header_line: its number in the file.
-        separator: between cells.
-        quote: around cells; None where there is none.
+        header_line: the number of that line in the file.
+        separator: the character between cells.
+        quote: the quotation mark around cells; None if there is none.
     """
 
     path: Path
@@ -106,7 +112,7 @@ class TextTable:
     quote: str | None
 
     def scan(self) -> pl.LazyFrame:
-        """The table, all columns as text; blank lines are rows without any cell."""
+        """Return the table, all columns as text; a blank line is a row without any cell."""
         return pl.scan_csv(
             self.path if self.content is None else self.content,
             separator=self.separator,
@@ -116,8 +122,8 @@ class TextTable:
             skip_lines=self.header_line - 1,
         )
 
-    def census(self) -> Census:
-        """What the lines below the header hold; at the speed of the disk, whatever the columns are."""
+    def count_lines(self) -> LineCounts:
+        """Count lines, separators and quotation marks below the header, at the speed of the disk."""
         breaks, separators, quotes, last = 0, 0, False, b"\n"
         with self._file() as file:
             for _ in range(self.header_line):
@@ -127,25 +133,25 @@ class TextTable:
                 separators += portion.count(self.separator.encode())
                 quotes = quotes or (self.quote is not None and self.quote.encode() in portion)
                 last = portion[-1:]
-        return Census(breaks + (last != b"\n"), separators, quotes)
+        return LineCounts(breaks + (last != b"\n"), separators, quotes)
 
     def fault(self) -> str:
-        """What is wrong with the first line that is no row; empty where no line shows it."""
+        """Describe the first line that is not a valid row; empty if all lines are valid."""
         width = len(cells(self.header, self.separator, self.quote))
         for number, line in self._lines():
             try:
                 text = line.decode()
             except UnicodeDecodeError:
                 return f"line {number} is not UTF-8 text; {_other_encoding()}"
-            found = cells(text, self.separator, self.quote)
-            if self.quote and any(_stray(cell, self.quote) for cell in found):
+            row = cells(text, self.separator, self.quote)
+            if self.quote and any(_stray(cell, self.quote) for cell in row):
                 return (
                     f"line {number} has a quotation mark that does not enclose its cell; if quotation marks are plain "
                     'text there, set quote = "" in dataset.toml'
                 )
-            if len(found) > width:
+            if len(row) > width:
                 return (
-                    f"line {number} has {len(found)} cells, its header {width}; repair the line, or name another "
+                    f"line {number} has {len(row)} cells, but its header {width}; repair the line, or name another "
                     "separator in dataset.toml"
                 )
         return ""
@@ -161,12 +167,13 @@ class TextTable:
 
 
 def open_text(path: Path, layout: Layout, wanted: Sequence[Collection[str]] = ()) -> TextTable:
-    """See how a text table is written.
+    """Recognize how a text table is written.
 
     Args:
         path: the file.
-        layout: what is known of it.
-        wanted: columns that it should have, each under any of some names; they tell separators apart.
+        layout: what is known of its layout.
+        wanted: columns that the table should have, each as a group of possible names; the separator is the one under
+            which most of them are found.
 
     Raises:
         OSError: the file cannot be read.
@@ -175,12 +182,17 @@ def open_text(path: Path, layout: Layout, wanted: Sequence[Collection[str]] = ()
     content = _content(path, layout.encoding)
     with path.open("rb") if content is None else BytesIO(content) as file:
         number, line = next(
-            ((number, one) for number, one in enumerate(file, 1) if one.removeprefix(_MARK).strip()), (1, b"")
+            (
+                (number, content_line)
+                for number, content_line in enumerate(file, 1)
+                if content_line.removeprefix(_MARK).strip()
+            ),
+            (1, b""),
         )
         header = _decoded(path, line)
         separator = layout.separator
-        if told := _EXCEL.fullmatch(header):
-            separator = separator or told[1]
+        if declared := _EXCEL.fullmatch(header):
+            separator = separator or declared[1]
             number, header = number + 1, _decoded(path, next(file, b""))
     if not header.strip():
         raise ValueError(f"{path} has an empty first line; expected a table with a header")
@@ -198,12 +210,13 @@ def open_text(path: Path, layout: Layout, wanted: Sequence[Collection[str]] = ()
 
 
 def cells(line: str, separator: str, quote: str | None) -> list[str]:
-    """The cells of a line, with their quotation marks."""
+    """Return the cells of a line, with their quotation marks."""
     if not quote or quote not in line:
         return line.split(separator)
-    # Every other part is within quotation marks; a line break in its place keeps the length and separates nothing.
-    outside = quote.join(part if place % 2 == 0 else "\n" * len(part) for place, part in enumerate(line.split(quote)))
-    ends = [place for place, letter in enumerate(outside) if letter == separator]
+    # Every second piece is inside quotation marks; line breaks instead of it keep the length and separate nothing.
+    pieces = enumerate(line.split(quote))
+    outside = quote.join(piece if index % 2 == 0 else "\n" * len(piece) for index, piece in pieces)
+    ends = [index for index, letter in enumerate(outside) if letter == separator]
     return [line[start:end] for start, end in zip([0, *(end + 1 for end in ends)], [*ends, len(line)], strict=True)]
 
 
@@ -214,24 +227,24 @@ def _stray(cell: str, quote: str) -> bool:
 
 
 def _separator(header: str, quote: str, wanted: Sequence[Collection[str]]) -> str:
-    """The separator under which the header has most of the wanted columns, and then most columns."""
+    """Return the separator under which the header has most of the wanted columns; of equal ones, most columns."""
 
-    def worth(separator: str) -> tuple[int, int]:
+    def matches(separator: str) -> tuple[int, int]:
         names = [cell.strip(quote or None).lower() for cell in cells(header, separator, quote or None)]
-        known = set(names)
-        return sum(any(name.lower() in known for name in group) for group in wanted), len(names)
+        distinct = set(names)
+        return sum(any(name.lower() in distinct for name in group) for group in wanted), len(names)
 
-    return max((one for one in SEPARATORS if one != quote), key=worth)
+    return max((separator for separator in SEPARATORS if separator != quote), key=matches)
 
 
 def _encloses(path: Path, content: bytes | None) -> bool:
-    """Whether quotation marks in a file with tabs enclose cells, rather than being plain text."""
+    """Return True if quotation marks in a file with tabs enclose cells, and are not plain text."""
     with _buffer(path, content) as data:
         enclosed = 0
-        for found in _QUOTED.finditer(data):
-            cell = found[0]
+        for match in _QUOTED.finditer(data):
+            cell = match[0]
             if b"\n" in cell and (b"\t" in cell or b"\t" not in data[: data.find(b"\n")]):
-                return False  # whole rows within a cell: the marks are those of two cells
+                return False  # the cell would hold whole rows: its marks belong to two cells
             enclosed += cell.count(b'"')
         return enclosed > 0 and enclosed == sum(1 for _ in re.finditer(b'"', data))
 
@@ -250,34 +263,35 @@ def _buffer(path: Path, content: bytes | None) -> Iterator[bytes | mmap.mmap]:
 
 
 def _content(path: Path, encoding: str | None) -> bytes | None:
-    """The text as UTF-8 with common line ends; None where the file has both."""
+    """Return the text as UTF-8 with common line ends; None if the file has both."""
     name = codecs.lookup(encoding or "utf-8").name.removesuffix("-sig")
     with path.open("rb") as file:
         head = file.read(2**16)
-    packed = head.startswith(_GZIP)
-    content = _unpacked(path) if packed else None
+    content = _decompressed(path) if head.startswith(_GZIP) else None
     if name != "utf-8":
         raw = path.read_bytes() if content is None else content
         try:
             content = raw.decode(name).lstrip("\ufeff").encode()
         except ValueError:
-            raise ValueError(f"{path} is no {clipped(str(encoding))} text; name its encoding in dataset.toml") from None
+            raise ValueError(
+                f"{path} is not {clipped(str(encoding))} text; name its encoding in dataset.toml"
+            ) from None
     head = head if content is None else content[: 2**16]
     if b"\r" in head[:-1] and b"\n" not in head:  # lines end as on an old Mac
         content = (path.read_bytes() if content is None else content).replace(b"\r", b"\n")
     return content
 
 
-def _unpacked(path: Path) -> bytes:
+def _decompressed(path: Path) -> bytes:
     try:
         with gzip.open(path) as file:
             return file.read()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} cannot be unpacked ({error}); fetch or write it again") from None
+        raise ValueError(f"{path} cannot be decompressed ({error}); fetch or write it again") from None
 
 
 def _decoded(path: Path, line: bytes) -> str:
-    """A header as text."""
+    """Return a header as text."""
     if b"\0" in line or line.startswith(_UTF16):
         name = _utf16(line)
         reason = (
@@ -293,7 +307,7 @@ def _decoded(path: Path, line: bytes) -> str:
 
 
 def _utf16(line: bytes) -> str:
-    """The kind of UTF-16 that a line may be, by its mark or by every second byte being zero; empty for none."""
+    """Return the kind of UTF-16 of a line, recognized by its mark or by zeros at every second byte; empty for none."""
     if line.startswith(_UTF16):
         return "utf-16"
     even, odd = line[::2].count(0), line[1::2].count(0)

@@ -10,9 +10,9 @@ import polars as pl
 
 from flatrec.data.builder import IndexedFeatures
 from flatrec.data.dataset import Dataset
-from flatrec.data.features import Features, aligned, as_float32
-from flatrec.data.formats.keyed import FeatureSource, read_features, row_ids
-from flatrec.data.formats.numbered import feature_files
+from flatrec.data.features import Features, align, as_float32
+from flatrec.data.tables.feature_files import FeatureSource, read_features, row_ids
+from flatrec.data.tables.indexed import feature_files
 from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import check_listed, drop_from_manifest, update_manifest
 
@@ -34,7 +34,7 @@ class EncodedItems:
     features: Mapping[str, IndexedFeatures]
 
 
-def make_room(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> None:
+def prepare_folder(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> None:
     """Prepare a folder for features of these items, so that no row there is ever taken for that of another item.
 
     Args:
@@ -57,12 +57,12 @@ def make_room(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> 
             f"{folder} has {staying[0]} features of other items, or in another order; encode {staying[0]} again too, "
             "or choose another folder"
         )
-    unlist(folder, modalities)
+    begin_update(folder, modalities)
     file.unlink()  # a kill would leave new features beside old ids
 
 
-def unlist(folder: Path, modalities: Collection[str]) -> None:
-    """Take off the manifest what is about to be replaced: until :func:`finish`, the folder is not finished.
+def begin_update(folder: Path, modalities: Collection[str]) -> None:
+    """Take off the manifest what is about to be replaced: until :func:`finish_update`, the folder is not finished.
 
     Raises:
         ValueError: the manifest is damaged.
@@ -71,7 +71,7 @@ def unlist(folder: Path, modalities: Collection[str]) -> None:
     drop_from_manifest(folder, (ITEM_IDS, *REPORTS, *_matrices(modalities)), advice=ADVICE)
 
 
-def finish(folder: Path, modalities: Collection[str]) -> None:
+def finish_update(folder: Path, modalities: Collection[str]) -> None:
     """List in the manifest what was written; called last of all.
 
     Raises:
@@ -117,7 +117,7 @@ def read_encoded(folder: Path) -> EncodedItems:
     return EncodedItems(tuple(row_ids(ids, COLUMN)), rows)
 
 
-def features_for(dataset: Dataset, folder: Path) -> dict[str, Features]:
+def encoded_features(dataset: Dataset, folder: Path) -> dict[str, Features]:
     """The features of a data set's items from a folder of encoded ones, by modality.
 
     Raises:
@@ -133,6 +133,6 @@ def features_for(dataset: Dataset, folder: Path) -> dict[str, Features]:
         )
     items = list(dataset.items)
     return {
-        name: aligned(list(rows.ids), as_float32(rows.values), items, f"{folder / name}_feat")
+        name: align(list(rows.ids), as_float32(rows.values), items, f"{folder / name}_feat")
         for name, rows in encoded.features.items()
     }

@@ -1,4 +1,4 @@
-"""Tables from files of unknown quality: every failure is one line that names the file."""
+"""Tables from files of unknown quality: every error is one line that names the file."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from flatrec.data.cleaning import TableCleaningReport
-from flatrec.data.formats.columns import as_ids, as_text, missing_ids
-from flatrec.data.formats.parquet import is_parquet, scan_parts, silent_panics
-from flatrec.data.formats.text import PLAIN, Layout, TextTable, open_text
-from flatrec.data.id_repair import Tidied, tidied
+from flatrec.data.id_repair import RepairedIds, repair_ids
+from flatrec.data.tables.columns import as_ids, as_text, is_missing
+from flatrec.data.tables.parquet import is_parquet, scan_parts, silent_panics
+from flatrec.data.tables.text import PLAIN, Layout, TextTable, open_text
 from flatrec.utils.messages import clipped, quoted
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")  # text tables may be compressed by gzip
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
-# What the libraries are known to raise on damaged files. Nothing of the operating system's: a file that may not
-# be read is not a malformed one.
+# What the libraries raise on damaged files. Errors of the operating system are not among them: a file that may not
+# be read is not malformed.
 MALFORMED = (
     pl.exceptions.PolarsError,
     pl.exceptions.PanicException,
@@ -69,13 +70,13 @@ def reading(path: Path, expected: str) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table that is read once its columns are chosen; text tables have text columns only.
+    """A table whose rows are read after the columns are chosen; all columns of a text table are text.
 
     Args:
-        path: the file, or the folder of Parquet parts.
-        frame: how it is read.
+        path: the file, or the folder of Parquet files.
+        frame: the query that reads it.
         columns: the names of its columns.
-        text: how it is written, where it is text.
+        text: how the file is written, if it is a text table.
     """
 
     path: Path
@@ -83,11 +84,11 @@ class Table:
     columns: list[str]
     text: TextTable | None = None
 
-    def select(self, columns: Mapping[str, str]) -> Rows:
-        """The rows that are not blank, and of these the wanted columns.
+    def select(self, columns: Mapping[str, str]) -> TableRows:
+        """Read the wanted columns of the rows that are not blank.
 
         Args:
-            columns: the column in the file by the name it gets.
+            columns: the name of the column in the file, by the new name.
 
         Raises:
             ValueError: a column is missing, the table has no rows, or the file is malformed.
@@ -99,24 +100,29 @@ class Table:
                 f"{self.path} has no column {quoted(missing)[1:-1]}; its columns are {quoted(self.columns)}"
             )
         frame = self._collect(self.frame.select(wanted))
-        joined, numbers = 0, np.arange(len(frame))
+        joined_lines, row_indices = 0, np.arange(len(frame))
         if self.text is not None:
-            joined = self._check_lines(self.text, len(frame))
-            kept = ~self._blank(frame)
-            frame, numbers = (frame, numbers) if kept.all() else (frame.filter(kept), numbers[kept])
+            joined_lines = self._check_lines(self.text, len(frame))
+            filled = ~self._blank(frame)
+            if not filled.all():
+                frame, row_indices = frame.filter(filled), row_indices[filled]
         if frame.is_empty():
             raise ValueError(f"{self.path} is empty; expected at least one row below its header")
-        return Rows(self, frame, dict(columns), numbers, joined)
+        return TableRows(self, frame, dict(columns), row_indices, joined_lines)
 
     def _check_lines(self, text: TextTable, rows: int) -> int:
-        """Refuse rows of too many cells, which polars sees only where it reads all; how many lines are within cells."""
-        census = text.census()
-        if census.separators > rows * (len(self.columns) - 1):  # or some are within quotation marks
+        """Refuse rows with too many cells, which polars notices only if it reads all columns.
+
+        Returns:
+            The number of lines that are inside multi-line cells.
+        """
+        counts = text.count_lines()
+        if counts.separators > rows * (len(self.columns) - 1):  # or some separators are inside quotation marks
             self._collect(self.frame.select(pl.all_horizontal(pl.all().is_null()).any()))
-        return max(0, census.lines - rows) if census.quotes else 0
+        return max(0, counts.lines - rows) if counts.quotes else 0
 
     def _blank(self, frame: pl.DataFrame) -> ndarray:
-        """Which rows have no cell at all; all columns are looked at only where the chosen ones are empty."""
+        """Return True for each row without any cell; the other columns are read only if the chosen ones are empty."""
         blank = _empty(frame)
         if blank.any() and len(frame.columns) < len(self.columns):
             others = [column for column in self.columns if column not in frame.columns]
@@ -129,26 +135,26 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Columns of a table, under names of our own.
+class TableRows:
+    """Some columns of a table under new names.
 
     Args:
-        table: where they are from.
-        frame: the columns under the names that the file has.
-        names: those by the names of our own.
-        numbers: of the rows in the table.
-        joined_lines: lines that went into cells of several lines.
+        table: the table.
+        frame: the columns under the names of the file.
+        names: the names in the file by the new names.
+        row_indices: the index of each row in the table.
+        joined_lines: lines that continue a multi-line cell.
     """
 
     table: Table
     frame: pl.DataFrame
     names: Mapping[str, str]
-    numbers: Int[ndarray, "n_rows"]
+    row_indices: Int[ndarray, "n_rows"]
     joined_lines: int = 0
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The path of the table."""
         return self.table.path
 
     def __contains__(self, name: object) -> bool:
@@ -158,59 +164,64 @@ class Rows:
         return self.frame[self.names[name]]
 
     def texts(self, name: str) -> pl.Series:
-        """A column of texts; see :func:`as_text`."""
+        """Return a column of texts; see :func:`as_text`."""
         return as_text(self[name], self.path)
 
-    def ids(self, name: str, what: str | None = None) -> Tidied:
-        """A column of ids without blanks around them, and whole numbers without a decimal point.
+    def ids(self, name: str, rows_without_id: str | None = None) -> RepairedIds:
+        """Return a column of repaired ids.
 
         Args:
-            name: our name of the column.
-            what: what messages call a row; None where ids may be missing.
+            name: the new name of the column.
+            rows_without_id: what messages call rows without an id; None if ids may be missing.
 
         Raises:
-            ValueError: an id is missing, or is no text or whole number.
+            ValueError: an id is missing, or is neither text nor a whole number.
         """
-        found = tidied(as_ids(self[name], self.path))
-        missing = missing_ids(found.ids)
-        if what is not None and missing.any():
+        ids = repair_ids(as_ids(self[name], self.path))
+        missing = is_missing(ids.ids)
+        if rows_without_id is not None and missing.any():
             first = int(np.flatnonzero(missing)[0])
             raise ValueError(
-                f"{self.path} has {int(missing.sum())} of {len(missing)} {what}, the first in {self.place(first)}; "
+                f"{self.path} has {int(missing.sum())} of {len(missing)} {rows_without_id}, "
+                f"the first in {self.position(first)}; "
                 "fill them in or leave them out"
             )
-        return found
+        return ids
 
-    def place(self, row: int) -> str:
-        """Where a row is in the file."""
-        number = int(self.numbers[row]) + 1
+    def position(self, row: int) -> str:
+        """Return the position of a row in the file, such as ``line 7``."""
+        number = int(self.row_indices[row]) + 1
         if self.table.text is None or self.joined_lines:
             return f"row {number}"
         return f"line {number + self.table.text.header_line}"
 
-    def repairs(self, *ids: Tidied, columns: Sequence[str] = (), without_id: int = 0) -> TableCleaningReport:
-        """What reading these rows and ids changed."""
+    def cleaning_report(
+        self, *ids: RepairedIds, row_number_columns: Sequence[str] = (), without_id: int = 0
+    ) -> TableCleaningReport:
+        """Return the counts of what was changed in these rows and ids."""
         breakable = self.joined_lines > 0 or self.table.text is None
-        broken = (int(one.ids.str.contains("\n", literal=True).sum()) for one in ids if breakable)
+        broken = (int(column.ids.str.contains("\n", literal=True).sum()) for column in ids if breakable)
         return TableCleaningReport(
             self.path.name,
             joined_lines=self.joined_lines,
             broken_ids=sum(broken),
-            padded_ids=sum(one.padded for one in ids),
-            decimal_ids=sum(one.decimals for one in ids),
-            decimal_id=next((one.decimal for one in ids if one.decimal), ""),
+            padded_ids=sum(column.padded for column in ids),
+            decimal_ids=sum(column.decimals for column in ids),
+            decimal_id_example=next((column.decimal_example for column in ids if column.decimal_example), ""),
             rows_without_id=without_id,
-            columns=tuple(columns),
+            row_number_columns=tuple(row_number_columns),
         )
 
 
 def scan(path: Path, layout: Layout = PLAIN, wanted: Sequence[Collection[str]] = ()) -> Table:
-    """A table whose columns are known.
+    """Return a table after reading the names of its columns.
 
     Args:
-        path: a ``.parquet`` file, a folder of such, or delimited text under any other name, packed by gzip or not.
-        layout: of the text, where the file does not show it.
-        wanted: columns that it should have, each under any of some names; they tell separators apart.
+        path: a ``.parquet`` file, a folder of these, or delimited text under any other name, which may be compressed
+            by gzip.
+        layout: how the text is written, if the file does not show it.
+        wanted: columns that the table should have, each as a group of possible names; the separator is the one under
+            which most of them are found.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -230,7 +241,7 @@ def scan(path: Path, layout: Layout = PLAIN, wanted: Sequence[Collection[str]] =
 
 @contextmanager
 def _reading_table(path: Path, text: TextTable | None) -> Iterator[None]:
-    """As :func:`reading`, with the line of a text that is wrong, where one is."""
+    """Do the same as :func:`reading`, and name the faulty line of a text, if one is found."""
     with reading(path, "a table with a header"), silent_panics() if text is None else nullcontext():
         try:
             yield
@@ -241,7 +252,7 @@ def _reading_table(path: Path, text: TextTable | None) -> Iterator[None]:
 
 
 def _empty(frame: pl.DataFrame) -> ndarray:
-    """Which rows have nothing but blanks in text columns."""
+    """Return True for each row that has only blanks; rows with other columns than text are never empty."""
     empty = np.full(len(frame), all(kind == pl.String for kind in frame.dtypes))
     for column in frame.iter_columns():
         if empty.any():
@@ -250,7 +261,7 @@ def _empty(frame: pl.DataFrame) -> ndarray:
 
 
 def existing_images(names: Mapping[str, str], table: Path) -> dict[str, Path]:
-    """Image files by id, their names relative to the folder of the table that lists them.
+    """Return image files by id; their names are relative to the folder of the table that lists them.
 
     Raises:
         FileNotFoundError: a listed file does not exist.
@@ -271,7 +282,7 @@ def existing_images(names: Mapping[str, str], table: Path) -> dict[str, Path]:
 
 
 def visible(directory: Path, pattern: str) -> list[Path]:
-    """What a folder holds of a pattern, sorted; names that begin with a dot are those of half-written files.
+    """Return the files of a folder that match a pattern, sorted; hidden ones, such as half-written files, are left out.
 
     Raises:
         OSError: the folder cannot be read.
@@ -279,12 +290,12 @@ def visible(directory: Path, pattern: str) -> list[Path]:
     return sorted(path for path in directory.glob(pattern) if not path.name.startswith("."))
 
 
-def only(paths: Sequence[Path], directory: Path, pattern: str) -> Path:
-    """The single path, or of several the one named like the folder.
+def single_file(paths: Sequence[Path], directory: Path, pattern: str) -> Path:
+    """Return the only path, or the one that is named like the folder.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: there are several and none is named like the folder.
+        FileNotFoundError: there is no path.
+        ValueError: there are several, and none is named like the folder.
     """
     if not paths:
         raise FileNotFoundError(f"{directory} has no file {pattern}; give it one")

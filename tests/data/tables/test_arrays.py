@@ -4,7 +4,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from flatrec.data.formats.arrays import read_array
+from flatrec.data.tables.arrays import read_array
 
 
 class Malicious:

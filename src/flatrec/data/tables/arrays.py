@@ -1,4 +1,4 @@
-"""Arrays from files of unknown quality, none of which may run code."""
+"""Arrays from files of unknown quality; reading them never runs code."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from jaxtyping import Bool, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from flatrec.data.formats.files import reading
+from flatrec.data.tables.files import reading
 
 
 def read_array(path: Path) -> Shaped[ndarray, "..."]:
-    """A numpy array from ``.npy``, or a tensor from ``.pt``; neither may run code of the file's.
+    """Read a numpy array from ``.npy`` or a tensor from ``.pt``; code in the file is never run.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: malformed, pickled objects, or not a single array.
     """
     if path.suffix == ".pt":
-        # Torch warns of an unusual pickle before it refuses it; the refusal is enough.
+        # torch warns about an unusual pickle before it refuses it; the refusal is enough.
         with (
             reading(path, "a single PyTorch tensor (other objects are refused: they could run code)"),
             warnings.catch_warnings(),
@@ -41,15 +41,19 @@ def read_array(path: Path) -> Shaped[ndarray, "..."]:
 
 
 def mask_file(folder: Path, modality: str) -> Path:
-    """Where the flags of a modality lie: False where an item lacks it."""
+    """Return the path of the flags of a modality, which are False for an item without it."""
     return folder / f"{modality}_mask.npy"
 
 
 def read_mask(features: Path, shape: tuple[int, ...]) -> Bool[ndarray, "n_rows"] | None:
-    """The flags beside a file ``MODALITY_feat.npy`` or ``.pt`` of some shape; None where there are none.
+    """Read the flags beside a file ``MODALITY_feat.npy`` or ``.pt``; None if there are none.
+
+    Args:
+        features: the file of features.
+        shape: the shape of the features.
 
     Raises:
-        ValueError: malformed, or not one flag a row.
+        ValueError: the file is malformed, or does not hold one flag per row.
     """
     modality = features.stem.removesuffix("_feat")
     file = mask_file(features.parent, modality)
@@ -58,14 +62,14 @@ def read_mask(features: Path, shape: tuple[int, ...]) -> Bool[ndarray, "n_rows"]
     present = read_array(file)
     if present.dtype != np.bool_ or present.shape != shape[:1]:
         raise ValueError(
-            f"{file} must hold one true or false a row of {features.name}, of shape {shape[:1]}, "
+            f"{file} must hold one true or false per row of {features.name}, of shape {shape[:1]}, "
             f"but has shape {present.shape} and type {present.dtype}"
         )
     return present
 
 
 def read_tensors(path: Path) -> dict[str, Shaped[ndarray, "..."]]:
-    """The arrays of a ``.safetensors`` file by key.
+    """Read the arrays of a ``.safetensors`` file by key.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -76,7 +80,7 @@ def read_tensors(path: Path) -> dict[str, Shaped[ndarray, "..."]]:
 
 
 def to_numpy(tensor: object) -> Shaped[ndarray, "..."]:
-    """A dense tensor as an array, half precisions as float32.
+    """Return a dense tensor as an array; half precisions become float32.
 
     Raises:
         TypeError: not a dense tensor.

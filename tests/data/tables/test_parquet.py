@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flatrec.data.formats.keyed import FeatureSource, read_features
-from flatrec.data.formats.parquet import silent_panics
 from flatrec.data.items import read_items
 from flatrec.data.loading import load_data
+from flatrec.data.tables.feature_files import FeatureSource, read_features
+from flatrec.data.tables.parquet import silent_panics
 
 CLICKS = pl.DataFrame({"user": [f"u{n // 5}" for n in range(30)], "item": [n % 5 for n in range(30)]})
 
@@ -159,7 +159,7 @@ def test_row_numbers_are_no_features(tmp_path, name, ending, lists):
     found = read_features(FeatureSource(path))
     assert (list(found.ids), found.values.tolist()) == (["a", "b"], [[1, 2], [3, 4]])
     shown = f"[{name!r}]" if name else "a column without a name"
-    assert next(found.repairs.sentences()) == (
+    assert next(found.cleaning_report.sentences()) == (
         f"image{ending}: the row numbers in {shown} are no features and were left out"
     )
 
@@ -169,14 +169,14 @@ def test_an_index_that_does_not_count_the_rows_is_a_feature(tmp_path, values):
     pl.DataFrame({"index": values, "sku": ["a", "b"], "x": [1.0, 3.0]}).write_csv(tmp_path / "image.csv")
     found = read_features(FeatureSource(tmp_path / "image.csv"))
     assert found.values.tolist() == [[values[0], 1], [values[1], 3]]
-    assert list(found.repairs.sentences()) == []
+    assert list(found.cleaning_report.sentences()) == []
 
 
 def test_columns_of_row_numbers_without_names_are_counted(tmp_path):
     (tmp_path / "image.csv").write_text(",,Unnamed: 0.1,sku,x\n0,0,0,a,1\n1,1,1,b,3\n")
     found = read_features(FeatureSource(tmp_path / "image.csv"))
     assert found.values.tolist() == [[1], [3]]
-    assert next(found.repairs.sentences()) == (
+    assert next(found.cleaning_report.sentences()) == (
         "image.csv: the row numbers in 2 columns without a name and ['Unnamed: 0.1'] are no features and were left out"
     )
 

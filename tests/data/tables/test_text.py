@@ -1,36 +1,36 @@
-"""Text tables, however they are written, give the pairs that are in them."""
+"""Text tables, however they are written, give the interactions that are in them."""
 
 import gzip
 
 import pytest
 
 from flatrec.data.builder import SplitSettings
-from flatrec.data.formats.files import scan
-from flatrec.data.formats.text import PLAIN, Layout
 from flatrec.data.items import read_items
 from flatrec.data.loading import load_data
+from flatrec.data.tables.files import scan
+from flatrec.data.tables.text import PLAIN, Layout
 
 PAIRS = [(f"c{user:02}", f"s{item:02}") for user in range(6) for item in range(5)]
-ALL = SplitSettings(core=0)
+ALL = SplitSettings(k_core=0)
 
 
 def lines(separator=",", cells=("fine",), header=("customer", "sku", "review")):
-    rows = [header, *((*pair, cells[number % len(cells)]) for number, pair in enumerate(PAIRS))]
+    rows = [header, *((*interaction, cells[number % len(cells)]) for number, interaction in enumerate(PAIRS))]
     return "".join(separator.join(row) + "\n" for row in rows)
 
 
-def load(folder, text, *, name="clicks.csv", settings="", core=5):
+def load(folder, text, *, name="clicks.csv", settings="", k_core=5):
     content = text.encode() if isinstance(text, str) else text
     (folder / name).write_bytes(content)
     (folder / "dataset.toml").write_text(
-        f'interactions = "{name}"\nuser_column = "customer"\nitem_column = "sku"\ncore = {core}\n{settings}'
+        f'interactions = "{name}"\nuser_column = "customer"\nitem_column = "sku"\ncore = {k_core}\n{settings}'
     )
     return load_data(folder)
 
 
 def found(data):
-    pairs = data.interactions
-    names = zip(pairs.users.tolist(), pairs.items.tolist(), strict=True)
+    interactions = data.interactions
+    names = zip(interactions.users.tolist(), interactions.items.tolist(), strict=True)
     return {(data.users[user], data.items[item]) for user, item in names}
 
 
@@ -49,9 +49,9 @@ def test_quotation_marks_in_a_tsv_swallow_no_row(tmp_path):
 
 
 def test_lines_within_a_cell_of_a_csv_are_counted_and_said(tmp_path):
-    data = load(tmp_path, with_marks(","), core=0)
+    data = load(tmp_path, with_marks(","), k_core=0)
     assert len(data.interactions) == 24
-    assert data.repairs.tables[0].joined_lines == 6
+    assert data.cleaning_report.tables[0].joined_lines == 6
     assert data.warnings == (
         'clicks.csv: 6 lines went into cells of several lines; if quotation marks are plain text there, set quote = "" '
         "in dataset.toml",
@@ -62,8 +62,8 @@ def test_lines_within_a_cell_of_a_csv_are_counted_and_said(tmp_path):
 
 
 def test_an_id_with_a_line_break_is_said(tmp_path):
-    data = load(tmp_path, lines().replace("c01,s02", '"c01\nx",s02'), core=0)
-    assert (data.repairs.tables[0].joined_lines, data.repairs.tables[0].broken_ids) == (1, 1)
+    data = load(tmp_path, lines().replace("c01,s02", '"c01\nx",s02'), k_core=0)
+    assert (data.cleaning_report.tables[0].joined_lines, data.cleaning_report.tables[0].broken_ids) == (1, 1)
     assert "1 line went into cells of several lines, 1 id among them" in data.warnings[0]
 
 
@@ -166,7 +166,9 @@ def test_blank_lines_are_no_rows(tmp_path, end, place):
     [("c01,", "item"), (",s01", "user"), ("  ,s01", "user"), (",,a review", "user"), ("c01", "item")],
 )
 def test_a_row_that_lacks_an_id_is_refused_with_its_line(tmp_path, row, what):
-    with pytest.raises(ValueError, match=rf"clicks\.csv has 1 of 31 pairs without {what} id, the first in line 33;"):
+    with pytest.raises(
+        ValueError, match=rf"clicks\.csv has 1 of 31 interactions without {what} id, the first in line 33;"
+    ):
         load(tmp_path, lines() + "\n" + row + "\n")
 
 
@@ -246,11 +248,11 @@ def test_a_row_is_found_again_in_its_file(tmp_path):
 
 @pytest.mark.parametrize("start", ["\n", "\r\n", " \n\n"])
 def test_blank_lines_behind_a_byte_order_mark_are_skipped(tmp_path, start):
-    data = load(tmp_path, b"\xef\xbb\xbf" + (start + lines()).encode(), core=0)
+    data = load(tmp_path, b"\xef\xbb\xbf" + (start + lines()).encode(), k_core=0)
     assert found(data) == set(PAIRS)
     assert data.warnings == ()
 
 
 def test_a_quotation_mark_is_no_separator(tmp_path):
-    data = load(tmp_path, lines(";").replace("fine", ",fine,"), core=0, settings='quote = ","\n')
+    data = load(tmp_path, lines(";").replace("fine", ",fine,"), k_core=0, settings='quote = ","\n')
     assert found(data) == set(PAIRS)

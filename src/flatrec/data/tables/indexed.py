@@ -1,0 +1,201 @@
+"""What MMRec and MRLib folders share: ``itemID`` is the index of an item and of its feature row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from jaxtyping import Int, Shaped
+from numpy import ndarray
+
+from flatrec.data.builder import IndexedInteractions, build_indexed_dataset
+from flatrec.data.cleaning import CleaningReport, TableCleaningReport
+from flatrec.data.dataset import Dataset
+from flatrec.data.features import Features
+from flatrec.data.tables.arrays import read_array, read_mask
+from flatrec.data.tables.columns import as_ids, as_indices, as_splits, to_dict
+from flatrec.data.tables.files import TableRows, existing_images, scan, visible
+from flatrec.data.tables.parquet import ENDING
+from flatrec.utils.messages import clipped
+
+FEATURE_SUFFIXES = (".npy", ".pt")
+ITEM_TABLES = ("items.parquet", "items.csv")
+USER_TABLE = "users.parquet"
+IMAGE_FOLDERS = ("posters", "images")
+MAX_GAP_FACTOR = 10  # indices per item at most, if no feature file says how many items there are
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True, eq=False)
+class _Items:
+    """What the table of items says, by item index as text; ``size`` is the highest index plus one."""
+
+    size: int = 0
+    ids: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, Path] = field(default_factory=dict)
+    cleaning_report: TableCleaningReport | None = None
+
+
+def read_indexed(name: str, interactions: TableRows) -> Dataset:
+    """Build a data set from indexed interactions and the other files of their folder.
+
+    The index of a user is its rank among all ``userID`` (of the interactions and of ``users.parquet``, if it exists),
+    the index of an item is its ``itemID``. There are as many items as feature rows; without features, the highest
+    ``itemID`` of the interactions and the table of items decides. Nothing is filtered, since feature rows belong to
+    indices; interactions without a split are split 8:1:1 with seed 0.
+
+    Args:
+        name: the name of the data set in reports.
+        interactions: columns ``userID``, ``itemID`` and optionally ``x_label``, as read from the file.
+
+    Raises:
+        FileNotFoundError: an image listed in the items table does not exist.
+        ValueError: an index is negative or not whole, an item has no feature row, or features do not fit.
+    """
+    path, folder = interactions.path, interactions.path.parent
+    _check_ids(interactions)
+    users, user_ids = _users(as_indices(interactions["userID"], path).to_numpy(), folder)
+    items = as_indices(interactions["itemID"], path).to_numpy()
+    splits = as_splits(interactions["x_label"], path).to_numpy() if "x_label" in interactions else None
+    table = _items(folder)
+    files = feature_files(folder)
+    arrays = {modality: read_array(file) for modality, file in files.items()}
+    size = max(table.size, int(items.max()) + 1)
+    n_items = next((len(array) for array in arrays.values() if array.ndim), size)
+    if size > n_items:
+        raise ValueError(
+            f"{folder} has items up to index {size - 1}, but {next(iter(files.values())).name} has "
+            f"{n_items} rows (indices 0 to {n_items - 1}); give it one row per item"
+        )
+    distinct = len(np.unique(items))
+    if not arrays and n_items > MAX_GAP_FACTOR * (distinct + len(table.ids) + len(table.titles) + 1_000):
+        raise ValueError(
+            f"{folder} has {distinct} items with indices up to {size - 1}; index items from 0 without large gaps, "
+            "or read the interactions as a plain table, where ids may be anything"
+        )
+    item_ids = [table.ids.get(index, index) for index in map(str, range(n_items))]
+    dataset = build_indexed_dataset(name, IndexedInteractions(users, items, splits, user_ids, item_ids))
+    dataset = replace(
+        dataset,
+        cleaning_report=_cleaning_report(dataset.cleaning_report, interactions.cleaning_report(), table, n_items),
+    )
+    features = {key: _features(array, n_items, files[key]) for key, array in arrays.items()}
+    return _with_metadata(dataset.with_features(features), table)
+
+
+def feature_files(folder: Path) -> dict[str, Path]:
+    """Return the feature file of every modality: ``MODALITY_feat.npy`` or ``MODALITY_feat.pt``.
+
+    Raises:
+        ValueError: a modality has two files.
+    """
+    files: dict[str, Path] = {}
+    for path in visible(folder, "*"):
+        modality = path.stem.removesuffix("_feat")
+        if path.suffix not in FEATURE_SUFFIXES or modality in ("", path.stem):
+            continue
+        if modality in files:
+            raise ValueError(f"{folder} has both {files[modality].name} and {path.name}; keep one of them")
+        files[modality] = path
+    return files
+
+
+def _users(numbers: Int[ndarray, "n_interactions"], folder: Path) -> tuple[Int[ndarray, "n_interactions"], list[str]]:
+    """Return indices without gaps, and the original id of every user."""
+    path = folder / USER_TABLE
+    id_of: dict[str, str] = {}
+    listed = np.zeros(0, dtype=np.int64)
+    if path.is_file():
+        rows = scan(path).select({"userID": "userID", "id": "id"})
+        column = as_indices(rows["userID"], path)
+        listed = _unique(column, path).to_numpy()
+        id_of = to_dict(column.cast(pl.String), _names(rows), path)
+    distinct = np.union1d(numbers, listed)
+    return np.searchsorted(distinct, numbers), [id_of.get(name, name) for name in map(str, distinct.tolist())]
+
+
+def _items(folder: Path) -> _Items:
+    path = next((folder / name for name in ITEM_TABLES if (folder / name).is_file()), None)
+    if path is None:
+        return _Items(images=_image_folder(folder))
+    table = scan(path, wanted=[("itemID",)])
+    optional = [name for name in ("id", "title", "image") if name in table.columns]
+    rows = table.select({name: name for name in ("itemID", *optional)})
+    column = _unique(as_indices(rows["itemID"], path), path)
+    indices = column.cast(pl.String)
+    columns = {name: _names(rows) if name == "id" else rows.texts(name) for name in optional}
+    texts = {name: to_dict(indices, values, path) for name, values in columns.items()}
+    images = existing_images(texts["image"], path) if "image" in optional else _image_folder(folder)
+    size = int(column.to_numpy().max()) + 1
+    return _Items(size, texts.get("id", {}), texts.get("title", {}), images, rows.cleaning_report())
+
+
+def _names(rows: TableRows) -> pl.Series:
+    """Return original ids: those in Parquet as flatrec wrote them, those in text tables repaired."""
+    return as_ids(rows["id"], rows.path) if rows.path.suffix.lower() == ENDING else rows.ids("id").ids
+
+
+def _check_ids(interactions: TableRows) -> None:
+    """Refuse interactions without a user or item, and name the line of the first one."""
+    for name in ("userID", "itemID"):
+        if interactions[name].null_count():
+            interactions.ids(name, f"interactions without {name}")
+
+
+def _cleaning_report(
+    counted: CleaningReport, interactions: TableCleaningReport, table: _Items, n_items: int
+) -> CleaningReport:
+    indices = set(map(str, range(n_items)))
+    unused = len(set(table.images).difference(indices))
+    images = (
+        TableCleaningReport(f"{next(iter(table.images.values())).parent.name}/", unused_rows=unused) if unused else None
+    )
+    titled = sum(index in table.titles for index in indices)
+    imaged = sum(index in table.images for index in indices)
+    return replace(
+        counted,
+        items_without_title=n_items - titled if titled else 0,
+        items_without_image=n_items - imaged if imaged else 0,
+        tables=tuple(
+            report for report in (interactions, table.cleaning_report, images) if report and any(report.sentences())
+        ),
+    )
+
+
+def _unique(indices: pl.Series, path: Path) -> pl.Series:
+    repeated = int(indices.is_duplicated().sum())
+    if repeated:
+        raise ValueError(f"{path} has {repeated} rows that share their {clipped(indices.name)}; keep one row per index")
+    return indices
+
+
+def _image_folder(folder: Path) -> dict[str, Path]:
+    """Return images that are named by item index."""
+    directory = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
+    if directory is None:
+        return {}
+    return {path.stem: path for path in visible(directory, "*") if path.suffix.lower() in IMAGE_SUFFIXES}
+
+
+def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Features:
+    present = read_mask(path, values.shape)
+    if present is None:
+        return Features.from_array(values, n_items, str(path))
+    blanked = values.copy()
+    blanked[~present] = 0
+    return Features(Features.from_array(blanked, n_items, str(path)).values, present)
+
+
+def _with_metadata(dataset: Dataset, table: _Items) -> Dataset:
+    indices = list(map(str, range(dataset.n_items)))
+    titles = tuple(table.titles.get(index, dataset.items[int(index)]) for index in indices)
+    images = tuple(map(table.images.get, indices))
+    return replace(
+        dataset,
+        titles=titles if table.titles else None,
+        images=images if any(images) else None,
+    )
