@@ -14,9 +14,10 @@ from torch import Tensor
 
 from flatrec.data.features import Features
 from flatrec.evaluation import Scorer
-from flatrec.graphs.knn import directions, shares
+from flatrec.graphs.knn import modality_weights
 from flatrec.inference.cold_start.nearest_items import IMAGE_WEIGHT
 from flatrec.ops.matmul import linear
+from flatrec.ops.normalize import l2_normalize_
 
 
 def content_scorer(bought: sparse.csr_array, known: Mapping[str, Features], new: Mapping[str, Features]) -> Scorer:
@@ -32,7 +33,7 @@ def content_scorer(bought: sparse.csr_array, known: Mapping[str, Features], new:
         new: features of the items to score, of the same modalities.
     """
     sides = [(_unit(known[name]), _unit(one)) for name, one in new.items()]
-    weights = np.array([[share] for share in shares(new.keys(), IMAGE_WEIGHT).values()], dtype=np.float32)
+    weights = np.array([[share] for share in modality_weights(new.keys(), IMAGE_WEIGHT).values()], dtype=np.float32)
     having = weights * np.stack([one.any(axis=1) for _, one in sides])
     mix = torch.from_numpy(having / np.maximum(having.sum(axis=0), weights.min()))
     counts = [bought @ _flags(of_known) for of_known, _ in sides]
@@ -95,7 +96,7 @@ def _all_miss(
 
 def _unit(one: Features) -> Float32[ndarray, "n width"]:
     """Rows of length 1; zeros where the modality is missing."""
-    rows: ndarray = directions(torch.tensor(one.values)).numpy()
+    rows: ndarray = l2_normalize_(torch.tensor(one.values)).numpy()
     return rows
 
 

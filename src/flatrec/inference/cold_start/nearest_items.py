@@ -13,7 +13,8 @@ from torch import Tensor
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.graphs.knn import BLOCK_COLUMNS, BLOCK_ENTRIES, directions, shares
+from flatrec.graphs.knn import BLOCK_COLUMNS, BLOCK_ENTRIES, modality_weights
+from flatrec.ops.normalize import l2_normalize_
 
 IMAGE_WEIGHT = 0.1  # FREEDOM's; better than equal shares on held-out items of MovieLens, too
 STEPS = 2**30  # cosines count to this fraction, so that rounding does not decide between items that are alike
@@ -42,7 +43,7 @@ def neighbor_weights(dataset: Dataset, features: Mapping[str, Features], neighbo
     n_new = len(next(iter(features.values())).present)
     total = sparse.csr_array((n_new, dataset.n_items))
     able = comparable(dataset)
-    for name, share in shares(able.keys(), IMAGE_WEIGHT).items():
+    for name, share in modality_weights(able.keys(), IMAGE_WEIGHT).items():
         total = total + share * _of_modality(features[name], dataset.features[name], able[name], neighbors)
     sums: ndarray = np.asarray(total.sum(axis=1))
     return sparse.csr_array(total.multiply(1 / np.where(sums > 0, sums, 1)[:, None]))
@@ -103,4 +104,4 @@ def _counted(cosines: Float[Tensor, "block count"]) -> Float[Tensor, "block coun
 
 def _unit(features: Features, rows: Int64[ndarray, "n"]) -> Float[Tensor, "n width"]:
     """Rows of length 1, in double precision."""
-    return directions(torch.tensor(features.values[rows], dtype=torch.float64))
+    return l2_normalize_(torch.tensor(features.values[rows], dtype=torch.float64))
