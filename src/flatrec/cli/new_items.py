@@ -16,7 +16,7 @@ from flatrec.data.formats.table import TABLE_SUFFIXES
 from flatrec.data.items import ItemTable, read_items
 
 
-def encoded_items(path: Path, dataset: Dataset, image_dir: Path | None) -> EncodedItems:
+def encode_new_items(path: Path, dataset: Dataset, *, image_dir: Path | None = None) -> EncodedItems:
     """The items of a folder that ``flatrec encode`` wrote, or those of a table, encoded as the data set's own were.
 
     Args:

@@ -1,4 +1,4 @@
-"""The best k items for many users, in blocks, with a fixed rule for ties."""
+"""The k best items for many users, in blocks, with a fixed rule for ties."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from torch import Tensor
 from flatrec.ops.matmul import linear
 from flatrec.ops.topk import stable_topk
 
-BLOCK_SCORES = 2_000_000  # scores held at once: 8 MB, which stay near the core
-BLOCK_USERS = 32  # at least, as every block reads the items again
+BLOCK_SCORES = 2_000_000  # scores held at once: 8 MB, which stay in the cache
+BLOCK_USERS = 32  # smallest block, as every block reads all items
 
 Scorer = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The best items of some users, best first, on the CPU.
+    """The best items of each ranked user, best first, on the CPU.
 
     Args:
-        items: item numbers, -1 where a user has fewer items that may be recommended than the list is long.
-        scores: their scores, minus infinity there.
+        items: item indices; -1 where a user has fewer than k items that may be recommended.
+        scores: their scores; minus infinity where the index is -1.
     """
 
     items: Int64[Tensor, "n_users k"]
@@ -34,7 +34,7 @@ class Ranking:
 
 
 def inner_product(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Scorer:
-    """A scorer for representations: given user numbers, the scores of all items."""
+    """Return a scorer for embeddings: given user indices, it returns the scores of all items."""
 
     def score(block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         return linear(users[block.to(users.device)], items)
@@ -43,33 +43,34 @@ def inner_product(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_i
 
 
 @torch.no_grad()
-def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, hidden: sparse.csr_array) -> Ranking:
-    """Rank all items for the given users.
+def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, seen: sparse.csr_array) -> Ranking:
+    """Return the k best items of these users.
 
-    Scores count as float32; equal ones rank by item number, lower first, whatever the block size, the device or k.
+    Scores are compared in float32. Equal scores rank by item index, lower first, whatever the block size, the device
+    or k.
 
     Args:
-        score: gives the scores of all items for a block of users; it is called once a block.
-        users: user numbers.
+        score: returns the scores of all items for a block of users; it is called once per block.
+        users: user indices.
         k: length of a list.
-        hidden: what is never recommended, (n_users, n_items); stored entries count whatever their value.
+        seen: what is never recommended, (n_users, n_items); stored entries count whatever their value.
 
     Raises:
         ValueError: k is below 1, or a score is NaN.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, but is {k}")
-    n_items = hidden.shape[1]
+    n_items = seen.shape[1]
     step = max(BLOCK_USERS, BLOCK_SCORES // n_items)
-    masks = hidden[users.cpu().numpy()]
+    masks = seen[users.cpu().numpy()]
     items = torch.full((len(users), k), -1, dtype=torch.int64)
     scores = torch.full((len(users), k), -torch.inf)
     for start in range(0, len(users), step):
         block = users[start : start + step]
-        values, chosen = stable_topk(_masked(score(block), masks, start), min(k, n_items))
-        where = (slice(start, start + len(block)), slice(values.shape[1]))
-        scores[where] = values.to(scores)
-        items[where] = torch.where(values.isneginf(), -1, chosen).to(items)
+        values, columns = stable_topk(_masked(score(block), masks, start), min(k, n_items))
+        target = (slice(start, start + len(block)), slice(values.shape[1]))
+        scores[target] = values.to(scores)
+        items[target] = torch.where(values.isneginf(), -1, columns).to(items)
     return Ranking(items, scores)
 
 
@@ -79,5 +80,5 @@ def _masked(
     offsets = masks.indptr[start : start + len(scores) + 1]
     rows = np.repeat(np.arange(len(scores)), np.diff(offsets))
     columns = masks.indices[offsets[0] : offsets[-1]]
-    where = tuple(torch.as_tensor(one, dtype=torch.int64, device=scores.device) for one in (rows, columns))
-    return scores.float().index_put(where, torch.tensor(-torch.inf, device=scores.device))
+    entries = tuple(torch.as_tensor(index, dtype=torch.int64, device=scores.device) for index in (rows, columns))
+    return scores.float().index_put(entries, torch.tensor(-torch.inf, device=scores.device))

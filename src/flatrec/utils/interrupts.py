@@ -16,7 +16,7 @@ ADVICE = {
     "compare": "; the same command without --overwrite goes on later",
     "encode": _GOES_ON,
     "augment": _GOES_ON,
-    "evaluate": "; with --cold the same command goes on later",
+    "cold-start": _GOES_ON,
     "adjust": _GOES_ON,
     "study": _GOES_ON,
     "sweep": _GOES_ON,
