@@ -224,7 +224,8 @@ def load_run(
     if isinstance(made, Model):
         load_parameters(made, saved, best=True)
         made.to(choose_device(experiment)).eval()
-    return Run(dataset, made, experiment.evaluation.ks, experiment.evaluation.mask, result)
+    evaluation, options = experiment.evaluation, experiment.model.options
+    return Run(dataset, made, evaluation.ks, evaluation.mask, result, options)
 
 
 def load(data: str) -> Dataset:
@@ -287,7 +288,8 @@ class _Session:
         self.identity = run_dir.identity(experiment, dataset)
         self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
         self.monitor = selection.monitored(experiment, dataset).metric
-        self.unscored = Run(dataset, model, experiment.evaluation.ks, experiment.evaluation.mask)
+        evaluation, options = experiment.evaluation, experiment.model.options
+        self.unscored = Run(dataset, model, evaluation.ks, evaluation.mask, model_options=options)
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
         self.remarks = selection.remarks(experiment, dataset) if announce and self.trainer is not None else ()

@@ -134,9 +134,9 @@ def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, bl
 
 def test_evaluate_gives_the_scores_of_training(flatrec, trained):
     result = json.loads((trained / "result.json").read_text())
-    for part in ("valid", "test"):
-        outcome = flatrec("evaluate", trained, "--part", part, "--json")
-        assert json.loads(outcome.out)["metrics"] == result[part]
+    for split in ("valid", "test"):
+        outcome = flatrec("evaluate", trained, "--split", split, "--json")
+        assert json.loads(outcome.out)["metrics"] == result[split]
     assert "recall@10" in flatrec("evaluate", trained).out
 
 
@@ -161,7 +161,7 @@ def test_recommend_and_similar(flatrec, trained):
     similar = json.loads(flatrec("similar", trained, "--item", "item 4", "-k", 2, "--json").out)
     assert len(similar["similar"]) == 2
     assert "For user 0" in flatrec("recommend", trained, "--user", "user 0").out
-    assert "Like item 4" in flatrec("similar", trained, "--item", "item 4").out
+    assert "Similar to item 4" in flatrec("similar", trained, "--item", "item 4").out
 
 
 def test_shop_is_written_and_can_be_trained_on(flatrec, tmp_path):

@@ -177,7 +177,7 @@ def one_line(outcome, *parts, code=2):
 
 COMMANDS_ON_A_RUN = [
     ("evaluate", "run"),
-    ("evaluate", "run", "--cold"),
+    ("cold-start", "run"),
     ("recommend", "run", "--user", "user 0"),
     ("similar", "run", "--item", "item 0"),
     ("train", "--resume", "--out", "run"),

@@ -6,7 +6,7 @@ import torch
 
 from flatrec import testing
 from flatrec.data.features import Features
-from flatrec.graphs.knn import neighbor_matrix, shares
+from flatrec.graphs.knn import knn_matrix, modality_weights
 from flatrec.models import FREEDOM
 from flatrec.models.losses import bpr_loss, gather_embeddings
 from flatrec.utils import seeding
@@ -63,15 +63,15 @@ def test_a_data_set_without_features_is_refused():
     ],
 )
 def test_shares_of_the_modalities(names, expected):
-    assert shares(dict.fromkeys(names), 0.3) == pytest.approx(expected)
+    assert modality_weights(dict.fromkeys(names), 0.3) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("names", [("image", "text"), ("image", "text", "sound"), ("text",), ("my features 2",)])
 def test_the_item_graph_is_the_weighted_sum_of_one_graph_a_modality(names):
     dataset = testing.block_dataset(modalities=names)
     model = freedom(dataset, image_weight=0.3)
-    weights = shares(dict.fromkeys(names), 0.3)
-    expected = sum(weights[name] * neighbor_matrix(dataset.features[name].values, 4).toarray() for name in names)
+    weights = modality_weights(dict.fromkeys(names), 0.3)
+    expected = sum(weights[name] * knn_matrix(dataset.features[name].values, 4).toarray() for name in names)
     np.testing.assert_allclose(model.item_graph.coo().toarray(), expected, atol=1e-7)
 
 

@@ -22,7 +22,7 @@ from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.graphs.interaction import normalized_graph, training_graph
-from flatrec.graphs.knn import neighbor_matrix
+from flatrec.graphs.knn import knn_matrix
 from flatrec.models import (
     BM3,
     DRAGON,
@@ -113,7 +113,7 @@ def feature_tables():
 
 def item_graphs(case):
     k = case.settings["knn_k"]
-    parts = {f"item_item_{name}": neighbor_matrix(one.values, k) for name, one in case.dataset.features.items()}
+    parts = {f"item_item_{name}": knn_matrix(one.values, k) for name, one in case.dataset.features.items()}
     return {"item_item": case.model.item_graph.coo(), **parts}
 
 

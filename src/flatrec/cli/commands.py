@@ -39,11 +39,12 @@ COMMANDS: dict[str, Command] = {
         DATA,
         "Edit the texts and images of some items, to see how much a trained model loses by it.",
     ),
-    "train": Command("flatrec.cli.train:train", TRAIN, "Train a recommender and score it on the test part."),
-    "evaluate": Command(
-        "flatrec.cli.train:evaluate",
+    "train": Command("flatrec.cli.train:train", TRAIN, "Train a recommender and score it on the test split."),
+    "evaluate": Command("flatrec.cli.train:evaluate", TRAIN, "Score a finished run again."),
+    "cold-start": Command(
+        "flatrec.cli.cold_start:cold_start",
         TRAIN,
-        "Score a finished run again; with --cold, its settings on items that were held out entirely.",
+        "Hold items out, train a run's settings without them, and score how well they are recommended.",
     ),
     "compare": Command(
         "flatrec.cli.compare:compare",
@@ -57,9 +58,9 @@ COMMANDS: dict[str, Command] = {
     "recommend": Command(
         "flatrec.cli.recommend:recommend",
         RECOMMEND,
-        "The items that a user is most likely to want and has no pair with.",
+        "Recommend the items that a user is most likely to want and has no interaction with.",
     ),
-    "similar": Command("flatrec.cli.recommend:similar", RECOMMEND, "The items most like one."),
+    "similar": Command("flatrec.cli.recommend:similar", RECOMMEND, "Find the items that are most similar to an item."),
     "study": Command(
         "flatrec.cli.study:study",
         RESEARCH,

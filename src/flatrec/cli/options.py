@@ -12,6 +12,8 @@ from flatrec.utils.messages import clipped
 
 if TYPE_CHECKING:
     from flatrec.config import Experiment
+    from flatrec.data.interactions import Split
+    from flatrec.models.base import Cold
 
 Data = Annotated[
     str | None,
@@ -30,11 +32,12 @@ Strategy = Annotated[
     ),
 ]
 OwnModel = Annotated[
-    str | None, typer.Option(help="Of a run with a model of your own: `file.py:Class`.", show_default=False)
+    str | None,
+    typer.Option(help="Model class of a run with a model of your own, as `file.py:Class`.", show_default=False),
 ]
 OwnStrategy = Annotated[
     str | None,
-    typer.Option(help="With --cold, of a run with a strategy of your own: `file.py:Class`.", show_default=False),
+    typer.Option(help="Strategy class of a run with a strategy of your own, as `file.py:Class`.", show_default=False),
 ]
 Seed = Annotated[int | None, typer.Option(help="Decides everything random. Default 0.", show_default=False)]
 File = Annotated[
@@ -48,6 +51,21 @@ Sets = Annotated[
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. Default auto.", show_default=False)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, bit for bit.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
+RunDir = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
+MovedData = Annotated[str | None, typer.Option(help="Path of the run's data, if they were moved.", show_default=False)]
+EvaluatedSplit = Annotated[str, typer.Option(help="Split to score: valid or test.")]
+NNeighbors = Annotated[
+    int | None, typer.Option(help="Number of known items per modality that a new item is compared with. Default 10.")
+]
+Method = Annotated[
+    str | None,
+    typer.Option(help="How new items are embedded: features or nearest. Default: the model's method."),
+]
+N_NEIGHBORS = 10
+METHODS: dict[Cold, str] = {
+    "features": "the model's own equations (features)",
+    "nearest": "the most similar known items (nearest)",
+}
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 
 
@@ -60,6 +78,20 @@ def counted(option: str, count: int, most: int = 10_000) -> int:
     if not 1 <= count <= most:
         raise ValueError(f"{option} must lie between 1 and {most}, but is {clipped(str(count))}")
     return count
+
+
+def evaluated_split(name: str) -> Split:
+    """Return the split of that name.
+
+    Raises:
+        ValueError: it is neither the validation nor the test split.
+    """
+    from flatrec.data.interactions import SPLITS
+
+    for split in SPLITS[1:]:
+        if name == split:
+            return split
+    raise ValueError(f"--split must be valid or test, but is {name!r}")
 
 
 def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -> Experiment:

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from flatrec.data.batches import Batch
-from flatrec.graphs.knn import directions
 from flatrec.models.base import Encoded, Modalities, Model
 from flatrec.models.features import FeatureTables
+from flatrec.ops.normalize import l2_normalize_
 
 SCALE = 2.0**10  # directions do not depend on it; it keeps small gradients from vanishing in half precision
 Tables: TypeAlias = Sequence[Sequence[Tensor]]  # for every module of feature tables, one matrix a modality
@@ -134,7 +134,7 @@ class Adversarial(Model):
             slopes = torch.autograd.grad(loss * SCALE, flat, retain_graph=True, materialize_grads=True)
         rows = iter(slopes)
         # A slope may share memory with another or with what autograd holds, and directions are made in place.
-        return [[directions(next(rows).clone()).mul_(self.epsilon) for _ in some] for some in tables]
+        return [[l2_normalize_(next(rows).clone()).mul_(self.epsilon) for _ in some] for some in tables]
 
     def user_item_embeddings(
         self, encoded: Encoded

@@ -17,7 +17,7 @@ from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table, xavier_linear
 from flatrec.models.settings import at_least, rate
-from flatrec.ops.propagation import mean_of_layers
+from flatrec.ops.propagation import propagate
 
 
 class BM3(Model):
@@ -93,7 +93,7 @@ class BM3(Model):
 
     def encode(self) -> Encoded:
         """Predicted representations; what they are predicted from, and the projected features, are parts."""
-        users, items = mean_of_layers(self.graph, self.nodes, self.n_layers).split(self.sizes)
+        users, items = propagate(self.graph, self.nodes, self.n_layers, reduce="mean").split(self.sizes)
         online = torch.cat([users, items + self.nodes[self.sizes[0] :]])
         projected = {
             f"features_{name}": project(table)

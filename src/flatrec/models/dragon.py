@@ -20,7 +20,7 @@ from flatrec.models.features import FeatureTables, MissingModality, filled_featu
 from flatrec.models.losses import bpr_loss, gather_embeddings
 from flatrec.models.settings import at_least, share
 from flatrec.models.towers import Tower, preference_squares, preference_weights
-from flatrec.ops.propagation import last_layer, sum_of_layers
+from flatrec.ops.propagation import propagate
 
 
 class DRAGON(Model):
@@ -123,9 +123,9 @@ class DRAGON(Model):
         parts = []
         weights = self.user_weights.split(1, dim=1)
         for tower, table, weight in zip(self.towers, self.features(), weights, strict=True):
-            users, items = sum_of_layers(self.graph, tower(table), self.n_layers).split(self.sizes)
+            users, items = propagate(self.graph, tower(table), self.n_layers, reduce="sum").split(self.sizes)
             own = users * weight
-            alike = last_layer(self.item_graph, items, self.n_item_layers)
+            alike = propagate(self.item_graph, items, self.n_item_layers, reduce="last")
             parts.append(torch.cat([own + self.user_graph(own), items + alike]))
         return Encoded(torch.cat(parts, dim=1))
 

@@ -19,7 +19,7 @@ from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.losses import bpr_loss, gather_embeddings
 from flatrec.models.settings import at_least
 from flatrec.models.towers import Tower, preference_squares, preference_weights
-from flatrec.ops.propagation import sum_of_layers
+from flatrec.ops.propagation import propagate
 
 
 class DualGNN(Model):
@@ -113,7 +113,7 @@ class DualGNN(Model):
     def encode(self) -> Encoded:
         """All modalities propagated at once, side by side; then users over the user graph."""
         inputs = [tower(table) for tower, table in zip(self.towers, self.features(), strict=True)]
-        nodes = sum_of_layers(self.graph, torch.cat(inputs, dim=1), self.n_layers)
+        nodes = propagate(self.graph, torch.cat(inputs, dim=1), self.n_layers, reduce="sum")
         users, items = nodes.unflatten(1, (len(inputs), self.embedding_dim)).split(self.sizes)
         if self.fusion == "released":
             users = torch.cat([users.sum(dim=1, keepdim=True), users[:, 1:]], dim=1)

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.interaction import thinned_graph, training_graph
+from flatrec.graphs.interaction import edge_dropout_graph, training_graph
 from flatrec.graphs.knn import fused_knn_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
@@ -19,8 +19,8 @@ from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, bpr_loss_of_differences, gather_embeddings
 from flatrec.models.settings import at_least, rate, share
 from flatrec.ops.matmul import Linear
-from flatrec.ops.propagation import last_layer, mean_of_layers
-from flatrec.ops.row_differences import differences
+from flatrec.ops.propagation import propagate
+from flatrec.ops.spmm import row_differences
 
 
 class FREEDOM(Model):
@@ -109,13 +109,13 @@ class FREEDOM(Model):
         """Draw the epoch's thinned graph."""
         if self.edge_dropout > 0:
             device = self.nodes.device
-            self.epoch_graph = thinned_graph(self.interactions, self.edge_dropout, generator).to(device)
+            self.epoch_graph = edge_dropout_graph(self.interactions, self.edge_dropout, generator).to(device)
 
     def encode(self) -> Encoded:
         """Both propagations; the features are projected where a batch needs them."""
         graph = self.epoch_graph if self.training else self.graph
-        users, items = mean_of_layers(graph, self.nodes, self.n_layers).split(self.sizes)
-        alike = last_layer(self.item_graph, self.nodes[self.sizes[0] :], self.n_item_layers)
+        users, items = propagate(graph, self.nodes, self.n_layers, reduce="mean").split(self.sizes)
+        alike = propagate(self.item_graph, self.nodes[self.sizes[0] :], self.n_item_layers, reduce="last")
         return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, self.features(), strict=True)))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
@@ -130,7 +130,7 @@ class FREEDOM(Model):
         users, positives, negatives = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         terms = {"bpr": bpr_loss(users, positives, negatives)}
         for (name, table), project in zip(encoded.aux.items(), self.projections, strict=True):
-            gaps = project(differences(table, batch.positives, batch.negatives))
+            gaps = project(row_differences(table, batch.positives, batch.negatives))
             terms[f"bpr_{name}"] = bpr_loss_of_differences(users, gaps)
         return terms
 

@@ -14,16 +14,16 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.interaction import walk_graph
-from flatrec.graphs.knn import directions, nearest_neighbors, neighbor_matrix
+from flatrec.graphs.interaction import random_walk_graph
+from flatrec.graphs.knn import knn, knn_matrix
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
 from flatrec.models.settings import at_least, share
 from flatrec.ops.matmul import Linear
-from flatrec.ops.normalize import l2_normalize
-from flatrec.ops.propagation import last_layer, mean_of_layers
+from flatrec.ops.normalize import l2_normalize, l2_normalize_
+from flatrec.ops.propagation import propagate
 from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
 
@@ -114,7 +114,7 @@ class LATTICE(Model):
         self.features = FeatureTables(dataset, missing_modality=missing_modality, trained=features == "trained")
         self.projections = nn.ModuleList(Linear(width, modality_dim) for width in self.features.widths)
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
-        self.graph = walk_graph(dataset.interactions)
+        self.graph = random_walk_graph(dataset.interactions)
         raw = filled_features(dataset, missing_modality)
         self.raw_graphs = nn.ModuleList(raw_graph(raw[name], n_neighbors) for name in self.features.names)
         self.fresh = True  # whether this step learns the item graph
@@ -140,7 +140,7 @@ class LATTICE(Model):
         """Items over the item graph of this step, then everything over the user-item graph."""
         alike = self.nodes[self.sizes[0] :]
         if self.training and not self.fresh and self.frozen is not None:
-            alike = last_layer(self.frozen, alike, self.n_item_layers)
+            alike = propagate(self.frozen, alike, self.n_item_layers, reduce="last")
         elif self.n_item_layers > 0:
             weights = self.modality_weights.softmax(dim=0)
             edges, values = self._learned(weights)
@@ -148,7 +148,7 @@ class LATTICE(Model):
                 raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
                 learned = edges.product(values, alike)
                 alike = (1 - self.raw_fraction) * learned + self.raw_fraction * torch.stack(raw).sum(dim=0)
-        users, items = mean_of_layers(self.graph, self.nodes, self.n_layers).split(self.sizes)
+        users, items = propagate(self.graph, self.nodes, self.n_layers, reduce="mean").split(self.sizes)
         return Encoded(torch.cat([users, items + l2_normalize(alike)]))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
@@ -173,7 +173,7 @@ class LATTICE(Model):
         columns, values = [], []
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
-            columns.append(nearest_neighbors(projected.detach().float().cpu().numpy(), self.n_neighbors).ravel())
+            columns.append(knn(projected.detach().float().cpu().numpy(), self.n_neighbors).ravel())
             ends = l2_normalize(projected)
             values.append(weight * _edges(numbers, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
         edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)
@@ -186,9 +186,9 @@ def _edges(rows: Int64[np.ndarray, "n"], columns: Int64[np.ndarray, "n"], n_item
 
 def raw_graph(features: Float32[np.ndarray, "n_items width"], neighbors: int) -> Graph:
     """LAP(TOP(features))."""
-    kept = neighbor_matrix(features, neighbors).tocoo()
+    kept = knn_matrix(features, neighbors).tocoo()
     edges = Edges(kept.row, kept.col, kept.shape)
-    l2_normalize = directions(torch.tensor(features))
+    l2_normalize = l2_normalize_(torch.tensor(features))
     return Graph(_matrix(edges, _normalized(edges, edges.sddmm(l2_normalize, l2_normalize))), symmetric=False)
 
 

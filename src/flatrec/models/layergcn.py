@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.interaction import thinned_graph, training_graph
+from flatrec.graphs.interaction import edge_dropout_graph, training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
@@ -88,7 +88,7 @@ class LayerGCN(Model):
         """Draw the epoch's pruned graph: by degree in odd epochs, uniformly in even ones."""
         if self.edge_dropout > 0:
             weighting: Literal["degree", "uniform"] = "degree" if self.epochs % 2 == 0 else "uniform"
-            graph = thinned_graph(self.interactions, self.edge_dropout, generator, weighting)
+            graph = edge_dropout_graph(self.interactions, self.edge_dropout, generator, weighting)
             self.epoch_graph = graph.to(self.nodes.device)
         self.epochs += 1
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.interaction import DEGREE_OFFSET, bought_matrix, training_graph
+from flatrec.graphs.interaction import DEGREE_OFFSET, interaction_matrix, training_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table, xavier_uniform
@@ -22,7 +22,7 @@ from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_al
 from flatrec.models.settings import at_least, positive, rate
 from flatrec.ops.matmul import linear, matmul
 from flatrec.ops.normalize import l2_normalize
-from flatrec.ops.propagation import last_layer, mean_of_layers
+from flatrec.ops.propagation import propagate
 
 
 class LGMRec(Model):
@@ -117,13 +117,13 @@ class LGMRec(Model):
         self.projections = nn.ParameterList(xavier_uniform(width, embedding_dim) for width in self.features.widths)
         self.hyperedges = nn.ParameterList(xavier_uniform(width, n_hyperedges) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
-        self.bought = bought_matrix(dataset.interactions)
+        self.bought = interaction_matrix(dataset.interactions)
         degrees = torch.from_numpy(dataset.interactions.matrix("train").sum(axis=1))
         self.register_buffer("shares", 1 / (degrees[:, None] + DEGREE_OFFSET), persistent=False)
 
     def encode(self) -> Encoded:
         """The sum of local and global views; both sides of each modality's hypergraph are parts."""
-        ids = mean_of_layers(self.graph, self.nodes, self.n_layers)
+        ids = propagate(self.graph, self.nodes, self.n_layers, reduce="mean")
         local, hyper = ids, []
         parts: dict[str, Tensor] = {}
         for name, table, projection, edges in zip(
@@ -134,7 +134,8 @@ class LGMRec(Model):
             summed, of_users = self.bought(torch.cat([projected, of_items], dim=1)).tensor_split(
                 [self.embedding_dim], dim=1
             )
-            modality = last_layer(self.graph, torch.cat([self.shares * summed, projected]), self.n_modality_layers)
+            inputs = torch.cat([self.shares * summed, projected])
+            modality = propagate(self.graph, inputs, self.n_modality_layers, reduce="last")
             local = local + l2_normalize(modality)
             of_items, of_users = self._dependencies(of_items), self._dependencies(of_users)
             hub = self._hub(of_items, ids[self.sizes[0] :])

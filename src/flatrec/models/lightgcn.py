@@ -15,7 +15,7 @@ from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.models.settings import at_least
-from flatrec.ops.propagation import mean_of_layers
+from flatrec.ops.propagation import propagate
 
 
 class LightGCN(Model):
@@ -67,7 +67,7 @@ class LightGCN(Model):
 
     def encode(self) -> Encoded:
         """The propagated table."""
-        return Encoded(mean_of_layers(self.graph, self.nodes, self.n_layers))
+        return Encoded(propagate(self.graph, self.nodes, self.n_layers, reduce="mean"))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""

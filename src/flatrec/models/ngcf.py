@@ -127,4 +127,4 @@ class NGCF(Model):
         """The graph's entries after dropout, in the order of the edges; None where nothing is dropped."""
         if self.edges is None or not self.training:
             return None
-        return F.dropout(self.graph.rows.values, self.node_dropout)
+        return F.dropout(self.graph.matrix.values, self.node_dropout)

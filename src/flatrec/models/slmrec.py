@@ -20,7 +20,7 @@ from flatrec.models.losses import info_nce
 from flatrec.models.settings import at_least, positive
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
-from flatrec.ops.propagation import mean_of_layers
+from flatrec.ops.propagation import propagate
 
 
 class SLMRec(Model):
@@ -126,7 +126,7 @@ class SLMRec(Model):
         users, items = self.nodes.split(self.sizes)
         seen = [project(table) for project, table in zip(self.maps, self.features(), strict=True)]
         inputs = torch.cat([users.repeat(1, 1 + len(seen)), torch.cat([items, *seen], dim=1)])
-        of_users, of_items = mean_of_layers(self.graph, inputs, self.n_layers).split(self.sizes)
+        of_users, of_items = propagate(self.graph, inputs, self.n_layers, reduce="mean").split(self.sizes)
         names = ["ids", *(f"view_{name}" for name in self.features.names)]
         views = dict(zip(names, of_items.chunk(len(names), dim=1), strict=True))
         return Encoded(torch.cat([self.fuse_users(of_users), self.fuse_items(of_items)]), views)

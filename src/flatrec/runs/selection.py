@@ -20,7 +20,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.evaluation import seen_mask
 from flatrec.evaluation.metrics import METRICS
 
-WITHOUT_ORDER = ("recall", "precision", "hit_rate")  # metrics that count the hits of a list, wherever they stand in it
+MONITORS = [name for name, metric in METRICS.items() if metric.monitorable]
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,11 @@ def monitored(experiment: Experiment, dataset: Dataset) -> Monitor:
     asked, ks = experiment.training.monitor, experiment.evaluation.ks
     name, _, text = asked.partition("@")
     left = _left_to_rank(experiment, dataset)
-    if asked not in _metrics(experiment.evaluation) or name not in WITHOUT_ORDER or not _blind(k := int(text), left):
+    if (
+        asked not in _metrics(experiment.evaluation)
+        or METRICS[name].depends_on_order
+        or not _blind(k := int(text), left)
+    ):
         return Monitor(asked)
     smaller = [cut for cut in ks if cut < k and not _blind(cut, left)]
     fitting = [cut for cut in smaller if cut <= np.median(left) / 2]
@@ -77,7 +81,7 @@ def _blind(k: int, left: Int[ndarray, "n_users"]) -> bool:
 
 
 def _metrics(evaluation: Evaluation) -> list[str]:
-    return [f"{name}@{cut}" for cut in evaluation.ks for name in METRICS]
+    return [f"{name}@{cut}" for cut in evaluation.ks for name in MONITORS]
 
 
 def check(experiment: Experiment, dataset: Dataset) -> None:
@@ -96,7 +100,7 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
     if experiment.training.monitor not in _metrics(experiment.evaluation):
         ks = experiment.evaluation.ks
         raise ValueError(
-            f"training.monitor must be one of {', '.join(METRICS)} at one of evaluation.ks "
+            f"training.monitor must be one of {', '.join(MONITORS)} at one of evaluation.ks "
             f"({', '.join(map(str, ks[:10]))}), such as ndcg@{ks[0]}, but is {experiment.training.monitor!r}; add "
             "its cut to evaluation.ks or choose another"
         )

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from flatrec.config import arguments
+from flatrec.ops.dispatch import has_kernel
 from flatrec.utils.messages import unknown
 
 # LBFGS wants a closure, SparseAdam sparse gradients; a strategy gives neither.
@@ -69,7 +70,4 @@ def _has_fused(name: str, device: str) -> bool:
     """Whether this torch has the fused update for a kind of device; that of Adagrad came to GPUs late."""
     if device not in _KEYS:
         return False
-    try:
-        return torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::_fused_{name}_", _KEYS[device])
-    except RuntimeError:  # there is no such update at all
-        return False
+    return has_kernel(f"aten::_fused_{name}_", _KEYS[device])
