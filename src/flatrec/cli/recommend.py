@@ -114,13 +114,17 @@ class _NewItemOptions(NamedTuple):
 def _recommend_new_items(
     folder: Path, run: Run, user: list[str], k: int, asked: _NewItemOptions, *, json: bool
 ) -> None:
-    from flatrec.cli.new_items import encode_new_items
+    from flatrec.api import choose_device
+    from flatrec.cli.progress import counting
+    from flatrec.content import encode_new_items
     from flatrec.inference.cold_start import check_supported, recommend_new_items
 
     check_supported(run, method=asked.method, n_neighbors=asked.n_neighbors)  # before anything is encoded
     result = recommend_new_items(
         run,
-        encode_new_items(asked.source, run.dataset, image_dir=asked.image_dir),
+        encode_new_items(
+            asked.source, run.dataset, image_dir=asked.image_dir, device=str(choose_device("auto")), progress=counting
+        ),
         user,
         k,
         source=str(asked.source),
