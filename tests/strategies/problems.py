@@ -32,10 +32,10 @@ class Quadratic(Model):
     def encode(self):
         return Encoded(torch.cat([self.first, self.second.flatten()])[:, None])
 
-    def loss(self, encoded, batch):
+    def loss_terms(self, encoded, batch):
         theta, number = encoded.node_embeddings[:, 0], int(batch.users[0])
         hessian, slope = torch.tensor(self.hessians[number]), torch.tensor(self.slopes[number])
-        return theta @ hessian @ theta / 2 - slope @ theta
+        return {"loss": theta @ hessian @ theta / 2 - slope @ theta}
 
     def user_item_embeddings(self, encoded):
         return encoded.node_embeddings, encoded.node_embeddings
@@ -58,11 +58,11 @@ class Network(Model):
     def encode(self):
         return Encoded(torch.cat([self.hidden, self.output[:, None]], dim=1))
 
-    def loss(self, encoded, batch):
+    def loss_terms(self, encoded, batch):
         number = int(batch.users[0])
         inputs, targets = torch.tensor(self.inputs[number]), torch.tensor(self.targets[number])
         hidden, output = encoded.node_embeddings[:, :3], encoded.node_embeddings[:, 3]
-        return ((torch.tanh(inputs @ hidden.T) @ output - targets) ** 2).mean()
+        return {"loss": ((torch.tanh(inputs @ hidden.T) @ output - targets) ** 2).mean()}
 
     def user_item_embeddings(self, encoded):
         return encoded.node_embeddings, encoded.node_embeddings

@@ -235,8 +235,9 @@ class Noisy(Model):
     def encode(self):
         return Encoded(self.theta[:, None])
 
-    def loss(self, encoded, batch):  # noqa: ARG002
-        return (encoded.node_embeddings * torch.rand((), dtype=torch.float64)).sum() * encoded.node_embeddings.sum()
+    def loss_terms(self, encoded, batch):  # noqa: ARG002
+        noise = torch.rand((), dtype=torch.float64)
+        return {"loss": (encoded.node_embeddings * noise).sum() * encoded.node_embeddings.sum()}
 
     def user_item_embeddings(self, encoded):
         return encoded.node_embeddings, encoded.node_embeddings

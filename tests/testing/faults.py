@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from flatrec.models import Encoded, LightGCN, Model, ModelConfig
-from flatrec.models.initial import node_table
+from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings
 
 
@@ -28,11 +28,8 @@ class Sound(Model):
     def encode(self):
         return Encoded(self.nodes)
 
-    def loss(self, encoded, batch):
-        return bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))
-
-    def user_item_embeddings(self, encoded):
-        return encoded.node_embeddings.split(self.sizes)
+    def loss_terms(self, encoded, batch):
+        return {"bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))}
 
 
 class UnregisteredTable(Sound):

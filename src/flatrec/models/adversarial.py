@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
@@ -99,6 +99,7 @@ class Adversarial(Model):
         self.model = model
         self.epsilon = epsilon
         self.weight = weight
+        self.loss_weights = {"attacked": weight} if weight else {}
 
     def encode(self) -> Encoded:
         """What the model encodes, from features whose gradients can be asked for."""
@@ -107,8 +108,8 @@ class Adversarial(Model):
             encoded = self.model.encode()
         return _Attackable(encoded.node_embeddings, encoded.aux, tables)
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
-        """The loss as it is plus the weighted one under noise.
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
+        """The loss as it is, and the one under noise where that has a weight.
 
         Raises:
             TypeError: not what this class encodes.
@@ -119,14 +120,14 @@ class Adversarial(Model):
         with self._reading(encoded.tables):
             clean = self.model.loss(encoded, batch)
         if self.weight == 0:
-            return clean
+            return {"clean": clean}
         noisy = [
             [table + noise for table, noise in zip(tables, noises, strict=True)]
             for tables, noises in zip(encoded.tables, self.noise(clean, encoded.tables), strict=True)
         ]
         with self._reading(noisy):
             attacked = self.model.loss(self.model.encode(), batch)
-        return clean + self.weight * attacked
+        return {"clean": clean, "attacked": attacked}
 
     def noise(self, loss: Float[Tensor, ""], tables: Tables) -> list[list[Tensor]]:
         """Delta: constants of the tables' shapes, each row of length epsilon or 0."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Literal, TypeAlias
 
+import torch
 from jaxtyping import Float, Int64
 from pydantic import ConfigDict
 from torch import Generator, Tensor, nn
@@ -48,7 +50,11 @@ class Model(nn.Module, ABC):
     """A trainable recommender whose score is the inner product of a user's and an item's representation.
 
     ``Config`` declares its settings; :attr:`config` holds those of an object. ``sizes`` are the numbers of users and of
-    items.
+    items. ``loss_weights`` has the weight of each term of the loss, or of each group of terms; a term without one
+    counts once.
+
+    A model defines ``encode`` and ``loss_terms``. The only implemented methods that it may replace are ``loss`` and
+    ``user_item_embeddings``, and the two hooks.
 
     ``MODALITIES`` says what item features it reads: none, or those of any data set with one or more modalities, by any
     name. ``SEARCH_SPACE`` holds the values that are usually tried for its settings, by the dotted name of the setting
@@ -62,6 +68,7 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     config: ModelConfig
+    loss_weights: Mapping[str, float] = MappingProxyType({})
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({})
@@ -79,14 +86,33 @@ class Model(nn.Module, ABC):
         """
 
     @abstractmethod
-    def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
-        """The training loss of a batch. Pure: it writes no attribute, buffer or batch."""
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
+        """The terms of the training loss of a batch by name, not weighted.
 
-    @abstractmethod
+        Pure: it writes no attribute, buffer or batch. Terms that have one weight in common have a group before a slash,
+        such as ``squares/users`` and ``squares/items``.
+        """
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
+        """The training loss of a batch: the sum of the terms, each group added up and then weighted.
+
+        Raises:
+            ValueError: ``loss_weights`` has a weight that no term uses.
+        """
+        groups: dict[str, list[Tensor]] = {}
+        for name, term in self.loss_terms(encoded, batch).items():
+            groups.setdefault(name.partition("/")[0], []).append(term)
+        for unused in self.loss_weights.keys() - groups.keys():
+            raise ValueError(f"loss_weights has {unused!r}, but the terms of the loss are {', '.join(groups)}")
+        sums = {name: terms[0] if len(terms) == 1 else torch.stack(terms).sum() for name, terms in groups.items()}
+        return functools.reduce(torch.add, (self.loss_weights.get(name, 1) * total for name, total in sums.items()))
+
     def user_item_embeddings(
         self, encoded: Encoded
     ) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """User and item vectors whose inner products rank."""
+        """User and item vectors whose inner products rank: the two halves of the node embeddings."""
+        users, items = encoded.node_embeddings.split(self.sizes)
+        return users, items
 
     # The hooks are optional, hence neither abstract nor empty by oversight; only the trainer calls them.
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: B027

@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
-from flatrec.models.initial import node_table, xavier_linear
+from flatrec.models.layers import node_table, xavier_linear
 from flatrec.ops.propagation import mean_of_layers
 from flatrec.utils.ranges import DropoutRate, LayerCount, NonNegativeFloat, PositiveInt
 
@@ -77,7 +77,6 @@ class BM3(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.n_layers": (1, 2), "model.dropout": (0.3, 0.5), "model.reg_weight": (0.1, 0.01)}
@@ -85,6 +84,7 @@ class BM3(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"modalities": self.config.modality_weight, "norms": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
@@ -105,33 +105,21 @@ class BM3(Model):
         }
         return Encoded(self.predictor(online), {"online": online, **projected})
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """Agreement over the graph, agreement of modalities, penalty; all weighted."""
-        terms = self.loss_terms(encoded, batch)
-        modalities = [terms[f"{kind}_{name}"] for name in self.features.names for kind in ("across", "within")]
-        loss = terms["users"] + terms["items"] + self.config.modality_weight * torch.stack(modalities).sum()
-        return loss + self.config.reg_weight * terms["norms"]
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """Each summand, unweighted: ``users``, ``items``, ``norms``, and ``across_`` and ``within_`` a modality."""
         online = encoded.aux["online"]
         numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
         users, items = F.embedding(numbers, encoded.node_embeddings).chunk(2)
         user_targets, item_targets = self._targets(online, numbers).chunk(2)
-        terms = {"users": _apart(users, item_targets), "items": _apart(items, user_targets)}
+        terms = {"graph/users": _apart(users, item_targets), "graph/items": _apart(items, user_targets)}
         for name in self.features.names:
             table = encoded.aux[f"features_{name}"]
             predicted = self.predictor(F.embedding(batch.positives, table))
-            terms[f"across_{name}"] = _apart(predicted, item_targets)
-            terms[f"within_{name}"] = _apart(predicted, self._targets(table, batch.positives))
+            terms[f"modalities/across_{name}"] = _apart(predicted, item_targets)
+            terms[f"modalities/within_{name}"] = _apart(predicted, self._targets(table, batch.positives))
         halves = online.split(self.sizes)
         terms["norms"] = torch.stack([torch.linalg.vector_norm(half) for half in halves]).sum() / self.sizes[1]
         return terms
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items
 
     def _targets(self, table: Tensor, numbers: Tensor) -> Tensor:
         return F.dropout(F.embedding(numbers, table.detach()), self.config.dropout, self.training)

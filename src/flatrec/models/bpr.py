@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
-from flatrec.models.initial import node_table
+from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
@@ -52,25 +53,20 @@ class BPR(Model):
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
-
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
     )
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"norms": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
 
     def encode(self) -> Encoded:
         """The table itself."""
         return Encoded(self.nodes)
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR plus the norm penalty."""
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+        """BPR and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        return bpr_loss(*blocks) + self.config.reg_weight * norm_penalty(*blocks)
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items
+        return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}

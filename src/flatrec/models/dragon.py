@@ -17,8 +17,8 @@ from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.knn import fused_knn_graph
 from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
+from flatrec.models.layers import Tower, preference_squares, preference_weights
 from flatrec.models.losses import bpr_loss, gather_embeddings
-from flatrec.models.towers import Tower, preference_squares, preference_weights
 from flatrec.ops.propagation import last_layer, sum_of_layers
 from flatrec.utils.ranges import Fraction, LayerCount, NonNegativeFloat, PositiveInt
 
@@ -93,7 +93,6 @@ class DRAGON(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
@@ -101,6 +100,7 @@ class DRAGON(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"squares": self.config.reg_weight}
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
         self.towers = nn.ModuleList(
             Tower(dataset.n_users, width, hidden_dim=self.config.hidden_dim, embedding_dim=self.config.embedding_dim)
@@ -131,20 +131,10 @@ class DRAGON(Model):
             parts.append(torch.cat([own + self.user_graph(own), items + alike]))
         return Encoded(torch.cat(parts, dim=1))
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR to base 2 and the weighted penalties."""
-        ranking, *squares = self.loss_terms(encoded, batch).values()
-        return ranking + self.config.reg_weight * torch.stack(squares).sum()
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` and its name for a modality, ``user_weights``."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2),
             **preference_squares(self.features.names, self.towers, batch.users),
-            "user_weights": self.user_weights.square().mean(),
+            "squares/user_weights": self.user_weights.square().mean(),
         }
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items

@@ -16,8 +16,8 @@ from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.layers import Tower, preference_squares, preference_weights
 from flatrec.models.losses import bpr_loss, gather_embeddings
-from flatrec.models.towers import Tower, preference_squares, preference_weights
 from flatrec.ops.propagation import sum_of_layers
 from flatrec.utils.ranges import LayerCount, NonNegativeFloat, PositiveInt
 
@@ -87,7 +87,6 @@ class DualGNN(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
@@ -96,6 +95,7 @@ class DualGNN(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"squares": self.config.reg_weight}
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
         self.towers = nn.ModuleList(
             Tower(dataset.n_users, width, hidden_dim=self.config.hidden_dim, embedding_dim=self.config.embedding_dim)
@@ -120,21 +120,11 @@ class DualGNN(Model):
         own = (self.user_weights[:, :, None] * users).sum(dim=1)
         return Encoded(torch.cat([own + self.user_graph(own), items.sum(dim=1)]))
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR to base 2 and the weighted penalties."""
-        ranking, *squares = self.loss_terms(encoded, batch).values()
-        return ranking + self.config.reg_weight * torch.stack(squares).sum()
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` a modality, ``user_weights``, ``item_weights``."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2),
             **preference_squares(self.features.names, self.towers, batch.users),
-            "user_weights": self.user_weights.square().mean(),
-            "item_weights": self.item_weights.square().mean(),
+            "squares/user_weights": self.user_weights.square().mean(),
+            "squares/item_weights": self.item_weights.square().mean(),
         }
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items

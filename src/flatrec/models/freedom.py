@@ -15,7 +15,7 @@ from flatrec.graphs.interaction import thinned_graph, training_graph
 from flatrec.graphs.knn import fused_knn_graph
 from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
-from flatrec.models.initial import node_table
+from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, bpr_loss_of_differences, gather_embeddings
 from flatrec.ops.matmul import Linear
 from flatrec.ops.propagation import last_layer, mean_of_layers
@@ -88,7 +88,6 @@ class FREEDOM(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.edge_dropout": (0.8, 0.9), "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3)}
@@ -101,6 +100,7 @@ class FREEDOM(Model):
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
         )
+        self.loss_weights = dict.fromkeys([f"bpr_{name}" for name in self.features.names], self.config.modality_weight)
         self.projections = nn.ModuleList(
             Linear(width, self.config.embedding_dim, bias=False) for width in self.features.widths
         )
@@ -123,13 +123,6 @@ class FREEDOM(Model):
         alike = last_layer(self.item_graph, self.nodes[self.sizes[0] :], self.config.n_item_layers)
         return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, self.features(), strict=True)))
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR on the representations plus the weighted BPR of the same users on each modality."""
-        loss, *modalities = self.loss_terms(encoded, batch).values()
-        for term in modalities:
-            loss = loss + self.config.modality_weight * term
-        return loss
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """The BPR of the representations, then that of each modality under ``bpr_`` and its name, unweighted."""
         users, positives, negatives = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
@@ -138,8 +131,3 @@ class FREEDOM(Model):
             gaps = project(differences(table, batch.positives, batch.negatives))
             terms[f"bpr_{name}"] = bpr_loss_of_differences(users, gaps)
         return terms
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items

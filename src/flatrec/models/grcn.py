@@ -16,7 +16,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import bidirectional
 from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
-from flatrec.models.initial import xavier_linear, xavier_normal
+from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
@@ -81,7 +81,6 @@ class GRCN(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
@@ -90,6 +89,7 @@ class GRCN(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"squares": self.config.reg_weight}
         n_nodes = dataset.n_users + dataset.n_items
         self.nodes = xavier_normal(n_nodes, self.config.embedding_dim)
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
@@ -117,25 +117,18 @@ class GRCN(Model):
         near = self.edges.product(weight, ids)
         return Encoded(torch.cat([ids + near + self.edges.product(weight, near), *views], dim=1))
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR and the weighted squares."""
-        ranking, *squares = self.loss_terms(encoded, batch).values()
-        return ranking + self.config.reg_weight * torch.stack(squares).sum()
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``ids``, ``preferences``, and ``preference_`` and its name a modality."""
         named = dict(zip(self.features.names, self.preferences, strict=True))
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
-            "ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
-            "preferences": image_square(named),
-            **{f"preference_{name}": F.embedding(batch.users, one).square().mean() for name, one in named.items()},
+            "squares/ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
+            "squares/preferences": image_square(named),
+            **{
+                f"squares/preference_{name}": F.embedding(batch.users, one).square().mean()
+                for name, one in named.items()
+            },
         }
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items
 
     def _refined(
         self, preference: Tensor, items: Float[Tensor, "n_items dim"]

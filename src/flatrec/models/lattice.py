@@ -18,7 +18,7 @@ from flatrec.graphs.interaction import walk_graph
 from flatrec.graphs.knn import directions, nearest_neighbors, neighbor_matrix
 from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
-from flatrec.models.initial import node_table
+from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
@@ -101,7 +101,6 @@ class LATTICE(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3)}
@@ -109,6 +108,7 @@ class LATTICE(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"squares": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
@@ -154,20 +154,10 @@ class LATTICE(Model):
         users, items = mean_of_layers(self.graph, self.nodes, self.config.n_layers).split(self.sizes)
         return Encoded(torch.cat([users, items + l2_normalize(alike)]))
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR and the weighted squares."""
-        terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.config.reg_weight * terms["squares"]
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and half the squares of the final rows over ``reg_rows``, unweighted."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         return {"bpr": bpr_loss(*blocks), "squares": half_squares(*blocks) / self.config.reg_rows}
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items
 
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""

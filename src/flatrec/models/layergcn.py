@@ -15,7 +15,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import thinned_graph, training_graph
 from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
-from flatrec.models.initial import node_table
+from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveInt, PositiveLayerCount
 
@@ -66,7 +66,6 @@ class LayerGCN(Model):
         reg_weight: NonNegativeFloat = 1e-3
 
     config: Config
-
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.edge_dropout": (0.0, 0.1, 0.2), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5)}
     )
@@ -74,6 +73,7 @@ class LayerGCN(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"squares": self.config.reg_weight}
         self.interactions = dataset.interactions
         self.nodes = node_table(dataset, self.config.embedding_dim)
         self.graph = training_graph(dataset.interactions)
@@ -98,19 +98,9 @@ class LayerGCN(Model):
             total = total + hidden
         return Encoded(total)
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """Summed BPR and the weighted penalty."""
-        terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.config.reg_weight * terms["squares"]
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR summed over the batch, and half the squares of the rows before propagation, unweighted."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) * len(batch),
             "squares": half_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
         }
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items

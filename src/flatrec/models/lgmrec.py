@@ -17,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import DEGREE_OFFSET, bought_matrix, training_graph
 from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
-from flatrec.models.initial import node_table, xavier_uniform
+from flatrec.models.layers import node_table, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_all, norm_penalty
 from flatrec.ops.matmul import linear, matmul
 from flatrec.ops.normalize import l2_normalize
@@ -100,7 +100,6 @@ class LGMRec(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {
@@ -115,6 +114,7 @@ class LGMRec(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"contrast": self.config.contrastive_weight, "norms": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
         self.projections = nn.ParameterList(
@@ -154,29 +154,18 @@ class LGMRec(Model):
         joined = l2_normalize(torch.stack(hyper).sum(dim=0).to(ids.dtype))
         return Encoded(local + self.config.hyper_weight * joined, parts)
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR, contrast and penalty, weighted."""
-        terms = self.loss_terms(encoded, batch)
-        contrast = terms["contrast_users"] + terms["contrast_items"]
-        return terms["bpr"] + self.config.contrastive_weight * contrast + self.config.reg_weight * terms["norms"]
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """``bpr``, ``contrast_users``, ``contrast_items`` and ``norms``, unweighted."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        terms = {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
+        terms, norms = {"bpr": bpr_loss(*blocks)}, norm_penalty(*blocks)
         for kind, numbers in (("users", batch.users), ("items", batch.positives)):
             once = numbers.unique(return_counts=True)  # popular items come up many times
             contrasts = [
                 self._contrast(encoded.aux, kind, once, one, other)
                 for one, other in itertools.combinations(self.features.names, 2)
             ]
-            terms[f"contrast_{kind}"] = torch.stack([encoded.node_embeddings.new_zeros(()), *contrasts]).sum()
-        return terms
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items
+            terms[f"contrast/{kind}"] = torch.stack([encoded.node_embeddings.new_zeros(()), *contrasts]).sum()
+        return {**terms, "norms": norms}
 
     def _contrast(  # noqa: PLR0917 - two views of one kind
         self, parts: Mapping[str, Tensor], kind: str, once: tuple[Tensor, Tensor], one: str, other: str

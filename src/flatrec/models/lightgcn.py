@@ -12,7 +12,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
-from flatrec.models.initial import node_table
+from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.ops.propagation import mean_of_layers
 from flatrec.utils.ranges import LayerCount, NonNegativeFloat, PositiveInt
@@ -59,13 +59,13 @@ class LightGCN(Model):
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
-
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.n_layers": (1, 2, 3, 4), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)}
     )
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"norms": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
         self.graph = training_graph(dataset.interactions)
 
@@ -73,19 +73,9 @@ class LightGCN(Model):
         """The propagated table."""
         return Encoded(mean_of_layers(self.graph, self.nodes, self.config.n_layers))
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR and the weighted penalty."""
-        terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.config.reg_weight * terms["norms"]
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR on the propagated rows, and the norms of the rows before propagation, unweighted."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
             "norms": norm_penalty(*gather_embeddings(self.nodes, batch, self.sizes[0])),
         }
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the propagated table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items

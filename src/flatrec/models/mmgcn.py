@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import mean_graphs
 from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
-from flatrec.models.initial import xavier_linear, xavier_normal
+from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
 from flatrec.ops.matmul import Linear, linear, matmul
 from flatrec.ops.normalize import l2_normalize
@@ -82,7 +82,6 @@ class MMGCN(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
@@ -91,6 +90,7 @@ class MMGCN(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"squares": self.config.reg_weight}
         self.nodes = xavier_normal(dataset.n_users + dataset.n_items, self.config.embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, normalized=dataset.features.keys() - {"image"}
@@ -123,23 +123,13 @@ class MMGCN(Model):
             outcomes.append(torch.cat(hidden))
         return Encoded(torch.stack(outcomes).mean(dim=0))
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR and the weighted squares."""
-        terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.config.reg_weight * (terms["ids"] + terms["preferences"])
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the squares of id rows and those of preferences, unweighted."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
-            "ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
-            "preferences": image_square(dict(zip(self.features.names, self.preferences, strict=True))),
+            "squares/ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
+            "squares/preferences": image_square(dict(zip(self.features.names, self.preferences, strict=True))),
         }
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items
 
 
 class _Layer(nn.Module):

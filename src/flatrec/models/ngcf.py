@@ -14,7 +14,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
-from flatrec.models.initial import node_table, xavier_linear
+from flatrec.models.layers import node_table, xavier_linear
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
@@ -72,7 +72,6 @@ class NGCF(Model):
         reg_weight: NonNegativeFloat = 1e-5
 
     config: Config
-
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {
             "model.hidden_dims": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
@@ -85,6 +84,7 @@ class NGCF(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"norms": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim, nn.init.xavier_normal_)
         steps = list(zip((self.config.embedding_dim, *self.config.hidden_dims), self.config.hidden_dims, strict=False))
         self.sums = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
@@ -105,20 +105,10 @@ class NGCF(Model):
             layers.append(hidden)
         return Encoded(torch.cat(layers, dim=1))
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR and the weighted penalty."""
-        terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.config.reg_weight * terms["norms"]
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and norms of the batch's final rows, unweighted."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items
 
     def _kept(self) -> Tensor | None:
         """The graph's entries after dropout, in the order of the edges; None where nothing is dropped."""

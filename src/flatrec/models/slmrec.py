@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
-from flatrec.models.initial import node_table
+from flatrec.models.layers import node_table
 from flatrec.models.losses import info_nce
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
@@ -90,7 +90,6 @@ class SLMRec(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
@@ -103,6 +102,7 @@ class SLMRec(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"alignment": self.config.alignment_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, normalized=dataset.features.keys()
@@ -132,11 +132,6 @@ class SLMRec(Model):
         views = dict(zip(names, of_items.chunk(len(names), dim=1), strict=True))
         return Encoded(torch.cat([self.fuse_users(of_users), self.fuse_items(of_items)]), views)
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """The main loss and the weighted alignment."""
-        main, *alignment = self.loss_terms(encoded, batch).values()
-        return main + self.config.alignment_weight * torch.stack(alignment).sum()
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """``main``, then one alignment a modality along the chain, ``alignment_`` and its name, unweighted."""
         numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
@@ -146,13 +141,8 @@ class SLMRec(Model):
         for step, name in enumerate(self.chain):
             anchor = self.anchors[step](self.bridge(anchor) if self.bridge is not None and step == 1 else anchor)
             partner = self.partners[step](F.embedding(batch.positives, encoded.aux[f"view_{name}"]))
-            terms[f"alignment_{name}"] = info_nce(anchor, partner, self.config.alignment_temperature)
+            terms[f"alignment/{name}"] = info_nce(anchor, partner, self.config.alignment_temperature)
         return terms
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items
 
 
 def _linear(inputs: int, outputs: int) -> Linear:

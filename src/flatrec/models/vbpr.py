@@ -13,7 +13,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
-from flatrec.models.initial import xavier_linear, xavier_uniform
+from flatrec.models.layers import xavier_linear, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.ops.matmul import linear
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
@@ -63,7 +63,6 @@ class VBPR(Model):
         missing_modality: MissingModality = "mean"
 
     config: Config
-
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
@@ -72,6 +71,7 @@ class VBPR(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        self.loss_weights = {"norms": self.config.reg_weight}
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
         self.users = xavier_uniform(dataset.n_users, 2 * self.config.embedding_dim)
         self.items = xavier_uniform(dataset.n_items, self.config.embedding_dim)
@@ -85,17 +85,7 @@ class VBPR(Model):
             seen = seen + linear(table, weight)
         return Encoded(torch.cat([self.users, torch.cat([self.items, seen], dim=1)]))
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
-        """BPR and the weighted penalty."""
-        terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.config.reg_weight * terms["norms"]
-
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and norms of the batch's rows, unweighted."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
-
-    def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The two halves of the node table."""
-        users, items = encoded.node_embeddings.split(self.sizes)
-        return users, items
