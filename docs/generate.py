@@ -56,8 +56,8 @@ def section(one: Description) -> str:
         prose(one.doc.summary) + "\n",
         body(one.doc.body),
     ]
-    if one.doc.entries("Args"):
-        rows = [[f"`{a.name}`", f"`{a.type}`", a.default and f"`{a.default}`", prose(a.meaning)] for a in one.arguments]
+    if one.settings:
+        rows = [[f"`{a.name}`", f"`{a.type}`", f"`{a.default}`", prose(a.meaning)] for a in one.settings]
         parts.append(table(["setting", "type", "default", "meaning"], rows))
     if one.search_space:
         tried = [[f"`{key}`", ", ".join(map(str, values))] for key, values in one.search_space.items()]

@@ -154,19 +154,26 @@ def test_unknown_ids_are_named():
 
 
 def test_a_model_and_a_strategy_can_be_given_as_objects():
-    run = fit(DATA, FREEDOM(DATA, embedding_dim=4, n_neighbors=3), Mixed(BSAM(rho=0.05)), training=SHORT)
+    run = fit(
+        DATA, FREEDOM(DATA, FREEDOM.Config(embedding_dim=4, n_neighbors=3)), Mixed(BSAM(rho=0.05)), training=SHORT
+    )
     assert (run.result["model"], run.result["strategy"]) == ("freedom", "bsam+")
     assert [len(one) for one in user_item_embeddings(run.recommender)] == [DATA.n_users, DATA.n_items]
 
 
 def test_objects_cannot_be_written_to_a_folder(tmp_path):
     with pytest.raises(ValueError, match="by name"):
-        fit(DATA, FREEDOM(DATA, embedding_dim=4, n_neighbors=3), out=tmp_path / "run")
+        fit(DATA, FREEDOM(DATA, FREEDOM.Config(embedding_dim=4, n_neighbors=3)), out=tmp_path / "run")
 
 
 def test_settings_for_an_object_are_refused():
     with pytest.raises(ValueError, match="model_settings"):
-        fit(DATA, FREEDOM(DATA, embedding_dim=4, n_neighbors=3), model_settings={"embedding_dim": 8}, training=SHORT)
+        fit(
+            DATA,
+            FREEDOM(DATA, FREEDOM.Config(embedding_dim=4, n_neighbors=3)),
+            model_settings={"embedding_dim": 8},
+            training=SHORT,
+        )
 
 
 def test_a_run_is_not_overwritten_unless_asked_to(on_disk, tmp_path):

@@ -224,8 +224,8 @@ def load_run(
     if isinstance(made, Model):
         load_parameters(made, saved, best=True)
         made.to(choose_device(experiment)).eval()
-    evaluation, options = experiment.evaluation, experiment.model.options
-    return Run(dataset, made, evaluation.ks, evaluation.mask, result, options)
+    evaluation = experiment.evaluation
+    return Run(dataset, made, evaluation.ks, evaluation.mask, result)
 
 
 def load(data: str) -> Dataset:
@@ -288,8 +288,8 @@ class _Session:
         self.identity = run_dir.identity(experiment, dataset)
         self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
         self.monitor = selection.monitored(experiment, dataset).metric
-        evaluation, options = experiment.evaluation, experiment.model.options
-        self.unscored = Run(dataset, model, evaluation.ks, evaluation.mask, model_options=options)
+        evaluation = experiment.evaluation
+        self.unscored = Run(dataset, model, evaluation.ks, evaluation.mask)
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
         self.remarks = selection.remarks(experiment, dataset) if announce and self.trainer is not None else ()

@@ -47,7 +47,9 @@ def test_a_table_of_items_that_meets_none_is_refused_like_one_of_features(tmp_pa
         load(tmp_path, items=others)
     with pytest.raises(ValueError, match=said.format("image")):
         load(tmp_path, features=others)
-    with pytest.raises(ValueError, match=r"items\.csv has no row .*; 6 would match but for case, such as 'S0' and 's0'"):
+    with pytest.raises(
+        ValueError, match=r"items\.csv has no row .*; 6 would match but for case, such as 'S0' and 's0'"
+    ):
         load(tmp_path, items=[one.upper() for one in IDS])
 
 

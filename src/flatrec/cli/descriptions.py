@@ -1,4 +1,4 @@
-"""What models say of themselves: in their docstrings, signatures and class attributes."""
+"""What models say of themselves: in their docstrings, settings and class attributes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from flatrec.cli.docstrings import Docstring, parsed
 from flatrec.models import BASELINES, MODELS, Model
-from flatrec.models.base import Modalities
+from flatrec.models.base import Modalities, ModelConfig
 from flatrec.registry.instantiate import model_class
 
 _REFERENCE = re.compile(
@@ -35,7 +35,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Setting:
-    """One argument of a constructor.
+    """One setting of a model.
 
     Args:
         name: its name.
@@ -68,7 +68,7 @@ class Description:
         about: the first line of its module, without the name.
         modalities: what item features it reads.
         reference: its paper, where the first line of the class names one.
-        arguments: of the constructor, the data set first.
+        settings: what a user can set.
         search_space: values usually tried, by dotted setting.
         doc: the docstring of the class.
     """
@@ -78,14 +78,9 @@ class Description:
     about: str
     modalities: Modalities
     reference: Reference | None
-    arguments: tuple[Setting, ...]
+    settings: tuple[Setting, ...]
     search_space: Mapping[str, tuple[object, ...]]
     doc: Docstring
-
-    @property
-    def settings(self) -> tuple[Setting, ...]:
-        """The arguments that a user can set: all but the data set."""
-        return self.arguments[1:]
 
     def as_dict(self) -> dict[str, Any]:
         """Name, text, reference and settings for programs."""
@@ -124,7 +119,7 @@ def describe(name: str) -> Description:
         about=_about(kind),
         modalities=kind.MODALITIES if issubclass(kind, Model) else "none",
         reference=_reference(doc.summary),
-        arguments=_arguments(kind, doc.entries("Args"), search_space),
+        settings=_settings(kind.Config, search_space),
         search_space=search_space,
         doc=doc,
     )
@@ -146,30 +141,29 @@ def _reference(summary: str) -> Reference | None:
     return Reference(found["authors"], found["venue"], int(found["year"]), found["link"])
 
 
-def _arguments(
-    kind: type[object], meanings: Mapping[str, str], search_space: Mapping[str, tuple[object, ...]]
-) -> tuple[Setting, ...]:
-    hints = get_type_hints(kind.__init__)
-    found = []
-    for name, one in inspect.signature(kind).parameters.items():
-        given = one.default is not inspect.Parameter.empty
-        found.append(
-            Setting(
-                name,
-                type=_type(hints.get(name, object)),
-                default=repr(one.default) if given else None,
-                meaning=meanings.get(name, ""),
-                value=one.default if given else None,
-                tried=search_space.get(f"model.{name}", ()),
-            )
+def _settings(config: type[ModelConfig], search_space: Mapping[str, tuple[object, ...]]) -> tuple[Setting, ...]:
+    meanings = parsed(inspect.getdoc(config) or "").entries("Args")
+    return tuple(
+        Setting(
+            name,
+            type=_type(one.annotation),
+            default=repr(one.default),
+            meaning=meanings.get(name, ""),
+            value=one.default,
+            tried=search_space.get(f"model.{name}", ()),
         )
-    return tuple(found)
+        for name, one in config.model_fields.items()
+    )
 
 
 def _type(hint: object) -> str:
-    """A type as a reader of settings wants it: the values of a Literal, the parts of a union, else its name."""
+    """The type of a setting in words: the values of a Literal, the members of a union, else its name."""
     if get_origin(hint) is Literal:
         return " or ".join(repr(value) for value in get_args(hint))
     if get_origin(hint) in (Union, UnionType):
         return " or ".join("None" if one is type(None) else _type(one) for one in get_args(hint))
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+    if get_origin(hint) is Annotated:
+        return _type(get_args(hint)[0])
+    if get_origin(hint) is tuple:
+        return f"tuple[{', '.join('...' if one is Ellipsis else _type(one) for one in get_args(hint))}]"
+    return hint.__name__ if isinstance(hint, type) else str(hint)

@@ -123,7 +123,11 @@ def _recommend_new_items(
     result = recommend_new_items(
         run,
         encode_new_items(
-            asked.source, run.dataset, image_dir=asked.image_dir, device=str(choose_device("auto")), progress=counting
+            asked.source,
+            run.dataset,
+            image_dir=asked.image_dir,
+            device=str(choose_device(options.experiment(None, None))),
+            progress=counting,
         ),
         user,
         k,

@@ -17,7 +17,7 @@ from flatrec.content.report import write_warnings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.description import DESCRIPTION, parse
 from flatrec.data.formats.encoded import EncodedItems, finish, make_room, read_encoded, write_ids
-from flatrec.data.formats.table import TABLE_SUFFIXES
+from flatrec.data.tables.files import TABLE_SUFFIXES
 from flatrec.utils.atomic_write import write_text
 
 SUMMARY, DETAILS = "encoding.json", "encoding.csv"

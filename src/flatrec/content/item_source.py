@@ -49,7 +49,7 @@ class ItemSource:
         """
         table = read_items(self.path, self.id_column)
         images = self._images(table)
-        return RawItems(table, table.joined(self.text_columns) if self.text_columns else None, images)
+        return RawItems(table, table.join_columns(self.text_columns) if self.text_columns else None, images)
 
     def _images(self, table: ItemTable) -> Mapping[str, Path | None] | None:
         if self.image_dir is not None and self.image_column is not None:

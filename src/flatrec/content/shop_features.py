@@ -72,7 +72,7 @@ def encode_shop(shop: Path, encoders: RealEncoders, on_items: Callable[[int], No
     """
     items = read_items(shop / "items.parquet", "id")
     images = {item: shop / name if name else None for item, name in items.column("image").items()}
-    texts = items.joined(("title", "description"))
+    texts = items.join_columns(("title", "description"))
     make_room(shop, items.ids, ("text", "image"))
     with VectorCache(default_path()) as cache:
         settings = EncodingSettings(cache, batch_size=16, on_items=on_items)  # as fast as 64, in half the memory

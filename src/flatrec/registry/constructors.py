@@ -1,4 +1,4 @@
-"""How a model or strategy of somebody's own must be built, and what to change where it is not."""
+"""How a model or strategy of the user's own must be built, and what to change where it is not."""
 
 from __future__ import annotations
 
@@ -6,41 +6,29 @@ import inspect
 from dataclasses import is_dataclass
 from typing import Any, get_origin, get_type_hints
 
-from flatrec.config import Options, arguments
+from flatrec.models.base import Baseline, Model, ModelConfig
 from flatrec.utils.messages import raised
 
 FORMS = {
-    "model": "def __init__(self, dataset: Dataset, *, dim: int = 64, layers: int = 2)",
+    "model": "class Config(ModelConfig): embedding_dim: int = 64, and "
+    "def __init__(self, dataset: Dataset, config: Config | None = None)",
     "strategy": "def __init__(self, *, rho: float = 0.1), or a dataclass(kw_only=True, eq=False)",
 }
 _ADVICE = {
-    "model": "a model takes the data set first, then settings by keyword, each with a type and a default",
+    "model": "a model takes the data set and its settings, an object of its class Config",
     "strategy": "a strategy takes settings by keyword, each with a type and a default",
 }
 _RESERVED = "name"  # what settings call the class itself
-
-
-def settings_of(kind: type, given: Options, what: str = "model") -> dict[str, Any]:
-    """All settings of a model or strategy, those given and the defaults of the others.
-
-    Args:
-        kind: the class.
-        given: values by name.
-        what: ``model``, whose first argument is the data set, or ``strategy``.
-
-    Raises:
-        ValueError: the class is abstract, its constructor has another form, or a setting is unknown or of a wrong type.
-    """
-    check_form(kind, what)
-    parameters = _settings(kind, what)
-    needed = [one.name for one in parameters if one.default is inspect.Parameter.empty and one.name not in given]
-    if needed:
-        raise _fault(kind, what, f"gives no default to {' and '.join(map(repr, needed))}")
-    return arguments(kind, given, what, given=int(what == "model"))
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_SEVERAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def check_form(kind: type, what: str) -> None:
     """Make sure that a class can be built from settings.
+
+    Args:
+        kind: the class.
+        what: ``model`` or ``strategy``.
 
     Raises:
         ValueError: it is abstract, or its constructor has another form.
@@ -48,28 +36,15 @@ def check_form(kind: type, what: str) -> None:
     if inspect.isabstract(kind):
         missing = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
         raise ValueError(f"{kind.__name__} could not be built: it is abstract; define {missing}")
-    _check_parameters(kind, what)
-    _check_types(kind, what)
+    if issubclass(kind, (Model, Baseline)):
+        _check_model(kind)
+    else:
+        _check_parameters(kind, what)
+        _check_types(kind, what)
 
 
 def _parameters(kind: type) -> list[inspect.Parameter]:
     return list(inspect.signature(kind).parameters.values())
-
-
-def _settings(kind: type, what: str) -> list[inspect.Parameter]:
-    return _parameters(kind)[int(what == "model") :]
-
-
-def _check_parameters(kind: type, what: str) -> None:
-    parameters, others = _parameters(kind), _settings(kind, what)
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    if what == "model" and (not parameters or parameters[0].kind not in positional):
-        raise _fault(kind, what, "takes no data set")
-    if any(one.kind in several for one in others):
-        raise _fault(kind, what, "takes settings that it does not name")
-    if any(one.name == _RESERVED for one in others):
-        raise _fault(kind, what, f"calls a setting {_RESERVED!r}, as the class itself is called; give it another name")
 
 
 def _fault(kind: type, what: str, fault: str) -> ValueError:
@@ -77,25 +52,78 @@ def _fault(kind: type, what: str, fault: str) -> ValueError:
     return ValueError(f"the constructor of {kind.__name__} {fault}: ({shown}); {_ADVICE[what]}: {FORMS[what]}")
 
 
+def _check_model(kind: type[Model] | type[Baseline]) -> None:
+    parameters = _parameters(kind)
+    positional = [one for one in parameters if one.kind in _POSITIONAL]
+    if not positional:
+        raise _fault(kind, "model", "takes no data set")
+    if len(positional) < 2 or positional[1].name != "config":
+        raise _fault(kind, "model", "takes no config after the data set")
+    if len(parameters) > 2:
+        raise _fault(kind, "model", f"takes {parameters[2].name!r} beside its config, which nothing sets")
+    config: object = kind.Config
+    if not (inspect.isclass(config) and issubclass(config, ModelConfig)):
+        raise ValueError(
+            f"{kind.__name__}.Config must be a class derived from flatrec.models.ModelConfig, but is {config!r}; write "
+            "class Config(ModelConfig)"
+        )
+    try:
+        config.model_rebuild()
+    except Exception as error:  # whatever evaluating a stranger's annotations raises
+        raise ValueError(
+            f"the types of {kind.__name__}.Config cannot be read: {raised(error)}; import what they name when the "
+            "module runs, not under TYPE_CHECKING alone"
+        ) from error
+    _check_fields(kind, config)
+
+
+def _check_fields(kind: type, config: type[ModelConfig]) -> None:
+    for name, one in config.model_fields.items():
+        if name == _RESERVED:
+            raise ValueError(
+                f"{kind.__name__}.Config calls a setting {_RESERVED!r}, as the class itself is called; give it "
+                "another name"
+            )
+        if one.is_required():
+            raise ValueError(
+                f"{kind.__name__}.Config gives no default to {name!r}; write {name}: int = 64, for example"
+            )
+        _check_storable(f"{kind.__name__}.Config", f"model.{name}", one.annotation, one.default)
+
+
+def _check_parameters(kind: type, what: str) -> None:
+    parameters = _parameters(kind)
+    if any(one.kind in _SEVERAL for one in parameters):
+        raise _fault(kind, what, "takes settings that it does not name")
+    if any(one.name == _RESERVED for one in parameters):
+        raise _fault(kind, what, f"calls a setting {_RESERVED!r}, as the class itself is called; give it another name")
+
+
 def _check_types(kind: type, what: str) -> None:
     hints = _hints(kind)
-    for one in _settings(kind, what):
-        if one.default is not inspect.Parameter.empty and one.name not in hints:
+    for one in _parameters(kind):
+        if one.default is inspect.Parameter.empty:
+            continue
+        if one.name not in hints:
             raise ValueError(
                 f"{kind.__name__}: the setting {one.name!r} has no type, so that --set {what}.{one.name}=... cannot be "
                 f"checked; give it one, such as {one.name}: {type(one.default).__name__} = {one.default!r}"
             )
-        hint = hints.get(one.name)
-        if hint is list or get_origin(hint) is list:
-            raise ValueError(
-                f"{kind.__name__}: the type of {one.name!r} must be a tuple, but is {_shown(hint)}; write "
-                f"{one.name}: tuple[int, ...] = (64, 64), which --set {what}.{one.name}=[8,8] sets"
-            )
-        if one.default is not inspect.Parameter.empty and not _storable(one.default):
-            raise ValueError(
-                f"{kind.__name__}: the default of {one.name!r} must be a number, true, false, a string, a tuple of "
-                f"these or None, so that a run folder can hold it, but is of type {type(one.default).__name__}"
-            )
+        _check_storable(kind.__name__, f"{what}.{one.name}", hints[one.name], one.default)
+
+
+def _check_storable(owner: str, setting: str, hint: object, default: object) -> None:
+    name = setting.partition(".")[2]
+    if hint is list or get_origin(hint) is list:
+        raise ValueError(
+            f"{owner}: the type of {name!r} must be a tuple, but is {_shown(hint)}; write "
+            f"{name}: tuple[int, ...] = (64, 64), which --set {setting}=[8,8] sets"
+        )
+    if not _storable(default):
+        raise ValueError(
+            f"{owner}: the default of {name!r} must be a number, true, false, a string, a tuple of "
+            f"these or None, so that a run folder can hold it, but is of type {type(default).__name__}"
+        )
 
 
 def _hints(kind: type) -> dict[str, Any]:

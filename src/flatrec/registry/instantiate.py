@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from flatrec.config import Component, Experiment, arguments, build
+from flatrec.config import Component, Experiment, Options, arguments, build
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES, MODELS
-from flatrec.models.base import Baseline, Model
+from flatrec.models.base import Baseline, Model, ModelConfig
 from flatrec.registry.naming import check_mixable, own_class
 from flatrec.strategies import MIXABLE, STRATEGIES
 from flatrec.strategies.base import Strategy
@@ -65,10 +65,23 @@ def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Ba
     Raises:
         ValueError: an unknown name or setting, or one that the model refuses; or the user's own model raised something.
     """
-    make: Callable[..., Model | Baseline] = model_class(component.name)
+    kind = model_class(component.name)
+    config = model_config(kind, component.options)
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seeding.derive_seed(seed, "initial parameters"))  # those of devices stay
-        return _built(component.name, lambda: build(make, component.options, "model", dataset))
+        return _built(component.name, lambda: kind(dataset, config))
+
+
+def model_config(kind: type[Model] | type[Baseline], options: Options) -> ModelConfig:
+    """The settings of a model or baseline, those left out at their defaults.
+
+    Raises:
+        ValueError: a setting is unknown, of another type or out of range.
+    """
+    try:
+        return kind.Config(**options)
+    except ValueError as error:
+        raise ValueError(f"model: {error}") from None
 
 
 def _built(name: str, make: Callable[[], T]) -> T:
@@ -146,8 +159,8 @@ def _filled_strategy(component: Component) -> Component:
 
 
 def _filled_model(component: Component) -> Component:
-    options = arguments(model_class(component.name), component.options, "model", given=1)
-    return Component(user_classes.canonical(component.name), _stated(options))
+    config = model_config(model_class(component.name), component.options)
+    return Component(user_classes.canonical(component.name), _stated(config.model_dump()))
 
 
 def _stated(options: Mapping[str, Any]) -> dict[str, Any]:

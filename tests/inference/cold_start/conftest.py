@@ -28,7 +28,7 @@ def trained(name):
     """A run on the block data."""
     model = make(name, data())
     fit(model, data(), epochs=40)
-    return Run(data(), model, model_options=SETTINGS[name])
+    return Run(data(), model)
 
 
 def encoded(blocks, *, seed=1, lacking=None, widths=WIDTHS, names=None):

@@ -26,7 +26,7 @@ WHOLE = block_dataset(blocks=3, users=6, items=20)
 def trained(held, name="bpr", **settings):
     model = make(name, held.remaining)
     fit(model, held.remaining, epochs=20)
-    return Run(held.remaining, model, (1, 3, 20), model_options=SETTINGS[name], **settings)
+    return Run(held.remaining, model, (1, 3, 20), **settings)
 
 
 @pytest.fixture(scope="module")

@@ -223,7 +223,7 @@ def protect_new_texts(new: Mapping[str, str | None], old: Mapping[str, str | Non
 def _write(result: AugmentResult, table: ItemTable, out: Destination) -> None:
     is_parquet = out.path.suffix.lower() == ".parquet"
     texts = result.texts if is_parquet else protect_new_texts(result.texts, result.old_texts)
-    table.replaced(out.column, texts).write(out.path)
+    table.with_column(out.column, texts).write(out.path)
     write_report(out.details, result.warnings, result.facts)
 
 

@@ -166,7 +166,7 @@ class _Batch:
 
     def collect(self) -> None:
         """Take in all responses that have arrived, waiting for one at least."""
-        for future in wait_for(self.pending, one=True):
+        for future in wait_for(self.pending, first=True):
             key = self.pending[future]
             try:
                 response = future.result()

@@ -85,8 +85,8 @@ class ItemEditor:
                 with atomic_write(out / IMAGES / f"{index}.png") as temporary:
                     overlay.draw(image, captions[item].summary).save(temporary, "PNG")
         texts = {item: captions[item].text if item in captions else text for item, text in self.texts.items()}
-        table = self.table.replaced(TEXT_COLUMN, texts)
-        table = table.replaced(IMAGE_COLUMN, paths) if self.images else table
+        table = self.table.with_column(TEXT_COLUMN, texts)
+        table = table.with_column(IMAGE_COLUMN, paths) if self.images else table
         table.write(adjusted_table_path(out, self.table.path))
         return {item: item_warnings for item, item_warnings in warnings.items() if item_warnings}
 

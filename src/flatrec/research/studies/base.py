@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from flatrec import config
 from flatrec.api import load
-from flatrec.config import Component, Experiment, arguments
+from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.data.encoded_items import ITEM_IDS, encoded_features
 from flatrec.data.features import Features
@@ -116,7 +116,7 @@ class Request:
         Raises:
             ValueError: an unknown name or setting.
         """
-        known = arguments(model_class(model), {}, "model", given=1)
+        known = model_class(model).Config.model_fields
         of_strategy = strategy_options(strategy)
         one = replace(
             self.base,
@@ -316,7 +316,7 @@ def checked(request: Request, study: type[Study]) -> None:
             f"this study tests differences over seeds and needs at least {study.LEAST_SEEDS} different ones, but got "
             f"{came}; ask for more with --seeds"
         )
-    of_models = {key for name in request.models for key in arguments(model_class(name), {}, "model", given=1)}
+    of_models = {key for name in request.models for key in model_class(name).Config.model_fields}
     of_strategies = {key for name in request.strategies for key in strategy_options(name)}
     for kind, given, known in (
         ("model", request.base.model.options, of_models),

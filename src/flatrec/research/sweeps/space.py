@@ -65,7 +65,7 @@ def default_space(model: str, strategy: str) -> Space:
         ValueError: an unknown name, or nothing is usually tried.
     """
     kind = model_class(model)
-    settings = {f"model.{name}" for name in config.arguments(kind, {}, "model", given=1)}
+    settings = {f"model.{name}" for name in kind.Config.model_fields}
     tried = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
     # A class of the user's own may inherit the list of a model that has other settings.
     values = {name: some for name, some in tried.items() if name in settings or not name.startswith("model.")}
