@@ -126,7 +126,7 @@ def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, bl
         f'data = "{blocks}"\nseed = 1\n[model]\nname = "lightgcn"\nlayers = 1\ndim = 4\n'
         '[training]\nepochs = 1\ntensorboard = false\n[strategy]\nname = "sam"\n'
     )
-    outcome = flatrec("train", "--experiment", file, "--seed", 2, "--set", "model.n_layers=2", "--set", "seed=3",
+    outcome = flatrec("train", "--config", file, "--seed", 2, "--set", "model.n_layers=2", "--set", "seed=3",
                       "--strategy", "plain", "--json", "--out", tmp_path / "run")  # fmt: skip
     result = json.loads(outcome.out)
     assert (result["seed"], result["strategy"], result["settings"]["model"]["options"]["n_layers"]) == (3, "plain", 2)

@@ -93,7 +93,7 @@ def encode_table(
         ValueError: there is no such column or encoder, or the folder has features of other items.
         OSError: the folder cannot be written to.
     """
-    from flatrec.api import choose_device
+    from flatrec.runs.session import choose_device
     from flatrec.cli.progress import counting
     from flatrec.content.encoders import image_encoder, text_encoder
     from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts

@@ -123,4 +123,4 @@ def test_other_settings_in_the_folder_are_refused(tmp_path):
     held = hold_out(data(), 0.1, 3)
     warm_run(EXPERIMENT, held, tmp_path / held.name)
     with pytest.raises(ValueError, match="cold-share0.1-seed3 was trained with other settings .*; remove it"):
-        warm_run(replace(EXPERIMENT, seed=1), held, tmp_path / held.name)
+        warm_run(EXPERIMENT.replace(seed=1), held, tmp_path / held.name)

@@ -106,11 +106,11 @@ def warm_run(experiment: Experiment, holdout: Holdout, out: Path, callbacks: Seq
         DivergedError: ten steps in a row had no finite gradient.
     """
     wished = experiment.device
-    experiment = replace(experiment, data="")  # which no path holds
+    experiment = experiment.replace(data="")  # which no path holds
     if not (out / run_dir.RESULT).is_file():
-        selection.warn(selection.remarks(experiment, holdout.warm))
+        selection.log_warnings(selection.choice_warnings(experiment, holdout.warm))
     else:  # what is finished may be read on another device
-        experiment = replace(experiment, device=run_dir.read_experiment(out).device)
+        experiment = experiment.replace(device=run_dir.read_experiment(out).device)
     if run_dir.has_run(out):
         try:
             run_dir.check_same(out, with_defaults(experiment), holdout.warm)
