@@ -94,10 +94,15 @@ def settings_page() -> str:
 def settings_table(group: SettingsGroup) -> str:
     """The settings of a group, of a model or of a strategy."""
     rows = [
-        [f"`{group.key(one)}`", type_cell(one.type), f"`{one.default!r}`", one.range, prose(one.meaning)]
+        [f"`{group.key(one)}`", type_cell(one.type), code_cell(one.default_text), one.range, prose(one.meaning)]
         for one in group.settings
     ]
     return table(["setting", "type", "default", "range", "meaning"], rows) if rows else "No settings.\n"
+
+
+def code_cell(text: str) -> str:
+    """A text as code; nothing where it is empty."""
+    return f"`{text}`" if text else ""
 
 
 def type_cell(text: str) -> str:
@@ -122,7 +127,7 @@ def section(one: Description) -> str:
     ]
     if one.settings:
         rows = [
-            [f"`{each.name}`", type_cell(each.type), f"`{each.default!r}`", each.range, prose(each.meaning)]
+            [f"`{each.name}`", type_cell(each.type), code_cell(each.default_text), each.range, prose(each.meaning)]
             for each in one.settings
         ]
         parts.append(table(["setting", "type", "default", "range", "meaning"], rows))

@@ -175,7 +175,7 @@ def test_data_without_a_validation_part_are_trained_to_the_last_epoch(tmp_path):
     assert resumed.result["test"] == whole.result["test"]
     assert load_run(tmp_path / "run", data).evaluate("test").metrics == whole.result["test"]
     assert len(load_run(tmp_path / "run", data).recommend("user 0", 3)[0]) == 3
-    with pytest.raises(ValueError, match="settings are chosen by validation, but the validation part"):
+    with pytest.raises(ValueError, match="settings are chosen by validation, but the validation split"):
         selection.score_of(first)
 
 
@@ -214,7 +214,7 @@ def test_a_comparison_needs_no_validation_part_where_the_last_is_selected(tmp_pa
     assert "recall@20" in table.cells["plain"]
 
 
-@pytest.mark.parametrize(("epochs", "said"), [(Training.epochs, 1), (7, 0)])
+@pytest.mark.parametrize(("epochs", "said"), [(Training().epochs, 1), (7, 0)])
 def test_the_default_number_of_epochs_is_not_taken_silently(epochs, said):
     found = selection.choice_warnings(asked(select="last", epochs=epochs), with_left([90]))
     assert len(found) == said

@@ -102,15 +102,11 @@ def settings(
         return
     for one in groups:
         rows = [
-            [one.key(setting), setting.type, _text(setting.default), setting.range, plain(setting.meaning)]
+            [one.key(setting), setting.type, setting.default_text, setting.range, plain(setting.meaning)]
             for setting in one.settings
         ]
         if rows:
             print_table(f"{one.group} {one.name}".strip(), ["setting", "type", "default", "range", "meaning"], rows)
-
-
-def _text(default: object) -> str:
-    return "" if default is None else str(default)
 
 
 def _modalities(one: Entry) -> str:

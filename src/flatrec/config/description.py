@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -32,6 +33,11 @@ class Setting:
     default: object
     range: str
     meaning: str
+
+    @property
+    def default_text(self) -> str:
+        """The default as TOML has it; empty where there is none."""
+        return "" if self.default is None else json.dumps(self.default)
 
     def as_dict(self) -> dict[str, Any]:
         """Type, default, range and meaning, for programs."""
