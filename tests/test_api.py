@@ -154,7 +154,9 @@ def test_unknown_ids_are_named():
 
 
 def test_a_model_and_a_strategy_can_be_given_as_objects():
-    run = fit(DATA, FREEDOM(DATA, FREEDOM.Config(embedding_dim=4, n_neighbors=3)), Mixed(BSAM(rho=0.05)), training=SHORT)
+    run = fit(
+        DATA, FREEDOM(DATA, FREEDOM.Config(embedding_dim=4, n_neighbors=3)), Mixed(BSAM(rho=0.05)), training=SHORT
+    )
     assert (run.result["model"], run.result["strategy"]) == ("freedom", "bsam+")
     named = fit(
         DATA,
@@ -175,7 +177,12 @@ def test_objects_cannot_be_written_to_a_folder(tmp_path):
 
 def test_settings_for_an_object_are_refused():
     with pytest.raises(ValueError, match="model_settings"):
-        fit(DATA, FREEDOM(DATA, FREEDOM.Config(embedding_dim=4, n_neighbors=3)), model_settings={"embedding_dim": 8}, training=SHORT)
+        fit(
+            DATA,
+            FREEDOM(DATA, FREEDOM.Config(embedding_dim=4, n_neighbors=3)),
+            model_settings={"embedding_dim": 8},
+            training=SHORT,
+        )
 
 
 def test_a_run_is_not_overwritten_unless_asked_to(on_disk, tmp_path):
@@ -319,7 +326,9 @@ def test_an_infinite_setting_is_refused_before_training(on_disk, tmp_path):
     with pytest.raises(ValueError, match="max_grad_norm must be finite, but is inf"):
         SHORT.replace(max_grad_norm=float("inf"))
     with pytest.raises(ValueError, match=r"model.shrinkage must be finite, but is inf"):
-        run_experiment(experiment(on_disk, model=Component("item-knn", {"shrinkage": float("inf")})), out=tmp_path / "run")
+        run_experiment(
+            experiment(on_disk, model=Component("item-knn", {"shrinkage": float("inf")})), out=tmp_path / "run"
+        )
     assert not (tmp_path / "run").exists()
 
 

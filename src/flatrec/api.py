@@ -22,7 +22,7 @@ from flatrec.registry.instantiate import (
     with_defaults,
 )
 from flatrec.registry.naming import import_named, of_run
-from flatrec.runs import run_dir, selection
+from flatrec.runs import run_dir
 from flatrec.runs.session import Session, choose_device
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, checkpoint
@@ -168,9 +168,7 @@ def run_experiment(
     if model is not None:
         _check_size(model, data)
     recommender = build_model(experiment.model, data, experiment.seed) if model is None else model
-    session = Session(
-        experiment, data, recommender, strategy, out=out, callbacks=callbacks, log_warnings=log_warnings
-    )
+    session = Session(experiment, data, recommender, strategy, out=out, callbacks=callbacks, log_warnings=log_warnings)
     if out is None:
         return session.run(resume=False)
     # Last of all, so that what cannot be trained leaves no folder behind.

@@ -132,7 +132,7 @@ class TestNoise:
         hidden.index_add_(0, batch.positives, slope[:, None] * users[:, dim:])
         hidden.index_add_(0, batch.negatives, -slope[:, None] * users[:, dim:])
         for block, numbers in ((positives, batch.positives), (negatives, batch.negatives)):
-            hidden.index_add_(0, numbers, model.reg_weight * block[:, dim:] / (block.norm() * n))
+            hidden.index_add_(0, numbers, model.config.reg_weight * block[:, dim:] / (block.norm() * n))
         gradient = hidden @ model.projection.weight[:, : model.features.widths[0]]
         expected = EPSILON * gradient[2:] / gradient[2:].norm(dim=1, keepdim=True)
         torch.testing.assert_close(image[2:], expected, **NEAR)
@@ -170,7 +170,7 @@ class Counting(VBPR):
 
 def test_batches_share_the_pass_without_noise():
     Counting.calls = 0
-    wrapped = Adversarial(Counting(DATA, embedding_dim=4), epsilon=EPSILON)
+    wrapped = Adversarial(Counting(DATA, VBPR.Config(embedding_dim=4)), epsilon=EPSILON)
     learner = TrainStepContext(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
     with torch.random.fork_rng():
         learner.gradients(testing.whole_batch(DATA, 0), testing.whole_batch(DATA, 1))

@@ -46,12 +46,17 @@ def test_an_update_is_fused_only_on_devices_that_torch_fuses_it_for(name):
 
 
 def test_lists_of_numbers_become_tuples():
-    assert optimizers.make("adam", [parameter()], optimizers.settings("adam", {"betas": [0.8, 0.9]})).defaults["betas"] == (0.8, 0.9)
+    assert optimizers.make("adam", [parameter()], optimizers.settings("adam", {"betas": [0.8, 0.9]})).defaults[
+        "betas"
+    ] == (0.8, 0.9)
 
 
 def test_frozen_parameters_are_left_out():
     frozen = torch.nn.Parameter(torch.ones(2), requires_grad=False)
-    assert len(optimizers.make("sgd", [parameter(), frozen], optimizers.settings("sgd", {})).param_groups[0]["params"]) == 1
+    assert (
+        len(optimizers.make("sgd", [parameter(), frozen], optimizers.settings("sgd", {})).param_groups[0]["params"])
+        == 1
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,8 @@ from pydantic.fields import FieldInfo
 
 from flatrec.config.old_words import unknown_setting
 from flatrec.utils.messages import clipped
-from flatrec.utils.ranges import MAX_COUNT, Range, shown
+from flatrec.utils.ranges import MAX_COUNT, MAX_FLOAT, Range, shown
 
-MAX_FLOAT = 3.4e38  # that a float32 holds
 C = TypeVar("C", bound="Config")
 
 

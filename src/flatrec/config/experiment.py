@@ -164,9 +164,7 @@ class Experiment(Config):
 
     def as_dict(self) -> dict[str, Any]:
         """Every setting by name, components and groups of settings as dictionaries."""
-        return {
-            name: value.as_dict() if isinstance(value, (Config, Component)) else value for name, value in self
-        }
+        return {name: value.as_dict() if isinstance(value, (Config, Component)) else value for name, value in self}
 
 
 def settings_tree(experiment: Experiment) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import is_dataclass
 from functools import cache
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar, cast, get_type_hints
 
 from pydantic import ConfigDict, create_model
 
@@ -25,7 +25,6 @@ class Generated(Config):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
 
-@cache
 def config_of(kind: type, skip: int = 0) -> type[Config]:
     """The settings of a class: the arguments of its constructor, with types and defaults.
 
@@ -33,6 +32,11 @@ def config_of(kind: type, skip: int = 0) -> type[Config]:
         kind: the class.
         skip: number of leading arguments that are no settings, such as the parameters of an optimizer.
     """
+    return _generated(cast("Hashable", kind), skip)
+
+
+@cache
+def _generated(kind: type, skip: int) -> type[Config]:
     hints = type_hints(kind)
     fields: dict[str, Any] = {}
     for parameter in list(inspect.signature(kind).parameters.values())[skip:]:
@@ -61,8 +65,7 @@ def instantiate(kind: type[T], settings: object, group: str) -> T:
     Raises:
         ValueError: a setting is unknown or of a wrong type, or the class refuses its value.
     """
-    kind_of_settings: type[Config] = config_of(kind)  # type: ignore[arg-type]
-    config = validate(kind_of_settings, settings, group)
+    config = validate(config_of(kind), settings, group)
     try:
         return kind(**dict(config))
     except ValueError as error:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from typing import Literal, get_origin
-
-from pydantic_core import PydanticUndefined
+from typing import get_origin
 
 from flatrec.config import Config, config_of
 from flatrec.config.generated import type_hints
 from flatrec.models.base import Baseline, Model, ModelConfig
-from flatrec.strategies.base import Strategy
 from flatrec.utils.messages import raised
 
 FORMS = {
     "model": (
-        "a model takes the data set and its settings, which a nested class declares: "
-        "class Config(ModelConfig): embedding_dim: PositiveInt = 64 and "
+        "a model takes the data set and its settings, an object of its class Config: "
+        "class Config(ModelConfig): embedding_dim: int = 64, and "
         "def __init__(self, dataset: Dataset, config: Config | None = None)"
     ),
     "strategy": (
@@ -32,7 +29,7 @@ def settings_class(kind: type) -> type[Config]:
     return kind.Config if issubclass(kind, (Model, Baseline)) else config_of(kind)
 
 
-def check_form(kind: type[Model | Baseline | Strategy], what: Literal["model", "strategy"]) -> None:
+def check_form(kind: type, what: str) -> None:
     """Make sure that a class can be built from settings.
 
     Raises:
@@ -41,23 +38,29 @@ def check_form(kind: type[Model | Baseline | Strategy], what: Literal["model", "
     if inspect.isabstract(kind):
         missing = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
         raise ValueError(f"{kind.__name__} could not be built: it is abstract; define {missing}")
-    if what == "model":
+    if issubclass(kind, (Model, Baseline)):
         _check_model(kind)
     else:
         _check_strategy(kind)
     _check_settings(kind, what)
 
 
-def _check_model(kind: type) -> None:
+def _check_model(kind: type[Model | Baseline]) -> None:
     parameters = list(inspect.signature(kind).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if sum(one.kind in positional for one in parameters) < 2:
-        raise _wrong_form(kind, "model", "does not take a data set and settings")
-    if any(one.default is inspect.Parameter.empty for one in parameters[2:]):
-        raise _wrong_form(kind, "model", "takes more than a data set and settings")
-    config = getattr(kind, "Config", None)
+    names = [one.name for one in parameters if one.kind in positional]
+    if not names:
+        raise _wrong_form(kind, "model", "takes no data set")
+    if names[1:2] != ["config"]:
+        raise _wrong_form(kind, "model", "takes no config after the data set")
+    if len(parameters) > 2:
+        raise _wrong_form(kind, "model", f"takes {parameters[2].name!r} beside its config, which nothing sets")
+    config: object = kind.Config
     if not (isinstance(config, type) and issubclass(config, ModelConfig)):
-        raise ValueError(f"{kind.__name__}.Config must be a subclass of flatrec.models.ModelConfig; {FORMS['model']}")
+        raise ValueError(
+            f"{kind.__name__}.Config must be a class derived from flatrec.models.ModelConfig, but is {config!r}; write "
+            "class Config(ModelConfig)"
+        )
     try:
         config.model_rebuild()
     except Exception as error:  # whatever evaluating a stranger's annotations raises
@@ -85,6 +88,10 @@ def _check_settings(kind: type, what: str) -> None:
     for name, field in settings_class(kind).model_fields.items():
         if name in _RESERVED:
             raise ValueError(f"{kind.__name__} calls a setting {name!r}, which is reserved; give it another name")
+        if field.is_required():
+            raise ValueError(
+                f"{kind.__name__}.Config gives no default to {name!r}; write {name}: int = 64, for example"
+            )
         hint = field.annotation
         if hint is list or get_origin(hint) is list:
             raise ValueError(
@@ -92,7 +99,7 @@ def _check_settings(kind: type, what: str) -> None:
                 f"{'list' if hint is list else hint}; write {name}: tuple[int, ...] = (64, 64), which "
                 f"--set {what}.{name}=[8,8] sets"
             )
-        if field.default is not PydanticUndefined and not _storable(field.default):
+        if not _storable(field.default):
             raise ValueError(
                 f"{kind.__name__}: the default of {name!r} must be a number, true, false, a string, a tuple of "
                 f"these or None, so that a run folder can hold it, but is of type {type(field.default).__name__}"

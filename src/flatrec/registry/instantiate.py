@@ -13,11 +13,11 @@ from pydantic import create_model
 from flatrec.config import Component, Config, Experiment, config_of, validate
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES, MODELS
-from flatrec.models.base import Baseline, Model
+from flatrec.models.base import Baseline, Model, ModelConfig
 from flatrec.registry.constructors import settings_class
 from flatrec.registry.naming import check_mixable, own_class, unknown_name
 from flatrec.strategies import MIXABLE, STRATEGIES
-from flatrec.strategies.base import Strategy
+from flatrec.strategies.base import SingleBatchStrategy, Strategy
 from flatrec.strategies.mixed import Mixed
 from flatrec.training import optimizers
 from flatrec.utils import seeding, user_classes
@@ -119,6 +119,7 @@ def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Ba
     """
     make = model_class(component.name)
     config = resolve_kwargs("model", component)
+    assert isinstance(config, ModelConfig)
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seeding.number(seed, "initial parameters"))  # those of devices stay
         return _built("model", component.name, lambda: make(dataset, config))
@@ -167,7 +168,10 @@ def build_strategy(component: Component) -> Strategy:
     settings = dict(resolve_kwargs("strategy", component))
     inner = {name: settings.pop(name) for name in settings_class(kind).model_fields}
     strategy = _built("strategy", component.name, lambda: kind(**inner))
-    return _built("strategy", component.name, lambda: Mixed(strategy, **settings)) if settings else strategy
+    if not component.name.endswith("+"):
+        return strategy
+    assert isinstance(strategy, SingleBatchStrategy)
+    return _built("strategy", component.name, lambda: Mixed(strategy, **settings))
 
 
 def model_component(model: Model) -> Component:

@@ -52,7 +52,8 @@ def lock_run_dir(
         overwrite: remove the run in the folder, where there is one.
 
     Raises:
-        FileExistsError: there is a run, and neither ``resume`` nor ``overwrite`` is given; or another process trains there.
+        FileExistsError: there is a run, and neither ``resume`` nor ``overwrite`` is given; or another process trains
+            there.
         ValueError: the run to resume was of another experiment or other data.
         OSError: the folder cannot be made or written to.
     """
@@ -183,8 +184,8 @@ def check_data(folder: Path, dataset: Dataset) -> None:
     fingerprint = _data(folder)["fingerprint"]
     if fingerprint != dataset.fingerprint:
         raise ValueError(
-            f"{folder} was trained on other data than {dataset.name!r} now holds (interactions, split, ids or features "
-            "differ); give the data it was trained on, or train again"
+            f"{folder} was trained on other data than {dataset.name!r} now holds (interactions, split, ids or "
+            "features differ); give the data it was trained on, or train again"
         )
 
 
@@ -214,8 +215,8 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
     last, every = earlier.training.epochs, earlier.training.evaluate_every
     if experiment.training.epochs > last and last % every and _evaluated(folder, last):
         raise ValueError(
-            f"{folder} holds a run whose last epoch, {last}, is evaluated out of turn (every {every}), so going on would not equal an uninterrupted run; "
-            "choose another folder"
+            f"{folder} holds a run whose last epoch, {last}, is evaluated out of turn (every {every}), so "
+            "going on would not equal an uninterrupted run; choose another folder"
         )
     before, now = _settings(earlier), _settings(experiment)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
@@ -224,8 +225,8 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
     if changed:
         differences = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
         raise ValueError(
-            f"{folder} holds a run with other settings ({differences}); resume with the same settings (only training.epochs "
-            "may grow), or choose another folder"
+            f"{folder} holds a run with other settings ({differences}); resume with the same settings "
+            "(only training.epochs may grow), or choose another folder"
         )
 
 

@@ -90,8 +90,8 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
         return
     if not dataset.interactions.count("valid"):
         raise ValueError(
-            f"the validation split of {dataset.name!r} has no interaction, but the best epoch is chosen by it; split again, or "
-            "train so many epochs and keep the last (--set training.select=last --set training.epochs=N)"
+            f"the validation split of {dataset.name!r} has no interaction, but the best epoch is chosen by it; "
+            "split again, or train so many epochs and keep the last (--set training.select=last --set training.epochs=N)"
         )
     if experiment.training.monitor not in _metrics(experiment.evaluation):
         ks = experiment.evaluation.ks
@@ -134,8 +134,8 @@ def score_of(result: Mapping[str, Any]) -> float:
     """
     if not result["valid"]:
         raise ValueError(
-            f"settings are chosen by validation, but the validation split of {result['data']['name']!r} has no interaction; "
-            "split again"
+            f"settings are chosen by validation, but the validation split of {result['data']['name']!r} has no "
+            "interaction; split again"
         )
     return float(result["valid"][monitor_of(result)])
 

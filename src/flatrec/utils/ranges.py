@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_LAYERS = 100  # deeper than any graph is wide: a slip, which would train for ever
 MAX_COUNT = 2**31 - 1
+MAX_FLOAT = 3.4e38  # what float32 holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,10 @@ class Range:
 
     def error(self, value: int | float) -> str | None:
         """What a value fails, such as ``must be at least 1``; None for a value in the range."""
-        if isinstance(value, float) and not math.isfinite(value):
-            return "must be finite" if math.isinf(value) else f"must {self}"
+        if isinstance(value, float) and math.isnan(value):
+            return f"must {self}"
+        if self.le is None and self.lt is None and value > MAX_FLOAT:
+            return f"must be {'finite' if math.isinf(value) else f'at most {MAX_FLOAT}'}"
         low = (self.ge is None or value >= self.ge) and (self.gt is None or value > self.gt)
         high = (self.le is None or value <= self.le) and (self.lt is None or value < self.lt)
         if low and high:

@@ -174,7 +174,7 @@ def test_known_items_keep_their_titles_and_images(tmp_path):
     titles, images = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "image"))
     described = replace(whole, titles=titles, images=tuple(tmp_path / one for one in images))
     run = Run(described, trained("lightgcn").recommender)
-    (found,) = recommend(run, place(run, {}, new((0, 1))), ["user 0"], k=100, with_known=True)
+    (found,) = recommend(run, place(run, options, new((0, 1))), ["user 0"], k=100, with_known=True)
     for one in found:
         number = None if one.item.startswith("new") else whole.items.index_of(one.item)
         assert one.title == (None if number is None else titles[number])
@@ -183,7 +183,7 @@ def test_known_items_keep_their_titles_and_images(tmp_path):
 
 def test_a_list_is_no_longer_than_there_are_new_items():
     run = trained("lightgcn")
-    (found,) = recommend(run, place(run, {}, new((0, 1))), ["user 0"], k=10)
+    (found,) = recommend(run, place(run, options, new((0, 1))), ["user 0"], k=10)
     assert [one.item for one in found] == ["new 0", "new 1"]
 
 
@@ -203,10 +203,11 @@ def test_a_table_that_does_not_grow_with_the_items_is_refused():
     class Transposed(FREEDOM):
         COLD = "features"
 
-        def __init__(self, dataset, *, embedding_dim=4):
-            super().__init__(dataset, embedding_dim=embedding_dim, n_neighbors=3)
-            self.columns = torch.nn.Parameter(torch.zeros(embedding_dim, dataset.n_items))
+        def __init__(self, dataset, config=None):
+            super().__init__(dataset, config)
+            self.columns = torch.nn.Parameter(torch.zeros(4, dataset.n_items))
 
-    run = Run(data(), Transposed(data()).eval())
+    options = {"embedding_dim": 4, "n_neighbors": 3}
+    run = Run(data(), Transposed(data(), Transposed.Config(**options)).eval())
     with pytest.raises(ValueError, match=r"tables with a row an item.*\(4, 24\) became \(4, 26\) with 2 more"):
-        place(run, {}, new((0, 1)))
+        place(run, options, new((0, 1)))

@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
 
-from flatrec.config import Options, build
+from flatrec.config import Options
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
@@ -125,7 +125,7 @@ def _by_equations(  # noqa: PLR0917 - what the model was, and what is new
     dataset: Dataset, options: Options, items: NewItems, trained: Model, weights: sparse.csr_array
 ) -> Float[Tensor, "n_new dim"]:
     with torch.random.fork_rng(devices=()):
-        model = build(type(trained), options, "model", _extended(dataset, items, trained))
+        model = type(trained)(_extended(dataset, items, trained), trained.Config(**options))
     before, after = trained.state_dict(), model.state_dict()
     model.load_state_dict({name: _grown(before[name], after[name], weights) for name in after})
     _, vectors = user_item_embeddings(model)

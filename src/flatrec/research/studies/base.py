@@ -118,7 +118,8 @@ class Request:
         """
         known = config_class("model", model).model_fields
         of_strategy = config_class("strategy", strategy).model_fields
-        one = self.base.replace(model=Component(model, {key: value for key, value in self.base.model.options.items() if key in known}),
+        one = self.base.replace(
+            model=Component(model, {key: value for key, value in self.base.model.options.items() if key in known}),
             strategy=Component(
                 strategy, {key: value for key, value in self.base.strategy.options.items() if key in of_strategy}
             ),
