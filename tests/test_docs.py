@@ -13,10 +13,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from flatrec.cli.docstrings import parsed
 
 import flatrec
 from flatrec.cli.descriptions import describe
-from flatrec.cli.docstrings import parsed
 from flatrec.data.loading import load_data
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import strategy_names

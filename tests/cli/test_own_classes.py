@@ -185,9 +185,9 @@ COMMANDS_ON_A_RUN = [
     ("similar", "run", "--item", "item 0"),
     ("train", "--resume", "--out", "run"),
     ("train", "--resume", "--out", "run", "--set", "training.epochs=3"),
-    ("train", "--experiment", "run/experiment.toml", "--out", "other"),
-    ("compare", "--experiment", "run/experiment.toml", "--strategies", "plain,sam", "--out", "other"),
-    ("sweep", "--experiment", "run/experiment.toml", "--trials", "1", "--out", "other"),
+    ("train", "--config", "run/experiment.toml", "--out", "other"),
+    ("compare", "--config", "run/experiment.toml", "--strategies", "plain,sam", "--out", "other"),
+    ("sweep", "--config", "run/experiment.toml", "--trials", "1", "--out", "other"),
 ]
 
 
@@ -245,7 +245,7 @@ def test_a_class_that_has_changed_since_is_refused(flatrec, run, own):
     both = ("--model", "mine.py:Mine", "--strategy", "mine.py:Scaled+")
     one_line(flatrec("evaluate", run, *both[:2]), "mine.py:Mine has changed since", "bring it back")
     one_line(flatrec("train", "--resume", "--out", run, *both, "--set", "training.epochs=3"), "has changed since")
-    one_line(flatrec("train", "--experiment", run / "experiment.toml", "--out", "new", *both), "has changed since")
+    one_line(flatrec("train", "--config", run / "experiment.toml", "--out", "new", *both), "has changed since")
 
 
 def test_the_digest_is_of_the_file_that_defines_the_class(flatrec, own):
@@ -274,7 +274,7 @@ def test_another_class_than_that_of_the_run_is_refused(flatrec, run):
 
 def test_a_file_of_settings_that_the_user_gives_names_a_class(flatrec, own):
     (own / "settings.toml").write_text('[model]\nname = "mine.py:Mine"\nwidth = 5\n[strategy]\nname = "plain"\n')
-    words = ("train", "--data", "blocks", "--experiment", "settings.toml", *SMALL_RUN, "--out", "run", "--json")
+    words = ("train", "--data", "blocks", "--config", "settings.toml", *SMALL_RUN, "--out", "run", "--json")
     settings = json.loads(flatrec(*words).out)["settings"]["model"]
     assert (settings["name"][:13], settings["options"]["width"]) == ("mine.py:Mine@", 5)
     assert flatrec("train", "--resume", "--out", "run", "--set", "model.name=mine.py:Mine").code == 0

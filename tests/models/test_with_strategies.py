@@ -65,7 +65,9 @@ def test_steps_move_every_parameter_lower_the_loss_and_keep_everything_finite(na
 
 def trainer_of(name, strategy, folder, callbacks=()):
     model = make(name, DATA, seed=3)
-    learner = TrainStepContext(model, optimizers.make("adam", model.parameters(), {"lr": 0.01}))
+    learner = TrainStepContext(
+        model, optimizers.make("adam", model.parameters(), optimizers.settings("adam", {"lr": 0.01}))
+    )
     return Trainer(
         learner,
         build_strategy(Component(strategy, {})),

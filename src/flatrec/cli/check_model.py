@@ -41,14 +41,14 @@ def doctor(model: CheckedModel, sets: ModelSets = None, json: options.Json = Fal
     Example: `flatrec doctor --model my_models/mine.py:Mine --set model.embedding_dim=8`
     """
     from flatrec.cli.classes import trainable_class
+    from flatrec.config import validate
     from flatrec.registry.constructors import check_form
-    from flatrec.registry.instantiate import model_config
     from flatrec.testing import check_model
 
     kind = trainable_class(model)
     check_form(kind, "model")
     given = _settings(model, sets or ())
-    config = model_config(kind, given)
+    config = validate(kind.Config, given, "model")
 
     def make(dataset: Dataset) -> Model:
         return kind(dataset, config)

@@ -36,10 +36,10 @@ def encode(
 
     Example: `flatrec encode items.csv --id-column itemID --text-column text --image-dir posters --out features`
     """
-    from flatrec.api import choose_device
     from flatrec.cli.progress import counting
     from flatrec.content.encode import DETAILS, encode_table, summary_dict
     from flatrec.content.item_source import ItemSource
+    from flatrec.runs.session import choose_device
 
     reports = encode_table(
         ItemSource(

@@ -114,10 +114,10 @@ class _NewItemOptions(NamedTuple):
 def _recommend_new_items(
     folder: Path, run: Run, user: list[str], k: int, asked: _NewItemOptions, *, json: bool
 ) -> None:
-    from flatrec.api import choose_device
     from flatrec.cli.progress import counting
     from flatrec.content import encode_new_items
     from flatrec.inference.cold_start import check_supported, recommend_new_items
+    from flatrec.runs.session import choose_device
 
     check_supported(run, method=asked.method, n_neighbors=asked.n_neighbors)  # before anything is encoded
     result = recommend_new_items(

@@ -12,7 +12,7 @@ from flatrec.data.features import Features
 from flatrec.inference.cold_start import read_new_items
 from flatrec.inference.run import Run
 from flatrec.testing import block_dataset, fit
-from tests.models.settings import SETTINGS, make
+from tests.models.settings import make
 
 BLOCKS, USERS, ITEMS = 3, 10, 8
 WIDTHS = {"image": BLOCKS + 1, "text": BLOCKS + 2}

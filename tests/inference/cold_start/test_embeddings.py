@@ -17,7 +17,7 @@ from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
 from tests.inference.cold_start.conftest import USERS, data, encoded, new, only, trained
-from tests.models.settings import SETTINGS, make
+from tests.models.settings import make
 
 BY_FEATURES = {"vbpr", "mmgcn", "grcn", "dualgnn", "slmrec"}
 BLOCKS_OF_NEW = (2, 0, 1, 0, 2, 1)

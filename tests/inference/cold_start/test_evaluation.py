@@ -18,7 +18,7 @@ from flatrec.inference.cold_start.evaluation import held_out_items
 from flatrec.inference.run import Run
 from flatrec.models import BASELINES
 from flatrec.testing import block_dataset, fit
-from tests.models.settings import SETTINGS, make
+from tests.models.settings import make
 
 WHOLE = block_dataset(blocks=3, users=6, items=20)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import tomllib
-
+from flatrec.config.old_words import DATASET_KEYS, new_name
 from flatrec.data.builder import SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
@@ -83,7 +83,8 @@ class _Section:
     def __init__(self, table: Mapping[str, object], keys: Collection[str], where: str, folder: Path) -> None:
         unknown = sorted(set(table).difference(keys))
         if unknown:
-            raise ValueError(f"{where} has the unknown key {clipped(unknown[0])!r}; the keys are {shortlist(keys, 20)}")
+            new = new_name(unknown[0], keys, DATASET_KEYS) or f"; the keys are {shortlist(keys, 20)}"
+            raise ValueError(f"{where} has the unknown key {clipped(unknown[0])!r}{new}")
         self.table, self.where, self.folder = table, where, folder
 
     def text(self, key: str) -> str | None:
