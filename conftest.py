@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jaxtyping
 import pytest
 from hypothesis import settings
 
@@ -18,3 +19,12 @@ def _graphs_are_cached_apart(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("graphs")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _repeated_paths_are_not_type_checked_again(request):
+    """Where every path is checked by another test, annotations are not compared with values once more."""
+    repeats = request.node.get_closest_marker("repeats") is not None
+    jaxtyping.config.update("jaxtyping_disable", repeats)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

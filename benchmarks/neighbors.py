@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from flatrec.graphs.knn import neighbor_matrix
+from flatrec.graphs.knn import knn_matrix
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     shape = (arguments.items, arguments.width)
     features = np.random.default_rng(arguments.seed).standard_normal(shape, dtype=np.float32)
     start = time.perf_counter()
-    graph = neighbor_matrix(features, arguments.neighbors)
+    graph = knn_matrix(features, arguments.neighbors)
     seconds = time.perf_counter() - start
     print(json.dumps({**vars(arguments), "links": int(graph.nnz), "seconds": round(seconds, 2), "peak_gib": peak()}))
 

@@ -65,7 +65,7 @@ def rows(sizes: Sequence[str], widths: Sequence[int], rounds: int) -> Iterator[d
     """A row a size and width; milliseconds."""
     for size in sizes:
         graph = training_graph(random_dataset(*SIZES[size]).interactions)
-        n_entries = len(graph.rows.values)
+        n_entries = len(graph.matrix.values)
         for width in widths:
             dense = torch.randn(graph.shape[1], width)
             entries = 8 * n_entries + 4 * graph.shape[0]

@@ -11,7 +11,14 @@ from pathlib import Path
 LIMIT = 120  # seconds
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["flatrec.cli.app", "flatrec.cli.sweep", "flatrec.research.sweeps.sweep", "flatrec.api", "flatrec.models.lightgcn"]
+    [
+        "flatrec.cli.app",
+        "flatrec.cli.sweep",
+        "flatrec.research.sweeps.sweep",
+        "flatrec.api",
+        "flatrec.models.lightgcn",
+        "tests.data.fetching.test_download",
+    ]
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from flatrec.cli.docstrings import parsed
 
 import flatrec
 from flatrec.cli.descriptions import describe
@@ -48,7 +50,8 @@ def example_of(document, monkeypatch):
 
 def test_the_examples_of_the_guides_train(monkeypatch):
     dataset, training = block_dataset(), flatrec.Training(epochs=2, batch_size=32)
-    model = example_of("adding-a-model.md", monkeypatch)(dataset, embedding_dim=4)
+    example = example_of("adding-a-model.md", monkeypatch)
+    model = example(dataset, example.Config(embedding_dim=4))
     strategy = example_of("adding-a-strategy.md", monkeypatch)(strength=0.2)
     run = flatrec.fit(dataset, model, strategy, training=training)
     assert run.result["epochs"] == 2
@@ -120,7 +123,7 @@ def test_every_model_cites_its_paper_and_says_where_it_deviates(generator, name)
 def test_every_setting_is_documented_and_none_that_is_not_there(name):
     described = describe(name)
     settings = {setting.name for setting in described.settings}
-    assert set(described.doc.entries("Args")) - {"dataset"} == settings
+    assert set(parsed(inspect.getdoc(described.kind.Config)).entries("Args")) == settings
     assert all(setting.meaning and setting.default for setting in described.settings)
     groups = {key: key.partition(".") for key in described.search_space}
     assert all(group in ("model", "optimizer", "training", "strategy") for group, _, _ in groups.values())

@@ -20,6 +20,8 @@ from flatrec.research.studies.noise import FEATURES, UnderNoise
 from flatrec.utils import seeding
 from tests.models.settings import MULTIMODAL, SETTINGS, make
 
+pytestmark = pytest.mark.repeats
+
 BANDS, BLOCKS, ITEMS = 24, 3, 9
 LACKING = [4, 20]  # items without audio
 SOURCES = ("mmrec", "toml-npy", "toml-parquet")

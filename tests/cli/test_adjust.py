@@ -173,7 +173,7 @@ def test_through_a_link_images_are_found(flatrec, raw, tmp_path):
     [
         (("--probability", "1.5", "--caption-column", "caption"), ("[0, 1]",)),
         (("--probability", "0.5"), ("--caption-column, or --endpoint and --model",)),
-        (("--probability", "0.5", "--endpoint", "http://x/v1"), ("--caption-column, or --endpoint and --model",)),
+        (("--probability", "0.5", "--endpoint", "http://x/v1"), ("both --endpoint and --model",)),
         (("--probability", "0.5", "--caption-column", "c"), ("no column 'c'",)),
         (("--probability", "0.5", "--caption-column", "caption", "--font", "gone.ttf"), ("gone.ttf does not exist",)),
     ],
@@ -189,8 +189,8 @@ def test_captions_need_images(flatrec, raw):
 
 
 def test_captions_of_a_model_survive_a_kill(flatrec, raw, monkeypatch):
-    pytest.importorskip("openai", reason="the extra augment is not installed")
-    monkeypatch.setattr("flatrec.content.llm.endpoint.Chat.__init__.__defaults__", (None, 0.01))
+    pytest.importorskip("openai", reason="the extra llm is not installed")
+    monkeypatch.setattr("flatrec.content.llm.chat_client.ChatClient.__init__.__defaults__", (None, 0.01))
     wrongs = ("429", "500", "half", "no JSON", "wrong JSON", "silence")
     with stand_in() as server:
         server.misbehave = lambda _prompt, before: wrongs[len(server.requests) // 6 % 6] if not before else None
@@ -212,13 +212,13 @@ def test_captions_of_a_model_survive_a_kill(flatrec, raw, monkeypatch):
         assert not (raw / "low").exists()
         outcome = flatrec(*words)
         assert outcome.code == 0, outcome.err
-        assert "known from earlier" in outcome.out
+        assert "cached" in outcome.out
         facts = json.loads((raw / "low" / "adjustment.json").read_text())
-        assert len(facts["items"]) == len(set(facts["items"])) == facts["drawn"] > ITEMS / 2
-        assert facts["usage"]["known"] >= before - 8
-        assert server.answered.total() - before == facts["usage"]["asked"]
+        assert len(facts["items"]) == len(set(facts["items"])) == facts["selected"] > ITEMS / 2
+        assert facts["usage"]["cached_requests"] >= before - 8
+        assert server.answered.total() - before == facts["usage"]["requests"]
         table = pl.read_csv(raw / "low" / "items.csv")
         assert table["sku"].to_list() == [f"s{n}" for n in range(ITEMS)]
         adjusted = table.filter(pl.col("adjusted_text").str.starts_with("seen "))
         assert adjusted["sku"].to_list() == facts["items"]
-        assert len(list((raw / "low" / "adjusted_images").iterdir())) == facts["drawn"]
+        assert len(list((raw / "low" / "adjusted_images").iterdir())) == facts["selected"]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.cli.test_errors import one_line
 
-pytest.importorskip("openai", reason="the extra augment is not installed")
+pytest.importorskip("openai", reason="the extra llm is not installed")
 
 from tests.content.llm.server import COMMAND_LINE, stand_in  # noqa: E402
 
@@ -28,7 +28,7 @@ WRONGS = ("429", "500", "half", "no JSON", "wrong JSON", "empty", "silence")
 def server(monkeypatch, tmp_path):
     monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    monkeypatch.setattr("flatrec.content.llm.endpoint.Chat.__init__.__defaults__", (None, 0.01))
+    monkeypatch.setattr("flatrec.content.llm.chat_client.ChatClient.__init__.__defaults__", (None, 0.01))
     with stand_in() as one:
         yield one
 
@@ -58,19 +58,17 @@ def test_every_item_gets_a_new_text_and_nothing_else_changes(flatrec, raw, serve
     assert ends.to_list() == [f"item number {n}." for n in range(ITEMS)]
     seen = new["augmented_text"].str.starts_with("seen: ")
     assert seen.to_list() == [n % 2 == 0 for n in range(ITEMS)]
-    assert "60 items, 60 of them with a new text in column augmented_text" in outcome.out
+    assert "60 items, 60 with a new text in column augmented_text" in outcome.out
     assert "no image: 30 items" in outcome.out
-    assert (
-        "60 questions asked now, 0 known from earlier: 600 tokens asked, 180 answered, which cost 0.2400" in outcome.out
-    )
+    assert "60 requests sent, 0 cached: 600 prompt tokens, 180 completion tokens, which cost 0.2400" in outcome.out
     facts = json.loads((raw / "items2_report.json").read_text())
-    assert (facts["cost"], facts["usage"]["asked"], facts["endpoint"]["model"]) == (0.24, 60, "m")
-    assert (raw / "items2_report.csv").read_text().splitlines()[:2] == ["item,remark", "1,no image"]
+    assert (facts["cost"], facts["usage"]["requests"], facts["endpoint"]["model"]) == (0.24, 60, "m")
+    assert (raw / "items2_report.csv").read_text().splitlines()[:2] == ["item,warning", "1,no image"]
 
 
 def test_what_is_there_is_not_overwritten_by_chance(flatrec, raw, server):
     (raw / "items2.csv").write_text("precious")
-    one_line(flatrec(*words(raw, server)), 2, "items2.csv is there already", "--overwrite")
+    one_line(flatrec(*words(raw, server)), 2, "items2.csv exists", "--overwrite")
     (raw / "other_report.csv").write_bytes((raw / "items.csv").read_bytes())
     for read, written in (("items.csv", "items.csv"), ("other_report.csv", "other.csv")):
         asked = ("--endpoint", server.url, "--model", "m", "--out", raw / written, "--overwrite")
@@ -83,8 +81,8 @@ def test_what_is_there_is_not_overwritten_by_chance(flatrec, raw, server):
 def test_with_the_cache_off_it_does_not_say_that_answers_are_kept(flatrec, raw, server, monkeypatch):
     monkeypatch.setenv("FLATREC_CACHE", "off")
     server.misbehave = lambda prompt, _before: "500" if prompt.endswith(" 7.") else None
-    outcome = flatrec(*words(raw, server, "--tries", "1"))
-    one_line(outcome, 1, "nothing is kept, as FLATREC_CACHE is off", "--keep-unanswered")
+    outcome = flatrec(*words(raw, server, "--max-retries", "0"))
+    one_line(outcome, 1, "nothing is cached, as FLATREC_CACHE is off", "--allow-missing")
 
 
 def test_the_key_is_in_no_file_and_no_output(flatrec, raw, server):
@@ -98,7 +96,7 @@ def test_the_key_is_in_no_file_and_no_output(flatrec, raw, server):
     for text in (outcome.out, outcome.err, refused.out, refused.err):
         assert SECRET not in text
     files = [path for path in raw.rglob("*") if path.is_file()]
-    assert any(path.name == "answers.sqlite3" for path in files)
+    assert any(path.name == "responses.sqlite3" for path in files)
     assert not [path for path in files if SECRET.encode() in path.read_bytes()]
 
 
@@ -124,24 +122,24 @@ def test_killed_in_the_middle_it_goes_on_with_every_item_exactly_once(flatrec, r
     new = pl.read_csv(raw / "items2.csv")
     assert new["itemID"].to_list() == list(range(ITEMS))
     assert new["augmented_text"].str.split(": ").list.last().to_list() == [f"item number {n}." for n in range(ITEMS)]
-    assert "known from earlier" in done.stdout
-    assert "0 questions asked now, 60 known from earlier" in flatrec(*words(raw, server, "--overwrite")).out
+    assert "cached" in done.stdout
+    assert "0 requests sent, 60 cached" in flatrec(*words(raw, server, "--overwrite")).out
 
 
 def test_without_all_answers_nothing_is_written_unless_it_is_wanted(flatrec, raw, server):
     server.misbehave = lambda prompt, _before: "500" if prompt.endswith(" 7.") else None
-    outcome = flatrec(*words(raw, server, "--tries", "2"))
+    outcome = flatrec(*words(raw, server, "--max-retries", "1"))
     one_line(
-        outcome, 1, "1 of 60 items (7) have no answer", "the same command", "--keep-unanswered", "590 tokens asked"
+        outcome, 1, "1 of 60 items (7) have no response", "the same command", "--allow-missing", "590 prompt tokens"
     )
     assert not list(raw.glob("items2*"))
-    kept = flatrec(*words(raw, server, "--tries", "2", "--keep-unanswered"))
+    kept = flatrec(*words(raw, server, "--max-retries", "1", "--allow-missing"))
     assert kept.code == 0, kept.err
-    assert "1 questions" not in kept.out
-    assert "0 questions asked now, 59 known from earlier" in kept.out
+    assert "1 requests" not in kept.out
+    assert "0 requests sent, 59 cached" in kept.out
     assert "767 tokens were paid for earlier" in kept.out
     assert pl.read_csv(raw / "items2.csv")["augmented_text"][7] == "item number 7"
-    assert "7,no answer" in (raw / "items2_report.csv").read_text()
+    assert "7,no response" in (raw / "items2_report.csv").read_text()
 
 
 def test_a_sample_is_shown_and_writes_no_table(flatrec, raw, server):
@@ -150,7 +148,7 @@ def test_a_sample_is_shown_and_writes_no_table(flatrec, raw, server):
     assert len(server.requests) == 2
     shown = json.loads(flatrec(*words(raw, server, "--sample", "2", "--json")).out)
     assert [one["item"] for one in shown["sample"]] == ["0", "1"]
-    assert shown["usage"]["known"] == 2
+    assert shown["usage"]["cached_requests"] == 2
     assert not list(raw.glob("items2*"))
 
 
@@ -184,11 +182,11 @@ def test_a_column_that_names_no_image_is_noticed(flatrec, raw, server):
         (("--text-column", "txt"), ("no column 'txt'",)),
         (("--new-column", "text"), ("has a column 'text' already", "--new-column")),
         (("--out", "items2.xlsx"), (".csv, .tsv or .parquet",)),
-        (("--prompt-price", "nan"), ("price must be at least 0",)),
+        (("--prompt-price", "nan"), ("prompt_price must",)),
         (("--sample", "-1"), ("--sample",)),
         (("--image-column", "text"), ("not both",)),
         (("--concurrency", "0"), ("concurrency",)),
-        (("--rate", "0"), ("rate",)),
+        (("--requests-per-minute", "0"), ("requests_per_minute must be above 0",)),
         (("--prompt", "Say it better"), ("must hold {text}",)),
         (("--endpoint", "localhost"), ("must be an address",)),
     ],
@@ -221,7 +219,7 @@ def test_an_address_that_is_none_is_one_short_line(flatrec, raw, server, url):
 def test_what_a_server_says_is_cut_and_the_key_is_taken_out(flatrec, raw, server, wrong):
     server.misbehave = lambda _prompt, _before: wrong
     server.excuse = f"{SECRET} is a bad key " * 50
-    outcome = flatrec(*words(raw, server, "--tries", "1", "--model", "m" * 200))
+    outcome = flatrec(*words(raw, server, "--max-retries", "0", "--model", "m" * 200))
     one_line(outcome, 1)
     assert len(outcome.err) <= 500
     assert SECRET not in outcome.err
@@ -237,7 +235,7 @@ def test_a_model_that_is_no_name_is_one_line(flatrec, raw, server, model):
 def test_interrupted_it_ends_within_two_seconds_and_asks_nothing_twice(flatrec, raw, server, wrong, came):
     server.misbehave = lambda _prompt, _before: None if server.answered.total() < came else wrong or None
     server.delay = 0.02
-    more = ("--timeout", "60", "--tries", "50", "--concurrency", "3")
+    more = ("--timeout", "60", "--max-retries", "49", "--concurrency", "3")
     command = [sys.executable, "-c", COMMAND_LINE, *map(str, words(raw, server, *more))]
     process = subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
     while len(server.requests) < came + 3 and process.poll() is None:
@@ -256,4 +254,4 @@ def test_interrupted_it_ends_within_two_seconds_and_asks_nothing_twice(flatrec, 
     assert before >= came
     outcome = flatrec(*words(raw, server))
     assert outcome.code == 0, outcome.err
-    assert f" {before} known from earlier" in outcome.out
+    assert f" {before} cached" in outcome.out

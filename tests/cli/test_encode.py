@@ -7,11 +7,11 @@ import os
 
 import numpy as np
 import pytest
+from flatrec.data.formats.encoded import read_encoded
 from PIL import Image
 
-from flatrec.cli.encode import Means, encode_table
-from flatrec.content.encoders.recipe import Recipe, read_recipe
-from flatrec.data.encoded_items import read_encoded
+from flatrec.content import ItemSource, encode_table
+from flatrec.content.encoders.recipe import read_recipe
 from flatrec.data.items import read_items
 from flatrec.utils.integrity import MANIFEST, check_manifest, update_manifest, write_manifest
 from tests.cli.conftest import SMALL
@@ -67,7 +67,7 @@ def test_a_second_time_computes_nothing(flatrec, raw):
     second = json.loads(flatrec(*words, "--out", raw / "features").out)
     assert [one["computed"] for one in first["features"]] == [18, 17]
     assert [one["computed"] for one in second["features"]] == [0, 0]
-    assert [one["remarks"] for one in first["features"]] == [one["remarks"] for one in second["features"]]
+    assert [one["warnings"] for one in first["features"]] == [one["warnings"] for one in second["features"]]
     assert (np.load(raw / "features" / "image_feat.npy") == values).all()
 
 
@@ -207,17 +207,15 @@ def contents_or_reason(folder):
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_killed_at_any_write_nothing_is_mixed_and_nothing_looks_damaged(raw, tmp_path, shuffled):
-    folder, table = tmp_path / "features", read_items(raw / "items.csv")
-    rows = table.frame.with_columns(text=table.frame["text"].str.head(4))
+    folder, frame = tmp_path / "features", read_items(raw / "items.csv").frame
+    rows = frame.with_columns(text=frame["text"].str.head(4))
     rows[2, "text"] = None  # another mask
     (rows.reverse() if shuffled else rows).write_csv(raw / "other.csv")
-    other = read_items(raw / "other.csv")
-    recipe = Recipe(text_columns=("text",), image_column="image")
 
-    def encode(one):
-        images = {item: raw / name if name else None for item, name in one.column("image").items()}
-        encode_table(one, images, recipe, folder, Means())
+    def encode(path):
+        encode_table(ItemSource(path=path, text_columns=("text",), image_column="image"), folder)
 
+    table, other = raw / "items.csv", raw / "other.csv"
     encode(other)
     new = contents(folder)
     encode(table)

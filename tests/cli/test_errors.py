@@ -47,7 +47,7 @@ def one_line(outcome, code, *parts):
         ),
         (("train", "--out", "RUN", "--device", "tpu"), ("device", "'tpu'")),
         (("train", "--out", "RUN", "--data", "NOWHERE"), ("NOWHERE", "does not exist")),
-        (("train", "--out", "RUN", "--experiment", "NOWHERE.toml"), ("NOWHERE.toml",)),
+        (("train", "--out", "RUN", "--config", "NOWHERE.toml"), ("NOWHERE.toml",)),
         (("evaluate", "NOWHERE"), ("NOWHERE", "no finished run")),
         (("recommend", "NOWHERE", "--user", "a"), ("NOWHERE", "no finished run")),
         (("data", "info", "NOWHERE"), ("NOWHERE", "does not exist")),

@@ -79,7 +79,11 @@ def test_a_signal_to_end_is_answered_like_an_interrupt(tmp_path):
 
 def test_an_interrupt_of_a_study_with_workers_is_one_line(blocks, tmp_path):
     words = ["study", "overall", "--data", blocks, "--models", "bpr", "--jobs", 2, *LONG, "--out", tmp_path / "out"]
-    code, said = stopped(words, 9, group=True)  # as a terminal sends it, to the workers too
+
+    def begun():
+        return list(tmp_path.glob("out/runs/*/epochs.jsonl"))
+
+    code, said = stopped(words, 0.5, group=True, until=begun)  # as a terminal sends it, to the workers too
     assert (code, said) == (130, "flatrec: interrupted; the same command goes on later\n")
 
 

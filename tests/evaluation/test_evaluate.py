@@ -9,7 +9,6 @@ from hypothesis import strategies as some
 from flatrec.data.interactions import Interactions
 from flatrec.evaluation import evaluate, evaluate_scorer, seen_mask
 from flatrec.evaluation import ranking as module
-from flatrec.evaluation.metrics import METRICS
 
 SECOND = 1 / math.log2(3)
 
@@ -39,21 +38,23 @@ def evaluated(pairs=None, scores=SCORES, **options):
     return evaluate(scores, torch.eye(scores.shape[1]), pairs or interactions(), **options)
 
 
-def test_users_without_a_training_pair_count_in_the_mean_and_are_counted():
+def test_users_without_a_training_interaction_count_in_the_mean_and_are_counted():
     bare = interactions(train=[pair for pair in TRAIN if pair[0] != 1])
     found = evaluated(bare, split="test", ks=(2,))
     assert found.users.tolist() == [0, 1, 2]
-    assert found.untrained == 1
+    assert found.n_users_without_training == 1
     assert found.metrics["recall@2"] == pytest.approx(float(found.per_user["recall@2"].mean()))
-    assert (evaluated(split="test").untrained, evaluated(bare, split="valid").untrained) == (0, 0)
+    assert [
+        evaluated(*data, split=split).n_users_without_training for data, split in (((), "test"), ((bare,), "valid"))
+    ] == [0, 0]
 
 
-def test_users_without_an_item_in_the_part_are_left_out():
+def test_users_without_an_item_in_the_split_are_left_out():
     assert evaluated(split="test").users.tolist() == [0, 1, 2]
     assert evaluated(split="valid").users.tolist() == [0, 2, 3]
 
 
-def test_the_test_part_is_as_worked_by_hand():
+def test_the_test_split_is_as_worked_by_hand():
     # Lists of three: 1* 4 2*; 2 3 4; 0 4 3*.
     result = evaluated(split="test", ks=[1, 3])
     expected = {
@@ -76,7 +77,7 @@ def test_the_test_part_is_as_worked_by_hand():
 
 def test_coverage_and_popularity_are_as_worked_by_hand():
     result = evaluated(split="test", ks=[1, 3])
-    # First places 1, 2, 0; training pairs of items 0 to 5: 3 2 1 0 0 1.
+    # First places 1, 2, 0; training interactions of items 0 to 5: 3 2 1 0 0 1.
     assert result.metrics["item_coverage@1"] == pytest.approx(3 / 6)
     assert result.metrics["avg_popularity@1"] == pytest.approx((2 + 1 + 3) / 3)
     # Lists 1 4 2, 2 3 4, 0 4 3.
@@ -84,14 +85,14 @@ def test_coverage_and_popularity_are_as_worked_by_hand():
     assert result.metrics["avg_popularity@3"] == pytest.approx((2 + 0 + 1 + 1 + 0 + 0 + 3 + 0 + 0) / 9)
 
 
-def test_the_validation_part_is_the_default_and_as_worked_by_hand():
+def test_the_validation_split_is_the_default_and_as_worked_by_hand():
     # Lists of two: 1 4*; 0* 4; 3* 4.
     result = evaluated(ks=[2])
     assert result.per_user["recall@2"].tolist() == [1, 1, 1]
     assert result.per_user["ndcg@2"].tolist() == pytest.approx([SECOND, 1, 1])
 
 
-def test_validation_pairs_are_left_out_of_the_test_lists_when_asked():
+def test_validation_interactions_are_left_out_of_the_test_lists_when_asked():
     # Lists of two become 1* 2*; 2 3; 4 3*.
     result = evaluated(split="test", ks=[2], mask="train+valid")
     assert result.per_user["recall@2"].tolist() == pytest.approx([1, 0, 1 / 3])
@@ -122,7 +123,7 @@ def test_an_empty_place_is_never_a_hit():
     assert evaluated(pairs, scores, ks=[4]).per_user["precision@4"].tolist() == [1 / 4, 1 / 4]
 
 
-def test_cuts_beyond_the_number_of_items_take_all_items():
+def test_lists_longer_than_the_number_of_items_hold_all_items():
     result = evaluated(split="test", ks=[6, 50])
     for name in ("recall", "ndcg", "map", "hit_rate", "item_coverage", "avg_popularity"):
         assert result.metrics[f"{name}@50"] == result.metrics[f"{name}@6"]
@@ -136,9 +137,9 @@ def test_rows_that_do_not_belong_to_the_data_are_an_error(rows):
         evaluate(torch.ones(rows[0], 2), torch.ones(rows[1], 2), interactions())
 
 
-@pytest.mark.parametrize("part", ["valid", "test"])
-def test_a_part_without_a_pair_is_an_error(split):
-    with pytest.raises(ValueError, match=f"the {part} part has no pair"):
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_split_without_an_interaction_is_an_error(split):
+    with pytest.raises(ValueError, match=f"the {split} split has no interaction"):
         evaluated(interactions(**{split: []}), split=split)
 
 
@@ -147,9 +148,9 @@ def test_scores_that_are_not_numbers_are_an_error():
         evaluated(scores=torch.full((4, 6), math.nan))
 
 
-@pytest.mark.parametrize("at", [[], [0], [0, 5], [-1, 5]])
-def test_cuts_must_be_positive(ks):
-    with pytest.raises(ValueError, match="at .*at least 1"):
+@pytest.mark.parametrize("ks", [[], [0], [0, 5], [-1, 5]])
+def test_list_lengths_must_be_positive(ks):
+    with pytest.raises(ValueError, match="ks .*at least 1"):
         evaluated(ks=ks)
 
 
@@ -160,7 +161,7 @@ def test_arrays_of_any_float_type_are_scored_like_tensors():
     assert evaluate(users, items, pairs, split="test").metrics == evaluate(*tensors, pairs, split="test").metrics
 
 
-def test_representations_and_a_scorer_give_the_same():
+def test_embeddings_and_a_scorer_give_the_same():
     one, other = evaluated(split="test"), evaluate_scorer(lambda block: SCORES[block], interactions(), split="test")
     assert one.metrics == other.metrics
 
@@ -169,7 +170,7 @@ def brute_force(pairs, scores, split, mask, k):
     """All metrics by sorting one user at a time."""
     matrices = {name: pairs.matrix(name).toarray() > 0 for name in ("train", "valid", "test")}
     hidden = matrices["train"] | (matrices["valid"] if (split, mask) == ("test", "train+valid") else False)
-    values, listed = {name: [] for name in METRICS}, []
+    values, listed = {name: [] for name in ("recall", "ndcg", "precision", "map", "hit_rate")}, []
     for user in np.flatnonzero(matrices[split].any(axis=1)):
         order = sorted((-score, item) for item, score in enumerate(scores[user]) if not hidden[user, item])
         top = [item for _, item in order[:k]]
@@ -217,7 +218,7 @@ def test_metrics_equal_brute_force(seed, k, split, mask):
 
 
 @given(seed=some.integers(0, 2**32 - 1))
-def test_numbering_users_and_items_anew_changes_no_metric(seed):
+def test_permuting_users_and_items_changes_no_metric(seed):
     pairs, _ = random_case(seed)
     stream = np.random.default_rng(seed)
     scores = stream.permutation(12 * 9).reshape(12, 9).astype(np.float32)  # no ties

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from flatrec.evaluation.metrics import METRICS
+from flatrec.evaluation.metrics import METRICS, TopK
 
 # Three users, lists of three: hits at ranks 1 and 3 of 2 relevant items; none of 1; hits at ranks 2 and 3 of 5.
 HITS = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 1]], dtype=torch.bool)
@@ -22,20 +22,41 @@ BY_HAND = {
 }
 
 
+def measured(name, hits, relevant):
+    return METRICS[name].compute(
+        TopK(torch.zeros(hits.shape, dtype=torch.int64), hits, relevant, torch.zeros(1).double())
+    )
+
+
 def test_every_metric_is_worked_by_hand():
-    assert set(BY_HAND) == set(METRICS)
+    assert set(BY_HAND) | {"item_coverage", "avg_popularity"} == set(METRICS)
+
+
+def test_coverage_and_popularity_are_those_of_all_lists_together():
+    items = torch.tensor([[0, 2], [2, -1]])
+    lists = TopK(items, items == 2, torch.ones(2, dtype=torch.int64), torch.tensor([4.0, 9.0, 1.0, 0.0]).double())
+    assert METRICS["item_coverage"].compute(lists) == 2 / 4
+    assert METRICS["avg_popularity"].compute(lists) == (4 + 1 + 1) / 3
+    assert METRICS["item_coverage"].compute(lists.cut(1)) == 2 / 4
+    assert METRICS["avg_popularity"].compute(TopK(items - 9, items == 9, lists.n_relevant, lists.popularity)) == 0
+
+
+@pytest.mark.parametrize("name", sorted(BY_HAND))
+def test_a_metric_says_whether_the_order_of_a_list_changes_it(name):
+    changed = not torch.equal(measured(name, HITS, RELEVANT), measured(name, HITS.flip(1), RELEVANT))
+    assert METRICS[name].depends_on_order is changed
 
 
 @pytest.mark.parametrize("name", sorted(BY_HAND))
 def test_three_users_as_worked_by_hand(name):
-    values = METRICS[name](HITS, RELEVANT)
+    values = measured(name, HITS, RELEVANT)
     assert values.dtype == torch.float64
     assert values.tolist() == pytest.approx(BY_HAND[name], rel=1e-12)
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    # Cut after the first place.
+    # Only the first item of each list.
     [
         ("recall", [1 / 2, 0, 0]),
         ("precision", [1, 0, 0]),
@@ -45,12 +66,12 @@ def test_three_users_as_worked_by_hand(name):
     ],
 )
 def test_lists_of_one(name, expected):
-    assert METRICS[name](HITS[:, :1], RELEVANT).tolist() == pytest.approx(expected)
+    assert measured(name, HITS[:, :1], RELEVANT).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", sorted(BY_HAND))
 def test_no_user_gives_no_value(name):
-    assert METRICS[name](HITS[:0], RELEVANT[:0]).shape == (0,)
+    assert measured(name, HITS[:0], RELEVANT[:0]).shape == (0,)
 
 
 def brute_force(name, hits, relevant):
@@ -80,7 +101,7 @@ def users(draw):
 @given(case=users())
 def test_metrics_equal_their_definition_and_lie_between_0_and_1(name, case):
     hits, relevant = case
-    values = METRICS[name](torch.tensor(hits), torch.tensor(relevant)).numpy()
+    values = measured(name, torch.tensor(hits), torch.tensor(relevant)).numpy()
     expected = [brute_force(name, row, number) for row, number in zip(hits, relevant, strict=True)]
     np.testing.assert_allclose(values, expected, rtol=1e-12)
     assert ((values >= 0) & (values <= 1 + 1e-12)).all()
@@ -91,11 +112,11 @@ def test_metrics_equal_their_definition_and_lie_between_0_and_1(name, case):
 def test_a_hit_further_up_is_never_worse(name, case):
     hits, relevant = torch.tensor(case[0]), torch.tensor(case[1])
     better = hits.long().sort(dim=1, descending=True).values.bool()
-    assert (METRICS[name](better, relevant) >= METRICS[name](hits, relevant) - 1e-12).all()
+    assert (measured(name, better, relevant) >= measured(name, hits, relevant) - 1e-12).all()
 
 
 @pytest.mark.parametrize("name", ["ndcg", "map"])
 @pytest.mark.parametrize("relevant", [1, 3, 9])
 def test_the_best_list_has_1(name, relevant):
     best = torch.arange(5)[None] < relevant
-    assert METRICS[name](best, torch.tensor([relevant])).item() == pytest.approx(1)
+    assert measured(name, best, torch.tensor([relevant])).item() == pytest.approx(1)

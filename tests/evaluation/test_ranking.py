@@ -116,24 +116,6 @@ def test_the_ranking_equals_brute_force(seed, k, levels, share):
     np.testing.assert_array_equal(found.scores.numpy(), values)
 
 
-@given(
-    seed=some.integers(0, 2**32 - 1),
-    n_items=some.integers(1, 150),
-    k=some.integers(1, 9),
-    levels=some.sampled_from([0, 1, 5, 1000]),
-    share=some.sampled_from([0.0, 0.3, 0.98]),
-)
-def test_looking_at_groups_first_changes_nothing(seed, n_items, k, levels, share):
-    scores, hidden = random_case(seed, n_users=5, n_items=n_items, levels=levels, share=share)
-    items, values = brute_force(scores, k, hidden)
-    for group in (2, 3, 8, 1000):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "GROUP", group)
-            found = ranked(scores, k, hidden)
-        np.testing.assert_array_equal(found.items.numpy(), items)
-        np.testing.assert_array_equal(found.scores.numpy(), values)
-
-
 def test_a_score_that_is_not_a_number_is_found_among_many():
     scores = torch.arange(2000.0).reshape(2, 1000)
     for place in (0, 500, 999):

@@ -12,7 +12,7 @@ from scipy import sparse
 from flatrec.graphs import cooccurrence, knn
 from flatrec.graphs.cache import VARIABLE, cached
 from flatrec.graphs.cooccurrence import cooccurrence_matrix
-from flatrec.graphs.knn import neighbor_matrix
+from flatrec.graphs.knn import knn_matrix
 from flatrec.testing import block_dataset
 
 
@@ -320,12 +320,12 @@ def test_neighbors_of_changed_features_are_not_those_of_the_former(folder, monke
     features = np.random.default_rng(0).standard_normal((23, 6)).astype(np.float32)
     noisy = features + np.random.default_rng(1).standard_normal((23, 6)).astype(np.float32)
     cases = [(features, 4), (noisy, 4), (features, 5)]
-    expected = [neighbor_matrix(*case) for case in cases]
+    expected = [knn_matrix(*case) for case in cases]
     assert not folder.exists()
     monkeypatch.setattr(knn, "CACHED_FROM", 0)
     for _ in range(2):
         for case, graph in zip(cases, expected, strict=True):
-            same(neighbor_matrix(*case), graph)
+            same(knn_matrix(*case), graph)
         assert len(list(folder.iterdir())) == len(cases)
 
 

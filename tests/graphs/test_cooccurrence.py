@@ -195,18 +195,18 @@ def test_the_draw_depends_on_the_state_of_its_generator_only():
     one, same, other = (user_graph(counts, 12, generator(seed)) for seed in (1, 1, 2))
     torch.manual_seed(7)
     again = user_graph(counts, 12, generator(1))
-    assert torch.equal(one.rows.values, same.rows.values)
-    assert torch.equal(one.rows.values, again.rows.values)
-    assert not torch.equal(one.rows.values, other.rows.values)
+    assert torch.equal(one.matrix.values, same.matrix.values)
+    assert torch.equal(one.matrix.values, again.matrix.values)
+    assert not torch.equal(one.matrix.values, other.matrix.values)
     stream = generator(1)
-    assert torch.equal(user_graph(counts, 12, stream).rows.values, one.rows.values)
-    assert not torch.equal(user_graph(counts, 12, stream).rows.values, one.rows.values)
+    assert torch.equal(user_graph(counts, 12, stream).matrix.values, one.matrix.values)
+    assert not torch.equal(user_graph(counts, 12, stream).matrix.values, one.matrix.values)
 
 
 def test_rows_that_are_full_need_no_draw():
     counts = counts_of(np.ones((5, 5)) - np.eye(5))
     drawn, plain = user_graph(counts, 4, generator()), user_graph(counts, 4)
-    assert torch.equal(drawn.rows.values, plain.rows.values)
+    assert torch.equal(drawn.matrix.values, plain.matrix.values)
 
 
 def test_repetitions_are_drawn_from_the_row_as_it_grows():

@@ -6,12 +6,12 @@ from scipy import stats
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.interaction import (
     bidirectional,
-    bought_matrix,
+    edge_dropout_graph,
+    interaction_matrix,
     mean_graphs,
     normalized_graph,
-    thinned_graph,
+    random_walk_graph,
     training_graph,
-    walk_graph,
 )
 
 N_USERS, N_ITEMS = 7, 5
@@ -47,7 +47,7 @@ def kept_by(graph):
 
 
 def thinned(pairs, rate, seed=0):
-    return thinned_graph(pairs, rate, torch.Generator().manual_seed(seed))
+    return edge_dropout_graph(pairs, rate, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -109,7 +109,7 @@ def test_thinning_depends_on_the_state_of_the_generator_alone():
     torch.manual_seed(2)
     np.testing.assert_array_equal(first.coo().toarray(), thinned(pairs, 0.5, seed=3).coo().toarray())
     stream = torch.Generator().manual_seed(3)
-    draws = {frozenset(kept_by(thinned_graph(pairs, 0.5, stream))) for _ in range(5)}
+    draws = {frozenset(kept_by(edge_dropout_graph(pairs, 0.5, stream))) for _ in range(5)}
     assert len(draws) == 5
     assert frozenset(kept_by(first)) in draws
 
@@ -123,7 +123,7 @@ def test_one_pair_is_kept_with_probability_proportional_to_its_weight():
     stream, draws = torch.Generator().manual_seed(0), 4000
     counts = dict.fromkeys(zip(users.tolist(), items.tolist(), strict=True), 0)
     for _ in range(draws):
-        (pair,) = kept_by(thinned_graph(pairs, 8 / 9 - 1e-9, stream))
+        (pair,) = kept_by(edge_dropout_graph(pairs, 8 / 9 - 1e-9, stream))
         counts[pair] += 1
     observed = list(counts.values())
     assert stats.chisquare(observed, draws * weights / weights.sum()).pvalue > 0.01
@@ -141,7 +141,7 @@ def test_the_second_pair_is_drawn_from_the_rest_by_weight():
     stream, draws, counts = torch.Generator().manual_seed(1), 4000, np.zeros(3)
     everything = list(zip(users.tolist(), items.tolist(), strict=True))
     for _ in range(draws):
-        kept = kept_by(thinned_graph(pairs, 0.3, stream))
+        kept = kept_by(edge_dropout_graph(pairs, 0.3, stream))
         counts[next(n for n, pair in enumerate(everything) if pair not in kept)] += 1
     assert stats.chisquare(counts, draws * left_out).pvalue > 0.01
 
@@ -164,11 +164,11 @@ def test_the_walk_stays_where_it_is_with_the_share_of_the_self_loop():
     pairs = random_pairs()
     looped = adjacency(pairs) + np.eye(N_USERS + N_ITEMS)
     expected = looped / looped.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(walk_graph(pairs).coo().toarray(), expected, atol=1e-7)
+    np.testing.assert_allclose(random_walk_graph(pairs).coo().toarray(), expected, atol=1e-7)
     assert expected[0, 0] == 1
 
 
-@pytest.mark.parametrize("build", [lambda pairs: mean_graphs(pairs)[0], walk_graph, bought_matrix])
+@pytest.mark.parametrize("build", [lambda pairs: mean_graphs(pairs)[0], random_walk_graph, interaction_matrix])
 def test_the_gradient_goes_through_the_transpose(build):
     graph = build(random_pairs())
     dense = torch.from_numpy(graph.coo().toarray())
@@ -180,7 +180,7 @@ def test_the_gradient_goes_through_the_transpose(build):
 
 def test_the_bought_matrix_holds_training_pairs_alone():
     pairs = random_pairs()
-    np.testing.assert_array_equal(bought_matrix(pairs).coo().toarray(), pairs.matrix("train").toarray())
+    np.testing.assert_array_equal(interaction_matrix(pairs).coo().toarray(), pairs.matrix("train").toarray())
 
 
 def test_both_ways_lead_from_users_to_items_and_back():
@@ -195,7 +195,7 @@ def test_uniform_thinning_gives_every_pair_the_same_chance():
     pairs, stream, draws = interactions(users, items), torch.Generator().manual_seed(0), 2000
     counts = dict.fromkeys(zip(users.tolist(), items.tolist(), strict=True), 0)
     for _ in range(draws):
-        for pair in kept_by(thinned_graph(pairs, 6 / 9 - 1e-9, stream, "uniform")):
+        for pair in kept_by(edge_dropout_graph(pairs, 6 / 9 - 1e-9, stream, "uniform")):
             counts[pair] += 1
     observed = np.array(list(counts.values()))
     assert observed.sum() == 3 * draws

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from flatrec.graphs import knn
-from flatrec.graphs.knn import fused_knn_graph, nearest_neighbors, neighbor_matrix, shares
+from flatrec.graphs import knn as module
+from flatrec.graphs.knn import fused_knn_graph, knn, knn_matrix, modality_weights
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "neighbors.py"
 
@@ -35,14 +35,14 @@ def by_dense_algebra(features, neighbors):
 @pytest.mark.parametrize("neighbors", [1, 2, 7, 23])
 def test_the_graph_equals_dense_algebra(neighbors):
     features = random_features()
-    graph = neighbor_matrix(features, neighbors)
+    graph = knn_matrix(features, neighbors)
     np.testing.assert_array_equal(graph.toarray() > 0, by_dense_algebra(features, neighbors) > 0)
     np.testing.assert_allclose(graph.data, 1 / (neighbors + 1e-7), rtol=1e-6)
 
 
 def test_length_does_not_matter_but_direction_does():
     features = np.array([[1, 0], [100, 1], [-1, 0], [0, 1]], dtype=np.float32)
-    linked = neighbor_matrix(features, 2).toarray() > 0
+    linked = knn_matrix(features, 2).toarray() > 0
     assert linked[0].tolist() == [True, True, False, False]
     assert linked[2].tolist() == [False, False, True, True]
 
@@ -51,14 +51,14 @@ def test_links_are_directed():
     # Item 2 is nearest to 1, whose own nearest is 0.
     angles = np.array([0.0, 0.1, 0.5])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    assert (neighbor_matrix(features, 2).toarray() > 0).tolist() == [[1, 1, 0], [1, 1, 0], [0, 1, 1]]
+    assert (knn_matrix(features, 2).toarray() > 0).tolist() == [[1, 1, 0], [1, 1, 0], [0, 1, 1]]
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_the_scale_of_all_features_does_not_matter(scale):
     features = random_features()
     np.testing.assert_array_equal(
-        neighbor_matrix((features * scale).astype(np.float32), 4).toarray(), neighbor_matrix(features, 4).toarray()
+        knn_matrix((features * scale).astype(np.float32), 4).toarray(), knn_matrix(features, 4).toarray()
     )
 
 
@@ -66,14 +66,14 @@ def test_the_scale_of_all_features_does_not_matter(scale):
 def test_features_near_the_ends_of_float32_keep_their_direction(scale):
     features = random_features()
     np.testing.assert_array_equal(
-        neighbor_matrix((features * scale).astype(np.float32), 4).toarray(), neighbor_matrix(features, 4).toarray()
+        knn_matrix((features * scale).astype(np.float32), 4).toarray(), knn_matrix(features, 4).toarray()
     )
 
 
 def test_a_row_of_zeros_links_to_itself_alone():
     features = random_features(6)
     features[2] = 0
-    graph = neighbor_matrix(features, 3).toarray()
+    graph = knn_matrix(features, 3).toarray()
     assert np.flatnonzero(graph[2]).tolist() == [2]
     assert graph[2, 2] == np.float32(1 / (3 + 1e-7))
     others = [0, 1, 3, 4, 5]
@@ -81,14 +81,14 @@ def test_a_row_of_zeros_links_to_itself_alone():
 
 
 def test_zeros_everywhere_give_the_identity():
-    graph = neighbor_matrix(np.zeros((4, 2), dtype=np.float32), 2)
+    graph = knn_matrix(np.zeros((4, 2), dtype=np.float32), 2)
     np.testing.assert_allclose(graph.toarray(), np.eye(4) / (2 + 1e-7), rtol=1e-6)
 
 
 @pytest.mark.parametrize("neighbors", [1, 2, 5])
 def test_equal_rows_never_push_an_item_out_of_its_own_list(neighbors):
     features = np.repeat(random_features(2), [12, 3], axis=0)
-    graph = neighbor_matrix(features, neighbors).toarray()
+    graph = knn_matrix(features, neighbors).toarray()
     assert (graph.diagonal() > 0).all()
     assert (np.count_nonzero(graph, axis=1) == neighbors).all()
     within = np.repeat([0, 1], [12, 3])
@@ -99,13 +99,13 @@ def test_equal_rows_never_push_an_item_out_of_its_own_list(neighbors):
 
 
 def test_as_many_neighbors_as_items_link_everything():
-    assert (neighbor_matrix(random_features(5), 5).toarray() > 0).all()
+    assert (knn_matrix(random_features(5), 5).toarray() > 0).all()
 
 
 @pytest.mark.parametrize("neighbors", [0, -1, 6])
 def test_a_number_of_neighbors_out_of_range_is_refused(neighbors):
     with pytest.raises(ValueError, match=rf"neighbors must lie in \[1, 5\].*but is {neighbors}"):
-        neighbor_matrix(random_features(5), neighbors)
+        knn_matrix(random_features(5), neighbors)
 
 
 @pytest.mark.parametrize("entries", [1, 23, 24, 100, 23 * 7])
@@ -114,16 +114,16 @@ def test_the_size_of_blocks_does_not_matter(monkeypatch, entries):
     features[5] = 0
     features[9:12] = features[3]
     # Equal rows may be chosen in any order, so keep enough to hold all of them.
-    whole = neighbor_matrix(features, 8).toarray()
-    monkeypatch.setattr(knn, "BLOCK_ENTRIES", entries)
-    np.testing.assert_array_equal(neighbor_matrix(features, 8).toarray(), whole)
+    whole = knn_matrix(features, 8).toarray()
+    monkeypatch.setattr(module, "BLOCK_ENTRIES", entries)
+    np.testing.assert_array_equal(knn_matrix(features, 8).toarray(), whole)
 
 
 def test_the_features_are_left_as_they_are():
     features = random_features()
     features.flags.writeable = False
     before = features.copy()
-    neighbor_matrix(features, 3)
+    knn_matrix(features, 3)
     np.testing.assert_array_equal(features, before)
 
 
@@ -131,8 +131,8 @@ def test_the_features_are_left_as_they_are():
 def test_numbering_the_items_anew_numbers_the_graph_anew(seed, neighbors):
     features = random_features(9, seed=seed)
     order = np.random.default_rng(seed + 1).permutation(9)
-    expected = neighbor_matrix(features, neighbors).toarray()[order][:, order]
-    np.testing.assert_array_equal(neighbor_matrix(features[order], neighbors).toarray(), expected)
+    expected = knn_matrix(features, neighbors).toarray()[order][:, order]
+    np.testing.assert_array_equal(knn_matrix(features[order], neighbors).toarray(), expected)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 5, 22, 23, 24])
@@ -140,10 +140,10 @@ def test_numbering_the_items_anew_numbers_the_graph_anew(seed, neighbors):
 def test_the_width_of_blocks_does_not_matter(monkeypatch, columns, entries):
     features = random_features()
     features[5] = 0
-    whole = nearest_neighbors(features, 8)
-    monkeypatch.setattr(knn, "BLOCK_COLUMNS", columns)
-    monkeypatch.setattr(knn, "BLOCK_ENTRIES", entries)
-    parts = nearest_neighbors(features, 8)
+    whole = knn(features, 8)
+    monkeypatch.setattr(module, "BLOCK_COLUMNS", columns)
+    monkeypatch.setattr(module, "BLOCK_ENTRIES", entries)
+    parts = knn(features, 8)
     assert parts[:, 0].tolist() == list(range(23))
     directed = np.arange(23) != 5  # what a row of zeros is linked to means nothing
     np.testing.assert_array_equal(parts[directed], whole[directed])
@@ -155,13 +155,13 @@ def test_neighbors_come_with_the_item_first_and_then_from_the_nearest_on():
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     cosines = directions @ directions.T
     np.fill_diagonal(cosines, 2)
-    np.testing.assert_array_equal(nearest_neighbors(features, 7), np.argsort(-cosines, axis=1)[:, :7])
+    np.testing.assert_array_equal(knn(features, 7), np.argsort(-cosines, axis=1)[:, :7])
 
 
 def test_many_equal_rows_never_push_an_item_out_of_its_own_list_across_blocks(monkeypatch):
-    monkeypatch.setattr(knn, "BLOCK_COLUMNS", 4)
+    monkeypatch.setattr(module, "BLOCK_COLUMNS", 4)
     features = np.repeat(random_features(1), 30, axis=0)
-    nearest = nearest_neighbors(features, 3)
+    nearest = knn(features, 3)
     assert nearest[:, 0].tolist() == list(range(30))
     assert all(len(set(row)) == 3 for row in nearest.tolist())
 
@@ -173,16 +173,16 @@ def test_many_equal_rows_never_push_an_item_out_of_its_own_list_across_blocks(mo
 )
 def test_rows_without_a_difference_give_a_whole_graph_without_nan(features):
     features = features.astype(np.float32)
-    nearest = nearest_neighbors(features, 4)
+    nearest = knn(features, 4)
     assert nearest[:, 0].tolist() == list(range(6))
     assert all(len(set(row)) == 4 and set(row) <= set(range(6)) for row in nearest.tolist())
-    assert np.isfinite(neighbor_matrix(features, 4).data).all()
+    assert np.isfinite(knn_matrix(features, 4).data).all()
 
 
 @pytest.mark.parametrize("neighbors", [0, 6])
 def test_neighbors_out_of_range_are_refused_before_anything_is_computed(neighbors):
     with pytest.raises(ValueError, match=rf"neighbors must lie in \[1, 5\].*but is {neighbors}"):
-        nearest_neighbors(random_features(5), neighbors)
+        knn(random_features(5), neighbors)
 
 
 MODALITIES = [("image", "text"), ("audio", "image", "text"), ("audio", "text"), ("image",), ("text",)]
@@ -193,15 +193,15 @@ MODALITIES = [("image", "text"), ("audio", "image", "text"), ("audio", "text"), 
     list(zip(MODALITIES, [(0.3, 0.7), (0.35, 0.3, 0.35), (0.5, 0.5), (1.0,), (1.0,)], strict=True)),
 )
 def test_the_image_has_its_share_and_the_others_divide_the_rest(names, expected):
-    assert shares(names, 0.3) == pytest.approx(dict(zip(names, expected, strict=True)))
-    assert sum(shares(names, 0.3).values()) == pytest.approx(1)
+    assert modality_weights(names, 0.3) == pytest.approx(dict(zip(names, expected, strict=True)))
+    assert sum(modality_weights(names, 0.3).values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("image_weight", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("names", MODALITIES)
 def test_the_mixed_graph_equals_dense_algebra(names, image_weight):
     features = {name: random_features(width=3 + number, seed=number) for number, name in enumerate(names)}
-    weights = shares(names, image_weight)
+    weights = modality_weights(names, image_weight)
     expected = sum(weights[name] * by_dense_algebra(features[name], 5) / (5 + 1e-7) for name in names)
     graph = fused_knn_graph(features, 5, image_weight)
     np.testing.assert_allclose(graph.coo().toarray(), expected, rtol=1e-6, atol=1e-9)

@@ -6,7 +6,7 @@ import torch
 
 from flatrec import testing
 from flatrec.data.features import Features
-from flatrec.graphs.knn import neighbor_matrix, shares
+from flatrec.graphs.knn import knn_matrix, modality_weights
 from flatrec.models import FREEDOM
 from flatrec.models.losses import bpr_loss, gather_embeddings
 from flatrec.utils import seeding
@@ -22,7 +22,7 @@ def dataset():
 def freedom(dataset, seed=0, **options):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return FREEDOM(dataset, **SETTINGS | options)
+        return FREEDOM(dataset, FREEDOM.Config(**SETTINGS | options))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def freedom(dataset, seed=0, **options):
         ({"embedding_dim": 0}, "embedding_dim must be at least 1, but is 0"),
         ({"n_layers": -1}, "^n_layers must be at least 0, but is -1"),
         ({"n_item_layers": -2}, "n_item_layers must be at least 0, but is -2"),
-        ({"n_neighbors": 0}, r"n_neighbors must lie in \[1, 24\]"),
+        ({"n_neighbors": 0}, "n_neighbors must be at least 1, but is 0"),
         ({"n_neighbors": 25}, r"n_neighbors must lie in \[1, 24\].*but is 25"),
         ({"image_weight": -0.1}, r"image_weight must lie in \[0, 1\]"),
         ({"image_weight": 1.1}, r"image_weight must lie in \[0, 1\]"),
@@ -63,15 +63,15 @@ def test_a_data_set_without_features_is_refused():
     ],
 )
 def test_shares_of_the_modalities(names, expected):
-    assert shares(dict.fromkeys(names), 0.3) == pytest.approx(expected)
+    assert modality_weights(dict.fromkeys(names), 0.3) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("names", [("image", "text"), ("image", "text", "sound"), ("text",), ("my features 2",)])
 def test_the_item_graph_is_the_weighted_sum_of_one_graph_a_modality(names):
     dataset = testing.block_dataset(modalities=names)
     model = freedom(dataset, image_weight=0.3)
-    weights = shares(dict.fromkeys(names), 0.3)
-    expected = sum(weights[name] * neighbor_matrix(dataset.features[name].values, 4).toarray() for name in names)
+    weights = modality_weights(dict.fromkeys(names), 0.3)
+    expected = sum(weights[name] * knn_matrix(dataset.features[name].values, 4).toarray() for name in names)
     np.testing.assert_allclose(model.item_graph.coo().toarray(), expected, atol=1e-7)
 
 

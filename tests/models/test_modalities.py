@@ -10,6 +10,8 @@ from flatrec.models.features import FeatureTables
 from flatrec.utils import seeding
 from tests.models.settings import MULTIMODAL, make
 
+pytestmark = pytest.mark.repeats
+
 
 @pytest.fixture(params=MULTIMODAL)
 def name(request):

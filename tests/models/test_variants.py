@@ -9,7 +9,7 @@ from scipy import sparse
 
 from flatrec import testing
 from flatrec.data.features import Features
-from flatrec.graphs.knn import neighbor_matrix
+from flatrec.graphs.knn import knn_matrix
 from flatrec.models import mmgcn
 from flatrec.models.lattice import raw_graph
 from flatrec.ops.spmm import Graph
@@ -121,7 +121,7 @@ def test_ngcf_drops_entries_of_the_graph_and_scales_the_rest(dataset):
     torch.manual_seed(0)
     nodes = array(model.train().encode().node_embeddings)
     torch.manual_seed(0)
-    kept = torch.nn.functional.dropout(model.graph.rows.values, 0.5)
+    kept = torch.nn.functional.dropout(model.graph.matrix.values, 0.5)
     entries, graph = model.graph.coo(), np.zeros(model.graph.shape)
     graph[entries.row, entries.col] = array(kept)
     assert set(np.unique(np.round(graph / np.where(graph > 0, symmetric(dataset), 1), 4))) == {0, 2}
@@ -142,7 +142,7 @@ def test_layergcn_alternates_between_draws_by_degree_and_uniform_ones(dataset, m
         heard.append(weighting)
         return real
 
-    monkeypatch.setattr("flatrec.models.layergcn.thinned_graph", spy)
+    monkeypatch.setattr("flatrec.models.layergcn.edge_dropout_graph", spy)
     model = make("layergcn", dataset)
     for epoch in range(1, 4):
         model.on_epoch_start(seeding.generator(0, "model", epoch))
@@ -261,7 +261,7 @@ def test_dragon_puts_three_modalities_side_by_side(dataset, batch):
     own = np.concatenate([weights[:, [place]] * one for place, one in enumerate(of_users)], axis=1)
     joined = np.concatenate(of_items, axis=1)
     shares = {"audio": 0.3, "image": 0.4, "text": 0.3}
-    alike = sum(share * neighbor_matrix(dataset.features[name].values, 4).toarray() for name, share in shares.items())
+    alike = sum(share * knn_matrix(dataset.features[name].values, 4).toarray() for name, share in shares.items())
     users, items = ranked(model)
     np.testing.assert_allclose(users, over_user_graph(dataset, own), atol=1e-5)
     np.testing.assert_allclose(items, joined + alike @ joined, atol=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -127,3 +128,17 @@ def test_who_gets_which(monkeypatch, capability, vendor, pays):
     monkeypatch.setattr(Path, "exists", lambda _: True)
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor\t: 0\nvendor_id\t: {vendor}\n")
     assert matmul.onednn_pays.__wrapped__() is pays
+
+
+def test_without_the_private_operation_products_and_gradients_are_those_of_torch(monkeypatch):
+    monkeypatch.setattr(matmul, "onednn_pays", lambda: True)
+    monkeypatch.setattr(matmul, "WORTHWHILE", 1)
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())
+    rows, weight = laid(5, 3, "by row").requires_grad_(), laid(7, 3, "by column").requires_grad_()
+    ours, wanted = matmul.linear(rows, weight), F.linear(rows, weight)
+    assert torch.equal(ours, wanted)
+    gradient = torch.randn(5, 7)
+    for of_ours, of_torch in zip(
+        *(torch.autograd.grad(product, (rows, weight), gradient) for product in (ours, wanted)), strict=True
+    ):
+        close(of_ours, of_torch)

@@ -6,7 +6,7 @@ import torch
 from scipy import sparse
 from torch.autograd import gradcheck, gradgradcheck
 
-from flatrec.ops.spmm import Graph
+from flatrec.ops.spmm import Graph, row_differences
 
 
 def random_matrix(n_rows, n_columns, seed=0, density=0.3):
@@ -146,3 +146,34 @@ def test_the_matrix_follows_to_another_type_but_not_to_disk():
 def test_a_symmetric_matrix_must_be_square():
     with pytest.raises(ValueError, match="square, but this one is 2 by 3"):
         Graph(sparse.csr_array((2, 3), dtype=np.float32), symmetric=True)
+
+
+ROWS, SUBTRACTED = torch.tensor([0, 3, 3, 1]), torch.tensor([4, 3, 0, 2])
+
+
+def table():
+    return torch.randn(6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+
+
+def test_row_differences_are_rows_less_rows():
+    rows = table()
+    torch.testing.assert_close(row_differences(rows, ROWS, SUBTRACTED), rows[ROWS] - rows[SUBTRACTED])
+    assert not row_differences(rows, ROWS, SUBTRACTED)[1].any()
+
+
+def test_a_table_that_is_not_trained_gives_the_same():
+    torch.testing.assert_close(
+        row_differences(table().detach(), ROWS, SUBTRACTED), row_differences(table(), ROWS, SUBTRACTED)
+    )
+
+
+def test_the_gradient_of_row_differences_is_that_of_the_gathered_rows():
+    rows, weights = table(), torch.arange(20.0, dtype=torch.float64).view(4, 5)
+    (ours,) = torch.autograd.grad((row_differences(rows, ROWS, SUBTRACTED) * weights).sum(), rows)
+    (plain,) = torch.autograd.grad(((rows[ROWS] - rows[SUBTRACTED]) * weights).sum(), rows)
+    torch.testing.assert_close(ours, plain)
+
+
+def test_derivatives_of_row_differences_pass_the_numerical_check():
+    assert torch.autograd.gradcheck(lambda rows: row_differences(rows, ROWS, SUBTRACTED), (table(),))
+    assert torch.autograd.gradgradcheck(lambda rows: row_differences(rows, ROWS, SUBTRACTED) ** 2, (table(),))

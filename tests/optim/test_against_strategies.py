@@ -11,6 +11,8 @@ from flatrec.strategies import STRATEGIES
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
+pytestmark = pytest.mark.repeats
+
 BASES = {
     "momentum": lambda params: torch.optim.SGD(params, lr=0.05, momentum=0.9, weight_decay=0.01),
     "adam": lambda params: torch.optim.Adam(params, lr=0.05, foreach=True),

@@ -29,9 +29,21 @@ def values(model):
     return torch.cat([one.detach().flatten() for one in model.parameters()])
 
 
-def train(rank, folder, kind, local, bucket_views):
+CASES = [(SAM, False, False), (BSAM, False, False), (BSAM, False, True), (SAM, True, False)]
+
+
+def train(rank, folder):
+    """Every case, one after the other, in one pair of processes: starting them costs a hundred times the training."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORKERS)
+    for number, case in enumerate(CASES):
+        torch.save(trained_here(rank, *case), folder / f"{number}.{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+    os._exit(0)  # what is tested is over; on a busy machine gloo's threads now and then abort the interpreter's exit
+
+
+def trained_here(rank, kind, local, bucket_views):
     model = DistributedDataParallel(network(), gradient_as_bucket_view=bucket_views)
     optimizer = kind(torch.optim.SGD(model.parameters(), lr=LR), rho=RHO)
     inputs, targets = (one[rank::WORKERS] for one in data())
@@ -46,21 +58,24 @@ def train(rank, folder, kind, local, bucket_views):
 
     for _ in range(STEPS):
         optimizer.step(closure)
-    torch.save(values(model), folder / f"{rank}.pt")
-    dist.barrier()
-    dist.destroy_process_group()
-    os._exit(0)  # what is tested is over; on a busy machine gloo's threads now and then abort the interpreter's exit
+    return values(model)
 
 
-def trained(folder, kind, *, local, bucket_views=False):
-    mp.spawn(train, (folder, kind, local, bucket_views), nprocs=WORKERS)
-    first, second = (torch.load(folder / f"{rank}.pt") for rank in range(WORKERS))
-    assert torch.equal(first, second)
-    return first
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The parameters at the end of each case, equal in both processes."""
+    folder = tmp_path_factory.mktemp("workers")
+    mp.spawn(train, (folder,), nprocs=WORKERS)
+    found = {}
+    for number, case in enumerate(CASES):
+        first, second = (torch.load(folder / f"{number}.{rank}.pt") for rank in range(WORKERS))
+        assert torch.equal(first, second), case
+        found[case] = first
+    return found
 
 
 @pytest.mark.parametrize(("kind", "bucket_views"), [(SAM, False), (BSAM, False), (BSAM, True)])
-def test_averaged_ascent_is_one_process_with_the_whole_batch(tmp_path, kind, bucket_views):
+def test_averaged_ascent_is_one_process_with_the_whole_batch(trained, kind, bucket_views):
     model = network()
     optimizer = kind(torch.optim.SGD(model.parameters(), lr=LR), rho=RHO)
     inputs, targets = data()
@@ -73,12 +88,11 @@ def test_averaged_ascent_is_one_process_with_the_whole_batch(tmp_path, kind, buc
 
     for _ in range(STEPS):
         optimizer.step(closure)
-    found = trained(tmp_path, kind, local=False, bucket_views=bucket_views)
-    assert torch.allclose(found, values(model), atol=1e-5)
+    assert torch.allclose(trained[kind, False, bucket_views], values(model), atol=1e-5)
     assert not torch.allclose(values(model), values(network()), atol=1e-2)
 
 
-def test_local_ascent_moves_every_worker_its_own_way(tmp_path):
+def test_local_ascent_moves_every_worker_its_own_way(trained):
     model = network()
     parameters = list(model.parameters())
     inputs, targets = data()
@@ -103,4 +117,4 @@ def test_local_ascent_moves_every_worker_its_own_way(tmp_path):
         with torch.no_grad():
             for one, part in zip(parameters, sums, strict=True):
                 one.sub_(LR * part / WORKERS)
-    assert torch.allclose(trained(tmp_path, SAM, local=True), values(model), atol=1e-5)
+    assert torch.allclose(trained[SAM, True, False], values(model), atol=1e-5)

@@ -8,6 +8,8 @@ import torch
 from flatrec.optim import SAM, NonFiniteGradientError
 from tests.optim.kinds import ALL, adam, closure_of, memory, network, same, train, values
 
+pytestmark = pytest.mark.repeats
+
 
 class StopError(Exception):
     """Raised by a closure."""

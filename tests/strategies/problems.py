@@ -19,7 +19,7 @@ class Quadratic(Model):
     """L_b(theta) = theta' A_b theta / 2 - c_b' theta with one A and c a batch, theta in two parameters."""
 
     def __init__(self):
-        super().__init__()
+        nn.Module.__init__(self)
         rng = np.random.default_rng(0)
         factors = rng.normal(size=(N_BATCHES, 5, 5))
         self.hessians = factors @ factors.transpose(0, 2, 1) / 5 + 0.1 * np.eye(5)
@@ -32,10 +32,10 @@ class Quadratic(Model):
     def encode(self):
         return Encoded(torch.cat([self.first, self.second.flatten()])[:, None])
 
-    def loss(self, encoded, batch):
+    def loss_terms(self, encoded, batch):
         theta, number = encoded.node_embeddings[:, 0], int(batch.users[0])
         hessian, slope = torch.tensor(self.hessians[number]), torch.tensor(self.slopes[number])
-        return theta @ hessian @ theta / 2 - slope @ theta
+        return {"loss": theta @ hessian @ theta / 2 - slope @ theta}
 
     def user_item_embeddings(self, encoded):
         return encoded.node_embeddings, encoded.node_embeddings
@@ -48,7 +48,7 @@ class Network(Model):
     """A network with one hidden layer of tanh and squared loss, one set of samples a batch."""
 
     def __init__(self):
-        super().__init__()
+        nn.Module.__init__(self)
         rng = np.random.default_rng(1)
         self.inputs = rng.normal(size=(N_BATCHES, 6, 3))
         self.targets = rng.normal(size=(N_BATCHES, 6))
@@ -58,11 +58,11 @@ class Network(Model):
     def encode(self):
         return Encoded(torch.cat([self.hidden, self.output[:, None]], dim=1))
 
-    def loss(self, encoded, batch):
+    def loss_terms(self, encoded, batch):
         number = int(batch.users[0])
         inputs, targets = torch.tensor(self.inputs[number]), torch.tensor(self.targets[number])
         hidden, output = encoded.node_embeddings[:, :3], encoded.node_embeddings[:, 3]
-        return ((torch.tanh(inputs @ hidden.T) @ output - targets) ** 2).mean()
+        return {"loss": ((torch.tanh(inputs @ hidden.T) @ output - targets) ** 2).mean()}
 
     def user_item_embeddings(self, encoded):
         return encoded.node_embeddings, encoded.node_embeddings

@@ -229,14 +229,15 @@ class Noisy(Model):
     """A loss that is nothing but noise times the parameter."""
 
     def __init__(self):
-        super().__init__()
+        nn.Module.__init__(self)
         self.theta = nn.Parameter(torch.ones(1, dtype=torch.float64))
 
     def encode(self):
         return Encoded(self.theta[:, None])
 
-    def loss(self, encoded, batch):  # noqa: ARG002
-        return (encoded.node_embeddings * torch.rand((), dtype=torch.float64)).sum() * encoded.node_embeddings.sum()
+    def loss_terms(self, encoded, batch):  # noqa: ARG002
+        noise = torch.rand((), dtype=torch.float64)
+        return {"loss": (encoded.node_embeddings * noise).sum() * encoded.node_embeddings.sum()}
 
     def user_item_embeddings(self, encoded):
         return encoded.node_embeddings, encoded.node_embeddings

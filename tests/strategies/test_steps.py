@@ -23,6 +23,8 @@ from tests.strategies.problems import (
     hand_run,
 )
 
+pytestmark = pytest.mark.repeats
+
 STEPS = 6
 DISTANCES = ["manhattan", "manhattan-mean", "euclidean", "cosine", 0.7]
 CASES = [

@@ -17,6 +17,8 @@ from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 from tests.training.kills import KillAt, Killed
 
+pytestmark = pytest.mark.repeats
+
 DATA = block_dataset(blocks=3, users=8, items=6)
 
 
@@ -26,7 +28,9 @@ def trainer_of(
     with torch.random.fork_rng():
         torch.manual_seed(seeding.derive_seed(seed, "initial parameters"))
         made = model(DATA, embedding_dim=4)
-    learner = TrainStepContext(made, optimizers.make(optimizer, made.parameters(), {"lr": 0.05}))
+    learner = TrainStepContext(
+        made, optimizers.make(optimizer, made.parameters(), optimizers.settings(optimizer, {"lr": 0.05}))
+    )
     scores = iter(range(1000))
     return Trainer(
         learner,
@@ -74,7 +78,8 @@ def test_resume_after_a_kill_at_any_epoch_equals_an_uninterrupted_run(tmp_path, 
     settings = {"strategy": strategy, "optimizer": optimizer, "validate": with_norm}
     whole = trainer_of(folder=_made(tmp_path / "whole"), **settings)
     trained = whole.run()
-    for epoch, step in [(1, 2), (2, None), (3, 4), (4, 1), (5, None)]:
+    everywhere = [(1, 2), (2, None), (3, 4), (4, 1), (5, None)]
+    for epoch, step in everywhere if (strategy, optimizer) == ("bsam+", "adam") else [(2, None), (4, 1)]:
         folder = _made(tmp_path / f"{epoch}-{step}")
         with pytest.raises(Killed):
             trainer_of(folder=folder, callbacks=[KillAt(epoch, step)], **settings).run()

@@ -27,39 +27,40 @@ COMMANDS: dict[str, Command] = {
     "encode": Command(
         "flatrec.cli.encode:encode",
         DATA,
-        "Turn item texts and images into feature files, a row an item in the table's order.",
+        "Turn item texts and images into feature files, one row per item in the table's order.",
     ),
     "augment": Command(
-        "flatrec.cli.augment:augment_items",
+        "flatrec.cli.augment:augment",
         DATA,
-        "Have item texts written again by a language model that sees text and image.",
+        "Have a language model that sees text and image rewrite item texts.",
     ),
     "adjust": Command(
         "flatrec.cli.adjust:adjust",
         DATA,
-        "Edit the texts and images of some items, to see how a trained model bears it.",
+        "Edit the texts and images of some items, to see how much a trained model loses by it.",
     ),
-    "train": Command("flatrec.cli.train:train", TRAIN, "Train a recommender and score it on the test part."),
-    "evaluate": Command(
-        "flatrec.cli.train:evaluate",
+    "train": Command("flatrec.cli.train:train", TRAIN, "Train a recommender and score it on the test split."),
+    "evaluate": Command("flatrec.cli.train:evaluate", TRAIN, "Score a finished run again."),
+    "cold-start": Command(
+        "flatrec.cli.cold_start:cold_start",
         TRAIN,
-        "Score a finished run again; with --cold, its settings on items that were held out entirely.",
+        "Hold items out, train a run's settings without them, and score how well they are recommended.",
     ),
     "compare": Command(
         "flatrec.cli.compare:compare",
         TRAIN,
         "Train the same model with several strategies over the same seeds; say which differences are significant.",
     ),
-    "list": Command("flatrec.cli.lists:app", TRAIN, "List models, strategies and optimizers with their settings."),
+    "list": Command("flatrec.cli.lists:app", TRAIN, "List models, strategies, optimizers and all settings."),
     "demo": Command(
         "flatrec.cli.demo:demo", TRAIN, "Generate a shop, train, compare, recommend, and write a report to look at."
     ),
     "recommend": Command(
         "flatrec.cli.recommend:recommend",
         RECOMMEND,
-        "The items that a user is most likely to want and has no pair with.",
+        "Recommend the items that a user is most likely to want and has no interaction with.",
     ),
-    "similar": Command("flatrec.cli.recommend:similar", RECOMMEND, "The items most like one."),
+    "similar": Command("flatrec.cli.recommend:similar", RECOMMEND, "Find the items that are most similar to an item."),
     "study": Command(
         "flatrec.cli.study:study",
         RESEARCH,

@@ -1,66 +1,86 @@
-"""Options of the commands that ask a language model."""
+"""The options of a language model, which two commands share: one per field of its settings."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple, get_type_hints
 
 import typer
 
-from flatrec.utils.cache_dir import VARIABLE
-
-if TYPE_CHECKING:
-    from flatrec.content.llm.batch_runner import Usage
-
-HIGHEST_PRICE = 1e12  # beyond which costs are no numbers any more
-_URL = typer.Option("--endpoint", help="Base address, e.g. http://localhost:8000/v1.", show_default=False)
-_MODEL = typer.Option("--model", help="As the endpoint calls it.", show_default=False)
-Url = Annotated[str, _URL]
-Model = Annotated[str, _MODEL]
-PerhapsUrl = Annotated[str | None, _URL]
-PerhapsModel = Annotated[str | None, _MODEL]
-KeyVariable = Annotated[str, typer.Option(help="The environment variable that holds the key.")]
-Concurrency = Annotated[int, typer.Option(help="Questions under way at once.")]
-Rate = Annotated[float | None, typer.Option(help="Most questions a minute.", show_default=False)]
-MaxTokens = Annotated[int, typer.Option(help="Most tokens of an answer.")]
-Temperature = Annotated[float | None, typer.Option(help="The model's own if left out.", show_default=False)]
-Timeout = Annotated[float, typer.Option(help="Seconds that an answer may take.")]
-Tries = Annotated[int, typer.Option(help="Of a question, before it counts as unanswered.")]
-PromptPrice = Annotated[float | None, typer.Option(help="Of a million tokens asked.", show_default=False)]
-CompletionPrice = Annotated[float | None, typer.Option(help="Of a million tokens answered.", show_default=False)]
+from flatrec.content.llm.settings import Endpoint
 
 
-def check_prices(*prices: float | None) -> None:
-    """Make sure that something can be reckoned with prices.
+class _Option(NamedTuple):
+    flag: str
+    type: Any
+    help: str
+
+
+_OPTIONS = {
+    "url": _Option("--endpoint", str, "Base address of the endpoint, such as http://localhost:8000/v1."),
+    "model": _Option("--model", str, "Name of the model at the endpoint."),
+    "api_key_env": _Option("--api-key-env", str, "Environment variable that holds the API key."),
+    "concurrency": _Option("--concurrency", int, "Requests under way at once."),
+    "requests_per_minute": _Option("--requests-per-minute", float, "Most requests per minute."),
+    "max_tokens": _Option("--max-tokens", int, "Most tokens of a response."),
+    "temperature": _Option("--temperature", float, "Sampling temperature; the model's own if left out."),
+    "timeout": _Option("--timeout", float, "Seconds that a response may take."),
+    "max_retries": _Option("--max-retries", int, "Attempts after the first one, before a request counts as failed."),
+    "prompt_price": _Option("--prompt-price", float, "Price of a million prompt tokens."),
+    "completion_price": _Option("--completion-price", float, "Price of a million completion tokens."),
+}
+
+
+def with_endpoint(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a language model in the place of its parameter ``endpoint``.
+
+    If that parameter has a default, the model may be left out, and the command gets None.
 
     Raises:
-        ValueError: one is below 0 or no number.
+        ValueError: only one of ``--endpoint`` and ``--model`` is given, or a value is out of range.
     """
-    for price in prices:
-        if price is not None and not 0 <= price <= HIGHEST_PRICE:
-            raise ValueError(f"a price must be at least 0 and at most {HIGHEST_PRICE:g}, but is {price}")
+    signature = inspect.signature(command)
+    hints = get_type_hints(command, include_extras=True)
+    optional = signature.parameters["endpoint"].default is None
+    parameters = []
+    for name, parameter in signature.parameters.items():
+        if name == "endpoint":
+            parameters += [_parameter(field, optional=optional) for field in _OPTIONS]
+        else:
+            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @wraps(command)
+    def wrapper(**values: Any) -> None:  # noqa: ANN401 - options of any type
+        settings = {field: values.pop(field) for field in _OPTIONS}
+        endpoint = None if settings["url"] is None and settings["model"] is None else _endpoint(settings)
+        command(**values, endpoint=endpoint)
+
+    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del wrapper.__wrapped__  # whose signature is another one
+    return wrapper
 
 
-def kept() -> str:
-    """What becomes of the answers that came, where others did not."""
-    from flatrec.content.llm.response_cache import default_path
+def _parameter(field: str, *, optional: bool) -> inspect.Parameter:
+    """Return the parameter of one option; the options of the model may be left out together."""
+    option, default = _OPTIONS[field], Endpoint.model_fields[field].get_default()
+    required = Endpoint.model_fields[field].is_required()
+    return inspect.Parameter(
+        field,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=typer.Option(
+            ... if required and not optional else None if required else default,
+            option.flag,
+            help=option.help,
+            show_default=not required and default is not None,
+        ),
+        annotation=option.type if default is not None or (required and not optional) else option.type | None,
+    )
 
-    if default_path() is None:
-        return f"nothing is kept, as {VARIABLE} is off"
-    return "those of the others are kept: the same command asks for the rest"
 
-
-def cost_of(usage: Usage, prompt_price: float | None, completion_price: float | None) -> float | None:
-    """What the questions of this time cost; None where no price is given."""
-    if prompt_price is None and completion_price is None:
-        return None
-    return usage.cost(prompt_price or 0.0, completion_price or 0.0)
-
-
-def usage_words(usage: Usage, cost: float | None) -> str:
-    """Questions, tokens and, where it is known, their cost."""
-    counted = f"{usage.prompt_tokens:,} tokens asked, {usage.completion_tokens:,} answered"
-    total = usage.known_prompt_tokens + usage.known_completion_tokens
-    earlier = f"; {total:,} tokens were paid for earlier" if total else ""
-    unsaid = f" ({usage.uncounted} answers came without a count)" if usage.uncounted else ""
-    price = "" if cost is None else f", which cost {cost:.4f}"
-    return f"{usage.asked} questions asked now, {usage.known} known from earlier: {counted}{unsaid}{price}{earlier}"
+def _endpoint(settings: dict[str, Any]) -> Endpoint:
+    if settings["url"] is None or settings["model"] is None:
+        raise ValueError("a language model needs both --endpoint and --model; give both")
+    return Endpoint(**settings)

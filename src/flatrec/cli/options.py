@@ -12,6 +12,8 @@ from flatrec.utils.messages import clipped
 
 if TYPE_CHECKING:
     from flatrec.config import Experiment
+    from flatrec.data.interactions import Split
+    from flatrec.models.base import Cold
 
 Data = Annotated[
     str | None,
@@ -30,16 +32,17 @@ Strategy = Annotated[
     ),
 ]
 OwnModel = Annotated[
-    str | None, typer.Option(help="Of a run with a model of your own: `file.py:Class`.", show_default=False)
+    str | None,
+    typer.Option(help="Model class of a run with a model of your own, as `file.py:Class`.", show_default=False),
 ]
 OwnStrategy = Annotated[
     str | None,
-    typer.Option(help="With --cold, of a run with a strategy of your own: `file.py:Class`.", show_default=False),
+    typer.Option(help="Strategy class of a run with a strategy of your own, as `file.py:Class`.", show_default=False),
 ]
 Seed = Annotated[int | None, typer.Option(help="Decides everything random. Default 0.", show_default=False)]
 File = Annotated[
     Path | None,
-    typer.Option("--experiment", help="A TOML file of settings; options given here win over it.", show_default=False),
+    typer.Option("--config", help="A TOML file of settings; options of the command win over it.", show_default=False),
 ]
 Sets = Annotated[
     list[str] | None,
@@ -48,6 +51,21 @@ Sets = Annotated[
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. Default auto.", show_default=False)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, bit for bit.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
+RunDir = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
+MovedData = Annotated[str | None, typer.Option(help="Path of the run's data, if they were moved.", show_default=False)]
+EvaluatedSplit = Annotated[str, typer.Option(help="Split to score: valid or test.")]
+NNeighbors = Annotated[
+    int | None, typer.Option(help="Number of known items per modality that a new item is compared with. Default 10.")
+]
+Method = Annotated[
+    str | None,
+    typer.Option(help="How new items are embedded: features or nearest. Default: the model's method."),
+]
+N_NEIGHBORS = 10
+METHODS: dict[Cold, str] = {
+    "features": "the model's own equations (features)",
+    "nearest": "the most similar known items (nearest)",
+}
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 
 
@@ -60,6 +78,20 @@ def counted(option: str, count: int, most: int = 10_000) -> int:
     if not 1 <= count <= most:
         raise ValueError(f"{option} must lie between 1 and {most}, but is {clipped(str(count))}")
     return count
+
+
+def evaluated_split(name: str) -> Split:
+    """Return the split of that name.
+
+    Raises:
+        ValueError: it is neither the validation nor the test split.
+    """
+    from flatrec.data.interactions import SPLITS
+
+    for split in SPLITS[1:]:
+        if name == split:
+            return split
+    raise ValueError(f"--split must be valid or test, but is {name!r}")
 
 
 def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -> Experiment:
@@ -80,20 +112,21 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
     from flatrec import config
     from flatrec.registry.naming import with_named
 
-    one = config.read(file) if file is not None else config.Experiment()
+    settings = config.read(file) if file is not None else config.Experiment()
     if file is not None and not _of_run(file):
-        one = with_named(one)
+        settings = with_named(settings)
     for key, value in given.items():
         if value is not None:
-            one = _named(one, key, str(value)) if key in _CLASSES else config.changed(one, {key: value})
+            named = key in _CLASSES
+            settings = _named(settings, key, str(value)) if named else config.changed(settings, {key: value})
     for text in sets or ():
         tree = config.assignment(text)
         for key in _CLASSES:
             group = tree.get(key)
             if isinstance(group, dict) and isinstance(group.get("name"), str):
-                one = _named(one, key, group.pop("name"))
-        one = config.changed(one, tree)
-    return one
+                settings = _named(settings, key, group.pop("name"))
+        settings = config.changed(settings, tree)
+    return settings
 
 
 _CLASSES = ("model", "strategy")
@@ -106,14 +139,14 @@ def _of_run(file: Path) -> bool:
     return file.name == run_dir.EXPERIMENT and (file.parent / run_dir.DATA).exists()
 
 
-def _named(one: Experiment, key: str, name: str) -> Experiment:
+def _named(settings: Experiment, key: str, name: str) -> Experiment:
     """The experiment with another model or strategy, or with that of its run where the same one is named."""
     from flatrec import config
     from flatrec.registry.naming import import_named, of_run
     from flatrec.utils import user_classes
 
-    before = one.model if key == "model" else one.strategy
+    before = settings.model if key == "model" else settings.strategy
     if user_classes.parsed(before.name).digest and user_classes.find(before.name) is None:  # a run folder's
         of_run(before, key, name)
-        return one
-    return config.changed(one, {key: {"name": import_named(key, name)}})
+        return settings
+    return config.changed(settings, {key: {"name": import_named(key, name)}})

@@ -34,10 +34,10 @@ def print_text(text: str) -> None:
     console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def print_remarks(counts: Mapping[str, int], details: Path) -> None:
-    """A line a remark on items, and where these are listed."""
-    for remark, count in counts.items():
-        print_text(f"- {remark}: {count} items, listed in {details}")
+def print_warnings(counts: Mapping[str, int], details: Path) -> None:
+    """Print one line per warning: how many items have it, and which file lists them."""
+    for warning, count in counts.items():
+        print_text(f"- {warning}: {count} items, listed in {details}")
 
 
 def console() -> Console:

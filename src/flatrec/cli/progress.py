@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
+    from flatrec.config import Experiment
     from flatrec.training import EpochRecord
 
 SECONDS_BETWEEN_LINES = 10
@@ -63,6 +64,13 @@ class ProgressBar:
     def on_end(self) -> None:
         """Close the bar."""
         self.progress.stop()
+
+
+def training_bar(experiment: Experiment) -> ProgressBar:
+    """Return a bar for the training of an experiment."""
+    from flatrec.utils.user_classes import short
+
+    return ProgressBar(f"{short(experiment.model.name)} {short(experiment.strategy.name)}")
 
 
 @contextmanager

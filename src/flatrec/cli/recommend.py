@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -14,162 +14,167 @@ from flatrec.cli.items import ImageDir
 from flatrec.cli.printing import print_json, print_table, print_text
 
 if TYPE_CHECKING:
-    from flatrec.inference import cold_start
-    from flatrec.inference.run import Recommendation
-    from flatrec.models.base import Cold
+    from flatrec.inference.cold_start import NewItemEmbeddings
+    from flatrec.inference.run import Recommendation, Run
 
-RunFolder = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]
-Length = Annotated[int, typer.Option("-k", "--length", help="How many items.")]
-Moved = Annotated[str | None, typer.Option(help="Where the data are now, if they moved.")]
+TopK = Annotated[int, typer.Option("-k", "--top-k", help="Number of items in a list.")]
 NewItems = Annotated[
     Path | None,
-    typer.Option(help="Recommend items not trained on: a table, or a folder that `flatrec encode` wrote."),
+    typer.Option(help="Table of items that were not trained on, or a folder of them that `flatrec encode` wrote."),
 ]
-WithKnown = Annotated[bool, typer.Option("--with-known", help="With --new-items: list known items beside them.")]
-Neighbors = Annotated[
-    int | None, typer.Option(help="Known items a modality that a new item is likened to. Default 10.")
+IncludeKnown = Annotated[
+    bool, typer.Option("--include-known", help="With --new-items: list known items as well as new ones.")
 ]
-Way = Annotated[
-    str | None, typer.Option(help="How new items get their vectors: features or nearest. Default the model's own.")
-]
-NEIGHBORS = 10
-SHOWN = 10  # ids that a note names
-WAYS: dict[Literal["features", "nearest"], str] = {
-    "features": "the model's own equations (features)",
-    "nearest": "the known items that they are most like (nearest)",
-}
+N_SHOWN = 10  # ids that a note names
 
 
 def recommend(
-    run: RunFolder,
-    user: Annotated[list[str], typer.Option(help="A user's id; repeatable.", show_default=False)],
-    k: Length = 10,
+    run: options.RunDir,
+    user: Annotated[list[str], typer.Option(help="Id of a user; repeatable.", show_default=False)],
+    k: TopK = 10,
     new_items: NewItems = None,
-    with_known: WithKnown = False,
-    neighbors: Neighbors = None,
-    way: Way = None,
+    include_known: IncludeKnown = False,
+    n_neighbors: options.NNeighbors = None,
+    method: options.Method = None,
     image_dir: ImageDir = None,
     model: options.OwnModel = None,
-    data: Moved = None,
+    data: options.MovedData = None,
     json: options.Json = False,
 ) -> None:
-    """The items that a user is most likely to want and has no pair with.
+    """Recommend the items that a user is most likely to want and has no interaction with.
 
     Example: `flatrec recommend runs/first --user user-00007 -k 5`
     """
-    if new_items is None and (with_known or neighbors or way or image_dir):
-        raise ValueError("--with-known, --neighbors, --way and --image-dir are about new items; give --new-items too")
     from flatrec.api import load_run
-    from flatrec.cli.new_items import encoded_items
-    from flatrec.inference import cold_start
-    from flatrec.runs import run_dir
 
-    loaded = load_run(run, data, model=model)
-    placed, near = None, NEIGHBORS if neighbors is None else neighbors
     if new_items is not None:
-        cold_start.check_able(loaded.recommender, loaded.dataset)
-        items = cold_start.read_new_items(
-            encoded_items(new_items, loaded.dataset, image_dir), loaded.dataset, str(new_items)
-        )
-        options_of_model = run_dir.read_experiment(run).model.options
-        placed = cold_start.place(loaded, options_of_model, items, neighbors=near, way=way_of(way))
-    if placed is None:
-        lists = loaded.recommend(user, k)
-    else:
-        lists = cold_start.recommend(loaded, placed, user, k=k, with_known=with_known)
-    if json:
-        users = [{"user": name, "items": _plain(one)} for name, one in zip(user, lists, strict=True)]
-        about = {} if placed is None else {"new_items": {**_facts(placed), "neighbors": near, "with_known": with_known}}
-        print_json({"run": str(run), **about, "recommendations": users})
+        n_neighbors = options.N_NEIGHBORS if n_neighbors is None else n_neighbors
+        asked = _NewItemOptions(new_items, image_dir, n_neighbors, method, include_known)
+        _recommend_new_items(run, load_run(run, data, model=model), user, k, asked, json=json)
         return
-    for name, one in zip(user, lists, strict=True):
-        print_items(f"For {name}", one, new=frozenset(placed.items.ids) if placed is not None and with_known else None)
-    if placed is not None:
-        _print_facts(placed)
+    if include_known or n_neighbors or method or image_dir:
+        raise ValueError(
+            "--include-known, --n-neighbors, --method and --image-dir are about new items; give --new-items too"
+        )
+    lists = load_run(run, data, model=model).recommend(user, k)
+    if json:
+        print_json({"run": str(run), "recommendations": _by_user(user, lists)})
+        return
+    for name, items in zip(user, lists, strict=True):
+        print_items(f"For {name}", items)
 
 
 def similar(
-    run: RunFolder,
-    item: Annotated[str, typer.Option(help="An item's id.", show_default=False)],
-    k: Length = 10,
+    run: options.RunDir,
+    item: Annotated[str, typer.Option(help="Id of an item.", show_default=False)],
+    k: TopK = 10,
     model: options.OwnModel = None,
-    data: Moved = None,
+    data: options.MovedData = None,
     json: options.Json = False,
 ) -> None:
-    """The items most like one.
+    """Find the items that are most similar to an item.
 
     Example: `flatrec similar runs/first --item item-00042 -k 5`
     """
     from flatrec.api import load_run
 
-    found = load_run(run, data, model=model).similar(item, k)
+    items = load_run(run, data, model=model).similar(item, k)
     if json:
-        print_json({"run": str(run), "item": item, "similar": _plain(found)})
+        print_json({"run": str(run), "item": item, "similar": _plain(items)})
         return
-    print_items(f"Like {item}", found)
+    print_items(f"Similar to {item}", items)
 
 
 def print_items(title: str, items: Sequence[Recommendation], *, new: Collection[str] | None = None) -> None:
-    """A table of items, best first.
+    """Print a table of items, best first.
 
     Args:
-        title: over the table.
+        title: title of the table.
         items: its rows.
-        new: ids that are marked as new in a column for it, where there is one.
+        new: ids that are marked in a column for new items; None for no such column.
     """
-    columns = ["", "item", "title", "score"] + (["new"] if new is not None else [])
-    rows = [
-        [
-            str(place),
-            one.item,
-            one.title or "",
-            one.score,
-            *(["new" if one.item in new else ""] if new is not None else []),
-        ]
-        for place, one in enumerate(items, start=1)
-    ]
+    columns = ["", "item", "title", "score"]
+    rows = [[str(rank), one.item, one.title or "", one.score] for rank, one in enumerate(items, start=1)]
+    if new is not None:
+        columns.append("new")
+        rows = [[*row, "new" if row[1] in new else ""] for row in rows]
     print_table(title, columns, rows)
+
+
+class _NewItemOptions(NamedTuple):
+    """The options of ``--new-items``."""
+
+    source: Path
+    image_dir: Path | None
+    n_neighbors: int
+    method: str | None
+    include_known: bool
+
+
+def _recommend_new_items(
+    folder: Path, run: Run, user: list[str], k: int, asked: _NewItemOptions, *, json: bool
+) -> None:
+    from flatrec.cli.progress import counting
+    from flatrec.content import encode_new_items
+    from flatrec.inference.cold_start import check_supported, recommend_new_items
+    from flatrec.runs.session import choose_device
+
+    check_supported(run, method=asked.method, n_neighbors=asked.n_neighbors)  # before anything is encoded
+    result = recommend_new_items(
+        run,
+        encode_new_items(
+            asked.source,
+            run.dataset,
+            image_dir=asked.image_dir,
+            device=str(choose_device(options.experiment(None, None))),
+            progress=counting,
+        ),
+        user,
+        k,
+        source=str(asked.source),
+        n_neighbors=asked.n_neighbors,
+        method=asked.method,
+        include_known=asked.include_known,
+    )
+    if json:
+        about = {**_summary(result.embeddings), "n_neighbors": asked.n_neighbors, "include_known": asked.include_known}
+        print_json({"run": str(folder), "new_items": about, "recommendations": _by_user(user, result.lists)})
+        return
+    new_ids = frozenset(result.embeddings.items.ids) if asked.include_known else None
+    for name, items in zip(user, result.lists, strict=True):
+        print_items(f"For {name}", items, new=new_ids)
+    _print_summary(result.embeddings)
+
+
+def _by_user(users: Sequence[str], lists: Sequence[Sequence[Recommendation]]) -> list[dict[str, Any]]:
+    return [{"user": user, "items": _plain(items)} for user, items in zip(users, lists, strict=True)]
 
 
 def _plain(items: Sequence[Recommendation]) -> list[dict[str, Any]]:
     return [asdict(one) | {"image": str(one.image) if one.image else None} for one in items]
 
 
-def way_of(text: str | None) -> Cold | None:
-    """How new items are to get their vectors; None for the model's own way.
-
-    Raises:
-        ValueError: no way of that name.
-    """
-    for known in WAYS:
-        if text == known:
-            return known
-    if text is None:
-        return None
-    raise ValueError(f"--way must be {' or '.join(WAYS)}, but is {text!r}")
-
-
-def _facts(placed: cold_start.Placed) -> dict[str, Any]:
-    items = placed.items
+def _summary(embeddings: NewItemEmbeddings) -> dict[str, Any]:
+    items = embeddings.items
     return {
-        "way": placed.way,
+        "method": embeddings.method,
         "scored": len(items.ids),
         "ids": list(items.ids),
-        "not_new": list(items.known),
-        "without_modality": list(items.featureless),
+        "already_known": list(items.already_known),
+        "without_features": list(items.without_features),
     }
 
 
-def _print_facts(placed: cold_start.Placed) -> None:
-    """How many items were scored and how, and which ones were not."""
-    items = placed.items
-    print_text(f"{len(items.ids)} new items scored, placed by {WAYS[placed.way]}")
-    if items.known:
-        print_text(f"- not new, the data set has them, left out: {_listed(items.known)}")
-    if items.featureless:
-        print_text(f"- without any modality, cannot be scored, left out: {_listed(items.featureless)}")
+def _print_summary(embeddings: NewItemEmbeddings) -> None:
+    """Print how many items were scored by which method, and which were left out."""
+    items = embeddings.items
+    print_text(f"{len(items.ids)} new items scored, embedded by {options.METHODS[embeddings.method]}")
+    if items.already_known:
+        print_text(f"- not new, as the data set has them, and left out: {_listed(items.already_known)}")
+    if items.without_features:
+        print_text(f"- without any modality, so that they cannot be scored: {_listed(items.without_features)}")
 
 
 def _listed(ids: Sequence[str]) -> str:
-    shown = ", ".join(ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")
+    shown = ", ".join(ids[:N_SHOWN]) + (", ..." if len(ids) > N_SHOWN else "")
     return f"{len(ids)} ({shown})"

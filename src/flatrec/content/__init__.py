@@ -1,0 +1,46 @@
+"""Item texts and images: encoded as features, and rewritten or edited with the help of a language model.
+
+The names are imported when they are first used, so that a command's help starts fast.
+"""
+
+TYPE_CHECKING = False  # as in typing, which takes time to import
+if TYPE_CHECKING:
+    from flatrec.content.encode import encode_new_items, encode_table
+    from flatrec.content.item_source import ItemSource
+    from flatrec.content.llm.adjust import CaptionColumns, adjust_items
+    from flatrec.content.llm.augment import AugmentPrompts, Destination, augment_items
+    from flatrec.content.llm.settings import Endpoint
+
+__all__ = [
+    "AugmentPrompts",
+    "CaptionColumns",
+    "Destination",
+    "Endpoint",
+    "ItemSource",
+    "adjust_items",
+    "augment_items",
+    "encode_new_items",
+    "encode_table",
+]
+
+_HOMES = {
+    "AugmentPrompts": "flatrec.content.llm.augment",
+    "CaptionColumns": "flatrec.content.llm.adjust",
+    "Destination": "flatrec.content.llm.augment",
+    "Endpoint": "flatrec.content.llm.settings",
+    "ItemSource": "flatrec.content.item_source",
+    "adjust_items": "flatrec.content.llm.adjust",
+    "augment_items": "flatrec.content.llm.augment",
+    "encode_new_items": "flatrec.content.encode",
+    "encode_table": "flatrec.content.encode",
+}
+
+
+def __getattr__(name: str) -> object:
+    from flatrec.utils.lazy_registry import lazy
+
+    return lazy(__name__, name, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""The features of the built-in shop, by real encoders of images and texts where these are installed."""
+"""The features of the built-in shop, by pretrained encoders of images and texts if these are installed."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
+from flatrec.content.encode import write_features_info
 from flatrec.content.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
-from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
+from flatrec.content.encoders.encoding import EncodingSettings, Target, encode_images, encode_texts
 from flatrec.content.encoders.recipe import Recipe
-from flatrec.content.encoders.report import write_report
-from flatrec.content.encoders.store import VectorStore, default_path
-from flatrec.data.encoded_items import finish_update, prepare_folder, write_ids
+from flatrec.content.encoders.vector_cache import VectorCache, default_path
+from flatrec.data.formats.encoded import make_room
 from flatrec.data.items import read_items
 
 Encoders: TypeAlias = Literal["auto", "shop", "real"]
-MADE_BY = {
+ENCODER_NOTES = {
     "shop": "the shop's own cheap encoders; for real ones install flatrec[encode]",
     "real": "all-MiniLM-L6-v2 on the titles and descriptions, EfficientNet-Lite0 on the images",
 }
 
 
 class RealEncoders(NamedTuple):
-    """One of texts, one of images."""
+    """A text encoder and an image encoder."""
 
     text: TextEncoder
     image: ImageEncoder
 
 
-class Choice(NamedTuple):
-    """The encoders to take, None for the shop's own; and why these, where others were looked for in vain."""
+class EncoderChoice(NamedTuple):
+    """The encoders to use, None for the shop's own; and why the real ones were not found, if they were looked for."""
 
     encoders: RealEncoders | None
     reason: str = ""
 
 
-def choose(wanted: Encoders, *, images: bool) -> Choice:
-    """The real encoders where they are wanted and load.
+def choose_encoders(wanted: Encoders, *, images: bool) -> EncoderChoice:
+    """Return the real encoders if they are wanted and load.
 
     Args:
-        wanted: ``real`` ones, the ``shop``'s own, or ``auto``: the real ones where they load.
-        images: whether the shop has any.
+        wanted: ``real`` ones, the ``shop``'s own, or ``auto``: the real ones if they load.
+        images: whether the shop has images.
 
     Raises:
         ImportError: real encoders are wanted and not installed.
@@ -50,36 +50,34 @@ def choose(wanted: Encoders, *, images: bool) -> Choice:
     if wanted == "real" and not images:
         raise ValueError("real encoders need a shop with images, but it has none; choose auto, or draw images")
     if wanted == "shop" or not images:
-        return Choice(None)
+        return EncoderChoice(None)
     try:
-        return Choice(RealEncoders(text_encoder("all-minilm-l6-v2"), image_encoder("efficientnet-lite0")))
-    except (ImportError, OSError, ValueError, RuntimeError) as error:  # not there, or a broken install
+        return EncoderChoice(RealEncoders(text_encoder("all-minilm-l6-v2"), image_encoder("efficientnet-lite0")))
+    except (ImportError, OSError, ValueError, RuntimeError) as error:  # not installed, or a broken installation
         if wanted == "real":
             raise
-        return Choice(None, (str(error).strip() or type(error).__name__).splitlines()[0])
+        return EncoderChoice(None, (str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def encode_shop(shop: Path, encoders: RealEncoders, on_items: Callable[[int], None] = lambda _count: None) -> None:
-    """Put real features in the place of the shop's own, with masks and report, as ``flatrec encode`` writes them.
+    """Replace the shop's own features by real ones, with masks and report, as ``flatrec encode`` writes them.
 
     Args:
         shop: a folder that :func:`flatrec.data.shop.write` wrote.
-        encoders: what makes them.
-        on_items: hears of texts and images as they are done.
+        encoders: the encoders.
+        on_items: is called with the number of texts or images that are done.
 
     Raises:
-        OSError: the folder, or what is kept of earlier encoding, cannot be written to.
+        OSError: the folder, or the cache of vectors, cannot be written to.
     """
     items = read_items(shop / "items.parquet", "id")
     images = {item: shop / name if name else None for item, name in items.column("image").items()}
-    prepare_folder(shop, items.ids, ("text", "image"))
-    with VectorStore(default_path()) as store:
-        settings = Settings(store, batch_size=16, on_items=on_items)  # as fast as 64, in half the memory
+    texts = items.join_columns(("title", "description"))
+    make_room(shop, items.ids, ("text", "image"))
+    with VectorCache(default_path()) as cache:
+        settings = EncodingSettings(cache, batch_size=16, on_items=on_items)  # as fast as 64, in half the memory
         reports = (
-            encode_texts(items.join_columns(("title", "description")), encoders.text, Target(shop, "text"), settings),
+            encode_texts(texts, encoders.text, Target(shop, "text"), settings),
             encode_images(images, encoders.image, Target(shop, "image"), settings),
         )
-    write_ids(shop, items.ids)
-    write_report(shop, reports)
-    Recipe("id", ("title", "description"), image_column="image").write(shop)
-    finish_update(shop, ("text", "image"))
+    write_features_info(shop, items.ids, reports, Recipe("id", ("title", "description"), image_column="image"))

@@ -1,6 +1,6 @@
-"""Full ranking and its metrics; knows no models."""
+"""Ranking of all items, and metrics of the rankings; knows no models."""
 
-from flatrec.evaluation.evaluate import Result, evaluate, evaluate_scorer, seen_mask
+from flatrec.evaluation.evaluate import EvaluationResult, evaluate, evaluate_scorer, seen_mask
 from flatrec.evaluation.ranking import Ranking, Scorer, inner_product, rank
 
-__all__ = ["Ranking", "Result", "Scorer", "evaluate", "evaluate_scorer", "seen_mask", "inner_product", "rank"]
+__all__ = ["EvaluationResult", "Ranking", "Scorer", "evaluate", "evaluate_scorer", "inner_product", "rank", "seen_mask"]

@@ -1,43 +1,198 @@
-"""Ranking metrics as pure functions of hits and counts, one value a user; every user has a relevant item."""
+"""The metrics of top-k lists; this file is all that a new one needs.
+
+A metric is a function of :class:`TopK` and an entry of ``METRICS``. Where the expectation of a random order is known, a
+function of :class:`RandomOrder` beside it gives it, as the cold-start evaluation reports it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float64, Int64
+from numpy import ndarray
+from scipy.special import gammaln
 from torch import Tensor
 
-Hits = Bool[Tensor, "n_users k"]
-Counts = Int64[Tensor, "n_users"]
 PerUser = Float[Tensor, "n_users"]
 
 
-def recall(hits: Hits, relevant: Counts) -> PerUser:
-    """Hits / relevant items."""
-    return hits.double().sum(dim=1) / relevant
+@dataclass(frozen=True, eq=False)
+class TopK:
+    """The lists of k items of all scored users, each of whom has at least one relevant item.
+
+    Args:
+        items: listed items, best first; -1 where a list has no more items.
+        hits: whether the listed item is relevant.
+        n_relevant: number of relevant items of each user.
+        popularity: number of training interactions of each item.
+    """
+
+    items: Int64[Tensor, "n_users k"]
+    hits: Bool[Tensor, "n_users k"]
+    n_relevant: Int64[Tensor, "n_users"]
+    popularity: Float64[Tensor, "n_items"]
+
+    @property
+    def k(self) -> int:
+        """Length of a list."""
+        return self.hits.shape[1]
+
+    def cut(self, k: int) -> TopK:
+        """Return the first k items of each list."""
+        return TopK(self.items[:, :k], self.hits[:, :k], self.n_relevant, self.popularity)
+
+    @cached_property
+    def item_counts(self) -> Int64[Tensor, "n_items"]:
+        """Number of lists that each item is in."""
+        listed = self.items.flatten()
+        return torch.bincount(listed[listed >= 0], minlength=len(self.popularity))
 
 
-def precision(hits: Hits, relevant: Counts) -> PerUser:  # noqa: ARG001
-    """Hits / length of the list."""
-    return hits.double().mean(dim=1)
+@dataclass(frozen=True, eq=False)
+class RandomOrder:
+    """Lists of k items in random order: each place holds a relevant item with probability r / n.
+
+    Args:
+        k: length of a list.
+        n_relevant: r, the number of relevant items of each user, at least 1.
+        n_candidates: n, the number of items that may be listed for each user, at least r.
+    """
+
+    k: int
+    n_relevant: Int64[ndarray, "n_users"]
+    n_candidates: Int64[ndarray, "n_users"]
+
+    @property
+    def lengths(self) -> Int64[ndarray, "n_users"]:
+        """Number of items in each list: m = min(k, n)."""
+        lengths: ndarray = np.minimum(self.k, self.n_candidates)
+        return lengths
+
+    @property
+    def most_hits(self) -> Int64[ndarray, "n_users"]:
+        """Largest number of hits that a list can have: min(k, r)."""
+        most: ndarray = np.minimum(self.k, self.n_relevant)
+        return most
+
+    @property
+    def ranks(self) -> Int64[ndarray, "k"]:
+        """Ranks from 1 to k."""
+        return np.arange(1, self.k + 1)
+
+    @property
+    def listed(self) -> Bool[ndarray, "n_users k"]:
+        """Whether the list has an item of that rank."""
+        listed: ndarray = self.ranks <= self.lengths[:, None]
+        return listed
 
 
-def hit_rate(hits: Hits, relevant: Counts) -> PerUser:  # noqa: ARG001
-    """1 where the list has a hit."""
-    return hits.any(dim=1).double()
+def recall(lists: TopK) -> PerUser:
+    """Return hits / relevant items."""
+    return lists.hits.double().sum(dim=1) / lists.n_relevant
 
 
-def ndcg(hits: Hits, relevant: Counts) -> PerUser:
-    """Binary gains discounted by log2(rank + 1), over the best that min(k, relevant) hits could reach."""
-    discounts = 1 / torch.arange(2, hits.shape[1] + 2, dtype=torch.float64).log2()
-    ideal = discounts.cumsum(0)[relevant.clamp(max=hits.shape[1]) - 1]
-    return (hits * discounts).sum(dim=1) / ideal
+def recall_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
+    """Return m / n."""
+    expected: ndarray = order.lengths / order.n_candidates
+    return expected
 
 
-def average_precision(hits: Hits, relevant: Counts) -> PerUser:
-    """Precision at each hit, added up, over min(k, relevant)."""
-    ranks = torch.arange(1, hits.shape[1] + 1, dtype=torch.float64)
-    precisions = hits.cumsum(dim=1) / ranks
-    return (precisions * hits).sum(dim=1) / relevant.clamp(max=hits.shape[1])
+def ndcg(lists: TopK) -> PerUser:
+    """Return binary gains discounted by log2(rank + 1), over the best that min(k, relevant) hits could reach."""
+    discounts = 1 / torch.arange(2, lists.k + 2, dtype=torch.float64).log2()
+    ideal = discounts.cumsum(0)[lists.n_relevant.clamp(max=lists.k) - 1]
+    return (lists.hits * discounts).sum(dim=1) / ideal
 
 
-METRICS = {"recall": recall, "ndcg": ndcg, "precision": precision, "map": average_precision, "hit_rate": hit_rate}
+def ndcg_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
+    """Return r / n times the discounts of m ranks, over the best that min(k, r) hits could reach."""
+    discounts = 1 / np.log2(order.ranks + 1)
+    gains = order.n_relevant / order.n_candidates * (order.listed * discounts).sum(axis=1)
+    expected: ndarray = gains / discounts.cumsum()[order.most_hits - 1]
+    return expected
+
+
+def precision(lists: TopK) -> PerUser:
+    """Return hits / length of the list."""
+    return lists.hits.double().mean(dim=1)
+
+
+def precision_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
+    """Return m r / (n k)."""
+    expected: ndarray = order.lengths * order.n_relevant / (order.n_candidates * order.k)
+    return expected
+
+
+def average_precision(lists: TopK) -> PerUser:
+    """Return the precision at each hit, added up, over min(k, relevant)."""
+    ranks = torch.arange(1, lists.k + 1, dtype=torch.float64)
+    precisions = lists.hits.cumsum(dim=1) / ranks
+    return (precisions * lists.hits).sum(dim=1) / lists.n_relevant.clamp(max=lists.k)
+
+
+def average_precision_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
+    """Return the expectation, in which each item before a hit is a hit with probability (r - 1) / (n - 1)."""
+    r, n = order.n_relevant, order.n_candidates
+    before = (order.ranks - 1) * ((r - 1) / np.maximum(n - 1, 1))[:, None]
+    precisions = (order.listed * (1 + before) / order.ranks).sum(axis=1)
+    expected: ndarray = r / n * precisions / order.most_hits
+    return expected
+
+
+def hit_rate(lists: TopK) -> PerUser:
+    """Return 1 if the list has a hit, else 0."""
+    return lists.hits.any(dim=1).double()
+
+
+def hit_rate_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
+    """Return 1 - C(n - r, m) / C(n, m); the subtracted part is 0 where m exceeds n - r."""
+    r, n, m = order.n_relevant, order.n_candidates, order.lengths
+    others = np.maximum(n - r, m)
+    logs = gammaln(others + 1) - gammaln(others - m + 1) - gammaln(n + 1) + gammaln(n - m + 1)
+    expected: ndarray = 1 - np.where(n - r >= m, np.exp(logs), 0.0)
+    return expected
+
+
+def item_coverage(lists: TopK) -> float:
+    """Return the fraction of all items that are in at least one list."""
+    return int(lists.item_counts.count_nonzero()) / len(lists.popularity)
+
+
+def avg_popularity(lists: TopK) -> float:
+    """Return the mean number of training interactions of the listed items."""
+    counts = lists.item_counts
+    return float(counts.double() @ lists.popularity) / max(1, int(counts.sum()))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of top-k lists.
+
+    Args:
+        compute: the metric, one value per user, whose mean is reported, or one value of all lists.
+        title: how tables and figures call it.
+        at_random: its expectation for each user if the order is random; None if it is not reported.
+        depends_on_order: whether the order within a list changes it; if not, it says nothing where k items are all.
+        monitorable: whether it can choose the best epoch: larger values are better.
+    """
+
+    compute: Callable[[TopK], PerUser] | Callable[[TopK], float]
+    title: str
+    at_random: Callable[[RandomOrder], Float64[ndarray, "n_users"]] | None = None
+    depends_on_order: bool = False
+    monitorable: bool = True
+
+
+METRICS: dict[str, Metric] = {
+    "recall": Metric(recall, "Recall", recall_at_random),
+    "ndcg": Metric(ndcg, "NDCG", ndcg_at_random, depends_on_order=True),
+    "precision": Metric(precision, "Precision", precision_at_random),
+    "map": Metric(average_precision, "MAP", average_precision_at_random, depends_on_order=True),
+    "hit_rate": Metric(hit_rate, "Hit rate", hit_rate_at_random),
+    "item_coverage": Metric(item_coverage, "Item coverage", monitorable=False),
+    "avg_popularity": Metric(avg_popularity, "Average popularity", monitorable=False),
+}

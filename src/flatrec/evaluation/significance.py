@@ -1,4 +1,4 @@
-"""Whether one strategy beats another over the same seeds."""
+"""Tests of whether one strategy beats another over the same seeds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy import stats
 
-ENOUGH = 5  # seeds that a result needs
-ROUNDING = 1e-12  # a relative spread below it is not one
+ENOUGH = 5  # number of seeds that a result needs
+ROUNDING = 1e-12  # relative spread that counts as none
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Comparison:
     """Paired two-sided tests of one list of values against another.
 
     Args:
-        runs: number of pairs.
-        gain: relative gain of the means; None where the baseline's mean is 0.
-        t_p: p of the paired t-test; None with fewer than two pairs or a difference without any spread.
-        wilcoxon_p: p of Wilcoxon's signed-rank test; None with fewer than two pairs. It cannot fall below
+        runs: number of values in each list.
+        gain: relative gain of the means; None if the baseline's mean is 0.
+        t_p: p of the paired t-test; None with fewer than two values or a difference without any spread.
+        wilcoxon_p: p of Wilcoxon's signed-rank test; None with fewer than two values. It cannot fall below
             2^(1 - runs): 0.0625 with five.
     """
 
@@ -32,18 +32,18 @@ class Comparison:
 
 
 def compare(values: Sequence[float], baseline: Sequence[float]) -> Comparison:
-    """Compare two strategies, value by value, seed by seed.
+    """Return paired tests of two strategies, value by value, seed by seed.
 
-    Equal lists have p = 1. Lists that differ by the same amount everywhere have no spread to test against: the
-    t-test would claim certainty, on two seeds as on twenty, so it has no p.
+    Equal lists have p = 1. If the difference is the same for all seeds, there is no spread to test against, and the
+    t-test would claim certainty on two seeds as on twenty; so it has no p.
 
     Raises:
         ValueError: the lists differ in length or are empty.
     """
     if len(values) != len(baseline) or not values:
         raise ValueError(
-            f"a paired comparison needs as many values on both sides, but has {len(values)} and "
-            f"{len(baseline)}; run both with the same seeds"
+            f"a paired comparison needs two lists of the same length, at least 1, but has {len(values)} and "
+            f"{len(baseline)} values; run both strategies with the same seeds"
         )
     mean = fmean(baseline)
     gain = fmean(values) / mean - 1 if mean else None
@@ -59,23 +59,23 @@ def compare(values: Sequence[float], baseline: Sequence[float]) -> Comparison:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979): p for being wrong anywhere.
+    """Return p-values corrected for the number of comparisons, by Holm's step-down method.
 
-    A missing p stays missing and does not count as a comparison.
+    Scandinavian Journal of Statistics 6, 1979. A p of None stays None and does not count as a comparison.
     """
-    there = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    tested = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     largest = 0.0
-    for rank, (p, place) in enumerate(there):
-        largest = max(largest, min(1.0, p * (len(there) - rank)))
-        corrected[place] = largest
+    for rank, (p, index) in enumerate(tested):
+        largest = max(largest, min(1.0, p * (len(tested) - rank)))
+        corrected[index] = largest
     return corrected
 
 
 def levene(values: Sequence[float], baseline: Sequence[float]) -> float | None:
-    """P of Levene's test, about medians, that two lists spread equally; None with fewer than three of either.
+    """Return p of Levene's test, about medians, that two lists have equal spread.
 
-    Two lists without any spread have p = 1.
+    None if one of the lists has fewer than three values; 1 if neither list has any spread.
     """
     if min(len(values), len(baseline)) < 3:
         return None
@@ -85,5 +85,5 @@ def levene(values: Sequence[float], baseline: Sequence[float]) -> float | None:
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation, which is 0 for a single value."""
+    """Return mean and sample standard deviation; the latter is 0 for a single value."""
     return fmean(values), stdev(values) if len(values) > 1 else 0.0

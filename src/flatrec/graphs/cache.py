@@ -1,4 +1,4 @@
-"""Graphs that take long to build, kept on disk under what they were built from."""
+"""A cache on disk for graphs that take long to build, keyed by what they were built from."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ logger = logging.getLogger(__name__)
 def cached(
     kind: str, inputs: Sequence[ndarray | int | float | str], build: Callable[[], sparse.csr_array]
 ) -> sparse.csr_array:
-    """What ``build`` gives, read from disk where it was built before from the same inputs.
+    """Return the graph that ``build`` returns, read from disk if it was built before from the same inputs.
 
     A graph that is read equals the one that was built bit for bit: types, values, and the order of the entries.
-    The environment variable FLATREC_CACHE names the folder, the user's cache folder without it; ``off`` always
-    builds. Two processes may build the same graph at once; the last one to finish leaves its file, and nobody reads
-    half a one. A file that is damaged or holds something else is replaced, with a warning; a folder that cannot be
-    written to costs a warning, never the graph. The folder is never tidied up, and may be deleted at any time.
+    The environment variable FLATREC_CACHE names the folder; without it, the user's cache folder is used, and with
+    ``off`` every graph is built. Two processes may build the same graph at once: the last one to finish leaves its
+    file, and no process reads half a file. A file that is damaged or holds something else is replaced, with a warning.
+    A folder that cannot be written to costs a warning, never the graph. The folder is never tidied up, and may be
+    deleted at any time.
 
     Args:
-        kind: what is built, with a version that changes when the same inputs would give another graph.
-        inputs: all that the graph depends on.
-        build: builds the graph.
+        kind: name of the kind of graph, with a version that changes when the same inputs would give another graph.
+        inputs: everything that the graph depends on.
+        build: function that builds the graph.
     """
     folder = cache_dir("graphs")
     if folder is None:
@@ -48,13 +49,13 @@ def cached(
 
 
 def _stored(path: Path, key: str) -> sparse.csr_array | None:
-    """The graph in a file; None where there is no such file, or none that can be trusted."""
+    """Return the graph in a file; None if there is no such file, or none that can be trusted."""
     try:
         return _decoded(path.read_bytes(), key)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        logger.warning("%s does not hold the graph it should (%s); it is built again", path, error)
+        logger.warning("%s does not hold the expected graph (%s); the graph is rebuilt", path, error)
         return None
 
 
@@ -65,7 +66,7 @@ def _store(graph: sparse.csr_array, path: Path, key: str) -> None:
             temporary.write_bytes(_encoded(graph, key))
     except OSError as error:
         logger.warning(
-            "a graph is not kept for the next time (%s); set %s to a folder that is writable, or to off",
+            "a graph is not kept in the cache (%s); set %s to a writable folder, or to off",
             error,
             VARIABLE,
         )
@@ -82,6 +83,6 @@ def _decoded(content: bytes, key: str) -> sparse.csr_array:
     parts = load(content)
     shape, indptr, indices, data = (parts[name] for name in ("shape", "indptr", "indices", "data"))
     if parts["digest"].tobytes().decode("ascii") != digest(key, shape, indptr, indices, data):
-        raise ValueError("its digest is another")
+        raise ValueError("its digest differs")
     n_rows, n_columns = shape.tolist()
     return sparse.csr_array((data, indices, indptr), shape=(n_rows, n_columns))

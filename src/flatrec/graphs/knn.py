@@ -15,6 +15,7 @@ from torch import Tensor
 
 from flatrec.graphs.cache import cached
 from flatrec.ops.matmul import linear
+from flatrec.ops.normalize import l2_normalize_
 from flatrec.ops.spmm import Graph
 
 BLOCK_ENTRIES = 4_000_000  # similarities held at once, 16 MB
@@ -25,15 +26,14 @@ CACHED_FROM = 50_000_000_000  # n_items^2 * width from which a graph is kept on 
 def fused_knn_graph(
     features: Mapping[str, Float32[ndarray, "n_items _"]], n_neighbors: int, image_weight: float
 ) -> Graph:
-    """The graphs of nearest neighbors of all modalities, each times its share, added.
+    """Return the sum of the k-nearest-neighbor graphs of all modalities, each times its weight.
 
-    A link that several modalities have gets the sum of their entries, any other what its one modality gives: the
-    union of the links, which is not normalized again.
+    An edge that several modalities have gets the sum of their entries. The result is not normalized again.
 
     Args:
-        features: one row an item, finite; at least one modality.
-        n_neighbors: k, how many items a row of each modality's graph keeps, in [1, n_items].
-        image_weight: the share of the modality called ``image``, in [0, 1].
+        features: one row per item, finite; at least one modality.
+        n_neighbors: k, the number of neighbors in each row of each modality's graph, in [1, n_items].
+        image_weight: weight of the modality called ``image``, in [0, 1].
 
     Raises:
         ValueError: there is no modality, or k is out of range.
@@ -41,17 +41,17 @@ def fused_knn_graph(
     if not features:
         raise ValueError("a graph of neighbors needs the features of at least one modality, but got none; add some")
     n_items = len(next(iter(features.values())))
-    mixed = sparse.csr_array((n_items, n_items))
-    for name, share in shares(features, image_weight).items():
-        mixed = mixed + share * neighbor_matrix(features[name], n_neighbors)
-    return Graph(cast(sparse.csr_array, mixed), symmetric=False)
+    fused = sparse.csr_array((n_items, n_items))
+    for name, weight in modality_weights(features, image_weight).items():
+        fused = fused + weight * knn_matrix(features[name], n_neighbors)
+    return Graph(cast(sparse.csr_array, fused), symmetric=False)
 
 
-def shares(modalities: Collection[str], image_weight: float) -> dict[str, float]:
-    """The weight of each modality's graph, adding up to 1.
+def modality_weights(modalities: Collection[str], image_weight: float) -> dict[str, float]:
+    """Return the weight of each modality; the weights add up to 1.
 
-    The one called ``image`` gets ``image_weight`` and the others divide the rest evenly; without such a modality, or
-    with it alone, all are equal.
+    The modality called ``image`` gets ``image_weight``, and the others divide the rest evenly. Without such a
+    modality, or with it alone, all weights are equal.
     """
     if "image" not in modalities or len(modalities) == 1:
         return dict.fromkeys(modalities, 1 / len(modalities))
@@ -59,15 +59,15 @@ def shares(modalities: Collection[str], image_weight: float) -> dict[str, float]
     return {name: image_weight if name == "image" else rest for name in modalities}
 
 
-def neighbor_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> sparse.csr_array:
-    """The directed graph that links each item to its most similar ones by cosine, itself among them.
+def knn_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> sparse.csr_array:
+    """Return the directed graph from each item to its k nearest items by cosine, the item itself among them.
 
-    Every stored entry is 1 / (k + 1e-7): the binary graph divided by the square roots of both row degrees, as
-    FREEDOM has it. A row of zeros has no direction and links to itself alone.
+    Every stored entry is 1 / (k + 1e-7): the binary graph divided by the square roots of both row degrees, as in
+    FREEDOM. An item whose features are all zero has no direction, and its only neighbor is itself.
 
     Args:
-        features: one row an item, finite.
-        n_neighbors: k, how many items a row keeps, in [1, n_items].
+        features: one row per item, finite.
+        n_neighbors: k, the number of neighbors of an item, in [1, n_items].
 
     Raises:
         ValueError: k is out of range.
@@ -79,18 +79,16 @@ def neighbor_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: in
     return cached("neighbors-1", [features, n_neighbors], build)
 
 
-def nearest_neighbors(
-    features: Float32[ndarray, "n_items width"], n_neighbors: int
-) -> Int64[ndarray, "n_items neighbors"]:
-    """Numbers of the most similar items by cosine, the item itself first, then from the nearest on.
+def knn(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> Int64[ndarray, "n_items n_neighbors"]:
+    """Return the indices of the k nearest items of each item by cosine: itself first, then from the nearest on.
 
-    Which of several equally near items stay is open, but the item itself always does, however many rows equal its
-    own. A row of zeros is equally far from every item: all but the first of its numbers mean nothing. No row, be it
+    Which of several equally near items are returned is open, but the item itself always is, however many rows equal
+    its own. A row of zeros is equally far from every item, so that all but its first index mean nothing. No row, be it
     zero, constant or repeated, gives NaN. O(n_items^2 * width) time, computed in blocks: O(n_items * width) memory.
 
     Args:
-        features: one row an item, finite.
-        n_neighbors: k, how many items a row keeps, in [1, n_items].
+        features: one row per item, finite.
+        n_neighbors: k, the number of neighbors of an item, in [1, n_items].
 
     Raises:
         ValueError: k is out of range.
@@ -98,7 +96,7 @@ def nearest_neighbors(
     n_items = len(features)
     if not 1 <= n_neighbors <= n_items:
         raise ValueError(f"n_neighbors must lie in [1, {n_items}], the number of items, but is {n_neighbors}")
-    rows = directions(torch.tensor(features))
+    rows = l2_normalize_(torch.tensor(features))
     step = max(1, BLOCK_ENTRIES // min(n_items, BLOCK_COLUMNS))
     nearest = np.empty((n_items, n_neighbors), dtype=np.int64)
     for start in range(0, n_items, step):
@@ -107,33 +105,25 @@ def nearest_neighbors(
 
 
 def _neighbor_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> sparse.csr_array:
-    nearest = nearest_neighbors(features, n_neighbors)
+    nearest = knn(features, n_neighbors)
     n_items = len(features)
     rows = np.repeat(np.arange(n_items), n_neighbors)
-    directed: ndarray = np.any(features, axis=1)
-    kept = directed[rows] | (nearest.ravel() == rows)
+    nonzero: ndarray = np.any(features, axis=1)
+    stored = nonzero[rows] | (nearest.ravel() == rows)
     values = np.full(len(rows), 1 / (n_neighbors + 1e-7), dtype=np.float32)
-    entries = (values[kept], (rows[kept], nearest.ravel()[kept]))
+    entries = (values[stored], (rows[stored], nearest.ravel()[stored]))
     return sparse.csr_array(entries, shape=(n_items, n_items))
 
 
-def directions(rows: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_items width"]:
-    """The rows, brought to length 1 in place, whatever finite length they had; rows of zeros stay."""
-    largest = torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True))
-    rows /= torch.where(largest > 0, largest, 1)  # first near 1, so that no square overflows or vanishes
-    rows /= torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(1e-12)
-    return rows
-
-
 def _nearest_of_block(rows: Float[Tensor, "n_items width"], start: int, step: int, n_neighbors: int) -> Tensor:
-    """The neighbors of some rows: the best of each block of columns, and the best of these."""
-    values, numbers = [], []
+    """Return the neighbors of a block of rows: the best of each block of columns, and the best of these."""
+    values, indices = [], []
     for first in range(0, len(rows), BLOCK_COLUMNS):
         block = linear(rows[start : start + step], rows[first : first + BLOCK_COLUMNS])
         # Above every cosine, so that equal rows cannot push an item out of its own list.
         block.diagonal(start - first).fill_(2)
         best = block.topk(min(n_neighbors, block.shape[1]), dim=1)
         values.append(best.values)
-        numbers.append(best.indices + first)
+        indices.append(best.indices + first)
     order = torch.cat(values, dim=1).topk(n_neighbors, dim=1).indices
-    return torch.cat(numbers, dim=1).gather(1, order)
+    return torch.cat(indices, dim=1).gather(1, order)

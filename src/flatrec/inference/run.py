@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import SPLITS, Split
-from flatrec.evaluation import Result, Scorer, evaluate_scorer, inner_product, rank
+from flatrec.data.interactions import SPLITS, Interactions, Split
+from flatrec.evaluation import EvaluationResult, Ranking, Scorer, evaluate_scorer, inner_product, rank
 from flatrec.evaluation.evaluate import Mask
 from flatrec.models.base import Baseline, Model
 
@@ -32,10 +32,10 @@ class Recommendation:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A recommender at its best parameters, the data it was made from, and what it scored.
+    """A recommender at its best parameters, its data, and its scores.
 
     Args:
-        dataset: the data.
+        dataset: the data that it was trained on.
         recommender: a model in evaluation mode, or a baseline.
         ks: the list lengths that evaluations report.
         mask: what evaluations never recommend.
@@ -49,58 +49,60 @@ class Run:
     result: Mapping[str, Any] = field(default_factory=dict)
 
     def recommend(self, users: str | Sequence[str], k: int = 10) -> list[list[Recommendation]]:
-        """The k best items for each user that the user has no pair with, in any part.
+        """Return, for each user, the k best items that the user has no interaction with in any split.
 
         Args:
             users: one original id or several.
-            k: length of a list; shorter where a user has fewer items left.
+            k: length of a list; shorter if a user has fewer items left.
 
         Raises:
             KeyError: an id is not in the data set.
             ValueError: k is below 1.
         """
-        names = [users] if isinstance(users, str) else users
-        numbers = torch.tensor([self.dataset.users.index_of(name) for name in names], dtype=torch.int64)
-        train, *others = (self.dataset.interactions.matrix(split) for split in SPLITS)
-        known = sum(others, start=train)
-        ranking = rank(self.scorer(), numbers, min(k, self.dataset.n_items), sparse.csr_array(known))
-        lists = zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
-        return [self._described(items, scores) for items, scores in lists]
+        ids = [users] if isinstance(users, str) else users
+        seen = all_interactions(self.dataset.interactions)
+        ranking = rank(self.scorer(), user_indices(self.dataset, ids), min(k, self.dataset.n_items), seen)
+        return self._described(ranking)
 
     def similar(self, item: str, k: int = 10) -> list[Recommendation]:
-        """The k items most like one: by cosine of their representations, or as the baseline has it.
+        """Return the k items most similar to an item, by the cosine of their embeddings or the baseline's similarity.
 
         Raises:
             KeyError: the id is not in the data set.
             ValueError: k is below 1.
         """
-        number = self.dataset.items.index_of(item)
-        itself = sparse.csr_array(([1.0], ([0], [number])), shape=(1, self.dataset.n_items))
-        alike = self._similarities(number)
-        ranking = rank(lambda _: alike[None], torch.zeros(1, dtype=torch.int64), min(k, self.dataset.n_items), itself)
-        return self._described(ranking.items[0].tolist(), ranking.scores[0].tolist())
+        index = self.dataset.items.index_of(item)
+        itself = sparse.csr_array(([1.0], ([0], [index])), shape=(1, self.dataset.n_items))
+        similarities = self._similarities(index)
+        first_row = torch.zeros(1, dtype=torch.int64)
+        ranking = rank(lambda _: similarities[None], first_row, min(k, self.dataset.n_items), itself)
+        return self._described(ranking)[0]
 
-    def evaluate(self, split: Split = "test") -> Result:
-        """Score one part of the split.
+    def evaluate(self, split: Split = "test") -> EvaluationResult:
+        """Return the metrics on one split.
 
         Raises:
-            ValueError: the part has no pair.
+            ValueError: the split has no interaction.
         """
         return evaluate_scorer(self.scorer(), self.dataset.interactions, split=split, ks=self.ks, mask=self.mask)
 
     def differing(self, split: Split, metrics: Mapping[str, float]) -> tuple[str, ...]:
-        """The metrics whose values are not those that the run recorded for a part, bit for bit.
+        """Return the names of the metrics whose values differ from those that the run recorded for a split.
 
-        Other versions, threads or devices may change the last digits; anything more says that something is wrong.
+        Other versions, threads or devices may change the last digits; a larger difference means that something is
+        wrong.
         """
         recorded = self.result.get(split) or {}
         return tuple(name for name, value in metrics.items() if name in recorded and recorded[name] != value)
 
     def scorer(self) -> Scorer:
-        """Scores of all items for a block of users; a model's representations are computed once, here."""
+        """Return a function that scores all items for a block of users; embeddings are computed once, here."""
         if isinstance(self.recommender, Baseline):
             return self.recommender.scores
         return inner_product(*user_item_embeddings(self.recommender))
+
+    def _described(self, ranking: Ranking) -> list[list[Recommendation]]:
+        return described(ranking, list(self.dataset.items), self.dataset.titles, self.dataset.images)
 
     def _similarities(self, item: int) -> Float[Tensor, "n_items"]:
         if isinstance(self.recommender, Baseline):
@@ -109,25 +111,55 @@ class Run:
         directions = F.normalize(items, dim=1)
         return directions @ directions[item]
 
-    def _described(self, items: Sequence[int], scores: Sequence[float]) -> list[Recommendation]:
-        return [
-            Recommendation(
-                self.dataset.items[item],
-                score,
-                self.dataset.titles[item] if self.dataset.titles else None,
-                self.dataset.images[item] if self.dataset.images else None,
-            )
-            for item, score in zip(items, scores, strict=True)
-            if item >= 0
-        ]
-
 
 @torch.no_grad()
 def user_item_embeddings(model: Model) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-    """User and item vectors of a model in evaluation mode, which is its mode again afterward."""
+    """Return user and item embeddings of a model in evaluation mode; its mode is restored afterward."""
     training = model.training
     model.eval()
     try:
         return model.user_item_embeddings(model.encode())
     finally:
         model.train(training)
+
+
+def user_indices(dataset: Dataset, ids: Sequence[str]) -> Tensor:
+    """Return the indices of users.
+
+    Raises:
+        KeyError: an id is not in the data set.
+    """
+    return torch.tensor([dataset.users.index_of(user) for user in ids], dtype=torch.int64)
+
+
+def all_interactions(interactions: Interactions) -> sparse.csr_array:
+    """Return the interactions of all splits as a matrix of users by items."""
+    first, *others = (interactions.matrix(split) for split in SPLITS)
+    return sparse.csr_array(sum(others, start=first))
+
+
+def described(
+    ranking: Ranking, ids: Sequence[str], titles: Sequence[str] | None, images: Sequence[Path | None] | None
+) -> list[list[Recommendation]]:
+    """Return the lists of a ranking with ids, titles and images.
+
+    Args:
+        ranking: the lists, as item indices.
+        ids: original ids by item index.
+        titles: titles of the first items, if there are any.
+        images: image files of the first items, if there are any.
+    """
+    titles, images = titles or (), images or ()
+    return [
+        [
+            Recommendation(
+                ids[item],
+                score,
+                titles[item] if item < len(titles) else None,
+                images[item] if item < len(images) else None,
+            )
+            for item, score in zip(indices, scores, strict=True)
+            if item >= 0
+        ]
+        for indices, scores in zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
+    ]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 import torch
 from jaxtyping import Float
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
-from flatrec.graphs.knn import directions
 from flatrec.models.base import Encoded, Modalities, Model
 from flatrec.models.features import FeatureTables
+from flatrec.ops.normalize import l2_normalize_
 
 SCALE = 2.0**10  # directions do not depend on it; it keeps small gradients from vanishing in half precision
 Tables: TypeAlias = Sequence[Sequence[Tensor]]  # for every module of feature tables, one matrix a modality
@@ -74,7 +74,7 @@ class Adversarial(Model):
         >>> from flatrec.models import VBPR
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = Adversarial(VBPR(data, embedding_dim=8), epsilon=0.1, weight=1.0)
+        >>> model = Adversarial(VBPR(data, VBPR.Config(embedding_dim=8)), epsilon=0.1, weight=1.0)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -85,7 +85,7 @@ class Adversarial(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
 
     def __init__(self, model: Model, *, epsilon: float, weight: float = 1.0) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # of a model there is nothing to set up but what the one within has
         if not 0 < epsilon < math.inf or not 0 <= weight < math.inf:
             raise ValueError(
                 f"epsilon must be finite and above 0 and weight finite and at least 0, but are {epsilon} and {weight}"
@@ -95,9 +95,11 @@ class Adversarial(Model):
                 f"{type(model).__name__} reads no item features, so there is nothing to perturb; set epsilon to 0, or "
                 "choose a model with features such as vbpr"
             )
+        self.config, self.sizes = model.config, model.sizes
         self.model = model
         self.epsilon = epsilon
         self.weight = weight
+        self.loss_weights = {"attacked": weight} if weight else {}
 
     def encode(self) -> Encoded:
         """What the model encodes, from features whose gradients can be asked for."""
@@ -106,8 +108,8 @@ class Adversarial(Model):
             encoded = self.model.encode()
         return _Attackable(encoded.node_embeddings, encoded.aux, tables)
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
-        """The loss as it is plus the weighted one under noise.
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
+        """The loss as it is, and the one under noise where that has a weight.
 
         Raises:
             TypeError: not what this class encodes.
@@ -118,14 +120,14 @@ class Adversarial(Model):
         with self._reading(encoded.tables):
             clean = self.model.loss(encoded, batch)
         if self.weight == 0:
-            return clean
+            return {"clean": clean}
         noisy = [
             [table + noise for table, noise in zip(tables, noises, strict=True)]
             for tables, noises in zip(encoded.tables, self.noise(clean, encoded.tables), strict=True)
         ]
         with self._reading(noisy):
             attacked = self.model.loss(self.model.encode(), batch)
-        return clean + self.weight * attacked
+        return {"clean": clean, "attacked": attacked}
 
     def noise(self, loss: Float[Tensor, ""], tables: Tables) -> list[list[Tensor]]:
         """Delta: constants of the tables' shapes, each row of length epsilon or 0."""
@@ -134,7 +136,7 @@ class Adversarial(Model):
             slopes = torch.autograd.grad(loss * SCALE, flat, retain_graph=True, materialize_grads=True)
         rows = iter(slopes)
         # A slope may share memory with another or with what autograd holds, and directions are made in place.
-        return [[directions(next(rows).clone()).mul_(self.epsilon) for _ in some] for some in tables]
+        return [[l2_normalize_(next(rows).clone()).mul_(self.epsilon) for _ in some] for some in tables]
 
     def user_item_embeddings(
         self, encoded: Encoded

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Literal, TypeAlias
 
+import torch
 from jaxtyping import Float, Int64
+from pydantic import ConfigDict
 from torch import Generator, Tensor, nn
 
-from flatrec.config import Option
+from flatrec.config import Config, Option
 from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
 
 Modalities: TypeAlias = Literal["none", "one or more"]
 Cold: TypeAlias = Literal["features", "nearest"]
@@ -32,8 +36,25 @@ class Encoded:
     aux: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+class ModelConfig(Config):
+    """Settings of a model or baseline: one field for each, with a type and a default, explained in ``Args``.
+
+    A number's range is part of its type, as in :mod:`flatrec.utils.ranges`. A model without settings needs no class of
+    its own.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+
 class Model(nn.Module, ABC):
     """A trainable recommender whose score is the inner product of a user's and an item's representation.
+
+    ``Config`` declares its settings; :attr:`config` holds those of an object. ``sizes`` are the numbers of users and of
+    items. ``loss_weights`` has the weight of each term of the loss, or of each group of terms; a term without one
+    counts once.
+
+    A model defines ``encode`` and ``loss_terms``. The only implemented methods that it may replace are ``loss`` and
+    ``user_item_embeddings``, and the two hooks.
 
     ``MODALITIES`` says what item features it reads: none, or those of any data set with one or more modalities, by any
     name. ``SEARCH_SPACE`` holds the values that are usually tried for its settings, by the dotted name of the setting
@@ -45,9 +66,17 @@ class Model(nn.Module, ABC):
     every model.
     """
 
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+    config: ModelConfig
+    loss_weights: Mapping[str, float] = MappingProxyType({})
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({})
+
+    def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
+        super().__init__()
+        self.config = _checked_config(type(self), config)
+        self.sizes = (dataset.n_users, dataset.n_items)
 
     @abstractmethod
     def encode(self) -> Encoded:
@@ -57,14 +86,33 @@ class Model(nn.Module, ABC):
         """
 
     @abstractmethod
-    def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
-        """The training loss of a batch. Pure: it writes no attribute, buffer or batch."""
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
+        """The terms of the training loss of a batch by name, not weighted.
 
-    @abstractmethod
+        Pure: it writes no attribute, buffer or batch. Terms that have one weight in common have a group before a slash,
+        such as ``squares/users`` and ``squares/items``.
+        """
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
+        """The training loss of a batch: the sum of the terms, each group added up and then weighted.
+
+        Raises:
+            ValueError: ``loss_weights`` has a weight that no term uses.
+        """
+        groups: dict[str, list[Tensor]] = {}
+        for name, term in self.loss_terms(encoded, batch).items():
+            groups.setdefault(name.partition("/")[0], []).append(term)
+        for unused in self.loss_weights.keys() - groups.keys():
+            raise ValueError(f"loss_weights has {unused!r}, but the terms of the loss are {', '.join(groups)}")
+        sums = {name: terms[0] if len(terms) == 1 else torch.stack(terms).sum() for name, terms in groups.items()}
+        return functools.reduce(torch.add, (self.loss_weights.get(name, 1) * total for name, total in sums.items()))
+
     def user_item_embeddings(
         self, encoded: Encoded
     ) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """User and item vectors whose inner products rank."""
+        """User and item vectors whose inner products rank: the two halves of the node embeddings."""
+        users, items = encoded.node_embeddings.split(self.sizes)
+        return users, items
 
     # The hooks are optional, hence neither abstract nor empty by oversight; only the trainer calls them.
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: B027
@@ -81,6 +129,13 @@ class Model(nn.Module, ABC):
 class Baseline(ABC):
     """A recommender without parameters: what a trained one must beat."""
 
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+    config: ModelConfig
+
+    def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
+        self.config = _checked_config(type(self), config)
+        self.sizes = (dataset.n_users, dataset.n_items)
+
     @abstractmethod
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         """Scores of all items for some users."""
@@ -88,3 +143,20 @@ class Baseline(ABC):
     @abstractmethod
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
         """How alike every item is to one; the item itself included."""
+
+
+def _checked_config(kind: type[Model] | type[Baseline], config: ModelConfig | None) -> ModelConfig:
+    """The settings of a model, the defaults where none are given.
+
+    Raises:
+        ValueError: they are the settings of another class, or none at all.
+    """
+    if config is None:
+        return kind.Config()
+    if not isinstance(config, kind.Config):
+        name = kind.__name__
+        raise ValueError(
+            f"the settings of {name} must be a {name}.Config, but are of type {type(config).__qualname__}; write "
+            f"{name}(dataset, {name}.Config(...))"
+        )
+    return config

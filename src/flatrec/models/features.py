@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.graphs.knn import directions
+from flatrec.ops.normalize import l2_normalize_
 
 # mean: the mean row of the items that have the modality; zero: zeros; learned: one trained row, at first that mean.
 # A modality that no item has is zero under all three. Trained tables begin like this.
@@ -106,7 +106,7 @@ class _Table(nn.Module):
         super().__init__()
         self.normalized = normalized
         values = torch.tensor(_filled(features, missing_modality))
-        values = directions(values) if normalized else values
+        values = l2_normalize_(values) if normalized else values
         absent = torch.tensor(~features.present)
         if trained:
             self.values = nn.Parameter(values)

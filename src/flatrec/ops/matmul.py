@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from flatrec.ops.dispatch import has_kernel
+
 WORTHWHILE = 2**18  # multiplications from which the choice is worth its microseconds
 
 
@@ -63,12 +65,17 @@ def _product(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if bias is None and not rows.is_contiguous() and rows.T.is_contiguous() and weight.numel() < rows.numel():
         return _onednn(weight.contiguous(), rows, None).T.contiguous()
     # A second matrix that lies neither way falls to a kernel a thousand times slower.
-    pack_state = weight if weight.is_contiguous() or weight.T.is_contiguous() else weight.contiguous()
-    return _onednn(rows.contiguous(), pack_state, bias)
+    operand = weight if weight.is_contiguous() or weight.T.is_contiguous() else weight.contiguous()
+    return _onednn(rows.contiguous(), operand, bias)
 
 
 def _onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return cast(Tensor, torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], ""))
+    """The product by oneDNN, or by torch's default library where this version of torch lacks the private operation."""
+    try:
+        onednn = torch.ops.mkldnn._linear_pointwise  # private: no public operation calls oneDNN by choice
+    except AttributeError:
+        return nn.functional.linear(rows, weight, bias)
+    return cast(Tensor, onednn(rows, weight, bias, "none", [], ""))
 
 
 def _suited(rows: Tensor, weight: Tensor) -> bool:
@@ -84,10 +91,10 @@ def _suited(rows: Tensor, weight: Tensor) -> bool:
 
 @cache
 def onednn_pays() -> bool:
-    """Whether this processor is one that MKL does not use to the full, and oneDNN is here."""
+    """Return True if MKL does not use this processor to the full and oneDNN is available."""
     if torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False
-    if not torch._C._dispatch_has_kernel_for_dispatch_key("mkldnn::_linear_pointwise", "CPU"):
+    if not has_kernel("mkldnn::_linear_pointwise", "CPU"):
         return False
     listed = Path("/proc/cpuinfo")
     processor = listed.read_text(encoding="utf-8", errors="replace") if listed.exists() else platform.processor()

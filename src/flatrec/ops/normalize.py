@@ -1,4 +1,4 @@
-"""Rows brought to length 1."""
+"""Rows scaled to length 1."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ BLOCK_ENTRIES = 2**17  # 512 KB: a few of them stay in the cache of one core tog
 
 
 def l2_normalize(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
-    """Each row divided by its length; a row of zeros stays.
+    """Return each row divided by its length; a row of zeros stays.
 
     What ``torch.nn.functional.normalize`` computes, in one pass over memory, and one for the gradient. Differentiable
     to any order. In float32 at least: half precision squares short rows to zero.
     """
     kind = torch.promote_types(rows.dtype, torch.float32)
     return cast(Tensor, _Unit.apply(rows.to(kind)))  # type: ignore[no-untyped-call]
+
+
+def l2_normalize_(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
+    """Scale the rows to length 1 in place, whatever finite length they had; rows of zeros stay."""
+    largest = torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True))
+    rows /= torch.where(largest > 0, largest, 1)  # first near 1, so that no square overflows or vanishes
+    rows /= torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(SHORTEST)
+    return rows
 
 
 class _Unit(torch.autograd.Function):
@@ -53,5 +61,5 @@ class _Unit(torch.autograd.Function):
 
 
 def _size(rows: Tensor) -> int:
-    """Rows of a block; other devices than the CPU are kept busy by whole tensors only."""
+    """Return the rows of a block; only the CPU works in blocks, other devices need whole tensors to be busy."""
     return max(1, BLOCK_ENTRIES // max(1, rows.shape[1]) if rows.device.type == "cpu" else len(rows))

@@ -1,38 +1,36 @@
-"""Propagation without weights: what LightGCN does, and what most later models build upon."""
+"""Propagation over a graph without weights, as in LightGCN; most later models build upon it."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flatrec.ops.spmm import Graph, Rows
+from flatrec.ops.spmm import CSRMatrix, Graph
 
 
-def mean_of_layers(graph: Graph, nodes: Float[Tensor, "n_nodes dim"], layers: int) -> Float[Tensor, "n_nodes dim"]:
-    """(X + MX + ... + M^L X) / (L + 1)."""
-    return _scaled_sum(graph, nodes, layers, 1 / (layers + 1))
+def propagate(
+    graph: Graph, x: Float[Tensor, "n_nodes dim"], n_layers: int, reduce: Literal["mean", "sum", "last"] = "mean"
+) -> Float[Tensor, "n_nodes dim"]:
+    """Return what ``n_layers`` products with the graph M make of X, reduced over the layers.
 
-
-def last_layer(graph: Graph, nodes: Float[Tensor, "n_nodes dim"], layers: int) -> Float[Tensor, "n_nodes dim"]:
-    """M^L X."""
-    for _ in range(layers):
-        nodes = graph(nodes)
-    return nodes
-
-
-def sum_of_layers(graph: Graph, nodes: Float[Tensor, "n_nodes dim"], layers: int) -> Float[Tensor, "n_nodes dim"]:
-    """X + MX + ... + M^L X."""
-    return _scaled_sum(graph, nodes, layers, 1.0)
-
-
-def _scaled_sum(graph: Graph, nodes: Tensor, layers: int, scale: float) -> Tensor:
-    if layers == 0:
-        return nodes
-    nodes = nodes.to(graph.rows.values.dtype)
-    return cast(Tensor, _ScaledSum.apply(nodes, graph.rows, graph.columns, layers, scale))  # type: ignore[no-untyped-call]
+    Args:
+        graph: M.
+        x: X, the node embeddings of layer 0.
+        n_layers: L, at least 0.
+        reduce: ``mean`` for (X + MX + ... + M^L X) / (L + 1), ``sum`` for X + MX + ... + M^L X, ``last`` for M^L X.
+    """
+    if reduce == "last":
+        for _ in range(n_layers):
+            x = graph(x)
+        return x
+    if n_layers == 0:
+        return x
+    scale = 1 / (n_layers + 1) if reduce == "mean" else 1.0
+    x = x.to(graph.matrix.values.dtype)
+    return cast(Tensor, _ScaledSum.apply(x, graph.matrix, graph.transposed, n_layers, scale))  # type: ignore[no-untyped-call]
 
 
 class _ScaledSum(torch.autograd.Function):
@@ -44,16 +42,16 @@ class _ScaledSum(torch.autograd.Function):
     @staticmethod
     def forward(  # noqa: PLR0917 - torch passes everything by position
         ctx: Any,  # noqa: ANN401
-        nodes: Tensor,
-        rows: Rows,
-        columns: Rows,
-        layers: int,
+        x: Tensor,
+        matrix: CSRMatrix,
+        transposed: CSRMatrix,
+        n_layers: int,
         scale: float,
     ) -> Tensor:
-        ctx.settings = (columns, rows, layers, scale)
-        total = nodes
-        for _ in range(layers):
-            total = rows(total).add_(nodes)
+        ctx.settings = (transposed, matrix, n_layers, scale)
+        total = x
+        for _ in range(n_layers):
+            total = matrix(total).add_(x)
         return total if scale == 1 else total.mul_(scale)
 
     @staticmethod

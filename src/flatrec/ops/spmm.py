@@ -1,4 +1,4 @@
-"""The one sparse-times-dense product, forward and backward."""
+"""The product of a sparse and a dense matrix, forward and backward."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 class Graph(nn.Module):
     """A fixed sparse matrix that multiplies dense ones, differentiable to any order in the dense one.
 
-    The product is a weighted bag sum over compressed rows, which on CPUs runs several times faster than torch's
-    own sparse products. The backward product needs the transpose: a
-    symmetric matrix is its own, any other keeps a second copy.
+    The product is a weighted bag sum over compressed rows, which on CPUs runs several times faster than torch's own
+    sparse products. The backward product needs the transpose: a symmetric matrix is its own transpose, any other
+    matrix keeps its transpose as a second copy.
 
     Args:
         matrix: the matrix, (n_rows, n_columns); stored entries are kept as they are.
@@ -38,24 +38,23 @@ class Graph(nn.Module):
         if symmetric and n_rows != n_columns:
             raise ValueError(f"a symmetric matrix is square, but this one is {n_rows} by {n_columns}")
         self.shape = (int(n_rows), int(n_columns))
-        self.rows = _compressed(matrix)
-        self.columns = self.rows if symmetric else _compressed(sparse.csr_array(matrix.T))
+        self.matrix = _csr(matrix)
+        self.transposed = self.matrix if symmetric else _csr(sparse.csr_array(matrix.T))
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
-        """The product with a dense matrix, in the precision of the entries, which layers around it may undercut."""
-        return product(dense, self.rows, self.columns)
+        """Return the product with a dense matrix, in the precision of the stored entries."""
+        return spmm(dense, self.matrix, self.transposed)
 
     def coo(self) -> sparse.coo_array:
-        """The matrix in SciPy's coordinate form, for inspection and tests."""
-        values = self.rows.values.cpu().numpy()
-        parts = (values, self.rows.indices.cpu().numpy(), self.rows.offsets.cpu().numpy())
-        return sparse.csr_array(parts, shape=self.shape).tocoo()
+        """Return the matrix in SciPy's coordinate form, for inspection and tests."""
+        arrays = [one.cpu().numpy() for one in (self.matrix.values, self.matrix.indices, self.matrix.offsets)]
+        return sparse.csr_array(tuple(arrays), shape=self.shape).tocoo()
 
 
-class Rows(nn.Module):
-    """The stored entries row by row; buffers, so that they follow the model to its device but not to disk.
+class CSRMatrix(nn.Module):
+    """A sparse matrix in compressed rows; its buffers follow the model to its device but are not saved with it.
 
-    Row r has the entries from ``offsets[r]`` to ``offsets[r + 1]``; they stand in the columns ``indices``.
+    Row r has the entries from ``offsets[r]`` to ``offsets[r + 1]``; ``indices`` holds the column of each entry.
     """
 
     offsets: Int[Tensor, "n_rows_plus_1"]
@@ -68,7 +67,7 @@ class Rows(nn.Module):
             self.register_buffer(name, one, persistent=False)
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
-        """The product with a dense matrix, not differentiable."""
+        """Return the product with a dense matrix, not differentiable."""
         return weighted_sums(dense, self.indices, self.offsets, self.values)
 
 
@@ -78,42 +77,55 @@ def weighted_sums(
     offsets: Int[Tensor, "n_rows_plus_1"],
     values: Float[Tensor, "n_entries"],
 ) -> Float[Tensor, "n_rows width"]:
-    """The kernel of all sparse products here: for each row, its entries times the rows of ``dense`` that they name."""
-    sums, *_ = torch.embedding_bag(
-        dense.contiguous(),
-        indices,
-        offsets,
-        mode=0,  # sum
-        per_sample_weights=values,
-        include_last_offset=True,
+    """Return the kernel of all sparse products: for each row, the sum of its entries times rows of ``dense``."""
+    return nn.functional.embedding_bag(
+        indices, dense.contiguous(), offsets, mode="sum", per_sample_weights=values, include_last_offset=True
     )
-    return sums
 
 
 def row_offsets(ends: Int64[Tensor, "n_entries"], n_rows: int) -> Int64[Tensor, "n_rows_plus_1"]:
-    """Where the entries of each row begin and end once they are sorted by row, given the row of each."""
+    """Return where the entries of each row begin and end once they are sorted by row, given the row of each entry."""
     counts = torch.bincount(ends, minlength=n_rows)
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
-def _compressed(matrix: sparse.csr_array) -> Rows:
+def _csr(matrix: sparse.csr_array) -> CSRMatrix:
     kind = np.int32 if matrix.nnz < 2**31 and matrix.shape[1] < 2**31 else np.int64
-    parts = (matrix.indptr.astype(kind), matrix.indices.astype(kind), matrix.data.astype(np.float32))
-    return Rows(*(torch.from_numpy(part) for part in parts))
+    arrays = (matrix.indptr.astype(kind), matrix.indices.astype(kind), matrix.data.astype(np.float32))
+    return CSRMatrix(*(torch.from_numpy(array) for array in arrays))
 
 
-def product(dense: Float[Tensor, "n_columns width"], rows: Rows, columns: Rows) -> Float[Tensor, "n_rows width"]:
-    """A sparse matrix, given by its rows and the rows of its transpose, times a dense one."""
-    return cast(Tensor, _Product.apply(dense.to(rows.values.dtype), rows, columns))  # type: ignore[no-untyped-call]
+def spmm(
+    dense: Float[Tensor, "n_columns width"], matrix: CSRMatrix, transposed: CSRMatrix
+) -> Float[Tensor, "n_rows width"]:
+    """Return a sparse matrix, given with its transpose, times a dense one; differentiable in the dense one."""
+    return cast(Tensor, _Product.apply(dense.to(matrix.values.dtype), matrix, transposed))  # type: ignore[no-untyped-call]
+
+
+def row_differences(
+    table: Float[Tensor, "n width"], rows: Int64[Tensor, "batch"], subtracted: Int64[Tensor, "batch"]
+) -> Float[Tensor, "batch width"]:
+    """Return ``table[rows] - table[subtracted]`` by a product with 1 and -1, without gathering either.
+
+    It passes over memory once, and once more for the gradient. Differentiable to any order in the table.
+    """
+    columns = torch.stack([rows, subtracted], dim=1).flatten()
+    signs = torch.tensor([1.0, -1.0], dtype=table.dtype, device=table.device).repeat(len(rows))
+    offsets = torch.arange(0, len(columns) + 1, 2, device=table.device)
+    matrix = CSRMatrix(offsets, columns, signs)
+    if not table.requires_grad:
+        return cast(Tensor, matrix(table))
+    order = columns.argsort()
+    return spmm(table, matrix, CSRMatrix(row_offsets(columns, len(table)), order // 2, signs[order]))
 
 
 class _Product(torch.autograd.Function):
-    """rows @ dense, whose derivative is the product with the transpose, and so on."""
+    """matrix @ dense, whose derivative is the product with the transpose, and so on."""
 
     @staticmethod
-    def forward(ctx: Any, dense: Tensor, rows: Rows, columns: Rows) -> Tensor:  # noqa: ANN401
-        ctx.transposed = (columns, rows)
-        return cast(Tensor, rows(dense))
+    def forward(ctx: Any, dense: Tensor, matrix: CSRMatrix, transposed: CSRMatrix) -> Tensor:  # noqa: ANN401
+        ctx.transposed = (transposed, matrix)
+        return cast(Tensor, matrix(dense))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401

@@ -13,7 +13,7 @@ import torch
 from flatrec import __version__
 from flatrec.api import load_run, run_experiment
 from flatrec.config import Component, Evaluation, Experiment, Option, Training
-from flatrec.content.shop_features import MADE_BY, Encoders, choose, encode_shop
+from flatrec.content.shop_features import ENCODER_NOTES, Encoders, choose_encoders, encode_shop
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS
 from flatrec.data.loading import load_data
@@ -142,10 +142,10 @@ def _build_shop(out: Path, settings: DemoSettings, announce: Callable[[str], Non
     """The shop as it was written and read, and settings that say which encoders made its features."""
     drawn = ", every item with an image and a text" if settings.shop.images else ""
     announce(f"Building a shop: {settings.shop.users:,} users, {settings.shop.items:,} items{drawn}")
-    encoders, reason = choose(settings.encoders, images=settings.shop.images)
+    encoders, reason = choose_encoders(settings.encoders, images=settings.shop.images)
     write(generate(settings.shop), out / SHOP, overwrite=True)
     settings = replace(settings, encoders="shop" if encoders is None else "real")
-    announce(f"Features: {MADE_BY[settings.encoders]}" + (f" ({reason})" if reason else ""))
+    announce(f"Features: {ENCODER_NOTES[settings.encoders]}" + (f" ({reason})" if reason else ""))
     if encoders is not None:
         encode_shop(out / SHOP, encoders)
     return load_data(out / SHOP), settings
@@ -254,7 +254,7 @@ def _settings(table: Table, settings: DemoSettings, monitor: str) -> dict[str, s
     return {
         "Program": f"flatrec {__version__}",
         "Data": f"the built-in shop, seed {settings.shop.seed}; its users, purchases and images are generated",
-        "Features": MADE_BY[settings.encoders],
+        "Features": ENCODER_NOTES[settings.encoders],
         "Model": table.model.upper(),
         "Strategies": ", ".join(settings.strategies) + ", with their default settings",
         "Seeds": ", ".join(str(seed) for seed in table.seeds),

@@ -16,7 +16,7 @@ ADVICE = {
     "compare": "; run the same command without --overwrite to continue",
     "encode": _CONTINUES,
     "augment": _CONTINUES,
-    "evaluate": "; with --cold, run the same command again to continue",
+    "cold-start": _CONTINUES,
     "adjust": _CONTINUES,
     "study": _CONTINUES,
     "sweep": _CONTINUES,

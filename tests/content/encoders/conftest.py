@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flatrec.content.encoders.encoding import Settings
-from flatrec.content.encoders.store import VectorStore
+from flatrec.content.encoders.encoding import EncodingSettings
+from flatrec.content.encoders.vector_cache import VectorCache
 
 
 class Lengths:
@@ -22,7 +22,7 @@ class Lengths:
         self.seen += texts
         return np.array([[len(text), len(text.split())] for text in texts], dtype=np.float32)
 
-    def remarks(self, text):
+    def warnings(self, text):
         return ("long",) if len(text) > 20 else ()
 
 
@@ -56,5 +56,5 @@ def colors():
 
 @pytest.fixture
 def settings(tmp_path):
-    with VectorStore(tmp_path / "vectors.sqlite3") as store:
-        yield Settings(store, batch_size=2)
+    with VectorCache(tmp_path / "vectors.sqlite3") as store:
+        yield EncodingSettings(store, batch_size=2)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
-from flatrec.content.encoders.report import write_report
-from flatrec.content.encoders.store import VectorStore
+from flatrec.content.encode import write_features_info
+from flatrec.content.encoders.encoding import EncodingSettings, Target, encode_images, encode_texts
+from flatrec.content.encoders.recipe import Recipe
+from flatrec.content.encoders.vector_cache import VectorCache
 from tests.content.encoders.conftest import Lengths
 
 TEXTS = {"b": "two words", "a": None, "c": "<b>two</b> words", "d": "two words", "e": "x" * 30, "f": " "}
@@ -31,7 +32,7 @@ def test_rows_are_in_the_order_of_the_items_and_missing_ones_are_flagged(tmp_pat
     assert values.tolist() == [[9, 2], [14.25, 1.75], [9, 2], [9, 2], [30, 1], [14.25, 1.75]]
     assert present.tolist() == [True, False, True, True, True, False]
     assert (report.items, report.dim, report.missing, report.computed) == (6, 2, 2, 2)
-    assert report.remarks == {"a": ("empty",), "c": ("markup removed",), "e": ("long",), "f": ("empty",)}
+    assert report.warnings == {"a": ("empty",), "c": ("markup removed",), "e": ("long",), "f": ("empty",)}
     assert report.counts == {"empty": 2, "markup removed": 1, "long": 1}
     assert sorted(lengths.seen) == ["two words", "x" * 30]  # equal texts once
 
@@ -41,7 +42,7 @@ def test_what_was_encoded_is_not_encoded_again_and_the_report_is_the_same(tmp_pa
     lengths.seen.clear()
     again = encode_texts({**TEXTS, "g": "new"}, lengths, Target(tmp_path, "text"), settings)
     assert lengths.seen == ["new"]
-    assert (again.computed, again.remarks) == (1, first.remarks)
+    assert (again.computed, again.warnings) == (1, first.warnings)
 
 
 def test_another_encoder_makes_its_own_vectors(tmp_path, lengths, settings):
@@ -63,7 +64,7 @@ def test_images_are_seen_and_counted(tmp_path, colors, settings):
         assert values[[1, 3, 4]].tolist() == [[7, 7, 7], [10, 20, 30], [10, 20, 30]]
         assert values[[0, 2]].tolist() == [values[[1, 3, 4]].mean(axis=0).tolist()] * 2
         assert present.tolist() == [False, True, False, True, True]
-        assert report.remarks == {"c": ("broken image",), "b": ("colors converted",), "d": ("no image",)}
+        assert report.warnings == {"c": ("broken image",), "b": ("colors converted",), "d": ("no image",)}
     assert colors.seen == 2
 
 
@@ -81,28 +82,31 @@ def test_an_encoder_that_gives_nonsense_is_refused_and_writes_nothing(tmp_path, 
 
 def test_progress_adds_up(tmp_path, lengths):
     heard = []
-    with VectorStore(None) as store:
+    with VectorCache(None) as store:
         texts = {str(number): f"text {number}" for number in range(600)}
-        encode_texts(texts, lengths, Target(tmp_path, "text"), Settings(store, on_items=heard.append))
+        encode_texts(texts, lengths, Target(tmp_path, "text"), EncodingSettings(store, on_items=heard.append))
     assert sum(heard) == 600
     assert len(heard) > 1
 
 
 def test_the_report_names_every_item(tmp_path, lengths, settings):
-    write_report(tmp_path, [encode_texts(TEXTS, lengths, Target(tmp_path, "text"), settings)])
+    write_features_info(
+        tmp_path, list(TEXTS), [encode_texts(TEXTS, lengths, Target(tmp_path, "text"), settings)], Recipe()
+    )
     (summary,) = json.loads((tmp_path / "encoding.json").read_text())
     assert summary == {
         "modality": "text", "encoder": "lengths", "dim": 2, "items": 6, "missing": 2, "computed": 2,
-        "remarks": {"empty": 2, "markup removed": 1, "long": 1},
+        "warnings": {"empty": 2, "markup removed": 1, "long": 1},
     }  # fmt: skip
     lines = (tmp_path / "encoding.csv").read_text().splitlines()
-    assert lines[0] == "modality,item,remark"
+    assert lines[0] == "modality,item,warning"
     assert "text,c,markup removed" in lines
     assert len(lines) == 5
 
 
 def test_ids_in_the_report_are_no_formulas(tmp_path, lengths, settings):
-    write_report(tmp_path, [encode_texts({"=1+1": "", "-5": ""}, lengths, Target(tmp_path, "text"), settings)])
+    report = encode_texts({"=1+1": "", "-5": ""}, lengths, Target(tmp_path, "text"), settings)
+    write_features_info(tmp_path, ["=1+1", "-5"], [report], Recipe())
     lines = (tmp_path / "encoding.csv").read_text().splitlines()
     assert lines[1:] == ["text,'=1+1,empty", "text,-5,empty"]
 
@@ -110,8 +114,8 @@ def test_ids_in_the_report_are_no_formulas(tmp_path, lengths, settings):
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from flatrec.content.encoders.encoding import Settings, Target, encode_texts
-from flatrec.content.encoders.store import VectorStore
+from flatrec.content.encoders.encoding import EncodingSettings, Target, encode_texts
+from flatrec.content.encoders.vector_cache import VectorCache
 from tests.content.encoders.conftest import Lengths
 
 class Slow(Lengths):
@@ -122,9 +126,9 @@ class Slow(Lengths):
         return super().encode(texts)
 
 if __name__ == "__main__":
-    with VectorStore(Path("store")) as store:
+    with VectorCache(Path("store")) as store:
         texts = {str(n): "word " * (n + 1) for n in range(200)}
-        encode_texts(texts, Slow(), Target(Path("."), "text"), Settings(store, batch_size=4))
+        encode_texts(texts, Slow(), Target(Path("."), "text"), EncodingSettings(store, batch_size=4))
 """
 
 

@@ -17,12 +17,12 @@ from flatrec.content.encoders.images import (
     ANIMATED,
     BROKEN,
     CONVERTED,
-    LARGEST_FILE,
+    MAX_FILE_SIZE,
+    ROTATED,
     TOO_LARGE,
-    TURNED,
-    content,
-    listed,
-    opened,
+    decode_image,
+    list_images,
+    read_image,
 )
 
 RED = (255, 0, 0)
@@ -41,33 +41,33 @@ def color(found):
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
 def test_a_image_in_order_stays_as_it_is(kind):
     more = {"lossless": True} if kind == "WEBP" else {}
-    found = opened(saved(Image.new("RGB", (6, 4), RED), kind, **more))
-    assert found.remarks == ()
+    found = decode_image(saved(Image.new("RGB", (6, 4), RED), kind, **more))
+    assert found.warnings == ()
     assert found.value.size == (6, 4)
     assert color(found) == RED
 
 
 def test_cmyk_palette_grey_and_transparency_become_rgb():
-    cmyk = opened(saved(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "JPEG"))
+    cmyk = decode_image(saved(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "JPEG"))
     assert max(abs(a - b) for a, b in zip(color(cmyk), RED, strict=True)) < 4
-    palette = opened(saved(Image.new("RGB", (4, 4), RED).convert("P"), "PNG"))
-    grey = opened(saved(Image.new("L", (4, 4), 100), "PNG"))
-    clear = opened(saved(Image.new("RGBA", (4, 4), (255, 0, 0, 0)), "PNG"))
-    deep = opened(saved(Image.fromarray(np.full((4, 4), 25_700, dtype=np.uint16)), "PNG"))
+    palette = decode_image(saved(Image.new("RGB", (4, 4), RED).convert("P"), "PNG"))
+    grey = decode_image(saved(Image.new("L", (4, 4), 100), "PNG"))
+    clear = decode_image(saved(Image.new("RGBA", (4, 4), (255, 0, 0, 0)), "PNG"))
+    deep = decode_image(saved(Image.fromarray(np.full((4, 4), 25_700, dtype=np.uint16)), "PNG"))
     assert color(palette) == RED
     assert color(grey) == (100, 100, 100)
     assert color(clear) == (255, 255, 255)
     assert color(deep) == (100, 100, 100)
-    assert {one.remarks for one in (cmyk, palette, grey, clear, deep)} == {(CONVERTED,)}
+    assert {one.warnings for one in (cmyk, palette, grey, clear, deep)} == {(CONVERTED,)}
 
 
 def test_a_turned_image_is_put_upright():
     image = Image.new("RGB", (6, 4))
     exif = image.getexif()
     exif[0x0112] = 6
-    found = opened(saved(image, "JPEG", exif=exif))
+    found = decode_image(saved(image, "JPEG", exif=exif))
     assert found.value.size == (4, 6)
-    assert found.remarks == (TURNED,)
+    assert found.warnings == (ROTATED,)
 
 
 @pytest.mark.parametrize("value", [0, 1, 9, 65535, b"\x12\x01\x02\0\x02\0\0\x006\0\0\0"])
@@ -77,16 +77,16 @@ def test_what_turns_nothing_is_not_said_to(value):
     exif[0x0112] = value
     if isinstance(value, bytes):  # a text
         exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + value + bytes(4)
-    found = opened(saved(image, "JPEG", exif=exif))
+    found = decode_image(saved(image, "JPEG", exif=exif))
     assert found.value.size == (6, 4)
-    assert found.remarks == ()
+    assert found.warnings == ()
 
 
 def test_the_first_frame_of_an_animation_is_taken():
     frames = [Image.new("RGB", (4, 4), one) for one in (RED, (0, 0, 255))]
-    found = opened(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    found = decode_image(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     assert color(found) == RED
-    assert ANIMATED in found.remarks
+    assert ANIMATED in found.warnings
 
 
 def bomb():
@@ -101,7 +101,7 @@ def bomb():
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_bomb_is_not_unpacked():
-    assert opened(bomb()).remarks == (TOO_LARGE,)
+    assert decode_image(bomb()).warnings == (TOO_LARGE,)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_a_bomb_is_not_unpacked():
     ],
 )
 def test_a_broken_image_is_missing(data):
-    found = opened(data)
+    found = decode_image(data)
     assert found.value is None
-    assert found.remarks == (BROKEN,)
+    assert found.warnings == (BROKEN,)
 
 
 WHOLE = saved(Image.effect_noise((24, 24), 50).convert("RGB"), "JPEG")
@@ -129,15 +129,15 @@ WHOLE = saved(Image.effect_noise((24, 24), 50).convert("RGB"), "JPEG")
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 @given(some.integers(0, len(WHOLE) - 1), some.binary(min_size=1, max_size=20))
 def test_damage_anywhere_is_no_crash(place, damage):
-    found = opened(WHOLE[:place] + damage + WHOLE[place + len(damage) :])
-    assert (found.value is None) == any(one in (BROKEN, TOO_LARGE) for one in found.remarks)
+    found = decode_image(WHOLE[:place] + damage + WHOLE[place + len(damage) :])
+    assert (found.value is None) == any(one in (BROKEN, TOO_LARGE) for one in found.warnings)
 
 
 def test_files_are_found_by_the_id_they_are_named_by(tmp_path):
     for name in ("1.jpg", "1.png", "2.JPEG", "a b.webp", "x.y.png", "3.txt", "4"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "5.jpg").mkdir()
-    found = listed(tmp_path)
+    found = list_images(tmp_path)
     assert {key: path.name for key, path in found.items()} == {
         "1": "1.jpg",
         "2": "2.JPEG",
@@ -148,14 +148,14 @@ def test_files_are_found_by_the_id_they_are_named_by(tmp_path):
 
 def test_a_folder_that_is_none_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a folder"):
-        listed(tmp_path / "nowhere")
+        list_images(tmp_path / "nowhere")
 
 
 def test_files_that_are_absent_empty_or_huge_are_missing(tmp_path):
     (tmp_path / "empty.jpg").touch()
     with (tmp_path / "huge.jpg").open("wb") as file:
-        file.truncate(LARGEST_FILE + 1)
-    assert content(None).remarks == (ABSENT,)
-    assert content(tmp_path / "none.jpg").remarks == (ABSENT,)
-    assert content(tmp_path / "empty.jpg").remarks == (BROKEN,)
-    assert content(tmp_path / "huge.jpg").remarks == (TOO_LARGE,)
+        file.truncate(MAX_FILE_SIZE + 1)
+    assert read_image(None).warnings == (ABSENT,)
+    assert read_image(tmp_path / "none.jpg").warnings == (ABSENT,)
+    assert read_image(tmp_path / "empty.jpg").warnings == (BROKEN,)
+    assert read_image(tmp_path / "huge.jpg").warnings == (TOO_LARGE,)

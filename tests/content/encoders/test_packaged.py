@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from flatrec.content.encoders import image_encoder, text_encoder
-from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
-from flatrec.content.encoders.images import listed
+from flatrec.content.encoders.encoding import EncodingSettings, Target, encode_images, encode_texts
+from flatrec.content.encoders.images import list_images
 from flatrec.content.encoders.sentence import TRUNCATED, UNKNOWN, SentenceEncoder
-from flatrec.content.encoders.store import VectorStore
+from flatrec.content.encoders.vector_cache import VectorCache
 
 MOVIES = Path(__file__).parents[4] / "shared" / "data" / "ml-small"
 SOME = slice(0, 2922, 60)
@@ -50,9 +50,9 @@ def test_a_batch_does_not_change_a_sentence(sentences):
 
 
 def test_what_a_sentence_encoder_cannot_read_is_remarked(sentences):
-    assert sentences.remarks("a coffee cup") == ()
-    assert sentences.remarks("word " * 400) == (TRUNCATED,)
-    assert sentences.remarks("\U0001f600 \U0001f680 \U0001f9f8") == (UNKNOWN,)
+    assert sentences.warnings("a coffee cup") == ()
+    assert sentences.warnings("word " * 400) == (TRUNCATED,)
+    assert sentences.warnings("\U0001f600 \U0001f680 \U0001f9f8") == (UNKNOWN,)
 
 
 @pytest.mark.usefixtures("sentences")
@@ -82,10 +82,12 @@ def test_identities_follow_the_weights(sentences, sight):
 def test_raw_movies_come_to_the_features_that_are_given(sentences, sight, tmp_path):
     with (MOVIES / "items.csv").open(encoding="utf-8") as file:
         texts = {row["itemID"]: row["text"] for row in list(csv.DictReader(file))[SOME]}
-    posters = listed(MOVIES / "posters")
-    with VectorStore(None) as store:
-        encode_texts(texts, sentences, Target(tmp_path, "text"), Settings(store))
-        encode_images({item: posters[item] for item in texts}, sight, Target(tmp_path, "image"), Settings(store))
+    posters = list_images(MOVIES / "posters")
+    with VectorCache(None) as store:
+        encode_texts(texts, sentences, Target(tmp_path, "text"), EncodingSettings(store))
+        encode_images(
+            {item: posters[item] for item in texts}, sight, Target(tmp_path, "image"), EncodingSettings(store)
+        )
     text, image = (
         cosines(np.load(tmp_path / f"{name}_feat.npy"), np.load(MOVIES / f"{name}_feat.npy")[SOME])
         for name in ("text", "image")

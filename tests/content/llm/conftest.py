@@ -5,13 +5,14 @@ import io
 import pytest
 from PIL import Image
 
-from flatrec.content.llm.batch_runner import Asking
-from flatrec.content.llm.endpoint import Chat, Endpoint
-from flatrec.content.llm.rate_limiter import Pace
-from flatrec.content.llm.response_cache import AnswerStore
+from flatrec.content.llm.batch_runner import BatchRunner
+from flatrec.content.llm.chat_client import ChatClient
+from flatrec.content.llm.rate_limiter import RateLimiter
+from flatrec.content.llm.response_cache import ResponseCache
+from flatrec.content.llm.settings import Endpoint
 from tests.content.llm.server import stand_in
 
-pytest.importorskip("openai", reason="the extra augment is not installed")
+pytest.importorskip("openai", reason="the extra llm is not installed")
 
 
 @pytest.fixture
@@ -25,9 +26,9 @@ def chat(server):
     """Makes chats with the server that hardly wait between two tries."""
     made = []
 
-    def make(pace=None, **settings):
+    def make(rate_limiter=None, **settings):
         endpoint = Endpoint(**{"url": server.url, "model": "m", "timeout": 0.5, **settings})
-        made.append(Chat(endpoint, pace or Pace(), first_pause=0.01))
+        made.append(ChatClient(endpoint, rate_limiter or RateLimiter(), first_pause=0.01))
         return made[-1]
 
     yield make
@@ -36,13 +37,13 @@ def chat(server):
 
 
 @pytest.fixture
-def asking(chat, tmp_path):
-    """Makes what asks, with one store of answers for all."""
+def make_runner(chat, tmp_path):
+    """Makes batch runners that share one cache."""
     stores = []
 
     def make(concurrency=4, on_items=lambda _count: None, **settings):
-        stores.append(AnswerStore(tmp_path / "answers.sqlite3"))
-        return Asking(chat(**settings), stores[-1], concurrency, on_items=on_items)
+        stores.append(ResponseCache(tmp_path / "responses.sqlite3"))
+        return BatchRunner(chat(concurrency=concurrency, **settings), stores[-1], on_items=on_items)
 
     yield make
     for one in stores:

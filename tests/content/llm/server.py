@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SILENCE = 1.5  # seconds
+UNSUPPORTED = {"error": {"message": "Use another.", "param": "max_tokens", "code": "unsupported_parameter"}}
 COMMAND_LINE = """
 from flatrec.cli import main
-from flatrec.content.llm.endpoint import Chat
+from flatrec.content.llm.chat_client import ChatClient
 
 if __name__ == "__main__":
-    Chat.__init__.__defaults__ = (None, 0.01)  # hardly a pause between two tries
+    ChatClient.__init__.__defaults__ = (None, 0.01)  # hardly a pause between two tries
     main()
 """
 
@@ -109,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._drip()
         elif wrong == "new name":
             if "max_tokens" in self.server.stand_in.requests[-1].body:
-                self._send(json.dumps({"error": {"message": "Use 'max_completion_tokens' instead."}}), 400)
+                self._send(json.dumps(UNSUPPORTED), 400)
             else:
                 self._send(self._good(one, prompt, image))
         elif wrong == "silence":

@@ -9,19 +9,11 @@ import polars as pl
 import pytest
 from PIL import Image, ImageFont
 
-from flatrec.content.llm.adjust import (
-    NO_CAPTION,
-    NOT_PRINTED,
-    Caption,
-    Edition,
-    captions_asked,
-    captions_given,
-    drawn,
-    read_adjustment,
-    shortened,
-)
+from flatrec.content.llm.adjust import draw_items
+from flatrec.content.llm.captions import NO_CAPTION, Caption, generate_captions, read_captions, shorten
+from flatrec.content.llm.item_editor import TEXT_ONLY, ItemEditor, read_adjustment
 from flatrec.content.llm.prompts import CAPTION, SUMMARY
-from flatrec.content.llm.text_overlay import NO_GLYPH, Printer, _lines, default_font
+from flatrec.content.llm.text_overlay import NO_GLYPH, TextOverlay, _lines, default_font
 from flatrec.data.items import read_items
 from flatrec.utils.integrity import seal
 
@@ -30,22 +22,22 @@ IDS = [str(number) for number in range(20_000)]
 
 def test_each_item_is_drawn_with_the_probability():
     for probability in (0.01, 0.03, 0.05):
-        share = len(drawn(IDS, probability, 7)) / len(IDS)
-        assert abs(share - probability) < 4 * (probability * (1 - probability) / len(IDS)) ** 0.5
-    assert drawn(IDS, 0.0, 0) == []
-    assert drawn(IDS, 1.0, 0) == IDS
+        fraction = len(draw_items(IDS, probability, 7)) / len(IDS)
+        assert abs(fraction - probability) < 4 * (probability * (1 - probability) / len(IDS)) ** 0.5
+    assert draw_items(IDS, 0.0, 0) == []
+    assert draw_items(IDS, 1.0, 0) == IDS
 
 
 def test_the_draw_hangs_on_the_seed_alone_and_lower_levels_are_within_higher_ones():
-    assert drawn(IDS, 0.03, 1) == drawn(IDS, 0.03, 1)
-    assert set(drawn(IDS, 0.03, 1)) != set(drawn(IDS, 0.03, 2))
-    assert set(drawn(IDS, 0.01, 1)) < set(drawn(IDS, 0.03, 1)) < set(drawn(IDS, 0.05, 1))
+    assert draw_items(IDS, 0.03, 1) == draw_items(IDS, 0.03, 1)
+    assert set(draw_items(IDS, 0.03, 1)) != set(draw_items(IDS, 0.03, 2))
+    assert set(draw_items(IDS, 0.01, 1)) < set(draw_items(IDS, 0.03, 1)) < set(draw_items(IDS, 0.05, 1))
 
 
 @pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
 def test_a_probability_lies_between_zero_and_one(probability):
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
-        drawn(IDS, probability, 0)
+        draw_items(IDS, probability, 0)
 
 
 @pytest.fixture
@@ -56,44 +48,44 @@ def images(tmp_path):
     return {str(number): tmp_path / f"{number}.png" for number in range(4)} | {"4": None}
 
 
-def test_images_are_captioned_and_captions_summed_up(server, asking, images):
+def test_images_are_captioned_and_captions_summed_up(server, make_runner, images):
     server.answer = lambda prompt, _image: "A red pram" if prompt == CAPTION else f"short: {prompt[-8:]}"
-    found = captions_asked(["0", "3", "4"], images, asking())
+    found = generate_captions(["0", "3", "4"], images, make_runner())
     assert found.captions == {"0": Caption("A red pram", "short: red pram")}
-    assert found.remarks == {"3": ("nothing to go by", NO_CAPTION), "4": ("no image", NO_CAPTION)}
-    assert found.usage.asked == 2
+    assert found.warnings == {"3": ("neither text nor image", NO_CAPTION), "4": ("no image", NO_CAPTION)}
+    assert found.usage.requests == 2
     assert server.requests[1].prompt == SUMMARY.replace("{text}", "A red pram")
 
 
-def test_a_caption_without_a_summary_adjusts_nothing(server, asking, images):
+def test_a_caption_without_a_summary_adjusts_nothing(server, make_runner, images):
     server.misbehave = lambda prompt, _before: None if prompt == CAPTION else "500"
-    found = captions_asked(["0"], images, asking(tries=1))
+    found = generate_captions(["0"], images, make_runner(max_retries=0))
     assert found.captions == {}
-    assert found.unanswered.keys() == {"0"}
+    assert found.missing.keys() == {"0"}
 
 
 def test_captions_may_be_given():
     long = "one two three four five six seven eight nine ten eleven twelve thirteen"
-    found = captions_given("abc", {"a": long, "b": None, "c": " cap "}, {"a": None, "b": "x", "c": "short"})
-    assert found.captions == {"a": Caption(long, shortened(long)), "c": Caption("cap", "short")}
-    assert shortened(long).endswith("twelve…")
-    assert shortened("字" * 500) == "字" * 120 + "…"
-    assert found.remarks == {"b": (NO_CAPTION,)}
+    found = read_captions("abc", {"a": long, "b": None, "c": " cap "}, {"a": None, "b": "x", "c": "short"})
+    assert found.captions == {"a": Caption(long, shorten(long)), "c": Caption("cap", "short")}
+    assert shorten(long).endswith("twelve…")
+    assert shorten("字" * 500) == "字" * 120 + "…"
+    assert found.warnings == {"b": (NO_CAPTION,)}
 
 
 @pytest.fixture
-def edition(tmp_path, images):
+def editor(tmp_path, images):
     rows = [{"itemID": item, "text": f"text {item}"} for item in images]
     pl.DataFrame(rows).write_csv(tmp_path / "items.csv")
     table = read_items(tmp_path / "items.csv")
-    return Edition(table, table.column("text"), images)
+    return ItemEditor(table, table.column("text"), images)
 
 
-def test_adjusted_items_get_caption_and_print_and_others_stay(edition, images, tmp_path):
+def test_adjusted_items_get_caption_and_print_and_others_stay(editor, images, tmp_path):
     out = tmp_path / "out"
     captions = {"1": Caption("seen one", "one"), "3": Caption("seen three", "three")}
-    remarks = edition.write(out, captions, Printer(default_font()))
-    assert remarks == {"3": (NOT_PRINTED,)}
+    warnings = editor.write(out, captions, TextOverlay(default_font()))
+    assert warnings == {"3": (TEXT_ONLY,)}
     table = read_items(out / "items.csv")
     assert table.column("adjusted_text") == {
         "0": "text 0", "1": "seen one", "2": "text 2", "3": "seen three", "4": "text 4",
@@ -110,28 +102,28 @@ def test_adjusted_items_get_caption_and_print_and_others_stay(edition, images, t
     assert changed[-10:].all()
 
 
-def test_writing_again_leaves_no_image_of_before(edition, tmp_path):
-    printer = Printer(default_font())
-    edition.write(tmp_path / "out", {"0": Caption("a", "a"), "1": Caption("b", "b")}, printer)
-    edition.write(tmp_path / "out", {"2": Caption("c", "c")}, printer)
+def test_writing_again_leaves_no_image_of_before(editor, tmp_path):
+    printer = TextOverlay(default_font())
+    editor.write(tmp_path / "out", {"0": Caption("a", "a"), "1": Caption("b", "b")}, printer)
+    editor.write(tmp_path / "out", {"2": Caption("c", "c")}, printer)
     assert [path.name for path in (tmp_path / "out" / "adjusted_images").iterdir()] == ["2.png"]
 
 
-def test_letters_that_the_font_lacks_are_remarked(edition, tmp_path):
-    remarks = edition.write(tmp_path / "out", {"0": Caption("x", "赤い車")}, Printer(default_font()))
-    assert remarks == {"0": (NO_GLYPH,)}
-    assert not Printer(default_font()).lacks("Grüße, кот — 12 €")
+def test_letters_that_the_font_lacks_are_remarked(editor, tmp_path):
+    warnings = editor.write(tmp_path / "out", {"0": Caption("x", "赤い車")}, TextOverlay(default_font()))
+    assert warnings == {"0": (NO_GLYPH,)}
+    assert not TextOverlay(default_font()).has_missing_glyphs("Grüße, кот — 12 €")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 400), (400, 3), (16, 16), (2000, 1500)])
 @pytest.mark.parametrize("text", ["", "word", "a red pram with a hood " * 20, "W" * 300])
 def test_any_text_goes_on_any_image(size, text):
     image = Image.new("RGB", size, (10, 20, 30))
-    printed = Printer(default_font()).printed(image, text)
-    assert printed.size == size
+    drawn = TextOverlay(default_font()).draw(image, text)
+    assert drawn.size == size
     assert image.getpixel((0, 0)) == (10, 20, 30)
     if size[1] > 300:
-        assert printed.getpixel((0, 0)) == (10, 20, 30)  # half of it stays as it was
+        assert drawn.getpixel((0, 0)) == (10, 20, 30)  # half of it stays as it was
 
 
 def test_lines_are_no_wider_than_the_image_and_the_last_says_that_words_are_lacking():
@@ -146,9 +138,9 @@ def test_lines_are_no_wider_than_the_image_and_the_last_says_that_words_are_lack
 
 
 def test_a_text_without_blanks_takes_no_longer_than_another():
-    image, printer = Image.new("RGB", (300, 300)), Printer(default_font())
+    image, printer = Image.new("RGB", (300, 300)), TextOverlay(default_font())
     start = time.monotonic()
-    printer.printed(image, "字" * 20_000)
+    printer.draw(image, "字" * 20_000)
     assert time.monotonic() - start < 1
 
 
@@ -156,15 +148,15 @@ def test_ids_are_not_overwritten(tmp_path):
     pl.DataFrame({"adjusted_text": ["a", "b"], "text": ["x", "y"]}).write_csv(tmp_path / "items.csv")
     table = read_items(tmp_path / "items.csv", "adjusted_text")
     with pytest.raises(ValueError, match="the ids cannot be in the column 'adjusted_text'"):
-        Edition(table, table.column("text"), {}).check(tmp_path / "out", overwrite=True)
+        ItemEditor(table, table.column("text"), {}).check(tmp_path / "out", overwrite=True)
 
 
 def test_a_font_that_is_none_is_one_line(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone.ttf does not exist"):
-        Printer(tmp_path / "gone.ttf")
+        TextOverlay(tmp_path / "gone.ttf")
     (tmp_path / "bad.ttf").write_bytes(b"no font")
     with pytest.raises(ValueError, match=r"bad.ttf is no font that can be read"):
-        Printer(tmp_path / "bad.ttf")
+        TextOverlay(tmp_path / "bad.ttf")
 
 
 def test_which_items_were_adjusted_is_read_back_or_refused(tmp_path):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flatrec.content.llm.augment import KEPT, Prompts, augment
-from flatrec.content.llm.endpoint import NO_ANSWER, NOTHING_TO_ASK
+from flatrec.content.llm.augment import KEPT, AugmentPrompts, augment_texts, protect_new_texts
+from flatrec.content.llm.chat_client import NO_INPUT, NO_RESPONSE
 from flatrec.content.llm.prompts import CAPTION
 from tests.content.llm.conftest import png
 
@@ -18,43 +18,49 @@ def images(tmp_path):
     return {item: tmp_path / f"{item}.png" for item in "acd"} | {"b": None, "e": tmp_path / "gone.png"}
 
 
-def test_each_item_is_asked_what_it_has(server, asking, images):
+def test_each_item_is_asked_what_it_has(server, make_runner, images):
     texts = {"a": "pram", "b": " cot ", "c": None, "d": "cup", "e": "", "f": "hat"}
-    made = augment(texts, images, asking())
+    made = augment_texts(texts, images, make_runner())
     sent = {request.prompt: request.image is not None for request in server.requests}
     assert sent == {
-        Prompts().with_image.replace("{text}", "pram"): True,
-        Prompts().without.replace("{text}", "cot"): False,
+        AugmentPrompts().with_image.replace("{text}", "pram"): True,
+        AugmentPrompts().text_only.replace("{text}", "cot"): False,
         CAPTION: True,
-        Prompts().without.replace("{text}", "cup"): False,
-        Prompts().without.replace("{text}", "hat"): False,
+        AugmentPrompts().text_only.replace("{text}", "cup"): False,
+        AugmentPrompts().text_only.replace("{text}", "hat"): False,
     }
     assert list(made.texts) == list("abcdef")
     assert made.texts["a"].startswith("seen: ")
     assert made.texts["b"].startswith("read: ")
     assert made.texts["e"] == ""
-    assert made.remarks == {
+    assert made.warnings == {
         "b": ("no image",),
         "d": ("broken image",),
-        "e": ("no image", NOTHING_TO_ASK),
+        "e": ("no image", NO_INPUT),
         "f": ("no image",),
     }
 
 
-def test_a_text_without_a_usable_answer_stays_and_that_is_said(server, asking):
+def test_a_text_without_a_usable_answer_stays_and_that_is_said(server, make_runner):
     server.misbehave = lambda prompt, _before: "length" if "cot" in prompt else "500" if "hat" in prompt else None
     texts = {"a": "pram", "b": "cot", "c": "hat"}
-    made = augment(texts, {}, asking(tries=1))
+    made = augment_texts(texts, {}, make_runner(max_retries=0))
     assert made.texts["a"] != "pram"
     assert {item: made.texts[item] for item in "bc"} == {"b": "cot", "c": "hat"}
-    assert made.remarks == {"b": ("answer cut off", KEPT), "c": (NO_ANSWER, KEPT)}
+    assert made.warnings == {"b": ("response cut off", KEPT), "c": (NO_RESPONSE, KEPT)}
 
 
-def test_other_prompts_are_used(server, asking, images):
-    augment({"a": "pram", "b": "cot"}, images, asking(), Prompts("P {text}!", "W {text}?"))
+def test_other_prompts_are_used(server, make_runner, images):
+    augment_texts({"a": "pram", "b": "cot"}, images, make_runner(), AugmentPrompts("P {text}!", "W {text}?"))
     assert sorted(request.prompt for request in server.requests) == ["P pram!", "W cot?"]
 
 
 def test_a_prompt_must_say_where_the_text_goes():
     with pytest.raises(ValueError, match=r"must hold \{text\}"):
-        Prompts("no place")
+        AugmentPrompts("no place")
+
+
+def test_a_new_text_is_no_formula_and_a_kept_one_stays_as_it_was():
+    old = {"1": "a shoe", "2": "-old", "3": None, "4": "x"}
+    new = {"1": '=HYPERLINK("http://x")', "2": "-old", "3": None, "4": "-0.5"}
+    assert protect_new_texts(new, old) == {"1": '\'=HYPERLINK("http://x")', "2": "-old", "3": None, "4": "-0.5"}

@@ -139,7 +139,7 @@ def serving(**files):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.files, server.troubles, server.asked = dict(files), [], []
     server.etag, server.ranges = '"one"', True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield server, f"http://127.0.0.1:{server.server_port}"

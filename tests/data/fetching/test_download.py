@@ -23,6 +23,7 @@ from flatrec.data.fetching.contents import unpack
 from flatrec.data.fetching.download import fetch
 from flatrec.utils.integrity import MANIFEST, check_manifest, read_sealed, seal
 from tests.data.fetching.server import serving
+from tests.processes import LIMIT, SERVER
 
 DATA = gzip.compress(bytes(range(256)) * 2000, mtime=0) + b""
 LONG = (bytes(range(256)) * 65)[:RECORD] * 62
@@ -307,18 +308,46 @@ print(count)
 """
 
 
+def fetched_until(address, out, limit, answer):
+    """Fetch a file, and die at one of the changes of the disk."""
+    count = 0
+
+    def deadly(function):
+        def call(*arguments, **more):
+            nonlocal count
+            count += 1
+            if count == limit:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **more)
+
+        return call
+
+    for name in ("write", "open", "unlink", "replace", "rename", "fsync", "mkdir"):
+        setattr(os, name, deadly(getattr(os, name)))
+    fetch([RemoteFile("any", address)], out, pause=0.0)
+    if answer:
+        answer.send(count)
+
+
+def fetching(address, out, limit, answer=None):
+    """The exit code of a process that does so, forked from one that has all imports behind it."""
+    child = SERVER.Process(target=fetched_until, args=(address, out, limit, answer))
+    child.start()
+    child.join(LIMIT)
+    return child.exitcode
+
+
 def test_killed_at_any_write_the_same_command_goes_on(server, tmp_path):
     server.files["long.b"] = LONG[: 12 * RECORD]  # four pieces
     other = b"x" * 13 * RECORD
-    command = [sys.executable, "-c", FETCHING, f"{server.address}/long.b"]
-    whole = subprocess.run([*command, tmp_path / "whole", "0"], capture_output=True, text=True, check=True)
-    steps = int(whole.stdout)
+    reader, writer = SERVER.Pipe(duplex=False)
+    assert fetching(f"{server.address}/long.b", tmp_path / "whole", 0, writer) == 0
+    steps = reader.recv()
     assert steps > 15
     for step in range(1, steps + 1):
         out = tmp_path / f"out{step}"
         server.etag, server.files["long.b"] = '"one"', LONG[: 12 * RECORD]
-        killed = subprocess.run([*command, out, str(step)], check=False)
-        assert killed.returncode == -signal.SIGKILL
+        assert fetching(f"{server.address}/long.b", out, step) == -signal.SIGKILL
         if step % 2:
             server.etag, server.files["long.b"] = '"two"', other
         (path,) = fetch([of(server)], out)

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from flatrec.content.encoders.report import DETAILS, SUMMARY
+from flatrec.content.encode import DETAILS, SUMMARY
 from flatrec.data.formats import mmrec
 from flatrec.data.shop import ShopSettings, generate, write
 from flatrec.data.shop.catalog import ATTRIBUTES

@@ -12,7 +12,7 @@ from flatrec.data.features import Features
 from flatrec.inference.cold_start import read_new_items
 from flatrec.inference.run import Run
 from flatrec.testing import block_dataset, fit
-from tests.models.settings import SETTINGS, make
+from tests.models.settings import make
 
 BLOCKS, USERS, ITEMS = 3, 10, 8
 WIDTHS = {"image": BLOCKS + 1, "text": BLOCKS + 2}
@@ -32,14 +32,14 @@ def trained(name):
 
 
 def encoded(blocks, *, seed=1, lacking=None, widths=WIDTHS, names=None):
-    """An item for each number of a block; ``lacking`` maps a modality to the places that have none."""
+    """One item for each block index; ``lacking`` maps a modality to the indices that lack it."""
     noise = np.random.default_rng(seed)
-    names = [f"new {place}" for place in range(len(blocks))] if names is None else names
+    names = [f"new {index}" for index in range(len(blocks))] if names is None else names
     features = {}
     for modality, width in widths.items():
         values = np.eye(BLOCKS, width)[list(blocks)] + 0.1 * noise.standard_normal((len(blocks), width))
-        kept = [place for place in range(len(blocks)) if place not in (lacking or {}).get(modality, ())]
-        features[modality] = IndexedFeatures([names[place] for place in kept], values[kept], f"{modality}_feat.npy")
+        rows = [index for index in range(len(blocks)) if index not in (lacking or {}).get(modality, ())]
+        features[modality] = IndexedFeatures([names[index] for index in rows], values[rows], f"{modality}_feat.npy")
     return EncodedItems(tuple(names), features)
 
 
@@ -47,15 +47,11 @@ def new(blocks, dataset=None, **options):
     return read_new_items(encoded(blocks, **options), dataset or data(), "FOLDER")
 
 
-def only(items, place):
+def only(items, index):
     """One of the new items, as if it had come alone."""
-    row = [place]
+    row = [index]
     return type(items)(
-        (items.ids[place],),
+        (items.ids[index],),
         {name: Features(one.values[row], one.present[row]) for name, one in items.features.items()},
         items.rows[row],
     )
-
-
-def options(name):
-    return SETTINGS[name]

@@ -12,7 +12,7 @@ from flatrec.data.interactions import Interactions
 from flatrec.evaluation import evaluate_scorer
 from flatrec.inference.cold_start.baselines import content_scorer, expected_at_random
 
-AT = (1, 3, 5, 12)
+KS = (1, 3, 5, 12)
 
 
 def test_chance_is_the_mean_of_many_random_rankings():
@@ -20,13 +20,13 @@ def test_chance_is_the_mean_of_many_random_rankings():
     users = np.array([0, 0, *[1] * 3, *[1] * 4, *[2] * 8, *[2] * 2])
     items = np.array([0, 4, 0, 1, 2, 3, 5, 7, 9, *range(8), 8, 9])
     parts = np.array([0, 2, *[0] * 3, *[2] * 4, *[0] * 8, *[2] * 2])
-    exact = expected_at_random(np.array([1, 4, 2]), np.array([9, 7, 2]), AT)
+    exact = expected_at_random(np.array([1, 4, 2]), np.array([9, 7, 2]), KS)
     copies = np.arange(5000).repeat(len(users))
     many = Interactions(np.tile(users, 5000) + 3 * copies, np.tile(items, 5000), np.tile(parts, 5000), 15_000, 10)
     scores = torch.rand(15_000, 10, generator=torch.Generator().manual_seed(0))
-    found = evaluate_scorer(lambda block: scores[block], many, split="test", ks=AT).metrics
+    found = evaluate_scorer(lambda block: scores[block], many, split="test", ks=KS).metrics
     assert {name: found[name] for name in exact} == pytest.approx(exact, abs=0.01)
-    assert set(exact) == {f"{name}@{k}" for name in ("recall", "ndcg", "precision", "map", "hit_rate") for k in AT}
+    assert set(exact) == {f"{name}@{k}" for name in ("recall", "ndcg", "precision", "map", "hit_rate") for k in KS}
 
 
 def test_chance_by_hand():

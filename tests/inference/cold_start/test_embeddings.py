@@ -9,63 +9,66 @@ import pytest
 import torch
 
 from flatrec.data.features import Features
-from flatrec.inference.cold_start import place, recommend
-from flatrec.inference.cold_start.embeddings import check_able, mixed
+from flatrec.inference.cold_start import check_supported, embed_new_items, recommend_new_items
+from flatrec.inference.cold_start.embeddings import mean_rows
 from flatrec.inference.cold_start.nearest_items import neighbor_weights
+from flatrec.inference.cold_start.recommend import rank_new_items
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
-from tests.inference.cold_start.conftest import USERS, data, new, only, options, trained
+from tests.inference.cold_start.conftest import USERS, data, encoded, new, only, trained
 from tests.models.settings import make
 
 BY_FEATURES = {"vbpr", "mmgcn", "grcn", "dualgnn", "slmrec"}
-MIXED = (2, 0, 1, 0, 2, 1)
+BLOCKS_OF_NEW = (2, 0, 1, 0, 2, 1)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_new_item_of_a_block_is_recommended_to_its_users(name):
-    items = new(MIXED)
-    placed = place(trained(name), options(name), items)
-    lists = recommend(trained(name), placed, list(data().users), k=2)
+    items = new(BLOCKS_OF_NEW)
+    embeddings = embed_new_items(trained(name), items)
+    lists = rank_new_items(trained(name), embeddings, list(data().users), 2)
     for user, one in enumerate(lists):
-        wanted = {f"new {place}" for place, block in enumerate(MIXED) if block == user // USERS}
+        wanted = {f"new {place}" for place, block in enumerate(BLOCKS_OF_NEW) if block == user // USERS}
         assert {found.item for found in one} == wanted, (user, one)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_way_is_that_of_the_class(name):
-    way = "features" if name in BY_FEATURES else "nearest"
-    assert way == MODELS[name].COLD
-    assert way == place(trained(name), options(name), new((0,))).way
+def test_the_method_is_that_of_the_class(name):
+    method = "features" if name in BY_FEATURES else "nearest"
+    assert method == MODELS[name].COLD
+    assert method == embed_new_items(trained(name), new((0,))).method
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_vector_does_not_depend_on_the_other_new_items(name):
-    items = new(MIXED, lacking={"image": (1, 4), "text": (2,)})
-    together = place(trained(name), options(name), items).new
+    items = new(BLOCKS_OF_NEW, lacking={"image": (1, 4), "text": (2,)})
+    together = embed_new_items(trained(name), items).new_items
     assert together.std(dim=0).max() > 1e-3
-    for number in range(len(MIXED)):
-        alone = place(trained(name), options(name), only(items, number)).new
+    for number in range(len(BLOCKS_OF_NEW)):
+        alone = embed_new_items(trained(name), only(items, number)).new_items
         torch.testing.assert_close(alone[0], together[number], atol=1e-5, rtol=0)
 
 
-def test_the_other_way_can_be_asked_for_where_there_is_one():
-    items, run = new(MIXED), trained("vbpr")
-    nearest = place(run, options("vbpr"), items, way="nearest")
-    assert nearest.way == "nearest"
+def test_another_method_can_be_asked_for_if_the_model_supports_it():
+    items, run = new(BLOCKS_OF_NEW), trained("vbpr")
+    nearest = embed_new_items(run, items, method="nearest")
+    assert nearest.method == "nearest"
     weights = neighbor_weights(run.dataset, items.features)
-    torch.testing.assert_close(nearest.new, mixed(weights, nearest.known))
-    assert not torch.allclose(nearest.new, place(run, options("vbpr"), items).new)
-    with pytest.raises(ValueError, match="FREEDOM does not make an item of its own features alone.*choose nearest"):
-        place(trained("freedom"), options("freedom"), items, way="features")
+    torch.testing.assert_close(nearest.new_items, mean_rows(weights, nearest.known_items))
+    assert not torch.allclose(nearest.new_items, embed_new_items(run, items).new_items)
+    with pytest.raises(
+        ValueError, match="FREEDOM does not embed an item by its own features alone.*choose method nearest"
+    ):
+        embed_new_items(trained("freedom"), items, method="features")
 
 
 @pytest.mark.parametrize("name", ["freedom", "dragon", "lgmrec"])
 def test_models_that_mix_items_would_fail_that_by_their_equations(name, monkeypatch):
     monkeypatch.setattr(MODELS[name], "COLD", "features")
-    items = new(MIXED)
-    together = place(trained(name), options(name), items).new
-    alone = place(trained(name), options(name), only(items, 0)).new
+    items = new(BLOCKS_OF_NEW)
+    together = embed_new_items(trained(name), items).new_items
+    alone = embed_new_items(trained(name), only(items, 0)).new_items
     assert (alone[0] - together[0]).abs().max() > 1e-3
 
 
@@ -75,9 +78,9 @@ def test_users_known_items_and_parameters_stay_bit_for_bit(name):
     before = {key: value.clone() for key, value in run.recommender.state_dict().items()}
     users, known = user_item_embeddings(run.recommender)
     state = torch.random.get_rng_state()
-    placed = place(run, options(name), new(MIXED))
-    assert torch.equal(placed.users, users)
-    assert torch.equal(placed.known, known)
+    embeddings = embed_new_items(run, new(BLOCKS_OF_NEW))
+    assert torch.equal(embeddings.users, users)
+    assert torch.equal(embeddings.known_items, known)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(value, before[key]) for key, value in run.recommender.state_dict().items())
 
@@ -98,7 +101,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
     fit(model, dataset, epochs=3)
     run = Run(dataset, model)
     items = new((0, 1, 2), dataset, lacking={"image": (1,)})
-    found = place(run, {"embedding_dim": 8, "reg_weight": 0.01, "missing_modality": missing}, items).new
+    found = embed_new_items(run, items).new_items
     known = dataset.features["image"]
     row = torch.tensor(known.values[known.present].mean(axis=0)) * (missing != "zero")
     if missing == "learned" and known_lack:
@@ -108,7 +111,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
     seen = torch.cat([table, torch.tensor(items.features["text"].values)], dim=1)
     weights = neighbor_weights(dataset, items.features)
     with torch.no_grad():
-        expected = torch.cat([mixed(weights, model.items), model.projection(seen)], dim=1)
+        expected = torch.cat([mean_rows(weights, model.items), model.projection(seen)], dim=1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -117,7 +120,7 @@ def test_nearest_is_the_mean_direction_at_the_mean_length():
     known = user_item_embeddings(run.recommender)[1]
     weights = torch.tensor(neighbor_weights(run.dataset, items.features, 3).toarray()).float()
     expected = torch.nn.functional.normalize(weights @ known, dim=1) * (weights @ known.norm(dim=1))[:, None]
-    torch.testing.assert_close(place(run, {}, items, neighbors=3).new, expected)
+    torch.testing.assert_close(embed_new_items(run, items, n_neighbors=3).new_items, expected)
 
 
 def test_with_one_neighbor_of_the_same_features_the_vector_is_its_own():
@@ -125,7 +128,9 @@ def test_with_one_neighbor_of_the_same_features_the_vector_is_its_own():
     features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
     items = new((0,))
     same = type(items)(items.ids, features, items.rows)
-    torch.testing.assert_close(place(run, {}, same, neighbors=1).new[0], user_item_embeddings(run.recommender)[1][5])
+    torch.testing.assert_close(
+        embed_new_items(run, same, n_neighbors=1).new_items[0], user_item_embeddings(run.recommender)[1][5]
+    )
 
 
 def test_the_row_of_ids_is_that_of_the_nearest_item_where_users_come_before_items():
@@ -133,7 +138,7 @@ def test_the_row_of_ids_is_that_of_the_nearest_item_where_users_come_before_item
     run = trained("grcn")
     features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
     items = new((0,))
-    (found,) = place(run, options("grcn"), type(items)(items.ids, features, items.rows), neighbors=1).new
+    (found,) = embed_new_items(run, type(items)(items.ids, features, items.rows), n_neighbors=1).new_items
     expected = torch.nn.functional.normalize(run.recommender.nodes[data().n_users + 5].detach(), dim=0)
     torch.testing.assert_close(found[:8], expected)
     torch.testing.assert_close(found[8:].unflatten(0, (2, 7)).norm(dim=1), torch.ones(2))
@@ -147,16 +152,16 @@ def test_a_modality_that_no_known_item_has_counts_for_nothing():
     fit(model, bare, epochs=3)
     items = new((0, 1, 2), bare, lacking={"text": (1,)})
     assert items.ids == ("new 0", "new 2")
-    assert items.featureless == ("new 1",)
+    assert items.without_features == ("new 1",)
     other = new((0, 1, 2), bare, lacking={"text": (1,), "image": (0, 1, 2)})
-    run, settings = Run(bare, model), options("vbpr")
-    torch.testing.assert_close(place(run, settings, items).new, place(run, settings, other).new)
+    run = Run(bare, model)
+    torch.testing.assert_close(embed_new_items(run, items).new_items, embed_new_items(run, other).new_items)
 
 
-def test_with_known_lists_both_and_hides_the_pairs_of_the_user():
+def test_known_items_are_listed_too_except_those_of_the_user():
     run = trained("lightgcn")
-    placed = place(run, {}, new((0, 0, 1)))
-    (found,) = recommend(run, placed, ["user 0"], k=100, with_known=True)
+    embeddings = embed_new_items(run, new((0, 0, 1)))
+    (found,) = rank_new_items(run, embeddings, ["user 0"], 100, include_known=True)
     names = [one.item for one in found]
     bought = run.dataset.interactions
     hidden = {run.dataset.items[item] for item in bought.items[bought.users == 0].tolist()}
@@ -166,7 +171,7 @@ def test_with_known_lists_both_and_hides_the_pairs_of_the_user():
     scores = dict(zip(names, [one.score for one in found], strict=True))
     users, known = user_item_embeddings(run.recommender)
     assert scores["item 9"] == pytest.approx(float(users[0] @ known[9]), rel=1e-5)
-    assert scores["new 2"] == pytest.approx(float(placed.users[0] @ placed.new[2]), rel=1e-5)
+    assert scores["new 2"] == pytest.approx(float(embeddings.users[0] @ embeddings.new_items[2]), rel=1e-5)
 
 
 def test_known_items_keep_their_titles_and_images(tmp_path):
@@ -174,7 +179,7 @@ def test_known_items_keep_their_titles_and_images(tmp_path):
     titles, images = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "image"))
     described = replace(whole, titles=titles, images=tuple(tmp_path / one for one in images))
     run = Run(described, trained("lightgcn").recommender)
-    (found,) = recommend(run, place(run, {}, new((0, 1))), ["user 0"], k=100, with_known=True)
+    (found,) = rank_new_items(run, embed_new_items(run, new((0, 1))), ["user 0"], 100, include_known=True)
     for one in found:
         number = None if one.item.startswith("new") else whole.items.index_of(one.item)
         assert one.title == (None if number is None else titles[number])
@@ -183,30 +188,30 @@ def test_known_items_keep_their_titles_and_images(tmp_path):
 
 def test_a_list_is_no_longer_than_there_are_new_items():
     run = trained("lightgcn")
-    (found,) = recommend(run, place(run, {}, new((0, 1))), ["user 0"], k=10)
+    (found,) = recommend_new_items(run, encoded((0, 1)), "user 0").lists
     assert [one.item for one in found] == ["new 0", "new 1"]
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_baseline_cannot_place_items(name):
-    with pytest.raises(ValueError, match="knows items by their pairs alone"):
-        check_able(BASELINES[name](data()), data())
+def test_a_baseline_cannot_embed_new_items(name):
+    with pytest.raises(ValueError, match="knows items by their interactions alone"):
+        check_supported(Run(data(), BASELINES[name](data())))
 
 
-def test_without_features_nothing_can_be_placed():
+def test_without_features_no_item_can_be_embedded():
     bare = data().with_features({})
     with pytest.raises(ValueError, match="has none; add features"):
-        check_able(make("bpr", bare), bare)
+        check_supported(Run(bare, make("bpr", bare)))
 
 
 def test_a_table_that_does_not_grow_with_the_items_is_refused():
     class Transposed(FREEDOM):
         COLD = "features"
 
-        def __init__(self, dataset, *, embedding_dim=4):
-            super().__init__(dataset, embedding_dim=embedding_dim, n_neighbors=3)
-            self.columns = torch.nn.Parameter(torch.zeros(embedding_dim, dataset.n_items))
+        def __init__(self, dataset, config=None):
+            super().__init__(dataset, config)
+            self.columns = torch.nn.Parameter(torch.zeros(4, dataset.n_items))
 
     run = Run(data(), Transposed(data()).eval())
-    with pytest.raises(ValueError, match=r"tables with a row an item.*\(4, 24\) became \(4, 26\) with 2 more"):
-        place(run, {}, new((0, 1)))
+    with pytest.raises(ValueError, match=r"tables with one row per item.*\(4, 24\) became \(4, 26\) with 2 more"):
+        embed_new_items(run, new((0, 1)))

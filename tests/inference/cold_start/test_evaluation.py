@@ -13,26 +13,25 @@ from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import evaluate_scorer
-from flatrec.inference.cold_start import cold_items, evaluate_cold, hold_out, place
-from flatrec.inference.cold_start.holdout import Holdout
+from flatrec.inference.cold_start import Holdout, embed_new_items, evaluate_held_out, hold_out_items
+from flatrec.inference.cold_start.evaluation import held_out_items
 from flatrec.inference.run import Run
 from flatrec.models import BASELINES
 from flatrec.testing import block_dataset, fit
-from tests.inference.cold_start.conftest import options
 from tests.models.settings import make
 
 WHOLE = block_dataset(blocks=3, users=6, items=20)
 
 
 def trained(held, name="bpr", **settings):
-    model = make(name, held.warm)
-    fit(model, held.warm, epochs=20)
-    return Run(held.warm, model, (1, 3, 20), **settings)
+    model = make(name, held.remaining)
+    fit(model, held.remaining, epochs=20)
+    return Run(held.remaining, model, (1, 3, 20), **settings)
 
 
 @pytest.fixture(scope="module")
 def held():
-    return hold_out(WHOLE, 0.2, 1)
+    return hold_out_items(WHOLE, 0.2, 1)
 
 
 @pytest.fixture(scope="module")
@@ -41,29 +40,34 @@ def run(held):
 
 
 def blocks_of(held, split):
-    return np.bincount(held.cold[split] // 20, minlength=3)
+    return np.bincount(held.items[split] // 20, minlength=3)
 
 
-def test_all_pairs_of_cold_items_count_and_blocks_are_found(held, run):
+def test_all_interactions_with_held_out_items_count_and_blocks_are_found(held, run):
     for split in ("valid", "test"):
-        found = evaluate_cold(run, options("bpr"), held, split=split)
+        found = evaluate_held_out(run, held, split=split)
         per_block = blocks_of(held, split)
         assert per_block.min() >= 1
-        assert (found.items, found.users, found.pairs, found.featureless) == (12, 18, 12 * 6, 0)
-        # A block's cold items are first, so the first of the list is a hit, and recall follows.
-        for one in (found.among_cold.model, found.among_cold.content):
+        assert (found.n_items, found.n_users, found.n_interactions, found.n_items_without_features) == (
+            12,
+            18,
+            12 * 6,
+            0,
+        )
+        # A block's held-out items are first, so the first of the list is a hit, and recall follows.
+        for one in (found.among_held_out.model, found.among_held_out.content):
             assert one["hit_rate@1"] == 1
             assert one["recall@1"] == pytest.approx((1 / per_block).mean())
-        assert found.among_cold.random["recall@3"] == pytest.approx(3 / 12)
-        assert found.among_cold.random["hit_rate@1"] == pytest.approx(per_block.mean() / 12)
-        assert found.among_cold.model["avg_popularity@1"] == 0
+        assert found.among_held_out.random["recall@3"] == pytest.approx(3 / 12)
+        assert found.among_held_out.random["hit_rate@1"] == pytest.approx(per_block.mean() / 12)
+        assert found.among_held_out.model["avg_popularity@1"] == 0
 
 
-def test_among_all_items_what_was_trained_on_is_hidden_and_the_other_part_is_no_candidate(held, run):
-    found = evaluate_cold(run, options("bpr"), held, split="test")
-    assert held.warm.n_items == 60 - 24
-    # What is left of a block to a user without its training pairs: held-out pairs of warm items and cold items.
-    warm = held.warm.interactions
+def test_among_all_items_what_was_trained_on_is_hidden_and_the_other_split_is_no_candidate(held, run):
+    found = evaluate_held_out(run, held, split="test")
+    assert held.remaining.n_items == 60 - 24
+    # What is left of a block to a user without its training pairs: held-out pairs of warm items and held-out items.
+    warm = held.remaining.interactions
     left = warm.n_items + 12 - np.bincount(warm.indices("train")[0], minlength=18)
     assert found.among_all.random["recall@3"] == pytest.approx((3 / left).mean())
     # Of the first 20, all of the own block's candidates come before those of other blocks.
@@ -72,14 +76,14 @@ def test_among_all_items_what_was_trained_on_is_hidden_and_the_other_part_is_no_
     assert found.among_all.model["recall@20"] > 1.5 * found.among_all.random["recall@20"]
 
 
-def test_the_mask_of_the_run_hides_validation_pairs_when_test_is_scored(held, run):
-    masked = Run(held.warm, run.recommender, run.at, "train+valid")
-    warm = held.warm.interactions
+def test_the_mask_of_the_run_hides_validation_interactions_when_test_is_scored(held, run):
+    masked = Run(held.remaining, run.recommender, run.ks, "train+valid")
+    warm = held.remaining.interactions
     hidden = np.bincount(warm.users[warm.splits < 2], minlength=18)
-    found = evaluate_cold(masked, options("bpr"), held, split="test")
+    found = evaluate_held_out(masked, held, split="test")
     assert found.among_all.random["recall@1"] == pytest.approx((1 / (warm.n_items + 12 - hidden)).mean())
-    valid = evaluate_cold(masked, options("bpr"), held, split="valid")
-    assert valid.among_all.random == evaluate_cold(run, options("bpr"), held, split="valid").among_all.random
+    valid = evaluate_held_out(masked, held, split="valid")
+    assert valid.among_all.random == evaluate_held_out(run, held, split="valid").among_all.random
 
 
 @pytest.fixture(scope="module")
@@ -95,23 +99,23 @@ def irregular():
     }
     ids = [Vocabulary(kind, [str(number) for number in range(size)]) for kind, size in (("user", 30), ("item", 40))]
     whole = Dataset("irregular", Interactions(users, items, parts, 30, 40), *ids, features)
-    return hold_out(whole, 0.2, 5)
+    return hold_out_items(whole, 0.2, 5)
 
 
 @pytest.mark.parametrize("mask", ["train", "train+valid"])
-@pytest.mark.parametrize("part", ["valid", "test"])
+@pytest.mark.parametrize("split", ["valid", "test"])
 def test_metrics_are_those_of_a_plain_loop(irregular, split, mask):
-    model = make("bpr", irregular.warm, seed=4).eval()
-    run = Run(irregular.warm, model, (1, 3), mask)
-    found = evaluate_cold(run, options("bpr"), irregular, split=split)
-    placed = place(run, options("bpr"), cold_items(irregular, split))
-    warm, numbers = irregular.warm.interactions, irregular.cold[split]
-    whole = irregular.whole.interactions
+    model = make("bpr", irregular.remaining, seed=4).eval()
+    run = Run(irregular.remaining, model, (1, 3), mask)
+    found = evaluate_held_out(run, irregular, split=split)
+    embeddings = embed_new_items(run, held_out_items(irregular, split))
+    warm, numbers = irregular.remaining.interactions, irregular.items[split]
+    whole = irregular.full.interactions
     hiding = (0, 1) if mask == "train+valid" and split == "test" else (0,)
     counts = np.bincount(warm.items[warm.splits == 0], minlength=warm.n_items + len(numbers))
     scores = {
-        "among_cold": (placed.users @ placed.new.T).numpy(),
-        "among_all": (placed.users @ torch.cat([placed.known, placed.new]).T).numpy(),
+        "among_held_out": (embeddings.users @ embeddings.new_items.T).numpy(),
+        "among_all": (embeddings.users @ embeddings.all_items.T).numpy(),
     }
     for name, table in scores.items():
         offset = warm.n_items if name == "among_all" else 0
@@ -131,86 +135,91 @@ def test_metrics_are_those_of_a_plain_loop(irregular, split, mask):
         assert measured.model["recall@3"] == pytest.approx(np.mean(recalls))
         assert measured.model["avg_popularity@3"] == pytest.approx(np.mean(popular))
         assert measured.random["recall@3"] == pytest.approx(np.mean(chances))
-        assert (found.users, found.untrained) == (len(recalls), untrained)
-    assert found.users < 30
-    assert found.untrained > 0
+        assert (found.n_users, found.n_users_without_training) == (len(recalls), untrained)
+    assert found.n_users < 30
+    assert found.n_users_without_training > 0
 
 
-def test_a_run_that_knows_the_cold_items_is_refused(held):
+def test_a_run_that_knows_the_held_out_items_is_refused(held):
     model = make("bpr", WHOLE)
     fit(model, WHOLE, epochs=1)
-    with pytest.raises(ValueError, match="was not trained on holdout.warm"):
-        evaluate_cold(Run(WHOLE, model), options("bpr"), held)
+    with pytest.raises(ValueError, match="was not trained on holdout.remaining"):
+        evaluate_held_out(Run(WHOLE, model), held)
 
 
-def test_validation_pairs_must_be_left(irregular):
-    pairs = irregular.whole.interactions
+def test_validation_interactions_must_be_left(irregular):
+    pairs = irregular.full.interactions
     one = np.flatnonzero(pairs.splits == 1)[0]
     parts = np.where(np.arange(len(pairs)) == one, 1, np.where(pairs.splits == 1, 0, pairs.splits))
-    whole = replace(irregular.whole, interactions=replace(pairs, splits=parts))
+    whole = replace(irregular.full, interactions=replace(pairs, splits=parts))
     refused = 0
     for seed in range(20):
         try:
-            held = hold_out(whole, 0.2, seed)
+            held = hold_out_items(whole, 0.2, seed)
         except ValueError as error:
-            assert "leaves no validation pair" in str(error)  # noqa: PT017
+            assert "leaves no validation interaction" in str(error)  # noqa: PT017
             refused += 1
         else:
-            assert held.warm.interactions.count("valid") == 1
+            assert held.remaining.interactions.count("valid") == 1
     assert 0 < refused < 20
 
 
 def test_an_item_without_features_is_counted_and_a_miss(held):
-    number = int(held.cold["test"][0])
+    number = int(held.items["test"][0])
     features = {}
     for name, one in WHOLE.features.items():
         present = one.present.copy()
         present[number] = False
         features[name] = Features(one.values, present)
-    bare = hold_out(WHOLE.with_features(features), 0.2, 1)
+    bare = hold_out_items(WHOLE.with_features(features), 0.2, 1)
     run = trained(bare)
-    found = evaluate_cold(run, options("bpr"), bare, split="test")
-    assert (found.items, found.featureless, found.pairs) == (12, 1, 72)
+    found = evaluate_held_out(run, bare, split="test")
+    assert (found.n_items, found.n_items_without_features, found.n_interactions) == (12, 1, 72)
     per_block = blocks_of(bare, "test")
     # Six users of one block never find it, however long the list.
     expected = 1 - (1 / per_block[number // 20]) / 3
-    for one in (found.among_cold.model, found.among_cold.content, found.among_all.model, found.among_all.content):
+    for one in (
+        found.among_held_out.model,
+        found.among_held_out.content,
+        found.among_all.model,
+        found.among_all.content,
+    ):
         assert one["recall@20"] == pytest.approx(expected)
 
 
-def test_cold_items_without_any_feature_are_refused(held, run):
+def test_held_out_items_without_any_feature_are_refused(held, run):
     nothing = {name: Features(one.values, np.zeros(60, dtype=bool)) for name, one in WHOLE.features.items()}
-    bare = Holdout(WHOLE.with_features(nothing), held.warm, held.cold, held.share, held.seed)
+    bare = Holdout(WHOLE.with_features(nothing), held.remaining, held.items, held.fraction, held.seed)
     with pytest.raises(ValueError, match="none of the 12 items held out for test has a feature"):
-        evaluate_cold(run, options("bpr"), bare)
+        evaluate_held_out(run, bare)
 
 
-def test_the_way_of_features_is_scored_too(held):
-    found = evaluate_cold(trained(held, "vbpr"), options("vbpr"), held)
-    assert found.way == "features"
-    assert found.among_cold.model["hit_rate@1"] == 1
+def test_the_method_features_is_scored_too(held):
+    found = evaluate_held_out(trained(held, "vbpr"), held)
+    assert found.method == "features"
+    assert found.among_held_out.model["hit_rate@1"] == 1
 
 
 def test_a_model_that_knows_nothing_is_no_better_than_chance(held):
     """The protocol itself gives nothing away: untrained vectors score about as chance has it."""
     scores = []
     for seed in range(8):
-        model = make("bpr", held.warm, seed=seed)
+        model = make("bpr", held.remaining, seed=seed)
         with torch.no_grad():
             model.nodes.normal_(generator=torch.Generator().manual_seed(seed))
-        found = evaluate_cold(Run(held.warm, model.eval(), (3,)), options("bpr"), held)
-        scores.append(found.among_cold.model["recall@3"])
-    assert np.mean(scores) == pytest.approx(found.among_cold.random["recall@3"], abs=0.08)
+        found = evaluate_held_out(Run(held.remaining, model.eval(), (3,)), held)
+        scores.append(found.among_held_out.model["recall@3"])
+    assert np.mean(scores) == pytest.approx(found.among_held_out.random["recall@3"], abs=0.08)
 
 
-def test_baselines_and_the_training_part_are_refused(held, run):
-    with pytest.raises(ValueError, match="knows items by their pairs alone"):
-        evaluate_cold(replace(run, recommender=BASELINES["item-knn"](held.warm)), {}, held)
+def test_baselines_and_the_training_split_are_refused(held, run):
+    with pytest.raises(ValueError, match="knows items by their interactions alone"):
+        evaluate_held_out(replace(run, recommender=BASELINES["item-knn"](held.remaining)), held)
     with pytest.raises(ValueError, match="no item is held out for training"):
-        evaluate_cold(run, {}, held, split="train")
+        evaluate_held_out(run, held, split="train")
 
 
-def test_the_usual_evaluation_of_the_warm_run_is_that_of_its_remaining_pairs(held, run):
+def test_the_evaluation_of_the_run_itself_is_that_of_the_remaining_interactions(held, run):
     found = run.evaluate("test")
-    expected = evaluate_scorer(run.scorer(), held.warm.interactions, split="test", at=run.at)
+    expected = evaluate_scorer(run.scorer(), held.remaining.interactions, split="test", ks=run.ks)
     assert found.metrics == expected.metrics

@@ -92,5 +92,5 @@ def test_more_neighbors_than_there_are_items_are_all_of_them():
 
 def test_no_neighbor_is_refused():
     known = dataset([0], text=whole([[1, 0]]))
-    with pytest.raises(ValueError, match="neighbors must be at least 1, but is 0"):
+    with pytest.raises(ValueError, match="n_neighbors must be at least 1, but is 0"):
         neighbor_weights(known, {"text": whole([[1, 0]])}, 0)

@@ -16,7 +16,7 @@ def test_known_ids_are_left_out_and_features_keep_their_items():
     lacking = {"image": (2,), "text": (2, 4)}
     given = encoded((0, 1, 2, 0, 1), names=names, lacking=lacking)
     found = read_new_items(given, data(), "FOLDER")
-    assert (found.ids, found.known, found.featureless) == (("a", "c"), ("item 3", "item 0"), ("b",))
+    assert (found.ids, found.already_known, found.without_features) == (("a", "c"), ("item 3", "item 0"), ("b",))
     assert found.rows.tolist() == [0, 4]
     rows = given.features["image"]
     np.testing.assert_array_equal(found.features["image"].values, rows.values[[0, 3]].astype(np.float32))
@@ -34,7 +34,7 @@ def test_a_folder_may_have_some_of_the_modalities():
 def test_a_row_of_zeros_is_no_modality():
     zeros = IndexedFeatures(["a", "b"], np.array([[0.0] * 5, [1.0] * 5]), "text_feat.npy")
     found = read_new_items(EncodedItems(("a", "b"), {"text": zeros}), data(), "FOLDER")
-    assert (found.ids, found.featureless) == (("b",), ("a",))
+    assert (found.ids, found.without_features) == (("b",), ("a",))
 
 
 @pytest.mark.parametrize(

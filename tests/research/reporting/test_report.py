@@ -224,10 +224,12 @@ def test_numbers_are_written_as_in_print():
     assert plain(percent(-0.0001)) == "0.0 %"
     assert percent(None) == "–"
     assert (p_value(0.0003), p_value(0.0312), p_value(1.0)) == ("p < 0.001", "p = 0.031", "p = 1")
-    assert [metric_name(name) for name in ("recall@10", "ndcg@5", "hit_rate@1")] == [
+    assert [metric_name(name) for name in ("recall@10", "ndcg@5", "hit_rate@1", "item_coverage@5", "loss")] == [
         "Recall@10",
         "NDCG@5",
         "Hit rate@1",
+        "Item coverage@5",
+        "Loss",
     ]
 
 

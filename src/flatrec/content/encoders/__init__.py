@@ -1,4 +1,4 @@
-"""Raw texts and images into feature matrices."""
+"""EncoderInput texts and images into feature matrices."""
 
 from __future__ import annotations
 

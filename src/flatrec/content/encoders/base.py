@@ -1,15 +1,19 @@
-"""What an encoder is."""
+"""Protocols of encoders, and what all of them share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
-from types import ModuleType
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
+import torch
 from jaxtyping import Float32
 from numpy import ndarray
 from PIL import Image
+from torch import nn
+
+Value = TypeVar("Value")
 
 
 @runtime_checkable
@@ -18,17 +22,17 @@ class TextEncoder(Protocol):
 
     @property
     def identity(self) -> str:
-        """What its vectors depend on, weights included: equal identities give equal vectors."""
+        """Everything that the vectors depend on, weights included: equal identities give equal vectors."""
 
     @property
     def dim(self) -> int:
         """Length of a vector."""
 
     def encode(self, texts: Sequence[str]) -> Float32[ndarray, "n dim"]:
-        """One vector a text."""
+        """Return one vector per text."""
 
-    def remarks(self, text: str) -> tuple[str, ...]:
-        """What of the text the encoder cannot read, in a few fixed words each."""
+    def warnings(self, text: str) -> tuple[str, ...]:
+        """Say what the encoder cannot read of the text; each warning is one of a few fixed phrases."""
 
 
 @runtime_checkable
@@ -37,32 +41,37 @@ class ImageEncoder(Protocol):
 
     @property
     def identity(self) -> str:
-        """What its vectors depend on, weights included: equal identities give equal vectors."""
+        """Everything that the vectors depend on, weights included: equal identities give equal vectors."""
 
     @property
     def dim(self) -> int:
         """Length of a vector."""
 
     def prepare(self, image: Image.Image) -> Float32[ndarray, "..."]:
-        """What the network reads of an RGB image, always of the same shape; called from several threads."""
+        """Return the network's input for an RGB image, always of the same shape; called from several threads."""
 
     def encode(self, prepared: Float32[ndarray, "n ..."]) -> Float32[ndarray, "n dim"]:
-        """One vector a prepared image."""
+        """Return one vector per prepared image."""
 
 
-def require_extra(module: str, extra: str) -> ModuleType:
-    """A module of an extra.
+@dataclass(frozen=True)
+class EncoderInput(Generic[Value]):
+    """A text or image that is ready to be encoded, or the reason why there is none.
 
     Args:
-        module: its name.
-        extra: that brings it.
-
-    Raises:
-        ModuleNotFoundError: it is not installed.
+        value: None if the item counts as one without the modality.
+        warnings: what is wrong with the value or was changed; each is one of a few fixed phrases, so that they can be
+            counted.
     """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name and not module.startswith(error.name):
-            raise
-        raise ModuleNotFoundError(f"{module} is not installed; pip install 'flatrec[{extra}]'") from None
+
+    value: Value | None
+    warnings: tuple[str, ...] = ()
+
+
+def weights_digest(network: nn.Module) -> str:
+    """Return a digest of all parameters and buffers with their names; it is equal on every device."""
+    digest = blake2b(digest_size=12)
+    for name, values in sorted(network.state_dict().items()):
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,8 +1,7 @@
-"""Texts and images of all items into feature files, with a report of what was wrong with them."""
+"""Feature files from the texts or images of all items, with a report of what was wrong with them."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,31 +11,31 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from flatrec.content.encoders.base import ImageEncoder, TextEncoder
-from flatrec.content.encoders.images import content, opened, unwarned
-from flatrec.content.encoders.raw import Raw
-from flatrec.content.encoders.store import Known, VectorStore, key_of
-from flatrec.content.encoders.texts import cleaned
-from flatrec.data.encoded_items import begin_update
+from flatrec.content.encoders.base import EncoderInput, ImageEncoder, TextEncoder
+from flatrec.content.encoders.images import decode_image, read_image, suppress_pillow_warnings
+from flatrec.content.encoders.texts import clean_text
+from flatrec.content.encoders.vector_cache import CachedVector, VectorCache, vector_key
+from flatrec.content.report import count_warnings
+from flatrec.data.formats.encoded import unlist
 from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.threads import Threads
 
-BLOCK = 256  # items between two writes to the store
-_PORTION = 1 << 20
+ITEMS_PER_BLOCK = 256  # items between two writes to the cache
+_BYTES_PER_WRITE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Report:
+class EncodingReport:
     """What became of one modality of all items.
 
     Args:
-        modality: its name.
-        encoder: the identity of what encoded it.
+        modality: name of the modality.
+        encoder: identity of the encoder.
         dim: columns of the feature file.
-        items: rows of it.
-        missing: items without the modality, whose flags are False and whose rows are the mean of the others.
-        computed: vectors that were computed, rather than known from earlier; equal inputs share one.
-        remarks: what was remarked, by item id.
+        items: rows of the feature file.
+        missing: items without the modality; their mask is False and their row is the mean of the other rows.
+        computed: vectors that were computed rather than read from the cache; equal inputs share one.
+        warnings: warnings of each item that has any.
     """
 
     modality: str
@@ -45,25 +44,25 @@ class Report:
     items: int
     missing: int
     computed: int
-    remarks: Mapping[str, tuple[str, ...]]
+    warnings: Mapping[str, tuple[str, ...]]
 
     @property
     def counts(self) -> dict[str, int]:
-        """Items by remark, the most frequent first."""
-        return dict(Counter(one for remarks in self.remarks.values() for one in remarks).most_common())
+        """Number of items of each warning, the most frequent first."""
+        return count_warnings(self.warnings)
 
 
-class Settings(NamedTuple):
-    """How to go about it.
+class EncodingSettings(NamedTuple):
+    """Settings of encoding.
 
     Args:
-        store: vectors known from earlier, which gets those that are computed.
-        batch_size: inputs a pass of the encoder.
-        workers: threads that read and unpack images.
-        on_items: hears how many items are done.
+        cache: earlier vectors; new ones are stored there.
+        batch_size: texts or images per pass of the encoder.
+        workers: threads that read and decode images.
+        on_items: is called with the number of items that are done.
     """
 
-    store: VectorStore
+    cache: VectorCache
     batch_size: int = 64
     workers: int = 2
     on_items: Callable[[int], None] = lambda _count: None
@@ -76,57 +75,59 @@ class Target(NamedTuple):
     modality: str
 
 
-def encode_texts(texts: Mapping[str, str | None], encoder: TextEncoder, target: Target, settings: Settings) -> Report:
-    """Write ``MODALITY_feat.npy`` and ``MODALITY_mask.npy``, a row an item.
+def encode_texts(
+    texts: Mapping[str, str | None], encoder: TextEncoder, target: Target, settings: EncodingSettings
+) -> EncodingReport:
+    """Write ``MODALITY_feat.npy`` and ``MODALITY_mask.npy``, one row per item.
 
     Args:
-        texts: by item id, in the order of the rows.
-        encoder: what reads them.
-        target: where they go.
-        settings: how to go about it.
+        texts: texts by item id, in the order of the rows.
+        encoder: encoder of the texts.
+        target: where the files go.
+        settings: batch size, cache and so on.
 
     Raises:
-        ValueError: the encoder gives vectors that are not finite.
+        ValueError: the encoder returns vectors that are not finite.
         OSError: a file cannot be written.
     """
     return _encode(list(texts), _Texts(texts, encoder), target, settings)
 
 
 def encode_images(
-    images: Mapping[str, Path | None], encoder: ImageEncoder, target: Target, settings: Settings
-) -> Report:
-    """Write ``MODALITY_feat.npy`` and ``MODALITY_mask.npy``, a row an item.
+    images: Mapping[str, Path | None], encoder: ImageEncoder, target: Target, settings: EncodingSettings
+) -> EncodingReport:
+    """Write ``MODALITY_feat.npy`` and ``MODALITY_mask.npy``, one row per item.
 
     Args:
-        images: files by item id, in the order of the rows.
-        encoder: what sees them.
-        target: where they go.
-        settings: how to go about it.
+        images: image files by item id, in the order of the rows.
+        encoder: encoder of the images.
+        target: where the files go.
+        settings: batch size, cache and so on.
 
     Raises:
-        ValueError: the encoder gives vectors that are not finite.
+        ValueError: the encoder returns vectors that are not finite.
         OSError: a file cannot be written, or an image not be read for lack of permission.
     """
-    with Threads(settings.workers) as threads, unwarned():
+    with Threads(settings.workers) as threads, suppress_pillow_warnings():
         return _encode(list(images), _Images(images, encoder, threads), target, settings)
 
 
-Found: TypeAlias = Known | tuple[str, ...]  # a vector, or the remarks on why there is none
+EncodeResult: TypeAlias = CachedVector | tuple[str, ...]  # a vector, or the reasons why there is none
 
 
 @runtime_checkable
-class _Source(Protocol):
+class _Modality(Protocol):
     """One modality of the items."""
 
     @property
     def encoder(self) -> TextEncoder | ImageEncoder:
-        """What makes the vectors."""
+        """The encoder of its vectors."""
 
-    def raw(self, items: Sequence[str]) -> list[Raw[bytes]]:
-        """What is there of some items, as bytes that decide their vectors."""
+    def inputs(self, items: Sequence[str]) -> list[EncoderInput[bytes]]:
+        """Return the bytes of these items, which decide their vectors."""
 
-    def vectors(self, raw: Sequence[bytes], batch_size: int) -> Iterator[list[Found]]:
-        """What comes of each, batch by batch."""
+    def vectors(self, inputs: Sequence[bytes], batch_size: int) -> Iterator[list[EncodeResult]]:
+        """Yield the results of all inputs, batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -134,15 +135,15 @@ class _Texts:
     texts: Mapping[str, str | None]
     encoder: TextEncoder
 
-    def raw(self, items: Sequence[str]) -> list[Raw[bytes]]:
-        found = (cleaned(self.texts[item]) for item in items)
-        return [Raw(None if one.value is None else one.value.encode(), one.remarks) for one in found]
+    def inputs(self, items: Sequence[str]) -> list[EncoderInput[bytes]]:
+        texts = (clean_text(self.texts[item]) for item in items)
+        return [EncoderInput(None if text.value is None else text.value.encode(), text.warnings) for text in texts]
 
-    def vectors(self, raw: Sequence[bytes], batch_size: int) -> Iterator[list[Found]]:
-        for some in _portions(raw, batch_size):
-            texts = [one.decode() for one in some]
+    def vectors(self, inputs: Sequence[bytes], batch_size: int) -> Iterator[list[EncodeResult]]:
+        for batch in _batches(inputs, batch_size):
+            texts = [data.decode() for data in batch]
             rows = self.encoder.encode(texts)
-            yield [Known(row, self.encoder.remarks(text)) for row, text in zip(rows, texts, strict=True)]
+            yield [CachedVector(row, self.encoder.warnings(text)) for row, text in zip(rows, texts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -151,95 +152,101 @@ class _Images:
     encoder: ImageEncoder
     threads: Threads
 
-    def raw(self, items: Sequence[str]) -> list[Raw[bytes]]:
-        return self.threads.map(content, [self.images[item] for item in items])
+    def inputs(self, items: Sequence[str]) -> list[EncoderInput[bytes]]:
+        return self.threads.map(read_image, [self.images[item] for item in items])
 
-    def vectors(self, raw: Sequence[bytes], batch_size: int) -> Iterator[list[Found]]:
-        for some in _portions(raw, batch_size):
-            prepared = self.threads.map(self._prepared, some)
-            there = [one.value for one in prepared if one.value is not None]
-            rows = iter(self.encoder.encode(np.stack(there)) if there else ())
-            yield [one.remarks if one.value is None else Known(next(rows), one.remarks) for one in prepared]
+    def vectors(self, inputs: Sequence[bytes], batch_size: int) -> Iterator[list[EncodeResult]]:
+        for batch in _batches(inputs, batch_size):
+            prepared = self.threads.map(self._prepare, batch)
+            values = [image.value for image in prepared if image.value is not None]
+            rows = iter(self.encoder.encode(np.stack(values)) if values else ())
+            yield [
+                image.warnings if image.value is None else CachedVector(next(rows), image.warnings)
+                for image in prepared
+            ]
 
-    def _prepared(self, data: bytes) -> Raw[Float32[ndarray, "..."]]:
-        image = opened(data)
-        return Raw(None if image.value is None else self.encoder.prepare(image.value), image.remarks)
+    def _prepare(self, data: bytes) -> EncoderInput[Float32[ndarray, "..."]]:
+        image = decode_image(data)
+        return EncoderInput(None if image.value is None else self.encoder.prepare(image.value), image.warnings)
 
 
-def _encode(items: Sequence[str], source: _Source, target: Target, settings: Settings) -> Report:
-    dim, modality = source.encoder.dim, target.modality
-    remarks: dict[str, tuple[str, ...]] = {}
+def _encode(items: Sequence[str], modality: _Modality, target: Target, settings: EncodingSettings) -> EncodingReport:
+    dim, name = modality.encoder.dim, target.modality
+    warnings: dict[str, tuple[str, ...]] = {}
     present = np.zeros(len(items), dtype=np.bool_)
     computed = 0
-    path = target.folder / f"{modality}_feat.npy"
+    path = target.folder / f"{name}_feat.npy"
     with (
         atomic_write(path) as file,
-        atomic_write(path.with_name(f"{modality}_mask.npy")) as mask,
-    ):  # whose turn is first
-        rows = _reserved(file, (len(items), dim))
-        for start in range(0, len(items), BLOCK):
-            some = items[start : start + BLOCK]
-            found, again = _block(source, some, settings)
-            computed += again
-            for place, (item, (vector, said)) in enumerate(zip(some, found, strict=True), start):
+        atomic_write(path.with_name(f"{name}_mask.npy")) as mask,
+    ):  # the mask is put in place first
+        rows = _allocate_npy(file, (len(items), dim))
+        for start in range(0, len(items), ITEMS_PER_BLOCK):
+            block = items[start : start + ITEMS_PER_BLOCK]
+            results, n_computed = _encode_block(modality, block, settings)
+            computed += n_computed
+            for row, (item, (vector, item_warnings)) in enumerate(zip(block, results, strict=True), start):
                 if vector is not None:
-                    rows[place], present[place] = vector, True
-                if said:
-                    remarks[item] = said
-            settings.on_items(len(some))
+                    rows[row], present[row] = vector, True
+                if item_warnings:
+                    warnings[item] = item_warnings
+            settings.on_items(len(block))
         if present.any():
-            rows[~present] = rows[present].mean(axis=0, dtype=np.float64)  # for readers that know no masks
+            rows[~present] = rows[present].mean(axis=0, dtype=np.float64)  # for readers that ignore masks
         rows.flush()
         np.save(mask, present)
-        begin_update(target.folder, [modality])
-        path.unlink(missing_ok=True)  # a kill would leave it beside the mask of others
+        unlist(target.folder, [name])
+        path.unlink(missing_ok=True)  # a kill would leave it beside the mask of other features
     missing = int((~present).sum())
-    return Report(modality, source.encoder.identity, dim, len(items), missing, computed, remarks)
+    return EncodingReport(name, modality.encoder.identity, dim, len(items), missing, computed, warnings)
 
 
-def _reserved(path: Path, shape: tuple[int, int]) -> np.memmap[Any, np.dtype[np.float32]]:
-    """Zeros in a file, for which there is room: writing to a mapped file on a full disk would end the process."""
+def _allocate_npy(path: Path, shape: tuple[int, int]) -> np.memmap[Any, np.dtype[np.float32]]:
+    """Write zeros to a file, so that there is room: writing to a mapped file on a full disk would end the process."""
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     left = 4 * shape[0] * shape[1]
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         while left:
-            left -= file.write(bytes(min(left, _PORTION)))
+            left -= file.write(bytes(min(left, _BYTES_PER_WRITE)))
     return np.lib.format.open_memmap(path, mode="r+")
 
 
-def _block(
-    source: _Source, items: Sequence[str], settings: Settings
+def _encode_block(
+    modality: _Modality, items: Sequence[str], settings: EncodingSettings
 ) -> tuple[list[tuple[Float32[ndarray, "dim"] | None, tuple[str, ...]]], int]:
-    """Vectors of some items with all that is to be remarked, and how many had to be computed."""
-    raw = source.raw(items)
-    keys = [b"" if one.value is None else key_of(source.encoder.identity, one.value) for one in raw]
-    wanted = {key: one.value for key, one in zip(keys, raw, strict=True) if one.value is not None}
-    known: dict[bytes, Found] = {b"": (), **settings.store.get(list(wanted), source.encoder.dim)}
-    before = len(known)
-    for batch in _made(source, {key: one for key, one in wanted.items() if key not in known}, settings):
-        known |= batch
-    again = sum(isinstance(one, Known) for one in list(known.values())[before:])
-    found = []
-    for key, one in zip(keys, raw, strict=True):
-        what = known[key]
-        vector, said = (what.vector, what.remarks) if isinstance(what, Known) else (None, what)
-        found.append((vector, (*one.remarks, *said)))
-    return found, again
+    """Return vector and warnings of each item, and how many vectors had to be computed."""
+    inputs = modality.inputs(items)
+    identity = modality.encoder.identity
+    keys = [b"" if entry.value is None else vector_key(identity, entry.value) for entry in inputs]
+    data = {key: entry.value for key, entry in zip(keys, inputs, strict=True) if entry.value is not None}
+    results: dict[bytes, EncodeResult] = {b"": (), **settings.cache.get(list(data), modality.encoder.dim)}
+    n_cached = len(results)
+    for batch in _compute(modality, {key: value for key, value in data.items() if key not in results}, settings):
+        results |= batch
+    n_computed = sum(isinstance(result, CachedVector) for result in list(results.values())[n_cached:])
+    rows = []
+    for key, entry in zip(keys, inputs, strict=True):
+        result = results[key]
+        vector, warnings = (result.vector, result.warnings) if isinstance(result, CachedVector) else (None, result)
+        rows.append((vector, (*entry.warnings, *warnings)))
+    return rows, n_computed
 
 
-def _made(source: _Source, wanted: Mapping[bytes, bytes], settings: Settings) -> Iterator[dict[bytes, Found]]:
-    """Vectors that nobody knows yet, kept as soon as a batch of them is there."""
-    order = sorted(wanted, key=lambda key: len(wanted[key]))  # inputs of one length need no filling up
-    places = iter(order)
-    for batch in source.vectors([wanted[key] for key in order], settings.batch_size):
-        made = dict(zip((next(places) for _ in batch), batch, strict=True))
-        vectors = {key: one for key, one in made.items() if isinstance(one, Known)}
-        if not all(np.isfinite(one.vector).all() for one in vectors.values()):
-            raise ValueError("the encoder gives vectors that are not finite; choose another, or another --device")
-        settings.store.put(vectors)
-        yield made
+def _compute(
+    modality: _Modality, inputs: Mapping[bytes, bytes], settings: EncodingSettings
+) -> Iterator[dict[bytes, EncodeResult]]:
+    """Yield vectors that are not in the cache, and store each batch at once."""
+    order = sorted(inputs, key=lambda key: len(inputs[key]))  # inputs of one length need no padding
+    keys = iter(order)
+    for batch in modality.vectors([inputs[key] for key in order], settings.batch_size):
+        results = dict(zip((next(keys) for _ in batch), batch, strict=True))
+        vectors = {key: result for key, result in results.items() if isinstance(result, CachedVector)}
+        if not all(np.isfinite(cached.vector).all() for cached in vectors.values()):
+            raise ValueError("the encoder returns vectors that are not finite; choose another, or another --device")
+        settings.cache.put(vectors)
+        yield results
 
 
-def _portions(raw: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
-    return (raw[start : start + size] for start in range(0, len(raw), size))
+def _batches(inputs: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    return (inputs[start : start + size] for start in range(0, len(inputs), size))

@@ -1,10 +1,11 @@
-"""How the items of a data set were encoded, so that new ones can be encoded like them."""
+"""How the items of a data set were encoded, so that new items can be encoded alike."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from flatrec.content.item_source import ItemSource
 from flatrec.utils.atomic_write import write_text
 from flatrec.utils.integrity import read_sealed, seal
 
@@ -14,15 +15,15 @@ _ADVICE = "delete it and encode texts and images again with flatrec encode"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What was taken from an items table, and by which encoders.
+    """The columns of an items table that were encoded, and the encoders.
 
     Args:
-        id_column: the ids; None where they were found by the usual names.
-        text_columns: joined in this order; empty where no texts were encoded.
-        text_encoder: as it was named.
-        image_column: of image files; None where there was none.
-        images_by_id: whether images were named by item id instead.
-        image_encoder: as it was named.
+        id_column: column of the ids; None if they were found by common names.
+        text_columns: text columns, joined in this order; empty if no texts were encoded.
+        text_encoder: name of the text encoder.
+        image_column: column of image files; None if there was none.
+        images_by_id: whether the names of the images were the item ids instead.
+        image_encoder: name of the image encoder.
     """
 
     id_column: str | None = None
@@ -32,17 +33,37 @@ class Recipe:
     images_by_id: bool = False
     image_encoder: str = "efficientnet-lite0"
 
-    def completed(self, folder: Path) -> Recipe:
-        """This recipe, with what ``encode.json`` holds of a modality that is not encoded now.
+    def source(self, path: Path, image_dir: Path | None) -> ItemSource:
+        """Return where a table of new items is read from, with the columns of this recipe.
+
+        Args:
+            path: table of the new items.
+            image_dir: folder of their images, whose names are the item ids.
+
+        Raises:
+            ValueError: the images are named by item id, and no folder is given.
+        """
+        if self.images_by_id and image_dir is None:
+            raise ValueError(f"the images of the run's items are named by item id; give --image-dir for {path}")
+        return ItemSource(
+            path=path,
+            id_column=self.id_column,
+            text_columns=self.text_columns,
+            image_dir=image_dir,
+            image_column=None if image_dir else self.image_column,
+        )
+
+    def merged_with(self, folder: Path) -> Recipe:
+        """Return this recipe, completed by the folder's ``encode.json`` for a modality that is not encoded now.
 
         Raises:
             ValueError: ``encode.json`` is damaged, and a modality is not encoded now.
         """
-        kept = [] if self.text_columns else ["text_columns", "text_encoder"]
+        names = [] if self.text_columns else ["text_columns", "text_encoder"]
         if self.image_column is None and not self.images_by_id:
-            kept += ["image_column", "images_by_id", "image_encoder"]
-        before = read_recipe(folder) if kept else None
-        return self if before is None else replace(self, **{name: getattr(before, name) for name in kept})
+            names += ["image_column", "images_by_id", "image_encoder"]
+        earlier = read_recipe(folder) if names else None
+        return self if earlier is None else replace(self, **{name: getattr(earlier, name) for name in names})
 
     def write(self, folder: Path) -> None:
         """Write ``encode.json``.
@@ -54,7 +75,7 @@ class Recipe:
 
 
 def read_recipe(folder: Path) -> Recipe | None:
-    """How the items of a folder were encoded; None where nothing says so.
+    """Return how the items of a folder were encoded; None if there is no ``encode.json``.
 
     Raises:
         ValueError: ``encode.json`` is damaged.
@@ -62,9 +83,9 @@ def read_recipe(folder: Path) -> Recipe | None:
     file = folder / RECIPE
     if not file.is_file():
         return None
-    found = read_sealed(file, advice=_ADVICE)
+    values = read_sealed(file, advice=_ADVICE)
     try:
-        known = {one.name: found[one.name] for one in fields(Recipe)}
+        known = {entry.name: values[entry.name] for entry in fields(Recipe)}
         return Recipe(**{**known, "text_columns": tuple(map(str, known["text_columns"]))})
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file} is not what flatrec encode writes ({error!r}); {_ADVICE}") from None

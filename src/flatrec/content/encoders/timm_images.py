@@ -11,21 +11,21 @@ from jaxtyping import Float32
 from numpy import ndarray
 from PIL import Image
 
-from flatrec.content.encoders.base import require_extra
-from flatrec.content.encoders.weights import digest_of
+from flatrec.content.encoders.base import weights_digest
+from flatrec.utils.optional import require_extra
 
 
 class TimmEncoder:
     """The features before the classifier of any timm model, with the model's own preparation of images.
 
     Args:
-        name: as timm knows it, such as ``resnet50.a1_in1k``; its weights are downloaded.
-        device: where it computes.
-        pretrained: whether weights are fetched; without, they are random.
+        name: name of the model in timm, such as ``resnet50.a1_in1k``; its weights are downloaded.
+        device: torch device that computes.
+        pretrained: whether to download weights; otherwise they are random.
 
     Raises:
-        ModuleNotFoundError: timm is not installed.
-        ValueError: there is no such model, or its weights cannot be had.
+        ImportError: timm is not installed.
+        ValueError: there is no such model, or its weights cannot be downloaded.
     """
 
     def __init__(self, name: str, *, device: str = "cpu", pretrained: bool = True) -> None:
@@ -42,8 +42,8 @@ class TimmEncoder:
 
     @cached_property
     def identity(self) -> str:
-        """Digest of the weights, and how images are prepared."""
-        return f"timm {sorted(self._settings.items())} {digest_of(self._network)}"
+        """Digest of the weights, and the preparation of images."""
+        return f"timm {sorted(self._settings.items())} {weights_digest(self._network)}"
 
     @property
     def dim(self) -> int:
@@ -51,11 +51,11 @@ class TimmEncoder:
         return int(self._network.num_features)
 
     def prepare(self, image: Image.Image) -> Float32[ndarray, "..."]:
-        """As the model was trained."""
+        """Return the image as the model was trained on it."""
         return np.asarray(self._transform(image).numpy(), dtype=np.float32)
 
     @torch.inference_mode()
     def encode(self, prepared: Float32[ndarray, "n ..."]) -> Float32[ndarray, "n dim"]:
-        """One vector a prepared image."""
-        found = self._network(torch.from_numpy(prepared).to(self._device))
-        return np.asarray(found.float().cpu().numpy(), dtype=np.float32)
+        """Return one vector per prepared image."""
+        vectors = self._network(torch.from_numpy(prepared).to(self._device))
+        return np.asarray(vectors.float().cpu().numpy(), dtype=np.float32)

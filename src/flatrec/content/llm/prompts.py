@@ -1,8 +1,8 @@
-"""The words of the questions, which a command shows in its help."""
+"""Prompts for language models; a command shows them in its help."""
 
 from __future__ import annotations
 
-TEXT = "{text}"  # where a prompt takes the item's text
+TEXT = "{text}"  # placeholder of the item's text
 
 # The paper's prompt (V-A), whose [V] is the image that goes with it, and [T] the text.
 AUGMENT = (

@@ -1,4 +1,8 @@
-"""How fast questions may follow one another."""
+"""Limit of requests per minute.
+
+It is our own, since the packages for threads can be neither stopped nor postponed for all threads, and those that can
+are for asyncio.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +10,40 @@ import threading
 import time
 
 
-class Pace:
-    """Turns for many threads, evenly spaced, that can be put off and stopped.
+class RateLimiter:
+    """Gives turns to many threads, evenly spaced; turns can be postponed and stopped.
 
     Args:
-        per_minute: turns a minute; None for no limit.
+        per_minute: turns per minute; None for no limit.
 
     Raises:
-        ValueError: not above 0.
+        ValueError: ``per_minute`` is not above 0.
     """
 
     def __init__(self, per_minute: float | None = None) -> None:
         if per_minute is not None and not 0 < per_minute < float("inf"):
-            raise ValueError(f"a rate must be above 0 a minute, but is {per_minute}")
+            raise ValueError(f"requests_per_minute must be above 0, but is {per_minute}")
         self._spacing = 60 / per_minute if per_minute else 0.0
         self._next = 0.0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
-    def turn(self) -> bool:
-        """Wait for the next turn; False where there will be none."""
+    def acquire(self) -> bool:
+        """Wait for the next turn; return False if the limiter was stopped."""
         with self._lock:
-            mine = max(time.monotonic(), self._next)
-            self._next = mine + self._spacing
-        return self.rest(mine - time.monotonic())
+            turn = max(time.monotonic(), self._next)
+            self._next = turn + self._spacing
+        return self.sleep(turn - time.monotonic())
 
-    def put_off(self, seconds: float) -> None:
-        """No turn for everybody for a while."""
+    def postpone(self, seconds: float) -> None:
+        """Give no thread a turn for some seconds."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 
-    def rest(self, seconds: float) -> bool:
-        """Wait; False where it was stopped meanwhile."""
+    def sleep(self, seconds: float) -> bool:
+        """Wait for some seconds; return False if the limiter was stopped meanwhile."""
         return not self._stopped.wait(max(0.0, seconds))
 
     def stop(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all threads that wait; nobody gets a turn from now on."""
         self._stopped.set()

@@ -1,4 +1,4 @@
-"""What a language model is asked of an item."""
+"""Requests about items to a language model."""
 
 from __future__ import annotations
 
@@ -6,66 +6,69 @@ import base64
 import io
 from dataclasses import dataclass
 
-from flatrec.content.encoders.images import BROKEN, opened
+from flatrec.content.encoders.images import BROKEN, decode_image
 from flatrec.content.llm.prompts import AUGMENT, AUGMENT_TEXT, CAPTION, SUMMARY, TEXT
 
-LONGEST_SIDE = 768  # pixels of an image that is sent
+MAX_IMAGE_SIDE = 768  # pixels of an image that is sent
 
 
 @dataclass(frozen=True)
-class Question:
-    """A prompt, with an image or without.
+class Request:
+    """A prompt, with or without an image.
 
     Args:
-        prompt: what is asked with the image.
-        image: an image file's bytes.
-        without: what is asked where there is no image that can be read; None if nothing can be asked then.
+        prompt: the prompt that goes with the image.
+        image: bytes of an image file.
+        prompt_without_image: the prompt if there is no readable image; None if there is nothing to send then.
     """
 
     prompt: str
     image: bytes | None = None
-    without: str | None = None
+    prompt_without_image: str | None = None
 
 
 @dataclass(frozen=True)
-class Wording:
-    """A question as it is sent.
+class Message:
+    """A request as it is sent.
 
     Args:
-        prompt: the words.
-        image: the address of the image, which holds it all; None where there is none.
-        remarks: what had to be left out.
+        prompt: the prompt.
+        image_url: data URL that contains the whole image; None for a message without an image.
+        warnings: what had to be left out.
     """
 
     prompt: str
-    image: str | None = None
-    remarks: tuple[str, ...] = ()
+    image_url: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
-def augmenting(text: str | None, image: bytes | None, prompt: str = AUGMENT, without: str = AUGMENT_TEXT) -> Question:
-    """Ask for a better text: the paper's question; of an item that has only an image, for a caption."""
+def augment_request(
+    text: str | None, image: bytes | None, prompt: str = AUGMENT, text_prompt: str = AUGMENT_TEXT
+) -> Request:
+    """Return the paper's request for a better text; for an item that has only an image, a request for a caption."""
     if not text:
-        return Question(CAPTION, image)
-    return Question(prompt.replace(TEXT, text), image, without.replace(TEXT, text))
+        return Request(CAPTION, image)
+    return Request(prompt.replace(TEXT, text), image, text_prompt.replace(TEXT, text))
 
 
-def captioning(image: bytes) -> Question:
-    """Ask what is to be seen."""
-    return Question(CAPTION, image)
+def caption_request(image: bytes) -> Request:
+    """Return a request for a caption of an image."""
+    return Request(CAPTION, image)
 
 
-def summing_up(caption: str) -> Question:
-    """Ask for a few words that stand for a caption."""
-    return Question("", None, SUMMARY.replace(TEXT, caption))
+def summary_request(caption: str) -> Request:
+    """Return a request for a few words that sum up a caption."""
+    return Request("", None, SUMMARY.replace(TEXT, caption))
 
 
-def worded(question: Question) -> Wording | None:
-    """The question as it is sent; None where nothing can be asked, as there is no image that can be read."""
-    seen = None if question.image is None else opened(question.image).value
-    if seen is None:
-        remarks = (BROKEN,) if question.image is not None else ()
-        return None if question.without is None else Wording(question.without, None, remarks)
-    seen.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+def to_message(request: Request) -> Message | None:
+    """Return a request as it is sent; None if it needs an image and there is no readable one."""
+    image = None if request.image is None else decode_image(request.image).value
+    if image is None:
+        warnings = (BROKEN,) if request.image is not None else ()
+        prompt = request.prompt_without_image
+        return None if prompt is None else Message(prompt, None, warnings)
+    image.thumbnail((MAX_IMAGE_SIDE, MAX_IMAGE_SIDE))
     file = io.BytesIO()
-    seen.save(file, "JPEG", quality=85)
-    return Wording(question.prompt, "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode())
+    image.save(file, "JPEG", quality=85)
+    return Message(request.prompt, "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode())

@@ -1,4 +1,7 @@
-"""Answers of language models, which are paid for once."""
+"""Responses of language models on disk, so that each is paid for once.
+
+It is a table of our own, since the cache packages unpickle, evict what was paid for, or do not notice damage.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +14,30 @@ from flatrec.utils.keyed_table import Cell, KeyedTable
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back.
+class Response:
+    """What a language model returned for a request.
 
     Args:
-        text: None where the model gave none that can be used; the remarks say why.
-        remarks: what was wrong with image or answer, in a few fixed words each.
-        prompt_tokens: of the question; None where the endpoint does not say.
-        completion_tokens: of the answer; None where the endpoint does not say.
+        text: None if the model gave no usable text; the warnings say why.
+        warnings: what was wrong with the image or the response; each is one of a few fixed phrases.
+        prompt_tokens: tokens of the request; None if the endpoint does not report them.
+        completion_tokens: tokens of the response; None if the endpoint does not report them.
     """
 
     text: str | None
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
 def default_path() -> Path | None:
-    """Where answers are kept; None where they are not."""
-    folder = cache_dir("answers")
-    return folder / "answers.sqlite3" if folder else None
+    """Return the path of the user's cache; None if caching is switched off."""
+    folder = cache_dir("responses")
+    return folder / "responses.sqlite3" if folder else None
 
 
-def key_of(*parts: bytes) -> bytes:
-    """The key of the answer to a question that is made of these parts."""
+def response_key(*parts: bytes) -> bytes:
+    """Return the key of the response to a request that consists of these parts."""
     digest = blake2b(digest_size=20)
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
@@ -42,51 +45,51 @@ def key_of(*parts: bytes) -> bytes:
     return digest.digest()
 
 
-class AnswerStore:
-    """A SQLite file of answers; what was put in survives a kill.
+class ResponseCache:
+    """A SQLite file of responses; every response that was put in survives a kill.
 
-    Several processes may use it at once. Who deletes it pays for its answers again.
+    Several processes may use it at once. Whoever deletes it pays for its responses again.
 
     Args:
-        path: made where it is not there; None keeps nothing beyond this object.
+        path: created if it does not exist; None keeps nothing beyond the lifetime of this object.
 
     Raises:
-        OSError: the file cannot be made, or is none of ours.
+        OSError: the file cannot be created, or is not such a cache.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        columns = ("answer text", "remarks text not null", "prompt_tokens integer", "completion_tokens integer")
-        self._table = KeyedTable(path, "answers", columns)
+        columns = ("response text", "warnings text not null", "prompt_tokens integer", "completion_tokens integer")
+        self._table = KeyedTable(path, "responses", columns)
 
-    def __enter__(self) -> AnswerStore:
+    def __enter__(self) -> ResponseCache:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._table.close()
 
-    def get(self, key: bytes) -> Answer | None:
-        """The answer, if it is there as it was kept.
+    def get(self, key: bytes) -> Response | None:
+        """Return the response of a key; None if it is absent or damaged.
 
         Raises:
             OSError: the file is damaged.
         """
-        return next((_read(*row) for row in self._table.rows([key])), None)
+        return next((_response(*row) for row in self._table.rows([key])), None)
 
-    def put(self, key: bytes, answer: Answer) -> None:
-        """Keep an answer.
+    def put(self, key: bytes, response: Response) -> None:
+        """Store a response.
 
         Raises:
             OSError: the disk is full, or the file is damaged.
         """
-        row = (key, answer.text, "\n".join(answer.remarks), answer.prompt_tokens, answer.completion_tokens)
-        self._table.put([row])
+        warnings = "\n".join(response.warnings)
+        self._table.put([(key, response.text, warnings, response.prompt_tokens, response.completion_tokens)])
 
 
-def _read(_key: Cell, text: Cell, remarks: Cell, prompt_tokens: Cell, completion_tokens: Cell) -> Answer:
-    return Answer(
+def _response(_key: Cell, text: Cell, warnings: Cell, prompt_tokens: Cell, completion_tokens: Cell) -> Response:
+    return Response(
         text if isinstance(text, str) else None,
-        tuple(filter(None, str(remarks).split("\n"))),
+        tuple(filter(None, str(warnings).split("\n"))),
         prompt_tokens if isinstance(prompt_tokens, int) else None,
         completion_tokens if isinstance(completion_tokens, int) else None,
     )

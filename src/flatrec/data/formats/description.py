@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import tomllib
-
+from flatrec.config.old_words import DATASET_KEYS, new_name
 from flatrec.data.builder import SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
@@ -24,7 +24,6 @@ KEYS = (
 )  # fmt: skip
 ITEM_COLUMNS = ("id_column", "title_column", "image_column")
 ITEM_KEYS = ("file", *ITEM_COLUMNS, *LAYOUT_KEYS)
-OLD_KEYS = {"core": "k_core", "part_column": "split_column", "picture_column": "image_column", "pairs": "interactions"}
 FEATURE_KEYS = ("file", "ids", "id_column", *LAYOUT_KEYS)
 
 
@@ -84,9 +83,8 @@ class _Section:
     def __init__(self, table: Mapping[str, object], keys: Collection[str], where: str, folder: Path) -> None:
         unknown = sorted(set(table).difference(keys))
         if unknown:
-            renamed = OLD_KEYS.get(unknown[0])
-            advice = f"it is called {renamed!r} now" if renamed in keys else f"the keys are {shortlist(keys, 20)}"
-            raise ValueError(f"{where} has the unknown key {clipped(unknown[0])!r}; {advice}")
+            new = new_name(unknown[0], keys, DATASET_KEYS) or f"; the keys are {shortlist(keys, 20)}"
+            raise ValueError(f"{where} has the unknown key {clipped(unknown[0])!r}{new}")
         self.table, self.where, self.folder = table, where, folder
 
     def text(self, key: str) -> str | None:

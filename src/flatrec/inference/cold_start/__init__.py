@@ -1,23 +1,30 @@
-"""Items that were not trained on: a vector for each of them, recommendations among them, and how good these are."""
+"""Cold-start items: embeddings of items that were not trained on, recommendations of them, and their evaluation."""
 
-from flatrec.inference.cold_start.embeddings import Placed, check_able, place
-from flatrec.inference.cold_start.evaluation import ColdResult, Comparison, cold_items, evaluate_cold
-from flatrec.inference.cold_start.holdout import Holdout, hold_out, warm_run
+from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, embed_new_items
+from flatrec.inference.cold_start.evaluation import (
+    BaselineComparison,
+    ColdStartResult,
+    evaluate_cold_start,
+    evaluate_held_out,
+)
+from flatrec.inference.cold_start.holdout import Holdout, hold_out_items, run_name, train_without_held_out
 from flatrec.inference.cold_start.new_items import NewItems, read_new_items
-from flatrec.inference.cold_start.recommending import recommend
+from flatrec.inference.cold_start.recommend import NewItemRecommendations, recommend_new_items
 
 __all__ = [
-    "ColdResult",
-    "Comparison",
+    "BaselineComparison",
+    "ColdStartResult",
     "Holdout",
+    "NewItemEmbeddings",
+    "NewItemRecommendations",
     "NewItems",
-    "Placed",
-    "check_able",
-    "cold_items",
-    "evaluate_cold",
-    "hold_out",
+    "check_supported",
+    "embed_new_items",
+    "evaluate_cold_start",
+    "evaluate_held_out",
+    "hold_out_items",
     "read_new_items",
-    "place",
-    "recommend",
-    "warm_run",
+    "recommend_new_items",
+    "run_name",
+    "train_without_held_out",
 ]

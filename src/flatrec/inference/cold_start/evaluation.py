@@ -1,9 +1,10 @@
-"""How well items that were held out entirely are recommended to the users who bought them."""
+"""How well items that were held out entirely are recommended to the users who interacted with them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,28 +12,30 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from flatrec.config import Options
+from flatrec.config import Experiment
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions, Split
-from flatrec.evaluation import Result, Scorer, evaluate_scorer, inner_product, seen_mask
+from flatrec.evaluation import Scorer, evaluate_scorer, inner_product, seen_mask
+from flatrec.evaluation.evaluate import Mask
 from flatrec.inference.cold_start.baselines import content_scorer, expected_at_random
-from flatrec.inference.cold_start.embeddings import Placed, check_able, place, stacked
-from flatrec.inference.cold_start.holdout import Holdout
-from flatrec.inference.cold_start.new_items import NewItems, separated
+from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, concatenated, embed_new_items
+from flatrec.inference.cold_start.holdout import Holdout, hold_out_items, train_without_held_out
+from flatrec.inference.cold_start.new_items import NewItems, with_features
 from flatrec.inference.run import Run
 from flatrec.models.base import Cold
+from flatrec.training import Callback
 
-SCORED: Split = "test"  # where the pairs to find stand in what is scored, whichever part they are for
+SCORED: Split = "test"  # the split of the relevant interactions in what is scored, whichever split is asked for
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineComparison:
     """Metrics of the model and of the baselines, on the same users and candidates.
 
     Args:
-        model: the model, the new items placed its way.
-        content: likeness to what the user bought, without learning.
-        random: the exact expectation of a random order; without coverage and popularity.
+        model: the model, with the embeddings of new items by its method.
+        content: similarity to what the user interacted with, without learning.
+        random: the exact expectation of a random order, of the metrics that state one.
     """
 
     model: Mapping[str, float]
@@ -41,154 +44,204 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class ColdResult:
-    """What held-out items were found by.
+class ColdStartResult:
+    """The evaluation of held-out items.
 
     Args:
-        way: how the model placed them.
-        users: users scored, who have a pair with a cold item.
-        pairs: these pairs.
-        items: cold items.
-        untrained: users scored whose training pairs were all held out, so that they are known by nothing.
-        featureless: cold items that lack every modality: nothing can list them, so their pairs are misses.
-        among_cold: the candidates are the cold items of the part.
-        among_all: these and all warm items that the user has no training pair with.
+        split: which of the held-out items were scored.
+        fraction: fraction of the items that was held out for each split.
+        seed: seed of the draw.
+        n_neighbors: number of known items per modality that an embedding draws on.
+        mask: what was never recommended.
+        method: how the model embedded the held-out items.
+        n_users: number of users scored, who have an interaction with a held-out item.
+        n_interactions: number of these interactions.
+        n_items: number of held-out items.
+        n_users_without_training: users scored whose training interactions were all held out; nothing is known of them.
+        n_items_without_features: held-out items that lack every modality: they cannot be listed, and count as misses.
+        among_held_out: the candidates are the held-out items of the split.
+        among_all: the candidates are these and all known items that the user has no training interaction with.
     """
 
-    way: Cold
-    users: int
-    pairs: int
-    items: int
-    untrained: int
-    featureless: int
-    among_cold: Comparison
-    among_all: Comparison
+    split: Split
+    fraction: float
+    seed: int
+    n_neighbors: int
+    mask: Mask
+    method: Cold
+    n_users: int
+    n_interactions: int
+    n_items: int
+    n_users_without_training: int
+    n_items_without_features: int
+    among_held_out: BaselineComparison
+    among_all: BaselineComparison
 
 
-def evaluate_cold(
+def evaluate_cold_start(
     run: Run,
-    options: Options,
-    holdout: Holdout,
+    experiment: Experiment,
+    out: Path,
     *,
     split: Split = "test",
-    neighbors: int = 10,
-    way: Cold | None = None,
-) -> ColdResult:
-    """Score the cold items of a part with a model that was trained on the warm ones.
+    fraction: float = 0.1,
+    seed: int = 0,
+    n_neighbors: int = 10,
+    method: str | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> ColdStartResult:
+    """Hold items out of a run's data, train its settings without them, and score them.
 
-    All pairs of the cold items count as hits, whichever part of the split they are in. Cold items of the other part
+    Args:
+        run: a finished run, whose data and model say what can be held out.
+        experiment: its settings.
+        out: run folder of the training without the held-out items; what it holds is resumed, or read if finished.
+        split: which of the held-out items are scored.
+        fraction: fraction of the items held out for each split, between 0 and 0.5.
+        seed: seed of the draw.
+        n_neighbors: number of known items per modality that an embedding draws on, at least 1.
+        method: ``features`` or ``nearest``; None for the method of the model's class.
+        callbacks: objects that are notified of the progress.
+
+    Raises:
+        ValueError: the model cannot embed new items or not by this method, a setting is out of range, no held-out item
+            has a feature, or ``out`` holds a run with other settings or of other data.
+        DivergedError: ten steps in a row had no finite gradient.
+    """
+    check_supported(run, method=method, n_neighbors=n_neighbors)
+    holdout = hold_out_items(run.dataset, fraction, seed)
+    held_out_items(holdout, split)  # refuses what it must before anything is trained
+    trained = train_without_held_out(experiment, holdout, out, callbacks)
+    return evaluate_held_out(trained, holdout, split=split, n_neighbors=n_neighbors, method=method)
+
+
+def evaluate_held_out(
+    run: Run, holdout: Holdout, *, split: Split = "test", n_neighbors: int = 10, method: str | None = None
+) -> ColdStartResult:
+    """Score the held-out items of a split with a model that was trained on the remaining items.
+
+    All interactions with held-out items count as hits, whichever split they are in. Held-out items of the other split
     are no candidates, so that what is chosen on validation knows nothing of test.
 
     Args:
-        run: trained on ``holdout.warm``.
-        options: the settings that its model was made with.
+        run: trained on ``holdout.remaining``.
         holdout: the items.
-        split: which of the cold items.
-        neighbors: known items a modality that the model's way draws on.
-        way: another than the model's own; see :func:`flatrec.inference.cold_start.place`.
+        split: which of the held-out items are scored.
+        n_neighbors: number of known items per modality that an embedding draws on.
+        method: another method than the model's own; see :func:`flatrec.inference.cold_start.embed_new_items`.
 
     Raises:
-        ValueError: the run was not trained on ``holdout.warm``, its model cannot place new items, no cold item has a
-            feature, or part is ``train``.
+        ValueError: the run was not trained on ``holdout.remaining``, its model cannot embed new items, no held-out
+            item has a feature, or split is ``train``.
     """
-    check_able(run.recommender, run.dataset, way=way, neighbors=neighbors)
-    if run.dataset.fingerprint != holdout.warm.fingerprint:
+    check_supported(run, method=method, n_neighbors=n_neighbors)
+    if run.dataset.fingerprint != holdout.remaining.fingerprint:
         raise ValueError(
-            "the run was not trained on holdout.warm, so it may know the cold items; train it with "
-            "warm_run(experiment, holdout, folder)"
+            "the run was not trained on holdout.remaining, so it may know the held-out items; train it with "
+            "train_without_held_out(experiment, holdout, folder)"
         )
-    items = cold_items(holdout, split)
-    numbers = holdout.cold[split]
-    features = {name: one.take(numbers) for name, one in holdout.whole.features.items()}
-    placed = place(run, options, items, neighbors=neighbors, way=way)
-    new = Interactions(*_pairs(holdout, numbers), holdout.whole.n_users, len(numbers))
-    every = _behind_warm(run, new, split)
-    users = np.unique(new.users)
-    return ColdResult(
-        placed.way,
-        len(users),
-        len(new),
-        len(numbers),
-        int((np.bincount(run.dataset.interactions.indices("train")[0], minlength=new.n_users) == 0)[users].sum()),
-        len(items.featureless),
-        _compared(run, new, *_scorers(run, placed, features, warm=False)),
-        _compared(run, every, *_scorers(run, placed, features, warm=True)),
+    items = held_out_items(holdout, split)
+    indices = holdout.items[split]
+    features = {name: table.take(indices) for name, table in holdout.full.features.items()}
+    embeddings = embed_new_items(run, items, n_neighbors=n_neighbors, method=method)
+    relevant = Interactions(*_relevant(holdout, indices), holdout.full.n_users, len(indices))
+    with_known = _after_known(run, relevant, split)
+    users = np.unique(relevant.users)
+    n_training = np.bincount(run.dataset.interactions.indices("train")[0], minlength=relevant.n_users)
+    return ColdStartResult(
+        split=split,
+        fraction=holdout.fraction,
+        seed=holdout.seed,
+        n_neighbors=n_neighbors,
+        mask=run.mask,
+        method=embeddings.method,
+        n_users=len(users),
+        n_interactions=len(relevant),
+        n_items=len(indices),
+        n_users_without_training=int((n_training == 0)[users].sum()),
+        n_items_without_features=len(items.without_features),
+        among_held_out=_compared(run, relevant, *_scorers(run, embeddings, features, include_known=False)),
+        among_all=_compared(run, with_known, *_scorers(run, embeddings, features, include_known=True)),
     )
 
 
-def cold_items(holdout: Holdout, split: Split) -> NewItems:
-    """The cold items of a part, told apart by whether anything is known of them.
+def held_out_items(holdout: Holdout, split: Split) -> NewItems:
+    """Return the held-out items of a split that have features, and list the others as without features.
 
     Raises:
-        ValueError: none has a feature, or part is ``train``.
+        ValueError: none has a feature, or split is ``train``.
     """
     if split == "train":
         raise ValueError("no item is held out for training; choose valid or test")
-    numbers = holdout.cold[split]
-    features = {name: one.take(numbers) for name, one in holdout.whole.features.items()}
-    items = separated([holdout.whole.items[number] for number in numbers.tolist()], features, holdout.warm)
+    indices = holdout.items[split]
+    features = {name: table.take(indices) for name, table in holdout.full.features.items()}
+    items = with_features([holdout.full.items[index] for index in indices.tolist()], features, holdout.remaining)
     if not items.ids:
-        raise ValueError(f"none of the {len(numbers)} items held out for {split} has a feature; draw by another --seed")
+        raise ValueError(f"none of the {len(indices)} items held out for {split} has a feature; draw by another --seed")
     return items
 
 
-def _pairs(
-    holdout: Holdout, numbers: Int64[ndarray, "n_cold"]
+def _relevant(
+    holdout: Holdout, indices: Int64[ndarray, "n_held_out"]
 ) -> tuple[Int64[ndarray, "n"], Int64[ndarray, "n"], Int64[ndarray, "n"]]:
-    """Users, items by place among the cold ones, and parts, of all pairs of the cold items."""
-    pairs = holdout.whole.interactions
-    chosen = np.isin(pairs.items, numbers)
-    parts = np.full(int(chosen.sum()), 2, dtype=np.int64)
-    return pairs.users[chosen].astype(np.int64), np.searchsorted(numbers, pairs.items[chosen]), parts
+    """Return users, items as positions among the held-out ones, and splits, of all interactions with these items."""
+    interactions = holdout.full.interactions
+    mask = np.isin(interactions.items, indices)
+    splits = np.full(int(mask.sum()), 2, dtype=np.int64)
+    return interactions.users[mask].astype(np.int64), np.searchsorted(indices, interactions.items[mask]), splits
 
 
-def _behind_warm(run: Run, new: Interactions, split: Split) -> Interactions:
-    """The pairs to find, the cold items numbered behind the warm ones, and the pairs that are never recommended.
+def _after_known(run: Run, relevant: Interactions, split: Split) -> Interactions:
+    """Return the relevant interactions with the held-out items indexed after the known ones, and what is masked.
 
-    Warm validation pairs are there where the run's mask hides them, which it does as test is scored.
+    Known validation interactions are included if the run's mask hides them, which it does when test is scored.
     """
-    warm = run.dataset.interactions
-    kept = warm.mask("train") | (warm.mask("valid") & (split == "test"))
+    known = run.dataset.interactions
+    masked = known.mask("train") | (known.mask("valid") & (split == "test"))
     return Interactions(
-        np.concatenate([warm.users[kept], new.users]).astype(np.int64),
-        np.concatenate([warm.items[kept], new.items + warm.n_items]).astype(np.int64),
-        np.concatenate([warm.splits[kept], new.splits]).astype(np.int64),
-        warm.n_users,
-        warm.n_items + new.n_items,
+        np.concatenate([known.users[masked], relevant.users]).astype(np.int64),
+        np.concatenate([known.items[masked], relevant.items + known.n_items]).astype(np.int64),
+        np.concatenate([known.splits[masked], relevant.splits]).astype(np.int64),
+        known.n_users,
+        known.n_items + relevant.n_items,
     )
 
 
-def _scorers(run: Run, placed: Placed, features: Mapping[str, Features], *, warm: bool) -> tuple[Scorer, Scorer]:
-    """That of the model and that of content, over the cold items, behind the warm ones where these are candidates."""
-    known, bought = run.dataset.features, run.dataset.interactions.matrix("train")
-    offset = run.dataset.n_items if warm else 0
+def _scorers(
+    run: Run, embeddings: NewItemEmbeddings, features: Mapping[str, Features], *, include_known: bool
+) -> tuple[Scorer, Scorer]:
+    """Return the scorers of model and content over the held-out items, after the known ones if these are candidates."""
+    known, interactions = run.dataset.features, run.dataset.interactions.matrix("train")
+    offset = run.dataset.n_items if include_known else 0
     n_items = offset + len(next(iter(features.values())).present)
-    places = torch.cat([torch.arange(offset), torch.from_numpy(placed.items.rows) + offset])
-    vectors = torch.cat([placed.known[:offset], placed.new])
-    content = content_scorer(bought, known, stacked(known, features) if warm else features)
+    columns = torch.cat([torch.arange(offset), torch.from_numpy(embeddings.items.rows) + offset])
+    candidates = embeddings.all_items if include_known else embeddings.new_items
+    content = content_scorer(interactions, known, concatenated(known, features) if include_known else features)
     return (
-        _spread(inner_product(placed.users, vectors), places, n_items),
-        _spread(lambda block: content(block)[:, places], places, n_items),
+        _spread(inner_product(embeddings.users, candidates), columns, n_items),
+        _spread(lambda block: content(block)[:, columns], columns, n_items),
     )
 
 
-def _spread(score: Scorer, places: Int64[Tensor, "n_placed"], n_items: int) -> Scorer:
-    """The scores at these places, minus infinity, which is never listed, elsewhere."""
+def _spread(score: Scorer, columns: Int64[Tensor, "n_embedded"], n_items: int) -> Scorer:
+    """Return a scorer with these scores in these columns, and minus infinity, which is never listed, elsewhere."""
 
     def spread(block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         scores = torch.full((len(block), n_items), -torch.inf)
-        scores[:, places] = score(block)
+        scores[:, columns] = score(block)
         return scores
 
     return spread
 
 
-def _compared(run: Run, pairs: Interactions, model: Scorer, content: Scorer) -> Comparison:
-    results: list[Result] = [
-        evaluate_scorer(score, pairs, split=SCORED, ks=run.ks, mask=run.mask) for score in (model, content)
-    ]
-    users = results[0].users.numpy()
-    relevant = np.diff(pairs.matrix(SCORED).indptr)[users]
-    candidates = pairs.n_items - np.diff(seen_mask(pairs, SCORED, run.mask).indptr)[users]
-    random = expected_at_random(relevant.astype(np.int64), candidates.astype(np.int64), run.ks)
-    return Comparison(results[0].metrics, results[1].metrics, random)
+def _compared(run: Run, interactions: Interactions, model: Scorer, content: Scorer) -> BaselineComparison:
+    of_model, of_content = (
+        evaluate_scorer(score, interactions, split=SCORED, ks=run.ks, mask=run.mask) for score in (model, content)
+    )
+    users = of_model.users.numpy()
+    n_relevant = np.diff(interactions.matrix(SCORED).indptr)[users].astype(np.int64)
+    n_seen = np.diff(seen_mask(interactions, SCORED, run.mask).indptr)[users]
+    n_candidates = (interactions.n_items - n_seen).astype(np.int64)
+    return BaselineComparison(
+        of_model.metrics, of_content.metrics, expected_at_random(n_relevant, n_candidates, run.ks)
+    )

@@ -1,4 +1,4 @@
-"""Items held out entirely: their pairs, their features and themselves are absent from what is trained on."""
+"""Held-out items: their interactions, their features and they themselves are absent from the training data."""
 
 from __future__ import annotations
 
@@ -25,99 +25,110 @@ from flatrec.utils import seeding
 
 @dataclass(frozen=True, eq=False)
 class Holdout:
-    """A data set without some of its items, and which these are.
+    """A data set, the same without some of its items, and which items these are.
 
     Args:
-        whole: with all items.
-        warm: without the cold ones; users keep their numbers, items are numbered again in the same order, and pairs
-            stay in their parts.
-        cold: numbers, in the whole, of the items held out for ``valid`` and for ``test``, in increasing order.
-        share: of the items with pairs that each of the two got.
-        seed: of the draw.
+        full: the data set with all items.
+        remaining: the data set without the held-out items. Users keep their indices, items are indexed again in the
+            same order, and interactions stay in their splits.
+        items: indices in ``full`` of the items held out for ``valid`` and for ``test``, in increasing order.
+        fraction: fraction of the items with interactions that each of the two got.
+        seed: seed of the draw.
     """
 
-    whole: Dataset
-    warm: Dataset
-    cold: Mapping[Split, Int64[ndarray, "n_cold"]]
-    share: float
+    full: Dataset
+    remaining: Dataset
+    items: Mapping[Split, Int64[ndarray, "n_held_out"]]
+    fraction: float
     seed: int
 
-    @property
-    def name(self) -> str:
-        """What its run's folder is called."""
-        return f"cold-share{self.share:g}-seed{self.seed}"
+
+def run_name(fraction: float, seed: int) -> str:
+    """Return the name of the folder in which a run without held-out items is kept beside the full run's files."""
+    return f"cold-fraction{fraction:g}-seed{seed}"
 
 
-def hold_out(dataset: Dataset, share: float = 0.1, seed: int = 0) -> Holdout:
-    """Draw items that have pairs, one share of them for validation and as many for test, and take them out.
+def hold_out_items(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> Holdout:
+    """Draw items that have interactions, a fraction of them for validation and as many for test, and remove them.
 
     Raises:
-        ValueError: the share is out of range, or leaves nothing to train on.
+        ValueError: the fraction is out of range, or leaves nothing to train on.
     """
-    if not 0 < share < 0.5:
-        raise ValueError(f"share must lie between 0 and 0.5, as it is held out twice, but is {share}")
-    able = np.unique(dataset.interactions.items).astype(np.int64)
-    size = round(share * len(able))
+    if not 0 < fraction < 0.5:
+        raise ValueError(f"fraction must lie between 0 and 0.5, as it is held out twice, but is {fraction}")
+    candidates = np.unique(dataset.interactions.items).astype(np.int64)
+    size = round(fraction * len(candidates))
     if size < 1:
-        raise ValueError(f"a share of {share} of {len(able)} items with pairs is less than one item; give a larger one")
-    order = torch.randperm(len(able), generator=seeding.generator(seed, "cold items")).numpy()
-    cold: dict[Split, ndarray] = {"valid": np.sort(able[order[:size]]), "test": np.sort(able[order[size : 2 * size]])}
-    gone = np.concatenate(list(cold.values()))
-    if np.isin(dataset.interactions.indices("train")[1], gone).all():
-        raise ValueError(f"a share of {share} for validation and as much for test leaves no training pair; lower it")
-    valid = dataset.interactions.indices("valid")[1]
-    if len(valid) and np.isin(valid, gone).all():
         raise ValueError(
-            f"a share of {share} leaves no validation pair to stop training by; lower it, or draw by another --seed"
+            f"a fraction of {fraction} of {len(candidates)} items with interactions is less than one item; give a "
+            "larger fraction"
         )
-    warm = replace(without(dataset, gone), name=f"{dataset.name} without cold items")
-    return Holdout(dataset, warm, cold, share, seed)
+    order = torch.randperm(len(candidates), generator=seeding.generator(seed, "cold items")).numpy()
+    items: dict[Split, ndarray] = {
+        "valid": np.sort(candidates[order[:size]]),
+        "test": np.sort(candidates[order[size : 2 * size]]),
+    }
+    removed = np.concatenate(list(items.values()))
+    if np.isin(dataset.interactions.indices("train")[1], removed).all():
+        raise ValueError(
+            f"a fraction of {fraction} for validation and as much for test leaves no training interaction; lower it"
+        )
+    valid = dataset.interactions.indices("valid")[1]
+    if len(valid) and np.isin(valid, removed).all():
+        raise ValueError(
+            f"a fraction of {fraction} leaves no validation interaction to stop training by; lower it, or draw by "
+            "another --seed"
+        )
+    remaining = replace(without_items(dataset, removed), name=f"{dataset.name} without cold items")
+    return Holdout(dataset, remaining, items, fraction, seed)
 
 
-def without(dataset: Dataset, items: Int64[ndarray, "n_gone"]) -> Dataset:
-    """The data set without some items, their pairs and their features; the users stay."""
-    kept = np.setdiff1d(np.arange(dataset.n_items), items)
-    old = dataset.interactions
-    pairs = np.isin(old.items, kept)
-    numbers = np.searchsorted(kept, old.items[pairs])
-    titles, images, rows = dataset.titles, dataset.images, kept.tolist()
+def without_items(dataset: Dataset, items: Int64[ndarray, "n_removed"]) -> Dataset:
+    """Return the data set without some items, their interactions and their features; the users stay."""
+    rows = np.setdiff1d(np.arange(dataset.n_items), items)
+    before, indices = dataset.interactions, rows.tolist()
+    mask = np.isin(before.items, rows)
+    new_indices = np.searchsorted(rows, before.items[mask])
+    titles, images = dataset.titles, dataset.images
     return replace(
         dataset,
-        interactions=Interactions(old.users[pairs], numbers, old.splits[pairs], old.n_users, len(kept)),
-        items=Vocabulary("item", [dataset.items[number] for number in rows]),
-        features={name: one.take(kept) for name, one in dataset.features.items()},
-        titles=tuple(titles[number] for number in rows) if titles else None,
-        images=tuple(images[number] for number in rows) if images else None,
+        interactions=Interactions(before.users[mask], new_indices, before.splits[mask], before.n_users, len(rows)),
+        items=Vocabulary("item", [dataset.items[index] for index in indices]),
+        features={name: features.take(rows) for name, features in dataset.features.items()},
+        titles=tuple(titles[index] for index in indices) if titles else None,
+        images=tuple(images[index] for index in indices) if images else None,
         source=None,
     )
 
 
-def warm_run(experiment: Experiment, holdout: Holdout, out: Path, callbacks: Sequence[Callback] = ()) -> Run:
-    """What an experiment learns from the warm items; in a folder of its own, gone on with or read where it is there.
+def train_without_held_out(
+    experiment: Experiment, holdout: Holdout, out: Path, callbacks: Sequence[Callback] = ()
+) -> Run:
+    """Train on the remaining items into a run folder; resume or read the run that the folder holds.
 
     Args:
         experiment: the settings.
         holdout: the data.
-        out: the run folder; it is loaded with ``load_run(out, holdout.warm)``.
-        callbacks: objects that are told of the progress.
+        out: the run folder; it is loaded with ``load_run(out, holdout.remaining)``.
+        callbacks: objects that are notified of the progress.
 
     Raises:
         ValueError: the folder holds a run with other settings or of other data.
         DivergedError: ten steps in a row had no finite gradient.
     """
-    wished = experiment.device
-    experiment = replace(experiment, data="")  # which no path holds
+    device = experiment.device
+    experiment = experiment.replace(data="")  # the data are at no path
     if not (out / run_dir.RESULT).is_file():
-        selection.warn(selection.remarks(experiment, holdout.warm))
-    else:  # what is finished may be read on another device
-        experiment = replace(experiment, device=run_dir.read_experiment(out).device)
+        selection.log_warnings(selection.choice_warnings(experiment, holdout.remaining))
+    else:  # a finished run may be read on another device
+        experiment = experiment.replace(device=run_dir.read_experiment(out).device)
     if run_dir.has_run(out):
         try:
-            run_dir.check_same(out, with_defaults(experiment), holdout.warm)
+            run_dir.check_same(out, with_defaults(experiment), holdout.remaining)
         except ValueError as error:
             raise ValueError(
-                f"{out} was trained with other settings or on other data; remove it, to have its items held out again "
+                f"{out} was trained with other settings or on other data; remove it to hold its items out again "
                 f"({error})"
             ) from None
-    run_or_resume(out, experiment, holdout.warm, callbacks)
-    return load_run(out, holdout.warm, wished)
+    run_or_resume(out, experiment, holdout.remaining, callbacks)
+    return load_run(out, holdout.remaining, device)

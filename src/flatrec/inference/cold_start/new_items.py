@@ -1,4 +1,4 @@
-"""Items that a data set does not know, told apart from those that it knows and those that cannot be placed."""
+"""Items that a data set does not hold, told apart from those that it holds and those without features."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy import ndarray
 
 from flatrec.data.builder import IndexedFeatures
 from flatrec.data.dataset import Dataset
-from flatrec.data.encoded_items import EncodedItems
 from flatrec.data.features import Features, align
+from flatrec.data.formats.encoded import EncodedItems
 from flatrec.data.vocabulary import Vocabulary
-from flatrec.inference.cold_start.nearest_items import comparable, directed
+from flatrec.inference.cold_start.nearest_items import comparable, has_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,90 +22,93 @@ class NewItems:
     """New items with at least one modality that known items have too.
 
     Args:
-        ids: of these items.
-        features: of these items, for every modality of the data set; what an item lacks is missing.
-        rows: which of the items that were given these are.
-        known: ids that were given, but are in the data set already.
-        featureless: ids of new items that lack every modality, so that nothing can be said of them.
+        ids: original ids of the new items.
+        features: their features, for every modality of the data set; marked as missing where an item has none.
+        rows: the row of each new item among all items that were read.
+        already_known: ids that were read, but are in the data set.
+        without_features: ids of new items that lack every modality, so that they cannot be scored.
     """
 
     ids: tuple[str, ...]
     features: Mapping[str, Features]
     rows: Int64[ndarray, "n_new"]
-    known: tuple[str, ...] = ()
-    featureless: tuple[str, ...] = ()
+    already_known: tuple[str, ...] = ()
+    without_features: tuple[str, ...] = ()
 
 
-def read_new_items(encoded: EncodedItems, dataset: Dataset, name: str) -> NewItems:
-    """What is new among encoded items.
+def read_new_items(encoded: EncodedItems, dataset: Dataset, source: str) -> NewItems:
+    """Return the new items among encoded items.
 
     Args:
         encoded: ids and features, of some or all modalities of the data set.
-        dataset: what was trained on.
-        name: how messages call the items, such as their folder.
+        dataset: the data set that was trained on.
+        source: how messages call the items, such as their folder.
 
     Raises:
         ValueError: an id repeats, a modality is not one of the data set's or has another width, or a number is not
             finite; or no new item is left.
     """
-    check_modalities(encoded.features, dataset, name)
+    check_modalities(encoded.features, dataset, source)
     try:
         ids = tuple(Vocabulary("item", encoded.ids))
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-    known = tuple(one for one in ids if one in dataset.items)
-    if len(known) == len(ids):
+        raise ValueError(f"{source}: {error}") from None
+    already_known = tuple(item for item in ids if item in dataset.items)
+    if len(already_known) == len(ids):
         raise ValueError(
-            f"{name} has no new item: all of its {len(ids)} ids are in the data set {dataset.name!r}; encode items "
+            f"{source} has no new item: all of its {len(ids)} ids are in the data set {dataset.name!r}; encode items "
             "that it does not hold, or leave out --new-items"
         )
-    rows = np.array([row for row, one in enumerate(ids) if one not in dataset.items], dtype=np.int64)
-    new = [ids[row] for row in rows.tolist()]
+    rows = np.array([row for row, item in enumerate(ids) if item not in dataset.items], dtype=np.int64)
+    new_ids = [ids[row] for row in rows.tolist()]
     features = {
-        modality: _features(encoded.features.get(modality), new, one.width)
-        for modality, one in dataset.features.items()
+        modality: _features(encoded.features.get(modality), new_ids, known.width)
+        for modality, known in dataset.features.items()
     }
-    found = separated(new, features, dataset)
-    if not found.ids:
+    items = with_features(new_ids, features, dataset)
+    if not items.ids:
         raise ValueError(
-            f"none of the {len(new)} new items of {name} has a modality that the trained items have "
+            f"none of the {len(new_ids)} new items of {source} has a modality that the trained items have "
             f"({', '.join(sorted(dataset.features))}), so none can be scored; encode their texts or images"
         )
-    return NewItems(found.ids, found.features, rows[found.rows], known, found.featureless)
+    return NewItems(items.ids, items.features, rows[items.rows], already_known, items.without_features)
 
 
-def separated(ids: Sequence[str], features: Mapping[str, Features], dataset: Dataset) -> NewItems:
-    """New items with features in the modalities of a data set, without those that lack all of them."""
+def with_features(ids: Sequence[str], features: Mapping[str, Features], dataset: Dataset) -> NewItems:
+    """Return the items that have a modality of the data set, and list the others as without features."""
     usable = np.zeros(len(ids), dtype=np.bool_)
     for name in comparable(dataset):
-        usable |= directed(features[name])
+        usable |= has_features(features[name])
     rows = np.flatnonzero(usable)
     return NewItems(
         tuple(ids[row] for row in rows.tolist()),
-        {name: one.take(rows) for name, one in features.items()},
+        {name: table.take(rows) for name, table in features.items()},
         rows,
-        featureless=tuple(ids[row] for row in np.flatnonzero(~usable).tolist()),
+        without_features=tuple(ids[row] for row in np.flatnonzero(~usable).tolist()),
     )
 
 
-def check_modalities(features: Mapping[str, IndexedFeatures], dataset: Dataset, name: str) -> None:
-    """Make sure that new items have no modality but those trained on, in their widths.
+def check_modalities(features: Mapping[str, IndexedFeatures], dataset: Dataset, source: str) -> None:
+    """Make sure that new items have only modalities that were trained on, in the same widths.
 
     Raises:
         ValueError: a modality is not one of the data set's, or has another width.
     """
-    trained = ", ".join(f"{key} {one.width}" for key, one in sorted(dataset.features.items()))
-    came = ", ".join(f"{key} {one.values.shape[1]}" for key, one in sorted(features.items()))
-    for key, one in features.items():
-        if key not in dataset.features or one.values.shape[1] != dataset.features[key].width:
-            raise ValueError(
-                f"{name} has features of other modalities or widths ({came}) than the run was trained on ({trained}); "
-                "encode the new items with the same encoders, under the same names"
-            )
+    expected = {name: table.width for name, table in dataset.features.items()}
+    widths = {name: table.values.shape[1] for name, table in features.items()}
+    if not widths.items() <= expected.items():
+        raise ValueError(
+            f"{source} has features of other modalities or widths ({_listed(widths)}) than the run was trained on "
+            f"({_listed(expected)}); encode the new items with the same encoders, under the same names"
+        )
 
 
-def _features(rows: IndexedFeatures | None, ids: list[str], width: int) -> Features:
-    """Features in the order of the ids; of an item without a row, or without the modality at all, missing."""
-    if rows is None or set(ids).isdisjoint(rows.ids):
+def _listed(widths: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {width}" for name, width in sorted(widths.items()))
+
+
+def _features(table: IndexedFeatures | None, ids: list[str], width: int) -> Features:
+    """Return features in the order of the ids; missing for an item without a row, or without the modality at all."""
+    if table is None or set(ids).isdisjoint(table.ids):
         return Features(np.zeros((len(ids), width), dtype=np.float32), np.zeros(len(ids), dtype=np.bool_))
-    return align(list(rows.ids), rows.values, ids, rows.source)
+    return align(list(table.ids), table.values, ids, table.source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from statistics import fmean
@@ -219,15 +219,15 @@ class _Fitted(Model):
     """The regression as a model; its batches name samples as users."""
 
     def __init__(self, problem: Regression) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # there is no data set
         self.problem = problem
         self.theta = nn.Parameter(torch.zeros_like(problem.features[0]))
 
     def encode(self) -> Encoded:
         return Encoded(self.theta[:, None])
 
-    def loss(self, encoded: Encoded, batch: Batch) -> Float[Tensor, ""]:
-        return self.problem.loss(encoded.node_embeddings[:, 0], batch.users)
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
+        return {"loss": self.problem.loss(encoded.node_embeddings[:, 0], batch.users)}
 
     def user_item_embeddings(self, encoded: Encoded) -> tuple[Float[Tensor, "dim 1"], Float[Tensor, "dim 1"]]:
         return encoded.node_embeddings, encoded.node_embeddings

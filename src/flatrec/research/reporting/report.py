@@ -9,12 +9,12 @@ from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from flatrec.evaluation.metrics import METRICS
 from flatrec.evaluation.significance import ENOUGH
 from flatrec.research.reporting.figures import Curve, Score, dot_chart, learning_curves, style
 from flatrec.research.reporting.formats import percent
 
 LEVEL = 0.05  # a corrected p below it counts as significant
-NAMES = {"ndcg": "NDCG", "map": "MAP", "hit_rate": "Hit rate"}
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def context(report: Report) -> str:
 def metric_name(metric: str) -> str:
     """``recall@10`` as in print: Recall@10."""
     name, at, cut = metric.partition("@")
-    return NAMES.get(name, name.capitalize()) + at + cut
+    return (METRICS[name].title if name in METRICS else name.capitalize()) + at + cut
 
 
 def p_value(p: float) -> str:

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from flatrec.config import Experiment
-from flatrec.content.llm.adjust import Adjustment as Edited
-from flatrec.content.llm.adjust import read_adjustment
+from flatrec.content.llm.item_editor import AdjustmentRecord as Edited
+from flatrec.content.llm.item_editor import read_adjustment
 from flatrec.data.dataset import Dataset
 from flatrec.data.encoded_items import encoded_features, read_encoded
 from flatrec.data.features import Features

@@ -1,8 +1,8 @@
-"""The network of one modality that DualGNN and DRAGON have in common."""
+"""Tables and maps with their initial values, and the network of one modality that DualGNN and DRAGON share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -10,9 +10,37 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flatrec.models.initial import xavier_normal
+from flatrec.data.dataset import Dataset
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
+
+
+def node_table(
+    dataset: Dataset, embedding_dim: int, draw: Callable[[Tensor], Tensor] = nn.init.xavier_uniform_
+) -> nn.Parameter:
+    """One table for users and then items, each half drawn by its own size, Xavier-uniform if nothing else is said."""
+    return nn.Parameter(
+        torch.cat([draw(torch.empty(rows, embedding_dim)) for rows in (dataset.n_users, dataset.n_items)])
+    )
+
+
+def xavier_uniform(rows: int, columns: int) -> nn.Parameter:
+    """A Xavier-uniform table."""
+    return nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, columns)))
+
+
+def xavier_normal(rows: int, columns: int) -> nn.Parameter:
+    """A Xavier-normal table."""
+    return nn.Parameter(nn.init.xavier_normal_(torch.empty(rows, columns)))
+
+
+def xavier_linear(inputs: int, outputs: int, *, zero_bias: bool = False) -> Linear:
+    """A linear map with Xavier-normal weights; its biases are torch's own or zero."""
+    layer = Linear(inputs, outputs)
+    nn.init.xavier_normal_(layer.weight)
+    if zero_bias:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 class Tower(nn.Module):
@@ -44,6 +72,6 @@ def preference_weights(rows: int, modalities: int) -> nn.Parameter:
 
 
 def preference_squares(names: Sequence[str], towers: nn.ModuleList, users: Tensor) -> dict[str, Float[Tensor, ""]]:
-    """The mean square of each tower's preferences over rows of a batch, under ``preference_`` and the modality."""
+    """The mean square of each tower's preferences over rows of a batch, as ``squares/preference_`` with its name."""
     tables = {name: cast(Tower, tower).preference for name, tower in zip(names, towers, strict=True)}
-    return {f"preference_{name}": F.embedding(users, table).square().mean() for name, table in tables.items()}
+    return {f"squares/preference_{name}": F.embedding(users, table).square().mean() for name, table in tables.items()}

@@ -1,0 +1,163 @@
+"""Encoding a table of items, and new items like those of a run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from flatrec.content import encoders
+from flatrec.content.encoders.encoding import EncodingReport, EncodingSettings, Target, encode_images, encode_texts
+from flatrec.content.encoders.recipe import RECIPE, Recipe, read_recipe
+from flatrec.content.encoders.vector_cache import VectorCache, default_path
+from flatrec.content.item_source import ItemSource, Progress, no_progress
+from flatrec.content.report import write_warnings
+from flatrec.data.dataset import Dataset
+from flatrec.data.formats.description import DESCRIPTION, parse
+from flatrec.data.formats.encoded import EncodedItems, finish, make_room, read_encoded, write_ids
+from flatrec.data.tables.files import TABLE_SUFFIXES
+from flatrec.utils.atomic_write import write_text
+
+SUMMARY, DETAILS = "encoding.json", "encoding.csv"
+
+
+def encode_table(
+    source: ItemSource,
+    out: Path,
+    *,
+    text_encoder: str = "all-minilm-l6-v2",
+    image_encoder: str = "efficientnet-lite0",
+    batch_size: int = 64,
+    workers: int = 2,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+) -> list[EncodingReport]:
+    """Write features, masks, ids, report and recipe of all items, one row per item in the table's order.
+
+    No text or image is encoded twice: vectors are cached by content, so a killed call continues when it is repeated.
+
+    Args:
+        source: table and images of the items.
+        out: folder of the files; created if it does not exist.
+        text_encoder: name for :func:`flatrec.content.encoders.text_encoder`.
+        image_encoder: name for :func:`flatrec.content.encoders.image_encoder`.
+        batch_size: texts or images per pass of the encoder.
+        workers: threads that read and decode images.
+        device: torch device that computes.
+        progress: opens a progress display for each modality.
+
+    Raises:
+        ImportError: the extra of an encoder is not installed.
+        ValueError: there is no such column or encoder, nothing is to be encoded, or the folder has features of other
+            items.
+        OSError: a file cannot be read, or the folder not be written to.
+    """
+    if workers < 1 or batch_size < 1:
+        raise ValueError(f"workers and batch_size must be at least 1, but are {workers} and {batch_size}")
+    items = source.read()
+    if items.texts is None and items.images is None:
+        raise ValueError("nothing to encode; give --text-column, --image-dir or --image-column")
+    modalities = [name for name, values in (("text", items.texts), ("image", items.images)) if values is not None]
+    make_room(out, items.table.ids, modalities)
+    recipe = Recipe(
+        source.id_column,
+        source.text_columns,
+        text_encoder,
+        source.image_column,
+        source.image_dir is not None,
+        image_encoder,
+    ).merged_with(out)
+    reports = []
+    with VectorCache(default_path()) as cache:
+        if items.texts is not None:
+            text = encoders.text_encoder(text_encoder, device=device)
+            with progress("texts", len(items.texts)) as on_items:
+                settings = EncodingSettings(cache, batch_size, workers, on_items)
+                reports.append(encode_texts(items.texts, text, Target(out, "text"), settings))
+        if items.images is not None:
+            image = encoders.image_encoder(image_encoder, device=device)
+            with progress("images", len(items.images)) as on_items:
+                settings = EncodingSettings(cache, batch_size, workers, on_items)
+                reports.append(encode_images(items.images, image, Target(out, "image"), settings))
+    write_features_info(out, items.table.ids, reports, recipe)
+    return reports
+
+
+def write_features_info(out: Path, ids: Sequence[str], reports: Sequence[EncodingReport], recipe: Recipe) -> None:
+    """Write what belongs to feature files: item ids, report, recipe and, last of all, the manifest.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    write_ids(out, ids)
+    rows = (
+        (report.modality, item, warning)
+        for report in reports
+        for item, warnings in report.warnings.items()
+        for warning in warnings
+    )
+    write_warnings(out / DETAILS, ("modality", "item", "warning"), rows)
+    summaries = [summary_dict(report) for report in reports]
+    write_text(out / SUMMARY, json.dumps(summaries, indent=2, ensure_ascii=False) + "\n")
+    recipe.write(out)
+    finish(out, [report.modality for report in reports])
+
+
+def summary_dict(report: EncodingReport) -> dict[str, object]:
+    """Return a report as JSON holds it: counts of warnings instead of single items."""
+    return {**asdict(report), "warnings": report.counts}
+
+
+def encode_new_items(
+    path: Path,
+    dataset: Dataset,
+    *,
+    image_dir: Path | None = None,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+) -> EncodedItems:
+    """Return the items of a folder that ``flatrec encode`` wrote, or those of a table, encoded like the data set's own.
+
+    Args:
+        path: folder or table.
+        dataset: data set whose items were encoded; ``encode.json`` beside its features says how.
+        image_dir: folder of the images of the table's items, whose names are the item ids.
+        device: torch device that computes.
+        progress: opens a progress display for each modality.
+
+    Raises:
+        FileNotFoundError: there is no such folder or table.
+        ValueError: there is no ``encode.json``, or the table lacks a column that it names.
+    """
+    if path.is_dir() or path.suffix.lower() not in TABLE_SUFFIXES:
+        if image_dir is not None:
+            raise ValueError(f"--image-dir is for a table of new items, but {path} is none; leave it out")
+        return read_encoded(path)
+    recipe = _recipe_of(dataset)
+    if recipe is None:
+        raise ValueError(
+            f"{path} is a table, and no {RECIPE} beside the run's data tells how to encode it; encode it first "
+            f"(flatrec encode {path} --out FOLDER) and give the folder"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        encode_table(
+            recipe.source(path, image_dir),
+            Path(folder),
+            text_encoder=recipe.text_encoder,
+            image_encoder=recipe.image_encoder,
+            device=device,
+            progress=progress,
+        )
+        return read_encoded(Path(folder))
+
+
+def _recipe_of(dataset: Dataset) -> Recipe | None:
+    """Return how the items of a data set were encoded; None if no ``encode.json`` is beside its features."""
+    source = Path(dataset.source or "")
+    description = source / DESCRIPTION if source.is_dir() else source
+    folders = [source]
+    if description.suffix.lower() == ".toml" and description.is_file():
+        folders = [feature.file.parent for feature in parse(description).features.values()]
+    return next((recipe for recipe in map(read_recipe, folders) if recipe is not None), None)

@@ -1,0 +1,73 @@
+"""Logarithms of sums of exponentials of inner products, without holding all products."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from flatrec.ops.matmul import matmul
+
+TILE_ROWS, TILE_COLUMNS = 128, 2_048  # inner products held at once: 1 MB, which stays in the cache
+LN_2 = math.log(2)  # powers of 2 are up to four times faster than those of e, by the library that makes the latter
+SAFE_EXPONENT = 30.0  # e to it, and sums of a billion of these, are far from the limits of float32
+
+
+def log_sum_exp(
+    left: Float[Tensor, "rows dim"], right: Float[Tensor, "n dim"], bound: float = math.inf
+) -> Float[Tensor, "rows"]:
+    """Return, for each row of ``left``, ln of the sum over the rows of ``right`` of e to their inner product.
+
+    The products are made in tiles that stay in the cache, and made again for the gradient: on CPUs this is several
+    times faster than holding all of them.
+
+    Args:
+        left: rows that each get a sum.
+        right: rows that are summed over.
+        bound: what no inner product exceeds in size, where that is known; a small one saves the search for the
+            largest product, which keeps e to it finite.
+    """
+    return cast(Tensor, _LogSumExp.apply(left, right, bound <= SAFE_EXPONENT))  # type: ignore[no-untyped-call]
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor, small: bool) -> Tensor:  # noqa: ANN401
+        tiles = right.T.contiguous().split(TILE_COLUMNS, dim=1)
+        if small:
+            blocks = (left / LN_2).split(TILE_ROWS)
+            parts = ([matmul(block, tile).exp2_().sum(dim=1) for tile in tiles] for block in blocks)
+            sums = [torch.stack(part).sum(dim=0).log_() for part in parts]
+        else:
+            parts = ([matmul(block, tile).logsumexp(dim=1) for tile in tiles] for block in left.split(TILE_ROWS))
+            sums = [torch.stack(part).logsumexp(dim=0) for part in parts]
+        whole = torch.cat(sums)
+        ctx.save_for_backward(left, right, whole)
+        ctx.small = small
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
+        left, right, sums = ctx.saved_tensors
+        (gradient,) = gradients
+        if torch.is_grad_enabled():  # it will be differentiated itself
+            weights = (left @ right.T).softmax(dim=1) * gradient[:, None]
+            return weights @ right, weights.T @ left, None
+        shares = gradient * (-sums).exp() if ctx.small else gradient
+        turned = right.T.contiguous()  # with few columns, products are several times faster this way round
+        of_left, of_turned = torch.zeros_like(left), torch.zeros_like(turned)
+        blocks = zip(*(one.split(TILE_ROWS) for one in (left, sums, shares, of_left)), strict=True)
+        wide = (one.split(TILE_COLUMNS, dim=1) for one in (turned, of_turned))
+        tiles = list(zip(right.split(TILE_COLUMNS), *wide, strict=True))
+        for block, logarithms, slopes, out in blocks:
+            weighted = (block * slopes[:, None]).T.contiguous()
+            scaled = block / LN_2
+            for tile, turned_tile, out_tile in tiles:
+                products = matmul(scaled, turned_tile)
+                weights = (products if ctx.small else products.sub_(logarithms[:, None] / LN_2)).exp2_()
+                out.add_(matmul(weights, tile))
+                out_tile.add_(matmul(weighted, weights))
+        return of_left * shares[:, None], of_turned.T, None
