@@ -53,7 +53,9 @@ def serve():
     """Make children until the input ends."""
     for command in COMMANDS.values():
         import_module(command.target.partition(":")[0])
-    for room in ("experiment", "comparison", "sweeps", "studies.runner", "cold", "data.shop", "data.amazon.prepare"):
+    for room in ("comparison", "sweeps", "studies.runner"):
+        import_module(f"flatrec.research.{room}")
+    for room in ("api", "inference.cold_start", "content.encode", "data.shop", "data.amazon.prepare"):
         import_module(f"flatrec.{room}")
     encoders.text_encoder = lambda _name, **_: Lengths("lengths")
     encoders.image_encoder = lambda _name, **_: Colors()

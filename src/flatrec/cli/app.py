@@ -18,6 +18,7 @@ from flatrec.cli.commands import COMMANDS
 from flatrec.utils.interrupts import INTERRUPTED, Guard
 from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.messages import LONGEST, clipped, message, place_of, raised
+from flatrec.utils.optional import explain_missing
 
 DEBUG = "--debug"
 BAD_USAGE, FAILED, NOBODY_READS = 2, 1, 141  # the last as a shell has it for a program that writes to a closed pipe
@@ -143,6 +144,8 @@ def _explained(error: Exception, *, debug: bool) -> int:
         return _report(message(error), BAD_USAGE, debug=debug)
     if isinstance(error, _USAGE):
         return _report(message(error), BAD_USAGE, debug=debug)
+    if isinstance(error, ModuleNotFoundError):
+        return _report(explain_missing(error), FAILED, debug=debug)
     if isinstance(error, _FAILURES):
         return _report(message(error), FAILED, debug=debug)
     return _report(f"{raised(error)}; --debug shows how it came to that", FAILED, debug=debug)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -10,11 +11,15 @@ from typing import BinaryIO
 
 from flatrec.training.records import EpochRecord
 
+logger = logging.getLogger(__name__)
+
 
 class TensorBoard:
     """Writes loss, validation metrics, trace and seconds of every epoch as scalars.
 
     The events are written here and at once, not by a thread of torch's ``SummaryWriter``, whose errors reach nobody.
+
+    Without the package ``tensorboard`` nothing is written.
 
     Args:
         folder: where the event files go.
@@ -30,8 +35,11 @@ class TensorBoard:
         Raises:
             OSError: the folder cannot be written to.
         """
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # takes a second to import
-
+        try:
+            from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # takes a second to import
+        except ModuleNotFoundError:
+            logger.info("no curves are written, as tensorboard is not installed; pip install 'flatrec[tensorboard]'")
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
         self._file = (self.folder / name).open("xb")
@@ -48,6 +56,8 @@ class TensorBoard:
         Raises:
             OSError: the disk is full.
         """
+        if self._file is None:  # tensorboard is not installed
+            return
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 

@@ -15,13 +15,20 @@ _NEEDED_BY: dict[Extra, str] = {
     "dask": "the backend dask needs",
     "encode": "encoding texts and images needs",
     "llm": "augment and adjust need",
-    "plots": "plots, reports and images need",
+    "plots": "figures and reports need",
     "postgresql": "PostgreSQL databases need",
     "ray": "the backend ray needs",
-    "research": "studies and sweeps need",
+    "research": "studies, sweeps, reports and the demo need",
     "sql": "databases of sweeps need",
     "tensorboard": "TensorBoard curves need",
     "timm": "timm encoders need",
+}
+_EXTRAS: dict[str, Extra] = {  # by package, for imports at the top of research's modules
+    "jinja2": "research",
+    "joblib": "research",
+    "matplotlib": "research",
+    "optuna": "research",
+    "sqlalchemy": "research",
 }
 
 
@@ -41,7 +48,14 @@ def require_extra(module: str, extra: Extra) -> ModuleType:
         if error.name and not f"{module}.".startswith(f"{error.name}."):
             raise  # the package is installed, but one that it needs is not
         package = module.partition(".")[0]
-        raise ModuleNotFoundError(
-            f"{package} is not installed, but {_NEEDED_BY[extra]} it; pip install 'flatrec[{extra}]'",
-            name=package,
-        ) from None
+        raise ModuleNotFoundError(_advice(package, extra)) from None
+
+
+def explain_missing(error: ModuleNotFoundError) -> str:
+    """Say in one line which extra installs the module that an import did not find."""
+    package = (error.name or "").partition(".")[0]
+    return _advice(package, _EXTRAS[package]) if package in _EXTRAS else str(error)
+
+
+def _advice(package: str, extra: Extra) -> str:
+    return f"{package} is not installed, but {_NEEDED_BY[extra]} it; pip install 'flatrec[{extra}]'"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flatrec.content import CaptionColumns, Destination, Endpoint, ItemSource, adjust_items, augment_items
 from flatrec.content.llm.augment import KEPT, AugmentPrompts, augment_texts, protect_new_texts
 from flatrec.content.llm.chat_client import NO_INPUT, NO_RESPONSE
 from flatrec.content.llm.prompts import CAPTION
+from flatrec.data.items import read_items
 from tests.content.llm.conftest import png
 
 
@@ -64,3 +66,20 @@ def test_a_new_text_is_no_formula_and_a_kept_one_stays_as_it_was():
     old = {"1": "a shoe", "2": "-old", "3": None, "4": "x"}
     new = {"1": '=HYPERLINK("http://x")', "2": "-old", "3": None, "4": "-0.5"}
     assert protect_new_texts(new, old) == {"1": '\'=HYPERLINK("http://x")', "2": "-old", "3": None, "4": "-0.5"}
+
+
+def test_one_call_writes_the_table_and_another_edits_its_items(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("FLATREC_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "items.csv").write_text("id,text\na,pram\nb,cot\n")
+    (tmp_path / "a.png").write_bytes(png())
+    source = ItemSource(path=tmp_path / "items.csv", image_dir=tmp_path)
+    endpoint = Endpoint(url=server.url, model="m", max_retries=0, prompt_price=1e5)
+    result = augment_items(source, Destination(tmp_path / "new.csv", "better"), endpoint)
+    assert (result.usage.requests, result.cost) == (2, 2.0)
+    assert read_items(tmp_path / "new.csv").column("better") == dict(result.texts)
+    captions = CaptionColumns("better")
+    adjusted = adjust_items(
+        ItemSource(path=tmp_path / "new.csv", image_dir=tmp_path), tmp_path / "out", captions, probability=1.0
+    )
+    assert adjusted.items == ("a", "b")
+    assert read_items(adjusted.table).column("adjusted_text") == dict(result.texts)

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 from numpy import ndarray
 from PIL import Image
-from scipy import sparse
-from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from scipy import linalg
+from scipy.sparse.linalg import svds
 
 from flatrec.data.shop.catalog import Catalog
+from flatrec.data.shop.hashed_words import hashed_tfidf
 
 HUES, ANGLES, CELLS, THUMBNAIL = 18, 8, 6, 12
 WORDS = 4096  # buckets that words are hashed into
@@ -34,7 +34,8 @@ def encode_images(images: Sequence[Image.Image], width: int) -> Float32[ndarray,
     ]
     raw = np.concatenate([_balanced(block) for block in blocks], axis=1)
     rank = min(width, *raw.shape)
-    return _padded(PCA(rank, svd_solver="full").fit_transform(raw), width)
+    left, scales, right = linalg.svd(raw - raw.mean(axis=0), full_matrices=False)
+    return _padded((left * _signs(right) * scales)[:, :rank], width)
 
 
 def encode_texts(texts: Sequence[str], width: int) -> Float32[ndarray, "n_items width"]:
@@ -42,12 +43,10 @@ def encode_texts(texts: Sequence[str], width: int) -> Float32[ndarray, "n_items 
 
     With fewer items than ``width``, the last columns are zero.
     """
-    hashing = HashingVectorizer(n_features=WORDS, stop_words="english", alternate_sign=False, norm=None)
-    counts = hashing.transform(texts)
-    weighted = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
-    rank = min(width, min(weighted.shape) - 1)
-    svd = TruncatedSVD(rank, algorithm="arpack", random_state=0)
-    return _padded(svd.fit_transform(sparse.csr_matrix(weighted)), width)
+    weighted = hashed_tfidf(texts, WORDS)
+    start = np.random.RandomState(0).uniform(-1, 1, min(weighted.shape))  # noqa: NPY002 - the numbers stay as they were
+    left, scales, right = svds(weighted, k=min(width, min(weighted.shape) - 1), v0=start)
+    return _padded((left * _signs(right) * scales)[:, ::-1], width)  # the largest scale first
 
 
 def project_attributes(
@@ -102,6 +101,13 @@ def _balanced(block: Float[ndarray, "n_items n_values"]) -> Float[ndarray, "n_it
     scale = np.sqrt((centered**2).sum(axis=1).mean())
     balanced: ndarray = centered / max(scale, 1e-12)
     return balanced
+
+
+def _signs(right: Float[ndarray, "rank n_values"]) -> Float[ndarray, "rank"]:
+    """Return signs that make the largest entry of each right singular vector positive."""
+    largest = np.abs(right).argmax(axis=1)
+    signs: ndarray = np.sign(right[np.arange(len(right)), largest])
+    return signs
 
 
 def _padded(values: Shaped[ndarray, "n_items rank"], width: int) -> Float32[ndarray, "n_items width"]:
