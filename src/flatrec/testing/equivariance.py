@@ -14,10 +14,9 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.data import enlarged, permuted, whole_batch
+from flatrec.testing.datasets import enlarged, permuted, whole_batch
 from flatrec.testing.messages import NotApplicableError, number, require
-from flatrec.testing.outputs import encoded, loss_of
-from flatrec.testing.runs import copied, evaluated, random_state, same, seeded, well_shaped
+from flatrec.testing.runs import copied, encoded, evaluated, loss_of, random_state, same, seeded, well_shaped
 from flatrec.utils.seeding import generator
 
 MORE_USERS, MORE_ITEMS = 7, 4  # copies by which the sizes that belong to users, items or both are told

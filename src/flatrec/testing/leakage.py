@@ -11,7 +11,7 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.data import restricted, unshared, whole_batch
+from flatrec.testing.datasets import restricted, unshared, whole_batch
 from flatrec.testing.messages import NotApplicableError, listed, require
 from flatrec.testing.runs import begin_epoch, descend, evaluated, random_state, same, seeded, training_loss
 

@@ -9,22 +9,15 @@ from typing import Literal, TypeAlias
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.checks import (
-    check_batch,
-    check_gradients,
-    check_loss,
-    check_registered,
-    check_runs,
-    check_shared_encode,
-)
-from flatrec.testing.data import tiny_dataset, unshared, whole_batch
+from flatrec.testing.datasets import tiny_dataset, unshared, whole_batch
 from flatrec.testing.equivariance import check_permutation
-from flatrec.testing.evaluations import check_eval_deterministic, check_no_stale_cache, check_round_trip, check_shapes
+from flatrec.testing.evaluation import check_eval_deterministic, check_no_stale_cache, check_round_trip, check_shapes
+from flatrec.testing.gradients import check_gradients, check_ranking, check_step, check_strategies
 from flatrec.testing.leakage import check_data_kept, check_held_out, check_isolated_nodes
 from flatrec.testing.messages import ContractError, NotApplicableError, one_line
+from flatrec.testing.purity import check_batch, check_loss, check_registered, check_runs, check_shared_encode
 from flatrec.testing.reproducibility import check_epoch_draw, check_initial
 from flatrec.testing.runs import begin_epoch, disturb, random_state, trainable, training_loss
-from flatrec.testing.updates import check_ranking, check_step, check_strategies
 
 Outcome: TypeAlias = Literal["ok", "FAILED", "skipped"]
 

@@ -1,4 +1,4 @@
-"""Checks of what steps do to a model."""
+"""Checks of the gradient of the loss, and of what steps along it do to a model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
 from flatrec.strategies import MIXABLE, STRATEGIES, Mixed, NonFiniteGradientError, Plain, Strategy
-from flatrec.testing.checks import halves
-from flatrec.testing.data import whole_batch
+from flatrec.testing.datasets import whole_batch
 from flatrec.testing.messages import ContractError, NotApplicableError, listed, number, one_line, require
 from flatrec.testing.runs import (
     begin_epoch,
     copied,
+    descend,
     evaluated,
     gradients,
+    halves,
     random_state,
     seeded,
     trainable,
@@ -27,7 +28,30 @@ from flatrec.testing.runs import (
 )
 from flatrec.training.step_context import TrainStepContext
 
+STEPS = 3  # of each of two epochs, in which a parameter may be reached
 STRIDE = 1e-3  # of the step that must raise the margin, relative to the norm of the parameters
+
+
+def check_gradients(model: Model, batch: Batch) -> None:
+    """Every trainable parameter is reached by the loss and gets a finite gradient.
+
+    Where one is not reached at once, the model takes a few steps of two epochs, in which it may join.
+
+    Raises:
+        AssertionError: it is not so.
+    """
+    require(bool(trainable(model)), "the model has no trainable parameter; make what is learned an nn.Parameter")
+    found = gradients(model, training_loss(model, batch))
+    dead = {name for name, one in found.items() if one is None}
+    require(len(dead) < len(found), "the loss depends on no trainable parameter; compute it from them, without no_grad")
+    bad = [name for name, one in found.items() if one is not None and not one.isfinite().all()]
+    require(not bad, f"the gradient of {listed(bad)} must be finite, but holds NaN or infinity")
+    dead -= _reached_later(model, batch) if dead else set()
+    require(
+        not dead,
+        f"no loss of the first {STEPS} steps of two epochs reaches {listed([one for one in found if one in dead])}; "
+        "use it, leave it out, or give it requires_grad=False",
+    )
 
 
 def check_step(model: Model, batch: Batch, *, lr: float = 1e-3) -> None:
@@ -85,6 +109,16 @@ def check_strategies(make: Callable[[], Model], batch: Batch, *, steps: int = 3,
             raise ContractError(f"{label}: a loss or gradient is not finite") from None
         except (Exception, SystemExit) as error:  # a stranger's model may raise anything
             raise ContractError(f"{label}: {one_line(error)}") from error
+
+
+def _reached_later(model: Model, batch: Batch) -> set[str]:
+    """The parameters that the loss of a step reaches, in the first steps of two epochs."""
+    reached = set()
+    for epoch in (1, 2):
+        begin_epoch(model, epoch)
+        for _ in range(STEPS):
+            reached |= {name for name, one in descend(model, batch).items() if one is not None}
+    return reached
 
 
 def _step_aside(moved: Model, model: Model, batch: Batch) -> None:
