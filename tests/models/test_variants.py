@@ -359,7 +359,7 @@ def test_lattice_leaves_rows_with_a_negative_sum_empty(dataset):
     odd = dataset.with_features(features)
     model = make("lattice", odd, n_neighbors=24)
     assert all(not graph.coo().toarray()[3].any() for graph in model.raw_graphs)
-    testing.check_representations(model, odd)
+    testing.check_embeddings(model, odd)
     testing.check_gradients(model, testing.whole_batch(odd))
 
 

@@ -34,8 +34,8 @@ def bpr_loss(
 ) -> Float[Tensor, ""]:
     """Bayesian personalized ranking: the mean of -ln sigma(<u, p> - <u, n>), stable for any margin.
 
-    Some releases add 1e-10 inside the logarithm to keep it finite, which is not needed here. It caps the loss of a pair
-    at 23 and stops its gradient there; margins above -10 give the same to six digits.
+    Some releases add 1e-10 inside the logarithm to keep it finite, which is not needed here. It caps the loss of an
+    interaction at 23 and stops its gradient there; margins above -10 give the same to six digits.
     """
     return bpr_loss_of_differences(users, positives - negatives)
 

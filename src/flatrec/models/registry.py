@@ -40,7 +40,7 @@ ENTRIES: dict[str, Entry] = {
     "mmgcn": Entry(
         "flatrec.models.mmgcn:MMGCN",
         FEATURES,
-        "One graph network a modality, held together by shared id embeddings.",
+        "One graph network per modality, held together by shared id embeddings.",
         "Wei et al., ACM MM 2019, https://doi.org/10.1145/3343031.3351034",
     ),
     "grcn": Entry(

@@ -3,9 +3,9 @@
 from flatrec.testing.datasets import block_dataset, enlarged, permuted, tiny_dataset, whole_batch
 from flatrec.testing.equivariance import check_permutation
 from flatrec.testing.evaluation import (
+    check_embeddings,
     check_eval_deterministic,
     check_no_stale_cache,
-    check_representations,
     check_round_trip,
     check_shapes,
 )
@@ -31,6 +31,7 @@ __all__ = [
     "block_dataset",
     "check_batch",
     "check_data_kept",
+    "check_embeddings",
     "check_epoch_draw",
     "check_eval_deterministic",
     "check_gradients",
@@ -44,7 +45,6 @@ __all__ = [
     "check_pure",
     "check_ranking",
     "check_registered",
-    "check_representations",
     "check_round_trip",
     "check_runs",
     "check_shapes",

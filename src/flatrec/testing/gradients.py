@@ -73,13 +73,13 @@ def check_step(model: Model, batch: Batch, *, lr: float = 1e-3) -> None:
 
 
 def check_ranking(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
-    """The loss pulls the way that representations rank: going down it, positives gain on negatives.
+    """The loss moves embeddings the way that they rank: going down it, positives gain on negatives.
 
     ``make`` builds the model with any initial parameters.
 
     Raises:
         AssertionError: they do not.
-        NotApplicableError: the gradient is not finite, or representations have the wrong shape.
+        NotApplicableError: the gradient is not finite, or embeddings have the wrong shape.
     """
     make = seeded(make)
     model, moved, batch = make(dataset), make(dataset), whole_batch(dataset)
@@ -89,7 +89,7 @@ def check_ranking(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
     require(
         after > before,
         "a small step down the loss must raise the mean score of positives over that of negatives, but brings the "
-        f"difference from {number(before)} to {number(after)}; compute loss and representations from the same "
+        f"difference from {number(before)} to {number(after)}; compute loss and embeddings from the same "
         "vectors, and mind the sign and which are the positives",
     )
 
@@ -138,7 +138,7 @@ def _margin(model: Model, dataset: Dataset, batch: Batch) -> float:
     """By how much positives score above negatives in the mean."""
     found = evaluated(model)
     if not well_shaped(found, dataset):
-        raise NotApplicableError("representations have the wrong shape, which another check reports")
+        raise NotApplicableError("embeddings have the wrong shape, which another check reports")
     users, items = (one.double() for one in found)
     return float((users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(dim=1).mean())
 

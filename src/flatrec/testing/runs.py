@@ -167,8 +167,8 @@ def encoded(model: Model) -> Encoded:
     if isinstance(found, Encoded):
         return found
     raise ContractError(
-        f"encode must return flatrec.models.Encoded, but returns {kind_of(found)}; return Encoded(nodes), one table "
-        "with users first and then items, and put what else the loss reads into its parts"
+        f"encode must return flatrec.models.Encoded, but returns {kind_of(found)}; return Encoded(node_embeddings), one table "
+        "with users first and then items, and put what else the loss reads into aux"
     )
 
 
@@ -188,7 +188,7 @@ def loss_of(model: Model, given: Encoded, batch: Batch) -> Tensor:
     if isinstance(loss, Tensor):
         require(loss.shape == (), f"the loss must be one scalar tensor, but is {shown}; take its mean or sum")
         return loss
-    advice = "compute it with torch, and leave .item() out" if isinstance(loss, (int, float)) else "add the parts up"
+    advice = "compute it with torch, and leave .item() out" if isinstance(loss, (int, float)) else "add the terms up"
     advice = "end it with return" if loss is None else advice
     raise ContractError(f"loss must return one scalar tensor, but returns {shown}; {advice}")
 
@@ -200,7 +200,7 @@ def edits(names: list[str]) -> str:
 
 
 def vectors(model: Model, given: Encoded) -> tuple[Tensor, Tensor]:
-    """User and item representations.
+    """The embeddings of users and items.
 
     Raises:
         AssertionError: they are not two tensors.
@@ -212,6 +212,6 @@ def vectors(model: Model, given: Encoded) -> tuple[Tensor, Tensor]:
             return found[0], found[1]
         shown += f" of {' and '.join(kind_of(one) for one in found)}"
     raise ContractError(
-        f"representations must return two tensors, users and items, but returns {shown}; compute both from what "
+        f"user_item_embeddings must return two tensors, users and items, but returns {shown}; compute both from what "
         "encode gives"
     )
