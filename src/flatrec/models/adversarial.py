@@ -39,8 +39,8 @@ class Adversarial(Model):
         loss = L(Theta; F) + weight * L(Theta; F + Delta)
 
     Delta is a constant: no gradient flows through it. It is computed again for every loss, hence for every gradient
-    that a strategy asks for, at the parameters that hold there, be they shifted or not, and for each of two batches (or for
-    each portion, where a batch is taken in portions).
+    that a strategy asks for, at the parameters that hold there, be they shifted or not, and for each of two batches (or
+    for each portion, where a batch is taken in portions).
 
     What is perturbed are the matrices that the model reads. Of the mean or learned row that stands in for a missing
     image, every item has a copy of its own; rows that the model brings to length 1 are perturbed after that; trained

@@ -96,7 +96,7 @@ class BM3(Model):
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:
-        """The predicted embeddings; ``aux`` has the embeddings that they are predicted from, and the projected features."""
+        """The predicted embeddings; ``aux`` has those that they are predicted from, and the projected features."""
         users, items = mean_of_layers(self.graph, self.nodes, self.config.n_layers).split(self.sizes)
         online = torch.cat([users, items + self.nodes[self.sizes[0] :]])
         projected = {

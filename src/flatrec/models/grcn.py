@@ -118,7 +118,7 @@ class GRCN(Model):
         return Encoded(torch.cat([ids + near + self.edges.product(weight, near), *views], dim=1))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR, and the squares of ids, of all preferences for images, and of the batch's preferences of each modality."""
+        """BPR, and the squares of ids, of all preferences for images, and of the batch's preferences."""
         named = dict(zip(self.features.names, self.preferences, strict=True))
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),

@@ -133,7 +133,7 @@ class SLMRec(Model):
         return Encoded(torch.cat([self.fuse_users(of_users), self.fuse_items(of_items)]), views)
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """The main loss as ``main``, and the alignment of each modality along the chain as ``alignment/`` with its name."""
+        """The main loss, and the alignment of each modality along the chain as ``alignment/`` with its name."""
         numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
         users, items = l2_normalize(F.embedding(numbers, encoded.node_embeddings)).chunk(2)
         terms = {"main": info_nce(users, items, self.config.temperature)}

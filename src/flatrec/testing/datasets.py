@@ -22,9 +22,10 @@ def block_dataset(
 ) -> Dataset:
     """Groups of users who each buy within their own block of items, so that the right recommendation is obvious.
 
-    ``users`` and ``items`` are the numbers per block. User q of a block has item q of it (modulo ``items``) in validation,
-    the next one in test and all others of the block in training: the two held out are all that is left of the block.
-    Features are the block's unit vector plus noise, which ``seed`` decides; every modality has a width of its own.
+    ``users`` and ``items`` are the numbers per block. User q of a block has item q of it (modulo ``items``) in
+    validation, the next one in test and all others of the block in training: the two held out are all that is left of
+    the block. Features are the block's unit vector plus noise, which ``seed`` decides; every modality has a width of
+    its own.
 
     Raises:
         ValueError: a size is too small.

@@ -1,4 +1,4 @@
-"""Checks of what a model does with its data: it writes nothing, reads only training interactions, and tolerates users without any."""
+"""Checks that a model leaves its data as they are, and reads the training interactions alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flatrec.testing.runs import begin_epoch, descend, evaluated, random_state, 
 
 
 def check_data_kept(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
-    """Building a model and training it leaves the features and interactions of the data set unchanged.
+    """Building a model and training it leaves the features and interactions unchanged.
 
     Raises:
         AssertionError: it does not.
@@ -53,7 +53,7 @@ def check_held_out(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
     differing = [name for name in first if not same(first[name], other[name])]
     require(
         not differing,
-        f"a model must read training interactions alone, but removing those held out changes {' and '.join(differing)}; "
+        f"a model must read training interactions alone, but those held out change {' and '.join(differing)}; "
         'read dataset.interactions.indices("train") or matrix("train"), not users and items, which hold all splits',
     )
 

@@ -197,7 +197,8 @@ def check_model(make: Callable[[Dataset], Model], dataset: Dataset | None = None
 
     Example:
         >>> from flatrec.models import BPR
-        >>> [one.check for one in check_model(lambda data: BPR(data, BPR.Config(embedding_dim=4))) if one.outcome != "ok"]
+        >>> findings = check_model(lambda data: BPR(data, BPR.Config(embedding_dim=4)))
+        >>> [finding.check for finding in findings if finding.outcome != "ok"]
         []
     """
     data = tiny_dataset() if dataset is None else dataset
