@@ -137,7 +137,8 @@ class RepresentationsOfTheLastLoss(Sound):
         self.users, self.items = super().user_item_embeddings(encoded)
         return super().loss(encoded, batch)
 
-    def user_item_embeddings(self, encoded):  # noqa: ARG002
+    def user_item_embeddings(self, encoded):
+        del encoded
         return self.users, self.items
 
 
@@ -360,7 +361,8 @@ class GlobalDraw(Sound):
         super().__init__(dataset, config)
         self.register_buffer("noise", torch.zeros(8), persistent=False)
 
-    def on_epoch_start(self, generator):  # noqa: ARG002
+    def on_epoch_start(self, generator):
+        del generator
         self.noise = torch.rand(8)
 
     def encode(self):
@@ -373,7 +375,8 @@ class EpochThatRemembers(GlobalDraw):
 
 
 class NumPyDraw(GlobalDraw):
-    def on_epoch_start(self, generator):  # noqa: ARG002
+    def on_epoch_start(self, generator):
+        del generator
         self.noise = torch.tensor(np.random.rand(8), dtype=torch.float32)  # noqa: NPY002
 
 

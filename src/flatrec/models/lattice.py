@@ -121,8 +121,9 @@ class LATTICE(Model):
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 
-    def on_epoch_start(self, generator: Generator) -> None:  # noqa: ARG002 - nothing is drawn
+    def on_epoch_start(self, generator: Generator) -> None:
         """Freeze the item graph as it is now, and let the first step learn it."""
+        del generator  # nothing is drawn
         if self.config.n_item_layers == 0:
             return
         with torch.no_grad():

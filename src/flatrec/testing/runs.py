@@ -167,9 +167,8 @@ def encoded(model: Model) -> Encoded:
     if isinstance(found, Encoded):
         return found
     raise ContractError(
-        f"encode must return flatrec.models.Encoded, but returns {kind_of(found)}; return Encoded(node_embeddings), one "
-        "table with users first and then items, and put what else the loss reads "
-        "into aux"
+        f"encode must return flatrec.models.Encoded, but returns {kind_of(found)}; return Encoded(node_embeddings), "
+        "one table with users first and then items, and put what else the loss reads into aux"
     )
 
 
