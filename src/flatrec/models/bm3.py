@@ -108,9 +108,9 @@ class BM3(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """The agreement over the graph, the agreement across and within modalities, and the norms."""
         online = encoded.aux["online"]
-        numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
-        users, items = F.embedding(numbers, encoded.node_embeddings).chunk(2)
-        user_targets, item_targets = self._targets(online, numbers).chunk(2)
+        indices = torch.cat([batch.users, batch.positives + self.sizes[0]])
+        users, items = F.embedding(indices, encoded.node_embeddings).chunk(2)
+        user_targets, item_targets = self._targets(online, indices).chunk(2)
         terms = {"graph/users": _apart(users, item_targets), "graph/items": _apart(items, user_targets)}
         for name in self.features.names:
             table = encoded.aux[f"features_{name}"]
@@ -121,8 +121,8 @@ class BM3(Model):
         terms["norms"] = torch.stack([torch.linalg.vector_norm(half) for half in halves]).sum() / self.sizes[1]
         return terms
 
-    def _targets(self, table: Tensor, numbers: Tensor) -> Tensor:
-        return F.dropout(F.embedding(numbers, table.detach()), self.config.dropout, self.training)
+    def _targets(self, table: Tensor, indices: Tensor) -> Tensor:
+        return F.dropout(F.embedding(indices, table.detach()), self.config.dropout, self.training)
 
 
 def _apart(predicted: Tensor, targets: Tensor) -> Tensor:

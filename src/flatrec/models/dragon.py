@@ -1,4 +1,4 @@
-"""DRAGON: pairs of graphs, of users and items and of each among themselves, modalities side by side."""
+"""DRAGON: a user-item graph, a user graph and an item graph; modalities are propagated separately and joined."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DRAGON(Model):
 
     Deviations: the release ranks by what the last training forward left behind, and moves the batch's item indices in
     place: here every evaluation propagates again, over the user graph without repetitions. Layers and tables that
-    influence nothing (trained copies of the features among them) are left out. Its item graph is kept on disk by k
+    influence nothing (trained copies of the features among them) are left out. Its item graph is stored on disk by k
     alone; here the key is the content. Degrees have an offset of 1e-7, below what float32 shows. Modalities may be
     any number; ``image_weight`` is the weight of the one called ``image``, as in FREEDOM.
 

@@ -62,7 +62,7 @@ class ItemKNN(Baseline):
         return torch.from_numpy(block.toarray())
 
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        """The item's row of kept similarities, 1 at the item itself."""
+        """The stored similarities of the item, and 1 for the item itself."""
         row = torch.from_numpy(self.similarities[[item]].toarray()[0])
         row[item] = 1
         return row

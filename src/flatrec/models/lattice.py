@@ -163,14 +163,14 @@ class LATTICE(Model):
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""
         n_items = self.sizes[1]
-        numbers = np.repeat(np.arange(n_items), self.config.n_neighbors)
+        indices = np.repeat(np.arange(n_items), self.config.n_neighbors)
         columns, values = [], []
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
             columns.append(nearest_neighbors(projected.detach().float().cpu().numpy(), self.config.n_neighbors).ravel())
             ends = l2_normalize(projected)
-            values.append(weight * _edges(numbers, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
-        edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)
+            values.append(weight * _edges(indices, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
+        edges = _edges(np.tile(indices, len(columns)), np.concatenate(columns), n_items).to(weights.device)
         return edges, _normalized(edges, torch.cat(values))
 
 

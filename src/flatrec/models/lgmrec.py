@@ -159,8 +159,8 @@ class LGMRec(Model):
         """BPR, the contrast of users and that of items, and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         terms, norms = {"bpr": bpr_loss(*blocks)}, norm_penalty(*blocks)
-        for kind, numbers in (("users", batch.users), ("items", batch.positives)):
-            once = numbers.unique(return_counts=True)  # popular items come up many times
+        for kind, indices in (("users", batch.users), ("items", batch.positives)):
+            once = indices.unique(return_counts=True)  # popular items come up many times
             contrasts = [
                 self._contrast(encoded.aux, kind, once, one, other)
                 for one, other in itertools.combinations(self.features.names, 2)
@@ -172,9 +172,9 @@ class LGMRec(Model):
         self, parts: Mapping[str, Tensor], kind: str, once: tuple[Tensor, Tensor], one: str, other: str
     ) -> Tensor:
         """The rows of a batch in one modality against all rows in another."""
-        numbers, counts = once
+        indices, counts = once
         everyone = parts[f"{kind}_{other}"]
-        views = F.embedding(numbers, parts[f"{kind}_{one}"]), F.embedding(numbers, everyone)
+        views = F.embedding(indices, parts[f"{kind}_{one}"]), F.embedding(indices, everyone)
         factors = parts[f"edges_of_{kind}_{other}"], parts[f"hub_{other}"]
         return info_nce_among_all(*views, everyone, self.config.temperature, counts=counts, factors=factors)
 

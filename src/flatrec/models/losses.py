@@ -24,8 +24,8 @@ def gather_embeddings(
     nodes: Float[Tensor, "n_nodes dim"], batch: Batch, n_users: int
 ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
     """The rows of users, positives and negatives, by one gather (three cost three dense backward passes)."""
-    numbers: Int64[Tensor, "3_batch"] = torch.cat([batch.users, batch.positives + n_users, batch.negatives + n_users])
-    users, positives, negatives = F.embedding(numbers, nodes).chunk(3)
+    indices: Int64[Tensor, "3_batch"] = torch.cat([batch.users, batch.positives + n_users, batch.negatives + n_users])
+    users, positives, negatives = F.embedding(indices, nodes).chunk(3)
     return users, positives, negatives
 
 

@@ -82,7 +82,7 @@ ENTRIES: dict[str, Entry] = {
     "dragon": Entry(
         "flatrec.models.dragon:DRAGON",
         FEATURES,
-        "Pairs of graphs, of users and items and of each among themselves, modalities side by side.",
+        "A user-item graph, a user graph and an item graph; modalities are propagated separately and joined.",
         "Zhou et al., ECAI 2023, https://arxiv.org/abs/2301.12097",
     ),
     "lgmrec": Entry(

@@ -134,8 +134,8 @@ class SLMRec(Model):
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """The main loss, and the alignment of each modality along the chain as ``alignment/`` with its name."""
-        numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
-        users, items = l2_normalize(F.embedding(numbers, encoded.node_embeddings)).chunk(2)
+        indices = torch.cat([batch.users, batch.positives + self.sizes[0]])
+        users, items = l2_normalize(F.embedding(indices, encoded.node_embeddings)).chunk(2)
         terms = {"main": info_nce(users, items, self.config.temperature)}
         anchor = F.embedding(batch.positives, encoded.aux["ids"])
         for step, name in enumerate(self.chain):

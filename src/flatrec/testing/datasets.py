@@ -49,7 +49,7 @@ def block_dataset(
 def tiny_dataset() -> Dataset:
     """The data that models are checked on: 33 users and 27 items with images and texts.
 
-    Neither number is a usual width of a layer, so that transposed or mixed-up sizes do not pass for right.
+    Neither number is a common width of a layer, so that transposed or mixed-up sizes do not pass for right.
     """
     return block_dataset(users=11, items=9)
 
@@ -60,10 +60,10 @@ def unshared(dataset: Dataset) -> Dataset:
     return replace(dataset, interactions=replace(dataset.interactions), features=features)
 
 
-def restricted(dataset: Dataset, pairs: Bool[ndarray, "n_pairs"]) -> Dataset:
+def restricted(dataset: Dataset, selected: Bool[ndarray, "n_interactions"]) -> Dataset:
     """The same users, items and features with only some of the interactions."""
     old = dataset.interactions
-    kept = replace(old, users=old.users[pairs], items=old.items[pairs], splits=old.splits[pairs])
+    kept = replace(old, users=old.users[selected], items=old.items[selected], splits=old.splits[selected])
     return replace(dataset, interactions=kept)
 
 

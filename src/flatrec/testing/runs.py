@@ -64,7 +64,7 @@ def copied(batch: Batch) -> Batch:
 
 
 def halves(batch: Batch) -> list[Batch]:
-    """The pairs of a batch in two batches."""
+    """The interactions of a batch, divided into two batches."""
     columns = [column.chunk(2) for column in vars(batch).values()]
     return [Batch(*parts) for parts in zip(*columns, strict=True)]
 
@@ -120,7 +120,7 @@ def evaluated(model: Model, *, noise: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def well_shaped(found: tuple[Tensor, Tensor], dataset: Dataset) -> bool:
-    """Whether there is one vector a user and an item, all of one width."""
+    """Return True if there is one vector per user and per item, all of one width."""
     width = found[0].shape[-1:]
     return found[0].shape == (dataset.n_users, *width) and found[1].shape == (dataset.n_items, *width)
 
