@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -52,3 +55,35 @@ def test_a_guide_does_what_it_says(folder, capsys, document, commands):
     assert done == commands
     page = (folder / "report.html").read_text()
     assert "Example" in page
+
+
+def insert(path, before, text):
+    content = path.read_text(encoding="utf-8")
+    assert content.count(before) == 1
+    path.write_text(content.replace(before, text + before), encoding="utf-8")
+
+
+def test_a_model_of_the_package_is_three_files(tmp_path):
+    for place in ("src", "tests/models"):
+        shutil.copytree(DOCS.parent / place, tmp_path / place)
+    for file in ("pyproject.toml", "conftest.py", "tests/__init__.py"):
+        shutil.copy(DOCS.parent / file, tmp_path / file)
+    (_, definition), *_ = blocks("adding-a-model.md")
+    row = re.search(r'"example": \{.*\},', (DOCS / "adding-a-model.md").read_text(encoding="utf-8"))[0]
+    entry = '"example": Entry("flatrec.models.example:Example", FEATURES, "Propagation.", "Author et al."),'
+    models, settings = tmp_path / "src" / "flatrec" / "models", tmp_path / "tests" / "models" / "settings.py"
+    (models / "example.py").write_text(definition, encoding="utf-8")
+    insert(models / "registry.py", '    "popularity": Entry(', f"    {entry}\n")
+    insert(settings, '    "bpr": {', f"    {row}\n")
+    insert(settings, '"dragon", "dualgnn", ', '"example", ')
+    tests = [f"tests/models/{name}" for name in ("test_contract.py", "test_bad_input.py")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "example or row"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count(".") > 10

@@ -10,7 +10,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
-from flatrec.models import MODELS
+from flatrec.models import BASELINES, MODELS
 from flatrec.ops.spmm import Graph
 from flatrec.utils import seeding
 from tests.models.settings import SETTINGS, make
@@ -40,7 +40,7 @@ def data(users, items, n_users, n_items, parts=None):
 def check_finite(model, dataset):
     """Every graph, and what is computed over it, in and before an epoch."""
     for epoch in (1, 2):
-        testing.check_representations(model, dataset)
+        testing.check_embeddings(model, dataset)
         for _, module in model.named_modules():
             if isinstance(module, Graph):
                 assert np.isfinite(module.coo().data).all()
@@ -99,61 +99,40 @@ def test_data_without_users_or_items_are_refused(sizes):
         data([], [], *sizes)
 
 
-BAD = {
-    "bpr": [{"embedding_dim": 0}, {"reg_weight": -1.0}],
-    "ngcf": [
-        {"embedding_dim": 0},
-        {"hidden_dims": (8, 0)},
-        {"message_dropout": 1.0},
-        {"node_dropout": -0.1},
-        {"reg_weight": -1.0},
-    ],
-    "lightgcn": [{"n_layers": -1}, {"reg_weight": -1.0}, {"embedding_dim": 0}],
-    "layergcn": [{"n_layers": 0}, {"edge_dropout": 1.0}, {"reg_weight": float("nan")}, {"embedding_dim": 0}],
-    "vbpr": [{"embedding_dim": 0}, {"reg_weight": -1.0}],
-    "mmgcn": [{"embedding_dim": 0}, {"n_layers": 0}, {"hidden_dim": 0}, {"reg_weight": -1.0}],
-    "grcn": [{"embedding_dim": 0}, {"modality_dim": 0}, {"n_routings": -1}, {"reg_weight": -1.0}],
-    "dualgnn": [
-        {"embedding_dim": 0},
-        {"hidden_dim": 0},
-        {"n_layers": -1},
-        {"n_user_neighbors": 0},
-        {"reg_weight": -1.0},
-    ],
-    "lattice": [
-        {"modality_dim": 0},
-        {"raw_fraction": 1.1},
-        {"n_item_layers": -1},
-        {"n_layers": -1},
-        {"reg_rows": 0},
-        {"reg_weight": -1.0},
-    ],
-    "slmrec": [{"embedding_dim": 1}, {"temperature": 0.0}, {"alignment_temperature": -1.0}, {"alignment_weight": -1.0}],
-    "bm3": [{"dropout": 1.0}, {"n_layers": -1}, {"reg_weight": -1.0}, {"modality_weight": -1.0}, {"embedding_dim": 0}],
-    "freedom": [{"edge_dropout": 1.0}],  # the others in test_freedom.py
-    "dragon": [
-        {"image_weight": 1.1},
-        {"n_item_layers": -1},
-        {"n_user_neighbors": 0},
-        {"embedding_dim": 0},
-        {"reg_weight": -1.0},
-    ],
-    "lgmrec": [
-        {"n_hyperedges": 0},
-        {"n_hyper_layers": 0},
-        {"dropout": 1.0},
-        {"temperature": 0.0},
-        {"reg_weight": -1.0},
-    ],
-}
+def out_of_range(kind):
+    """Values beside the range of each setting, as the types of the settings say."""
+    for setting, one in kind.Config.model_fields.items():
+        assert one.annotation not in (int, float) or one.metadata, f"{kind.__name__}: {setting} has no range"
+        for limits in one.metadata:
+            yield setting, one.annotation(limits.gt if limits.ge is None else limits.ge - 1)
+            if limits.le is not None or limits.lt is not None:
+                yield setting, one.annotation(limits.lt if limits.le is None else limits.le + 1)
 
 
-@pytest.mark.parametrize(("name", "option"), [(name, option) for name, options in BAD.items() for option in options])
-def test_settings_out_of_range_are_refused_by_name(name, option):
-    ((setting, _),) = option.items()
-    with pytest.raises(ValueError, match=rf"^{setting}(\[1\])? must (be (at least|above)|lie in)"):
-        make(name, testing.block_dataset(), **option)
+ALL = {**MODELS, **BASELINES}
+BAD = [pytest.param(ALL[name], *bad, id=f"{name} {bad[0]}={bad[1]}") for name in ALL for bad in out_of_range(ALL[name])]
 
 
-def test_every_model_is_offered_bad_settings():
-    assert set(BAD) == set(MODELS)
+@pytest.mark.parametrize(("kind", "setting", "value"), [*BAD, (MODELS["ngcf"], "hidden_dims", (8, 0))])
+def test_settings_out_of_range_are_refused_by_name(kind, setting, value):
+    with pytest.raises(ValueError, match=rf"^{setting}(\[1\])? must (be (at least|at most|above)|lie in)"):
+        kind.Config(**{setting: value})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e39])
+def test_numbers_that_float32_does_not_hold_are_refused(value):
+    with pytest.raises(ValueError, match="^reg_weight must be "):
+        MODELS["bpr"].Config(reg_weight=value)
+
+
+def test_settings_of_another_class_are_refused():
+    with pytest.raises(ValueError, match=r"must be a BPR.Config, but are of type LightGCN.Config; write BPR\(dataset"):
+        MODELS["bpr"](testing.block_dataset(), MODELS["lightgcn"].Config())
+
+
+def test_a_weight_that_no_term_of_the_loss_uses_is_refused():
+    dataset = testing.block_dataset()
+    model = make("bpr", dataset)
+    model.loss_weights = {"norm": 0.5}
+    with pytest.raises(ValueError, match="loss_weights has 'norm', but the terms of the loss are bpr, norms"):
+        model.loss(model.encode(), testing.whole_batch(dataset))

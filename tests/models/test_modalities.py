@@ -32,7 +32,7 @@ def check(model, dataset):
     model.on_epoch_start(seeding.generator(0, "model", 1))
     testing.check_pure(model, batch)
     testing.check_gradients(model, batch)
-    testing.check_representations(model, dataset)
+    testing.check_embeddings(model, dataset)
 
 
 def test_a_data_set_without_features_is_refused(name):

@@ -41,11 +41,11 @@ from flatrec.models import (
 )
 from flatrec.ops.spmm import Graph
 from flatrec.utils import seeding
+from tests.models.settings import KNOWN_ANSWER
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / os.environ.get("FLATREC_REFERENCE", "../shared/reference")
 GRAPH = 1e-6
-KNOWN_ANSWER = {"bpr"}  # models without public numbers, checked against dense algebra in test_variants.py
 MODALITIES = {"v": "image", "t": "text"}
 
 

@@ -192,7 +192,7 @@ def test_mmgcn_averages_three_modalities_of_which_only_images_are_mapped(dataset
     users, items = ranked(model)
     np.testing.assert_allclose(np.concatenate([users, items]), total, atol=1e-5)
     terms = model.loss_terms(model.encode(), batch)
-    assert terms["preferences"].item() == pytest.approx((array(model.preferences[1]) ** 2).mean(), rel=1e-5)
+    assert terms["squares/preferences"].item() == pytest.approx((array(model.preferences[1]) ** 2).mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize("routings", [0, 2])
@@ -359,7 +359,7 @@ def test_lattice_leaves_rows_with_a_negative_sum_empty(dataset):
     odd = dataset.with_features(features)
     model = make("lattice", odd, n_neighbors=24)
     assert all(not graph.coo().toarray()[3].any() for graph in model.raw_graphs)
-    testing.check_representations(model, odd)
+    testing.check_embeddings(model, odd)
     testing.check_gradients(model, testing.whole_batch(odd))
 
 
@@ -439,8 +439,8 @@ def test_lgmrec_contrasts_every_two_of_three_modalities(dataset, batch, layers, 
     joined = np.concatenate([sum(heard for heard, _ in views), sum(rest for _, rest in views)])
     total = total + 0.3 * unit(joined)
     np.testing.assert_allclose(array(encoded.node_embeddings), total, atol=1e-5)
-    expected = {"contrast_users": 0.0, "contrast_items": 0.0}
-    for side, (key, numbers) in enumerate((("contrast_users", batch.users), ("contrast_items", batch.positives))):
+    expected = {"contrast/users": 0.0, "contrast/items": 0.0}
+    for side, (key, numbers) in enumerate((("contrast/users", batch.users), ("contrast/items", batch.positives))):
         for one, other in ((0, 1), (0, 2), (1, 2)):
             a, b = unit(views[one][side]), unit(views[other][side])
             logits = a[numbers] @ b.T / 0.2

@@ -137,7 +137,8 @@ class RepresentationsOfTheLastLoss(Sound):
         self.users, self.items = super().user_item_embeddings(encoded)
         return super().loss(encoded, batch)
 
-    def user_item_embeddings(self, encoded):  # noqa: ARG002
+    def user_item_embeddings(self, encoded):
+        del encoded
         return self.users, self.items
 
 
@@ -360,7 +361,8 @@ class GlobalDraw(Sound):
         super().__init__(dataset, config)
         self.register_buffer("noise", torch.zeros(8), persistent=False)
 
-    def on_epoch_start(self, generator):  # noqa: ARG002
+    def on_epoch_start(self, generator):
+        del generator
         self.noise = torch.rand(8)
 
     def encode(self):
@@ -373,7 +375,8 @@ class EpochThatRemembers(GlobalDraw):
 
 
 class NumPyDraw(GlobalDraw):
-    def on_epoch_start(self, generator):  # noqa: ARG002
+    def on_epoch_start(self, generator):
+        del generator
         self.noise = torch.tensor(np.random.rand(8), dtype=torch.float32)  # noqa: NPY002
 
 
@@ -429,10 +432,10 @@ FAULTS = {
             *(EditingBatchByName, SparseGradient),
         )
     },
-    TrainedFeatures: ["data kept"],
-    ScaledFeatures: ["data kept"],
-    AllPartsInTheGraph: ["held-out unseen"],
-    DividingByDegree: ["cold start"],
+    TrainedFeatures: ["data unchanged"],
+    ScaledFeatures: ["data unchanged"],
+    AllPartsInTheGraph: ["held-out data unseen"],
+    DividingByDegree: ["isolated nodes"],
     SeedOfItsOwn: ["initial parameters"],
     StreamOfItsOwn: ["initial parameters"],
     NumPyStart: ["initial parameters"],
@@ -444,17 +447,21 @@ FAULTS = {
     SparseState: ["checkpoint"],
     EvaluationOfTheEpoch: ["checkpoint"],
     NothingToTrain: ["gradients"],
-    UnregisteredTable: ["registered", "checkpoint", "numbering"],  # what is not registered is not saved either
-    UnregisteredInAList: ["registered"],
-    UnregisteredInAHook: ["registered", "epoch draw"],  # nor there after a resumption
-    LayersInAList: ["registered", "checkpoint"],
+    UnregisteredTable: [
+        "registered tensors",
+        "checkpoint",
+        "permutation",
+    ],  # what is not registered is not saved either
+    UnregisteredInAList: ["registered tensors"],
+    UnregisteredInAHook: ["registered tensors", "epoch draw"],  # nor there after a resumption
+    LayersInAList: ["registered tensors", "checkpoint"],
     WritingLoss: ["pure loss"],
     WritingIntoAList: ["pure loss"],
     CountingLoss: ["pure loss", "shared encode"],  # the second batch of an encode counts on
-    EditingBatch: ["batch kept", "strategies"],  # a second pass reads what the first left
-    StaleEvaluation: ["fresh evaluation", "pure loss"],  # what is stale has been written by encode
-    StaleAfterEvaluation: ["fresh evaluation"],
-    NoisyEvaluation: ["quiet evaluation"],
+    EditingBatch: ["batch unchanged", "strategies"],  # a second pass reads what the first left
+    StaleEvaluation: ["no stale cache", "pure loss"],  # what is stale has been written by encode
+    StaleAfterEvaluation: ["no stale cache"],
+    NoisyEvaluation: ["deterministic evaluation"],
     DeadParameter: ["gradients"],
     NaNLoss: ["pure loss", "gradients", "step", "strategies"],  # and so are its gradients
     NonFiniteGradient: ["gradients", "step", "strategies"],  # no step can be made of it
@@ -464,7 +471,7 @@ FAULTS = {
     HiddenState: ["checkpoint"],
     GlobalDraw: ["epoch draw"],
     EpochThatRemembers: ["epoch draw"],
-    NumberedItems: ["numbering"],
+    NumberedItems: ["permutation"],
     EditingEncoded: ["shared encode"],
     BreakingWhenPerturbed: ["strategies"],
 }

@@ -47,10 +47,10 @@ def test_a_fault_is_found_by_its_check_and_by_no_other_than_it_implies(fault):
 @pytest.mark.parametrize(
     ("fault", "check", "part"),
     [
-        (faults.UnregisteredInAList, "registered", "\"weights[0]['first'][0]\", 'weights[1]'"),
-        (faults.LayersInAList, "registered", "'layers[0].bias', 'layers[0].weight'"),
+        (faults.UnregisteredInAList, "registered tensors", "\"weights[0]['first'][0]\", 'weights[1]'"),
+        (faults.LayersInAList, "registered tensors", "'layers[0].bias', 'layers[0].weight'"),
         (faults.WritingLoss, "pure loss", "change 'last_loss';"),
-        (faults.EditingBatch, "batch kept", "'batch.positives', 'batch.negatives' in place"),
+        (faults.EditingBatch, "batch unchanged", "'batch.positives', 'batch.negatives' in place"),
         (
             faults.EditingBatch,
             "strategies",
@@ -61,12 +61,12 @@ def test_a_fault_is_found_by_its_check_and_by_no_other_than_it_implies(fault):
         (faults.WrongRows, "shapes", "(33, 8) and (27, 8), but have (33, 8) and (26, 8)"),
         (faults.GlobalDraw, "epoch draw", "'noise' differs; in on_epoch_start draw from the given generator alone"),
         (faults.EpochThatRemembers, "epoch draw", "'noise' in epoch 2 depends on epoch 1"),
-        (faults.StaleEvaluation, "fresh evaluation", "after a training forward"),
-        (faults.StaleAfterEvaluation, "fresh evaluation", "after an evaluation"),
+        (faults.StaleEvaluation, "no stale cache", "after a training forward"),
+        (faults.StaleAfterEvaluation, "no stale cache", "after an evaluation"),
         (faults.EditingBatchByName, "runs", "'batch.positives' in place; write batch.x + n"),
         (faults.Leaving, "runs", "SystemExit: 0 (faults.py:"),
         (faults.BareEncode, "runs", "encode must return flatrec.models.Encoded, but returns a tuple"),
-        (faults.TupleLoss, "runs", "must return one scalar tensor, but returns a tuple; add the parts up"),
+        (faults.TupleLoss, "runs", "must return one scalar tensor, but returns a tuple; add the terms up"),
         (faults.FloatLoss, "runs", "must return one scalar tensor, but returns a float; compute it with torch"),
         (faults.NoLoss, "runs", "must return one scalar tensor, but returns None; end it with return"),
         (faults.VectorLoss, "runs", "a tensor of shape (2,); take its mean or sum"),
@@ -74,9 +74,9 @@ def test_a_fault_is_found_by_its_check_and_by_no_other_than_it_implies(fault):
         (faults.SparseGradient, "runs", "'offsets.weight' must be dense, but is sparse"),
         (faults.SparseState, "checkpoint", "'graph' is a sparse tensor; register it with persistent=False"),
         (faults.EvaluationOfTheEpoch, "checkpoint", "let encode leave out in evaluation"),
-        (faults.TrainedFeatures, "data kept", "'features[\"image\"].values'"),
-        (faults.AllPartsInTheGraph, "held-out unseen", "representations of users and the loss; read"),
-        (faults.DividingByDegree, "cold start", "NaN or infinity is in representations of users; where"),
+        (faults.TrainedFeatures, "data unchanged", "'features[\"image\"].values'"),
+        (faults.AllPartsInTheGraph, "held-out data unseen", "the embeddings of users and the loss; read"),
+        (faults.DividingByDegree, "isolated nodes", "NaN or infinity is in the embeddings of users; where"),
         (faults.SeedOfItsOwn, "initial parameters", "take torch.manual_seed out"),
         (faults.StreamOfItsOwn, "initial parameters", "'nodes' stays the same"),
         (faults.NumPyStart, "initial parameters", "'weight' differs; draw initial values with torch alone"),
@@ -95,8 +95,8 @@ def test_reasons_name_what_is_wrong(fault, check, part):
     ("model", "reason"),
     [(faults.OddSize, "'pairs' has shape (891,)"), (faults.NoisyEvaluation, "random"), (faults.WrongWidth, "shape")],
 )
-def test_numbering_is_skipped_with_a_reason_where_it_cannot_be_told(model, reason):
-    (finding,) = [one for one in findings_of(model) if one.check == "numbering"]
+def test_permutation_is_skipped_with_a_reason_where_it_cannot_be_told(model, reason):
+    (finding,) = [one for one in findings_of(model) if one.check == "permutation"]
     assert finding.outcome == "skipped"
     assert reason in finding.reason
 
@@ -116,7 +116,7 @@ def test_a_model_that_does_not_run_fails_once_and_not_the_examination():
 
 def test_what_rests_on_training_is_skipped_where_nothing_is_trained():
     skipped = {one.check: one.reason for one in findings_of(faults.NothingToTrain) if one.outcome == "skipped"}
-    assert set(skipped) == {"step", "ranking", "shared encode", "strategies", "checkpoint", "numbering"}
+    assert set(skipped) == {"step", "ranking", "shared encode", "strategies", "checkpoint", "permutation"}
     assert set(skipped.values()) == {"nothing is trained, which another check reports"}
 
 
@@ -139,7 +139,7 @@ def test_a_batch_whose_column_is_replaced_is_reported_by_its_own_check(batch_of_
 def test_the_data_set_given_is_not_written_whatever_the_model_does():
     dataset = testing.tiny_dataset()
     before = dataset.features["image"].values.copy()
-    assert failed(check_model(faults.TrainedFeatures, dataset)) == ["data kept"]
+    assert failed(check_model(faults.TrainedFeatures, dataset)) == ["data unchanged"]
     assert np.array_equal(dataset.features["image"].values, before)
 
 
@@ -176,7 +176,7 @@ def batch_of_sound():
     return faults.Sound(dataset), testing.whole_batch(dataset)
 
 
-def test_numbering_copes_with_sizes_that_happen_to_be_equal():
+def test_permutation_copes_with_sizes_that_happen_to_be_equal():
     # 12 users, 12 items, and a table of 12 columns: no size tells what it counts.
     dataset = testing.block_dataset(blocks=3, users=4, items=4)
     testing.check_permutation(lambda data: faults.Sound(data, faults.Sound.Config(dim=12)), dataset)

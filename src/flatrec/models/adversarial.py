@@ -18,7 +18,7 @@ from flatrec.models.features import FeatureTables
 from flatrec.ops.normalize import l2_normalize_
 
 SCALE = 2.0**10  # directions do not depend on it; it keeps small gradients from vanishing in half precision
-Tables: TypeAlias = Sequence[Sequence[Tensor]]  # for every module of feature tables, one matrix a modality
+Tables: TypeAlias = Sequence[Sequence[Tensor]]  # for every module of feature tables, one matrix per modality
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +38,9 @@ class Adversarial(Model):
         Delta_m[i] = epsilon * Gamma_m[i] / ||Gamma_m[i]||, and 0 where Gamma_m[i] is 0
         loss = L(Theta; F) + weight * L(Theta; F + Delta)
 
-    Delta is a constant: no gradient flows through it. It is made again for every loss, hence for every gradient that a
-    strategy asks for, at the parameters that hold there, be they shifted or not, and for each of two batches (or for
-    each portion, where a batch is taken in portions).
+    Delta is a constant: no gradient flows through it. It is computed again for every loss, hence for every gradient
+    that a strategy asks for, at the parameters that hold there, be they shifted or not, and for each of two batches (or
+    for each portion, where a batch is taken in portions).
 
     What is perturbed are the matrices that the model reads. Of the mean or learned row that stands in for a missing
     image, every item has a copy of its own; rows that the model brings to length 1 are perturbed after that; trained

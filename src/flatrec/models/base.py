@@ -28,7 +28,7 @@ class Encoded:
     """What a model computes once for all batches of a step.
 
     Args:
-        node_embeddings: final representations, users first, then items; one table, so that a batch is one gather.
+        node_embeddings: final embeddings, users first, then items; one table, so that a batch needs one gather.
         aux: whatever else the loss reads, by name.
     """
 
@@ -47,23 +47,23 @@ class ModelConfig(Config):
 
 
 class Model(nn.Module, ABC):
-    """A trainable recommender whose score is the inner product of a user's and an item's representation.
+    """A trainable recommender whose score is the inner product of a user's and an item's embedding.
 
     ``Config`` declares its settings; :attr:`config` holds those of an object. ``sizes`` are the numbers of users and of
     items. ``loss_weights`` has the weight of each term of the loss, or of each group of terms; a term without one
     counts once.
 
-    A model defines ``encode`` and ``loss_terms``. The only implemented methods that it may replace are ``loss`` and
-    ``user_item_embeddings``, and the two hooks.
+    A model defines ``encode`` and ``loss_terms``, and the hooks ``on_epoch_start`` and ``on_step_end`` where it needs
+    them. Of the methods that are implemented here it may replace ``loss`` and ``user_item_embeddings``, and no other.
 
-    ``MODALITIES`` says what item features it reads: none, or those of any data set with one or more modalities, by any
-    name. ``SEARCH_SPACE`` holds the values that are usually tried for its settings, by the dotted name of the setting
+    ``MODALITIES`` says which item features the model reads: none, or those of any data set with one or more modalities
+    of any name. ``SEARCH_SPACE`` holds the values that searches try by default, by the dotted name of the setting
     (``model.n_layers``, ``optimizer.lr``).
 
-    ``COLD`` says how an item that was not trained on gets a vector; see :mod:`flatrec.inference.cold_start`.
-    ``features`` is for a model that makes an item without pairs of that item's features and a row of its own, and of
-    nothing else: neither of other items, as over a graph of similar ones, nor of sums over all. ``nearest`` serves
-    every model.
+    ``COLD`` says how an item that the model was not trained on gets an embedding; see
+    :mod:`flatrec.inference.cold_start`. ``features`` is for a model that computes the embedding of an item without
+    interactions from that item's features and its own row of a table alone, and not from other items, as over a graph
+    of similar items, or from sums over all items. ``nearest`` serves every model.
     """
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
@@ -80,9 +80,9 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def encode(self) -> Encoded:
-        """Everything that does not depend on the batch: propagation, fusion; the expensive part.
+        """Compute everything that does not depend on the batch, such as propagation and fusion.
 
-        In training mode it may use a thinned graph or dropout; in evaluation mode it is deterministic.
+        In training mode it may use a thinned graph or dropout; in evaluation mode it must be deterministic.
         """
 
     @abstractmethod
@@ -116,10 +116,9 @@ class Model(nn.Module, ABC):
 
     # The hooks are optional, hence neither abstract nor empty by oversight; only the trainer calls them.
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: B027
-        """Change what changes once an epoch, e.g. draw a thinned graph.
+        """Change what changes once per epoch, such as a thinned graph that is drawn.
 
-        What it draws stays until it is called again, also after training: who measures a trained model in training
-        mode begins an epoch first, or measures with the last epoch's draw.
+        What it draws stays until it is called again, also after training.
         """
 
     def on_step_end(self) -> None:  # noqa: B027
@@ -127,7 +126,7 @@ class Model(nn.Module, ABC):
 
 
 class Baseline(ABC):
-    """A recommender without parameters: what a trained one must beat."""
+    """A recommender without parameters, which a trained model must beat."""
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     config: ModelConfig
@@ -138,11 +137,11 @@ class Baseline(ABC):
 
     @abstractmethod
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
-        """Scores of all items for some users."""
+        """Scores of all items for each of the users."""
 
     @abstractmethod
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        """How alike every item is to one; the item itself included."""
+        """The similarity of every item to the given one, itself included."""
 
 
 def _checked_config(kind: type[Model] | type[Baseline], config: ModelConfig | None) -> ModelConfig:

@@ -40,8 +40,8 @@ class BM3(Model):
     for the whole table, so that an item that occurs twice in a batch is there the same target both times.
 
     Args:
-        dataset: gives training pairs and features.
-        config: the settings; the defaults if left out.
+        dataset: gives training interactions and features.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -58,12 +58,12 @@ class BM3(Model):
         """Settings of BM3.
 
         Args:
-            embedding_dim: width of a representation.
-            n_layers: propagations over the user-item graph, at least 0 (L).
-            dropout: share of a target's entries set to zero, in [0, 1).
-            reg_weight: weight of the norms, at least 0.
-            modality_weight: weight of the modality losses, at least 0.
-            features: whether feature tables are trained.
+            embedding_dim: width of the embeddings.
+            n_layers: number of propagation steps over the user-item graph (L).
+            dropout: fraction of a target's entries set to zero.
+            reg_weight: weight of the norms.
+            modality_weight: weight of the modality losses.
+            features: whether the feature tables are trained or frozen.
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
         """
@@ -96,7 +96,7 @@ class BM3(Model):
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:
-        """Predicted representations; what they are predicted from, and the projected features, are parts."""
+        """The predicted embeddings; ``aux`` has those that they are predicted from, and the projected features."""
         users, items = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
         online = torch.cat([users, items + self.nodes[self.sizes[0] :]])
         projected = {
@@ -106,11 +106,11 @@ class BM3(Model):
         return Encoded(self.predictor(online), {"online": online, **projected})
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """Each summand, unweighted: ``users``, ``items``, ``norms``, and ``across_`` and ``within_`` a modality."""
+        """The agreement over the graph, the agreement across and within modalities, and the norms."""
         online = encoded.aux["online"]
-        numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
-        users, items = F.embedding(numbers, encoded.node_embeddings).chunk(2)
-        user_targets, item_targets = self._targets(online, numbers).chunk(2)
+        indices = torch.cat([batch.users, batch.positives + self.sizes[0]])
+        users, items = F.embedding(indices, encoded.node_embeddings).chunk(2)
+        user_targets, item_targets = self._targets(online, indices).chunk(2)
         terms = {"graph/users": _apart(users, item_targets), "graph/items": _apart(items, user_targets)}
         for name in self.features.names:
             table = encoded.aux[f"features_{name}"]
@@ -121,8 +121,8 @@ class BM3(Model):
         terms["norms"] = torch.stack([torch.linalg.vector_norm(half) for half in halves]).sum() / self.sizes[1]
         return terms
 
-    def _targets(self, table: Tensor, numbers: Tensor) -> Tensor:
-        return F.dropout(F.embedding(numbers, table.detach()), self.config.dropout, self.training)
+    def _targets(self, table: Tensor, indices: Tensor) -> Tensor:
+        return F.dropout(F.embedding(indices, table.detach()), self.config.dropout, self.training)
 
 
 def _apart(predicted: Tensor, targets: Tensor) -> Tensor:

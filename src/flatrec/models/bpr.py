@@ -31,7 +31,7 @@ class BPR(Model):
 
     Args:
         dataset: gives the numbers of users and items; its features are not used.
-        config: the settings; the defaults if left out.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -45,8 +45,8 @@ class BPR(Model):
         """Settings of BPR.
 
         Args:
-            embedding_dim: width of a representation.
-            reg_weight: weight of the embedding norms, at least 0.
+            embedding_dim: width of the embeddings.
+            reg_weight: weight of the embedding norms.
         """
 
         embedding_dim: PositiveInt = 64

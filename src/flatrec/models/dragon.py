@@ -1,4 +1,4 @@
-"""DRAGON: pairs of graphs, of users and items and of each among themselves, modalities side by side."""
+"""DRAGON: a user-item graph, a user graph and an item graph; modalities are propagated separately and joined."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DRAGON(Model):
     """DRAGON (Zhou et al., ECAI 2023, https://arxiv.org/abs/2301.12097).
 
     With M the symmetrically normalized user-item graph, S the frozen item graph of FREEDOM, and unit() bringing rows to
-    length 1; for every modality m, P_m a preference a user and F_m the features:
+    length 1; for every modality m, P_m holds one preference vector per user and F_m the features:
 
         x_m = unit([P_m ; lrelu(F_m W1 + b1) W2 + b2])
         X_m = x_m + M x_m + ... + M^L x_m
@@ -37,7 +37,7 @@ class DRAGON(Model):
         user u = c_u + sum over neighbors v of a_uv c_v
         loss = -mean log2 sigma(margin) + reg_weight * (squares of P and w)
 
-    Neighbors of a user are those with the most common items, a is a softmax over the numbers of common items. The
+    Neighbors of a user are those with the most common items, a is a softmax over the counts of common items. The
     squares are the mean of P_m^2 over the batch's users, added up over m, and the mean of w^2 over all users. A
     representation is ``embedding_dim`` times as wide as there are modalities.
 
@@ -45,15 +45,15 @@ class DRAGON(Model):
     fewer than ``n_user_neighbors`` neighbors has random ones repeated, drawn again each epoch, each from the list as it
     has grown by then.
 
-    Deviations: the release ranks by what the last training forward left behind, and moves the batch's item numbers in
+    Deviations: the release ranks by what the last training forward left behind, and moves the batch's item indices in
     place: here every evaluation propagates again, over the user graph without repetitions. Layers and tables that
-    influence nothing (trained copies of the features among them) are left out. Its item graph is kept on disk by k
+    influence nothing (trained copies of the features among them) are left out. Its item graph is stored on disk by k
     alone; here the key is the content. Degrees have an offset of 1e-7, below what float32 shows. Modalities may be
-    any number; ``image_weight`` is the share of the one called ``image``, as in FREEDOM.
+    any number; ``image_weight`` is the weight of the one called ``image``, as in FREEDOM.
 
     Args:
-        dataset: gives training pairs and features.
-        config: the settings; the defaults if left out.
+        dataset: gives training interactions and features.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -72,12 +72,13 @@ class DRAGON(Model):
         Args:
             embedding_dim: width of a modality's part of a representation.
             hidden_dim: width between the two maps of a modality.
-            n_layers: propagations over the user-item graph, at least 0 (L).
-            n_item_layers: propagations over the item graph, at least 0 (L_ii).
-            n_neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
-            image_weight: share of the image graph, in [0, 1].
-            n_user_neighbors: neighbors a user, at least 1.
-            reg_weight: weight of the squares, at least 0.
+            n_layers: number of propagation steps over the user-item graph (L).
+            n_item_layers: number of propagation steps over the item graph (L_ii).
+            n_neighbors: number of neighbors per item in each kNN graph, the item itself included; at most the number of
+                items.
+            image_weight: weight of the image graph among the kNN graphs.
+            n_user_neighbors: number of neighbors per user.
+            reg_weight: weight of the squares.
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
         """
@@ -132,7 +133,7 @@ class DRAGON(Model):
         return Encoded(torch.cat(parts, dim=1))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR, then the squares, unweighted: ``preference_`` and its name for a modality, ``user_weights``."""
+        """BPR to base 2, and the squares of the preferences of each modality and of the user weights."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2),
             **preference_squares(self.features.names, self.towers, batch.users),

@@ -26,7 +26,7 @@ class DualGNN(Model):
     """DualGNN (Wang et al., IEEE TMM 2021, https://doi.org/10.1109/TMM.2021.3138298).
 
     With M the symmetrically normalized user-item graph and unit() bringing rows to length 1; for every modality m, P_m
-    a preference a user and F_m the features:
+    holds one preference vector per user and F_m the features:
 
         x_m = unit([P_m ; lrelu(F_m W1 + b1) W2 + b2])
         X_m = x_m + M x_m + ... + M^L x_m
@@ -35,9 +35,9 @@ class DualGNN(Model):
         user u = c_u + sum over neighbors v of a_uv c_v
         loss = -mean log2 sigma(margin) + reg_weight * (squares of P, w and w')
 
-    Neighbors of a user are those with the most common items, a is a softmax over the numbers of common items. The
+    Neighbors of a user are those with the most common items, a is a softmax over the counts of common items. The
     squares are the mean of P_m^2 over the batch's users, added up over m, the mean of w^2 over all users and that of
-    w'^2 over all items, where w' are weights an item that occur nowhere else.
+    w'^2 over all items, where w' are weights per item that occur nowhere else.
 
     As in the released code: logarithms to base 2; w starts as a softmax and is trained without constraint; a user with
     fewer than ``n_user_neighbors`` neighbors has random ones repeated, drawn again each epoch, each from the list as it
@@ -45,13 +45,13 @@ class DualGNN(Model):
 
     Deviations: the release fuses users in place, so that the first modality's X is overwritten by the sum of all
     before it is weighted: ``fusion="released"`` does that, ``"intended"`` is the paper's. It ranks by what the last
-    training forward left behind, and moves the batch's item numbers in place: here every evaluation propagates again,
+    training forward left behind, and moves the batch's item indices in place: here every evaluation propagates again,
     over the user graph without repetitions. Layers that influence nothing are left out. Degrees have an offset of 1e-7,
     below what float32 shows.
 
     Args:
-        dataset: gives training pairs and features.
-        config: the settings; the defaults if left out.
+        dataset: gives training interactions and features.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -68,11 +68,11 @@ class DualGNN(Model):
         """Settings of DualGNN.
 
         Args:
-            embedding_dim: width of a representation.
+            embedding_dim: width of the embeddings.
             hidden_dim: width between the two maps of a modality.
-            n_layers: propagations over the user-item graph, at least 0 (L).
-            n_user_neighbors: neighbors a user, at least 1.
-            reg_weight: weight of the squares, at least 0.
+            n_layers: number of propagation steps over the user-item graph (L).
+            n_user_neighbors: number of neighbors per user.
+            reg_weight: weight of the squares.
             fusion: whether users are fused as the paper has it (``intended``) or in place (``released``).
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
@@ -121,7 +121,7 @@ class DualGNN(Model):
         return Encoded(torch.cat([own + self.user_graph(own), items.sum(dim=1)]))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR, then the squares, unweighted: ``preference_`` a modality, ``user_weights``, ``item_weights``."""
+        """BPR to base 2, and the squares of the preferences of each modality and of the user and item weights."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2),
             **preference_squares(self.features.names, self.towers, batch.users),

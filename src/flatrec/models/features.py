@@ -22,7 +22,7 @@ MissingModality: TypeAlias = Literal["mean", "zero", "learned"]
 
 
 class FeatureTables(nn.Module):
-    """One matrix a modality, in the order of the modalities' names.
+    """One matrix per modality, in the order of the modalities' names.
 
     Frozen tables are no part of the model's state: they come from the data set, also when a model is loaded. A model
     reads its features by calling the tables, and nowhere else, so that :meth:`replaced` reaches all that it reads.
@@ -83,7 +83,7 @@ class FeatureTables(nn.Module):
         """Inside the block other matrices are read, such as noisy ones; afterward the former, also when it raises.
 
         Args:
-            tables: one a modality, in the order of ``names``; gradients flow to them. What was made of the features
+            tables: one per modality, in the order of ``names``; gradients flow to them. What was made of the features
                 when the model was constructed, such as a graph of similar items, stays.
         """
         before, self._given = self._given, tuple(tables)

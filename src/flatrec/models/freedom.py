@@ -26,7 +26,7 @@ from flatrec.utils.ranges import DropoutRate, Fraction, LayerCount, NonNegativeF
 class FREEDOM(Model):
     """FREEDOM (Zhou & Shen, ACM MM 2023, https://arxiv.org/abs/2211.06924).
 
-    With S the weighted sum of one kNN graph a modality, from the raw features, built once and frozen, and M the
+    With S the weighted sum of one kNN graph per modality, from the raw features, built once and frozen, and M the
     symmetrically normalized user-item graph:
 
         h = S^(L_ii) E_item
@@ -35,20 +35,20 @@ class FREEDOM(Model):
         item i = G[i] + h[i]
         loss = BPR(users, items) + modality_weight * sum over modalities of BPR(users, F_m W_m)
 
-    Training propagates over a graph thinned by degree once an epoch, ranking over the full one. As in the released
+    Training propagates over a graph thinned by degree once per epoch, ranking over the full one. As in the released
     code: BPR is a mean over the batch; embeddings have no penalty.
 
     Deviations: the features stay as they are, where the released code trains them, starting from the raw ones
     (``features="trained"``): scores are the same (MovieLens, five seeds), with 94 % fewer parameters on Amazon Baby
     and a step in less than half the time. The maps W have no bias, which cancels in BPR. Any number of modalities,
-    where the paper has two; ``image_weight`` is the share of the modality called ``image`` and the others divide the
-    rest evenly (without such a modality, or with it alone, all shares are equal). The released code keeps its item
+    where the paper has two; ``image_weight`` is the weight of the modality called ``image`` and the others divide the
+    rest evenly (without such a modality, or with it alone, all weights are equal). The released code keeps its item
     graph on disk by k and a rounded weight alone, so that other features can get an old graph; here the key is the
     content.
 
     Args:
-        dataset: gives training pairs and features.
-        config: the settings; the defaults if left out.
+        dataset: gives training interactions and features.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -65,14 +65,15 @@ class FREEDOM(Model):
         """Settings of FREEDOM.
 
         Args:
-            embedding_dim: width of a representation.
-            n_layers: propagations over the user-item graph, at least 0 (L_ui).
-            n_item_layers: propagations over the item graph, at least 0 (L_ii).
-            n_neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
-            image_weight: share of the image graph, in [0, 1].
-            edge_dropout: share of the training pairs left out of each epoch's graph, in [0, 1).
-            modality_weight: weight of the modality losses, at least 0.
-            features: whether feature tables are trained.
+            embedding_dim: width of the embeddings.
+            n_layers: number of propagation steps over the user-item graph (L_ui).
+            n_item_layers: number of propagation steps over the item graph (L_ii).
+            n_neighbors: number of neighbors per item in each kNN graph, the item itself included; at most the number of
+                items.
+            image_weight: weight of the image graph among the kNN graphs.
+            edge_dropout: fraction of the training interactions left out of each epoch's graph.
+            modality_weight: weight of the modality losses.
+            features: whether the feature tables are trained or frozen.
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
         """
@@ -124,7 +125,7 @@ class FREEDOM(Model):
         return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, self.features(), strict=True)))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """The BPR of the representations, then that of each modality under ``bpr_`` and its name, unweighted."""
+        """The BPR of the embeddings as ``bpr``, then that of each modality as ``bpr_`` with its name."""
         users, positives, negatives = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         terms = {"bpr": bpr_loss(users, positives, negatives)}
         for (name, table), project in zip(encoded.aux.items(), self.projections, strict=True):

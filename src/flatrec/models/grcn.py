@@ -18,7 +18,7 @@ from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, S
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
-from flatrec.ops.normalize import l2_normalize
+from flatrec.ops.normalize import l2_normalize, l2_normalize_
 from flatrec.ops.sddmm import Edges
 from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
@@ -26,8 +26,8 @@ from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 class GRCN(Model):
     """GRCN (Wei et al., ACM MM 2020, https://arxiv.org/abs/2008.05270).
 
-    With unit() bringing rows to length 1; for every modality m, P a preference a user and F the features, and for every
-    edge from s to t of the user-item graph, both ways:
+    With unit() bringing rows to length 1; for every modality m, P holds one preference vector per user and F the
+    features, and for every edge from s to t of the user-item graph, in both directions:
 
         x = [unit(P) ; unit(lrelu(F W + b))]
         alpha[s, t] = softmax over the edges into t of <x[t], x[s]>
@@ -39,8 +39,8 @@ class GRCN(Model):
         ids = mean of ids[u]^2 + (mean of ids[p]^2 + mean of ids[n]^2) / 2 over the batch
         preferences = mean of P^2 over all users, of images alone
 
-    As in the released code: the edges that refine preferences have no way into users, so that this refinement does
-    nothing (``routings=0``). With ``n_routings`` above 0 preferences are refined as in the paper, unit(P) <-
+    As in the released code: the edges that refine preferences do not lead into users, so that this refinement does
+    nothing (``n_routings=0``). With ``n_routings`` above 0 preferences are refined as in the paper, unit(P) <-
     unit(unit(P) + sum over the user's items of alpha x), repeated so often. The paper's penalty on confidence is not
     used; of preferences that no batch asks for only those of images (the modality called ``image``) are penalized.
 
@@ -48,8 +48,8 @@ class GRCN(Model):
     BPR is finite for any margin.
 
     Args:
-        dataset: gives training pairs and features.
-        config: the settings; the defaults if left out.
+        dataset: gives training interactions and features.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -68,8 +68,8 @@ class GRCN(Model):
         Args:
             embedding_dim: width of the ids' part of a representation.
             modality_dim: width of each modality's part.
-            n_routings: refinements of preferences, at least 0.
-            reg_weight: weight of the squares, at least 0.
+            n_routings: number of refinement steps of the preferences.
+            reg_weight: weight of the squares.
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
         """
@@ -118,7 +118,7 @@ class GRCN(Model):
         return Encoded(torch.cat([ids + near + self.edges.product(weight, near), *views], dim=1))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR, then the squares, unweighted: ``ids``, ``preferences``, and ``preference_`` and its name a modality."""
+        """BPR, and the squares of ids, of all preferences for images, and of the batch's preferences."""
         named = dict(zip(self.features.names, self.preferences, strict=True))
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),

@@ -22,8 +22,8 @@ class ItemKNN(Baseline):
     score(u, i) = sum over the items j of u of sim(j, i).
 
     Args:
-        dataset: gives the training pairs.
-        config: the settings; the defaults if left out.
+        dataset: gives the training interactions.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -36,8 +36,8 @@ class ItemKNN(Baseline):
         """Settings of ItemKNN.
 
         Args:
-            n_neighbors: items kept a row, at least 1.
-            shrinkage: damps similarities that rest on few users, at least 0.
+            n_neighbors: number of similar items that are stored per item.
+            shrinkage: damps similarities that rest on few users.
         """
 
         n_neighbors: PositiveInt = 100
@@ -62,7 +62,7 @@ class ItemKNN(Baseline):
         return torch.from_numpy(block.toarray())
 
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        """The item's row of kept similarities, 1 at the item itself."""
+        """The stored similarities of the item, and 1 for the item itself."""
         row = torch.from_numpy(self.similarities[[item]].toarray()[0])
         row[item] = 1
         return row

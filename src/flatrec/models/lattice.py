@@ -33,23 +33,23 @@ CANCELED = 1e-4  # a row sum this small against its absolute entries is what rou
 class LATTICE(Model):
     """LATTICE (Zhang et al., ACM MM 2021, https://arxiv.org/abs/2104.09036).
 
-    TOP(F) holds the cosines of all pairs of rows of F, the k largest a row kept, the item itself among them;
-    LAP(S) = D^(-1/2) S D^(-1/2), D the row sums of S. With a the softmax of one free weight a modality, V_m = F_m W_m
+    TOP(F) holds the cosines of all pairs of rows of F, of which each row keeps the k largest, the item itself included;
+    LAP(S) = D^(-1/2) S D^(-1/2), D the row sums of S. With a the softmax of one free weight per modality, V_m = F_m W_m
     + b_m, A the adjacency of the user-item graph, D its row sums with self loops, and unit() bringing rows to length 1:
 
-        S = (1 - raw_share) LAP(sum of a_m TOP(V_m)) + raw_fraction * sum of a_m LAP(TOP(raw F_m))
+        S = (1 - raw_fraction) LAP(sum of a_m TOP(V_m)) + raw_fraction * sum of a_m LAP(TOP(raw F_m))
         h = S^(L_ii) E_item
         G = mean of layers 0..L of D^(-1) (A + I) on [E_user ; E_item]
         user u = G[u]
         item i = G[i] + unit(h)[i]
-        loss = BPR + reg_weight * half the squares of the batch's final rows / penalty_rows
+        loss = BPR + reg_weight * half the squares of the batch's final rows / reg_rows
 
     As in the released code: features are trained, starting from the raw ones; gradients flow through S in the first
     step of an epoch only, which is how the graph is learned, and S is frozen as it was at that step's start for the
     rest of it; evaluation builds it again. Each time costs O(n_items^2 modality_dim). The squares are divided by the
-    configured batch size, however many pairs the batch has: set ``reg_rows`` together with ``training.batch_size``.
-    The release searches the learning rate in 1e-4 to 5e-3 and lets it fall by 4 % every 50 epochs, which is left to the
-    optimizer's settings here.
+    configured batch size, however many interactions the batch has: set ``reg_rows`` together with
+    ``training.batch_size``. The release searches the learning rate in 1e-4 to 5e-3 and lets it fall by 4 % every 50
+    epochs, which is left to the optimizer's settings here.
 
     Deviations: the release lets the loss itself find out that a step is the first of its epoch, so that the second pass
     of a two-pass strategy differentiates another function; here the hooks say so, and all passes of a step agree.
@@ -58,8 +58,8 @@ class LATTICE(Model):
     matrix is held.
 
     Args:
-        dataset: gives training pairs and features.
-        config: the settings; the defaults if left out.
+        dataset: gives training interactions and features.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -76,15 +76,15 @@ class LATTICE(Model):
         """Settings of LATTICE.
 
         Args:
-            embedding_dim: width of a representation.
+            embedding_dim: width of the embeddings.
             modality_dim: width of the space in which likeness is learned.
-            n_layers: propagations over the user-item graph, at least 0 (L).
-            n_item_layers: propagations over the item graph, at least 0 (L_ii).
-            n_neighbors: items a row, the item itself included, in [1, n_items].
-            raw_fraction: share of the graph of raw features, in [0, 1].
-            reg_weight: weight of the squares, at least 0.
-            reg_rows: what the squares are divided by, at least 1; the batch size.
-            features: whether feature tables are trained.
+            n_layers: number of propagation steps over the user-item graph (L).
+            n_item_layers: number of propagation steps over the item graph (L_ii).
+            n_neighbors: number of neighbors per item, the item itself included; at most the number of items.
+            raw_fraction: weight of the graph of raw features, beside 1 - raw_fraction of the learned one.
+            reg_weight: weight of the squares.
+            reg_rows: number that the squares are divided by, namely the batch size.
+            features: whether the feature tables are trained or frozen.
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
         """
@@ -121,8 +121,9 @@ class LATTICE(Model):
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 
-    def on_epoch_start(self, generator: Generator) -> None:  # noqa: ARG002 - nothing is drawn
+    def on_epoch_start(self, generator: Generator) -> None:
         """Freeze the item graph as it is now, and let the first step learn it."""
+        del generator  # nothing is drawn
         if self.config.n_item_layers == 0:
             return
         with torch.no_grad():
@@ -155,21 +156,21 @@ class LATTICE(Model):
         return Encoded(torch.cat([users, items + l2_normalize(alike)]))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR and half the squares of the final rows over ``reg_rows``, unweighted."""
+        """BPR and half the squares of the final rows over ``reg_rows``."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         return {"bpr": bpr_loss(*blocks), "squares": half_squares(*blocks) / self.config.reg_rows}
 
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""
         n_items = self.sizes[1]
-        numbers = np.repeat(np.arange(n_items), self.config.n_neighbors)
+        indices = np.repeat(np.arange(n_items), self.config.n_neighbors)
         columns, values = [], []
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
             columns.append(knn(projected.detach().float().cpu().numpy(), self.config.n_neighbors).ravel())
             ends = l2_normalize(projected)
-            values.append(weight * _edges(numbers, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
-        edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)
+            values.append(weight * _edges(indices, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
+        edges = _edges(np.tile(indices, len(columns)), np.concatenate(columns), n_items).to(weights.device)
         return edges, _normalized(edges, torch.cat(values))
 
 

@@ -31,7 +31,7 @@ class LayerGCN(Model):
         H = h_1 + ... + h_L, layer 0 not included
         loss = sum of -ln sigma(margin) + reg_weight * half the squares of the batch's rows of X
 
-    Both are sums over the batch, not means. Training propagates over a graph pruned once an epoch, degrees counted
+    Both are sums over the batch, not means. Training propagates over a graph pruned once per epoch, degrees counted
     again; epochs alternate between draws by degree (the first) and uniform ones. Ranking uses the full graph. As in the
     released code, the similarity gets no small constant added.
 
@@ -39,8 +39,8 @@ class LayerGCN(Model):
     draws what an uninterrupted one would.
 
     Args:
-        dataset: gives the training pairs; its features are not used.
-        config: the settings; the defaults if left out.
+        dataset: gives the training interactions; its features are not used.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -54,10 +54,10 @@ class LayerGCN(Model):
         """Settings of LayerGCN.
 
         Args:
-            embedding_dim: width of a representation.
-            n_layers: propagations over the user-item graph, at least 1 (L).
-            edge_dropout: share of the training pairs left out of each epoch's graph, in [0, 1).
-            reg_weight: weight of the squares, at least 0.
+            embedding_dim: width of the embeddings.
+            n_layers: number of propagation steps over the user-item graph (L).
+            edge_dropout: fraction of the training interactions left out of each epoch's graph.
+            reg_weight: weight of the squares.
         """
 
         embedding_dim: PositiveInt = 64
@@ -99,7 +99,7 @@ class LayerGCN(Model):
         return Encoded(total)
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR summed over the batch, and half the squares of the rows before propagation, unweighted."""
+        """BPR summed over the batch, and half the squares of the rows before propagation."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) * len(batch),
             "squares": half_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),

@@ -43,7 +43,7 @@ class LGMRec(Model):
         G_m = M^(L_m) [Y_users ; Y_items]
         a_items = F_m V_m, a_users = R a_items
         Q = softmax by row of (a + noise) / T, entries dropped in training
-        r = C_items; hyper_layers times: hub = Q_items^T r, r = Q_items hub, t = Q_users hub
+        r = C_items; n_hyper_layers times: hub = Q_items^T r, r = Q_items hub, t = Q_users hub
         H = C + sum over m of unit(G_m) + hyper_weight * unit([sum of t ; sum of r])
         loss = BPR(H) + contrastive_weight * contrast + reg_weight * norms of the batch's rows of H
 
@@ -52,11 +52,12 @@ class LGMRec(Model):
     batch, not a mean; one temperature serves softmax and contrast; of two modalities the first by name is the anchor.
 
     Deviations: the release leaves the noise on when it ranks; here it is off in evaluation. Its contrast is written for
-    two modalities and fails with one; here it goes over all pairs, of which one modality has none.
+    two modalities and fails with one; here it goes over all pairs of modalities, of which there is none with one
+    modality.
 
     Args:
-        dataset: gives training pairs and features.
-        config: the settings; the defaults if left out.
+        dataset: gives training interactions and features.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -73,16 +74,16 @@ class LGMRec(Model):
         """Settings of LGMRec.
 
         Args:
-            embedding_dim: width of a representation.
-            n_layers: propagations over the user-item graph, at least 0 (L).
-            n_modality_layers: propagations of projected features over the user-item graph, at least 0 (L_m).
-            n_hyper_layers: passes over the hypergraph, at least 1.
-            n_hyperedges: how many a modality has, at least 1 (columns of Q).
-            dropout: share of the dependencies Q set to zero in training, in [0, 1); 1 - ``keep_rate`` of the release.
-            hyper_weight: weight of the hypergraph in a representation, at least 0 (alpha in the paper).
-            temperature: of the softmax over hyperedges and of the contrast, above 0.
-            contrastive_weight: weight of the contrast, at least 0.
-            reg_weight: weight of the norms, at least 0.
+            embedding_dim: width of the embeddings.
+            n_layers: number of propagation steps over the user-item graph (L).
+            n_modality_layers: number of propagation steps of the projected features over the user-item graph (L_m).
+            n_hyper_layers: number of passes over the hypergraph.
+            n_hyperedges: number of hyperedges per modality (columns of Q).
+            dropout: fraction of the dependencies Q set to zero in training; 1 - ``keep_rate`` of the release.
+            hyper_weight: weight of the hypergraph in a representation (alpha in the paper).
+            temperature: temperature of the softmax over hyperedges and of the contrast.
+            contrastive_weight: weight of the contrast.
+            reg_weight: weight of the norms.
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
         """
@@ -155,11 +156,11 @@ class LGMRec(Model):
         return Encoded(local + self.config.hyper_weight * joined, parts)
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """``bpr``, ``contrast_users``, ``contrast_items`` and ``norms``, unweighted."""
+        """BPR, the contrast of users and that of items, and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         terms, norms = {"bpr": bpr_loss(*blocks)}, norm_penalty(*blocks)
-        for kind, numbers in (("users", batch.users), ("items", batch.positives)):
-            once = numbers.unique(return_counts=True)  # popular items come up many times
+        for kind, indices in (("users", batch.users), ("items", batch.positives)):
+            once = indices.unique(return_counts=True)  # popular items come up many times
             contrasts = [
                 self._contrast(encoded.aux, kind, once, one, other)
                 for one, other in itertools.combinations(self.features.names, 2)
@@ -171,9 +172,9 @@ class LGMRec(Model):
         self, parts: Mapping[str, Tensor], kind: str, once: tuple[Tensor, Tensor], one: str, other: str
     ) -> Tensor:
         """The rows of a batch in one modality against all rows in another."""
-        numbers, counts = once
+        indices, counts = once
         everyone = parts[f"{kind}_{other}"]
-        views = F.embedding(numbers, parts[f"{kind}_{one}"]), F.embedding(numbers, everyone)
+        views = F.embedding(indices, parts[f"{kind}_{one}"]), F.embedding(indices, everyone)
         factors = parts[f"edges_of_{kind}_{other}"], parts[f"hub_{other}"]
         return info_nce_among_all(*views, everyone, self.config.temperature, counts=counts, factors=factors)
 

@@ -31,11 +31,11 @@ class LightGCN(Model):
 
     Deviations: the paper sums BPR over the batch and penalizes squared norms; the mean and the plain norms here
     are those of the public library whose numbers the field compares with. The 1e-10 that it adds inside the logarithm
-    is left out; see :func:`flatrec.models.losses.bpr`.
+    is left out; see :func:`flatrec.models.losses.bpr_loss`.
 
     Args:
-        dataset: gives the training pairs; its features are not used.
-        config: the settings; the defaults if left out.
+        dataset: gives the training interactions; its features are not used.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -49,9 +49,9 @@ class LightGCN(Model):
         """Settings of LightGCN.
 
         Args:
-            embedding_dim: width of a representation.
-            n_layers: propagations over the user-item graph, at least 0 (L; 0 is matrix factorization).
-            reg_weight: weight of the embedding norms, at least 0.
+            embedding_dim: width of the embeddings.
+            n_layers: number of propagation steps over the user-item graph (L; 0 is matrix factorization).
+            reg_weight: weight of the embedding norms.
         """
 
         embedding_dim: PositiveInt = 64
@@ -74,7 +74,7 @@ class LightGCN(Model):
         return Encoded(propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean"))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR on the propagated rows, and the norms of the rows before propagation, unweighted."""
+        """BPR on the propagated rows, and the norms of the rows before propagation."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
             "norms": norm_penalty(*gather_embeddings(self.nodes, batch, self.sizes[0])),

@@ -19,8 +19,8 @@ def gather_embeddings(
     nodes: Float[Tensor, "n_nodes dim"], batch: Batch, n_users: int
 ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
     """The rows of users, positives and negatives, by one gather (three cost three dense backward passes)."""
-    numbers: Int64[Tensor, "3_batch"] = torch.cat([batch.users, batch.positives + n_users, batch.negatives + n_users])
-    users, positives, negatives = F.embedding(numbers, nodes).chunk(3)
+    indices: Int64[Tensor, "3_batch"] = torch.cat([batch.users, batch.positives + n_users, batch.negatives + n_users])
+    users, positives, negatives = F.embedding(indices, nodes).chunk(3)
     return users, positives, negatives
 
 
@@ -29,8 +29,8 @@ def bpr_loss(
 ) -> Float[Tensor, ""]:
     """Bayesian personalized ranking: the mean of -ln sigma(<u, p> - <u, n>), stable for any margin.
 
-    Some releases add 1e-10 inside the logarithm to keep it finite, which is not needed here. It caps the loss of a pair
-    at 23 and stops its gradient there; margins above -10 give the same to six digits.
+    Some releases add 1e-10 inside the logarithm to keep it finite, which is not needed here. It caps the loss of an
+    interaction at 23 and stops its gradient there; margins above -10 give the same to six digits.
     """
     return bpr_loss_of_differences(users, positives - negatives)
 

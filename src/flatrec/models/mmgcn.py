@@ -1,4 +1,4 @@
-"""MMGCN: one graph network a modality, held together by shared id embeddings."""
+"""MMGCN: one graph network per modality, held together by shared id embeddings."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class MMGCN(Model):
     """MMGCN (Wei et al., ACM MM 2019, https://doi.org/10.1145/3343031.3351034).
 
     With M the row mean over neighbors, Z the id embeddings, which all modalities share, and unit() bringing rows to
-    length 1; for every modality, P a preference a user and F the features (of images mapped to ``hidden_dim`` columns),
-    for l = 1..L:
+    length 1; for every modality, P holds one preference vector per user and F the features (of images mapped to
+    ``hidden_dim`` columns), for l = 1..L:
 
         x_0 = unit([P ; F])
         h_l = lrelu(M (x_(l-1) Wc_l))
@@ -49,8 +49,8 @@ class MMGCN(Model):
     here ``n_layers`` is obeyed, and every evaluation propagates again. BPR is finite for any margin.
 
     Args:
-        dataset: gives training pairs and features.
-        config: the settings; the defaults if left out.
+        dataset: gives training interactions and features.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -67,10 +67,10 @@ class MMGCN(Model):
         """Settings of MMGCN.
 
         Args:
-            embedding_dim: width of a representation.
-            n_layers: propagations over the user-item graph, at least 1 (L).
+            embedding_dim: width of the embeddings.
+            n_layers: number of propagation steps over the user-item graph (L).
             hidden_dim: columns that image features are mapped to.
-            reg_weight: weight of the squares, at least 0.
+            reg_weight: weight of the squares.
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
         """
@@ -124,7 +124,7 @@ class MMGCN(Model):
         return Encoded(torch.stack(outcomes).mean(dim=0))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR, the squares of id rows and those of preferences, unweighted."""
+        """BPR, the squares of id rows, and those of preferences."""
         return {
             "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
             "squares/ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),

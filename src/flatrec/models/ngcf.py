@@ -40,11 +40,11 @@ class NGCF(Model):
     both maps have a bias; the next layer continues from the normalized rows (the authors' release normalizes only the
     copy that is concatenated, and activates the two maps one by one); BPR is a mean, the norms are not squared. Its
     dropout stays on when it ranks; here it is off in evaluation. The 1e-10 that it adds inside the logarithm is left
-    out; see :func:`flatrec.models.losses.bpr`.
+    out; see :func:`flatrec.models.losses.bpr_loss`.
 
     Args:
-        dataset: gives the training pairs; its features are not used.
-        config: the settings; the defaults if left out.
+        dataset: gives the training interactions; its features are not used.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -60,9 +60,9 @@ class NGCF(Model):
         Args:
             embedding_dim: width of the embeddings.
             hidden_dims: width of each layer's output.
-            message_dropout: share of a layer's outputs set to zero in training, in [0, 1).
-            node_dropout: share of the graph's entries left out at every step of training, in [0, 1).
-            reg_weight: weight of the norms, at least 0.
+            message_dropout: fraction of a layer's outputs set to zero in training.
+            node_dropout: fraction of the graph's entries left out at every step of training.
+            reg_weight: weight of the norms.
         """
 
         embedding_dim: PositiveInt = 64
@@ -106,7 +106,7 @@ class NGCF(Model):
         return Encoded(torch.cat(layers, dim=1))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR and norms of the batch's final rows, unweighted."""
+        """BPR, and the norms of the batch's final rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
 

@@ -40,7 +40,7 @@ ENTRIES: dict[str, Entry] = {
     "mmgcn": Entry(
         "flatrec.models.mmgcn:MMGCN",
         FEATURES,
-        "One graph network a modality, held together by shared id embeddings.",
+        "One graph network per modality, held together by shared id embeddings.",
         "Wei et al., ACM MM 2019, https://doi.org/10.1145/3343031.3351034",
     ),
     "grcn": Entry(
@@ -82,7 +82,7 @@ ENTRIES: dict[str, Entry] = {
     "dragon": Entry(
         "flatrec.models.dragon:DRAGON",
         FEATURES,
-        "Pairs of graphs, of users and items and of each among themselves, modalities side by side.",
+        "A user-item graph, a user graph and an item graph; modalities are propagated separately and joined.",
         "Zhou et al., ECAI 2023, https://arxiv.org/abs/2301.12097",
     ),
     "lgmrec": Entry(

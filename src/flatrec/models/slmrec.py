@@ -55,8 +55,8 @@ class SLMRec(Model):
     an offset of 1e-7 instead of 1e-8, below what float32 shows. The chain for any number of modalities is ours.
 
     Args:
-        dataset: gives training pairs and features.
-        config: the settings; the defaults if left out.
+        dataset: gives training interactions and features.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -73,11 +73,11 @@ class SLMRec(Model):
         """Settings of SLMRec.
 
         Args:
-            embedding_dim: width of a representation, at least 2.
-            n_layers: propagations over the user-item graph, at least 0 (L).
-            temperature: of the main loss, above 0.
-            alignment_temperature: of the alignment, above 0.
-            alignment_weight: weight of the alignment, at least 0.
+            embedding_dim: width of the embeddings.
+            n_layers: number of propagation steps over the user-item graph (L).
+            temperature: temperature of the main loss.
+            alignment_temperature: temperature of the alignment.
+            alignment_weight: weight of the alignment.
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
         """
@@ -133,9 +133,9 @@ class SLMRec(Model):
         return Encoded(torch.cat([self.fuse_users(of_users), self.fuse_items(of_items)]), views)
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """``main``, then one alignment a modality along the chain, ``alignment_`` and its name, unweighted."""
-        numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
-        users, items = l2_normalize(F.embedding(numbers, encoded.node_embeddings)).chunk(2)
+        """The main loss, and the alignment of each modality along the chain as ``alignment/`` with its name."""
+        indices = torch.cat([batch.users, batch.positives + self.sizes[0]])
+        users, items = l2_normalize(F.embedding(indices, encoded.node_embeddings)).chunk(2)
         terms = {"main": info_nce(users, items, self.config.temperature)}
         anchor = F.embedding(batch.positives, encoded.aux["ids"])
         for step, name in enumerate(self.chain):

@@ -31,11 +31,11 @@ class VBPR(Model):
     Deviations: as in the public library whose numbers the field compares with, all modalities where the paper has
     images alone; no item bias and no global image bias, but a bias of the projection; norms that are not squared,
     taken of projected features as well. The 1e-10 that it adds inside the logarithm is left out; see
-    :func:`flatrec.models.losses.bpr`. Features are concatenated by name, which changes nothing but the order of W.
+    :func:`flatrec.models.losses.bpr_loss`. Features are concatenated by name, which changes nothing but the order of W.
 
     Args:
         dataset: gives the features.
-        config: the settings; the defaults if left out.
+        config: settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -53,7 +53,7 @@ class VBPR(Model):
 
         Args:
             embedding_dim: width of each of the two halves of a representation.
-            reg_weight: weight of the norms, at least 0.
+            reg_weight: weight of the norms.
             missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
                 learned vector.
         """
@@ -86,6 +86,6 @@ class VBPR(Model):
         return Encoded(torch.cat([self.users, torch.cat([self.items, seen], dim=1)]))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR and norms of the batch's rows, unweighted."""
+        """BPR, and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}

@@ -1,4 +1,4 @@
-"""The check that nothing depends on which number a user or item has."""
+"""The check that nothing depends on which index a user or item has."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.data import enlarged, permuted, whole_batch
+from flatrec.testing.datasets import enlarged, permuted, whole_batch
 from flatrec.testing.messages import NotApplicableError, number, require
-from flatrec.testing.outputs import encoded, loss_of
-from flatrec.testing.runs import copied, evaluated, random_state, same, seeded, well_shaped
+from flatrec.testing.runs import copied, encoded, evaluated, loss_of, random_state, same, seeded, well_shaped
 from flatrec.utils.seeding import generator
 
 MORE_USERS, MORE_ITEMS = 7, 4  # copies by which the sizes that belong to users, items or both are told
@@ -25,7 +24,7 @@ MORE_USERS, MORE_ITEMS = 7, 4  # copies by which the sizes that belong to users,
 
 @dataclass(frozen=True, eq=False)
 class _Renumbering:
-    """Other numbers for the users and items of a data set: the former number of each."""
+    """Other indices for the users and items of a data set: the former index of each."""
 
     users: Int[ndarray, "n_users"]
     items: Int[ndarray, "n_items"]
@@ -35,12 +34,12 @@ class _Renumbering:
         return np.concatenate([self.users, self.items + len(self.users)])
 
     def batch(self, batch: Batch) -> Batch:
-        """The same pairs under the new numbers."""
+        """The same interactions under the new indices."""
         users, items = (torch.from_numpy(np.argsort(order)) for order in (self.users, self.items))
         return Batch(users[batch.users], items[batch.positives], items[batch.negatives])
 
     def tensor(self, value: Tensor, owners: tuple[str | None, ...]) -> Tensor:
-        """The same entries under the new numbers, given what each dimension counts."""
+        """The same entries under the new indices, given what each dimension counts."""
         orders = {"users": self.users, "items": self.items, "nodes": self.nodes}
         for place, owner in enumerate(owners):
             if owner is not None:
@@ -49,7 +48,7 @@ class _Renumbering:
 
 
 def check_permutation(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
-    """Other numbers for users and items change neither scores nor, in evaluation mode, the loss, up to rounding.
+    """Other indices of users and items change neither scores nor, in evaluation mode, the loss, up to rounding.
 
     ``make`` builds the model with any initial parameters. Which of their dimensions count users, items or both is told
     by building it on larger data too. A loss that is random, or that an epoch draws for, is not compared.
@@ -75,7 +74,7 @@ def check_permutation(make: Callable[[Dataset], Model], dataset: Dataset) -> Non
 def _check_applicable(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
     first, second = (evaluated(make(dataset), noise=noise) for noise in (1, 2))
     if not well_shaped(first, dataset):
-        raise NotApplicableError("representations have the wrong shape, which another check reports")
+        raise NotApplicableError("embeddings have the wrong shape, which another check reports")
     if not all(map(same, first, second)):
         raise NotApplicableError("evaluation is random, which another check reports")
 
@@ -110,7 +109,7 @@ def _shapes(model: Model) -> dict[str, torch.Size]:
 def _load_renumbered(
     other: Model, model: Model, order: _Renumbering, owners: Mapping[str, tuple[str | None, ...]]
 ) -> None:
-    """Give a model the state of another under new numbers; whole numbers in it stay, being numbers or counts."""
+    """Give a model the state of another under new indices; integers in it stay, being numbers or counts."""
     state = other.state_dict()
     state |= {name: order.tensor(model.state_dict()[name], one) for name, one in owners.items()}
     other.load_state_dict(state)
@@ -128,6 +127,6 @@ def _require_close(what: str, there: Tensor, here: Tensor) -> None:
     change = float((there - here).abs().max())
     require(
         not change > 1e-4 * size + 1e-5,
-        f"{what} must not depend on how users and items are numbered, but changes by up to {number(change)} (of "
-        f"{number(size)}) under other numbers; use ids and numbers to look rows up, and for nothing else",
+        f"{what} must not depend on the indices of users and items, but changes by up to {number(change)} (of "
+        f"{number(size)}) under other indices; use indices to look rows up, and for nothing else",
     )

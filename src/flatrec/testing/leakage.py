@@ -1,4 +1,4 @@
-"""Checks of what a model does with its data: it writes nothing, sees training pairs alone, bears users without any."""
+"""Checks that a model leaves its data as they are, and reads the training interactions alone."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.data import restricted, unshared, whole_batch
+from flatrec.testing.datasets import restricted, unshared, whole_batch
 from flatrec.testing.messages import NotApplicableError, listed, require
 from flatrec.testing.runs import begin_epoch, descend, evaluated, random_state, same, seeded, training_loss
 
 
 def check_data_kept(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
-    """Building a model and training it leaves the features and pairs of the data set as they are.
+    """Building a model and training it leaves the features and interactions unchanged.
 
     Raises:
         AssertionError: it does not.
@@ -37,7 +37,7 @@ def check_data_kept(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
 
 
 def check_held_out(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
-    """Loss and representations do not depend on the pairs held out for validation and test.
+    """Loss and embeddings do not depend on the interactions held out for validation and test.
 
     ``make`` builds the model with any initial parameters.
 
@@ -53,30 +53,30 @@ def check_held_out(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
     differing = [name for name in first if not same(first[name], other[name])]
     require(
         not differing,
-        f"a model must see training pairs alone, but taking those held out away changes {' and '.join(differing)}; "
-        'read dataset.interactions.indices("train") or matrix("train"), not users and items, which hold all parts',
+        f"a model must read training interactions alone, but those held out change {' and '.join(differing)}; "
+        'read dataset.interactions.indices("train") or matrix("train"), not users and items, which hold all splits',
     )
 
 
 def check_isolated_nodes(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
-    """Where a user and an item have no pair, loss and representations stay finite.
+    """Where a user and an item have no interaction, loss and embeddings stay finite.
 
     ``make`` builds the model with any initial parameters.
 
     Raises:
         AssertionError: they do not.
-        NotApplicableError: without the two there is no training pair.
+        NotApplicableError: without the two there is no training interaction.
     """
     pairs, user, item = dataset.interactions, dataset.n_users // 2, dataset.n_items // 2
     sparse = restricted(dataset, (pairs.users != user) & (pairs.items != item))
     if not sparse.interactions.count("train"):
-        raise NotApplicableError("too few pairs to leave a user and an item without one")
+        raise NotApplicableError("too few interactions to leave a user and an item without one")
     full, cold = (_outputs(seeded(make)(one), whole_batch(one)) for one in (dataset, sparse))
     bad = [name for name, one in cold.items() if full[name].isfinite().all() and not one.isfinite().all()]
     require(
         not bad,
-        "a user and an item without a training pair must leave everything finite, but NaN or infinity is in "
-        f"{' and '.join(bad)}; where something is divided by the number of pairs, mind that it may be 0",
+        "a user and an item without a training interaction must leave everything finite, but NaN or infinity is in "
+        f"{' and '.join(bad)}; where something is divided by the number of interactions, mind that it may be 0",
     )
 
 
@@ -86,7 +86,7 @@ def _outputs(model: Model, batch: Batch) -> dict[str, Tensor]:
         begin_epoch(model)
     loss = training_loss(model, batch).detach()
     users, items = evaluated(model)
-    return {"representations of users": users, "representations of items": items, "the loss": loss}
+    return {"the embeddings of users": users, "the embeddings of items": items, "the loss": loss}
 
 
 def _arrays(dataset: Dataset) -> dict[str, ndarray]:

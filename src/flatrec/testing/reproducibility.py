@@ -9,8 +9,8 @@ import torch
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.contents import changes, snapshot
 from flatrec.testing.messages import listed, require
+from flatrec.testing.model_state import changes, snapshot
 from flatrec.testing.runs import begin_epoch, random_state, same, trainable, training_loss
 
 

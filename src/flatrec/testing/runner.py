@@ -9,22 +9,15 @@ from typing import Literal, TypeAlias
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.checks import (
-    check_batch,
-    check_gradients,
-    check_loss,
-    check_registered,
-    check_runs,
-    check_shared_encode,
-)
-from flatrec.testing.data import tiny_dataset, unshared, whole_batch
+from flatrec.testing.datasets import tiny_dataset, unshared, whole_batch
 from flatrec.testing.equivariance import check_permutation
-from flatrec.testing.evaluations import check_eval_deterministic, check_no_stale_cache, check_round_trip, check_shapes
+from flatrec.testing.evaluation import check_eval_deterministic, check_no_stale_cache, check_round_trip, check_shapes
+from flatrec.testing.gradients import check_gradients, check_ranking, check_step, check_strategies
 from flatrec.testing.leakage import check_data_kept, check_held_out, check_isolated_nodes
 from flatrec.testing.messages import ContractError, NotApplicableError, one_line
+from flatrec.testing.purity import check_batch, check_loss, check_registered, check_runs, check_shared_encode
 from flatrec.testing.reproducibility import check_epoch_draw, check_initial
 from flatrec.testing.runs import begin_epoch, disturb, random_state, trainable, training_loss
-from flatrec.testing.updates import check_ranking, check_step, check_strategies
 
 Outcome: TypeAlias = Literal["ok", "FAILED", "skipped"]
 
@@ -107,7 +100,7 @@ _RUNS = _Check(
 
 _CHECKS = (
     _Check(
-        "registered",
+        "registered tensors",
         "tensors are parameters or buffers, so that they are trained, saved and moved",
         lambda one: check_registered(one.begun(), one.batch),
     ),
@@ -117,13 +110,13 @@ _CHECKS = (
         lambda one: check_initial(one.on, one.dataset),
     ),
     _Check(
-        "data kept",
-        "features and pairs of the data set are only read",
+        "data unchanged",
+        "the features and interactions of the data set are only read",
         lambda one: check_data_kept(one.make, one.dataset),
     ),
     _Check(
-        "held-out unseen",
-        "pairs held out for validation and test play no part",
+        "held-out data unseen",
+        "interactions held out for validation and test play no role",
         lambda one: check_held_out(one.on, one.dataset),
     ),
     _Check(
@@ -131,7 +124,7 @@ _CHECKS = (
         "the loss is finite, repeats under one random state, and writes nothing",
         lambda one: check_loss(one.begun(), one.batch),
     ),
-    _Check("batch kept", "the loss only reads its batch", lambda one: check_batch(one.begun(), one.batch)),
+    _Check("batch unchanged", "the loss only reads its batch", lambda one: check_batch(one.begun(), one.batch)),
     _Check(
         "gradients",
         "the loss reaches every trainable parameter with a finite gradient",
@@ -163,29 +156,29 @@ _CHECKS = (
     ),
     _Check(
         "shapes",
-        "representations are one finite vector a user and an item, of one width",
+        "there is one finite embedding per user and per item, all of one width",
         lambda one: check_shapes(one.begun(), one.dataset),
     ),
     _Check(
-        "cold start",
-        "users and items without a training pair leave everything finite",
+        "isolated nodes",
+        "users and items without a training interaction leave everything finite",
         lambda one: check_isolated_nodes(one.on, one.dataset),
     ),
     _Check(
-        "fresh evaluation",
+        "no stale cache",
         "evaluation shows the parameters as they are, not as the last forward saw them",
         lambda one: check_no_stale_cache(one.built, one.batch),
     ),
-    _Check("quiet evaluation", "evaluation is not random", lambda one: check_eval_deterministic(one.begun())),
+    _Check("deterministic evaluation", "evaluation is not random", lambda one: check_eval_deterministic(one.begun())),
     _Check(
         "checkpoint",
-        "the saved state, loaded into another model, gives equal representations",
+        "the saved state, loaded into another model, gives equal embeddings",
         lambda one: check_round_trip(one.disturbed(), one.built(seed=1)),
         trains=True,
     ),
     _Check(
-        "numbering",
-        "numbering users and items again changes nothing",
+        "permutation",
+        "other indices of users and items change nothing",
         lambda one: check_permutation(one.on, one.dataset),
         trains=True,
     ),
@@ -200,11 +193,12 @@ def check_model(make: Callable[[Dataset], Model], dataset: Dataset | None = None
 
     Args:
         make: builds the model on a data set; it is called dozens of times, on smaller and larger data.
-        dataset: tiny data to examine it on; those of :func:`tiny_dataset` where left out.
+        dataset: tiny data to check it on; those of :func:`tiny_dataset` where left out.
 
     Example:
         >>> from flatrec.models import BPR
-        >>> [one.check for one in examine(lambda data: BPR(data, BPR.Config(embedding_dim=4))) if one.outcome != "ok"]
+        >>> findings = check_model(lambda data: BPR(data, BPR.Config(embedding_dim=4)))
+        >>> [finding.check for finding in findings if finding.outcome != "ok"]
         []
     """
     data = tiny_dataset() if dataset is None else dataset

@@ -1,10 +1,11 @@
-"""What checks do with a model: begin an epoch, compute a loss, evaluate, change parameters, train."""
+"""What checks do with a model: begin an epoch, compute a loss of the right form, evaluate, change parameters, train."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import torch
@@ -13,11 +14,10 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Model
+from flatrec.models.base import Encoded, Model
 from flatrec.strategies.plain import Plain
-from flatrec.testing.data import whole_batch
-from flatrec.testing.messages import listed, require
-from flatrec.testing.outputs import encoded, loss_of, vectors
+from flatrec.testing.datasets import whole_batch
+from flatrec.testing.messages import ContractError, kind_of, listed, require
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 
@@ -61,6 +61,12 @@ def begin_epoch(model: Model, epoch: int = 1) -> None:
 def copied(batch: Batch) -> Batch:
     """The same batch in memory of its own, so that a model that edits it spoils nothing else."""
     return Batch(*(column.clone() for column in vars(batch).values()))
+
+
+def halves(batch: Batch) -> list[Batch]:
+    """The interactions of a batch, divided into two batches."""
+    columns = [column.chunk(2) for column in vars(batch).values()]
+    return [Batch(*parts) for parts in zip(*columns, strict=True)]
 
 
 def training_loss(model: Model, batch: Batch, *, noise: int = 0, elsewhere: int | None = None) -> Tensor:
@@ -114,7 +120,7 @@ def evaluated(model: Model, *, noise: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def well_shaped(found: tuple[Tensor, Tensor], dataset: Dataset) -> bool:
-    """Whether there is one vector a user and an item, all of one width."""
+    """Return True if there is one vector per user and per item, all of one width."""
     width = found[0].shape[-1:]
     return found[0].shape == (dataset.n_users, *width) and found[1].shape == (dataset.n_items, *width)
 
@@ -149,3 +155,63 @@ def fit(model: Model, dataset: Dataset, *, epochs: int, lr: float = 0.05, seed: 
             Plain().step(learner, whole_batch(dataset, seeding.derive_seed(seed, "batches", epoch)))
             model.on_step_end()
     model.eval()
+
+
+def encoded(model: Model) -> Encoded:
+    """What ``encode`` gives.
+
+    Raises:
+        AssertionError: it is not Encoded.
+    """
+    found: object = model.encode()
+    if isinstance(found, Encoded):
+        return found
+    raise ContractError(
+        f"encode must return flatrec.models.Encoded, but returns {kind_of(found)}; return Encoded(node_embeddings), "
+        "one table with users first and then items, and put what else the loss reads into aux"
+    )
+
+
+def loss_of(model: Model, given: Encoded, batch: Batch) -> Tensor:
+    """The loss of a batch.
+
+    Raises:
+        AssertionError: it is not one scalar tensor, or it replaces a column of the batch.
+    """
+    try:
+        loss: object = model.loss(given, batch)
+    except FrozenInstanceError as error:
+        edited = [f"batch.{name}" for name in vars(batch) if f"'{name}'" in str(error)]
+        require(not edited, edits(edited))
+        raise
+    shown = kind_of(loss)
+    if isinstance(loss, Tensor):
+        require(loss.shape == (), f"the loss must be one scalar tensor, but is {shown}; take its mean or sum")
+        return loss
+    advice = "compute it with torch, and leave .item() out" if isinstance(loss, (int, float)) else "add the terms up"
+    advice = "end it with return" if loss is None else advice
+    raise ContractError(f"loss must return one scalar tensor, but returns {shown}; {advice}")
+
+
+def edits(names: list[str]) -> str:
+    """The message for a loss that edits columns of its batch."""
+    shown = ", ".join(map(repr, names))
+    return f"the loss edits {shown} in place; write batch.x + n instead of batch.x += n"
+
+
+def vectors(model: Model, given: Encoded) -> tuple[Tensor, Tensor]:
+    """The embeddings of users and items.
+
+    Raises:
+        AssertionError: they are not two tensors.
+    """
+    found: object = model.user_item_embeddings(given)
+    shown = kind_of(found)
+    if isinstance(found, (tuple, list)):
+        if len(found) == 2 and all(isinstance(one, Tensor) for one in found):
+            return found[0], found[1]
+        shown += f" of {' and '.join(kind_of(one) for one in found)}"
+    raise ContractError(
+        f"user_item_embeddings must return two tensors, users and items, but returns {shown}; compute both from what "
+        "encode gives"
+    )

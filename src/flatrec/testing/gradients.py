@@ -1,4 +1,4 @@
-"""Checks of what steps do to a model."""
+"""Checks of the gradient of the loss, and of what steps along it do to a model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
 from flatrec.strategies import MIXABLE, STRATEGIES, Mixed, NonFiniteGradientError, Plain, Strategy
-from flatrec.testing.checks import halves
-from flatrec.testing.data import whole_batch
+from flatrec.testing.datasets import whole_batch
 from flatrec.testing.messages import ContractError, NotApplicableError, listed, number, one_line, require
 from flatrec.testing.runs import (
     begin_epoch,
     copied,
+    descend,
     evaluated,
     gradients,
+    halves,
     random_state,
     seeded,
     trainable,
@@ -27,7 +28,30 @@ from flatrec.testing.runs import (
 )
 from flatrec.training.step_context import TrainStepContext
 
+STEPS = 3  # of each of two epochs, in which a parameter may be reached
 STRIDE = 1e-3  # of the step that must raise the margin, relative to the norm of the parameters
+
+
+def check_gradients(model: Model, batch: Batch) -> None:
+    """Every trainable parameter is reached by the loss and gets a finite gradient.
+
+    Where one is not reached at once, the model takes a few steps of two epochs, in which it may join.
+
+    Raises:
+        AssertionError: it is not so.
+    """
+    require(bool(trainable(model)), "the model has no trainable parameter; make what is learned an nn.Parameter")
+    found = gradients(model, training_loss(model, batch))
+    dead = {name for name, one in found.items() if one is None}
+    require(len(dead) < len(found), "the loss depends on no trainable parameter; compute it from them, without no_grad")
+    bad = [name for name, one in found.items() if one is not None and not one.isfinite().all()]
+    require(not bad, f"the gradient of {listed(bad)} must be finite, but holds NaN or infinity")
+    dead -= _reached_later(model, batch) if dead else set()
+    require(
+        not dead,
+        f"no loss of the first {STEPS} steps of two epochs reaches {listed([one for one in found if one in dead])}; "
+        "use it, leave it out, or give it requires_grad=False",
+    )
 
 
 def check_step(model: Model, batch: Batch, *, lr: float = 1e-3) -> None:
@@ -49,13 +73,13 @@ def check_step(model: Model, batch: Batch, *, lr: float = 1e-3) -> None:
 
 
 def check_ranking(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
-    """The loss pulls the way that representations rank: going down it, positives gain on negatives.
+    """The loss moves embeddings the way that they rank: going down it, positives gain on negatives.
 
     ``make`` builds the model with any initial parameters.
 
     Raises:
         AssertionError: they do not.
-        NotApplicableError: the gradient is not finite, or representations have the wrong shape.
+        NotApplicableError: the gradient is not finite, or embeddings have the wrong shape.
     """
     make = seeded(make)
     model, moved, batch = make(dataset), make(dataset), whole_batch(dataset)
@@ -65,7 +89,7 @@ def check_ranking(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
     require(
         after > before,
         "a small step down the loss must raise the mean score of positives over that of negatives, but brings the "
-        f"difference from {number(before)} to {number(after)}; compute loss and representations from the same "
+        f"difference from {number(before)} to {number(after)}; compute loss and embeddings from the same "
         "vectors, and mind the sign and which are the positives",
     )
 
@@ -87,6 +111,16 @@ def check_strategies(make: Callable[[], Model], batch: Batch, *, steps: int = 3,
             raise ContractError(f"{label}: {one_line(error)}") from error
 
 
+def _reached_later(model: Model, batch: Batch) -> set[str]:
+    """The parameters that the loss of a step reaches, in the first steps of two epochs."""
+    reached = set()
+    for epoch in (1, 2):
+        begin_epoch(model, epoch)
+        for _ in range(STEPS):
+            reached |= {name for name, one in descend(model, batch).items() if one is not None}
+    return reached
+
+
 def _step_aside(moved: Model, model: Model, batch: Batch) -> None:
     """Move one model a little down the gradient of another."""
     found = {name: one for name, one in gradients(model, training_loss(model, batch)).items() if one is not None}
@@ -104,7 +138,7 @@ def _margin(model: Model, dataset: Dataset, batch: Batch) -> float:
     """By how much positives score above negatives in the mean."""
     found = evaluated(model)
     if not well_shaped(found, dataset):
-        raise NotApplicableError("representations have the wrong shape, which another check reports")
+        raise NotApplicableError("embeddings have the wrong shape, which another check reports")
     users, items = (one.double() for one in found)
     return float((users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(dim=1).mean())
 

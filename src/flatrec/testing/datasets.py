@@ -1,4 +1,4 @@
-"""Tiny data with a known answer, and the same data in other memory, under other numbers, with more or less in it."""
+"""Tiny data with a known answer, and the same data in other memory, under other indices, with more or less in it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def block_dataset(
 ) -> Dataset:
     """Groups of users who each buy within their own block of items, so that the right recommendation is obvious.
 
-    ``users`` and ``items`` are numbers a block. User q of a block has item q of it (modulo ``items``) in validation,
-    the next one in test and all others of the block in training: the two held out are all that is left of the block.
-    Features are the block's unit vector plus noise, which ``seed`` decides; every modality has a width of its own.
+    ``users`` and ``items`` are the numbers per block. User q of a block has item q of it (modulo ``items``) in
+    validation, the next one in test and all others of the block in training: the two held out are all that is left of
+    the block. Features are the block's unit vector plus noise, which ``seed`` decides; every modality has a width of
+    its own.
 
     Raises:
         ValueError: a size is too small.
@@ -46,9 +47,9 @@ def block_dataset(
 
 
 def tiny_dataset() -> Dataset:
-    """The data that models are examined on: 33 users and 27 items with images and texts.
+    """The data that models are checked on: 33 users and 27 items with images and texts.
 
-    Neither number is a usual width of a layer, so that transposed or mixed-up sizes do not pass for right.
+    Neither number is a common width of a layer, so that transposed or mixed-up sizes do not pass for right.
     """
     return block_dataset(users=11, items=9)
 
@@ -59,15 +60,15 @@ def unshared(dataset: Dataset) -> Dataset:
     return replace(dataset, interactions=replace(dataset.interactions), features=features)
 
 
-def restricted(dataset: Dataset, pairs: Bool[ndarray, "n_pairs"]) -> Dataset:
-    """The same users, items and features with some of the pairs only."""
+def restricted(dataset: Dataset, selected: Bool[ndarray, "n_interactions"]) -> Dataset:
+    """The same users, items and features with only some of the interactions."""
     old = dataset.interactions
-    kept = replace(old, users=old.users[pairs], items=old.items[pairs], splits=old.splits[pairs])
+    kept = replace(old, users=old.users[selected], items=old.items[selected], splits=old.splits[selected])
     return replace(dataset, interactions=kept)
 
 
 def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarray, "n_items"]) -> Dataset:
-    """The same data set under other numbers, given the former ones; titles and images are left out."""
+    """The same data set under other indices, given the former index of each; titles and images are left out."""
     old = dataset.interactions
     new = [np.argsort(order)[column] for order, column in ((users, old.users), (items, old.items))]
     return replace(
@@ -82,7 +83,7 @@ def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarra
 
 
 def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
-    """The data set with copies of its first users or items, pairs and features included, behind the others.
+    """The data set with copies of its first users or items, interactions and features included, behind the others.
 
     Titles and images are left out.
     """
@@ -105,7 +106,7 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
 
 
 def whole_batch(dataset: Dataset, seed: int = 0) -> Batch:
-    """All training pairs in one batch."""
+    """All training interactions in one batch."""
     sampler = Sampler(dataset.interactions, dataset.interactions.count("train"))
     ((batch,),) = sampler.epoch(seeding.generator(seed, "batches"))
     return batch

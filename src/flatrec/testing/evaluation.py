@@ -39,7 +39,7 @@ def check_no_stale_cache(make: Callable[[], Model], batch: Batch) -> None:
         require(
             _equal(evaluated(model), evaluated(other)),
             f"after {before} and a change of the parameters, evaluation must give what a new model with the same "
-            "state gives, but something older shows; compute representations from what encode gives, and keep "
+            "state gives, but something older shows; compute embeddings from what encode gives, and keep "
             "nothing from the call before",
         )
         disturb(model, seed=1)
@@ -53,13 +53,13 @@ def check_eval_deterministic(model: Model) -> None:
     """
     require(
         _equal(evaluated(model, noise=1), evaluated(model, noise=2)),
-        "in evaluation mode encode and representations must be deterministic, but two evaluations differ; "
+        "in evaluation mode encode and user_item_embeddings must be deterministic, but two evaluations differ; "
         "pass training=self.training to dropout, and draw noise in training mode only",
     )
 
 
 def check_shapes(model: Model, dataset: Dataset) -> None:
-    """Representations are one finite vector a user and an item, all of one width.
+    """There is one finite embedding per user and per item, all of one width.
 
     Raises:
         AssertionError: they are not.
@@ -69,14 +69,14 @@ def check_shapes(model: Model, dataset: Dataset) -> None:
     width = shapes[0][-1] if shapes[0] else 0
     require(
         well_shaped(both, dataset),
-        f"representations must have shapes (n_users, dim) and (n_items, dim), here {(dataset.n_users, width)} and "
+        f"embeddings must have shapes (n_users, dim) and (n_items, dim), here {(dataset.n_users, width)} and "
         f"{(dataset.n_items, width)}, but have {shapes[0]} and {shapes[1]}",
     )
-    require(all(bool(one.isfinite().all()) for one in both), "representations must be finite, but hold NaN or infinity")
+    require(all(bool(one.isfinite().all()) for one in both), "embeddings must be finite, but hold NaN or infinity")
 
 
-def check_representations(model: Model, dataset: Dataset) -> None:
-    """One finite vector a user and an item, all of one width, and the same ones when asked again.
+def check_embeddings(model: Model, dataset: Dataset) -> None:
+    """There is one finite embedding per user and per item, all of one width, and the same ones when asked again.
 
     Raises:
         AssertionError: it is not so.

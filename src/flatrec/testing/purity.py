@@ -1,4 +1,4 @@
-"""Checks of the loss and its gradient."""
+"""Checks that a model runs, and that computing its loss is a pure function of parameters and batch."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.contents import changes, snapshot, unregistered
-from flatrec.testing.data import whole_batch
+from flatrec.testing.datasets import whole_batch
 from flatrec.testing.messages import kind_of, listed, number, require
-from flatrec.testing.outputs import edits, encoded, loss_of
+from flatrec.testing.model_state import changes, snapshot, unregistered
 from flatrec.testing.runs import (
     begin_epoch,
     copied,
-    descend,
+    edits,
+    encoded,
     evaluated,
     gradients,
+    halves,
+    loss_of,
     random_state,
     same,
     trainable,
     training_loss,
 )
 
-STEPS = 3  # of each of two epochs, in which a parameter may be reached
 RUNNING = {"running_mean", "running_var", "num_batches_tracked"}  # what batch normalization writes in training mode
 
 
@@ -106,28 +107,6 @@ def check_pure(model: Model, batch: Batch) -> None:
     check_batch(model, batch)
 
 
-def check_gradients(model: Model, batch: Batch) -> None:
-    """Every trainable parameter is reached by the loss and gets a finite gradient.
-
-    Where one is not reached at once, the model takes a few steps of two epochs, in which it may join.
-
-    Raises:
-        AssertionError: it is not so.
-    """
-    require(bool(trainable(model)), "the model has no trainable parameter; make what is learned an nn.Parameter")
-    found = gradients(model, training_loss(model, batch))
-    dead = {name for name, one in found.items() if one is None}
-    require(len(dead) < len(found), "the loss depends on no trainable parameter; compute it from them, without no_grad")
-    bad = [name for name, one in found.items() if one is not None and not one.isfinite().all()]
-    require(not bad, f"the gradient of {listed(bad)} must be finite, but holds NaN or infinity")
-    dead -= _reached_later(model, batch) if dead else set()
-    require(
-        not dead,
-        f"no loss of the first {STEPS} steps of two epochs reaches {listed([one for one in found if one in dead])}; "
-        "use it, leave it out, or give it requires_grad=False",
-    )
-
-
 def check_shared_encode(model: Model, batch: Batch) -> None:
     """Losses and gradients of several batches from one ``encode`` are those from an ``encode`` each.
 
@@ -154,26 +133,10 @@ def check_shared_encode(model: Model, batch: Batch) -> None:
     _require_equal_gradients(model, shared, alone, advice)
 
 
-def halves(batch: Batch) -> list[Batch]:
-    """The pairs of a batch in two batches."""
-    columns = [column.chunk(2) for column in vars(batch).values()]
-    return [Batch(*parts) for parts in zip(*columns, strict=True)]
-
-
 def _remedy(written: Sequence[str]) -> str:
     if {name.rpartition(".")[2] for name in written} <= RUNNING:
         return "use batch normalization with track_running_stats=False, or nn.LayerNorm"
     return "change it in on_epoch_start or on_step_end, or compute it again"
-
-
-def _reached_later(model: Model, batch: Batch) -> set[str]:
-    """The parameters that the loss of a step reaches, in the first steps of two epochs."""
-    reached = set()
-    for epoch in (1, 2):
-        begin_epoch(model, epoch)
-        for _ in range(STEPS):
-            reached |= {name for name, one in descend(model, batch).items() if one is not None}
-    return reached
 
 
 def _require_equal_gradients(model: Model, shared: list[Tensor], alone: list[Tensor], advice: str) -> None:
