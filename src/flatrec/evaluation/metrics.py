@@ -54,7 +54,7 @@ class TopK:
 
 @dataclass(frozen=True, eq=False)
 class RandomOrder:
-    """Lists of k items in random order: each place holds a relevant item with probability r / n.
+    """Lists of k items in random order: each rank holds a relevant item with probability r / n.
 
     Args:
         k: length of a list.
