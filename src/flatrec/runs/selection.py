@@ -91,7 +91,7 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
     if not dataset.interactions.count("valid"):
         raise ValueError(
             f"the validation split of {dataset.name!r} has no interaction, but the best epoch is chosen by it; "
-            "split again, or train so many epochs and keep the last (--set training.select=last --set training.epochs=N)"
+            "split again, or train N epochs and keep the last (--set training.select=last --set training.epochs=N)"
         )
     if experiment.training.monitor not in _metrics(experiment.evaluation):
         ks = experiment.evaluation.ks
