@@ -1,4 +1,4 @@
-"""Writes docs/models.md from what the models say of themselves; `make docs` runs it."""
+"""Writes docs/models.md and docs/settings.md from what the classes say of themselves; `make docs` runs it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flatrec.cli.descriptions import Description, Reference, describe
+from flatrec.config.description import one_line
 from flatrec.models import BASELINES, MODELS
+from flatrec.registry.listing import SettingsGroup, setting_groups
 
 PAGE = Path(__file__).parent / "models.md"
+SETTINGS_PAGE = Path(__file__).parent / "settings.md"
 
 INTRODUCTION = """\
 # Models
@@ -23,6 +26,42 @@ none, or those of any data set with one or more modalities, by any name. *Usuall
 go through. Baselines need no training; they are what a trained model must beat. To write a model of your own read
 [Adding a model](adding-a-model.md).
 """
+
+SETTINGS_INTRODUCTION = """\
+# Settings
+
+<!-- Written by `make docs` from the classes of the settings; change those. -->
+
+Every setting can be given on the command line (`flatrec train --set training.epochs=50`), in an experiment file
+(`flatrec train --config experiment.toml`), and in Python (`flatrec.Training(epochs=50)`). An experiment file is a TOML
+file with a table for each group:
+
+```toml
+data = "shop"
+seed = 1
+
+[model]
+name = "freedom"
+embedding_dim = 32
+
+[training]
+epochs = 50
+```
+
+Everything that is left out takes its default. An unknown name, or a value of another type or out of range, is refused
+before anything is trained. `flatrec list settings` prints these tables; `flatrec list settings freedom` prints one of
+them. The settings of an optimizer are the arguments of its class in the installed torch: `flatrec list settings
+optimizer` prints them.
+"""
+
+_HEADINGS = {
+    "experiment": "Experiment",
+    "training": "Training",
+    "training.amr": "Adversarial noise on item features",
+    "evaluation": "Evaluation",
+    "model": "Models and baselines",
+    "strategy": "Strategies",
+}
 
 _SPECIAL = re.compile(r"``(?P<code>.+?)``|:\w+:`~?(?P<name>[^`]+)`|(?P<link>https?://[^\s)>]*[^\s)>.,;:])", re.DOTALL)
 
@@ -41,6 +80,36 @@ def models_page() -> str:
     return "\n".join(parts)
 
 
+def settings_page() -> str:
+    """The page of all settings but those of optimizers, which depend on the installed torch."""
+    parts = [SETTINGS_INTRODUCTION]
+    for group, heading in _HEADINGS.items():
+        parts.append(f"## {heading}\n")
+        for one in setting_groups(group):
+            parts += [f"### {one.name}\n"] if one.name else []
+            parts.append(settings_table(one))
+    return "\n".join(parts)
+
+
+def settings_table(group: SettingsGroup) -> str:
+    """The settings of a group, of a model or of a strategy."""
+    rows = [
+        [f"`{group.key(one)}`", type_cell(one.type), code_cell(one.default_text), one.range, prose(one.meaning)]
+        for one in group.settings
+    ]
+    return table(["setting", "type", "default", "range", "meaning"], rows) if rows else "No settings.\n"
+
+
+def code_cell(text: str) -> str:
+    """A text as code; nothing where it is empty."""
+    return f"`{text}`" if text else ""
+
+
+def type_cell(text: str) -> str:
+    """A type; the values of a choice as code."""
+    return " or ".join(f"`{part}`" for part in text.split(" or "))
+
+
 def cited(one: Description) -> str:
     """Authors, venue and year, linked to the paper."""
     reference: Reference | None = one.reference
@@ -53,17 +122,20 @@ def section(one: Description) -> str:
     parts = [
         f"## {one.name}\n",
         f"{kind}, modalities: {one.modalities}.\n",
-        prose(one.doc.summary) + "\n",
-        body(one.doc.body),
+        prose(one_line(one.doc.short_description)) + "\n",
+        body(one.doc.long_description or ""),
     ]
-    if one.doc.entries("Args"):
-        rows = [[f"`{a.name}`", f"`{a.type}`", a.default and f"`{a.default}`", prose(a.meaning)] for a in one.arguments]
-        parts.append(table(["setting", "type", "default", "meaning"], rows))
+    if one.settings:
+        rows = [
+            [f"`{each.name}`", type_cell(each.type), code_cell(each.default_text), each.range, prose(each.meaning)]
+            for each in one.settings
+        ]
+        parts.append(table(["setting", "type", "default", "range", "meaning"], rows))
     if one.search_space:
         tried = [[f"`{key}`", ", ".join(map(str, values))] for key, values in one.search_space.items()]
         parts.append(table(["setting", "usually tried"], tried))
-    parts += [f"Raises `{error}`: {prose(when)}\n" for error, when in one.doc.entries("Raises").items()]
-    if "Example" in one.doc.sections:
+    parts += [f"Raises `{error.type_name}`: {prose(one_line(error.description))}\n" for error in one.doc.raises]
+    if one.doc.examples:
         parts.append(example(one))
     return "\n".join(part for part in parts if part)
 
@@ -76,10 +148,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
 
 def example(one: Description) -> str:
     """The example as code that runs on its own; what it prints stands in comments."""
+    code = "\n".join(part for each in one.doc.examples for part in (each.snippet, each.description) if part)
     lines = [f"from flatrec.models import {one.kind.__name__}"]
-    if "torch." in one.doc.sections["Example"]:
+    if "torch." in code:
         lines.insert(0, "import torch\n")
-    for line in one.doc.sections["Example"].splitlines():
+    for line in code.splitlines():
         lines.append(line[4:] if line.startswith((">>> ", "... ")) else f"# {line}")
     return "\n".join(["```python", *lines, "```", ""])
 
@@ -124,3 +197,4 @@ def escaped(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(models_page(), encoding="utf-8")
+    SETTINGS_PAGE.write_text(settings_page(), encoding="utf-8")

@@ -1,7 +1,7 @@
 """Which distance and which radius of BSAM helps, if any: a screen on validation, then five seeds of the best.
 
-    python experiments/distance_study.py screen  --experiment E.toml --data DATA --out study.jsonl --seeds 0,1
-    python experiments/distance_study.py confirm --experiment E.toml --data DATA --out study.jsonl --seeds 0,1,2,3,4
+    python experiments/distance_study.py screen  --config E.toml --data DATA --out study.jsonl --seeds 0,1
+    python experiments/distance_study.py confirm --config E.toml --data DATA --out study.jsonl --seeds 0,1,2,3,4
     python experiments/distance_study.py report  --out study.jsonl
 
 Each run is one line of the output file; a line that is there is not run again, so all three can be stopped at any time
@@ -254,7 +254,7 @@ def main() -> None:
     """Screen, confirm or report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("screen", "confirm", "report"))
-    parser.add_argument("--experiment", type=Path)
+    parser.add_argument("--config", type=Path)
     parser.add_argument("--data")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1")

@@ -7,8 +7,8 @@ from flatrec._version import __version__
 
 TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
-    from flatrec.api import fit, load_run
-    from flatrec.config import Evaluation, Experiment, Training
+    from flatrec.api import fit, load_run, run_experiment
+    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, Training
     from flatrec.data.dataset import Dataset
     from flatrec.data.loading import load_data
     from flatrec.evaluation import evaluate
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from flatrec.registry.naming import register_model, register_strategy
 
 __all__ = [
+    "AMR",
+    "Component",
+    "Config",
     "Dataset",
     "Evaluation",
     "Experiment",
@@ -29,9 +32,13 @@ __all__ = [
     "load_run",
     "register_model",
     "register_strategy",
+    "run_experiment",
 ]
 
 _HOMES = {
+    "AMR": "flatrec.config",
+    "Component": "flatrec.config",
+    "Config": "flatrec.config",
     "Dataset": "flatrec.data.dataset",
     "Evaluation": "flatrec.config",
     "Experiment": "flatrec.config",
@@ -44,6 +51,7 @@ _HOMES = {
     "load_run": "flatrec.api",
     "register_model": "flatrec.registry.naming",
     "register_strategy": "flatrec.registry.naming",
+    "run_experiment": "flatrec.api",
 }
 
 

@@ -1,36 +1,32 @@
-"""The one place that wires data, model, strategy, trainer and evaluator together."""
+"""What one calls from Python: train by names or objects, carry out an experiment, load a run."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-import torch
-
-from flatrec import config
-from flatrec.config import AMR, Component, Evaluation, Experiment, Option, Training
-from flatrec.data.batches import Sampler
+from flatrec.config import Component, Evaluation, Experiment, Option, Training
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import SPLITS
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.inference.run import Run, user_item_embeddings
-from flatrec.models import Adversarial, Baseline, Model
-from flatrec.ops.matmul import onednn_pays
-from flatrec.registry.instantiate import build_model, build_strategy, with_defaults
+from flatrec.models import Model
+from flatrec.registry.instantiate import (
+    build_model,
+    build_strategy,
+    model_component,
+    strategy_component,
+    with_defaults,
+)
 from flatrec.registry.naming import import_named, of_run
-from flatrec.registry.recorded import model_component, strategy_component
-from flatrec.runs import run_dir, selection
+from flatrec.runs import run_dir
+from flatrec.runs.session import Session, choose_device
 from flatrec.strategies import Strategy
-from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
-from flatrec.training.step_context import TrainStepContext
+from flatrec.training import Callback, checkpoint
 from flatrec.training.trainer import CHECKPOINT, load_parameters
-from flatrec.utils.provenance import machine, peak_gpu_memory_mb, peak_memory_mb, reset_peak_gpu_memory, versions
 
 logger = logging.getLogger(__name__)
 
@@ -53,18 +49,18 @@ def fit(
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
-    """Train a recommender and score it once on the test part.
+    """Train a recommender and score it once on the test split.
 
     Args:
         dataset: what to learn from.
         model: a name; a class of your own or its place, such as ``mine.py:Mine``; or a model made from this data set
-            (its initial parameters are then the caller's, and its settings are not recorded).
+            (its initial parameters are then the caller's).
         strategy: a name, a class or its place (with a ``+`` to mix it), or a strategy.
         optimizer: a name; see ``flatrec list optimizers``.
         model_settings: for a model given by name or class.
         strategy_settings: for a strategy given by name or class.
         optimizer_settings: such as ``{"lr": 0.001}``.
-        training: lengths and portions.
+        training: how long and in which portions the model is trained.
         evaluation: what is measured.
         seed: of everything random.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -79,17 +75,10 @@ def fit(
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
         DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
-    objects = [
-        what for what, given in (("model", model), ("strategy", strategy)) if isinstance(given, (Model, Strategy))
-    ]
-    if out is not None and objects:
-        raise ValueError(
-            "a run folder needs model and strategy by name or class, so that it can be loaded again; leave out "
-            "`out`, or give names or classes, and settings"
-        )
-    for what, settings in (("model", model_settings), ("strategy", strategy_settings)):
-        if settings and what in objects:
-            raise ValueError(f"{what}_settings are for a {what} given by name; put them into the {what} itself")
+    model_object = model if isinstance(model, Model) else None
+    strategy_object = strategy if isinstance(strategy, Strategy) else None
+    _check_objects(model_object, model_settings, "model", out)
+    _check_objects(strategy_object, strategy_settings, "strategy", out)
     experiment = Experiment(
         data=dataset.source or "",
         model=model_component(model)
@@ -102,27 +91,39 @@ def fit(
         training=training or Training(),
         evaluation=evaluation or Evaluation(),
         seed=seed,
+    ).replace(device=device)
+    log_data_warnings(dataset)
+    return run_experiment(
+        experiment,
+        dataset,
+        Path(out) if out else None,
+        resume=resume,
+        overwrite=overwrite,
+        callbacks=callbacks,
+        model=model_object,
+        strategy=strategy_object,
     )
-    experiment = config.changed(experiment, {"device": device})
-    announce(dataset)
-    if not objects:
-        return run_experiment(
-            experiment, dataset, Path(out) if out else None, resume=resume, overwrite=overwrite, callbacks=callbacks
-        )
-    experiment = with_defaults(experiment, objects=objects)
-    made = _fitting(model, dataset) if isinstance(model, Model) else build_model(experiment.model, dataset, seed)
-    step = strategy if isinstance(strategy, Strategy) else build_strategy(experiment.strategy)
-    return _Session(experiment, dataset, made, step, callbacks=callbacks).run(resume=False)
 
 
-def _fitting(model: Model, dataset: Dataset) -> Model:
-    sizes = tuple(len(one) for one in user_item_embeddings(model))
-    if sizes != (dataset.n_users, dataset.n_items):
+def _check_objects(
+    given: Model | Strategy | None, settings: Mapping[str, Option] | None, what: str, out: Path | str | None
+) -> None:
+    if given is not None and out is not None:
         raise ValueError(
-            f"the model is for {sizes[0]} users and {sizes[1]} items, the data set has {dataset.n_users} and "
+            "a run folder needs model and strategy by name or class, so that it can be loaded again; leave out "
+            "`out`, or give names or classes, and settings"
+        )
+    if given is not None and settings:
+        raise ValueError(f"{what}_settings are for a {what} given by name; put them into the {what} itself")
+
+
+def _check_size(model: Model, dataset: Dataset) -> None:
+    users, items = map(len, user_item_embeddings(model))
+    if (users, items) != (dataset.n_users, dataset.n_items):
+        raise ValueError(
+            f"the model is for {users} users and {items} items, the data set has {dataset.n_users} and "
             f"{dataset.n_items}; make it from this data set"
         )
-    return model
 
 
 def run_experiment(
@@ -133,7 +134,9 @@ def run_experiment(
     resume: bool = False,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
-    announce: bool = True,
+    log_warnings: bool = True,
+    model: Model | None = None,
+    strategy: Strategy | None = None,
 ) -> Run:
     """Carry out an experiment; the same as :func:`fit` from settings alone.
 
@@ -144,8 +147,10 @@ def run_experiment(
         resume: go on with the run in ``out``.
         overwrite: replace the run in ``out``.
         callbacks: objects that are told of the progress.
-        announce: whether to log :func:`flatrec.runs.selection.remarks`; not where they were logged for many runs at
-            once.
+        log_warnings: whether to log what :func:`flatrec.runs.selection.choice_warnings` finds; not where it was logged
+            once for many runs.
+        model: the object to train, where there is one already; ``experiment`` says what is recorded of it.
+        strategy: the same for the strategy.
 
     Raises:
         ValueError: a setting is unknown or out of range, or the data do not fit the model.
@@ -156,12 +161,14 @@ def run_experiment(
     experiment = with_defaults(experiment)
     if resume and (overwrite or out is None):
         raise ValueError("resume needs a run folder, and does not go together with overwrite; give one of the two")
-    _check_finite(experiment)
     data = dataset if dataset is not None else load_to_train(experiment.data)
-    experiment = replace(experiment, data=data.source or experiment.data)
-    strategy = build_strategy(experiment.strategy)
-    model = build_model(experiment.model, data, experiment.seed)
-    session = _Session(experiment, data, model, strategy, out=out, callbacks=callbacks, announce=announce)
+    experiment = experiment.replace(data=data.source or experiment.data)
+    if strategy is None:
+        strategy = build_strategy(experiment.strategy)
+    if model is not None:
+        _check_size(model, data)
+    recommender = build_model(experiment.model, data, experiment.seed) if model is None else model
+    session = Session(experiment, data, recommender, strategy, out=out, callbacks=callbacks, log_warnings=log_warnings)
     if out is None:
         return session.run(resume=False)
     # Last of all, so that what cannot be trained leaves no folder behind.
@@ -174,7 +181,7 @@ def run_or_resume(
 ) -> dict[str, Any]:
     """The result of a run: read where it is there already, else trained, going on from a checkpoint if any.
 
-    What :func:`flatrec.runs.selection.remarks` has to say is left to the caller, who says it once for all runs.
+    The caller logs what :func:`flatrec.runs.selection.choice_warnings` finds, once for all runs.
     """
     resume = run_dir.has_run(path)
     if resume and (path / run_dir.RESULT).exists():
@@ -182,18 +189,8 @@ def run_or_resume(
         result = run_dir.read_result(path)
         if result["settings"]["training"]["epochs"] == experiment.training.epochs:
             return result
-    run = run_experiment(experiment, dataset, path, resume=resume, callbacks=callbacks, announce=False)
+    run = run_experiment(experiment, dataset, path, resume=resume, callbacks=callbacks, log_warnings=False)
     return dict(run.result)
-
-
-def _check_finite(experiment: Experiment) -> None:
-    try:
-        json.dumps(asdict(experiment), allow_nan=False)
-    except ValueError:
-        raise ValueError(
-            "every setting must be a finite number, but one is infinite or not a number (for no clipping, set "
-            "training.max_grad_norm to 0)"
-        ) from None
 
 
 def load_run(
@@ -214,18 +211,16 @@ def load_run(
     path = Path(path)
     result = run_dir.read_result(path)
     recorded = run_dir.read_experiment(path)
-    experiment = config.changed(recorded, {"device": device})
-    experiment = replace(experiment, model=of_run(experiment.model, "model", model))
+    experiment = recorded.replace(device=device, model=of_run(recorded.model, "model", model))
     dataset = data if isinstance(data, Dataset) else load(data or experiment.data)
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
     run_dir.identity(recorded, dataset).check(saved.facts.get("run"), path / CHECKPOINT)
-    made = build_model(experiment.model, dataset, experiment.seed)
-    if isinstance(made, Model):
-        load_parameters(made, saved, best=True)
-        made.to(choose_device(experiment)).eval()
-    evaluation, options = experiment.evaluation, experiment.model.options
-    return Run(dataset, made, evaluation.ks, evaluation.mask, result, options)
+    recommender = build_model(experiment.model, dataset, experiment.seed)
+    if isinstance(recommender, Model):
+        load_parameters(recommender, saved, best=True)
+        recommender.to(choose_device(experiment)).eval()
+    return Run(dataset, recommender, experiment.evaluation.ks, experiment.evaluation.mask, result)
 
 
 def load(data: str) -> Dataset:
@@ -248,155 +243,11 @@ def load_to_train(data: str) -> Dataset:
         ValueError: it cannot be read, or no path is known.
     """
     dataset = load(data)
-    announce(dataset)
+    log_data_warnings(dataset)
     return dataset
 
 
-def announce(dataset: Dataset) -> None:
+def log_data_warnings(dataset: Dataset) -> None:
     """Log what reading left out or changed, and what else a user should know of the data before training on them."""
     for sentence in dataset.warnings:
         logger.warning("%s: %s", dataset.name, sentence)
-
-
-def choose_device(experiment: Experiment) -> torch.device:
-    """The device that an experiment asks for.
-
-    Raises:
-        ValueError: CUDA is asked for and not there.
-    """
-    there = torch.cuda.is_available()
-    if experiment.device == "cuda" and not there:
-        raise ValueError("device is cuda, but this torch sees no CUDA device; use --device auto or cpu")
-    return torch.device("cuda" if there and experiment.device != "cpu" else "cpu")
-
-
-class _Session:
-    """One experiment: checked and made ready by the constructor, which touches no file, then carried out."""
-
-    def __init__(
-        self,
-        experiment: Experiment,
-        dataset: Dataset,
-        model: Model | Baseline,
-        strategy: Strategy,
-        *,
-        out: Path | None = None,
-        callbacks: Sequence[Callback] = (),
-        announce: bool = True,
-    ) -> None:
-        self.experiment, self.dataset, self.out = experiment, dataset, out
-        self.identity = run_dir.identity(experiment, dataset)
-        self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
-        self.monitor = selection.monitored(experiment, dataset).metric
-        evaluation, options = experiment.evaluation, experiment.model.options
-        self.unscored = Run(dataset, model, evaluation.ks, evaluation.mask, model_options=options)
-        curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
-        self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
-        self.remarks = selection.remarks(experiment, dataset) if announce and self.trainer is not None else ()
-
-    def run(self, *, resume: bool) -> Run:
-        if self.trainer is not None and resume:
-            self.trainer.resume()
-        if self.out is not None:  # an earlier result would not be that of the run that goes on
-            (self.out / run_dir.RESULT).unlink(missing_ok=True)
-        selection.warn(self.remarks)
-        trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
-        result = self._result(trained)
-        if self.out is not None:
-            if self.trainer is None:
-                facts = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
-                checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, facts))
-            run_dir.finish(self.out, result, self.identity)
-        return replace(self.unscored, result=result)
-
-    def _trainer(self, model: Model, strategy: Strategy, callbacks: Sequence[Callback]) -> Trainer:
-        settings = replace(self.experiment.training, monitor=self.monitor)
-        selection.check(self.experiment, self.dataset)
-        reset_peak_gpu_memory(self.device)
-        model.to(self.device)
-        chosen = self.experiment.optimizer
-        optimizer = optimizers.make(chosen.name, model.parameters(), chosen.options)
-        learner = TrainStepContext(
-            model,
-            optimizer,
-            objective=_attacked(model, settings.amr),
-            max_grad_norm=settings.max_grad_norm or None,
-            same_dropout_mask=settings.same_dropout_mask,
-            perturb_exclude=settings.perturb_exclude,
-            grad_accumulation_steps=settings.grad_accumulation_steps,
-            precision=settings.precision,
-        )
-        return Trainer(
-            learner,
-            strategy,
-            Sampler(self.dataset.interactions, settings.batch_size, self.device),
-            self._validate if self.dataset.interactions.count("valid") else None,
-            settings=settings,
-            seed=self.experiment.seed,
-            folder=self.out,
-            identity=self.identity,
-            callbacks=callbacks,
-        )
-
-    def _validate(self, _: Model) -> Mapping[str, float]:
-        """All that the trainer gets to see of the evaluator."""
-        return self.unscored.evaluate("valid").metrics
-
-    def _data(self) -> dict[str, Any]:
-        """Which data it was, and what a reader of the scores should know of them."""
-        pairs = self.dataset.interactions
-        return {
-            "name": self.dataset.name,
-            "path": self.experiment.data,
-            "fingerprint": self.dataset.fingerprint,
-            "users_without_training": {part: len(pairs.untrained(part)) for part in SPLITS[1:]},
-            "warnings": list(self.dataset.warnings),
-        }
-
-    def _result(self, trained: FitResult) -> dict[str, Any]:
-        run, interactions = self.unscored, self.dataset.interactions
-        scores = {part: run.evaluate(part).metrics if interactions.count(part) else {} for part in ("valid", "test")}
-        model, records = run.recommender, trained.records
-        trainable = [one for one in model.parameters() if one.requires_grad] if isinstance(model, Model) else []
-        return {
-            "model": self.experiment.model.name,
-            "strategy": self.experiment.strategy.name if records else "none",
-            "data": self._data(),
-            "seed": self.experiment.seed,
-            "settings": asdict(self.experiment),
-            "versions": versions(),
-            "machine": asdict(machine(self.device, onednn=onednn_pays())),
-            "parameters": sum(one.numel() for one in trainable),
-            "epochs": trained.epochs,
-            "best_epoch": trained.best_epoch,
-            "selected": self.experiment.training.select if self.trainer is not None else None,
-            "monitor": self.monitor if interactions.count("valid") else None,
-            **scores,
-            "skipped_steps": sum(record.skipped for record in records),
-            "seconds": _seconds(records),
-            "peak_memory_mb": peak_memory_mb(),
-            "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
-            "trace": {name: [record.trace.get(name) for record in records] for name in _traced(records)},
-        }
-
-
-def _attacked(model: Model, amr: AMR) -> Model:
-    """What the learner differentiates: the model, or its loss with and without adversarial noise."""
-    if amr.epsilon == 0:
-        return model
-    try:
-        return Adversarial(model, epsilon=amr.epsilon, weight=amr.weight)
-    except ValueError as error:
-        raise ValueError(f"training.amr: {error}") from None
-
-
-def _seconds(records: Sequence[EpochRecord]) -> dict[str, float]:
-    evaluated = [record.evaluate_seconds for record in records if record.valid]
-    return {
-        "train_per_epoch": fmean(record.train_seconds for record in records) if records else 0.0,
-        "evaluate": fmean(evaluated) if evaluated else 0.0,
-    }
-
-
-def _traced(records: Sequence[EpochRecord]) -> list[str]:
-    return list(dict.fromkeys(name for record in records for name in record.trace))

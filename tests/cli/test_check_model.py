@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from flatrec.cli.classes import trainable_class
-from flatrec.registry.constructors import settings_of
 from tests.testing import faults
 
 SOUND = """
@@ -18,10 +16,13 @@ from neighbor import SCALE
 from flatrec.models import LightGCN, Model
 
 class Mine(LightGCN):
-    def __init__(self, dataset, *, dim: int = 4, scale: float = SCALE):
+    class Config(LightGCN.Config):
+        embedding_dim: int = 4
+        scale: float = SCALE
+
+    def __init__(self, dataset, config=None):
         print("building")
-        super().__init__(dataset, embedding_dim=dim)
-        self.scale = scale
+        super().__init__(dataset, config)
 
     def encode(self):
         print("encoding")
@@ -32,15 +33,15 @@ class Stale(Mine):
         self.noise = torch.rand(3)
 
 class Moody(Mine):
-    def __init__(self, dataset):
+    def __init__(self, dataset, config):
         raise LookupError("not\\ntoday")
 
 class Choosy(Mine):
-    def __init__(self, dataset):
+    def __init__(self, dataset, config):
         raise ValueError("no audio here")
 
 class Leaving(Mine):
-    def __init__(self, dataset):
+    def __init__(self, dataset, config):
         raise SystemExit(0)
 
 class Configured(Mine):
@@ -48,24 +49,32 @@ class Configured(Mine):
         super().__init__(dataset)
 
 class Demanding(Mine):
-    def __init__(self, dataset, *, dim: int):
-        super().__init__(dataset, embedding_dim=dim)
+    class Config(Mine.Config):
+        dim: int
 
 class Anything(Mine):
     def __init__(self, dataset, **settings):
         super().__init__(dataset, **settings)
+
+class Keyword(Mine):
+    def __init__(self, dataset, config=None, *, dim: int = 4):
+        super().__init__(dataset, config)
 
 class Nothing(Mine):
     def __init__(self):
         pass
 
 class Listed(Mine):
-    def __init__(self, dataset, *, widths: list[int] = [8, 8]):
-        super().__init__(dataset)
+    class Config(Mine.Config):
+        widths: list[int] = [8, 8]
+
+class Unlike(Mine):
+    class Config:
+        dim = 3
 
 class Unreadable(Mine):
-    def __init__(self, dataset: "Dataset"):
-        super().__init__(dataset)
+    class Config(Mine.Config):
+        width: "Width" = 3
 
 class Half(Model):
     def encode(self):
@@ -141,7 +150,7 @@ def test_a_class_of_ones_own_is_found_in_a_file_or_module_beside_its_neighbors(f
     )
     said = json.loads(outcome.out)  # what the model prints goes elsewhere
     assert outcome.code == 0
-    assert (said["model"], said["settings"]) == ("Mine", {"dim": 5, "scale": 2.0})
+    assert (said["model"], said["settings"]) == ("Mine", {"embedding_dim": 5, "scale": 2.0})
     assert "encoding" in outcome.err
 
 
@@ -149,11 +158,6 @@ def test_a_fault_in_a_file_of_ones_own_is_found(flatrec, own):
     outcome = flatrec("doctor", "--model", own / "own_model.py:Stale")
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == "flatrec: 2 of 19 checks failed for Stale"
-
-
-@pytest.mark.usefixtures("own")
-def test_a_setting_without_a_default_may_be_given():
-    assert settings_of(trainable_class("own_model:Demanding"), {"dim": 5}) == {"dim": 5}
 
 
 @pytest.mark.usefixtures("own")
@@ -199,17 +203,22 @@ def test_a_crash_names_its_line_and_debug_shows_the_way_there(flatrec):
         ),
         (
             ("own_model.py:Configured",),
-            ("Configured gives no default to 'dataset': (config, dataset)", "dim: int = 64"),
+            ("Configured takes no config after the data set: (config, dataset)", "dim: int = 64"),
         ),
-        (("own_model.py:Demanding",), ("Demanding gives no default to 'dim'", "a model takes the data set first")),
-        (("own_model.py:Anything",), ("Anything takes settings that it does not name", "(dataset, **settings)")),
+        (("own_model.py:Demanding",), ("Demanding.Config gives no default to 'dim'; write dim: int = 64",)),
+        (
+            ("own_model.py:Anything",),
+            ("Anything takes no config after the data set: (dataset, **settings)", "class Config(ModelConfig)"),
+        ),
+        (("own_model.py:Keyword",), ("Keyword takes 'dim' beside its config, which nothing sets",)),
+        (("own_model.py:Unlike",), ("Unlike.Config must be a class derived from flatrec.models.ModelConfig",)),
         (("own_model.py:Nothing",), ("Nothing takes no data set: ()", "def __init__(self, dataset")),
         (("own_model.py:Listed",), ("'widths' must be a tuple, but is list[int]", "tuple[int, ...]")),
-        (("own_model.py:Unreadable",), ("NameError: name 'Dataset' is not defined", "TYPE_CHECKING")),
-        (("own_model.py:Half",), ("Half could not be built", "abstract; define loss, representations")),
+        (("own_model.py:Unreadable",), ("Unreadable.Config cannot be read", "'Width' is not defined", "TYPE_CHECKING")),
+        (("own_model.py:Half",), ("Half could not be built", "abstract; define loss, user_item_embeddings")),
         (("flatrec.models:Model",), ("Model could not be built", "abstract")),
         (("bpr", "--set", "model.embedding_dim=0"), ("dim must be at least 1, but is 0",)),
-        (("bpr", "--set", "model.dmi=3"), ("unknown setting 'dmi'", "did you mean dim?")),
+        (("bpr", "--set", "model.embeding_dim=3"), ("unknown setting 'embeding_dim'", "did you mean embedding_dim?")),
         (("bpr", "--set", "strategy.rho=1"), ("settings of the model", "'strategy.rho=1'")),
         (("bpr", "--set", "model.name=ngcf"), ("settings of the model",)),
         (("bpr", "--set", "model=3"), ("settings of the model",)),

@@ -67,11 +67,11 @@ def test_list_models_says_what_they_are_and_where_they_come_from(flatrec):
         "link": "https://arxiv.org/abs/2211.06924",
     }
     assert freedom["search_space"]["model.edge_dropout"] == [0.8, 0.9]
-    neighbors = freedom["settings"]["neighbors"]
+    neighbors = freedom["settings"]["n_neighbors"]
     assert (neighbors["type"], neighbors["default"], neighbors["tried"]) == ("int", 10, [])
     assert neighbors["meaning"].startswith("items a row")
-    assert freedom["settings"]["thinning"]["tried"] == [0.8, 0.9]
-    assert listed["slmrec"]["settings"]["missing"]["default"] == "mean"
+    assert freedom["settings"]["edge_dropout"]["tried"] == [0.8, 0.9]
+    assert listed["slmrec"]["settings"]["missing_modality"]["default"] == "mean"
     assert listed["bpr"]["about"].startswith("Matrix factorization with the BPR loss: ")
     assert (listed["popularity"]["modalities"], listed["popularity"]["reference"]) == ("none", None)
     shown = flatrec("list", "models").out
@@ -123,10 +123,10 @@ def test_train_with_adversarial_noise_records_it(flatrec, blocks, tmp_path):
 def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, blocks, tmp_path):
     file = tmp_path / "experiment.toml"
     file.write_text(
-        f'data = "{blocks}"\nseed = 1\n[model]\nname = "lightgcn"\nlayers = 1\ndim = 4\n'
+        f'data = "{blocks}"\nseed = 1\n[model]\nname = "lightgcn"\nn_layers = 1\nembedding_dim = 4\n'
         '[training]\nepochs = 1\ntensorboard = false\n[strategy]\nname = "sam"\n'
     )
-    outcome = flatrec("train", "--experiment", file, "--seed", 2, "--set", "model.n_layers=2", "--set", "seed=3",
+    outcome = flatrec("train", "--config", file, "--seed", 2, "--set", "model.n_layers=2", "--set", "seed=3",
                       "--strategy", "plain", "--json", "--out", tmp_path / "run")  # fmt: skip
     result = json.loads(outcome.out)
     assert (result["seed"], result["strategy"], result["settings"]["model"]["options"]["n_layers"]) == (3, "plain", 2)
@@ -134,9 +134,9 @@ def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, bl
 
 def test_evaluate_gives_the_scores_of_training(flatrec, trained):
     result = json.loads((trained / "result.json").read_text())
-    for split in ("valid", "test"):
-        outcome = flatrec("evaluate", trained, "--split", split, "--json")
-        assert json.loads(outcome.out)["metrics"] == result[split]
+    for part in ("valid", "test"):
+        outcome = flatrec("evaluate", trained, "--split", part, "--json")
+        assert json.loads(outcome.out)["metrics"] == result[part]
     assert "recall@10" in flatrec("evaluate", trained).out
 
 

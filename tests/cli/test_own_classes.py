@@ -22,14 +22,17 @@ MINE = """
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from flatrec.models.lightgcn import LightGCN
+from flatrec.models import LightGCN, ModelConfig
 from flatrec.strategies import SingleBatchStrategy, Strategy
 
 Path("executed").touch()
 
 class Mine(LightGCN):
-    def __init__(self, dataset, *, dim: int = 4, width: int = 2):
-        super().__init__(dataset, embedding_dim=dim)
+    class Config(LightGCN.Config):
+        embedding_dim: int = 4
+        width: int = 2
+
+    SEARCH_SPACE = {}
 
 class Scaled(SingleBatchStrategy):
     def __init__(self, *, scale: float = 0.5):
@@ -39,7 +42,7 @@ class Scaled(SingleBatchStrategy):
     def gradients_per_step(self):
         return 1.0
 
-    def refined(self, learner, batch, gradient):
+    def transform_gradient(self, learner, batch, gradient):
         return [one * self.scale for one in gradient]
 
     def take_diagnostics(self):
@@ -60,19 +63,19 @@ class Whole(Strategy):
     take_diagnostics = Scaled.take_diagnostics
 
 class Untyped(Mine):
-    def __init__(self, dataset, *, width=2):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None, *, width=2):
+        super().__init__(dataset, config)
 
 class Opaque(Mine):
-    def __init__(self, dataset, *, width: object = Path()):
-        super().__init__(dataset)
+    class Config(ModelConfig):
+        width: object = Path()
 
 class Named(Mine):
-    def __init__(self, dataset, *, name: str = ""):
-        super().__init__(dataset)
+    class Config(ModelConfig):
+        name: str = ""
 
 class Moody(Mine):
-    def __init__(self, dataset):
+    def __init__(self, dataset, config):
         raise LookupError("not today")
 
 class Half(LightGCN):
@@ -95,7 +98,7 @@ class Refusing(Mine):
         raise ValueError("not this batch")
 
 class Late(Scaled):
-    def refined(self, learner, batch, gradient):
+    def transform_gradient(self, learner, batch, gradient):
         return gradient.missing
 """
 SMALL_RUN = ("--set", "training.epochs=2", "--set", "training.tensorboard=false", "--set", "training.monitor=ndcg@20")
@@ -145,7 +148,7 @@ def test_a_run_records_place_and_digest_with_all_settings(run):
     settings = json.loads((run / "result.json").read_text())["settings"]
     assert re.fullmatch(r"mine\.py:Mine@[0-9a-f]{16}", settings["model"]["name"])
     assert re.fullmatch(r"mine\.py:Scaled@[0-9a-f]{16}\+", settings["strategy"]["name"])
-    assert settings["model"]["options"] == {"embedding_dim": 4, "width": 3}
+    assert settings["model"]["options"] == {"embedding_dim": 4, "n_layers": 3, "reg_weight": 1e-4, "width": 3}
     assert settings["strategy"]["options"] == {"scale": 0.5, "kappa": 0.7, "pairing": "passes"}
 
 
@@ -182,9 +185,9 @@ COMMANDS_ON_A_RUN = [
     ("similar", "run", "--item", "item 0"),
     ("train", "--resume", "--out", "run"),
     ("train", "--resume", "--out", "run", "--set", "training.epochs=3"),
-    ("train", "--experiment", "run/experiment.toml", "--out", "other"),
-    ("compare", "--experiment", "run/experiment.toml", "--strategies", "plain,sam", "--out", "other"),
-    ("sweep", "--experiment", "run/experiment.toml", "--trials", "1", "--out", "other"),
+    ("train", "--config", "run/experiment.toml", "--out", "other"),
+    ("compare", "--config", "run/experiment.toml", "--strategies", "plain,sam", "--out", "other"),
+    ("sweep", "--config", "run/experiment.toml", "--trials", "1", "--out", "other"),
 ]
 
 
@@ -242,7 +245,7 @@ def test_a_class_that_has_changed_since_is_refused(flatrec, run, own):
     both = ("--model", "mine.py:Mine", "--strategy", "mine.py:Scaled+")
     one_line(flatrec("evaluate", run, *both[:2]), "mine.py:Mine has changed since", "bring it back")
     one_line(flatrec("train", "--resume", "--out", run, *both, "--set", "training.epochs=3"), "has changed since")
-    one_line(flatrec("train", "--experiment", run / "experiment.toml", "--out", "new", *both), "has changed since")
+    one_line(flatrec("train", "--config", run / "experiment.toml", "--out", "new", *both), "has changed since")
 
 
 def test_the_digest_is_of_the_file_that_defines_the_class(flatrec, own):
@@ -264,14 +267,14 @@ def test_the_digest_is_of_the_file_that_defines_the_class(flatrec, own):
 
 def test_another_class_than_that_of_the_run_is_refused(flatrec, run):
     one_line(flatrec("evaluate", run, "--model", "lightgcn"), "was made with model mine.py:Mine, not with lightgcn")
-    one_line(flatrec("evaluate", run, "--model", "mine.py:Untyped"), "the setting 'width' has no type")
+    one_line(flatrec("evaluate", run, "--model", "mine.py:Untyped"), "takes 'width' beside its config")
     both = ("--model", "mine.py:Mine", "--strategy", "mine.py:Scaled")
     one_line(flatrec("train", "--resume", "--out", run, *both), "mine.py:Scaled+, not with mine.py:Scaled;")
 
 
 def test_a_file_of_settings_that_the_user_gives_names_a_class(flatrec, own):
     (own / "settings.toml").write_text('[model]\nname = "mine.py:Mine"\nwidth = 5\n[strategy]\nname = "plain"\n')
-    words = ("train", "--data", "blocks", "--experiment", "settings.toml", *SMALL_RUN, "--out", "run", "--json")
+    words = ("train", "--data", "blocks", "--config", "settings.toml", *SMALL_RUN, "--out", "run", "--json")
     settings = json.loads(flatrec(*words).out)["settings"]["model"]
     assert (settings["name"][:13], settings["options"]["width"]) == ("mine.py:Mine@", 5)
     assert flatrec("train", "--resume", "--out", "run", "--set", "model.name=mine.py:Mine").code == 0
@@ -327,13 +330,16 @@ def test_a_sweep_tries_the_settings_that_a_class_has(flatrec):
     [
         (("--model", "mine.py:Mine", "--set", "model.widht=3"), ("unknown setting 'widht'", "did you mean width?")),
         (("--model", "mine.py:Mine", "--set", "model.width=a"), ("model.width", "integer", "'a'")),
-        (("--strategy", "mine.py:Scaled", "--set", "strategy.scle=3"), ("strategy Scaled", "did you mean scale?")),
+        (
+            ("--strategy", "mine.py:Scaled", "--set", "strategy.scle=3"),
+            ("strategy: unknown setting", "did you mean scale?"),
+        ),
         (("--strategy", "mine.py:Whole+"), ("Whole cannot be mixed", "SingleBatchStrategy")),
         (("--strategy", "mine.py:Mine"), ("mine.py:Mine must be a subclass of flatrec.strategies.Strategy",)),
         (("--model", "mine.py:Scaled"), ("mine.py:Scaled must be a subclass of flatrec.models.Model",)),
         (("--model", "mine.py:Min"), ("unknown class 'Min'", "did you mean Mine?")),
         (("--model", "nowhere.py:Mine"), ("there is no file nowhere.py",)),
-        (("--model", "mine.py:Untyped"), ("the setting 'width' has no type", "width: int = 2")),
+        (("--model", "mine.py:Untyped"), ("takes 'width' beside its config",)),
         (("--model", "mine.py:Opaque"), ("the default of 'width' must be a number",)),
         (("--model", "mine.py:Named"), ("calls a setting 'name'",)),
         (("--model", "mine.py:Moody"), ("Moody could not be built: LookupError: not today (mine.py:",)),
@@ -401,7 +407,7 @@ def test_classes_of_the_library_keep_their_names():
 
 def test_objects_are_recorded_as_far_as_they_can_be_known():
     dataset, training = block_dataset(), package.Training(epochs=1, batch_size=32)
-    model = package.models.LightGCN(dataset, embedding_dim=4, layers=1)
+    model = package.models.LightGCN(dataset, package.models.LightGCN.Config(embedding_dim=4, n_layers=1))
     strategy = package.strategies.Mixed(package.strategies.SAM(rho=0.3), kappa=0.2)
     result = package.fit(dataset, model, strategy, training=training).result
     settings = result["settings"]

@@ -26,4 +26,5 @@ MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
 def make(name, dataset, seed=0, **options):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return MODELS[name](dataset, **SETTINGS[name] | options)
+        kind = MODELS[name]
+        return kind(dataset, kind.Config(**SETTINGS[name] | options))

@@ -1,7 +1,6 @@
 """AMR around every model with features: the formula, what stays as it was, and whole runs."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,7 +132,7 @@ class TestNoise:
         hidden.index_add_(0, batch.positives, slope[:, None] * users[:, dim:])
         hidden.index_add_(0, batch.negatives, -slope[:, None] * users[:, dim:])
         for block, numbers in ((positives, batch.positives), (negatives, batch.negatives)):
-            hidden.index_add_(0, numbers, model.reg_weight * block[:, dim:] / (block.norm() * n))
+            hidden.index_add_(0, numbers, model.config.reg_weight * block[:, dim:] / (block.norm() * n))
         gradient = hidden @ model.projection.weight[:, : model.features.widths[0]]
         expected = EPSILON * gradient[2:] / gradient[2:].norm(dim=1, keepdim=True)
         torch.testing.assert_close(image[2:], expected, **NEAR)
@@ -171,7 +170,7 @@ class Counting(VBPR):
 
 def test_batches_share_the_pass_without_noise():
     Counting.calls = 0
-    wrapped = Adversarial(Counting(DATA, embedding_dim=4), epsilon=EPSILON)
+    wrapped = Adversarial(Counting(DATA, VBPR.Config(embedding_dim=4)), epsilon=EPSILON)
     learner = TrainStepContext(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
     with torch.random.fork_rng():
         learner.gradients(testing.whole_batch(DATA, 0), testing.whole_batch(DATA, 1))
@@ -301,7 +300,7 @@ class TestRuns:
     def experiment(self, tmp_path):
         dataset = testing.block_dataset(users=8, items=6)
         mmrec.write(dataset, tmp_path / "blocks")
-        training = replace(SHORT, amr=AMR(epsilon=0.5))
+        training = SHORT.replace(amr=AMR(epsilon=0.5))
         return Experiment(
             data=str(tmp_path / "blocks"), model=Component("vbpr", {"embedding_dim": 4}), training=training
         )
@@ -321,7 +320,7 @@ class TestRuns:
 
     def test_epsilon_zero_and_weight_zero_are_plain_training_to_the_bit_and_others_are_not(self, experiment):
         off, no_epsilon, no_weight, on = (
-            run_experiment(replace(experiment, training=replace(SHORT, amr=amr))).recommender.state_dict()
+            run_experiment(experiment.replace(training=SHORT.replace(amr=amr))).recommender.state_dict()
             for amr in (AMR(), AMR(weight=5.0), AMR(epsilon=0.5, weight=0.0), AMR(epsilon=0.5))
         )
         assert all(torch.equal(off[key], no_epsilon[key]) for key in off)
@@ -331,7 +330,7 @@ class TestRuns:
     @pytest.mark.parametrize("model", ["vbpr", "freedom", "lgmrec"])
     def test_a_run_that_was_killed_goes_on_bit_for_bit(self, experiment, tmp_path, model):
         options = {"embedding_dim": 4, **({"n_neighbors": 3} if model == "freedom" else {})}
-        experiment = replace(experiment, model=Component(model, options))
+        experiment = experiment.replace(model=Component(model, options))
         whole = run_experiment(experiment, out=tmp_path / "whole").recommender.state_dict()
         with pytest.raises(Killed):
             run_experiment(experiment, out=tmp_path / "killed", callbacks=[KillAt(2, 1)])
@@ -340,24 +339,24 @@ class TestRuns:
 
     def test_resuming_with_another_epsilon_is_refused(self, experiment, tmp_path):
         run_experiment(experiment, out=tmp_path / "run")
-        other = replace(experiment, training=replace(experiment.training, amr=AMR(epsilon=0.4)))
+        other = experiment.replace(training=experiment.training.replace(amr=AMR(epsilon=0.4)))
         with pytest.raises(ValueError, match=r"other settings \(training.amr.epsilon was 0.5, now 0.4\)"):
             run_experiment(other, out=tmp_path / "run", resume=True)
 
     def test_a_model_without_features_is_refused_and_leaves_nothing(self, experiment, tmp_path):
         with pytest.raises(ValueError, match="training.amr: LightGCN reads no item features"):
-            run_experiment(replace(experiment, model=Component("lightgcn")), out=tmp_path / "run")
+            run_experiment(experiment.replace(model=Component("lightgcn")), out=tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
     def test_parameters_keep_the_names_that_settings_know_them_by(self, experiment):
-        named = replace(experiment, training=replace(experiment.training, perturb_exclude=("projection.*",)))
+        named = experiment.replace(training=experiment.training.replace(perturb_exclude=("projection.*",)))
         assert run_experiment(named).result["epochs"] == 3
-        wrong = replace(experiment, training=replace(experiment.training, perturb_exclude=("model.projection.*",)))
+        wrong = experiment.replace(training=experiment.training.replace(perturb_exclude=("model.projection.*",)))
         with pytest.raises(ValueError, match=r"model\.projection"):
             run_experiment(wrong)
 
     def test_a_model_of_one_s_own_trains_with_it_and_stays_unwrapped(self):
         model = make("vbpr", DATA)
-        run = fit(DATA, model, "bsam+", training=replace(SHORT, amr=AMR(epsilon=0.1)))
+        run = fit(DATA, model, "bsam+", training=SHORT.replace(amr=AMR(epsilon=0.1)))
         assert run.recommender is model
         assert run.result["epochs"] == 3

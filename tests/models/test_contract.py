@@ -38,7 +38,7 @@ def test_every_model_has_a_row():
 @pytest.mark.parametrize("settings", ["defaults", "small"])
 def test_every_model_passes_every_check(name, settings):
     options = SETTINGS[name] if settings == "small" else {}
-    findings = testing.check_model(lambda data: MODELS[name](data, **options))
+    findings = testing.check_model(lambda data: MODELS[name](data, MODELS[name].Config(**options)))
     assert [(one.check, one.reason) for one in findings if one.outcome != "ok"] == []
 
 
@@ -57,7 +57,7 @@ def test_bpr_and_lightgcn_penalize_the_norms_of_the_rows_before_propagation(data
     roots = np.diag(adjacency.sum(axis=1) ** -0.5)
     step = torch.from_numpy((np.eye(54) + roots @ adjacency @ roots) / 2)  # one layer
     for name, options, propagate in (("bpr", {}, torch.eye(54).double()), ("lightgcn", {"n_layers": 1}, step)):
-        model = MODELS[name](dataset, embedding_dim=4, reg_weight=0.7, **options)
+        model = MODELS[name](dataset, MODELS[name].Config(embedding_dim=4, reg_weight=0.7, **options))
         table = model.nodes.detach().double()
         places = (batch.users, batch.positives + 30, batch.negatives + 30)
         users, positives, negatives = ((propagate @ table)[numbers] for numbers in places)
@@ -76,9 +76,9 @@ def test_bpr_and_lightgcn_penalize_the_norms_of_the_rows_before_propagation(data
         ("bpr", {"embedding_dim": 0}),
     ],
 )
-def test_settings_out_of_range_are_refused(name, options, dataset):
+def test_settings_out_of_range_are_refused(name, options):
     with pytest.raises(ValueError, match="must be at least"):
-        MODELS[name](dataset, **options)
+        MODELS[name].Config(**options)
 
 
 def recall(model, dataset, part="test", at=2):
@@ -130,7 +130,7 @@ ROOT = 6**0.5
 @pytest.mark.parametrize(("shrink", "norms"), [(0.0, (ROOT, ROOT, 2)), (1.0, (ROOT + 1, ROOT + 1, 3))])
 def test_item_knn_is_as_worked_by_hand(small_shop, shrink, norms):
     ab, ac, bc = 2 / norms[0], 1 / norms[1], 1 / norms[2]
-    knn = ItemKNN(small_shop, shrinkage=shrink)
+    knn = ItemKNN(small_shop, ItemKNN.Config(shrinkage=shrink))
     expected = [[ab, ab, ac + bc, 0], [ab + ac, ab + bc, ac + bc, 0], [0, ab, ac, 0], [ac, bc, 0, 0]]
     torch.testing.assert_close(knn.scores(torch.arange(4)), torch.tensor(expected))
     torch.testing.assert_close(knn.scores(torch.tensor([2, 0])), torch.tensor([expected[2], expected[0]]))
@@ -141,7 +141,7 @@ def test_item_knn_is_as_worked_by_hand(small_shop, shrink, norms):
 def test_item_knn_keeps_the_nearest_of_each_item_that_was_bought(small_shop):
     ab, ac, bc = 2 / ROOT, 1 / ROOT, 1 / 2
     # Kept: a -> b, b -> a, c -> b (bc is the larger). Scores add the rows of what was bought.
-    scores = ItemKNN(small_shop, n_neighbors=1, shrinkage=0.0).scores(torch.arange(4))
+    scores = ItemKNN(small_shop, ItemKNN.Config(n_neighbors=1, shrinkage=0.0)).scores(torch.arange(4))
     expected = [[ab, ab, 0, 0], [ab, ab + bc, 0, 0], [0, ab, 0, 0], [0, bc, 0, 0]]
     assert ac < bc < ab
     torch.testing.assert_close(scores, torch.tensor(expected))
@@ -155,9 +155,9 @@ def test_item_knn_does_not_depend_on_its_blocks(dataset, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [{"n_neighbors": 0}, {"shrinkage": -1.0}])
-def test_item_knn_refuses_settings_out_of_range(small_shop, options):
-    with pytest.raises(ValueError, match="n_neighbors must be at least 1 and shrinkage at least 0"):
-        ItemKNN(small_shop, **options)
+def test_item_knn_refuses_settings_out_of_range(options):
+    with pytest.raises(ValueError, match="must be at least"):
+        ItemKNN.Config(**options)
 
 
 def test_item_knn_finds_the_items_held_out(dataset):

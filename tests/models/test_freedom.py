@@ -22,7 +22,7 @@ def dataset():
 def freedom(dataset, seed=0, **options):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return FREEDOM(dataset, **SETTINGS | options)
+        return FREEDOM(dataset, FREEDOM.Config(**SETTINGS | options))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def freedom(dataset, seed=0, **options):
         ({"embedding_dim": 0}, "embedding_dim must be at least 1, but is 0"),
         ({"n_layers": -1}, "^n_layers must be at least 0, but is -1"),
         ({"n_item_layers": -2}, "n_item_layers must be at least 0, but is -2"),
-        ({"n_neighbors": 0}, r"n_neighbors must lie in \[1, 24\]"),
+        ({"n_neighbors": 0}, "n_neighbors must be at least 1, but is 0"),
         ({"n_neighbors": 25}, r"n_neighbors must lie in \[1, 24\].*but is 25"),
         ({"image_weight": -0.1}, r"image_weight must lie in \[0, 1\]"),
         ({"image_weight": 1.1}, r"image_weight must lie in \[0, 1\]"),

@@ -133,7 +133,7 @@ def drawn_user_graph(case, prefix, monkeypatch):  # noqa: ARG001
     matrix = sparse.csr_array((weight.ravel(), (rows, index.ravel())), shape=(n_users, n_users))
     case.model.user_graph.whole = case.model.user_graph.drawn = Graph(matrix, symmetric=False)
     if isinstance(case.model, DualGNN):
-        case.model.fusion = "intended" if prefix else "released"
+        case.model.config = case.model.config.model_copy(update={"fusion": "intended" if prefix else "released"})
 
 
 def stored_gumbel(case, prefix, monkeypatch):
@@ -240,7 +240,10 @@ CLOSE = {"representation": 1e-6, "score": 1e-6, "gradient": 1e-5}
 ADAPTERS = {
     "lightgcn": Adapter(
         make=lambda dataset, there: LightGCN(
-            dataset, embedding_dim=there["embedding_size"], n_layers=there["n_layers"], reg_weight=there["reg_weight"]
+            dataset,
+            LightGCN.Config(
+                embedding_dim=there["embedding_size"], n_layers=there["n_layers"], reg_weight=there["reg_weight"]
+            ),
         ),
         places=halves("nodes", "embedding_dict.user_emb", "embedding_dict.item_emb"),
         terms={"bpr": "bpr", "norms": "reg"},
@@ -250,14 +253,16 @@ ADAPTERS = {
     "freedom": Adapter(
         make=lambda dataset, there: FREEDOM(
             dataset,
-            embedding_dim=there["embedding_size"],
-            n_layers=there["n_ui_layers"],
-            n_item_layers=there["n_mm_layers"],
-            n_neighbors=there["knn_k"],
-            image_weight=there["mm_image_weight"],
-            modality_weight=there["reg_weight"],
-            features="trained",
-            edge_dropout=there["dropout"],
+            FREEDOM.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_ui_layers"],
+                n_item_layers=there["n_mm_layers"],
+                n_neighbors=there["knn_k"],
+                image_weight=there["mm_image_weight"],
+                modality_weight=there["reg_weight"],
+                features="trained",
+                edge_dropout=there["dropout"],
+            ),
         ),
         places=lambda case: {
             **EMBEDDINGS(case),
@@ -274,10 +279,12 @@ ADAPTERS = {
     "layergcn": Adapter(
         make=lambda dataset, there: LayerGCN(
             dataset,
-            embedding_dim=there["embedding_size"],
-            n_layers=there["n_layers"],
-            reg_weight=there["reg_weight"],
-            edge_dropout=there["dropout"],
+            LayerGCN.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_layers"],
+                reg_weight=there["reg_weight"],
+                edge_dropout=there["dropout"],
+            ),
         ),
         places=halves("nodes", "user_embeddings", "item_embeddings"),
         terms={"bpr": "bpr_sum", "squares": "l2_half_sum"},
@@ -289,11 +296,13 @@ ADAPTERS = {
     "ngcf": Adapter(
         make=lambda dataset, there: NGCF(
             dataset,
-            embedding_dim=there["embedding_size"],
-            hidden_dims=tuple(there["hidden_size_list"]),
-            message_dropout=there["message_dropout"],
-            node_dropout=there["node_dropout"],
-            reg_weight=there["reg_weight"],
+            NGCF.Config(
+                embedding_dim=there["embedding_size"],
+                hidden_dims=tuple(there["hidden_size_list"]),
+                message_dropout=there["message_dropout"],
+                node_dropout=there["node_dropout"],
+                reg_weight=there["reg_weight"],
+            ),
         ),
         places=ngcf_places,
         terms={"bpr": "bpr", "norms": "reg"},
@@ -301,14 +310,14 @@ ADAPTERS = {
     ),
     "vbpr": Adapter(
         make=lambda dataset, there: VBPR(
-            dataset, embedding_dim=there["embedding_size"], reg_weight=there["reg_weight"]
+            dataset, VBPR.Config(embedding_dim=there["embedding_size"], reg_weight=there["reg_weight"])
         ),
         places=vbpr_places,
         terms={"bpr": "bpr", "norms": "reg"},
     ),
     "mmgcn": Adapter(
         make=lambda dataset, there: MMGCN(
-            dataset, embedding_dim=there["embedding_size"], reg_weight=there["reg_weight"]
+            dataset, MMGCN.Config(embedding_dim=there["embedding_size"], reg_weight=there["reg_weight"])
         ),
         places=mmgcn_places,
         terms={"bpr": "bpr", "ids": "reg_id", "preferences": "reg_preference_image"},
@@ -319,9 +328,11 @@ ADAPTERS = {
     "grcn": Adapter(
         make=lambda dataset, there: GRCN(
             dataset,
-            embedding_dim=there["embedding_size"],
-            modality_dim=there["latent_embedding"],
-            reg_weight=there["reg_weight"],
+            GRCN.Config(
+                embedding_dim=there["embedding_size"],
+                modality_dim=there["latent_embedding"],
+                reg_weight=there["reg_weight"],
+            ),
         ),
         places=lambda _: {
             "id_gcn.id_embedding": Place("nodes"),
@@ -341,10 +352,12 @@ ADAPTERS = {
     "dualgnn": Adapter(
         make=lambda dataset, there: DualGNN(
             dataset,
-            embedding_dim=there["dim_latent"],
-            hidden_dim=there["hidden"],
-            n_user_neighbors=there["user_graph_k"],
-            reg_weight=there["reg_weight"],
+            DualGNN.Config(
+                embedding_dim=there["dim_latent"],
+                hidden_dim=there["hidden"],
+                n_user_neighbors=there["user_graph_k"],
+                reg_weight=there["reg_weight"],
+            ),
         ),
         places=lambda _: {"weight_u": Place("user_weights"), "weight_i": Place("item_weights"), **towers()},
         terms={
@@ -361,14 +374,16 @@ ADAPTERS = {
     "lattice": Adapter(
         make=lambda dataset, there: LATTICE(
             dataset,
-            embedding_dim=there["embedding_size"],
-            modality_dim=there["feat_embed_dim"],
-            n_layers=len(there["weight_size"]),
-            n_item_layers=there["n_layers"],
-            n_neighbors=there["knn_k"],
-            raw_fraction=there["lambda_coeff"],
-            reg_weight=there["reg_weight"],
-            reg_rows=there["train_batch_size"],
+            LATTICE.Config(
+                embedding_dim=there["embedding_size"],
+                modality_dim=there["feat_embed_dim"],
+                n_layers=len(there["weight_size"]),
+                n_item_layers=there["n_layers"],
+                n_neighbors=there["knn_k"],
+                raw_fraction=there["lambda_coeff"],
+                reg_weight=there["reg_weight"],
+                reg_rows=there["train_batch_size"],
+            ),
         ),
         places=lambda case: {
             "modal_weight": Place("modality_weights"),
@@ -384,11 +399,13 @@ ADAPTERS = {
     "slmrec": Adapter(
         make=lambda dataset, there: SLMRec(
             dataset,
-            embedding_dim=there["recdim"],
-            n_layers=there["layer_num"],
-            temperature=there["temp"],
-            alignment_temperature=there["ssl_temp"],
-            alignment_weight=there["ssl_alpha"],
+            SLMRec.Config(
+                embedding_dim=there["recdim"],
+                n_layers=there["layer_num"],
+                temperature=there["temp"],
+                alignment_temperature=there["ssl_temp"],
+                alignment_weight=there["ssl_alpha"],
+            ),
         ),
         places=slmrec_places,
         terms={"main": "main_infonce", "alignment_image": "fac_image", "alignment_text": "fac_text"},
@@ -397,11 +414,13 @@ ADAPTERS = {
     "bm3": Adapter(
         make=lambda dataset, there: BM3(
             dataset,
-            embedding_dim=there["embedding_size"],
-            n_layers=there["n_layers"],
-            dropout=there["dropout"],
-            reg_weight=there["reg_weight"],
-            modality_weight=there["cl_weight"],
+            BM3.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_layers"],
+                dropout=there["dropout"],
+                reg_weight=there["reg_weight"],
+                modality_weight=there["cl_weight"],
+            ),
         ),
         places=lambda case: {
             **EMBEDDINGS(case),
@@ -424,13 +443,15 @@ ADAPTERS = {
     "dragon": Adapter(
         make=lambda dataset, there: DRAGON(
             dataset,
-            embedding_dim=there["dim_latent"],
-            hidden_dim=there["hidden"],
-            n_item_layers=there["n_mm_layers"],
-            n_neighbors=there["knn_k"],
-            image_weight=there["mm_image_weight"],
-            n_user_neighbors=there["user_graph_k"],
-            reg_weight=there["reg_weight"],
+            DRAGON.Config(
+                embedding_dim=there["dim_latent"],
+                hidden_dim=there["hidden"],
+                n_item_layers=there["n_mm_layers"],
+                n_neighbors=there["knn_k"],
+                image_weight=there["mm_image_weight"],
+                n_user_neighbors=there["user_graph_k"],
+                reg_weight=there["reg_weight"],
+            ),
         ),
         places=lambda _: {"weight_u": Place("user_weights"), **towers()},
         terms={
@@ -446,16 +467,18 @@ ADAPTERS = {
     "lgmrec": Adapter(
         make=lambda dataset, there: LGMRec(
             dataset,
-            embedding_dim=there["embedding_size"],
-            n_layers=there["n_ui_layers"],
-            n_modality_layers=there["n_mm_layers"],
-            n_hyper_layers=there["n_hyper_layer"],
-            n_hyperedges=there["hyper_num"],
-            dropout=1 - there["keep_rate"],
-            hyper_weight=there["alpha"],
-            temperature=there["tau"],
-            contrastive_weight=there["cl_weight"],
-            reg_weight=there["reg_weight"],
+            LGMRec.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_ui_layers"],
+                n_modality_layers=there["n_mm_layers"],
+                n_hyper_layers=there["n_hyper_layer"],
+                n_hyperedges=there["hyper_num"],
+                dropout=1 - there["keep_rate"],
+                hyper_weight=there["alpha"],
+                temperature=there["tau"],
+                contrastive_weight=there["cl_weight"],
+                reg_weight=there["reg_weight"],
+            ),
         ),
         places=lgmrec_places,
         terms={

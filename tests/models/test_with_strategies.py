@@ -73,7 +73,9 @@ def test_every_trainable_parameter_moves(name, strategy):
 
 def trainer_of(name, strategy, folder, callbacks=()):
     model = make(name, DATA, seed=3)
-    learner = TrainStepContext(model, optimizers.make("adam", model.parameters(), {"lr": 0.01}))
+    learner = TrainStepContext(
+        model, optimizers.make("adam", model.parameters(), optimizers.settings("adam", {"lr": 0.01}))
+    )
     return Trainer(
         learner,
         build_strategy(Component(strategy, {})),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 
 import pytest
 import torch
@@ -84,7 +83,7 @@ def test_a_resume_says_what_is_gone_and_does_not_begin_again(run, name):
     (run / name).unlink()
     before = {path.name: path.read_bytes() for path in run.iterdir() if path.name != MANIFEST}
     with pytest.raises(ValueError, match=rf"{name}.*put.*back.*or train again with --overwrite"):
-        resume(run, replace(BASE, training=replace(SHORT, epochs=5)))
+        resume(run, BASE.replace(training=SHORT.replace(epochs=5)))
     assert before["checkpoint.json"] == (run / "checkpoint.json").read_bytes()
     assert set(before) == {path.name for path in run.iterdir()}
 
@@ -116,11 +115,11 @@ def test_a_run_that_was_killed_in_its_first_epoch_begins_with_a_resume(finished,
         ({"seed": 1}, "seed 1 instead of 0"),
         ({"strategy": Component("sam", {})}, "strategy 'sam' instead of 'bsam'"),
         ({"strategy": Component("bsam", {"rho": 0.2})}, "settings .* instead of"),
-        ({"training": replace(SHORT, batch_size=16)}, "settings .* instead of"),
+        ({"training": SHORT.replace(batch_size=16)}, "settings .* instead of"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_taken_neither_to_score_nor_to_go_on(run, tmp_path, changes, says):
-    run_experiment(replace(BASE, **changes), DATA, tmp_path / "other")
+    run_experiment(BASE.replace(**changes), DATA, tmp_path / "other")
     (run / MANIFEST).unlink()
     shutil.copy(tmp_path / "other" / "checkpoint.safetensors", run)
     for take in (lambda: load_run(run, DATA), lambda: resume(run)):
@@ -130,7 +129,7 @@ def test_a_checkpoint_of_another_run_is_taken_neither_to_score_nor_to_go_on(run,
 
 @pytest.mark.parametrize("name", ["result.json", "epochs.jsonl"])
 def test_other_files_of_another_run_are_refused(run, tmp_path, name):
-    run_experiment(replace(BASE, seed=1), DATA, tmp_path / "other")
+    run_experiment(BASE.replace(seed=1), DATA, tmp_path / "other")
     (run / MANIFEST).unlink()
     shutil.copy(tmp_path / "other" / name, run)
     with pytest.raises(ValueError, match=rf"{name}.* belongs to another run"):
@@ -249,7 +248,7 @@ def test_a_result_written_before_a_kill_took_the_manifest_is_taken(run):
 def test_a_new_run_may_begin_with_the_weights_of_another_on_purpose(run):
     before = load_run(run, DATA)
     weights = before.recommender.nodes.detach().clone()
-    after = fit(DATA, before.recommender, "plain", training=replace(SHORT, epochs=1), optimizer_settings={"lr": 1e-9})
+    after = fit(DATA, before.recommender, "plain", training=SHORT.replace(epochs=1), optimizer_settings={"lr": 1e-9})
     assert torch.allclose(after.recommender.nodes.detach(), weights, atol=1e-6)
 
 

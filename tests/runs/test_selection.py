@@ -22,7 +22,7 @@ from flatrec.testing import block_dataset
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 SHORT = Training(epochs=2, batch_size=32, tensorboard=False)
-LAST = replace(SHORT, select="last")
+LAST = SHORT.replace(select="last")
 
 
 def with_left(left, n_items=100):
@@ -71,7 +71,7 @@ def test_a_metric_that_cannot_tell_epochs_apart_gives_way_to_one_that_can(left, 
 
 def test_the_sentence_says_what_was_seen_and_what_is_done():
     experiment = asked()
-    (sentence,) = selection.remarks(experiment, with_left([13, 13, 13]))
+    (sentence,) = selection.choice_warnings(experiment, with_left([13, 13, 13]))
     assert sentence == (
         "recall@20 cannot tell epochs apart on 'few': 3 of 3 users have at most 20 items left to rank; recall@5 is "
         "monitored instead"
@@ -79,7 +79,7 @@ def test_the_sentence_says_what_was_seen_and_what_is_done():
     assert selection.monitored(experiment, with_left([13, 13, 90])).reason.startswith(
         "recall@20 can hardly tell epochs apart on 'few': 2 of 3 users"
     )
-    assert selection.remarks(experiment, with_left([30, 30])) == ()
+    assert selection.choice_warnings(experiment, with_left([30, 30])) == ()
 
 
 def test_users_without_a_validation_pair_do_not_count():
@@ -90,7 +90,7 @@ def test_users_without_a_validation_pair_do_not_count():
 def test_what_monitors_depends_on_no_strategy_model_or_seed():
     data = with_left([13] * 4)
     found = {
-        selection.monitored(replace(asked(), model=Component(m), strategy=Component(s), seed=n), data)
+        selection.monitored(asked().replace(model=Component(m), strategy=Component(s), seed=n), data)
         for m, s, n in [("bpr", "plain", 0), ("freedom", "bsam+", 1), ("lightgcn", "mg", 2)]
     }
     assert len(found) == 1
@@ -169,22 +169,22 @@ def test_data_without_a_validation_part_are_trained_to_the_last_epoch(tmp_path):
     first = run_experiment(experiment, data, tmp_path / "run").result
     assert (first["selected"], first["monitor"], first["valid"]) == ("last", None, {})
     assert (first["best_epoch"], first["epochs"]) == (2, 2)
-    longer = replace(experiment, training=replace(LAST, epochs=3))
+    longer = experiment.replace(training=LAST.replace(epochs=3))
     resumed = run_experiment(longer, data, tmp_path / "run", resume=True)
     whole = run_experiment(longer, data)
     assert resumed.result["test"] == whole.result["test"]
     assert load_run(tmp_path / "run", data).evaluate("test").metrics == whole.result["test"]
     assert len(load_run(tmp_path / "run", data).recommend("user 0", 3)[0]) == 3
-    with pytest.raises(ValueError, match="settings are chosen by validation, but the validation part"):
+    with pytest.raises(ValueError, match="settings are chosen by validation, but the validation split"):
         selection.score_of(first)
 
 
 def test_more_epochs_may_follow_where_nothing_is_evaluated_out_of_turn(tmp_path):
     experiment = Experiment(
-        data="", model=Component("bpr", {"embedding_dim": 4}), training=replace(LAST, evaluate_every=5)
+        data="", model=Component("bpr", {"embedding_dim": 4}), training=LAST.replace(evaluate_every=5)
     )
     run_experiment(experiment, without(1), tmp_path)
-    longer = replace(experiment, training=replace(experiment.training, epochs=3))
+    longer = experiment.replace(training=experiment.training.replace(epochs=3))
     assert run_experiment(longer, without(1), tmp_path, resume=True).result["epochs"] == 3
 
 
@@ -202,7 +202,7 @@ def test_the_message_names_the_way_out():
 
 def test_validation_is_recorded_but_does_not_decide_where_the_last_is_selected():
     data = block_dataset(blocks=3, users=8, items=6)
-    training = replace(LAST, epochs=6, patience=1)
+    training = LAST.replace(epochs=6, patience=1)
     run = fit(data, "lightgcn", "bsam+", training=training, model_settings={"embedding_dim": 4})
     assert (run.result["best_epoch"], run.result["epochs"], run.result["selected"]) == (6, 6, "last")
     assert run.result["valid"]
@@ -214,9 +214,9 @@ def test_a_comparison_needs_no_validation_part_where_the_last_is_selected(tmp_pa
     assert "recall@20" in table.cells["plain"]
 
 
-@pytest.mark.parametrize(("epochs", "said"), [(Training.epochs, 1), (7, 0)])
+@pytest.mark.parametrize(("epochs", "said"), [(Training().epochs, 1), (7, 0)])
 def test_the_default_number_of_epochs_is_not_taken_silently(epochs, said):
-    found = selection.remarks(asked(select="last", epochs=epochs), with_left([90]))
+    found = selection.choice_warnings(asked(select="last", epochs=epochs), with_left([90]))
     assert len(found) == said
     assert all("1000" in one for one in found)
 

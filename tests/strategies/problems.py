@@ -19,7 +19,7 @@ class Quadratic(Model):
     """L_b(theta) = theta' A_b theta / 2 - c_b' theta with one A and c a batch, theta in two parameters."""
 
     def __init__(self):
-        super().__init__()
+        nn.Module.__init__(self)
         rng = np.random.default_rng(0)
         factors = rng.normal(size=(N_BATCHES, 5, 5))
         self.hessians = factors @ factors.transpose(0, 2, 1) / 5 + 0.1 * np.eye(5)
@@ -48,7 +48,7 @@ class Network(Model):
     """A network with one hidden layer of tanh and squared loss, one set of samples a batch."""
 
     def __init__(self):
-        super().__init__()
+        nn.Module.__init__(self)
         rng = np.random.default_rng(1)
         self.inputs = rng.normal(size=(N_BATCHES, 6, 3))
         self.targets = rng.normal(size=(N_BATCHES, 6))

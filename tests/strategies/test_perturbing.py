@@ -229,7 +229,7 @@ class Noisy(Model):
     """A loss that is nothing but noise times the parameter."""
 
     def __init__(self):
-        super().__init__()
+        nn.Module.__init__(self)
         self.theta = nn.Parameter(torch.ones(1, dtype=torch.float64))
 
     def encode(self):

@@ -18,7 +18,7 @@ def trained(name, *, model=VBPR, steps=3, optimizer="adam", options=None, settin
     """Parameters and losses after some steps from one start."""
     dataset = block_dataset()
     torch.manual_seed(0)
-    made = model(dataset, **(given.pop("of_model", {})))
+    made = model(dataset, model.Config(**given.pop("of_model", {})))
     learner = TrainStepContext(
         made.train(), make(optimizer, made.parameters(), {"lr": 0.01, **(options or {})}), **given
     )

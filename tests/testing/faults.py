@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from flatrec.models import Encoded, LightGCN, Model
+from flatrec.models import Encoded, LightGCN, Model, ModelConfig
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings
 
@@ -18,10 +18,12 @@ from flatrec.models.losses import bpr_loss, gather_embeddings
 class Sound(Model):
     """Matrix factorization without a fault; the others add one."""
 
-    def __init__(self, dataset, *, dim: int = 8):
-        super().__init__()
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.nodes = node_table(dataset, dim)
+    class Config(ModelConfig):
+        dim: int = 8
+
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
+        self.nodes = node_table(dataset, self.config.dim)
 
     def encode(self):
         return Encoded(self.nodes)
@@ -34,8 +36,8 @@ class Sound(Model):
 
 
 class UnregisteredTable(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.offsets = torch.randn(self.nodes.shape)
 
     def encode(self):
@@ -43,8 +45,8 @@ class UnregisteredTable(Sound):
 
 
 class UnregisteredInAList(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.weights = [{"first": (torch.ones(8),)}, torch.full((8,), 0.5)]
 
     def encode(self):
@@ -57,8 +59,8 @@ class UnregisteredInAHook(Sound):
 
 
 class LayersInAList(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.layers = [nn.Linear(8, 8)]
 
     def encode(self):
@@ -72,8 +74,8 @@ class WritingLoss(Sound):
 
 
 class WritingIntoAList(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.log = []
 
     def loss(self, encoded, batch):
@@ -82,8 +84,8 @@ class WritingIntoAList(Sound):
 
 
 class CountingLoss(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.counter = itertools.count(1)
 
     def loss(self, encoded, batch):
@@ -130,8 +132,8 @@ class NoLoss(Sound):
 
 
 class RepresentationsOfTheLastLoss(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.users = self.items = None
 
     def loss(self, encoded, batch):
@@ -143,8 +145,8 @@ class RepresentationsOfTheLastLoss(Sound):
 
 
 class SparseGradient(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.offsets = nn.Embedding(dataset.n_users, 8, sparse=True)
 
     def loss(self, encoded, batch):
@@ -152,8 +154,8 @@ class SparseGradient(Sound):
 
 
 class SparseState(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.register_buffer("graph", torch.eye(len(self.nodes)).to_sparse())
 
     def encode(self):
@@ -161,12 +163,14 @@ class SparseState(Sound):
 
 
 class TrainedFeatures(Sound):
-    def __init__(self, dataset, *, scale: float = 1.0):
-        super().__init__(dataset)
+    scale = 1.0
+
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         values = dataset.features["image"].values
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch says that the array is not writable, and writes
-            shared = torch.from_numpy(values).mul_(scale)
+            shared = torch.from_numpy(values).mul_(self.scale)
         self.image = nn.Embedding.from_pretrained(shared, freeze=False)
         self.projection = nn.Linear(values.shape[1], 8)
 
@@ -176,14 +180,16 @@ class TrainedFeatures(Sound):
 
 
 class ScaledFeatures(TrainedFeatures):
-    def __init__(self, dataset):
-        super().__init__(dataset, scale=1.5)
+    scale = 1.5
+
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.image.weight.requires_grad_(False)
 
 
 class AllPartsInTheGraph(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         pairs = dataset.interactions
         bought = torch.zeros(self.sizes)
         bought[torch.tensor(pairs.users), torch.tensor(pairs.items)] = 1
@@ -195,8 +201,8 @@ class AllPartsInTheGraph(Sound):
 
 
 class DividingByDegree(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         degrees = dataset.interactions.matrix("train").sum(axis=1)
         self.register_buffer("inverse", 1 / torch.tensor(degrees, dtype=torch.float32))
 
@@ -206,21 +212,21 @@ class DividingByDegree(Sound):
 
 
 class SeedOfItsOwn(Sound):
-    def __init__(self, dataset):
+    def __init__(self, dataset, config=None):
         torch.manual_seed(2020)
-        super().__init__(dataset)
+        super().__init__(dataset, config)
 
 
 class StreamOfItsOwn(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         stream = torch.Generator().manual_seed(2020)
         self.nodes = nn.Parameter(torch.randn(self.nodes.shape, generator=stream))
 
 
 class NumPyStart(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.weight = nn.Parameter(torch.tensor(np.random.rand(8), dtype=torch.float32))  # noqa: NPY002
 
     def encode(self):
@@ -245,8 +251,8 @@ class ConstantRepresentations(Sound):
 
 
 class BatchNormalised(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.normalize = nn.BatchNorm1d(8)
 
     def encode(self):
@@ -254,16 +260,16 @@ class BatchNormalised(Sound):
 
 
 class NothingToTrain(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.nodes.requires_grad_(False)
 
 
 class JoiningLater(Sound):
     """Without a fault: a parameter that joins after the first step."""
 
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.scale = nn.Parameter(torch.ones(8))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -275,8 +281,8 @@ class JoiningLater(Sound):
 
 
 class StaleEvaluation(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.result = None
 
     def encode(self):
@@ -286,8 +292,8 @@ class StaleEvaluation(Sound):
 
 
 class StaleAfterEvaluation(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.result = {}
 
     def user_item_embeddings(self, encoded):
@@ -302,8 +308,8 @@ class NoisyEvaluation(Sound):
 
 
 class DeadParameter(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.unused = nn.Linear(3, 2)
 
 
@@ -344,8 +350,8 @@ class WrongWidth(Sound):
 
 
 class HiddenState(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.register_buffer("direction", torch.randn(8), persistent=False)
 
     def encode(self):
@@ -353,8 +359,8 @@ class HiddenState(Sound):
 
 
 class GlobalDraw(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.register_buffer("noise", torch.zeros(8), persistent=False)
 
     def on_epoch_start(self, generator):  # noqa: ARG002
@@ -398,8 +404,8 @@ class EditingEncoded(Sound):
 
 
 class BreakingWhenPerturbed(Sound):
-    def __init__(self, dataset):
-        super().__init__(dataset)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config)
         self.scale = nn.Parameter(torch.tensor(0.02))
 
     def loss(self, encoded, batch):
@@ -409,8 +415,8 @@ class BreakingWhenPerturbed(Sound):
 class OddSize(LightGCN):
     """A parameter whose size follows from users and items in a way that no one can renumber."""
 
-    def __init__(self, dataset):
-        super().__init__(dataset, embedding_dim=4)
+    def __init__(self, dataset, config=None):
+        super().__init__(dataset, config or self.Config(embedding_dim=4))
         self.pairs = nn.Parameter(torch.ones(dataset.n_users * dataset.n_items))
 
     def loss(self, encoded, batch):

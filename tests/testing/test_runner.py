@@ -170,7 +170,7 @@ def batch_of_sound():
 def test_numbering_copes_with_sizes_that_happen_to_be_equal():
     # 12 users, 12 items, and a table of 12 columns: no size tells what it counts.
     dataset = testing.block_dataset(blocks=3, users=4, items=4)
-    testing.check_permutation(lambda data: faults.Sound(data, dim=12), dataset)
+    testing.check_permutation(lambda data: faults.Sound(data, faults.Sound.Config(dim=12)), dataset)
     with pytest.raises(AssertionError, match="scores must not depend"):
         testing.check_permutation(faults.NumberedItems, dataset)
 

@@ -26,7 +26,9 @@ def trainer_of(
     with torch.random.fork_rng():
         torch.manual_seed(seeding.number(seed, "initial parameters"))
         made = model(DATA, embedding_dim=4)
-    learner = TrainStepContext(made, optimizers.make(optimizer, made.parameters(), {"lr": 0.05}))
+    learner = TrainStepContext(
+        made, optimizers.make(optimizer, made.parameters(), optimizers.settings(optimizer, {"lr": 0.05}))
+    )
     scores = iter(range(1000))
     return Trainer(
         learner,

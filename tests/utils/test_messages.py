@@ -98,7 +98,7 @@ def test_large_numbers_that_can_be_computed_with_are_taken():
 def test_differentiable_steps_are_refused_in_words_of_ours():
     with pytest.raises(ValueError, match="optimizer.differentiable must be false"):
         optimizers.settings("adam", {"differentiable": True})
-    assert optimizers.settings("adam", {"differentiable": False})["differentiable"] is False
+    assert optimizers.settings("adam", {"differentiable": False}).differentiable is False
 
 
 def test_a_file_of_settings_that_is_nested_too_deeply_is_named(tmp_path):

@@ -26,6 +26,7 @@ _USAGE = (ValueError, KeyError, FileNotFoundError, FileExistsError, IsADirectory
 _FAILURES = (OSError, ImportError, RuntimeError, ArithmeticError, MemoryError)
 # click's UsageError, wherever this version of typer keeps click
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
+_NoSuchOption: type[Any] = import_module(_UsageError.__module__).NoSuchOption
 
 
 class Commands(TyperGroup):
@@ -43,7 +44,16 @@ class Commands(TyperGroup):
         return TyperCommand(cmd_name, help=about, rich_help_panel=panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
-        """The command itself."""
+        """The command itself.
+
+        Raises:
+            ValueError: the name is the former one of a command.
+        """
+        if args and args[0] not in COMMANDS:
+            from flatrec.config import old_words
+
+            if new := old_words.new_name(args[0], COMMANDS, old_words.COMMANDS):
+                raise ValueError(f"no such command: {args[0]}{new}")
         name, _, rest = super().resolve_command(ctx, args)
         tune_malloc()
         return name, _loaded(str(name)), rest
@@ -126,7 +136,7 @@ def _answered(words: list[str], guard: Guard, *, debug: bool) -> int:
 
 def _explained(error: Exception, *, debug: bool) -> int:
     if isinstance(error, _UsageError):
-        return _report(error.format_message(), BAD_USAGE, debug=debug)
+        return _report(_usage(error), BAD_USAGE, debug=debug)
     if place_of(error):  # in a class of the user's own
         return _report(f"{raised(error)}; --debug shows how it came to that", FAILED, debug=debug)
     if isinstance(error, RecursionError):
@@ -136,6 +146,17 @@ def _explained(error: Exception, *, debug: bool) -> int:
     if isinstance(error, _FAILURES):
         return _report(message(error), FAILED, debug=debug)
     return _report(f"{raised(error)}; --debug shows how it came to that", FAILED, debug=debug)
+
+
+def _usage(error: Any) -> str:  # noqa: ANN401 - click's UsageError, wherever typer keeps it
+    """What is wrong with the words; the former name of an option is answered with the new one."""
+    if not isinstance(error, _NoSuchOption):
+        return str(error.format_message())
+    from flatrec.config import old_words
+
+    known = [name for param in error.ctx.command.params for name in param.opts] if error.ctx else []
+    new = old_words.new_name(error.option_name, [*known, old_words.COLD_START], old_words.OPTIONS)
+    return f"no such option: {error.option_name}{new}" if new else str(error.format_message())
 
 
 def _check_words(words: list[str]) -> None:

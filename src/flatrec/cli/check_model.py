@@ -41,15 +41,17 @@ def doctor(model: CheckedModel, sets: ModelSets = None, json: options.Json = Fal
     Example: `flatrec doctor --model my_models/mine.py:Mine --set model.embedding_dim=8`
     """
     from flatrec.cli.classes import trainable_class
-    from flatrec.registry.constructors import settings_of
+    from flatrec.config import validate
+    from flatrec.registry.constructors import check_form
     from flatrec.testing import check_model
 
     kind = trainable_class(model)
+    check_form(kind, "model")
     given = _settings(model, sets or ())
-    settings = settings_of(kind, given)
+    config = validate(kind.Config, given, "model")
 
     def make(dataset: Dataset) -> Model:
-        return kind(dataset, **settings)
+        return kind(dataset, config)
 
     with redirect_stdout(sys.stderr):  # whatever the model prints
         _try_constructor(kind, make)

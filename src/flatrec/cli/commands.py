@@ -51,7 +51,7 @@ COMMANDS: dict[str, Command] = {
         TRAIN,
         "Train the same model with several strategies over the same seeds; say which differences are significant.",
     ),
-    "list": Command("flatrec.cli.lists:app", TRAIN, "List models, strategies and optimizers with their settings."),
+    "list": Command("flatrec.cli.lists:app", TRAIN, "List models, strategies, optimizers and all settings."),
     "demo": Command(
         "flatrec.cli.demo:demo", TRAIN, "Generate a shop, train, compare, recommend, and write a report to look at."
     ),

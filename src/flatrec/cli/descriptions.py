@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-from flatrec.cli.docstrings import Docstring, parsed
-from flatrec.models import BASELINES, MODELS, Model
+from docstring_parser import Docstring
+
+from flatrec.config.description import Setting, describe_settings, one_line, parse_docstring
+from flatrec.models import Model
 from flatrec.models.base import Modalities
+from flatrec.registry.constructors import settings_class
 from flatrec.registry.instantiate import model_class
 
 _REFERENCE = re.compile(
@@ -34,31 +35,6 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One argument of a constructor.
-
-    Args:
-        name: its name.
-        type: what it takes, in words or as in Python.
-        default: the default as in Python; None where there is none.
-        meaning: what the docstring says of it; empty where it says nothing.
-        value: the default itself.
-        tried: values usually tried.
-    """
-
-    name: str
-    type: str
-    default: str | None
-    meaning: str
-    value: object = None
-    tried: tuple[object, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Type, default, meaning and values usually tried for programs."""
-        return {"type": self.type, "default": self.value, "meaning": plain(self.meaning), "tried": list(self.tried)}
-
-
-@dataclass(frozen=True)
 class Description:
     """What a model or baseline says of itself.
 
@@ -68,7 +44,7 @@ class Description:
         about: the first line of its module, without the name.
         modalities: what item features it reads.
         reference: its paper, where the first line of the class names one.
-        arguments: of the constructor, the data set first.
+        settings: those that a user can set.
         search_space: values usually tried, by dotted setting.
         doc: the docstring of the class.
     """
@@ -78,14 +54,13 @@ class Description:
     about: str
     modalities: Modalities
     reference: Reference | None
-    arguments: tuple[Setting, ...]
+    settings: tuple[Setting, ...]
     search_space: Mapping[str, tuple[object, ...]]
     doc: Docstring
 
-    @property
-    def settings(self) -> tuple[Setting, ...]:
-        """The arguments that a user can set: all but the data set."""
-        return self.arguments[1:]
+    def tried(self, setting: Setting) -> tuple[object, ...]:
+        """Values that are usually tried for a setting."""
+        return self.search_space.get(f"model.{setting.name}", ())
 
     def as_dict(self) -> dict[str, Any]:
         """Name, text, reference and settings for programs."""
@@ -95,18 +70,10 @@ class Description:
             "modalities": self.modalities,
             "reference": None if self.reference is None else asdict(self.reference),
             "search_space": {key: list(values) for key, values in self.search_space.items()},
-            "settings": {one.name: one.as_dict() for one in self.settings},
+            "settings": {
+                setting.name: setting.as_dict() | {"tried": list(self.tried(setting))} for setting in self.settings
+            },
         }
-
-
-def plain(text: str) -> str:
-    """A docstring's text without the marks around code."""
-    return text.replace("``", "")
-
-
-def model_names() -> list[str]:
-    """All models, then all baselines."""
-    return [*MODELS, *BASELINES]
 
 
 def describe(name: str) -> Description:
@@ -116,15 +83,15 @@ def describe(name: str) -> Description:
         ValueError: there is none of that name.
     """
     kind = model_class(name)
-    doc = parsed(inspect.getdoc(kind) or "")
+    doc = parse_docstring(kind)
     search_space = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
     return Description(
         name=name,
         kind=kind,
         about=_about(kind),
         modalities=kind.MODALITIES if issubclass(kind, Model) else "none",
-        reference=_reference(doc.summary),
-        arguments=_arguments(kind, doc.entries("Args"), search_space),
+        reference=_reference(one_line(doc.short_description)),
+        settings=describe_settings(settings_class(kind)),
         search_space=search_space,
         doc=doc,
     )
@@ -144,32 +111,3 @@ def _reference(summary: str) -> Reference | None:
     if found is None:
         return None
     return Reference(found["authors"], found["venue"], int(found["year"]), found["link"])
-
-
-def _arguments(
-    kind: type[object], meanings: Mapping[str, str], search_space: Mapping[str, tuple[object, ...]]
-) -> tuple[Setting, ...]:
-    hints = get_type_hints(kind.__init__)
-    found = []
-    for name, one in inspect.signature(kind).parameters.items():
-        given = one.default is not inspect.Parameter.empty
-        found.append(
-            Setting(
-                name,
-                type=_type(hints.get(name, object)),
-                default=repr(one.default) if given else None,
-                meaning=meanings.get(name, ""),
-                value=one.default if given else None,
-                tried=search_space.get(f"model.{name}", ()),
-            )
-        )
-    return tuple(found)
-
-
-def _type(hint: object) -> str:
-    """A type as a reader of settings wants it: the values of a Literal, the parts of a union, else its name."""
-    if get_origin(hint) is Literal:
-        return " or ".join(repr(value) for value in get_args(hint))
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join("None" if one is type(None) else _type(one) for one in get_args(hint))
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)

@@ -93,13 +93,13 @@ def encode_table(
         ValueError: there is no such column or encoder, or the folder has features of other items.
         OSError: the folder cannot be written to.
     """
-    from flatrec.api import choose_device
     from flatrec.cli.progress import counting
     from flatrec.content.encoders import image_encoder, text_encoder
     from flatrec.content.encoders.encoding import Settings, Target, encode_images, encode_texts
     from flatrec.content.encoders.report import write_report
     from flatrec.content.encoders.store import VectorStore, default_path
     from flatrec.data.formats.encoded import finish, make_room, write_ids
+    from flatrec.runs.session import choose_device
 
     texts = table.joined(recipe.text_columns) if recipe.text_columns else None
     where = str(choose_device(options.experiment(None, None, device=means.device)))

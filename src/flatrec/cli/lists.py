@@ -1,9 +1,9 @@
-"""flatrec list models | strategies | optimizers."""
+"""flatrec list models | strategies | optimizers | settings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,14 +13,13 @@ from flatrec.models.registry import ENTRIES, FEATURES
 
 if TYPE_CHECKING:
     from flatrec.cli.descriptions import Description
-    from flatrec.config import Options
     from flatrec.utils.lazy_registry import Entry
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", help="Only these, with settings.", show_default=False)
 ]
 
-app = typer.Typer(help="List models, strategies and optimizers with their settings.", no_args_is_help=True)
+app = typer.Typer(help="List models, strategies, optimizers and all settings.", no_args_is_help=True)
 
 
 @app.command()
@@ -52,15 +51,14 @@ def strategies(json: options.Json = False) -> None:
 
     Example: `flatrec list strategies --json`
     """
-    from flatrec.registry.instantiate import strategy_names, strategy_options
+    from flatrec.registry.instantiate import strategy_names
     from flatrec.strategies.registry import ENTRIES as STRATEGIES
 
-    names = strategy_names()
-    settings = {name: strategy_options(name) for name in names}
     described = {
-        name: STRATEGIES[name.removesuffix("+")].about + (" Mixed." if name.endswith("+") else "") for name in names
+        name: STRATEGIES[name.removesuffix("+")].about + (" Mixed." if name.endswith("+") else "")
+        for name in strategy_names()
     }
-    _show("strategies", described, settings, json=json)
+    _show("strategy", "strategies", described, json=json)
 
 
 @app.command("optimizers")
@@ -69,13 +67,46 @@ def base_optimizers(json: options.Json = False) -> None:
 
     Example: `flatrec list optimizers`
     """
-    from flatrec.config import Component, Experiment
-    from flatrec.registry.instantiate import with_defaults
     from flatrec.training import optimizers
 
-    known = optimizers.names()
-    settings = {name: with_defaults(Experiment(optimizer=Component(name))).optimizer.options for name in known}
-    _show("optimizers", {name: f"torch.optim.{one.__name__}" for name, one in known.items()}, settings, json=json)
+    _show(
+        "optimizer",
+        "optimizers",
+        {name: f"torch.optim.{kind.__name__}" for name, kind in optimizers.names().items()},
+        json=json,
+    )
+
+
+@app.command()
+def settings(
+    group: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="GROUP_OR_NAME",
+            help="Only one group, such as `training`, or one model, strategy or optimizer, such as `freedom`.",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """All settings, as `--set` and experiment files take them: type, default, range and meaning.
+
+    Example: `flatrec list settings training`
+    """
+    from flatrec.config.description import plain
+    from flatrec.registry.listing import setting_groups
+
+    groups = setting_groups(group)
+    if json:
+        print_json({"settings": [one.as_dict() for one in groups]})
+        return
+    for one in groups:
+        rows = [
+            [one.key(setting), setting.type, setting.default_text, setting.range, plain(setting.meaning)]
+            for setting in one.settings
+        ]
+        if rows:
+            print_table(f"{one.group} {one.name}".strip(), ["setting", "type", "default", "range", "meaning"], rows)
 
 
 def _modalities(one: Entry) -> str:
@@ -89,32 +120,37 @@ def _cited(one: Entry) -> str:
 
 def _show_model(one: Description) -> None:
     """A table of the settings; those of other groups that are usually tried with the model come last."""
-    from flatrec.cli.descriptions import plain
+    from flatrec.config.description import plain
 
     rows = []
     for setting in one.settings:
         choices = f" ({setting.type})" if "'" in setting.type else ""
-        what = plain(setting.meaning) + choices
-        rows.append([f"model.{setting.name}", str(setting.value), _tried(setting.tried), what])
+        meaning = plain(setting.meaning) + choices
+        rows.append([f"model.{setting.name}", str(setting.default), _tried(one.tried(setting)), meaning])
     own = {row[0] for row in rows}
     rows += [[key, "", _tried(values), ""] for key, values in one.search_space.items() if key not in own]
     print_text(f"{one.name}: {one.about}")
     print_text(f"modalities: {one.modalities}" + (f"; {one.reference}, {one.reference.link}" if one.reference else ""))
     if rows:
-        print_table("", ["setting", "default", "usually tried", "what it is"], rows)
+        print_table("", ["setting", "default", "usually tried", "meaning"], rows)
 
 
 def _tried(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def _show(kind: str, described: dict[str, str], settings: dict[str, Options], *, json: bool) -> None:
+def _show(kind: Literal["strategy", "optimizer"], title: str, described: Mapping[str, str], *, json: bool) -> None:
+    """A table of strategies or optimizers with their settings as they are where nothing is set."""
+    from flatrec.config import Component
+    from flatrec.registry.instantiate import checked
+
+    defaults = {name: checked(kind, Component(name)).options for name in described}
     if json:
-        both = [{"name": name, "about": about, "settings": dict(settings[name])} for name, about in described.items()]
-        print_json({kind: both})
+        rows = [{"name": name, "about": about, "settings": dict(defaults[name])} for name, about in described.items()]
+        print_json({title: rows})
         return
-    rows = [
-        [name, about, ", ".join(f"{key}={value}" for key, value in settings[name].items())]
+    table = [
+        [name, about, ", ".join(f"{key}={value}" for key, value in defaults[name].items())]
         for name, about in described.items()
     ]
-    print_table(kind, ["name", "about", "settings and defaults"], rows)
+    print_table(title, ["name", "about", "settings and defaults"], table)

@@ -42,7 +42,7 @@ OwnStrategy = Annotated[
 Seed = Annotated[int | None, typer.Option(help="Decides everything random. Default 0.", show_default=False)]
 File = Annotated[
     Path | None,
-    typer.Option("--experiment", help="A TOML file of settings; options given here win over it.", show_default=False),
+    typer.Option("--config", help="A TOML file of settings; options of the command win over it.", show_default=False),
 ]
 Sets = Annotated[
     list[str] | None,
@@ -112,20 +112,21 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
     from flatrec import config
     from flatrec.registry.naming import with_named
 
-    one = config.read(file) if file is not None else config.Experiment()
+    settings = config.read(file) if file is not None else config.Experiment()
     if file is not None and not _of_run(file):
-        one = with_named(one)
+        settings = with_named(settings)
     for key, value in given.items():
         if value is not None:
-            one = _named(one, key, str(value)) if key in _CLASSES else config.changed(one, {key: value})
+            named = key in _CLASSES
+            settings = _named(settings, key, str(value)) if named else config.changed(settings, {key: value})
     for text in sets or ():
         tree = config.assignment(text)
         for key in _CLASSES:
             group = tree.get(key)
             if isinstance(group, dict) and isinstance(group.get("name"), str):
-                one = _named(one, key, group.pop("name"))
-        one = config.changed(one, tree)
-    return one
+                settings = _named(settings, key, group.pop("name"))
+        settings = config.changed(settings, tree)
+    return settings
 
 
 _CLASSES = ("model", "strategy")
@@ -138,14 +139,14 @@ def _of_run(file: Path) -> bool:
     return file.name == run_dir.EXPERIMENT and (file.parent / run_dir.DATA).exists()
 
 
-def _named(one: Experiment, key: str, name: str) -> Experiment:
+def _named(settings: Experiment, key: str, name: str) -> Experiment:
     """The experiment with another model or strategy, or with that of its run where the same one is named."""
     from flatrec import config
     from flatrec.registry.naming import import_named, of_run
     from flatrec.utils import user_classes
 
-    before = one.model if key == "model" else one.strategy
+    before = settings.model if key == "model" else settings.strategy
     if user_classes.parsed(before.name).digest and user_classes.find(before.name) is None:  # a run folder's
         of_run(before, key, name)
-        return one
-    return config.changed(one, {key: {"name": import_named(key, name)}})
+        return settings
+    return config.changed(settings, {key: {"name": import_named(key, name)}})

@@ -57,7 +57,7 @@ def study(
     Example: `flatrec study noise --data shop --models freedom --seeds 5 --out runs/noise --set study.draws=3`
     """
     from flatrec import config
-    from flatrec.api import announce
+    from flatrec.api import log_data_warnings
     from flatrec.research.execution import Workers
     from flatrec.research.studies.base import Request, Source
     from flatrec.research.studies.runner import run_study
@@ -65,7 +65,7 @@ def study(
     kind = _kind(name)
     own, shared = _split(sets or ())
     base = options.experiment(experiment, shared, seed=seed, device=device)
-    made: Study = config.build(kind, own, "study")
+    made: Study = config.instantiate(kind, own, "study")
     first = kind.SEEDS[0] if seed is None else seed
     request = Request(
         tuple(data or ["shop"]),
@@ -75,7 +75,7 @@ def study(
         base,
     )
     for path in dict.fromkeys(request.data):
-        announce(Source(path).load())
+        log_data_warnings(Source(path).load())
     workers = Workers(jobs, backend, address)
     outcome = run_study(name, made, request, out, runs=runs, workers=workers, on_run=_Lines())
     if json:

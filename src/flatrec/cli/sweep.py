@@ -44,7 +44,7 @@ def sweep(
     """
     from rich.console import Console
 
-    from flatrec.api import announce
+    from flatrec.api import log_data_warnings
     from flatrec.research.execution import Workers
     from flatrec.research.studies.base import Source
     from flatrec.research.sweeps import Sweep, default_space
@@ -62,7 +62,7 @@ def sweep(
         said = "a trial ended" if error is None else f"failed: {error}"
         err.print(f"{said} ({left} left)", markup=False, highlight=False, soft_wrap=True)
 
-    announce(Source(one.data).load())
+    log_data_warnings(Source(one.data).load())
     outcome = search(asked, out, workers=Workers(jobs, backend, address), on_trial=line)
     if json:
         print_json(asdict(outcome))

@@ -1,27 +1,9 @@
 """Settings of an experiment: typed, frozen, read from and written to TOML, unknown keys refused."""
 
-from flatrec.config.base import Config
-from flatrec.config.experiment import (
-    AMR,
-    LARGEST,
-    LARGEST_FLOAT,
-    LARGEST_SEED,
-    Component,
-    Evaluation,
-    Experiment,
-    Option,
-    Options,
-    Training,
-    arguments,
-    assignment,
-    build,
-    changed,
-    nested,
-    read,
-    settings,
-    toml_tree,
-    write,
-)
+from flatrec.config.base import Config, SettingError, validate
+from flatrec.config.experiment import AMR, Component, Evaluation, Experiment, Option, Options, Training, settings
+from flatrec.config.generated import config_of, instantiate
+from flatrec.config.toml import assignment, changed, nested, read, toml_tree, write
 
 __all__ = [
     "AMR",
@@ -29,19 +11,18 @@ __all__ = [
     "Config",
     "Evaluation",
     "Experiment",
-    "LARGEST",
-    "LARGEST_FLOAT",
-    "LARGEST_SEED",
     "Option",
     "Options",
+    "SettingError",
     "Training",
-    "arguments",
     "assignment",
-    "build",
     "changed",
+    "config_of",
+    "instantiate",
     "nested",
     "read",
     "settings",
     "toml_tree",
+    "validate",
     "write",
 ]

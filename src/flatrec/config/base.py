@@ -2,55 +2,132 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
-from flatrec.utils.messages import clipped, unknown
+from flatrec.config.old_words import unknown_setting
+from flatrec.utils.messages import clipped
+from flatrec.utils.ranges import MAX_COUNT, MAX_FLOAT, Range, shown
+
+C = TypeVar("C", bound="Config")
+
+
+class SettingError(ValueError):
+    """A setting that is unknown, of another type, or out of range.
+
+    Args:
+        name: the setting, such as ``hidden_dims[1]``; empty where the message is about the whole group.
+        text: what is wrong, as it follows the name: ``" must be at least 1"`` or ``": unknown setting"``.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}{text}" if name else text.lstrip(": "))
+        self.name, self.text = name, text
+
+    def within(self, group: str) -> SettingError:
+        """The same error of a setting in a group."""
+        return SettingError(f"{group}.{self.name}" if self.name else group, self.text)
 
 
 class Config(BaseModel):
     """Settings of one component, such as a model; equal settings compare equal.
 
     A subclass declares one field for each setting, with its type and default. A number's range is part of its type, as
-    in :mod:`flatrec.utils.ranges`; the meaning of a field stands in ``Args`` of the subclass's docstring.
+    in :mod:`flatrec.utils.ranges`; the meaning of a field stands in ``Args`` of the subclass's docstring. A list is
+    taken as a tuple, and a mapping as the group of settings that the field holds.
 
     Example:
-        >>> from flatrec.utils.ranges import PositiveInt
-        >>> class Example(Config):
-        ...     embedding_dim: PositiveInt = 64
-        >>> Example(embedding_dim=8).embedding_dim
-        8
+        >>> from flatrec.config import Evaluation
+        >>> Evaluation(ks=[1, 10]).ks
+        (1, 10)
 
     Raises:
-        ValueError: a name is unknown, or a value is of another type or out of range; one line says what to write.
+        SettingError: a name is unknown, or a value is of another type or out of range; one line says what to write.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, arbitrary_types_allowed=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, protected_namespaces=())
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - checked against the fields
+        fields = type(self).model_fields
+        for name in values:
+            if name not in fields:
+                raise SettingError("", f": {unknown_setting(name, list(fields))}")
+        prepared = {name: _prepare(name, value, fields[name]) for name, value in values.items()}
         try:
-            super().__init__(**values)
+            super().__init__(**prepared)
         except ValidationError as error:
-            raise ValueError(one_line(error, tuple(type(self).model_fields))) from None
+            raise _first_error(error) from None
+        for name, value in self:
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise SettingError(name, f" must be finite, but is {number}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every setting by name, groups of settings as dictionaries."""
+        return {name: value.as_dict() if isinstance(value, Config) else value for name, value in self}
+
+    def replace(self: C, **changes: Any) -> C:  # noqa: ANN401 - checked against the fields
+        """A copy in which some settings have other values.
+
+        Raises:
+            SettingError: as the constructor.
+        """
+        return type(self)(**{**dict(self), **changes})
 
 
-def one_line(error: ValidationError, names: tuple[str, ...]) -> str:
-    """The first error of a validation in one line.
+def validate(kind: type[C], values: object, group: str) -> C:
+    """The settings of a group, for which messages name the group.
 
     Args:
-        error: what pydantic found.
-        names: the settings that there are.
+        kind: the class of the settings.
+        values: a mapping, as read from a file.
+        group: the name of the group, such as ``training``.
+
+    Raises:
+        SettingError: ``values`` is no mapping, a name is unknown, or a value is of another type or out of range.
     """
-    first = error.errors(include_url=False)[0]
-    if first["type"] == "extra_forbidden":
-        return unknown("setting", str(first["loc"][-1]), names)
-    place = _place(first["loc"])
+    if not isinstance(values, Mapping):
+        raise SettingError(group, f" is a group of settings ({', '.join(kind.model_fields)}), but is {values!r}")
+    try:
+        return kind(**values)
+    except SettingError as error:
+        raise error.within(group) from None
+
+
+def _prepare(name: str, value: object, field: FieldInfo) -> object:
+    """A value as pydantic takes it: lists as tuples, mappings as groups of settings, numbers of bounded size."""
+    kind = field.annotation
+    if isinstance(kind, type) and issubclass(kind, Config) and not isinstance(value, kind):
+        return validate(kind, value, name)
+    value = tuple(value) if isinstance(value, list) else value
+    if not any(isinstance(one, Range) for one in field.metadata):
+        _check_size(name, value)
+    return value
+
+
+def _check_size(name: str, value: object) -> None:
+    """Refuse numbers that nothing could compute with: counts beyond 32 bits, floats beyond float32."""
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int) and not -MAX_COUNT - 1 <= number <= MAX_COUNT:
+            raise SettingError(name, f" must be at most {MAX_COUNT}, with or without a sign, but is {shown(number)}")
+        if isinstance(number, float) and MAX_FLOAT < abs(number) < math.inf:
+            raise SettingError(name, f" must be at most {MAX_FLOAT}, with or without a sign, but is {number}")
+
+
+def _first_error(error: ValidationError) -> SettingError:
+    """The first setting that is wrong; a type of several alternatives has an error for each of them."""
+    errors = error.errors(include_url=False)
+    first = errors[0]
+    setting, *inner = first["loc"]
+    name = str(setting) + "".join(f"[{index}]" for index in inner if isinstance(index, int))
+    if first["type"] == "missing":
+        return SettingError(name, " has no default; give it a value")
     if first["type"] == "value_error":
-        return f"{place} {first['ctx']['error']}".lstrip()
-    return f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, but it is {clipped(repr(first['input']), 100)}"
-
-
-def _place(parts: tuple[int | str, ...]) -> str:
-    """A setting as one writes it, such as ``hidden_dims[1]``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+        return SettingError(name, f" {first['ctx']['error']}")
+    messages = [one["msg"][0].lower() + one["msg"][1:] for one in errors if one["loc"][0] == setting]
+    expected = "; or ".join(dict.fromkeys(messages)).replace("a valid tuple", "a list such as [5, 10]")
+    return SettingError(name, f": {expected}, but it is {clipped(repr(first['input']), 100)}")

@@ -13,7 +13,6 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
 
-from flatrec.config import Options
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS, Interactions, Split
 from flatrec.evaluation import EvaluationResult, Ranking, Scorer, evaluate_scorer, inner_product, rank
@@ -41,7 +40,6 @@ class Run:
         ks: the list lengths that evaluations report.
         mask: what evaluations never recommend.
         result: as in ``result.json``; empty before there is one.
-        model_options: the settings that the model was made with, from which it can be made again for more items.
     """
 
     dataset: Dataset
@@ -49,7 +47,6 @@ class Run:
     ks: Sequence[int] = (5, 10, 20)
     mask: Mask = "train"
     result: Mapping[str, Any] = field(default_factory=dict)
-    model_options: Options = field(default_factory=dict)
 
     def recommend(self, users: str | Sequence[str], k: int = 10) -> list[list[Recommendation]]:
         """Return, for each user, the k best items that the user has no interaction with in any split.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.base import Baseline as Baseline
     from flatrec.models.base import Encoded as Encoded
     from flatrec.models.base import Model as Model
+    from flatrec.models.base import ModelConfig as ModelConfig
     from flatrec.models.bm3 import BM3 as BM3
     from flatrec.models.bpr import BPR as BPR
     from flatrec.models.dragon import DRAGON as DRAGON
@@ -31,7 +32,9 @@ MODELS: "Registry[Model]" = Registry(ENTRIES, (CLICKS, FEATURES))
 BASELINES: "Registry[Baseline]" = Registry(ENTRIES, (BASELINE,))
 
 _BASE = "flatrec.models.base"
-_HOMES = homes(ENTRIES, Adversarial="flatrec.models.adversarial", Encoded=_BASE, Model=_BASE, Baseline=_BASE)
+_HOMES = homes(
+    ENTRIES, Adversarial="flatrec.models.adversarial", Encoded=_BASE, Model=_BASE, ModelConfig=_BASE, Baseline=_BASE
+)
 
 
 if TYPE_CHECKING:

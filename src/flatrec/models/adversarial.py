@@ -10,7 +10,7 @@ from typing import ClassVar, TypeAlias
 
 import torch
 from jaxtyping import Float
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Modalities, Model
@@ -74,7 +74,7 @@ class Adversarial(Model):
         >>> from flatrec.models import VBPR
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = Adversarial(VBPR(data, embedding_dim=8), epsilon=0.1, weight=1.0)
+        >>> model = Adversarial(VBPR(data, VBPR.Config(embedding_dim=8)), epsilon=0.1, weight=1.0)
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
@@ -85,7 +85,7 @@ class Adversarial(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
 
     def __init__(self, model: Model, *, epsilon: float, weight: float = 1.0) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # of a model there is nothing to set up but what the one within has
         if not 0 < epsilon < math.inf or not 0 <= weight < math.inf:
             raise ValueError(
                 f"epsilon must be finite and above 0 and weight finite and at least 0, but are {epsilon} and {weight}"
@@ -95,6 +95,7 @@ class Adversarial(Model):
                 f"{type(model).__name__} reads no item features, so there is nothing to perturb; set epsilon to 0, or "
                 "choose a model with features such as vbpr"
             )
+        self.config, self.sizes = model.config, model.sizes
         self.model = model
         self.epsilon = epsilon
         self.weight = weight

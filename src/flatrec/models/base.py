@@ -9,10 +9,12 @@ from types import MappingProxyType
 from typing import ClassVar, Literal, TypeAlias
 
 from jaxtyping import Float, Int64
+from pydantic import ConfigDict
 from torch import Generator, Tensor, nn
 
-from flatrec.config import Option
+from flatrec.config import Config, Option
 from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
 
 Modalities: TypeAlias = Literal["none", "one or more"]
 Cold: TypeAlias = Literal["features", "nearest"]
@@ -32,8 +34,21 @@ class Encoded:
     aux: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+class ModelConfig(Config):
+    """Settings of a model or baseline: one field for each, with a type and a default, explained in ``Args``.
+
+    A number's range is part of its type, as in :mod:`flatrec.utils.ranges`. A model without settings needs no class of
+    its own.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+
 class Model(nn.Module, ABC):
     """A trainable recommender whose score is the inner product of a user's and an item's representation.
+
+    ``Config`` declares its settings; :attr:`config` holds those of an object. ``sizes`` are the numbers of users and of
+    items.
 
     ``MODALITIES`` says what item features it reads: none, or those of any data set with one or more modalities, by any
     name. ``SEARCH_SPACE`` holds the values that are usually tried for its settings, by the dotted name of the setting
@@ -45,9 +60,16 @@ class Model(nn.Module, ABC):
     every model.
     """
 
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+    config: ModelConfig
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({})
+
+    def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
+        super().__init__()
+        self.config = _checked_config(type(self), config)
+        self.sizes = (dataset.n_users, dataset.n_items)
 
     @abstractmethod
     def encode(self) -> Encoded:
@@ -81,6 +103,13 @@ class Model(nn.Module, ABC):
 class Baseline(ABC):
     """A recommender without parameters: what a trained one must beat."""
 
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+    config: ModelConfig
+
+    def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
+        self.config = _checked_config(type(self), config)
+        self.sizes = (dataset.n_users, dataset.n_items)
+
     @abstractmethod
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         """Scores of all items for some users."""
@@ -88,3 +117,20 @@ class Baseline(ABC):
     @abstractmethod
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
         """How alike every item is to one; the item itself included."""
+
+
+def _checked_config(kind: type[Model] | type[Baseline], config: ModelConfig | None) -> ModelConfig:
+    """The settings of a model, the defaults where none are given.
+
+    Raises:
+        ValueError: they are the settings of another class, or none at all.
+    """
+    if config is None:
+        return kind.Config()
+    if not isinstance(config, kind.Config):
+        name = kind.__name__
+        raise ValueError(
+            f"the settings of {name} must be a {name}.Config, but are of type {type(config).__qualname__}; write "
+            f"{name}(dataset, {name}.Config(...))"
+        )
+    return config

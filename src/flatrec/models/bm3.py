@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table, xavier_linear
-from flatrec.models.settings import at_least, rate
 from flatrec.ops.propagation import propagate
+from flatrec.utils.ranges import DropoutRate, LayerCount, NonNegativeFloat, PositiveInt
 
 
 class BM3(Model):
@@ -41,59 +41,63 @@ class BM3(Model):
 
     Args:
         dataset: gives training pairs and features.
-        embedding_dim: width of a representation.
-        n_layers: propagations over the user-item graph, at least 0 (L).
-        dropout: share of a target's entries set to zero, in [0, 1).
-        reg_weight: weight of the norms, at least 0.
-        modality_weight: weight of the modality losses, at least 0.
-        features: whether feature tables are trained.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = BM3(data, embedding_dim=8)
+        >>> model = BM3(data, BM3.Config(embedding_dim=8))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features.
     """
+
+    class Config(ModelConfig):
+        """Settings of BM3.
+
+        Args:
+            embedding_dim: width of a representation.
+            n_layers: propagations over the user-item graph, at least 0 (L).
+            dropout: share of a target's entries set to zero, in [0, 1).
+            reg_weight: weight of the norms, at least 0.
+            modality_weight: weight of the modality losses, at least 0.
+            features: whether feature tables are trained.
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: PositiveInt = 64
+        n_layers: LayerCount = 1
+        dropout: DropoutRate = 0.3
+        reg_weight: NonNegativeFloat = 0.1
+        modality_weight: NonNegativeFloat = 2.0
+        features: Literal["trained", "frozen"] = "trained"
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.n_layers": (1, 2), "model.dropout": (0.3, 0.5), "model.reg_weight": (0.1, 0.01)}
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        n_layers: int = 1,
-        dropout: float = 0.3,
-        reg_weight: float = 0.1,
-        modality_weight: float = 2.0,
-        features: Literal["trained", "frozen"] = "trained",
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(0, n_layers=n_layers, reg_weight=reg_weight, modality_weight=modality_weight)
-        rate(dropout=dropout)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.n_layers = n_layers
-        self.dropout = dropout
-        self.reg_weight, self.modality_weight = reg_weight, modality_weight
-        self.nodes = node_table(dataset, embedding_dim)
-        self.features = FeatureTables(dataset, missing_modality=missing_modality, trained=features == "trained")
-        self.projections = nn.ModuleList(xavier_linear(width, embedding_dim) for width in self.features.widths)
-        self.predictor = xavier_linear(embedding_dim, embedding_dim)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.features = FeatureTables(
+            dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
+        )
+        self.projections = nn.ModuleList(
+            xavier_linear(width, self.config.embedding_dim) for width in self.features.widths
+        )
+        self.predictor = xavier_linear(self.config.embedding_dim, self.config.embedding_dim)
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:
         """Predicted representations; what they are predicted from, and the projected features, are parts."""
-        users, items = propagate(self.graph, self.nodes, self.n_layers, reduce="mean").split(self.sizes)
+        users, items = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
         online = torch.cat([users, items + self.nodes[self.sizes[0] :]])
         projected = {
             f"features_{name}": project(table)
@@ -105,8 +109,8 @@ class BM3(Model):
         """Agreement over the graph, agreement of modalities, penalty; all weighted."""
         terms = self.loss_terms(encoded, batch)
         modalities = [terms[f"{kind}_{name}"] for name in self.features.names for kind in ("across", "within")]
-        loss = terms["users"] + terms["items"] + self.modality_weight * torch.stack(modalities).sum()
-        return loss + self.reg_weight * terms["norms"]
+        loss = terms["users"] + terms["items"] + self.config.modality_weight * torch.stack(modalities).sum()
+        return loss + self.config.reg_weight * terms["norms"]
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """Each summand, unweighted: ``users``, ``items``, ``norms``, and ``across_`` and ``within_`` a modality."""
@@ -130,7 +134,7 @@ class BM3(Model):
         return users, items
 
     def _targets(self, table: Tensor, numbers: Tensor) -> Tensor:
-        return F.dropout(F.embedding(numbers, table.detach()), self.dropout, self.training)
+        return F.dropout(F.embedding(numbers, table.detach()), self.config.dropout, self.training)
 
 
 def _apart(predicted: Tensor, targets: Tensor) -> Tensor:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import at_least
+from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 
 class BPR(Model):
@@ -30,30 +30,36 @@ class BPR(Model):
 
     Args:
         dataset: gives the numbers of users and items; its features are not used.
-        embedding_dim: width of a representation.
-        reg_weight: weight of the embedding norms, at least 0.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = BPR(data, embedding_dim=8)
+        >>> model = BPR(data, BPR.Config(embedding_dim=8))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
-
-    Raises:
-        ValueError: a setting is out of range.
     """
+
+    class Config(ModelConfig):
+        """Settings of BPR.
+
+        Args:
+            embedding_dim: width of a representation.
+            reg_weight: weight of the embedding norms, at least 0.
+        """
+
+        embedding_dim: PositiveInt = 64
+        reg_weight: NonNegativeFloat = 1e-4
+
+    config: Config
 
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
     )
 
-    def __init__(self, dataset: Dataset, *, embedding_dim: int = 64, reg_weight: float = 1e-4) -> None:
-        super().__init__()
-        at_least(0, reg_weight=reg_weight)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.reg_weight = reg_weight
-        self.nodes = node_table(dataset, embedding_dim)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.nodes = node_table(dataset, self.config.embedding_dim)
 
     def encode(self) -> Encoded:
         """The table itself."""
@@ -62,7 +68,7 @@ class BPR(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR plus the norm penalty."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        return bpr_loss(*blocks) + self.reg_weight * norm_penalty(*blocks)
+        return bpr_loss(*blocks) + self.config.reg_weight * norm_penalty(*blocks)
 
     def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the table."""

@@ -15,12 +15,12 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.knn import fused_knn_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
 from flatrec.models.losses import bpr_loss, gather_embeddings
-from flatrec.models.settings import at_least, share
 from flatrec.models.towers import Tower, preference_squares, preference_weights
 from flatrec.ops.propagation import propagate
+from flatrec.utils.ranges import Fraction, LayerCount, NonNegativeFloat, PositiveInt
 
 
 class DRAGON(Model):
@@ -53,63 +53,65 @@ class DRAGON(Model):
 
     Args:
         dataset: gives training pairs and features.
-        embedding_dim: width of a modality's part of a representation.
-        hidden_dim: width between the two maps of a modality.
-        n_layers: propagations over the user-item graph, at least 0 (L).
-        n_item_layers: propagations over the item graph, at least 0 (L_ii).
-        n_neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
-        image_weight: share of the image graph, in [0, 1].
-        n_user_neighbors: neighbors a user, at least 1.
-        reg_weight: weight of the squares, at least 0.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = DRAGON(data, embedding_dim=8, hidden_dim=16, n_neighbors=3)
+        >>> model = DRAGON(data, DRAGON.Config(embedding_dim=8, hidden_dim=16, n_neighbors=3))
         >>> model.encode().node_embeddings.shape[1]
         16
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features, or fewer items than ``n_neighbors``.
     """
+
+    class Config(ModelConfig):
+        """Settings of DRAGON.
+
+        Args:
+            embedding_dim: width of a modality's part of a representation.
+            hidden_dim: width between the two maps of a modality.
+            n_layers: propagations over the user-item graph, at least 0 (L).
+            n_item_layers: propagations over the item graph, at least 0 (L_ii).
+            n_neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
+            image_weight: share of the image graph, in [0, 1].
+            n_user_neighbors: neighbors a user, at least 1.
+            reg_weight: weight of the squares, at least 0.
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: PositiveInt = 64
+        hidden_dim: PositiveInt = 256
+        n_layers: LayerCount = 2
+        n_item_layers: LayerCount = 1
+        n_neighbors: PositiveInt = 10
+        image_weight: Fraction = 0.1
+        n_user_neighbors: PositiveInt = 40
+        reg_weight: NonNegativeFloat = 1e-3
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        hidden_dim: int = 256,
-        n_layers: int = 2,
-        n_item_layers: int = 1,
-        n_neighbors: int = 10,
-        image_weight: float = 0.1,
-        n_user_neighbors: int = 40,
-        reg_weight: float = 1e-3,
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(1, embedding_dim=embedding_dim, hidden_dim=hidden_dim, n_user_neighbors=n_user_neighbors)
-        at_least(0, n_layers=n_layers, n_item_layers=n_item_layers, reg_weight=reg_weight)
-        share(image_weight=image_weight)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.n_layers, self.n_item_layers = n_layers, n_item_layers
-        self.reg_weight = reg_weight
-        self.features = FeatureTables(dataset, missing_modality=missing_modality)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
         self.towers = nn.ModuleList(
-            Tower(dataset.n_users, width, hidden_dim=hidden_dim, embedding_dim=embedding_dim)
+            Tower(dataset.n_users, width, hidden_dim=self.config.hidden_dim, embedding_dim=self.config.embedding_dim)
             for width in self.features.widths
         )
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.graph = training_graph(dataset.interactions)
-        self.item_graph = fused_knn_graph(filled_features(dataset, missing_modality), n_neighbors, image_weight)
-        self.user_graph = UserGraph(dataset.interactions, n_user_neighbors)
+        self.item_graph = fused_knn_graph(
+            filled_features(dataset, self.config.missing_modality), self.config.n_neighbors, self.config.image_weight
+        )
+        self.user_graph = UserGraph(dataset.interactions, self.config.n_user_neighbors)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw which neighbors are repeated."""
@@ -123,16 +125,16 @@ class DRAGON(Model):
         parts = []
         weights = self.user_weights.split(1, dim=1)
         for tower, table, weight in zip(self.towers, self.features(), weights, strict=True):
-            users, items = propagate(self.graph, tower(table), self.n_layers, reduce="sum").split(self.sizes)
+            users, items = propagate(self.graph, tower(table), self.config.n_layers, reduce="sum").split(self.sizes)
             own = users * weight
-            alike = propagate(self.item_graph, items, self.n_item_layers, reduce="last")
+            alike = propagate(self.item_graph, items, self.config.n_item_layers, reduce="last")
             parts.append(torch.cat([own + self.user_graph(own), items + alike]))
         return Encoded(torch.cat(parts, dim=1))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR to base 2 and the weighted penalties."""
         ranking, *squares = self.loss_terms(encoded, batch).values()
-        return ranking + self.reg_weight * torch.stack(squares).sum()
+        return ranking + self.config.reg_weight * torch.stack(squares).sum()
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` and its name for a modality, ``user_weights``."""

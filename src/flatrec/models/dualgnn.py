@@ -14,12 +14,12 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.cooccurrence import UserGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.losses import bpr_loss, gather_embeddings
-from flatrec.models.settings import at_least
 from flatrec.models.towers import Tower, preference_squares, preference_weights
 from flatrec.ops.propagation import propagate
+from flatrec.utils.ranges import LayerCount, NonNegativeFloat, PositiveInt
 
 
 class DualGNN(Model):
@@ -51,25 +51,42 @@ class DualGNN(Model):
 
     Args:
         dataset: gives training pairs and features.
-        embedding_dim: width of a representation.
-        hidden_dim: width between the two maps of a modality.
-        n_layers: propagations over the user-item graph, at least 0 (L).
-        n_user_neighbors: neighbors a user, at least 1.
-        reg_weight: weight of the squares, at least 0.
-        fusion: whether users are fused as the paper has it (``intended``) or in place (``released``).
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = DualGNN(data, embedding_dim=8, hidden_dim=16)
+        >>> model = DualGNN(data, DualGNN.Config(embedding_dim=8, hidden_dim=16))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features.
     """
+
+    class Config(ModelConfig):
+        """Settings of DualGNN.
+
+        Args:
+            embedding_dim: width of a representation.
+            hidden_dim: width between the two maps of a modality.
+            n_layers: propagations over the user-item graph, at least 0 (L).
+            n_user_neighbors: neighbors a user, at least 1.
+            reg_weight: weight of the squares, at least 0.
+            fusion: whether users are fused as the paper has it (``intended``) or in place (``released``).
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: PositiveInt = 64
+        hidden_dim: PositiveInt = 256
+        n_layers: LayerCount = 2
+        n_user_neighbors: PositiveInt = 40
+        reg_weight: NonNegativeFloat = 1e-3
+        fusion: Literal["intended", "released"] = "intended"
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
@@ -77,34 +94,17 @@ class DualGNN(Model):
         {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        hidden_dim: int = 256,
-        n_layers: int = 2,
-        n_user_neighbors: int = 40,
-        reg_weight: float = 1e-3,
-        fusion: Literal["intended", "released"] = "intended",
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(1, embedding_dim=embedding_dim, hidden_dim=hidden_dim, n_user_neighbors=n_user_neighbors)
-        at_least(0, n_layers=n_layers, reg_weight=reg_weight)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.embedding_dim, self.n_layers = embedding_dim, n_layers
-        self.reg_weight = reg_weight
-        self.fusion = fusion
-        self.features = FeatureTables(dataset, missing_modality=missing_modality)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
         self.towers = nn.ModuleList(
-            Tower(dataset.n_users, width, hidden_dim=hidden_dim, embedding_dim=embedding_dim)
+            Tower(dataset.n_users, width, hidden_dim=self.config.hidden_dim, embedding_dim=self.config.embedding_dim)
             for width in self.features.widths
         )
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.item_weights = preference_weights(dataset.n_items, len(self.features))
         self.graph = training_graph(dataset.interactions)
-        self.user_graph = UserGraph(dataset.interactions, n_user_neighbors)
+        self.user_graph = UserGraph(dataset.interactions, self.config.n_user_neighbors)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw which neighbors are repeated."""
@@ -113,9 +113,9 @@ class DualGNN(Model):
     def encode(self) -> Encoded:
         """All modalities propagated at once, side by side; then users over the user graph."""
         inputs = [tower(table) for tower, table in zip(self.towers, self.features(), strict=True)]
-        nodes = propagate(self.graph, torch.cat(inputs, dim=1), self.n_layers, reduce="sum")
-        users, items = nodes.unflatten(1, (len(inputs), self.embedding_dim)).split(self.sizes)
-        if self.fusion == "released":
+        nodes = propagate(self.graph, torch.cat(inputs, dim=1), self.config.n_layers, reduce="sum")
+        users, items = nodes.unflatten(1, (len(inputs), self.config.embedding_dim)).split(self.sizes)
+        if self.config.fusion == "released":
             users = torch.cat([users.sum(dim=1, keepdim=True), users[:, 1:]], dim=1)
         own = (self.user_weights[:, :, None] * users).sum(dim=1)
         return Encoded(torch.cat([own + self.user_graph(own), items.sum(dim=1)]))
@@ -123,7 +123,7 @@ class DualGNN(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR to base 2 and the weighted penalties."""
         ranking, *squares = self.loss_terms(encoded, batch).values()
-        return ranking + self.reg_weight * torch.stack(squares).sum()
+        return ranking + self.config.reg_weight * torch.stack(squares).sum()
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``preference_`` a modality, ``user_weights``, ``item_weights``."""

@@ -13,14 +13,14 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import edge_dropout_graph, training_graph
 from flatrec.graphs.knn import fused_knn_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, bpr_loss_of_differences, gather_embeddings
-from flatrec.models.settings import at_least, rate, share
 from flatrec.ops.matmul import Linear
 from flatrec.ops.propagation import propagate
 from flatrec.ops.spmm import row_differences
+from flatrec.utils.ranges import DropoutRate, Fraction, LayerCount, NonNegativeFloat, PositiveInt
 
 
 class FREEDOM(Model):
@@ -48,81 +48,86 @@ class FREEDOM(Model):
 
     Args:
         dataset: gives training pairs and features.
-        embedding_dim: width of a representation.
-        n_layers: propagations over the user-item graph, at least 0 (L_ui).
-        n_item_layers: propagations over the item graph, at least 0 (L_ii).
-        n_neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
-        image_weight: share of the image graph, in [0, 1].
-        edge_dropout: share of the training pairs left out of each epoch's graph, in [0, 1).
-        modality_weight: weight of the modality losses, at least 0.
-        features: whether feature tables are trained.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = FREEDOM(data, embedding_dim=8, n_neighbors=3)
+        >>> model = FREEDOM(data, FREEDOM.Config(embedding_dim=8, n_neighbors=3))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features, or fewer items than ``n_neighbors``.
     """
+
+    class Config(ModelConfig):
+        """Settings of FREEDOM.
+
+        Args:
+            embedding_dim: width of a representation.
+            n_layers: propagations over the user-item graph, at least 0 (L_ui).
+            n_item_layers: propagations over the item graph, at least 0 (L_ii).
+            n_neighbors: items a row of each kNN graph, the item itself included, in [1, n_items].
+            image_weight: share of the image graph, in [0, 1].
+            edge_dropout: share of the training pairs left out of each epoch's graph, in [0, 1).
+            modality_weight: weight of the modality losses, at least 0.
+            features: whether feature tables are trained.
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: PositiveInt = 64
+        n_layers: LayerCount = 2
+        n_item_layers: LayerCount = 1
+        n_neighbors: PositiveInt = 10
+        image_weight: Fraction = 0.1
+        edge_dropout: DropoutRate = 0.8
+        modality_weight: NonNegativeFloat = 1e-3
+        features: Literal["trained", "frozen"] = "frozen"
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.edge_dropout": (0.8, 0.9), "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3)}
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        n_layers: int = 2,
-        n_item_layers: int = 1,
-        n_neighbors: int = 10,
-        image_weight: float = 0.1,
-        edge_dropout: float = 0.8,
-        modality_weight: float = 1e-3,
-        features: Literal["trained", "frozen"] = "frozen",
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(0, n_layers=n_layers, n_item_layers=n_item_layers, modality_weight=modality_weight)
-        share(image_weight=image_weight)
-        rate(edge_dropout=edge_dropout)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
         self.interactions = dataset.interactions
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.n_layers, self.n_item_layers = n_layers, n_item_layers
-        self.edge_dropout = edge_dropout
-        self.modality_weight = modality_weight
-        self.nodes = node_table(dataset, embedding_dim)
-        self.features = FeatureTables(dataset, missing_modality=missing_modality, trained=features == "trained")
-        self.projections = nn.ModuleList(Linear(width, embedding_dim, bias=False) for width in self.features.widths)
+        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.features = FeatureTables(
+            dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
+        )
+        self.projections = nn.ModuleList(
+            Linear(width, self.config.embedding_dim, bias=False) for width in self.features.widths
+        )
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
-        self.item_graph = fused_knn_graph(filled_features(dataset, missing_modality), n_neighbors, image_weight)
+        self.item_graph = fused_knn_graph(
+            filled_features(dataset, self.config.missing_modality), self.config.n_neighbors, self.config.image_weight
+        )
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's thinned graph."""
-        if self.edge_dropout > 0:
+        if self.config.edge_dropout > 0:
             device = self.nodes.device
-            self.epoch_graph = edge_dropout_graph(self.interactions, self.edge_dropout, generator).to(device)
+            self.epoch_graph = edge_dropout_graph(self.interactions, self.config.edge_dropout, generator).to(device)
 
     def encode(self) -> Encoded:
         """Both propagations; the features are projected where a batch needs them."""
         graph = self.epoch_graph if self.training else self.graph
-        users, items = propagate(graph, self.nodes, self.n_layers, reduce="mean").split(self.sizes)
-        alike = propagate(self.item_graph, self.nodes[self.sizes[0] :], self.n_item_layers, reduce="last")
+        users, items = propagate(graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
+        alike = propagate(self.item_graph, self.nodes[self.sizes[0] :], self.config.n_item_layers, reduce="last")
         return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, self.features(), strict=True)))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR on the representations plus the weighted BPR of the same users on each modality."""
         loss, *modalities = self.loss_terms(encoded, batch).values()
         for term in modalities:
-            loss = loss + self.modality_weight * term
+            loss = loss + self.config.modality_weight * term
         return loss
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:

@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import bidirectional
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
-from flatrec.models.settings import at_least
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
+from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 class GRCN(Model):
@@ -49,23 +49,38 @@ class GRCN(Model):
 
     Args:
         dataset: gives training pairs and features.
-        embedding_dim: width of the ids' part of a representation.
-        modality_dim: width of each modality's part.
-        n_routings: refinements of preferences, at least 0.
-        reg_weight: weight of the squares, at least 0.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = GRCN(data, embedding_dim=8, modality_dim=8)
+        >>> model = GRCN(data, GRCN.Config(embedding_dim=8, modality_dim=8))
         >>> model.encode().node_embeddings.shape[1]
         24
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features.
     """
+
+    class Config(ModelConfig):
+        """Settings of GRCN.
+
+        Args:
+            embedding_dim: width of the ids' part of a representation.
+            modality_dim: width of each modality's part.
+            n_routings: refinements of preferences, at least 0.
+            reg_weight: weight of the squares, at least 0.
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: PositiveInt = 64
+        modality_dim: PositiveInt = 64
+        n_routings: NonNegativeInt = 0
+        reg_weight: NonNegativeFloat = 1e-3
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
@@ -73,27 +88,17 @@ class GRCN(Model):
         {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (1.0, 0.1, 0.01, 1e-3, 1e-4)}
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        modality_dim: int = 64,
-        n_routings: int = 0,
-        reg_weight: float = 1e-3,
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(1, embedding_dim=embedding_dim, modality_dim=modality_dim)
-        at_least(0, n_routings=n_routings, reg_weight=reg_weight)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
         n_nodes = dataset.n_users + dataset.n_items
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.n_routings = n_routings
-        self.reg_weight = reg_weight
-        self.nodes = xavier_normal(n_nodes, embedding_dim)
-        self.features = FeatureTables(dataset, missing_modality=missing_modality)
-        self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, modality_dim) for _ in self.features.names)
-        self.projections = nn.ModuleList(xavier_linear(width, modality_dim) for width in self.features.widths)
+        self.nodes = xavier_normal(n_nodes, self.config.embedding_dim)
+        self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
+        self.preferences = nn.ParameterList(
+            xavier_normal(dataset.n_users, self.config.modality_dim) for _ in self.features.names
+        )
+        self.projections = nn.ModuleList(
+            xavier_linear(width, self.config.modality_dim) for width in self.features.widths
+        )
         self.confidence = xavier_normal(n_nodes, len(self.features))
         sources, targets = bidirectional(dataset.interactions, *dataset.interactions.indices("train"))
         self.edges = Edges(targets, sources, (n_nodes, n_nodes))
@@ -115,7 +120,7 @@ class GRCN(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
         ranking, *squares = self.loss_terms(encoded, batch).values()
-        return ranking + self.reg_weight * torch.stack(squares).sum()
+        return ranking + self.config.reg_weight * torch.stack(squares).sum()
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, then the squares, unweighted: ``ids``, ``preferences``, and ``preference_`` and its name a modality."""
@@ -137,7 +142,7 @@ class GRCN(Model):
     ) -> tuple[Float[Tensor, "n_nodes dim"], Float[Tensor, "n_edges"]]:
         """Users and items of one modality in one table, and the attention along every edge between them."""
         users = l2_normalize(preference)
-        for _ in range(self.n_routings):
+        for _ in range(self.config.n_routings):
             nodes = torch.cat([users, items])
             heard = self.edges.product(self._attention(nodes), nodes)[: self.sizes[0]]
             users = l2_normalize(users + heard)

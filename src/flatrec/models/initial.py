@@ -8,19 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from flatrec.data.dataset import Dataset
-from flatrec.models.settings import at_least
 from flatrec.ops.matmul import Linear
 
 
 def node_table(
     dataset: Dataset, embedding_dim: int, draw: Callable[[Tensor], Tensor] = nn.init.xavier_uniform_
 ) -> nn.Parameter:
-    """One table for users and then items, each half drawn by its own size, Xavier-uniform if nothing else is said.
-
-    Raises:
-        ValueError: embedding_dim is below 1.
-    """
-    at_least(1, embedding_dim=embedding_dim)
+    """One table for users and then items, each half drawn by its own size, Xavier-uniform if nothing else is said."""
     return nn.Parameter(
         torch.cat([draw(torch.empty(rows, embedding_dim)) for rows in (dataset.n_users, dataset.n_items)])
     )

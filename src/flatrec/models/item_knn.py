@@ -9,7 +9,8 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Baseline
+from flatrec.models.base import Baseline, ModelConfig
+from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 BLOCK_ROWS = 1024  # item rows whose similarities are dense at once
 
@@ -22,28 +23,37 @@ class ItemKNN(Baseline):
 
     Args:
         dataset: gives the training pairs.
-        n_neighbors: items kept a row, at least 1.
-        shrinkage: damps similarities that rest on few users, at least 0.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset
         >>> data = block_dataset()
         >>> ItemKNN(data).scores(torch.tensor([0, 1])).shape == (2, data.n_items)
         True
-
-    Raises:
-        ValueError: a setting is out of range.
     """
 
-    def __init__(self, dataset: Dataset, *, n_neighbors: int = 100, shrinkage: float = 10.0) -> None:
-        if n_neighbors < 1 or not shrinkage >= 0:
-            raise ValueError(
-                f"n_neighbors must be at least 1 and shrinkage at least 0, but are {n_neighbors} and {shrinkage}"
-            )
+    class Config(ModelConfig):
+        """Settings of ItemKNN.
+
+        Args:
+            n_neighbors: items kept a row, at least 1.
+            shrinkage: damps similarities that rest on few users, at least 0.
+        """
+
+        n_neighbors: PositiveInt = 100
+        shrinkage: NonNegativeFloat = 10.0
+
+    config: Config
+
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
         self.bought = dataset.interactions.matrix("train")
         by_item = sparse.csr_array(self.bought.T)
         starts = range(0, dataset.n_items, BLOCK_ROWS)
-        blocks = [_similar(by_item, start, min(n_neighbors, dataset.n_items), shrinkage) for start in starts]
+        blocks = [
+            _similar(by_item, start, min(self.config.n_neighbors, dataset.n_items), self.config.shrinkage)
+            for start in starts
+        ]
         self.similarities = sparse.csr_array(sparse.vstack(blocks))
 
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:

@@ -16,16 +16,16 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import random_walk_graph
 from flatrec.graphs.knn import knn, knn_matrix
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality, filled_features
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
-from flatrec.models.settings import at_least, share
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize, l2_normalize_
 from flatrec.ops.propagation import propagate
 from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
+from flatrec.utils.ranges import Fraction, LayerCount, NonNegativeFloat, PositiveInt
 
 CANCELED = 1e-4  # a row sum this small against its absolute entries is what rounding left of cosines that cancel
 
@@ -59,76 +59,77 @@ class LATTICE(Model):
 
     Args:
         dataset: gives training pairs and features.
-        embedding_dim: width of a representation.
-        modality_dim: width of the space in which likeness is learned.
-        n_layers: propagations over the user-item graph, at least 0 (L).
-        n_item_layers: propagations over the item graph, at least 0 (L_ii).
-        n_neighbors: items a row, the item itself included, in [1, n_items].
-        raw_fraction: share of the graph of raw features, in [0, 1].
-        reg_weight: weight of the squares, at least 0.
-        reg_rows: what the squares are divided by, at least 1; the batch size.
-        features: whether feature tables are trained.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = LATTICE(data, embedding_dim=8, n_neighbors=3)
+        >>> model = LATTICE(data, LATTICE.Config(embedding_dim=8, n_neighbors=3))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features, or fewer items than ``n_neighbors``.
     """
+
+    class Config(ModelConfig):
+        """Settings of LATTICE.
+
+        Args:
+            embedding_dim: width of a representation.
+            modality_dim: width of the space in which likeness is learned.
+            n_layers: propagations over the user-item graph, at least 0 (L).
+            n_item_layers: propagations over the item graph, at least 0 (L_ii).
+            n_neighbors: items a row, the item itself included, in [1, n_items].
+            raw_fraction: share of the graph of raw features, in [0, 1].
+            reg_weight: weight of the squares, at least 0.
+            reg_rows: what the squares are divided by, at least 1; the batch size.
+            features: whether feature tables are trained.
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: PositiveInt = 64
+        modality_dim: PositiveInt = 64
+        n_layers: LayerCount = 2
+        n_item_layers: LayerCount = 1
+        n_neighbors: PositiveInt = 10
+        raw_fraction: Fraction = 0.9
+        reg_weight: NonNegativeFloat = 1e-4
+        reg_rows: PositiveInt = 2048
+        features: Literal["trained", "frozen"] = "trained"
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3)}
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        modality_dim: int = 64,
-        n_layers: int = 2,
-        n_item_layers: int = 1,
-        n_neighbors: int = 10,
-        raw_fraction: float = 0.9,
-        reg_weight: float = 1e-4,
-        reg_rows: int = 2048,
-        features: Literal["trained", "frozen"] = "trained",
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(0, n_layers=n_layers, n_item_layers=n_item_layers, reg_weight=reg_weight)
-        at_least(1, modality_dim=modality_dim, reg_rows=reg_rows)
-        share(raw_fraction=raw_fraction)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.n_layers, self.n_item_layers, self.n_neighbors = n_layers, n_item_layers, n_neighbors
-        self.raw_fraction = raw_fraction
-        self.reg_weight, self.reg_rows = reg_weight, reg_rows
-        self.nodes = node_table(dataset, embedding_dim)
-        self.features = FeatureTables(dataset, missing_modality=missing_modality, trained=features == "trained")
-        self.projections = nn.ModuleList(Linear(width, modality_dim) for width in self.features.widths)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.features = FeatureTables(
+            dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
+        )
+        self.projections = nn.ModuleList(Linear(width, self.config.modality_dim) for width in self.features.widths)
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
         self.graph = random_walk_graph(dataset.interactions)
-        raw = filled_features(dataset, missing_modality)
-        self.raw_graphs = nn.ModuleList(raw_graph(raw[name], n_neighbors) for name in self.features.names)
+        raw = filled_features(dataset, self.config.missing_modality)
+        self.raw_graphs = nn.ModuleList(raw_graph(raw[name], self.config.n_neighbors) for name in self.features.names)
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: ARG002 - nothing is drawn
         """Freeze the item graph as it is now, and let the first step learn it."""
-        if self.n_item_layers == 0:
+        if self.config.n_item_layers == 0:
             return
         with torch.no_grad():
             weights = self.modality_weights.softmax(dim=0)
-            learned = _matrix(*self._learned(weights)) * (1 - self.raw_fraction)
+            learned = _matrix(*self._learned(weights)) * (1 - self.config.raw_fraction)
             for weight, graph in zip(weights.tolist(), self.raw_graphs, strict=True):
-                learned = learned + self.raw_fraction * weight * cast(Graph, graph).coo()
+                learned = learned + self.config.raw_fraction * weight * cast(Graph, graph).coo()
         self.frozen = Graph(sparse.csr_array(learned), symmetric=False).to(self.nodes.device)
         self.fresh = True
 
@@ -140,26 +141,28 @@ class LATTICE(Model):
         """Items over the item graph of this step, then everything over the user-item graph."""
         alike = self.nodes[self.sizes[0] :]
         if self.training and not self.fresh and self.frozen is not None:
-            alike = propagate(self.frozen, alike, self.n_item_layers, reduce="last")
-        elif self.n_item_layers > 0:
+            alike = propagate(self.frozen, alike, self.config.n_item_layers, reduce="last")
+        elif self.config.n_item_layers > 0:
             weights = self.modality_weights.softmax(dim=0)
             edges, values = self._learned(weights)
-            for _ in range(self.n_item_layers):
+            for _ in range(self.config.n_item_layers):
                 raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
                 learned = edges.product(values, alike)
-                alike = (1 - self.raw_fraction) * learned + self.raw_fraction * torch.stack(raw).sum(dim=0)
-        users, items = propagate(self.graph, self.nodes, self.n_layers, reduce="mean").split(self.sizes)
+                alike = (1 - self.config.raw_fraction) * learned + self.config.raw_fraction * torch.stack(raw).sum(
+                    dim=0
+                )
+        users, items = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
         return Encoded(torch.cat([users, items + l2_normalize(alike)]))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
         terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.reg_weight * terms["squares"]
+        return terms["bpr"] + self.config.reg_weight * terms["squares"]
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and half the squares of the final rows over ``reg_rows``, unweighted."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        return {"bpr": bpr_loss(*blocks), "squares": half_squares(*blocks) / self.reg_rows}
+        return {"bpr": bpr_loss(*blocks), "squares": half_squares(*blocks) / self.config.reg_rows}
 
     def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """The two halves of the node table."""
@@ -169,11 +172,11 @@ class LATTICE(Model):
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""
         n_items = self.sizes[1]
-        numbers = np.repeat(np.arange(n_items), self.n_neighbors)
+        numbers = np.repeat(np.arange(n_items), self.config.n_neighbors)
         columns, values = [], []
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = project(table)
-            columns.append(knn(projected.detach().float().cpu().numpy(), self.n_neighbors).ravel())
+            columns.append(knn(projected.detach().float().cpu().numpy(), self.config.n_neighbors).ravel())
             ends = l2_normalize(projected)
             values.append(weight * _edges(numbers, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
         edges = _edges(np.tile(numbers, len(columns)), np.concatenate(columns), n_items).to(weights.device)

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import edge_dropout_graph, training_graph
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
-from flatrec.models.settings import at_least, rate
+from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveInt, PositiveLayerCount
 
 
 class LayerGCN(Model):
@@ -40,55 +40,51 @@ class LayerGCN(Model):
 
     Args:
         dataset: gives the training pairs; its features are not used.
-        embedding_dim: width of a representation.
-        n_layers: propagations over the user-item graph, at least 1 (L).
-        edge_dropout: share of the training pairs left out of each epoch's graph, in [0, 1).
-        reg_weight: weight of the squares, at least 0.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = LayerGCN(data, embedding_dim=8)
+        >>> model = LayerGCN(data, LayerGCN.Config(embedding_dim=8))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
-
-    Raises:
-        ValueError: a setting is out of range.
     """
+
+    class Config(ModelConfig):
+        """Settings of LayerGCN.
+
+        Args:
+            embedding_dim: width of a representation.
+            n_layers: propagations over the user-item graph, at least 1 (L).
+            edge_dropout: share of the training pairs left out of each epoch's graph, in [0, 1).
+            reg_weight: weight of the squares, at least 0.
+        """
+
+        embedding_dim: PositiveInt = 64
+        n_layers: PositiveLayerCount = 4
+        edge_dropout: DropoutRate = 0.1
+        reg_weight: NonNegativeFloat = 1e-3
+
+    config: Config
 
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.edge_dropout": (0.0, 0.1, 0.2), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5)}
     )
     epochs: Int64[Tensor, ""]
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        n_layers: int = 4,
-        edge_dropout: float = 0.1,
-        reg_weight: float = 1e-3,
-    ) -> None:
-        super().__init__()
-        at_least(1, n_layers=n_layers)
-        at_least(0, reg_weight=reg_weight)
-        rate(edge_dropout=edge_dropout)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
         self.interactions = dataset.interactions
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.n_layers = n_layers
-        self.edge_dropout = edge_dropout
-        self.reg_weight = reg_weight
-        self.nodes = node_table(dataset, embedding_dim)
+        self.nodes = node_table(dataset, self.config.embedding_dim)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
         self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))  # begun so far
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's pruned graph: by degree in odd epochs, uniformly in even ones."""
-        if self.edge_dropout > 0:
+        if self.config.edge_dropout > 0:
             weighting: Literal["degree", "uniform"] = "degree" if self.epochs % 2 == 0 else "uniform"
-            graph = edge_dropout_graph(self.interactions, self.edge_dropout, generator, weighting)
+            graph = edge_dropout_graph(self.interactions, self.config.edge_dropout, generator, weighting)
             self.epoch_graph = graph.to(self.nodes.device)
         self.epochs += 1
 
@@ -96,7 +92,7 @@ class LayerGCN(Model):
         """The sum of the weighted layers."""
         graph = self.epoch_graph if self.training else self.graph
         hidden, total = self.nodes, torch.zeros_like(self.nodes)
-        for _ in range(self.n_layers):
+        for _ in range(self.config.n_layers):
             near = graph(hidden)
             hidden = F.cosine_similarity(near, self.nodes, dim=1)[:, None] * near
             total = total + hidden
@@ -105,7 +101,7 @@ class LayerGCN(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """Summed BPR and the weighted penalty."""
         terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.reg_weight * terms["squares"]
+        return terms["bpr"] + self.config.reg_weight * terms["squares"]
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR summed over the batch, and half the squares of the rows before propagation, unweighted."""

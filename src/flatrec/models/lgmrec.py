@@ -15,14 +15,21 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import DEGREE_OFFSET, interaction_matrix, training_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_all, norm_penalty
-from flatrec.models.settings import at_least, positive, rate
 from flatrec.ops.matmul import linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
+from flatrec.utils.ranges import (
+    DropoutRate,
+    LayerCount,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    PositiveLayerCount,
+)
 
 
 class LGMRec(Model):
@@ -49,29 +56,50 @@ class LGMRec(Model):
 
     Args:
         dataset: gives training pairs and features.
-        embedding_dim: width of a representation.
-        n_layers: propagations over the user-item graph, at least 0 (L).
-        n_modality_layers: propagations of projected features over the user-item graph, at least 0 (L_m).
-        n_hyper_layers: passes over the hypergraph, at least 1.
-        n_hyperedges: how many a modality has, at least 1 (columns of Q).
-        dropout: share of the dependencies Q set to zero in training, in [0, 1); 1 - ``keep_rate`` of the release.
-        hyper_weight: weight of the hypergraph in a representation, at least 0 (alpha in the paper).
-        temperature: of the softmax over hyperedges and of the contrast, above 0.
-        contrastive_weight: weight of the contrast, at least 0.
-        reg_weight: weight of the norms, at least 0.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = LGMRec(data, embedding_dim=8)
+        >>> model = LGMRec(data, LGMRec.Config(embedding_dim=8))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features.
     """
+
+    class Config(ModelConfig):
+        """Settings of LGMRec.
+
+        Args:
+            embedding_dim: width of a representation.
+            n_layers: propagations over the user-item graph, at least 0 (L).
+            n_modality_layers: propagations of projected features over the user-item graph, at least 0 (L_m).
+            n_hyper_layers: passes over the hypergraph, at least 1.
+            n_hyperedges: how many a modality has, at least 1 (columns of Q).
+            dropout: share of the dependencies Q set to zero in training, in [0, 1); 1 - ``keep_rate`` of the release.
+            hyper_weight: weight of the hypergraph in a representation, at least 0 (alpha in the paper).
+            temperature: of the softmax over hyperedges and of the contrast, above 0.
+            contrastive_weight: weight of the contrast, at least 0.
+            reg_weight: weight of the norms, at least 0.
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: PositiveInt = 64
+        n_layers: LayerCount = 2
+        n_modality_layers: LayerCount = 2
+        n_hyper_layers: PositiveLayerCount = 1
+        n_hyperedges: PositiveInt = 4
+        dropout: DropoutRate = 0.5
+        hyper_weight: NonNegativeFloat = 0.3
+        temperature: PositiveFloat = 0.2
+        contrastive_weight: NonNegativeFloat = 1e-4
+        reg_weight: NonNegativeFloat = 1e-6
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
@@ -85,37 +113,16 @@ class LGMRec(Model):
         }
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        n_layers: int = 2,
-        n_modality_layers: int = 2,
-        n_hyper_layers: int = 1,
-        n_hyperedges: int = 4,
-        dropout: float = 0.5,
-        hyper_weight: float = 0.3,
-        temperature: float = 0.2,
-        contrastive_weight: float = 1e-4,
-        reg_weight: float = 1e-6,
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(0, n_layers=n_layers, n_modality_layers=n_modality_layers, hyper_weight=hyper_weight)
-        at_least(0, contrastive_weight=contrastive_weight, reg_weight=reg_weight)
-        at_least(1, n_hyper_layers=n_hyper_layers, n_hyperedges=n_hyperedges)
-        positive(temperature=temperature)
-        rate(dropout=dropout)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.embedding_dim = embedding_dim
-        self.n_layers, self.n_modality_layers, self.n_hyper_layers = n_layers, n_modality_layers, n_hyper_layers
-        self.dropout, self.temperature = dropout, temperature
-        self.hyper_weight, self.contrastive_weight, self.reg_weight = hyper_weight, contrastive_weight, reg_weight
-        self.nodes = node_table(dataset, embedding_dim)
-        self.features = FeatureTables(dataset, missing_modality=missing_modality)
-        self.projections = nn.ParameterList(xavier_uniform(width, embedding_dim) for width in self.features.widths)
-        self.hyperedges = nn.ParameterList(xavier_uniform(width, n_hyperedges) for width in self.features.widths)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
+        self.projections = nn.ParameterList(
+            xavier_uniform(width, self.config.embedding_dim) for width in self.features.widths
+        )
+        self.hyperedges = nn.ParameterList(
+            xavier_uniform(width, self.config.n_hyperedges) for width in self.features.widths
+        )
         self.graph = training_graph(dataset.interactions)
         self.bought = interaction_matrix(dataset.interactions)
         degrees = torch.from_numpy(dataset.interactions.matrix("train").sum(axis=1))
@@ -123,19 +130,20 @@ class LGMRec(Model):
 
     def encode(self) -> Encoded:
         """The sum of local and global views; both sides of each modality's hypergraph are parts."""
-        ids = propagate(self.graph, self.nodes, self.n_layers, reduce="mean")
+        ids = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean")
         local, hyper = ids, []
         parts: dict[str, Tensor] = {}
         for name, table, projection, edges in zip(
             self.features.names, self.features(), self.projections, self.hyperedges, strict=True
         ):
             maps = torch.cat([projection.T, edges.T])  # their gradient is a third faster than that of the transpose
-            projected, of_items = linear(table, maps).tensor_split([self.embedding_dim], dim=1)
+            projected, of_items = linear(table, maps).tensor_split([self.config.embedding_dim], dim=1)
             summed, of_users = self.bought(torch.cat([projected, of_items], dim=1)).tensor_split(
-                [self.embedding_dim], dim=1
+                [self.config.embedding_dim], dim=1
             )
-            inputs = torch.cat([self.shares * summed, projected])
-            modality = propagate(self.graph, inputs, self.n_modality_layers, reduce="last")
+            modality = propagate(
+                self.graph, torch.cat([self.shares * summed, projected]), self.config.n_modality_layers, reduce="last"
+            )
             local = local + l2_normalize(modality)
             of_items, of_users = self._dependencies(of_items), self._dependencies(of_users)
             hub = self._hub(of_items, ids[self.sizes[0] :])
@@ -144,13 +152,13 @@ class LGMRec(Model):
             parts |= {f"edges_of_users_{name}": of_users, f"edges_of_items_{name}": of_items}
             hyper.append(torch.cat([users, items]))
         joined = l2_normalize(torch.stack(hyper).sum(dim=0).to(ids.dtype))
-        return Encoded(local + self.hyper_weight * joined, parts)
+        return Encoded(local + self.config.hyper_weight * joined, parts)
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR, contrast and penalty, weighted."""
         terms = self.loss_terms(encoded, batch)
         contrast = terms["contrast_users"] + terms["contrast_items"]
-        return terms["bpr"] + self.contrastive_weight * contrast + self.reg_weight * terms["norms"]
+        return terms["bpr"] + self.config.contrastive_weight * contrast + self.config.reg_weight * terms["norms"]
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """``bpr``, ``contrast_users``, ``contrast_items`` and ``norms``, unweighted."""
@@ -178,21 +186,21 @@ class LGMRec(Model):
         everyone = parts[f"{kind}_{other}"]
         views = F.embedding(numbers, parts[f"{kind}_{one}"]), F.embedding(numbers, everyone)
         factors = parts[f"edges_of_{kind}_{other}"], parts[f"hub_{other}"]
-        return info_nce_among_all(*views, everyone, self.temperature, counts=counts, factors=factors)
+        return info_nce_among_all(*views, everyone, self.config.temperature, counts=counts, factors=factors)
 
     def _hub(
         self, of_items: Float[Tensor, "n_items hyperedges"], items: Float[Tensor, "n_items dim"]
     ) -> Float[Tensor, "hyperedges dim"]:
         """What arrives at the hyperedges of one modality."""
         hub = matmul(of_items.T, items)
-        for _ in range(self.n_hyper_layers - 1):
+        for _ in range(self.config.n_hyper_layers - 1):
             hub = matmul(of_items.T, matmul(of_items, hub))
         return hub
 
     def _dependencies(self, logits: Float[Tensor, "rows hyperedges"]) -> Float[Tensor, "rows hyperedges"]:
         """How much each row depends on each hyperedge; noisy and with entries dropped in training."""
         noisy = logits + gumbel(logits) if self.training else logits
-        return F.dropout((noisy / self.temperature).softmax(dim=1), self.dropout, self.training)
+        return F.dropout((noisy / self.config.temperature).softmax(dim=1), self.config.dropout, self.training)
 
 
 def gumbel(like: Tensor) -> Tensor:

@@ -11,11 +11,11 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
 from flatrec.models.initial import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import at_least
 from flatrec.ops.propagation import propagate
+from flatrec.utils.ranges import LayerCount, NonNegativeFloat, PositiveInt
 
 
 class LightGCN(Model):
@@ -35,44 +35,48 @@ class LightGCN(Model):
 
     Args:
         dataset: gives the training pairs; its features are not used.
-        embedding_dim: width of a representation.
-        n_layers: propagations over the user-item graph, at least 0 (L; 0 is matrix factorization).
-        reg_weight: weight of the embedding norms, at least 0.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = LightGCN(data, embedding_dim=8)
+        >>> model = LightGCN(data, LightGCN.Config(embedding_dim=8))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
-
-    Raises:
-        ValueError: a setting is out of range.
     """
+
+    class Config(ModelConfig):
+        """Settings of LightGCN.
+
+        Args:
+            embedding_dim: width of a representation.
+            n_layers: propagations over the user-item graph, at least 0 (L; 0 is matrix factorization).
+            reg_weight: weight of the embedding norms, at least 0.
+        """
+
+        embedding_dim: PositiveInt = 64
+        n_layers: LayerCount = 3
+        reg_weight: NonNegativeFloat = 1e-4
+
+    config: Config
 
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {"model.n_layers": (1, 2, 3, 4), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)}
     )
 
-    def __init__(
-        self, dataset: Dataset, *, embedding_dim: int = 64, n_layers: int = 3, reg_weight: float = 1e-4
-    ) -> None:
-        super().__init__()
-        at_least(0, n_layers=n_layers, reg_weight=reg_weight)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.n_layers = n_layers
-        self.reg_weight = reg_weight
-        self.nodes = node_table(dataset, embedding_dim)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.nodes = node_table(dataset, self.config.embedding_dim)
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:
         """The propagated table."""
-        return Encoded(propagate(self.graph, self.nodes, self.n_layers, reduce="mean"))
+        return Encoded(propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean"))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""
         terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.reg_weight * terms["norms"]
+        return terms["bpr"] + self.config.reg_weight * terms["norms"]
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR on the propagated rows, and the norms of the rows before propagation, unweighted."""

@@ -13,14 +13,14 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import mean_graphs
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
-from flatrec.models.settings import at_least
 from flatrec.ops.matmul import Linear, linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.spmm import Graph
+from flatrec.utils.ranges import NonNegativeFloat, PositiveInt, PositiveLayerCount
 
 Sides: TypeAlias = tuple[Tensor, Tensor]  # rows of users, rows of items
 
@@ -50,23 +50,38 @@ class MMGCN(Model):
 
     Args:
         dataset: gives training pairs and features.
-        embedding_dim: width of a representation.
-        n_layers: propagations over the user-item graph, at least 1 (L).
-        hidden_dim: columns that image features are mapped to.
-        reg_weight: weight of the squares, at least 0.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = MMGCN(data, embedding_dim=8, hidden_dim=16)
+        >>> model = MMGCN(data, MMGCN.Config(embedding_dim=8, hidden_dim=16))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features.
     """
+
+    class Config(ModelConfig):
+        """Settings of MMGCN.
+
+        Args:
+            embedding_dim: width of a representation.
+            n_layers: propagations over the user-item graph, at least 1 (L).
+            hidden_dim: columns that image features are mapped to.
+            reg_weight: weight of the squares, at least 0.
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: PositiveInt = 64
+        n_layers: PositiveLayerCount = 3
+        hidden_dim: PositiveInt = 256
+        reg_weight: NonNegativeFloat = 1e-3
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
@@ -74,32 +89,22 @@ class MMGCN(Model):
         {"model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2)}
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        n_layers: int = 3,
-        hidden_dim: int = 256,
-        reg_weight: float = 1e-3,
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(1, embedding_dim=embedding_dim, n_layers=n_layers, hidden_dim=hidden_dim)
-        at_least(0, reg_weight=reg_weight)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.reg_weight = reg_weight
-        self.nodes = xavier_normal(dataset.n_users + dataset.n_items, embedding_dim)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.nodes = xavier_normal(dataset.n_users + dataset.n_items, self.config.embedding_dim)
         self.features = FeatureTables(
-            dataset, missing_modality=missing_modality, normalized=dataset.features.keys() - {"image"}
+            dataset, missing_modality=self.config.missing_modality, normalized=dataset.features.keys() - {"image"}
         )
         named = dict(zip(self.features.names, self.features.widths, strict=True))
-        self.maps = nn.ModuleDict({name: Linear(width, hidden_dim) for name, width in named.items() if name == "image"})
-        widths = [hidden_dim if name in self.maps else width for name, width in named.items()]
+        self.maps = nn.ModuleDict(
+            {name: Linear(width, self.config.hidden_dim) for name, width in named.items() if name == "image"}
+        )
+        widths = [self.config.hidden_dim if name in self.maps else width for name, width in named.items()]
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, width) for width in widths)
         self.networks = nn.ModuleList(
             nn.ModuleList(
-                _Layer(embedding_dim if layer else width, embedding_dim, first=layer == 0) for layer in range(n_layers)
+                _Layer(self.config.embedding_dim if layer else width, self.config.embedding_dim, first=layer == 0)
+                for layer in range(self.config.n_layers)
             )
             for width in widths
         )
@@ -121,7 +126,7 @@ class MMGCN(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted squares."""
         terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.reg_weight * (terms["ids"] + terms["preferences"])
+        return terms["bpr"] + self.config.reg_weight * (terms["ids"] + terms["preferences"])
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the squares of id rows and those of preferences, unweighted."""

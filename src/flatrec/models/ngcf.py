@@ -13,12 +13,12 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
 from flatrec.models.initial import node_table, xavier_linear
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import at_least, rate
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
+from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveInt
 
 SLOPE = 0.2  # of the leaky ReLU
 
@@ -44,22 +44,34 @@ class NGCF(Model):
 
     Args:
         dataset: gives the training pairs; its features are not used.
-        embedding_dim: width of the embeddings.
-        hidden_dims: width of each layer's output.
-        message_dropout: share of a layer's outputs set to zero in training, in [0, 1).
-        node_dropout: share of the graph's entries left out at every step of training, in [0, 1).
-        reg_weight: weight of the norms, at least 0.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = NGCF(data, embedding_dim=8, hidden_dims=(8, 4))
+        >>> model = NGCF(data, NGCF.Config(embedding_dim=8, hidden_dims=(8, 4)))
         >>> model.encode().node_embeddings.shape[1]
         20
-
-    Raises:
-        ValueError: a setting is out of range.
     """
+
+    class Config(ModelConfig):
+        """Settings of NGCF.
+
+        Args:
+            embedding_dim: width of the embeddings.
+            hidden_dims: width of each layer's output.
+            message_dropout: share of a layer's outputs set to zero in training, in [0, 1).
+            node_dropout: share of the graph's entries left out at every step of training, in [0, 1).
+            reg_weight: weight of the norms, at least 0.
+        """
+
+        embedding_dim: PositiveInt = 64
+        hidden_dims: tuple[PositiveInt, ...] = (64, 64, 64)
+        message_dropout: DropoutRate = 0.1
+        node_dropout: DropoutRate = 0.0
+        reg_weight: NonNegativeFloat = 1e-5
+
+    config: Config
 
     SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
         {
@@ -71,30 +83,15 @@ class NGCF(Model):
         }
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        hidden_dims: tuple[int, ...] = (64, 64, 64),
-        message_dropout: float = 0.1,
-        node_dropout: float = 0.0,
-        reg_weight: float = 1e-5,
-    ) -> None:
-        super().__init__()
-        at_least(0, reg_weight=reg_weight)
-        at_least(1, **{f"hidden_dims[{place}]": width for place, width in enumerate(hidden_dims)})
-        rate(message_dropout=message_dropout, node_dropout=node_dropout)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.message_dropout, self.node_dropout = message_dropout, node_dropout
-        self.reg_weight = reg_weight
-        self.nodes = node_table(dataset, embedding_dim, nn.init.xavier_normal_)
-        steps = list(zip((embedding_dim, *hidden_dims), hidden_dims, strict=False))
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.nodes = node_table(dataset, self.config.embedding_dim, nn.init.xavier_normal_)
+        steps = list(zip((self.config.embedding_dim, *self.config.hidden_dims), self.config.hidden_dims, strict=False))
         self.sums = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
         self.products = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
         self.graph = training_graph(dataset.interactions)
         entries = self.graph.coo()
-        self.edges = Edges(entries.row, entries.col, self.graph.shape) if node_dropout > 0 else None
+        self.edges = Edges(entries.row, entries.col, self.graph.shape) if self.config.node_dropout > 0 else None
 
     def encode(self) -> Encoded:
         """All layers, side by side."""
@@ -104,14 +101,14 @@ class NGCF(Model):
         for add, multiply in zip(self.sums, self.products, strict=True):
             near = self.graph(hidden) if self.edges is None or kept is None else self.edges.product(kept, hidden)
             outcome = F.leaky_relu(add(hidden + near) + multiply(near * hidden), SLOPE)
-            hidden = l2_normalize(F.dropout(outcome, self.message_dropout, self.training))
+            hidden = l2_normalize(F.dropout(outcome, self.config.message_dropout, self.training))
             layers.append(hidden)
         return Encoded(torch.cat(layers, dim=1))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""
         terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.reg_weight * terms["norms"]
+        return terms["bpr"] + self.config.reg_weight * terms["norms"]
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and norms of the batch's final rows, unweighted."""
@@ -127,4 +124,4 @@ class NGCF(Model):
         """The graph's entries after dropout, in the order of the edges; None where nothing is dropped."""
         if self.edges is None or not self.training:
             return None
-        return F.dropout(self.graph.matrix.values, self.node_dropout)
+        return F.dropout(self.graph.matrix.values, self.config.node_dropout)

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Baseline
+from flatrec.models.base import Baseline, ModelConfig
 
 
 class Popularity(Baseline):
@@ -19,7 +19,8 @@ class Popularity(Baseline):
         2
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
+        super().__init__(dataset, config)
         self.counts = torch.from_numpy(dataset.interactions.item_counts("train")).float()
 
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:

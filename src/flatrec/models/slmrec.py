@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,14 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import node_table
 from flatrec.models.losses import info_nce
-from flatrec.models.settings import at_least, positive
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
+from flatrec.utils.ranges import MAX_COUNT, LayerCount, NonNegativeFloat, PositiveFloat, Range
 
 
 class SLMRec(Model):
@@ -56,24 +56,40 @@ class SLMRec(Model):
 
     Args:
         dataset: gives training pairs and features.
-        embedding_dim: width of a representation, at least 2.
-        n_layers: propagations over the user-item graph, at least 0 (L).
-        temperature: of the main loss, above 0.
-        alignment_temperature: of the alignment, above 0.
-        alignment_weight: weight of the alignment, at least 0.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = SLMRec(data, embedding_dim=8)
+        >>> model = SLMRec(data, SLMRec.Config(embedding_dim=8))
         >>> model.loss(model.encode(), whole_batch(data)).ndim
         0
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features.
     """
+
+    class Config(ModelConfig):
+        """Settings of SLMRec.
+
+        Args:
+            embedding_dim: width of a representation, at least 2.
+            n_layers: propagations over the user-item graph, at least 0 (L).
+            temperature: of the main loss, above 0.
+            alignment_temperature: of the alignment, above 0.
+            alignment_weight: weight of the alignment, at least 0.
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: Annotated[int, Range(ge=2, le=MAX_COUNT)] = 64
+        n_layers: LayerCount = 3
+        temperature: PositiveFloat = 0.2
+        alignment_temperature: PositiveFloat = 0.5
+        alignment_weight: NonNegativeFloat = 0.1
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
@@ -85,40 +101,25 @@ class SLMRec(Model):
         }
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        n_layers: int = 3,
-        temperature: float = 0.2,
-        alignment_temperature: float = 0.5,
-        alignment_weight: float = 0.1,
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(2, embedding_dim=embedding_dim)
-        at_least(0, n_layers=n_layers, alignment_weight=alignment_weight)
-        positive(temperature=temperature, alignment_temperature=alignment_temperature)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.n_layers = n_layers
-        self.temperature, self.alignment_temperature = temperature, alignment_temperature
-        self.alignment_weight = alignment_weight
-        self.nodes = node_table(dataset, embedding_dim)
-        self.features = FeatureTables(dataset, missing_modality=missing_modality, normalized=dataset.features.keys())
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.features = FeatureTables(
+            dataset, missing_modality=self.config.missing_modality, normalized=dataset.features.keys()
+        )
         self.chain = tuple(sorted(self.features.names, key=lambda name: (name != "image", name == "text", name)))
         views = 1 + len(self.features)
-        self.maps = nn.ModuleList(_linear(width, embedding_dim) for width in self.features.widths)
+        self.maps = nn.ModuleList(_linear(width, self.config.embedding_dim) for width in self.features.widths)
         self.fuse_users, self.fuse_items = (
-            _linear(views * embedding_dim, embedding_dim),
-            _linear(views * embedding_dim, embedding_dim),
+            _linear(views * self.config.embedding_dim, self.config.embedding_dim),
+            _linear(views * self.config.embedding_dim, self.config.embedding_dim),
         )
-        widths = [embedding_dim] * (len(self.chain) - 1) + [
-            embedding_dim // 2 if len(self.chain) > 1 else embedding_dim
+        widths = [self.config.embedding_dim] * (len(self.chain) - 1) + [
+            self.config.embedding_dim // 2 if len(self.chain) > 1 else self.config.embedding_dim
         ]
-        self.anchors = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
-        self.partners = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
-        self.bridge = _linear(embedding_dim, embedding_dim) if len(self.chain) == 2 else None
+        self.anchors = nn.ModuleList(_linear(self.config.embedding_dim, width) for width in widths)
+        self.partners = nn.ModuleList(_linear(self.config.embedding_dim, width) for width in widths)
+        self.bridge = _linear(self.config.embedding_dim, self.config.embedding_dim) if len(self.chain) == 2 else None
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:
@@ -126,7 +127,7 @@ class SLMRec(Model):
         users, items = self.nodes.split(self.sizes)
         seen = [project(table) for project, table in zip(self.maps, self.features(), strict=True)]
         inputs = torch.cat([users.repeat(1, 1 + len(seen)), torch.cat([items, *seen], dim=1)])
-        of_users, of_items = propagate(self.graph, inputs, self.n_layers, reduce="mean").split(self.sizes)
+        of_users, of_items = propagate(self.graph, inputs, self.config.n_layers, reduce="mean").split(self.sizes)
         names = ["ids", *(f"view_{name}" for name in self.features.names)]
         views = dict(zip(names, of_items.chunk(len(names), dim=1), strict=True))
         return Encoded(torch.cat([self.fuse_users(of_users), self.fuse_items(of_items)]), views)
@@ -134,18 +135,18 @@ class SLMRec(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """The main loss and the weighted alignment."""
         main, *alignment = self.loss_terms(encoded, batch).values()
-        return main + self.alignment_weight * torch.stack(alignment).sum()
+        return main + self.config.alignment_weight * torch.stack(alignment).sum()
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """``main``, then one alignment a modality along the chain, ``alignment_`` and its name, unweighted."""
         numbers = torch.cat([batch.users, batch.positives + self.sizes[0]])
         users, items = l2_normalize(F.embedding(numbers, encoded.node_embeddings)).chunk(2)
-        terms = {"main": info_nce(users, items, self.temperature)}
+        terms = {"main": info_nce(users, items, self.config.temperature)}
         anchor = F.embedding(batch.positives, encoded.aux["ids"])
         for step, name in enumerate(self.chain):
             anchor = self.anchors[step](self.bridge(anchor) if self.bridge is not None and step == 1 else anchor)
             partner = self.partners[step](F.embedding(batch.positives, encoded.aux[f"view_{name}"]))
-            terms[f"alignment_{name}"] = info_nce(anchor, partner, self.alignment_temperature)
+            terms[f"alignment_{name}"] = info_nce(anchor, partner, self.config.alignment_temperature)
         return terms
 
     def user_item_embeddings(self, encoded: Encoded) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.initial import xavier_linear, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import at_least
 from flatrec.ops.matmul import linear
+from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 
 class VBPR(Model):
@@ -35,21 +35,34 @@ class VBPR(Model):
 
     Args:
         dataset: gives the features.
-        embedding_dim: width of each of the two halves of a representation.
-        reg_weight: weight of the norms, at least 0.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
-            vector.
+        config: the settings; the defaults if left out.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
-        >>> model = VBPR(data, embedding_dim=8)
+        >>> model = VBPR(data, VBPR.Config(embedding_dim=8))
         >>> model.encode().node_embeddings.shape[1]
         16
 
     Raises:
-        ValueError: the data set has no features, or a setting is out of range.
+        ValueError: the data set has no features.
     """
+
+    class Config(ModelConfig):
+        """Settings of VBPR.
+
+        Args:
+            embedding_dim: width of each of the two halves of a representation.
+            reg_weight: weight of the norms, at least 0.
+            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
+                learned vector.
+        """
+
+        embedding_dim: PositiveInt = 64
+        reg_weight: NonNegativeFloat = 1e-3
+        missing_modality: MissingModality = "mean"
+
+    config: Config
 
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
@@ -57,23 +70,12 @@ class VBPR(Model):
         {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
     )
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        embedding_dim: int = 64,
-        reg_weight: float = 1e-3,
-        missing_modality: MissingModality = "mean",
-    ) -> None:
-        super().__init__()
-        at_least(1, embedding_dim=embedding_dim)
-        at_least(0, reg_weight=reg_weight)
-        self.sizes = (dataset.n_users, dataset.n_items)
-        self.reg_weight = reg_weight
-        self.features = FeatureTables(dataset, missing_modality=missing_modality)
-        self.users = xavier_uniform(dataset.n_users, 2 * embedding_dim)
-        self.items = xavier_uniform(dataset.n_items, embedding_dim)
-        self.projection = xavier_linear(sum(self.features.widths), embedding_dim, zero_bias=True)
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
+        self.users = xavier_uniform(dataset.n_users, 2 * self.config.embedding_dim)
+        self.items = xavier_uniform(dataset.n_items, self.config.embedding_dim)
+        self.projection = xavier_linear(sum(self.features.widths), self.config.embedding_dim, zero_bias=True)
 
     def encode(self) -> Encoded:
         """Users as they are; items beside their projected features."""
@@ -86,7 +88,7 @@ class VBPR(Model):
     def loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """BPR and the weighted penalty."""
         terms = self.loss_terms(encoded, batch)
-        return terms["bpr"] + self.reg_weight * terms["norms"]
+        return terms["bpr"] + self.config.reg_weight * terms["norms"]
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and norms of the batch's rows, unweighted."""

@@ -1,47 +1,99 @@
-"""From names and settings to models, strategies and optimizers."""
+"""From names and settings to models, strategies and optimizers, and back from objects to names and settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
-from dataclasses import replace
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Literal, TypeAlias, TypeVar, assert_never
 
 import torch
+from pydantic import create_model
 
-from flatrec.config import Component, Experiment, arguments, build
+from flatrec.config import Component, Config, Experiment, config_of, validate
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES, MODELS
-from flatrec.models.base import Baseline, Model
-from flatrec.registry.naming import check_mixable, own_class
+from flatrec.models.base import Baseline, Model, ModelConfig
+from flatrec.registry.constructors import settings_class
+from flatrec.registry.naming import check_mixable, own_class, unknown_name
 from flatrec.strategies import MIXABLE, STRATEGIES
-from flatrec.strategies.base import Strategy
+from flatrec.strategies.base import SingleBatchStrategy, Strategy
 from flatrec.strategies.mixed import Mixed
 from flatrec.training import optimizers
 from flatrec.utils import seeding, user_classes
-from flatrec.utils.messages import raised, unknown
+from flatrec.utils.messages import raised
 
 T = TypeVar("T")
+Kind: TypeAlias = Literal["model", "strategy", "optimizer"]
 
 
-def with_defaults(experiment: Experiment, *, objects: Container[str] = ()) -> Experiment:
-    """The experiment with every setting that was left out at its default; what a run folder records.
+class Unrecorded(Config):
+    """Stands for the settings of a strategy that was given as an object and does not keep them."""
 
-    Args:
-        experiment: the settings.
-        objects: ``model`` or ``strategy``, where that was given as an object and is to stay as it is.
+    unrecorded: str = "it was given as an object, whose settings are not known"
+
+
+def with_defaults(experiment: Experiment) -> Experiment:
+    """The experiment with all settings of its model, strategy and optimizer checked, typed and stated.
+
+    A run folder records this. What is typed already stays as it is.
 
     Raises:
-        ValueError: an unknown name or setting, or a value of the wrong type.
+        ValueError: an unknown name or setting, or a value of the wrong type or out of range.
     """
-    return replace(
-        experiment,
-        model=experiment.model if "model" in objects else _filled_model(experiment.model),
-        strategy=experiment.strategy if "strategy" in objects else _filled_strategy(experiment.strategy),
-        optimizer=Component(
-            experiment.optimizer.name,
-            _stated(optimizers.settings(experiment.optimizer.name, experiment.optimizer.options)),
-        ),
+    return experiment.replace(
+        model=checked("model", experiment.model),
+        strategy=checked("strategy", experiment.strategy),
+        optimizer=checked("optimizer", experiment.optimizer),
     )
+
+
+def checked(kind: Kind, component: Component) -> Component:
+    """A model, strategy or optimizer with all of its settings, checked and typed.
+
+    Raises:
+        ValueError: an unknown name or setting, or a value of the wrong type or out of range.
+    """
+    return Component(user_classes.canonical(component.name), resolve_kwargs(kind, component))
+
+
+def resolve_kwargs(kind: Kind, component: Component) -> Config:
+    """The typed settings of a component.
+
+    Raises:
+        ValueError: an unknown name or setting, or a value of the wrong type or out of range.
+    """
+    if isinstance(component.settings, Config):
+        return component.settings
+    if kind == "optimizer":
+        return optimizers.settings(component.name, component.settings)
+    return validate(config_class(kind, component.name), component.settings, kind)
+
+
+def config_class(kind: Kind, name: str) -> type[Config]:
+    """The class of the settings of a model, strategy or optimizer.
+
+    Example:
+        >>> config_class("strategy", "sam+")().kappa
+        0.6
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if kind == "model":
+        return settings_class(model_class(name))
+    if kind == "strategy":
+        inner = settings_class(strategy_class(name))
+        return _mixed_config(inner) if name.endswith("+") else inner
+    if kind == "optimizer":
+        return optimizers.config_class(name)
+    assert_never(kind)
+
+
+@cache
+def _mixed_config(inner: type[Config]) -> type[Config]:
+    """The settings of a strategy together with those that mix it."""
+    return create_model(f"Mixed{inner.__name__}", __base__=(config_of(Mixed, skip=1), inner))
 
 
 def model_class(name: str) -> type[Model] | type[Baseline]:
@@ -56,7 +108,7 @@ def model_class(name: str) -> type[Model] | type[Baseline]:
         return BASELINES[name]
     if user_classes.is_own(name):
         return own_class("model", name)
-    raise ValueError(f"{unknown('model', name, [*MODELS, *BASELINES])}; or give your own as file.py:Class")
+    raise unknown_name("model", name, [*MODELS, *BASELINES])
 
 
 def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Baseline:
@@ -65,48 +117,29 @@ def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Ba
     Raises:
         ValueError: an unknown name or setting, or one that the model refuses; or the user's own model raised something.
     """
-    make: Callable[..., Model | Baseline] = model_class(component.name)
+    make = model_class(component.name)
+    config = resolve_kwargs("model", component)
+    assert isinstance(config, ModelConfig)
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seeding.number(seed, "initial parameters"))  # those of devices stay
-        return _built(component.name, lambda: build(make, component.options, "model", dataset))
+        return _built("model", component.name, lambda: make(dataset, config))
 
 
-def _built(name: str, make: Callable[[], T]) -> T:
+def _built(kind: Kind, name: str, make: Callable[[], T]) -> T:
     """What is made; whatever a class of the user's own raises becomes a line that says where."""
-    if not user_classes.is_own(name):
-        return make()
     try:
         return make()
-    except ValueError:
-        raise
-    except Exception as error:  # a stranger's code may raise anything
+    except ValueError as error:
+        raise ValueError(f"{kind}: {error}") from None
+    except Exception as error:
+        if not user_classes.is_own(name):
+            raise
         raise ValueError(f"{user_classes.parsed(name).class_name} could not be built: {raised(error)}") from error
 
 
 def strategy_names() -> list[str]:
     """All strategies, each followed by its mixed form where it has one."""
     return [shown for name in STRATEGIES for shown in ((name, f"{name}+") if name in MIXABLE else (name,))]
-
-
-def strategy_options(name: str) -> Mapping[str, Any]:
-    """The settings that a strategy has, at their defaults.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    return _filled_strategy(Component(name)).options
-
-
-def build_strategy(component: Component) -> Strategy:
-    """A strategy; a ``+`` at the end of the name mixes it.
-
-    Raises:
-        ValueError: an unknown name or setting, or one that the strategy refuses.
-    """
-    inner, mix = _strategy_options(component)
-    kind = strategy_class(component.name)
-    strategy: Strategy = _built(component.name, lambda: build(kind, inner, "strategy"))
-    return build(Mixed, mix, "strategy", strategy) if component.name.endswith("+") else strategy
 
 
 def strategy_class(name: str) -> type[Strategy]:
@@ -118,42 +151,58 @@ def strategy_class(name: str) -> type[Strategy]:
     if name in strategy_names():
         return STRATEGIES[name.removesuffix("+")]
     if not user_classes.is_own(name):
-        raise ValueError(f"{unknown('strategy', name, strategy_names())}; or give your own as file.py:Class")
+        raise unknown_name("strategy", name, strategy_names())
     kind: type[Strategy] = own_class("strategy", name)
     if name.endswith("+"):
         check_mixable(kind)
     return kind
 
 
-def _strategy_options(component: Component) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of the inner strategy and those of the mix; an option that is neither goes to both checks."""
-    mixes = set(arguments(Mixed, {}, "strategy", given=1)) if component.name.endswith("+") else set()
-    inner = {key: value for key, value in component.options.items() if key not in mixes}
-    known = list(arguments(strategy_class(component.name), {}, "strategy"))
-    for key in inner:
-        if key not in known:
-            name = user_classes.short(component.name)
-            raise ValueError(f"strategy {name}: {unknown('setting', key, [*known, *sorted(mixes)])}")
-    return inner, {key: value for key, value in component.options.items() if key in mixes}
+def build_strategy(component: Component) -> Strategy:
+    """A strategy; a ``+`` at the end of the name mixes it.
+
+    Raises:
+        ValueError: an unknown name or setting, or one that the strategy refuses.
+    """
+    kind = strategy_class(component.name)
+    settings = dict(resolve_kwargs("strategy", component))
+    inner = {name: settings.pop(name) for name in settings_class(kind).model_fields}
+    strategy = _built("strategy", component.name, lambda: kind(**inner))
+    if not component.name.endswith("+"):
+        return strategy
+    assert isinstance(strategy, SingleBatchStrategy)
+    return _built("strategy", component.name, lambda: Mixed(strategy, **settings))
 
 
-def _filled_strategy(component: Component) -> Component:
-    inner, mix = _strategy_options(component)
-    options = arguments(strategy_class(component.name), inner, "strategy")
-    if component.name.endswith("+"):
-        options |= arguments(Mixed, mix, "strategy", given=1)
-    return Component(user_classes.canonical(component.name), _stated(options))
+def model_component(model: Model) -> Component:
+    """The name and settings of a model that was given as an object."""
+    return Component(_name(type(model)), model.config)
 
 
-def _filled_model(component: Component) -> Component:
-    options = arguments(model_class(component.name), component.options, "model", given=1)
-    return Component(user_classes.canonical(component.name), _stated(options))
+def strategy_component(strategy: Strategy) -> Component:
+    """The name and settings of a strategy that was given as an object, as far as it is a dataclass and so keeps them.
+
+    Example:
+        >>> from flatrec.strategies.sam import SAM
+        >>> component = strategy_component(Mixed(SAM(rho=0.2), kappa=0.5))
+        >>> component.name, component.settings.rho, component.settings.kappa
+        ('sam+', 0.2, 0.5)
+    """
+    if isinstance(strategy, Mixed):
+        inner, kind = strategy_component(strategy.inner), config_of(Mixed, skip=1)
+        mixed = {name: getattr(strategy, name) for name in kind.model_fields}
+        if isinstance(inner.settings, Unrecorded):
+            return Component(f"{inner.name}+", inner.settings)
+        settings = _mixed_config(config_of(type(strategy.inner)))(**dict(inner.settings), **mixed)
+        return Component(f"{inner.name}+", settings)
+    if not is_dataclass(strategy):
+        return Component(_name(type(strategy)), Unrecorded())
+    fields = config_of(type(strategy))
+    return Component(_name(type(strategy)), fields(**{name: getattr(strategy, name) for name in fields.model_fields}))
 
 
-def _stated(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is or holds None, which TOML cannot say and which means "as if left out"."""
-    return {
-        key: value
-        for key, value in options.items()
-        if value is not None and not (isinstance(value, tuple) and None in value)
-    }
+def _name(kind: type) -> str:
+    """The name that the tables have for a class, or where the class stands."""
+    target = f"{kind.__module__}:{kind.__qualname__}"
+    entries = {**MODELS.entries, **STRATEGIES.entries}
+    return next((name for name, one in entries.items() if one.target == target), target)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 from flatrec.config import Component, Experiment
+from flatrec.config.old_words import NAMES, new_name
 from flatrec.models import BASELINES, MODELS
 from flatrec.models.base import Baseline, Model
 from flatrec.registry.constructors import check_form
@@ -14,6 +14,7 @@ from flatrec.strategies import STRATEGIES
 from flatrec.strategies.base import SingleBatchStrategy, Strategy
 from flatrec.utils import user_classes
 from flatrec.utils.importing import UNKNOWN
+from flatrec.utils.messages import unknown
 
 _BASES: Mapping[str, tuple[type, ...]] = {"model": (Model, Baseline), "strategy": (Strategy,)}
 _SUBCLASS = {
@@ -102,10 +103,10 @@ def with_named(experiment: Experiment) -> Experiment:
         FileNotFoundError: there is no such file.
         ValueError: there is no such module or class, or it cannot be built from settings.
     """
-    return replace(
-        experiment,
-        model=replace(experiment.model, name=import_named("model", experiment.model.name)),
-        strategy=replace(experiment.strategy, name=import_named("strategy", experiment.strategy.name)),
+    model, strategy = experiment.model, experiment.strategy
+    return experiment.replace(
+        model=Component(import_named("model", model.name), model.settings),
+        strategy=Component(import_named("strategy", strategy.name), strategy.settings),
     )
 
 
@@ -164,6 +165,13 @@ def _check(what: str, kind: type, place: str) -> None:
         bases = ", ".join(one.__name__ for one in kind.__bases__)
         raise ValueError(f"{place} must be {_SUBCLASS[what]}, but is a class derived from {bases}")
     check_form(kind, what)
+
+
+def unknown_name(what: str, name: str, known: Sequence[str]) -> ValueError:
+    """An error for a name that no model or strategy has."""
+    new = new_name(name, known, NAMES)
+    line = f"unknown {what} {name!r}{new}" if new else unknown(what, name, known)
+    return ValueError(f"{line}; or give your own as file.py:Class")
 
 
 def own_class(what: str, name: str) -> type:

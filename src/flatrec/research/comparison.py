@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.significance import Comparison, compare, holm, spread
 from flatrec.models import BASELINES
-from flatrec.registry.instantiate import build_strategy, strategy_names, strategy_options, with_defaults
+from flatrec.registry.instantiate import build_strategy, config_class, strategy_names, with_defaults
 from flatrec.registry.naming import import_named
 from flatrec.runs import run_dir, selection
 from flatrec.training import Callback
@@ -125,11 +125,11 @@ def compare_strategies(
         for path in (run_folder(out, name, seed) for name in experiments for seed in seeds) if overwrite else ():
             run_dir.clear(path)
         (out / COMPARISON).unlink(missing_ok=True)  # it would not be that of the runs that follow
-        selection.warn(selection.remarks(experiment, dataset))
+        selection.log_warnings(selection.choice_warnings(experiment, dataset))
         results: dict[str, list[dict[str, Any]]] = {name: [] for name in experiments}
         for seed in seeds:
             for name in experiments:
-                one = replace(experiments[name], seed=seed)
+                one = experiments[name].replace(seed=seed)
                 path = run_folder(out, name, seed)
                 results[name].append(run_or_resume(path, one, dataset, on_run(name, seed)))
         table = tabulate(results, {name: tuple(run_folder(out, name, seed) for seed in seeds) for name in experiments})
@@ -175,9 +175,13 @@ def _for_strategy(experiment: Experiment, name: str, strategies: Sequence[str]) 
     options = {
         key: value
         for key, value in experiment.strategy.options.items()
-        if key in strategy_options(name) or not any(key in strategy_options(other) for other in strategies)
+        if _knows(name, key) or not any(_knows(other, key) for other in strategies)
     }
-    return replace(experiment, strategy=Component(name, options))
+    return experiment.replace(strategy=Component(name, options))
+
+
+def _knows(strategy: str, setting: str) -> bool:
+    return setting in config_class("strategy", strategy).model_fields
 
 
 def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experiment, dataset: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a run: claimed before training, never overwritten by accident."""
+"""The folder of a run: locked before training, never overwritten by accident."""
 
 from __future__ import annotations
 
@@ -33,31 +33,32 @@ from flatrec.utils.locks import LOCK, held
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 TENSORBOARD = "tensorboard"
 _WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
-_OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what tells of the others goes last
-_AGAIN = "train again with --overwrite"
-_RESTORE = f"put the file back as it was, or {_AGAIN}"
+_OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what says that there is a run goes last
+_RETRAIN = "train again with --overwrite"
+_RESTORE = f"put the file back as it was, or {_RETRAIN}"
 
 
 @contextmanager
 def lock_run_dir(
     folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool
 ) -> Iterator[None]:
-    """A folder that is ready for a run, says what the run will be, and is no other process's until the block ends.
+    """Make a folder ready for a run, write down what the run will be, and lock the folder until the block ends.
 
     Args:
-        folder: made where it is not there.
-        experiment: resolved.
+        folder: is made where it does not exist.
+        experiment: with all defaults stated.
         dataset: what is trained on.
         resume: go on with the run in the folder, where there is one.
         overwrite: remove the run in the folder, where there is one.
 
     Raises:
-        FileExistsError: there is a run, and neither is asked for; or another process trains there.
+        FileExistsError: there is a run, and neither ``resume`` nor ``overwrite`` is given; or another process trains
+            there.
         ValueError: the run to resume was of another experiment or other data.
         OSError: the folder cannot be made or written to.
     """
-    made = identity(experiment, dataset)
-    data = seal({"name": dataset.name, "fingerprint": dataset.fingerprint, "run": made.digest}) + "\n"
+    run = identity(experiment, dataset)
+    data = seal({"name": dataset.name, "fingerprint": dataset.fingerprint, "run": run.digest}) + "\n"
     text = seal_text(config.write(experiment))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ def lock_run_dir(
     with held(folder, "trains"):
         sweep(folder)
         if any((folder / name).exists() for name in _WORK) or has_run(folder):
-            _move_aside(folder, experiment, dataset, resume=resume, overwrite=overwrite)
+            _check_or_remove(folder, experiment, dataset, resume=resume, overwrite=overwrite)
         (folder / MANIFEST).unlink(missing_ok=True)  # until the run has ended again
         write_text(folder / DATA, data)
         write_text(folder / EXPERIMENT, text)
@@ -80,12 +81,12 @@ def lock_run_dir(
 
 
 def has_run(folder: Path) -> bool:
-    """Whether a run was begun in the folder, so that it can be resumed."""
+    """Return True if a run was begun in the folder, so that it can be resumed."""
     return (folder / EXPERIMENT).exists() and (folder / DATA).exists()
 
 
 def clear(folder: Path) -> None:
-    """Remove the run in a folder, where there is one; files that are not ours stay.
+    """Remove the run in a folder, where there is one; files of other programs stay.
 
     Raises:
         FileExistsError: another process trains there.
@@ -95,7 +96,7 @@ def clear(folder: Path) -> None:
             _remove(folder)
 
 
-def _move_aside(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> None:
+def _check_or_remove(folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool) -> None:
     if resume:
         check_same(folder, experiment, dataset)
     elif overwrite:
@@ -113,7 +114,7 @@ def _remove(folder: Path) -> None:
 
 
 def finish(folder: Path, result: Mapping[str, Any], run: Identity) -> None:
-    """Write the result of a run, and the digests of all its files: it is finished.
+    """Write the result of a run and the digests of all its files, which says that the run is finished.
 
     Raises:
         OSError: the folder cannot be written to.
@@ -133,10 +134,10 @@ def read_result(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no finished run (no {RESULT}); train one there, or resume it")
     check_manifest(folder, advice=_RESTORE)
-    result = read_sealed(path, advice=_AGAIN)
+    result = read_sealed(path, advice=_RETRAIN)
     run = result.pop("run", None)
     if "test" not in result:
-        raise ValueError(f"{path} is damaged (it holds no test scores); {_AGAIN}")
+        raise ValueError(f"{path} is damaged (it holds no test scores); {_RETRAIN}")
     if run != _data(folder).get("run"):
         raise ValueError(f"{path} belongs to another run than {DATA} beside it; {_RESTORE}")
     return result
@@ -157,10 +158,10 @@ def read_experiment(folder: Path) -> Experiment:
 
 
 def identity(experiment: Experiment, dataset: Dataset) -> Identity:
-    """What tells the files of this run from those of any other.
+    """The identity of a run, by which its files are told from those of any other run.
 
     Args:
-        experiment: resolved.
+        experiment: with all defaults stated.
         dataset: what is trained on.
     """
     decisive = {name: value for name, value in _settings(experiment).items() if value is not None}
@@ -183,8 +184,8 @@ def check_data(folder: Path, dataset: Dataset) -> None:
     fingerprint = _data(folder)["fingerprint"]
     if fingerprint != dataset.fingerprint:
         raise ValueError(
-            f"{folder} was trained on other data than {dataset.name!r} now holds (pairs, split, ids or features "
-            "differ); give the data it was trained on, or train again"
+            f"{folder} was trained on other data than {dataset.name!r} now holds (interactions, split, ids or "
+            "features differ); give the data it was trained on, or train again"
         )
 
 
@@ -211,23 +212,21 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
             f"{folder} holds a run of {earlier.training.epochs} epochs, which cannot be cut to "
             f"{experiment.training.epochs}; resume with as many or more, or choose another folder"
         )
-    last = earlier.training.epochs
-    zeros_like_if_empty = experiment.training.epochs > last
-    if zeros_like_if_empty and last % earlier.training.evaluate_every and _evaluated(folder, last):
+    last, every = earlier.training.epochs, earlier.training.evaluate_every
+    if experiment.training.epochs > last and last % every and _evaluated(folder, last):
         raise ValueError(
-            f"{folder} holds a run whose last epoch, {earlier.training.epochs}, is evaluated out of turn "
-            f"(every {earlier.training.evaluate_every}), so going on would not equal an uninterrupted run; "
-            "choose another folder"
+            f"{folder} holds a run whose last epoch, {last}, is evaluated out of turn (every {every}), so "
+            "going on would not equal an uninterrupted run; choose another folder"
         )
     before, now = _settings(earlier), _settings(experiment)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    for one in ("model", "strategy"):
-        user_classes.check_unchanged(getattr(earlier, one).name, getattr(experiment, one).name)
+    user_classes.check_unchanged(earlier.model.name, experiment.model.name)
+    user_classes.check_unchanged(earlier.strategy.name, experiment.strategy.name)
     if changed:
-        what = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
+        differences = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
         raise ValueError(
-            f"{folder} holds a run with other settings ({what}); resume with the same settings (only training.epochs "
-            "may grow), or choose another folder"
+            f"{folder} holds a run with other settings ({differences}); resume with the same settings "
+            "(only training.epochs may grow), or choose another folder"
         )
 
 
@@ -236,7 +235,7 @@ def _evaluated(folder: Path, epoch: int) -> bool:
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:
-    """The settings that decide an epoch's bits, by dotted name."""
+    """The settings that decide the numbers of an epoch, by dotted name; the others are None."""
     free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
     names = {
         "model.name": user_classes.identity(experiment.model.name),

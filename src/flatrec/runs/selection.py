@@ -42,7 +42,7 @@ def monitored(experiment: Experiment, dataset: Dataset) -> Monitor:
     It is ``training.monitor``, unless that does not see the order of a list and at least half of the validation's
     users have no more items left to rank than its K. Then it is the same metric at the largest of ``evaluation.ks``
     that is at most half of the median number of items left; at the smallest of the ks that half of the users exceed,
-    where none is that small; and NDCG at the same K, which sees the order, where no cut will do.
+    where none is that small; and NDCG at the same K, which sees the order, where no K will do.
     """
     asked, ks = experiment.training.monitor, experiment.evaluation.ks
     name, _, text = asked.partition("@")
@@ -53,10 +53,10 @@ def monitored(experiment: Experiment, dataset: Dataset) -> Monitor:
         or not _blind(k := int(text), left)
     ):
         return Monitor(asked)
-    smaller = [cut for cut in ks if cut < k and not _blind(cut, left)]
-    fitting = [cut for cut in smaller if cut <= np.median(left) / 2]
-    cut = max(fitting) if fitting else min(smaller, default=None)
-    metric = f"ndcg@{k}" if cut is None else f"{name}@{cut}"
+    smaller = [other for other in ks if other < k and not _blind(other, left)]
+    fitting = [other for other in smaller if other <= np.median(left) / 2]
+    chosen = max(fitting) if fitting else min(smaller, default=None)
+    metric = f"ndcg@{k}" if chosen is None else f"{name}@{chosen}"
     few = int((left <= k).sum())
     return Monitor(
         metric,
@@ -66,7 +66,7 @@ def monitored(experiment: Experiment, dataset: Dataset) -> Monitor:
 
 
 def _left_to_rank(experiment: Experiment, dataset: Dataset) -> Int[ndarray, "n_users"]:
-    """How many items each user of the validation part can be recommended."""
+    """How many items each user of the validation split can be recommended."""
     users = np.unique(dataset.interactions.indices("valid")[0])
     hidden = seen_mask(dataset.interactions, "valid", experiment.evaluation.mask)
     left: ndarray = dataset.n_items - np.diff(hidden.indptr)[users].astype(np.int64)
@@ -79,7 +79,7 @@ def _blind(k: int, left: Int[ndarray, "n_users"]) -> bool:
 
 
 def _metrics(evaluation: Evaluation) -> list[str]:
-    return [f"{name}@{cut}" for cut in evaluation.ks for name in _monitorable()]
+    return [f"{name}@{k}" for k in evaluation.ks for name in _monitorable()]
 
 
 def _monitorable() -> list[str]:
@@ -90,40 +90,40 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
     """Make sure that an epoch can be chosen.
 
     Raises:
-        ValueError: the best epoch is asked for, but there is no validation part or no such metric.
+        ValueError: the best epoch is asked for, but there is no validation split or no such metric.
     """
     if experiment.training.select == "last":
         return
     if not dataset.interactions.count("valid"):
         raise ValueError(
-            f"the validation part of {dataset.name!r} has no pair, but the best epoch is chosen by it; split again, or "
-            "train so many epochs and keep the last (--set training.select=last --set training.epochs=N)"
+            f"the validation split of {dataset.name!r} has no interaction, but the best epoch is chosen by it; "
+            "split again, or train N epochs and keep the last (--set training.select=last --set training.epochs=N)"
         )
     if experiment.training.monitor not in _metrics(experiment.evaluation):
         ks = experiment.evaluation.ks
         raise ValueError(
             f"training.monitor must be one of {', '.join(_monitorable())} at one of evaluation.ks "
             f"({', '.join(map(str, ks[:10]))}), such as ndcg@{ks[0]}, but is {experiment.training.monitor!r}; add "
-            "its cut to evaluation.ks or choose another"
+            "its K to evaluation.ks or choose another"
         )
 
 
-def remarks(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
+def choice_warnings(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
     """What a user should know, before training, of how the epoch is chosen; most often nothing."""
     training = experiment.training
-    said = [monitored(experiment, dataset).reason]
-    if training.select == "last" and training.epochs == Training.epochs:
-        said.append(
+    warnings = [monitored(experiment, dataset).reason]
+    if training.select == "last" and training.epochs == Training().epochs:
+        warnings.append(
             f"training.select is last and training.epochs is left at {training.epochs}: so many epochs are trained, "
             "and the last is kept"
         )
-    return tuple(one for one in said if one)
+    return tuple(filter(None, warnings))
 
 
-def warn(said: Iterable[str]) -> None:
-    """Log each of some remarks once; commands of many runs do so before the first."""
-    for one in dict.fromkeys(said):
-        logger.warning("%s", one)
+def log_warnings(warnings: Iterable[str]) -> None:
+    """Log each of some warnings once; commands of many runs do so before the first."""
+    for warning in dict.fromkeys(warnings):
+        logger.warning("%s", warning)
 
 
 def monitor_of(result: Mapping[str, Any]) -> str:
@@ -136,12 +136,12 @@ def score_of(result: Mapping[str, Any]) -> float:
     """The validation score, of the epoch that was kept, by which finished runs on the same data are compared.
 
     Raises:
-        ValueError: the run's data have no validation part.
+        ValueError: the run's data have no validation split.
     """
     if not result["valid"]:
         raise ValueError(
-            f"settings are chosen by validation, but the validation part of {result['data']['name']!r} has no pair; "
-            "split again"
+            f"settings are chosen by validation, but the validation split of {result['data']['name']!r} has no "
+            "interaction; split again"
         )
     return float(result["valid"][monitor_of(result)])
 

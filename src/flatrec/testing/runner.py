@@ -204,7 +204,7 @@ def check_model(make: Callable[[Dataset], Model], dataset: Dataset | None = None
 
     Example:
         >>> from flatrec.models import BPR
-        >>> [one.check for one in examine(lambda data: BPR(data, embedding_dim=4)) if one.outcome != "ok"]
+        >>> [one.check for one in examine(lambda data: BPR(data, BPR.Config(embedding_dim=4))) if one.outcome != "ok"]
         []
     """
     data = tiny_dataset() if dataset is None else dataset

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from flatrec.config import arguments
+from flatrec.config import Config, Options, config_of, validate
 from flatrec.ops.dispatch import has_kernel
 from flatrec.utils.messages import unknown
 
@@ -27,36 +26,51 @@ def names() -> dict[str, type[Optimizer]]:
     }
 
 
-def settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments of an optimizer, the given ones checked, the others at torch's defaults.
+def config_class(name: str) -> type[Config]:
+    """The settings of an optimizer: the arguments of its constructor in the installed torch.
+
+    Raises:
+        ValueError: there is no such optimizer.
+    """
+    known = names()
+    if name not in known:
+        raise ValueError(unknown("optimizer", name, list(known)))
+    return config_of(known[name], skip=1)
+
+
+def settings(name: str, options: Options) -> Config:
+    """All settings of an optimizer, the others than those given at torch's defaults.
 
     ``fused`` is on where the optimizer has it and nothing else is asked for: the same update in one pass over
     memory, some nine times faster on a CPU.
 
     Raises:
-        ValueError: no such optimizer, an unknown option or a value of the wrong type.
+        ValueError: there is no such optimizer, or a setting is unknown or of a wrong type.
     """
-    known = names()
-    if name not in known:
-        raise ValueError(unknown("optimizer", name, list(known)))
-    values = arguments(known[name], options, "optimizer", given=1)
-    if values.get("differentiable"):
+    kind = config_class(name)
+    if "fused" in kind.model_fields and not {"fused", "foreach", "differentiable"} & set(options):
+        options = {**options, "fused": True}
+    config = validate(kind, options, "optimizer")
+    if dict(config).get("differentiable"):
         raise ValueError(
             "optimizer.differentiable must be false: it is for gradients of the steps themselves, which training does "
             "not take; leave it out"
         )
-    if "fused" in values and not {"fused", "foreach", "differentiable"} & set(options):
-        values["fused"] = True
-    return values
+    return config
 
 
-def make(name: str, params: Iterable[nn.Parameter], options: Mapping[str, Any]) -> Optimizer:
+def make(name: str, params: Iterable[nn.Parameter], config: Config) -> Optimizer:
     """An optimizer over the parameters; where torch cannot fuse its update on their device, it is not fused.
 
+    Args:
+        name: the optimizer.
+        params: the parameters; those that need no gradient are left out.
+        config: the settings, as :func:`settings` gives them.
+
     Raises:
-        ValueError: as :func:`settings`, or a value that torch refuses.
+        ValueError: torch refuses a value.
     """
-    values = settings(name, options)
+    values = dict(config)
     trained = [one for one in params if one.requires_grad]
     if values.get("fused") and not all(_has_fused(name, kind) for kind in {one.device.type for one in trained}):
         values["fused"] = False

@@ -43,7 +43,7 @@ class TrainStepContext:
     Example:
         >>> from flatrec.models import BPR
         >>> from flatrec.testing import block_dataset, whole_batch
-        >>> model = BPR(block_dataset(), embedding_dim=8)
+        >>> model = BPR(block_dataset(), BPR.Config(embedding_dim=8))
         >>> learner = TrainStepContext(model, torch.optim.Adam(model.parameters()))
         >>> losses, gradients = learner.gradients(whole_batch(block_dataset()))
         >>> learner.update(gradients[0])

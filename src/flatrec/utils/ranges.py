@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_LAYERS = 100  # deeper than any graph is wide: a slip, which would train for ever
 MAX_COUNT = 2**31 - 1
+MAX_FLOAT = 3.4e38  # what float32 holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,10 @@ class Range:
 
     def error(self, value: int | float) -> str | None:
         """What a value fails, such as ``must be at least 1``; None for a value in the range."""
-        if isinstance(value, float) and not math.isfinite(value):
+        if isinstance(value, float) and math.isnan(value):
             return f"must {self}"
+        if self.le is None and self.lt is None and value > MAX_FLOAT:
+            return f"must be {'finite' if math.isinf(value) else f'at most {MAX_FLOAT}'}"
         low = (self.ge is None or value >= self.ge) and (self.gt is None or value > self.gt)
         high = (self.le is None or value <= self.le) and (self.lt is None or value < self.lt)
         if low and high:
@@ -54,8 +57,23 @@ class Range:
             ValueError: it does not.
         """
         if wrong := self.error(value):
-            raise ValueError(f"{wrong}, but is {value}")
+            raise ValueError(f"{wrong}, but is {shown(value)}")
         return value
+
+    @property
+    def text(self) -> str:
+        """The range for a list of settings, such as ``at least 1``; bounds beyond 31 bits are left out."""
+        bounds = [
+            f"{phrase} {bound}"
+            for phrase, bound in (
+                ("at least", self.ge),
+                ("above", self.gt),
+                ("at most", self.le),
+                ("below", self.lt),
+            )
+            if bound is not None and abs(bound) < MAX_COUNT
+        ]
+        return self._interval().replace("lie in", "in") or " and ".join(bounds)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
         from pydantic_core import core_schema  # only where pydantic reads the type
@@ -79,6 +97,13 @@ class Range:
         if low is None or high is None or high >= MAX_LAYERS:
             return ""
         return f"lie in {'[' if self.ge is not None else '('}{low}, {high}{']' if self.le is not None else ')'}"
+
+
+def shown(number: int | float) -> str:
+    """A number in a message: of a very long one, how many digits it has."""
+    if isinstance(number, float) or abs(number) < 10**30:
+        return str(number)
+    return f"one of about {int(number.bit_length() * math.log10(2))} digits"
 
 
 PositiveInt: TypeAlias = Annotated[int, Range(ge=1, le=MAX_COUNT)]

@@ -12,7 +12,7 @@ from flatrec.data.formats.encoded import EncodedItems
 from flatrec.inference.cold_start import read_new_items
 from flatrec.inference.run import Run
 from flatrec.testing import block_dataset, fit
-from tests.models.settings import SETTINGS, make
+from tests.models.settings import make
 
 BLOCKS, USERS, ITEMS = 3, 10, 8
 WIDTHS = {"image": BLOCKS + 1, "text": BLOCKS + 2}
@@ -28,7 +28,7 @@ def trained(name):
     """A run on the block data."""
     model = make(name, data())
     fit(model, data(), epochs=40)
-    return Run(data(), model, model_options=SETTINGS[name])
+    return Run(data(), model)
 
 
 def encoded(blocks, *, seed=1, lacking=None, widths=WIDTHS, names=None):

@@ -17,7 +17,7 @@ from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
 from tests.inference.cold_start.conftest import USERS, data, encoded, new, only, trained
-from tests.models.settings import SETTINGS, make
+from tests.models.settings import make
 
 BY_FEATURES = {"vbpr", "mmgcn", "grcn", "dualgnn", "slmrec"}
 BLOCKS_OF_NEW = (2, 0, 1, 0, 2, 1)
@@ -99,7 +99,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
     dataset = gaps() if known_lack else data()
     model = make("vbpr", dataset, missing_modality=missing)
     fit(model, dataset, epochs=3)
-    run = Run(dataset, model, model_options={**SETTINGS["vbpr"], "missing_modality": missing})
+    run = Run(dataset, model)
     items = new((0, 1, 2), dataset, lacking={"image": (1,)})
     found = embed_new_items(run, items).new_items
     known = dataset.features["image"]
@@ -154,7 +154,7 @@ def test_a_modality_that_no_known_item_has_counts_for_nothing():
     assert items.ids == ("new 0", "new 2")
     assert items.without_features == ("new 1",)
     other = new((0, 1, 2), bare, lacking={"text": (1,), "image": (0, 1, 2)})
-    run = Run(bare, model, model_options=SETTINGS["vbpr"])
+    run = Run(bare, model)
     torch.testing.assert_close(embed_new_items(run, items).new_items, embed_new_items(run, other).new_items)
 
 
@@ -208,10 +208,10 @@ def test_a_table_that_does_not_grow_with_the_items_is_refused():
     class Transposed(FREEDOM):
         COLD = "features"
 
-        def __init__(self, dataset, *, embedding_dim=4):
-            super().__init__(dataset, embedding_dim=embedding_dim, n_neighbors=3)
-            self.columns = torch.nn.Parameter(torch.zeros(embedding_dim, dataset.n_items))
+        def __init__(self, dataset, config=None):
+            super().__init__(dataset, config)
+            self.columns = torch.nn.Parameter(torch.zeros(4, dataset.n_items))
 
-    run = Run(data(), Transposed(data()).eval())
+    run = Run(data(), Transposed(data(), Transposed.Config(embedding_dim=4, n_neighbors=3)).eval())
     with pytest.raises(ValueError, match=r"tables with one row per item.*\(4, 24\) became \(4, 26\) with 2 more"):
         embed_new_items(run, new((0, 1)))

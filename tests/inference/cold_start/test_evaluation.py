@@ -18,7 +18,7 @@ from flatrec.inference.cold_start.evaluation import held_out_items
 from flatrec.inference.run import Run
 from flatrec.models import BASELINES
 from flatrec.testing import block_dataset, fit
-from tests.models.settings import SETTINGS, make
+from tests.models.settings import make
 
 WHOLE = block_dataset(blocks=3, users=6, items=20)
 
@@ -26,7 +26,7 @@ WHOLE = block_dataset(blocks=3, users=6, items=20)
 def trained(held, name="bpr", **settings):
     model = make(name, held.remaining)
     fit(model, held.remaining, epochs=20)
-    return Run(held.remaining, model, (1, 3, 20), model_options=SETTINGS[name], **settings)
+    return Run(held.remaining, model, (1, 3, 20), **settings)
 
 
 @pytest.fixture(scope="module")

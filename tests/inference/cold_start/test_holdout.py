@@ -131,4 +131,4 @@ def test_other_settings_in_the_folder_are_refused(tmp_path):
     held = hold_out_items(data(), 0.1, 3)
     train_without_held_out(EXPERIMENT, held, tmp_path / run_name(held.fraction, held.seed))
     with pytest.raises(ValueError, match="cold-fraction0.1-seed3 was trained with other settings .*; remove it"):
-        train_without_held_out(replace(EXPERIMENT, seed=1), held, tmp_path / run_name(held.fraction, held.seed))
+        train_without_held_out(EXPERIMENT.replace(seed=1), held, tmp_path / run_name(held.fraction, held.seed))

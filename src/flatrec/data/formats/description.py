@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from flatrec.config.old_words import DATASET_KEYS, new_name
 from flatrec.data.builder import SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.files import reading
@@ -13,11 +14,6 @@ from flatrec.data.formats.keyed import FeatureSource
 from flatrec.data.formats.table import ItemSource, TableSettings, read, read_file
 from flatrec.data.formats.text import PLAIN, Layout
 from flatrec.utils.messages import clipped, shortlist
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DESCRIPTION = "dataset.toml"
 LAYOUT_KEYS = ("separator", "quote", "encoding")
@@ -93,7 +89,8 @@ class _Section:
     def __init__(self, table: Mapping[str, object], keys: Collection[str], where: str, folder: Path) -> None:
         unknown = sorted(set(table).difference(keys))
         if unknown:
-            raise ValueError(f"{where} has the unknown key {clipped(unknown[0])!r}; the keys are {shortlist(keys, 20)}")
+            new = new_name(unknown[0], keys, DATASET_KEYS) or f"; the keys are {shortlist(keys, 20)}"
+            raise ValueError(f"{where} has the unknown key {clipped(unknown[0])!r}{new}")
         self.table, self.where, self.folder = table, where, folder
 
     def text(self, key: str) -> str | None:

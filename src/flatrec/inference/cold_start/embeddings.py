@@ -13,7 +13,6 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
 
-from flatrec.config import build
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
@@ -134,7 +133,7 @@ def concatenated(known: Mapping[str, Features], new: Mapping[str, Features]) -> 
 
 def _by_equations(run: Run, items: NewItems, trained: Model, weights: sparse.csr_array) -> Float[Tensor, "n_new dim"]:
     with torch.random.fork_rng(devices=()):
-        model = build(type(trained), run.model_options, "model", _with_new_items(run.dataset, items, trained))
+        model = type(trained)(_with_new_items(run.dataset, items, trained), trained.config)
     before, after = trained.state_dict(), model.state_dict()
     model.load_state_dict({name: _with_new_rows(before[name], after[name], weights) for name in after})
     _, embeddings = user_item_embeddings(model)

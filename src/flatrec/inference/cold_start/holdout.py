@@ -117,11 +117,11 @@ def train_without_held_out(
         DivergedError: ten steps in a row had no finite gradient.
     """
     device = experiment.device
-    experiment = replace(experiment, data="")  # the data are at no path
+    experiment = experiment.replace(data="")  # the data are at no path
     if not (out / run_dir.RESULT).is_file():
-        selection.warn(selection.remarks(experiment, holdout.remaining))
+        selection.log_warnings(selection.choice_warnings(experiment, holdout.remaining))
     else:  # a finished run may be read on another device
-        experiment = replace(experiment, device=run_dir.read_experiment(out).device)
+        experiment = experiment.replace(device=run_dir.read_experiment(out).device)
     if run_dir.has_run(out):
         try:
             run_dir.check_same(out, with_defaults(experiment), holdout.remaining)

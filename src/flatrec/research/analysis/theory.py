@@ -219,7 +219,7 @@ class _Fitted(Model):
     """The regression as a model; its batches name samples as users."""
 
     def __init__(self, problem: Regression) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # there is no data set
         self.problem = problem
         self.theta = nn.Parameter(torch.zeros_like(problem.features[0]))
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from flatrec import config
 from flatrec.api import load
-from flatrec.config import Component, Experiment, arguments
+from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.formats.encoded import ITEM_IDS, features_for
@@ -24,7 +24,7 @@ from flatrec.data.interactions import Interactions
 from flatrec.data.splitting import split
 from flatrec.inference.run import Run
 from flatrec.models import BASELINES, MODELS
-from flatrec.registry.instantiate import model_class, strategy_class, strategy_names, strategy_options, with_defaults
+from flatrec.registry.instantiate import config_class, strategy_class, strategy_names, with_defaults
 from flatrec.registry.naming import import_named
 from flatrec.research.reporting.outcome import Image, Table
 from flatrec.training import EpochRecord
@@ -116,10 +116,9 @@ class Request:
         Raises:
             ValueError: an unknown name or setting.
         """
-        known = arguments(model_class(model), {}, "model", given=1)
-        of_strategy = strategy_options(strategy)
-        one = replace(
-            self.base,
+        known = config_class("model", model).model_fields
+        of_strategy = config_class("strategy", strategy).model_fields
+        one = self.base.replace(
             model=Component(model, {key: value for key, value in self.base.model.options.items() if key in known}),
             strategy=Component(
                 strategy, {key: value for key, value in self.base.strategy.options.items() if key in of_strategy}
@@ -165,9 +164,11 @@ class Planned:
     def folder(self) -> str:
         """Its folder among others: runs of equal settings on equal data share one."""
         one = self.experiment
-        model, strategy = (replace(part, name=user_classes.identity(part.name)) for part in (one.model, one.strategy))
-        told = replace(one, data="", model=model, strategy=strategy)
-        settings = json.dumps([asdict(self.source), asdict(told)], sort_keys=True)
+        model, strategy = (
+            Component(user_classes.identity(part.name), part.settings) for part in (one.model, one.strategy)
+        )
+        told = one.replace(data="", model=model, strategy=strategy)
+        settings = json.dumps([asdict(self.source), told.as_dict()], sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=6).hexdigest()
         return f"{user_classes.short(one.model.name)}-{user_classes.short(one.strategy.name)}-seed{one.seed}-{digest}"
 
@@ -316,8 +317,8 @@ def checked(request: Request, study: type[Study]) -> None:
             f"this study tests differences over seeds and needs at least {study.LEAST_SEEDS} different ones, but got "
             f"{came}; ask for more with --seeds"
         )
-    of_models = {key for name in request.models for key in arguments(model_class(name), {}, "model", given=1)}
-    of_strategies = {key for name in request.strategies for key in strategy_options(name)}
+    of_models = {key for name in request.models for key in config_class("model", name).model_fields}
+    of_strategies = {key for name in request.strategies for key in config_class("strategy", name).model_fields}
     for kind, given, known in (
         ("model", request.base.model.options, of_models),
         ("strategy", request.base.strategy.options, of_strategies),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from flatrec.evaluation.significance import spread
-from flatrec.registry.instantiate import strategy_options
+from flatrec.registry.instantiate import config_class
 from flatrec.research.reporting.report import metric_name
 from flatrec.research.studies.base import Conclusion, Finished, Label, Planned, Request, Study, Tree, grid
 from flatrec.research.studies.one_factor import SHOWN, concluded
@@ -41,7 +41,7 @@ class Parameters(Study):
         """The grid, once a value of each setting that the strategy has."""
         planned = []
         for strategy in request.strategies:
-            known = strategy_options(strategy)
+            known = config_class("strategy", strategy).model_fields
             one = Request(request.data, request.models, (strategy,), request.seeds, request.base)
             changes: dict[Label, Tree] = {
                 f"{name} {value}": {"strategy": {name: value}}

@@ -119,7 +119,7 @@ def _ended(
 ) -> list[tuple[Planned, Finished | Failure]]:
     """What came of each run; those that share a folder are done once."""
     jobs = list({one.folder: Job(one, runs) for one in _with_all_measures(planned)}.values())
-    selection.warn(_remarks(planned))
+    selection.log_warnings(_remarks(planned))
     ended: dict[str, Finished | Failure] = {}
 
     def take(job: Job, done: Finished | Failure | Lost) -> None:
@@ -141,7 +141,7 @@ def _remarks(planned: Sequence[Planned]) -> list[str]:
     }
     for (source, _, _), one in differing.items():
         with suppress(*_EXPECTED):  # what cannot be read is what the runs themselves fail by
-            said += selection.remarks(one.experiment, source.load())
+            said += selection.choice_warnings(one.experiment, source.load())
     return said
 
 

@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from flatrec import config
 from flatrec.config import Experiment, Option
 from flatrec.models import Model
-from flatrec.registry.instantiate import model_class, strategy_options, with_defaults
+from flatrec.registry.instantiate import config_class, model_class, with_defaults
 from flatrec.utils.user_classes import short
 
 # The paper's grids, for strategies that have these settings.
@@ -65,11 +65,11 @@ def default_space(model: str, strategy: str) -> Space:
         ValueError: an unknown name, or nothing is usually tried.
     """
     kind = model_class(model)
-    settings = {f"model.{name}" for name in config.arguments(kind, {}, "model", given=1)}
+    settings = {f"model.{name}" for name in config_class("model", model).model_fields}
     tried = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
     # A class of the user's own may inherit the list of a model that has other settings.
     values = {name: some for name, some in tried.items() if name in settings or not name.startswith("model.")}
-    known = strategy_options(strategy)
+    known = config_class("strategy", strategy).model_fields
     values |= {
         f"strategy.{name}": grid for name, grid in OF_STRATEGIES.items() if name in known and strategy != "plain"
     }
@@ -157,7 +157,7 @@ def _dimension(value: object, where: str) -> Choices | Range:
     if isinstance(value, list) and value:
         return Choices(tuple(tuple(one) if isinstance(one, list) else one for one in value))
     if isinstance(value, Mapping):
-        return config.build(Range, value, where)
+        return config.instantiate(Range, value, where)
     raise ValueError(f"{where} must be a list of values or a table with low and high, but is {value!r}")
 
 

@@ -121,7 +121,7 @@ def sweep(
         enter()  # a refusal comes before any folder
     (out / studies.RUNS).mkdir(parents=True, exist_ok=True)
     with held(out, "carries out a study or sweep"):
-        selection.warn(selection.remarks(experiment, dataset))
+        selection.log_warnings(selection.choice_warnings(experiment, dataset))
         ended = _Ended(one, monitor, *_searched(one, enter(), out, workers or Workers(), on_trial=on_trial))
         return _concluded(ended, out, workers or Workers())
 
@@ -254,7 +254,7 @@ def _confirmed(one: Sweep, winner: Experiment, out: Path, workers: Workers) -> t
     ended: list[Finished | Failure] = []
     runs = [
         replace(
-            plan := planned(replace(experiment, seed=seed)),
+            plan := planned(experiment.replace(seed=seed)),
             labels={
                 "data": experiment.data,
                 "model": short(plan.experiment.model.name),

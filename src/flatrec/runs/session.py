@@ -1,0 +1,186 @@
+"""One experiment, checked and made ready, then carried out: data, model, strategy, trainer and evaluator together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from flatrec.config import AMR, Config, Experiment
+from flatrec.data.batches import Sampler
+from flatrec.data.dataset import Dataset
+from flatrec.data.interactions import SPLITS
+from flatrec.inference.run import Run
+from flatrec.models import Adversarial, Baseline, Model
+from flatrec.ops.matmul import onednn_pays
+from flatrec.runs import run_dir, selection
+from flatrec.strategies import Strategy
+from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
+from flatrec.training.step_context import TrainStepContext
+from flatrec.training.trainer import CHECKPOINT
+from flatrec.utils.provenance import machine, peak_gpu_memory_mb, peak_memory_mb, reset_peak_gpu_memory, versions
+
+
+class Session:
+    """One experiment: checked and made ready by the constructor, which touches no file, then carried out.
+
+    Args:
+        experiment: its settings, with all defaults stated.
+        dataset: the data.
+        model: the model that is trained, or a baseline.
+        strategy: the strategy that trains it.
+        out: the run folder; None to keep all in memory.
+        callbacks: objects that are told of the progress.
+        log_warnings: whether to log what :func:`flatrec.runs.selection.choice_warnings` finds.
+
+    Raises:
+        ValueError: the settings do not fit the data, or the optimizer refuses a value.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        dataset: Dataset,
+        model: Model | Baseline,
+        strategy: Strategy,
+        *,
+        out: Path | None = None,
+        callbacks: Sequence[Callback] = (),
+        log_warnings: bool = True,
+    ) -> None:
+        self.experiment, self.dataset, self.out = experiment, dataset, out
+        self.identity = run_dir.identity(experiment, dataset)
+        self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
+        self.monitor = selection.monitored(experiment, dataset).metric
+        self.unscored = Run(dataset, model, experiment.evaluation.ks, experiment.evaluation.mask)
+        curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
+        self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
+        chosen = log_warnings and self.trainer is not None
+        self.warnings = selection.choice_warnings(experiment, dataset) if chosen else ()
+
+    def run(self, *, resume: bool) -> Run:
+        """Train, score, and write the result where there is a run folder."""
+        if self.trainer is not None and resume:
+            self.trainer.resume()
+        if self.out is not None:  # an earlier result would not be that of the run that goes on
+            (self.out / run_dir.RESULT).unlink(missing_ok=True)
+        selection.log_warnings(self.warnings)
+        trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
+        result = self._result(trained)
+        if self.out is not None:
+            if self.trainer is None:
+                facts = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
+                checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, facts))
+            run_dir.finish(self.out, result, self.identity)
+        return replace(self.unscored, result=result)
+
+    def _trainer(self, model: Model, strategy: Strategy, callbacks: Sequence[Callback]) -> Trainer:
+        settings = self.experiment.training.replace(monitor=self.monitor)
+        selection.check(self.experiment, self.dataset)
+        reset_peak_gpu_memory(self.device)
+        model.to(self.device)
+        chosen = self.experiment.optimizer
+        assert isinstance(chosen.settings, Config)
+        optimizer = optimizers.make(chosen.name, model.parameters(), chosen.settings)
+        context = TrainStepContext(
+            model,
+            optimizer,
+            objective=_attacked(model, settings.amr),
+            max_grad_norm=settings.max_grad_norm or None,
+            same_dropout_mask=settings.same_dropout_mask,
+            perturb_exclude=settings.perturb_exclude,
+            grad_accumulation_steps=settings.grad_accumulation_steps,
+            precision=settings.precision,
+        )
+        return Trainer(
+            context,
+            strategy,
+            Sampler(self.dataset.interactions, settings.batch_size, self.device),
+            self._validate if self.dataset.interactions.count("valid") else None,
+            settings=settings,
+            seed=self.experiment.seed,
+            folder=self.out,
+            identity=self.identity,
+            callbacks=callbacks,
+        )
+
+    def _validate(self, _: Model) -> Mapping[str, float]:
+        """All that the trainer gets to see of the evaluator."""
+        return self.unscored.evaluate("valid").metrics
+
+    def _data(self) -> dict[str, Any]:
+        """Which data it was, and what a reader of the scores should know of them."""
+        interactions = self.dataset.interactions
+        return {
+            "name": self.dataset.name,
+            "path": self.experiment.data,
+            "fingerprint": self.dataset.fingerprint,
+            "users_without_training": {split: len(interactions.untrained(split)) for split in SPLITS[1:]},
+            "warnings": list(self.dataset.warnings),
+        }
+
+    def _result(self, trained: FitResult) -> dict[str, Any]:
+        run, interactions = self.unscored, self.dataset.interactions
+        scores = {
+            split: run.evaluate(split).metrics if interactions.count(split) else {} for split in ("valid", "test")
+        }
+        model, records = run.recommender, trained.records
+        trainable = [param for param in model.parameters() if param.requires_grad] if isinstance(model, Model) else []
+        return {
+            "model": self.experiment.model.name,
+            "strategy": self.experiment.strategy.name if records else "none",
+            "data": self._data(),
+            "seed": self.experiment.seed,
+            "settings": self.experiment.as_dict(),
+            "versions": versions(),
+            "machine": asdict(machine(self.device, onednn=onednn_pays())),
+            "parameters": sum(param.numel() for param in trainable),
+            "epochs": trained.epochs,
+            "best_epoch": trained.best_epoch,
+            "selected": self.experiment.training.select if self.trainer is not None else None,
+            "monitor": self.monitor if interactions.count("valid") else None,
+            **scores,
+            "skipped_steps": sum(record.skipped for record in records),
+            "seconds": _seconds(records),
+            "peak_memory_mb": peak_memory_mb(),
+            "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
+            "trace": {name: [record.trace.get(name) for record in records] for name in _traced(records)},
+        }
+
+
+def _attacked(model: Model, amr: AMR) -> Model:
+    """What the gradients are taken of: the model, or its loss with and without adversarial noise."""
+    if amr.epsilon == 0:
+        return model
+    try:
+        return Adversarial(model, epsilon=amr.epsilon, weight=amr.weight)
+    except ValueError as error:  # the model reads no features
+        raise ValueError(f"training.amr: {error}") from None
+
+
+def _seconds(records: Sequence[EpochRecord]) -> dict[str, float]:
+    evaluated = [record.evaluate_seconds for record in records if record.valid]
+    return {
+        "train_per_epoch": fmean(record.train_seconds for record in records) if records else 0.0,
+        "evaluate": fmean(evaluated) if evaluated else 0.0,
+    }
+
+
+def _traced(records: Sequence[EpochRecord]) -> list[str]:
+    return list(dict.fromkeys(name for record in records for name in record.trace))
+
+
+def choose_device(experiment: Experiment) -> torch.device:
+    """The device that an experiment asks for.
+
+    Raises:
+        ValueError: CUDA is asked for and not available.
+    """
+    available = torch.cuda.is_available()
+    if experiment.device == "cuda" and not available:
+        raise ValueError("device is cuda, but this torch sees no CUDA device; use --device auto or cpu")
+    return torch.device("cuda" if available and experiment.device != "cpu" else "cpu")
