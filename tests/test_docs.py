@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import re
 import sys
 import textwrap
@@ -13,13 +12,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
-from flatrec.cli.docstrings import parsed
 
 import flatrec
 from flatrec.cli.descriptions import describe
+from flatrec.config.description import parse_docstring
 from flatrec.data.loading import load_data
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import strategy_names
+from flatrec.registry.listing import setting_groups
 from flatrec.testing import block_dataset, check_model
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +99,7 @@ def test_public_names_are_there():
 
 @pytest.fixture(scope="module")
 def generator():
-    """The script that writes docs/models.md."""
+    """The script that writes docs/models.md and docs/settings.md."""
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -111,20 +111,31 @@ def test_the_page_of_models_is_what_the_docstrings_say(generator):
     assert committed == generator.models_page(), "run make docs"
 
 
+def test_the_page_of_settings_is_what_the_classes_say(generator):
+    committed = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert committed == generator.settings_page(), "run make docs"
+
+
+def test_every_setting_but_those_of_torch_has_a_meaning():
+    for group in setting_groups():
+        if group.group != "optimizer":
+            assert [setting.name for setting in group.settings if not setting.meaning] == [], group.name
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_cites_its_paper_and_says_where_it_deviates(generator, name):
     described = describe(name)
-    assert described.reference is not None, described.doc.summary
+    assert described.reference is not None, described.doc.short_description
     assert f"]({described.reference.link})" in generator.models_page()
-    assert "Deviations" in described.doc.body
+    assert "Deviations" in described.doc.long_description
 
 
 @pytest.mark.parametrize("name", [*MODELS, *BASELINES])
 def test_every_setting_is_documented_and_none_that_is_not_there(name):
     described = describe(name)
     settings = {setting.name for setting in described.settings}
-    assert set(parsed(inspect.getdoc(described.kind.Config)).entries("Args")) == settings
-    assert all(setting.meaning and setting.default for setting in described.settings)
+    assert {param.arg_name for param in parse_docstring(described.kind.Config).params} == settings
+    assert all(setting.meaning and setting.default is not None for setting in described.settings)
     groups = {key: key.partition(".") for key in described.search_space}
     assert all(group in ("model", "optimizer", "training", "strategy") for group, _, _ in groups.values())
     assert {setting for group, _, setting in groups.values() if group == "model"} <= settings

@@ -134,9 +134,9 @@ def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, bl
 
 def test_evaluate_gives_the_scores_of_training(flatrec, trained):
     result = json.loads((trained / "result.json").read_text())
-    for split in ("valid", "test"):
-        outcome = flatrec("evaluate", trained, "--split", split, "--json")
-        assert json.loads(outcome.out)["metrics"] == result[split]
+    for part in ("valid", "test"):
+        outcome = flatrec("evaluate", trained, "--split", part, "--json")
+        assert json.loads(outcome.out)["metrics"] == result[part]
     assert "recall@10" in flatrec("evaluate", trained).out
 
 

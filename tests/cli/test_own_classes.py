@@ -329,8 +329,11 @@ def test_a_sweep_tries_the_settings_that_a_class_has(flatrec):
     ("words", "parts"),
     [
         (("--model", "mine.py:Mine", "--set", "model.widht=3"), ("unknown setting 'widht'", "did you mean width?")),
-        (("--model", "mine.py:Mine", "--set", "model.width=a"), ("model: width", "integer", "'a'")),
-        (("--strategy", "mine.py:Scaled", "--set", "strategy.scle=3"), ("strategy Scaled", "did you mean scale?")),
+        (("--model", "mine.py:Mine", "--set", "model.width=a"), ("model.width", "integer", "'a'")),
+        (
+            ("--strategy", "mine.py:Scaled", "--set", "strategy.scle=3"),
+            ("strategy: unknown setting", "did you mean scale?"),
+        ),
         (("--strategy", "mine.py:Whole+"), ("Whole cannot be mixed", "SingleBatchStrategy")),
         (("--strategy", "mine.py:Mine"), ("mine.py:Mine must be a subclass of flatrec.strategies.Strategy",)),
         (("--model", "mine.py:Scaled"), ("mine.py:Scaled must be a subclass of flatrec.models.Model",)),

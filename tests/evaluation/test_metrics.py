@@ -6,7 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from flatrec.evaluation.metrics import METRICS, TopK
+from flatrec.config import Component, Experiment, Training
+from flatrec.evaluation import evaluate_scorer
+from flatrec.evaluation.metrics import METRICS, Metric, TopK
+from flatrec.inference.cold_start.baselines import expected_at_random
+from flatrec.research.reporting.report import metric_name
+from flatrec.runs import selection
+from flatrec.testing import block_dataset
 
 # Three users, lists of three: hits at ranks 1 and 3 of 2 relevant items; none of 1; hits at ranks 2 and 3 of 5.
 HITS = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 1]], dtype=torch.bool)
@@ -120,3 +126,20 @@ def test_a_hit_further_up_is_never_worse(name, case):
 def test_the_best_list_has_1(name, relevant):
     best = torch.arange(5)[None] < relevant
     assert measured(name, best, torch.tensor([relevant])).item() == pytest.approx(1)
+
+
+def test_a_new_metric_needs_only_its_function_and_its_entry(monkeypatch):
+    def reciprocal_rank(lists: TopK) -> torch.Tensor:
+        return (lists.hits / torch.arange(1, lists.k + 1, dtype=torch.float64)).amax(dim=1)
+
+    monkeypatch.setitem(METRICS, "mrr", Metric(reciprocal_rank, "MRR", depends_on_order=True))
+    dataset = block_dataset(blocks=2, users=4, items=6)
+    scores = torch.rand(8, 12, generator=torch.Generator().manual_seed(0))
+    result = evaluate_scorer(lambda block: scores[block], dataset.interactions, split="test", ks=(1, 3))
+    assert result.metrics["mrr@3"] == pytest.approx(float(result.per_user["mrr@3"].mean()))
+    assert result.metrics["mrr@1"] == result.metrics["hit_rate@1"]
+    assert "mrr@3" not in expected_at_random(np.array([1]), np.array([4]), (3,))
+    assert metric_name("mrr@3") == "MRR@3"
+    experiment = Experiment(model=Component("bpr"), training=Training(monitor="mrr@5"))
+    selection.check(experiment, dataset)
+    assert selection.monitored(experiment, dataset).metric == "mrr@5"

@@ -60,7 +60,7 @@ def cold_start(
 
 
 def print_comparison(title: str, method: str, comparison: BaselineComparison) -> None:
-    """Print a table with one row per metric and k, and one column per way of recommending."""
+    """Print a table with one row per metric and k, and one column per recommender."""
     columns = ["metric", f"model ({method})", "content", "random"]
     rows = [
         [name, score, comparison.content[name], comparison.random.get(name)] for name, score in comparison.model.items()

@@ -45,6 +45,10 @@ class Component:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[type[Component], tuple[str, Options]]:
+        """Pickle the settings as written: a generated class of settings is not known in another process."""
+        return Component, (self.name, dict(self.options))
+
 
 def _can_be_written(value: object) -> bool:
     return value is not None and not (isinstance(value, tuple) and None in value)

@@ -1,4 +1,4 @@
-"""A class of settings from the constructor of a class that does not know pydantic, such as a strategy or an optimizer."""
+"""Classes of settings from constructors of classes that do not know pydantic, such as strategies and optimizers."""
 
 from __future__ import annotations
 

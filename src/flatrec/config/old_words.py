@@ -50,6 +50,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "--keep-unanswered": "--allow-missing",
         "--key-variable": "--api-key-env",
         "--length": "--top-k",
+        "--neighbors": "--n-neighbors",
         "--part": "--split",
         "--rate": "--requests-per-minute",
         "--share": "--fraction",

@@ -54,40 +54,28 @@ class TopK:
 
 @dataclass(frozen=True, eq=False)
 class RandomOrder:
-    """Lists of k items in random order: each place holds a relevant item with probability r / n.
+    """Lists of k items in random order: each rank holds a relevant item with probability r / n.
 
     Args:
         k: length of a list.
-        n_relevant: r, the number of relevant items of each user, at least 1.
-        n_candidates: n, the number of items that may be listed for each user, at least r.
+        r: number of relevant items of each user, at least 1.
+        n: number of items that may be listed for each user, at least r.
     """
 
     k: int
-    n_relevant: Int64[ndarray, "n_users"]
-    n_candidates: Int64[ndarray, "n_users"]
+    r: Int64[ndarray, "n_users"]
+    n: Int64[ndarray, "n_users"]
 
     @property
-    def lengths(self) -> Int64[ndarray, "n_users"]:
-        """Number of items in each list: m = min(k, n)."""
-        lengths: ndarray = np.minimum(self.k, self.n_candidates)
+    def m(self) -> Int64[ndarray, "n_users"]:
+        """Number of items in each list: min(k, n)."""
+        lengths: ndarray = np.minimum(self.k, self.n)
         return lengths
 
-    @property
-    def most_hits(self) -> Int64[ndarray, "n_users"]:
-        """Largest number of hits that a list can have: min(k, r)."""
-        most: ndarray = np.minimum(self.k, self.n_relevant)
-        return most
-
-    @property
-    def ranks(self) -> Int64[ndarray, "k"]:
-        """Ranks from 1 to k."""
-        return np.arange(1, self.k + 1)
-
-    @property
-    def listed(self) -> Bool[ndarray, "n_users k"]:
-        """Whether the list has an item of that rank."""
-        listed: ndarray = self.ranks <= self.lengths[:, None]
-        return listed
+    def sum_over_list(self, values: Float64[ndarray, "..."]) -> Float64[ndarray, "n_users"]:
+        """Return the sum of values by rank, for all users alike or for each, over the m ranks of the list."""
+        sums: ndarray = ((np.arange(1, self.k + 1) <= self.m[:, None]) * values).sum(axis=1)
+        return sums
 
 
 def recall(lists: TopK) -> PerUser:
@@ -97,7 +85,7 @@ def recall(lists: TopK) -> PerUser:
 
 def recall_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
     """Return m / n."""
-    expected: ndarray = order.lengths / order.n_candidates
+    expected: ndarray = order.m / order.n
     return expected
 
 
@@ -110,9 +98,9 @@ def ndcg(lists: TopK) -> PerUser:
 
 def ndcg_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
     """Return r / n times the discounts of m ranks, over the best that min(k, r) hits could reach."""
-    discounts = 1 / np.log2(order.ranks + 1)
-    gains = order.n_relevant / order.n_candidates * (order.listed * discounts).sum(axis=1)
-    expected: ndarray = gains / discounts.cumsum()[order.most_hits - 1]
+    discounts = 1 / np.log2(np.arange(2, order.k + 2))
+    best = discounts.cumsum()[np.minimum(order.k, order.r) - 1]
+    expected: ndarray = order.r / order.n * order.sum_over_list(discounts) / best
     return expected
 
 
@@ -123,7 +111,7 @@ def precision(lists: TopK) -> PerUser:
 
 def precision_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
     """Return m r / (n k)."""
-    expected: ndarray = order.lengths * order.n_relevant / (order.n_candidates * order.k)
+    expected: ndarray = order.m * order.r / (order.n * order.k)
     return expected
 
 
@@ -136,10 +124,9 @@ def average_precision(lists: TopK) -> PerUser:
 
 def average_precision_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
     """Return the expectation, in which each item before a hit is a hit with probability (r - 1) / (n - 1)."""
-    r, n = order.n_relevant, order.n_candidates
-    before = (order.ranks - 1) * ((r - 1) / np.maximum(n - 1, 1))[:, None]
-    precisions = (order.listed * (1 + before) / order.ranks).sum(axis=1)
-    expected: ndarray = r / n * precisions / order.most_hits
+    ranks = np.arange(1, order.k + 1)
+    before = (ranks - 1) * ((order.r - 1) / np.maximum(order.n - 1, 1))[:, None]
+    expected: ndarray = order.r / order.n * order.sum_over_list((1 + before) / ranks) / np.minimum(order.k, order.r)
     return expected
 
 
@@ -150,7 +137,7 @@ def hit_rate(lists: TopK) -> PerUser:
 
 def hit_rate_at_random(order: RandomOrder) -> Float64[ndarray, "n_users"]:
     """Return 1 - C(n - r, m) / C(n, m); the subtracted part is 0 where m exceeds n - r."""
-    r, n, m = order.n_relevant, order.n_candidates, order.lengths
+    r, n, m = order.r, order.n, order.m
     others = np.maximum(n - r, m)
     logs = gammaln(others + 1) - gammaln(others - m + 1) - gammaln(n + 1) + gammaln(n - m + 1)
     expected: ndarray = 1 - np.where(n - r >= m, np.exp(logs), 0.0)

@@ -75,14 +75,14 @@ def _store(graph: sparse.csr_array, path: Path, key: str) -> None:
 def _encoded(graph: sparse.csr_array, key: str) -> bytes:
     shape = np.array(graph.shape, dtype=np.int64)
     seal = np.frombuffer(digest(key, shape, graph.indptr, graph.indices, graph.data).encode(), dtype=np.uint8)
-    parts = {"shape": shape, "indptr": graph.indptr, "indices": graph.indices, "data": graph.data, "digest": seal}
-    return save({name: np.ascontiguousarray(part) for name, part in parts.items()})
+    arrays = {"shape": shape, "indptr": graph.indptr, "indices": graph.indices, "data": graph.data, "digest": seal}
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def _decoded(content: bytes, key: str) -> sparse.csr_array:
-    parts = load(content)
-    shape, indptr, indices, data = (parts[name] for name in ("shape", "indptr", "indices", "data"))
-    if parts["digest"].tobytes().decode("ascii") != digest(key, shape, indptr, indices, data):
+    arrays = load(content)
+    shape, indptr, indices, data = (arrays[name] for name in ("shape", "indptr", "indices", "data"))
+    if arrays["digest"].tobytes().decode("ascii") != digest(key, shape, indptr, indices, data):
         raise ValueError("its digest differs")
     n_rows, n_columns = shape.tolist()
     return sparse.csr_array((data, indices, indptr), shape=(n_rows, n_columns))

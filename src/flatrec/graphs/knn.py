@@ -73,7 +73,7 @@ def knn_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: int) ->
         ValueError: k is out of range.
     """
     n_items, width = features.shape
-    build = partial(_neighbor_matrix, features, n_neighbors)
+    build = partial(_build_knn_matrix, features, n_neighbors)
     if n_items**2 * width < CACHED_FROM:
         return build()
     return cached("neighbors-1", [features, n_neighbors], build)
@@ -104,7 +104,7 @@ def knn(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> Int64[
     return nearest
 
 
-def _neighbor_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> sparse.csr_array:
+def _build_knn_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> sparse.csr_array:
     nearest = knn(features, n_neighbors)
     n_items = len(features)
     rows = np.repeat(np.arange(n_items), n_neighbors)

@@ -39,15 +39,15 @@ class _LogSumExp(torch.autograd.Function):
         tiles = right.T.contiguous().split(TILE_COLUMNS, dim=1)
         if small:
             blocks = (left / LN_2).split(TILE_ROWS)
-            parts = ([matmul(block, tile).exp2_().sum(dim=1) for tile in tiles] for block in blocks)
-            sums = [torch.stack(part).sum(dim=0).log_() for part in parts]
+            tiled = ([matmul(block, tile).exp2_().sum(dim=1) for tile in tiles] for block in blocks)
+            sums = [torch.stack(sums_of_tiles).sum(dim=0).log_() for sums_of_tiles in tiled]
         else:
-            parts = ([matmul(block, tile).logsumexp(dim=1) for tile in tiles] for block in left.split(TILE_ROWS))
-            sums = [torch.stack(part).logsumexp(dim=0) for part in parts]
-        whole = torch.cat(sums)
-        ctx.save_for_backward(left, right, whole)
+            tiled = ([matmul(block, tile).logsumexp(dim=1) for tile in tiles] for block in left.split(TILE_ROWS))
+            sums = [torch.stack(sums_of_tiles).logsumexp(dim=0) for sums_of_tiles in tiled]
+        outcome = torch.cat(sums)
+        ctx.save_for_backward(left, right, outcome)
         ctx.small = small
-        return whole
+        return outcome
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
@@ -56,18 +56,18 @@ class _LogSumExp(torch.autograd.Function):
         if torch.is_grad_enabled():  # it will be differentiated itself
             weights = (left @ right.T).softmax(dim=1) * gradient[:, None]
             return weights @ right, weights.T @ left, None
-        shares = gradient * (-sums).exp() if ctx.small else gradient
-        turned = right.T.contiguous()  # with few columns, products are several times faster this way round
-        of_left, of_turned = torch.zeros_like(left), torch.zeros_like(turned)
-        blocks = zip(*(one.split(TILE_ROWS) for one in (left, sums, shares, of_left)), strict=True)
-        wide = (one.split(TILE_COLUMNS, dim=1) for one in (turned, of_turned))
+        scaled_gradient = gradient * (-sums).exp() if ctx.small else gradient
+        transposed = right.T.contiguous()  # with few columns, products are several times faster in this layout
+        of_left, of_transposed = torch.zeros_like(left), torch.zeros_like(transposed)
+        blocks = zip(*(tensor.split(TILE_ROWS) for tensor in (left, sums, scaled_gradient, of_left)), strict=True)
+        wide = (tensor.split(TILE_COLUMNS, dim=1) for tensor in (transposed, of_transposed))
         tiles = list(zip(right.split(TILE_COLUMNS), *wide, strict=True))
         for block, logarithms, slopes, out in blocks:
             weighted = (block * slopes[:, None]).T.contiguous()
             scaled = block / LN_2
-            for tile, turned_tile, out_tile in tiles:
-                products = matmul(scaled, turned_tile)
+            for tile, transposed_tile, out_tile in tiles:
+                products = matmul(scaled, transposed_tile)
                 weights = (products if ctx.small else products.sub_(logarithms[:, None] / LN_2)).exp2_()
                 out.add_(matmul(weights, tile))
                 out_tile.add_(matmul(weighted, weights))
-        return of_left * shares[:, None], of_turned.T, None
+        return of_left * scaled_gradient[:, None], of_transposed.T, None

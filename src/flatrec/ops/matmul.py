@@ -1,4 +1,4 @@
-"""Products of dense matrices by the faster of the two libraries that PyTorch brings for them."""
+"""Products of dense matrices by the faster of the two libraries that PyTorch has for them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from flatrec.ops.dispatch import has_kernel
 
-WORTHWHILE = 2**18  # multiplications from which the choice is worth its microseconds
+WORTHWHILE = 2**18  # number of multiplications from which the choice is worth its microseconds
 
 
 def matmul(left: Float[Tensor, "n k"], right: Float[Tensor, "k m"]) -> Float[Tensor, "n m"]:
-    """``left @ right``, differentiable to any order.
+    """Return ``left @ right``, differentiable to any order.
 
     PyTorch multiplies float32 matrices on CPUs by MKL, which uses 512-bit instructions only on Intel's processors. On
-    others that have them, oneDNN, which PyTorch carries too, is two to three times faster; there it is called for
-    large float32 matrices that lie on the CPU. Results of the two differ by rounding.
+    other processors with such instructions, oneDNN, which PyTorch has too, is two to three times faster; there it is
+    called for large float32 matrices on the CPU. The results of the two libraries differ by rounding.
     """
     return linear(left, right.T)
 
@@ -29,7 +29,7 @@ def matmul(left: Float[Tensor, "n k"], right: Float[Tensor, "k m"]) -> Float[Ten
 def linear(
     rows: Float[Tensor, "n k"], weight: Float[Tensor, "m k"], bias: Float[Tensor, "m"] | None = None
 ) -> Float[Tensor, "n m"]:
-    """``rows @ weight.T + bias``, as :func:`matmul` does."""
+    """Return ``rows @ weight.T + bias`` by the same choice as :func:`matmul`."""
     if _suited(rows, weight):
         return cast(Tensor, _Linear.apply(rows, weight, bias))  # type: ignore[no-untyped-call]
     return nn.functional.linear(rows, weight, bias)
@@ -61,16 +61,16 @@ class _Linear(torch.autograd.Function):
 
 
 def _product(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """OneDNN is slow where its first matrix lies column by column; then the smaller of the two is turned."""
+    """Return the product by oneDNN; transposed if the first matrix is stored by column, which oneDNN is slow with."""
     if bias is None and not rows.is_contiguous() and rows.T.is_contiguous() and weight.numel() < rows.numel():
         return _onednn(weight.contiguous(), rows, None).T.contiguous()
-    # A second matrix that lies neither way falls to a kernel a thousand times slower.
+    # A second matrix that is contiguous in neither layout is handled by a kernel a thousand times slower.
     operand = weight if weight.is_contiguous() or weight.T.is_contiguous() else weight.contiguous()
     return _onednn(rows.contiguous(), operand, bias)
 
 
 def _onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The product by oneDNN, or by torch's default library where this version of torch lacks the private operation."""
+    """Return the product by oneDNN, or by torch's default library if this torch lacks the private operation."""
     try:
         onednn = torch.ops.mkldnn._linear_pointwise  # private: no public operation calls oneDNN by choice
     except AttributeError:

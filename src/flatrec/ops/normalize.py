@@ -53,7 +53,7 @@ class _Unit(torch.autograd.Function):
             return cast(Tensor, (gradient - ends * (gradient * ends).sum(dim=1, keepdim=True)) * factors)
         outcome = torch.empty_like(rows)
         size = _size(rows)
-        blocks = zip(*(one.split(size) for one in (gradient, rows, factors, outcome)), strict=True)
+        blocks = zip(*(tensor.split(size) for tensor in (gradient, rows, factors, outcome)), strict=True)
         for slope, block, factor, out in blocks:
             along = (slope * block).sum(dim=1, keepdim=True).mul_(factor * factor)
             torch.addcmul(slope, block, along, value=-1, out=out).mul_(factor)

@@ -1,4 +1,4 @@
-"""Sparse products whose entries are learned: attention over edges, learned item graphs."""
+"""Sparse products whose entries may be learned, such as attention over edges or learned item graphs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from jaxtyping import Float, Int, Int64, Shaped
 from numpy import ndarray
 from torch import Tensor, nn
 
-from flatrec.ops.spmm import row_offsets, weighted_sums
+from flatrec.ops.spmm import row_offsets, weighted_bag_sums
 
-BLOCK_ENTRIES = 200_000  # numbers gathered at once for inner products over edges, so that they stay in the cache
+BLOCK_ENTRIES = 200_000  # values gathered at once for inner products over edges, so that they stay in the cache
 
 
 class Edges(nn.Module):
-    """Where the entries of a sparse matrix stand; their values come with each product and may need gradients.
+    """The positions of the entries of a sparse matrix; their values are arguments of each product.
 
-    Edge e leads from column ``columns[e]`` to row ``rows[e]``; edges keep the order they were given in, and two of them
-    may share both ends (their values add up). All products are differentiable to any order in all that they take.
+    Edge e leads from column ``columns[e]`` to row ``rows[e]``. Edges keep their order, and two edges may have the same
+    ends (their values add up). All products are differentiable to any order in all of their arguments.
 
     Args:
         rows: the row of each edge, in [0, shape[0]).
@@ -48,22 +48,22 @@ class Edges(nn.Module):
     def product(
         self, values: Float[Tensor, "n_edges"], dense: Float[Tensor, "n_columns width"]
     ) -> Float[Tensor, "n_rows width"]:
-        """The matrix with the given entries times a dense one, in the higher of their precisions."""
+        """Return the matrix with these values times a dense one, in the higher of their precisions."""
         kind = torch.promote_types(values.dtype, dense.dtype)
         return _product(values.to(kind), dense.to(kind), self, transposed=False)
 
     def sddmm(
         self, left: Float[Tensor, "n_rows width"], right: Float[Tensor, "n_columns width"]
     ) -> Float[Tensor, "n_edges"]:
-        """The inner product of the two end rows of every edge."""
+        """Return the inner product of the two end rows of every edge."""
         return cast(Tensor, _Inner.apply(left, right, self))  # type: ignore[no-untyped-call]
 
     def row_sums(self, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_rows"]:
-        """The entries of each row, added up."""
+        """Return the sum of the values of each row."""
         return values.new_zeros(self.shape[0]).index_add(0, self.rows, values)
 
     def softmax(self, logits: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
-        """The softmax over the edges of each row."""
+        """Return the softmax over the edges of each row."""
         lowest = logits.new_full((self.shape[0],), -torch.inf)
         largest = lowest.scatter_reduce(0, self.rows, logits.detach(), "amax")
         powers = (logits - largest.index_select(0, self.rows)).exp()
@@ -91,7 +91,7 @@ class _Order(nn.Module):
     def forward(
         self, values: Float[Tensor, "n_edges"], dense: Float[Tensor, "n_columns width"]
     ) -> Float[Tensor, "n_rows width"]:
-        return weighted_sums(dense, self.others, self.offsets, values.index_select(0, self.order))
+        return weighted_bag_sums(dense, self.others, self.offsets, values.index_select(0, self.order))
 
 
 def _product(values: Tensor, dense: Tensor, edges: Edges, *, transposed: bool) -> Tensor:
@@ -135,7 +135,7 @@ class _Inner(torch.autograd.Function):
         ctx.edges = edges
         size = max(1, BLOCK_ENTRIES // left.shape[1])
         ends = zip(edges.rows.split(size), edges.columns.split(size), strict=True)
-        return torch.cat([(left.index_select(0, here) * right.index_select(0, there)).sum(1) for here, there in ends])
+        return torch.cat([(left.index_select(0, row) * right.index_select(0, column)).sum(1) for row, column in ends])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # noqa: ANN401

@@ -47,7 +47,7 @@ class Graph(nn.Module):
 
     def coo(self) -> sparse.coo_array:
         """Return the matrix in SciPy's coordinate form, for inspection and tests."""
-        arrays = [one.cpu().numpy() for one in (self.matrix.values, self.matrix.indices, self.matrix.offsets)]
+        arrays = [buffer.cpu().numpy() for buffer in (self.matrix.values, self.matrix.indices, self.matrix.offsets)]
         return sparse.csr_array(tuple(arrays), shape=self.shape).tocoo()
 
 
@@ -63,15 +63,15 @@ class CSRMatrix(nn.Module):
 
     def __init__(self, offsets: Tensor, indices: Tensor, values: Tensor) -> None:
         super().__init__()
-        for name, one in (("offsets", offsets), ("indices", indices), ("values", values)):
-            self.register_buffer(name, one, persistent=False)
+        for name, buffer in (("offsets", offsets), ("indices", indices), ("values", values)):
+            self.register_buffer(name, buffer, persistent=False)
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
         """Return the product with a dense matrix, not differentiable."""
-        return weighted_sums(dense, self.indices, self.offsets, self.values)
+        return weighted_bag_sums(dense, self.indices, self.offsets, self.values)
 
 
-def weighted_sums(
+def weighted_bag_sums(
     dense: Float[Tensor, "n_columns width"],
     indices: Int[Tensor, "n_entries"],
     offsets: Int[Tensor, "n_rows_plus_1"],

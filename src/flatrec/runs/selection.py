@@ -20,8 +20,6 @@ from flatrec.data.dataset import Dataset
 from flatrec.evaluation import seen_mask
 from flatrec.evaluation.metrics import METRICS
 
-MONITORS = [name for name, metric in METRICS.items() if metric.monitorable]
-
 logger = logging.getLogger(__name__)
 
 
@@ -81,7 +79,11 @@ def _blind(k: int, left: Int[ndarray, "n_users"]) -> bool:
 
 
 def _metrics(evaluation: Evaluation) -> list[str]:
-    return [f"{name}@{k}" for k in evaluation.ks for name in MONITORS]
+    return [f"{name}@{k}" for k in evaluation.ks for name in _monitorable()]
+
+
+def _monitorable() -> list[str]:
+    return [name for name, metric in METRICS.items() if metric.monitorable]
 
 
 def check(experiment: Experiment, dataset: Dataset) -> None:
@@ -95,12 +97,12 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
     if not dataset.interactions.count("valid"):
         raise ValueError(
             f"the validation split of {dataset.name!r} has no interaction, but the best epoch is chosen by it; "
-            "split again, or train so many epochs and keep the last (--set training.select=last --set training.epochs=N)"
+            "split again, or train N epochs and keep the last (--set training.select=last --set training.epochs=N)"
         )
     if experiment.training.monitor not in _metrics(experiment.evaluation):
         ks = experiment.evaluation.ks
         raise ValueError(
-            f"training.monitor must be one of {', '.join(MONITORS)} at one of evaluation.ks "
+            f"training.monitor must be one of {', '.join(_monitorable())} at one of evaluation.ks "
             f"({', '.join(map(str, ks[:10]))}), such as ndcg@{ks[0]}, but is {experiment.training.monitor!r}; add "
             "its K to evaluation.ks or choose another"
         )

@@ -212,6 +212,6 @@ def test_a_table_that_does_not_grow_with_the_items_is_refused():
             super().__init__(dataset, config)
             self.columns = torch.nn.Parameter(torch.zeros(4, dataset.n_items))
 
-    run = Run(data(), Transposed(data()).eval())
+    run = Run(data(), Transposed(data(), Transposed.Config(embedding_dim=4, n_neighbors=3)).eval())
     with pytest.raises(ValueError, match=r"tables with one row per item.*\(4, 24\) became \(4, 26\) with 2 more"):
         embed_new_items(run, new((0, 1)))

@@ -91,10 +91,10 @@ def _nearest(
     """
     best = []
     for first in range(0, len(columns), BLOCK_COLUMNS):
-        part = columns[first : first + BLOCK_COLUMNS]
-        steps = (block @ _normalized(known, part).T * STEPS).round().long()
-        keys = steps * KEY_RANGE - torch.arange(first, first + len(part))
-        best.append(keys.topk(min(count, len(part)), dim=1).values)
+        block_columns = columns[first : first + BLOCK_COLUMNS]
+        steps = (block @ _normalized(known, block_columns).T * STEPS).round().long()
+        keys = steps * KEY_RANGE - torch.arange(first, first + len(block_columns))
+        best.append(keys.topk(min(count, len(block_columns)), dim=1).values)
     return torch.cat(best, dim=1).topk(count, dim=1).values
 
 

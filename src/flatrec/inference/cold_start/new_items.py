@@ -45,7 +45,7 @@ def read_new_items(encoded: EncodedItems, dataset: Dataset, source: str) -> NewI
         source: how messages call the items, such as their folder.
 
     Raises:
-        ValueError: an id repeats, a modality is not one of the data set's or has another width, or a number is not
+        ValueError: an id repeats, a modality is not one of the data set's or has another width, or a value is not
             finite; or no new item is left.
     """
     check_modalities(encoded.features, dataset, source)
