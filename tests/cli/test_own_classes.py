@@ -412,7 +412,7 @@ def test_objects_are_recorded_as_far_as_they_can_be_known():
     result = package.fit(dataset, model, strategy, training=training).result
     settings = result["settings"]
     assert (result["model"], result["strategy"]) == ("lightgcn", "sam+")
-    assert settings["model"]["options"] == {"unrecorded": "it was given as an object, whose settings are not known"}
+    assert settings["model"]["options"] == {"embedding_dim": 4, "n_layers": 1, "reg_weight": 1e-4}
     options = settings["strategy"]["options"]
     assert (options["rho"], options["kappa"], options["interval"]) == (0.3, 0.2, 1)
     named = package.fit(dataset, "bpr", strategy, model_settings={"embedding_dim": 4}, training=training).result[
