@@ -219,7 +219,7 @@ def load_run(
     dataset = data if isinstance(data, Dataset) else load(data or experiment.data)
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
-    run_dir.identity(recorded, dataset).check(saved.facts.get("run"), path / CHECKPOINT)
+    run_dir.identity(recorded, dataset).check(saved.metadata.get("run"), path / CHECKPOINT)
     made = build_model(experiment.model, dataset, experiment.seed)
     if isinstance(made, Model):
         load_parameters(made, saved, best=True)
@@ -302,8 +302,8 @@ class _Session:
         result = self._result(trained)
         if self.out is not None:
             if self.trainer is None:
-                facts = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
-                checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, facts))
+                metadata = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
+                checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, metadata))
             run_dir.finish(self.out, result, self.identity)
         return replace(self.unscored, result=result)
 
@@ -314,7 +314,7 @@ class _Session:
         model.to(self.device)
         chosen = self.experiment.optimizer
         optimizer = optimizers.make(chosen.name, model.parameters(), chosen.options)
-        learner = TrainStepContext(
+        context = TrainStepContext(
             model,
             optimizer,
             objective=_attacked(model, settings.amr),
@@ -325,7 +325,7 @@ class _Session:
             precision=settings.precision,
         )
         return Trainer(
-            learner,
+            context,
             strategy,
             Sampler(self.dataset.interactions, settings.batch_size, self.device),
             self._validate if self.dataset.interactions.count("valid") else None,
@@ -374,12 +374,12 @@ class _Session:
             "seconds": _seconds(records),
             "peak_memory_mb": peak_memory_mb(),
             "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
-            "trace": {name: [record.trace.get(name) for record in records] for name in _traced(records)},
+            "diagnostics": {name: [record.diagnostics.get(name) for record in records] for name in _traced(records)},
         }
 
 
 def _attacked(model: Model, amr: AMR) -> Model:
-    """What the learner differentiates: the model, or its loss with and without adversarial noise."""
+    """What the context differentiates: the model, or its loss with and without adversarial noise."""
     if amr.epsilon == 0:
         return model
     try:
@@ -397,4 +397,4 @@ def _seconds(records: Sequence[EpochRecord]) -> dict[str, float]:
 
 
 def _traced(records: Sequence[EpochRecord]) -> list[str]:
-    return list(dict.fromkeys(name for record in records for name in record.trace))
+    return list(dict.fromkeys(name for record in records for name in record.diagnostics))

@@ -1,4 +1,4 @@
-"""Two small problems in float64, and every step worked out on flat vectors without a learner."""
+"""Two small problems in float64, and every step worked out on flat vectors without a context."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class HandStrategy:
             inverse = 1 / (1 + self.get("eta", 1.0) * gradient**2)
             return rho * inverse * gradient / np.sqrt((gradient**2 * inverse).sum())
         direction = gradient
-        if self.name in ("bsam", "fsam"):
+        if self.name in ("bsam", "friendlysam"):
             lam = self.get("lam", 0.6 if self.name == "bsam" else 0.9)
             self.mean = (1 - lam) * gradient + lam * self.mean
             kind = self.get("distance", "manhattan") if self.name == "bsam" else self.get("sigma", 1.0)
@@ -210,7 +210,7 @@ class HandStrategy:
         self.step += 1
         if self.name == "plain":
             return gradient
-        if self.name == "looksam" and (self.step - 1) % self.get("every", 5):
+        if self.name == "looksam" and (self.step - 1) % self.get("interval", 5):
             return gradient + self.get("alpha", 0.7) * length(gradient) / length(self.across) * self.across
         there = gradient_of(theta + self.shift(theta, gradient), number)
         if self.name == "looksam":
@@ -248,7 +248,7 @@ def hand_run(
 
 
 def _mirrored(gradient_of, theta, update, settings, t):
-    if (t + 1) % settings.get("beta", 3):
+    if (t + 1) % settings.get("interval", 3):
         return update(theta, gradient_of(theta, t))
     theta = update(theta, settings.get("alpha1", 1.0) * gradient_of(theta, t))
     return update(theta, -settings.get("alpha2", 0.2) * gradient_of(theta, t))

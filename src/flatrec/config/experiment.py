@@ -75,6 +75,9 @@ class Training:
             out of their norms; they are trained all the same.
         grad_accumulation_steps: portions in which the gradient of a batch is taken, for less memory; one update all the
             same.
+        second_batch: where the second batch of a mixed strategy comes from: from an ``independent``, second shuffled
+            pass, so that an epoch makes as many updates as a plain one and reads every interaction twice, or from a
+            ``split`` of one pass, whose successive batches are taken in turn, so that it makes half as many updates.
         precision: what matrix products are computed in; parameters and gradients stay float32. ``float16`` has a narrow
             range, which LGMRec overflows; ``bfloat16`` does for every model.
         checkpoint_every: epochs between checkpoints.
@@ -95,6 +98,7 @@ class Training:
     same_dropout_mask: bool = True
     perturb_exclude: tuple[str, ...] = ()
     grad_accumulation_steps: int = 1
+    second_batch: Literal["independent", "split"] = "independent"
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     checkpoint_every: int = 1
     tensorboard: bool = True

@@ -30,7 +30,7 @@ def strategy_component(strategy: Strategy) -> Component:
     """
     if isinstance(strategy, Mixed):
         inner = strategy_component(strategy.inner)
-        return Component(f"{inner.name}+", {**inner.options, "kappa": strategy.kappa, "pairing": strategy.pairing})
+        return Component(f"{inner.name}+", {**inner.options, "kappa": strategy.kappa})
     if not is_dataclass(strategy):
         return Component(_name(type(strategy)), UNRECORDED)
     return Component(
