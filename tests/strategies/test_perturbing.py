@@ -235,7 +235,7 @@ class Noisy(Model):
     def encode(self):
         return Encoded(self.theta[:, None])
 
-    def loss(self, encoded, batch):  # noqa: ARG002
+    def loss(self, encoded, _batch):
         return (encoded.node_embeddings * torch.rand((), dtype=torch.float64)).sum() * encoded.node_embeddings.sum()
 
     def user_item_embeddings(self, encoded):

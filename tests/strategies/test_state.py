@@ -231,7 +231,7 @@ def test_a_vector_of_the_wrong_parameters_is_named():
     context = TrainStepContext(Network(), torch.optim.SGD(Network().parameters(), lr=0.1), perturb_exclude=["hidden"])
     strategy.step(context, batch(0))
     strategy.last = [one.detach() for one in context.params]
-    with pytest.raises(ValueError, match="last must hold one tensor for each perturbed parameter"):
+    with pytest.raises(ValueError, match="last must hold one tensor per perturbed parameter"):
         strategy.state()
 
 

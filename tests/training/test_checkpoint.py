@@ -90,7 +90,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path, metadata):
     ("metadata", "message"),
     [
         ("{", "is not a 'flatrec checkpoint 2' file"),
-        ('{"format": "flatrec checkpoint 1"}', "was written by a flatrec older than digests.*train again"),
+        ('{"format": "flatrec checkpoint 1"}', "was written by a version without digests.*train again"),
         ('{"format": "flatrec checkpoint 2"', "is damaged.*train again"),
         ('{"format": "flatrec checkpoint 2"}', "has no digest.*train again"),
     ],

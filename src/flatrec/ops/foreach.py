@@ -31,7 +31,7 @@ def foreach(operation: Operation, tensors: Sequence[Tensor], *arguments: Argumen
 
 
 def one_by_one(operation: Operation, tensors: Sequence[Tensor], *arguments: Argument) -> list[Tensor]:
-    """Do what :func:`foreach` does with public functions alone; on the CPU to the same bits."""
+    """Do what :func:`foreach` does with public functions alone; on the CPU float32 and float64 give the same bits."""
     function = torch.linalg.vector_norm if operation == "norm" else getattr(Tensor, operation)
     columns = [one if isinstance(one, Sequence) else [one] * len(tensors) for one in arguments]
     return [function(*row) for row in zip(tensors, *columns, strict=True)]

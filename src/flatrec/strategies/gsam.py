@@ -15,8 +15,8 @@ class GSAM(SAMStrategy):
     """Surrogate-gap guided SAM (Zhuang et al., ICLR 2022, https://arxiv.org/abs/2203.08065).
 
     eps as in SAM; with h the gradient at Theta and p that at Theta + eps, the base optimizer gets p - alpha h_v, where
-    h_v = h - (<h, p> / ||p||^2) p is the component of h orthogonal to p. alpha = 0 is SAM. The paper lets rho follow the
-    learning rate; here ``rho_schedule`` says how it changes.
+    h_v = h - (<h, p> / ||p||^2) p is the component of h orthogonal to p. alpha = 0 is SAM. The paper lets rho follow
+    the learning rate; here ``rho_schedule`` says how it changes.
 
     Args:
         alpha: weight of the gap, at least 0.
