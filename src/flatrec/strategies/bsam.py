@@ -33,7 +33,7 @@ class BSAM(SAMStrategy):
     - ``"manhattan-mean"``: the same divided by the number of parameters, close to SAM;
     - ``"euclidean"``: ||g - m||_2;
     - ``"cosine"``: the cosine of g and m;
-    - a number: a constant, as in F-SAM.
+    - a number: a constant, as in F-SAM (Friendly SAM).
 
     The "similarity constant c" that Algorithm 1 lists and never uses is left out.
 
