@@ -51,14 +51,14 @@ class Steps:
         assert isinstance(built, Model)
         self.model = built.train()
         self.strategy = build_strategy(Component(strategy))
-        self.learner = TrainStepContext(self.model, optimizers.make("adam", self.model.parameters(), {}))
+        self.context = TrainStepContext(self.model, optimizers.make("adam", self.model.parameters(), {}))
         self.sampler = Sampler(dataset.interactions, batch_size)
         self.epoch = 0
         self.seconds_to_begin = self.begin()
 
     def __len__(self) -> int:
         """Steps an epoch."""
-        return self.sampler.steps(self.strategy.batches_per_step, self.strategy.pairing)
+        return self.sampler.steps(self.strategy.batches_per_step, "independent")
 
     def begin(self) -> float:
         """Begin an epoch, its pairs shuffled and its negatives drawn; the seconds it took."""
@@ -66,7 +66,7 @@ class Steps:
         self.epoch += 1
         self.model.on_epoch_start(seeding.generator(0, "model", self.epoch))
         stream = seeding.generator(0, "batches", self.epoch)
-        batches = self.sampler.epoch(stream, self.strategy.batches_per_step, self.strategy.pairing)
+        batches = self.sampler.epoch(stream, self.strategy.batches_per_step)
         self.batches = itertools.chain([next(batches)], batches)
         return time.perf_counter() - started
 
@@ -82,7 +82,7 @@ class Steps:
         """Take a step; the seconds it took."""
         batches = self.next_batches()
         started = time.perf_counter()
-        self.strategy.step(self.learner, *batches)
+        self.strategy.step(self.context, *batches)
         self.model.on_step_end()
         return time.perf_counter() - started
 
@@ -117,7 +117,7 @@ def measured(name: str, strategy: str, data: Path, *, steps: int, batch_size: in
 
 def split(steps: Steps, rounds: int) -> dict[str, float]:
     """Where a plain step goes, in milliseconds: medians of its parts, and the step's share of the epoch's sampling."""
-    learner, model = steps.learner, steps.model
+    context, model = steps.context, steps.model
     times = []
     for _ in range(rounds):
         (batch,) = steps.next_batches()
@@ -126,9 +126,9 @@ def split(steps: Steps, rounds: int) -> dict[str, float]:
         moments.append(time.perf_counter())
         loss = model.loss(encoded, batch)
         moments.append(time.perf_counter())
-        gradient = torch.autograd.grad(loss, learner.params, materialize_grads=True)
+        gradient = torch.autograd.grad(loss, context.params, materialize_grads=True)
         moments.append(time.perf_counter())
-        learner.update(gradient)
+        context.update(gradient)
         moments.append(time.perf_counter())
         model.on_step_end()
         times.append([after - before for before, after in itertools.pairwise(moments)])

@@ -5,7 +5,7 @@
 
 Steps of all strategies alternate with plain ones in one process, all on the same batches, each strategy on a model of
 its own; a ratio is the median over the rounds of a step's time over that of the plain step of the same round, and is
-what to read: seconds drift with the machine. "State" is what the strategy and the learner keep from step to step, in
+what to read: seconds drift with the machine. "State" is what the strategy and its context keep from step to step, in
 copies of all parameters: running means, and buffers that spare them fresh memory; the base optimizer's state is left
 out. "Extra peak" is by how many copies the peak of a process of its own lies above that of plain training.
 
@@ -41,9 +41,9 @@ PLAIN = "plain"
 def copies(steps: Steps) -> float:
     """What is kept from step to step, in copies of all parameters."""
     inner = steps.strategy.inner if isinstance(steps.strategy, Mixed) else steps.strategy
-    lists = [steps.learner.elsewhere, *vars(inner).values()]
+    lists = [steps.context._buffers, *vars(inner).values()]
     kept = [one for some in lists if isinstance(some, list) for one in some]
-    size = sum(one.numel() * one.element_size() for one in steps.learner.params)
+    size = sum(one.numel() * one.element_size() for one in steps.context.params)
     return float(sum(one.numel() * one.element_size() for one in kept) / size)
 
 
@@ -61,7 +61,7 @@ def memory(model: str, strategy: str, dataset: Dataset, batch_size: int) -> dict
     steps = Steps(model, strategy, dataset, batch_size)
     for _ in range(4):
         steps.take()
-    bytes_a_copy = sum(one.numel() * one.element_size() for one in steps.learner.params)
+    bytes_a_copy = sum(one.numel() * one.element_size() for one in steps.context.params)
     return {"state": copies(steps), "peak_mb": peak_memory_mb(), "copy_mb": bytes_a_copy / 1e6}
 
 

@@ -79,7 +79,7 @@ def settings() -> list[Setting]:
 
 def perturbed(radii: Sequence[tuple[str, float]], warmup: float) -> Iterator[Setting]:
     """Every strategy and distance at every radius."""
-    kinds: list[tuple[str, dict[str, str]]] = [("sam", {}), ("sam+", {}), ("fsam", {}), ("fsam+", {})]
+    kinds: list[tuple[str, dict[str, str]]] = [("sam", {}), ("sam+", {}), ("friendlysam", {}), ("friendlysam+", {})]
     kinds += [(name, {"distance": distance}) for distance in DISTANCES for name in ("bsam", "bsam+")]
     for scale, rho in radii:
         for name, options in kinds:

@@ -49,7 +49,7 @@ def milliseconds(result: dict[str, Any], settings: Experiment, dataset: Dataset)
     """How long an update took in the mean, whatever batches it asked for."""
     strategy = build_strategy(settings.strategy)
     sampler = Sampler(dataset.interactions, settings.training.batch_size)
-    updates = sampler.steps(strategy.batches_per_step, strategy.pairing)
+    updates = sampler.steps(strategy.batches_per_step, "independent")
     return 1000 * float(result["seconds"]["train_per_epoch"]) / updates
 
 

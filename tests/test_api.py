@@ -21,7 +21,7 @@ from flatrec.testing import block_dataset
 DATA = block_dataset(blocks=3, users=8, items=6)
 SHORT = Training(epochs=2, batch_size=32, tensorboard=False)
 KEYS = {"model", "strategy", "data", "seed", "settings", "versions", "parameters", "epochs", "best_epoch", "valid"}
-KEYS |= {"test", "seconds", "peak_memory_mb", "peak_gpu_memory_mb", "trace", "machine", "selected", "monitor"}
+KEYS |= {"test", "seconds", "peak_memory_mb", "peak_gpu_memory_mb", "diagnostics", "machine", "selected", "monitor"}
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def test_the_result_has_every_promised_key_and_is_json(on_disk, tmp_path):
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert set(result) >= KEYS
     assert set(result["seconds"]) == {"train_per_epoch", "evaluate"}
-    assert set(result["trace"]) == {"distance", "cos(eps, g1)", "cos(g1, m)"}
-    assert [len(values) for values in result["trace"].values()] == [2, 2, 2]
+    assert set(result["diagnostics"]) == {"distance", "cos(eps, g1)", "cos(g1, m)"}
+    assert [len(values) for values in result["diagnostics"].values()] == [2, 2, 2]
     assert {f"{name}@{k}" for name in ("recall", "ndcg", "precision", "map", "hit_rate") for k in (5, 10, 20)} <= set(
         result["test"]
     )

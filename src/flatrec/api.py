@@ -215,7 +215,7 @@ def load_run(
     dataset = data if isinstance(data, Dataset) else load(data or experiment.data)
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
-    run_dir.identity(recorded, dataset).check(saved.facts.get("run"), path / CHECKPOINT)
+    run_dir.identity(recorded, dataset).check(saved.metadata.get("run"), path / CHECKPOINT)
     recommender = build_model(experiment.model, dataset, experiment.seed)
     if isinstance(recommender, Model):
         load_parameters(recommender, saved, best=True)

@@ -213,7 +213,10 @@ def test_a_crash_names_its_line_and_debug_shows_the_way_there(flatrec):
         (("own_model.py:Unlike",), ("Unlike.Config must be a class derived from flatrec.models.ModelConfig",)),
         (("own_model.py:Nothing",), ("Nothing takes no data set: ()", "def __init__(self, dataset")),
         (("own_model.py:Listed",), ("'widths' must be a tuple, but is list[int]", "tuple[int, ...]")),
-        (("own_model.py:Unreadable",), ("Unreadable.Config cannot be read", "'Width' is not defined", "TYPE_CHECKING")),
+        (
+            ("own_model.py:Unreadable",),
+            ("settings of Unreadable cannot be read", "'Width' is not defined", "TYPE_CHECKING"),
+        ),
         (("own_model.py:Half",), ("Half could not be built", "abstract; define loss_terms")),
         (("flatrec.models:Model",), ("Model could not be built", "abstract")),
         (("bpr", "--set", "model.embedding_dim=0"), ("dim must be at least 1, but is 0",)),

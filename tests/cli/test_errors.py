@@ -206,7 +206,7 @@ def test_resume_after_kill_9_equals_an_uninterrupted_run(flatrec, blocks, tmp_pa
     assert flatrec("train", "--resume", "--out", killed).code == 0
     results = [json.loads((folder / "result.json").read_text()) for folder in (tmp_path / "whole", killed)]
     assert results[0]["test"] == results[1]["test"]
-    assert results[0]["trace"] == results[1]["trace"]
+    assert results[0]["diagnostics"] == results[1]["diagnostics"]
     checkpoints = [(folder / "checkpoint.safetensors").read_bytes() for folder in (killed, tmp_path / "whole")]
     assert checkpoints[0] == checkpoints[1]
 

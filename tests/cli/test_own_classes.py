@@ -42,25 +42,19 @@ class Scaled(SingleBatchStrategy):
     def gradients_per_step(self):
         return 1.0
 
-    def transform_gradient(self, learner, batch, gradient):
-        return [one * self.scale for one in gradient]
-
-    def take_diagnostics(self):
-        return {}
+    def transform_gradient(self, first):
+        return [one * self.scale for one in first.gradient]
 
 class SAM(Scaled):
     pass
 
 class Whole(Strategy):
-    pairing = "passes"
     gradients_per_step = 1.0
 
-    def take_step(self, learner, batch):
-        (loss,), (gradient,) = learner.gradients(batch)
-        learner.update(gradient)
+    def take_step(self, context, batch):
+        (loss,), (gradient,) = context.gradients(batch)
+        context.update(gradient)
         return loss
-
-    take_diagnostics = Scaled.take_diagnostics
 
 class Untyped(Mine):
     def __init__(self, dataset, config=None, *, width=2):
@@ -98,8 +92,8 @@ class Refusing(Mine):
         raise ValueError("not this batch")
 
 class Late(Scaled):
-    def transform_gradient(self, learner, batch, gradient):
-        return gradient.missing
+    def transform_gradient(self, first):
+        return first.missing
 """
 SMALL_RUN = ("--set", "training.epochs=2", "--set", "training.tensorboard=false", "--set", "training.monitor=ndcg@20")
 
@@ -149,7 +143,7 @@ def test_a_run_records_place_and_digest_with_all_settings(run):
     assert re.fullmatch(r"mine\.py:Mine@[0-9a-f]{16}", settings["model"]["name"])
     assert re.fullmatch(r"mine\.py:Scaled@[0-9a-f]{16}\+", settings["strategy"]["name"])
     assert settings["model"]["options"] == {"embedding_dim": 4, "n_layers": 3, "reg_weight": 1e-4, "width": 3}
-    assert settings["strategy"]["options"] == {"scale": 0.5, "kappa": 0.7, "pairing": "passes"}
+    assert settings["strategy"]["options"] == {"scale": 0.5, "kappa": 0.7}
 
 
 @pytest.mark.parametrize("place", ["mine.py:Mine", "./mine.py:Mine", "mine:Mine"])
@@ -412,7 +406,7 @@ def test_objects_are_recorded_as_far_as_they_can_be_known():
     result = package.fit(dataset, model, strategy, training=training).result
     settings = result["settings"]
     assert (result["model"], result["strategy"]) == ("lightgcn", "sam+")
-    assert settings["model"]["options"] == {"unrecorded": "it was given as an object, whose settings are not known"}
+    assert settings["model"]["options"] == {"embedding_dim": 4, "n_layers": 1, "reg_weight": 1e-4}
     options = settings["strategy"]["options"]
     assert (options["rho"], options["kappa"], options["interval"]) == (0.3, 0.2, 1)
     named = package.fit(dataset, "bpr", strategy, model_settings={"embedding_dim": 4}, training=training).result[

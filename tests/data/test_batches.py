@@ -56,7 +56,7 @@ def test_a_pass_holds_each_training_interaction_exactly_once(batch_size):
     sizes = [len(batch) for (batch,) in steps]
     assert sizes[:-1] == [batch_size] * (len(sizes) - 1)
     assert 0 < sizes[-1] <= batch_size
-    assert len(steps) == len(sampler) == sampler.steps(1, "passes")
+    assert len(steps) == len(sampler) == sampler.steps(1, "independent")
 
 
 def test_a_pass_is_shuffled():
@@ -142,8 +142,8 @@ def test_a_batch_size_below_one_is_an_error(batch_size):
 
 def test_equal_states_give_equal_epochs_and_others_differ():
     sampler = Sampler(random_interactions(), 5)
-    for pairing in ("passes", "halves"):
-        first, again, other = (read(sampler.epoch(stream(seed), 2, pairing)) for seed in (3, 3, 4))
+    for second_batch in ("independent", "split"):
+        first, again, other = (read(sampler.epoch(stream(seed), 2, second_batch)) for seed in (3, 3, 4))
         assert first == again != other
 
 
@@ -162,8 +162,8 @@ def test_a_generator_that_goes_on_gives_another_epoch():
 def test_two_passes_are_independent_and_each_is_whole():
     interactions = random_interactions()
     sampler = Sampler(interactions, 4)
-    steps = list(sampler.epoch(stream(), 2, "passes"))
-    assert len(steps) == sampler.steps(2, "passes") == len(sampler)
+    steps = list(sampler.epoch(stream(), 2, "independent"))
+    assert len(steps) == sampler.steps(2, "independent") == len(sampler)
     first, second = read(steps)
     assert sorted(t[:2] for t in first) == sorted(t[:2] for t in second) == training_interactions(interactions)
     assert [t[:2] for t in first] != [t[:2] for t in second]
@@ -175,7 +175,7 @@ def test_the_first_of_two_passes_is_that_of_a_single_one():
     # A mixed strategy and its plain control start from the same batches.
     sampler = Sampler(random_interactions(), 4)
     (alone,) = read(sampler.epoch(stream()))
-    assert read(sampler.epoch(stream(), 2, "passes"))[0] == alone
+    assert read(sampler.epoch(stream(), 2, "independent"))[0] == alone
 
 
 def test_where_a_interaction_stands_in_one_pass_says_nothing_about_the_other():
@@ -183,32 +183,32 @@ def test_where_a_interaction_stands_in_one_pass_says_nothing_about_the_other():
     interactions = interactions_of([(0, item) for item in range(3)], 1, 4)
     sampler, generator, counts = Sampler(interactions, 3), stream(5), np.zeros((3, 3))
     for _ in range(1500):
-        ((first, second),) = sampler.epoch(generator, 2, "passes")
+        ((first, second),) = sampler.epoch(generator, 2, "independent")
         counts[first.positives.argmin(), second.positives.argmin()] += 1
     assert stats.chisquare(counts.ravel()).pvalue > 0.01
 
 
 @pytest.mark.parametrize("n_interactions", [8, 9, 12, 13, 16])
-def test_halves_are_successive_batches_of_one_pass(n_interactions):
+def test_split_batches_are_successive_batches_of_one_pass(n_interactions):
     interactions = interactions_of([(number, number % 3) for number in range(n_interactions)], n_interactions, 4)
     sampler = Sampler(interactions, 4)
     (whole,) = read(sampler.epoch(stream(6)))
-    steps = list(sampler.epoch(stream(6), 2, "halves"))
-    assert len(steps) == sampler.steps(2, "halves") == -(-len(sampler) // 2)
+    steps = list(sampler.epoch(stream(6), 2, "split"))
+    assert len(steps) == sampler.steps(2, "split") == -(-len(sampler) // 2)
     flat = [triple for step in steps for batch in step for triple in triples(batch)]
     filled = whole[:4] if len(sampler) % 2 else []
     assert flat == whole + filled
 
 
-def test_a_single_batch_is_both_halves():
+def test_a_single_batch_is_both_batches_of_a_split():
     sampler = Sampler(random_interactions(), 1000)
-    ((first, second),) = sampler.epoch(stream(), 2, "halves")
+    ((first, second),) = sampler.epoch(stream(), 2, "split")
     assert triples(first) == triples(second)
 
 
 def test_a_step_of_many_batches_is_full_even_when_a_pass_is_short():
     sampler = Sampler(random_interactions(), 1000)
-    ((*batches,),) = sampler.epoch(stream(), 3, "halves")
+    ((*batches,),) = sampler.epoch(stream(), 3, "split")
     assert len(batches) == 3
 
 

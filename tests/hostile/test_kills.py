@@ -42,7 +42,7 @@ def test_a_training_killed_at_random_ends_with_the_bytes_of_one_that_was_not(run
         assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     results = [json.loads((folder / "result.json").read_text()) for folder in (killed, tmp_path / "whole")]
     assert results[0]["test"] == results[1]["test"]
-    assert results[0]["trace"] == results[1]["trace"]
+    assert results[0]["diagnostics"] == results[1]["diagnostics"]
     assert leftovers(killed) == []
 
 

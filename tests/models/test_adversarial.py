@@ -171,21 +171,21 @@ class Counting(VBPR):
 def test_batches_share_the_pass_without_noise():
     Counting.calls = 0
     wrapped = Adversarial(Counting(DATA, VBPR.Config(embedding_dim=4)), epsilon=EPSILON)
-    learner = TrainStepContext(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
+    context = TrainStepContext(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
     with torch.random.fork_rng():
-        learner.gradients(testing.whole_batch(DATA, 0), testing.whole_batch(DATA, 1))
+        context.gradients(testing.whole_batch(DATA, 0), testing.whole_batch(DATA, 1))
     assert Counting.calls == 3  # one for both, and one each under noise
 
 
 def test_both_passes_of_a_step_see_the_same_noise():
     wrapped = Adversarial(begun("lgmrec", dropout=0.5), epsilon=EPSILON)
-    learner = TrainStepContext(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
+    context = TrainStepContext(wrapped, torch.optim.SGD(wrapped.parameters(), lr=0.1))
     batch = testing.whole_batch(DATA)
     with torch.random.fork_rng():
-        (first,), _ = learner.gradients(batch)
-        (second,), _ = learner.gradients(batch)
-        learner.end_step()
-        (third,), _ = learner.gradients(batch)
+        with context.step():
+            (first,), _ = context.gradients(batch)
+            (second,), _ = context.gradients(batch)
+        (third,), _ = context.gradients(batch)
     assert first == second
     assert first != third
 
@@ -219,9 +219,9 @@ def test_a_step_keeps_everything_finite_and_moves_every_parameter(name, strategy
     before = {key: one.detach().clone() for key, one in model.named_parameters()}
     wrapped = Adversarial(model, epsilon=EPSILON, weight=WEIGHT)
     step = build_strategy(Component(strategy, {}))
-    learner = TrainStepContext(wrapped, torch.optim.Adam(model.parameters(), lr=1e-3))
+    context = TrainStepContext(wrapped, torch.optim.Adam(model.parameters(), lr=1e-3))
     with torch.random.fork_rng():
-        loss = step.step(learner, *(testing.whole_batch(DATA, seed) for seed in range(step.batches_per_step)))
+        loss = step.step(context, *(testing.whole_batch(DATA, seed) for seed in range(step.batches_per_step)))
     assert loss.isfinite()
     after = dict(model.named_parameters())
     assert all(one.isfinite().all() for one in after.values())

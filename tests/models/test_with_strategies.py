@@ -50,26 +50,26 @@ def test_steps_move_every_parameter_lower_the_loss_and_keep_everything_finite(na
     has_radius = strategy.removesuffix("+") in MIXABLE and "plain" not in strategy
     step = build_strategy(Component(strategy, {"rho": 0.01} if has_radius else {}))
     batches = [testing.whole_batch(dataset, seed) for seed in range(step.batches_per_step)]
-    learner = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
+    context = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
     before = loss_of(model, batches[0])
     start = {key: one.detach().clone() for key, one in model.named_parameters()}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        step.step(learner, *batches)
+        step.step(context, *batches)
         assert not [key for key, one in model.named_parameters() if torch.equal(one, start[key])]
         for _ in range(4):
-            step.step(learner, *batches)
+            step.step(context, *batches)
     assert loss_of(model, batches[0]) < before
     assert all(one.isfinite().all() for one in model.parameters())
 
 
 def trainer_of(name, strategy, folder, callbacks=()):
     model = make(name, DATA, seed=3)
-    learner = TrainStepContext(
+    context = TrainStepContext(
         model, optimizers.make("adam", model.parameters(), optimizers.settings("adam", {"lr": 0.01}))
     )
     return Trainer(
-        learner,
+        context,
         build_strategy(Component(strategy, {})),
         Sampler(DATA.interactions, 16),
         lambda model: {"recall@20": sum(float(one.detach().sum()) for one in model.parameters()) * 1000 % 1},

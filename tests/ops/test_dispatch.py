@@ -1,13 +1,16 @@
+"""What is known of torch's operators."""
+
 import torch
 
 from flatrec.ops.dispatch import has_kernel
 
 
-def test_kernels_of_this_torch_are_found():
-    assert has_kernel("aten::add.Tensor", "CPU") is True
-    assert has_kernel("aten::no_such_operator", "CPU") is False
+def test_operators_are_known_by_device():
+    assert has_kernel("aten::_fused_adam_", "cpu")
+    assert not has_kernel("aten::_fused_adam_", "meta")
+    assert not has_kernel("aten::_fused_nothing_", "cpu")
 
 
-def test_without_the_private_function_no_kernel_is_claimed(monkeypatch):
+def test_without_torchs_private_query_no_operator_is_known(monkeypatch):
     monkeypatch.delattr(torch._C, "_dispatch_has_kernel_for_dispatch_key")
-    assert has_kernel("aten::add.Tensor", "CPU") is False
+    assert not has_kernel("aten::_fused_adam_", "cpu")

@@ -16,9 +16,9 @@ TWO_PASS = {
     "GradientNormPenalty": optim.GradientNormPenalty,
     "SSAM": lambda base, **settings: optim.SSAM(base, mask="dynamic", refresh=2, seed=3, **settings),
     "ESAM": lambda base, **settings: optim.ESAM(base, seed=3, **settings),
-    "LookSAM": lambda base, **settings: optim.LookSAM(base, every=2, **settings),
+    "LookSAM": lambda base, **settings: optim.LookSAM(base, interval=2, **settings),
 }
-ALONE = {**TWO_PASS, "MirrorGradient": lambda base: optim.MirrorGradient(base, beta=2)}
+ALONE = {**TWO_PASS, "MirrorGradient": lambda base: optim.MirrorGradient(base, interval=2)}
 MIXED = {f"Mixed {name}": lambda base, make=make: optim.Mixed(make(base), kappa=0.4) for name, make in TWO_PASS.items()}
 ALL = {**ALONE, **MIXED}
 

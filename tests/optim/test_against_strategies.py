@@ -20,20 +20,7 @@ BASES = {
     "rmsprop": lambda params: torch.optim.RMSprop(params, lr=0.05),
     "adagrad": lambda params: torch.optim.Adagrad(params, lr=0.05),
 }
-OPTIMIZERS = {
-    "sam": optim.SAM,
-    "asam": optim.ASAM,
-    "fishersam": optim.FisherSAM,
-    "fsam": optim.FriendlySAM,
-    "bsam": optim.BSAM,
-    "vasso": optim.VaSSO,
-    "gsam": optim.GSAM,
-    "gnp": optim.GradientNormPenalty,
-    "looksam": optim.LookSAM,
-    "ssam": optim.SSAM,
-    "esam": optim.ESAM,
-    "mg": optim.MirrorGradient,
-}
+OPTIMIZERS = {name: getattr(optim, entry.class_name) for name, entry in STRATEGIES.entries.items()}
 
 
 def closure_of(model, optimizer, number):
@@ -47,8 +34,16 @@ def closure_of(model, optimizer, number):
 
 
 def test_every_strategy_has_its_optimizer():
-    assert set(OPTIMIZERS) == set(STRATEGIES) - {"plain"}
-    assert all(one.__name__ in optim.__all__ for one in OPTIMIZERS.values())
+    for name, kind in OPTIMIZERS.items():
+        assert kind.__name__ == STRATEGIES[name].__name__
+        assert kind.__name__ in optim.__all__
+        assert kind.__name__ in dir(optim)
+        assert getattr(optim, kind.__name__) is kind
+
+
+def test_a_name_that_no_strategy_has_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'NoSAM'"):
+        optim.NoSAM  # noqa: B018
 
 
 @pytest.mark.parametrize("problem", [Quadratic, Network])
@@ -59,10 +54,10 @@ def test_steps_equal_those_of_the_strategy(problem, base, name):
         pytest.skip("the first of two updates in a step is enough for this base")
     model, twin = problem(), problem()
     optimizer = OPTIMIZERS[name](BASES[base](model.parameters()))
-    strategy, learner = build_strategy(Component(name)), TrainStepContext(twin, BASES[base](twin.parameters()))
+    strategy, context = build_strategy(Component(name)), TrainStepContext(twin, BASES[base](twin.parameters()))
     for step in range(5):
         loss = optimizer.step(closure_of(model, optimizer, step))
-        assert loss == pytest.approx(float(strategy.step(learner, batch(step))), abs=1e-6)
+        assert loss == pytest.approx(float(strategy.step(context, batch(step))), abs=1e-6)
         assert np.abs(flat(model) - flat(twin)).max() < 1e-12
 
 
@@ -71,10 +66,10 @@ def test_mixed_steps_equal_those_of_the_plus_form(name):
     model, twin = Network(), Network()
     optimizer = optim.Mixed(OPTIMIZERS[name](BASES["adam"](model.parameters())), kappa=0.3)
     strategy = build_strategy(Component(f"{name}+", {"kappa": 0.3}))
-    learner = TrainStepContext(twin, BASES["adam"](twin.parameters()))
+    context = TrainStepContext(twin, BASES["adam"](twin.parameters()))
     for step in range(4):
         optimizer.step(closure_of(model, optimizer, 2 * step), closure_of(model, optimizer, 2 * step + 1))
-        strategy.step(learner, batch(2 * step), batch(2 * step + 1))
+        strategy.step(context, batch(2 * step), batch(2 * step + 1))
         assert np.abs(flat(model) - flat(twin)).max() < 1e-12
 
 

@@ -88,15 +88,15 @@ def test_an_update_after_a_change_is_that_of_the_equations():
 
 def test_what_looksam_reuses_is_that_of_parameters_that_are_still_trained():
     model = network()
-    optimizer = optim.LookSAM(sgd(model), alpha=0.5, every=3)
+    optimizer = optim.LookSAM(sgd(model), alpha=0.5, interval=3)
     train(model, optimizer, [0])
-    across = {place: memory(optimizer)[f"across.{place}"] for place in (2, 3)}
+    orthogonal = {place: memory(optimizer)[f"orthogonal.{place}"] for place in (2, 3)}
     model[0].requires_grad_(False)
     found, before = gradients_of(model, 1, (2, 3)), [one.detach().clone() for one in model.parameters()]
-    longest, kept = (torch.cat([one.flatten() for one in some.values()]).norm() for some in (found, across))
+    longest, kept = (torch.cat([one.flatten() for one in some.values()]).norm() for some in (found, orthogonal))
     train(model, optimizer, [1])
     for place, one in list(enumerate(model.parameters()))[2:]:
-        gradient = found[place] + 0.5 * longest / kept * across[place]
+        gradient = found[place] + 0.5 * longest / kept * orthogonal[place]
         assert torch.allclose(one, before[place] - 0.1 * gradient, atol=1e-6)
 
 

@@ -145,7 +145,7 @@ def test_the_hugging_face_trainer_needs_a_training_step_with_both_passes(tmp_pat
             super().__init__(optimizer.param_groups, optimizer.defaults)
             self.optimizer, self.param_groups, self.closure = optimizer, optimizer.param_groups, None
 
-        def step(self, closure=None):  # noqa: ARG002
+        def step(self, _closure=None):
             return self.optimizer.step(self.closure)
 
     class Trainer(transformers.Trainer):

@@ -78,13 +78,13 @@ CRAFTED = {
     "size": (BSAM, crafted("mean.1", torch.zeros(8, 1)), r"'mean.1' must have shape \(8,\)"),
     "type": (BSAM, crafted("mean.0", torch.zeros(8, 4, dtype=torch.float64)), "type torch.float32"),
     "mask": (SSAM, crafted("active.0", torch.zeros(8, 4)), "type torch.bool"),
-    "number": (BSAM, crafted("mean.4", torch.zeros(1)), "no place for 'mean.4'"),
-    "name": (SAM, crafted("mean.0", torch.zeros(8, 4)), "no place for 'mean.0'"),
-    "odd": (BSAM, crafted("mean.00", torch.zeros(8, 4)), "no place for 'mean.00'"),
+    "number": (BSAM, crafted("mean.4", torch.zeros(1)), "no field for 'mean.4'"),
+    "name": (SAM, crafted("mean.0", torch.zeros(8, 4)), "no field for 'mean.0'"),
+    "odd": (BSAM, crafted("mean.00", torch.zeros(8, 4)), "no field for 'mean.00'"),
     "steps": (LookSAM, crafted("steps", torch.tensor([3])), "'steps' must be one whole number"),
     "negative": (LookSAM, crafted("steps", torch.tensor(-1)), "'steps' must be one whole number"),
     "float": (LookSAM, crafted("steps", torch.tensor(1.0)), "'steps' must be one whole number"),
-    "across": (LookSAM, crafted("across.2", torch.zeros(2, 8)), r"'across.2' must have shape \(1, 8\)"),
+    "orthogonal": (LookSAM, crafted("orthogonal.2", torch.zeros(2, 8)), r"'orthogonal.2' must have shape \(1, 8\)"),
 }
 
 

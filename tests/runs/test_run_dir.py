@@ -140,15 +140,15 @@ def crafted(run, change):
     """A checkpoint with a right digest and wrong content, as somebody who knows the format could write it."""
     (run / MANIFEST).unlink()
     saved = checkpoint.load(run / "checkpoint.safetensors")
-    facts = {key: value for key, value in saved.facts.items() if key != "format"}
+    metadata = {key: value for key, value in saved.metadata.items() if key != "format"}
     tensors = {name: one.clone() for name, one in saved.tensors.items()}
-    change(tensors, facts)
-    checkpoint.save(run / "checkpoint.safetensors", Checkpoint(tensors, facts))
+    change(tensors, metadata)
+    checkpoint.save(run / "checkpoint.safetensors", Checkpoint(tensors, metadata))
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_a_crafted_weight_that_is_not_finite_is_refused(run, value):
-    def spoil(tensors, _facts):
+    def spoil(tensors, _metadata):
         for name, one in tensors.items():
             if name.startswith(("model.", "best.")):
                 one.view(-1)[5] = value
@@ -170,7 +170,7 @@ def test_a_crafted_weight_that_is_not_finite_is_refused(run, value):
     ],
 )
 def test_crafted_tensors_of_another_name_shape_or_type_are_refused(run, name, make, says):
-    def spoil(tensors, _facts):
+    def spoil(tensors, _metadata):
         if make is None:
             del tensors[name]
         else:
@@ -195,7 +195,7 @@ def test_crafted_tensors_of_another_name_shape_or_type_are_refused(run, name, ma
     ],
 )
 def test_crafted_progress_is_refused_in_one_line(run, progress):
-    crafted(run, lambda _tensors, facts: facts.update(progress=progress))
+    crafted(run, lambda _tensors, metadata: metadata.update(progress=progress))
     with pytest.raises(ValueError, match=r"checkpoint\.safetensors"):
         resume(run)
 
@@ -208,8 +208,8 @@ def test_numbers_that_json_cannot_say_are_damage_like_any_other(run, name):
 
 
 def test_crafted_facts_of_an_optimizer_are_refused(run):
-    crafted(run, lambda _tensors, facts: facts.update(optimizer=[1]))
-    with pytest.raises(ValueError, match=r"checkpoint\.safetensors: it holds no facts of its optimizer"):
+    crafted(run, lambda _tensors, metadata: metadata.update(optimizer=[1]))
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors: it holds no metadata of its optimizer"):
         resume(run)
 
 

@@ -1,4 +1,4 @@
-"""Two small problems in float64, and every step worked out on flat vectors without a learner."""
+"""Two small problems in float64, and every step worked out on flat vectors without a context."""
 
 from __future__ import annotations
 
@@ -155,54 +155,15 @@ def length(vector):
 
 
 class HandStrategy:
-    """The gradient that each strategy descends, from its equations; what it remembers is kept between steps."""
+    """The gradient that each strategy descends, from its equations; its state is kept between steps."""
 
     def __init__(self, name: str, settings: Mapping[str, object]):
-        self.name, self.settings, self.mean, self.across, self.step = name, settings, 0.0, 0.0, 0
+        self.name, self.settings, self.mean, self.orthogonal, self.step = name, settings, 0.0, 0.0, 0
+        self.rho = settings.get("rho", 0.1)
         self.inside = []
 
     def get(self, key, default):
         return self.settings.get(key, default)
-
-    def shift(self, theta, gradient):
-        """eps, by strategy."""
-        rho = self.get("rho", 0.1)
-        if self.name == "asam":
-            scale = np.abs(theta) + self.get("eta", 0.01)
-            return rho * scale**2 * gradient / length(scale * gradient)
-        if self.name == "fishersam":
-            inverse = 1 / (1 + self.get("eta", 1.0) * gradient**2)
-            return rho * inverse * gradient / np.sqrt((gradient**2 * inverse).sum())
-        direction = gradient
-        if self.name in ("bsam", "fsam"):
-            lam = self.get("lam", 0.6 if self.name == "bsam" else 0.9)
-            self.mean = (1 - lam) * gradient + lam * self.mean
-            kind = self.get("distance", "manhattan") if self.name == "bsam" else self.get("sigma", 1.0)
-            direction = gradient - hand_distance(kind, gradient, self.mean) * self.mean
-        if self.name == "vasso":
-            theta_ = self.get("theta", 0.4)
-            direction = self.mean = (1 - theta_) * self.mean + theta_ * gradient
-        if self.name == "esam":
-            draws = torch.rand(len(gradient), generator=seeding.generator(0, "efficient sam", self.step - 1)).numpy()
-            beta = self.get("beta", 0.5)
-            return rho / beta * np.where(draws < beta, gradient, 0) / length(gradient)
-        if self.name == "ssam":
-            if (self.step - 1) % self.get("refresh", 100) == 0:
-                self.inside = self.renewed(gradient)
-            direction = np.zeros_like(gradient)
-            direction[self.inside] = gradient[self.inside]
-        return rho * direction / length(direction)
-
-    def renewed(self, gradient):
-        """The places in the mask of SSAM, one by one."""
-        n_outside = int(self.get("sparsity", 0.5) * len(gradient))
-        if self.get("mask", "fisher") == "fisher":
-            return sorted(range(len(gradient)), key=lambda place: gradient[place] ** 2)[n_outside:]
-        n_dropped = min(int(self.get("drop", 0.5) * len(self.inside)), n_outside)
-        kept = sorted(self.inside, key=lambda place: abs(gradient[place]))[n_dropped:]
-        outside = [place for place in range(len(gradient)) if place not in self.inside]
-        order = torch.randperm(len(outside), generator=seeding.generator(0, "sparse sam", self.step - 1))
-        return kept + [outside[place] for place in order[: len(gradient) - n_outside - len(kept)]]
 
     def transform_gradient(self, gradient_of, theta, number):
         """The gradient for the base optimizer."""
@@ -210,18 +171,102 @@ class HandStrategy:
         self.step += 1
         if self.name == "plain":
             return gradient
-        if self.name == "looksam" and (self.step - 1) % self.get("every", 5):
-            return gradient + self.get("alpha", 0.7) * length(gradient) / length(self.across) * self.across
-        there = gradient_of(theta + self.shift(theta, gradient), number)
+        if self.name == "looksam" and (self.step - 1) % self.get("interval", 5):
+            return gradient + self.get("alpha", 0.7) * length(gradient) / length(self.orthogonal) * self.orthogonal
+        eps = BY_HAND[self.name][0](self, theta, gradient)
+        perturbed = gradient_of(theta + eps, number)
         if self.name == "looksam":
-            self.across = there - (there @ gradient) / (gradient @ gradient) * gradient
+            self.orthogonal = perturbed - (perturbed @ gradient) / (gradient @ gradient) * gradient
         if self.name == "gsam":
-            across = gradient - (gradient @ there) / (there @ there) * there
-            return there - self.get("alpha", 0.1) * across
+            orthogonal = gradient - (gradient @ perturbed) / (perturbed @ perturbed) * perturbed
+            return perturbed - self.get("alpha", 0.1) * orthogonal
         if self.name == "gnp":
             alpha = self.get("alpha", 0.7)
-            return (1 - alpha) * gradient + alpha * there
-        return there
+            return (1 - alpha) * gradient + alpha * perturbed
+        return perturbed
+
+
+def along_gradient(hand, _theta, gradient):
+    return hand.rho * gradient / length(gradient)
+
+
+def asam(hand, theta, gradient):
+    scale = np.abs(theta) + hand.get("eta", 0.01)
+    return hand.rho * scale**2 * gradient / length(scale * gradient)
+
+
+def fisher_sam(hand, _theta, gradient):
+    inverse = 1 / (1 + hand.get("eta", 1.0) * gradient**2)
+    return hand.rho * inverse * gradient / np.sqrt((gradient**2 * inverse).sum())
+
+
+def less_mean(hand, _theta, gradient):
+    """BSAM and Friendly SAM."""
+    lam = hand.get("lam", 0.6 if hand.name == "bsam" else 0.9)
+    hand.mean = (1 - lam) * gradient + lam * hand.mean
+    kind = hand.get("distance", "manhattan") if hand.name == "bsam" else hand.get("sigma", 1.0)
+    direction = gradient - hand_distance(kind, gradient, hand.mean) * hand.mean
+    return hand.rho * direction / length(direction)
+
+
+def vasso(hand, _theta, gradient):
+    weight = hand.get("theta", 0.4)
+    hand.mean = (1 - weight) * hand.mean + weight * gradient
+    return hand.rho * hand.mean / length(hand.mean)
+
+
+def esam(hand, _theta, gradient):
+    draws = torch.rand(len(gradient), generator=seeding.generator(0, "efficient sam", hand.step - 1)).numpy()
+    beta = hand.get("beta", 0.5)
+    return hand.rho / beta * np.where(draws < beta, gradient, 0) / length(gradient)
+
+
+def ssam(hand, _theta, gradient):
+    if (hand.step - 1) % hand.get("refresh", 100) == 0:
+        hand.inside = ssam_mask(hand, gradient)
+    direction = np.zeros_like(gradient)
+    direction[hand.inside] = gradient[hand.inside]
+    return hand.rho * direction / length(direction)
+
+
+def ssam_mask(hand, gradient):
+    """The places in the mask of SSAM, one by one."""
+    n_outside = int(hand.get("sparsity", 0.5) * len(gradient))
+    if hand.get("mask", "fisher") == "fisher":
+        return sorted(range(len(gradient)), key=lambda place: gradient[place] ** 2)[n_outside:]
+    n_dropped = min(int(hand.get("drop", 0.5) * len(hand.inside)), n_outside)
+    kept = sorted(hand.inside, key=lambda place: abs(gradient[place]))[n_dropped:]
+    outside = [place for place in range(len(gradient)) if place not in hand.inside]
+    order = torch.randperm(len(outside), generator=seeding.generator(0, "sparse sam", hand.step - 1))
+    return kept + [outside[place] for place in order[: len(gradient) - n_outside - len(kept)]]
+
+
+DISTANCES = ["manhattan", "manhattan-mean", "euclidean", "cosine", 0.7]
+
+# One row per strategy: its perturbation worked by hand, and the settings that it is tested with.
+BY_HAND = {
+    "plain": (None, [{}]),
+    "sam": (along_gradient, [{"rho": 0.2}]),
+    "asam": (asam, [{"rho": 0.3, "eta": 0.05}, {"rho": 0.3}]),
+    "fishersam": (fisher_sam, [{"rho": 0.2, "eta": 0.4}, {"rho": 0.2}]),
+    "friendlysam": (less_mean, [{"rho": 0.2, "sigma": 0.8, "lam": 0.7}, {"rho": 0.2}]),
+    "bsam": (less_mean, [*({"rho": 0.15, "lam": 0.4, "distance": distance} for distance in DISTANCES), {}]),
+    "vasso": (vasso, [{"rho": 0.2, "theta": 0.3}, {"rho": 0.2}]),
+    "gsam": (along_gradient, [{"rho": 0.2, "alpha": 0.3}, {"rho": 0.2}]),
+    "gnp": (along_gradient, [{"rho": 0.2, "alpha": 0.4}, {"rho": 0.2}]),
+    "looksam": (along_gradient, [{"rho": 0.2, "alpha": 0.5, "interval": 2}, {"rho": 0.2, "interval": 3}]),
+    "ssam": (
+        ssam,
+        [
+            {"rho": 0.2, "sparsity": 0.4, "refresh": 2},
+            {"rho": 0.2, "sparsity": 0.7, "mask": "dynamic", "refresh": 2, "drop": 0.6},
+            {"rho": 0.2, "mask": "dynamic", "refresh": 1},
+            {"rho": 0.2},
+        ],
+    ),
+    "esam": (esam, [{"rho": 0.2, "beta": 0.7}, {"rho": 0.2}]),
+    "mg": (None, [{"alpha1": 1.2, "alpha2": 0.3, "interval": 2}, {}]),
+}
 
 
 def hand_run(
@@ -239,16 +284,14 @@ def hand_run(
         if name == "mg":
             theta = _mirrored(gradient_of, theta, update, settings, t)
             continue
-        one, two = (2 * t, 2 * t + 1) if mixed else (t, None)
-        transform_gradient = strategy.transform_gradient(gradient_of, theta, one)
-        theta = update(
-            theta, kappa * transform_gradient + (1 - kappa) * gradient_of(theta, two) if mixed else transform_gradient
-        )
+        first, second = (2 * t, 2 * t + 1) if mixed else (t, None)
+        gradient = strategy.transform_gradient(gradient_of, theta, first)
+        theta = update(theta, kappa * gradient + (1 - kappa) * gradient_of(theta, second) if mixed else gradient)
     return theta
 
 
 def _mirrored(gradient_of, theta, update, settings, t):
-    if (t + 1) % settings.get("beta", 3):
+    if (t + 1) % settings.get("interval", 3):
         return update(theta, gradient_of(theta, t))
     theta = update(theta, settings.get("alpha1", 1.0) * gradient_of(theta, t))
     return update(theta, -settings.get("alpha2", 0.2) * gradient_of(theta, t))

@@ -7,7 +7,7 @@ import torch
 
 from flatrec.config import Component
 from flatrec.registry.instantiate import build_strategy
-from flatrec.strategies import ESAM, SSAM
+from flatrec.strategies import ESAM, SSAM, Point
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Network, batch, flat
 
@@ -32,7 +32,7 @@ def ascents(strategy, gradients):
     """The perturbed entries of each step, as the base class would ask for them."""
     found = []
     for gradient in gradients:
-        found.append(joined(strategy.perturbation([], gradient).direction) != 0)
+        found.append(joined(strategy.perturbation(Point([], gradient)).direction) != 0)
         strategy.steps += 1
     return found
 
@@ -115,7 +115,7 @@ def test_the_mean_perturbation_of_esam_is_that_of_sam():
     gradient, strategy, beta, n_steps = gradient_of(0), ESAM(rho=0.3, beta=0.4), 0.4, 2000
     total, squares = torch.zeros(SIZE, dtype=torch.float64), 0.0
     for _ in range(n_steps):
-        perturbation = strategy.perturbation([], gradient)
+        perturbation = strategy.perturbation(Point([], gradient))
         eps = 0.3 / perturbation.length * joined(perturbation.direction)
         total += eps / n_steps
         squares += eps.square().sum().item() / n_steps
@@ -127,7 +127,7 @@ def test_the_mean_perturbation_of_esam_is_that_of_sam():
 
 def test_each_perturbed_entry_of_esam_is_that_of_sam_over_beta():
     gradient = gradient_of(0)
-    perturbation = ESAM(rho=0.3, beta=0.4).perturbation([], gradient)
+    perturbation = ESAM(rho=0.3, beta=0.4).perturbation(Point([], gradient))
     eps = 0.3 / perturbation.length * joined(perturbation.direction)
     sam = 0.3 * joined(gradient) / joined(gradient).norm()
     assert torch.allclose(eps[eps != 0], sam[eps != 0] / 0.4, rtol=1e-12)
@@ -140,9 +140,9 @@ def test_each_perturbed_entry_of_esam_is_that_of_sam_over_beta():
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_state_taken_between_or_at_refreshes_continues_bit_for_bit(name, settings, cut):
     def go_on(model, strategy, numbers):
-        learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+        context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
         for number in numbers:
-            strategy.step(learner, batch(number))
+            strategy.step(context, batch(number))
 
     def fresh():
         return build_strategy(Component(name, settings))

@@ -15,10 +15,10 @@ BASES = {"momentum": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9}), "adam": (
 
 
 def ours(model, name, settings, base, options):
-    learner = TrainStepContext(model, base(model.parameters(), **options))
+    context = TrainStepContext(model, base(model.parameters(), **options))
     strategy = build_strategy(Component(name, settings))
     for step in range(STEPS):
-        strategy.step(learner, batch(step % N_BATCHES))
+        strategy.step(context, batch(step % N_BATCHES))
     return flat(model)
 
 
@@ -64,5 +64,5 @@ def test_friendly_sam_differs_by_when_the_mean_is_brought_up_to_date():
         model, pytorch_optimizer.FriendlySAM(model.parameters(), torch.optim.SGD, rho=rho, sigma=1.0, lmbda=lam, lr=lr)
     )
     assert np.abs(theta - peer).max() < 1e-6
-    paper = ours(Quadratic(), "fsam", {"rho": rho, "sigma": 1.0, "lam": lam}, torch.optim.SGD, {"lr": lr})
+    paper = ours(Quadratic(), "friendlysam", {"rho": rho, "sigma": 1.0, "lam": lam}, torch.optim.SGD, {"lr": lr})
     assert np.abs(paper - peer).max() > 1e-4

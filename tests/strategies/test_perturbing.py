@@ -1,4 +1,4 @@
-"""Radius, schedule, interval, trace and state of the strategies that perturb."""
+"""Radius, schedule, interval, diagnostics and state of the strategies that perturb."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from flatrec.config import Component
 from flatrec.models.base import Encoded, Model
 from flatrec.ops.param_vector import norm
 from flatrec.registry.instantiate import build_strategy, strategy_names
-from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Mixed, Plain, SAMStrategy
+from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Mixed, Plain, Point, SAMStrategy
+from flatrec.strategies.settings import checked_settings
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
@@ -19,11 +20,11 @@ from tests.strategies.problems import Network, Quadratic, batch, flat
 def trained(name, settings, numbers, *, progress=0.0, model=None):
     """Parameters and strategy after one step a number, two batches each where mixed; SGD."""
     model = model or Quadratic()
-    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
-    learner.progress = progress
+    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    context.progress = progress
     strategy = build_strategy(Component(name, settings))
     for number in numbers:
-        strategy.step(learner, *map(batch, range(number, number + strategy.batches_per_step)))
+        strategy.step(context, *map(batch, range(number, number + strategy.batches_per_step)))
     return flat(model), strategy
 
 
@@ -42,9 +43,9 @@ def test_radius_zero_is_plain_training(name):
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (("fsam", {"sigma": 0.0}), ("sam", {})),
+        (("friendlysam", {"sigma": 0.0}), ("sam", {})),
         (("bsam", {"distance": 0.0}), ("sam", {})),
-        (("bsam", {"distance": 0.7, "lam": 0.8}), ("fsam", {"sigma": 0.7, "lam": 0.8})),
+        (("bsam", {"distance": 0.7, "lam": 0.8}), ("friendlysam", {"sigma": 0.7, "lam": 0.8})),
         (("fishersam", {"eta": 0.0}), ("sam", {})),
         (("vasso", {"theta": 1.0}), ("sam", {})),
         (("gsam", {"alpha": 0.0}), ("sam", {})),
@@ -53,13 +54,13 @@ def test_radius_zero_is_plain_training(name):
         (("ssam", {"sparsity": 0.0}), ("sam", {})),
         (("ssam", {"sparsity": 0.0, "mask": "dynamic", "refresh": 1}), ("sam", {})),
         (("esam", {"beta": 1.0}), ("sam", {})),
-        (("looksam", {"every": 1}), ("sam", {})),
-        (("looksam", {"every": 100, "alpha": 0.0}), ("sam", {"rho_schedule": "constant"})),
+        (("looksam", {"interval": 1}), ("sam", {})),
+        (("looksam", {"interval": 100, "alpha": 0.0}), ("sam", {"rho_schedule": "constant"})),
         (("mg", {"alpha1": 1.0, "alpha2": 0.0}), ("plain", {})),
     ],
 )
 def test_strategies_that_are_others_at_the_ends_of_their_settings(one, other):
-    numbers = range(1) if one[1].get("every") == 100 else range(4)
+    numbers = range(1) if one[1].get("interval") == 100 else range(4)
     assert trained(*one, numbers)[0] == pytest.approx(trained(*other, numbers)[0], abs=1e-13)
 
 
@@ -69,7 +70,7 @@ def test_the_perturbation_has_the_length_of_the_radius(name):
     gradient = [torch.tensor(part) for part in np.split(model.flat_gradient(flat(model), 0), [3])]
     gradient[1] = gradient[1].reshape(2, 1)
     values = [one.detach() for one in model.parameters()]
-    perturbation = STRATEGIES[name](rho=0.3).perturbation(values, gradient)
+    perturbation = STRATEGIES[name](rho=0.3).perturbation(Point(values, gradient))
     eps = [0.3 / perturbation.length * part for part in perturbation.direction]
     metric = {
         "asam": lambda part, value, _: part / (value.abs() + 0.01),
@@ -89,9 +90,9 @@ def test_mixing_with_weight_one_is_the_inner_strategy_and_with_zero_plain_traini
 def test_interval_perturbs_every_kth_step_only():
     every_second, _ = trained("sam", {"interval": 2}, range(2))
     model = Quadratic()
-    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
-    Plain().step(learner, batch(0))
-    SAM().step(learner, batch(1))
+    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    Plain().step(context, batch(0))
+    SAM().step(context, batch(1))
     assert same(every_second, flat(model))
 
 
@@ -107,9 +108,9 @@ def test_interval_leaves_the_mean_gradient_up_to_date():
 def test_inverse_schedule_divides_the_radius_by_the_step():
     scheduled, _ = trained("sam", {"rho": 0.4, "rho_schedule": "inverse"}, range(2))
     model = Quadratic()
-    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
-    SAM(rho=0.4).step(learner, batch(0))
-    SAM(rho=0.2).step(learner, batch(1))
+    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    SAM(rho=0.4).step(context, batch(0))
+    SAM(rho=0.2).step(context, batch(1))
     assert same(scheduled, flat(model))
 
 
@@ -132,15 +133,15 @@ def test_a_direction_of_zero_gives_the_plain_gradient():
     assert strategy.take_diagnostics()["cos(eps, g1)"] == 0
 
 
-def test_trace_holds_means_since_the_last_call():
+def test_diagnostics_holds_means_since_the_last_call():
     _, strategy = trained("bsam+", {"distance": "cosine"}, range(3))
-    trace = strategy.take_diagnostics()
-    assert set(trace) == {"distance", "cos(g1, m)", "cos(eps, g1)"}
-    assert trace["distance"] == pytest.approx(trace["cos(g1, m)"])
+    diagnostics = strategy.take_diagnostics()
+    assert set(diagnostics) == {"distance", "cos(g1, m)", "cos(eps, g1)"}
+    assert diagnostics["distance"] == pytest.approx(diagnostics["cos(g1, m)"])
     assert strategy.take_diagnostics() == {}
 
 
-def test_trace_of_sam_says_that_it_climbs():
+def test_diagnostics_of_sam_says_that_it_climbs():
     assert trained("sam", {}, range(3))[1].take_diagnostics() == {"cos(eps, g1)": pytest.approx(1.0)}
 
 
@@ -152,11 +153,11 @@ def test_state_put_into_a_fresh_strategy_continues_bit_for_bit(name):
     whole, _ = trained(name, settings, range(6), model=model)
     model = Network()
     _, before = trained(name, settings, range(3), model=model)
-    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
     after = build_strategy(Component(name, settings))
-    after.load_state(before.state(), learner.params)
+    after.load_state(before.state(), context.params)
     for number in range(3, 6):
-        after.step(learner, *map(batch, range(number, number + after.batches_per_step)))
+        after.step(context, *map(batch, range(number, number + after.batches_per_step)))
     assert same(flat(model), whole)
 
 
@@ -173,7 +174,6 @@ def test_state_put_into_a_fresh_strategy_continues_bit_for_bit(name):
         ({"kappa": 1.1}, "kappa"),
         ({"distance": "chebyshev"}, "distance"),
         ({"rho_schedule": "linear"}, "rho_schedule"),
-        ({"pairing": "thirds"}, "pairing"),
         ({"rhoo": 0.1}, "did you mean rho"),
     ],
 )
@@ -187,11 +187,11 @@ def test_settings_out_of_range_are_refused(settings, message):
     [
         ("asam", {"eta": -0.1}),
         ("fishersam", {"eta": float("nan")}),
-        ("fsam", {"lam": 1.0}),
+        ("friendlysam", {"lam": 1.0}),
         ("vasso", {"theta": 0.0}),
         ("gsam", {"alpha": -1.0}),
         ("gnp", {"alpha": 1.1}),
-        ("looksam", {"every": 0}),
+        ("looksam", {"interval": 0}),
         ("looksam", {"rho": -0.1}),
         ("ssam", {"sparsity": 1.0}),
         ("ssam", {"sparsity": float("nan")}),
@@ -200,10 +200,10 @@ def test_settings_out_of_range_are_refused(settings, message):
         ("ssam", {"drop": 1.1}),
         ("esam", {"beta": 0.0}),
         ("esam", {"beta": 1.1}),
-        ("mg", {"beta": 0}),
+        ("mg", {"interval": 0}),
     ],
 )
-def test_settings_of_rivals_out_of_range_are_refused(name, settings):
+def test_settings_of_competing_methods_out_of_range_are_refused(name, settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         build_strategy(Component(name, settings))
 
@@ -235,7 +235,7 @@ class Noisy(Model):
     def encode(self):
         return Encoded(self.theta[:, None])
 
-    def loss_terms(self, encoded, batch):  # noqa: ARG002
+    def loss_terms(self, encoded, _batch):
         noise = torch.rand((), dtype=torch.float64)
         return {"loss": (encoded.node_embeddings * noise).sum() * encoded.node_embeddings.sum()}
 
@@ -245,13 +245,13 @@ class Noisy(Model):
 
 def gradients_of_a_step(same_dropout_mask):
     model = Noisy()
-    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.0), same_dropout_mask=same_dropout_mask)
+    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.0), same_dropout_mask=same_dropout_mask)
     seen = []
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for _ in range(2):
-            seen += [learner.gradients(batch(0))[1][0][0].item() for _ in range(2)]
-            learner.update([torch.zeros(1, dtype=torch.float64)])
+            seen += [context.gradients(batch(0))[1][0][0].item() for _ in range(2)]
+            context.update([torch.zeros(1, dtype=torch.float64)])
     return seen
 
 
@@ -268,13 +268,34 @@ def test_fresh_noise_a_pass_can_be_asked_for():
 
 def test_mixed_around_any_strategy_reports_the_loss_of_its_first_batch():
     model = Quadratic()
-    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
-    (want,), _ = learner.gradients(batch(0))
-    learner.end_step()
-    assert Mixed(BSAM()).step(learner, batch(0), batch(1)) == want
+    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    with context.step():
+        (want,), _ = context.gradients(batch(0))
+    assert Mixed(BSAM()).step(context, batch(0), batch(1)) == want
 
 
-@pytest.mark.parametrize("settings", [{"rho_scale": "absolut"}, {"rho_schedule": "z"}])
-def test_words_that_no_setting_has_are_refused(settings):
-    with pytest.raises(ValueError, match="rho_schedule must be constant or inverse and rho_scale absolute or relative"):
-        SAM(**settings)
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"rho_scale": "absolut"}, ValueError, "rho_scale must be one of absolute, relative, but is 'absolut'"),
+        ({"rho_schedule": "z"}, ValueError, "rho_schedule must be one of constant, inverse, but is 'z'"),
+        ({"distance": "z"}, ValueError, "distance must be a number or one of manhattan, .*, but is 'z'"),
+        ({"distance": float("nan")}, ValueError, "distance must be finite, but is nan"),
+        ({"rho": "0.1"}, TypeError, "rho must be a number, but is '0.1'"),
+        ({"rho": True}, TypeError, "rho must be a number, but is True"),
+        ({"interval": 2.0}, TypeError, "interval must be a whole number, but is 2.0"),
+    ],
+)
+def test_settings_of_a_wrong_type_or_value_are_refused(settings, error, message):
+    strategy = BSAM()
+    vars(strategy).update(settings)
+    with pytest.raises(error, match=message):
+        checked_settings(strategy)
+
+
+def test_numbers_become_those_of_the_declared_type():
+    strategy = BSAM()
+    vars(strategy).update(rho=1, lam=np.float32(0.5), interval=torch.tensor(2), distance=np.int64(1))
+    assert [repr(checked_settings(strategy)[name]) for name in ("rho", "lam", "interval", "distance")] == (
+        ["1.0", "0.5", "2", "1.0"]
+    )

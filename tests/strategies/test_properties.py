@@ -7,6 +7,7 @@ from torch import nn
 
 from flatrec.ops.param_vector import blend, cosine, dot, ema_update, lerp_, norm, plus_scaled
 from flatrec.optim import ASAM, BSAM, GSAM, SAM, SSAM, FisherSAM, FriendlySAM, GradientNormPenalty, LookSAM, VaSSO
+from flatrec.strategies import Point
 
 SHAPES = some.lists(some.lists(some.integers(1, 5), max_size=3), min_size=1, max_size=4)
 PRECISIONS = {torch.float64: 1e-9, torch.float32: 2e-4, torch.bfloat16: 4e-2}
@@ -50,7 +51,7 @@ def test_the_perturbation_has_length_rho_and_leaves_no_trace(shapes, seed, preci
         assert not any(
             part.any()
             for part in kind(torch.optim.SGD(parameters), rho=rho)
-            .strategy.perturbation(values, [part.to(precision) for part in seen["gradient"]])
+            .strategy.perturbation(Point(values, [part.to(precision) for part in seen["gradient"]]))
             .direction
         )
         return

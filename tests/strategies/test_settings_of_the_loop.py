@@ -21,7 +21,7 @@ def trained(name, *, model=VBPR, steps=3, optimizer="adam", options=None, settin
     dataset = block_dataset()
     torch.manual_seed(0)
     made = model(dataset, model.Config(**given.pop("of_model", {})))
-    learner = TrainStepContext(
+    context = TrainStepContext(
         made.train(), make(optimizer, made.parameters(), {"lr": 0.01, **(options or {})}), **given
     )
     made.on_epoch_start(torch.Generator().manual_seed(0))
@@ -29,10 +29,10 @@ def trained(name, *, model=VBPR, steps=3, optimizer="adam", options=None, settin
     torch.manual_seed(1)
     losses = []
     for step in range(steps):
-        learner.progress = step / 2
-        losses.append(strategy.step(learner, *[batch] * strategy.batches_per_step))
+        context.progress = step / 2
+        losses.append(strategy.step(context, *[batch] * strategy.batches_per_step))
         made.on_step_end()
-    values = torch.cat([one.detach().flatten() for one in learner.params])
+    values = torch.cat([one.detach().flatten() for one in context.params])
     return values, torch.tensor([float(one) for one in losses]), strategy
 
 
@@ -89,7 +89,7 @@ class TestEveryPerturbation:
         everything, _, _ = trained(name, settings={"rho": 0.5})
         some, _, strategy = trained(name, settings={"rho": 0.5}, perturb_exclude=["users*", "items*"])
         assert not torch.equal(everything, some)
-        assert 0 < strategy.take_diagnostics()["perturbed share of |g1|"] < 1
+        assert 0 < strategy.take_diagnostics()["perturbed fraction of |g1|"] < 1
 
 
 @pytest.mark.parametrize("model", MODELS)

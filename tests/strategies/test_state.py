@@ -11,7 +11,7 @@ import flatrec
 from flatrec.config import Component
 from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.strategies import ESAM, SAM, SSAM, Mixed, NonFiniteGradientError, SAMStrategy, euclidean_perturbation
-from flatrec.strategies.state import remembered_number, remembered_vector
+from flatrec.strategies.state import state_count, state_vector
 from flatrec.testing import block_dataset
 from flatrec.training import checkpoint
 from flatrec.training.step_context import TrainStepContext
@@ -22,13 +22,13 @@ STEPS = 30
 ALL = strategy_names()
 
 
-def learner_of(model):
+def context_of(model):
     return TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.01))
 
 
-def train(strategy, learner, numbers):
+def train(strategy, context, numbers):
     for number in numbers:
-        strategy.step(learner, *(batch((number + more) % N_BATCHES) for more in range(strategy.batches_per_step)))
+        strategy.step(context, *(batch((number + more) % N_BATCHES) for more in range(strategy.batches_per_step)))
 
 
 def remembered(strategy):
@@ -41,15 +41,15 @@ def same(one, other):
 
 def counted(strategy):
     """Batch gradients a step, in the mean over many steps."""
-    learner, n_gradients = learner_of(Network()), []
-    inner = learner.gradients
+    context, n_gradients = context_of(Network()), []
+    inner = context.gradients
 
     def gradients(*batches):
         n_gradients.append(len(batches))
         return inner(*batches)
 
-    learner.gradients = gradients
-    train(strategy, learner, range(STEPS))
+    context.gradients = gradients
+    train(strategy, context, range(STEPS))
     return sum(n_gradients) / STEPS
 
 
@@ -72,7 +72,7 @@ def test_the_gradients_of_a_step_are_those_declared(name, settings):
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if "+" not in name])
-def test_the_interval_is_the_setting_that_makes_steps_cheaper_and_no_other_is(name):
+def test_the_setting_that_makes_steps_cheaper_is_called_interval(name):
     strategy = build_strategy(Component(name))
     usual = strategy.gradients_per_step
     cheaper = [
@@ -82,19 +82,19 @@ def test_the_interval_is_the_setting_that_makes_steps_cheaper_and_no_other_is(na
         and type(one.default) is int
         and build_strategy(Component(name, {one.name: 10 * one.default})).gradients_per_step < usual
     ]
-    assert cheaper == ([strategy.INTERVAL] if strategy.INTERVAL else [])
+    assert cheaper == (["interval"] if name != "plain" else [])
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_after_a_reset_a_strategy_is_as_new(name):
     used, new = build_strategy(Component(name)), build_strategy(Component(name))
-    train(used, learner_of(Network()), range(7))
+    train(used, context_of(Network()), range(7))
     used.reset(0)
     assert same(remembered(used), remembered(new))
     assert used.take_diagnostics() == {}
     one, other = Network(), Network()
-    train(used, learner_of(one), range(5))
-    train(new, learner_of(other), range(5))
+    train(used, context_of(one), range(5))
+    train(new, context_of(other), range(5))
     assert (flat(one) == flat(other)).all()
 
 
@@ -123,7 +123,7 @@ def test_five_seeds_draw_five_sequences_of_masks(name):
         strategy = build_strategy(Component(name, {"mask": "dynamic", "refresh": 1} if "ssam" in name else {}))
         strategy.reset(seed)
         model = Network()
-        train(strategy, learner_of(model), range(3))
+        train(strategy, context_of(model), range(3))
         return flat(model)
 
     ends = [masks(seed) for seed in range(5)]
@@ -137,7 +137,7 @@ def test_the_others_draw_nothing(name):
     for seed in range(2):
         strategy, model = build_strategy(Component(name)), Network()
         strategy.reset(seed)
-        train(strategy, learner_of(model), range(4))
+        train(strategy, context_of(model), range(4))
         ends.append(flat(model))
     assert (ends[0] == ends[1]).all()
 
@@ -154,8 +154,8 @@ def test_the_trainer_gives_the_seed_of_the_run():
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("name", ALL)
 def test_a_step_that_raises_leaves_what_is_remembered(name, which, cause):
-    strategy, learner, raised = build_strategy(Component(name)), learner_of(Network()), 0
-    inner = learner.gradients
+    strategy, context, raised = build_strategy(Component(name)), context_of(Network()), 0
+    inner = context.gradients
     for number in range(10):
         calls, before = [], remembered(strategy)
 
@@ -165,29 +165,29 @@ def test_a_step_that_raises_leaves_what_is_remembered(name, which, cause):
                 raise cause
             return inner(*batches)
 
-        learner.gradients = failing
+        context.gradients = failing
         try:
-            train(strategy, learner, [number])
+            train(strategy, context, [number])
         except cause:
             raised += 1
             assert same(remembered(strategy), before)
-            learner.gradients = inner
-            train(strategy, learner, [number])
+            context.gradients = inner
+            train(strategy, context, [number])
     takes_two = strategy.gradients_per_step > strategy.batches_per_step
     assert (raised > 0) == (which == 0 or takes_two)
 
 
 def test_a_state_of_another_model_or_strategy_is_refused():
     strategy = build_strategy(Component("bsam+"))
-    learner = learner_of(Network())
-    train(strategy, learner, range(2))
+    context = context_of(Network())
+    train(strategy, context, range(2))
     state = remembered(strategy)
     for other, params, said in (
         ("bsam+", [torch.zeros(4, 4), torch.zeros(4)], "shape"),
-        ("bsam+", list(learner.params)[:1], "no place for"),
-        ("bsam", list(learner.params), "'steps' must be"),
-        ("plain", list(learner.params), "no place for"),
-        ("sam+", list(learner.params), "no place for"),
+        ("bsam+", list(context.params)[:1], "no field for"),
+        ("bsam", list(context.params), "'steps' must be"),
+        ("plain", list(context.params), "no field for"),
+        ("sam+", list(context.params), "no field for"),
     ):
         fresh = build_strategy(Component(other))
         with pytest.raises(ValueError, match=said) as caught:
@@ -200,54 +200,51 @@ def test_a_state_of_another_model_or_strategy_is_refused():
 class Counting(SAMStrategy):
     """One of a user's own, with a count beside its vector."""
 
-    looks: int = remembered_number(1)
-    last: list[torch.Tensor] = remembered_vector()
+    looks: int = state_count(1)
+    last: list[torch.Tensor] = state_vector()
 
-    def perturbation(self, values, gradient):  # noqa: ARG002
+    def perturbation(self, point):
         self.looks += 1
-        self.last = list(gradient)
-        return euclidean_perturbation(gradient)
-
-    def combine(self, here, there):  # noqa: ARG002
-        return there
+        self.last = list(point.grad)
+        return euclidean_perturbation(point.grad)
 
 
 def test_a_strategy_of_a_user_s_own_is_saved_and_undone_without_a_word():
-    strategy, learner = Counting(), learner_of(Network())
-    train(strategy, learner, range(3))
+    strategy, context = Counting(), context_of(Network())
+    train(strategy, context, range(3))
     state = remembered(strategy)
     assert state.keys() == {"steps", "looks", "last.0", "last.1"}
     assert state["looks"] == 4
     other = Counting()
-    other.load_state(state, learner.params)
+    other.load_state(state, context.params)
     assert same(remembered(other), state)
-    inner = learner.gradients
-    learner.gradients = lambda *_: (_ for _ in ()).throw(KeyError)
+    inner = context.gradients
+    context.gradients = lambda *_: (_ for _ in ()).throw(KeyError)
     with pytest.raises(KeyError):
-        train(strategy, learner, [3])
-    learner.gradients = inner
+        train(strategy, context, [3])
+    context.gradients = inner
     assert same(remembered(strategy), state)
 
 
 def test_a_vector_of_the_wrong_parameters_is_named():
     strategy = Counting()
-    learner = TrainStepContext(Network(), torch.optim.SGD(Network().parameters(), lr=0.1), perturb_exclude=["hidden"])
-    strategy.step(learner, batch(0))
-    strategy.last = [one.detach() for one in learner.params]
-    with pytest.raises(ValueError, match="last must hold one tensor for each perturbed parameter"):
+    context = TrainStepContext(Network(), torch.optim.SGD(Network().parameters(), lr=0.1), perturb_exclude=["hidden"])
+    strategy.step(context, batch(0))
+    strategy.last = [one.detach() for one in context.params]
+    with pytest.raises(ValueError, match="last must hold one tensor per perturbed parameter"):
         strategy.state()
 
 
 def test_unperturbed_parameters_have_no_memory_and_numbers_stay_theirs():
     strategy, model = build_strategy(Component("bsam")), Network()
-    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.1), perturb_exclude=["hidden"])
-    train(strategy, learner, range(2))
+    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.1), perturb_exclude=["hidden"])
+    train(strategy, context, range(2))
     assert strategy.state().keys() == {"steps", "mean.1"}
 
 
 def test_two_wrapped_strategies_keep_their_memories_apart():
     mixed = Mixed(SAM())
-    train(mixed, learner_of(Network()), range(2))
+    train(mixed, context_of(Network()), range(2))
     assert mixed.state().keys() == {"inner.steps"}
 
 
@@ -308,9 +305,9 @@ def test_a_checkpoint_with_a_memory_of_another_shape_is_refused(tmp_path):
         run(tmp_path / "run", "looksam", {}, callbacks=[Stopping()])
     path = tmp_path / "run" / "checkpoint.safetensors"
     saved = checkpoint.load(path)
-    crafted = {**saved.tensors, "strategy.across.0": torch.zeros(3)}
-    facts = {name: one for name, one in saved.facts.items() if name != "format"}
-    checkpoint.save(path, checkpoint.Checkpoint(crafted, facts))
-    with pytest.raises(ValueError, match=r"'across.0' must have shape") as caught:
+    crafted = {**saved.tensors, "strategy.orthogonal.0": torch.zeros(3)}
+    metadata = {name: one for name, one in saved.metadata.items() if name != "format"}
+    checkpoint.save(path, checkpoint.Checkpoint(crafted, metadata))
+    with pytest.raises(ValueError, match=r"'orthogonal.0' must have shape") as caught:
         run(tmp_path / "run", "looksam", {}, resume=True)
     assert "\n" not in str(caught.value)

@@ -8,9 +8,12 @@ import torch
 
 from flatrec.config import Component
 from flatrec.registry.instantiate import build_strategy, strategy_names
+from flatrec.strategies import MIXABLE
 from flatrec.training.optimizers import make
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import (
+    BY_HAND,
+    DISTANCES,
     HandAdagrad,
     HandAdam,
     HandMomentum,
@@ -26,38 +29,9 @@ from tests.strategies.problems import (
 pytestmark = pytest.mark.repeats
 
 STEPS = 6
-DISTANCES = ["manhattan", "manhattan-mean", "euclidean", "cosine", 0.7]
-CASES = [
-    ("plain", {}),
-    ("plain+", {"kappa": 0.3}),
-    ("sam", {"rho": 0.2}),
-    ("sam+", {"rho": 0.2, "kappa": 0.4}),
-    *(("bsam", {"rho": 0.15, "lam": 0.4, "distance": distance}) for distance in DISTANCES),
-    *(("bsam+", {"rho": 0.15, "lam": 0.8, "kappa": 0.8, "distance": distance}) for distance in DISTANCES),
-    ("bsam+", {}),
-    ("asam", {"rho": 0.3, "eta": 0.05}),
-    ("asam+", {"rho": 0.3, "kappa": 0.7}),
-    ("fishersam", {"rho": 0.2, "eta": 0.4}),
-    ("fishersam+", {"rho": 0.2, "kappa": 0.3}),
-    ("fsam", {"rho": 0.2, "sigma": 0.8, "lam": 0.7}),
-    ("fsam+", {"rho": 0.2}),
-    ("vasso", {"rho": 0.2, "theta": 0.3}),
-    ("vasso+", {"rho": 0.2}),
-    ("gsam", {"rho": 0.2, "alpha": 0.3}),
-    ("gsam+", {"rho": 0.2}),
-    ("gnp", {"rho": 0.2, "alpha": 0.4}),
-    ("gnp+", {"rho": 0.2}),
-    ("looksam", {"rho": 0.2, "alpha": 0.5, "every": 2}),
-    ("looksam+", {"rho": 0.2, "every": 3}),
-    ("ssam", {"rho": 0.2, "sparsity": 0.4, "refresh": 2}),
-    ("ssam", {"rho": 0.2, "sparsity": 0.7, "mask": "dynamic", "refresh": 2, "drop": 0.6}),
-    ("ssam+", {"rho": 0.2}),
-    ("ssam+", {"rho": 0.2, "mask": "dynamic", "refresh": 1}),
-    ("esam", {"rho": 0.2, "beta": 0.7}),
-    ("esam+", {"rho": 0.2}),
-    ("mg", {"alpha1": 1.2, "alpha2": 0.3, "beta": 2}),
-    ("mg", {}),
-]
+CASES = [(name, settings) for name, (_, several) in BY_HAND.items() for settings in several]
+CASES += [(f"{name}+", {**one, "kappa": 0.3}) for name, one in CASES if name in MIXABLE]
+CASES += [(f"{name}+", {}) for name in MIXABLE]  # with the default weight
 OPTIMIZERS = {
     "sgd": (HandSGD, {}),
     "momentum": (HandMomentum, {"momentum": 0.9}),
@@ -76,11 +50,11 @@ def test_steps_equal_those_worked_by_hand(problem, optimizer, name, settings):
     # After one step, after three, and after some more.
     want = [hand_run(model.flat_gradient, flat(model), hand(0.05), name, steps, settings) for steps in (1, 3, STEPS)]
     kind = "sgd" if optimizer == "momentum" else optimizer
-    learner = TrainStepContext(model, make(kind, model.parameters(), {"lr": 0.05, **options}))
+    context = TrainStepContext(model, make(kind, model.parameters(), {"lr": 0.05, **options}))
     strategy = build_strategy(Component(name, settings))
     for step in range(STEPS):
         numbers = [step] if strategy.batches_per_step == 1 else [2 * step, 2 * step + 1]
-        strategy.step(learner, *map(batch, numbers))
+        strategy.step(context, *map(batch, numbers))
         if step + 1 in (1, 3, STEPS):
             assert np.abs(flat(model) - want.pop(0)).max() < 1e-10
 

@@ -21,9 +21,9 @@ def saved(folder):
 
 def test_round_trip(tmp_path):
     loaded = checkpoint.load(saved(tmp_path))
-    assert loaded.facts["epoch"] == 4
-    assert torch.equal(checkpoint.part(loaded, "model")["b.c"], torch.ones(2, 2))
-    assert set(checkpoint.part(loaded, "model")) == {"a", "b.c"}
+    assert loaded.metadata["epoch"] == 4
+    assert torch.equal(loaded.section("model")["b.c"], torch.ones(2, 2))
+    assert set(loaded.section("model")) == {"a", "b.c"}
 
 
 def test_what_is_read_begins_where_fresh_tensors_do(tmp_path):
@@ -90,7 +90,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path, metadata):
     ("metadata", "message"),
     [
         ("{", "is not a 'flatrec checkpoint 2' file"),
-        ('{"format": "flatrec checkpoint 1"}', "was written by a flatrec from before digests.*train again"),
+        ('{"format": "flatrec checkpoint 1"}', "was written by a version without digests.*train again"),
         ('{"format": "flatrec checkpoint 2"', "is damaged.*train again"),
         ('{"format": "flatrec checkpoint 2"}', "has no digest.*train again"),
     ],
@@ -122,7 +122,7 @@ def test_equal_checkpoints_have_equal_bytes_and_facts_may_be_any(tmp_path):
         checkpoint.save(path, Checkpoint({"b": torch.ones(2), "a": torch.zeros(())}, {"größe": [1, None, 0.1]}))
         contents.add(path.read_bytes())
     assert len(contents) == 1
-    assert checkpoint.load(path).facts["größe"] == [1, None, 0.1]
+    assert checkpoint.load(path).metadata["größe"] == [1, None, 0.1]
 
 
 def weight(rows=3):
@@ -147,10 +147,10 @@ def test_a_crafted_optimizer_state_is_refused_and_changes_nothing(change, messag
     optimizer = torch.optim.Adam([parameter], fused=True)
     parameter.grad = torch.ones(3, 2)
     optimizer.step()
-    tensors, facts = checkpoint.optimizer_tensors(optimizer)
+    tensors, metadata = checkpoint.optimizer_state(optimizer)
     fresh = weight()
     with pytest.raises(ValueError, match=message) as error:
-        checkpoint.restore_optimizer(torch.optim.Adam([fresh], fused=True), change(dict(tensors)), facts)
+        checkpoint.restore_optimizer(torch.optim.Adam([fresh], fused=True), change(dict(tensors)), metadata)
     assert "train again" in str(error.value)
     assert torch.equal(fresh, weight())
     assert fresh.grad is None
@@ -161,9 +161,9 @@ def test_numbers_of_an_optimizer_state_must_have_their_types():
     optimizer = torch.optim.SGD([parameter], momentum=0.9)
     parameter.grad = torch.ones(3, 2)
     optimizer.step()
-    tensors, facts = checkpoint.optimizer_tensors(optimizer)
+    tensors, metadata = checkpoint.optimizer_state(optimizer)
     with pytest.raises(ValueError, match="the optimizer's state lacks numbers or has others"):
-        checkpoint.restore_optimizer(torch.optim.SGD([weight()], momentum=0.9), tensors, {**facts, "0.other": "x"})
+        checkpoint.restore_optimizer(torch.optim.SGD([weight()], momentum=0.9), tensors, {**metadata, "0.other": "x"})
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
@@ -189,10 +189,10 @@ def test_optimizer_state_survives_bit_for_bit(tmp_path, name):
     part = torch.nn.Parameter(torch.ones(5))
     before = optimizers.make(name, [part], optimizers.settings(name, options))
     steps(part, before, range(3))
-    tensors, facts = checkpoint.optimizer_tensors(before)
-    checkpoint.save(tmp_path / "o.safetensors", Checkpoint(tensors, {"optimizer": facts}))
+    tensors, metadata = checkpoint.optimizer_state(before)
+    checkpoint.save(tmp_path / "o.safetensors", Checkpoint(tensors, {"optimizer": metadata}))
     loaded = checkpoint.load(tmp_path / "o.safetensors")
     after = optimizers.make(name, [part], optimizers.settings(name, options))
-    checkpoint.restore_optimizer(after, loaded.tensors, loaded.facts["optimizer"])
+    checkpoint.restore_optimizer(after, loaded.tensors, loaded.metadata["optimizer"])
     steps(part, after, range(3, 6))
     assert torch.equal(part, whole)

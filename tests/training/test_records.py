@@ -22,7 +22,7 @@ def record(epoch):
         skipped=0,
         valid={"recall@20": 0.1},
         best=True,
-        trace={"distance": 2.0},
+        diagnostics={"distance": 2.0},
     )
 
 
@@ -128,7 +128,7 @@ def test_tensorboard_holds_a_point_an_epoch(tmp_path):
     board.on_end()
     events = EventAccumulator(str(tmp_path))
     events.Reload()
-    assert set(events.Tags()["scalars"]) == {"train/loss", "seconds/train", "valid/recall@20", "trace/distance"}
+    assert set(events.Tags()["scalars"]) == {"train/loss", "seconds/train", "valid/recall@20", "diagnostics/distance"}
     assert [point.step for point in events.Scalars("train/loss")] == [1, 2]
 
 

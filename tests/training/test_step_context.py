@@ -1,4 +1,4 @@
-"""The learner's verbs."""
+"""The context's verbs."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Quadratic, batch, flat
 
 
-def learner_of(model, **settings):
+def context_of(model, **settings):
     return TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=1.0), **settings)
 
 
-def ones(learner, factor=1.0):
-    return [torch.full_like(one, factor) for one in learner.params]
+def ones(context, factor=1.0):
+    return [torch.full_like(one, factor) for one in context.params]
 
 
 def test_gradients_leave_parameters_and_grad_alone():
     model = Quadratic()
     before = flat(model)
-    learner_of(model).gradients(batch(0), batch(1))
+    context_of(model).gradients(batch(0), batch(1))
     assert (flat(model) == before).all()
     assert all(one.grad is None for one in model.parameters())
 
 
 def test_gradients_of_two_batches_equal_those_of_each():
-    learner = learner_of(Quadratic())
-    losses, gradients = learner.gradients(batch(0), batch(1))
+    context = context_of(Quadratic())
+    losses, gradients = context.gradients(batch(0), batch(1))
     for number in range(2):
-        (loss,), (gradient,) = learner.gradients(batch(number))
+        (loss,), (gradient,) = context.gradients(batch(number))
         assert loss == losses[number]
         assert all(torch.equal(a, b) for a, b in zip(gradient, gradients[number], strict=True))
 
@@ -42,56 +42,56 @@ def test_gradients_of_two_batches_equal_those_of_each():
 def test_a_parameter_that_the_loss_does_not_reach_has_gradient_zero():
     model = Quadratic()
     model.idle = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
-    _, (gradient,) = learner_of(model).gradients(batch(0))
+    _, (gradient,) = context_of(model).gradients(batch(0))
     assert [part.abs().sum().item() == 0 for part in gradient] == [False, False, True]
 
 
 def test_shift_moves_and_is_undone_bit_for_bit():
     model = Quadratic()
-    learner = learner_of(model)
+    context = context_of(model)
     before = flat(model)
-    with learner.shifted(ones(learner, 0.1)):
+    with context.perturbed(ones(context, 0.1)):
         assert flat(model) == pytest.approx(before + 0.1)
     assert (flat(model) == before).all()
 
 
 def test_shift_is_undone_when_the_body_raises():
     model = Quadratic()
-    learner = learner_of(model)
+    context = context_of(model)
     before = flat(model)
-    with pytest.raises(KeyError), learner.shifted(ones(learner)):
+    with pytest.raises(KeyError), context.perturbed(ones(context)):
         raise KeyError
     assert (flat(model) == before).all()
 
 
 def test_shift_keeps_the_storage_of_the_parameters():
     model = Quadratic()
-    learner = learner_of(model)
-    places = [one.data_ptr() for one in learner.params]
-    with learner.shifted(ones(learner)):
+    context = context_of(model)
+    places = [one.data_ptr() for one in context.params]
+    with context.perturbed(ones(context)):
         pass
-    assert [one.data_ptr() for one in learner.params] == places
+    assert [one.data_ptr() for one in context.params] == places
 
 
 @given(st.floats(-1e6, 1e6))
 def test_shift_by_anything_is_undone(factor):
     model = Quadratic()
-    learner = learner_of(model)
+    context = context_of(model)
     before = flat(model)
-    with learner.shifted(ones(learner, factor)):
+    with context.perturbed(ones(context, factor)):
         pass
     assert (flat(model) == before).all()
 
 
 def test_update_clips_the_whole_gradient_and_only_when_it_is_longer():
     model = Quadratic()
-    learner = learner_of(model, max_grad_norm=0.5)
+    context = context_of(model, max_grad_norm=0.5)
     before = flat(model)
-    learner.update(ones(learner))
+    context.update(ones(context))
     assert flat(model) == pytest.approx(before - 0.5 / 5**0.5)
-    learner.update(ones(learner, 0.1))
+    context.update(ones(context, 0.1))
     assert flat(model) == pytest.approx(before - 0.5 / 5**0.5 - 0.1)
-    learner.update(ones(learner, 0.0))
+    context.update(ones(context, 0.0))
     assert flat(model) == pytest.approx(before - 0.5 / 5**0.5 - 0.1)
 
 
@@ -101,7 +101,7 @@ def test_a_gradient_that_is_not_finite_raises_before_anything_changes(value):
     model.slopes[0, 2] = value
     before = flat(model)
     with pytest.raises(NonFiniteGradientError):
-        learner_of(model).gradients(batch(1), batch(0))
+        context_of(model).gradients(batch(1), batch(0))
     assert (flat(model) == before).all()
 
 
@@ -111,9 +111,9 @@ def test_a_gradient_that_is_a_strided_view_updates_like_its_copy(name):
     for copy in (False, True):
         model = Quadratic()
         model.first = torch.nn.Parameter(torch.zeros(3, 2, dtype=torch.float64))
-        learner = TrainStepContext(model, make(name, model.parameters(), {}))
+        context = TrainStepContext(model, make(name, model.parameters(), {}))
         wide = torch.arange(12, dtype=torch.float64).reshape(3, 4)[:, :2]
-        learner.update([wide.clone() if copy else wide, torch.zeros_like(model.second)])
+        context.update([wide.clone() if copy else wide, torch.zeros_like(model.second)])
         ends.append(flat(model))
     assert (ends[0] == ends[1]).all()
 
@@ -128,12 +128,12 @@ def test_complex_parameters_are_an_error():
     model = Quadratic()
     model.first = torch.nn.Parameter(torch.ones(3, dtype=torch.complex128))
     with pytest.raises(ValueError, match="real and imaginary parts"):
-        learner_of(model)
+        context_of(model)
 
 
 def test_clip_must_be_positive():
     with pytest.raises(ValueError, match="max_grad_norm"):
-        learner_of(Quadratic(), max_grad_norm=0.0)
+        context_of(Quadratic(), max_grad_norm=0.0)
 
 
 def test_vector_algebra_treats_a_list_as_one_vector():

@@ -28,12 +28,12 @@ def trainer_of(
     with torch.random.fork_rng():
         torch.manual_seed(seeding.derive_seed(seed, "initial parameters"))
         made = model(DATA, embedding_dim=4)
-    learner = TrainStepContext(
+    context = TrainStepContext(
         made, optimizers.make(optimizer, made.parameters(), optimizers.settings(optimizer, {"lr": 0.05}))
     )
     scores = iter(range(1000))
     return Trainer(
-        learner,
+        context,
         build_strategy(Component(strategy, {})),
         Sampler(DATA.interactions, 16),
         validate or (lambda _: {"recall@20": float(next(scores))}),
@@ -189,11 +189,11 @@ def test_observers_hear_of_the_end_after_an_error_too():
     assert callback.heard[-1] == ("end",)
 
 
-def test_records_are_finite_and_hold_the_trace(tmp_path):
+def test_records_are_finite_and_hold_the_diagnostics(tmp_path):
     trainer_of(folder=tmp_path, epochs=2).run()
     lines = [json.loads(line) for line in (tmp_path / "epochs.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
-    assert set(lines[0]["trace"]) == {"distance", "cos(g1, m)", "cos(eps, g1)"}
+    assert set(lines[0]["diagnostics"]) == {"distance", "cos(g1, m)", "cos(eps, g1)"}
     assert all(line["loss"] > 0 and line["train_seconds"] > 0 and line["skipped"] == 0 for line in lines)
 
 
@@ -224,7 +224,7 @@ def test_a_skipped_step_changes_nothing():
     reference = trainer_of(model=poisoned(()), strategy="plain", epochs=1, optimizer="sgd")
     stream = seeding.generator(3, "batches", 1)
     ((batch,), *_) = list(reference.sampler.epoch(stream))
-    reference.strategy.step(reference.learner, batch)
+    reference.strategy.step(reference.context, batch)
     trainer.run()
     assert torch.equal(trainer.model.nodes, reference.model.nodes)
 
@@ -234,7 +234,7 @@ def test_a_second_pass_that_is_not_finite_restores_the_parameters():
     before = trainer.model.nodes.detach().clone()
     batches = next(iter(trainer.sampler.epoch(seeding.generator(0, "batches"))))
     with pytest.raises(ArithmeticError):
-        trainer.strategy.step(trainer.learner, *batches)
+        trainer.strategy.step(trainer.context, *batches)
     assert torch.equal(trainer.model.nodes, before)
 
 
@@ -328,7 +328,7 @@ def test_the_last_epoch_is_kept_where_it_is_selected(tmp_path, validated):
 def test_the_best_epoch_cannot_be_selected_without_validation():
     trainer = trainer_of()
     with pytest.raises(ValueError, match="set training.select to last"):
-        Trainer(trainer.learner, trainer.strategy, trainer.sampler, None, settings=Training(), seed=0)
+        Trainer(trainer.context, trainer.strategy, trainer.sampler, None, settings=Training(), seed=0)
 
 
 def test_a_run_goes_on_on_its_kind_of_device_only(tmp_path, monkeypatch):

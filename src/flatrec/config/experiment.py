@@ -88,6 +88,9 @@ class Training(Config):
             leave out of their norms; these parameters are trained nevertheless.
         grad_accumulation_steps: portions in which the gradient of a batch is computed, for less memory; the batch
             still makes one update.
+        second_batch: where the second batch of a mixed strategy comes from: from an ``independent``, second shuffled
+            pass, so that an epoch makes as many updates as a plain one and reads every interaction twice, or from a
+            ``split`` of one pass, whose successive batches are taken in turn, so that it makes half as many updates.
         precision: type of number in which matrix products are computed; parameters and gradients stay float32.
             ``float16`` has a narrow range, which LGMRec overflows; ``bfloat16`` works for every model.
         checkpoint_every: epochs between checkpoints.
@@ -108,6 +111,7 @@ class Training(Config):
     same_dropout_mask: bool = True
     perturb_exclude: tuple[str, ...] = ()
     grad_accumulation_steps: PositiveInt = 1
+    second_batch: Literal["independent", "split"] = "independent"
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     checkpoint_every: PositiveInt = 1
     tensorboard: bool = True

@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from jaxtyping import Int64
 from torch import Generator, Tensor
 
 from flatrec.data.interactions import Interactions
-from flatrec.data.pairing import Pairing
+
+SecondBatch: TypeAlias = Literal["independent", "split"]
 
 logger = logging.getLogger(__name__)
 
@@ -77,27 +79,27 @@ class Sampler:
         """Return the number of batches per pass."""
         return -(-len(self._users) // self.batch_size)
 
-    def steps(self, batches_per_step: int, pairing: Pairing) -> int:
+    def steps(self, batches_per_step: int, second_batch: SecondBatch) -> int:
         """Return the number of updates per epoch."""
-        return len(self) if pairing == "passes" else -(-len(self) // batches_per_step)
+        return len(self) if second_batch == "independent" else -(-len(self) // batches_per_step)
 
     def epoch(
-        self, generator: Generator, batches_per_step: int = 1, pairing: Pairing = "passes"
+        self, generator: Generator, batches_per_step: int = 1, second_batch: SecondBatch = "independent"
     ) -> Iterator[tuple[Batch, ...]]:
         """Yield the batches of each step of one epoch.
 
         Args:
             generator: the source of all randomness; equal states give equal epochs.
             batches_per_step: number of batches per step.
-            pairing: ``passes`` draws each from its own shuffled pass (every interaction is read that many times);
-                ``halves`` takes successive batches of one pass. A last step with too few batches is filled
+            second_batch: ``independent`` draws each from its own shuffled pass (every interaction is read that many
+                times); ``split`` takes successive batches of one pass. A last step with too few batches is filled
                 from the front of the pass.
         """
-        if pairing == "passes":
+        if second_batch == "independent":
             yield from zip(*(self._one_pass(generator) for _ in range(batches_per_step)), strict=True)
             return
         batches = itertools.cycle(self._one_pass(generator))
-        for _ in range(self.steps(batches_per_step, pairing)):
+        for _ in range(self.steps(batches_per_step, second_batch)):
             yield tuple(itertools.islice(batches, batches_per_step))
 
     def _one_pass(self, generator: Generator) -> list[Batch]:

@@ -63,7 +63,7 @@ class Adversarial(Model):
     noise is shared by all batches), and memory for one more copy of the features and their gradient.
 
     What is trained are the parameters of ``model``, and that is what validation, hooks and checkpoints are for; an
-    object of this class is only for a learner to differentiate.
+    object of this class is only for a step context to differentiate.
 
     Args:
         model: reads its features through :class:`flatrec.models.features.FeatureTables`.

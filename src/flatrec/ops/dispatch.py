@@ -1,17 +1,23 @@
-"""Which kernels the installed torch has, asked through one function."""
+"""Which operators torch has for which devices."""
 
 from __future__ import annotations
 
 import torch
 
+_KEYS = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS", "xpu": "XPU"}  # torch's dispatcher calls devices so
 
-def has_kernel(operator: str, key: str) -> bool:
-    """Return True if torch registered a kernel of an operator for a dispatch key, such as ``CPU``.
 
-    torch answers this by a private function. If a later version lacks it, the answer is False, and callers use the
-    public operation.
+def has_kernel(operator: str, device: str) -> bool:
+    """Return True if this torch has an operator for a kind of device; False too if torch cannot tell.
+
+    Args:
+        operator: its full name, such as ``aten::_fused_adam_``.
+        device: the kind of device, such as ``cuda``.
     """
+    query = getattr(torch._C, "_dispatch_has_kernel_for_dispatch_key", None)
+    if query is None or device not in _KEYS:
+        return False
     try:
-        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operator, key))
-    except (AttributeError, RuntimeError):  # no such function, or no such operator
+        return bool(query(operator, _KEYS[device]))
+    except RuntimeError:  # there is no operator of that name
         return False

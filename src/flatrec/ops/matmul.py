@@ -94,7 +94,7 @@ def onednn_pays() -> bool:
     """Return True if MKL does not use this processor to the full and oneDNN is available."""
     if torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False
-    if not has_kernel("mkldnn::_linear_pointwise", "CPU"):
+    if not has_kernel("mkldnn::_linear_pointwise", "cpu"):
         return False
     listed = Path("/proc/cpuinfo")
     processor = listed.read_text(encoding="utf-8", errors="replace") if listed.exists() else platform.processor()

@@ -12,33 +12,39 @@
     loss_of(batch).backward(); optimizer.first_step()
     loss_of(batch).backward(); optimizer.second_step()
 
-Needs torch alone. BSAM is batch-focused SAM here, not Bayesian SAM; FriendlySAM is F-SAM, FisherSAM is Fisher SAM.
+Every strategy of :mod:`flatrec.strategies` has its optimizer here, under the name of its class; it is made when it is
+first used, from the fields of the strategy. Needs torch alone. BSAM is batch-focused SAM, not Bayesian SAM;
+FriendlySAM is Friendly SAM (F-SAM), FisherSAM is Fisher SAM.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from flatrec.optim.closures import Closure
-from flatrec.optim.others import LookSAM, MirrorGradient, Mixed
-from flatrec.optim.perturbing import ASAM, GSAM, SAM, FisherSAM, GradientNormPenalty
-from flatrec.optim.remembering import BSAM, ESAM, SSAM, FriendlySAM, VaSSO
+from flatrec.optim.mixed import Mixed
 from flatrec.optim.wrapper import StrategyOptimizer
 from flatrec.strategies.context import NonFiniteGradientError
+from flatrec.strategies.registry import ENTRIES
 
-__all__ = [
-    "ASAM",
-    "BSAM",
-    "ESAM",
-    "GSAM",
-    "SAM",
-    "SSAM",
-    "Closure",
-    "FisherSAM",
-    "FriendlySAM",
-    "GradientNormPenalty",
-    "LookSAM",
-    "MirrorGradient",
-    "Mixed",
-    "NonFiniteGradientError",
-    "StrategyOptimizer",
-    "VaSSO",
-]
+_NAMES = {entry.class_name: name for name, entry in ENTRIES.items()}
+
+__all__ = ["Closure", "Mixed", "NonFiniteGradientError", "StrategyOptimizer", *sorted(_NAMES)]
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...  # noqa: ANN401 - a class whose constructor type checkers cannot know
+
+else:
+
+    def __getattr__(name: str) -> object:
+        from flatrec.optim.factory import optimizer_class
+        from flatrec.strategies import STRATEGIES
+
+        if name not in _NAMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals().setdefault(name, optimizer_class(STRATEGIES[_NAMES[name]], __name__))
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,28 +1,30 @@
-"""Parameters of an optimizer and closures, in the verbs that strategies are written in."""
+"""The context of steps in a user's own loop: parameters of a torch optimizer, and closures as batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from numbers import Real
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from flatrec.ops.param_vector import Vector, norm
+from flatrec.ops.foreach import foreach
+from flatrec.ops.param_vector import Vector, norm, unshared
 from flatrec.optim.noise import Noise
 from flatrec.optim.running_statistics import kept_running_statistics
-from flatrec.strategies.context import NonFiniteGradientError, finite
+from flatrec.strategies.context import NonFiniteGradientError, all_finite
+from flatrec.strategies.state import Layout
 
 Closure: TypeAlias = Callable[[], Tensor | float]
 
 
-class Closures:
-    """One step of a base optimizer, offered to a strategy; batches are closures.
+class ClosureContext:
+    """One step of a base optimizer, as a :class:`flatrec.strategies.StepContext`; batches are closures.
 
-    A complex parameter is a real one here, with the two parts of each entry side by side.
+    A complex parameter is a real one here, with the real and imaginary part of each entry side by side.
 
     Args:
         optimizer: the base optimizer; its groups may hold ``rho`` and ``perturb``.
@@ -36,24 +38,26 @@ class Closures:
     def __init__(self, optimizer: Optimizer, *, same_dropout_mask: bool, model: nn.Module | None) -> None:
         self.optimizer = optimizer
         self.model = model
-        all_of_them = [(group, one) for group in optimizer.param_groups for one in group["params"]]
-        self.numbers: Sequence[int] = [number for number, (_, one) in enumerate(all_of_them) if one.requires_grad]
-        groups = [all_of_them[number] for number in self.numbers]
-        self.leaves: list[nn.Parameter] = [one for _, one in groups]
-        self.params: list[Tensor] = [real(one.detach()) for one in self.leaves]
-        self.perturbed: Sequence[int] = [place for place, (group, _) in enumerate(groups) if _is_perturbed(group)]
+        everything = [(group, parameter) for group in optimizer.param_groups for parameter in group["params"]]
+        trained = [number for number, (_, parameter) in enumerate(everything) if parameter.requires_grad]
+        groups = [everything[number][0] for number in trained]
+        is_perturbed = [_is_perturbed(group) for group in groups]
+        self.leaves: list[nn.Parameter] = [everything[number][1] for number in trained]
+        self.params: list[Tensor] = [real(leaf.detach()) for leaf in self.leaves]
+        self.perturbed_params: list[Tensor] = _chosen(self.params, is_perturbed)
+        self.layout = Layout(tuple(trained), tuple(_chosen(trained, is_perturbed)))
         self.progress = float("inf")  # no warm-up: an optimizer does not see epochs
-        self.moved = False
-        self._signs = [-1.0 if group.get("maximize", False) else 1.0 for group, _ in groups]
-        radii = [_radius(groups[place][0]) for place in self.perturbed]
+        self.is_perturbed = False
+        self._signs = [-1.0 if group.get("maximize", False) else 1.0 for group in groups]
+        radii = [_radius(group) for group in _chosen(groups, is_perturbed)]
         self.rho = max(radii, default=0.0)
-        self._shares = [radius / self.rho if self.rho else 1.0 for radius in radii]
-        self._reached = [False] * len(groups)
-        self._noise = Noise({one.device for one in self.params}) if same_dropout_mask else None
+        self._relative_radii = [radius / self.rho if self.rho else 1.0 for radius in radii]
+        self._has_gradient = [False] * len(groups)
+        self._noise = Noise({parameter.device for parameter in self.params}) if same_dropout_mask else None
         self._check()
 
     def _check(self) -> None:
-        devices = sorted({str(one.device) for one in self.params})
+        devices = sorted({str(parameter.device) for parameter in self.params})
         if not devices:
             raise ValueError("the base optimizer has no parameter that requires a gradient; there is nothing to train")
         if len(devices) > 1:
@@ -61,8 +65,21 @@ class Closures:
                 f"all parameters must be on one device, for they are one vector here, but they are on "
                 f"{' and '.join(devices)}; move them, or wrap an optimizer for each device"
             )
-        if not self.perturbed:
+        if not self.perturbed_params:
             raise ValueError("perturb is False in every parameter group; use the base optimizer by itself")
+
+    def select_perturbed(self, gradient: Vector) -> Vector:
+        """Return the tensors of a gradient that belong to ``perturbed_params``; the gradient itself if all do."""
+        return self.layout.select_perturbed(gradient)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Context manager for one step; gradients are cleared if a loss or gradient is not finite."""
+        try:
+            yield
+        except NonFiniteGradientError:
+            self._clear()
+            raise
 
     def gradients(self, *batches: Closure) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Call the closures one after another and take the gradients that they leave.
@@ -73,27 +90,26 @@ class Closures:
             TypeError: a closure returned no loss, or a gradient is sparse.
             ValueError: a closure returned more than one number.
         """
-        found = [self._of(closure) for closure in batches]
-        losses, gradients = [loss for loss, _ in found], [gradient for _, gradient in found]
-        if not finite(losses, gradients):
-            self._clear()
+        results = [self._call(closure) for closure in batches]
+        losses, gradients = [loss for loss, _ in results], [gradient for _, gradient in results]
+        if not all_finite(losses, gradients):
             raise _not_finite()
         return losses, gradients
 
-    def left(self) -> list[Tensor]:
-        """Take the gradients that the caller's own backward has left.
+    def take_gradient(self) -> list[Tensor]:
+        """Take the gradient that the caller's own backward has left.
 
         Raises:
-            NonFiniteGradientError: one is NaN or infinite.
+            NonFiniteGradientError: it is NaN or infinite.
             RuntimeError: there is none.
-            TypeError: one is sparse.
+            TypeError: it is sparse.
         """
-        gradient = self._taken()
+        gradient = self._take()
         if not bool(norm(gradient).isfinite()):
             raise _not_finite()
         return gradient
 
-    def _of(self, closure: Closure) -> tuple[Tensor, list[Tensor]]:
+    def _call(self, closure: Closure) -> tuple[Tensor, list[Tensor]]:
         self._clear()
         with torch.enable_grad(), self._noise.of(closure) if self._noise else nullcontext():
             loss = closure()
@@ -104,66 +120,72 @@ class Closures:
                 f"a closure must return its loss as one number, but returned a tensor of shape {tuple(loss.shape)}; "
                 "take its mean() before backward()"
             )
-        return torch.as_tensor(loss, device=self.params[0].device).detach().float().sum(), self._taken()
+        return torch.as_tensor(loss, device=self.params[0].device).detach().float().sum(), self._take()
 
-    def _taken(self) -> list[Tensor]:
-        """The gradients by value; zero where the closure left none."""
-        if all(one.grad is None for one in self.leaves):
+    def _take(self) -> list[Tensor]:
+        """Return the gradients by value and clear them; zero for a parameter without one."""
+        if all(leaf.grad is None for leaf in self.leaves):
             raise RuntimeError(
-                "no parameter has a gradient; call loss.backward() before, in the closure where there is one, with the "
+                "no parameter has a gradient; call loss.backward() before, in the closure if there is one, with the "
                 "parameters that the optimizer was made with"
             )
         gradient = []
-        for place, parameter in enumerate(self.leaves):
-            part = parameter.grad
-            if part is not None and part.layout != torch.strided:
+        for index, leaf in enumerate(self.leaves):
+            tensor = leaf.grad
+            if tensor is not None and tensor.layout != torch.strided:
                 raise TypeError("a gradient is sparse, which no strategy here works with; use sparse=False")
-            self._reached[place] |= part is not None
+            self._has_gradient[index] |= tensor is not None
             gradient.append(
-                _own(part, self._signs[place]) if part is not None else torch.zeros_like(self.params[place])
+                torch.zeros_like(self.params[index]) if tensor is None else _own(tensor, self._signs[index])
             )
-            parameter.grad = None
+            leaf.grad = None
         return gradient
 
     def _clear(self) -> None:
-        for one in self.leaves:
-            one.grad = None
+        for leaf in self.leaves:
+            leaf.grad = None
 
     @contextmanager
-    def shifted(self, by: Vector, scale: float = 1.0) -> Iterator[None]:
-        """Perturbed parameters moved in place, each as far as its group's rho says, and put back bit for bit."""
-        parameters = [self.params[place] for place in self.perturbed]
-        before = [one.clone() for one in parameters]
+    def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
+        """Context manager that moves the perturbed parameters, each as far as its group's rho says, and restores them.
+
+        They are changed in place and restored bit for bit.
+        """
+        before = [parameter.clone() for parameter in self.perturbed_params]
         try:
-            self.moved = True
-            for parameter, part, share in zip(parameters, by, self._shares, strict=True):
-                parameter.add_(part, alpha=scale * share)
+            self.is_perturbed = True
+            for parameter, tensor, relative in zip(self.perturbed_params, direction, self._relative_radii, strict=True):
+                parameter.add_(tensor, alpha=scale * relative)
             with kept_running_statistics(self.model):
                 yield
         finally:
-            torch._foreach_copy_(parameters, before)
-            self.moved = False
+            foreach("copy_", self.perturbed_params, before)
+            self.is_perturbed = False
 
     def update(self, gradient: Vector) -> None:
-        """One step of the base optimizer; parameters that no closure reached are left alone, as torch does."""
-        for place, (parameter, part) in enumerate(zip(self.leaves, gradient, strict=True)):
-            whole = _signed(part, self._signs[place]).contiguous()
-            parameter.grad = _like(parameter, whole) if self._reached[place] else None
+        """Let the base optimizer take one step; as in torch, parameters that no closure reached are left alone."""
+        for index, (leaf, tensor) in enumerate(zip(self.leaves, gradient, strict=True)):
+            signed = _signed(tensor, self._signs[index]).contiguous()
+            leaf.grad = _like(leaf, signed) if self._has_gradient[index] else None
         self.optimizer.step()
 
 
 def real(tensor: Tensor) -> Tensor:
-    """A complex tensor as a real one in the same memory, with one dimension more; a real one as it is."""
+    """Return a complex tensor as a real one in the same memory, with one dimension more; a real one as it is."""
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
-def _like(parameter: Tensor, part: Tensor) -> Tensor:
-    return torch.view_as_complex(part) if parameter.is_complex() else part
+def _chosen(values: list[Any], chosen: list[bool]) -> list[Any]:
+    return [value for value, keep in zip(values, chosen, strict=True) if keep]
+
+
+def _like(leaf: Tensor, tensor: Tensor) -> Tensor:
+    return torch.view_as_complex(tensor) if leaf.is_complex() else tensor
 
 
 def _not_finite() -> NonFiniteGradientError:
     return NonFiniteGradientError(
-        "a loss or gradient is not finite; the step was given up, catch this error to go on with the next"
+        "a loss or gradient is not finite and the step has ended; catch this error to go on with the next step"
     )
 
 
@@ -174,8 +196,8 @@ def _is_perturbed(group: Mapping[str, object]) -> bool:
     return perturb
 
 
-def _radius(group: dict[str, object]) -> float:
-    """How far a group's parameters are moved; with a radius of 0 they stay, and count in the norm all the same."""
+def _radius(group: Mapping[str, object]) -> float:
+    """Return how far a group's parameters are moved; with a radius of 0 they stay, but still count in the norm."""
     rho = group["rho"]
     if not isinstance(rho, (int, float)) or not 0 <= rho < float("inf"):
         raise ValueError(f"rho of a parameter group must be a finite number of at least 0, but is {rho!r}")
@@ -183,10 +205,9 @@ def _radius(group: dict[str, object]) -> float:
 
 
 def _own(gradient: Tensor, sign: float) -> Tensor:
-    """The gradient, uphill in what is minimized; a copy where another holds its memory, as DDP's buckets do."""
-    part = gradient.detach()
-    return _signed(real(part.clone() if part._is_view() else part), sign)
+    """Return the gradient of what is minimized, in memory of its own; DDP's gradients are views of buckets."""
+    return _signed(real(unshared(gradient.detach())), sign)
 
 
-def _signed(part: Tensor, sign: float) -> Tensor:
-    return part if sign == 1 else part.neg()
+def _signed(tensor: Tensor, sign: float) -> Tensor:
+    return tensor if sign == 1 else tensor.neg()

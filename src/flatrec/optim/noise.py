@@ -10,32 +10,32 @@ from torch import Tensor
 
 
 class Noise:
-    """Remembers where torch's generators stood when each closure of a step was first called.
+    """The states of torch's generators at the first call of each closure of a step.
 
     Args:
-        devices: of the parameters; the generator of the CPU is always looked after.
+        devices: devices of the parameters; the generator of the CPU is always included.
     """
 
     def __init__(self, devices: set[torch.device]) -> None:
-        self.cuda = [one for one in devices if one.type == "cuda"]
+        self.cuda = [device for device in devices if device.type == "cuda"]
         self._first: dict[object, list[Tensor]] = {}
 
     @contextmanager
     def of(self, closure: object) -> Iterator[None]:
-        """The first time: remember. Later: draw those numbers again, and leave the generators as they were."""
-        now = self._states()
+        """Context manager for a call of a closure; later calls draw the same numbers, and change no generator."""
+        current = self._states()
         if closure not in self._first:
-            self._first[closure] = now
+            self._first[closure] = current
             yield
             return
         self._set(self._first[closure])
         try:
             yield
         finally:
-            self._set(now)
+            self._set(current)
 
     def _states(self) -> list[Tensor]:
-        return [torch.get_rng_state(), *(torch.cuda.get_rng_state(one) for one in self.cuda)]
+        return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in self.cuda)]
 
     def _set(self, states: list[Tensor]) -> None:
         cpu, *others = states

@@ -7,25 +7,26 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.module import register_module_forward_pre_hook
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @contextmanager
 def kept_running_statistics(model: nn.Module | None = None) -> Iterator[None]:
-    """Whatever batch-norm layers are called inside the block, their running statistics are afterward as before.
+    """Context manager after which all batch-norm layers that were called have their running statistics of before.
 
     Args:
         model: whose layers are meant. Without it they are noticed as they are called, by a hook on all modules, which
-            torch.compile does not go well with.
+            does not work inside code that went through torch.compile.
     """
     before: dict[Tensor, Tensor] = {}
 
-    def remember(module: nn.Module, inputs: object) -> None:  # noqa: ARG001
-        if isinstance(module, _NormBase) and module.training:
-            for one in (module.running_mean, module.running_var, module.num_batches_tracked):
-                if one is not None and one not in before:
-                    before[one] = one.clone()
+    def remember(module: nn.Module, _inputs: object) -> None:
+        if module.training:
+            for name, statistic in module.named_buffers(recurse=False):
+                if name in _STATISTICS and statistic not in before:
+                    before[statistic] = statistic.clone()
 
     for module in model.modules() if model is not None else ():
         remember(module, None)
@@ -36,5 +37,5 @@ def kept_running_statistics(model: nn.Module | None = None) -> Iterator[None]:
         if handle is not None:
             handle.remove()
         with torch.no_grad():
-            for one, value in before.items():
-                one.copy_(value)
+            for statistic, value in before.items():
+                statistic.copy_(value)

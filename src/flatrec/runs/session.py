@@ -73,8 +73,8 @@ class Session:
         result = self._result(trained)
         if self.out is not None:
             if self.trainer is None:
-                facts = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
-                checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, facts))
+                metadata = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
+                checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, metadata))
             run_dir.finish(self.out, result, self.identity)
         return replace(self.unscored, result=result)
 
@@ -148,7 +148,7 @@ class Session:
             "seconds": _seconds(records),
             "peak_memory_mb": peak_memory_mb(),
             "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
-            "trace": {name: [record.trace.get(name) for record in records] for name in _traced(records)},
+            "diagnostics": {name: [record.diagnostics.get(name) for record in records] for name in _traced(records)},
         }
 
 
@@ -171,7 +171,7 @@ def _seconds(records: Sequence[EpochRecord]) -> dict[str, float]:
 
 
 def _traced(records: Sequence[EpochRecord]) -> list[str]:
-    return list(dict.fromkeys(name for record in records for name in record.trace))
+    return list(dict.fromkeys(name for record in records for name in record.diagnostics))
 
 
 def choose_device(experiment: Experiment) -> torch.device:

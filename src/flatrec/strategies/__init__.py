@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 from flatrec.strategies.registry import ENTRIES, ONE_BATCH
 from flatrec.utils.lazy_registry import Registry, homes, lazy
 
-if TYPE_CHECKING:  # what type checkers see; who adds a strategy need not add it here
+if TYPE_CHECKING:  # what type checkers see; a new strategy need not be added here
     from flatrec.strategies.asam import ASAM as ASAM
-    from flatrec.strategies.base import Perturbation as Perturbation
-    from flatrec.strategies.base import SAMStrategy as SAMStrategy
+    from flatrec.strategies.base import FirstPass as FirstPass
+    from flatrec.strategies.base import Gradients as Gradients
     from flatrec.strategies.base import Shift as Shift
     from flatrec.strategies.base import SingleBatchStrategy as SingleBatchStrategy
     from flatrec.strategies.base import Strategy as Strategy
     from flatrec.strategies.base import TwoPass as TwoPass
-    from flatrec.strategies.base import euclidean_perturbation as euclidean_perturbation
     from flatrec.strategies.bsam import BSAM as BSAM
     from flatrec.strategies.context import NonFiniteGradientError as NonFiniteGradientError
     from flatrec.strategies.context import StepContext as StepContext
@@ -27,6 +26,10 @@ if TYPE_CHECKING:  # what type checkers see; who adds a strategy need not add it
     from flatrec.strategies.look_sam import LookSAM as LookSAM
     from flatrec.strategies.mirror_gradient import MirrorGradient as MirrorGradient
     from flatrec.strategies.mixed import Mixed as Mixed
+    from flatrec.strategies.perturbation import Perturbation as Perturbation
+    from flatrec.strategies.perturbation import Point as Point
+    from flatrec.strategies.perturbation import SAMStrategy as SAMStrategy
+    from flatrec.strategies.perturbation import euclidean_perturbation as euclidean_perturbation
     from flatrec.strategies.plain import Plain as Plain
     from flatrec.strategies.sam import SAM as SAM
 
@@ -34,19 +37,22 @@ if TYPE_CHECKING:  # what type checkers see; who adds a strategy need not add it
 MIXABLE: "Registry[SingleBatchStrategy]" = Registry(ENTRIES, (ONE_BATCH,))
 STRATEGIES: "Registry[Strategy]" = Registry(ENTRIES)
 
-_BASE, _LEARNING = "flatrec.strategies.base", "flatrec.strategies.context"
+_BASE, _CONTEXT, _PERTURBATION = (f"flatrec.strategies.{name}" for name in ("base", "context", "perturbation"))
 _HOMES = homes(
     ENTRIES,
-    Perturbation=_BASE,
-    StepContext=_LEARNING,
+    FirstPass=_BASE,
+    Gradients=_BASE,
     Mixed="flatrec.strategies.mixed",
-    NonFiniteGradientError=_LEARNING,
-    SingleBatchStrategy=_BASE,
-    SAMStrategy=_BASE,
+    NonFiniteGradientError=_CONTEXT,
+    Perturbation=_PERTURBATION,
+    Point=_PERTURBATION,
+    SAMStrategy=_PERTURBATION,
     Shift=_BASE,
+    SingleBatchStrategy=_BASE,
+    StepContext=_CONTEXT,
     Strategy=_BASE,
     TwoPass=_BASE,
-    euclidean_perturbation=_BASE,
+    euclidean_perturbation=_PERTURBATION,
 )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
-from flatrec.ops.param_vector import Vector, norm, times
-from flatrec.strategies.base import Perturbation, SAMStrategy
+from flatrec.ops.foreach import foreach
+from flatrec.ops.param_vector import norm, times
+from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy
+from flatrec.utils.ranges import NonNegativeFloat
 
 
 @dataclass(kw_only=True, eq=False)
@@ -30,22 +30,12 @@ class ASAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
-    eta: float = 0.01
+    eta: NonNegativeFloat = 0.01
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.eta >= 0:
-            raise ValueError(f"eta must be at least 0, but is {self.eta}")
-
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:
+    def perturbation(self, point: Point) -> Perturbation:
         """Along the gradient, rescaled twice; its length is that of the gradient rescaled once."""
-        scales = list(torch._foreach_abs(list(values)))
-        torch._foreach_add_(scales, self.eta)
-        once = times(scales, gradient)
-        length = norm(once)
-        torch._foreach_mul_(once, scales)
-        return Perturbation(once, length, norm(once))
-
-    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
-        """The gradient there."""
-        return there
+        scales = foreach("add_", foreach("abs", point.params), self.eta)
+        direction = times(scales, point.grad)
+        length = norm(direction)
+        foreach("mul_", direction, scales)
+        return Perturbation(direction, length, norm(direction))

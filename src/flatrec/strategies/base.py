@@ -1,22 +1,21 @@
-"""What a training strategy is, and what those that perturb the parameters have in common."""
+"""The base classes of training strategies."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, NamedTuple
 
 import torch
 from torch import Tensor
 
-from flatrec.data.pairing import Pairing
-from flatrec.ops.param_vector import Vector, cosine, norm, plus_scaled_into, quotient
-from flatrec.strategies.context import BatchT, NonFiniteGradientError, StepContext, among
-from flatrec.strategies.diagnostics import Diagnostics
-from flatrec.strategies.state import Layout, forget, pack_state, realign, remembered_number, unpack_state
+from flatrec.ops.param_vector import Vector
+from flatrec.strategies.context import BatchT, NonFiniteGradientError, StepContext
+from flatrec.strategies.settings import checked_settings
+from flatrec.strategies.state import Layout, pack_state, realign_state, reset_state, unpack_state
+from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 LARGEST_SCALE = torch.finfo(torch.float32).max
 
@@ -24,19 +23,23 @@ LARGEST_SCALE = torch.finfo(torch.float32).max
 class Strategy(ABC):
     """One step of training, in the words of its paper.
 
-    A strategy that remembers something from step to step is a dataclass and declares it by
-    :func:`flatrec.strategies.state.remembered_number` and ``remembered_vector``. The rest is done here: a checkpoint
-    holds it, :meth:`reset` forgets it, a step that raises leaves it as it was, and vectors follow the parameters where
-    these change between steps.
+    A strategy is best a dataclass, ``@dataclass(kw_only=True, eq=False)``: its fields are its settings, checked against
+    their types, and what it keeps from step to step is declared by :func:`flatrec.strategies.state.state_count` and
+    ``state_vector``. This class then does the rest: a checkpoint holds the state, :meth:`reset` clears it, a step that
+    raises leaves it as it was, and vectors follow the parameters if these change between steps.
     """
 
     batches_per_step: ClassVar[int] = 1
-    INTERVAL: ClassVar[str] = ""  # the setting that says how rare a step of more than one gradient is; "" for none
+    draws_random_numbers: ClassVar[bool] = False
     seed: int = 0  # of everything that is drawn
     _layout: Layout | None = None
 
+    def __post_init__(self) -> None:
+        for name, value in checked_settings(self).items():
+            setattr(self, name, value)
+
     @abstractmethod
-    def take_step(self, learner: StepContext[BatchT], *batches: BatchT) -> Tensor:
+    def take_step(self, context: StepContext[BatchT], *batches: BatchT) -> Tensor:
         """Update the parameters once (or not at all) and return the loss to report, a detached scalar."""
 
     @property
@@ -44,82 +47,96 @@ class Strategy(ABC):
     def gradients_per_step(self) -> float:
         """Batch gradients that a step takes, on average over many steps."""
 
-    @property
-    @abstractmethod
-    def pairing(self) -> Pairing:
-        """Where the batches of a step come from; of no account with one batch a step."""
-
-    @abstractmethod
     def take_diagnostics(self) -> dict[str, float]:
-        """Means of what the strategy watched since the last call, by name; empty where it watches nothing."""
+        """Means of what the strategy measured since the last call, by name; empty if it measures nothing."""
+        return {}
 
-    def step(self, learner: StepContext[BatchT], *batches: BatchT) -> Tensor:
-        """Take a step; where it raises, what is remembered is as before.
+    def step(self, context: StepContext[BatchT], *batches: BatchT) -> Tensor:
+        """Take a step; if it raises, the strategy's state is as before.
 
         Raises:
             NonFiniteGradientError: a loss or gradient is NaN or infinite.
         """
-        with self.attempt(learner):
-            return self.take_step(learner, *batches)
+        with self.attempt(context):
+            return self.take_step(context, *batches)
 
     @contextmanager
-    def attempt(self, learner: StepContext[Any]) -> Iterator[None]:
-        """A step happens inside; if it raises, everything that the strategy holds is put back."""
-        family = [one for _, one in self._family()]
-        before = [dict(vars(one)) for one in family]
+    def attempt(self, context: StepContext[Any]) -> Iterator[None]:
+        """Context manager for a step; if the step raises, everything that the strategy holds is restored."""
+        strategies = [strategy for _, strategy in self._with_wrapped()]
+        before = [dict(vars(strategy)) for strategy in strategies]
         try:
-            self._follow(learner)
-            yield
+            with context.step():
+                self._follow_parameters(context)
+                yield
         except BaseException:
-            for one, values in zip(family, before, strict=True):
-                vars(one).clear()
-                vars(one).update(values)
+            for strategy, values in zip(strategies, before, strict=True):
+                vars(strategy).clear()
+                vars(strategy).update(values)
             raise
 
-    def _follow(self, learner: StepContext[Any]) -> None:
-        numbers = learner.numbers
-        layout = Layout(tuple(numbers), tuple(numbers[place] for place in learner.perturbed))
-        for _, one in self._family():
-            if one._layout is not None and one._layout != layout:
-                realign(one, one._layout, layout, learner.params)
-            one._layout = layout
+    def _follow_parameters(self, context: StepContext[Any]) -> None:
+        layout = context.layout
+        for _, strategy in self._with_wrapped():
+            if strategy._layout is not None and strategy._layout != layout:
+                realign_state(strategy, strategy._layout, layout, context.params)
+            strategy._layout = layout
 
     def reset(self, seed: int) -> None:
-        """Forget everything, and draw from this seed from now on."""
-        for _, one in self._family():
-            forget(one)
-            one._layout, one.seed = None, seed
+        """Clear the state, and draw random numbers from this seed from now on."""
+        for _, strategy in self._with_wrapped():
+            reset_state(strategy)
+            strategy._layout, strategy.seed = None, seed
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold for training to go on bit for bit."""
+        """The state that a checkpoint must hold for training to go on bit for bit."""
         return {
-            f"{prefix}{name}": part
-            for prefix, one in self._family()
-            for name, part in pack_state(one, one._layout).items()
+            f"{prefix}{name}": tensor
+            for prefix, strategy in self._with_wrapped()
+            for name, tensor in pack_state(strategy, strategy._layout).items()
         }
 
     def load_state(self, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> None:
-        """Take up a saved state.
+        """Load a saved state.
 
         Args:
-            state: what :meth:`state` gave.
+            state: what :meth:`state` returned.
             params: every parameter that training began with, in order.
 
         Raises:
-            ValueError: it is that of another strategy or model; nothing is changed.
+            ValueError: the state is that of another strategy or model; nothing is changed.
         """
-        left, found = dict(state), []
-        for prefix, one in reversed(self._family()):
-            own = {name: left.pop(name) for name in list(left) if name.startswith(prefix)}
-            found.append((one, unpack_state(one, {name[len(prefix) :]: part for name, part in own.items()}, params)))
-        for one, loaded in found:
-            vars(one).update(loaded.values)
-            one._layout = loaded.layout
+        remaining, unpacked = dict(state), []
+        for prefix, strategy in reversed(self._with_wrapped()):
+            names = [name for name in remaining if name.startswith(prefix)]
+            own = {name[len(prefix) :]: remaining.pop(name) for name in names}
+            unpacked.append((strategy, unpack_state(strategy, own, params)))
+        for strategy, loaded in unpacked:
+            vars(strategy).update(loaded.values)
+            strategy._layout = loaded.layout
 
-    def _family(self) -> list[tuple[str, Strategy]]:
-        """This one, and behind its attribute's name each that it wraps."""
-        wrapped = [(name, one) for name, one in vars(self).items() if isinstance(one, Strategy)]
-        return [("", self), *((f"{name}.{rest}", one) for name, held in wrapped for rest, one in held._family())]
+    def _with_wrapped(self) -> list[tuple[str, Strategy]]:
+        """This strategy, and with its attribute's name as prefix each strategy that it wraps."""
+        wrapped = [(name, inner) for name, inner in vars(self).items() if isinstance(inner, Strategy)]
+        return [
+            ("", self),
+            *((f"{name}.{prefix}", strategy) for name, inner in wrapped for prefix, strategy in inner._with_wrapped()),
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class FirstPass(Generic[BatchT]):
+    """A batch with its gradient at the current parameters.
+
+    Args:
+        context: what is trained.
+        batch: the batch of the step.
+        gradient: its gradient, one tensor per trained parameter.
+    """
+
+    context: StepContext[BatchT]
+    batch: BatchT
+    gradient: Vector
 
 
 class SingleBatchStrategy(Strategy):
@@ -129,179 +146,79 @@ class SingleBatchStrategy(Strategy):
     """
 
     @abstractmethod
-    def transform_gradient(self, learner: StepContext[BatchT], batch: BatchT, gradient: Vector) -> Vector:
-        """The gradient that the base optimizer gets, given the batch's gradient at the current parameters."""
+    def transform_gradient(self, first: FirstPass[BatchT]) -> Vector:
+        """The gradient that the base optimizer gets."""
 
-    def take_step(self, learner: StepContext[BatchT], *batches: BatchT) -> Tensor:
-        """Gradient, refinement, update."""
+    def take_step(self, context: StepContext[BatchT], *batches: BatchT) -> Tensor:
+        """Compute the gradient, transform it, and update the parameters."""
         (batch,) = batches
-        (loss,), (gradient,) = learner.gradients(batch)
-        learner.update(self.transform_gradient(learner, batch, gradient))
+        (loss,), (gradient,) = context.gradients(batch)
+        context.update(self.transform_gradient(FirstPass(context, batch, gradient)))
         return loss
-
-    @property
-    def pairing(self) -> Pairing:
-        """Of no account: one batch a step."""
-        return "passes"
 
 
 class Shift(NamedTuple):
-    """Where the second gradient is taken: the perturbed parameters moved by ``scale * direction``."""
+    """Where the second gradient is taken: at the perturbed parameters plus ``scale * direction``."""
 
     direction: Vector
     scale: float
 
 
 def shift_by(direction: Vector, radius: float, length: float) -> Shift:
-    """The point at a radius along a direction of some length.
+    """Return the shift along a direction of a certain length by a radius.
 
     Raises:
-        NonFiniteGradientError: no float32 can say how far that is.
+        NonFiniteGradientError: the shift is larger than float32 can hold.
     """
     scale = radius / length
     if not abs(scale) <= LARGEST_SCALE:
-        raise NonFiniteGradientError("the perturbed point lies further away than float32 can say; lower rho")
+        raise NonFiniteGradientError("the perturbed point lies further away than float32 can hold; lower rho")
     return Shift(direction, scale)
 
 
-class TwoPass(SingleBatchStrategy):
-    """A strategy that looks at the gradient of its batch here, and then perhaps at another point."""
-
-    @abstractmethod
-    def look(self, learner: StepContext[Any], gradient: Vector) -> Shift | Vector:
-        """Where to take the second gradient; or what the base optimizer gets, where this step takes none."""
-
-    @abstractmethod
-    def combine(self, here: Vector, there: Vector) -> Vector:
-        """The gradient to descend, given those at the current parameters and at the other point."""
-
-    def transform_gradient(self, learner: StepContext[BatchT], batch: BatchT, gradient: Vector) -> Vector:
-        """What the strategy makes of both gradients, or the one here where this step takes no other."""
-        found = self.look(learner, gradient)
-        if not isinstance(found, Shift):
-            return found
-        with learner.shifted(found.direction, found.scale):
-            _, (there,) = learner.gradients(batch)
-        return self.combine(gradient, there)
-
-
-class Perturbation(NamedTuple):
-    """Where a strategy looks for a higher loss.
+class Gradients(NamedTuple):
+    """The two gradients of a batch.
 
     Args:
-        direction: one tensor a parameter, of any length.
-        length: that length in the strategy's own metric, a scalar.
-        norm: the Euclidean length over all parameters, a scalar.
-        cosine: of the angle to the gradient, a scalar, where it is known already.
+        grad: the gradient at the current parameters.
+        perturbed_grad: the gradient at the perturbed point.
     """
 
-    direction: Vector
-    length: Tensor
-    norm: Tensor
-    cosine: Tensor | None = None
-
-
-def euclidean_perturbation(direction: Vector) -> Perturbation:
-    """The ascent along a direction whose length is the Euclidean one."""
-    length = norm(direction)
-    return Perturbation(direction, length, length)
-
-
-def subtract_scaled_mean(gradient: Vector, mean: Vector, share: float, *, length: Tensor, into: Vector) -> Perturbation:
-    """The ascent along a gradient of known length, less a share of a mean; ``into`` takes up the direction."""
-    own, along = plus_scaled_into(into, gradient, mean, -share)
-    return Perturbation(into, own, own, quotient(along, own * length))
+    grad: Vector
+    perturbed_grad: Vector
 
 
 @dataclass(kw_only=True, eq=False)
-class SAMStrategy(TwoPass):
-    """A strategy that looks at the gradient at a point some way up from the current parameters.
-
-    The point is Theta + r * v / |v|, v the strategy's direction and |v| its length in the strategy's metric; all
-    perturbed parameters, which are all trainable ones unless the learner says otherwise, count as one vector. v = 0
-    gives the current parameters. The radius r is
-
-    - ``rho`` (``rho_scale="absolute"``) or rho * ||Theta|| (``"relative"``),
-    - times 1 (``rho_schedule="constant"``) or 1 / t at the t-th step (``"inverse"``, as in the theorems),
-    - times epochs / ``rho_warmup`` while fewer epochs than that have passed (0 for no warm-up).
+class TwoPass(SingleBatchStrategy):
+    """A strategy that takes the gradient of its batch, and at some steps a second one at a perturbed point.
 
     Args:
-        rho: the radius, at least 0; 0 makes every such strategy plain training.
-        rho_schedule: how it changes over steps.
-        rho_scale: what it is measured in.
-        rho_warmup: epochs over which it grows linearly from 0.
-        interval: the perturbation is applied at every interval-th step, at least 1; the other steps are plain.
-
-    Raises:
-        ValueError: a setting is out of range.
+        rho: the radius, that is how far away the perturbed point lies, at least 0; 0 makes every such strategy plain
+            training.
+        interval: one of ``interval`` steps takes the second gradient, at least 1; the other steps take one gradient.
     """
 
-    INTERVAL: ClassVar[str] = "interval"
-
-    rho: float = 0.1
-    rho_schedule: Literal["constant", "inverse"] = "constant"
-    rho_scale: Literal["absolute", "relative"] = "absolute"
-    rho_warmup: float = 0.0
-    interval: int = 1
-    steps: int = remembered_number()
-    trace: Diagnostics = field(default_factory=Diagnostics, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rho < math.inf or not 0 <= self.rho_warmup < math.inf or self.interval < 1:
-            raise ValueError(
-                "rho and rho_warmup must be finite and at least 0 and interval at least 1, "
-                f"but are {self.rho}, {self.rho_warmup} and {self.interval}"
-            )
-        if self.rho_schedule not in ("constant", "inverse") or self.rho_scale not in ("absolute", "relative"):
-            raise ValueError(
-                "rho_schedule must be constant or inverse and rho_scale absolute or relative, "
-                f"but are {self.rho_schedule!r} and {self.rho_scale!r}"
-            )
+    rho: NonNegativeFloat = 0.1
+    interval: PositiveInt = 1
 
     @abstractmethod
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:
-        """Where to look for a higher loss, given the parameters and the batch's gradient. Called at every step."""
+    def choose_point(self, context: StepContext[Any], gradient: Vector) -> Shift | Vector:
+        """Where to take the second gradient; or the gradient for the base optimizer, if this step takes no second."""
+
+    def combine(self, gradients: Gradients) -> Vector:
+        """The gradient for the base optimizer, by default the one at the perturbed point."""
+        return gradients.perturbed_grad
 
     @property
     def gradients_per_step(self) -> float:
-        """One here, and one there at every interval-th step."""
+        """One gradient, and a second one at one of ``interval`` steps."""
         return 1 + 1 / self.interval if self.rho > 0 else 1.0
 
-    def look(self, learner: StepContext[Any], gradient: Vector) -> Shift | Vector:
-        """At the perturbed point, or the gradient here where this step has no perturbation."""
-        values = [learner.params[place].detach() for place in learner.perturbed]
-        here = among(learner.perturbed, gradient)
-        perturbation = self.perturbation(values, here)
-        self.steps += 1
-        radius = self._radius(learner.progress, values)
-        if radius == 0 or self.steps % self.interval != 0:
-            return gradient
-        if here is not gradient:
-            self.trace.add("perturbed share of |g1|", norm(here) / norm(gradient))
-        self.trace.add("cos(eps, g1)", _alignment(perturbation, here))
-        if perturbation.length == 0:
-            return gradient
-        return shift_by(perturbation.direction, float(radius), float(perturbation.length))
-
-    def take_diagnostics(self) -> dict[str, float]:
-        """Mean cos(eps, g1), and whatever else the strategy adds."""
-        return self.trace.take()
-
-    def _radius(self, progress: float, values: Vector) -> Tensor | float:
-        radius = self.rho / self.steps if self.rho_schedule == "inverse" else self.rho
-        if progress < self.rho_warmup:
-            radius *= progress / self.rho_warmup
-        if radius == 0 or self.rho_scale == "absolute":
-            return radius
-        return radius * norm(values)
-
-
-def _alignment(perturbation: Perturbation, gradient: Vector) -> Tensor:
-    """The cosine of ascent and gradient, without a pass over memory where one is the other."""
-    if perturbation.direction is gradient:
-        return (perturbation.norm > 0).to(perturbation.norm)
-    return (
-        cosine(perturbation.direction, gradient, perturbation.norm)
-        if perturbation.cosine is None
-        else perturbation.cosine
-    )
+    def transform_gradient(self, first: FirstPass[BatchT]) -> Vector:
+        """The gradient that :meth:`combine` makes of both, or that of a step without a second one."""
+        point = self.choose_point(first.context, first.gradient)
+        if not isinstance(point, Shift):
+            return point
+        with first.context.perturbed(point.direction, point.scale):
+            _, (perturbed_grad,) = first.context.gradients(first.batch)
+        return self.combine(Gradients(first.gradient, perturbed_grad))

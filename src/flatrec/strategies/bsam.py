@@ -1,4 +1,4 @@
-"""BSAM: ascent on the batch, held back along the mean gradient."""
+"""BSAM: ascent along the gradient of the batch less a multiple of its running mean."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Literal, TypeAlias, get_args
 from torch import Tensor
 
 from flatrec.ops.param_vector import PairStats, Vector, ema_update
-from flatrec.strategies.base import Perturbation, SAMStrategy, subtract_scaled_mean
-from flatrec.strategies.state import buffer, remembered_vector, room, zeros_like_if_empty
+from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, subtract_scaled_mean
+from flatrec.strategies.settings import Decay, FiniteFloat
+from flatrec.strategies.state import buffer, buffer_like, state_vector, zeros_like_if_empty
 
-Measured: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"]
-Distance: TypeAlias = Measured | float
-DISTANCES: tuple[str, ...] = get_args(Measured)
+Measure: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"]
+Distance: TypeAlias = Measure | FiniteFloat
+DISTANCES: tuple[str, ...] = get_args(Measure)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -28,17 +29,17 @@ class BSAM(SAMStrategy):
     parameters:
 
     - ``"manhattan"``: sum of |g - m|, the literal reading and the default. It is not scale-free: in a large model
-      it is far above 1 and eps turns toward -m; the trace shows which regime a run is in;
+      it is far above 1 and eps turns toward -m; the diagnostics show which regime a run is in;
     - ``"manhattan-mean"``: the same divided by the number of parameters, close to SAM;
     - ``"euclidean"``: ||g - m||_2;
     - ``"cosine"``: the cosine of g and m;
-    - a number: a constant, as in F-SAM.
+    - a number: a constant, as in F-SAM (Friendly SAM).
 
     The "similarity constant c" that Algorithm 1 lists and never uses is left out.
 
     Args:
         lam: lambda, the weight of the past in m, in [0, 1).
-        distance: d.
+        distance: d, the factor of the mean that is subtracted: a measure of g and m, or a number.
 
     Example:
         >>> from flatrec.strategies.mixed import Mixed
@@ -49,43 +50,33 @@ class BSAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
-    lam: float = 0.6
+    lam: Decay = 0.6
     distance: Distance = "manhattan"
-    mean: Vector = remembered_vector()
+    mean: Vector = state_vector()
     _direction: Vector = buffer()
-    _next: Vector = buffer()  # the mean after this step, which may yet be given up
+    _next: Vector = buffer()  # the mean after this step, which may still fail
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.lam < 1:
-            raise ValueError(f"lam must lie in [0, 1), but is {self.lam}")
-        if isinstance(self.distance, str) and self.distance not in DISTANCES:
-            raise ValueError(f"distance must be a number or one of {', '.join(DISTANCES)}, but is {self.distance!r}")
-
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
-        """Along the gradient less d times its running mean, which is brought up to date first."""
-        before, self._next = zeros_like_if_empty(self.mean, gradient), room(self._next, gradient)
-        standing = ema_update(before, gradient, 1 - self.lam, into=self._next)
+    def perturbation(self, point: Point) -> Perturbation:
+        """Along the gradient less d times its running mean, which is updated first."""
+        grad = point.grad
+        before, self._next = zeros_like_if_empty(self.mean, grad), buffer_like(self._next, grad)
+        stats = ema_update(before, grad, 1 - self.lam, into=self._next)
         self.mean, self._next = self._next, before
-        distance = self._distance(standing, sum(part.numel() for part in gradient))
-        self.trace.add("distance", distance)
-        self.trace.add("cos(g1, m)", standing.cosine)
-        self._direction = room(self._direction, gradient)
-        length = standing.other_square.sqrt()
-        return subtract_scaled_mean(gradient, self.mean, float(distance), length=length, into=self._direction)
+        distance = self._distance(stats, sum(tensor.numel() for tensor in grad))
+        self.diagnostics.add("distance", distance)
+        self.diagnostics.add("cos(g1, m)", stats.cosine)
+        self._direction = buffer_like(self._direction, grad)
+        length = stats.other_square.sqrt()
+        return subtract_scaled_mean(grad, self.mean, float(distance), length=length, into=self._direction)
 
-    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
-        """The gradient there."""
-        return there
-
-    def _distance(self, standing: PairStats, parameters: int) -> Tensor:
+    def _distance(self, stats: PairStats, n_parameters: int) -> Tensor:
         match self.distance:
             case "manhattan":
-                return standing.manhattan
+                return stats.manhattan
             case "manhattan-mean":
-                return standing.manhattan / parameters
+                return stats.manhattan / n_parameters
             case "euclidean":
-                return standing.euclidean_square.sqrt()
+                return stats.euclidean_square.sqrt()
             case "cosine":
-                return standing.cosine
-        return standing.dot.new_tensor(self.distance)
+                return stats.cosine
+        return stats.dot.new_tensor(self.distance)

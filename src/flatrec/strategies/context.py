@@ -1,4 +1,4 @@
-"""What a strategy asks of whatever it trains; knows no model and no data, so that any loop can offer it."""
+"""What a strategy needs from whatever it trains; knows no model and no data, so that any loop can provide it."""
 
 from __future__ import annotations
 
@@ -10,31 +10,43 @@ import torch
 from torch import Tensor
 
 from flatrec.ops.param_vector import Vector, norm
+from flatrec.strategies.state import Layout
 
 BatchT = TypeVar("BatchT")
 BatchIn = TypeVar("BatchIn", contravariant=True)
 
 
 class NonFiniteGradientError(ArithmeticError):
-    """A loss or gradient came out as NaN or infinite; nothing has been updated. Catch it to give the step up."""
+    """A loss or gradient is NaN or infinite, and nothing was updated. Catch it to go on with the next step."""
 
 
 @runtime_checkable
 class StepContext(Protocol[BatchIn]):
-    """Gradients as values, shifts that undo themselves, and one way to update.
+    """Gradients as values, perturbations that undo themselves, and one method to update the parameters.
 
-    ``params`` are all parameters that are trained, ``numbers`` what each of them is called for good, and ``perturbed``
-    the places among them of those that a strategy may shift and counts in its norms; all three may change between
-    steps. ``progress`` are the epochs trained so far, fractions included.
+    Which parameters are trained and which of them are perturbed may change between steps.
     """
 
-    numbers: Sequence[int]
-    perturbed: Sequence[int]
     progress: float
+    """Epochs trained so far, fractions included."""
 
     @property
     def params(self) -> Sequence[Tensor]:
-        """The values, in the order of gradients."""
+        """All trained parameters, in the order of a gradient's tensors."""
+
+    @property
+    def perturbed_params(self) -> Sequence[Tensor]:
+        """The parameters that a strategy may perturb and counts in its norms."""
+
+    @property
+    def layout(self) -> Layout:
+        """The ids of ``params`` and ``perturbed_params``; a parameter keeps its id for good."""
+
+    def select_perturbed(self, gradient: Vector) -> Vector:
+        """The tensors of a gradient that belong to ``perturbed_params``; the gradient itself if all do."""
+
+    def step(self) -> AbstractContextManager[None]:
+        """Context manager for one step; at its end, however it ends, all that belongs to the step is cleaned up."""
 
     def gradients(self, *batches: BatchIn) -> tuple[list[Tensor], list[list[Tensor]]]:
         """The loss and the gradient of each batch at the current parameters.
@@ -43,19 +55,14 @@ class StepContext(Protocol[BatchIn]):
             NonFiniteGradientError: a loss or gradient is NaN or infinite.
         """
 
-    def shifted(self, by: Vector, scale: float = 1.0) -> AbstractContextManager[None]:
-        """The perturbed parameters moved by ``scale * by`` inside the block, restored bit for bit after it."""
+    def perturbed(self, direction: Vector, scale: float = 1.0) -> AbstractContextManager[None]:
+        """Context manager that adds ``scale * direction`` to the perturbed parameters and restores them bit for bit."""
 
     def update(self, gradient: Vector) -> None:
         """Let the base optimizer take one step with a gradient for all parameters."""
 
 
-def finite(losses: Sequence[Tensor], gradients: Sequence[Vector]) -> bool:
-    """Whether all of it is; a sum of squares that overflows counts as not."""
+def all_finite(losses: Sequence[Tensor], gradients: Sequence[Vector]) -> bool:
+    """Return True if all losses and gradients are finite; a sum of squares that overflows counts as not finite."""
     sizes = [*losses, *(norm(gradient).to(losses[0]) for gradient in gradients)]
     return bool(torch.isfinite(torch.stack(sizes)).all())
-
-
-def among(places: Sequence[int], vector: Vector) -> Vector:
-    """The parts of a vector at some places; the vector itself where that is all of it."""
-    return vector if len(places) == len(vector) else [vector[place] for place in places]

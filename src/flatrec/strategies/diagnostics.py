@@ -1,4 +1,4 @@
-"""Running means of what a strategy watches."""
+"""Running means of what a strategy measures."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from torch import Tensor
 
 
 class Diagnostics:
-    """Running means by name; kept on the device, so that adding does not wait for it."""
+    """Means of scalars by name; the values stay on their device, so that adding one does not wait for it."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[Tensor]] = {}
 
     def add(self, name: str, value: Tensor) -> None:
-        """Count a scalar in."""
+        """Add a scalar to the values of a name."""
         self._values.setdefault(name, []).append(value.detach())
 
     def take(self) -> dict[str, float]:
-        """The means of the finite values so far, and start again; a step whose values overflow is given up anyway."""
+        """Return the means of the finite values so far, and start again; a step whose values overflow fails anyway."""
         columns = {name: torch.stack(values) for name, values in self._values.items()}
         self._values = {}
         finite = {name: column[column.isfinite()] for name, column in columns.items()}

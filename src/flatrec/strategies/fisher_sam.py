@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
-from flatrec.ops.param_vector import Vector, dot, norm, times
-from flatrec.strategies.base import Perturbation, SAMStrategy
+from flatrec.ops.foreach import foreach
+from flatrec.ops.param_vector import dot, norm, times
+from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy
+from flatrec.utils.ranges import NonNegativeFloat
 
 
 @dataclass(kw_only=True, eq=False)
@@ -19,7 +19,7 @@ class FisherSAM(SAMStrategy):
     Theta + eps. eta = 0 is SAM.
 
     The mean over the batch stands for the per-sample gradients that the Fisher information is defined by, as in the
-    paper. There is no release; of two public rewritings one normalizes tensor by tensor, which the paper does not.
+    paper. There is no release; of two public implementations one normalizes tensor by tensor, which the paper does not.
 
     Args:
         eta: weight of the Fisher information against the identity, at least 0.
@@ -32,21 +32,10 @@ class FisherSAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
-    eta: float = 1.0
+    eta: NonNegativeFloat = 1.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.eta >= 0:
-            raise ValueError(f"eta must be at least 0, but is {self.eta}")
-
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
+    def perturbation(self, point: Point) -> Perturbation:
         """Along the natural gradient; its length is measured by the Fisher information."""
-        damping = times(gradient, gradient)
-        torch._foreach_mul_(damping, self.eta)
-        torch._foreach_add_(damping, 1)
-        direction = list(torch._foreach_div(list(gradient), damping))
-        return Perturbation(direction, dot(gradient, direction).sqrt(), norm(direction))
-
-    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
-        """The gradient there."""
-        return there
+        damping = foreach("add_", foreach("mul_", times(point.grad, point.grad), self.eta), 1.0)
+        direction = foreach("div", point.grad, damping)
+        return Perturbation(direction, dot(point.grad, direction).sqrt(), norm(direction))

@@ -1,12 +1,13 @@
-"""F-SAM, Friendly SAM: ascent along the noise of the batch, without the gradient of all data."""
+"""Friendly SAM: ascent along the noise of the batch, without the gradient of all data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector, lerp_into, norm
-from flatrec.strategies.base import Perturbation, SAMStrategy, subtract_scaled_mean
-from flatrec.strategies.state import buffer, remembered_vector, room, zeros_like_if_empty
+from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, subtract_scaled_mean
+from flatrec.strategies.settings import Decay, FiniteFloat
+from flatrec.strategies.state import buffer, buffer_like, state_vector, zeros_like_if_empty
 
 
 @dataclass(kw_only=True, eq=False)
@@ -16,11 +17,12 @@ class FriendlySAM(SAMStrategy):
     m <- lambda m + (1 - lambda) g, starting at 0, of raw gradients; eps = rho v / ||v||_2 with v = g - sigma m; then a
     base step with the gradient at Theta + eps. sigma = 0 is SAM; BSAM with a constant distance is this strategy.
 
-    Deviations: m holds the current batch when it is taken off, as in the paper's algorithm. The release takes off the
-    mean of the batches before, and begins with the first gradient as the mean, from which nothing is taken off.
+    Deviations: m holds the current batch when it is subtracted, as in the paper's algorithm. The release subtracts the
+        mean
+    of the batches before, and begins with the first gradient as the mean, from which nothing is subtracted.
 
     Args:
-        sigma: how much of the mean is taken off.
+        sigma: factor of the mean that is subtracted.
         lam: lambda, the weight of the past in m, in [0, 1).
 
     Example:
@@ -31,25 +33,17 @@ class FriendlySAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
-    sigma: float = 1.0
-    lam: float = 0.9
-    mean: Vector = remembered_vector()
+    sigma: FiniteFloat = 1.0
+    lam: Decay = 0.9
+    mean: Vector = state_vector()
     _direction: Vector = buffer()
-    _next: Vector = buffer()  # the mean after this step, which may yet be given up
+    _next: Vector = buffer()  # the mean after this step, which may still fail
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.lam < 1:
-            raise ValueError(f"lam must lie in [0, 1), but is {self.lam}")
-
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
-        """Along the gradient less sigma times its running mean, which is brought up to date first."""
-        before, self._next = zeros_like_if_empty(self.mean, gradient), room(self._next, gradient)
-        lerp_into(before, gradient, 1 - self.lam, into=self._next)
+    def perturbation(self, point: Point) -> Perturbation:
+        """Along the gradient less sigma times its running mean, which is updated first."""
+        grad = point.grad
+        before, self._next = zeros_like_if_empty(self.mean, grad), buffer_like(self._next, grad)
+        lerp_into(before, grad, 1 - self.lam, into=self._next)
         self.mean, self._next = self._next, before
-        self._direction = room(self._direction, gradient)
-        return subtract_scaled_mean(gradient, self.mean, self.sigma, length=norm(gradient), into=self._direction)
-
-    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
-        """The gradient there."""
-        return there
+        self._direction = buffer_like(self._direction, grad)
+        return subtract_scaled_mean(grad, self.mean, self.sigma, length=norm(grad), into=self._direction)

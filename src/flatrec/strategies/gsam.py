@@ -1,11 +1,13 @@
-"""GSAM: lowers the loss there and, across it, the gap between there and here."""
+"""GSAM: lowers the perturbed loss, and the gap between it and the loss at the current parameters."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector, dot, plus_scaled, quotient
-from flatrec.strategies.base import Perturbation, SAMStrategy, euclidean_perturbation
+from flatrec.strategies.base import Gradients
+from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, euclidean_perturbation
+from flatrec.utils.ranges import NonNegativeFloat
 
 
 @dataclass(kw_only=True, eq=False)
@@ -13,8 +15,8 @@ class GSAM(SAMStrategy):
     """Surrogate-gap guided SAM (Zhuang et al., ICLR 2022, https://arxiv.org/abs/2203.08065).
 
     eps as in SAM; with h the gradient at Theta and p that at Theta + eps, the base optimizer gets p - alpha h_v, where
-    h_v = h - (<h, p> / ||p||^2) p is the part of h across p. alpha = 0 is SAM. The paper lets rho follow the learning
-    rate; here ``rho_schedule`` says how it goes.
+    h_v = h - (<h, p> / ||p||^2) p is the component of h orthogonal to p. alpha = 0 is SAM. The paper lets rho follow
+    the learning rate; here ``rho_schedule`` says how it changes.
 
     Args:
         alpha: weight of the gap, at least 0.
@@ -27,19 +29,15 @@ class GSAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
-    alpha: float = 0.1
+    alpha: NonNegativeFloat = 0.1
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.alpha >= 0:
-            raise ValueError(f"alpha must be at least 0, but is {self.alpha}")
-
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
+    def perturbation(self, point: Point) -> Perturbation:
         """Along the gradient."""
-        return euclidean_perturbation(gradient)
+        return euclidean_perturbation(point.grad)
 
-    def combine(self, here: Vector, there: Vector) -> Vector:
-        """The gradient there less a share of what the one here has across it."""
-        square = dot(there, there)
-        along = quotient(dot(here, there), square)
-        return plus_scaled(plus_scaled(there, there, self.alpha * along), here, square.new_tensor(-self.alpha))
+    def combine(self, gradients: Gradients) -> Vector:
+        """The perturbed gradient less alpha times the component of the other one that is orthogonal to it."""
+        grad, perturbed_grad = gradients
+        square = dot(perturbed_grad, perturbed_grad)
+        scaled = plus_scaled(perturbed_grad, perturbed_grad, self.alpha * quotient(dot(grad, perturbed_grad), square))
+        return plus_scaled(scaled, grad, square.new_tensor(-self.alpha))

@@ -1,79 +1,64 @@
-"""Mirror Gradient: now and then a step forward is followed by a step back."""
+"""Mirror Gradient: at some steps a step forward is followed by a step back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from flatrec.data.pairing import Pairing
+from flatrec.ops.param_vector import times
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.context import BatchT, StepContext
-from flatrec.strategies.state import remembered_number
+from flatrec.strategies.settings import FiniteFloat
+from flatrec.strategies.state import state_count
+from flatrec.utils.ranges import PositiveInt
 
 
 @dataclass(kw_only=True, eq=False)
 class MirrorGradient(Strategy):
     """Mirror Gradient (Zhong et al., WWW 2024, https://arxiv.org/abs/2402.11262).
 
-    At every beta-th batch: a base step with alpha1 grad L at Theta, then a base step with -alpha2 grad L of the same
-    batch at the point it led to; the other batches are plain. The signs are those of the method's Theorem 1 and of its
-    release (eq. 5 of the BSAM paper prints plus-minus). alpha1 = 1 and alpha2 = 0 is plain training under SGD without
-    momentum; a base optimizer with memory takes the second step all the same.
+    At every interval-th batch (the paper calls the interval beta): a base step with alpha1 grad L at Theta, then a base
+    step with -alpha2 grad L of the same batch at the point it led to; the other batches are plain. The signs are those
+    of the method's Theorem 1 and of its release (eq. 5 of the BSAM paper prints plus-minus). alpha1 = 1 and alpha2 = 0
+    is plain training under SGD without momentum; a base optimizer with memory takes the second step all the same.
 
-    Both steps of a batch go to the base optimizer, which counts them as two; clipping applies to each. Where the second
-    gradient is not finite, the first of the two stays. The two steps
-    do not share their dropout noise: they are two updates.
+    Both steps of a batch go to the base optimizer, which counts them as two; clipping applies to each. If the second
+    gradient is not finite, the first of the two steps stays. The two steps do not share their dropout mask: they are
+    two updates.
 
     Args:
         alpha1: factor of the step forward.
         alpha2: factor of the step back.
-        beta: batches between two such pairs of steps, at least 1.
+        interval: one of ``interval`` batches gets both steps, at least 1; the other batches get one plain step.
 
     Example:
-        >>> MirrorGradient(alpha1=1.0, alpha2=0.1, beta=3).beta
+        >>> MirrorGradient(alpha1=1.0, alpha2=0.1, interval=3).interval
         3
 
     Raises:
-        ValueError: beta is out of range.
+        ValueError: interval is out of range.
     """
 
-    INTERVAL: ClassVar[str] = "beta"
+    alpha1: FiniteFloat = 1.0
+    alpha2: FiniteFloat = 0.2
+    interval: PositiveInt = 3
+    steps: int = state_count()
 
-    alpha1: float = 1.0
-    alpha2: float = 0.2
-    beta: int = 3
-    steps: int = remembered_number()
-
-    def __post_init__(self) -> None:
-        if self.beta < 1:
-            raise ValueError(f"beta must be at least 1, but is {self.beta}")
-
-    def take_step(self, learner: StepContext[BatchT], *batches: BatchT) -> Tensor:
-        """One update, or two; reports the loss before them."""
+    def take_step(self, context: StepContext[BatchT], *batches: BatchT) -> Tensor:
+        """Take one update, or two; reports the loss before them."""
         (batch,) = batches
-        (loss,), (gradient,) = learner.gradients(batch)
+        (loss,), (gradient,) = context.gradients(batch)
         self.steps += 1
-        if self.steps % self.beta != 0:
-            learner.update(gradient)
+        if self.steps % self.interval != 0:
+            context.update(gradient)
             return loss
-        learner.update(torch._foreach_mul(list(gradient), self.alpha1))
-        _, (there,) = learner.gradients(batch)
-        learner.update(torch._foreach_mul(list(there), -self.alpha2))
+        context.update(times(gradient, self.alpha1))
+        _, (second_gradient,) = context.gradients(batch)
+        context.update(times(second_gradient, -self.alpha2))
         return loss
 
     @property
     def gradients_per_step(self) -> float:
-        """One, and one more at every beta-th batch."""
-        return 1 + 1 / self.beta
-
-    @property
-    def pairing(self) -> Pairing:
-        """Of no account: one batch a step."""
-        return "passes"
-
-    def take_diagnostics(self) -> dict[str, float]:
-        """Nothing is watched."""
-        return {}
+        """One gradient, and a second one at every interval-th batch."""
+        return 1 + 1 / self.interval

@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector
-from flatrec.strategies.base import SingleBatchStrategy
-from flatrec.strategies.context import BatchT, StepContext
+from flatrec.strategies.base import FirstPass, SingleBatchStrategy
+from flatrec.strategies.context import BatchT
 
 
 @dataclass(kw_only=True, eq=False)
 class Plain(SingleBatchStrategy):
     """Theta <- Theta - gamma grad L_B(Theta) under SGD (eq. 2 of the BSAM paper)."""
 
-    def transform_gradient(self, learner: StepContext[BatchT], batch: BatchT, gradient: Vector) -> Vector:  # noqa: ARG002
+    def transform_gradient(self, first: FirstPass[BatchT]) -> Vector:
         """The gradient as it is."""
-        return gradient
+        return first.gradient
 
     @property
     def gradients_per_step(self) -> float:
         """One."""
         return 1.0
-
-    def take_diagnostics(self) -> dict[str, float]:
-        """Nothing is watched."""
-        return {}

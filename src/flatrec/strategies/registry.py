@@ -1,10 +1,11 @@
-"""The table of strategies: a row each, by the name that the command line knows."""
+"""The table of strategies: one row per strategy, by the name that the command line knows."""
 
 from __future__ import annotations
 
 from flatrec.utils.lazy_registry import Entry
 
-ONE_BATCH, OTHERS = "one batch", "others"  # families: what ends in a gradient, so that a "+" mixes it, and the rest
+# Families: strategies that end in a gradient, so that a "+" mixes them, and all others.
+ONE_BATCH, OTHERS = "one batch", "others"
 
 ENTRIES: dict[str, Entry] = {
     "plain": Entry(
@@ -27,7 +28,7 @@ ENTRIES: dict[str, Entry] = {
         ONE_BATCH,
         "Fisher SAM (Kim et al., ICML 2022, https://arxiv.org/abs/2206.04920).",
     ),
-    "fsam": Entry(
+    "friendlysam": Entry(
         "flatrec.strategies.friendly_sam:FriendlySAM",
         ONE_BATCH,
         "Friendly SAM (Li et al., CVPR 2024, https://arxiv.org/abs/2403.12350); not Fisher SAM.",

@@ -1,11 +1,10 @@
-"""SAM: the gradient at the point of steepest ascent."""
+"""SAM: the gradient at the point of steepest ascent within the radius."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flatrec.ops.param_vector import Vector
-from flatrec.strategies.base import Perturbation, SAMStrategy, euclidean_perturbation
+from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, euclidean_perturbation
 
 
 @dataclass(kw_only=True, eq=False)
@@ -18,13 +17,9 @@ class SAM(SAMStrategy):
 
     Example:
         >>> SAM(rho=0.05, interval=2)
-        SAM(rho=0.05, rho_schedule='constant', rho_scale='absolute', rho_warmup=0.0, interval=2, steps=0)
+        SAM(rho=0.05, interval=2, rho_schedule='constant', rho_scale='absolute', rho_warmup=0.0)
     """
 
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
+    def perturbation(self, point: Point) -> Perturbation:
         """Along the gradient."""
-        return euclidean_perturbation(gradient)
-
-    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
-        """The gradient there."""
-        return there
+        return euclidean_perturbation(point.grad)

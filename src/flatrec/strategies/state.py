@@ -1,8 +1,7 @@
-"""What strategies remember between steps: declared as fields, so that saving, loading and forgetting are done once.
+"""State of strategies, declared as fields of a dataclass, so that the base class saves, loads and resets it.
 
-A strategy that remembers something is a dataclass, and what it remembers are fields made here. A vector holds one
-tensor a parameter, or none before anything is put in. A step assigns new values and never changes the old ones in
-place, so that a step that is given up can be undone by taking the old ones back.
+A vector holds one tensor per parameter, or nothing before its first value. A step assigns new values and never changes
+the old tensors in place, so that a step that fails can be undone by assigning the old values again.
 """
 
 from __future__ import annotations
@@ -16,171 +15,177 @@ from torch import Tensor
 
 from flatrec.ops.param_vector import Vector
 
-Parameters: TypeAlias = Literal["perturbed", "trained"]
+Group: TypeAlias = Literal["perturbed", "trained"]
 
-KEPT = "kept"
+STATE = "state"
 
 
 class Layout(NamedTuple):
-    """Whose the entries of a vector are: numbers that stay a parameter's own while others come and go."""
+    """Ids of the parameters that a vector's tensors belong to; a parameter keeps its id while others come and go."""
 
     trained: tuple[int, ...] = ()
     perturbed: tuple[int, ...] = ()
 
-    def of(self, which: Parameters) -> tuple[int, ...]:
-        """The numbers of all trained parameters or of those that are perturbed."""
-        return self.trained if which == "trained" else self.perturbed
+    def ids(self, group: Group) -> tuple[int, ...]:
+        """The ids of all trained parameters, or of those that are perturbed."""
+        return self.trained if group == "trained" else self.perturbed
+
+    def select_perturbed(self, vector: Vector) -> Vector:
+        """The tensors of the perturbed parameters, of a vector over all trained ones; the vector itself if all are."""
+        if len(self.perturbed) == len(vector):
+            return vector
+        chosen = set(self.perturbed)
+        return [tensor for number, tensor in zip(self.trained, vector, strict=True) if number in chosen]
 
 
 @dataclass(frozen=True)
-class Kept:
-    """How a vector is laid out: whose, and in which type; None for the parameters' own."""
+class VectorState:
+    """How a vector is laid out: over which parameters, and in which type; None for the type of the parameters."""
 
-    of: Parameters
+    group: Group
     dtype: torch.dtype | None
 
 
-def remembered_number(default: int = 0) -> Any:  # noqa: ANN401 - what dataclasses.field returns
-    """A field for a whole number of at least 0 that belongs to a checkpoint, such as a count of steps."""
-    return field(default=default, init=False, metadata={KEPT: None})
+def state_count(default: int = 0) -> Any:  # noqa: ANN401 - what dataclasses.field returns
+    """Declare a whole number of at least 0 that belongs to a checkpoint, such as a count of steps."""
+    return field(default=default, init=False, repr=False, metadata={STATE: None})
 
 
-def remembered_vector(of: Parameters = "perturbed", dtype: torch.dtype | None = None) -> Any:  # noqa: ANN401
-    """A field for tensors that belong to a checkpoint; empty at first.
+def state_vector(group: Group = "perturbed", dtype: torch.dtype | None = None) -> Any:  # noqa: ANN401
+    """Declare tensors that belong to a checkpoint; empty at first.
 
     Args:
-        of: one tensor for each perturbed parameter, as ``ascent`` sees them, or for each trained one.
-        dtype: of the tensors, where it is not the parameter's.
+        group: whether there is one tensor per perturbed parameter or one per trained parameter.
+        dtype: type of the tensors; None for the type of the parameters.
     """
-    return field(default_factory=list, init=False, repr=False, metadata={KEPT: Kept(of, dtype)})
+    return field(default_factory=list, init=False, repr=False, metadata={STATE: VectorState(group, dtype)})
 
 
 def buffer() -> Any:  # noqa: ANN401
-    """A field for memory that is written again at every step and only kept because fresh memory is slow."""
+    """Declare memory that every step overwrites; it is kept only because fresh memory is slow."""
     return field(default_factory=list, init=False, repr=False)
 
 
-def zeros_like_if_empty(memory: Vector, like: Vector) -> list[Tensor]:
-    """The remembered vector, with zeros for parameters that came later; at first all are zeros.
+def zeros_like_if_empty(vector: Vector, like: Vector) -> list[Tensor]:
+    """Return the vector, with zeros for parameters that joined later; all zeros if it is empty.
 
     Raises:
-        ValueError: it was remembered for other parameters.
+        ValueError: the vector belongs to other parameters.
     """
-    zeros_like_if_empty = [
-        *memory,
-        *(torch.zeros_like(part, memory_format=torch.contiguous_format) for part in like[len(memory) :]),
-    ]
-    if [one.shape for one in zeros_like_if_empty] != [one.shape for one in like]:
+    added = [torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in like[len(vector) :]]
+    filled = [*vector, *added]
+    if [tensor.shape for tensor in filled] != [tensor.shape for tensor in like]:
         raise ValueError(
-            "what the strategy remembers belongs to other parameters; use a strategy of its own for each model"
+            "the strategy's state belongs to other parameters; use a separate strategy object for each model"
         )
-    return zeros_like_if_empty
+    return filled
 
 
-def room(memory: Vector, like: Vector) -> Vector:
-    """The buffer where it fits, else a new one; what it holds is of no account."""
-    if [one.shape for one in memory] == [one.shape for one in like]:
+def buffer_like(memory: Vector, like: Vector) -> Vector:
+    """Return the buffer if it fits, else a new one; its content is undefined."""
+    if [tensor.shape for tensor in memory] == [tensor.shape for tensor in like]:
         return memory
-    return [torch.empty_like(part, memory_format=torch.contiguous_format) for part in like]
+    return [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in like]
 
 
-def forget(owner: object) -> None:
-    """Put every field that is no setting back to its beginning."""
+def reset_state(owner: object) -> None:
+    """Set every field that is no setting to its initial value."""
     for one in _fields(owner):
         if not one.init:
             setattr(owner, one.name, one.default_factory() if callable(one.default_factory) else one.default)
 
 
-def realign(owner: object, before: Layout, after: Layout, params: Vector) -> None:
-    """Let vectors follow a change of parameters: those that left are dropped, those that joined begin at zero."""
+def realign_state(owner: object, before: Layout, after: Layout, params: Vector) -> None:
+    """Adapt vectors to a change of parameters: tensors of those that left are dropped, those that joined get zeros."""
     values = dict(zip(after.trained, params, strict=True))
-    for name, kept in _vectors(owner).items():
+    for name, spec in _vectors(owner).items():
         vector = getattr(owner, name)
         if vector:
-            known = dict(zip(_owners(name, kept, before, vector), vector, strict=True))
-            numbers = after.of(kept.of)
-            setattr(owner, name, [known[one] if one in known else _zero(values[one], kept) for one in numbers])
+            old = dict(zip(_ids(name, spec, before, vector), vector, strict=True))
+            setattr(
+                owner, name, [old[one] if one in old else _zeros(values[one], spec) for one in after.ids(spec.group)]
+            )
 
 
-def _zero(parameter: Tensor, kept: Kept) -> Tensor:
-    return torch.zeros_like(parameter, dtype=kept.dtype, memory_format=torch.contiguous_format)
+def _zeros(parameter: Tensor, spec: VectorState) -> Tensor:
+    return torch.zeros_like(parameter, dtype=spec.dtype, memory_format=torch.contiguous_format)
 
 
 def pack_state(owner: object, layout: Layout | None) -> dict[str, Tensor]:
-    """All that is remembered by name, such as ``steps``, ``mean.0``, ``mean.1``; numbers are the parameters'."""
-    found = {one.name: torch.tensor(getattr(owner, one.name)) for one in _fields(owner) if _is_number(one)}
-    for name, kept in _vectors(owner).items():
+    """Return the state as tensors by name, such as ``steps``, ``mean.0``, ``mean.1``, with the ids of parameters."""
+    packed = {one.name: torch.tensor(getattr(owner, one.name)) for one in _fields(owner) if _is_count(one)}
+    for name, spec in _vectors(owner).items():
         vector = getattr(owner, name)
-        numbers = _owners(name, kept, layout, vector) if layout is not None else range(len(vector))
-        found |= {f"{name}.{number}": part for number, part in zip(numbers, vector, strict=True)}
-    return found
+        ids = _ids(name, spec, layout, vector) if layout is not None else range(len(vector))
+        packed |= {f"{name}.{number}": tensor for number, tensor in zip(ids, vector, strict=True)}
+    return packed
 
 
-def _owners(name: str, kept: Kept, layout: Layout, vector: Vector) -> tuple[int, ...]:
-    """The numbers of the parameters that the entries belong to."""
-    numbers = layout.of(kept.of) if vector else ()
-    if len(numbers) != len(vector):
+def _ids(name: str, spec: VectorState, layout: Layout, vector: Vector) -> tuple[int, ...]:
+    """Return the ids of the parameters that a vector's tensors belong to."""
+    ids = layout.ids(spec.group) if vector else ()
+    if len(ids) != len(vector):
         raise ValueError(
-            f"{name} must hold one tensor for each {kept.of} parameter, {len(numbers)} of them, but holds "
-            f"{len(vector)}; declare it as remembered_vector(of='perturbed') or of='trained'"
+            f"{name} must hold one tensor per {spec.group} parameter, {len(ids)} of them, but holds {len(vector)}; "
+            "declare it as state_vector(group='perturbed') or state_vector(group='trained')"
         )
-    return numbers
+    return ids
 
 
-class Loaded(NamedTuple):
-    """What a saved state says, checked."""
+class UnpackedState(NamedTuple):
+    """The checked values of a saved state."""
 
     values: Mapping[str, int | list[Tensor]]
     layout: Layout
 
 
-def unpack_state(owner: object, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> Loaded:
-    """The saved values of every field.
+def unpack_state(owner: object, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> UnpackedState:
+    """Check a saved state and return the value of every field.
 
     Args:
         owner: the strategy.
-        state: what :func:`pack_state` gave.
-        params: every parameter in the order of its number.
+        state: what :func:`pack_state` returned.
+        params: every parameter, in the order of the ids.
 
     Raises:
-        ValueError: a name, shape or type that does not fit.
+        ValueError: a name, shape or type does not fit.
     """
     values: dict[str, int | list[Tensor]] = {
-        one.name: _whole(one.name, state.get(one.name)) for one in _fields(owner) if _is_number(one)
+        one.name: _count(one.name, state.get(one.name)) for one in _fields(owner) if _is_count(one)
     }
     layout, known = Layout(), set(values)
-    for name, kept in _vectors(owner).items():
+    for name, spec in _vectors(owner).items():
         names = {f"{name}.{number}": number for number in range(len(params)) if f"{name}.{number}" in state}
-        numbers = tuple(names.values())
+        ids = tuple(names.values())
         known |= set(names)
-        values[name] = [_fitting(key, state[key], params[number], kept) for key, number in names.items()]
-        if numbers and layout.of(kept.of) not in ((), numbers):
-            raise _misfit(f"{name} is there for other parameters than the rest")
-        if numbers:
-            layout = layout._replace(**{kept.of: numbers})
-    strangers = sorted(set(state) - known)
-    if strangers:
-        raise _misfit(f"there is no place for {strangers[0]!r}")
-    return Loaded(values, layout)
+        values[name] = [_tensor(key, state[key], params[number], spec) for key, number in names.items()]
+        if ids and layout.ids(spec.group) not in ((), ids):
+            raise _mismatch(f"{name} is there for other parameters than the rest")
+        if ids:
+            layout = layout._replace(**{spec.group: ids})
+    unknown = sorted(set(state) - known)
+    if unknown:
+        raise _mismatch(f"there is no field for {unknown[0]!r}")
+    return UnpackedState(values, layout)
 
 
-def _whole(name: str, value: Tensor | None) -> int:
+def _count(name: str, value: Tensor | None) -> int:
     if value is None or value.shape != () or value.dtype != torch.int64 or value < 0:
-        raise _misfit(f"{name!r} must be one whole number of at least 0")
+        raise _mismatch(f"{name!r} must be one whole number of at least 0")
     return int(value)
 
 
-def _fitting(name: str, value: Tensor, parameter: Tensor, kept: Kept) -> Tensor:
-    wanted = kept.dtype or parameter.dtype
-    if value.shape != parameter.shape or value.dtype != wanted:
-        raise _misfit(
-            f"{name!r} must have shape {tuple(parameter.shape)} and type {wanted}, but has {tuple(value.shape)} and "
+def _tensor(name: str, value: Tensor, parameter: Tensor, spec: VectorState) -> Tensor:
+    dtype = spec.dtype or parameter.dtype
+    if value.shape != parameter.shape or value.dtype != dtype:
+        raise _mismatch(
+            f"{name!r} must have shape {tuple(parameter.shape)} and type {dtype}, but has {tuple(value.shape)} and "
             f"{value.dtype}"
         )
     return value.clone(memory_format=torch.contiguous_format)
 
 
-def _misfit(reason: str) -> ValueError:
+def _mismatch(reason: str) -> ValueError:
     return ValueError(f"the saved state is not that of this strategy and model: {reason}; load the one they wrote")
 
 
@@ -188,9 +193,9 @@ def _fields(owner: object) -> Sequence[Field[Any]]:
     return fields(owner) if is_dataclass(owner) else ()
 
 
-def _is_number(one: Field[Any]) -> bool:
-    return KEPT in one.metadata and one.metadata[KEPT] is None
+def _is_count(one: Field[Any]) -> bool:
+    return STATE in one.metadata and one.metadata[STATE] is None
 
 
-def _vectors(owner: object) -> dict[str, Kept]:
-    return {one.name: one.metadata[KEPT] for one in _fields(owner) if isinstance(one.metadata.get(KEPT), Kept)}
+def _vectors(owner: object) -> dict[str, VectorState]:
+    return {one.name: one.metadata[STATE] for one in _fields(owner) if isinstance(one.metadata.get(STATE), VectorState)}

@@ -60,11 +60,11 @@ def check_step(model: Model, batch: Batch, *, lr: float = 1e-3) -> None:
     Raises:
         AssertionError: it does not.
     """
-    learner = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
+    context = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
     losses = []
     for _ in range(2):
         with random_state(0):
-            losses.append(Plain().step(learner, copied(batch)))
+            losses.append(Plain().step(context, copied(batch)))
     before, after = losses
     require(
         bool(after < before),
@@ -145,12 +145,12 @@ def _margin(model: Model, dataset: Dataset, batch: Batch) -> float:
 
 def _train(model: Model, strategy: Strategy, batch: Batch, *, steps: int, lr: float) -> None:
     begin_epoch(model)
-    learner = TrainStepContext(model, torch.optim.Adam(model.parameters(), lr=lr))
+    context = TrainStepContext(model, torch.optim.Adam(model.parameters(), lr=lr))
     batches = cycle(halves(batch))
     with random_state(0):
         for step in range(1, steps + 1):
             given = [copied(one) for one in islice(batches, strategy.batches_per_step)]
-            loss = strategy.step(learner, *given)
+            loss = strategy.step(context, *given)
             model.on_step_end()
             require(bool(loss.isfinite()), f"the loss of step {step} must be finite, but is {number(loss)}")
     bad = [name for name, one in model.named_parameters() if not one.isfinite().all()]

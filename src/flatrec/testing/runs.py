@@ -148,11 +148,11 @@ def disturb(model: Model, seed: int = 0) -> None:
 
 def fit(model: Model, dataset: Dataset, *, epochs: int, lr: float = 0.05, seed: int = 0) -> None:
     """Plain training with Adam, one whole batch a step, hooks included; the model ends in evaluation mode."""
-    learner = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
+    context = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=lr))
     with random_state(seed):
         for epoch in range(1, epochs + 1):
             model.on_epoch_start(seeding.generator(seed, "model", epoch))
-            Plain().step(learner, whole_batch(dataset, seeding.derive_seed(seed, "batches", epoch)))
+            Plain().step(context, whole_batch(dataset, seeding.derive_seed(seed, "batches", epoch)))
             model.on_step_end()
     model.eval()
 

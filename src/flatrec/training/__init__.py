@@ -1,4 +1,4 @@
-"""The epoch loop and what it writes; knows no evaluator, only a function that validates."""
+"""The epoch loop and the files that it writes; instead of an evaluator it knows only a function that validates."""
 
 from flatrec.training.records import Callback, EpochRecord
 from flatrec.training.tensorboard import TensorBoard

@@ -1,4 +1,4 @@
-"""Which run a file belongs to."""
+"""The identity of a run, written into its files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from flatrec.utils import integrity
 
 @dataclass(frozen=True)
 class Identity:
-    """All that decides the numbers of a run; written into each of its files, so that no file of another run is taken.
+    """Everything that decides the numbers of a run; each of its files holds it, so files of other runs are refused.
 
     Args:
         model: name of the model.
         strategy: name of the strategy.
         seed: the seed.
         data: fingerprint of the data set.
-        settings: digest of every setting that decides an epoch's bits.
+        settings: digest of every setting that decides the bits of an epoch.
     """
 
     model: str = ""
@@ -30,30 +30,30 @@ class Identity:
 
     @cached_property
     def digest(self) -> str:
-        """Stands for the whole where a file has little room."""
+        """A short text that stands for the whole identity."""
         return integrity.digest(*vars(self).values())
 
     def as_dict(self) -> dict[str, str | int]:
-        """As a checkpoint's facts hold it."""
+        """The identity as the metadata of a checkpoint holds it."""
         return asdict(self)
 
-    def check(self, found: object, path: Path) -> None:
-        """Make sure that a file says it is of this run.
+    def check(self, recorded: object, path: Path) -> None:
+        """Make sure that a file belongs to this run.
 
         Args:
-            found: what the file says: the whole, as :meth:`as_dict` has it, or the digest.
+            recorded: the identity that the file holds, as in :meth:`as_dict`, or its digest.
             path: the file.
 
         Raises:
-            ValueError: it is of another one.
+            ValueError: it belongs to another run.
         """
-        if found in (self.digest, self.as_dict()):
+        if recorded in (self.digest, self.as_dict()):
             return
-        was = found if isinstance(found, Mapping) else {}
+        other = recorded if isinstance(recorded, Mapping) else {}
         differ = [
-            f"{name} {was[name]!r} instead of {now!r}"
-            for name, now in self.as_dict().items()
-            if now != was.get(name, now)
+            f"{name} {other[name]!r} instead of {own!r}"
+            for name, own in self.as_dict().items()
+            if own != other.get(name, own)
         ]
         raise ValueError(
             f"{path} belongs to another run ({', '.join(differ) or 'with other settings'}); put back the file of this "

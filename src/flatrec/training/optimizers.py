@@ -13,16 +13,17 @@ from flatrec.config import Config, Options, config_of, validate
 from flatrec.ops.dispatch import has_kernel
 from flatrec.utils.messages import unknown
 
-# LBFGS wants a closure, SparseAdam sparse gradients; a strategy gives neither.
-_KEYS = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS", "xpu": "XPU"}  # torch's dispatcher calls devices so
-_UNFIT = {"Optimizer", "LBFGS", "SparseAdam"}
+# LBFGS needs a closure, SparseAdam sparse gradients; a strategy provides neither.
+_UNSUITABLE = {"Optimizer", "LBFGS", "SparseAdam"}
 
 
 def names() -> dict[str, type[Optimizer]]:
-    """Every fitting optimizer of the installed torch, by lower-case name."""
+    """Return every suitable optimizer of the installed torch, by lower-case name."""
     classes = {name: one for name, one in vars(torch.optim).items() if inspect.isclass(one)}
     return {
-        name.lower(): one for name, one in sorted(classes.items()) if issubclass(one, Optimizer) and name not in _UNFIT
+        name.lower(): one
+        for name, one in sorted(classes.items())
+        if issubclass(one, Optimizer) and name not in _UNSUITABLE
     }
 
 
@@ -41,8 +42,8 @@ def config_class(name: str) -> type[Config]:
 def settings(name: str, options: Options) -> Config:
     """All settings of an optimizer, the others than those given at torch's defaults.
 
-    ``fused`` is on where the optimizer has it and nothing else is asked for: the same update in one pass over
-    memory, some nine times faster on a CPU.
+    ``fused`` is on if the optimizer has it and the options do not say otherwise: the same update in one pass over
+    memory, about nine times faster on a CPU.
 
     Raises:
         ValueError: there is no such optimizer, or a setting is unknown or of a wrong type.
@@ -54,7 +55,7 @@ def settings(name: str, options: Options) -> Config:
     if dict(config).get("differentiable"):
         raise ValueError(
             "optimizer.differentiable must be false: it is for gradients of the steps themselves, which training does "
-            "not take; leave it out"
+            "not need; leave it out"
         )
     return config
 
@@ -71,17 +72,12 @@ def make(name: str, params: Iterable[nn.Parameter], config: Config) -> Optimizer
         ValueError: torch refuses a value.
     """
     values = dict(config)
-    trained = [one for one in params if one.requires_grad]
-    if values.get("fused") and not all(_has_fused(name, kind) for kind in {one.device.type for one in trained}):
+    trained = [parameter for parameter in params if parameter.requires_grad]
+    if values.get("fused") and not all(
+        has_kernel(f"aten::_fused_{name}_", kind) for kind in {parameter.device.type for parameter in trained}
+    ):
         values["fused"] = False
     try:
         return names()[name](trained, **values)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"optimizer {name}: {error}") from None
-
-
-def _has_fused(name: str, device: str) -> bool:
-    """Whether this torch has the fused update for a kind of device; that of Adagrad came to GPUs late."""
-    if device not in _KEYS:
-        return False
-    return has_kernel(f"aten::_fused_{name}_", _KEYS[device])

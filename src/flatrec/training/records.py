@@ -1,4 +1,4 @@
-"""What is known of each epoch, and who wants to hear of it."""
+"""The record of each epoch, and callbacks that receive it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from flatrec.utils.integrity import read_text, seal, unseal
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, kw_only=True)
 class EpochRecord:
-    """One epoch.
+    """What is known of one epoch.
 
     Args:
         epoch: its number, from 1.
         loss: mean of the reported losses.
         train_seconds: time for its steps.
-        evaluate_seconds: time for its validation, 0 where there was none.
-        skipped: steps given up for a loss or gradient that was not finite.
-        valid: validation metrics, empty where the epoch was not evaluated.
-        monitor: the validation metric that decides, empty where the epoch was not evaluated.
-        best: whether it is the epoch to keep, so far.
-        trace: means that the strategy watched.
+        evaluate_seconds: time for its validation, 0 if there was none.
+        skipped: steps skipped because a loss or gradient was not finite.
+        valid: validation metrics, empty if the epoch was not evaluated.
+        monitor: the validation metric that decides, empty if the epoch was not evaluated.
+        best: whether it is the best epoch so far.
+        diagnostics: means of what the strategy measured.
     """
 
     epoch: int
@@ -40,7 +40,7 @@ class EpochRecord:
     valid: Mapping[str, float] = field(default_factory=dict)
     monitor: str = ""
     best: bool = False
-    trace: Mapping[str, float] = field(default_factory=dict)
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 
 _ADVICE = "put back the file as it was, or train again with --overwrite"
@@ -49,10 +49,10 @@ _ADAPTER = TypeAdapter(EpochRecord)
 
 @runtime_checkable
 class Callback(Protocol):
-    """Hears of progress; it can change nothing."""
+    """An object that is informed of progress and cannot influence training."""
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
-        """Training begins: epochs are numbered from 1, ``steps`` is the number of updates of each."""
+        """Training begins; epochs are numbered from 1, ``steps`` is the number of steps per epoch."""
 
     def on_step(self, epoch: int, step: int) -> None:
         """A step is done; steps are numbered from 1."""
@@ -61,7 +61,7 @@ class Callback(Protocol):
         """An epoch is done."""
 
     def on_end(self) -> None:
-        """Training is over, by success or by error."""
+        """Training has ended, by success or by error."""
 
 
 def append_line(path: Path, record: EpochRecord, run: str = "") -> None:
@@ -75,37 +75,37 @@ def append_line(path: Path, record: EpochRecord, run: str = "") -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(_line(record, run))
             file.flush()
-            os.fsync(file.fileno())  # a checkpoint that is on the disk must find the lines before its own there
+            os.fsync(file.fileno())  # the lines must be on the disk before the checkpoint is
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror}; free some space, then resume") from None
 
 
 def read_lines(path: Path, run: str | None = None) -> list[EpochRecord]:
-    """The records of a JSON-lines file, up to a line cut short by a kill; none where there is no file.
+    """Return the records of a JSON-lines file, without a last line that is incomplete; none if there is no file.
 
     Args:
         path: the file.
-        run: the run that they must belong to; None for any, but the same for all.
+        run: digest of the run that they must belong to; None for any run, but the same for all lines.
 
     Raises:
         ValueError: a line is damaged or of another run, or epochs are missing, repeated or out of order.
     """
-    lines = read_text(path, advice=_ADVICE).split("\n")[:-1] if path.exists() else []  # the last one has no end
+    lines = read_text(path, advice=_ADVICE).split("\n")[:-1] if path.exists() else []  # the last one is incomplete
     records: list[EpochRecord] = []
     for number, line in enumerate(lines, start=1):
         where = f"{path}, line {number},"
         values = unseal(line, where, advice=_ADVICE)
-        found = values.pop("run", None)
-        run = found if run is None else run
+        recorded = values.pop("run", None)
+        run = recorded if run is None else run
         record = record_of(values, where)
-        if found != run or record.epoch != number:
+        if recorded != run or record.epoch != number:
             raise ValueError(f"{where} belongs to another run or to epoch {record.epoch}; {_ADVICE}")
         records.append(record)
     return records
 
 
 def record_of(values: object, where: str) -> EpochRecord:
-    """A record from what JSON says.
+    """Return a record, given the values of its JSON object.
 
     Raises:
         ValueError: a value is missing, unknown or of another type.
@@ -120,7 +120,7 @@ def record_of(values: object, where: str) -> EpochRecord:
 
 
 def write_lines(path: Path, records: Sequence[EpochRecord], run: str = "") -> None:
-    """Write a JSON-lines file in one piece.
+    """Write a JSON-lines file atomically.
 
     Raises:
         OSError: the folder cannot be written to.

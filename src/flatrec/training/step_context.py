@@ -1,4 +1,4 @@
-"""One model and one base optimizer, in the verbs that strategies are written in."""
+"""The context of training steps: one model and one base optimizer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from torch.optim import Optimizer
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Model
-from flatrec.ops.param_vector import Vector, norm
-from flatrec.strategies.context import NonFiniteGradientError, finite
+from flatrec.ops.foreach import foreach
+from flatrec.ops.param_vector import Vector, norm, times
+from flatrec.strategies.context import NonFiniteGradientError, all_finite
+from flatrec.strategies.state import Layout
+from flatrec.utils.messages import shortlist
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 
@@ -22,31 +25,31 @@ LOSS_SCALE = 2.0**10  # keeps small float16 gradients from vanishing; fixed, so 
 
 
 class TrainStepContext:
-    """Gradients as values, shifts that undo themselves, and one way to update.
+    """What a strategy trains: a model and its base optimizer, as a :class:`flatrec.strategies.StepContext`.
 
     Args:
         model: the model; every parameter that requires a gradient takes part.
         optimizer: a base optimizer over exactly these parameters.
-        objective: what is encoded and differentiated, where another loss stands around the model; None for the model.
-        clip: the largest norm of a gradient that reaches the base optimizer, over all parameters; None for no limit.
-            What a strategy perturbs with is never clipped.
+        objective: what is encoded and differentiated, if another loss wraps the model; None for the model.
+        max_grad_norm: the largest norm of a gradient that reaches the base optimizer, over all parameters; None for no
+            limit. Perturbations are never clipped.
         same_dropout_mask: whether all gradients of one step see the same dropout and sampled noise, so that they
             differentiate one function; the next step draws new noise either way. It re-seeds torch's global
             generators, so fork them (``torch.random.fork_rng``) where their state matters to you.
-        perturb_exclude: patterns of parameter names, such as ``features.*``, that strategies leave where they are and
-            out of their norms; they are trained all the same.
-        grad_accumulation_steps: portions in which the gradient of a batch is taken, each with an ``encode`` of its own,
-            for less memory. A loss that is a mean over pairs has the gradient of the whole batch up to rounding; a
-            contrast within the batch, or a penalty on the norm of its rows, sees its portion only.
+        perturb_exclude: patterns of names, such as ``features.*``, of parameters that strategies do not perturb and
+            leave out of their norms; they are trained all the same.
+        grad_accumulation_steps: portions in which the gradient of a batch is computed, each with an ``encode`` of its
+            own, for less memory. A loss that is a mean over interactions has the gradient of the whole batch up to
+            rounding; a contrast within the batch, or a penalty on the norm of its rows, sees its portion only.
         precision: what matrix products are computed in; parameters and gradients stay float32.
 
     Example:
         >>> from flatrec.models import BPR
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> model = BPR(block_dataset(), BPR.Config(embedding_dim=8))
-        >>> learner = TrainStepContext(model, torch.optim.Adam(model.parameters()))
-        >>> losses, gradients = learner.gradients(whole_batch(block_dataset()))
-        >>> learner.update(gradients[0])
+        >>> context = TrainStepContext(model, torch.optim.Adam(model.parameters()))
+        >>> losses, gradients = context.gradients(whole_batch(block_dataset()))
+        >>> context.update(gradients[0])
 
     Raises:
         ValueError: nothing to train or to perturb, a pattern that no parameter has, or a number that is not positive.
@@ -67,10 +70,10 @@ class TrainStepContext:
         self.model = model
         self.objective = model if objective is None else objective
         self.optimizer = optimizer
-        self.params: list[nn.Parameter] = [one for one in model.parameters() if one.requires_grad]
+        self.params: list[nn.Parameter] = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not self.params:
             raise ValueError("the model has no trainable parameter; there is nothing to train")
-        if any(one.is_complex() for one in self.params):
+        if any(parameter.is_complex() for parameter in self.params):
             raise ValueError(
                 "the model has complex parameters; keep their real and imaginary parts as parameters instead"
             )
@@ -78,17 +81,29 @@ class TrainStepContext:
             raise ValueError(f"max_grad_norm must be positive or left out, but is {max_grad_norm}")
         if grad_accumulation_steps < 1:
             raise ValueError(f"grad_accumulation_steps must be at least 1, but is {grad_accumulation_steps}")
-        self.perturbed: Sequence[int] = _others(
-            perturb_exclude, [name for name, one in model.named_parameters() if one.requires_grad]
-        )
-        self.numbers: Sequence[int] = range(len(self.params))
+        names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        perturbed = _not_excluded(perturb_exclude, names)
+        self.perturbed_params: list[nn.Parameter] = [self.params[index] for index in perturbed]
+        self.layout = Layout(tuple(range(len(self.params))), tuple(perturbed))
         self.max_grad_norm = max_grad_norm
         self.same_dropout_mask = same_dropout_mask
         self.grad_accumulation_steps = grad_accumulation_steps
         self.precision = precision
-        self.progress = 0.0  # epochs trained so far, fractions included; the trainer moves it on
-        self._noise: int | None = None
-        self.elsewhere: list[Tensor] | None = None  # kept from one shift to the next
+        self.progress = 0.0  # the trainer sets it before each step
+        self._dropout_seed: int | None = None
+        self._buffers: list[Tensor] = []  # the perturbed values; the memory is reused
+
+    def select_perturbed(self, gradient: Vector) -> Vector:
+        """Return the tensors of a gradient that belong to ``perturbed_params``; the gradient itself if all do."""
+        return self.layout.select_perturbed(gradient)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Context manager for one step; at its end, gradients and the seed of its dropout masks are cleared."""
+        try:
+            yield
+        finally:
+            self._clear()
 
     def gradients(self, *batches: Batch) -> tuple[list[Tensor], list[list[Tensor]]]:
         """The loss and the gradient of each batch at the current parameters, from one shared ``encode``.
@@ -99,43 +114,45 @@ class TrainStepContext:
             NonFiniteGradientError: a loss or gradient is NaN or infinite.
         """
         if self.grad_accumulation_steps == 1:
-            losses, gradients = self._of(batches, [1.0] * len(batches))
+            losses, gradients = self._weighted_gradients(batches, [1.0] * len(batches))
         else:
-            losses, gradients = self._in_portions(batches)
-        if not finite(losses, gradients):
+            losses, gradients = self._accumulated_gradients(batches)
+        if not all_finite(losses, gradients):
             raise NonFiniteGradientError("a loss or gradient is not finite")
         return losses, gradients
 
-    def _of(self, batches: Sequence[Batch], weights: Sequence[float]) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """Weighted losses and their gradients, whether finite or not."""
-        self._replay_noise()
+    def _weighted_gradients(
+        self, batches: Sequence[Batch], weights: Sequence[float]
+    ) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Return weighted losses and their gradients, whether finite or not."""
+        self._seed_dropout()
         with self._autocast():
             encoded = self.objective.encode()
             losses = [self.objective.loss(encoded, batch) for batch in batches]
         losses = [loss.float() * weight if weight != 1 else loss for loss, weight in zip(losses, weights, strict=True)]
         gradients = []
-        for number, loss in enumerate(losses, start=1):
+        for index, loss in enumerate(losses, start=1):
             scaled = loss * LOSS_SCALE if self.precision == "float16" else loss
-            shared = number < len(losses)
-            gradient = list(torch.autograd.grad(scaled, self.params, retain_graph=shared, materialize_grads=True))
+            more = index < len(losses)  # losses that share the graph
+            gradient = list(torch.autograd.grad(scaled, self.params, retain_graph=more, materialize_grads=True))
             if self.precision == "float16":
-                torch._foreach_div_(gradient, LOSS_SCALE)
+                foreach("mul_", gradient, 1 / LOSS_SCALE)  # a power of two, so this is exact
             gradients.append(gradient)
         return [loss.detach() for loss in losses], gradients
 
-    def _in_portions(self, batches: Sequence[Batch]) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """The same as sums over portions of the batches, in proportion to their pairs."""
+    def _accumulated_gradients(self, batches: Sequence[Batch]) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Return the same as sums over portions of the batches, weighted by their interactions."""
         count = min(self.grad_accumulation_steps, *(len(batch) for batch in batches))
         portions = [batch.split(count) for batch in batches]
         losses: list[Tensor] = []
         gradients: list[list[Tensor]] = []
-        for some in zip(*portions, strict=True):
-            weights = [len(part) / len(batch) for part, batch in zip(some, batches, strict=True)]
-            more, steeper = self._of(some, weights)
-            losses = [a + b for a, b in zip(losses, more, strict=True)] if losses else more
-            for total, part in zip(gradients, steeper, strict=True) if gradients else ():
-                torch._foreach_add_(total, part)
-            gradients = gradients or steeper
+        for portion in zip(*portions, strict=True):
+            weights = [len(part) / len(batch) for part, batch in zip(portion, batches, strict=True)]
+            added_losses, added_gradients = self._weighted_gradients(portion, weights)
+            losses = [a + b for a, b in zip(losses, added_losses, strict=True)] if losses else added_losses
+            for total, added in zip(gradients, added_gradients, strict=True) if gradients else ():
+                foreach("add_", total, added)
+            gradients = gradients or added_gradients
         return losses, gradients
 
     def _autocast(self) -> torch.autocast:
@@ -143,62 +160,59 @@ class TrainStepContext:
         return torch.autocast(self.params[0].device.type, dtype=kind, enabled=self.precision != "float32")
 
     @contextmanager
-    def shifted(self, by: Vector, scale: float = 1.0) -> Iterator[None]:
-        """Perturbed parameters moved by scale * by in the block, restored bit for bit after it, also if it raises."""
-        perturbed = [self.params[place] for place in self.perturbed]
-        here = [one.detach() for one in perturbed]
-        if self.elsewhere is None:
-            self.elsewhere = [torch.empty_like(one) for one in here]
-        for value, part, moved in zip(here, by, self.elsewhere, strict=True):
-            torch.add(value, part, alpha=scale, out=moved)
+    def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
+        """Context manager that adds ``scale * direction`` to the perturbed parameters and restores them bit for bit."""
+        values = [parameter.detach() for parameter in self.perturbed_params]
+        self._buffers = self._buffers or [torch.empty_like(value) for value in values]
+        for value, tensor, moved in zip(values, direction, self._buffers, strict=True):
+            torch.add(value, tensor, alpha=scale, out=moved)
         try:
-            _hold(perturbed, self.elsewhere)
+            _set_data(self.perturbed_params, self._buffers)
             yield
         finally:
-            _hold(perturbed, here)
+            _set_data(self.perturbed_params, values)
 
     def update(self, gradient: Vector) -> None:
-        """Clip, and let the base optimizer take one step with the gradient."""
+        """Clip the gradient, and let the base optimizer take one step with it."""
         if self.max_grad_norm is not None:
             gradient = _clipped(gradient, self.max_grad_norm)
-        for parameter, part in zip(self.params, gradient, strict=True):
-            parameter.grad = part.contiguous()  # torch's fused optimizers misread the strides of anything else
+        for parameter, tensor in zip(self.params, gradient, strict=True):
+            parameter.grad = tensor.contiguous()  # torch's fused optimizers misread the strides of anything else
         self.optimizer.step()
-        self.end_step()
+        self._clear()
 
-    def end_step(self) -> None:
-        """Forget the step's gradients and noise; ``update`` does it, and so must whoever gives a step up."""
+    def _clear(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        self._noise = None
+        self._dropout_seed = None
 
-    def _replay_noise(self) -> None:
-        """Start the noise of this step again; each step's seed is drawn from the stream that the last one left."""
+    def _seed_dropout(self) -> None:
+        """Seed torch as at the start of this step; a step's seed is drawn from the state that the last step left."""
         if not self.same_dropout_mask:
             return
-        if self._noise is None:
-            self._noise = int(torch.randint(2**62, (), dtype=torch.int64))
-        torch.manual_seed(self._noise)
+        if self._dropout_seed is None:
+            self._dropout_seed = int(torch.randint(2**62, (), dtype=torch.int64))
+        torch.manual_seed(self._dropout_seed)
 
 
 def _clipped(gradient: Vector, limit: float) -> list[Tensor]:
     factor = (limit / norm(gradient)).clamp(max=1)  # a zero gradient gives infinity, clamped to 1
-    return list(torch._foreach_mul(list(gradient), factor))
+    return times(gradient, factor)
 
 
-def _hold(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
-    """Let the parameters be other tensors: three times as fast as copying there and back."""
+def _set_data(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
+    """Let the parameters refer to other tensors, which is three times as fast as copying values there and back."""
     for parameter, value in zip(parameters, values, strict=True):
         parameter.data = value
 
 
-def _others(patterns: Sequence[str], names: Sequence[str]) -> list[int]:
-    """The places of the names that no pattern fits."""
+def _not_excluded(patterns: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Return the indices of the names that match no pattern."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise ValueError(
-                f"perturb_exclude: no trainable parameter is called {pattern!r}; there are {', '.join(names)}"
+                f"perturb_exclude: no trainable parameter is called {pattern!r}; name one of {shortlist(names)}"
             )
-    places = [place for place, name in enumerate(names) if not any(fnmatchcase(name, pattern) for pattern in patterns)]
-    if not places:
+    indices = [index for index, name in enumerate(names) if not any(fnmatchcase(name, pattern) for pattern in patterns)]
+    if not indices:
         raise ValueError("perturb_exclude leaves no parameter to perturb; use strategy plain instead")
-    return places
+    return indices

@@ -15,22 +15,22 @@ logger = logging.getLogger(__name__)
 
 
 class TensorBoard:
-    """Writes loss, validation metrics, trace and seconds of every epoch as scalars.
+    """A callback that writes loss, validation metrics, diagnostics and seconds of every epoch as scalars.
 
-    The events are written here and at once, not by a thread of torch's ``SummaryWriter``, whose errors reach nobody.
+    Events are written at once, not by a thread as in torch's ``SummaryWriter``, whose errors would be lost.
 
     Without the package ``tensorboard`` nothing is written.
 
     Args:
-        folder: where the event files go.
+        folder: where the event files are written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._file: BinaryIO | None = None
 
-    def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:  # noqa: ARG002
-        """Open the event file; curves of epochs that a killed run had begun are purged.
+    def on_start(self, first_epoch: int, _epochs: int, _steps: int) -> None:
+        """Open the event file; TensorBoard then hides points of later epochs that an interrupted run has written.
 
         Raises:
             OSError: the folder cannot be written to.
@@ -48,10 +48,10 @@ class TensorBoard:
         self._write(begun.SerializeToString())
 
     def on_step(self, epoch: int, step: int) -> None:
-        """Nothing a step."""
+        """Write nothing; there are no curves by step."""
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """One point a curve.
+        """Write one point per curve.
 
         Raises:
             OSError: the disk is full.
@@ -65,7 +65,7 @@ class TensorBoard:
             **({} if record.loss is None else {"train/loss": record.loss}),
             "seconds/train": record.train_seconds,
             **{f"valid/{name}": value for name, value in record.valid.items()},
-            **{f"trace/{name}": value for name, value in record.trace.items()},
+            **{f"diagnostics/{name}": value for name, value in record.diagnostics.items()},
         }
         values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
         event = Event(wall_time=time.time(), step=record.epoch, summary=Summary(value=values))

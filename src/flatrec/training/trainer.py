@@ -1,4 +1,4 @@
-"""The epoch loop: strategies step, validation decides when to stop, checkpoints let it go on."""
+"""The epoch loop: strategies take steps, validation decides when to stop, checkpoints allow to resume."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ from flatrec.training.records import Callback, EpochRecord, append_line, read_li
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import provenance, seeding
 
-PATIENCE_WITH_NON_FINITE = 10  # steps in a row
+MAX_CONSECUTIVE_NONFINITE = 10
 CHECKPOINT, RECORDS = "checkpoint.safetensors", "epochs.jsonl"
 
 logger = logging.getLogger(__name__)
 
 
 class DivergedError(RuntimeError):
-    """Training came to nothing: no step had a finite gradient, ten in a row had none, or a weight is not finite."""
+    """Training failed: no step of an epoch or none of ten in a row had a finite gradient, or a weight is not finite."""
 
 
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands after an epoch; all that a checkpoint must hold besides tensors."""
+    """The state of training after an epoch, besides tensors; a checkpoint holds it."""
 
     epoch: int = 0
     best_epoch: int = 0
     best_score: float | None = None
     best_tie_breaker: float | None = None  # the best epoch's NDCG at the same K, where it was measured
-    waited: int = 0  # evaluations since the best
-    in_a_row: int = 0  # steps skipped in a row
+    bad_epochs: int = 0  # evaluations in a row without a better epoch
+    consecutive_nonfinite: int = 0  # skipped steps in a row
     stopped: bool = False
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training came to; the model holds the parameters of the best epoch, or of the last if that is selected."""
+    """The result of training; the model holds the parameters of the best epoch, or of the last if that is selected."""
 
     epochs: int
     best_epoch: int
@@ -60,30 +60,30 @@ class FitResult:
 
 
 class Trainer:
-    """Trains a learner's model with a strategy.
+    """Trains a model with a strategy.
 
     Everything random in an epoch derives from (seed, epoch), so a run that goes on from a checkpoint computes the
     very bits of one that was never stopped.
 
     Args:
-        learner: model and base optimizer.
+        context: model and base optimizer.
         strategy: what a step does.
         sampler: gives the batches.
-        validate: scores the model on the validation part; the trainer never sees another part. None where there is no
-            such part, which needs ``settings.select`` to be ``last``.
-        settings: lengths and portions, and which epoch is kept.
+        validate: scores the model on the validation split; the trainer never sees another split. None if there is no
+            validation split, which needs ``settings.select`` to be ``last``.
+        settings: the settings of training.
         seed: of everything random.
-        folder: where checkpoint and ``epochs.jsonl`` go; None to keep all in memory.
-        identity: the run that these files are of; no file of another run is taken up.
-        callbacks: objects that are told of the progress.
+        folder: where checkpoint and ``epochs.jsonl`` are written; None to keep all in memory.
+        identity: the run that these files belong to; files of another run are refused.
+        callbacks: objects that are informed of the progress.
 
     Raises:
-        ValueError: the best epoch is to be kept, but nothing validates.
+        ValueError: the best epoch is to be kept, but there is no validation.
     """
 
     def __init__(
         self,
-        learner: TrainStepContext,
+        context: TrainStepContext,
         strategy: Strategy,
         sampler: Sampler,
         validate: Callable[[Model], Mapping[str, float]] | None,
@@ -96,14 +96,14 @@ class Trainer:
     ) -> None:
         if validate is None and settings.select == "best":
             raise ValueError("the best epoch is chosen by validation, but there is none; set training.select to last")
-        self.learner, self.strategy, self.sampler, self.validate = learner, strategy, sampler, validate
-        self.model = learner.model
+        self.context, self.strategy, self.sampler, self.validate = context, strategy, sampler, validate
+        self.model = context.model
         self.settings = settings
         self.seed = seed
         self.folder = folder
         self.identity = identity
         self.callbacks = callbacks
-        self.steps = sampler.steps(strategy.batches_per_step, strategy.pairing)
+        self.steps = sampler.steps(strategy.batches_per_step, settings.second_batch)
         self.progress = Progress()
         self.records: list[EpochRecord] = []
         self._best: dict[str, Tensor] = {}
@@ -116,8 +116,8 @@ class Trainer:
             KeyError: the monitored metric is not among the validation metrics.
         """
         if self.progress.epoch == 0:
-            self.strategy.reset(self.seed)  # it may have trained before
-            self._write_checkpoint({}, {})  # tells from now on that there was a checkpoint
+            self.strategy.reset(self.seed)  # the object may have trained before
+            self._write_checkpoint({}, {})  # from now on, a missing checkpoint is an error
         cuda = range(torch.cuda.device_count())
         with torch.random.fork_rng(cuda):
             for callback in self.callbacks:
@@ -150,11 +150,11 @@ class Trainer:
             valid=valid,
             monitor=self.settings.monitor if valid else "",
             best=self.progress.best_epoch == epoch,
-            trace=self.strategy.take_diagnostics(),
+            diagnostics=self.strategy.take_diagnostics(),
         )
         self.records.append(record)
         if record.best:
-            self._best = {name: one.detach().clone() for name, one in self.model.state_dict().items()}
+            self._best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         self._save(record, before)
         for callback in self.callbacks:
             callback.on_epoch(record)
@@ -166,15 +166,15 @@ class Trainer:
         stream = seeding.generator(self.seed, "batches", epoch)
         losses: list[Tensor] = []
         skipped = 0
-        batches_of_steps = self.sampler.epoch(stream, self.strategy.batches_per_step, self.strategy.pairing)
-        for step, batches in enumerate(batches_of_steps, start=1):
-            self.learner.progress = epoch - 1 + (step - 1) / self.steps
+        steps = self.sampler.epoch(stream, self.strategy.batches_per_step, self.settings.second_batch)
+        for step, batches in enumerate(steps, start=1):
+            self.context.progress = epoch - 1 + (step - 1) / self.steps
             try:
-                losses.append(self.strategy.step(self.learner, *batches))
-                self.progress = replace(self.progress, in_a_row=0)
+                losses.append(self.strategy.step(self.context, *batches))
+                self.progress = replace(self.progress, consecutive_nonfinite=0)
             except NonFiniteGradientError:
                 skipped += 1
-                self._give_up_step(epoch)
+                self._skip_step(epoch)
             self.model.on_step_end()
             for callback in self.callbacks:
                 callback.on_step(epoch, step)
@@ -183,28 +183,27 @@ class Trainer:
         return losses, skipped
 
     def _never_stepped(self, epoch: int) -> bool:
-        """Whether training ends with this epoch without a single update."""
+        """Return True if training ends with this epoch without a single update."""
         return epoch == self.settings.epochs and all(record.loss is None for record in self.records)
 
-    def _give_up_step(self, epoch: int) -> None:
-        self.learner.end_step()
-        self.progress = replace(self.progress, in_a_row=self.progress.in_a_row + 1)
+    def _skip_step(self, epoch: int) -> None:
+        self.progress = replace(self.progress, consecutive_nonfinite=self.progress.consecutive_nonfinite + 1)
         logger.warning("epoch %d: a step was skipped, its loss or gradient was not finite", epoch)
-        if self.progress.in_a_row >= PATIENCE_WITH_NON_FINITE:
+        if self.progress.consecutive_nonfinite >= MAX_CONSECUTIVE_NONFINITE:
             self._diverged(
-                epoch, f"{PATIENCE_WITH_NON_FINITE} steps in a row had a loss or gradient that was not finite"
+                epoch, f"{MAX_CONSECUTIVE_NONFINITE} steps in a row had a loss or gradient that was not finite"
             )
 
     def _check_weights(self, epoch: int) -> None:
-        """Weights that are not finite are neither evaluated nor saved."""
-        if not all(checkpoints.all_finite(one) for one in self.learner.params):
+        """Raise an error if a weight is not finite, before it is evaluated or saved."""
+        if not all(checkpoints.all_finite(parameter) for parameter in self.context.params):
             self._diverged(epoch, "a weight is not finite any more")
 
     def _diverged(self, epoch: int, reason: str) -> NoReturn:
-        kept = "; the last checkpoint is kept" if self.folder and epoch > 1 else ""
+        checkpoint = "; the last checkpoint is kept" if self.folder and epoch > 1 else ""
         raise DivergedError(
-            f"epoch {epoch}: {reason}{kept}; lower optimizer.lr, strategy.rho or what else is very large, or set "
-            "training.max_grad_norm"
+            f"epoch {epoch}: {reason}{checkpoint}; lower optimizer.lr, strategy.rho or any other very large setting, "
+            "or set training.max_grad_norm"
         )
 
     def _evaluate(self) -> Mapping[str, float]:
@@ -224,45 +223,47 @@ class Trainer:
                 best_epoch=epoch,
                 best_score=score,
                 best_tie_breaker=tie_breaker,
-                waited=0,  # also where the tie-breaker alone is better: there is a new best epoch
+                bad_epochs=0,  # also where the tie-breaker alone is better: there is a new best epoch
             )
-        waited = self.progress.waited + 1
-        return replace(self.progress, epoch=epoch, waited=waited, stopped=waited >= self.settings.patience)
+        bad_epochs = self.progress.bad_epochs + 1
+        stopped = bad_epochs >= self.settings.patience
+        return replace(self.progress, epoch=epoch, bad_epochs=bad_epochs, stopped=stopped)
 
     def _save(self, record: EpochRecord, before: int) -> None:
-        """Write what is due; the best parameters travel in the checkpoint, so that the two cannot disagree.
+        """Write the files that are due; the checkpoint holds the best parameters too, so that the two cannot disagree.
 
-        The line of an epoch comes before its checkpoint: wherever a kill falls, a checkpoint tells that there were the
-        lines up to its epoch.
+        The line of an epoch is written before its checkpoint: whenever the process is killed, the lines up to the epoch
+        of the checkpoint are there.
         """
         if self.folder is None:
             return
         append_line(self.folder / RECORDS, record, self.identity.digest)
         due = record.epoch % self.settings.checkpoint_every == 0 or record.epoch == self.settings.epochs
         if due or self.progress.stopped or before == 0:
-            optimizer, rest = checkpoints.optimizer_tensors(self.learner.optimizer)
-            tensors = {f"model.{name}": one for name, one in self.model.state_dict().items()}
-            tensors |= {f"optimizer.{name}": one for name, one in optimizer.items()}
-            tensors |= {f"strategy.{name}": one for name, one in self.strategy.state().items()}
+            optimizer, metadata = checkpoints.optimizer_state(self.context.optimizer)
+            tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+            tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.items()}
+            tensors |= {f"strategy.{name}": tensor for name, tensor in self.strategy.state().items()}
             if not record.best:
-                tensors |= {f"best.{name}": one for name, one in self._best.items()}
-            self._write_checkpoint(tensors, rest)
+                tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
+            self._write_checkpoint(tensors, metadata)
 
     def _write_checkpoint(self, tensors: Mapping[str, Tensor], optimizer: Mapping[str, object]) -> None:
         if self.folder is not None:
-            facts = {
+            metadata = {
                 "run": self.identity.as_dict(),
                 "device": self._device,
                 "progress": vars(self.progress),
                 "optimizer": optimizer,
             }
-            checkpoints.save(self.folder / CHECKPOINT, Checkpoint(tensors, facts))
+            checkpoints.save(self.folder / CHECKPOINT, Checkpoint(tensors, metadata))
 
     def resume(self) -> None:
-        """Take up the folder's checkpoint; where training has not begun there, begin it.
+        """Load the checkpoint of the folder, if there is one, to go on from there.
 
         Raises:
-            ValueError: the checkpoint or the records are damaged, gone, of another run, or of another kind of device.
+            ValueError: the checkpoint or the records are damaged, missing, of another run, or of another kind of
+                device.
         """
         if self.folder is None:
             return
@@ -274,8 +275,8 @@ class Trainer:
                     "with --overwrite"
                 )
             return
-        saved = checkpoints.load(path, self.learner.params[0].device)
-        self.identity.check(saved.facts.get("run"), path)
+        saved = checkpoints.load(path, self.context.params[0].device)
+        self.identity.check(saved.metadata.get("run"), path)
         progress = _progress(saved, path)
         records = read_lines(lines, self.identity.digest)
         if len(records) < progress.epoch:
@@ -285,33 +286,33 @@ class Trainer:
             )
         self.progress = progress
         if progress.epoch > 0:
-            self._check_device(str(saved.facts.get("device")))
+            self._check_device(str(saved.metadata.get("device")))
             try:
-                self._take_up(saved)
+                self._load(saved)
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from None
         self.records = records[: progress.epoch]
         write_lines(lines, self.records, self.identity.digest)  # a killed run may have written past its checkpoint
 
-    def _take_up(self, saved: Checkpoint) -> None:
+    def _load(self, saved: Checkpoint) -> None:
         best = best_parameters(saved)
         checkpoints.check_alike(best, self.model.state_dict(), "the best epoch")
         checkpoints.check_finite(best, "the best epoch")
-        facts = saved.facts.get("optimizer")
-        if not isinstance(facts, Mapping):
-            raise ValueError(f"it holds no facts of its optimizer; {checkpoints.ADVICE}")
-        checkpoints.restore_optimizer(self.learner.optimizer, checkpoints.part(saved, "optimizer"), facts)
+        metadata = saved.metadata.get("optimizer")
+        if not isinstance(metadata, Mapping):
+            raise ValueError(f"it holds no metadata of its optimizer; {checkpoints.ADVICE}")
+        checkpoints.restore_optimizer(self.context.optimizer, saved.section("optimizer"), metadata)
         load_parameters(self.model, saved)
         self.strategy.reset(self.seed)
-        self.strategy.load_state(checkpoints.part(saved, "strategy"), self.learner.params)
+        self.strategy.load_state(saved.section("strategy"), self.context.params)
         self._best = best
 
     @property
     def _device(self) -> str:
-        return provenance.device_name(self.learner.params[0].device)
+        return provenance.device_name(self.context.params[0].device)
 
     def _check_device(self, before: str) -> None:
-        """What is finished may be read anywhere, but what goes on must end with the bits of a run never stopped."""
+        """Raise an error if training would go on on another kind of device, where its bits would differ."""
         over = self.progress.stopped or self.progress.epoch >= self.settings.epochs
         if not over and before.partition(":")[0] != self._device.partition(":")[0]:
             raise ValueError(
@@ -320,36 +321,40 @@ class Trainer:
             )
 
 
-def _better(now: tuple[float, float | None], best: tuple[float | None, float | None]) -> bool:
-    """Whether an epoch's score beats the best so far, its tie-breaker deciding where the scores are equal."""
-    if best[0] is None or now[0] != best[0]:
-        return best[0] is None or now[0] > best[0]
-    return now[1] is not None and best[1] is not None and now[1] > best[1]
+def _better(score: tuple[float, float | None], best: tuple[float | None, float | None]) -> bool:
+    """Return True if an epoch's score, then its tie-breaker, is better than the best so far."""
+    if best[0] is None or score[0] != best[0]:
+        return best[0] is None or score[0] > best[0]
+    return score[1] is not None and best[1] is not None and score[1] > best[1]
 
 
 def _progress(saved: Checkpoint, path: Path) -> Progress:
     try:
-        progress = TypeAdapter(Progress).validate_json(json.dumps(saved.facts.get("progress")), strict=True)
-        if 0 <= progress.best_epoch <= progress.epoch and progress.waited >= 0 and progress.in_a_row >= 0:
+        progress = TypeAdapter(Progress).validate_json(json.dumps(saved.metadata.get("progress")), strict=True)
+        if (
+            0 <= progress.best_epoch <= progress.epoch
+            and progress.bad_epochs >= 0
+            and progress.consecutive_nonfinite >= 0
+        ):
             return progress
         reason = "its epochs are out of order"
     except ValidationError as error:
         reason = error.errors()[0]["msg"].lower()
-    raise ValueError(f"{path} says of its progress what cannot be ({reason}); {checkpoints.ADVICE}") from None
+    raise ValueError(f"{path} holds an impossible state of training ({reason}); {checkpoints.ADVICE}") from None
 
 
 def best_parameters(saved: Checkpoint) -> dict[str, Tensor]:
-    """The parameters of the best epoch: those of the last one where that is the best."""
-    return checkpoints.part(saved, "best") or checkpoints.part(saved, "model")
+    """Return the parameters of the best epoch."""
+    return saved.section("best") or saved.section("model")
 
 
 def load_parameters(model: Model, saved: Checkpoint, *, best: bool = False) -> None:
-    """Put the parameters of a checkpoint into a model: the last ones, or the best.
+    """Load the parameters of a checkpoint into a model: those of the last epoch, or of the best.
 
     Raises:
         ValueError: they do not fit the model, or one is not finite.
     """
-    parameters = best_parameters(saved) if best else checkpoints.part(saved, "model")
+    parameters = best_parameters(saved) if best else saved.section("model")
     checkpoints.check_alike(parameters, model.state_dict(), "the checkpoint")
     checkpoints.check_finite(parameters, "the checkpoint")
     model.load_state_dict(parameters)

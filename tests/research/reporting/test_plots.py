@@ -258,7 +258,9 @@ def test_labels_of_axes_are_shown_as_they_are_written(label, tmp_path):
     assert [one.strip() for one in texts(figure, tmp_path)].count(label) == 2
 
 
-@pytest.mark.parametrize("names", [("each", "best so far"), ("asam", "asam+", "fishersam", "fishersam+", "fsam", "mg")])
+@pytest.mark.parametrize(
+    "names", [("each", "best so far"), ("asam", "asam+", "fishersam", "fishersam+", "friendlysam", "mg")]
+)
 def test_names_in_one_figure_never_look_the_same(names):
     drawn = lines_of(curves([Panel("", tuple(map(rising, names)))])).values()
     assert len({(line.get_color(), line.get_linestyle()) for line in drawn}) == len(names)

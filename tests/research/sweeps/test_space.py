@@ -11,7 +11,8 @@ from flatrec.research.sweeps.space import Choices, Range, changed, default_space
 
 def test_a_file_gives_lists_and_ranges_in_groups_or_by_dotted_name(tmp_path):
     (tmp_path / "space.toml").write_text(
-        '"optimizer.lr" = { low = 1e-4, high = 1e-2, log = true }\n[model]\nlayers = [1, 2]\n[strategy]\nrho = [0.1]\n'
+        '"optimizer.lr" = { low = 1e-4, high = 1e-2, log = true }\n'
+        "[model]\nn_layers = [1, 2]\n[strategy]\nrho = [0.1]\n"
     )
     assert read(tmp_path / "space.toml") == {
         "optimizer.lr": Range(1e-4, 1e-2, log=True),

@@ -239,10 +239,10 @@ def _run(
     """Train, and after each step yield grad L_S where it began, which is where the strategy took its gradient."""
     model = _Fitted(problem)
     # The loss draws no noise to replay, and torch's global generators are left alone.
-    learner = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=learning_rate), same_dropout_mask=False)
+    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=learning_rate), same_dropout_mask=False)
     for _ in range(steps):
         gradient = problem.gradient(model.theta.detach())
-        strategy.step(learner, *islice(batches, strategy.batches_per_step))
+        strategy.step(context, *islice(batches, strategy.batches_per_step))
         yield gradient
 
 

@@ -14,8 +14,8 @@ class Rivals(Study):
     TITLE = "Rivals"
     QUESTION = "How do BSAM and BSAM+ compare with other flat-minima strategies, plain and mixed (RQ5, RQ9)?"
     STRATEGIES = (
-        *("plain", "sam", "asam", "fishersam", "fsam", "mg", "bsam"),
-        *("plain+", "sam+", "asam+", "fishersam+", "fsam+", "bsam+"),
+        *("plain", "sam", "asam", "fishersam", "friendlysam", "mg", "bsam"),
+        *("plain+", "sam+", "asam+", "fishersam+", "friendlysam+", "bsam+"),
     )
 
     def plan(self, request: Request) -> list[Planned]:

@@ -11,8 +11,7 @@ from typing import TypeAlias
 from matplotlib.figure import Figure
 
 from flatrec.config import Component
-from flatrec.data.batches import Sampler
-from flatrec.data.pairing import Pairing
+from flatrec.data.batches import Sampler, SecondBatch
 from flatrec.evaluation.significance import spread
 from flatrec.registry.instantiate import build_strategy
 from flatrec.research.reporting.outcome import Column, Image, Table, Value
@@ -67,14 +66,13 @@ def gradients(strategy: Component) -> float:
 def updates(one: Finished) -> int:
     """Updates an epoch."""
     experiment = one.planned.experiment
-    halves = experiment.strategy.options.get("pairing") == "halves"
     batches = 2 if experiment.strategy.name.endswith("+") else 1
-    return _steps(one.planned.source, experiment.training.batch_size, batches, "halves" if halves else "passes")
+    return _steps(one.planned.source, experiment.training.batch_size, batches, experiment.training.second_batch)
 
 
 @cache  # every curve of every run asks, and a sampler goes through all pairs
-def _steps(source: Source, batch_size: int, batches: int, pairing: Pairing) -> int:
-    return Sampler(source.load().interactions, batch_size).steps(batches, pairing)
+def _steps(source: Source, batch_size: int, batches: int, second_batch: SecondBatch) -> int:
+    return Sampler(source.load().interactions, batch_size).steps(batches, second_batch)
 
 
 def _by_epoch(one: Finished) -> list[float]:

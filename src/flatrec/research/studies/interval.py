@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flatrec.config import Component
-from flatrec.registry.instantiate import build_strategy
+from flatrec.registry.instantiate import config_class
 from flatrec.research.studies.base import Conclusion, Finished, Label, Planned, Request, Study, Tree, grid
 from flatrec.research.studies.one_factor import concluded
 
@@ -14,8 +13,7 @@ class Interval(Study):
     """Perturbed steps only now and then, plain ones between them.
 
     Args:
-        every: a perturbed step each so many; ``beta`` of Mirror Gradient, ``every`` of LookSAM, ``interval`` of the
-            others.
+        every: values of ``strategy.interval``: one of so many steps is perturbed.
     """
 
     TITLE = "Interval of perturbed steps"
@@ -31,16 +29,18 @@ class Interval(Study):
         Raises:
             ValueError: no strategy has an interval.
         """
-        names = {strategy: _setting(strategy) for strategy in request.strategies}
-        if not any(names.values()):
+        has_interval = {
+            strategy: "interval" in config_class("strategy", strategy).model_fields for strategy in request.strategies
+        }
+        if not any(has_interval.values()):
             raise ValueError(
                 f"none of {', '.join(request.strategies)} has an interval; add one that has, such as sam, bsam or mg"
             )
         planned: list[Planned] = []
-        for strategy, setting in names.items():
+        for strategy, varies in has_interval.items():
             one = Request(request.data, request.models, (strategy,), request.seeds, request.base)
             changes: dict[Label, Tree] = {
-                every: {"strategy": {setting: every}} if setting else {} for every in self.every
+                every: {"strategy": {"interval": every}} if varies else {} for every in self.every
             }
             planned += grid(one, changes, "interval")
         return planned
@@ -48,8 +48,3 @@ class Interval(Study):
     def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
         """Scores by interval."""
         return concluded("interval", finished, title=self.TITLE, label="interval")
-
-
-def _setting(strategy: str) -> str:
-    """What a strategy calls its interval; empty where it has none."""
-    return build_strategy(Component(strategy.removesuffix("+"))).INTERVAL

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from flatrec.ops.param_vector import Vector, norm, times
-from flatrec.strategies.base import Perturbation, SAMStrategy
+from flatrec.ops.param_vector import norm, times
+from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy
+from flatrec.strategies.settings import Probability
 from flatrec.utils import seeding
 
 
@@ -20,7 +22,8 @@ class ESAM(SAMStrategy):
     and that of ||eps||^2 is rho^2 / beta: rho is the radius in the mean direction, and eps itself is mostly longer.
     beta = 1 is SAM.
 
-    Deviations: the paper's other half, sharpness-sensitive data selection, takes the second gradient over the pairs
+    Deviations: the paper's other half, sharpness-sensitive data selection, takes the second gradient over the
+        interactions
     whose loss rises most; it is left out, since a model gives one loss for the batch. The release draws whole tensors,
     not entries, and takes the norm over those drawn, which saves the first gradient of the others; a recommender has
     few tensors, most of the entries in one or two of them, so entries are drawn, as in the paper, and a step costs as
@@ -37,20 +40,13 @@ class ESAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
-    beta: float = 0.5
+    draws_random_numbers: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.beta <= 1:
-            raise ValueError(f"beta must lie in (0, 1], but is {self.beta}")
+    beta: Probability = 0.5
 
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
-        """Along the drawn entries of the gradient; its length is the mean direction's."""
+    def perturbation(self, point: Point) -> Perturbation:
+        """Along the drawn entries of the gradient; its length is that of the mean direction."""
         stream = seeding.generator(self.seed, "efficient sam", self.steps)
-        drawn = [(torch.rand(part.shape, generator=stream) < self.beta).to(part.device) for part in gradient]
-        direction = times(gradient, drawn)
-        return Perturbation(direction, self.beta * norm(gradient), norm(direction))
-
-    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
-        """The gradient there."""
-        return there
+        mask = [(torch.rand(tensor.shape, generator=stream) < self.beta).to(tensor.device) for tensor in point.grad]
+        direction = times(point.grad, mask)
+        return Perturbation(direction, self.beta * norm(point.grad), norm(direction))

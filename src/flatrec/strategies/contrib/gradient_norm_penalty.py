@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector, blend
-from flatrec.strategies.base import Perturbation, SAMStrategy, euclidean_perturbation
+from flatrec.strategies.base import Gradients
+from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, euclidean_perturbation
+from flatrec.utils.ranges import Fraction
 
 
 @dataclass(kw_only=True, eq=False)
@@ -16,7 +18,7 @@ class GradientNormPenalty(SAMStrategy):
     which is the gradient of L + rho alpha ||grad L|| to first order. alpha = 1 is SAM, 0 plain training.
 
     Args:
-        alpha: weight of the gradient there, in [0, 1].
+        alpha: weight of the perturbed gradient, in [0, 1].
 
     Example:
         >>> GradientNormPenalty(rho=0.05, alpha=0.7).alpha
@@ -26,17 +28,12 @@ class GradientNormPenalty(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
-    alpha: float = 0.7
+    alpha: Fraction = 0.7
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.alpha <= 1:
-            raise ValueError(f"alpha must lie in [0, 1], but is {self.alpha}")
-
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
+    def perturbation(self, point: Point) -> Perturbation:
         """Along the gradient."""
-        return euclidean_perturbation(gradient)
+        return euclidean_perturbation(point.grad)
 
-    def combine(self, here: Vector, there: Vector) -> Vector:
-        """Both, mixed."""
-        return blend(there, here, self.alpha)
+    def combine(self, gradients: Gradients) -> Vector:
+        """The weighted mean of both gradients."""
+        return blend(gradients.perturbed_grad, gradients.grad, self.alpha)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector, lerp_into
-from flatrec.strategies.base import Perturbation, SAMStrategy, euclidean_perturbation
-from flatrec.strategies.state import buffer, remembered_vector, room, zeros_like_if_empty
+from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, euclidean_perturbation
+from flatrec.strategies.settings import Probability
+from flatrec.strategies.state import buffer, buffer_like, state_vector, zeros_like_if_empty
 
 
 @dataclass(kw_only=True, eq=False)
@@ -27,22 +28,13 @@ class VaSSO(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
-    theta: float = 0.4
-    mean: Vector = remembered_vector()
-    _next: Vector = buffer()  # the mean after this step, which may yet be given up
+    theta: Probability = 0.4
+    mean: Vector = state_vector()
+    _next: Vector = buffer()  # the mean after this step, which may still fail
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.theta <= 1:
-            raise ValueError(f"theta must lie in (0, 1], but is {self.theta}")
-
-    def perturbation(self, values: Vector, gradient: Vector) -> Perturbation:  # noqa: ARG002
-        """Along the running mean, which is brought up to date first."""
-        before, self._next = zeros_like_if_empty(self.mean, gradient), room(self._next, gradient)
-        lerp_into(before, gradient, self.theta, into=self._next)
+    def perturbation(self, point: Point) -> Perturbation:
+        """Along the running mean, which is updated first."""
+        before, self._next = zeros_like_if_empty(self.mean, point.grad), buffer_like(self._next, point.grad)
+        lerp_into(before, point.grad, self.theta, into=self._next)
         self.mean, self._next = self._next, before
         return euclidean_perturbation(self.mean)
-
-    def combine(self, here: Vector, there: Vector) -> Vector:  # noqa: ARG002
-        """The gradient there."""
-        return there

@@ -1,0 +1,134 @@
+"""What all relatives of SAM have in common: a perturbation of a certain radius along a direction of their own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor
+
+from flatrec.ops.param_vector import Vector, cosine, norm, plus_scaled_into, quotient
+from flatrec.strategies.base import Shift, TwoPass, shift_by
+from flatrec.strategies.context import StepContext
+from flatrec.strategies.diagnostics import Diagnostics
+from flatrec.strategies.state import state_count
+from flatrec.utils.ranges import NonNegativeFloat
+
+
+class Point(NamedTuple):
+    """The current point of training, restricted to the perturbed parameters.
+
+    Args:
+        params: the values of the parameters.
+        grad: the gradient of the batch.
+    """
+
+    params: Vector
+    grad: Vector
+
+
+class Perturbation(NamedTuple):
+    """A direction in which a strategy looks for a higher loss.
+
+    Args:
+        direction: one tensor per perturbed parameter, of any length.
+        length: the length of the direction in the strategy's own metric, a scalar.
+        norm: the Euclidean length of the direction, a scalar.
+        cosine: the cosine of its angle to the gradient, a scalar, if it is known already.
+    """
+
+    direction: Vector
+    length: Tensor
+    norm: Tensor
+    cosine: Tensor | None = None
+
+
+def euclidean_perturbation(direction: Vector) -> Perturbation:
+    """Return the perturbation along a direction, measured by the Euclidean length."""
+    length = norm(direction)
+    return Perturbation(direction, length, length)
+
+
+def subtract_scaled_mean(grad: Vector, mean: Vector, scale: float, *, length: Tensor, into: Vector) -> Perturbation:
+    """Return the perturbation along ``grad - scale * mean``.
+
+    Args:
+        grad: the gradient.
+        mean: what is subtracted from it.
+        scale: factor of the mean.
+        length: the norm of the gradient.
+        into: memory for the direction.
+    """
+    own, product = plus_scaled_into(into, grad, mean, -scale)
+    return Perturbation(into, own, own, quotient(product, own * length))
+
+
+@dataclass(kw_only=True, eq=False)
+class SAMStrategy(TwoPass):
+    """A strategy whose second gradient is taken at a perturbed point, where the loss is likely to be higher.
+
+    The point is Theta + r * v / |v|, v the strategy's direction and |v| its length in the strategy's metric; all
+    perturbed parameters, which are all trainable ones unless ``training.perturb_exclude`` says otherwise, count as one
+    vector. v = 0 gives the current parameters. The radius r is
+
+    - ``rho`` (``rho_scale="absolute"``) or rho * ||Theta|| (``"relative"``),
+    - times 1 (``rho_schedule="constant"``) or 1 / t at the t-th step (``"inverse"``, as in the theorems),
+    - times epochs / ``rho_warmup`` while fewer epochs than that have passed (0 for no warm-up).
+
+    Args:
+        rho_schedule: how the radius changes over steps.
+        rho_scale: whether the radius is absolute or relative to the norm of the parameters.
+        rho_warmup: epochs over which the radius grows linearly from 0; 0 for no warm-up.
+
+    Raises:
+        TypeError: a setting is not a number where one is expected.
+        ValueError: a setting is out of range.
+    """
+
+    rho_schedule: Literal["constant", "inverse"] = "constant"
+    rho_scale: Literal["absolute", "relative"] = "absolute"
+    rho_warmup: NonNegativeFloat = 0.0
+    steps: int = state_count()
+    diagnostics: Diagnostics = field(default_factory=Diagnostics, init=False, repr=False)
+
+    @abstractmethod
+    def perturbation(self, point: Point) -> Perturbation:
+        """Return the direction in which to look for a higher loss. Called at every step."""
+
+    def choose_point(self, context: StepContext[Any], gradient: Vector) -> Shift | Vector:
+        """The perturbed point, or the gradient itself if this step has no perturbation."""
+        params = [parameter.detach() for parameter in context.perturbed_params]
+        grad = context.select_perturbed(gradient)
+        perturbation = self.perturbation(Point(params, grad))
+        self.steps += 1
+        radius = self._radius(context.progress, params)
+        if radius == 0 or self.steps % self.interval != 0:
+            return gradient
+        if grad is not gradient:
+            self.diagnostics.add("perturbed fraction of |g1|", norm(grad) / norm(gradient))
+        self.diagnostics.add("cos(eps, g1)", _cosine(perturbation, grad))
+        if perturbation.length == 0:
+            return gradient
+        return shift_by(perturbation.direction, float(radius), float(perturbation.length))
+
+    def take_diagnostics(self) -> dict[str, float]:
+        """Mean cos(eps, g1), and whatever else the strategy measures."""
+        return self.diagnostics.take()
+
+    def _radius(self, progress: float, params: Vector) -> Tensor | float:
+        radius = self.rho / self.steps if self.rho_schedule == "inverse" else self.rho
+        if progress < self.rho_warmup:
+            radius *= progress / self.rho_warmup
+        if radius == 0 or self.rho_scale == "absolute":
+            return radius
+        return radius * norm(params)
+
+
+def _cosine(perturbation: Perturbation, grad: Vector) -> Tensor:
+    """Return the cosine of perturbation and gradient, without a pass over memory if one is the other."""
+    if perturbation.direction is grad:
+        return (perturbation.norm > 0).to(perturbation.norm)
+    return (
+        cosine(perturbation.direction, grad, perturbation.norm) if perturbation.cosine is None else perturbation.cosine
+    )
