@@ -55,9 +55,9 @@ def _signature(strategy: type[Strategy]) -> Signature:
     hints = get_type_hints(strategy)
     declared: Sequence[Field[Any]] = fields(strategy) if is_dataclass(strategy) else ()
     settings = [
-        Parameter(one.name, Parameter.KEYWORD_ONLY, default=_default(one), annotation=hints[one.name])
-        for one in declared
-        if one.init and one.name != NOT_HERE
+        Parameter(setting.name, Parameter.KEYWORD_ONLY, default=_default(setting), annotation=hints[setting.name])
+        for setting in declared
+        if setting.init and setting.name != NOT_HERE
     ]
     if strategy.draws_random_numbers:
         settings.append(Parameter("seed", Parameter.KEYWORD_ONLY, default=0, annotation=int))
@@ -66,8 +66,8 @@ def _signature(strategy: type[Strategy]) -> Signature:
     return Signature([Parameter("optimizer", Parameter.POSITIONAL_OR_KEYWORD, annotation=Optimizer), *settings])
 
 
-def _default(one: Field[Any]) -> object:
-    return Parameter.empty if one.default is MISSING else one.default
+def _default(setting: Field[Any]) -> object:
+    return Parameter.empty if setting.default is MISSING else setting.default
 
 
 def _docstring(strategy: type[Strategy], signature: Signature) -> str:

@@ -24,7 +24,7 @@ def checked_settings(owner: object) -> Mapping[str, object]:
         TypeError: a setting is not a number, or not a whole number, where one is expected.
         ValueError: a setting is out of range or not among its choices, or the annotations cannot be read.
     """
-    settings = [one.name for one in fields(owner) if one.init] if is_dataclass(owner) else []
+    settings = [setting.name for setting in fields(owner) if setting.init] if is_dataclass(owner) else []
     if not settings:
         return {}
     try:
@@ -60,7 +60,7 @@ def checked_setting(name: str, hint: Any, value: object) -> object:  # noqa: ANN
     """
     value = python_number(value)
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    choices = [choice for one in options if get_origin(one) is Literal for choice in get_args(one)]
+    choices = [choice for option in options if get_origin(option) is Literal for choice in get_args(option)]
     if any(type(value) is type(choice) and value == choice for choice in choices):
         return value
     numbers = [(kind, limits) for kind, limits in map(_number_type, options) if kind is not None]
@@ -70,7 +70,7 @@ def checked_setting(name: str, hint: Any, value: object) -> object:  # noqa: ANN
                 if wrong := limit.error(kind(value)):
                     raise ValueError(f"{name} {wrong}, but is {value}")
             return kind(value)
-    if len(numbers) + sum(get_origin(one) is Literal for one in options) < len(options):
+    if len(numbers) + sum(get_origin(option) is Literal for option in options) < len(options):
         return value  # another type, which is not checked here
     expected = ["a whole number" if kind is int else "a number" for kind, _ in numbers]
     expected += ["one of " + ", ".join(map(str, choices))] if choices else []
@@ -80,4 +80,4 @@ def checked_setting(name: str, hint: Any, value: object) -> object:  # noqa: ANN
 def _number_type(hint: Any) -> tuple[type[int] | type[float] | None, tuple[Range, ...]]:  # noqa: ANN401
     """Return the kind of number that a type allows, and its ranges."""
     kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    return kind if kind in (int, float) else None, tuple(one for one in extras if isinstance(one, Range))
+    return kind if kind in (int, float) else None, tuple(extra for extra in extras if isinstance(extra, Range))

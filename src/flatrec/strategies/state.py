@@ -90,9 +90,9 @@ def buffer_like(memory: Vector, like: Vector) -> Vector:
 
 def reset_state(owner: object) -> None:
     """Set every field that is no setting to its initial value."""
-    for one in _fields(owner):
-        if not one.init:
-            setattr(owner, one.name, one.default_factory() if callable(one.default_factory) else one.default)
+    for entry in _fields(owner):
+        if not entry.init:
+            setattr(owner, entry.name, entry.default_factory() if callable(entry.default_factory) else entry.default)
 
 
 def realign_state(owner: object, before: Layout, after: Layout, params: Vector) -> None:
@@ -103,7 +103,7 @@ def realign_state(owner: object, before: Layout, after: Layout, params: Vector) 
         if vector:
             old = dict(zip(_ids(name, spec, before, vector), vector, strict=True))
             setattr(
-                owner, name, [old[one] if one in old else _zeros(values[one], spec) for one in after.ids(spec.group)]
+                owner, name, [old[key] if key in old else _zeros(values[key], spec) for key in after.ids(spec.group)]
             )
 
 
@@ -113,7 +113,7 @@ def _zeros(parameter: Tensor, spec: VectorState) -> Tensor:
 
 def pack_state(owner: object, layout: Layout | None) -> dict[str, Tensor]:
     """Return the state as tensors by name, such as ``steps``, ``mean.0``, ``mean.1``, with the ids of parameters."""
-    packed = {one.name: torch.tensor(getattr(owner, one.name)) for one in _fields(owner) if _is_count(one)}
+    packed = {entry.name: torch.tensor(getattr(owner, entry.name)) for entry in _fields(owner) if _is_count(entry)}
     for name, spec in _vectors(owner).items():
         vector = getattr(owner, name)
         ids = _ids(name, spec, layout, vector) if layout is not None else range(len(vector))
@@ -151,7 +151,7 @@ def unpack_state(owner: object, state: Mapping[str, Tensor], params: Sequence[Te
         ValueError: a name, shape or type does not fit.
     """
     values: dict[str, int | list[Tensor]] = {
-        one.name: _count(one.name, state.get(one.name)) for one in _fields(owner) if _is_count(one)
+        entry.name: _count(entry.name, state.get(entry.name)) for entry in _fields(owner) if _is_count(entry)
     }
     layout, known = Layout(), set(values)
     for name, spec in _vectors(owner).items():
@@ -171,7 +171,7 @@ def unpack_state(owner: object, state: Mapping[str, Tensor], params: Sequence[Te
 
 def _count(name: str, value: Tensor | None) -> int:
     if value is None or value.shape != () or value.dtype != torch.int64 or value < 0:
-        raise _mismatch(f"{name!r} must be one whole number of at least 0")
+        raise _mismatch(f"{name!r} must be a single whole number of at least 0")
     return int(value)
 
 
@@ -193,9 +193,13 @@ def _fields(owner: object) -> Sequence[Field[Any]]:
     return fields(owner) if is_dataclass(owner) else ()
 
 
-def _is_count(one: Field[Any]) -> bool:
-    return STATE in one.metadata and one.metadata[STATE] is None
+def _is_count(entry: Field[Any]) -> bool:
+    return STATE in entry.metadata and entry.metadata[STATE] is None
 
 
 def _vectors(owner: object) -> dict[str, VectorState]:
-    return {one.name: one.metadata[STATE] for one in _fields(owner) if isinstance(one.metadata.get(STATE), VectorState)}
+    return {
+        entry.name: entry.metadata[STATE]
+        for entry in _fields(owner)
+        if isinstance(entry.metadata.get(STATE), VectorState)
+    }

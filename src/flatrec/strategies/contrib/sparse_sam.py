@@ -80,9 +80,8 @@ class SSAM(SAMStrategy):
         active = _flat(self.active)
         inside, outside = active.nonzero().flatten(), active.logical_not().nonzero().flatten()
         n_dropped = min(int(self.drop * len(inside)), len(slopes) - count)
-        n_dropped = max(
-            n_dropped, len(inside) - count
-        )  # there are too many if parameters with few entries in the mask left
+        # More than count entries are inside if parameters with few entries in the mask left.
+        n_dropped = max(n_dropped, len(inside) - count)
         dropped = slopes[inside].topk(n_dropped, largest=False, sorted=False).indices
         drawn = torch.randperm(len(outside), generator=seeding.generator(self.seed, "sparse sam", self.steps))
         drawn = drawn[: count - len(inside) + n_dropped].to(outside.device)
