@@ -17,11 +17,11 @@ INTRODUCTION = """\
 
 <!-- Written by `make docs` from the docstrings of the models; change those. -->
 
-A model is chosen by name (`flatrec train --model freedom`) and set with `--set model.SETTING=VALUE`; in Python it is a
-class of `flatrec.models` that takes the data set and an object of its class `Config`. *Modalities* says which item
-features it reads: none, or those of any data set with one or more modalities of any name. *Usually tried* are the values
-that searches try by default. Baselines need no training; a trained model must beat them. To write a model of your own,
-read [Adding a model](adding-a-model.md).
+A model is chosen by name (`flatrec train --model freedom`) and set with `--set model.SETTING=VALUE`; in Python it is
+a class of `flatrec.models` that takes the data set and an object of its class `Config`. *Modalities* says which item
+features it reads: none, or those of any data set with one or more modalities of any name. *Usually tried* are the
+values that searches try by default. Baselines need no training; a trained model must beat them. To write a model of
+your own, read [Adding a model](adding-a-model.md).
 """
 
 _SPECIAL = re.compile(r"``(?P<code>.+?)``|:\w+:`~?(?P<name>[^`]+)`|(?P<link>https?://[^\s)>]*[^\s)>.,;:])", re.DOTALL)
