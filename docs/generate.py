@@ -20,11 +20,11 @@ INTRODUCTION = """\
 
 <!-- Written by `make docs` from the docstrings of the models; change those. -->
 
-A model is chosen by name (`flatrec train --model freedom`) and set with `--set model.SETTING=VALUE`; in Python it is a
-class of `flatrec.models` that takes the data set and the same settings. *Modalities* says which item features it reads:
-none, or those of any data set with one or more modalities, by any name. *Usually tried* are the values that searches
-go through. Baselines need no training; they are what a trained model must beat. To write a model of your own read
-[Adding a model](adding-a-model.md).
+A model is chosen by name (`flatrec train --model freedom`) and set with `--set model.SETTING=VALUE`; in Python it is
+a class of `flatrec.models` that takes the data set and an object of its class `Config`. *Modalities* says which item
+features it reads: none, or those of any data set with one or more modalities of any name. *Usually tried* are the
+values that searches try by default. Baselines need no training; a trained model must beat them. To write a model of
+your own, read [Adding a model](adding-a-model.md).
 """
 
 SETTINGS_INTRODUCTION = """\
