@@ -7,11 +7,11 @@ import os
 
 import numpy as np
 import pytest
-from flatrec.data.formats.encoded import read_encoded
 from PIL import Image
 
 from flatrec.content import ItemSource, encode_table
 from flatrec.content.encoders.recipe import read_recipe
+from flatrec.data.encoded_items import read_encoded
 from flatrec.data.items import read_items
 from flatrec.utils.integrity import MANIFEST, check_manifest, update_manifest, write_manifest
 from tests.cli.conftest import SMALL

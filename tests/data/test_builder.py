@@ -60,12 +60,7 @@ def test_what_the_core_leaves_out_is_counted():
         cleaning_report.filtered_users,
         cleaning_report.filtered_items,
         cleaning_report.filtered_interactions,
-    ) == (
-        1,
-        1,
-        1,
-        2,
-    )
+    ) == (1, 1, 1, 2)
 
 
 def test_features_titles_and_images_follow_the_items():

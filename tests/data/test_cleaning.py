@@ -103,10 +103,7 @@ def test_ids_of_both_sides_meet_whoever_wrote_them(tmp_path, suffix):
 def test_one_interaction_in_two_spellings_is_one_interaction(tmp_path):
     data = load(tmp_path, interactions=[*PAIRS, ("u0 ", "s0")])
     assert len(data.interactions) == 36
-    assert data.warnings == (
-        "clicks.csv: blanks around 1 id were removed",
-        "1 repeated interaction; each counts once",
-    )
+    assert data.warnings == ("clicks.csv: blanks around 1 id were removed", "1 repeated interaction; each counts once")
 
 
 def test_rows_of_items_without_an_id_are_counted(tmp_path):

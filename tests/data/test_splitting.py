@@ -104,8 +104,7 @@ def test_the_shares_are_those_of_the_weights_however_large_these_are(ratios, exp
 
 
 @pytest.mark.parametrize(
-    "ratios",
-    [(0, 1, 1), (-1, 1, 1), (8, -1, 1), (float("nan"), 1, 1), (8, float("inf"), 1), (True, 1, 1)],
+    "ratios", [(0, 1, 1), (-1, 1, 1), (8, -1, 1), (float("nan"), 1, 1), (8, float("inf"), 1), (True, 1, 1)]
 )
 def test_weights_that_split_nothing_are_refused(ratios):
     with pytest.raises(ValueError, match="ratios must be three finite weights") as error:

@@ -37,11 +37,7 @@ def test_long_names_are_cut():
 
 @pytest.mark.parametrize(
     "make",
-    [
-        lambda: torch.empty(2**50, dtype=torch.uint8),
-        lambda: np.empty(2**50, dtype=np.uint8),
-        lambda: bytearray(2**62),
-    ],
+    [lambda: torch.empty(2**50, dtype=torch.uint8), lambda: np.empty(2**50, dtype=np.uint8), lambda: bytearray(2**62)],
 )
 def test_a_lack_of_memory_comes_with_advice_whoever_lacks_it(make):
     said = message(raised_by(make))

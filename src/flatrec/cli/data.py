@@ -95,7 +95,7 @@ def fetch_data(
     ] = True,
     json: options.Json = False,
 ) -> None:
-    """Download a public data set from where its makers keep it; a download that was stopped goes on.
+    """Download a public data set from its publisher; a download that was stopped is resumed.
 
     Example: `flatrec data fetch baby --out raw/baby`
     """

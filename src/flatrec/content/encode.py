@@ -15,8 +15,8 @@ from flatrec.content.encoders.vector_cache import VectorCache, default_path
 from flatrec.content.item_source import ItemSource, Progress, no_progress
 from flatrec.content.report import write_warnings
 from flatrec.data.dataset import Dataset
+from flatrec.data.encoded_items import EncodedItems, finish_update, prepare_folder, read_encoded, write_ids
 from flatrec.data.formats.description import DESCRIPTION, parse
-from flatrec.data.formats.encoded import EncodedItems, finish, make_room, read_encoded, write_ids
 from flatrec.data.tables.files import TABLE_SUFFIXES
 from flatrec.utils.atomic_write import write_text
 
@@ -60,7 +60,7 @@ def encode_table(
     if items.texts is None and items.images is None:
         raise ValueError("nothing to encode; give --text-column, --image-dir or --image-column")
     modalities = [name for name, values in (("text", items.texts), ("image", items.images)) if values is not None]
-    make_room(out, items.table.ids, modalities)
+    prepare_folder(out, items.table.ids, modalities)
     recipe = Recipe(
         source.id_column,
         source.text_columns,
@@ -102,7 +102,7 @@ def write_features_info(out: Path, ids: Sequence[str], reports: Sequence[Encodin
     summaries = [summary_dict(report) for report in reports]
     write_text(out / SUMMARY, json.dumps(summaries, indent=2, ensure_ascii=False) + "\n")
     recipe.write(out)
-    finish(out, [report.modality for report in reports])
+    finish_update(out, [report.modality for report in reports])
 
 
 def summary_dict(report: EncodingReport) -> dict[str, object]:

@@ -11,7 +11,7 @@ from flatrec.content.encoders import ImageEncoder, TextEncoder, image_encoder, t
 from flatrec.content.encoders.encoding import EncodingSettings, Target, encode_images, encode_texts
 from flatrec.content.encoders.recipe import Recipe
 from flatrec.content.encoders.vector_cache import VectorCache, default_path
-from flatrec.data.formats.encoded import make_room
+from flatrec.data.encoded_items import prepare_folder
 from flatrec.data.items import read_items
 
 Encoders: TypeAlias = Literal["auto", "shop", "real"]
@@ -73,7 +73,7 @@ def encode_shop(shop: Path, encoders: RealEncoders, on_items: Callable[[int], No
     items = read_items(shop / "items.parquet", "id")
     images = {item: shop / name if name else None for item, name in items.column("image").items()}
     texts = items.join_columns(("title", "description"))
-    make_room(shop, items.ids, ("text", "image"))
+    prepare_folder(shop, items.ids, ("text", "image"))
     with VectorCache(default_path()) as cache:
         settings = EncodingSettings(cache, batch_size=16, on_items=on_items)  # as fast as 64, in half the memory
         reports = (

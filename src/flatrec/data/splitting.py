@@ -109,11 +109,9 @@ def _split_sizes(
     splittable = counts >= SMALLEST_SPLIT
     fractions = fractions_of(ratios)[1:]
     valid, test = (
-        np.where(
-            splittable,
-            np.maximum(np.floor(counts * float(fraction) + ROUNDING), float(fraction > 0)),
-            0,
-        ).astype(np.int64)
+        np.where(splittable, np.maximum(np.floor(counts * float(fraction) + ROUNDING), float(fraction > 0)), 0).astype(
+            np.int64
+        )
         for fraction in fractions
     )
     valid = np.minimum(valid, np.maximum(counts - 1 - int(fractions[1] > 0), 0))

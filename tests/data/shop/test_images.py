@@ -34,8 +34,7 @@ def test_every_value_can_be_drawn():
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"kind": "lamp"}, {"color": "red"}, {"material": "glass"}, {"pattern": "dotted"}, {"brand": "Marlo"}],
+    "change", [{"kind": "lamp"}, {"color": "red"}, {"material": "glass"}, {"pattern": "dotted"}, {"brand": "Marlo"}]
 )
 def test_every_visible_attribute_changes_the_image(change):
     assert (image() != image(**change)).any()

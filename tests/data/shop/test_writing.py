@@ -39,15 +39,7 @@ def test_what_is_written_reads_back_with_the_same_fingerprint(shop, tmp_path):
 
 def test_the_folder_holds_the_full_catalog_and_nothing_else(shop, tmp_path):
     write(shop, tmp_path)
-    expected = [
-        "corner.inter",
-        MANIFEST,
-        "image_feat.npy",
-        "images",
-        "items.parquet",
-        "text_feat.npy",
-        "users.parquet",
-    ]
+    expected = ["corner.inter", MANIFEST, "image_feat.npy", "images", "items.parquet", "text_feat.npy", "users.parquet"]
     assert names(tmp_path) == expected
     table = pl.read_parquet(tmp_path / "items.parquet")
     assert table.columns == ["itemID", "id", "title", "description", *ATTRIBUTES, "image"]

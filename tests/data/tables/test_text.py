@@ -162,8 +162,7 @@ def test_blank_lines_are_no_rows(tmp_path, end, place):
 
 
 @pytest.mark.parametrize(
-    ("row", "what"),
-    [("c01,", "item"), (",s01", "user"), ("  ,s01", "user"), (",,a review", "user"), ("c01", "item")],
+    ("row", "what"), [("c01,", "item"), (",s01", "user"), ("  ,s01", "user"), (",,a review", "user"), ("c01", "item")]
 )
 def test_a_row_that_lacks_an_id_is_refused_with_its_line(tmp_path, row, what):
     with pytest.raises(

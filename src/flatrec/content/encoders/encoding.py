@@ -16,7 +16,7 @@ from flatrec.content.encoders.images import decode_image, read_image, suppress_p
 from flatrec.content.encoders.texts import clean_text
 from flatrec.content.encoders.vector_cache import CachedVector, VectorCache, vector_key
 from flatrec.content.report import count_warnings
-from flatrec.data.formats.encoded import unlist
+from flatrec.data.encoded_items import begin_update
 from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.threads import Threads
 
@@ -195,7 +195,7 @@ def _encode(items: Sequence[str], modality: _Modality, target: Target, settings:
             rows[~present] = rows[present].mean(axis=0, dtype=np.float64)  # for readers that ignore masks
         rows.flush()
         np.save(mask, present)
-        unlist(target.folder, [name])
+        begin_update(target.folder, [name])
         path.unlink(missing_ok=True)  # a kill would leave it beside the mask of other features
     missing = int((~present).sum())
     return EncodingReport(name, modality.encoder.identity, dim, len(items), missing, computed, warnings)

@@ -13,7 +13,7 @@ from PIL import Image
 from flatrec.content.encoders.images import decode_image, read_image
 from flatrec.content.llm.captions import Caption
 from flatrec.content.llm.text_overlay import NO_GLYPH, TextOverlay
-from flatrec.data.formats.encoded import ITEM_IDS, unlist
+from flatrec.data.encoded_items import ITEM_IDS, begin_update
 from flatrec.data.items import ItemTable
 from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.integrity import read_sealed
@@ -135,7 +135,7 @@ def read_adjustment(folder: Path) -> AdjustmentRecord:
 def _clear(out: Path) -> None:
     """Create the folder, and remove files that would not belong to what follows."""
     out.mkdir(parents=True, exist_ok=True)
-    unlist(out, ())
+    begin_update(out, ())
     for name in (FACTS, ITEM_IDS):  # without ids, the features there belong to no items
         (out / name).unlink(missing_ok=True)
     folder = out / IMAGES

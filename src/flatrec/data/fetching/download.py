@@ -28,11 +28,7 @@ _AGENT = {"User-Agent": "flatrec", "Accept-Encoding": "identity"}
 
 
 def fetch(
-    files: Sequence[RemoteFile],
-    out: Path,
-    *,
-    on_bytes: Callable[[int], None] = lambda _count: None,
-    pause: float = 2.0,
+    files: Sequence[RemoteFile], out: Path, *, on_bytes: Callable[[int], None] = lambda _count: None, pause: float = 2.0
 ) -> list[Path]:
     """Download files into a folder; files that are there already and unchanged are kept.
 

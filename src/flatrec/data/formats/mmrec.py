@@ -16,12 +16,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
 from flatrec.data.tables.arrays import mask_file
 from flatrec.data.tables.files import scan, single_file, visible
-from flatrec.data.tables.indexed import (
-    ITEM_TABLES,
-    USER_TABLE,
-    feature_files,
-    read_indexed,
-)
+from flatrec.data.tables.indexed import ITEM_TABLES, USER_TABLE, feature_files, read_indexed
 from flatrec.data.tables.text import Layout
 from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import MANIFEST, write_manifest

@@ -44,13 +44,7 @@ TRIM: Mapping[str, RGB] = MappingProxyType(
     }
 )
 SHINY = ("ceramic", "glass", "steel", "brass")
-WALLS: tuple[RGB, ...] = (
-    (246, 242, 234),
-    (236, 240, 244),
-    (242, 236, 240),
-    (236, 242, 234),
-    (244, 238, 226),
-)
+WALLS: tuple[RGB, ...] = ((246, 242, 234), (236, 240, 244), (242, 236, 240), (236, 242, 234), (244, 238, 226))
 MARKS: Mapping[str, tuple[RGB, int]] = MappingProxyType(  # color and number of corners; 0 is a disc
     {
         "Nordby": ((40, 70, 120), 0),

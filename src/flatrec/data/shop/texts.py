@@ -48,11 +48,7 @@ OPENINGS = (
     "Meet the {color} {kind}: {material}, {pattern}, and unmistakably {brand}.",
     "From the workshop of {brand}: {article_kind} {kind} of {material}, {color} and {pattern}.",
 )
-PRICES = (
-    "It is {price}.",
-    "Our customers call it {price}.",
-    "For what it offers, it is {price}.",
-)
+PRICES = ("It is {price}.", "Our customers call it {price}.", "For what it offers, it is {price}.")
 FILLERS = (
     "Ships within two days.",
     "Wipe clean with a damp cloth.",

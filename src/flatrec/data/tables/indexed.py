@@ -194,8 +194,4 @@ def _with_metadata(dataset: Dataset, table: _Items) -> Dataset:
     indices = list(map(str, range(dataset.n_items)))
     titles = tuple(table.titles.get(index, dataset.items[int(index)]) for index in indices)
     images = tuple(map(table.images.get, indices))
-    return replace(
-        dataset,
-        titles=titles if table.titles else None,
-        images=images if any(images) else None,
-    )
+    return replace(dataset, titles=titles if table.titles else None, images=images if any(images) else None)

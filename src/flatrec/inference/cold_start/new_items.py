@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from flatrec.data.builder import IndexedFeatures
 from flatrec.data.dataset import Dataset
+from flatrec.data.encoded_items import EncodedItems
 from flatrec.data.features import Features, align
-from flatrec.data.formats.encoded import EncodedItems
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.cold_start.nearest_items import comparable, has_features
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import sparse
 
-from flatrec.data.formats.encoded import EncodedItems
+from flatrec.data.encoded_items import EncodedItems
 from flatrec.evaluation import inner_product, rank
 from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, embed_new_items
 from flatrec.inference.cold_start.new_items import read_new_items
@@ -43,7 +43,7 @@ def recommend_new_items(
     Args:
         run: a trained model and its data.
         encoded: ids and features of the items, from ``flatrec.content.encode_new_items`` or
-            ``flatrec.data.formats.encoded.read_encoded``.
+            ``flatrec.data.encoded_items.read_encoded``.
         users: one original id or several.
         k: length of a list; shorter if there are fewer items.
         source: how messages call the items, such as their folder.
