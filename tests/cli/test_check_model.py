@@ -1,4 +1,4 @@
-"""flatrec doctor: what it prints of sound and faulty models, and what it refuses."""
+"""flatrec check-model: what it prints of sound and faulty models, and what it refuses."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def own(tmp_path, monkeypatch):
 
 
 def test_json_is_one_object_and_nothing_else(flatrec):
-    outcome = flatrec("doctor", "--model", "freedom", "--set", "model.n_neighbors=4", "--json")
+    outcome = flatrec("check-model", "--model", "freedom", "--set", "model.n_neighbors=4", "--json")
     said = json.loads(outcome.out)
     assert (outcome.code, outcome.err) == (0, "")
     assert (said["model"], said["class"]) == ("FREEDOM", "flatrec.models.freedom:FREEDOM")
@@ -117,7 +117,7 @@ def test_json_is_one_object_and_nothing_else(flatrec):
 
 
 def test_a_sound_model_gets_a_table_and_exit_code_0(flatrec):
-    outcome = flatrec("doctor", "--model", "bpr")
+    outcome = flatrec("check-model", "--model", "bpr")
     assert outcome.code == 0
     assert "FAILED" not in outcome.out
     assert outcome.out.count(" ok ") == 19
@@ -126,7 +126,7 @@ def test_a_sound_model_gets_a_table_and_exit_code_0(flatrec):
 
 @pytest.mark.parametrize("fault", [faults.StaleEvaluation, faults.NaNLoss, faults.GlobalDraw])
 def test_a_faulty_model_gets_its_failed_checks_and_exit_code_1(flatrec, fault):
-    outcome = flatrec("doctor", "--model", f"tests.testing.faults:{fault.__name__}", "--json")
+    outcome = flatrec("check-model", "--model", f"tests.testing.faults:{fault.__name__}", "--json")
     said = json.loads(outcome.out)
     assert outcome.code == 1
     assert sorted(one["check"] for one in said["checks"] if one["outcome"] == "FAILED") == sorted(faults.FAULTS[fault])
@@ -136,7 +136,7 @@ def test_a_faulty_model_gets_its_failed_checks_and_exit_code_1(flatrec, fault):
 
 
 def test_the_table_says_why_a_check_failed(flatrec):
-    outcome = flatrec("doctor", "--model", "tests.testing.faults:DeadParameter")
+    outcome = flatrec("check-model", "--model", "tests.testing.faults:DeadParameter")
     assert outcome.code == 1
     assert "FAILED" in outcome.out
     assert "'unused.weight', 'unused.bias'" in outcome.out
@@ -146,7 +146,14 @@ def test_the_table_says_why_a_check_failed(flatrec):
 @pytest.mark.parametrize("place", ["own_model.py", "own_model", "./own_model.py"])
 def test_a_class_of_ones_own_is_found_in_a_file_or_module_beside_its_neighbors(flatrec, place):
     outcome = flatrec(
-        "doctor", "--model", f"{place}:Mine", "--set", "model.embedding_dim=5", "--set", "model.scale=2.0", "--json"
+        "check-model",
+        "--model",
+        f"{place}:Mine",
+        "--set",
+        "model.embedding_dim=5",
+        "--set",
+        "model.scale=2.0",
+        "--json",
     )
     said = json.loads(outcome.out)  # what the model prints goes elsewhere
     assert outcome.code == 0
@@ -155,20 +162,20 @@ def test_a_class_of_ones_own_is_found_in_a_file_or_module_beside_its_neighbors(f
 
 
 def test_a_fault_in_a_file_of_ones_own_is_found(flatrec, own):
-    outcome = flatrec("doctor", "--model", own / "own_model.py:Stale")
+    outcome = flatrec("check-model", "--model", own / "own_model.py:Stale")
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == "flatrec: 2 of 19 checks failed for Stale"
 
 
 @pytest.mark.usefixtures("own")
 def test_a_crash_names_its_line_and_debug_shows_the_way_there(flatrec):
-    outcome = flatrec("doctor", "--model", "own_model.py:Crashing")
+    outcome = flatrec("check-model", "--model", "own_model.py:Crashing")
     assert outcome.code == 1
     place = f"own_model.py:{line_of('return [][place]')}"
     assert f"IndexError: list index out of range ({place})" in " ".join(outcome.out.split())
     assert outcome.err.splitlines()[-1] == "flatrec: 1 of 19 checks failed for Crashing"
     assert "Traceback" not in outcome.err
-    outcome = flatrec("doctor", "--model", "own_model.py:Crashing", "--debug")
+    outcome = flatrec("check-model", "--model", "own_model.py:Crashing", "--debug")
     assert "in table" in outcome.err
     assert "IndexError" in outcome.err
 
@@ -228,7 +235,7 @@ def test_a_crash_names_its_line_and_debug_shows_the_way_there(flatrec):
     ],
 )
 def test_what_cannot_be_checked_is_refused_in_one_line(flatrec, words, parts):
-    outcome = flatrec("doctor", "--model", *words)
+    outcome = flatrec("check-model", "--model", *words)
     assert (outcome.code, outcome.out) == (2, "")
     lines = [line for line in outcome.err.splitlines() if line != "building"]
     assert len(lines) == 1

@@ -13,7 +13,7 @@ from tests.cli.conftest import SMALL
 
 COMMANDS = [
     (), ("train",), ("evaluate",), ("compare",), ("recommend",), ("similar",), ("demo",), ("data",),
-    ("data", "info"), ("data", "shop"), ("doctor",),
+    ("data", "info"), ("data", "shop"), ("check-model",),
     ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""flatrec doctor."""
+"""flatrec check-model."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ ModelSets = Annotated[
 ]
 
 
-def doctor(model: CheckedModel, sets: ModelSets = None, json: options.Json = False) -> None:
+def check(model: CheckedModel, sets: ModelSets = None, json: options.Json = False) -> None:
     """Check a model: is it trained, saved, resumed and evaluated as it should be?
 
     Builds it on tiny data and runs every check of the model contract; the exit code is 1 where one fails.
 
-    Example: `flatrec doctor --model my_models/mine.py:Mine --set model.embedding_dim=8`
+    Example: `flatrec check-model --model my_models/mine.py:Mine --set model.embedding_dim=8`
     """
     from flatrec.cli.classes import trainable_class
     from flatrec.config import validate
@@ -75,7 +75,7 @@ def _settings(name: str, sets: Sequence[str]) -> Options:
         tree = assignment(text)
         if list(tree) != ["model"] or not isinstance(tree["model"], dict) or "name" in tree["model"]:
             raise ValueError(
-                f"doctor takes settings of the model, such as --set model.embedding_dim=8, but got {text!r}"
+                f"check-model takes settings of the model, such as --set model.embedding_dim=8, but got {text!r}"
             )
         experiment = changed(experiment, tree)
     return experiment.model.options

@@ -75,8 +75,8 @@ COMMANDS: dict[str, Command] = {
         RESEARCH,
         "Make one page of studies: tables, figures, what is significant, and a robustness card for each model.",
     ),
-    "doctor": Command(
-        "flatrec.cli.check_model:doctor",
+    "check-model": Command(
+        "flatrec.cli.check_model:check",
         DEVELOP,
         "Check a model: is it trained, saved, resumed and evaluated as it should be?",
     ),
