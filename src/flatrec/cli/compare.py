@@ -59,7 +59,7 @@ def compare(
 
 def print_comparison(table: Table) -> None:
     """Recall and NDCG at each cut: mean ± deviation, gain over the baseline, corrected p of both tests."""
-    from flatrec.evaluation.significance import ENOUGH
+    from flatrec.evaluation.significance import MIN_SEEDS
     from flatrec.research.comparison import TESTED
 
     metrics = [name for name in table.cells[table.baseline] if name.split("@")[0] in TESTED]
@@ -68,7 +68,7 @@ def print_comparison(table: Table) -> None:
     print_table(title, ["metric", *table.cells], rows)
     print_text(
         f"mean ± deviation; gain over {table.baseline}; p of paired t-test / Wilcoxon, Holm-corrected over the table"
-        + ("" if len(table.seeds) >= ENOUGH else "; fewer than five seeds are not a result")
+        + ("" if len(table.seeds) >= MIN_SEEDS else "; fewer than five seeds are not a result")
     )
 
 

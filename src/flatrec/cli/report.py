@@ -29,7 +29,7 @@ def report(
 
     Example: `flatrec report runs/overall runs/noise --out report.html`
     """
-    from flatrec.research.reporting import page
+    from flatrec.research.reporting import study_report
     from flatrec.utils.atomic_write import write_text
 
     endings = dict(ENDINGS)

@@ -15,8 +15,8 @@ from flatrec.research.studies.registry import ENTRIES
 from flatrec.utils.messages import unknown
 
 if TYPE_CHECKING:
-    from flatrec.research.reporting.outcome import Outcome
-    from flatrec.research.studies.base import Planned, Study
+    from flatrec.research.reporting.study_result import Outcome
+    from flatrec.research.studies.base import PlannedRun, Study
 
 Jobs = Annotated[int, typer.Option(help="Runs at once; on a cluster -1 is one a core.")]
 BackEnd = Annotated[str, typer.Option(help="local, ray or dask.")]
@@ -107,7 +107,7 @@ class _Lines:
 
         self.console = Console(stderr=True)
 
-    def __call__(self, planned: Planned, error: str | None, left: int) -> None:
+    def __call__(self, planned: PlannedRun, error: str | None, left: int) -> None:
         end = "finished" if error is None else f"failed: {error}"
         self.console.print(f"{planned.name} {end} ({left} left)", markup=False, highlight=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""Whether one strategy beats another over the same seeds."""
+"""Tests of whether one strategy beats another over the same seeds."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy import stats
 
-ENOUGH = 5  # seeds that a result needs
-ROUNDING = 1e-12  # a relative spread below it is not one
+MIN_SEEDS = 5  # seeds that a result needs
+SIGNIFICANCE_LEVEL = 0.05  # a difference is significant if its corrected p is below
+ROUNDING = 1e-12  # a smaller relative spread is rounding
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Paired two-sided tests of one list of values against another.
+class PairedTest:
+    """Result of paired two-sided tests of one list of values against another.
 
     Args:
         runs: number of pairs.
@@ -31,8 +32,8 @@ class Comparison:
     wilcoxon_p: float | None
 
 
-def compare(values: Sequence[float], baseline: Sequence[float]) -> Comparison:
-    """Compare two strategies, value by value, seed by seed.
+def paired_test(values: Sequence[float], baseline: Sequence[float]) -> PairedTest:
+    """Test the scores of two strategies against each other, paired by seed.
 
     Equal lists have p = 1. Lists that differ by the same amount everywhere have no spread to test against: the
     t-test would claim certainty, on two seeds as on twenty, so it has no p.
@@ -48,34 +49,34 @@ def compare(values: Sequence[float], baseline: Sequence[float]) -> Comparison:
     mean = fmean(baseline)
     gain = fmean(values) / mean - 1 if mean else None
     if len(values) < 2:
-        return Comparison(len(values), gain, None, None)
+        return PairedTest(len(values), gain, None, None)
     differences = np.subtract(values, baseline)
     differences[np.abs(differences) <= ROUNDING * np.abs([*values, *baseline]).max()] = 0
     if not differences.any():
-        return Comparison(len(values), gain, 1.0, 1.0)
+        return PairedTest(len(values), gain, 1.0, 1.0)
     constant = np.ptp(differences) <= ROUNDING * np.abs(differences).max()
     t_p = None if constant else float(stats.ttest_rel(values, baseline).pvalue)
-    return Comparison(len(values), gain, t_p, float(stats.wilcoxon(differences).pvalue))
+    return PairedTest(len(values), gain, t_p, float(stats.wilcoxon(differences).pvalue))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979): p for being wrong anywhere.
+    """Return p values after Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979).
 
     A missing p stays missing and does not count as a comparison.
     """
-    there = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    present = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     largest = 0.0
-    for rank, (p, place) in enumerate(there):
-        largest = max(largest, min(1.0, p * (len(there) - rank)))
-        corrected[place] = largest
+    for rank, (p, index) in enumerate(present):
+        largest = max(largest, min(1.0, p * (len(present) - rank)))
+        corrected[index] = largest
     return corrected
 
 
 def levene(values: Sequence[float], baseline: Sequence[float]) -> float | None:
-    """P of Levene's test, about medians, that two lists spread equally; None with fewer than three of either.
+    """Return p of Levene's test, about medians, that two lists spread equally.
 
-    Two lists without any spread have p = 1.
+    It is None if a list has fewer than three values. Two lists without any spread have p = 1.
     """
     if min(len(values), len(baseline)) < 3:
         return None
@@ -85,5 +86,5 @@ def levene(values: Sequence[float], baseline: Sequence[float]) -> float | None:
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation, which is 0 for a single value."""
+    """Return mean and sample standard deviation, which is 0 for a single value."""
     return fmean(values), stdev(values) if len(values) > 1 else 0.0

@@ -11,7 +11,7 @@ from typing import Any
 from flatrec.api import run_or_resume
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.evaluation.significance import Comparison, compare, holm, spread
+from flatrec.evaluation.significance import holm, spread
 from flatrec.models import BASELINES
 from flatrec.registry.instantiate import build_strategy, strategy_names, strategy_options, with_defaults
 from flatrec.registry.naming import import_named

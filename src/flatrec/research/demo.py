@@ -21,8 +21,8 @@ from flatrec.data.shop import ShopSettings, generate, write
 from flatrec.evaluation import rank, seen_mask
 from flatrec.inference.run import Recommendation, Run
 from flatrec.research.comparison import Cell, Table, compare_strategies
+from flatrec.research.reporting.demo_page import DataFacts, Measurement, Product, Report, Shopper, render
 from flatrec.research.reporting.figures import Curve
-from flatrec.research.reporting.report import DataFacts, Measurement, Product, Report, Shopper, render
 from flatrec.runs.selection import monitored
 from flatrec.training import Callback, EpochRecord
 from flatrec.training.records import read_lines

@@ -6,7 +6,7 @@ from torch import nn
 from flatrec import testing
 from flatrec.data.features import Features
 from flatrec.models import MODELS, Adversarial
-from flatrec.research.analysis.perturbation import adjusted, embedding_noise, item_embeddings, noisy, relative_decrease
+from flatrec.research.analysis.perturbation import adjusted, embedding_noise, item_embeddings, noisy, relative_drop
 from tests.models.settings import make
 
 NO_TABLE = {"dualgnn", "dragon"}  # their items are made of features only
@@ -299,6 +299,6 @@ def test_shares_and_weights_out_of_range_are_refused(share, weight, blocks):
 
 
 def test_the_decrease_is_relative_to_the_original():
-    assert relative_decrease(0.08, 0.06) == pytest.approx(0.25)
-    assert relative_decrease(0.08, 0.1) == pytest.approx(-0.25)
-    assert relative_decrease(0.08, 0.08) == 0
+    assert relative_drop(0.08, 0.06) == pytest.approx(0.25)
+    assert relative_drop(0.08, 0.1) == pytest.approx(-0.25)
+    assert relative_drop(0.08, 0.08) == 0

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from flatrec.research.reporting.cards import MEASURES, Fact, cards
-from flatrec.research.reporting.outcome import Column, Outcome, Table
-from flatrec.research.reporting.page import summary
+from flatrec.research.reporting.study_report import summary
+from flatrec.research.reporting.study_result import Column, Outcome, Table
 
 SCORES = ("data", "model", "strategy", "metric", "mean", "deviation", "runs", "against", "gain", "p (t)")
 DECREASES = (

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from flatrec.research.reporting import report
 from flatrec.research.reporting.formats import cell_text, csv_text, json_text, latex, markdown, percent, write_tables
-from flatrec.research.reporting.outcome import Column, Table
+from flatrec.research.reporting.study_result import Column, Table
 
 COLUMNS = (Column("model"), Column("recall@10", "number"), Column("gain", "percent"), Column("p", "p"))
 TABLE = Table(

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from flatrec.research.studies import STUDIES, Request, Study, run_study
-from flatrec.research.studies.base import Finished, Planned, Source
-from flatrec.research.studies.comparisons import compared, in_words, long_table, wide_table
-from flatrec.research.studies.metric_drops import decreases, table
+from flatrec.research.studies.base import FinishedRun, PlannedRun, Source
+from flatrec.research.studies.comparisons import compare_groups, findings_of, long_table, wide_table
+from flatrec.research.studies.metric_drop import metric_drops, table
 
 PLACE = ("data", "model")
 METRIC = "recall@10"
@@ -22,8 +22,8 @@ def finished(scores, *, measured=None, **labels):
     """Runs by strategy, one a seed, that scored so on the test part."""
     request = Request(("d",), ("freedom",), ("plain",), (0,))
     return [
-        Finished(
-            Planned(
+        FinishedRun(
+            PlannedRun(
                 {"data": "d", "model": "freedom", "strategy": strategy, **labels, "seed": seed},
                 Source("d"),
                 request.experiment("freedom", strategy, seed),
@@ -47,7 +47,7 @@ SCORES = {
 
 
 def test_comparisons_are_those_of_scipy_corrected_by_holm():
-    rows = compared(finished(SCORES), PLACE)
+    rows = compare_groups(finished(SCORES), PLACE)
     pairs = [(row.group[-1], row.baseline) for row in rows]
     assert pairs == [
         ("plain", ""), ("plain+", "plain"), ("bsam", "plain"), ("bsam+", "plain"), ("bsam+", "plain+"),
@@ -69,10 +69,10 @@ def stepped_down(p_values):
 
 
 def test_runs_are_paired_by_seed_whatever_their_order_and_gaps():
-    whole = compared(finished(SCORES), PLACE)
-    assert compared(finished(SCORES)[::-1], PLACE)[0].values == tuple(SCORES["bsam+"][::-1])
+    whole = compare_groups(finished(SCORES), PLACE)
+    assert compare_groups(finished(SCORES)[::-1], PLACE)[0].values == tuple(SCORES["bsam+"][::-1])
     lost = [one for one in finished(SCORES) if (one.label("strategy"), one.label("seed")) != ("plain", 2)]
-    row = next(row for row in compared(lost, PLACE) if row.group[-1] == "bsam")
+    row = next(row for row in compare_groups(lost, PLACE) if row.group[-1] == "bsam")
     kept = [0, 1, 3, 4]
     assert row.comparison.runs == 4
     assert row.comparison.t_p == pytest.approx(
@@ -82,7 +82,7 @@ def test_runs_are_paired_by_seed_whatever_their_order_and_gaps():
 
 
 def test_the_star_is_given_below_0_01_and_the_paper_stands_beside():
-    rows = compared(finished(SCORES), PLACE)
+    rows = compare_groups(finished(SCORES), PLACE)
     wide = wide_table(rows, PLACE, name="n", title="t")
     starred = {line[2]: "*" in line[3] for line in wide.rows}
     assert starred == {
@@ -97,10 +97,10 @@ def test_the_star_is_given_below_0_01_and_the_paper_stands_beside():
 
 
 def test_words_name_what_is_clear_and_what_is_not():
-    clear, *rest = in_words(compared(finished(SCORES), PLACE))
+    clear, *rest = findings_of(compare_groups(finished(SCORES), PLACE))
     assert "is above plain by" in clear
     assert any(sentence.startswith("Not significant in Recall@10: plain+ against plain") for sentence in rest)
-    few = in_words(compared(finished({name: values[:3] for name, values in SCORES.items()}), PLACE))
+    few = findings_of(compare_groups(finished({name: values[:3] for name, values in SCORES.items()}), PLACE))
     assert "3 runs; fewer than 5 are not a result" in few[-1]
 
 
@@ -111,13 +111,13 @@ def test_decreases_are_relative_averaged_over_draws_and_tested_over_seeds():
         for seed, (score, kept) in enumerate(zip(SCORES[name][:3], kept_of, strict=True))
     }
     scores = {name: SCORES[name][:3] for name in ("plain", "bsam")}
-    plain, bsam = decreases(finished(scores, measured=draws), "noise", METRIC)
-    assert plain.decreases == pytest.approx((0.11, 0.21, 0.16))
-    assert bsam.decreases == pytest.approx((0.06, 0.07, 0.11))
+    plain, bsam = metric_drops(finished(scores, measured=draws), "noise", METRIC)
+    assert plain.drops == pytest.approx((0.11, 0.21, 0.16))
+    assert bsam.drops == pytest.approx((0.06, 0.07, 0.11))
     assert plain.p is None
-    assert bsam.p == pytest.approx(stats.ttest_rel(bsam.decreases, plain.decreases).pvalue)
+    assert bsam.p == pytest.approx(stats.ttest_rel(bsam.drops, plain.drops).pvalue)
     (cells, _) = table([plain, bsam], name="n", title="t", metric=METRIC).rows
-    assert cells[8:10] == pytest.approx((fmean(plain.decreases), stdev(plain.decreases)))
+    assert cells[8:10] == pytest.approx((fmean(plain.drops), stdev(plain.drops)))
 
 
 def test_a_seed_that_scores_nothing_has_nothing_to_lose():
@@ -125,8 +125,8 @@ def test_a_seed_that_scores_nothing_has_nothing_to_lose():
         (name, seed): {"noise": {"features": {"0.1": [{METRIC: 0.15}]}}}
         for name in ("plain", "bsam") for seed in range(3)
     }  # fmt: skip
-    rows = decreases(finished({"plain": [0.3, 0.2, 0.3], "bsam": [0.3, 0.0, 0.2]}, measured=draws), "noise", METRIC)
-    assert [len(row.decreases) for row in rows] == [3, 2]
+    rows = metric_drops(finished({"plain": [0.3, 0.2, 0.3], "bsam": [0.3, 0.0, 0.2]}, measured=draws), "noise", METRIC)
+    assert [len(row.drops) for row in rows] == [3, 2]
     assert rows[1].p == pytest.approx(stats.ttest_rel([0.5, 0.25], [0.5, 0.5]).pvalue)
 
 

@@ -8,7 +8,7 @@ import math
 import pytest
 from PIL import Image
 
-from flatrec.research.reporting import outcome as outcomes
+from flatrec.research.reporting import study_result
 from flatrec.research.studies import STUDIES, run_study
 
 # Settings that make a study quick, and the figures that it promises.
@@ -51,7 +51,7 @@ def test_every_figure_and_cell_is_there_and_finite(name, request_for, runs, tmp_
     study = STUDIES[name](**settings)
     strategies = ("bsam", "bsam+") if name == "parameters" else ("plain", "bsam", "bsam+")
     found = run_study(name, study, request_for(strategies=strategies), tmp_path, runs=runs)
-    assert found == outcomes.read(tmp_path)
+    assert found == study_result.read_study_result(tmp_path)
     assert found.failures == ()
     assert found.findings
     assert {image.name for image in found.images} == figures

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from flatrec.research.execution import Workers
-from flatrec.research.reporting import outcome as outcomes
+from flatrec.research.reporting import study_result
 from flatrec.research.studies import STUDIES, run_study
-from flatrec.research.studies.base import Finished
+from flatrec.research.studies.base import FinishedRun
 from flatrec.research.studies.runner import Job, do
 from flatrec.utils.integrity import seal, unseal
 from flatrec.utils.locks import held
@@ -59,7 +59,7 @@ def test_a_corrupt_run_folder_is_a_row_and_the_others_go_on(request_for, tmp_pat
 def test_nothing_is_concluded_from_no_run(request_for, tmp_path):
     with pytest.raises(ValueError, match=r"no run of the study could be finished; the first, .*neighbors"):
         run_study("overall", STUDIES["overall"](), request_for(model={"n_neighbors": 1000}), tmp_path)
-    assert not (tmp_path / outcomes.OUTCOME).exists()
+    assert not (tmp_path / study_result.STUDY_FILE).exists()
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_study_killed_in_the_middle_is_completed_and_no_run_is_done_twice(shop
         process.wait()
     before = stamps(torn)
     assert 1 <= len(before) < 4
-    assert not (torn / outcomes.OUTCOME).exists()
+    assert not (torn / study_result.STUDY_FILE).exists()
     names = {"__name__": "script"}
     exec(compile(SCRIPT, "script.py", "exec"), names)  # noqa: S102
     names["study"](str(shop), str(torn), 2)
@@ -143,7 +143,7 @@ def test_a_study_killed_in_the_middle_is_completed_and_no_run_is_done_twice(shop
     after = stamps(torn)
     assert len(after) == 4
     assert {name: after[name] for name in before} == before
-    assert outcomes.read(torn).tables == outcomes.read(whole).tables
+    assert study_result.read_study_result(torn).tables == study_result.read_study_result(whole).tables
 
 
 def test_what_is_not_trained_cannot_be_measured_and_says_so(request_for, tmp_path):
@@ -155,13 +155,13 @@ def test_what_is_not_trained_cannot_be_measured_and_says_so(request_for, tmp_pat
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no locks")
 def test_a_folder_in_which_another_study_goes_on_is_refused_and_keeps_what_it_has(request_for, tmp_path):
     asked = request_for()
-    (tmp_path / outcomes.OUTCOME).write_text("of the other")
+    (tmp_path / study_result.STUDY_FILE).write_text("of the other")
     with (
         held(tmp_path, "carries out a study or sweep"),
         pytest.raises(FileExistsError, match="another process carries out a study or sweep in .*; wait for it"),
     ):
         run_study("overall", STUDIES["overall"](), asked, tmp_path)
-    assert (tmp_path / outcomes.OUTCOME).read_text() == "of the other"
+    assert (tmp_path / study_result.STUDY_FILE).read_text() == "of the other"
     assert list((tmp_path / "runs").iterdir()) == []
 
 
@@ -181,6 +181,6 @@ def test_a_run_that_another_process_trains_is_waited_for(request_for, tmp_path, 
 
     monkeypatch.setattr("flatrec.research.studies.runner.time.sleep", nap)
     done = do(job)
-    assert isinstance(done, Finished)
+    assert isinstance(done, FinishedRun)
     assert len(naps) == 3
     assert caplog.text.count("waiting for another process, which trains in") == 1

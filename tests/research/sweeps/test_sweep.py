@@ -9,7 +9,7 @@ from flatrec import config
 from flatrec.config import Experiment
 from flatrec.data.formats import mmrec
 from flatrec.research.execution import Workers
-from flatrec.research.reporting import outcome as outcomes
+from flatrec.research.reporting import study_result
 from flatrec.research.sweeps import Choices, Range, Sweep, sweep
 from flatrec.research.sweeps.store import Place, opened
 from flatrec.research.sweeps.sweep import CHOSEN, GIVEN, STORE
@@ -66,7 +66,7 @@ def test_a_grid_is_tried_once_each_and_the_best_on_validation_is_confirmed(exper
     assert {row[3] for row in confirmed.rows} == {CHOSEN, GIVEN}
     assert {row[7] for row in confirmed.rows} == {2}
     assert found.failures == ()
-    assert found == outcomes.read(tmp_path)
+    assert found == study_result.read_study_result(tmp_path)
     for ending in ("png", "svg"):
         assert (tmp_path / "figures" / f"trials.{ending}").stat().st_size > 1000
     assert (tmp_path / "tables" / "trials.csv").read_text(encoding="utf-8").count("\n") == 4
@@ -131,7 +131,7 @@ def test_a_sweep_none_of_whose_trials_ends_says_why(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
     with pytest.raises(ValueError, match=r"no trial came to an end: trial 0: .*neighbors"):
         sweep(Sweep(freedom, {"model.n_neighbors": Choices((1000,))}, "grid"), tmp_path)
-    assert not (tmp_path / outcomes.OUTCOME).exists()
+    assert not (tmp_path / study_result.STUDY_FILE).exists()
 
 
 def test_a_trial_that_was_killed_is_made_anew(experiment, tmp_path):

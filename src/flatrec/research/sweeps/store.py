@@ -157,7 +157,7 @@ def _again(study: optuna.Study, trial: FrozenTrial) -> None:
         RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)(study, trial)
 
 
-def begin_anew(study: optuna.Study, given_up: Callable[[FrozenTrial], bool]) -> None:
+def requeue(study: optuna.Study, given_up: Callable[[FrozenTrial], bool]) -> None:
     """Queue trials again that look as if they were under way, but whose worker is known to be dead.
 
     For trials of others the store finds out by itself, as they give no sign of life for some time.

@@ -16,17 +16,17 @@ from optuna.trial import FrozenTrial, TrialState
 from flatrec.config import Experiment, Option
 from flatrec.registry.instantiate import with_defaults
 from flatrec.research.execution import Lost, Workers, execute
-from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.reporting.outcome import Column, Failure, Image, Outcome, Table, Value
+from flatrec.research.reporting import study_result
+from flatrec.research.reporting.formats import metric_name
 from flatrec.research.reporting.plots import Line, Panel, lines
-from flatrec.research.reporting.report import metric_name
+from flatrec.research.reporting.study_result import Column, Failure, Image, Outcome, Table, Value
 from flatrec.research.studies import runner as studies
-from flatrec.research.studies.base import Conclusion, Finished, named
-from flatrec.research.studies.comparisons import compared, in_words, long_table
-from flatrec.research.sweeps.entering import entered
+from flatrec.research.studies.base import Analysis, FinishedRun, named
+from flatrec.research.studies.comparisons import compare_groups, findings_of, long_table
 from flatrec.research.sweeps.identity import Identity
+from flatrec.research.sweeps.shared_study import entered
 from flatrec.research.sweeps.space import Choices, Space, changed, grid
-from flatrec.research.sweeps.store import Place, begin_anew, opened, reaching, under_way
+from flatrec.research.sweeps.store import Place, opened, reaching, requeue, under_way
 from flatrec.research.sweeps.trials import TIE_BREAKER, TrialJob, do, planned
 from flatrec.runs import selection
 from flatrec.utils.locks import held
@@ -134,7 +134,7 @@ def _searched(
     study = opened(place)
     shared = bool(one.storage)
     if not shared:
-        begin_anew(study, lambda _trial: True)
+        requeue(study, lambda _trial: True)
     wanted = _enqueued(study, one) if one.sampler == "grid" else one.trials
     errors: list[str] = []
 
@@ -227,11 +227,11 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
     best = max(sorted(complete, key=_settings_of), key=_merit)
     winner = changed(one.experiment, _values(one.space, best))
     finished, failures = _confirmed(one, winner, out, workers)
-    rows = compared(named(finished), WHERE, baselines={CHOSEN: (GIVEN,)}) if finished else []
+    rows = compare_groups(named(finished), WHERE, baselines={CHOSEN: (GIVEN,)}) if finished else []
     details = long_table(rows, WHERE, name="confirmation", title="On fresh seeds, test part")
     tables = (_table(one, monitor, trials), *([details] if rows else []))
     image = Image("trials", f"Validation {metric_name(monitor)} by trial", "Each trial, and the best so far.")
-    studies.write(out, Conclusion(tables, ((image, _history(trials, monitor)),)))
+    studies.write(out, Analysis(tables, ((image, _history(trials, monitor)),)))
     chosen = ", ".join(f"{name} {value}" for name, value in _values(one.space, best).items())
     said = (f"Chosen on validation, trial {best.number} of {len(trials)}: {chosen} ({monitor} {best.value:.4f}).",)
     outcome = Outcome(
@@ -240,18 +240,18 @@ def _concluded(ended: _Ended, out: Path, workers: Workers) -> Outcome:
         "Which settings are best on validation, and what are they worth on fresh seeds?",
         tables,
         (image,),
-        (*said, *in_words(rows)),
+        (*said, *findings_of(rows)),
         (*(Failure(*_parted(error)) for error in errors), *failures),
         {"sampler": one.sampler, "trials": str(one.trials)},
         {done.dataset: done.fingerprint for done in finished},
     )
-    outcomes.write(out, outcome)
+    study_result.write_study_result(out, outcome)
     return outcome
 
 
-def _confirmed(one: Sweep, winner: Experiment, out: Path, workers: Workers) -> tuple[list[Finished], list[Failure]]:
+def _confirmed(one: Sweep, winner: Experiment, out: Path, workers: Workers) -> tuple[list[FinishedRun], list[Failure]]:
     """The winner and the settings as given, on fresh seeds."""
-    ended: list[Finished | Failure] = []
+    ended: list[FinishedRun | Failure] = []
     runs = [
         replace(
             plan := planned(replace(experiment, seed=seed)),
@@ -268,11 +268,11 @@ def _confirmed(one: Sweep, winner: Experiment, out: Path, workers: Workers) -> t
     ]
     jobs = [studies.Job(run, out / studies.RUNS) for run in runs]
 
-    def take(job: studies.Job, done: Finished | Failure | Lost) -> None:
+    def take(job: studies.Job, done: FinishedRun | Failure | Lost) -> None:
         ended.append(Failure(job.planned.name, done.error) if isinstance(done, Lost) else done)
 
     execute(studies.do, jobs, workers, take)
-    return [x for x in ended if isinstance(x, Finished)], [x for x in ended if isinstance(x, Failure)]
+    return [x for x in ended if isinstance(x, FinishedRun)], [x for x in ended if isinstance(x, Failure)]
 
 
 def _values(space: Space, trial: FrozenTrial) -> dict[str, Option]:

@@ -11,10 +11,10 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from flatrec.config import Experiment
-from flatrec.research.studies.base import Label, Planned, Source
+from flatrec.research.studies.base import Label, PlannedRun, Source
 from flatrec.research.studies.runner import trained
 from flatrec.research.sweeps.space import Space, changed, suggested
-from flatrec.research.sweeps.store import GRACE, Place, begin_anew, opened, reaching
+from flatrec.research.sweeps.store import GRACE, Place, opened, reaching, requeue
 from flatrec.runs import selection
 from flatrec.training import EpochRecord
 from flatrec.utils import seeding
@@ -71,7 +71,7 @@ def do(job: TrialJob) -> str | None:
 
     study = opened(job.place, _sampler(job))
     with reaching(job.place.url):
-        begin_anew(study, lambda trial: trial.user_attrs.get(_JOB) == job.mark)  # where this job's worker died
+        requeue(study, lambda trial: trial.user_attrs.get(_JOB) == job.mark)  # where this job's worker died
         if enough(study, job.trials):
             return None
         try:
@@ -94,14 +94,14 @@ def enough(study: optuna.Study, trials: int) -> bool:
     return len(states) - states.count(TrialState.WAITING) - states.count(TrialState.FAIL) >= trials
 
 
-def planned(experiment: Experiment) -> Planned:
+def planned(experiment: Experiment) -> PlannedRun:
     """A run of these settings as studies have it; runs of equal settings share a folder."""
     labels: dict[str, Label] = {
         "model": short(experiment.model.name),
         "strategy": short(experiment.strategy.name),
         "seed": experiment.seed,
     }
-    return Planned(labels, Source(experiment.data), experiment)
+    return PlannedRun(labels, Source(experiment.data), experiment)
 
 
 def _score(trial: optuna.Trial, job: TrialJob) -> float:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.reporting.outcome import Column, Failure, Image, Outcome, Table
-from flatrec.research.reporting.page import HEAVY, Chapter, html, latex_text, load, markdown_text, sort_value
+from flatrec.research.reporting import study_result
+from flatrec.research.reporting.study_report import HEAVY, Chapter, html, latex_text, load, markdown_text, sort_value
+from flatrec.research.reporting.study_result import Column, Failure, Image, Outcome, Table
 
 SVG, PNG = b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG\r\n\x1a\n...."
 HOSTILE = "<script>alert('1')</script> & \"<img src=http://evil.example/x.png onerror=alert(1)>\""
@@ -68,7 +68,7 @@ def chapter(one=OUTCOME, folder="runs/speed"):
 
 def stored(folder, one=OUTCOME, svg=SVG, png=PNG):
     (folder / "figures").mkdir(parents=True)
-    outcomes.write(folder, one)
+    study_result.write_study_result(folder, one)
     for image in one.images:
         for ending, content in (("svg", svg), ("png", png)):
             if content is not None:
@@ -304,7 +304,7 @@ def test_a_figure_outside_the_folder_is_refused(tmp_path):
     bad = replace(OUTCOME, images=(Image("../secret", "x"),))
     (tmp_path / "speed").mkdir()
     (tmp_path / "speed" / "secret.svg").write_bytes(SVG)
-    outcomes.write(tmp_path / "speed", bad)
+    study_result.write_study_result(tmp_path / "speed", bad)
     with pytest.raises(ValueError, match="no plain name"):
         load([tmp_path / "speed"])
 

@@ -4,8 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from flatrec.research.reporting.figures import Curve
-from flatrec.research.reporting.report import (
+from flatrec.research.reporting.demo_page import (
     DataFacts,
     Measurement,
     Product,
@@ -19,6 +18,7 @@ from flatrec.research.reporting.report import (
     render,
     summary,
 )
+from flatrec.research.reporting.figures import Curve
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n....", b"\xff\xd8\xff\xe0...."
 HOSTILE = '<script>alert("1")</script> & <img src=http://evil.example/x.png onerror=alert(1)>'

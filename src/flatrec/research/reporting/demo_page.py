@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from flatrec.evaluation.significance import ENOUGH
-from flatrec.research.reporting.figures import Curve, Score, dot_chart, learning_curves, style
-from flatrec.research.reporting.formats import percent
-
-LEVEL = 0.05  # a corrected p below it counts as significant
-NAMES = {"ndcg": "NDCG", "map": "MAP", "hit_rate": "Hit rate"}
+from flatrec.evaluation.significance import MIN_SEEDS, SIGNIFICANCE_LEVEL
+from flatrec.research.reporting.figures import Curve, Score, dot_chart, learning_curves
+from flatrec.research.reporting.formats import metric_name, p_value, percent
+from flatrec.research.reporting.html import data_uri, image_uri, template_environment
+from flatrec.research.reporting.styles import style_of
 
 
 @dataclass(frozen=True)
@@ -138,19 +134,19 @@ class Report:
 
 def render(report: Report) -> str:
     """The page: styles and images inside, no script, nothing loaded from anywhere."""
-    environment = pages()
+    environment = template_environment()
     environment.filters |= {
         "metric": metric_name,
         "percent": percent,
         "p_value": p_value,
         "image": image_uri,
         "figure": lambda svg: data_uri(svg.encode(), "image/svg+xml"),
-        "color": lambda name: style(name).color,
+        "color": lambda name: style_of(name).color,
     }
     template = environment.get_template("report.html.j2")
     return template.render(
         report=report,
-        level=LEVEL,
+        level=SIGNIFICANCE_LEVEL,
         summary=summary(report),
         context=context(report),
         chart=dot_chart(_scores(report), f"test {metric_name(report.headline)}"),
@@ -168,16 +164,16 @@ def summary(report: Report) -> str:
     gains = ", ".join(f"{name} {percent(cell.gain)}" for name, cell in others.items())
     if report.seeds < 2:
         return f"Against {baseline}, in {metric}: {gains}. With one seed, no difference can be told from chance."
-    clear = {name: cell for name, cell in others.items() if cell.p is not None and cell.p < LEVEL}
+    clear = {name: cell for name, cell in others.items() if cell.p is not None and cell.p < SIGNIFICANCE_LEVEL}
     if not clear:
-        few = f"; with {report.seeds} seeds, hardly any could be" if report.seeds < ENOUGH else ""
+        few = f"; with {report.seeds} seeds, hardly any could be" if report.seeds < MIN_SEEDS else ""
         return f"No difference from {baseline} in {metric} is significant over {report.seeds} seeds ({gains}){few}."
     verdicts = "; ".join(_verdict(name, baseline, metric, cell) for name, cell in clear.items())
     rest = [name for name in others if name not in clear]
     unclear = (
         f" Not significant: {', '.join(f'{name} ({percent(others[name].gain)})' for name in rest)}." if rest else ""
     )
-    few = f" {report.seeds} seeds are few: repeat it with {ENOUGH} or more." if report.seeds < ENOUGH else ""
+    few = f" {report.seeds} seeds are few: repeat it with {MIN_SEEDS} or more." if report.seeds < MIN_SEEDS else ""
     return f"{verdicts}; with {report.seeds} seeds and Holm's correction.{unclear}{few}"
 
 
@@ -193,38 +189,6 @@ def context(report: Report) -> str:
         f"For scale: {report.model} with {report.baseline} reaches {trained:.3f}, {relation} "
         f"the best baseline, {best}, with {scores[best]:.3f}."
     )
-
-
-def metric_name(metric: str) -> str:
-    """``recall@10`` as in print: Recall@10."""
-    name, at, cut = metric.partition("@")
-    return NAMES.get(name, name.capitalize()) + at + cut
-
-
-def p_value(p: float) -> str:
-    """``p = 0.03``, two digits; what is below a thousandth only as that."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """A file of a MIME type as a URI."""
-    return f"data:{kind};base64,{b64encode(content).decode()}"
-
-
-def pages() -> Environment:
-    """Templates of pages, into which all text is escaped."""
-    return Environment(
-        loader=PackageLoader("flatrec.research.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def image_uri(image: bytes) -> str:
-    """A PNG or JPEG file as a data URI."""
-    return data_uri(image, "image/jpeg" if image.startswith(b"\xff\xd8") else "image/png")
 
 
 def _verdict(name: str, baseline: str, metric: str, cell: Measurement) -> str:

@@ -13,8 +13,8 @@ from flatrec import config
 from flatrec.config import Experiment
 from flatrec.data.formats import mmrec
 from flatrec.research.sweeps import Choices, Range, Sweep, sweep
-from flatrec.research.sweeps.entering import MADE_WITH, entered
 from flatrec.research.sweeps.identity import Identity, read
+from flatrec.research.sweeps.shared_study import MADE_WITH, entered
 from flatrec.research.sweeps.store import opened
 from flatrec.research.sweeps.sweep import STORE
 from flatrec.testing import block_dataset
@@ -278,7 +278,7 @@ def test_a_killed_machines_half_taken_trials_are_completed(experiment, tmp_path,
     trial = optuna.load_study(study_name=name, storage=url).trials[0]
     trial.distributions = {LR: optuna.distributions.CategoricalDistribution(["0.001", "0.01", "0.1"])}
     half.add_trial(trial)
-    monkeypatch.setattr("flatrec.research.sweeps.entering.WAIT", 1)
+    monkeypatch.setattr("flatrec.research.sweeps.shared_study.WAIT", 1)
     more = rows(sweep(Sweep(experiment, wide, "grid"), out))
     assert first.items() <= more.items()
     assert sorted(more) == [0, 1, 2]

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from flatrec.research.sweeps.identity import Identity, read
 from flatrec.research.sweeps.space import Space, distribution, stored
-from flatrec.research.sweeps.store import Place, begin_anew, opened, reaching, shown, storage, under_way
+from flatrec.research.sweeps.store import Place, opened, reaching, requeue, shown, storage, under_way
 
 MADE_WITH = "made with"  # the attribute of a study that has its identity, written once all is taken over
 PAUSE = 1  # seconds between looks at what another machine does
@@ -92,7 +92,7 @@ def _next(before: Place, kept: _Kept, asked: tuple[str, Identity, Space], *, alo
     study = opened(before)
     _taken_over(study, before, space)  # a refusal comes before anything is changed
     if alone:
-        begin_anew(study, lambda _trial: True)
+        requeue(study, lambda _trial: True)
     while not alone and under_way(study):
         logger.warning("waiting for trials of others, which try another space")
         time.sleep(PAUSE)

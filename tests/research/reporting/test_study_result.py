@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from flatrec.research.reporting.outcome import Column, Failure, Image, Outcome, Table, read, write
+from flatrec.research.reporting.study_result import Column, Failure, Image, Outcome, Table, read, write
 
 TABLE = Table("scores", "Scores", (Column("a"), Column("b", "number", 2)), (("x", 1.0), (None, 2)), "As it is.")
 WHOLE = Outcome(
