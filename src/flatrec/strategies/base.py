@@ -31,6 +31,7 @@ class Strategy(ABC):
     """
 
     batches_per_step: ClassVar[int] = 1
+    SEARCH_SPACE: ClassVar[Mapping[str, tuple[float, ...]]] = {}  # values that sweeps try by default, by setting
     INTERVAL: ClassVar[str] = ""  # the setting that says how rare a step of more than one gradient is; "" for none
     seed: int = 0  # of everything that is drawn
     _layout: Layout | None = None
@@ -236,6 +237,7 @@ class SAMStrategy(TwoPass):
         ValueError: a setting is out of range.
     """
 
+    SEARCH_SPACE: ClassVar[Mapping[str, tuple[float, ...]]] = {"rho": (0.05, 0.1, 0.15, 0.2)}
     INTERVAL: ClassVar[str] = "interval"
 
     rho: float = 0.1

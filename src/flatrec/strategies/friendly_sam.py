@@ -32,6 +32,8 @@ class FriendlySAM(SAMStrategy):
     """
 
     sigma: float = 1.0
+    SEARCH_SPACE = {**SAMStrategy.SEARCH_SPACE, "lam": (0.2, 0.4, 0.6, 0.8)}
+
     lam: float = 0.9
     mean: Vector = remembered_vector()
     _direction: Vector = buffer()

@@ -37,6 +37,7 @@ class LookSAM(TwoPass):
         ValueError: a setting is out of range.
     """
 
+    SEARCH_SPACE = {"rho": (0.05, 0.1, 0.15, 0.2)}
     INTERVAL: ClassVar[str] = "every"
 
     rho: float = 0.1

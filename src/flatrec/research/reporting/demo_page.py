@@ -1,4 +1,4 @@
-"""A comparison and its recommendations as one self-contained HTML page, from plain data."""
+"""The page of the demo: a comparison and its recommendations as one self-contained HTML file, from plain data."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from flatrec.research.reporting.styles import style_of
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The size of a data set: all its pairs, and those of each part."""
+    """Size of a data set: the number of all its interactions, and of those of each split."""
 
     name: str
-    users: int
-    items: int
-    pairs: int
-    parts: Mapping[str, int]
+    n_users: int
+    n_items: int
+    n_interactions: int
+    splits: Mapping[str, int]
 
     @property
     def density(self) -> float:
-        """Share of all possible pairs that are there."""
-        return self.pairs / max(self.users * self.items, 1)
+        """Fraction of all possible interactions that the data have."""
+        return self.n_interactions / max(self.n_users * self.n_items, 1)
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Measurement:
     """One metric of one strategy over seeds.
 
     Args:
-        mean: over seeds.
+        mean: mean over seeds.
         deviation: sample standard deviation over seeds.
-        gain: of the mean over the baseline's, relative; None for the baseline and where its mean is 0.
-        p: of the paired t-test against the baseline, after Holm's correction; None where there is no test.
+        gain: relative gain of the mean over the baseline's; None for the baseline and where its mean is 0.
+        p: p of the paired t-test against the baseline, after Holm's correction; None where there is no test.
     """
 
     mean: float
@@ -47,76 +47,76 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Product:
+class ReportItem:
     """An item as a reader sees it.
 
     Args:
-        title: or the id, where it has no title.
-        image: the bytes of a PNG or JPEG file.
-        score: where it was ranked for a user.
-        place: in that ranking, from 1.
-        held_out: the part in which the user did buy it, unseen in training.
+        title: title of the item, or its id where it has no title.
+        image: bytes of a PNG or JPEG file.
+        score: score of the item where it was ranked for a user.
+        rank: rank of the item, from 1.
+        held_out: split in which the user did buy the item, unseen in training.
     """
 
     title: str
     image: bytes | None = None
     score: float | None = None
-    place: int | None = None
+    rank: int | None = None
     held_out: Literal["test", "valid"] | None = None
 
 
 @dataclass(frozen=True)
-class Shopper:
-    """One user: what was learned from, what was held out for the test, and what is recommended, best first.
+class ReportUser:
+    """One user: purchases in training, purchases held out for the test, and recommendations, best first.
 
     Args:
-        unshown: purchases learned from that ``bought`` leaves out.
+        n_unshown: number of purchases in training that ``bought`` leaves out.
     """
 
     user: str
-    bought: tuple[Product, ...]
-    held_out: tuple[Product, ...]
-    recommended: tuple[Product, ...]
-    unshown: int = 0
+    bought: tuple[ReportItem, ...]
+    held_out: tuple[ReportItem, ...]
+    recommended: tuple[ReportItem, ...]
+    n_unshown: int = 0
 
     @property
-    def found(self) -> int:
-        """How many recommendations are in the test part."""
-        return sum(product.held_out == "test" for product in self.recommended)
+    def n_hits(self) -> int:
+        """Number of recommendations that are in the test split."""
+        return sum(item.held_out == "test" for item in self.recommended)
 
 
 @dataclass(frozen=True)
-class Report:
+class DemoReport:
     """Everything that the page shows.
 
     Args:
-        title: of the page.
-        data: the data set.
-        model: that all strategies train.
-        seeds: how many runs each strategy has.
+        title: title of the page.
+        data: size of the data set.
+        model: model that all strategies train.
+        n_seeds: number of runs of each strategy.
         strategies: measurements by strategy and metric (``recall@10``); the first strategy is the baseline.
-        headline: the metric of the summary and of the chart; every strategy and baseline has it.
-        curves: a metric on the validation part, over epochs.
-        monitor: which one.
-        losses: the training loss over epochs.
-        baselines: metrics by name.
-        shoppers: a few users.
-        source: which run recommends to them, in words.
-        choice: by which rule they were chosen, a sentence.
-        settings: how it was made, by name.
+        headline: metric of the summary and of the chart; every strategy and baseline has it.
+        curves: values of the metric ``monitor`` on the validation split, over epochs.
+        monitor: metric that chose the epochs.
+        losses: training loss over epochs.
+        baselines: metrics by name of the baseline.
+        users: a few users.
+        source: run that recommends to them, in words.
+        choice: sentence on how the users were chosen.
+        settings: settings that the page was made with, by name.
     """
 
     title: str
     data: DataFacts
     model: str
-    seeds: int
+    n_seeds: int
     strategies: Mapping[str, Mapping[str, Measurement]]
     headline: str
     curves: tuple[Curve, ...] = ()
     monitor: str = "recall@20"
     losses: tuple[Curve, ...] = ()
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    shoppers: tuple[Shopper, ...] = ()
+    users: tuple[ReportUser, ...] = ()
     source: str = ""
     choice: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -128,12 +128,12 @@ class Report:
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics of the comparison."""
+        """Metrics of the comparison."""
         return list(self.strategies[self.baseline])
 
 
-def render(report: Report) -> str:
-    """The page: styles and images inside, no script, nothing loaded from anywhere."""
+def render(report: DemoReport) -> str:
+    """Return the page: styles and images inside, no script, nothing loaded from anywhere."""
     environment = template_environment()
     environment.filters |= {
         "metric": metric_name,
@@ -155,30 +155,30 @@ def render(report: Report) -> str:
     )
 
 
-def summary(report: Report) -> str:
-    """What the comparison shows in its headline metric, and no more than that."""
+def summary(report: DemoReport) -> str:
+    """Say what the comparison shows in its headline metric."""
     metric, baseline = metric_name(report.headline), report.baseline
     others = {name: cells[report.headline] for name, cells in report.strategies.items() if name != baseline}
     if not others:
         return f"Only {baseline} was trained, so there is nothing to compare."
     gains = ", ".join(f"{name} {percent(cell.gain)}" for name, cell in others.items())
-    if report.seeds < 2:
-        return f"Against {baseline}, in {metric}: {gains}. With one seed, no difference can be told from chance."
-    clear = {name: cell for name, cell in others.items() if cell.p is not None and cell.p < SIGNIFICANCE_LEVEL}
-    if not clear:
-        few = f"; with {report.seeds} seeds, hardly any could be" if report.seeds < MIN_SEEDS else ""
-        return f"No difference from {baseline} in {metric} is significant over {report.seeds} seeds ({gains}){few}."
-    verdicts = "; ".join(_verdict(name, baseline, metric, cell) for name, cell in clear.items())
-    rest = [name for name in others if name not in clear]
-    unclear = (
+    if report.n_seeds < 2:
+        return f"Against {baseline}, in {metric}: {gains}. With one seed, a difference cannot be told from chance."
+    significant = {name: cell for name, cell in others.items() if cell.p is not None and cell.p < SIGNIFICANCE_LEVEL}
+    if not significant:
+        few = "; with so few seeds, hardly any could be" if report.n_seeds < MIN_SEEDS else ""
+        return f"No difference from {baseline} in {metric} is significant over {report.n_seeds} seeds ({gains}){few}."
+    verdicts = "; ".join(_verdict(name, baseline, metric, cell) for name, cell in significant.items())
+    rest = [name for name in others if name not in significant]
+    not_significant = (
         f" Not significant: {', '.join(f'{name} ({percent(others[name].gain)})' for name in rest)}." if rest else ""
     )
-    few = f" {report.seeds} seeds are few: repeat it with {MIN_SEEDS} or more." if report.seeds < MIN_SEEDS else ""
-    return f"{verdicts}; with {report.seeds} seeds and Holm's correction.{unclear}{few}"
+    few = f" {report.n_seeds} seeds are few: repeat it with {MIN_SEEDS} or more." if report.n_seeds < MIN_SEEDS else ""
+    return f"{verdicts}; with {report.n_seeds} seeds and Holm's correction.{not_significant}{few}"
 
 
-def context(report: Report) -> str:
-    """How the baseline compares with the best baseline; empty where there is none."""
+def context(report: DemoReport) -> str:
+    """Compare the first strategy with the best baseline; empty where there is no baseline."""
     scores = {name: metrics[report.headline] for name, metrics in report.baselines.items()}
     if not scores:
         return ""
@@ -198,10 +198,10 @@ def _verdict(name: str, baseline: str, metric: str, cell: Measurement) -> str:
     return f"{name} {'beats' if won else 'falls behind'} {baseline}{amount} in {metric} ({p})"
 
 
-def _scores(report: Report) -> list[Score]:
-    """The headline metric of all recommenders; a deviation only where there is more than one seed."""
+def _scores(report: DemoReport) -> list[Score]:
+    """Return the headline metric of all recommenders; a deviation only where there is more than one seed."""
     trained = [
-        Score(name, cells[report.headline].mean, cells[report.headline].deviation if report.seeds > 1 else None)
+        Score(name, cells[report.headline].mean, cells[report.headline].deviation if report.n_seeds > 1 else None)
         for name, cells in report.strategies.items()
     ]
     return trained + [Score(name, metrics[report.headline]) for name, metrics in report.baselines.items()]
