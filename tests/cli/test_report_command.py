@@ -11,11 +11,11 @@ from dataclasses import replace
 import pytest
 
 from flatrec.research.reporting import study_result
-from flatrec.research.reporting.study_result import Column, Image, Outcome, Table
+from flatrec.research.reporting.study_result import Column, Image, StudyResult, Table
 from tests.cli.test_errors import one_line
 
 TABLE = Table("speed", "Speed", (Column("strategy"), Column("seconds", "number", 1)), (("plain", 2.0),))
-STUDY = Outcome("speed", "Speed of all", "Which is quicker?", (TABLE,), fingerprints={"toys": "a" * 16})
+STUDY = StudyResult("speed", "Speed of all", "Which is quicker?", (TABLE,), fingerprints={"toys": "a" * 16})
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_a_study_over_two_ray_nodes_is_completed_though_one_is_killed(folder, ra
         *(str(BIN / "flatrec"), "study", "overall", "--data", "blocks", "--models", "lightgcn"),
         *("--strategies", "plain,bsam", "--seeds", "6", *SMALL),
     ]
-    over_both = ["--out", "torn", "--backend", "ray", "--address", address, "--jobs", "-1"]
+    over_both = ["--out", "torn", "--backend", "ray", "--address", address, "--workers", "-1"]
     process = started([*study, *over_both], "torn.log")
     until(lambda: at_work(second) and len(results("torn")) >= 2)
     before = results("torn")
@@ -133,11 +133,13 @@ def test_a_study_over_a_dask_cluster_comes_to_the_same(folder):
     pytest.importorskip("distributed")
     study = [str(BIN / "flatrec"), "study", "overall", "--data", "blocks", "--models", "lightgcn", "--seeds", "2"]
     study += ["--strategies", "plain,bsam", *SMALL, "--set", "training.epochs=5"]
-    for out, more in (("dask", ["--backend", "dask", "--jobs", "2"]), ("here", [])):
+    for out, more in (("dask", ["--backend", "dask", "--workers", "2"]), ("here", [])):
         assert started([*study, "--out", out, *more], f"{out}.log").wait(timeout=200) == 0, Path(
             f"{out}.log"
         ).read_text()
-    assert study_result.read_study_result(folder / "dask").tables == study_result.read_study_result(folder / "here").tables
+    assert (
+        study_result.read_study_result(folder / "dask").tables == study_result.read_study_result(folder / "here").tables
+    )
 
 
 @pytest.fixture

@@ -203,7 +203,7 @@ def test_settings_out_of_range_are_refused(settings, message):
         ("mg", {"beta": 0}),
     ],
 )
-def test_settings_of_rivals_out_of_range_are_refused(name, settings):
+def test_settings_of_competitors_out_of_range_are_refused(name, settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         build_strategy(Component(name, settings))
 

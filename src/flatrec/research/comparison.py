@@ -143,12 +143,14 @@ def compare(
 
 
 def run_folder(out: Path, strategy: str, seed: int) -> Path:
-    """Where a run of a comparison goes."""
+    """Return the run folder of a strategy and seed."""
     return out / strategy / f"seed-{seed}"
 
 
-def summarize(results: Mapping[str, Sequence[Mapping[str, Any]]], runs: Mapping[str, tuple[Path, ...]]) -> Table:
-    """The table of finished runs, tests and corrections included."""
+def summarize(
+    results: Mapping[str, Sequence[Mapping[str, Any]]], runs: Mapping[str, tuple[Path, ...]]
+) -> StrategyComparison:
+    """Summarize and test the results of finished runs."""
     values = {
         name: {metric: tuple(float(run["test"][metric]) for run in of_strategy) for metric in of_strategy[0]["test"]}
         for name, of_strategy in results.items()
@@ -211,7 +213,7 @@ def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experime
         raise ValueError(f"{experiment.model.name} is not trained, so strategies do not matter to it; choose a model")
     if not dataset.interactions.count("test"):
         raise ValueError(
-            f"the test split of {dataset.name!r} has no interaction, so there is nothing to compare; split the data again"
+            f"the test split of {dataset.name!r} has no interaction, so nothing can be compared; split the data again"
         )
     if len(strategies) < 2 or len(set(strategies)) < len(strategies):
         raise ValueError(

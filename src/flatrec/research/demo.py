@@ -106,7 +106,7 @@ def run_demo(
         settings: settings of the demo.
 
     Raises:
-        FileExistsError: ``out`` holds a demo and ``overwrite`` is not given, or ``out/shop`` holds files of something else.
+        FileExistsError: ``out`` holds a demo and ``overwrite`` is not given, or ``out/shop`` holds other files.
         ImportError: real encoders are asked for and not installed.
         OSError: ``out`` cannot be written to.
         ValueError: real encoders are asked for and cannot be loaded, or the shop has no images.
@@ -216,8 +216,8 @@ def _report(
         baselines={name: {metric: metrics[metric] for metric in SHOWN_METRICS} for name, metrics in baselines.items()},
         users=tuple(_report_user(run, user, settings.k) for user in users),
         source=f"{settings.strategies[-1]}, seed {comparison.seeds[0]}",
-        choice=f"The users are not chosen by result: they are the first with at least {MIN_PURCHASES} purchases to learn "
-        f"from and {MIN_HELD_OUT} in the test split, or the closest to that.",
+        choice=f"The users are not chosen by result: they are the first with at least {MIN_PURCHASES} purchases "
+        f"in training and {MIN_HELD_OUT} in the test split, or the closest to that.",
         settings=_settings(comparison, settings, monitor),
     )
 

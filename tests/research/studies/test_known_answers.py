@@ -7,12 +7,12 @@ from dataclasses import replace
 from statistics import fmean, stdev
 
 import pytest
+from flatrec.research.studies.metric_drops import metric_drops, table
 from scipy import stats
 
 from flatrec.research.studies import STUDIES, Request, Study, run_study
 from flatrec.research.studies.base import FinishedRun, PlannedRun, Source
 from flatrec.research.studies.comparisons import compare_groups, findings_of, long_table, wide_table
-from flatrec.research.studies.metric_drop import metric_drops, table
 
 PLACE = ("data", "model")
 METRIC = "recall@10"
@@ -130,15 +130,17 @@ def test_a_seed_that_scores_nothing_has_nothing_to_lose():
     assert rows[1].p == pytest.approx(stats.ttest_rel([0.5, 0.25], [0.5, 0.5]).pvalue)
 
 
-@pytest.mark.parametrize("study", [STUDIES["noise"](variances=(0.0,), draws=2), STUDIES["adjustment"](shares=(0.0,))])
+@pytest.mark.parametrize(
+    "study", [STUDIES["noise"](variances=(0.0,), draws=2), STUDIES["adjustment"](fractions=(0.0,))]
+)
 def test_no_disturbance_is_no_decrease(request_for, tmp_path, study: Study):
-    found = run_study("noise", study, request_for(models=("freedom", "lgmrec")), tmp_path)
-    decrease = [column.name for column in found.tables[0].columns].index("decrease")
+    found = run_study(study, tmp_path, request_for(models=("freedom", "lgmrec")))
+    decrease = [column.name for column in found.tables[0].columns].index("drop")
     assert {row[decrease] for row in found.tables[0].rows} == {0.0}
 
 
 def test_one_split_is_its_own_mean(request_for, tmp_path):
-    found = run_study("generalization", STUDIES["generalization"](), request_for(seeds=(996,)), tmp_path)
+    found = run_study(STUDIES["generalization"](), tmp_path, request_for(seeds=(996,)))
     spreads = next(one for one in found.tables if one.name == "generalization-spread")
     assert [row[3] for row in spreads.rows] == [1, 1]
     for row in spreads.rows:
@@ -159,10 +161,10 @@ def test_splits_differ_but_hold_the_same_pairs(request_for):
 
 
 def test_tables_name_the_data_set_unless_two_have_one_name(request_for, tmp_path, shop):
-    found = run_study("overall", STUDIES["overall"](), request_for(), tmp_path / "one")
+    found = run_study(STUDIES["overall"](), tmp_path / "one", request_for())
     assert {row[0] for row in found.tables[0].rows} == {"shop"}
     assert all(str(shop) not in sentence for sentence in found.findings)
     twin = shutil.copytree(shop, tmp_path / "twin" / "shop")
     asked = replace(request_for(), data=(str(shop), str(twin)))
-    found = run_study("overall", STUDIES["overall"](), asked, tmp_path / "two")
+    found = run_study(STUDIES["overall"](), tmp_path / "two", asked)
     assert {row[0] for row in found.tables[0].rows} == {str(shop), str(twin)}

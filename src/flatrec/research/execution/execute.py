@@ -38,7 +38,7 @@ def execute(
         ModuleNotFoundError: the backend is not installed; the message names the extra.
         ConnectionError: the cluster cannot be reached.
     """
-    if workers.backend == "local" and workers.jobs == 1:
+    if workers.backend == "local" and workers.n_workers == 1:
         for job in jobs:
             on_done(job, task(job))
         return

@@ -31,8 +31,8 @@ def connected(workers: Workers) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConnectionError(
-            f"there is no Ray cluster at {workers.address} that accepts this client ({reason}); check --address, RAY_AUTH_MODE "
-            "and RAY_AUTH_TOKEN"
+            f"there is no Ray cluster at {workers.address} that accepts this client ({reason}); check --address, "
+            "RAY_AUTH_MODE and RAY_AUTH_TOKEN"
         ) from None
     try:
         yield

@@ -18,7 +18,7 @@ class Style(NamedTuple):
 
 # Okabe and Ito's colors, the light ones darkened until they have 3:1 on white and on black. A mixed strategy has the
 # marker of its own strategy, and differs by color and dash.
-_FIXED = {
+FIXED_STYLES = {
     "plain": Style("#0072b2", "-", "o"),
     "plain+": Style("#3f94cc", "--", "o"),
     "sam": Style("#b0628a", "-", "^"),
@@ -33,4 +33,4 @@ OTHER_STYLES = (Style("#9a7b00", "-.", "v"), Style("#7a6ad0", "-.", "<"), Style(
 
 def style_of(name: str) -> Style:
     """Return the style of a strategy or model; a name without a fixed style always gets the same of a few others."""
-    return _FIXED.get(name) or OTHER_STYLES[crc32(name.encode()) % len(OTHER_STYLES)]
+    return FIXED_STYLES.get(name) or OTHER_STYLES[crc32(name.encode()) % len(OTHER_STYLES)]

@@ -174,7 +174,8 @@ def with_adjusted(dataset: Dataset, folder: Path, edited: Adjustment) -> Dataset
 
     Raises:
         FileNotFoundError: the folder has no features.
-        ValueError: the features do not fit the data, differ from them where nothing was adjusted, or do not differ at all.
+        ValueError: the features do not fit the data, differ from them where nothing was adjusted, or do not differ at
+            all.
     """
     chosen = np.isin(np.array(list(dataset.items)), np.array(edited.items or ("",)))
     features = dict(dataset.features)

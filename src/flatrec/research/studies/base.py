@@ -42,7 +42,8 @@ class Source:
     Args:
         path: path of a data set that :func:`flatrec.load_data` reads, or ``shop``.
         split: seed of another random split 8:1:1 of the same interactions; None for the split that the data have.
-        texts: ``.npy`` file of other text features, one row per item; matched by item id if ``flatrec encode`` wrote it.
+        texts: ``.npy`` file of other text features, one row per item; matched by item id if ``flatrec encode`` wrote
+            it.
     """
 
     path: str
@@ -159,7 +160,8 @@ class PlannedRun:
     """One run that a study needs.
 
     Args:
-        labels: what the run stands for in tables: ``data``, ``model``, ``strategy``, ``seed`` and what the study varies.
+        labels: what the run stands for in tables: ``data``, ``model``, ``strategy``, ``seed`` and what the study
+            varies.
         source: data of the run.
         experiment: settings of the run, with defaults.
         measures: what is measured of the trained run.

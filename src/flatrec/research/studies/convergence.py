@@ -156,8 +156,8 @@ def _costs(finished: Sequence[FinishedRun]) -> Table:
         *(Column(name, "number", 1) for name in ("epochs", "updates", "gradients", "seconds")),
     )
     note = (
-        "Cost of reaching the best validation score of the first strategy's run with the same seed: means over the runs "
-        "that reach it, training time only."
+        "Cost of reaching the best validation score of the first strategy's run with the same seed: means over "
+        "the runs that reach it, training time only."
     )
     return Table("convergence", "To reach the first strategy's best", columns, tuple(rows), note)
 

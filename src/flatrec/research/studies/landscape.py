@@ -209,8 +209,8 @@ def _table(rows: Sequence[_SharpnessRow], radius: float) -> Table:
         for row in rows
     )
     note = (
-        "The training loss at the trained parameters, the largest increase of it that was found within a ball of radius "
-        f"{radius:g}, its mean increase at that distance in random directions, and the largest eigenvalue of its "
+        "The training loss at the trained parameters, the largest increase of it that was found within a ball of "
+        f"radius {radius:g}, its mean increase at that distance in random directions, and the largest eigenvalue of its "
         "Hessian; p of the paired t-test against the first strategy, corrected by Holm."
     )
     return Table("landscape", "Sharpness", columns, cells, note)
@@ -253,7 +253,6 @@ def _findings(rows: Sequence[_SharpnessRow]) -> tuple[str, ...]:
                 f"The largest Hessian eigenvalue of {row.strategy} ({', '.join(row.place)}) is {fmean(row.values):.3g}."
             )
         if row.p is not None and row.p < SIGNIFICANCE_LEVEL:
-            sentences.append(
-                f"The {QUANTITIES[row.quantity]} of {row.strategy} differs from the first strategy's ({p_value(row.p)})."
-            )
+            name = QUANTITIES[row.quantity]
+            sentences.append(f"The {name} of {row.strategy} differs from the first strategy's ({p_value(row.p)}).")
     return tuple(sentences)

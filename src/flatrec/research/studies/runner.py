@@ -104,8 +104,8 @@ def run_study(
     request = (request or Request()).completed(type(study))
     check_request(request, type(study))
     planned = study.plan(request)
-    for path in request.data:
-        announce(Source(path).load())
+    for data in request.data:
+        announce(Source(data).load())
     runs = runs or out / RUNS
     for path in (out, runs):
         path.mkdir(parents=True, exist_ok=True)

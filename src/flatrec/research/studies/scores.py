@@ -325,18 +325,18 @@ def _card_columns(rows: Sequence[ScoreRow]) -> tuple[CardColumn, ...]:
 
 def _ranges(runs: StudyRuns) -> list[str]:
     """Say how far apart the means are over the values of each setting, and how far apart seeds are."""
-    groups: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    groups: dict[tuple[str, str, str, str], dict[str, list[float]]] = {}
     for run in runs.finished:
         name, _, value = str(run.label("setting")).partition(" ")
-        place = (name, *(str(run.label(label)) for label in ("strategy", "data", "model")))
+        place = (name, str(run.label("strategy")), str(run.label("data")), str(run.label("model")))
         groups.setdefault(place, {}).setdefault(value, []).append(run.result["test"][HEADLINE_METRIC])
     sentences = []
-    for (name, *place), by_value in groups.items():
+    for (name, strategy, data, model), by_value in groups.items():
         means = {value: fmean(scores) for value, scores in by_value.items()}
         low, high = min(means, key=lambda value: means[value]), max(means, key=lambda value: means[value])
         deviation = fmean(spread(scores)[1] for scores in by_value.values())
         sentences.append(
-            f"{name} ({', '.join(place)}): {metric_name(HEADLINE_METRIC)} from {means[low]:.4f} at {low} "
+            f"{name} ({strategy}, {data}, {model}): {metric_name(HEADLINE_METRIC)} from {means[low]:.4f} at {low} "
             f"to {means[high]:.4f} at {high}, where seeds deviate by {deviation:.4f}."
         )
     return sentences

@@ -67,7 +67,7 @@ def confirm(
     # Of equal trials the one whose settings come first, whatever the order that kills and machines left them in.
     best = max(sorted(complete, key=_settings_text), key=_rank)
     values = _values(search.space, best)
-    finished, failures = _train(search.experiment, with_values(search.experiment, values), seeds, out / RUNS, workers)
+    finished, failures = _train((search.experiment, with_values(search.experiment, values)), seeds, out / RUNS, workers)
     rows = compare_groups(name_data_sets(finished), LABELS, baselines={CHOSEN: (GIVEN,)}) if finished else []
     details = long_table(rows, LABELS, name="confirmation", title="On fresh seeds, test split")
     image = Image("trials", f"Validation {metric_name(search.monitor)} by trial", "Each trial, and the best so far.")
@@ -94,7 +94,7 @@ def confirm(
 
 
 def _train(
-    given: Experiment, chosen: Experiment, seeds: Sequence[int], runs: Path, workers: Workers
+    given_and_chosen: tuple[Experiment, Experiment], seeds: Sequence[int], runs: Path, workers: Workers
 ) -> tuple[list[FinishedRun], list[Failure]]:
     ended: list[FinishedRun | Failure] = []
     planned = [
@@ -109,7 +109,7 @@ def _train(
             },
         )
         for seed in seeds
-        for which, experiment in ((GIVEN, given), (CHOSEN, chosen))
+        for which, experiment in zip((GIVEN, CHOSEN), given_and_chosen, strict=True)
     ]
 
     def take(job: Job, done: FinishedRun | Failure | Lost) -> None:

@@ -47,7 +47,7 @@ class _StoredStudy:
     identity: Identity | None
 
 
-def enter_study(url: str, name: str, identity: Identity, space: Space, *, alone: bool) -> Place:
+def enter_study(url: str, name: str, identity: Identity, space: Space, *, alone: bool) -> StudyAddress:
     """Return the study with which a sweep goes on; create it where there is none. Other studies are not changed.
 
     Args:
@@ -72,8 +72,8 @@ def enter_study(url: str, name: str, identity: Identity, space: Space, *, alone:
             return _next_study(StudyAddress(url, newest[0].name), newest[0], (name, identity, space), alone=alone)
         if name in optuna.get_all_study_names(open_storage(url)):
             raise ValueError(
-                f"{without_password(url)} holds a sweep {name!r} that does not say what its trials were made with; choose "
-                "another --out or --name"
+                f"{without_password(url)} holds a sweep {name!r} that does not say what its trials were made with; "
+                "choose another --out or --name"
             )
         return _create_study(StudyAddress(url, f"{name} 1 {identity.digest}"), identity, [])
 

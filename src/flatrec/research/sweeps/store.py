@@ -116,8 +116,8 @@ def store_errors(url: str) -> Iterator[None]:
             raise
         reason = error.__cause__ or error
         raise ModuleNotFoundError(
-            f"the store {without_password(url)} needs a driver ({reason}); pip install 'flatrec[postgresql]' and write the "
-            "URL as postgresql+psycopg://…"
+            f"the store {without_password(url)} needs a driver ({reason}); pip install 'flatrec[postgresql]' and write "
+            "the URL as postgresql+psycopg://…"
         ) from None
     except Exception as error:
         store_error = _store_error(error)
