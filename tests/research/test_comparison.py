@@ -71,7 +71,7 @@ def test_a_comparison_trains_each_strategy_with_each_seed_and_takes_up_what_is_t
 
         return [Callback()]
 
-    arguments = {"out": tmp_path, "dataset": DATA, "on_run": heard}
+    arguments = {"out": tmp_path, "dataset": DATA, "callbacks": heard}
     first = compare(SHARED, ["plain", "bsam+"], range(2), **arguments)
     assert sorted(trained) == [("bsam+", 0), ("bsam+", 1), ("plain", 0), ("plain", 1)]
     (run_folder(tmp_path, "plain", 1) / "result.json").unlink()

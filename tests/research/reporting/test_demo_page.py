@@ -90,7 +90,7 @@ def test_the_page_has_all_its_parts():
     text = Page(render(REPORT)).text
     for part in (
         "A comparison",
-        "1,000 users, 200 items and 5,000 pairs",
+        "1,000 users, 200 items and 5,000 interactions",
         "2.5 % of all",
         "FREEDOM with",
         "0.3093 ± 0.0100",
@@ -192,7 +192,7 @@ def test_one_seed_shows_no_deviation():
         (
             make(seeds=2, bsam=measured(0.31, 0.0333, 0.2)),
             "No difference from plain in Recall@10 is significant over 2 seeds (bsam +3.3 %); "
-            "with 2 seeds, hardly any could be.",
+            "with so few seeds, hardly any could be.",
         ),
         (
             make(seeds=2, bsam=measured(0.31, 0.0333, 0.01)),
@@ -201,7 +201,7 @@ def test_one_seed_shows_no_deviation():
         ),
         (
             make(seeds=1, bsam=measured(0.31, 0.0333)),
-            "Against plain, in Recall@10: bsam +3.3 %. With one seed, no difference can be told from chance.",
+            "Against plain, in Recall@10: bsam +3.3 %. With one seed, a difference cannot be told from chance.",
         ),
         (make(), "Only plain was trained, so there is nothing to compare."),
     ],

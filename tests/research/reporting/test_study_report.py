@@ -187,7 +187,7 @@ def test_a_text_that_begins_with_a_number_is_sorted_by_it(value, expected):
 def test_every_table_scrolls_in_a_box_that_the_keyboard_reaches():
     page = Page(html([chapter(), chapter(replace(RESULT, card_columns=COLUMNS), "runs/overall")]))
     tables = [parents for tag, _, parents in page.tags if tag == "table"]
-    assert len(tables) == 6  # two, one and a card, and the failures of each
+    assert len(tables) == 7  # two tables and the failures of each study, and a card
     assert all(parents[-1] == "div" for parents in tables)
     boxes = page.all("div", **{"class": "scroll"})
     assert len(boxes) == 6 + 2

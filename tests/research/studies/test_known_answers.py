@@ -74,11 +74,11 @@ def test_runs_are_paired_by_seed_whatever_their_order_and_gaps():
     lost = [one for one in finished(SCORES) if (one.label("strategy"), one.label("seed")) != ("plain", 2)]
     row = next(row for row in compare_groups(lost, PLACE) if row.group[-1] == "bsam")
     kept = [0, 1, 3, 4]
-    assert row.comparison.runs == 4
-    assert row.comparison.t_p == pytest.approx(
+    assert row.paired_test.runs == 4
+    assert row.paired_test.t_p == pytest.approx(
         stats.ttest_rel([SCORES["bsam"][n] for n in kept], [SCORES["plain"][n] for n in kept]).pvalue
     )
-    assert whole[2].comparison.runs == 5
+    assert whole[2].paired_test.runs == 5
 
 
 def test_the_star_is_given_below_0_01_and_the_paper_stands_beside():
@@ -101,7 +101,7 @@ def test_words_name_what_is_clear_and_what_is_not():
     assert "is above plain by" in clear
     assert any(sentence.startswith("Not significant in Recall@10: plain+ against plain") for sentence in rest)
     few = findings_of(compare_groups(finished({name: values[:3] for name, values in SCORES.items()}), PLACE))
-    assert "3 runs; fewer than 5 are not a result" in few[-1]
+    assert "3 runs; fewer than 5 runs are not a result" in few[-1]
 
 
 def test_decreases_are_relative_averaged_over_draws_and_tested_over_seeds():

@@ -15,7 +15,7 @@ from flatrec.research.studies import STUDIES, run_study
 SMALL = {
     "overall": ({}, {"overall"}),
     "noise": ({"variances": (0.0, 0.01), "draws": 2}, {"noise"}),
-    "adjustment": ({"shares": (0.1, 0.5), "draws": 2}, {"adjustment"}),
+    "adjustment": ({"fractions": (0.1, 0.5), "draws": 2}, {"adjustment"}),
     "generalization": ({}, {"generalization"}),
     "competitors": ({}, {"competitors"}),
     "optimizers": ({"names": ("adam", "adagrad")}, {"optimizers"}),

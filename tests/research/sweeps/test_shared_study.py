@@ -86,7 +86,7 @@ def test_data_that_have_changed_in_their_folder_are_refused(experiment, tmp_path
     written(tmp_path / "blocks", blocks=4)
     from flatrec.research.studies import base  # noqa: PLC0415 - another process would know nothing of the data before
 
-    base._loaded.cache_clear()
+    base._load.cache_clear()
     refused(Sweep(experiment, NARROW, "random", n_trials=1), tmp_path / "out", "data blocks has other pairs")
 
 
@@ -154,10 +154,10 @@ def test_a_store_that_several_share_is_asked_before_a_folder_is_made(experiment,
     assert before.items() < in_store(storage).items()
 
 
-def test_a_store_from_before_there_were_identities_is_refused(experiment, tmp_path):
+def test_a_store_without_identities_is_refused(experiment, tmp_path):
     storage = f"sqlite:///{tmp_path / 'old.db'}"
     optuna.create_study(storage=storage, study_name="sweep", direction="maximize")
-    refused(Sweep(experiment, NARROW, "random", storage=storage), tmp_path / "out", "old.db", "from before flatrec")
+    refused(Sweep(experiment, NARROW, "random", storage=storage), tmp_path / "out", "old.db", "does not say what its trials were made with")
     assert not (tmp_path / "out").exists()
 
 
