@@ -15,7 +15,6 @@ from flatrec.cli.progress import print_progress
 from flatrec.research.studies.registry import ENTRIES
 
 if TYPE_CHECKING:
-    from flatrec.config import Option
     from flatrec.research.studies.base import PlannedRun
 
 
@@ -90,11 +89,11 @@ def _report(run: PlannedRun, error: str | None, n_left: int) -> None:
     print_progress(f"{run.name} {'finished' if error is None else f'failed: {error}'} ({n_left} left)")
 
 
-def _split(sets: Sequence[str]) -> tuple[Mapping[str, Option], list[str]]:
+def _split(sets: Sequence[str]) -> tuple[Mapping[str, object], list[str]]:
     """Split what ``--set`` gives into the settings of the study itself and all others."""
     from flatrec import config
 
-    own: dict[str, Option] = {}
+    own: dict[str, object] = {}
     others = []
     for text in sets:
         value = config.assignment(text).get("study")

@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from flatrec.research.reporting.study_result import Column, Failure, Image, StudyResult, Table, read_study_result, write_study_result
+from flatrec.research.reporting.study_result import (
+    Column,
+    Failure,
+    Image,
+    StudyResult,
+    Table,
+    read_study_result,
+    write_study_result,
+)
 
 TABLE = Table("scores", "Scores", (Column("a"), Column("b", "number", 2)), (("x", 1.0), (None, 2)), "As it is.")
 WHOLE = StudyResult(

@@ -7,12 +7,12 @@ from dataclasses import replace
 from statistics import fmean, stdev
 
 import pytest
-from flatrec.research.studies.metric_drops import metric_drops, table
 from scipy import stats
 
 from flatrec.research.studies import STUDIES, Request, Study, run_study
 from flatrec.research.studies.base import FinishedRun, PlannedRun, Source
 from flatrec.research.studies.comparisons import compare_groups, findings_of, long_table, wide_table
+from flatrec.research.studies.metric_drops import metric_drops, table
 
 PLACE = ("data", "model")
 METRIC = "recall@10"

@@ -13,7 +13,7 @@ from typing import Any
 
 from flatrec import config
 from flatrec.api import announce, load_run, run_or_resume
-from flatrec.config import Experiment, Option
+from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES
 from flatrec.research.execution import Lost, Workers, execute
@@ -60,7 +60,7 @@ class Job:
     runs: Path
 
 
-def build_study(name: str, settings: Mapping[str, Option] | None = None) -> Study:
+def build_study(name: str, settings: Mapping[str, object] | None = None) -> Study:
     """Make a study from its name and its own settings.
 
     Raises:
