@@ -190,7 +190,7 @@ def test_every_table_scrolls_in_a_box_that_the_keyboard_reaches():
     assert len(tables) == 7  # two tables and the failures of each study, and a card
     assert all(parents[-1] == "div" for parents in tables)
     boxes = page.all("div", **{"class": "scroll"})
-    assert len(boxes) == 6 + 2
+    assert len(boxes) == 7 + 2
     assert all(box["tabindex"] == "0" and box["role"] == "region" and box["aria-label"] for box in boxes)
 
 
@@ -364,7 +364,9 @@ def test_a_folder_without_a_study_and_a_damaged_one_are_refused(tmp_path):
 
 
 def test_markdown_has_all_tables_in_order_under_the_titles_of_their_studies():
-    lines = markdown_text([chapter(), chapter(replace(RESULT, title="Second", tables=(replace(SCORES, title="Scores of the second"),)))]).splitlines()
+    lines = markdown_text(
+        [chapter(), chapter(replace(RESULT, title="Second", tables=(replace(SCORES, title="Scores of the second"),)))]
+    ).splitlines()
     wanted = ["# flatrec: studies", "## Speed of strategies", "**Scores of all**", "**Scores, in full**", "## Second",
               "**Scores of the second**"]  # fmt: skip
     assert [line for line in lines if line in wanted] == wanted

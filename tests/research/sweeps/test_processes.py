@@ -88,9 +88,7 @@ def test_while_a_sweep_goes_on_another_is_refused_in_its_folder(begin, tmp_path)
 @pytest.mark.slow
 def test_two_folders_share_one_store(begin, tmp_path):
     url = f"sqlite:///{tmp_path / 'shared.db'}"
-    both = [
-        ended(one) for one in (begin("one", "--storage", url, trials=6), begin("two", "--storage", url, trials=6))
-    ]
+    both = [ended(one) for one in (begin("one", "--storage", url, trials=6), begin("two", "--storage", url, trials=6))]
     assert [code for code, _, _ in both] == [0, 0]
     assert states(url) == ["COMPLETE"] * 6
     chosen = [line for _, out, _ in both for line in out.splitlines() if "Chosen on validation" in line]

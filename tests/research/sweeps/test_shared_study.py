@@ -157,7 +157,12 @@ def test_a_store_that_several_share_is_asked_before_a_folder_is_made(experiment,
 def test_a_store_without_identities_is_refused(experiment, tmp_path):
     storage = f"sqlite:///{tmp_path / 'old.db'}"
     optuna.create_study(storage=storage, study_name="sweep", direction="maximize")
-    refused(Sweep(experiment, NARROW, "random", storage=storage), tmp_path / "out", "old.db", "does not say what its trials were made with")
+    refused(
+        Sweep(experiment, NARROW, "random", storage=storage),
+        tmp_path / "out",
+        "old.db",
+        "does not say what its trials were made with",
+    )
     assert not (tmp_path / "out").exists()
 
 

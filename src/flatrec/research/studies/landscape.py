@@ -210,8 +210,8 @@ def _table(rows: Sequence[_SharpnessRow], radius: float) -> Table:
     )
     note = (
         "The training loss at the trained parameters, the largest increase of it that was found within a ball of "
-        f"radius {radius:g}, its mean increase at that distance in random directions, and the largest eigenvalue of its "
-        "Hessian; p of the paired t-test against the first strategy, corrected by Holm."
+        f"radius {radius:g}, its mean increase at that distance in random directions, and the largest eigenvalue of "
+        "its Hessian; p of the paired t-test against the first strategy, corrected by Holm."
     )
     return Table("landscape", "Sharpness", columns, cells, note)
 
