@@ -40,7 +40,7 @@ bench: install runs/baby-like runs/clothing-like
 	$(BIN)/python benchmarks/tables.py $(BENCH_OUT) docs/performance.md
 
 # Every study in miniature on the built-in shop, and a page of them all.
-STUDIES := overall noise adjustment generalization rivals optimizers partners batch-size convergence landscape parameters \
+STUDIES := overall noise adjustment generalization competitors optimizers combinations batch-size convergence landscape parameters \
 	interval theory
 SMALL := --set training.epochs=3 --set training.tensorboard=false --set model.embedding_dim=16 --set optimizer.lr=0.01
 SMOKE := runs/study-smoke

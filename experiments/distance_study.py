@@ -29,7 +29,7 @@ from flatrec.cli.options import experiment
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
-from flatrec.evaluation.significance import compare, holm, spread
+from flatrec.evaluation.significance import holm, paired_test, spread
 from flatrec.strategies.bsam import DISTANCES
 from flatrec.training import DivergedError
 
@@ -221,7 +221,7 @@ def tested(confirmed: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str
         for baseline in ("plain", "plain+")
         if name not in ("plain", baseline)
     ]
-    tests = [compare(_scores(confirmed[a], metric), _scores(confirmed[b], metric)) for a, metric, b in pairs]
+    tests = [paired_test(_scores(confirmed[a], metric), _scores(confirmed[b], metric)) for a, metric, b in pairs]
     corrected = dict(zip(pairs, holm([one.t_p for one in tests]), strict=True))
     found = dict(zip(pairs, tests, strict=True))
     yield "\n| setting | " + " | ".join(METRICS) + " | gradients | seconds |\n|" + "---|" * (3 + len(METRICS))

@@ -15,8 +15,8 @@ from flatrec.cli import main
 from flatrec.data.features import Features
 from flatrec.data.formats import mmrec
 from flatrec.data.loading import load_data
-from flatrec.research.analysis.perturbation import adjusted, noisy
-from flatrec.research.studies.noise import FEATURES, UnderNoise
+from flatrec.research.analysis.perturbation import adjust_features, noisy
+from flatrec.research.studies.noise import FEATURES, ScoresUnderNoise
 from flatrec.utils import seeding
 from tests.models.settings import MULTIMODAL, SETTINGS, make
 
@@ -196,7 +196,7 @@ def test_noise_on_features_is_measured_with_audio(name, folders, flatrec_says, t
         run = tmp_path / kind
         words = (*settings(name), *QUICK, "--set", "training.epochs=4")
         flatrec_says("train", "--data", folders[kind], "--model", name, *words, "--out", run)
-        found = UnderNoise((0.0, 100.0), 2)(load_run(run), config.read(run / "experiment.toml"))
+        found = ScoresUnderNoise((0.0, 100.0), 2)(load_run(run), config.read(run / "experiment.toml"))
         scores[kind] = found[FEATURES]
         before = json.loads((run / "result.json").read_text(encoding="utf-8"))["test"]
         assert found[FEATURES]["0"] == [before, before]
@@ -215,13 +215,13 @@ def test_noise_reaches_audio_and_leaves_who_lacks_it():
 
 def test_adjustment_leaves_audio_as_it_is():
     dataset = data(*MODALITIES)
-    found = adjusted(dataset, 1.0, seeding.generator(0, "adjusted"))
+    found = adjust_features(dataset, 1.0, seeding.generator(0, "adjusted"))
     assert len(found.items) == dataset.n_items
     assert found.dataset.features["audio"] is dataset.features["audio"]
     for name in ("image", "text"):
         assert (found.dataset.features[name].values != dataset.features[name].values).any()
     with pytest.raises(ValueError, match="needs text or image features, but data set 'blocks' has audio"):
-        adjusted(data("audio"), 1.0, seeding.generator(0, "adjusted"))
+        adjust_features(data("audio"), 1.0, seeding.generator(0, "adjusted"))
 
 
 def test_the_noise_study_takes_three_modalities(folders, flatrec_says, tmp_path):

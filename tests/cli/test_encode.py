@@ -126,18 +126,18 @@ def run(flatrec, raw, tmp_path):
     assert outcome.code == 0, outcome.err
     rows = [f"n{n},{'word ' * (n + 1)}{n}" for n in range(5)]
     (raw / "new.csv").write_text("sku,text\n" + "\n".join(rows) + "\n")
-    (raw / "arrivals").mkdir()
+    (raw / "arcompetitors").mkdir()
     for n in range(4):
-        Image.new("RGB", (8, 8), (50 * n, 9, 9)).save(raw / "arrivals" / f"n{n}.png")
+        Image.new("RGB", (8, 8), (50 * n, 9, 9)).save(raw / "arcompetitors" / f"n{n}.png")
     return tmp_path / "run"
 
 
 def test_a_table_of_new_items_is_encoded_like_those_of_the_run(flatrec, raw, run):
-    words = ("--id-column", "sku", "--text-column", "text", "--image-dir", raw / "arrivals", "--out", raw / "new")
+    words = ("--id-column", "sku", "--text-column", "text", "--image-dir", raw / "arcompetitors", "--out", raw / "new")
     assert flatrec("encode", raw / "new.csv", *words).code == 0
     recommend = ("recommend", run, "--user", "u3", "--json", "--new-items")
     from_folder = flatrec(*recommend, raw / "new")
-    from_table = flatrec(*recommend, raw / "new.csv", "--image-dir", raw / "arrivals")
+    from_table = flatrec(*recommend, raw / "new.csv", "--image-dir", raw / "arcompetitors")
     assert from_table.code == 0, from_table.err
     assert json.loads(from_table.out) == json.loads(from_folder.out)
     assert len(json.loads(from_table.out)["recommendations"][0]["items"]) == 5
@@ -147,8 +147,8 @@ def test_what_a_table_of_new_items_lacks_is_one_line(flatrec, raw, run):
     recommend = ("recommend", run, "--user", "u3", "--new-items")
     one_line(flatrec(*recommend, raw / "new.csv"), 2, "named by item id", "--image-dir")
     (raw / "bare.csv").write_text("sku,title\nn1,x\n")
-    one_line(flatrec(*recommend, raw / "bare.csv", "--image-dir", raw / "arrivals"), 2, "no column 'text'")
-    one_line(flatrec(*recommend, raw / "features", "--image-dir", raw / "arrivals"), 2, "leave it out")
+    one_line(flatrec(*recommend, raw / "bare.csv", "--image-dir", raw / "arcompetitors"), 2, "no column 'text'")
+    one_line(flatrec(*recommend, raw / "features", "--image-dir", raw / "arcompetitors"), 2, "leave it out")
     one_line(flatrec("recommend", run, "--user", "u3", "--image-dir", raw), 2, "give --new-items too")
     (raw / "features" / "encode.json").unlink()
     one_line(flatrec(*recommend, raw / "new.csv"), 2, "no encode.json beside the run's data", "flatrec encode")

@@ -78,12 +78,8 @@ def test_a_signal_to_end_is_answered_like_an_interrupt(tmp_path):
 
 
 def test_an_interrupt_of_a_study_with_workers_is_one_line(blocks, tmp_path):
-    words = ["study", "overall", "--data", blocks, "--models", "bpr", "--jobs", 2, *LONG, "--out", tmp_path / "out"]
-
-    def begun():
-        return list(tmp_path.glob("out/runs/*/epochs.jsonl"))
-
-    code, said = stopped(words, 0.5, group=True, until=begun)  # as a terminal sends it, to the workers too
+    words = ["study", "overall", "--data", blocks, "--models", "bpr", "--workers", 2, *LONG, "--out", tmp_path / "out"]
+    code, said = stopped(words, 9, group=True)  # as a terminal sends it, to the workers too
     assert (code, said) == (130, "flatrec: interrupted; the same command goes on later\n")
 
 
@@ -167,7 +163,7 @@ def test_what_an_interrupt_turns_into_is_still_an_interrupt(flatrec, monkeypatch
 @pytest.mark.parametrize("delay", [0.05, 0.1, 0.2, 0.4, 0.7, 1, 1.4, 1.9, 2.5, 3, 3.5, 4, 5, 6])
 @pytest.mark.parametrize("group", [False, True])
 def test_an_interrupt_at_any_moment_is_one_line(blocks, tmp_path, delay, group):
-    words = ["study", "overall", "--data", blocks, "--models", "bpr", "--jobs", 2, *LONG, "--out", tmp_path / "out"]
+    words = ["study", "overall", "--data", blocks, "--models", "bpr", "--workers", 2, *LONG, "--out", tmp_path / "out"]
     code, said = stopped(words, delay, group=group)
     assert code == 130
     assert said.startswith("flatrec: interrupted")

@@ -295,7 +295,7 @@ def test_strategies_are_compared_under_short_names(flatrec, own):
 
 def test_workers_load_the_classes_that_were_named(flatrec, own):
     words = ("study", "overall", "--data", "blocks", "--models", "mine.py:Mine,lightgcn", "--strategies",
-             "plain,mine.py:Scaled+", "--seeds", 2, "--jobs", 2, *SMALL_RUN, "--out", "out")  # fmt: skip
+             "plain,mine.py:Scaled+", "--seeds", 2, "--workers", 2, *SMALL_RUN, "--out", "out")  # fmt: skip
     outcome = flatrec(*words, "--json")
     assert outcome.code == 0, outcome.err
     said = json.loads(outcome.out)
@@ -443,16 +443,15 @@ def test_a_script_that_names_its_own_class_does_not_run_again_in_workers(own):
         MINE
         + """
 import flatrec
-from flatrec.research.execution import Workers
-from flatrec.research.studies.base import Request
-from flatrec.research.studies.overall import Overall
-from flatrec.research.studies.runner import run_study
+from pathlib import Path
+
+from flatrec.research import Request, Workers, run_study
 
 if __name__ == "__main__":
     flatrec.register_strategy("mine", Scaled)
     base = flatrec.Experiment(training=flatrec.Training(epochs=1, tensorboard=False))
     request = Request(("blocks",), ("bpr",), ("plain", "mine+"), (0, 1), base)
-    print(len(run_study("overall", Overall(), request, Path("out"), workers=Workers(2)).failures))
+    print(len(run_study("overall", Path("out"), request, workers=Workers(2)).failures))
 """
     )
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False)

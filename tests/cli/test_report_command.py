@@ -10,17 +10,17 @@ from dataclasses import replace
 
 import pytest
 
-from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.reporting.outcome import Column, Image, Outcome, Table
+from flatrec.research.reporting import study_result
+from flatrec.research.reporting.study_result import Column, Image, StudyResult, Table
 from tests.cli.test_errors import one_line
 
 TABLE = Table("speed", "Speed", (Column("strategy"), Column("seconds", "number", 1)), (("plain", 2.0),))
-STUDY = Outcome("speed", "Speed of all", "Which is quicker?", (TABLE,), fingerprints={"toys": "a" * 16})
+STUDY = StudyResult("speed", "Speed of all", "Which is quicker?", (TABLE,), fingerprints={"toys": "a" * 16})
 
 
 @pytest.fixture
 def study(tmp_path):
-    outcomes.write(_made(tmp_path / "speed"), STUDY)
+    study_result.write_study_result(_made(tmp_path / "speed"), STUDY)
     return tmp_path / "speed"
 
 
@@ -37,7 +37,7 @@ def test_help_has_an_example(flatrec):
 
 def test_a_page_of_several_studies(flatrec, study, tmp_path):
     other = _made(tmp_path / "other")
-    outcomes.write(other, replace(STUDY, title="Another study"))
+    study_result.write_study_result(other, replace(STUDY, title="Another study"))
     outcome = flatrec("report", study, other, "--out", tmp_path / "page.html")
     assert (outcome.code, outcome.err) == (0, "")
     assert "page.html" in outcome.out
@@ -68,7 +68,7 @@ def test_the_ending_need_not_fit_the_format(flatrec, study, tmp_path):
 
 
 def test_tables_alone_need_no_figures(flatrec, study, tmp_path):
-    outcomes.write(study, replace(STUDY, images=(Image("curve", "Curve"),)))
+    study_result.write_study_result(study, replace(STUDY, images=(Image("curve", "Curve"),)))
     one_line(flatrec("report", study, "--out", tmp_path / "page.html"), 2, str(study), "figures/curve.png")
     assert not (tmp_path / "page.html").exists()
     assert flatrec("report", study, "--format", "latex", "--out", tmp_path / "tables.tex").code == 0
@@ -76,14 +76,12 @@ def test_tables_alone_need_no_figures(flatrec, study, tmp_path):
 
 def test_bad_usage_is_one_line_and_writes_nothing(flatrec, study, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    outcomes.write(_made(tmp_path / "other"), replace(STUDY, fingerprints={"toys": "b" * 16}))
-    outcomes.write(_made(tmp_path / "wrong"), replace(STUDY, tables=(replace(TABLE, name="noise"),)))
+    study_result.write_study_result(_made(tmp_path / "other"), replace(STUDY, fingerprints={"toys": "b" * 16}))
     (_made(tmp_path / "damaged") / "study.json").write_text("[")
     before = sorted(tmp_path.rglob("*"))
     one_line(flatrec("report"), 2, "DIR")
     one_line(flatrec("report", "nowhere"), 2, "nowhere", "flatrec study")
     one_line(flatrec("report", "damaged"), 2, "study.json is damaged")
-    one_line(flatrec("report", "wrong"), 2, "table noise needs a column")
     one_line(flatrec("report", study, study), 2, "twice")
     one_line(flatrec("report", study, "other"), 2, "different data under the name toys", "aaaaaaaa", "bbbbbbbb")
     one_line(flatrec("report", study, "--format", "htm"), 2, "'htm'", "did you mean html")

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from flatrec.evaluation.significance import compare, holm, levene, spread
+from flatrec.evaluation.significance import holm, levene, paired_test, spread
 
 VALUES = [0.31, 0.35, 0.33, 0.36, 0.30]
 BASELINE = [0.30, 0.31, 0.335, 0.32, 0.28]
 
 
 def test_a_comparison_is_that_of_scipy():
-    found = compare(VALUES, BASELINE)
+    found = paired_test(VALUES, BASELINE)
     assert found.runs == 5
     assert found.gain == pytest.approx(np.mean(VALUES) / np.mean(BASELINE) - 1)
     assert found.t_p == pytest.approx(stats.ttest_rel(VALUES, BASELINE).pvalue)
@@ -22,7 +22,7 @@ def test_a_comparison_is_that_of_scipy():
 
 def test_a_comparison_is_as_worked_by_hand():
     # Differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt(3), and for two degrees of freedom p = 1 - t / sqrt(2 + t^2).
-    found = compare([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    found = paired_test([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
     assert found.gain == pytest.approx(1.0)
     t = 2 * math.sqrt(3)
     assert found.t_p == pytest.approx(1 - t / math.sqrt(2 + t**2))
@@ -30,31 +30,31 @@ def test_a_comparison_is_as_worked_by_hand():
 
 
 def test_a_comparison_does_not_care_who_is_the_baseline_but_for_the_gain():
-    there, back = compare(VALUES, BASELINE), compare(BASELINE, VALUES)
+    there, back = paired_test(VALUES, BASELINE), paired_test(BASELINE, VALUES)
     assert there.t_p == pytest.approx(back.t_p)
     assert there.wilcoxon_p == pytest.approx(back.wilcoxon_p)
     assert there.gain > 0 > back.gain
 
 
 def test_values_are_compared_in_pairs():
-    assert compare(VALUES, BASELINE).t_p != pytest.approx(compare(VALUES, BASELINE[::-1]).t_p)
+    assert paired_test(VALUES, BASELINE).t_p != pytest.approx(paired_test(VALUES, BASELINE[::-1]).t_p)
 
 
 def test_equal_lists_have_p_1():
-    assert compare(VALUES, VALUES) == compare(VALUES, list(VALUES))
-    found = compare(VALUES, VALUES)
+    assert paired_test(VALUES, VALUES) == paired_test(VALUES, list(VALUES))
+    found = paired_test(VALUES, VALUES)
     assert (found.gain, found.t_p, found.wilcoxon_p) == (0.0, 1.0, 1.0)
 
 
 def test_a_constant_difference_has_no_t_test():
-    found = compare([2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 2.0, 3.0, 4.0, 5.0])
+    found = paired_test([2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 2.0, 3.0, 4.0, 5.0])
     assert found.t_p is None
     assert found.wilcoxon_p == pytest.approx(0.0625)
 
 
 def test_a_constant_difference_up_to_rounding_has_none_either():
     baseline = [0.1, 0.2, 0.3, 0.7, 0.9]
-    found = compare([value + 0.01 for value in baseline], baseline)
+    found = paired_test([value + 0.01 for value in baseline], baseline)
     assert found.t_p is None
     assert found.wilcoxon_p >= 0.0625
 
@@ -64,26 +64,26 @@ def test_a_constant_difference_up_to_rounding_has_none_either():
 def test_wilcoxon_has_the_bound_that_is_stated(runs, step):
     baseline = [float(2 * number) for number in range(runs)]
     values = [value + 1 + step * number for number, value in enumerate(baseline)]
-    assert compare(values, baseline).wilcoxon_p == pytest.approx(2.0 ** (1 - runs))
+    assert paired_test(values, baseline).wilcoxon_p == pytest.approx(2.0 ** (1 - runs))
 
 
 def test_one_seed_has_a_gain_but_no_p():
-    found = compare([0.4], [0.2])
+    found = paired_test([0.4], [0.2])
     assert (found.runs, found.gain, found.t_p, found.wilcoxon_p) == (1, pytest.approx(1.0), None, None)
 
 
 def test_a_baseline_of_zero_has_no_gain():
-    assert compare([0.1, 0.2], [0.0, 0.0]).gain is None
+    assert paired_test([0.1, 0.2], [0.0, 0.0]).gain is None
 
 
 @pytest.mark.parametrize(("values", "baseline"), [([], []), ([1.0], []), ([1.0, 2.0], [1.0])])
 def test_lists_that_do_not_pair_are_refused(values, baseline):
-    with pytest.raises(ValueError, match=f"has {len(values)} and {len(baseline)} values; run both"):
-        compare(values, baseline)
+    with pytest.raises(ValueError, match=f"has {len(values)} and {len(baseline)}; run both with the same seeds"):
+        paired_test(values, baseline)
 
 
 def test_two_seeds_are_enough_for_a_p():
-    assert compare([0.2, 0.4], [0.1, 0.2]).t_p == pytest.approx(stats.ttest_rel([0.2, 0.4], [0.1, 0.2]).pvalue)
+    assert paired_test([0.2, 0.4], [0.1, 0.2]).t_p == pytest.approx(stats.ttest_rel([0.2, 0.4], [0.1, 0.2]).pvalue)
 
 
 def test_holm_is_as_worked_by_hand():

@@ -18,7 +18,7 @@ import optuna
 import pytest
 
 from flatrec.data.formats import mmrec
-from flatrec.research.reporting import outcome as outcomes
+from flatrec.research.reporting import study_result
 from flatrec.testing import block_dataset
 
 BIN = Path(sys.executable).parent
@@ -113,7 +113,7 @@ def test_a_study_over_two_ray_nodes_is_completed_though_one_is_killed(folder, ra
         *(str(BIN / "flatrec"), "study", "overall", "--data", "blocks", "--models", "lightgcn"),
         *("--strategies", "plain,bsam", "--seeds", "6", *SMALL),
     ]
-    over_both = ["--out", "torn", "--backend", "ray", "--address", address, "--jobs", "-1"]
+    over_both = ["--out", "torn", "--backend", "ray", "--address", address, "--workers", "-1"]
     process = started([*study, *over_both], "torn.log")
     until(lambda: at_work(second) and len(results("torn")) >= 2)
     before = results("torn")
@@ -121,7 +121,7 @@ def test_a_study_over_two_ray_nodes_is_completed_though_one_is_killed(folder, ra
     kill(second)
     assert process.wait(timeout=400) == 0, Path("torn.log").read_text()
     subprocess.run([*study, "--out", "whole"], check=True, capture_output=True)
-    torn, whole = outcomes.read(folder / "torn"), outcomes.read(folder / "whole")
+    torn, whole = study_result.read_study_result(folder / "torn"), study_result.read_study_result(folder / "whole")
     assert torn.failures == ()
     assert torn.tables == whole.tables
     after = results("torn")
@@ -133,11 +133,13 @@ def test_a_study_over_a_dask_cluster_comes_to_the_same(folder):
     pytest.importorskip("distributed")
     study = [str(BIN / "flatrec"), "study", "overall", "--data", "blocks", "--models", "lightgcn", "--seeds", "2"]
     study += ["--strategies", "plain,bsam", *SMALL, "--set", "training.epochs=5"]
-    for out, more in (("dask", ["--backend", "dask", "--jobs", "2"]), ("here", [])):
+    for out, more in (("dask", ["--backend", "dask", "--workers", "2"]), ("here", [])):
         assert started([*study, "--out", out, *more], f"{out}.log").wait(timeout=200) == 0, Path(
             f"{out}.log"
         ).read_text()
-    assert outcomes.read(folder / "dask").tables == outcomes.read(folder / "here").tables
+    assert (
+        study_result.read_study_result(folder / "dask").tables == study_result.read_study_result(folder / "here").tables
+    )
 
 
 @pytest.fixture
@@ -217,7 +219,7 @@ def test_two_workers_share_a_sweep_on_postgresql_though_one_is_killed(folder, da
     of_trials = {one.user_attrs["folder"] for one in ended}
     assert all(made & of_trials for made in folders.values())
     best = max(ended, key=lambda one: one.value)
-    found = outcomes.read(folder / "second")
+    found = study_result.read_study_result(folder / "second")
     assert f"trial {best.number} of" in found.findings[0]
     assert {row[7] for row in found.tables[1].rows} == {2}
     kill(server)

@@ -18,11 +18,11 @@ from flatrec.research.demo import DemoSettings, run_demo
 from tests.content.encoders.conftest import Colors, Lengths
 
 TINY = DemoSettings(
-    shop=ShopSettings(users=40, items=30, image_dim=4, text_dim=4),
+    shop=ShopSettings(n_users=40, items=30, image_dim=4, text_dim=4),
     encoders="shop",
     strategies=("plain", "bsam+"),
     training=Training(epochs=3, batch_size=128, tensorboard=False),
-    length=4,
+    k=4,
 )
 
 
@@ -40,8 +40,8 @@ def finished(tmp_path_factory):
 def test_the_demo_compares_recommends_and_reports(finished):
     result, out, lines, heard = finished
     assert result.report == out / "report.html"
-    assert list(result.table.cells) == ["plain", "bsam+"]
-    assert result.table.seeds == (0, 1)
+    assert list(result.comparison.metrics) == ["plain", "bsam+"]
+    assert result.comparison.seeds == (0, 1)
     assert set(result.baselines) == {"popularity", "item-knn"}
     assert heard == [(name, seed) for seed in (0, 1) for name in ("plain", "bsam+")]
     assert lines[0] == "Building a shop: 40 users, 30 items, every item with an image and a text"
@@ -100,7 +100,7 @@ def test_overwriting_leaves_foreign_files_alone_and_a_failure_leaves_no_page(fin
     assert not list(out.glob("*report*"))
     again = run_demo(out, overwrite=True, settings=TINY)
     assert again.report.exists()
-    assert again.table.cells == result.table.cells
+    assert again.comparison.metrics == result.comparison.metrics
     assert [path.read_text() for path in mine] == ["mine"] * 3
 
 
@@ -205,7 +205,7 @@ def test_real_encoders_without_the_extra_are_refused_before_anything_is_written(
     monkeypatch.setattr(shop_features, "text_encoder", lambda _: Lengths())
     with pytest.raises(ImportError, match=r"pip install 'flatrec\[encode\]'"):
         run_demo(tmp_path / "out", settings=replace(QUICK, encoders="real"))
-    undrawn = ShopSettings(users=40, items=30, images=False)
+    undrawn = ShopSettings(n_users=40, items=30, images=False)
     with pytest.raises(ValueError, match="need a shop with images"):
         run_demo(tmp_path / "out", settings=replace(QUICK, shop=undrawn, encoders="real"))
     assert not (tmp_path / "out").exists()
@@ -226,7 +226,7 @@ def test_the_command_line_refuses_in_one_line(encoders, said, monkeypatch, tmp_p
 
 
 def test_a_shop_without_images_keeps_its_own_features(stand_ins, tmp_path):
-    undrawn = ShopSettings(users=40, items=30, images=False, image_dim=4, text_dim=4)
+    undrawn = ShopSettings(n_users=40, items=30, images=False, image_dim=4, text_dim=4)
     run_demo(tmp_path / "out", settings=replace(QUICK, shop=undrawn, encoders="auto"))
     assert load_data(tmp_path / "out" / "shop").fingerprint == generate(undrawn).dataset.fingerprint
     assert not stand_ins[0].seen

@@ -88,7 +88,7 @@ def test_a_bug_in_a_job_comes_out(tmp_path, count):
 
 @pytest.mark.parametrize(("jobs", "backend"), [(0, "local"), (-1, "local"), (-2, "ray")])
 def test_a_number_of_jobs_that_is_none_is_refused(jobs, backend):
-    with pytest.raises(ValueError, match="jobs must be at least 1"):
+    with pytest.raises(ValueError, match="workers must be at least 1"):
         Workers(jobs, backend)
 
 

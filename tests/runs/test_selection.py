@@ -16,7 +16,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.data.loading import load_data
 from flatrec.data.vocabulary import Vocabulary
-from flatrec.research.comparison import compare_strategies
+from flatrec.research.comparison import compare
 from flatrec.runs import selection
 from flatrec.testing import block_dataset
 
@@ -149,7 +149,7 @@ def test_known_tiny_catalogs_keep_a_trained_model(name):
 
 def test_a_comparison_says_it_once_and_monitors_the_same_everywhere(two_tastes, tmp_path, caplog):
     experiment = Experiment(data="", model=Component("bpr", {"embedding_dim": 4}), training=SHORT)
-    compare_strategies(experiment, ["plain", "bsam"], [0, 1], tmp_path, dataset=two_tastes)
+    compare(experiment, ["plain", "bsam"], [0, 1], tmp_path, dataset=two_tastes)
     assert caplog.text.count("monitored instead") == 1
     results = [json.loads(path.read_text()) for path in tmp_path.rglob("result.json")]
     assert [selection.monitor_of(one) for one in results] == ["recall@5"] * 4
@@ -210,8 +210,8 @@ def test_validation_is_recorded_but_does_not_decide_where_the_last_is_selected()
 
 def test_a_comparison_needs_no_validation_part_where_the_last_is_selected(tmp_path):
     experiment = Experiment(data="", model=Component("bpr", {"embedding_dim": 4}), training=LAST)
-    table = compare_strategies(experiment, ["plain", "bsam"], [0, 1], tmp_path, dataset=without(1))
-    assert "recall@20" in table.cells["plain"]
+    table = compare(experiment, ["plain", "bsam"], [0, 1], tmp_path, dataset=without(1))
+    assert "recall@20" in table.metrics["plain"]
 
 
 @pytest.mark.parametrize(("epochs", "said"), [(Training().epochs, 1), (7, 0)])

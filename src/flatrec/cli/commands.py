@@ -49,7 +49,7 @@ COMMANDS: dict[str, Command] = {
     "compare": Command(
         "flatrec.cli.compare:compare",
         TRAIN,
-        "Train the same model with several strategies over the same seeds; say which differences are significant.",
+        "Train the same model with several strategies over the same seeds, and test which differences are significant.",
     ),
     "list": Command("flatrec.cli.lists:app", TRAIN, "List models, strategies, optimizers and all settings."),
     "demo": Command(
@@ -64,12 +64,12 @@ COMMANDS: dict[str, Command] = {
     "study": Command(
         "flatrec.cli.study:study",
         RESEARCH,
-        "Carry out an experiment of the paper on your data: tables, figures and what is significant.",
+        "Run an experiment of the paper on your data: tables, figures, and which differences are significant.",
     ),
     "sweep": Command(
         "flatrec.cli.sweep:sweep",
         RESEARCH,
-        "Search for settings on validation, and confirm the winner on fresh seeds.",
+        "Search for settings by validation scores, and test the winner on fresh seeds.",
     ),
     "report": Command(
         "flatrec.cli.report:report",

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.compare import print_comparison
-from flatrec.cli.printing import print_table, print_text
-from flatrec.cli.recommend import print_items
-from flatrec.utils.messages import unknown
+from flatrec.cli.printing import print_items, print_report_table, print_table, print_text
+
+if TYPE_CHECKING:
+    from flatrec.content.shop_features import Encoders
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo"),
     overwrite: options.Overwrite = False,
     encoders: Annotated[
         str,
         typer.Option(
             metavar="auto|shop|real",
-            help="Of images and texts: real ones, from flatrec\\[encode], or the shop's own; auto: what is there.",
+            help="Encoders of images and texts: real ones, from flatrec\\[encode], or the shop's own; auto takes the "
+            "real ones if they are installed.",
         ),
     ] = "auto",
 ) -> None:
@@ -30,27 +30,23 @@ def demo(
 
     Example: `flatrec demo --out demo`
     """
-    from flatrec.cli.progress import ProgressBar
-    from flatrec.content.shop_features import Encoders
-    from flatrec.research.demo import SHOWN, DemoSettings, run_demo
+    from flatrec.cli.progress import ProgressBar, print_progress
+    from flatrec.research import DemoSettings, run_demo
+    from flatrec.research.comparison import comparison_table
+    from flatrec.research.demo import SHOWN_METRICS
 
-    if encoders not in get_args(Encoders):
-        raise ValueError(unknown("encoders", encoders, list(get_args(Encoders))))
-    settings = DemoSettings(encoders=cast(Encoders, encoders))
-    made = run_demo(
+    result = run_demo(
         out,
         overwrite=overwrite,
-        announce=_announce,
-        callbacks=lambda name, seed: [ProgressBar(f"{name} seed {seed}")],
-        settings=settings,
+        announce=print_progress,
+        callbacks=lambda strategy, seed: [ProgressBar(f"{strategy} seed {seed}")],
+        settings=DemoSettings(encoders=cast("Encoders", encoders)),
     )
-    rows = [[name, *(scores[metric] for metric in SHOWN)] for name, scores in made.baselines.items()]
-    print_table("Baselines, test part", ["model", *SHOWN], rows)
-    print_comparison(made.table)
-    for user, items in made.recommendations.items():
+    rows = [[name, *(metrics[metric] for metric in SHOWN_METRICS)] for name, metrics in result.baselines.items()]
+    print_table("Baselines, test split", ["model", *SHOWN_METRICS], rows)
+    print_report_table(comparison_table(result.comparison))
+    for user, items in result.recommendations.items():
         print_items(f"For {user}", items)
-    print_text(f"The report is {made.report}; recommend on with: flatrec recommend {made.source} --user ID")
-
-
-def _announce(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    print_text(
+        f"The report is {result.report}; get more recommendations with: flatrec recommend {result.source} --user ID"
+    )

@@ -131,6 +131,32 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
 
 _CLASSES = ("model", "strategy")
 
+StudyOut = Annotated[
+    Path, typer.Option("--out", help="Folder for runs, tables, figures and study.json.", show_default=False)
+]
+WorkerCount = Annotated[
+    int, typer.Option("--workers", help="Number of runs at the same time; on a cluster, -1 stands for one per core.")
+]
+Backend = Annotated[str, typer.Option("--backend", help="Where runs are trained: local, ray or dask.")]
+ClusterAddress = Annotated[
+    str | None, typer.Option("--address", help="Address of the Ray or Dask cluster.", show_default=False)
+]
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Return the names in a list that is separated by commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def seeds(first: int | None, count: int | None, default: Sequence[int]) -> tuple[int, ...]:
+    """Return ``count`` seeds from ``first`` on; what is None is that of the default seeds.
+
+    Raises:
+        ValueError: the count is out of range.
+    """
+    start = default[0] if first is None else first
+    return tuple(range(start, start + (len(default) if count is None else counted("--seeds", count))))
+
 
 def _of_run(file: Path) -> bool:
     """Whether training wrote a file, into the folder of a run."""

@@ -1,28 +1,33 @@
-"""What commands print: tables for people, one JSON object for programs."""
+"""Output of commands: tables for people, one JSON object for programs."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from flatrec.inference.run import Recommendation
+    from flatrec.research.reporting.study_result import StudyResult
+    from flatrec.research.reporting.study_result import Table as ReportTable
+
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on standard output."""
+    """Print one JSON object on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on standard output; columns after the first are aligned right where they hold numbers."""
+    """Print a table; columns after the first are aligned right if they hold numbers."""
     table = Table(title=Text(title), title_justify="left")
-    for place, column in enumerate(columns):
-        numeric = place > 0 and all(_number_like(row[place]) for row in rows)
+    for index, column in enumerate(columns):
+        numeric = index > 0 and all(_is_number_like(row[index]) for row in rows)
         table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_text(cell) for cell in row))
@@ -30,7 +35,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 
 def print_text(text: str) -> None:
-    """A line on standard output."""
+    """Print a line on standard output."""
     console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -40,17 +45,53 @@ def print_warnings(counts: Mapping[str, int], details: Path) -> None:
         print_text(f"- {warning}: {count} items, listed in {details}")
 
 
+def print_items(title: str, items: Sequence[Recommendation], *, new: Collection[str] | None = None) -> None:
+    """Print a table of items, best first.
+
+    Args:
+        title: title of the table.
+        items: its rows.
+        new: ids that are marked in a column for new items; None for no such column.
+    """
+    columns = ["", "item", "title", "score"]
+    rows = [[str(rank), one.item, one.title or "", one.score] for rank, one in enumerate(items, start=1)]
+    if new is not None:
+        columns.append("new")
+        rows = [[*row, "new" if row[1] in new else ""] for row in rows]
+    print_table(title, columns, rows)
+
+
+def print_report_table(table: ReportTable) -> None:
+    """Print a table of a study or comparison, and how to read it."""
+    from flatrec.research.reporting.formats import cell_text
+
+    rows = [[cell_text(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
+    print_table(table.title, [column.name for column in table.columns], rows)
+    print_text(table.note)
+
+
+def print_study_result(result: StudyResult, out: Path) -> None:
+    """Print the first table of a study, its findings, its failures, and where all other tables and figures are."""
+    for table in result.tables[:1]:
+        print_report_table(table)
+    for sentence in result.findings:
+        print_text(f"- {sentence}")
+    for failure in result.failures:
+        print_text(f"failed: {failure.run}: {failure.error}")
+    print_text(f"Tables and figures are in {out}; flatrec report {out} --out report.html makes a page of them")
+
+
 def console() -> Console:
-    """A console on standard output; wide where it is a file or a pipe, so that tables are not cut."""
+    """Return a console on standard output; it is wide if that is a file or a pipe, so that tables are not cut."""
     return Console() if sys.stdout.isatty() else Console(width=140)
 
 
 def _text(cell: object) -> Text:
-    """A cell as it is: ids and titles are not markup."""
+    """Return a cell without markup, as ids and titles are."""
     if isinstance(cell, float):
         return Text(f"{cell:.4f}")
     return Text("" if cell is None else str(cell))
 
 
-def _number_like(cell: object) -> bool:
+def _is_number_like(cell: object) -> bool:
     return isinstance(cell, (int, float)) or (isinstance(cell, str) and cell[:1].isdigit()) or cell in (None, "")

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, now and then a line elsewhere."""
+"""Progress on standard error: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS_BETWEEN_LINES = 10
 
 
 class ProgressBar:
-    """Shows the epoch, its steps, the last loss and the validation score, the best one too.
+    """Bar that shows the epoch, its steps, the last loss, and the last and the best validation score.
 
     Args:
         title: what is being trained.
@@ -26,40 +26,41 @@ class ProgressBar:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self.monitor, self.news = "", ""
+        self.monitor, self.status = "", ""
         self.best = float("-inf")
         self.console = Console(stderr=True)
         self.last_line = float("-inf")
 
-    def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:  # noqa: ARG002
+    def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Open the bar."""
+        del first_epoch  # the bar is of the steps of one epoch
         self.epochs = epochs
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
         self.progress = Progress(
-            *columns, TextColumn("{task.fields[news]}"), console=self.console, disable=not self.console.is_terminal
+            *columns, TextColumn("{task.fields[status]}"), console=self.console, disable=not self.console.is_terminal
         )
-        self.task = self.progress.add_task(self.title, total=steps, news="")
+        self.task = self.progress.add_task(self.title, total=steps, status="")
         self.progress.start()
 
     def on_step(self, epoch: int, step: int) -> None:
-        """Move on."""
+        """Show the step."""
         self.progress.update(
-            self.task, completed=step, description=f"{self.title} · epoch {epoch}/{self.epochs}", news=self.news
+            self.task, completed=step, description=f"{self.title} · epoch {epoch}/{self.epochs}", status=self.status
         )
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Show what the epoch came to."""
+        """Show loss and score of the epoch."""
         loss = "-" if record.loss is None else f"{record.loss:.4f}"
         self.monitor = record.monitor or self.monitor
         score = record.valid.get(self.monitor)
         self.best = max(self.best, score if score is not None else self.best)
         shown = "-" if score is None else f"{score:.4f}"
-        self.news = f"loss {loss}" + (f" · {self.monitor} {shown} (best {self.best:.4f})" if self.monitor else "")
-        self.progress.update(self.task, news=self.news)
+        self.status = f"loss {loss}" + (f" · {self.monitor} {shown} (best {self.best:.4f})" if self.monitor else "")
+        self.progress.update(self.task, status=self.status)
         now = time.monotonic()
         if not self.console.is_terminal and now - self.last_line >= SECONDS_BETWEEN_LINES:
             self.last_line = now
-            self.console.out(f"{self.title} · epoch {record.epoch}/{self.epochs} · {self.news}", highlight=False)
+            self.console.out(f"{self.title} · epoch {record.epoch}/{self.epochs} · {self.status}", highlight=False)
 
     def on_end(self) -> None:
         """Close the bar."""
@@ -75,7 +76,7 @@ def training_bar(experiment: Experiment) -> ProgressBar:
 
 @contextmanager
 def counting(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, a line now and then elsewhere; what it gives is told of each portion that is done."""
+    """Show a bar on a terminal, or a line every few seconds elsewhere; yield the function that counts on."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
     done, last = 0, time.monotonic()
@@ -91,3 +92,8 @@ def counting(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
                 console.out(f"{title} {done}" + (f"/{total}" if total else ""), highlight=False)
 
         yield advance
+
+
+def print_progress(line: str) -> None:
+    """Print a line on standard error."""
+    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)

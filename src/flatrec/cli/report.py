@@ -8,9 +8,6 @@ from typing import Annotated
 import typer
 
 from flatrec.cli.printing import print_text
-from flatrec.utils.messages import unknown
-
-ENDINGS = (("html", "html"), ("md", "md"), ("latex", "tex"))
 
 
 def report(
@@ -19,26 +16,18 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The file to write. Default report.html, report.md or report.tex.", show_default=False),
+        typer.Option(help="File to write. Default: report.html, report.md or report.tex.", show_default=False),
     ] = None,
-    format: Annotated[str, typer.Option(help="html for a page; md or latex for the tables alone.")] = "html",
+    format: Annotated[
+        str, typer.Option(help="Format of the report: html for a page; md or latex for the tables alone.")
+    ] = "html",
 ) -> None:
     """Make one page of studies: tables, figures, what is significant, and a robustness card for each model.
 
-    The page stands alone: it loads nothing, and can be sent as it is.
+    The page is one file that loads nothing, and can be sent as it is.
 
     Example: `flatrec report runs/overall runs/noise --out report.html`
     """
-    from flatrec.research.reporting import page
-    from flatrec.utils.atomic_write import write_text
+    from flatrec.research import write_report
 
-    endings = dict(ENDINGS)
-    if format not in endings:
-        raise ValueError(unknown("format", format, list(endings)))
-    target = out or Path(f"report.{endings[format]}")
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; name a file, such as {target / f'report.{endings[format]}'}")
-    chapters = page.load(folders, figures=format == "html")
-    render = {"html": page.html, "md": page.markdown_text, "latex": page.latex_text}[format]
-    write_text(target, render(chapters))
-    print_text(f"The report is {target}")
+    print_text(f"The report is {write_report(folders, out, format)}")

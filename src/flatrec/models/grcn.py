@@ -18,7 +18,7 @@ from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, S
 from flatrec.models.features import FeatureTables, MissingModality
 from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
-from flatrec.ops.normalize import l2_normalize, l2_normalize_
+from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 

@@ -31,6 +31,7 @@ class Strategy(ABC):
 
     batches_per_step: ClassVar[int] = 1
     draws_random_numbers: ClassVar[bool] = False
+    SEARCH_SPACE: ClassVar[Mapping[str, tuple[float, ...]]] = {}  # values that sweeps try by default, by setting
     seed: int = 0  # of everything that is drawn
     _layout: Layout | None = None
 
@@ -197,6 +198,8 @@ class TwoPass(SingleBatchStrategy):
             training.
         interval: one of ``interval`` steps takes the second gradient, at least 1; the other steps take one gradient.
     """
+
+    SEARCH_SPACE: ClassVar[Mapping[str, tuple[float, ...]]] = {"rho": (0.05, 0.1, 0.15, 0.2)}
 
     rho: NonNegativeFloat = 0.1
     interval: PositiveInt = 1

@@ -50,6 +50,8 @@ class BSAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
+    SEARCH_SPACE = {**SAMStrategy.SEARCH_SPACE, "lam": (0.2, 0.4, 0.6, 0.8)}
+
     lam: Decay = 0.6
     distance: Distance = "manhattan"
     mean: Vector = state_vector()

@@ -33,6 +33,8 @@ class FriendlySAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
+    SEARCH_SPACE = {**SAMStrategy.SEARCH_SPACE, "lam": (0.2, 0.4, 0.6, 0.8)}
+
     sigma: FiniteFloat = 1.0
     lam: Decay = 0.9
     mean: Vector = state_vector()

@@ -35,6 +35,7 @@ class Mixed(Strategy):
         ValueError: kappa is out of range.
     """
 
+    SEARCH_SPACE = {"kappa": (0.2, 0.4, 0.6, 0.8)}
     batches_per_step: ClassVar[int] = 2
 
     inner: SingleBatchStrategy = field(kw_only=False)

@@ -6,7 +6,13 @@ from torch import nn
 from flatrec import testing
 from flatrec.data.features import Features
 from flatrec.models import MODELS, Adversarial
-from flatrec.research.analysis.perturbation import adjusted, embedding_noise, item_embeddings, noisy, relative_decrease
+from flatrec.research.analysis.perturbation import (
+    adjust_features,
+    embedding_noise,
+    item_embeddings,
+    noisy,
+    relative_drop,
+)
 from tests.models.settings import make
 
 NO_TABLE = {"dualgnn", "dragon"}  # their items are made of features only
@@ -159,7 +165,7 @@ def test_variance_zero_leaves_the_very_bits():
         assert noisy(dataset, 0.0, stream(seed)).fingerprint == dataset.fingerprint
 
 
-def test_each_modality_gets_noise_of_its_own_and_all_else_is_shared(blocks):
+def test_each_modality_gets_noise_of_its_own_and_all_else_is_fractiond(blocks):
     found = noisy(blocks.with_features({**blocks.features, "sound": blocks.features["text"]}), 1.0, stream())
     changes = {name: found.features[name].values - blocks.features[name].values for name in ("image", "text")}
     changes["sound"] = found.features["sound"].values - blocks.features["text"].values
@@ -194,7 +200,7 @@ NEAREST = [1, 0, 1, 2]
 
 
 def test_adjusted_rows_are_those_of_the_neighbors_worked_by_hand():
-    found = adjusted(shop(image=features(IMAGES), text=features(TEXTS), sound=features(TEXTS)), 1.0, stream())
+    found = adjust_features(shop(image=features(IMAGES), text=features(TEXTS), sound=features(TEXTS)), 1.0, stream())
     assert found.items.tolist() == [0, 1, 2, 3]
     assert values(found, "text").tolist() == [[2, -2], [1, -1], [2, -2], [3, -3]]
     np.testing.assert_allclose(values(found, "image"), (IMAGES + IMAGES[NEAREST]) / 2, rtol=1e-6)
@@ -203,26 +209,26 @@ def test_adjusted_rows_are_those_of_the_neighbors_worked_by_hand():
 
 @pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
 def test_images_are_blended_by_weight_and_texts_replaced_whatever_it_is(weight):
-    found = adjusted(shop(image=features(IMAGES), text=features(TEXTS)), 1.0, stream(), weight=weight)
+    found = adjust_features(shop(image=features(IMAGES), text=features(TEXTS)), 1.0, stream(), weight=weight)
     expected = (1 - weight) * IMAGES + weight * IMAGES[NEAREST]
     np.testing.assert_allclose(values(found, "image"), expected, rtol=1e-6)
     assert values(found, "text").tolist() == [TEXTS[other] for other in NEAREST]
 
 
 def test_without_images_the_nearest_by_text_is_taken():
-    found = adjusted(shop(text=features(IMAGES)), 1.0, stream())
+    found = adjust_features(shop(text=features(IMAGES)), 1.0, stream())
     assert np.array_equal(values(found, "text"), IMAGES[NEAREST])
 
 
 def test_without_texts_images_alone_are_blended():
-    found = adjusted(shop(image=features(IMAGES)), 1.0, stream())
+    found = adjust_features(shop(image=features(IMAGES)), 1.0, stream())
     np.testing.assert_allclose(values(found, "image"), (IMAGES + IMAGES[NEAREST]) / 2, rtol=1e-6)
 
 
 def test_an_item_without_a_image_is_neither_adjusted_nor_a_neighbor():
     # Without item 1, items 0 and 2 are each other's nearest.
     images = features(IMAGES, [True, False, True, True])
-    found = adjusted(shop(image=images, text=features(TEXTS)), 1.0, stream())
+    found = adjust_features(shop(image=images, text=features(TEXTS)), 1.0, stream())
     assert found.items.tolist() == [0, 2, 3]
     assert values(found, "text").tolist() == [TEXTS[2], TEXTS[1], TEXTS[0], TEXTS[2]]
     assert found.dataset.features["image"].present.tolist() == [True, False, True, True]
@@ -230,7 +236,7 @@ def test_an_item_without_a_image_is_neither_adjusted_nor_a_neighbor():
 
 def test_an_item_without_a_text_is_no_neighbor_and_has_its_image_adjusted_alone():
     texts = features(TEXTS, [True, False, True, True])
-    found = adjusted(shop(image=features(IMAGES), text=texts), 1.0, stream())
+    found = adjust_features(shop(image=features(IMAGES), text=texts), 1.0, stream())
     assert found.items.tolist() == [0, 1, 2, 3]
     assert values(found, "text").tolist() == [TEXTS[2], [0, 0], TEXTS[0], TEXTS[2]]
     assert found.dataset.features["text"].present.tolist() == [True, False, True, True]
@@ -240,20 +246,20 @@ def test_an_item_without_a_text_is_no_neighbor_and_has_its_image_adjusted_alone(
 def test_an_item_that_has_no_other_stays_as_it_is():
     only = [False, False, True, False]
     alone = shop(image=features(IMAGES, only), text=features(TEXTS))
-    found = adjusted(alone, 1.0, stream())
+    found = adjust_features(alone, 1.0, stream())
     assert found.items.tolist() == []
     assert found.dataset.fingerprint == alone.fingerprint
     # All have images, one has a text: the others take its image, and it has nobody.
-    found = adjusted(shop(image=features(IMAGES), text=features(TEXTS, only)), 1.0, stream())
+    found = adjust_features(shop(image=features(IMAGES), text=features(TEXTS, only)), 1.0, stream())
     assert found.items.tolist() == [0, 1, 3]
 
 
 def test_neighbors_found_in_blocks_are_those_found_at_once(monkeypatch, blocks):
-    at_once = adjusted(blocks, 0.7, stream())
+    at_once = adjust_features(blocks, 0.7, stream())
     monkeypatch.setattr(
         "flatrec.research.analysis.perturbation.BLOCK_ENTRIES", 5 * blocks.n_items
     )  # five items a block
-    in_blocks = adjusted(blocks, 0.7, stream())
+    in_blocks = adjust_features(blocks, 0.7, stream())
     assert len(at_once.items) > 10
     np.testing.assert_array_equal(values(in_blocks, "text"), values(at_once, "text"))
     alike = blocks.features["image"].values / np.linalg.norm(blocks.features["image"].values, axis=1, keepdims=True)
@@ -262,16 +268,16 @@ def test_neighbors_found_in_blocks_are_those_found_at_once(monkeypatch, blocks):
     assert np.array_equal(values(at_once, "text")[at_once.items], blocks.features["text"].values[nearest])
 
 
-def test_each_item_is_drawn_with_the_probability_of_the_share():
+def test_each_item_is_drawn_with_the_probability_of_the_fraction():
     crowd = testing.block_dataset(blocks=4, users=1, items=500)
-    drawn = adjusted(crowd, 0.3, stream()).items
+    drawn = adjust_features(crowd, 0.3, stream()).items
     assert len(drawn) == pytest.approx(600, abs=82)  # four deviations of sqrt(2000 * 0.3 * 0.7)
-    assert np.array_equal(drawn, adjusted(crowd, 0.3, stream()).items)
-    assert not np.array_equal(drawn, adjusted(crowd, 0.3, stream(1)).items)
+    assert np.array_equal(drawn, adjust_features(crowd, 0.3, stream()).items)
+    assert not np.array_equal(drawn, adjust_features(crowd, 0.3, stream(1)).items)
 
 
 def test_items_not_drawn_keep_their_rows(blocks):
-    found = adjusted(blocks, 0.5, stream())
+    found = adjust_features(blocks, 0.5, stream())
     changed = (values(found, "text") != blocks.features["text"].values).any(axis=1)
     assert 0 < changed.sum() < blocks.n_items
     assert np.flatnonzero(changed).tolist() == found.items.tolist()
@@ -279,8 +285,8 @@ def test_items_not_drawn_keep_their_rows(blocks):
     assert found.dataset.fingerprint != blocks.fingerprint
 
 
-def test_share_zero_changes_nothing(blocks):
-    found = adjusted(blocks, 0.0, stream())
+def test_fraction_zero_changes_nothing(blocks):
+    found = adjust_features(blocks, 0.0, stream())
     assert found.items.tolist() == []
     assert found.dataset.fingerprint == blocks.fingerprint
 
@@ -288,17 +294,17 @@ def test_share_zero_changes_nothing(blocks):
 def test_data_without_texts_and_images_are_refused(blocks):
     for modalities, said in (({}, "has none"), ({"sound": blocks.features["text"]}, "has sound")):
         with pytest.raises(ValueError, match=f"adjustment needs text or image features, .* {said}") as caught:
-            adjusted(blocks.with_features(modalities), 0.5, stream())
+            adjust_features(blocks.with_features(modalities), 0.5, stream())
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("share", "weight"), [(-0.1, 0.5), (1.1, 0.5), (0.5, -0.1), (0.5, 1.1)])
-def test_shares_and_weights_out_of_range_are_refused(share, weight, blocks):
+@pytest.mark.parametrize(("fraction", "weight"), [(-0.1, 0.5), (1.1, 0.5), (0.5, -0.1), (0.5, 1.1)])
+def test_fractions_and_weights_out_of_range_are_refused(fraction, weight, blocks):
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
-        adjusted(blocks, share, stream(), weight=weight)
+        adjust_features(blocks, fraction, stream(), weight=weight)
 
 
 def test_the_decrease_is_relative_to_the_original():
-    assert relative_decrease(0.08, 0.06) == pytest.approx(0.25)
-    assert relative_decrease(0.08, 0.1) == pytest.approx(-0.25)
-    assert relative_decrease(0.08, 0.08) == 0
+    assert relative_drop(0.08, 0.06) == pytest.approx(0.25)
+    assert relative_drop(0.08, 0.1) == pytest.approx(-0.25)
+    assert relative_drop(0.08, 0.08) == 0

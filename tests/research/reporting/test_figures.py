@@ -3,7 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from flatrec.research.reporting.figures import INK, OTHERS, STYLES, Curve, Score, dot_chart, learning_curves, style
+from flatrec.research.reporting.figures import Curve, Score, dot_chart, learning_curves
+from flatrec.research.reporting.styles import FIXED_STYLES, INK, OTHER_STYLES, style_of
 
 CURVES = [
     Curve("plain", ({1: 0.1, 2: 0.2, 3: 0.3}, {1: 0.2, 2: 0.2})),
@@ -27,9 +28,9 @@ def test_a_curve_has_the_epochs_that_every_seed_reached():
 @pytest.mark.parametrize("svg", [learning_curves(CURVES, "loss"), dot_chart(SCORES, "Recall@10")])
 def test_a_figure_is_one_svg_element_in_the_colors_of_its_strategies(svg):
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
-    assert STYLES["plain"].color in svg
-    assert STYLES["bsam+"].color in svg
-    assert STYLES["sam"].color not in svg
+    assert FIXED_STYLES["plain"].color in svg
+    assert FIXED_STYLES["bsam+"].color in svg
+    assert FIXED_STYLES["sam"].color not in svg
 
 
 def test_ink_follows_the_color_scheme_and_there_is_no_background():
@@ -58,16 +59,16 @@ def test_hostile_names_do_not_break_the_image():
 
 
 def test_every_color_stands_out_on_white_and_on_black():
-    for look in (*STYLES.values(), *OTHERS):
+    for look in (*FIXED_STYLES.values(), *OTHER_STYLES):
         assert 1.05 / (luminance(look.color) + 0.05) >= 2.9
         assert (luminance(look.color) + 0.05) / (luminance("#12151a") + 0.05) >= 2.9
 
 
 def test_looks_are_told_apart_without_color():
     for one, other in pairwise(["plain", "plain+", "sam", "sam+", "bsam", "bsam+"]):
-        assert (style(one).dash, style(one).marker) != (style(other).dash, style(other).marker)
+        assert (style_of(one).dash, style_of(one).marker) != (style_of(other).dash, style_of(other).marker)
 
 
 def test_an_unknown_strategy_always_looks_the_same():
-    assert style("of my own") is style("of my own")
-    assert style("of my own") in OTHERS
+    assert style_of("of my own") is style_of("of my own")
+    assert style_of("of my own") in OTHER_STYLES

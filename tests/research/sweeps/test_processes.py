@@ -64,7 +64,7 @@ def test_of_two_in_one_folder_one_is_refused_and_the_other_loses_nothing(begin, 
     for code, _, said in both:
         if code == 2:
             assert said == [
-                "flatrec: another process carries out a study or sweep in out; wait for it, or choose another folder"
+                "flatrec: another process runs a study or sweep in out; wait for it, or choose another folder"
             ]
     assert states(f"sqlite:///{tmp_path / 'out' / STORE}") == ["COMPLETE"] * 4
     assert (tmp_path / "out" / "study.json").is_file()
@@ -80,9 +80,7 @@ def test_while_a_sweep_goes_on_another_is_refused_in_its_folder(begin, tmp_path)
     code, out, said = ended(begin("out", trials=24))
     assert first.runs
     assert (code, out) == (2, "")
-    assert said == [
-        "flatrec: another process carries out a study or sweep in out; wait for it, or choose another folder"
-    ]
+    assert said == ["flatrec: another process runs a study or sweep in out; wait for it, or choose another folder"]
     assert ended(first)[0] == 0
     assert states(f"sqlite:///{tmp_path / 'out' / STORE}") == ["COMPLETE"] * 24
 
@@ -101,7 +99,7 @@ def test_two_folders_share_one_store(begin, tmp_path):
 def test_trials_of_equal_settings_at_the_same_time_wait_for_one_another(tmp_path, capfd):
     prepare(tmp_path, "[0.01]")
     with pytest.raises(SystemExit) as stop:
-        main(sweep(tmp_path, tmp_path / "out", "--jobs", "2"))
+        main(sweep(tmp_path, tmp_path / "out", "--workers", "2"))
     said = capfd.readouterr().err
     assert stop.value.code == 0, said
     assert "Traceback" not in said

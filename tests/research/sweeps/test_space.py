@@ -6,15 +6,15 @@ import optuna
 import pytest
 
 from flatrec.config import Experiment
-from flatrec.research.sweeps.space import Choices, Range, changed, default_space, grid, read, suggested
+from flatrec.research.sweeps.space import Choices, Range, default_space, grid, read_space, suggest, with_values
 
 
 def test_a_file_gives_lists_and_ranges_in_groups_or_by_dotted_name(tmp_path):
     (tmp_path / "space.toml").write_text(
-        '"optimizer.lr" = { low = 1e-4, high = 1e-2, log = true }\n'
-        "[model]\nn_layers = [1, 2]\n[strategy]\nrho = [0.1]\n"
+        '"optimizer.lr" = { low = 1e-4, high = 1e-2, log = true }\n[model]\nn_layers = [1, 2]\n'
+        "[strategy]\nrho = [0.1]\n"
     )
-    assert read(tmp_path / "space.toml") == {
+    assert read_space(tmp_path / "space.toml") == {
         "optimizer.lr": Range(1e-4, 1e-2, log=True),
         "model.n_layers": Choices((1, 2)),
         "strategy.rho": Choices((0.1,)),
@@ -36,12 +36,12 @@ def test_a_file_gives_lists_and_ranges_in_groups_or_by_dotted_name(tmp_path):
 def test_a_file_that_makes_no_sense_is_refused(tmp_path, text, said):
     (tmp_path / "space.toml").write_text(text)
     with pytest.raises(ValueError, match=said):
-        read(tmp_path / "space.toml")
+        read_space(tmp_path / "space.toml")
 
 
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        read(tmp_path / "space.toml")
+        read_space(tmp_path / "space.toml")
 
 
 def test_a_grid_is_every_combination():
@@ -59,7 +59,7 @@ def test_a_range_has_no_grid():
 
 
 def test_values_reach_the_experiment():
-    one = changed(Experiment(), {"optimizer.lr": 0.01, "model.n_layers": 1, "training.batch_size": 64})
+    one = with_values(Experiment(), {"optimizer.lr": 0.01, "model.n_layers": 1, "training.batch_size": 64})
     assert one.optimizer.options["lr"] == 0.01
     assert (one.model.options["n_layers"], one.training.batch_size) == (1, 64)
 
@@ -67,7 +67,7 @@ def test_values_reach_the_experiment():
 def test_a_trial_proposes_values_in_their_own_types():
     space = {"a": Choices((1, 2)), "b": Choices((True,)), "c": Choices(((1.0, 2.0),)), "d": Range(0.5, 1.0)}
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    values = suggested(space, study.ask())
+    values = suggest(space, study.ask())
     assert values["a"] in (1, 2)
     assert type(values["a"]) is int
     assert values["b"] is True

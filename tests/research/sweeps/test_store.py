@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import create_engine, text
 
-from flatrec.research.sweeps.store import reaching, shown
+from flatrec.research.sweeps.store import store_errors, without_password
 
 
 def fill(connection):
@@ -20,7 +20,7 @@ def test_a_full_disk_is_said_in_plain_words():
     with (
         create_engine("sqlite://").connect() as connection,
         pytest.raises(OSError, match=said),
-        reaching("sqlite:///x"),
+        store_errors("sqlite:///x"),
     ):
         fill(connection)
 
@@ -34,4 +34,4 @@ def test_a_full_disk_is_said_in_plain_words():
     ],
 )
 def test_an_address_is_shown_without_its_password(url, said):
-    assert shown(url) == said
+    assert without_password(url) == said

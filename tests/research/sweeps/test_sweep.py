@@ -9,11 +9,12 @@ from flatrec import config
 from flatrec.config import Experiment
 from flatrec.data.formats import mmrec
 from flatrec.research.execution import Workers
-from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.sweeps import Choices, Range, Sweep, sweep
-from flatrec.research.sweeps.store import Place, opened
-from flatrec.research.sweeps.sweep import CHOSEN, GIVEN, STORE
-from flatrec.research.sweeps.trials import TrialJob, do
+from flatrec.research.reporting import study_result
+from flatrec.research.sweeps import Choices, Range, Sweep, run_sweep
+from flatrec.research.sweeps.confirmation import CHOSEN, GIVEN
+from flatrec.research.sweeps.store import StudyAddress, open_study
+from flatrec.research.sweeps.sweep import STORE
+from flatrec.research.sweeps.trials import TrialJob, run_trial
 from flatrec.testing import block_dataset
 
 RATES = {"optimizer.lr": Choices((0.001, 0.01, 0.1))}
@@ -46,7 +47,7 @@ def begun(store):
 def in_store(url, name="sweep"):
     """The newest study of a sweep in a store."""
     names = [one for one in optuna.get_all_study_names(url) if one.startswith(f"{name} ")]
-    return opened(Place(url, max(names)))
+    return open_study(StudyAddress(url, max(names)))
 
 
 def trials(outcome):
@@ -55,7 +56,7 @@ def trials(outcome):
 
 
 def test_a_grid_is_tried_once_each_and_the_best_on_validation_is_confirmed(experiment, tmp_path):
-    found = sweep(Sweep(experiment, RATES, "grid", seeds=(1, 2)), tmp_path)
+    found = run_sweep(Sweep(experiment, RATES, "grid", seeds=(1, 2)), tmp_path)
     rows = trials(found)
     assert sorted(row[3] for row in rows) == ["0.001", "0.01", "0.1"]
     assert {row[1] for row in rows} == {"complete"}
@@ -66,7 +67,7 @@ def test_a_grid_is_tried_once_each_and_the_best_on_validation_is_confirmed(exper
     assert {row[3] for row in confirmed.rows} == {CHOSEN, GIVEN}
     assert {row[7] for row in confirmed.rows} == {2}
     assert found.failures == ()
-    assert found == outcomes.read(tmp_path)
+    assert found == study_result.read_study_result(tmp_path)
     for ending in ("png", "svg"):
         assert (tmp_path / "figures" / f"trials.{ending}").stat().st_size > 1000
     assert (tmp_path / "tables" / "trials.csv").read_text(encoding="utf-8").count("\n") == 4
@@ -74,10 +75,10 @@ def test_a_grid_is_tried_once_each_and_the_best_on_validation_is_confirmed(exper
 
 def test_a_second_time_trains_nothing_and_more_trials_go_on(experiment, tmp_path):
     space = {"optimizer.lr": Range(0.001, 0.1, log=True)}
-    first = sweep(Sweep(experiment, space, "random", trials=2), tmp_path)
+    first = run_sweep(Sweep(experiment, space, "random", n_trials=2), tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")}
-    assert sweep(Sweep(experiment, space, "random", trials=2), tmp_path) == first
-    more = sweep(Sweep(experiment, space, "random", trials=4), tmp_path)
+    assert run_sweep(Sweep(experiment, space, "random", n_trials=2), tmp_path) == first
+    more = run_sweep(Sweep(experiment, space, "random", n_trials=4), tmp_path)
     assert set(trials(first)) < set(trials(more))
     assert len(trials(more)) == 4
     after = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")}
@@ -87,7 +88,7 @@ def test_a_second_time_trains_nothing_and_more_trials_go_on(experiment, tmp_path
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_proposals_lie_within_the_range_and_differ(experiment, tmp_path, sampler):
     space = {"optimizer.lr": Range(0.001, 0.1, log=True), "model.n_layers": Choices((1, 2))}
-    rows = trials(sweep(Sweep(experiment, space, sampler, trials=4), tmp_path))
+    rows = trials(run_sweep(Sweep(experiment, space, sampler, n_trials=4), tmp_path))
     rates = [float(row[3]) for row in rows]
     assert len(set(rates)) == 4
     assert all(0.001 <= rate <= 0.1 for rate in rates)
@@ -96,16 +97,16 @@ def test_proposals_lie_within_the_range_and_differ(experiment, tmp_path, sampler
 
 def test_random_proposals_follow_from_the_seed_whoever_makes_them(experiment, tmp_path):
     space = {"optimizer.lr": Range(0.001, 0.1, log=True)}
-    asked = Sweep(experiment, space, "random", trials=3)
-    alone, together = sweep(asked, tmp_path / "alone"), sweep(asked, tmp_path / "together", workers=Workers(2))
+    asked = Sweep(experiment, space, "random", n_trials=3)
+    alone, together = run_sweep(asked, tmp_path / "alone"), run_sweep(asked, tmp_path / "together", workers=Workers(2))
     assert {row[2:] for row in trials(alone)} == {row[2:] for row in trials(together)}
-    assert trials(sweep(asked, tmp_path / "again")) == trials(alone)
+    assert trials(run_sweep(asked, tmp_path / "again")) == trials(alone)
 
 
 def test_a_hopeless_trial_is_given_up(experiment, tmp_path):
     space = {"optimizer.lr": Choices((0.02, 0.021, 0.022, 0.023, 0.024, 1e-12))}
     longer = config.changed(experiment, {"training": {"epochs": 12}})
-    rows = trials(sweep(Sweep(longer, space, "grid"), tmp_path))
+    rows = trials(run_sweep(Sweep(longer, space, "grid"), tmp_path))
     assert {row[3]: row[1] for row in rows} == {
         **dict.fromkeys(("0.02", "0.021", "0.022", "0.023", "0.024"), "complete"),
         "1e-12": "pruned",
@@ -117,7 +118,7 @@ def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tm
     asked = Sweep(freedom, {"model.n_neighbors": Choices((1000, 2, 3))}, "grid")
     for _ in range(2):
         heard = []
-        found = sweep(asked, tmp_path, on_trial=lambda error, left, heard=heard: heard.append((error, left)))
+        found = run_sweep(asked, tmp_path, on_trial=lambda error, left, heard=heard: heard.append((error, left)))
         (failure,) = found.failures
         assert failure.run.startswith("trial ")
         assert "neighbors" in failure.error
@@ -130,36 +131,36 @@ def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tm
 def test_a_sweep_none_of_whose_trials_ends_says_why(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
     with pytest.raises(ValueError, match=r"no trial came to an end: trial 0: .*neighbors"):
-        sweep(Sweep(freedom, {"model.n_neighbors": Choices((1000,))}, "grid"), tmp_path)
-    assert not (tmp_path / outcomes.OUTCOME).exists()
+        run_sweep(Sweep(freedom, {"model.n_neighbors": Choices((1000,))}, "grid"), tmp_path)
+    assert not (tmp_path / study_result.STUDY_FILE).exists()
 
 
 def test_a_trial_that_was_killed_is_made_anew(experiment, tmp_path):
     asked = Sweep(experiment, RATES, "grid")
-    sweep(Sweep(experiment, RATES, "grid", trials=1), tmp_path)
+    run_sweep(Sweep(experiment, RATES, "grid", n_trials=1), tmp_path)
     store = in_store(f"sqlite:///{tmp_path / STORE}")
     store.enqueue_trial({"optimizer.lr": "0.01"})
     left = begun(store)
     left.suggest_categorical("optimizer.lr", ["0.001", "0.01", "0.1"])
-    rows = trials(sweep(asked, tmp_path))
+    rows = trials(run_sweep(asked, tmp_path))
     assert sorted(row[3] for row in rows if row[1] == "complete") == ["0.001", "0.01", "0.1"]
     assert [(row[0], row[3]) for row in rows if row[1] == "fail"] == [(left.number, "0.01")]
 
 
 def test_a_job_whose_worker_died_is_not_taken_for_one_under_way(experiment, tmp_path):
-    place = Place(f"sqlite:///{tmp_path / STORE}", "sweep")
+    place = StudyAddress(f"sqlite:///{tmp_path / STORE}", "sweep")
     job = TrialJob("mark", place, "random", RATES, experiment, tmp_path / "runs", 1)
-    dead = begun(opened(place))
+    dead = begun(open_study(place))
     dead.set_user_attr("job", "mark")
-    assert do(job) is None
-    assert [trial.state.name for trial in opened(place).get_trials()] == ["FAIL", "COMPLETE"]
+    assert run_job(job) is None
+    assert [trial.state.name for trial in open_study(place).get_trials()] == ["FAIL", "COMPLETE"]
 
 
 def test_another_workers_trial_counts_as_under_way(experiment, tmp_path):
-    place = Place(f"sqlite:///{tmp_path / STORE}", "sweep")
-    begun(opened(place)).set_user_attr("job", "another")
-    assert do(TrialJob("mark", place, "random", RATES, experiment, tmp_path / "runs", 1)) is None
-    assert [trial.state.name for trial in opened(place).get_trials()] == ["RUNNING"]
+    place = StudyAddress(f"sqlite:///{tmp_path / STORE}", "sweep")
+    begun(open_study(place)).set_user_attr("job", "another")
+    assert run_trial(TrialJob("mark", place, "random", RATES, experiment, tmp_path / "runs", 1)) is None
+    assert [trial.state.name for trial in open_study(place).get_trials()] == ["RUNNING"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_a_sweep_that_makes_no_sense_is_refused(experiment, asked, said):
 )
 def test_a_setting_that_does_not_exist_is_refused_before_anything_is_trained(experiment, tmp_path, space, said):
     with pytest.raises(ValueError, match=said):
-        sweep(Sweep(experiment, space), tmp_path)
+        run_sweep(Sweep(experiment, space), tmp_path)
     assert not list(tmp_path.glob("runs/*"))
 
 
@@ -195,10 +196,10 @@ def test_a_store_that_cannot_be_reached_is_one_line(experiment, tmp_path, url):
     with pytest.raises(
         ConnectionError, match=r"^the store .* cannot be reached or read \(.*\); give --storage an address such as"
     ):
-        sweep(Sweep(experiment, RATES, storage=url), tmp_path)
+        run_sweep(Sweep(experiment, RATES, storage=url), tmp_path)
 
 
 def test_a_damaged_store_is_one_line(experiment, tmp_path):
     (tmp_path / STORE).write_bytes(b"no database" * 100)
     with pytest.raises(ConnectionError, match="cannot be reached or read"):
-        sweep(Sweep(experiment, RATES), tmp_path)
+        run_sweep(Sweep(experiment, RATES), tmp_path)

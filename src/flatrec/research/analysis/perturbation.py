@@ -1,4 +1,4 @@
-"""What happens to a trained model after training: noise, and items whose information is edited."""
+"""Disturbances of a trained model: noise, and items whose features are edited."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOLDERS = (Model, nn.Embedding, nn.ParameterDict)
 
 
 def item_embeddings(model: Model, n_users: int, n_items: int) -> list[Float[Tensor, "n_items _"]]:
-    """Views of the trained rows that stand for items; none where items are made of their features only.
+    """Return views of the trained rows of items; none where a model makes items of their features only.
 
     A table is a matrix that a model holds itself, or in an ``nn.Embedding`` or ``nn.ParameterDict``: a layer's weights
     may have as many rows by chance, and feature tables are features. A table of n_users + n_items rows has users first,
@@ -48,13 +48,13 @@ def item_embeddings(model: Model, n_users: int, n_items: int) -> list[Float[Tens
 def embedding_noise(
     tables: Sequence[Float[Tensor, "n_items _"]], variance: float, generator: Generator
 ) -> Iterator[None]:
-    """Gaussian noise on tables inside the block; the very bits are back after it, also when it raises.
+    """Add Gaussian noise to tables inside the block; they are restored bit for bit after it, also when it raises.
 
     Raises:
         ValueError: the variance is negative.
     """
     _check(variance)
-    kept = [table.clone() for table in tables]
+    saved = [table.clone() for table in tables]
     try:
         with torch.no_grad():
             for table in tables if variance else ():  # adding 0 would turn -0 into 0
@@ -62,12 +62,12 @@ def embedding_noise(
         yield
     finally:
         with torch.no_grad():
-            for table, before in zip(tables, kept, strict=True):
+            for table, before in zip(tables, saved, strict=True):
                 table.copy_(before)
 
 
 def noisy(dataset: Dataset, variance: float, generator: Generator) -> Dataset:
-    """The data set with Gaussian noise on all features of every modality; what is missing stays missing.
+    """Return the data set with Gaussian noise on all features of every modality; missing features stay missing.
 
     Variance 0 gives the data set itself.
 
@@ -86,44 +86,45 @@ def noisy(dataset: Dataset, variance: float, generator: Generator) -> Dataset:
 
 
 @dataclass(frozen=True, eq=False)
-class Adjusted:
-    """A data set some of whose items have other information, and which.
+class AdjustedDataset:
+    """A data set in which the features of some items are edited.
 
     Args:
         dataset: the data set.
-        items: their numbers.
+        items: indices of the edited items.
     """
 
     dataset: Dataset
     items: Int64[ndarray, "n_adjusted"]
 
 
-def adjusted(dataset: Dataset, share: float, generator: Generator, *, weight: float = 0.5) -> Adjusted:
-    """Edit the information of each item with a probability; the stand-in on features for captions and images.
+def adjust_features(dataset: Dataset, fraction: float, generator: Generator, *, weight: float = 0.5) -> AdjustedDataset:
+    """Edit the features of each item with a probability, for data without raw texts and images.
 
-    The other item whose image is nearest, by cosine, stands for a caption of the item's image: its text features
-    replace the item's, and its image features are blended into the item's. Without images the nearest by text is
-    taken. Only an item that has both is taken for another. An item without the features that are compared has no
-    nearest and stays as it is; what an item lacks, it lacks afterward; other modalities stay.
+    The features of the item whose image is nearest, by cosine, take the place of an edited text and image: its text
+    features replace those of the item, and its image features are blended into those of the item. Without images, the
+    nearest item by text is used. Only an item that has both features is used for another. An item without the features
+    that are compared has no nearest item and stays as it is, features that an item lacks stay missing, and other
+    modalities stay as they are.
 
     Args:
         dataset: with ``text`` or ``image`` features.
-        share: probability, in [0, 1].
+        fraction: probability, in [0, 1].
         generator: draws the items.
-        weight: of the other image in the blend, in [0, 1].
+        weight: weight of the other image in the blend, in [0, 1].
 
     Raises:
-        ValueError: share or weight are out of range, or the data set has neither text nor image features.
+        ValueError: fraction or weight are out of range, or the data set has neither text nor image features.
     """
-    if not 0 <= share <= 1 or not 0 <= weight <= 1:
-        raise ValueError(f"share and weight must lie in [0, 1], but are {share} and {weight}")
+    if not 0 <= fraction <= 1 or not 0 <= weight <= 1:
+        raise ValueError(f"fraction and weight must lie in [0, 1], but are {fraction} and {weight}")
     by = next((name for name in (IMAGE, TEXT) if name in dataset.features), None)
     if by is None:
         raise ValueError(
             f"adjustment needs text or image features, but data set {dataset.name!r} has "
             f"{', '.join(sorted(dataset.features)) or 'none'}"
         )
-    drawn = torch.rand(dataset.n_items, generator=generator).numpy() < share
+    drawn = torch.rand(dataset.n_items, generator=generator).numpy() < fraction
     able = np.logical_and.reduce([dataset.features[name].present for name in (IMAGE, TEXT) if name in dataset.features])
     has_other = able.sum() - able > 0
     items = np.flatnonzero(drawn & dataset.features[by].present & has_other)
@@ -132,11 +133,11 @@ def adjusted(dataset: Dataset, share: float, generator: Generator, *, weight: fl
     for name, mix in ((TEXT, 1.0), (IMAGE, weight)):
         if name in features:
             features[name] = _mixed(features[name], items, others, mix)
-    return Adjusted(dataset.with_features(features), items)
+    return AdjustedDataset(dataset.with_features(features), items)
 
 
-def relative_decrease(original: float, perturbed: float) -> float:
-    """How much of a score, which must be above 0, is lost, relative to it."""
+def relative_drop(original: float, perturbed: float) -> float:
+    """Return how much of a score, which must be above 0, is lost, relative to it."""
     return (original - perturbed) / original
 
 
@@ -146,22 +147,22 @@ def _check(variance: float) -> None:
 
 
 def _mixed(
-    one: Features, items: Int64[ndarray, "n_adjusted"], others: Int64[ndarray, "n_adjusted"], weight: float
+    features: Features, items: Int64[ndarray, "n_adjusted"], others: Int64[ndarray, "n_adjusted"], weight: float
 ) -> Features:
-    """With rows of other items mixed into some; only where both are present."""
-    both: Bool[ndarray, "n_adjusted"] = one.present[items] & one.present[others]
-    here, there = items[both], others[both]
-    values = one.values.copy()
-    values[here] = (1 - weight) * one.values[here] + weight * one.values[there]
-    return Features(values, one.present)
+    """Mix rows of other items into those of some items, where both are present."""
+    mixed: Bool[ndarray, "n_adjusted"] = features.present[items] & features.present[others]
+    items, others = items[mixed], others[mixed]
+    values = features.values.copy()
+    values[items] = (1 - weight) * features.values[items] + weight * features.values[others]
+    return Features(values, features.present)
 
 
 def _nearest(
-    one: Features, items: Int64[ndarray, "n_adjusted"], able: Bool[ndarray, "n_items"]
+    features: Features, items: Int64[ndarray, "n_adjusted"], able: Bool[ndarray, "n_items"]
 ) -> Int64[ndarray, "n_adjusted"]:
-    """For each item the other one that is nearest by cosine, among those that are able."""
-    lengths = np.linalg.norm(one.values, axis=1, keepdims=True)
-    rows: Float32[ndarray, "n_items width"] = one.values / np.where(lengths > 0, lengths, 1)
+    """Return the nearest other item by cosine for each item, among those that have all features."""
+    lengths = np.linalg.norm(features.values, axis=1, keepdims=True)
+    rows: Float32[ndarray, "n_items width"] = features.values / np.where(lengths > 0, lengths, 1)
     step = max(1, BLOCK_ENTRIES // len(rows))
     nearest = np.empty(len(items), dtype=np.int64)
     for start in range(0, len(items), step):

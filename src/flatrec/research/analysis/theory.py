@@ -21,20 +21,21 @@ from flatrec.strategies import BSAM, SAM, Mixed, Plain, SingleBatchStrategy, Str
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 
-LENIENCE = 1.1  # a mean over a few seeds may lie so much above the rate
+TOLERANCE = 1.1  # a mean over a few seeds may be larger than the rate by this factor
+# Strategies that the theorems speak of.
 COVERED = ("plain", "plain+", "sam", "sam+", "bsam", "bsam+")
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """How far BSAM's m is from the gradient of all data.
+    """Distance of BSAM's mean m from the gradient of all data.
 
     Args:
-        learning_rates: gamma, as asked for.
+        learning_rates: gamma of each run.
         lams: lambda at each.
         errors: ||m_t - grad L_S(Theta_t)|| at each, the mean over the last half of the steps.
-        slope: of log error over log gamma, by least squares; None with a single gamma or an error of 0.
-        power: that of gamma in Theorem 2, to compare the slope with.
+        slope: slope of log error over log gamma, by least squares; None with a single gamma or an error of 0.
+        power: power of gamma in Theorem 2, to compare the slope with.
     """
 
     learning_rates: tuple[float, ...]
@@ -45,20 +46,20 @@ class Tracking:
 
 
 @dataclass(frozen=True)
-class Convergence:
-    """How fast the gradients of one strategy fall.
+class ConvergenceRate:
+    """Rate at which the gradients of one strategy fall.
 
     Args:
-        strategy: its name.
+        strategy: name of the strategy.
         horizons: T, rising.
         measured: (1/T) sum over t of ||grad L_S(Theta_t)||^2 at each T, the mean over the seeds.
         deviations: the sample standard deviation over the seeds at each T.
         bounds: the right-hand side of Theorem 3 or 4 at each T, with the problem's own constants.
         constant: c, so that c log(T) / sqrt(T) is what is measured at the first T.
         rates: c log(T) / sqrt(T) at each T.
-        below: whether no measured value is more than 10 % above its rate.
-        slope: of log measured over log T, by least squares; None with a single T or a value of 0.
-        rate_slope: the same of the rates.
+        below: True if no measured value is more than 10 % above its rate.
+        slope: slope of log measured over log T, by least squares; None with a single T or a value of 0.
+        rate_slope: slope of the rates, likewise.
     """
 
     strategy: str
@@ -91,14 +92,14 @@ def tracking(
     10 / (1 - lambda).
 
     Args:
-        problem: where grad L_S is known.
-        learning_rates: gamma, a run each.
+        problem: problem whose grad L_S is known.
+        learning_rates: gamma, one run each.
         constant: C.
         lam: a fixed lambda instead, such as the 0.6 of the paper's experiments.
         rho: BSAM's radius, which the theorem does not mention.
         steps: T, at least 2.
-        batch_size: samples a batch, drawn again and without repetition at every step; all of them give grad L_S.
-        seed: of the batches.
+        batch_size: samples per batch, drawn without repetition at every step; a batch of all samples gives grad L_S.
+        seed: seed of the batches.
 
     Raises:
         ValueError: a number is out of range; so is a lambda below 0, which comes of a large C or gamma.
@@ -127,7 +128,7 @@ def convergence(
     kappa: float = 0.6,
     batch_size: int = 16,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-) -> tuple[Convergence, ...]:
+) -> tuple[ConvergenceRate, ...]:
     """Theorems 3 and 4: the mean over t <= T of E ||grad L_S(Theta_t)||^2 is O(log T / sqrt T).
 
     With gamma = gamma0 / sqrt(T) <= 1 / beta, rho = rho0 / t and Delta = L_S(Theta_0) - L_S(Theta*), it is at most
@@ -140,14 +141,14 @@ def convergence(
     is more than this rho needs: a measured slope of about -1/2 is to be expected, below that of the rate.
 
     Args:
-        problem: where grad L_S, beta and M are known.
+        problem: problem whose grad L_S, beta and M are known.
         strategies: any of plain, sam and bsam, with or without a ``+``.
         horizons: T, in any order.
         rho0: the radius at the first step.
         gamma0: the learning rate times sqrt(T).
-        kappa: for those with a ``+``.
+        kappa: kappa of strategies with a ``+``.
         batch_size: as for :func:`tracking`.
-        seeds: of the batches; the expectation is the mean over them.
+        seeds: seeds of the batches; the expectation is the mean over them.
 
     Raises:
         ValueError: a number or name is out of range, or a learning rate is above 1 / beta.
@@ -158,6 +159,16 @@ def convergence(
         raise ValueError(f"seeds must not be empty and rho0 be at least 0, but they are {list(seeds)} and {rho0}")
     cases = [_Case(problem, name, gamma0, rho0=rho0, kappa=kappa, batch_size=batch_size) for name in strategies]
     return tuple(case.measured(sorted(set(horizons)), seeds) for case in cases)
+
+
+def check_covered(strategy: str) -> None:
+    """Make sure that the theorems are proved for a strategy.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if strategy not in COVERED:
+        raise ValueError(f"Theorems 3 and 4 cover {', '.join(COVERED)}, but not {strategy!r}; choose among those")
 
 
 @dataclass(frozen=True)
@@ -172,16 +183,15 @@ class _Case:
     batch_size: int
 
     def __post_init__(self) -> None:
-        if self.name not in COVERED:
-            raise ValueError(f"Theorems 3 and 4 cover {', '.join(COVERED)}, but not {self.name!r}; choose among those")
+        check_covered(self.name)
 
-    def measured(self, horizons: Sequence[int], seeds: Sequence[int]) -> Convergence:
+    def measured(self, horizons: Sequence[int], seeds: Sequence[int]) -> ConvergenceRate:
         """Runs for every horizon and seed, against bound and rate."""
         values = [spread([self._value(one, seed) for seed in seeds]) for one in horizons]
         means, deviations = zip(*values, strict=True)
         shape = [math.log(one) / math.sqrt(one) for one in horizons]
         rates = tuple(means[0] / shape[0] * one for one in shape)
-        return Convergence(
+        return ConvergenceRate(
             strategy=self.name,
             horizons=tuple(horizons),
             measured=means,
@@ -189,7 +199,7 @@ class _Case:
             bounds=self._bounds(horizons),
             constant=means[0] / shape[0],
             rates=rates,
-            below=all(mean <= LENIENCE * rate for mean, rate in zip(means, rates, strict=True)),
+            below=all(mean <= TOLERANCE * rate for mean, rate in zip(means, rates, strict=True)),
             slope=_slope(horizons, means),
             rate_slope=_slope(horizons, shape),
         )
@@ -215,7 +225,7 @@ class _Case:
         return tuple((constant + ascent * math.log(one)) / math.sqrt(one) for one in horizons)
 
 
-class _Fitted(Model):
+class _RegressionModel(Model):
     """The regression as a model; its batches name samples as users."""
 
     def __init__(self, problem: Regression) -> None:
@@ -237,7 +247,7 @@ def _run(
     problem: Regression, strategy: Strategy, batches: Iterator[Batch], *, learning_rate: float, steps: int
 ) -> Iterator[Float[Tensor, "dim"]]:
     """Train, and after each step yield grad L_S where it began, which is where the strategy took its gradient."""
-    model = _Fitted(problem)
+    model = _RegressionModel(problem)
     # The loss draws no noise to replay, and torch's global generators are left alone.
     context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=learning_rate), same_dropout_mask=False)
     for _ in range(steps):

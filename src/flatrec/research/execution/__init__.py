@@ -1,4 +1,4 @@
-"""Many jobs at once: on this machine's cores or on a cluster; a worker that dies loses its job only."""
+"""Many jobs at once, on the cores of this machine or on a cluster; a worker that dies loses only its own job."""
 
 from flatrec.research.execution.execute import Lost, execute
 from flatrec.research.execution.workers import Workers

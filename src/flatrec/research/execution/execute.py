@@ -1,4 +1,4 @@
-"""Do all jobs, whoever dies."""
+"""Do all jobs, even if workers die."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from types import ModuleType
 
-from flatrec.research.execution import joblib_pool, ray_pool
 from flatrec.research.execution.workers import BrokenPoolError, Done, Job, Workers
 
-TRIES = 3  # pools that may break before the jobs that are left get a pool each
+MAX_BROKEN_POOLS = 3  # after so many broken pools, each job that is left gets a pool of its own
 
 logger = logging.getLogger(__name__)
 
 
 class Lost:
-    """What became of a job whose worker died every time."""
+    """Result of a job whose worker died every time."""
 
-    error = f"its worker died {TRIES + 1} times; is there enough memory?"
+    error = f"its worker died {MAX_BROKEN_POOLS + 1} times; is there enough memory?"
 
 
 def execute(
@@ -26,49 +25,51 @@ def execute(
 ) -> None:
     """Do all jobs, in any order.
 
-    A job must be safe to do again: where a worker dies, jobs that were going on are done again, by another. With one
-    job at a time on this machine all happens in this process.
+    A job must be safe to repeat: if a worker dies, its job is done again by another worker. With one job at a time on
+    this machine, all jobs are done in this process.
 
     Args:
-        task: a function at the top of a module; what it raises comes out here and ends everything.
-        jobs: what it is called with, in turn.
-        workers: who does it.
-        on_done: called in this process as jobs end, with the job and what came of it.
+        task: function at the top level of a module; an exception that it raises is raised here and ends everything.
+        jobs: arguments of the task, one per call.
+        workers: processes or cluster that do the jobs.
+        on_done: called in this process as jobs end, with the job and its result.
 
     Raises:
         ModuleNotFoundError: the backend is not installed; the message names the extra.
         ConnectionError: the cluster cannot be reached.
     """
-    if workers.backend == "local" and workers.jobs == 1:
+    if workers.backend == "local" and workers.n_workers == 1:
         for job in jobs:
             on_done(job, task(job))
         return
     left = dict(enumerate(jobs))
     with _pool(workers).connected(workers):
-        for _ in range(TRIES):
-            _go(task, left, workers, on_done)
-        for number in list(left):  # whoever kills workers now kills no other's
-            alone = {number: left.pop(number)}
-            _go(task, alone, workers, on_done)
+        for _ in range(MAX_BROKEN_POOLS):
+            _do(task, left, workers, on_done)
+        for index in list(left):  # a job that kills its worker now takes no other job with it
+            alone = {index: left.pop(index)}
+            _do(task, alone, workers, on_done)
             for job in alone.values():
                 on_done(job, Lost())
 
 
-def _go(
+def _do(
     task: Callable[[Job], Done], left: dict[int, Job], workers: Workers, on_done: Callable[[Job, Done | Lost], None]
 ) -> None:
-    """Do what is left and take it out; what a broken pool did not do stays."""
+    """Do the jobs that are left, and remove those that are done; a broken pool leaves the others."""
     if not left:
         return
     try:
         with closing(_pool(workers).results(task, dict(left), workers)) as results:
-            for one in results:
-                if one.bug is not None:
-                    raise one.bug
-                on_done(left.pop(one.number), one.done)
+            for result in results:
+                if result.error is not None:
+                    raise result.error
+                on_done(left.pop(result.index), result.done)
     except BrokenPoolError as error:
-        logger.warning("a worker died (%s); what it was doing is done again", error)
+        logger.warning("a worker died (%s); its job is done again", error)
 
 
 def _pool(workers: Workers) -> ModuleType:
+    from flatrec.research.execution import joblib_pool, ray_pool
+
     return ray_pool if workers.backend == "ray" else joblib_pool

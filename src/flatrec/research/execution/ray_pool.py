@@ -1,6 +1,6 @@
 """The cores of a Ray cluster.
 
-Ray is spoken to directly: joblib's back end for it hands out nothing before all jobs have ended.
+Ray is used directly, since joblib's back end for it returns no result before all jobs have ended.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 
-from flatrec.research.execution.workers import BrokenPoolError, Done, Job, Numbered, Sent, Workers, carried, extra
+from flatrec.research.execution.workers import BrokenPoolError, Done, Job, JobRequest, JobResult, Workers, do_job
+from flatrec.utils.optional import require_extra
 
 
 @contextmanager
 def connected(workers: Workers) -> Iterator[None]:
-    """Inside the block this process belongs to the cluster, or to one of its own where no address is given.
+    """Connect this process with the cluster inside the block, or with one of its own where no address is given.
 
     Raises:
         ModuleNotFoundError: Ray is not installed.
         ConnectionError: there is no cluster at the address.
     """
-    ray = extra("ray", "ray")
+    ray = require_extra("ray", "ray")
     if ray.is_initialized():
         yield
         return
@@ -30,8 +31,8 @@ def connected(workers: Workers) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConnectionError(
-            f"there is no Ray cluster at {workers.address} that lets us in ({reason}); check --address, RAY_AUTH_MODE "
-            "and RAY_AUTH_TOKEN"
+            f"there is no Ray cluster at {workers.address} that accepts this client ({reason}); check --address, "
+            "RAY_AUTH_MODE and RAY_AUTH_TOKEN"
         ) from None
     try:
         yield
@@ -41,21 +42,21 @@ def connected(workers: Workers) -> Iterator[None]:
 
 def results(
     task: Callable[[Job], Done], jobs: Mapping[int, Job], workers: Workers
-) -> Generator[Numbered[Done], None, None]:
-    """What comes of the jobs, as they end; where a machine is lost, Ray itself does them again on another.
+) -> Generator[JobResult[Done], None, None]:
+    """Yield the results of jobs as they end; if a machine is lost, Ray repeats its jobs on another.
 
     Raises:
-        BrokenPoolError: workers died more often than it tries.
+        BrokenPoolError: workers died more often than Ray repeats a job.
     """
-    ray = extra("ray", "ray")
-    remote = ray.remote(num_cpus=1, max_retries=1)(carried)
-    at_once = workers.jobs if workers.jobs > 0 else max(1, int(ray.cluster_resources().get("CPU", 1)))
-    waiting = Sent.all(task, jobs, workers.threads)
+    ray = require_extra("ray", "ray")
+    remote = ray.remote(num_cpus=1, max_retries=1)(do_job)
+    n_workers = workers.n_workers if workers.n_workers > 0 else max(1, int(ray.cluster_resources().get("CPU", 1)))
+    waiting = JobRequest.all(task, jobs, workers.threads)
     running: set[object] = set()
     try:
         while True:
-            for sent in islice(waiting, at_once - len(running)):
-                running.add(remote.remote(sent))
+            for request in islice(waiting, n_workers - len(running)):
+                running.add(remote.remote(request))
             if not running:
                 return
             (first, *_), _ = ray.wait(list(running), num_returns=1)

@@ -1,4 +1,4 @@
-"""Who does jobs, and what a worker sends back."""
+"""Workers: who does the jobs, what a worker is sent, and what it sends back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import Generic, TypeVar
 
 import torch
@@ -22,67 +20,67 @@ BACKENDS = ("local", "ray", "dask")
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the jobs.
+    """Processes or cluster that do the jobs.
 
     Args:
-        jobs: at once. On a cluster -1 stands for as many as it has cores.
+        n_workers: number of jobs at the same time; on a cluster, -1 stands for one per core.
         backend: ``local`` for processes on this machine, ``ray`` or ``dask`` for a cluster, all of whose machines must
             see the folders that jobs write to.
-        address: of the cluster; None for one that is found by its own means, or started here.
+        address: address of the cluster; None for one that Ray or Dask finds by itself, or starts here.
 
     Raises:
         ValueError: a value is out of range.
     """
 
-    jobs: int = 1
+    n_workers: int = 1
     backend: str = "local"
     address: str | None = None
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, but is {self.backend!r}")
-        if self.jobs < 1 and (self.jobs != -1 or self.backend == "local"):
-            raise ValueError(f"jobs must be at least 1, but is {self.jobs}")
+        if self.n_workers < 1 and (self.n_workers != -1 or self.backend == "local"):
+            raise ValueError(f"workers must be at least 1, but is {self.n_workers}")
 
     @property
     def threads(self) -> int:
-        """A job's share of the cores of its machine; on a cluster, where each core gets a job, it is one."""
-        return max(1, (os.cpu_count() or 1) // self.jobs) if self.backend == "local" else 1
+        """Number of threads per job: the cores of this machine divided by the workers; on a cluster, one."""
+        return max(1, (os.cpu_count() or 1) // self.n_workers) if self.backend == "local" else 1
 
 
 @dataclass(frozen=True)
-class Numbered(Generic[Done]):
-    """What a worker sends back: which job it was, and what came of it.
+class JobResult(Generic[Done]):
+    """What a worker sends back.
 
     Args:
-        number: of the job.
-        done: what the task returned.
-        bug: what it raised instead; by coming as a value it is told from what a broken pool raises.
+        index: index of the job.
+        done: value that the task returned.
+        error: exception that the task raised; sent as a value, it is not mistaken for that of a broken pool.
     """
 
-    number: int
+    index: int
     done: Done | None
-    bug: BaseException | None = None
+    error: BaseException | None = None
 
 
 class BrokenPoolError(Exception):
-    """A pool lost a worker, and with it what that was doing."""
+    """A pool lost a worker, and with it the job of that worker."""
 
 
 @dataclass(frozen=True)
-class Sent(Generic[Job, Done]):
+class JobRequest(Generic[Job, Done]):
     """What a worker is sent.
 
     Args:
-        number: of the job.
-        job: what the task is called with.
-        task: a function at the top of a module.
-        threads: that it may use.
-        folder: that relative paths start from.
-        classes: of the user's own, that were named in the process that sends.
+        index: index of the job.
+        job: argument of the task.
+        task: function at the top level of a module.
+        threads: number of threads that it may use.
+        folder: folder that relative paths start from.
+        classes: the user's own classes that were named in the process that sends.
     """
 
-    number: int
+    index: int
     job: Job
     task: Callable[[Job], Done]
     threads: int
@@ -90,21 +88,21 @@ class Sent(Generic[Job, Done]):
     classes: tuple[user_classes.Origin, ...] = ()
 
     @classmethod
-    def all(cls, task: Callable[[Job], Done], jobs: Mapping[int, Job], threads: int) -> Iterator[Sent[Job, Done]]:
-        """One of each job; relative paths mean the same as here."""
+    def all(cls, task: Callable[[Job], Done], jobs: Mapping[int, Job], threads: int) -> Iterator[JobRequest[Job, Done]]:
+        """Return one request per job; relative paths mean the same as here."""
         here, classes = os.getcwd(), user_classes.origins()
-        return (cls(number, job, task, threads, here, classes) for number, job in jobs.items())
+        return (cls(index, job, task, threads, here, classes) for index, job in jobs.items())
 
 
-def carried(sent: Sent[Job, Done]) -> Numbered[Done]:
+def do_job(request: JobRequest[Job, Done]) -> JobResult[Done]:
     """Do one job, in a worker."""
-    torch.set_num_threads(sent.threads)
+    torch.set_num_threads(request.threads)
     try:
-        _enter(sent.folder)
-        user_classes.take(sent.classes)
-        return Numbered(sent.number, sent.task(sent.job))
+        _enter(request.folder)
+        user_classes.take(request.classes)
+        return JobResult(request.index, request.task(request.job))
     except BaseException as error:  # noqa: BLE001 - it is raised again in the process that waits
-        return Numbered(sent.number, None, error)
+        return JobResult(request.index, None, error)
 
 
 def _enter(folder: str) -> None:
@@ -115,15 +113,3 @@ def _enter(folder: str) -> None:
             f"a worker on {platform.node()} cannot enter {folder} ({error.strerror}); all machines of a cluster must "
             "see the same folders"
         ) from None
-
-
-def extra(module: str, name: str) -> ModuleType:
-    """A module that comes with an extra.
-
-    Raises:
-        ModuleNotFoundError: it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(f"the backend {name} is not installed; pip install 'flatrec[{name}]'") from None

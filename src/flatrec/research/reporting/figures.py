@@ -6,46 +6,19 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from types import MappingProxyType
-from typing import NamedTuple
-from zlib import crc32
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from flatrec.research.reporting.styles import INK, style_of
+
 WIDTH = 4.4  # inches; shown at the width of a phone, 10 points stay 10 pixels or more
 LONGEST = 28  # characters of a label
-INK = "#4a505a"  # stands for the text color until the SVG is there, see _themed
 THEME = (
     "<style>svg{color:#3f4650}@media (prefers-color-scheme:dark){svg{color:#c8ced8}}"
     "@media print{svg{color:#3f4650}}</style>"
 )
-
-
-class Style(NamedTuple):
-    """How one recommender is drawn, everywhere."""
-
-    color: str
-    dash: str
-    marker: str
-
-
-# Okabe and Ito's colors, the light ones darkened until they have 3:1 on white and on black; what differs by a
-# "+" differs by dash and marker too.
-STYLES: Mapping[str, Style] = MappingProxyType(
-    {
-        "plain": Style("#0072b2", "-", "o"),
-        "plain+": Style("#3f94cc", "--", "o"),
-        "sam": Style("#b0628a", "-", "^"),
-        "sam+": Style("#c77aa3", "--", "^"),
-        "bsam": Style("#d55e00", "-", "s"),
-        "bsam+": Style("#00906a", "--", "D"),
-        "popularity": Style("#7d8590", ":", "X"),
-        "item-knn": Style("#7d8590", ":", "P"),
-    }
-)
-OTHERS = (Style("#9a7b00", "-.", "v"), Style("#7a6ad0", "-.", "<"), Style("#8a6a4a", "-.", ">"))
 
 
 @dataclass(frozen=True)
@@ -75,11 +48,6 @@ class Score:
     deviation: float | None = None
 
 
-def style(name: str) -> Style:
-    """The look of a recommender; one that is not known here always gets the same of a few others."""
-    return STYLES.get(name) or OTHERS[crc32(name.encode()) % len(OTHERS)]
-
-
 def learning_curves(curves: Sequence[Curve], quantity: str) -> str:
     """One line a strategy, the mean over seeds, in a band from the lowest to the highest seed.
 
@@ -90,7 +58,7 @@ def learning_curves(curves: Sequence[Curve], quantity: str) -> str:
     figure, axes = _panel(height=3.1)
     drawn = [curve for curve in curves if curve.epochs]
     for number, curve in enumerate(drawn):
-        look, epochs = style(curve.name), curve.epochs
+        look, epochs = style_of(curve.name), curve.epochs
         values = [[run[epoch] for run in curve.runs] for epoch in epochs]
         means, lowest, highest = map(fmean, values), map(min, values), map(max, values)
         axes.fill_between(epochs, list(lowest), list(highest), color=look.color, alpha=0.18, linewidth=0)
@@ -115,7 +83,7 @@ def dot_chart(scores: Sequence[Score], quantity: str) -> str:
     """
     figure, axes = _panel(height=0.9 + 0.42 * len(scores))
     for row, score in enumerate(scores):
-        look = style(score.name)
+        look = style_of(score.name)
         axes.plot([0, score.mean], [row, row], color=look.color, alpha=0.35, linewidth=1.4)
         axes.errorbar(score.mean, row, xerr=score.deviation, fmt=look.marker, color=look.color, markersize=6, capsize=5)
         right = score.mean + (score.deviation or 0)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from flatrec.research.reporting.outcome import Column, Table, Value
+from flatrec.research.reporting.study_result import Column, Table, Value
 from flatrec.utils.atomic_write import atomic_write, write_text
 from flatrec.utils.csv_cells import no_formulas
 
 DASH, MINUS, SPACE = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
+METRIC_NAMES = {"ndcg": "NDCG", "map": "MAP", "hit_rate": "Hit rate"}
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]&|~$]|<(?=\S)")  # a lone < opens nothing
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")  # TeX refuses most of these
@@ -51,9 +52,20 @@ def cell_text(value: Value, column: Column) -> str:
     return _signed(f"{value:.{column.digits}f}")
 
 
-def percent(share: float | None, digits: int = 1) -> str:
+def percent(fraction: float | None, digits: int = 1) -> str:
     """A relative difference with its sign, e.g. +3.1 %; a dash where it is not known."""
-    return DASH if share is None else f"{_signed(f'{100 * share:+.{digits}f}')}{SPACE}%"
+    return DASH if fraction is None else f"{_signed(f'{100 * fraction:+.{digits}f}')}{SPACE}%"
+
+
+def metric_name(metric: str) -> str:
+    """Return the name of a metric in print: Recall@10 for ``recall@10``."""
+    name, at, k = metric.partition("@")
+    return METRIC_NAMES.get(name, name.capitalize()) + at + k
+
+
+def p_value(p: float) -> str:
+    """Write p with two digits, such as ``p = 0.03``; a p below a thousandth only as that."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def csv_text(table: Table) -> str:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from flatrec.evaluation.significance import ROUNDING
-from flatrec.research.reporting.figures import INK, OTHERS, Style, style
+from flatrec.research.reporting.styles import INK, OTHER_STYLES, Style, style_of
 from flatrec.utils.atomic_write import atomic_write
 
 WIDTH, HEIGHT = 6.4, 2.6  # inches: of a figure, of a row of panels
@@ -196,11 +196,11 @@ def empty(axes: Axes) -> None:
 
 def _looks(names: Iterable[str]) -> dict[str, Style]:
     """The look of each name; names that would share one in this figure take others that are free."""
-    more = [Style(one.color, dash, marker) for dash, marker in MORE for one in OTHERS]
+    more = [Style(one.color, dash, marker) for dash, marker in MORE for one in OTHER_STYLES]
     chosen: dict[str, Style] = {}
     for name in dict.fromkeys(names):
-        free = (one for one in (style(name), *more, *OTHERS) if one not in chosen.values())
-        chosen[name] = next(free, style(name))
+        free = (one for one in (style_of(name), *more, *OTHER_STYLES) if one not in chosen.values())
+        chosen[name] = next(free, style_of(name))
     return chosen
 
 

@@ -15,8 +15,8 @@ from matplotlib.ticker import FormatStrFormatter, FuncFormatter, LogLocator, Max
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from numpy import ndarray
 
-from flatrec.research.reporting.figures import INK
 from flatrec.research.reporting.plots import FONT, WIDTH, arranged, dressed, empty, literal
+from flatrec.research.reporting.styles import INK
 
 SPAN = 1e3  # ratio of the largest loss to the smallest from which the scale is logarithmic
 SHAPE, CONTOURS, BAR = 1.9, 1.9, 0.8  # inches: height of a row of each, and of the color bar

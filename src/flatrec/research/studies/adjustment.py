@@ -1,4 +1,4 @@
-"""RQ3: do models trained into flat minima bear it better when texts and images are edited?"""
+"""RQ3: do models trained into flat minima tolerate edited texts and images better?"""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from typing import Any, ClassVar
 import numpy as np
 
 from flatrec.config import Experiment
-from flatrec.content.llm.item_editor import AdjustmentRecord as Edited
-from flatrec.content.llm.item_editor import read_adjustment
+from flatrec.content.llm.item_editor import AdjustmentRecord, read_adjustment
 from flatrec.data.dataset import Dataset
 from flatrec.data.encoded_items import encoded_features, read_encoded
 from flatrec.data.features import Features
 from flatrec.inference.run import Run
-from flatrec.research.analysis.perturbation import adjusted
-from flatrec.research.reporting.outcome import Image
-from flatrec.research.studies.base import Conclusion, Finished, Planned, Request, Source, Study, grid
-from flatrec.research.studies.metric_drops import decreases, figure, in_words, table
-from flatrec.research.studies.rescoring import rescored, scores_on_test
+from flatrec.research.analysis.perturbation import adjust_features
+from flatrec.research.reporting.study_result import Image
+from flatrec.research.studies.base import Analysis, PlannedRun, Request, Source, Study, StudyRuns, grid
+from flatrec.research.studies.metric_drops import card_column, figure, findings_of, metric_drops, table
+from flatrec.research.studies.rescoring import rebuild, scores_on_test
 from flatrec.utils import seeding
 
-STAND_IN = "features"
-ALIKE = 0.999  # cosine at least, of features that one encoder made of one input at two times
+FEATURES = "features"
+MIN_COSINE = 0.999  # between features that one encoder made of the same input at two times
 
 
-class Adjustment(Study):
-    """A share of the items gets another text and an edited image after training.
+class AdjustmentStudy(Study):
+    """A fraction of the items gets another text and an edited image after training.
 
-    With ``features``, texts and images themselves were edited and encoded again. Without, this is the stand-in for
-    data without raw texts and images: an adjusted item takes the text features of the item whose image is nearest
-    to its own, and half of that item's image features.
+    With ``features``, texts and images themselves were edited and re-encoded. Without, features are edited in their
+    place, for data without raw texts and images: an adjusted item takes the text features of the item whose image is
+    nearest to its own, and half of that item's image features.
 
     Args:
-        shares: of the items, each drawn for itself; of the stand-in.
-        draws: of each; of the stand-in.
-        metric: whose decrease is looked at.
-        features: folders that ``flatrec adjust`` and then ``flatrec encode`` wrote, one a draw and probability.
+        fractions: fractions of the items that are adjusted, where features are edited.
+        draws: number of draws of each fraction, where features are edited.
+        metric: metric whose drop is measured.
+        features: folders that ``flatrec adjust`` and then ``flatrec encode`` wrote, one per draw and probability.
     """
 
+    NAME = "adjustment"
     TITLE = "Information adjustment"
     QUESTION = "Do models trained into flat minima lose less when item information is edited (RQ3)?"
     STRATEGIES = ("plain", "bsam", "bsam+")
@@ -49,86 +49,98 @@ class Adjustment(Study):
     def __init__(
         self,
         *,
-        shares: tuple[float, ...] = (0.01, 0.03, 0.05),
+        fractions: tuple[float, ...] = (0.01, 0.03, 0.05),
         draws: int = 5,
         metric: str = "recall@10",
         features: tuple[str, ...] = (),
     ) -> None:
-        if draws < 1 or any(not 0 <= share <= 1 for share in shares):
-            raise ValueError(f"shares must lie in [0, 1] and draws be at least 1, but are {shares} and {draws}")
-        self.shares, self.draws, self.metric, self.features = shares, draws, metric, features
+        if draws < 1 or any(not 0 <= fraction <= 1 for fraction in fractions):
+            raise ValueError(f"fractions must lie in [0, 1] and draws be at least 1, but are {fractions} and {draws}")
+        self.fractions, self.draws, self.metric, self.features = fractions, draws, metric, features
 
-    def plan(self, request: Request) -> list[Planned]:
-        """The grid, each run scored on adjusted items.
+    def plan(self, request: Request) -> list[PlannedRun]:
+        """Plan the grid, with scores on adjusted items.
 
         Raises:
-            FileNotFoundError: a folder is none of adjusted items that were encoded.
+            FileNotFoundError: a folder does not hold adjusted items that were encoded.
             ValueError: there are several data sets, but the folders are of one; or their features do not fit it.
         """
         if not self.features:
-            return grid(request, measures=(Adjusted(self.shares, self.draws),))
+            return grid(request, measures=(ScoresOnAdjustedFeatures(self.fractions, self.draws),))
         if len(request.data) > 1:
-            raise ValueError("study.features are of one data set; give one --data, and a study to each")
-        folders = [Path(one) for one in self.features]
+            raise ValueError("study.features are of one data set; give one --data, and run the study once per data set")
+        folders = [Path(folder) for folder in self.features]
         dataset = Source(request.data[0]).load()
-        for folder in folders:  # before anything is trained
+        for folder in folders:  # errors show before anything is trained
             with_adjusted(dataset, folder, read_adjustment(folder))
-        return grid(request, measures=(Reencoded(tuple(str(one.resolve()) for one in folders), _digest(folders)),))
+        measure = ScoresOnReencodedItems(tuple(str(folder.resolve()) for folder in folders), _digest(folders))
+        return grid(request, measures=(measure,))
 
-    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
-        """Decreases by share."""
-        rows = decreases(finished, Reencoded.NAME if self.features else Adjusted.NAME, self.metric)
-        what = "texts and images edited and encoded again" if self.features else "the stand-in on features"
+    def analyze(self, runs: StudyRuns) -> Analysis:
+        """Compare drops by the fraction of adjusted items."""
+        measure = ScoresOnReencodedItems.NAME if self.features else ScoresOnAdjustedFeatures.NAME
+        rows = metric_drops(runs.finished, measure, self.metric)
+        what = "texts and images edited and re-encoded" if self.features else "features edited"
         image = Image(
             "adjustment",
-            "Decrease under adjustment",
-            f"Over the share of items adjusted ({what}); bands from the lowest seed to the highest.",
+            "Drop under adjustment",
+            f"Drop over the fraction of adjusted items ({what}); bands from the lowest seed to the highest.",
         )
         tables = (table(rows, name="adjustment", title=f"{self.TITLE}: {what}", metric=self.metric),)
-        said = (
-            "Texts and images themselves were edited and encoded again."
+        sentence = (
+            "Texts and images themselves were edited and re-encoded."
             if self.features
-            else "Features were adjusted in the place of raw texts and images: this is the stand-in."
+            else "Features were edited in the place of raw texts and images."
         )
-        return Conclusion(
-            tables, ((image, figure(rows, self.metric, "share of items adjusted")),), (said, *in_words(rows))
-        )
+        drawn = ((image, figure(rows, self.metric, "fraction of adjusted items")),)
+        columns = [
+            card_column(
+                [row for row in rows if row.place[2] == kind],
+                name=f"adjustment of {kind}",
+                title=f"Drop, adjusted {kind}",
+                place=f"under adjusted {kind}",
+                metric=self.metric,
+                level="fraction",
+            )
+            for kind in dict.fromkeys(row.place[2] for row in rows)
+        ]
+        return Analysis(tables, drawn, (sentence, *findings_of(rows)), tuple(columns))
 
 
 @dataclass(frozen=True)
-class Adjusted:
-    """Test scores of a run on data with adjusted items, by share: the stand-in."""
+class ScoresOnAdjustedFeatures:
+    """Test scores of a run on data with edited features of some items, by the fraction of items."""
 
     NAME: ClassVar[str] = "adjustment"
-    shares: tuple[float, ...]
+    fractions: tuple[float, ...]
     draws: int
 
     def __call__(self, run: Run, experiment: Experiment) -> Mapping[str, Any]:
-        """A list of scores, one a draw.
+        """Return a list of scores, one per draw.
 
         Raises:
             ValueError: the data have no features.
         """
         return {
-            STAND_IN: {
-                f"{share:g}": [self._score(run, experiment, share, draw) for draw in range(self.draws)]
-                for share in self.shares
+            FEATURES: {
+                f"{fraction:g}": [self._score(run, experiment, fraction, draw) for draw in range(self.draws)]
+                for fraction in self.fractions
             }
         }
 
     @staticmethod
-    def _score(run: Run, experiment: Experiment, share: float, draw: int) -> dict[str, float]:
-        stream = seeding.generator(experiment.seed, f"adjusted items {share:g}", draw)
-        return scores_on_test(rescored(run, experiment, adjusted(run.dataset, share, stream).dataset))
+    def _score(run: Run, experiment: Experiment, fraction: float, draw: int) -> dict[str, float]:
+        stream = seeding.generator(experiment.seed, f"adjusted items {fraction:g}", draw)
+        return scores_on_test(rebuild(run, experiment, adjust_features(run.dataset, fraction, stream).dataset))
 
 
 @dataclass(frozen=True)
-class Reencoded:
-    """Test scores of a run on items whose texts and images were edited and encoded again, by probability.
+class ScoresOnReencodedItems:
+    """Test scores of a run on items whose texts and images were edited and re-encoded, by probability.
 
     Args:
-        folders: of the adjusted items.
-        digest: of what they hold, so that other contents are measured again.
+        folders: folders of the adjusted items.
+        digest: digest of what they hold, so that other contents are measured again.
     """
 
     NAME: ClassVar[str] = "adjusted-items"
@@ -136,33 +148,34 @@ class Reencoded:
     digest: str
 
     def __call__(self, run: Run, experiment: Experiment) -> Mapping[str, Any]:
-        """A list of scores, one a folder.
+        """Return a list of scores, one per folder.
 
         Raises:
             FileNotFoundError: a folder is not complete.
             ValueError: its features do not fit the data, or differ from them where nothing was adjusted.
         """
         scores: dict[str, dict[str, list[dict[str, float]]]] = {}
-        found = [(read_adjustment(Path(one)), Path(one)) for one in self.folders]
-        for edited, folder in sorted(found, key=lambda pair: pair[0].probability):
+        adjustments = [(read_adjustment(Path(folder)), Path(folder)) for folder in self.folders]
+        for edited, folder in sorted(adjustments, key=lambda one: one[0].probability):
             dataset = with_adjusted(run.dataset, folder, edited)
             of_kind = scores.setdefault(_kind(folder), {})
-            of_kind.setdefault(f"{edited.probability:g}", []).append(scores_on_test(rescored(run, experiment, dataset)))
+            of_kind.setdefault(f"{edited.probability:g}", []).append(scores_on_test(rebuild(run, experiment, dataset)))
         return scores
 
 
 def _kind(folder: Path) -> str:
-    """What was encoded again."""
+    """Say what was re-encoded."""
     words = {"text": "texts", "image": "images"}
     return " and ".join(words.get(name, name) for name in sorted(read_encoded(folder).features, reverse=True))
 
 
-def with_adjusted(dataset: Dataset, folder: Path, edited: Edited) -> Dataset:
-    """The data set with the features of adjusted items; the other items keep theirs.
+def with_adjusted(dataset: Dataset, folder: Path, edited: AdjustmentRecord) -> Dataset:
+    """Return the data set with the features of adjusted items; the other items keep theirs.
 
     Raises:
         FileNotFoundError: the folder has no features.
-        ValueError: the features do not fit the data, differ from them where nothing was adjusted, or nowhere at all.
+        ValueError: the features do not fit the data, differ from them where nothing was adjusted, or do not differ at
+            all.
     """
     chosen = np.isin(np.array(list(dataset.items)), np.array(edited.items or ("",)))
     features = dict(dataset.features)
@@ -187,14 +200,14 @@ def with_adjusted(dataset: Dataset, folder: Path, edited: Edited) -> Dataset:
 
 
 def _check_others(old: Features, new: Features, chosen: np.ndarray, where: str) -> None:
-    """Make sure that the encoder is that of the data: what was not adjusted must be as it was."""
-    both = old.present & new.present & ~chosen
-    one, other = old.values[both], new.values[both]
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    unlike = int((np.einsum("ij,ij->i", one, other) < ALIKE * lengths).sum())
-    if unlike:
+    """Make sure that the encoder is that of the data: features of items that were not adjusted must be unchanged."""
+    unchanged = old.present & new.present & ~chosen
+    before, after = old.values[unchanged], new.values[unchanged]
+    lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    different = int((np.einsum("ij,ij->i", before, after) < MIN_COSINE * lengths).sum())
+    if different:
         raise ValueError(
-            f"{where}: {unlike} of {len(one)} items that were not adjusted have other features than in the data; "
+            f"{where}: {different} of {len(before)} items that were not adjusted have other features than in the data; "
             "encode the items of the data with the same encoder, and train on those features"
         )
 

@@ -1,4 +1,4 @@
-"""What every study is: which runs it needs, and what it concludes from them."""
+"""What a study is: the runs that it plans, and the analysis of finished runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from flatrec.inference.run import Run
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import config_class, strategy_class, strategy_names, with_defaults
 from flatrec.registry.naming import import_named
-from flatrec.research.reporting.outcome import Image, Table
+from flatrec.research.reporting.study_result import CardColumn, Image, Table
 from flatrec.training import EpochRecord
 from flatrec.utils import user_classes
 from flatrec.utils.messages import unknown
@@ -37,12 +37,13 @@ Tree: TypeAlias = Mapping[str, Any]  # settings by name, groups within groups
 
 @dataclass(frozen=True)
 class Source:
-    """Where a run's data come from.
+    """Where the data of a run come from.
 
     Args:
-        path: what :func:`flatrec.load_data` reads, or ``shop``.
-        split: seed of another random split 8:1:1 of the same pairs; None for the split that the data have.
-        texts: a ``.npy`` file of other text features, a row an item; by item id where ``flatrec encode`` wrote it.
+        path: path of a data set that :func:`flatrec.load_data` reads, or ``shop``.
+        split: seed of another random split 8:1:1 of the same interactions; None for the split that the data have.
+        texts: ``.npy`` file of other text features, one row per item; matched by item id if ``flatrec encode`` wrote
+            it.
     """
 
     path: str
@@ -50,32 +51,32 @@ class Source:
     texts: str | None = None
 
     def load(self) -> Dataset:
-        """The data set; the last few are kept.
+        """Load the data set; the last two stay in memory.
 
         Raises:
             FileNotFoundError: there is no such path.
             ValueError: it cannot be read, or the text features do not fit.
         """
-        return _loaded(self)
+        return _load(self)
 
 
 @lru_cache(maxsize=2)
-def _loaded(source: Source) -> Dataset:
-    dataset = load(source.path) if source.split is None and source.texts is None else _loaded(Source(source.path))
+def _load(source: Source) -> Dataset:
+    dataset = load(source.path) if source.split is None and source.texts is None else _load(Source(source.path))
     if source.split is not None:
-        dataset = replace(dataset, interactions=_split_anew(dataset.interactions, source.split))
+        dataset = replace(dataset, interactions=_resplit(dataset.interactions, source.split))
     if source.texts is not None:
-        dataset = dataset.with_features({**dataset.features, "text": _texts(Path(source.texts), dataset)})
+        dataset = dataset.with_features({**dataset.features, "text": _text_features(Path(source.texts), dataset)})
     return dataset
 
 
-def _split_anew(pairs: Interactions, seed: int) -> Interactions:
-    order = np.argsort(pairs.flat_indices(pairs.users, pairs.items))
-    users, items = pairs.users[order], pairs.items[order]
-    return replace(pairs, users=users, items=items, splits=split(users, pairs.n_users, seed))
+def _resplit(interactions: Interactions, seed: int) -> Interactions:
+    order = np.argsort(interactions.flat_indices(interactions.users, interactions.items))
+    users, items = interactions.users[order], interactions.items[order]
+    return replace(interactions, users=users, items=items, splits=split(users, interactions.n_users, seed))
 
 
-def _texts(path: Path, dataset: Dataset) -> Features:
+def _text_features(path: Path, dataset: Dataset) -> Features:
     if (path.parent / ITEM_IDS).is_file() and path.name == "text_feat.npy":
         features = encoded_features(dataset, path.parent)
         if "text" in features:
@@ -88,7 +89,7 @@ def _texts(path: Path, dataset: Dataset) -> Features:
     except ValueError as error:
         raise ValueError(f"{path} is not a .npy file of numbers ({error})") from None
     if values.ndim != 2:
-        raise ValueError(f"{path} must hold a row of features an item, but has shape {values.shape}")
+        raise ValueError(f"{path} must hold one row of features per item, but has shape {values.shape}")
     return Features(values.astype(np.float32), np.ones(len(values), dtype=np.bool_))
 
 
@@ -97,56 +98,72 @@ class Request:
     """What a user asks a study to look at.
 
     Args:
-        data: paths, or ``shop``.
-        models: names.
-        strategies: names; the first is what the others are compared with.
-        seeds: of the runs.
-        base: settings that all runs share. Those of its model, strategy and optimizer go to every one that knows them.
+        data: paths of data sets, or ``shop``.
+        models: names of models; if empty, that of ``base``.
+        strategies: names of strategies; the first is the one that others are compared with. If empty, those of the
+            study.
+        seeds: seeds of the runs; if empty, those of the study.
+        base: settings that all runs share. Those of its model, strategy and optimizer go to every one that has them.
     """
 
-    data: tuple[str, ...]
-    models: tuple[str, ...]
-    strategies: tuple[str, ...]
-    seeds: tuple[int, ...]
+    data: tuple[str, ...] = ("shop",)
+    models: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
     base: Experiment = field(default_factory=Experiment)
 
+    def completed(self, study: type[Study]) -> Request:
+        """Return the request with the defaults of a study, and with the user's own classes imported.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: there is no such module or class, or it cannot be built from settings.
+        """
+        return replace(
+            self,
+            models=tuple(import_named("model", name) for name in self.models or (self.base.model.name,)),
+            strategies=tuple(import_named("strategy", name) for name in self.strategies or study.STRATEGIES),
+            seeds=self.seeds or study.SEEDS,
+        )
+
     def experiment(self, model: str, strategy: str, seed: int, changes: Tree | None = None) -> Experiment:
-        """The settings of one run.
+        """Return the settings of one run.
 
         Raises:
             ValueError: an unknown name or setting.
         """
-        known = config_class("model", model).model_fields
+        of_model = config_class("model", model).model_fields
         of_strategy = config_class("strategy", strategy).model_fields
-        one = self.base.replace(
-            model=Component(model, {key: value for key, value in self.base.model.options.items() if key in known}),
+        experiment = self.base.replace(
+            model=Component(model, {key: value for key, value in self.base.model.options.items() if key in of_model}),
             strategy=Component(
                 strategy, {key: value for key, value in self.base.strategy.options.items() if key in of_strategy}
             ),
             seed=seed,
         )
-        return with_defaults(config.changed(one, changes or {}))
+        return with_defaults(config.changed(experiment, changes or {}))
 
 
 @runtime_checkable
 class Measure(Protocol):
-    """What is measured of a trained run, besides its scores: a frozen dataclass, whose values are its settings."""
+    """Measurement of a trained run besides its scores: a frozen dataclass, whose fields are its settings."""
 
     NAME: ClassVar[str]
 
     def __call__(self, run: Run, experiment: Experiment) -> Mapping[str, Any]:
-        """Measure; the outcome must be such that JSON can hold it."""
+        """Return what is measured, as plain data that JSON can hold."""
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """One run that a study needs.
 
     Args:
-        labels: what it stands for in the tables: ``data``, ``model``, ``strategy``, ``seed`` and what the study varies.
-        source: its data.
-        experiment: its settings, resolved.
-        measures: what is measured of it.
+        labels: what the run stands for in tables: ``data``, ``model``, ``strategy``, ``seed`` and what the study
+            varies.
+        source: data of the run.
+        experiment: settings of the run, with defaults.
+        measures: what is measured of the trained run.
     """
 
     labels: Mapping[str, Label]
@@ -156,37 +173,39 @@ class Planned:
 
     @property
     def name(self) -> str:
-        """For people: the labels in a row."""
-        named = (f"{key} {value}" if isinstance(value, (int, float)) else value for key, value in self.labels.items())
-        return " ".join(named)
+        """Name for people: all labels."""
+        parts = (f"{key} {value}" if isinstance(value, (int, float)) else value for key, value in self.labels.items())
+        return " ".join(parts)
 
     @property
     def folder(self) -> str:
-        """Its folder among others: runs of equal settings on equal data share one."""
-        one = self.experiment
+        """Name of its run folder; runs of equal settings on equal data share one."""
+        experiment = self.experiment
         model, strategy = (
-            Component(user_classes.identity(part.name), part.settings) for part in (one.model, one.strategy)
+            Component(user_classes.identity(component.name), component.settings)
+            for component in (experiment.model, experiment.strategy)
         )
-        told = one.replace(data="", model=model, strategy=strategy)
-        settings = json.dumps([asdict(self.source), told.as_dict()], sort_keys=True)
+        identity = experiment.replace(data="", model=model, strategy=strategy)
+        settings = json.dumps([asdict(self.source), identity.as_dict()], sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=6).hexdigest()
-        return f"{user_classes.short(one.model.name)}-{user_classes.short(one.strategy.name)}-seed{one.seed}-{digest}"
+        names = (user_classes.short(experiment.model.name), user_classes.short(experiment.strategy.name))
+        return f"{'-'.join(names)}-seed{experiment.seed}-{digest}"
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run that a study can draw on.
+class FinishedRun:
+    """A run that a study can analyze.
 
     Args:
-        planned: which.
-        dataset: the name of its data set.
-        fingerprint: of the data.
-        result: as in its ``result.json``.
-        records: of its epochs.
-        measured: by the name of the measure.
+        planned: the planned run.
+        dataset: name of the data set.
+        fingerprint: fingerprint of the data.
+        result: content of its ``result.json``.
+        records: records of its epochs.
+        measured: measured values by the name of the measure.
     """
 
-    planned: Planned
+    planned: PlannedRun
     dataset: str
     fingerprint: str
     result: Mapping[str, Any]
@@ -194,51 +213,62 @@ class Finished:
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def label(self, name: str) -> Label:
-        """What it stands for."""
+        """Return a label, which says what the run stands for."""
         return self.planned.labels[name]
 
 
 @dataclass(frozen=True)
-class Conclusion:
-    """What a study makes of its runs: tables, figures by their description, and sentences."""
+class StudyRuns:
+    """What a study analyzes: the request, and the runs that are finished, which may be fewer than planned."""
+
+    request: Request
+    finished: Sequence[FinishedRun]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a study makes of its runs: tables, figures with their description, sentences, and columns for cards."""
 
     tables: tuple[Table, ...] = ()
     figures: tuple[tuple[Image, Figure], ...] = ()
     findings: tuple[str, ...] = ()
+    card_columns: tuple[CardColumn, ...] = ()
 
 
 class Study(ABC):
-    """A question of the paper as something to carry out: a recipe over runs.
+    """A research question as a plan of runs and their analysis.
 
-    A study's settings are the keyword arguments of its constructor.
+    The settings of a study are the keyword arguments of its constructor.
     """
 
+    NAME: ClassVar[str]
     TITLE: ClassVar[str]
     QUESTION: ClassVar[str]
-    STRATEGIES: ClassVar[tuple[str, ...]]  # that it looks at if nothing else is said
-    SEEDS: ClassVar[tuple[int, ...]] = (0, 1, 2, 3, 4)
-    LEAST_SEEDS: ClassVar[int] = 2  # for its tests
+    STRATEGIES: ClassVar[tuple[str, ...]]  # default strategies
+    SEEDS: ClassVar[tuple[int, ...]] = (0, 1, 2, 3, 4)  # default seeds
+    MIN_SEEDS: ClassVar[int] = 2  # seeds that its tests need
 
     @abstractmethod
-    def plan(self, request: Request) -> list[Planned]:
-        """The runs that it needs.
+    def plan(self, request: Request) -> list[PlannedRun]:
+        """Plan the runs that the study needs.
 
         Raises:
             ValueError: the request does not suit the study.
         """
 
     @abstractmethod
-    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:
-        """Tables, figures and sentences from what was finished, which may be less than was planned."""
+    def analyze(self, runs: StudyRuns) -> Analysis:
+        """Make tables, figures, sentences and card columns of the finished runs."""
 
 
 def grid(
     request: Request, variants: Mapping[Label, Tree] | None = None, label: str = "", measures: tuple[Measure, ...] = ()
-) -> list[Planned]:
-    """A run for each data set, model, strategy and seed, times the variants: changed settings by their label."""
-    models, strategies = labels(request)
+) -> list[PlannedRun]:
+    """Plan one run for each data set, model, strategy and seed, times the variants: changed settings by their label."""
+    models = user_classes.labels(request.models, [*MODELS, *BASELINES])
+    strategies = user_classes.labels(request.strategies, strategy_names())
     return [
-        Planned(
+        PlannedRun(
             {
                 "data": data,
                 "model": models[model],
@@ -258,71 +288,49 @@ def grid(
     ]
 
 
-def labels(request: Request) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """What tables call the models and the strategies."""
-    return (
-        user_classes.labels(request.models, [*MODELS, *BASELINES]),
-        user_classes.labels(request.strategies, strategy_names()),
-    )
-
-
-def with_named(request: Request) -> Request:
-    """The request as the user names it: classes of the user's own are imported.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: there is no such module or class, or it cannot be built from settings.
-    """
-    return replace(
-        request,
-        models=tuple(import_named("model", name) for name in request.models),
-        strategies=tuple(import_named("strategy", name) for name in request.strategies),
-    )
-
-
-def by_strategy(finished: Sequence[Finished]) -> dict[tuple[str, str], dict[str, list[Finished]]]:
-    """Runs by data set and model, then by strategy."""
-    groups: dict[tuple[str, str], dict[str, list[Finished]]] = {}
-    for one in finished:
-        place = (str(one.label("data")), str(one.label("model")))
-        groups.setdefault(place, {}).setdefault(str(one.label("strategy")), []).append(one)
+def group_by_strategy(finished: Sequence[FinishedRun]) -> dict[tuple[str, str], dict[str, list[FinishedRun]]]:
+    """Group runs by data set and model, then by strategy."""
+    groups: dict[tuple[str, str], dict[str, list[FinishedRun]]] = {}
+    for run in finished:
+        place = (str(run.label("data")), str(run.label("model")))
+        groups.setdefault(place, {}).setdefault(str(run.label("strategy")), []).append(run)
     return groups
 
 
-def named(finished: Sequence[Finished]) -> list[Finished]:
-    """Runs whose label ``data`` is the name of the data set instead of what was given, as far as that is as clear."""
-    names = {one.label("data"): one.dataset for one in finished}
+def name_data_sets(finished: Sequence[FinishedRun]) -> list[FinishedRun]:
+    """Label runs with the names of their data sets instead of paths, unless two data sets have the same name."""
+    names = {run.label("data"): run.dataset for run in finished}
     if len(set(names.values())) < len(names):
         return list(finished)
     return [
-        replace(one, planned=replace(one.planned, labels={**one.planned.labels, "data": one.dataset}))
-        for one in finished
+        replace(run, planned=replace(run.planned, labels={**run.planned.labels, "data": run.dataset}))
+        for run in finished
     ]
 
 
-def checked(request: Request, study: type[Study]) -> None:
-    """Make sure that a request can be carried out at all.
+def check_request(request: Request, study: type[Study]) -> None:
+    """Make sure that a request can be run at all.
 
     Raises:
-        ValueError: an unknown strategy or model, one twice, a setting that none of them knows, or too few seeds.
+        ValueError: an unknown strategy or model, a name given twice, a setting that none of them has, or too few seeds.
     """
     for what, names in (("data set", request.data), ("model", request.models), ("strategy", request.strategies)):
         if not names or len(set(names)) < len(names):
             raise ValueError(f"a study needs at least one {what} and none twice, but got {', '.join(names) or 'none'}")
     for strategy in request.strategies:
         strategy_class(strategy)
-    if len(request.seeds) < study.LEAST_SEEDS or len(set(request.seeds)) < len(request.seeds):
-        came = f"{len(set(request.seeds))} ({', '.join(map(str, request.seeds[:10])) or 'none'})"
+    if len(request.seeds) < study.MIN_SEEDS or len(set(request.seeds)) < len(request.seeds):
+        seeds = f"{len(set(request.seeds))} ({', '.join(map(str, request.seeds[:10])) or 'none'})"
         raise ValueError(
-            f"this study tests differences over seeds and needs at least {study.LEAST_SEEDS} different ones, but got "
-            f"{came}; ask for more with --seeds"
+            f"this study tests differences over seeds and needs at least {study.MIN_SEEDS} different ones, but got "
+            f"{seeds}; ask for more with --seeds"
         )
     of_models = {key for name in request.models for key in config_class("model", name).model_fields}
     of_strategies = {key for name in request.strategies for key in config_class("strategy", name).model_fields}
-    for kind, given, known in (
+    for kind, options, names_of_kind in (
         ("model", request.base.model.options, of_models),
         ("strategy", request.base.strategy.options, of_strategies),
     ):
-        for key in given:
-            if key not in known:
-                raise ValueError(f"{kind}: {unknown('setting', key, sorted(known))}")
+        for key in options:
+            if key not in names_of_kind:
+                raise ValueError(f"{kind}: {unknown('setting', key, sorted(names_of_kind))}")

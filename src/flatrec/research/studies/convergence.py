@@ -10,119 +10,123 @@ from typing import TypeAlias
 
 from matplotlib.figure import Figure
 
-from flatrec.config import Component
 from flatrec.data.batches import Sampler, SecondBatch
 from flatrec.evaluation.significance import spread
 from flatrec.registry.instantiate import build_strategy
-from flatrec.research.reporting.outcome import Column, Image, Table, Value
+from flatrec.research.reporting.formats import metric_name
 from flatrec.research.reporting.plots import Line, Panel, lines
-from flatrec.research.reporting.report import metric_name
-from flatrec.research.studies.base import Conclusion, Finished, Planned, Request, Source, Study, by_strategy, grid
+from flatrec.research.reporting.study_result import Column, Image, Table, Value
+from flatrec.research.studies.base import (
+    Analysis,
+    FinishedRun,
+    PlannedRun,
+    Request,
+    Source,
+    Study,
+    StudyRuns,
+    grid,
+    group_by_strategy,
+)
 from flatrec.runs.selection import monitor_of
 
-Axis: TypeAlias = Callable[[Finished], list[float]]
+Axis: TypeAlias = Callable[[FinishedRun], list[float]]
 
 
-class Convergence(Study):
-    """Loss and validation curves, and what it takes to reach the best validation score of plain training.
+class ConvergenceStudy(Study):
+    """Loss and validation curves, and the cost of reaching the best validation score of plain training.
 
-    The score to reach is, for each seed, the best of the first strategy's run with that seed. Gradients are those of
-    batches: a step of SAM or BSAM takes two, a mixed one one more; each strategy says how many.
+    The score to reach is, for each seed, the best of the first strategy's run with that seed. The number of gradients
+    per step is that which each strategy states.
     """
 
+    NAME = "convergence"
     TITLE = "Convergence"
     QUESTION = "How soon do the strategies reach what plain training reaches (RQ10)?"
     STRATEGIES = ("plain", "plain+", "bsam", "bsam+")
-    LEAST_SEEDS = 1
+    MIN_SEEDS = 1
 
-    def plan(self, request: Request) -> list[Planned]:
-        """The grid."""
+    def plan(self, request: Request) -> list[PlannedRun]:
+        """Plan the grid."""
         return grid(request)
 
-    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
-        """Curves over three axes, and a table of what it takes."""
-        table = _reaching(finished)
+    def analyze(self, runs: StudyRuns) -> Analysis:
+        """Draw curves over three axes, and make a table of costs."""
+        table = _costs(runs.finished)
+        monitor = metric_name(_monitor(runs.finished))
         figures = tuple(
             (
                 Image(
                     f"convergence-{what}-{unit}", title, "Mean over seeds, and a band from the lowest to the highest."
                 ),
-                _curves(finished, axis, unit, what),
+                _curves(runs.finished, axis, unit, what),
             )
             for what in ("loss", "validation")
             for unit, axis in AXES.items()
-            for title in [
-                f"{'Training loss' if what == 'loss' else 'Validation ' + metric_name(_monitor(finished))} by {unit}"
-            ]
+            for title in [f"{'Training loss' if what == 'loss' else f'Validation {monitor}'} by {unit}"]
         )
-        return Conclusion((table,), figures, _in_words(table))
+        return Analysis((table,), figures, _findings(table))
 
 
-def gradients(strategy: Component) -> float:
-    """Batch gradients a step, on average."""
-    return build_strategy(strategy).gradients_per_step
+def steps_per_epoch(run: FinishedRun) -> int:
+    """Return the number of updates per epoch."""
+    strategy = build_strategy(run.planned.experiment.strategy)
+    training = run.planned.experiment.training
+    return _steps(run.planned.source, training.batch_size, strategy.batches_per_step, training.second_batch)
 
 
-def updates(one: Finished) -> int:
-    """Updates an epoch."""
-    experiment = one.planned.experiment
-    batches = 2 if experiment.strategy.name.endswith("+") else 1
-    return _steps(one.planned.source, experiment.training.batch_size, batches, experiment.training.second_batch)
-
-
-@cache  # every curve of every run asks, and a sampler goes through all pairs
+@cache  # every curve of every run asks, and a sampler goes through all interactions
 def _steps(source: Source, batch_size: int, batches: int, second_batch: SecondBatch) -> int:
     return Sampler(source.load().interactions, batch_size).steps(batches, second_batch)
 
 
-def _by_epoch(one: Finished) -> list[float]:
-    return [float(record.epoch) for record in one.records]
+def _by_epoch(run: FinishedRun) -> list[float]:
+    return [float(record.epoch) for record in run.records]
 
 
-def _by_update(one: Finished) -> list[float]:
-    each = updates(one)
-    return [float(record.epoch * each) for record in one.records]
+def _by_update(run: FinishedRun) -> list[float]:
+    steps = steps_per_epoch(run)
+    return [float(record.epoch * steps) for record in run.records]
 
 
-def _by_gradient(one: Finished) -> list[float]:
-    each = updates(one) * gradients(one.planned.experiment.strategy)
-    return [float(record.epoch * each) for record in one.records]
+def _by_gradient(run: FinishedRun) -> list[float]:
+    gradients = steps_per_epoch(run) * build_strategy(run.planned.experiment.strategy).gradients_per_step
+    return [float(record.epoch * gradients) for record in run.records]
 
 
-def _by_second(one: Finished) -> list[float]:
-    return list(accumulate(record.train_seconds for record in one.records))
+def _by_second(run: FinishedRun) -> list[float]:
+    return list(accumulate(record.train_seconds for record in run.records))
 
 
 AXES: Mapping[str, Axis] = {"epoch": _by_epoch, "gradient": _by_gradient, "second": _by_second}
 
 
-def _curves(finished: Sequence[Finished], axis: Axis, unit: str, what: str) -> Figure:
+def _curves(finished: Sequence[FinishedRun], axis: Axis, unit: str, what: str) -> Figure:
     panels = [
         Panel(" · ".join(place), tuple(_line(name, runs, axis, what) for name, runs in strategies.items()))
-        for place, strategies in by_strategy(finished).items()
+        for place, strategies in group_by_strategy(finished).items()
     ]
     label = "training loss" if what == "loss" else f"validation {metric_name(_monitor(finished))}"
     return lines(panels, x_label=f"{unit}s", y_label=label)
 
 
-def _monitor(finished: Sequence[Finished]) -> str:
-    """The metric that decided; ``score`` where it is not the same on all data sets."""
-    monitors = {monitor_of(one.result) for one in finished}
+def _monitor(finished: Sequence[FinishedRun]) -> str:
+    """Return the metric that chose epochs; ``score`` where it is not the same on all data sets."""
+    monitors = {monitor_of(run.result) for run in finished}
     return monitors.pop() if len(monitors) == 1 else "score"
 
 
-def _line(name: str, runs: Sequence[Finished], axis: Axis, what: str) -> Line:
-    """The mean over the epochs that every run reached."""
+def _line(name: str, runs: Sequence[FinishedRun], axis: Axis, what: str) -> Line:
+    """Return the mean over runs at the epochs that every run reached."""
     points = [
         {
-            record.epoch: (x, record.loss if what == "loss" else record.valid.get(monitor_of(one.result)))
-            for record, x in zip(one.records, axis(one), strict=True)
+            record.epoch: (x, record.loss if what == "loss" else record.valid.get(monitor_of(run.result)))
+            for record, x in zip(run.records, axis(run), strict=True)
         }
-        for one in runs
+        for run in runs
     ]
-    shared = sorted(set.intersection(*(set(one) for one in points)))
-    kept = [epoch for epoch in shared if all(one[epoch][1] is not None for one in points)]
-    columns = [[one[epoch] for one in points] for epoch in kept]
+    shared = sorted(set.intersection(*(set(by_epoch) for by_epoch in points)))
+    measured = [epoch for epoch in shared if all(by_epoch[epoch][1] is not None for by_epoch in points)]
+    columns = [[by_epoch[epoch] for by_epoch in points] for epoch in measured]
     values = [[float(y) for _, y in column if y is not None] for column in columns]
     return Line(
         name,
@@ -133,16 +137,16 @@ def _line(name: str, runs: Sequence[Finished], axis: Axis, what: str) -> Line:
     )
 
 
-def _reaching(finished: Sequence[Finished]) -> Table:
+def _costs(finished: Sequence[FinishedRun]) -> Table:
     rows: list[tuple[Value, ...]] = []
-    for place, strategies in by_strategy(finished).items():
+    for place, strategies in group_by_strategy(finished).items():
         first = next(iter(strategies.values()))
-        goals = {one.label("seed"): _best(one) for one in first}
+        goals = {run.label("seed"): _best(run) for run in first}
         for name, runs in strategies.items():
-            paired = [one for one in runs if one.label("seed") in goals]
-            reached = [cost for one in paired if (cost := _cost(one, goals[one.label("seed")]))]
+            paired = [run for run in runs if run.label("seed") in goals]
+            reached = [cost for run in paired if (cost := _cost(run, goals[run.label("seed")]))]
             means = [fmean(column) for column in zip(*reached, strict=True)] if reached else [None] * 4
-            best = spread([_best(one) for one in runs])
+            best = spread([_best(run) for run in runs])
             rows.append((*place, name, *best, f"{len(reached)} of {len(paired)}", *means))
     columns = (
         *(Column(name) for name in ("data", "model", "strategy")),
@@ -151,31 +155,31 @@ def _reaching(finished: Sequence[Finished]) -> Table:
         *(Column(name, "number", 1) for name in ("epochs", "updates", "gradients", "seconds")),
     )
     note = (
-        "What it takes until the best validation score of the first strategy's run with the same seed is reached: "
-        "means over the runs that reach it, training time only."
+        "Cost of reaching the best validation score of the first strategy's run with the same seed: means over "
+        "the runs that reach it, training time only."
     )
     return Table("convergence", "To reach the first strategy's best", columns, tuple(rows), note)
 
 
-def _best(one: Finished) -> float:
-    monitor = monitor_of(one.result)
-    return max((record.valid[monitor] for record in one.records if monitor in record.valid), default=0.0)
+def _best(run: FinishedRun) -> float:
+    monitor = monitor_of(run.result)
+    return max((record.valid[monitor] for record in run.records if monitor in record.valid), default=0.0)
 
 
-def _cost(one: Finished, goal: float) -> tuple[float, ...] | None:
-    """Epochs, updates, gradients and seconds until the goal, if it is reached."""
-    axes = [axis(one) for axis in (_by_epoch, _by_update, _by_gradient, _by_second)]
-    for place, record in enumerate(one.records):
-        if record.valid.get(monitor_of(one.result), float("-inf")) >= goal:
-            return tuple(axis[place] for axis in axes)
+def _cost(run: FinishedRun, goal: float) -> tuple[float, ...] | None:
+    """Return epochs, updates, gradients and seconds until the goal; None if it is not reached."""
+    axes = [axis(run) for axis in (_by_epoch, _by_update, _by_gradient, _by_second)]
+    for index, record in enumerate(run.records):
+        if record.valid.get(monitor_of(run.result), float("-inf")) >= goal:
+            return tuple(axis[index] for axis in axes)
     return None
 
 
-def _in_words(table: Table) -> tuple[str, ...]:
+def _findings(table: Table) -> tuple[str, ...]:
     sentences = []
     for data, model, strategy, _, _, reached, epochs, _, spent, seconds in table.rows:
         costs = (
             f": on average {epochs:.0f} epochs, {spent:.0f} gradients, {seconds:.0f} s" if epochs is not None else ""
         )
-        sentences.append(f"{strategy} ({data}, {model}) reaches it in {reached} runs{costs}.")
+        sentences.append(f"{strategy} ({data}, {model}) reaches that score in {reached} runs{costs}.")
     return tuple(sentences)

@@ -1,8 +1,8 @@
-"""RQ3: do models trained into flat minima bear noise better?"""
+"""RQ3: do models trained into flat minima tolerate noise better?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,26 +11,27 @@ from torch import Tensor
 from flatrec.config import Experiment
 from flatrec.inference.run import Run
 from flatrec.research.analysis.perturbation import embedding_noise, item_embeddings, noisy
-from flatrec.research.reporting.outcome import Image
-from flatrec.research.studies.base import Conclusion, Finished, Planned, Request, Study, grid
-from flatrec.research.studies.metric_drops import decreases, figure, in_words, table
-from flatrec.research.studies.rescoring import disturb_trained_features, model_of, rescored, scores_on_test
+from flatrec.research.reporting.study_result import Image
+from flatrec.research.studies.base import Analysis, PlannedRun, Request, Study, StudyRuns, grid
+from flatrec.research.studies.metric_drops import card_column, figure, findings_of, metric_drops, table
+from flatrec.research.studies.rescoring import disturb_trained_features, rebuild, scores_on_test, trained_model
 from flatrec.utils import seeding
 
 EMBEDDINGS, FEATURES = "embeddings", "features"
 
 
-class Noise(Study):
+class NoiseStudy(Study):
     """Gaussian noise at inference: on the learned item embeddings, and on the features of every modality.
 
-    Nothing is trained again. With noisy features the model is built again, its graphs of similar items included.
+    Nothing is trained again. With noisy features the model is rebuilt, with its graphs of similar items.
 
     Args:
-        variances: of the noise.
-        draws: of each.
-        metric: whose decrease is looked at.
+        variances: variances of the noise.
+        draws: number of draws of each variance.
+        metric: metric whose drop is measured.
     """
 
+    NAME = "noise"
     TITLE = "Noise"
     QUESTION = "Do models trained into flat minima lose less under Gaussian noise (RQ3)?"
     STRATEGIES = ("plain", "bsam", "bsam+")
@@ -42,21 +43,33 @@ class Noise(Study):
             raise ValueError(f"variances must be at least 0 and draws at least 1, but are {variances} and {draws}")
         self.variances, self.draws, self.metric = variances, draws, metric
 
-    def plan(self, request: Request) -> list[Planned]:
-        """The grid, each run disturbed."""
-        return grid(request, measures=(UnderNoise(self.variances, self.draws),))
+    def plan(self, request: Request) -> list[PlannedRun]:
+        """Plan the grid, with scores under noise."""
+        return grid(request, measures=(ScoresUnderNoise(self.variances, self.draws),))
 
-    def analyze(self, request: Request, finished: Sequence[Finished]) -> Conclusion:  # noqa: ARG002
-        """Decreases by place and variance."""
-        rows = decreases(finished, UnderNoise.NAME, self.metric)
-        caption = "Over the variance; bands from the lowest seed to the highest."
-        image = Image("noise", "Decrease under noise", caption)
+    def analyze(self, runs: StudyRuns) -> Analysis:
+        """Compare drops by place and variance."""
+        rows = metric_drops(runs.finished, ScoresUnderNoise.NAME, self.metric)
+        caption = "Drop over the variance; bands from the lowest seed to the highest."
+        image = Image("noise", "Drop under noise", caption)
         drawn = ((image, figure(rows, self.metric, "variance of the noise")),)
-        return Conclusion((table(rows, name="noise", title=self.TITLE, metric=self.metric),), drawn, in_words(rows))
+        columns = tuple(
+            card_column(
+                [row for row in rows if row.place[2] == kind],
+                name=kind,
+                title=f"Drop, noisy {kind}",
+                place=f"under noise on {kind}",
+                metric=self.metric,
+                level="variance",
+            )
+            for kind in (EMBEDDINGS, FEATURES)
+        )
+        tables = (table(rows, name="noise", title=self.TITLE, metric=self.metric),)
+        return Analysis(tables, drawn, findings_of(rows), columns)
 
 
 @dataclass(frozen=True)
-class UnderNoise:
+class ScoresUnderNoise:
     """Test scores of a run under noise, by place and variance."""
 
     NAME: ClassVar[str] = "noise"
@@ -64,7 +77,7 @@ class UnderNoise:
     draws: int
 
     def __call__(self, run: Run, experiment: Experiment) -> Mapping[str, Any]:
-        """A list of scores, one a draw; a model without item embeddings or features has none there."""
+        """Return a list of scores, one per draw; a model without item embeddings or features has none there."""
         places = {EMBEDDINGS: self._on_embeddings} if _embeddings(run) else {}
         places |= {FEATURES: self._on_features} if _reads_features(run) else {}
         return {
@@ -84,14 +97,14 @@ class UnderNoise:
     @staticmethod
     def _on_features(run: Run, experiment: Experiment, variance: float, draw: int) -> dict[str, float]:
         stream = seeding.generator(experiment.seed, f"noise on features {variance:g}", draw)
-        other = rescored(run, experiment, noisy(run.dataset, variance, stream))
-        disturb_trained_features(model_of(other), variance, stream)
+        other = rebuild(run, experiment, noisy(run.dataset, variance, stream))
+        disturb_trained_features(trained_model(other), variance, stream)
         return scores_on_test(other)
 
 
 def _embeddings(run: Run) -> list[Tensor]:
-    return item_embeddings(model_of(run), run.dataset.n_users, run.dataset.n_items)
+    return item_embeddings(trained_model(run), run.dataset.n_users, run.dataset.n_items)
 
 
 def _reads_features(run: Run) -> bool:
-    return type(model_of(run)).MODALITIES != "none" and bool(run.dataset.features)
+    return type(trained_model(run)).MODALITIES != "none" and bool(run.dataset.features)

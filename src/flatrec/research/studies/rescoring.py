@@ -1,4 +1,4 @@
-"""Scores of a trained model on changed data: the model built again from them, at the parameters that it has."""
+"""Scores of a trained model on changed data: the model is rebuilt from the data and keeps its parameters."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from flatrec.models.features import FeatureTables
 from flatrec.registry.instantiate import build_model
 
 
-def model_of(run: Run) -> Model:
-    """The model of a run.
+def trained_model(run: Run) -> Model:
+    """Return the model of a run.
 
     Raises:
-        ValueError: it is one that is not trained.
+        ValueError: the model is one that is not trained.
     """
     if not isinstance(run.recommender, Model):
-        raise ValueError(f"{type(run.recommender).__name__} is not trained, so this study has nothing to measure of it")
+        raise ValueError(f"{type(run.recommender).__name__} is not trained, so this study cannot measure it")
     return run.recommender
 
 
 def scores_on_test(run: Run) -> dict[str, float]:
-    """Metrics on the test part."""
+    """Return metrics on the test split."""
     return dict(run.evaluate("test").metrics)
 
 
-def rescored(run: Run, experiment: Experiment, dataset: Dataset) -> Run:
-    """The run with another data set of the same users and items, such as one with noisy features.
+def rebuild(run: Run, experiment: Experiment, dataset: Dataset) -> Run:
+    """Return the run with another data set of the same users and items, such as one with noisy features.
 
-    Graphs of similar items and all else that the model makes of features are made again. Feature tables that were
+    Graphs of similar items, and all else that the model makes of features, are rebuilt. Feature tables that were
     trained keep what they learned; see :func:`disturb_trained_features`.
     """
-    trained = model_of(run)
+    trained = trained_model(run)
     device = next(trained.parameters()).device
     model = build_model(experiment.model, dataset, experiment.seed)
     assert isinstance(model, Model)
@@ -44,10 +44,10 @@ def rescored(run: Run, experiment: Experiment, dataset: Dataset) -> Run:
 
 
 def disturb_trained_features(model: Model, variance: float, generator: Generator) -> None:
-    """Add Gaussian noise to feature tables that are parameters, which do not follow those of the data set."""
-    for tables in model.modules():
-        if isinstance(tables, FeatureTables):
-            for values in tables.parameters():
+    """Add Gaussian noise to feature tables that are parameters, which do not change with the data set."""
+    for module in model.modules():
+        if isinstance(module, FeatureTables):
+            for values in module.parameters():
                 _disturb(values, variance, generator)
 
 

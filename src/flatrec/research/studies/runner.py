@@ -1,4 +1,4 @@
-"""Carry out a study: its runs, wherever they go on, then its tables, figures and sentences in one folder."""
+"""Run a study: its runs, here or on workers, then its tables, figures and sentences in one folder."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from flatrec import config
-from flatrec.api import load_run, run_or_resume
+from flatrec.api import load_run, log_data_warnings, run_or_resume
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES
 from flatrec.research.execution import Lost, Workers, execute
-from flatrec.research.reporting import outcome as outcomes
 from flatrec.research.reporting.formats import write_tables
-from flatrec.research.reporting.outcome import Failure, Outcome
 from flatrec.research.reporting.plots import save
+from flatrec.research.reporting.study_result import STUDY_FILE, Failure, StudyResult, write_study_result
+from flatrec.research.studies import STUDIES
 from flatrec.research.studies.base import (
-    Conclusion,
-    Finished,
+    Analysis,
+    FinishedRun,
     Measure,
-    Planned,
+    PlannedRun,
     Request,
     Source,
     Study,
-    checked,
-    named,
-    with_named,
+    StudyRuns,
+    check_request,
+    name_data_sets,
 )
+from flatrec.research.studies.registry import ENTRIES
 from flatrec.runs import selection
 from flatrec.runs.run_dir import has_run
 from flatrec.training import Callback
@@ -41,11 +42,11 @@ from flatrec.training.trainer import RECORDS
 from flatrec.utils.atomic_write import write_text
 from flatrec.utils.integrity import read_sealed, seal
 from flatrec.utils.locks import InUseError, lock_folder
-from flatrec.utils.messages import message, place_of, raised
+from flatrec.utils.messages import message, place_of, raised, unknown
 
 RUNS, FIGURES, TABLES = "runs", "figures", "tables"
-PAUSE = 1  # seconds between looks at what another process trains
-# What a run may fail by without ending the study: bad data or settings, a full disk, divergence, memory.
+PAUSE = 1  # seconds between two looks at a run that another process trains
+# Errors of a run that do not end the study: bad data or settings, a full disk, divergence, memory.
 _EXPECTED = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, MemoryError)
 
 logger = logging.getLogger(__name__)
@@ -53,145 +54,160 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """A run, and the folder that holds all runs."""
+    """A planned run, and the folder that holds all runs."""
 
-    planned: Planned
+    planned: PlannedRun
     runs: Path
 
 
+def build_study(name: str, settings: Mapping[str, object] | None = None) -> Study:
+    """Make a study from its name and its own settings.
+
+    Raises:
+        ValueError: there is no study of that name, or a setting is unknown or out of range.
+    """
+    if name not in ENTRIES:
+        raise ValueError(unknown("study", name, list(ENTRIES)))
+    study: Study = config.instantiate(STUDIES[name], dict(settings or {}), "study")
+    return study
+
+
 def run_study(
-    name: str,
-    study: Study,
-    request: Request,
+    study: Study | str,
     out: Path,
+    request: Request | None = None,
     *,
     runs: Path | None = None,
     workers: Workers | None = None,
-    on_run: Callable[[Planned, str | None, int], None] = lambda _planned, _error, _left: None,
-) -> Outcome:
-    """Do what is left of a study, and conclude.
+    on_run: Callable[[PlannedRun, str | None, int], None] = lambda _planned, _error, _left: None,
+) -> StudyResult:
+    """Train what is missing of a study, analyze its runs, and write tables, figures and ``study.json``.
 
-    A run that is finished is never done twice, and studies that are given the same folder of runs share them. What is
-    killed goes on when the study is started again.
+    A finished run is never trained twice, and studies with the same folder of runs share them. A study that was killed
+    goes on when it is started again.
 
     Args:
-        name: of the study.
-        study: what to carry out.
-        request: what it looks at.
-        out: gets ``tables``, ``figures`` and ``study.json``.
-        runs: gets the run folders; ``runs`` in ``out`` if left out.
-        workers: who does the runs; one after the other here if left out.
-        on_run: hears of each run as it ends, of its error if it failed, and of how many are left.
+        study: a study, or the name of one.
+        out: folder for ``tables``, ``figures`` and ``study.json``.
+        request: data, models, strategies, seeds and settings; by default those of the study, on the built-in shop.
+        runs: folder for the run folders; by default ``runs`` in ``out``.
+        workers: processes or cluster that train the runs; by default they are trained one after the other in this
+            process.
+        on_run: called as each run ends, with the run, its error if it failed, and the number of runs that are left.
 
     Raises:
         ValueError: the request does not suit the study, or no run of it could be finished.
-        InUseError: another process carries out something in ``out``.
+        InUseError: another process runs a study or sweep in ``out``.
         OSError: the folder cannot be written to.
     """
-    request = with_named(request)
-    checked(request, type(study))
+    study = build_study(study) if isinstance(study, str) else study
+    request = (request or Request()).completed(type(study))
+    check_request(request, type(study))
     planned = study.plan(request)
+    for data in request.data:
+        log_data_warnings(Source(data).load())
     runs = runs or out / RUNS
     for path in (out, runs):
         path.mkdir(parents=True, exist_ok=True)
-    with lock_folder(out, "carries out a study or sweep"):
-        (out / outcomes.OUTCOME).unlink(missing_ok=True)  # it would not be that of the runs that follow
-        finished, failures = _parted(_ended(planned, runs, workers or Workers(), on_run))
-        conclusion = study.analyze(request, named(finished))
-        write(out, conclusion)
-        outcome = Outcome(
-            name,
-            type(study).TITLE,
-            type(study).QUESTION,
-            conclusion.tables,
-            tuple(image for image, _ in conclusion.figures),
-            conclusion.findings,
+    with lock_folder(out, "runs a study or sweep"):
+        (out / STUDY_FILE).unlink(missing_ok=True)  # it would not belong to the runs that follow
+        finished, failures = _finished_and_failed(_run_all(planned, runs, workers or Workers(), on_run))
+        analysis = study.analyze(StudyRuns(request, name_data_sets(finished)))
+        write_analysis(out, analysis)
+        result = StudyResult(
+            study.NAME,
+            study.TITLE,
+            study.QUESTION,
+            analysis.tables,
+            tuple(image for image, _ in analysis.figures),
+            analysis.findings,
             failures,
             _settings(study, request),
             _fingerprints(finished),
+            analysis.card_columns,
         )
-        outcomes.write(out, outcome)
-    return outcome
+        write_study_result(out, result)
+    return result
 
 
-def _ended(
-    planned: Sequence[Planned], runs: Path, workers: Workers, on_run: Callable[[Planned, str | None, int], None]
-) -> list[tuple[Planned, Finished | Failure]]:
-    """What came of each run; those that share a folder are done once."""
-    jobs = list({one.folder: Job(one, runs) for one in _with_all_measures(planned)}.values())
-    selection.log_warnings(_remarks(planned))
-    ended: dict[str, Finished | Failure] = {}
+def _run_all(
+    planned: Sequence[PlannedRun], runs: Path, workers: Workers, on_run: Callable[[PlannedRun, str | None, int], None]
+) -> list[tuple[PlannedRun, FinishedRun | Failure]]:
+    """Train and measure all runs; runs that share a folder are trained once."""
+    jobs = list({run.folder: Job(run, runs) for run in _with_all_measures(planned)}.values())
+    selection.log_warnings(_warnings(planned))
+    ended: dict[str, FinishedRun | Failure] = {}
 
-    def take(job: Job, done: Finished | Failure | Lost) -> None:
-        found = Failure(job.planned.name, done.error) if isinstance(done, Lost) else done
-        ended[job.planned.folder] = found
-        on_run(job.planned, found.error if isinstance(found, Failure) else None, len(jobs) - len(ended))
+    def take(job: Job, done: FinishedRun | Failure | Lost) -> None:
+        run = Failure(job.planned.name, done.error) if isinstance(done, Lost) else done
+        ended[job.planned.folder] = run
+        on_run(job.planned, run.error if isinstance(run, Failure) else None, len(jobs) - len(ended))
 
-    execute(do, jobs, workers, take)
-    return [(one, ended[one.folder]) for one in planned]
+    execute(run_job, jobs, workers, take)
+    return [(run, ended[run.folder]) for run in planned]
 
 
-def _remarks(planned: Sequence[Planned]) -> list[str]:
-    """What is to be said, once for all runs, of how their epochs are chosen."""
-    said: list[str] = []
+def _warnings(planned: Sequence[PlannedRun]) -> list[str]:
+    """Return what is to be said, once for all runs, of how their epochs are chosen."""
+    warnings: list[str] = []
     differing = {
-        (replace(one.source, texts=None), one.experiment.training, one.experiment.evaluation): one
-        for one in planned
-        if one.experiment.model.name not in BASELINES
+        (replace(run.source, texts=None), run.experiment.training, run.experiment.evaluation): run
+        for run in planned
+        if run.experiment.model.name not in BASELINES
     }
-    for (source, _, _), one in differing.items():
-        with suppress(*_EXPECTED):  # what cannot be read is what the runs themselves fail by
-            said += selection.choice_warnings(one.experiment, source.load())
-    return said
+    for (source, _, _), run in differing.items():
+        with suppress(*_EXPECTED):  # data that cannot be read are an error of the runs themselves
+            warnings += selection.choice_warnings(run.experiment, source.load())
+    return warnings
 
 
-def do(job: Job) -> Finished | Failure:
-    """Train a run and measure it, or take up what is there of both."""
+def run_job(job: Job) -> FinishedRun | Failure:
+    """Train a run and measure it; what was trained or measured before is read."""
     planned, path = job.planned, job.runs / job.planned.folder
     try:
         dataset = planned.source.load()
-        result = trained(path, planned.experiment, dataset)
-        measured = {one.NAME: _measured(one, path, planned) for one in planned.measures}
+        result = train_or_wait(path, planned.experiment, dataset)
+        measured = {measure.NAME: _measured(measure, path, planned) for measure in planned.measures}
         records = tuple(read_lines(path / RECORDS)) if (path / RECORDS).exists() else ()
-        return Finished(planned, dataset.name, dataset.fingerprint, result, records, measured)
-    except Exception as error:  # a stranger's class may raise anything, and the other runs go on
+        return FinishedRun(planned, dataset.name, dataset.fingerprint, result, records, measured)
+    except Exception as error:  # a user's class may raise anything, and the other runs go on
         return Failure(planned.name, raised(error) if place_of(error) else message(error))
 
 
-def trained(
+def train_or_wait(
     path: Path, experiment: Experiment, dataset: Dataset, callbacks: Sequence[Callback] = ()
 ) -> Mapping[str, Any]:
-    """The result of a run, made here or by whoever trains it at the moment.
+    """Return the result of a run, trained here or by the process that trains it at the moment.
 
     Raises:
         ValueError: the folder holds a run of something else.
         OSError: the folder cannot be written to.
     """
-    waited = met = False
+    waited = begun_elsewhere = False
     while True:
         try:
             return run_or_resume(path, experiment, dataset, callbacks)
         except InUseError:
             if not waited:
-                logger.warning("waiting for another process, which trains in %s", path)
+                logger.warning("waiting for another process that trains in %s", path)
             waited = True
             time.sleep(PAUSE)
-        except FileExistsError:  # of a run that another process began, and ended, since there was none here
-            if met or not has_run(path):
+        except FileExistsError:  # another process began and ended the run in the meantime
+            if begun_elsewhere or not has_run(path):
                 raise
-            met = True
+            begun_elsewhere = True
 
 
-def _with_all_measures(planned: Sequence[Planned]) -> list[Planned]:
-    """Runs that share a folder with all that any of them wants measured."""
+def _with_all_measures(planned: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Return the runs; of those that share a folder, each with the measures of all of them."""
     wanted: dict[str, dict[Measure, None]] = {}
-    for one in planned:
-        wanted.setdefault(one.folder, {}).update(dict.fromkeys(one.measures))
-    return [replace(one, measures=tuple(wanted[one.folder])) for one in planned]
+    for run in planned:
+        wanted.setdefault(run.folder, {}).update(dict.fromkeys(run.measures))
+    return [replace(run, measures=tuple(wanted[run.folder])) for run in planned]
 
 
-def _measured(measure: Measure, path: Path, planned: Planned) -> Mapping[str, Any]:
-    """What was measured, now or earlier with the same settings."""
+def _measured(measure: Measure, path: Path, planned: PlannedRun) -> Mapping[str, Any]:
+    """Return what is measured, now or earlier with the same settings."""
     digest = hashlib.blake2b(repr(measure).encode(), digest_size=4).hexdigest()
     file = path / f"{measure.NAME}-{digest}.json"
     if file.exists():
@@ -206,28 +222,28 @@ def _measured(measure: Measure, path: Path, planned: Planned) -> Mapping[str, An
     return values
 
 
-def _fingerprints(finished: Sequence[Finished]) -> dict[str, str]:
-    """Of the data sets as they were given, whatever a study splits or replaces in them."""
-    return {one.dataset: Source(one.planned.source.path).load().fingerprint for one in finished}
+def _fingerprints(finished: Sequence[FinishedRun]) -> dict[str, str]:
+    """Return fingerprints of the data sets as they were given, whatever a study splits or replaces in them."""
+    return {run.dataset: Source(run.planned.source.path).load().fingerprint for run in finished}
 
 
-def _parted(
-    ended: Sequence[tuple[Planned, Finished | Failure]],
-) -> tuple[list[Finished], tuple[Failure, ...]]:
-    """What a study can draw on, each under its own labels, and what failed."""
-    finished = [replace(one, planned=planned) for planned, one in ended if isinstance(one, Finished)]
-    failures = tuple(Failure(planned.name, one.error) for planned, one in ended if isinstance(one, Failure))
+def _finished_and_failed(
+    ended: Sequence[tuple[PlannedRun, FinishedRun | Failure]],
+) -> tuple[list[FinishedRun], tuple[Failure, ...]]:
+    """Return finished runs, each under its own labels, and failures."""
+    finished = [replace(run, planned=planned) for planned, run in ended if isinstance(run, FinishedRun)]
+    failures = tuple(Failure(planned.name, run.error) for planned, run in ended if isinstance(run, Failure))
     if failures and not finished:
         raise ValueError(f"no run of the study could be finished; the first, {failures[0].run}: {failures[0].error}")
     return finished, failures
 
 
-def write(out: Path, conclusion: Conclusion) -> None:
-    """Put tables and figures into their folders."""
-    for part in (TABLES, FIGURES):
-        (out / part).mkdir(exist_ok=True)
-    write_tables(out / TABLES, conclusion.tables)
-    for image, figure in conclusion.figures:
+def write_analysis(out: Path, analysis: Analysis) -> None:
+    """Write tables and figures into their folders."""
+    for name in (TABLES, FIGURES):
+        (out / name).mkdir(exist_ok=True)
+    write_tables(out / TABLES, analysis.tables)
+    for image, figure in analysis.figures:
         save(figure, out / FIGURES, image.name)
 
 
@@ -239,6 +255,6 @@ def _settings(study: Study, request: Request) -> dict[str, str]:
         "seeds": ", ".join(map(str, request.seeds)),
     }
     own = {f"study.{key}": str(value) for key, value in vars(study).items()}
-    usual = config.settings(Experiment())
-    changed = {key: str(value) for key, value in config.settings(request.base).items() if usual.get(key) != value}
+    defaults = config.settings(Experiment())
+    changed = {key: str(value) for key, value in config.settings(request.base).items() if defaults.get(key) != value}
     return {**{key: value for key, value in listed.items() if value}, **own, **changed}

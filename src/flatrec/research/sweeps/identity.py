@@ -1,4 +1,4 @@
-"""What the trials of a sweep were made with, so that those of another are never taken for its own."""
+"""What the trials of a sweep were made with, so that a sweep never uses the trials of another one."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from flatrec.data.dataset import Dataset
 from flatrec.research.sweeps.space import Space
 from flatrec.utils import user_classes
 
-VERSION = 1  # of what is written down
+VERSION = 1  # of this record
 FREE = ("data", "training.checkpoint_every", "training.tensorboard")  # settings that change no score
-NAMES = ("model.name", "strategy.name")  # a class of the user's own is the same one wherever its file lies
+NAMES = ("model.name", "strategy.name")  # a user's own class is the same one wherever its file lies
 GROUPS = ("model", "strategy", "optimizer")
-MOST, LONGEST = 3, 60  # differences that a message names, characters of a value
+MAX_DIFFERENCES, MAX_CHARACTERS = 3, 60  # in a message, and of a value there
 
 
 @dataclass(frozen=True)
 class Identity:
-    """All that decides what a trial scores, but for the values that it tries.
+    """All that decides the score of a trial, except the values that it tries.
 
     Args:
-        data: the data set's name, for messages.
-        fingerprint: of the data.
-        monitor: the metric by which trials are judged.
-        sampler: who proposes.
-        settings: those that are not tried, as JSON, by dotted name.
-        space: what is tried, as JSON, by dotted name.
-        version: of this record.
+        data: name of the data set, for messages.
+        fingerprint: fingerprint of the data.
+        monitor: metric by which trials are scored.
+        sampler: name of the sampler.
+        settings: settings that are not tried, as JSON, by dotted name.
+        space: settings that are tried, as JSON, by dotted name.
+        version: version of this record.
     """
 
     data: str
@@ -46,53 +46,53 @@ class Identity:
 
     @classmethod
     def of(cls, experiment: Experiment, dataset: Dataset, space: Space, *, monitor: str, sampler: str) -> Identity:
-        """That of a sweep.
+        """Return the identity of a sweep.
 
         Args:
-            experiment: resolved.
-            dataset: its data.
-            space: what is tried.
-            monitor: the metric by which trials are judged.
-            sampler: who proposes.
+            experiment: all settings, with defaults.
+            dataset: data of the sweep.
+            space: settings that are tried.
+            monitor: metric by which trials are scored.
+            sampler: name of the sampler.
         """
         fixed = {
             name: json.dumps(user_classes.identity(value) if name in NAMES else value)
             for name, value in config.settings(experiment).items()
             if name not in space and name not in FREE
         }
-        tried = {name: _written(asdict(one)) for name, one in space.items()}
+        tried = {name: _dimension_text(asdict(dimension)) for name, dimension in space.items()}
         return cls(dataset.name, dataset.fingerprint, monitor, sampler, fixed, tried)
 
     @property
     def digest(self) -> str:
-        """Equal for sweeps that may share their trials, whatever their data set is called."""
+        """Digest that is equal for sweeps that may share their trials, whatever their data set is called."""
         text = json.dumps({**asdict(self), "data": ""}, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
-    def but_for_space(self, other: Identity) -> str:
-        """In what the other was made otherwise, the values tried left out; empty if in nothing."""
+    def differences_except_space(self, other: Identity) -> str:
+        """Say how another identity differs in anything but the values tried; empty if it does not."""
         if self.version != other.version:
             return "it was written by another version of flatrec"
         return _listed(_differences(other, self))
 
 
-def read(record: object) -> Identity | None:
-    """An identity from a store; None where it is none."""
+def read_identity(record: object) -> Identity | None:
+    """Read an identity from a store; None where the record is not one."""
     try:
         return TypeAdapter(Identity).validate_python(record)
     except ValidationError:
         return None
 
 
-def _written(dimension: Mapping[str, object]) -> str:
-    """The values of choices, or the ends of a range."""
+def _dimension_text(dimension: Mapping[str, object]) -> str:
+    """Return the values of choices, or the ends of a range."""
     return json.dumps(dimension.get("values", dimension))
 
 
 def _differences(before: Identity, now: Identity) -> Iterator[str]:
     if before.fingerprint != now.fingerprint:
         renamed = f"data was {before.data}, now {now.data}"
-        same = f"data {now.data} has other pairs, split, ids or features now"
+        same = f"data {now.data} has other interactions, splits, ids or features now"
         fingerprints = f"fingerprint was {before.fingerprint[:8]}, now {now.fingerprint[:8]}"
         yield f"{renamed if before.data != now.data else same} ({fingerprints})"
     if before.space.keys() != now.space.keys():
@@ -111,15 +111,17 @@ def _differences(before: Identity, now: Identity) -> Iterator[str]:
 
 def _names(space: Mapping[str, str]) -> str:
     names = sorted(space)
-    return ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
+    return ", ".join(names[:MAX_DIFFERENCES]) + (
+        f" and {len(names) - MAX_DIFFERENCES} more" if len(names) > MAX_DIFFERENCES else ""
+    )
 
 
 def _value(settings: Mapping[str, str], name: str) -> str:
     text = settings.get(name, "not set")
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"
 
 
 def _listed(differences: Iterator[str]) -> str:
-    found: Sequence[str] = list(differences)
-    more = f"; and {len(found) - MOST} more" if len(found) > MOST else ""
-    return "; ".join(found[:MOST]) + more
+    texts: Sequence[str] = list(differences)
+    rest = f"; and {len(texts) - MAX_DIFFERENCES} more" if len(texts) > MAX_DIFFERENCES else ""
+    return "; ".join(texts[:MAX_DIFFERENCES]) + rest

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from optuna import Trial
@@ -15,33 +14,29 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from flatrec import config
 from flatrec.config import Experiment, Option
 from flatrec.models import Model
-from flatrec.registry.instantiate import config_class, model_class, with_defaults
+from flatrec.registry.instantiate import config_class, model_class, strategy_class, with_defaults
+from flatrec.strategies.mixed import Mixed
 from flatrec.utils.user_classes import short
-
-# The paper's grids, for strategies that have these settings.
-OF_STRATEGIES: Mapping[str, tuple[float, ...]] = MappingProxyType(
-    {"rho": (0.05, 0.1, 0.15, 0.2), "lam": (0.2, 0.4, 0.6, 0.8), "kappa": (0.2, 0.4, 0.6, 0.8)}
-)
 
 
 @dataclass(frozen=True)
 class Choices:
-    """One of some values."""
+    """A list of values, one of which a trial has."""
 
     values: tuple[Option, ...]
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number between two others, both included.
+    """A range of numbers, both ends included.
 
     Args:
-        low: the smallest.
-        high: the largest.
-        log: whether to draw its logarithm; low must then be above 0.
+        low: smallest number.
+        high: largest number.
+        log: draw the logarithm of the number; low must then be above 0.
 
     Raises:
-        ValueError: the ends are the wrong way round, or not above 0 for a logarithm.
+        ValueError: low is not below high, or not above 0 for a logarithm.
     """
 
     low: float
@@ -59,36 +54,33 @@ Space: TypeAlias = Mapping[str, Choices | Range]  # by the dotted name of the se
 
 
 def default_space(model: str, strategy: str) -> Space:
-    """What is usually tried: the model's own list, and the paper's grids for the strategy.
+    """Return the search spaces of a model and a strategy, as their classes state them.
 
     Raises:
-        ValueError: an unknown name, or nothing is usually tried.
+        ValueError: an unknown name, or neither of the two has a search space.
     """
     kind = model_class(model)
     settings = {f"model.{name}" for name in config_class("model", model).model_fields}
-    tried = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
-    # A class of the user's own may inherit the list of a model that has other settings.
-    values = {name: some for name, some in tried.items() if name in settings or not name.startswith("model.")}
-    known = config_class("strategy", strategy).model_fields
-    values |= {
-        f"strategy.{name}": grid for name, grid in OF_STRATEGIES.items() if name in known and strategy != "plain"
-    }
-    if not values:
-        raise ValueError(
-            f"{short(model)} with {short(strategy)} has no settings that are usually tried; give some with --space"
-        )
-    return {name: Choices(tuple(some)) for name, some in values.items()}
+    of_model = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
+    # A user's own class may inherit the space of a model that has other settings.
+    space = {name: values for name, values in of_model.items() if name in settings or not name.startswith("model.")}
+    options = config_class("strategy", strategy).model_fields
+    of_strategy = {**strategy_class(strategy).SEARCH_SPACE, **(Mixed.SEARCH_SPACE if strategy.endswith("+") else {})}
+    space |= {f"strategy.{name}": values for name, values in of_strategy.items() if name in options}
+    if not space:
+        raise ValueError(f"{short(model)} with {short(strategy)} has no default search space; give one with --space")
+    return {name: Choices(tuple(values)) for name, values in space.items()}
 
 
-def read(path: Path) -> Space:
-    """A space from a TOML file.
+def read_space(path: Path) -> Space:
+    """Read a space from a TOML file.
 
     A setting has a list of values, ``"model.n_layers" = [1, 2]``, or a range, ``"optimizer.lr" = {low = 1e-4,
     high = 1e-2, log = true}``. Groups may be written as tables, ``[model]`` and so on.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not TOML, or holds something else.
+        ValueError: it is not TOML, or does not hold a space.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; give the path of a .toml file with settings to try")
@@ -98,44 +90,44 @@ def read(path: Path) -> Space:
     return space
 
 
-def suggested(space: Space, trial: Trial) -> dict[str, Option]:
-    """What a trial is to try, by dotted name."""
-    return {name: _suggest(trial, name, one) for name, one in space.items()}
+def suggest(space: Space, trial: Trial) -> dict[str, Option]:
+    """Return what a trial is to try, by dotted name."""
+    return {name: _suggest(trial, name, dimension) for name, dimension in space.items()}
 
 
-def distribution(one: Choices | Range) -> BaseDistribution:
-    """As Optuna has it, and as :func:`suggested` asks for it."""
-    if isinstance(one, Range):
-        return FloatDistribution(one.low, one.high, log=one.log)
-    return CategoricalDistribution(list(map(str, one.values)))
+def distribution(dimension: Choices | Range) -> BaseDistribution:
+    """Return the distribution of Optuna from which :func:`suggest` draws."""
+    if isinstance(dimension, Range):
+        return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+    return CategoricalDistribution(list(map(str, dimension.values)))
 
 
-def stored(one: Choices | Range, value: str | float | None) -> str | float | None:
-    """What a store holds for a value that another space brought forth; None where it is not among these."""
-    if isinstance(one, Choices):
-        return str(value) if str(value) in map(str, one.values) else None
+def stored_value(dimension: Choices | Range, value: str | float | None) -> str | float | None:
+    """Return what a store holds for a value that another space proposed; None where this one does not have it."""
+    if isinstance(dimension, Choices):
+        return str(value) if str(value) in map(str, dimension.values) else None
     try:
-        number = float(value) if value is not None else one.low - 1
+        number = float(value) if value is not None else dimension.low - 1
     except ValueError:
         return None
-    return number if one.low <= number <= one.high else None
+    return number if dimension.low <= number <= dimension.high else None
 
 
 def grid(space: Space) -> list[dict[str, Option]]:
-    """Every combination.
+    """Return every combination of values.
 
     Raises:
-        ValueError: a setting is a range, which has no end of values.
+        ValueError: a setting is a range, which has no finite number of values.
     """
-    for name, one in space.items():
-        if isinstance(one, Range):
+    for name, dimension in space.items():
+        if isinstance(dimension, Range):
             raise ValueError(f"{name} is a range, of which a grid cannot try every value; list values, or use tpe")
-    names, choices = list(space), [one.values for one in space.values() if isinstance(one, Choices)]
+    names, choices = list(space), [dimension.values for dimension in space.values() if isinstance(dimension, Choices)]
     return [dict(zip(names, values, strict=True)) for values in itertools.product(*choices)]
 
 
-def changed(experiment: Experiment, values: Mapping[str, Option]) -> Experiment:
-    """The experiment with settings by dotted name put in.
+def with_values(experiment: Experiment, values: Mapping[str, Option]) -> Experiment:
+    """Return the experiment with other values of settings, by dotted name.
 
     Raises:
         ValueError: an unknown setting, or a value of the wrong type or out of range.
@@ -155,14 +147,14 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 def _dimension(value: object, where: str) -> Choices | Range:
     if isinstance(value, list) and value:
-        return Choices(tuple(tuple(one) if isinstance(one, list) else one for one in value))
+        return Choices(tuple(tuple(entry) if isinstance(entry, list) else entry for entry in value))
     if isinstance(value, Mapping):
         return config.instantiate(Range, value, where)
     raise ValueError(f"{where} must be a list of values or a table with low and high, but is {value!r}")
 
 
-def _suggest(trial: Trial, name: str, one: Choices | Range) -> Option:
-    if isinstance(one, Range):
-        return trial.suggest_float(name, one.low, one.high, log=one.log)
-    places = trial.suggest_categorical(name, list(map(str, one.values)))  # a store holds no lists
-    return one.values[[str(value) for value in one.values].index(places)]
+def _suggest(trial: Trial, name: str, dimension: Choices | Range) -> Option:
+    if isinstance(dimension, Range):
+        return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
+    texts = list(map(str, dimension.values))  # a store holds no lists
+    return dimension.values[texts.index(trial.suggest_categorical(name, texts))]

@@ -1,7 +1,8 @@
-"""The store of a sweep: a study of Optuna, how it is reached, and trials whose worker is dead."""
+"""The store of a sweep: a study of Optuna, how it is opened, and trials whose worker is dead."""
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 import warnings
@@ -18,30 +19,30 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
-HEARTBEAT, GRACE = 30, 120  # seconds between signs of life of a trial, and until one without is begun again
-RETRIES = 2
-MEETINGS = 5  # times that two machines may get into each other's way where a store is made
+HEARTBEAT, GRACE = 30, 120  # seconds between heartbeats of a trial, and until a trial without one is queued again
+RETRIES = 2  # times that a trial is queued again
+CREATION_ATTEMPTS = 5  # where several machines create a store at the same time
 
 
 @dataclass(frozen=True)
-class Place:
-    """A study of Optuna: where it is kept, and its name there."""
+class StudyAddress:
+    """Address of a study of Optuna: URL of its store, and its name there."""
 
     url: str
     name: str
 
 
-def opened(place: Place, sampler: BaseSampler | None = None) -> optuna.Study:
-    """The study at a place, made where there is none.
+def open_study(address: StudyAddress, sampler: BaseSampler | None = None) -> optuna.Study:
+    """Open a study; create it where there is none.
 
     Raises:
         ConnectionError: the store cannot be reached.
         ModuleNotFoundError: the database needs a driver that is not installed.
     """
-    with reaching(place.url):
+    with store_errors(address.url):
         return optuna.create_study(
-            storage=storage(place.url),
-            study_name=place.name,
+            storage=open_storage(address.url),
+            study_name=address.name,
             sampler=sampler,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
             direction="maximize",
@@ -49,32 +50,40 @@ def opened(place: Place, sampler: BaseSampler | None = None) -> optuna.Study:
         )
 
 
-def storage(url: str) -> RDBStorage:
-    """The database at a URL, its tables made where there are none."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # of a trial that fails it would print the traceback
-    for _ in range(MEETINGS):
+def open_storage(url: str) -> RDBStorage:
+    """Open the database at a URL; create its tables where there are none."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would print the traceback of a trial that fails
+    for _ in range(CREATION_ATTEMPTS):
         try:
             return _storage(url)
         except (IntegrityError, ProgrammingError, OperationalError) as error:
-            if isinstance(error, OperationalError) and "already exists" not in str(error):
+            if isinstance(error, OperationalError) and sqlite_code(error) != sqlite3.SQLITE_ERROR:
                 raise
-            time.sleep(1)  # another machine makes the tables at this very moment
+            time.sleep(1)  # another machine creates the tables at this moment (SQLite: "already exists")
     return _storage(url)
 
 
 def _storage(url: str) -> RDBStorage:
-    file = _file_of(url)
-    begun_here = file is not None and not file.exists()
+    file = _sqlite_file(url)
+    is_new = file is not None and not file.exists()
     try:
-        return _made(url)
+        return _connected(url)
     except OperationalError as error:
-        if file is not None and begun_here and "disk is full" in str(error):
-            file.unlink(missing_ok=True)  # tables half made would be in the way of the next call
+        if file is not None and is_new and sqlite_code(error) == sqlite3.SQLITE_FULL:
+            file.unlink(missing_ok=True)  # incomplete tables would be in the way of the next call
         raise
 
 
-def _file_of(url: str) -> Path | None:
-    """The file of a SQLite store; None for any other."""
+def sqlite_code(error: BaseException | None) -> int:
+    """Return SQLite's primary result code of an error or of what caused it; 0 if SQLite did not raise it."""
+    while error is not None and not isinstance(error, sqlite3.Error):
+        error = error.__cause__ or error.__context__
+    # Errors that the module `sqlite3` itself raises have no code.
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _sqlite_file(url: str) -> Path | None:
+    """Return the file of a SQLite store; None for any other store."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -82,97 +91,101 @@ def _file_of(url: str) -> Path | None:
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
-def _made(url: str) -> RDBStorage:
+def _connected(url: str) -> RDBStorage:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is made again
-        return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_again)
+        warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, by which a killed trial is found
+        return RDBStorage(
+            url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_queue_again
+        )
 
 
 @contextmanager
-def reaching(url: str) -> Iterator[None]:
-    """Inside the block, what goes wrong with the store becomes one line.
+def store_errors(url: str) -> Iterator[None]:
+    """Turn errors of the store inside the block into one line.
 
     Raises:
         ConnectionError: the store cannot be reached.
         ModuleNotFoundError: the database needs a driver that is not installed.
         OSError: its disk is full.
     """
-    before, threading.excepthook = threading.excepthook, _unless_heartbeat
+    before, threading.excepthook = threading.excepthook, _ignore_heartbeat_errors
     try:
         yield
-    except ImportError as error:  # in Optuna's words, of which the cause says more
-        if error.name is None and error.__cause__ is None:  # a back end's, which says already what to install
+    except ImportError as error:  # raised by Optuna; its cause says more
+        if error.name is None and error.__cause__ is None:  # a back end says already what to install
             raise
         reason = error.__cause__ or error
         raise ModuleNotFoundError(
-            f"the store {shown(url)} needs a driver ({reason}); pip install 'flatrec[postgresql]' and write the "
-            "address as postgresql+psycopg://…"
+            f"the store {without_password(url)} needs a driver ({reason}); pip install 'flatrec[postgresql]' and write "
+            "the URL as postgresql+psycopg://…"
         ) from None
     except Exception as error:
-        lost = _of_store(error)
-        if lost is None:
+        store_error = _store_error(error)
+        if store_error is None:
             raise
-        raise _in_a_line(url, lost) from None
+        raise _one_line(url, store_error) from None
     finally:
         threading.excepthook = before
 
 
-def shown(url: str) -> str:
-    """The address of a store for messages: without the password."""
+def without_password(url: str) -> str:
+    """Return the URL of a store for messages."""
     try:
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:
         return url
 
 
-def _in_a_line(url: str, lost: BaseException) -> OSError:
-    reason = str(lost.__cause__ or lost).strip().splitlines()[0]
-    if "disk is full" in reason:  # SQLite's words
-        return OSError(f"cannot write the store {shown(url)}: the disk is full; free some space and start again")
-    if isinstance(lost, ArgumentError):
-        reason = "it is no address"
+def _one_line(url: str, error: BaseException) -> OSError:
+    reason = str(error.__cause__ or error).strip().splitlines()[0]
+    if sqlite_code(error) == sqlite3.SQLITE_FULL:
+        return OSError(
+            f"cannot write the store {without_password(url)}: the disk is full; free some space and start again"
+        )
+    if isinstance(error, ArgumentError):
+        reason = "it is not a URL"
     return ConnectionError(
-        f"the store {shown(url)} cannot be reached or read ({reason}); give --storage an address such as "
+        f"the store {without_password(url)} cannot be reached or read ({reason}); give --storage a URL such as "
         "sqlite:///trials.db or postgresql+psycopg://user@host/name"
     )
 
 
-def _of_store(error: BaseException | None) -> BaseException | None:
-    """The error itself or one that led to it; where its store is gone, Optuna trips over a variable of its own."""
+def _store_error(error: BaseException | None) -> BaseException | None:
+    """Return the error of a store that caused an error; if the store is gone, Optuna raises one of its own after it."""
     while error is not None and not isinstance(error, (SQLAlchemyError, StorageInternalError)):
         error = error.__cause__ or error.__context__
     return error
 
 
-def _unless_heartbeat(failed: threading.ExceptHookArgs) -> None:
-    """A heartbeat that cannot be written says no more than the trial itself will."""
-    if _of_store(failed.exc_value) is None:
+def _ignore_heartbeat_errors(failed: threading.ExceptHookArgs) -> None:
+    """Ignore that a heartbeat cannot be written, since the trial itself will fail by the same error."""
+    if _store_error(failed.exc_value) is None:
         threading.__excepthook__(failed)
 
 
-def _again(study: optuna.Study, trial: FrozenTrial) -> None:
+def _queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue a trial whose worker died, unless that happened too often."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)(study, trial)
 
 
-def begin_anew(study: optuna.Study, given_up: Callable[[FrozenTrial], bool]) -> None:
-    """Queue trials again that look as if they were under way, but whose worker is known to be dead.
+def requeue(study: optuna.Study, is_dead: Callable[[FrozenTrial], bool]) -> None:
+    """Queue trials again that are marked as running, but whose worker is known to be dead.
 
-    For trials of others the store finds out by itself, as they give no sign of life for some time.
+    Dead trials of other machines are found by the store itself, since their heartbeats stop.
     """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if given_up(trial):
+        if is_dead(trial):
             try:
                 study.tell(trial.number, state=TrialState.FAIL)
             except ValueError:  # another machine was faster
                 continue
-            _again(study, trial)
+            _queue_again(study, trial)
 
 
-def under_way(study: optuna.Study) -> int:
-    """How many trials somebody works on; those that give no sign of life are queued again first."""
+def count_running(study: optuna.Study) -> int:
+    """Return the number of running trials; dead ones are queued again first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         fail_stale_trials(study)

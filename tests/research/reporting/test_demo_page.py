@@ -4,21 +4,19 @@ from html.parser import HTMLParser
 
 import pytest
 
-from flatrec.research.reporting.figures import Curve
-from flatrec.research.reporting.report import (
+from flatrec.research.reporting.demo_page import (
     DataFacts,
+    DemoReport,
     Measurement,
-    Product,
-    Report,
-    Shopper,
+    ReportItem,
+    ReportUser,
     context,
-    image_uri,
-    metric_name,
-    p_value,
-    percent,
     render,
     summary,
 )
+from flatrec.research.reporting.figures import Curve
+from flatrec.research.reporting.formats import metric_name, p_value, percent
+from flatrec.research.reporting.html import image_uri
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n....", b"\xff\xd8\xff\xe0...."
 HOSTILE = '<script>alert("1")</script> & <img src=http://evil.example/x.png onerror=alert(1)>'
@@ -31,27 +29,27 @@ def measured(mean, gain=None, p=None):
 
 def make(seeds=5, **others):
     strategies = {"plain": measured(0.3)} | {name.replace("_plus", "+"): cells for name, cells in others.items()}
-    return Report(
+    return DemoReport(
         title="A comparison",
         data=DataFacts("toys", 1000, 200, 5000, {"train": 4000, "valid": 400, "test": 600}),
         model="FREEDOM",
-        seeds=seeds,
+        n_seeds=seeds,
         strategies=strategies,
         headline="recall@10",
         curves=(Curve("plain", ({1: 0.1, 2: 0.2},)),),
         losses=(Curve("plain", ({1: 0.7, 2: 0.6},)),),
         baselines={"item-knn": {"recall@10": 0.27, "ndcg@10": 0.13}},
-        shoppers=(
-            Shopper(
+        users=(
+            ReportUser(
                 user="user-7",
-                bought=(Product("Red mug", PNG), Product("Blue lamp")),
-                held_out=(Product("Green hat", PNG, 1.5, 2, "test"),),
+                bought=(ReportItem("Red mug", PNG), ReportItem("Blue lamp")),
+                held_out=(ReportItem("Green hat", PNG, 1.5, 2, "test"),),
                 recommended=(
-                    Product("Grey bag", JPEG, 2.5, 1, "valid"),
-                    Product("Green hat", PNG, 1.5, 2, "test"),
-                    Product("Pink vase", PNG, 1.0, 3),
+                    ReportItem("Grey bag", JPEG, 2.5, 1, "valid"),
+                    ReportItem("Green hat", PNG, 1.5, 2, "test"),
+                    ReportItem("Pink vase", PNG, 1.0, 3),
                 ),
-                unshown=4,
+                n_unshown=4,
             ),
         ),
         source="bsam+, seed 0",
@@ -92,7 +90,7 @@ def test_the_page_has_all_its_parts():
     text = Page(render(REPORT)).text
     for part in (
         "A comparison",
-        "1,000 users, 200 items and 5,000 pairs",
+        "1,000 users, 200 items and 5,000 interactions",
         "2.5 % of all",
         "FREEDOM with",
         "0.3093 ± 0.0100",
@@ -129,8 +127,8 @@ def test_nothing_is_loaded_from_anywhere_and_no_script_runs():
 
 
 def test_hostile_texts_stay_texts():
-    bad = Product(HOSTILE, PNG, 1.0, 1, "test")
-    shopper = Shopper(HOSTILE, (bad,), (bad,), (bad,))
+    bad = ReportItem(HOSTILE, PNG, 1.0, 1, "test")
+    shopper = ReportUser(HOSTILE, (bad,), (bad,), (bad,))
     page = Page(
         render(
             replace(
@@ -140,7 +138,7 @@ def test_hostile_texts_stay_texts():
                 model=HOSTILE,
                 strategies=dict(REPORT.strategies) | {HOSTILE: measured(0.4, 0.1, 0.01)},
                 baselines={HOSTILE: {"recall@10": 0.1, "ndcg@10": 0.1}},
-                shoppers=(shopper,),
+                users=(shopper,),
                 source=HOSTILE,
                 choice=HOSTILE,
                 settings={HOSTILE: HOSTILE},
@@ -154,7 +152,7 @@ def test_hostile_texts_stay_texts():
 
 
 def test_a_report_of_the_comparison_alone_has_no_empty_sections():
-    bare = replace(REPORT, curves=(), losses=(), baselines={}, shoppers=(), settings={})
+    bare = replace(REPORT, curves=(), losses=(), baselines={}, users=(), settings={})
     text = Page(render(bare)).text
     for section in ("Baselines", "What it recommends", "Learning curves", "How it was made", "For scale"):
         assert section not in text
@@ -194,7 +192,7 @@ def test_one_seed_shows_no_deviation():
         (
             make(seeds=2, bsam=measured(0.31, 0.0333, 0.2)),
             "No difference from plain in Recall@10 is significant over 2 seeds (bsam +3.3 %); "
-            "with 2 seeds, hardly any could be.",
+            "with so few seeds, hardly any could be.",
         ),
         (
             make(seeds=2, bsam=measured(0.31, 0.0333, 0.01)),
@@ -203,7 +201,7 @@ def test_one_seed_shows_no_deviation():
         ),
         (
             make(seeds=1, bsam=measured(0.31, 0.0333)),
-            "Against plain, in Recall@10: bsam +3.3 %. With one seed, no difference can be told from chance.",
+            "Against plain, in Recall@10: bsam +3.3 %. With one seed, a difference cannot be told from chance.",
         ),
         (make(), "Only plain was trained, so there is nothing to compare."),
     ],

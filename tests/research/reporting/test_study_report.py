@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from flatrec.research.reporting import outcome as outcomes
-from flatrec.research.reporting.outcome import Column, Failure, Image, Outcome, Table
-from flatrec.research.reporting.page import HEAVY, Chapter, html, latex_text, load, markdown_text, sort_value
+from flatrec.research.reporting import study_result
+from flatrec.research.reporting.study_report import (
+    MAX_SVG_BYTES,
+    Chapter,
+    html,
+    latex_text,
+    load,
+    markdown_text,
+    sort_value,
+)
+from flatrec.research.reporting.study_result import CardColumn, CardEntry, Column, Failure, Image, StudyResult, Table
 
 SVG, PNG = b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG\r\n\x1a\n...."
 HOSTILE = "<script>alert('1')</script> & \"<img src=http://evil.example/x.png onerror=alert(1)>\""
@@ -24,32 +32,36 @@ SCORES = Table(
     "Less is quicker.",
 )
 DETAILS = replace(SCORES, name="scores-details", title="Scores, in full")
-OVERALL = Table(
-    "overall-details",
-    "Overall, in full",
-    tuple(
-        map(Column, ("data", "model", "strategy", "metric", "mean", "deviation", "against", "gain", "p (t)", "runs"))
+COLUMNS = (
+    CardColumn(
+        "score",
+        "Test Recall@10",
+        (
+            CardEntry("toys", "freedom", "plain", 0.06, 0.0012),
+            CardEntry("toys", "freedom", "bsam+", 0.063, 0.0013),
+        ),
+        higher_is_better=True,
     ),
-    (
-        ("toys", "freedom", "plain", "recall@10", 0.06, 0.0012, "", None, None, 5),
-        ("toys", "freedom", "bsam+", "recall@10", 0.063, 0.0013, "plain", 0.05, 0.012, 5),
+    CardColumn(
+        "gain",
+        "Gain over plain",
+        (CardEntry("toys", "freedom", "bsam+", 0.05, None, 0.012, "plain", ahead=True),),
+        "in test Recall@10",
+        "%",
+        higher_is_better=True,
+    ),
+    CardColumn(
+        "embeddings",
+        "Drop, noisy embeddings",
+        (
+            CardEntry("toys", "freedom", "plain", 0.25, 0.01, condition="Recall@10, variance 0.1"),
+            CardEntry("toys", "freedom", "bsam+", -0.02, 0.01, 0.8, "plain", True, "Recall@10, variance 0.1"),
+        ),
+        "under noise on embeddings",
+        "%",
     ),
 )
-NOISE = Table(
-    "noise",
-    "Noise",
-    tuple(
-        map(
-            Column,
-            ("data", "model", "kind", "level", "strategy", "recall@10 before", "decrease", "deviation", "p", "runs"),
-        )
-    ),
-    (
-        ("toys", "freedom", "embeddings", "0.1", "plain", 0.06, 0.25, 0.01, None, 5),
-        ("toys", "freedom", "embeddings", "0.1", "bsam+", 0.06, -0.02, 0.01, 0.8, 5),
-    ),
-)
-OUTCOME = Outcome(
+RESULT = StudyResult(
     "speed",
     "Speed of strategies",
     "Which is quicker?",
@@ -62,13 +74,13 @@ OUTCOME = Outcome(
 )
 
 
-def chapter(one=OUTCOME, folder="runs/speed"):
+def chapter(one=RESULT, folder="runs/speed"):
     return Chapter(Path(folder), one, {image.name: "data:," for image in one.images})
 
 
-def stored(folder, one=OUTCOME, svg=SVG, png=PNG):
+def stored(folder, one=RESULT, svg=SVG, png=PNG):
     (folder / "figures").mkdir(parents=True)
-    outcomes.write(folder, one)
+    study_result.write_study_result(folder, one)
     for image in one.images:
         for ending, content in (("svg", svg), ("png", png)):
             if content is not None:
@@ -138,7 +150,7 @@ def test_a_study_is_shown_with_all_its_parts():
 
 
 def test_the_page_is_well_formed_and_every_link_leads_somewhere():
-    page = Page(html([chapter(), chapter(replace(OUTCOME, tables=(OVERALL,)), "runs/overall")]))
+    page = Page(html([chapter(), chapter(replace(RESULT, card_columns=COLUMNS), "runs/overall")]))
     assert page.problems == []
     ids = [attrs["id"] for _, attrs, _ in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
@@ -148,7 +160,7 @@ def test_the_page_is_well_formed_and_every_link_leads_somewhere():
 
 
 def test_cells_carry_their_raw_value_and_numbers_stand_right():
-    page = Page(html([chapter(replace(OUTCOME, tables=(SCORES,), failures=()))]))
+    page = Page(html([chapter(replace(RESULT, tables=(SCORES,), failures=()))]))
     assert page.all("td") == [
         {"data-value": "0.06"},
         {"class": "number", "data-value": ""},
@@ -173,38 +185,38 @@ def test_a_text_that_begins_with_a_number_is_sorted_by_it(value, expected):
 
 
 def test_every_table_scrolls_in_a_box_that_the_keyboard_reaches():
-    page = Page(html([chapter(), chapter(replace(OUTCOME, tables=(OVERALL,)), "runs/overall")]))
+    page = Page(html([chapter(), chapter(replace(RESULT, card_columns=COLUMNS), "runs/overall")]))
     tables = [parents for tag, _, parents in page.tags if tag == "table"]
-    assert len(tables) == 6  # two, one and a card, and the failures of each
+    assert len(tables) == 7  # two tables and the failures of each study, and a card
     assert all(parents[-1] == "div" for parents in tables)
     boxes = page.all("div", **{"class": "scroll"})
-    assert len(boxes) == 6 + 2
+    assert len(boxes) == 7 + 2
     assert all(box["tabindex"] == "0" and box["role"] == "region" and box["aria-label"] for box in boxes)
 
 
 @pytest.mark.parametrize(("rows", "folded"), [(40, False), (41, True)])
 def test_long_tables_are_folded_away(rows, folded):
     long = replace(SCORES, rows=SCORES.rows[:1] * rows)
-    page = Page(html([chapter(replace(OUTCOME, tables=(long,), settings={}))]))
+    page = Page(html([chapter(replace(RESULT, tables=(long,), settings={}))]))
     assert len(page.all("details")) == folded
     assert (f"Scores of all ({rows} rows)" in page.text) == folded
 
 
 def test_details_are_folded_away_however_short():
-    page = Page(html([chapter(replace(OUTCOME, settings={}))]))
+    page = Page(html([chapter(replace(RESULT, settings={}))]))
     assert len(page.all("details")) == 1
     assert "Scores, in full (2 rows)" in page.text
 
 
 def test_a_study_of_a_table_alone_has_no_empty_parts():
-    bare = Outcome("bare", "Bare", "Why?", (SCORES,))
+    bare = StudyResult("bare", "Bare", "Why?", (SCORES,))
     text = Page(html([chapter(bare)])).text
     for part in ("Runs that failed", "Settings", "Data sets", "Robustness", "failed)"):
         assert part not in text
 
 
 def test_cards_show_what_is_known_and_no_column_for_the_rest():
-    both = [chapter(replace(OUTCOME, tables=(one,), failures=(), settings={})) for one in (OVERALL, NOISE)]
+    both = [chapter(replace(RESULT, card_columns=one, failures=(), settings={})) for one in (COLUMNS[:2], COLUMNS[2:])]
     page = Page(html(both))
     text = page.text
     assert "freedom on toys" in text
@@ -215,14 +227,13 @@ def test_cards_show_what_is_known_and_no_column_for_the_rest():
     assert page.all("small", **{"class": "better"})
     cells = [attrs["data-value"] for attrs in page.all("td") if "data-name" in attrs]
     assert cells == ["0.06", "", "0.25", "0.063", "0.05", "-0.02"]
-    assert "Decrease, noisy embeddings (Recall@10, variance 0.1)" in {cell.get("data-name") for cell in page.all("td")}
+    assert "Drop, noisy embeddings (Recall@10, variance 0.1)" in {cell.get("data-name") for cell in page.all("td")}
 
 
 def test_small_numbers_of_a_card_keep_their_digits():
-    columns = ("data", "model", "strategy", "number", "mean", "deviation", "p", "runs")
-    row = ("toys", "freedom", "plain", "top eigenvalue", -0.000412345, 123.0, None, 5)
-    sharp = Table("landscape", "Sharpness", tuple(map(Column, columns)), (row,))
-    assert "−0.000412 ± 123 " in Page(html([chapter(replace(OUTCOME, tables=(sharp,)))])).text
+    entry = CardEntry("toys", "freedom", "plain", -0.000412345, 123.0)
+    sharp = CardColumn("top_eigenvalue", "Top Hessian eigenvalue", (entry,), form="#.3g")
+    assert "−0.000412 ± 123 " in Page(html([chapter(replace(RESULT, card_columns=(sharp,)))])).text
 
 
 def test_nothing_is_loaded_from_anywhere(tmp_path):
@@ -239,11 +250,12 @@ def test_hostile_texts_stay_texts():
     table = Table(
         "t", HOSTILE, (Column(HOSTILE), Column(HOSTILE)), ((HOSTILE, HOSTILE), (HOSTILE, None)), note=HOSTILE
     )  # fmt: skip
-    overall = replace(OVERALL, rows=((HOSTILE, HOSTILE, HOSTILE, "recall@10", 0.1, 0.1, "", None, None, 5),))
-    bad = Outcome(
-        HOSTILE, HOSTILE, HOSTILE, (table, overall, replace(table, name="t-details")),
+    entry = CardEntry(HOSTILE, HOSTILE, HOSTILE, 0.1, 0.1, condition=HOSTILE, note=HOSTILE)
+    column = CardColumn(HOSTILE, HOSTILE, (entry,), HOSTILE)
+    bad = StudyResult(
+        HOSTILE, HOSTILE, HOSTILE, (table, replace(table, name="t-details")),
         (Image("curve", HOSTILE, HOSTILE),), (HOSTILE,), (Failure(HOSTILE, HOSTILE),), {HOSTILE: HOSTILE},
-        {HOSTILE: HOSTILE},
+        {HOSTILE: HOSTILE}, (column,),
     )  # fmt: skip
     page = Page(html([chapter(bad), chapter(bad, f"runs/{HOSTILE}")]))
     assert page.problems == []
@@ -286,7 +298,9 @@ def test_figures_are_embedded_as_svg_with_a_text_for_who_cannot_see_them(tmp_pat
     assert (kind, b64decode(content)) == ("data:image/svg+xml", SVG)
 
 
-@pytest.mark.parametrize(("size", "kind"), [(HEAVY, "data:image/svg+xml"), (HEAVY + 1, "data:image/png")])
+@pytest.mark.parametrize(
+    ("size", "kind"), [(MAX_SVG_BYTES, "data:image/svg+xml"), (MAX_SVG_BYTES + 1, "data:image/png")]
+)
 def test_a_heavy_figure_is_embedded_as_png(tmp_path, size, kind):
     (one,) = load([stored(tmp_path / "speed", svg=b" " * size)])
     assert one.figures["curve"].partition(";")[0] == kind
@@ -301,16 +315,16 @@ def test_a_missing_figure_is_an_error_only_where_it_is_wanted(tmp_path):
 
 
 def test_a_figure_outside_the_folder_is_refused(tmp_path):
-    bad = replace(OUTCOME, images=(Image("../secret", "x"),))
+    bad = replace(RESULT, images=(Image("../secret", "x"),))
     (tmp_path / "speed").mkdir()
     (tmp_path / "speed" / "secret.svg").write_bytes(SVG)
-    outcomes.write(tmp_path / "speed", bad)
+    study_result.write_study_result(tmp_path / "speed", bad)
     with pytest.raises(ValueError, match="no plain name"):
         load([tmp_path / "speed"])
 
 
 def test_studies_on_different_data_of_the_same_name_are_not_put_together(tmp_path):
-    other = replace(OUTCOME, fingerprints={"books": "b" * 16, "toys": "fedcba9876543210"})
+    other = replace(RESULT, fingerprints={"books": "b" * 16, "toys": "fedcba9876543210"})
     folders = [stored(tmp_path / "one"), stored(tmp_path / "two", other)]
     with pytest.raises(ValueError, match="different data under the name toys") as caught:
         load(folders)
@@ -323,7 +337,7 @@ def test_studies_on_different_data_of_the_same_name_are_not_put_together(tmp_pat
 
 
 def test_studies_on_the_same_and_on_other_data_go_together(tmp_path):
-    other = replace(OUTCOME, fingerprints={"toys": "0123456789abcdef", "books": "b" * 16})
+    other = replace(RESULT, fingerprints={"toys": "0123456789abcdef", "books": "b" * 16})
     text = Page(html(load([stored(tmp_path / "one"), stored(tmp_path / "two", other)]))).text
     assert "toys 01234567 books bbbbbbbb" in text
 
@@ -337,7 +351,7 @@ def test_studies_of_the_same_title_are_told_apart_by_their_folders(tmp_path):
 
 def test_a_folder_given_twice_is_refused(tmp_path):
     folder = stored(tmp_path / "one")
-    with pytest.raises(ValueError, match="one is there twice; give each study once"):
+    with pytest.raises(ValueError, match="one is given twice; give each study once"):
         load([folder, folder / ".." / "one"])
 
 
@@ -350,23 +364,25 @@ def test_a_folder_without_a_study_and_a_damaged_one_are_refused(tmp_path):
 
 
 def test_markdown_has_all_tables_in_order_under_the_titles_of_their_studies():
-    lines = markdown_text([chapter(), chapter(replace(OUTCOME, title="Second", tables=(OVERALL,)))]).splitlines()
+    lines = markdown_text(
+        [chapter(), chapter(replace(RESULT, title="Second", tables=(replace(SCORES, title="Scores of the second"),)))]
+    ).splitlines()
     wanted = ["# flatrec: studies", "## Speed of strategies", "**Scores of all**", "**Scores, in full**", "## Second",
-              "**Overall, in full**"]  # fmt: skip
+              "**Scores of the second**"]  # fmt: skip
     assert [line for line in lines if line in wanted] == wanted
-    assert sum(line.startswith("| bsam+") for line in lines) == 2
+    assert sum(line.startswith("| bsam+") for line in lines) == 3
     assert "Runs that failed" not in "".join(lines)
 
 
 def test_latex_has_all_tables_in_order_each_with_a_label_of_its_own():
-    text = latex_text([chapter(), chapter(replace(OUTCOME, tables=(SCORES,)))])
+    text = latex_text([chapter(), chapter(replace(RESULT, tables=(SCORES,)))])
     assert re.findall(r"\\label\{(.*?)\}", text) == ["tab:scores", "tab:scores-details", "tab:scores-2"]
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 3
 
 
 def test_labels_that_become_the_same_are_told_apart():
     tables = tuple(replace(SCORES, name=name) for name in ("a b", "a}b", "a-b-2", "a-b"))
-    text = latex_text([chapter(replace(OUTCOME, tables=tables))])
+    text = latex_text([chapter(replace(RESULT, tables=tables))])
     assert re.findall(r"\\label\{(.*?)\}", text) == ["tab:a-b", "tab:a-b-2", "tab:a-b-2-2", "tab:a-b-3"]
 
 

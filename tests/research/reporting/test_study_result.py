@@ -6,17 +6,25 @@ import json
 
 import pytest
 
-from flatrec.research.reporting.outcome import Column, Failure, Image, Outcome, Table, read, write
+from flatrec.research.reporting.study_result import (
+    Column,
+    Failure,
+    Image,
+    StudyResult,
+    Table,
+    read_study_result,
+    write_study_result,
+)
 
 TABLE = Table("scores", "Scores", (Column("a"), Column("b", "number", 2)), (("x", 1.0), (None, 2)), "As it is.")
-WHOLE = Outcome(
+WHOLE = StudyResult(
     "overall", "Overall", "Which?", (TABLE,), (Image("p", "P", "c"),), ("One.",), (Failure("run", "why"),), {"a": "b"}
 )
 
 
 def damaged(tmp_path, *keys, value):
     """What is said of a study with one value put in the place of another."""
-    write(tmp_path, WHOLE)
+    write_study_result(tmp_path, WHOLE)
     tree = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
     one = tree
     for key in keys[:-1]:
@@ -28,7 +36,7 @@ def damaged(tmp_path, *keys, value):
 def said(tmp_path, text):
     (tmp_path / "study.json").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="study.json is damaged") as error:
-        read(tmp_path)
+        read_study_result(tmp_path)
     message = str(error.value)
     assert message.startswith(f"{tmp_path / 'study.json'} is damaged (")
     assert message.endswith("); run the study again")
@@ -38,8 +46,8 @@ def said(tmp_path, text):
 
 
 def test_an_outcome_is_read_as_it_was_written(tmp_path):
-    write(tmp_path, WHOLE)
-    found = read(tmp_path)
+    write_study_result(tmp_path, WHOLE)
+    found = read_study_result(tmp_path)
     assert found == WHOLE
     assert [[type(cell) for cell in row] for row in found.tables[0].rows] == [[str, float], [type(None), int]]
 
@@ -91,7 +99,7 @@ def test_json_of_something_else_is_one_line(tmp_path, text):
 
 @pytest.mark.parametrize("name", ["tables", "images", "findings", "failures", "question"])
 def test_what_is_missing_is_named(tmp_path, name):
-    write(tmp_path, WHOLE)
+    write_study_result(tmp_path, WHOLE)
     tree = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
     del tree[name]
     assert name in said(tmp_path, json.dumps(tree))
