@@ -130,7 +130,7 @@ def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tm
 
 def test_a_sweep_none_of_whose_trials_ends_says_why(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
-    with pytest.raises(ValueError, match=r"no trial came to an end: trial 0: .*neighbors"):
+    with pytest.raises(ValueError, match=r"no trial could be finished: trial 0: .*neighbors"):
         run_sweep(Sweep(freedom, {"model.n_neighbors": Choices((1000,))}, "grid"), tmp_path)
     assert not (tmp_path / study_result.STUDY_FILE).exists()
 
