@@ -194,7 +194,7 @@ def test_a_setting_that_does_not_exist_is_refused_before_anything_is_trained(exp
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all/x.sqlite3", "nosuch://host/name", "not a url"])
 def test_a_store_that_cannot_be_reached_is_one_line(experiment, tmp_path, url):
     with pytest.raises(
-        ConnectionError, match=r"^the store .* cannot be reached or read \(.*\); give --storage an address such as"
+        ConnectionError, match=r"^the store .* cannot be reached or read \(.*\); give --storage a URL such as"
     ):
         run_sweep(Sweep(experiment, RATES, storage=url), tmp_path)
 
