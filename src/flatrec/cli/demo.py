@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast, get_args
 
 import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_items, print_report_table, print_table, print_text
-
-if TYPE_CHECKING:
-    from flatrec.content.shop_features import Encoders
+from flatrec.utils.messages import unknown
 
 
 def demo(
@@ -31,16 +29,19 @@ def demo(
     Example: `flatrec demo --out demo`
     """
     from flatrec.cli.progress import ProgressBar, print_progress
+    from flatrec.content.shop_features import Encoders
     from flatrec.research import DemoSettings, run_demo
     from flatrec.research.comparison import comparison_table
     from flatrec.research.demo import SHOWN_METRICS
 
+    if encoders not in get_args(Encoders):
+        raise ValueError(unknown("encoders", encoders, list(get_args(Encoders))))
     result = run_demo(
         out,
         overwrite=overwrite,
         announce=print_progress,
         callbacks=lambda strategy, seed: [ProgressBar(f"{strategy} seed {seed}")],
-        settings=DemoSettings(encoders=cast("Encoders", encoders)),
+        settings=DemoSettings(encoders=cast(Encoders, encoders)),
     )
     rows = [[name, *(metrics[metric] for metric in SHOWN_METRICS)] for name, metrics in result.baselines.items()]
     print_table("Baselines, test split", ["model", *SHOWN_METRICS], rows)

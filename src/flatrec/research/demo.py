@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,7 +28,6 @@ from flatrec.training import Callback, EpochRecord
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
 from flatrec.utils.atomic_write import write_text
-from flatrec.utils.messages import unknown
 
 SHOP, RUNS, BASELINES, PAGE = "shop", "runs", "baselines", "report.html"
 HELD_OUT_SPLITS: tuple[Literal["test", "valid"], ...] = ("test", "valid")
@@ -112,8 +111,6 @@ def run_demo(
         ValueError: real encoders are asked for and cannot be loaded, or the shop has no images.
     """
     settings = settings or DemoSettings()
-    if settings.encoders not in get_args(Encoders):
-        raise ValueError(unknown("encoders", settings.encoders, list(get_args(Encoders))))
     existing = next((name for name in (PAGE, RUNS, BASELINES, SHOP) if (out / name).exists()), None)
     if existing is not None and not overwrite:
         raise FileExistsError(

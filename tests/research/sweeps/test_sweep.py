@@ -130,7 +130,7 @@ def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tm
 
 def test_a_sweep_none_of_whose_trials_ends_says_why(experiment, tmp_path):
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
-    with pytest.raises(ValueError, match=r"no trial came to an end: trial 0: .*neighbors"):
+    with pytest.raises(ValueError, match=r"no trial could be finished: trial 0: .*neighbors"):
         run_sweep(Sweep(freedom, {"model.n_neighbors": Choices((1000,))}, "grid"), tmp_path)
     assert not (tmp_path / study_result.STUDY_FILE).exists()
 
@@ -194,7 +194,7 @@ def test_a_setting_that_does_not_exist_is_refused_before_anything_is_trained(exp
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all/x.sqlite3", "nosuch://host/name", "not a url"])
 def test_a_store_that_cannot_be_reached_is_one_line(experiment, tmp_path, url):
     with pytest.raises(
-        ConnectionError, match=r"^the store .* cannot be reached or read \(.*\); give --storage an address such as"
+        ConnectionError, match=r"^the store .* cannot be reached or read \(.*\); give --storage a URL such as"
     ):
         run_sweep(Sweep(experiment, RATES, storage=url), tmp_path)
 
