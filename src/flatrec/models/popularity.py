@@ -21,7 +21,7 @@ class Popularity(Baseline):
 
     def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
         super().__init__(dataset, config)
-        self.counts = torch.from_numpy(dataset.interactions.item_counts("train")).float()
+        self.counts = torch.tensor(dataset.interactions.item_counts("train")).float()
 
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         """The same counts for every user."""
