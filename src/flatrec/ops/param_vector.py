@@ -69,11 +69,11 @@ class PairStats(NamedTuple):
 
 
 def ema_update(mean: Vector, y: Vector, weight: float, *, into: Vector | None = None) -> PairStats:
-    """Move a running mean towards ``y`` as :func:`lerp_into` does, and compare the two in the same pass over memory.
+    """Move a running mean toward ``y`` as :func:`lerp_into` does, and compare the two in the same pass over memory.
 
     Args:
         mean: the running mean, contiguous.
-        y: the vector that it moves towards.
+        y: the vector that it moves toward.
         weight: how far it moves, from 0 to 1.
         into: contiguous memory for the result; None to update ``mean`` in place.
 
