@@ -77,7 +77,7 @@ class LATTICE(Model):
 
         Args:
             embedding_dim: width of the embeddings.
-            modality_dim: width of the space in which likeness is learned.
+            modality_dim: width of the space in which similarity is learned.
             n_layers: number of propagation steps over the user-item graph (L).
             n_item_layers: number of propagation steps over the item graph (L_ii).
             n_neighbors: number of neighbors per item, the item itself included; at most the number of items.
