@@ -87,7 +87,7 @@ def test_data_that_have_changed_in_their_folder_are_refused(experiment, tmp_path
     from flatrec.research.studies import base  # noqa: PLC0415 - another process would know nothing of the data before
 
     base._load.cache_clear()
-    refused(Sweep(experiment, NARROW, "random", n_trials=1), tmp_path / "out", "data blocks has other pairs")
+    refused(Sweep(experiment, NARROW, "random", n_trials=1), tmp_path / "out", "data blocks has other interactions")
 
 
 def test_the_same_data_at_another_place_go_on(experiment, tmp_path):
