@@ -69,7 +69,7 @@ def test_list_models_says_what_they_are_and_where_they_come_from(flatrec):
     assert freedom["search_space"]["model.edge_dropout"] == [0.8, 0.9]
     neighbors = freedom["settings"]["n_neighbors"]
     assert (neighbors["type"], neighbors["default"], neighbors["tried"]) == ("int", 10, [])
-    assert neighbors["meaning"].startswith("items a row")
+    assert neighbors["meaning"].startswith("number of neighbors per item")
     assert freedom["settings"]["edge_dropout"]["tried"] == [0.8, 0.9]
     assert listed["slmrec"]["settings"]["missing_modality"]["default"] == "mean"
     assert listed["bpr"]["about"].startswith("Matrix factorization with the BPR loss: ")
@@ -97,8 +97,8 @@ def test_info_counts(flatrec, blocks):
     counted = json.loads(flatrec("data", "info", blocks, "--json").out)
     assert (counted["users"], counted["items"], counted["interactions"]) == (24, 18, 144)
     shown = flatrec("data", "info", blocks)
-    assert "items without a training pair" in shown.out
-    assert "repairs: none" in shown.out
+    assert "items without a training interaction" in shown.out
+    assert "cleaning report: none" in shown.out
 
 
 def test_train_prints_one_json_object_and_nothing_else(flatrec, blocks, tmp_path):
@@ -150,7 +150,7 @@ def test_compare_prints_the_table_and_writes_it(flatrec, blocks, tmp_path):
     printed = json.loads(flatrec(*words, "--out", tmp_path / "out", "--json").out)
     assert printed == json.loads((tmp_path / "out" / "compare.json").read_text())
     shown = flatrec(*words, "--out", tmp_path / "out")
-    assert "fewer than five seeds are not a result" in shown.out
+    assert "Fewer than 5 seeds are not a result." in shown.out
     assert "plain+" in shown.out
 
 

@@ -56,11 +56,12 @@ def test_a_former_command_is_answered(flatrec, old, new):
 
 COMMANDS_OF_OPTIONS = {
     "--cold": ["evaluate", "run"],
-    "--core": ["data", "prepare"],
+    "--core": ["data", "prepare", "amazon"],
     "--experiment": ["train"],
     "--keep-unanswered": ["augment"],
     "--key-variable": ["augment"],
     "--length": ["recommend", "run"],
+    "--neighbors": ["recommend", "run"],
     "--part": ["evaluate", "run"],
     "--rate": ["augment"],
     "--share": ["cold-start", "run"],

@@ -315,7 +315,7 @@ def test_a_sweep_tries_the_settings_that_a_class_has(flatrec):
     said = json.loads(outcome.out)
     assert said["title"] == "Sweep of Mine with Scaled+"
     none = flatrec(*words, "--strategy", "mine.py:Scaled", "--out", "none")
-    one_line(none, "Mine with Scaled has no settings that are usually tried")
+    one_line(none, "Mine with Scaled has no default search space")
     assert {row[1] for row in said["tables"][1]["rows"]} == {"Mine"}
 
 

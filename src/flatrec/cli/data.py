@@ -44,7 +44,7 @@ def info(
     if summary.features:
         rows = [[name, *vars(features).values()] for name, features in summary.features.items()]
         print_table("features", ["modality", "columns", "missing items", "rows of zeros", "constant rows"], rows)
-    print_text("cleaning_report: none" if not summary.warnings else "cleaning_report and warnings:")
+    print_text("cleaning report: none" if not summary.warnings else "cleaning report and warnings:")
     for sentence in summary.warnings:
         print_text(f"- {sentence}")
 

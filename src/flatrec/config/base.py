@@ -122,6 +122,8 @@ def _first_error(error: ValidationError) -> SettingError:
     """The first setting that is wrong; a type of several alternatives has an error for each of them."""
     errors = error.errors(include_url=False)
     first = errors[0]
+    if not first["loc"]:  # from a validator of the whole class
+        return SettingError("", str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"])
     setting, *inner = first["loc"]
     name = str(setting) + "".join(f"[{index}]" for index in inner if isinstance(index, int))
     if first["type"] == "missing":
