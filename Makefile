@@ -29,7 +29,7 @@ bench: install runs/baby-like runs/clothing-like
 	$(BIN)/python benchmarks/products.py --out $(BENCH_OUT)/products.json
 	$(BIN)/python benchmarks/evaluation.py --data runs/baby-like --out $(BENCH_OUT)/evaluation.json
 	$(BIN)/python benchmarks/growth.py --out $(BENCH_OUT)/growth.json
-	$(BIN)/python benchmarks/growth.py --users 1000000 --items 200000 --pairs 20000000 --memory --steps 4 \
+	$(BIN)/python benchmarks/growth.py --users 1000000 --items 200000 --interactions 20000000 --memory --steps 4 \
 		--out $(BENCH_OUT)/memory.json
 	$(BIN)/python benchmarks/strategies.py --data runs/baby-like --strategies sam,bsam,bsam+ \
 		--out $(BENCH_OUT)/strategies.json

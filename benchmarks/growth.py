@@ -1,12 +1,12 @@
-"""How LightGCN's epoch grows with pairs, columns, layers and batches, and what a very large one needs.
+"""How LightGCN's epoch grows with interactions, columns, layers and batches, and what a very large one needs.
 
     OMP_NUM_THREADS=1 python benchmarks/growth.py --out growth.json
-    OMP_NUM_THREADS=1 python benchmarks/growth.py --users 1000000 --items 200000 --pairs 20000000 --memory
+    OMP_NUM_THREADS=1 python benchmarks/growth.py --users 1000000 --items 200000 --interactions 20000000 --memory
 
-Without ``--memory``, sizes double from a base of Amazon Baby's size, all of random pairs; a base epoch alternates with
-every other, and the ratios to it are what to read. An epoch is its beginning and all its steps at the mean of those
-that were taken. With twice the pairs and the same batches it has twice the steps, each of which propagates over twice
-the pairs.
+Without ``--memory``, sizes double from a base of Amazon Baby's size, with random interactions; a base epoch alternates with
+every other one, and the ratios to it are the result. The time of an epoch is that of its start plus all its steps at the
+mean of the measured ones. With twice the interactions and the same batch size it has twice the steps, each of which
+propagates over twice the interactions.
 
 With ``--memory`` one model of the given size takes a few steps, and every line says what has been added to the memory
 of the process since the line before, beside what the arrays that are known add up to. An evaluation of a thousand
@@ -35,21 +35,28 @@ from flatrec.evaluation.ranking import inner_product, rank
 from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.provenance import peak_memory_mb
 
-BASE = {"users": 19_445, "items": 7_050, "pairs": 120_000, "dim": 64, "layers": 3, "batch_size": 2048}
+BASE = {"users": 19_445, "items": 7_050, "interactions": 120_000, "embedding_dim": 64, "n_layers": 3, "batch_size": 2048}
 
 
 def dataset_of(size: Mapping[str, int]) -> Dataset:
-    """Random pairs of this size."""
-    return random_dataset(size["users"], size["items"], size["pairs"])
+    """Random interactions of this size."""
+    return random_dataset(size["users"], size["items"], size["interactions"])
 
 
 def steps_of(size: Mapping[str, int], dataset: Dataset) -> Steps:
     """A model of this size, ready for its first step."""
-    model = Component("lightgcn", {"embedding_dim": size["dim"], "n_layers": size["layers"]})
+    model = Component("lightgcn", {"embedding_dim": size["embedding_dim"], "n_layers": size["n_layers"]})
     return Steps(model, "plain", dataset, size["batch_size"])
 
 
-GROWN = (("pairs",), ("pairs", "batch_size"), ("users",), ("dim",), ("layers",), ("batch_size",))
+GROWN = (
+    ("interactions",),
+    ("interactions", "batch_size"),
+    ("users",),
+    ("embedding_dim",),
+    ("n_layers",),
+    ("batch_size",),
+)
 
 
 def growth(rounds: int, count: int) -> Iterator[dict[str, Any]]:
@@ -89,12 +96,12 @@ def ledger(size: Mapping[str, int], count: int) -> Iterator[dict[str, Any]]:
 
     yield line("libraries", 0)
     dataset = dataset_of(size)
-    pairs = dataset.interactions
-    yield line("pairs, with what drawing and checking them needs", (4 + 4 + 1) * len(pairs))
+    interactions = dataset.interactions
+    yield line("interactions, with what drawing and checking them needs", (4 + 4 + 1) * len(interactions))
     steps = steps_of(size, dataset)
     table = 4 * parameters(steps.model)
-    entries = 2 * pairs.count("train") * 8 + 4 * (size["users"] + size["items"])
-    sampler = 8 * 3 * pairs.count("train")
+    entries = 2 * interactions.count("train") * 8 + 4 * (size["users"] + size["items"])
+    sampler = 8 * 3 * interactions.count("train")
     yield line("model, graph and sampler, with what building them needs", table + entries + 2 * sampler)
     seconds = steps.mean(count)
     yield line("steps: gradient, two moments, layers", (1 + 2 + 3) * table)
@@ -103,7 +110,7 @@ def ledger(size: Mapping[str, int], count: int) -> Iterator[dict[str, Any]]:
     with torch.no_grad():
         users, items = model.user_item_embeddings(model.encode())
         started = time.perf_counter()
-        rank(inner_product(users, items), torch.arange(1000), 20, seen_mask(pairs, "valid", "train"))
+        rank(inner_product(users, items), torch.arange(1000), 20, seen_mask(interactions, "valid", "train"))
     yield line("ranking", 0)
     yield {"ranked_users": 1000, "seconds": round(time.perf_counter() - started, 2), "parameters": parameters(model)}
 

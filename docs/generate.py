@@ -20,11 +20,11 @@ INTRODUCTION = """\
 
 <!-- Written by `make docs` from the docstrings of the models; change those. -->
 
-A model is chosen by name (`flatrec train --model freedom`) and set with `--set model.SETTING=VALUE`; in Python it is
-a class of `flatrec.models` that takes the data set and an object of its class `Config`. *Modalities* says which item
-features it reads: none, or those of any data set with one or more modalities of any name. *Usually tried* are the
-values that searches try by default. Baselines need no training; a trained model must beat them. To write a model of
-your own, read [Adding a model](adding-a-model.md).
+A model is chosen by name (`flatrec train --model freedom`), and `--set model.SETTING=VALUE` sets its settings. In
+Python it is a class of `flatrec.models` that takes the data set and an object of its class `Config`. *Modalities* says
+which item features a model reads: none, or those of any data set with one or more modalities of any name. *Search
+space* lists the values that sweeps try by default. Baselines need no training; a trained model must beat them. To write
+a model of your own, read [Adding a model](adding-a-model.md).
 """
 
 SETTINGS_INTRODUCTION = """\
@@ -48,9 +48,9 @@ embedding_dim = 32
 epochs = 50
 ```
 
-Everything that is left out takes its default. An unknown name, or a value of another type or out of range, is refused
-before anything is trained. `flatrec list settings` prints these tables; `flatrec list settings freedom` prints one of
-them. The settings of an optimizer are the arguments of its class in the installed torch: `flatrec list settings
+Everything that is left out has its default. An unknown name, a value of the wrong type and a value out of range are
+refused before anything is trained. `flatrec list settings` prints these tables; `flatrec list settings freedom` prints
+one of them. The settings of an optimizer are the arguments of its class in the installed torch: `flatrec list settings
 optimizer` prints them.
 """
 
@@ -117,7 +117,7 @@ def cited(one: Description) -> str:
 
 
 def section(one: Description) -> str:
-    """A model: what its docstring says, its settings, and the values usually tried."""
+    """A model: what its docstring says, its settings, and its search space."""
     kind = f"`flatrec.models.{one.kind.__name__}`"
     parts = [
         f"## {one.name}\n",
@@ -133,7 +133,7 @@ def section(one: Description) -> str:
         parts.append(table(["setting", "type", "default", "range", "meaning"], rows))
     if one.search_space:
         tried = [[f"`{key}`", ", ".join(map(str, values))] for key, values in one.search_space.items()]
-        parts.append(table(["setting", "usually tried"], tried))
+        parts.append(table(["setting", "search space"], tried))
     parts += [f"Raises `{error.type_name}`: {prose(one_line(error.description))}\n" for error in one.doc.raises]
     if one.doc.examples:
         parts.append(example(one))

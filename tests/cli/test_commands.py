@@ -98,7 +98,7 @@ def test_info_counts(flatrec, blocks):
     assert (counted["users"], counted["items"], counted["interactions"]) == (24, 18, 144)
     shown = flatrec("data", "info", blocks)
     assert "items without a training interaction" in shown.out
-    assert "cleaning report: none" in shown.out
+    assert "no warnings" in shown.out
 
 
 def test_train_prints_one_json_object_and_nothing_else(flatrec, blocks, tmp_path):

@@ -122,7 +122,7 @@ def test_help_groups_the_commands_and_says_where_to_start():
     shown = " ".join(run("-m", "flatrec", "--help").stdout.split())
     places = [shown.index(f"─ {panel} ─") for panel in dict.fromkeys(one.panel for one in COMMANDS.values())]
     assert places == sorted(places)
-    assert shown.index("New here?") < places[0]
+    assert shown.index("Quick start:") < places[0]
     assert all(f"│ {name} " in shown for name in COMMANDS)
 
 

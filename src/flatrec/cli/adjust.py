@@ -33,16 +33,20 @@ def adjust(
         typer.Option(help="Column of words to print; the first words of the caption if left out.", show_default=False),
     ] = None,
     font: Annotated[
-        Path | None, typer.Option(help="A .ttf or .otf file; DejaVu Sans if left out.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Font of the printed words, a .ttf or .otf file; DejaVu Sans if left out.", show_default=False
+        ),
     ] = None,
     endpoint: Endpoint | None = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Edit the texts and images of some items, to see how much a trained model loses by it.
+    """Edit the texts and images of some items, to measure how much worse a trained model becomes.
 
-    A caption of its image becomes an item's text, and a summary of the caption is printed on its image. Encode the
-    new table into the same folder, and `flatrec study adjustment --set study.features='["FOLDER"]'` scores on it.
+    The text of an adjusted item becomes a caption of its image, and a summary of the caption is printed on the image.
+    Encode the new table into the same folder; `flatrec study adjustment --set study.features='["FOLDER"]'` then scores
+    trained models on it.
 
     Example: `flatrec adjust items.csv --text-column text --image-dir posters --probability 0.03
     --caption-column caption --out adjusted`

@@ -84,12 +84,12 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _options(
-    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
-    debug: bool = typer.Option(False, DEBUG, help="Show the whole traceback of an error; may stand anywhere."),  # noqa: ARG001
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    debug: bool = typer.Option(False, DEBUG, help="Show the whole traceback of an error; may be written anywhere."),  # noqa: ARG001
 ) -> None:
     """Multimodal recommenders trained into flat minima. BSAM here is batch-focused SAM, not Bayesian SAM.
 
-    New here? `flatrec demo` shows all of it; then `flatrec data info` and `flatrec train`, with your own data.
+    Quick start: `flatrec demo` shows everything; then try `flatrec data info` and `flatrec train` on your own data.
     """
     if version:
         typer.echo(__version__)

@@ -43,9 +43,9 @@ def augment(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Have a language model that sees text and image rewrite item texts.
+    """Rewrite item texts with a language model that sees text and image.
 
-    Responses are cached, so that nothing is paid for twice: after a kill the same command continues.
+    Responses are cached, so that none is paid for twice: if the command was stopped, the same command continues.
 
     Example: `flatrec augment items.csv --text-column text --image-dir posters --endpoint http://localhost:8000/v1
     --model qwen2-vl --out items2.csv`

@@ -36,7 +36,7 @@ ModelSets = Annotated[
 def check(model: CheckedModel, sets: ModelSets = None, json: options.Json = False) -> None:
     """Check that a model is trained, saved, resumed and evaluated as it should be.
 
-    Builds it on tiny data and runs every check of the model contract; the exit code is 1 where one fails.
+    Builds the model on tiny data and runs every check of the model contract; the exit code is 1 if a check fails.
 
     Example: `flatrec check-model --model my_models/mine.py:Mine --set model.embedding_dim=8`
     """

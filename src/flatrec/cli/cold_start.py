@@ -29,7 +29,7 @@ def cold_start(
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
-    """Hold items out, train a run's settings without them, and score how well they are recommended.
+    """Hold items out, train without them by a run's settings, and score how well they are recommended.
 
     Example: `flatrec cold-start runs/first --fraction 0.1 --split valid`
     """

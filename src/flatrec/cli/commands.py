@@ -23,33 +23,35 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
-    "data": Command("flatrec.cli.data:app", DATA, "Look at data, generate the built-in shop, or prepare public sets."),
+    "data": Command(
+        "flatrec.cli.data:app", DATA, "Look at data, generate the built-in shop, or prepare public data sets."
+    ),
     "encode": Command(
         "flatrec.cli.encode:encode",
         DATA,
-        "Turn item texts and images into feature files, one row per item in the table's order.",
+        "Encode item texts and images as feature files, one row per item in the order of the table.",
     ),
     "augment": Command(
         "flatrec.cli.augment:augment",
         DATA,
-        "Have a language model that sees text and image rewrite item texts.",
+        "Rewrite item texts with a language model that sees text and image.",
     ),
     "adjust": Command(
         "flatrec.cli.adjust:adjust",
         DATA,
-        "Edit the texts and images of some items, to see how much a trained model loses by it.",
+        "Edit the texts and images of some items, to measure how much worse a trained model becomes.",
     ),
     "train": Command("flatrec.cli.train:train", TRAIN, "Train a recommender and score it on the test split."),
     "evaluate": Command("flatrec.cli.train:evaluate", TRAIN, "Score a finished run again."),
     "cold-start": Command(
         "flatrec.cli.cold_start:cold_start",
         TRAIN,
-        "Hold items out, train a run's settings without them, and score how well they are recommended.",
+        "Hold items out, train without them by a run's settings, and score how well they are recommended.",
     ),
     "compare": Command(
         "flatrec.cli.compare:compare",
         TRAIN,
-        "Train the same model with several strategies over the same seeds, and test which differences are significant.",
+        "Train one model with several strategies on the same seeds, and test which differences are significant.",
     ),
     "list": Command("flatrec.cli.lists:app", TRAIN, "List models, strategies, optimizers and all settings."),
     "demo": Command(
@@ -69,7 +71,7 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command(
         "flatrec.cli.sweep:sweep",
         RESEARCH,
-        "Search for settings by validation scores, and test the winner on fresh seeds.",
+        "Search for settings by validation scores, and test the best ones on fresh seeds.",
     ),
     "report": Command(
         "flatrec.cli.report:report",

@@ -27,9 +27,10 @@ def compare(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Train the same model with several strategies over the same seeds, and test which differences are significant.
+    """Train one model with several strategies on the same seeds, and test which differences are significant.
 
-    Runs that an earlier call with the same settings finished are not trained again, and those that it began go on.
+    The same command again continues a comparison that was stopped: finished runs are not trained again, others are
+        resumed.
 
     Example: `flatrec compare --data shop --model freedom --strategies plain,bsam,bsam+ --seeds 5 --out runs/compare`
     """

@@ -17,17 +17,28 @@ if TYPE_CHECKING:
 
 RATINGS = "ratings.csv"  # the file of interactions in the archive of MovieLens
 
-app = typer.Typer(help="Look at data, generate the built-in shop, or prepare public sets.", no_args_is_help=True)
-prepare = typer.Typer(help="Prepare a data set from public files as they are distributed.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at data, generate the built-in shop, or prepare public data sets.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+prepare = typer.Typer(
+    help="Prepare a data set from public files as they are distributed.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
 app.add_typer(prepare, name="prepare")
 
 
 @app.command()
 def info(
-    path: Annotated[str, typer.Argument(help="Folder, table or dataset.toml; `shop` is the built-in shop.")],
+    path: Annotated[
+        str, typer.Argument(help="Path of a folder, a table or a dataset.toml; `shop` is the built-in shop.")
+    ],
     json: options.Json = False,
 ) -> None:
-    """Show the numbers of users, items, interactions and features, and what reading had to repair.
+    """Show the numbers of users, items, interactions and features, and what was cleaned when the data were read.
 
     Example: `flatrec data info my-shop/dataset.toml`
     """
@@ -44,7 +55,7 @@ def info(
     if summary.features:
         rows = [[name, *vars(features).values()] for name, features in summary.features.items()]
         print_table("features", ["modality", "columns", "missing items", "rows of zeros", "constant rows"], rows)
-    print_text("cleaning report: none" if not summary.warnings else "cleaning report and warnings:")
+    print_text("no warnings" if not summary.warnings else "warnings:")
     for sentence in summary.warnings:
         print_text(f"- {sentence}")
 
@@ -54,12 +65,13 @@ def shop(
     out: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
     users: Annotated[int, typer.Option(help="Number of users.")] = 2000,
     items: Annotated[int, typer.Option(help="Number of items.")] = 800,
-    interactions: Annotated[int | None, typer.Option(help="Number of purchases; nine per user by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the whole shop.")] = 0,
+    interactions: Annotated[int | None, typer.Option(help="Number of purchases. Default: nine per user.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random in the shop.")] = 0,
     image_dim: Annotated[int, typer.Option(help="Number of columns of the image features.")] = 64,
     text_dim: Annotated[int, typer.Option(help="Number of columns of the text features.")] = 64,
     like: Annotated[
-        str | None, typer.Option(help="Benchmark (baby, sports or clothing) whose size the shop gets, without images.")
+        str | None,
+        typer.Option(help="Data set whose size the shop gets: baby, sports or clothing; no images are drawn."),
     ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -91,7 +103,7 @@ def fetch_data(
     name: Annotated[str, typer.Argument(help=f"Name of the data set: {', '.join(CATALOG)}.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder to download to.", show_default=False)],
     image_features: Annotated[
-        bool, typer.Option(help="Also download Amazon's image features, of 16 KB per item.")
+        bool, typer.Option(help="Whether to download Amazon's image features too, 16 KB per item.")
     ] = True,
     json: options.Json = False,
 ) -> None:
@@ -130,20 +142,23 @@ def fetch_data(
 @prepare.command()
 def amazon(
     reviews: Annotated[
-        Path, typer.Option(help="Reviews of 2014, 2018 or 2023: JSON lines, gzipped or not.", show_default=False)
+        Path,
+        typer.Option(help="File of reviews of 2014, 2018 or 2023: JSON lines, gzipped or not.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
     meta: Annotated[
-        Path | None, typer.Option(help="Metadata of the items, gzipped or not.", show_default=False)
+        Path | None, typer.Option(help="File of the metadata of the items, gzipped or not.", show_default=False)
     ] = None,
     image_features: Annotated[
         Path | None,
-        typer.Option(help="Image features of 2014, with 10 bytes and 4096 numbers per item.", show_default=False),
+        typer.Option(
+            help="File of the image features of 2014: per item 10 bytes of id and 4096 numbers.", show_default=False
+        ),
     ] = None,
     k_core: Annotated[int, typer.Option(help="Minimum number of interactions per user and per item.")] = 5,
-    seed: Annotated[int, typer.Option(help="Random seed of the split 8:1:1.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random split 8:1:1.")] = 0,
     min_rating: Annotated[float, typer.Option(help="Minimum rating; reviews with a lower one are skipped.")] = 0.0,
-    name: Annotated[str | None, typer.Option(help="Name of the data set; that of the folder if left out.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data set. Default: the name of the folder.")] = None,
     json: options.Json = False,
 ) -> None:
     """Turn Amazon's files into a data set: k-core, split, texts for encoding, image features.

@@ -19,8 +19,8 @@ def demo(
         str,
         typer.Option(
             metavar="auto|shop|real",
-            help="Encoders of images and texts: real ones, from flatrec\\[encode], or the shop's own; auto takes the "
-            "real ones if they are installed.",
+            help="Encoders of images and texts: real ones (of flatrec\\[encode]) or the simple ones of the shop; auto "
+            "takes the real ones if they are installed.",
         ),
     ] = "auto",
 ) -> None:

@@ -45,7 +45,7 @@ class Description:
         modalities: what item features it reads.
         reference: its paper, where the first line of the class names one.
         settings: those that a user can set.
-        search_space: values usually tried, by dotted setting.
+        search_space: values that searches try by default, by dotted setting.
         doc: the docstring of the class.
     """
 
@@ -59,7 +59,7 @@ class Description:
     doc: Docstring
 
     def tried(self, setting: Setting) -> tuple[object, ...]:
-        """Values that are usually tried for a setting."""
+        """Values that searches try for a setting by default."""
         return self.search_space.get(f"model.{setting.name}", ())
 
     def as_dict(self) -> dict[str, Any]:

@@ -23,16 +23,16 @@ def encode(
         str, typer.Option(help="Name or folder of a sentence-transformers model, or open_clip/MODEL/WEIGHTS.")
     ] = "all-minilm-l6-v2",
     image_encoder: Annotated[
-        str, typer.Option(help="efficientnet-lite0, timm/MODEL or open_clip/MODEL/WEIGHTS.")
+        str, typer.Option(help="Name of an image encoder: efficientnet-lite0, timm/MODEL or open_clip/MODEL/WEIGHTS.")
     ] = "efficientnet-lite0",
     workers: Annotated[int, typer.Option(help="Threads that read and decode images.")] = 2,
     batch_size: Annotated[int, typer.Option(help="Texts or images per pass of the encoder.")] = 64,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
-    """Turn item texts and images into feature files, one row per item in the table's order.
+    """Encode item texts and images as feature files, one row per item in the order of the table.
 
-    No text or image is encoded twice: a run that was killed continues, and new items cost only themselves.
+    No text or image is encoded twice: the same command continues what was stopped, and encodes only new items.
 
     Example: `flatrec encode items.csv --id-column itemID --text-column text --image-dir posters --out features`
     """

@@ -22,11 +22,13 @@ _OPTIONS = {
     "url": _Option("--endpoint", str, "Base address of the endpoint, such as http://localhost:8000/v1."),
     "model": _Option("--model", str, "Name of the model at the endpoint."),
     "api_key_env": _Option("--api-key-env", str, "Environment variable that holds the API key."),
-    "concurrency": _Option("--concurrency", int, "Requests under way at once."),
-    "requests_per_minute": _Option("--requests-per-minute", float, "Most requests per minute."),
-    "max_tokens": _Option("--max-tokens", int, "Most tokens of a response."),
+    "concurrency": _Option("--concurrency", int, "Number of requests at the same time."),
+    "requests_per_minute": _Option(
+        "--requests-per-minute", float, "Largest number of requests per minute; no limit if left out."
+    ),
+    "max_tokens": _Option("--max-tokens", int, "Largest number of tokens in a response."),
     "temperature": _Option("--temperature", float, "Sampling temperature; the model's own if left out."),
-    "timeout": _Option("--timeout", float, "Seconds that a response may take."),
+    "timeout": _Option("--timeout", float, "Seconds to wait for a response."),
     "max_retries": _Option("--max-retries", int, "Attempts after the first one, before a request counts as failed."),
     "prompt_price": _Option("--prompt-price", float, "Price of a million prompt tokens."),
     "completion_price": _Option("--completion-price", float, "Price of a million completion tokens."),

@@ -16,17 +16,23 @@ if TYPE_CHECKING:
     from flatrec.utils.lazy_registry import Entry
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="NAME", help="Only these, with settings.", show_default=False)
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Names of models to show with their settings.", show_default=False),
 ]
 
-app = typer.Typer(help="List models, strategies, optimizers and all settings.", no_args_is_help=True)
+app = typer.Typer(
+    help="List models, strategies, optimizers and all settings.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
 
 
 @app.command()
 def models(names: Names = None, json: options.Json = False) -> None:
-    """Models, and baselines that need no training: what they are and where they come from.
+    """List the models and the baselines, which need no training, with their papers.
 
-    With names: these alone, with their settings, the defaults, and the values usually tried.
+    With names, show only these, with their settings, defaults and search spaces.
 
     Example: `flatrec list models freedom`
     """
@@ -47,7 +53,7 @@ def models(names: Names = None, json: options.Json = False) -> None:
 
 @app.command()
 def strategies(json: options.Json = False) -> None:
-    """Training strategies; a + after a name mixes in the plain gradient of a second batch.
+    """List the training strategies; a + after a name mixes in the plain gradient of a second batch.
 
     Example: `flatrec list strategies --json`
     """
@@ -63,7 +69,7 @@ def strategies(json: options.Json = False) -> None:
 
 @app.command("optimizers")
 def base_optimizers(json: options.Json = False) -> None:
-    """Base optimizers of the installed torch.
+    """List the base optimizers of the installed torch.
 
     Example: `flatrec list optimizers`
     """
@@ -83,13 +89,13 @@ def settings(
         str | None,
         typer.Argument(
             metavar="GROUP_OR_NAME",
-            help="Only one group, such as `training`, or one model, strategy or optimizer, such as `freedom`.",
+            help="Name of a group, such as `training`, or of a model, strategy or optimizer, such as `freedom`.",
             show_default=False,
         ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """All settings, as `--set` and experiment files take them: type, default, range and meaning.
+    """List all settings, as `--set` and experiment files take them: type, default, range and meaning.
 
     Example: `flatrec list settings training`
     """
@@ -119,7 +125,7 @@ def _cited(one: Entry) -> str:
 
 
 def _show_model(one: Description) -> None:
-    """A table of the settings; those of other groups that are usually tried with the model come last."""
+    """A table of the settings; those of other groups that the search space of the model has come last."""
     from flatrec.config.description import plain
 
     rows = []
@@ -132,7 +138,7 @@ def _show_model(one: Description) -> None:
     print_text(f"{one.name}: {one.about}")
     print_text(f"modalities: {one.modalities}" + (f"; {one.reference}, {one.reference.link}" if one.reference else ""))
     if rows:
-        print_table("", ["setting", "default", "usually tried", "meaning"], rows)
+        print_table("", ["setting", "default", "search space", "meaning"], rows)
 
 
 def _tried(values: Sequence[object]) -> str:

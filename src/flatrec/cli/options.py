@@ -18,48 +18,56 @@ if TYPE_CHECKING:
 Data = Annotated[
     str | None,
     typer.Option(
-        help="A folder, a table or a dataset.toml; `shop` is the built-in shop (a folder of that name: `./shop`).",
+        help="Path of a folder, a table or a dataset.toml; `shop` is the built-in shop (`./shop`: a folder).",
         show_default=False,
     ),
 ]
 Model = Annotated[
-    str | None, typer.Option(help="See `flatrec list models`; or your own, `file.py:Class`.", show_default=False)
+    str | None,
+    typer.Option(help="Name of a model (`flatrec list models`), or your own as `file.py:Class`.", show_default=False),
 ]
 Strategy = Annotated[
     str | None,
     typer.Option(
-        help="See `flatrec list strategies`; or your own, `file.py:Class`, with a + to mix it.", show_default=False
+        help="Name of a strategy (`flatrec list strategies`), or your own as `file.py:Class`; a final `+` mixes it.",
+        show_default=False,
     ),
 ]
 OwnModel = Annotated[
     str | None,
-    typer.Option(help="Model class of a run with a model of your own, as `file.py:Class`.", show_default=False),
+    typer.Option(help="Class of the run's model as `file.py:Class`, if the model is your own.", show_default=False),
 ]
 OwnStrategy = Annotated[
     str | None,
-    typer.Option(help="Strategy class of a run with a strategy of your own, as `file.py:Class`.", show_default=False),
+    typer.Option(
+        help="Class of the run's strategy as `file.py:Class`, if the strategy is your own.", show_default=False
+    ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Decides everything random. Default 0.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random. Default: 0.", show_default=False)]
 File = Annotated[
     Path | None,
-    typer.Option("--config", help="A TOML file of settings; options of the command win over it.", show_default=False),
+    typer.Option("--config", help="TOML file of settings; options of the command override it.", show_default=False),
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. strategy.rho=0.2; repeatable; wins over all."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any setting, such as strategy.rho=0.2; repeatable; overrides everything else.",
+    ),
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. Default auto.", show_default=False)]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, bit for bit.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
+Device = Annotated[str | None, typer.Option(help="Device: auto, cpu or cuda. Default: auto.", show_default=False)]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume the run in the folder, bit for bit.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 RunDir = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
 MovedData = Annotated[str | None, typer.Option(help="Path of the run's data, if they were moved.", show_default=False)]
 EvaluatedSplit = Annotated[str, typer.Option(help="Split to score: valid or test.")]
 NNeighbors = Annotated[
-    int | None, typer.Option(help="Number of known items per modality that a new item is compared with. Default 10.")
+    int | None, typer.Option(help="Number of known items per modality that a new item is compared with. Default: 10.")
 ]
 Method = Annotated[
     str | None,
-    typer.Option(help="How new items are embedded: features or nearest. Default: the model's method."),
+    typer.Option(help="Method of embedding new items: features or nearest. Default: the method of the model."),
 ]
 N_NEIGHBORS = 10
 METHODS: dict[Cold, str] = {
@@ -135,9 +143,9 @@ StudyOut = Annotated[
     Path, typer.Option("--out", help="Folder for runs, tables, figures and study.json.", show_default=False)
 ]
 WorkerCount = Annotated[
-    int, typer.Option("--workers", help="Number of runs at the same time; on a cluster, -1 stands for one per core.")
+    int, typer.Option("--workers", help="Number of runs trained at the same time; on a cluster, -1 means one per core.")
 ]
-Backend = Annotated[str, typer.Option("--backend", help="Where runs are trained: local, ray or dask.")]
+Backend = Annotated[str, typer.Option("--backend", help="Backend that trains the runs: local, ray or dask.")]
 ClusterAddress = Annotated[
     str | None, typer.Option("--address", help="Address of the Ray or Dask cluster.", show_default=False)
 ]

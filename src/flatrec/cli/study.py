@@ -24,7 +24,7 @@ def study(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="A folder, a table or a dataset.toml, or `shop`; may be given several times. Default shop.",
+            help="Path of a folder, a table or a dataset.toml, or `shop`; repeatable. Default: shop.",
             show_default=False,
         ),
     ] = None,
@@ -62,8 +62,8 @@ def study(
 ) -> None:
     """Run an experiment of the paper on your data: tables, figures, and which differences are significant.
 
-    A finished run is never trained twice, and a study that is started again goes on. Settings of the study itself are
-    `study.KEY`.
+    A finished run is never trained twice, and the same command continues a study that was stopped. The settings of the
+    study itself are `study.KEY`.
 
     Example: `flatrec study noise --data shop --models freedom --seeds 5 --out runs/noise --set study.draws=3`
     """

@@ -25,10 +25,10 @@ def sweep(
             show_default=False,
         ),
     ] = None,
-    sampler: Annotated[str, typer.Option(help="Method by which trials are proposed: grid, random or tpe.")] = "tpe",
+    sampler: Annotated[str, typer.Option(help="Method that proposes the trials: grid, random or tpe.")] = "tpe",
     trials: Annotated[int, typer.Option(help="Number of trials.")] = 20,
     seeds: Annotated[
-        int, typer.Option(help="Number of fresh seeds on which the winner is trained again and tested.")
+        int, typer.Option(help="Number of fresh seeds on which the best settings are trained again and tested.")
     ] = 5,
     seed: options.Seed = None,
     storage: Annotated[
@@ -48,7 +48,7 @@ def sweep(
     address: options.ClusterAddress = None,
     json: options.Json = False,
 ) -> None:
-    """Search for settings by validation scores, and test the winner on fresh seeds.
+    """Search for settings by validation scores, and test the best ones on fresh seeds.
 
     Example: `flatrec sweep --data shop --model freedom --strategy bsam+ --trials 20 --out runs/sweep`
     """

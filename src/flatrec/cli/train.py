@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="The run folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the run, which is created.", show_default=False)],
     data: options.Data = None,
     model: options.Model = None,
     strategy: options.Strategy = None,

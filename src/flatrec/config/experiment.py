@@ -73,28 +73,29 @@ class Training(Config):
     """How long and in which portions a model is trained.
 
     Args:
-        epochs: largest number of epochs; the exact number where ``select`` is ``last``.
-        batch_size: training interactions per batch.
-        patience: training stops after this number of evaluations in a row without a better epoch.
-        evaluate_every: epochs between evaluations.
-        monitor: the validation metric that early stopping and the choice of the best epoch look at; of epochs that are
-            equal in it, the one with the higher NDCG at the same K is better, then the earlier one. Where the data have
-            so few items that it cannot tell epochs apart, :func:`flatrec.runs.selection.monitored` takes a sharper one.
-        select: which epoch is kept: the ``best`` on validation, or the ``last``, which needs no validation split and
-            ignores ``patience``.
-        max_grad_norm: largest gradient norm that reaches the optimizer; 0 for no limit.
-        same_dropout_mask: whether all passes of a step see the same dropout and sampled noise.
+        epochs: largest number of epochs; the exact number if ``select`` is ``last``.
+        batch_size: number of training interactions per batch.
+        patience: number of consecutive evaluations without a better epoch after which training stops.
+        evaluate_every: number of epochs from one evaluation to the next.
+        monitor: the validation metric that decides early stopping and the best epoch. If two epochs are equal in it,
+            the one with the higher NDCG at the same K is better, then the earlier one. If the data have so few items
+            that the metric cannot tell epochs apart, a smaller K is monitored
+            (:func:`flatrec.runs.selection.monitored`).
+        select: which epoch is kept: the ``best`` on validation, or the ``last``; the latter needs no validation split
+            and ignores ``patience``.
+        max_grad_norm: norm to which larger gradients are clipped; 0 for no clipping.
+        same_dropout_mask: whether all passes of a step use the same dropout masks and the same noise.
         perturb_exclude: patterns of parameter names, such as ``["features.*"]``, that strategies do not perturb and
-            leave out of their norms; these parameters are trained nevertheless.
-        grad_accumulation_steps: portions in which the gradient of a batch is computed, for less memory; the batch
-            still makes one update.
-        second_batch: where the second batch of a mixed strategy comes from: from an ``independent``, second shuffled
-            pass, so that an epoch makes as many updates as a plain one and reads every interaction twice, or from a
-            ``split`` of one pass, whose successive batches are taken in turn, so that it makes half as many updates.
-        precision: type of number in which matrix products are computed; parameters and gradients stay float32.
-            ``float16`` has a narrow range, which LGMRec overflows; ``bfloat16`` works for every model.
-        checkpoint_every: epochs between checkpoints.
-        tensorboard: whether a run folder gets TensorBoard curves.
+            leave out of their norms; these parameters are still trained.
+        grad_accumulation_steps: number of portions in which the gradient of a batch is computed, which needs less
+            memory; there is still one update per batch.
+        second_batch: source of the second batch of a mixed strategy. ``independent``: a second, independently shuffled
+            pass over the data; an epoch makes as many updates as in plain training and reads every interaction twice.
+            ``split``: the next batch of the same pass; an epoch makes half as many updates.
+        precision: number type of matrix products; parameters and gradients stay float32. ``float16`` has a narrow
+            range, which LGMRec overflows; ``bfloat16`` works for every model.
+        checkpoint_every: number of epochs from one checkpoint to the next.
+        tensorboard: whether TensorBoard curves are written into the run folder, if TensorBoard is installed.
         amr: adversarial noise on item features, for any model that reads some and with any strategy; off by default.
 
     Raises:
@@ -127,9 +128,9 @@ class Evaluation(Config):
     """What is measured.
 
     Args:
-        ks: the lengths K of the recommended lists.
-        mask: which items are never recommended to a user: those of the user's training interactions (``train``, as in
-            the field's libraries), or those of the validation interactions too when the test split is scored
+        ks: the lengths K of the lists that are scored.
+        mask: which items are not ranked for a user: those of the user's training interactions (``train``, as in the
+            field's libraries), or, when the test split is scored, those of the validation interactions too
             (``train+valid``).
 
     Raises:
@@ -151,9 +152,9 @@ class Experiment(Config):
     """Everything that decides a run; equal experiments on one machine give equal bits.
 
     Args:
-        data: a path that :func:`flatrec.load_data` reads, or ``shop``.
-        seed: decides initial parameters, batches, negatives, graphs with dropped edges, and noise.
-        device: ``auto`` is CUDA where there is one.
+        data: a path that :func:`flatrec.load_data` reads, or ``shop``, the built-in data set.
+        seed: the seed of initial parameters, batches, negatives, edge dropout and noise.
+        device: where the model is trained; ``auto`` is CUDA if there is a CUDA device.
         model: name and settings of the model.
         strategy: name and settings of the strategy; a ``+`` at the end of its name mixes it.
         optimizer: name and settings of the base optimizer.

@@ -19,8 +19,8 @@ class ASAM(SAMStrategy):
     most models here do not have.
 
     Args:
-        eta: keeps parameters near zero movable, at least 0. The paper's radius, 0.5, is for this metric and not to be
-            compared with those of SAM.
+        eta: constant added to the size of each parameter, so that parameters near zero move too. The paper's radius of
+            0.5 is measured in this metric; do not compare it with a radius of SAM.
 
     Example:
         >>> ASAM(rho=0.5, eta=0.01).eta

@@ -194,9 +194,8 @@ class TwoPass(SingleBatchStrategy):
     """A strategy that takes the gradient of its batch, and at some steps a second one at a perturbed point.
 
     Args:
-        rho: the radius, that is how far away the perturbed point lies, at least 0; 0 makes every such strategy plain
-            training.
-        interval: one of ``interval`` steps takes the second gradient, at least 1; the other steps take one gradient.
+        rho: the radius, that is the distance of the perturbed point; 0 makes the strategy plain training.
+        interval: every ``interval``-th step computes the second gradient; the other steps compute one gradient.
     """
 
     SEARCH_SPACE: ClassVar[Mapping[str, tuple[float, ...]]] = {"rho": (0.05, 0.1, 0.15, 0.2)}

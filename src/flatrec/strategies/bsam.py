@@ -38,7 +38,7 @@ class BSAM(SAMStrategy):
     The "similarity constant c" that Algorithm 1 lists and never uses is left out.
 
     Args:
-        lam: lambda, the weight of the past in m, in [0, 1).
+        lam: lambda, the weight of the past in the running mean m.
         distance: d, the factor of the mean that is subtracted: a measure of g and m, or a number.
 
     Example:

@@ -22,7 +22,7 @@ class FisherSAM(SAMStrategy):
     paper. There is no release; of two public implementations one normalizes tensor by tensor, which the paper does not.
 
     Args:
-        eta: weight of the Fisher information against the identity, at least 0.
+        eta: weight of the Fisher information against the identity.
 
     Example:
         >>> FisherSAM(rho=0.1, eta=0.5).eta

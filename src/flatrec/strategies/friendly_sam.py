@@ -23,7 +23,7 @@ class FriendlySAM(SAMStrategy):
 
     Args:
         sigma: factor of the mean that is subtracted.
-        lam: lambda, the weight of the past in m, in [0, 1).
+        lam: lambda, the weight of the past in the running mean m.
 
     Example:
         >>> FriendlySAM(rho=0.1, sigma=1.0, lam=0.6).lam

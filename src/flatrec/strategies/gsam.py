@@ -19,7 +19,7 @@ class GSAM(SAMStrategy):
     the learning rate; here ``rho_schedule`` says how it changes.
 
     Args:
-        alpha: weight of the gap, at least 0.
+        alpha: weight of the gap between the two losses.
 
     Example:
         >>> GSAM(rho=0.1, alpha=0.2).alpha

@@ -25,8 +25,8 @@ class LookSAM(TwoPass):
     left out.
 
     Args:
-        alpha: weight of the component that is reused, at least 0.
-        interval: one of ``interval`` steps takes the second gradient, at least 1; 1 is SAM.
+        alpha: weight of the component that is reused.
+        interval: every ``interval``-th step computes the second gradient; 1 is SAM.
 
     Example:
         >>> LookSAM(rho=0.1, interval=5).interval

@@ -30,7 +30,7 @@ class MirrorGradient(Strategy):
     Args:
         alpha1: factor of the step forward.
         alpha2: factor of the step back.
-        interval: one of ``interval`` batches gets both steps, at least 1; the other batches get one plain step.
+        interval: every ``interval``-th batch gets both steps; the other batches get one plain step.
 
     Example:
         >>> MirrorGradient(alpha1=1.0, alpha2=0.1, interval=3).interval

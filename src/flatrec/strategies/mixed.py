@@ -24,7 +24,8 @@ class Mixed(Strategy):
 
     Args:
         inner: the strategy to mix.
-        kappa: weight of the inner strategy's gradient, in [0, 1]; 1 is the inner strategy, 0 plain training on B2.
+        kappa: weight of the gradient of the strategy without ``+``; 1 is that strategy, 0 plain training on the second
+            batch.
 
     Example:
         >>> from flatrec.strategies.plain import Plain

@@ -30,7 +30,7 @@ class ESAM(SAMStrategy):
     much as one of SAM. The draws depend on the seed and the step alone.
 
     Args:
-        beta: probability that an entry is perturbed, in (0, 1].
+        beta: probability that an entry is perturbed.
 
     Example:
         >>> ESAM(rho=0.1, beta=0.6).beta

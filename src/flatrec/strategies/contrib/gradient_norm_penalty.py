@@ -18,7 +18,7 @@ class GradientNormPenalty(SAMStrategy):
     which is the gradient of L + rho alpha ||grad L|| to first order. alpha = 1 is SAM, 0 plain training.
 
     Args:
-        alpha: weight of the perturbed gradient, in [0, 1].
+        alpha: weight of the perturbed gradient.
 
     Example:
         >>> GradientNormPenalty(rho=0.05, alpha=0.7).alpha

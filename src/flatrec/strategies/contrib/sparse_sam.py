@@ -37,11 +37,11 @@ class SSAM(SAMStrategy):
     seed and the step alone.
 
     Args:
-        sparsity: fraction of the entries that are not perturbed, in [0, 1).
-        mask: how the others are chosen, by Fisher information or dynamically.
-        refresh: steps from one mask to the next, at least 1. A refresh costs a partial sort of all entries and several
+        sparsity: fraction of the entries that are not perturbed.
+        mask: how the perturbed entries are chosen: by Fisher information, or dynamically.
+        refresh: number of steps that one mask is used for. A refresh costs a partial sort of all entries and several
             times their memory.
-        drop: fraction of the mask that a refresh replaces, in [0, 1]; ignored for ``"fisher"``.
+        drop: fraction of the mask that a refresh replaces; ignored for ``"fisher"``.
 
     Example:
         >>> SSAM(rho=0.1, sparsity=0.8, mask="dynamic").sparsity

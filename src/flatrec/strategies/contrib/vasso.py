@@ -18,7 +18,7 @@ class VaSSO(SAMStrategy):
     batch at Theta + eps. theta = 1 is SAM.
 
     Args:
-        theta: weight of the batch in d, in (0, 1].
+        theta: weight of the batch's gradient in the running mean d.
 
     Example:
         >>> VaSSO(rho=0.1, theta=0.4).theta
