@@ -11,7 +11,6 @@ from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int64
-from pydantic import ConfigDict
 from torch import Generator, Tensor, nn
 
 from flatrec.config import Config, Option
@@ -40,10 +39,8 @@ class ModelConfig(Config):
     """Settings of a model or baseline: one field for each, with a type and a default, explained in ``Args``.
 
     A number's range is part of its type, as in :mod:`flatrec.utils.ranges`. A model without settings needs no class of
-    its own.
+    its own. :mod:`flatrec.models.settings` has those that many models share.
     """
-
-    model_config = ConfigDict(strict=True)
 
 
 class Model(nn.Module, ABC):
@@ -64,6 +61,10 @@ class Model(nn.Module, ABC):
     :mod:`flatrec.inference.cold_start`. ``features`` is for a model that computes the embedding of an item without
     interactions from that item's features and its own row of a table alone, and not from other items, as over a graph
     of similar items, or from sums over all items. ``nearest`` serves every model.
+
+    Args:
+        dataset: gives training interactions, and features where ``MODALITIES`` says so.
+        config: settings; the defaults if left out.
     """
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
+from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
+from flatrec.models.settings import EmbeddingConfig
+from flatrec.utils.ranges import NonNegativeFloat
 
 
 class BPR(Model):
@@ -29,10 +30,6 @@ class BPR(Model):
     Deviations: the paper penalizes squared norms with a weight for users, positives and negatives each; the form here
     is that of :func:`flatrec.models.losses.norm_penalty`, as for LightGCN, so that the two differ by the graph alone.
 
-    Args:
-        dataset: gives the numbers of users and items; its features are not used.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -41,15 +38,13 @@ class BPR(Model):
         0
     """
 
-    class Config(ModelConfig):
+    class Config(EmbeddingConfig):
         """Settings of BPR.
 
         Args:
-            embedding_dim: width of the embeddings.
             reg_weight: weight of the embedding norms.
         """
 
-        embedding_dim: PositiveInt = 64
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config

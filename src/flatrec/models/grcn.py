@@ -14,10 +14,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import bidirectional
-from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
+from flatrec.models.settings import FeatureConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -47,10 +48,6 @@ class GRCN(Model):
     Deviations: the release ranks by what the last training forward left behind; here every evaluation propagates again.
     BPR is finite for any margin.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -62,7 +59,7 @@ class GRCN(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(FeatureConfig):
         """Settings of GRCN.
 
         Args:
@@ -70,15 +67,11 @@ class GRCN(Model):
             modality_dim: width of each modality's part.
             n_routings: number of refinement steps of the preferences.
             reg_weight: weight of the squares.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
         modality_dim: PositiveInt = 64
         n_routings: NonNegativeInt = 0
         reg_weight: NonNegativeFloat = 1e-3
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"

@@ -15,10 +15,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import DEGREE_OFFSET, interaction_matrix, training_graph
-from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_all, norm_penalty
+from flatrec.models.settings import FeatureConfig, GraphConfig
 from flatrec.ops.matmul import linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
@@ -55,10 +56,6 @@ class LGMRec(Model):
     two modalities and fails with one; here it goes over all pairs of modalities, of which there is none with one
     modality.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -70,12 +67,10 @@ class LGMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(GraphConfig, FeatureConfig):
         """Settings of LGMRec.
 
         Args:
-            embedding_dim: width of the embeddings.
-            n_layers: number of propagation steps over the user-item graph (L).
             n_modality_layers: number of propagation steps of the projected features over the user-item graph (L_m).
             n_hyper_layers: number of passes over the hypergraph.
             n_hyperedges: number of hyperedges per modality (columns of Q).
@@ -84,12 +79,8 @@ class LGMRec(Model):
             temperature: temperature of the softmax over hyperedges and of the contrast.
             contrastive_weight: weight of the contrast.
             reg_weight: weight of the norms.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
-        n_layers: LayerCount = 2
         n_modality_layers: LayerCount = 2
         n_hyper_layers: PositiveLayerCount = 1
         n_hyperedges: PositiveInt = 4
@@ -98,7 +89,6 @@ class LGMRec(Model):
         temperature: PositiveFloat = 0.2
         contrastive_weight: NonNegativeFloat = 1e-4
         reg_weight: NonNegativeFloat = 1e-6
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"

@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import mean_graphs
-from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
+from flatrec.models.settings import FeatureConfig, GraphConfig
 from flatrec.ops.matmul import Linear, linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.spmm import Graph
@@ -48,10 +49,6 @@ class MMGCN(Model):
     trained. It always has three layers, whatever is set, and ranks by what the last training forward left behind;
     here ``n_layers`` is obeyed, and every evaluation propagates again. BPR is finite for any margin.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -63,23 +60,17 @@ class MMGCN(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(GraphConfig, FeatureConfig):
         """Settings of MMGCN.
 
         Args:
-            embedding_dim: width of the embeddings.
-            n_layers: number of propagation steps over the user-item graph (L).
             hidden_dim: columns that image features are mapped to.
             reg_weight: weight of the squares.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
         n_layers: PositiveLayerCount = 3
         hidden_dim: PositiveInt = 256
         reg_weight: NonNegativeFloat = 1e-3
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"

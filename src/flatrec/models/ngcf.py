@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
+from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table, xavier_linear
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
+from flatrec.models.settings import EmbeddingConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveInt
@@ -42,10 +43,6 @@ class NGCF(Model):
     dropout stays on when it ranks; here it is off in evaluation. The 1e-10 that it adds inside the logarithm is left
     out; see :func:`flatrec.models.losses.bpr_loss`.
 
-    Args:
-        dataset: gives the training interactions; its features are not used.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -54,18 +51,16 @@ class NGCF(Model):
         20
     """
 
-    class Config(ModelConfig):
+    class Config(EmbeddingConfig):
         """Settings of NGCF.
 
         Args:
-            embedding_dim: width of the embeddings.
             hidden_dims: width of each layer's output.
             message_dropout: fraction of a layer's outputs set to zero in training.
             node_dropout: fraction of the graph's entries left out at every step of training.
             reg_weight: weight of the norms.
         """
 
-        embedding_dim: PositiveInt = 64
         hidden_dims: tuple[PositiveInt, ...] = (64, 64, 64)
         message_dropout: DropoutRate = 0.1
         node_dropout: DropoutRate = 0.0

@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table
 from flatrec.models.losses import info_nce
+from flatrec.models.settings import FeatureConfig, GraphConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
@@ -54,10 +55,6 @@ class SLMRec(Model):
     sound that no loss reaches is left out. Of its tasks only FAC runs without sound, and is the one here. Degrees have
     an offset of 1e-7 instead of 1e-8, below what float32 shows. The chain for any number of modalities is ours.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -69,17 +66,13 @@ class SLMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(GraphConfig, FeatureConfig):
         """Settings of SLMRec.
 
         Args:
-            embedding_dim: width of the embeddings.
-            n_layers: number of propagation steps over the user-item graph (L).
             temperature: temperature of the main loss.
             alignment_temperature: temperature of the alignment.
             alignment_weight: weight of the alignment.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
         embedding_dim: Annotated[int, Range(ge=2, le=MAX_COUNT)] = 64
@@ -87,7 +80,6 @@ class SLMRec(Model):
         temperature: PositiveFloat = 0.2
         alignment_temperature: PositiveFloat = 0.5
         alignment_weight: NonNegativeFloat = 0.1
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
