@@ -37,7 +37,7 @@ def test_every_model_has_a_row():
 @pytest.mark.parametrize("settings", ["defaults", pytest.param("small", marks=pytest.mark.repeats)])
 def test_every_model_passes_every_check(name, settings, monkeypatch):
     if settings == "small":  # the same settings take steps with every strategy in test_with_strategies
-        monkeypatch.setattr("flatrec.testing.check_model.check_strategies", lambda *_: None)
+        monkeypatch.setattr("flatrec.testing.runner.check_strategies", lambda *_: None)
     options = SETTINGS[name] if settings == "small" else {}
     findings = testing.check_model(lambda data: MODELS[name](data, MODELS[name].Config(**options)))
     assert [(one.check, one.reason) for one in findings if one.outcome != "ok"] == []

@@ -73,15 +73,6 @@ def unknown_setting(name: str, known: Collection[str]) -> str:
 
 
 def new_name(name: str, known: Collection[str], table: Mapping[str, str]) -> str:
-    """The end of a message about an unknown name, such as ``"; it is called ks now"``.
-
-    Args:
-        name: the unknown name.
-        known: the names that there are.
-        table: new names by old ones.
-
-    Returns:
-        An empty text where the name is not an old one, or its new one is not among those known.
-    """
+    """The end of a message about an unknown name, ``"; it is called ks now"``; empty if the table has no old name."""
     new = table.get(name, "")
     return f"; it is called {new} now" if new in known else ""

@@ -39,12 +39,7 @@ class EncodedItems:
 
 
 def prepare_folder(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> None:
-    """Prepare a folder for the features of items, so that no row in it is ever read as that of another item.
-
-    Args:
-        folder: the folder, created if it does not exist.
-        ids: the item ids in the order of the rows.
-        modalities: the modalities that will be written.
+    """Prepare a folder, new or not, for features of items, so that no row in it is ever read as that of another item.
 
     Raises:
         ValueError: the folder has features of other items, or in another order, which would stay.

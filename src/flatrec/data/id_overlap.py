@@ -55,15 +55,7 @@ def no_overlap_message(name: str, ids: Sequence[str], items: Sequence[str]) -> s
 
 
 def near_misses(ids: Collection[str], items: Collection[str]) -> str:
-    """Describe a simple difference, such as case, because of which ids are not equal to those of items.
-
-    Args:
-        ids: ids of a table, none of which is in ``items``.
-        items: the item ids that they may stand for.
-
-    Returns:
-        A clause for a message; empty if there is no simple difference.
-    """
+    """Describe a simple difference, such as case, because of which no id is that of an item; empty if there is none."""
     compared = list(ids)[:_COMPARED]
     for name, normalize in _DIFFERENCES:
         item_of_form = {normalize(item): item for item in list(items)[:_COMPARED]}

@@ -98,11 +98,7 @@ class ItemTable:
 
 
 def read_items(path: Path, id_column: str | None = None) -> ItemTable:
-    """Read the items of a ``.csv``, ``.tsv`` or ``.parquet`` file.
-
-    Args:
-        path: the file.
-        id_column: the column of ids; found by one of ITEM_NAMES if left out.
+    """Read the items of a ``.csv``, ``.tsv`` or ``.parquet`` file; without ``id_column`` one of ITEM_NAMES is.
 
     Raises:
         FileNotFoundError: there is no such file.

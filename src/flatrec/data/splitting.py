@@ -18,15 +18,10 @@ ROUNDING = 1e-9  # lets 30 * 0.1 / (0.8 + 0.1 + 0.1) count as 3
 def k_core_mask(
     users: Int[ndarray, "n_interactions"], items: Int[ndarray, "n_interactions"], k: int
 ) -> Bool[ndarray, "n_interactions"]:
-    """Return True for each interaction of the k-core.
+    """Return True for each of these distinct interactions that is in the k-core.
 
     Users and items with fewer than ``k`` of the remaining interactions are dropped repeatedly. A ``k`` of 0 or 1 keeps
     everything. Each round costs O(interactions left + users + items).
-
-    Args:
-        users: the user index of each interaction; interactions are distinct.
-        items: the item index of each interaction.
-        k: minimum number of interactions per user and per item.
     """
     mask = np.ones(len(users), dtype=np.bool_)
     if k <= 1:

@@ -77,14 +77,7 @@ class PreferenceModel(Model):
 
 
 class Tower(nn.Module):
-    """Users by preference and items by features in one space: x = rows of [P ; lrelu(F W1 + b1) W2 + b2] at length 1.
-
-    Args:
-        n_users: number of users.
-        width: columns of the features.
-        hidden_dim: columns between the two maps.
-        embedding_dim: columns of the outcome.
-    """
+    """Users by preference, items by features, in one space: rows of [P ; lrelu(F W1 + b1) W2 + b2] at length 1."""
 
     def __init__(self, n_users: int, width: int, *, hidden_dim: int, embedding_dim: int) -> None:
         super().__init__()

@@ -49,9 +49,6 @@ class SettingsGroup:
 def setting_groups(what: str | None = None) -> list[SettingsGroup]:
     """The settings of everything, of one group, or of one model, strategy or optimizer.
 
-    Args:
-        what: a group or a name; None for everything.
-
     Raises:
         ValueError: there is no such group and no such name.
     """

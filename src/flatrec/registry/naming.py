@@ -113,11 +113,6 @@ def with_named(experiment: Experiment) -> Experiment:
 def of_run(recorded: Component, what: str, name: str | type | None) -> Component:
     """The model or strategy of a run folder; a class of the user's own is imported where it is named again, only there.
 
-    Args:
-        recorded: what the folder says.
-        what: ``model`` or ``strategy``.
-        name: what the user names; None for nothing.
-
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the run was made with a class that is not named, with another one, or that has changed since.

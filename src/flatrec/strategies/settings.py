@@ -49,11 +49,6 @@ def python_number(value: object) -> object:
 def checked_setting(name: str, hint: Any, value: object) -> object:  # noqa: ANN401 - a type of any form
     """Return a setting as a value of its type; types other than numbers and choices are not checked.
 
-    Args:
-        name: of the setting, for messages.
-        hint: its type, with ranges as annotations.
-        value: what it was set to.
-
     Raises:
         TypeError: it is not a number, or not a whole number, where one is expected.
         ValueError: it is out of range or not among the choices.

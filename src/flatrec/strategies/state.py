@@ -140,12 +140,7 @@ class UnpackedState(NamedTuple):
 
 
 def unpack_state(owner: object, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> UnpackedState:
-    """Check a saved state and return the value of every field.
-
-    Args:
-        owner: the strategy.
-        state: what :func:`pack_state` returned.
-        params: every parameter, in the order of the ids.
+    """Check what :func:`pack_state` returned, given every parameter in order of ids, and return the fields' values.
 
     Raises:
         ValueError: a name, shape or type does not fit.

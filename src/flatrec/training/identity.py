@@ -38,11 +38,7 @@ class Identity:
         return asdict(self)
 
     def check(self, recorded: object, path: Path) -> None:
-        """Make sure that a file belongs to this run.
-
-        Args:
-            recorded: the identity that the file holds, as in :meth:`as_dict`, or its digest.
-            path: the file.
+        """Make sure that a file belongs to this run, by the identity that it holds, or the digest of one.
 
         Raises:
             ValueError: it belongs to another run.

@@ -84,10 +84,6 @@ def is_own(text: str) -> bool:
 def load(text: str, what: str = "a class") -> str:
     """Import a class by its place and keep it for :func:`find`; the name with the digest of its file.
 
-    Args:
-        text: its name.
-        what: messages call what is looked for.
-
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: there is no such module or class, importing it fails, or it is another class than the digest says.
@@ -128,12 +124,7 @@ def check_unchanged(before: str, now: str) -> None:
 
 
 def remember(kind: type, place: str = "") -> str:
-    """Keep a class that is at hand for :func:`find`; its name, with the digest of its file.
-
-    Args:
-        kind: the class.
-        place: what it is called; its module and name if left out.
-    """
+    """Keep a class for :func:`find`, by default under its module and name; its name, with the digest of its file."""
     path = file_of(kind)
     known = next((one for one in _loaded if one.kind is kind and place in ("", one.place)), None)
     if known is not None:
@@ -180,12 +171,7 @@ def short(text: str) -> str:
 
 
 def labels(texts: Iterable[str], taken: Iterable[str]) -> Mapping[str, str]:
-    """A short name for each name, no two of which are alike on any file system.
-
-    Args:
-        texts: the names.
-        taken: names of others, which no class of the user's is called by.
-    """
+    """A short name for each name, no two of which are alike on any file system, and none of them taken."""
     texts = list(dict.fromkeys(texts))
     reserved = {one.lower() for one in taken}
     own = {text: parsed(text) for text in texts if is_own(text)}

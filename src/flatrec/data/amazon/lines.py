@@ -32,12 +32,8 @@ def read_records(
     """Yield the records of a file of JSON lines or of Python literals, as Amazon's metadata of 2014; gzipped or not.
 
     No code in a line is ever run: JSON is parsed, and of Python only literals are read. A line that is too long or
-    malformed is skipped and counted. O(longest line) memory.
-
-    Args:
-        path: the file.
-        skipped: the counts, which are increased.
-        on_bytes: is called with the number of bytes that were read from the disk.
+    malformed is skipped and counted in ``skipped``; ``on_bytes`` gets the bytes that were read from the disk. O(longest
+    line) memory.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -40,10 +40,8 @@ def read_products(
 ) -> tuple[dict[str, Product], SkipCounts]:
     """Read the wanted items of a metadata file by id, and count skipped lines; the first of repeated items is used.
 
-    Args:
-        path: JSON lines or, as in 2014, one Python literal per line, gzipped or not; no code in it is ever run.
-        wanted: the ids of the wanted items.
-        on_bytes: is called with the number of bytes that were read.
+    The file has JSON lines or, as in 2014, one Python literal per line, gzipped or not; no code in it is ever run.
+    ``on_bytes`` gets the number of bytes that were read.
 
     Raises:
         FileNotFoundError: there is no such file.

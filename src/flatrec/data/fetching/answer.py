@@ -35,12 +35,7 @@ class AnswerBody(NamedTuple):
 
 
 def check_answer(answer: HTTPResponse, start: int, wanted: FileVersion) -> AnswerBody:
-    """Return what the body of an answer holds, judged by the headers.
-
-    Args:
-        answer: an answer whose body was not read yet.
-        start: the first byte that was requested; 0 for the whole file.
-        wanted: the version that was requested.
+    """Return what the body of an answer holds, judged by the headers; ``start`` is the first byte that was requested.
 
     Raises:
         NotTheFileError: the body is not the file.

@@ -30,10 +30,6 @@ def read(directory: Path, settings: SplitSettings | None = None) -> Dataset:
     ``movie_title``. RecBole has no files for features; flatrec reads ``MODALITY_feat.parquet`` with a column
     ``item_id``, and ``MODALITY_feat.npy`` with the rows of ``NAME.item``.
 
-    Args:
-        directory: the folder.
-        settings: how to filter and split interactions that come without a split.
-
     Raises:
         FileNotFoundError: no folder or no ``.inter`` file, or the file of a split is missing.
         ValueError: a file is malformed or does not fit the others.

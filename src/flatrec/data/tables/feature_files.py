@@ -92,13 +92,7 @@ def row_ids(path: Path, id_column: str | None, layout: Layout = PLAIN) -> list[s
 
 
 def guess_column(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -> str:
-    """Return the column with the first of the names that the table has, in upper or lower case.
-
-    Args:
-        columns: the columns of the table.
-        names: the names, the preferred ones first.
-        path: the file, for messages.
-        what: ``user`` or ``item``, for messages.
+    """Return the column with the first of the names, preferred ones first, that the table has, in upper or lower case.
 
     Raises:
         ValueError: no column has one of the names.

@@ -37,12 +37,7 @@ class NewItems:
 
 
 def read_new_items(encoded: EncodedItems, dataset: Dataset, source: str) -> NewItems:
-    """Return the new items among encoded items.
-
-    Args:
-        encoded: ids and features, of some or all modalities of the data set.
-        dataset: the data set that was trained on.
-        source: how messages call the items, such as their folder.
+    """Return the new items among encoded items; messages call these by their source, such as their folder.
 
     Raises:
         ValueError: an id repeats, a modality is not one of the data set's or has another width, or a value is not
