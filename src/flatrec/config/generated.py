@@ -26,7 +26,7 @@ class Generated(Config):
 
 
 def config_of(kind: type, skip: int = 0) -> type[Config]:
-    """The settings of a class: the arguments of its constructor, typed, with defaults; ``skip`` leading ones are none."""
+    """The settings of a class: the arguments of its constructor, typed, with defaults, but for ``skip`` leading ones."""
     return _generated(cast("Hashable", kind), skip)
 
 

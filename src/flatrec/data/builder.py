@@ -229,7 +229,6 @@ def _indexed(interactions: pl.DataFrame) -> IndexedInteractions:
 
 
 def _encode(ids: pl.Series) -> tuple[Int[ndarray, "n_interactions"], list[str]]:
-    """Return the index of every id, and the distinct ids in the order of their indices."""
     distinct = ids.unique().rename("id")
     if distinct.str.contains(INTEGER).all():
         # "7" and "007" are two ids of one value: the text settles their order.

@@ -62,11 +62,7 @@ def _store(graph: sparse.csr_array, path: Path, key: str) -> None:
         with atomic_write(path) as temporary:
             temporary.write_bytes(_encoded(graph, key))
     except OSError as error:
-        logger.warning(
-            "a graph is not kept in the cache (%s); set %s to a writable folder, or to off",
-            error,
-            VARIABLE,
-        )
+        logger.warning("a graph is not kept in the cache (%s); set %s to a writable folder, or to off", error, VARIABLE)
 
 
 def _encoded(graph: sparse.csr_array, key: str) -> bytes:

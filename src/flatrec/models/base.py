@@ -72,7 +72,7 @@ class Model(nn.Module, ABC):
     loss_weights: Mapping[str, float] = MappingProxyType({})
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({})
+    SEARCH_SPACE: ClassVar[SearchSpace] = {}
 
     def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
         super().__init__()

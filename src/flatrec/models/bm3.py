@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -69,9 +68,11 @@ class BM3(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.n_layers": (1, 2), "model.dropout": (0.3, 0.5), "model.reg_weight": (0.1, 0.01)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.n_layers": (1, 2),
+        "model.dropout": (0.3, 0.5),
+        "model.reg_weight": (0.1, 0.01),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -75,9 +74,10 @@ class FREEDOM(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.edge_dropout": (0.8, 0.9), "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.edge_dropout": (0.8, 0.9),
+        "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -88,9 +87,10 @@ class LATTICE(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3),
+        "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

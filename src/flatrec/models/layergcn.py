@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -60,9 +59,10 @@ class LayerGCN(Model):
         reg_weight: NonNegativeFloat = 1e-3
 
     config: Config
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.edge_dropout": (0.0, 0.1, 0.2), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.edge_dropout": (0.0, 0.1, 0.2),
+        "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5),
+    }
     epochs: Int64[Tensor, ""]
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:

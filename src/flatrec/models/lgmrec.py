@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -92,16 +91,14 @@ class LGMRec(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {
-            "model.n_hyper_layers": (1, 2),
-            "model.n_hyperedges": (4, 64),
-            "model.dropout": (0.5, 0.6, 0.8),
-            "model.hyper_weight": (0.2, 0.3, 0.6),
-            "model.contrastive_weight": (1e-4,),
-            "model.reg_weight": (1e-6,),
-        }
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.n_hyper_layers": (1, 2),
+        "model.n_hyperedges": (4, 64),
+        "model.dropout": (0.5, 0.6, 0.8),
+        "model.hyper_weight": (0.2, 0.3, 0.6),
+        "model.contrastive_weight": (1e-4,),
+        "model.reg_weight": (1e-6,),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
@@ -171,7 +168,6 @@ class LGMRec(Model):
     def _hub(
         self, of_items: Float[Tensor, "n_items hyperedges"], items: Float[Tensor, "n_items dim"]
     ) -> Float[Tensor, "hyperedges dim"]:
-        """What arrives at the hyperedges of one modality."""
         hub = matmul(of_items.T, items)
         for _ in range(self.config.n_hyper_layers - 1):
             hub = matmul(of_items.T, matmul(of_items, hub))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 from torch import Tensor
@@ -54,9 +53,10 @@ class LightGCN(Model):
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.n_layers": (1, 2, 3, 4), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.n_layers": (1, 2, 3, 4),
+        "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, TypeAlias, cast
 
 import torch
@@ -75,9 +74,10 @@ class MMGCN(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1),
+        "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
@@ -124,8 +124,6 @@ class MMGCN(Model):
 
 
 class _Layer(nn.Module):
-    """One layer of one modality's network."""
-
     def __init__(self, width: int, dim: int, *, first: bool) -> None:
         super().__init__()
         self.convolution = xavier_normal(width, width)

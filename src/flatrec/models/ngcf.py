@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -67,15 +66,13 @@ class NGCF(Model):
         reg_weight: NonNegativeFloat = 1e-5
 
     config: Config
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {
-            "model.hidden_dims": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
-            "model.node_dropout": (0.0, 0.1, 0.2),
-            "model.message_dropout": (0.0, 0.1, 0.2, 0.3),
-            "model.reg_weight": (1e-5, 1e-4),
-            "optimizer.lr": (0.01, 0.005, 0.001, 0.0005, 0.0001),
-        }
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.hidden_dims": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
+        "model.node_dropout": (0.0, 0.1, 0.2),
+        "model.message_dropout": (0.0, 0.1, 0.2, 0.3),
+        "model.reg_weight": (1e-5, 1e-4),
+        "optimizer.lr": (0.01, 0.005, 0.001, 0.0005, 0.0001),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, cast
 
 import torch
@@ -44,9 +43,10 @@ class PreferenceModel(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
+        "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

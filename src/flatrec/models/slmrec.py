@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, ClassVar
 
 import torch
@@ -84,13 +83,11 @@ class SLMRec(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {
-            "model.alignment_weight": (0.01, 0.05, 0.1, 0.5, 1.0),
-            "model.alignment_temperature": (0.1, 0.2, 0.5, 1.0),
-            "optimizer.lr": (1e-4, 1e-3, 1e-2, 0.1),
-        }
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.alignment_weight": (0.01, 0.05, 0.1, 0.5, 1.0),
+        "model.alignment_temperature": (0.1, 0.2, 0.5, 1.0),
+        "optimizer.lr": (1e-4, 1e-3, 1e-2, 0.1),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

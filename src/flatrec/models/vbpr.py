@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -58,9 +57,7 @@ class VBPR(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

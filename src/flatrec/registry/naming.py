@@ -17,10 +17,7 @@ from flatrec.utils.importing import UNKNOWN
 from flatrec.utils.messages import unknown
 
 _BASES: Mapping[str, tuple[type, ...]] = {"model": (Model, Baseline), "strategy": (Strategy,)}
-_SUBCLASS = {
-    "model": "a subclass of flatrec.models.Model",
-    "strategy": "a subclass of flatrec.strategies.Strategy",
-}
+_SUBCLASS = {"model": "a subclass of flatrec.models.Model", "strategy": "a subclass of flatrec.strategies.Strategy"}
 
 
 def register_model(name: str, kind: type[Model]) -> None:

@@ -73,6 +73,5 @@ def checked_setting(name: str, hint: Any, value: object) -> object:  # noqa: ANN
 
 
 def _number_type(hint: Any) -> tuple[type[int] | type[float] | None, tuple[Range, ...]]:  # noqa: ANN401
-    """Return the kind of number that a type allows, and its ranges."""
     kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     return kind if kind in (int, float) else None, tuple(extra for extra in extras if isinstance(extra, Range))

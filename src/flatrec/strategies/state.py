@@ -122,7 +122,6 @@ def pack_state(owner: object, layout: Layout | None) -> dict[str, Tensor]:
 
 
 def _ids(name: str, spec: VectorState, layout: Layout, vector: Vector) -> tuple[int, ...]:
-    """Return the ids of the parameters that a vector's tensors belong to."""
     ids = layout.ids(spec.group) if vector else ()
     if len(ids) != len(vector):
         raise ValueError(

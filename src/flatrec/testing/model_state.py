@@ -85,7 +85,6 @@ def _is_cached_property(value: object, name: str) -> bool:
 
 
 def _value(one: object) -> tuple[object, ...]:
-    """Something that can be compared."""
     if isinstance(one, Tensor):
         dense = one.detach().to_dense() if one.layout != torch.strided else one.detach()
         plain = dense.cpu().contiguous().reshape(-1).view(torch.uint8)

@@ -89,7 +89,6 @@ def _limited(
 
 
 def _parsed(line: str) -> tuple[Record | None, str]:
-    """Return the record in a line, or None and the reason why there is none."""
     try:
         value: object = json.loads(line)
     except (ValueError, RecursionError):

@@ -92,7 +92,6 @@ class _Indices:
 
 
 def _distinct(users: _Indices, items: _Indices) -> tuple[Int[ndarray, "n"], Int[ndarray, "n"]]:
-    """Return each interaction once, sorted by user and item."""
     keys = np.frombuffer(users.codes, dtype=np.int32).astype(np.int64)
     keys *= len(items.index_of)
     keys += np.frombuffer(items.codes, dtype=np.int32)

@@ -101,7 +101,6 @@ def _falling(attribute: str) -> Float[ndarray, "n_values"]:
 
 
 def _suitable_materials() -> Float[ndarray, "n_kinds n_materials"]:
-    """Return 1 if a kind is made of a material, else 0."""
     rows = [[material in made for material in ATTRIBUTES["material"]] for made in MATERIALS_OF_KIND.values()]
     return np.array(rows, dtype=np.float64)
 

@@ -110,7 +110,6 @@ def _pose(rng: np.random.Generator) -> Pose:
 
 
 def _mask(strokes: tuple[Stroke, ...], layer: Layer, pose: Pose) -> Image.Image:
-    """Return the mask of a layer of a silhouette."""
     mask = Image.new("L", (FINE, FINE))
     draw = ImageDraw.Draw(mask)
     for stroke in strokes:
@@ -169,7 +168,6 @@ def _lit(cloth: Image.Image) -> Image.Image:
 
 
 def _shine(image: Image.Image, body: Image.Image) -> None:
-    """Paint a soft bright spot on smooth materials."""
     left, top, right, bottom = body.getbbox() or (0, 0, FINE, FINE)
     width, height = right - left, bottom - top
     spot = Image.new("L", image.size)
@@ -180,7 +178,6 @@ def _shine(image: Image.Image, body: Image.Image) -> None:
 
 
 def _mark(image: Image.Image, brand: str) -> None:
-    """Draw the mark of the brand in the lower right corner."""
     color, corners = MARKS[brand]
     center, radius = 0.91 * FINE, 0.045 * FINE
     draw = ImageDraw.Draw(image)
@@ -191,7 +188,6 @@ def _mark(image: Image.Image, brand: str) -> None:
 
 
 def _jittered(ink: RGB, rng: np.random.Generator) -> RGB:
-    """Return the color with a small random change."""
     red, green, blue = (int(np.clip(value + rng.integers(-10, 11), 0, 255)) for value in ink)
     return red, green, blue
 

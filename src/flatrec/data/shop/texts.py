@@ -104,7 +104,6 @@ def _article(word: str) -> str:
 
 
 def _synonym(value: str, rng: np.random.Generator) -> str:
-    """Return one of the synonyms of a value, or the value if it has none."""
     return _pick(SYNONYMS[value], rng) if value in SYNONYMS else value
 
 

@@ -291,7 +291,6 @@ def _decompressed(path: Path) -> bytes:
 
 
 def _decoded(path: Path, line: bytes) -> str:
-    """Return a header as text."""
     if b"\0" in line or line.startswith(_UTF16):
         name = _utf16(line)
         reason = (
