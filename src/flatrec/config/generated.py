@@ -26,7 +26,7 @@ class Generated(Config):
 
 
 def config_of(kind: type, skip: int = 0) -> type[Config]:
-    """The settings of a class: the arguments of its constructor, typed, with defaults, but for ``skip`` leading ones."""
+    """The settings of a class: its constructor's arguments but for ``skip`` leading ones, with types and defaults."""
     return _generated(cast("Hashable", kind), skip)
 
 

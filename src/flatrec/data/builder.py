@@ -51,20 +51,14 @@ class SplitSettings:
 class IndexedFeatures:
     """Feature rows and the id of the item that each row describes.
 
-    Args:
-        ids: one item id per row.
-        values: one row per id.
-        source: the name of the features in messages, e.g. ``shop/image.npy``.
-        cleaning_report: what reading the file changed.
-
     Raises:
         ValueError: not a numeric matrix, or another number of rows than ids.
     """
 
-    ids: Sequence[str]
-    values: Shaped[ndarray, "..."]
-    source: str
-    cleaning_report: TableCleaningReport | None = None
+    ids: Sequence[str]  # one item id per row
+    values: Shaped[ndarray, "..."]  # one row per id
+    source: str  # the name of the features in messages, e.g. ``shop/image.npy``.
+    cleaning_report: TableCleaningReport | None = None  # what reading the file changed
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.dtype.kind not in "fiu":
@@ -80,21 +74,13 @@ class IndexedFeatures:
 
 @dataclass(frozen=True, eq=False)
 class ItemMetadata:
-    """What the source says about items besides features, by item id; other ids are ignored.
+    """What the source says about items besides features, by item id; other ids are ignored."""
 
-    Args:
-        titles: readable names; the id is shown for an item without one.
-        images: image files.
-        ids: the ids of all rows of the table; those of titles and images if left out.
-        cleaning_report: what reading the table changed.
-        source: the name of the table in messages.
-    """
-
-    titles: Mapping[str, str] = field(default_factory=dict)
-    images: Mapping[str, Path] = field(default_factory=dict)
-    ids: Sequence[str] | None = None
-    cleaning_report: TableCleaningReport | None = None
-    source: str = "the table of items"
+    titles: Mapping[str, str] = field(default_factory=dict)  # readable names; the id is shown for an item without one
+    images: Mapping[str, Path] = field(default_factory=dict)  # image files
+    ids: Sequence[str] | None = None  # the ids of all rows of the table; those of titles and images if left out
+    cleaning_report: TableCleaningReport | None = None  # what reading the table changed
+    source: str = "the table of items"  # the name of the table in messages
 
 
 class IndexedInteractions(NamedTuple):

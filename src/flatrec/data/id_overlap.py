@@ -21,15 +21,10 @@ _COMPARED = 20_000  # ids that are compared at most
 
 @dataclass(frozen=True, eq=False)
 class IdOverlap:
-    """The item ids of a data set, to which the ids of other tables are compared.
+    """The item ids of a data set, to which the ids of other tables are compared."""
 
-    Args:
-        items: the items of the data set.
-        before_filter: all items that had an interaction before the k-core filter.
-    """
-
-    items: frozenset[str]
-    before_filter: frozenset[str]
+    items: frozenset[str]  # the items of the data set
+    before_filter: frozenset[str]  # all items that had an interaction before the k-core filter
 
     def add_unused_rows(self, ids: Sequence[str], report: TableCleaningReport) -> TableCleaningReport:
         """Return the report of a table with the counts of its rows that belong to no item."""

@@ -12,21 +12,13 @@ from flatrec.utils import integrity
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything that decides the numbers of a run; each of its files holds it, so files of other runs are refused.
+    """Everything that decides the numbers of a run; each of its files holds it, so files of other runs are refused."""
 
-    Args:
-        model: name of the model.
-        strategy: name of the strategy.
-        seed: the seed.
-        data: fingerprint of the data set.
-        settings: digest of every setting that decides the bits of an epoch.
-    """
-
-    model: str = ""
-    strategy: str = ""
-    seed: int = 0
-    data: str = ""
-    settings: str = ""
+    model: str = ""  # name of the model
+    strategy: str = ""  # name of the strategy
+    seed: int = 0  # the seed
+    data: str = ""  # fingerprint of the data set
+    settings: str = ""  # digest of every setting that decides the bits of an epoch
 
     @cached_property
     def digest(self) -> str:

@@ -26,6 +26,7 @@ FORMAT = "flatrec manifest 1"
 KEY = "digest"  # the last key of a sealed JSON object
 COMMENT = "# digest: "  # the beginning of the last line of a sealed text
 _CHUNK = 2**22
+_NO_DIGEST = "no digest: it was edited, or written by a flatrec from before digests, whose files are not read any more"
 
 
 def digest(*values: ndarray | bytes | int | float | str) -> str:
@@ -80,10 +81,7 @@ def unseal(text: str, where: Path | str, *, advice: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"{where} is damaged (it holds no JSON object); {advice}")
     if KEY not in values:
-        raise ValueError(
-            f"{where} has no digest: it was edited, or written by a flatrec from before digests, whose files are "
-            f"not read any more; {advice}"
-        )
+        raise ValueError(f"{where} has {_NO_DIGEST}; {advice}")
     stored = values.pop(KEY)
     if not _fits(values, stored):
         raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
@@ -127,10 +125,7 @@ def check_text(text: str, where: Path | str, *, advice: str) -> None:
     """
     body, comment, stored = text.rpartition(COMMENT)
     if not comment:
-        raise ValueError(
-            f"{where} has no digest: it was edited, or written by a flatrec from before digests, whose files are "
-            f"not read any more; {advice}"
-        )
+        raise ValueError(f"{where} has {_NO_DIGEST}; {advice}")
     if stored != f"{digest(body)}\n":
         raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
 

@@ -21,17 +21,11 @@ _loaded: list[UserClass] = []  # of this process, the latest first
 
 
 class Name(NamedTuple):
-    """What is written for a class: ``mine.py:Mine``, and in a run folder ``mine.py:Mine@`` with the digest of the file.
+    """What is written for a class: ``mine.py:Mine``; in a run folder ``mine.py:Mine@`` with the digest of the file."""
 
-    Args:
-        place: ``package.module:Class``, ``file.py:Class``, or the name that a class was registered by.
-        digest: of its file; empty where none is given.
-        mixed: whether a ``+`` follows.
-    """
-
-    place: str
-    digest: str = ""
-    mixed: bool = False
+    place: str  # ``package.module:Class``, ``file.py:Class``, or the name that a class was registered by
+    digest: str = ""  # of its file; empty where none is given
+    mixed: bool = False  # whether a ``+`` follows
 
     @property
     def class_name(self) -> str:
@@ -44,19 +38,12 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class UserClass:
-    """A class that was named in this process.
+    """A class that was named in this process."""
 
-    Args:
-        place: as it was named.
-        digest: of its file.
-        kind: the class.
-        origin: where another process can import it from; empty where it cannot.
-    """
-
-    place: str
-    digest: str
-    kind: type
-    origin: str
+    place: str  # as it was named
+    digest: str  # of its file
+    kind: type  # the class
+    origin: str  # where another process can import it from; empty where it cannot
 
 
 class Origin(NamedTuple):

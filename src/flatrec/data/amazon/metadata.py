@@ -13,21 +13,13 @@ ITEM_KEYS = ("parent_asin", "asin")
 
 @dataclass(frozen=True)
 class Product:
-    """The metadata of an item; what is unknown is empty.
+    """The metadata of an item; what is unknown is empty."""
 
-    Args:
-        title: the name of the item.
-        brand: the maker or seller.
-        categories: from the widest to the narrowest.
-        description: all paragraphs.
-        image: the address of an image.
-    """
-
-    title: str = ""
-    brand: str = ""
-    categories: tuple[str, ...] = ()
-    description: str = ""
-    image: str = ""
+    title: str = ""  # the name of the item
+    brand: str = ""  # the maker or seller
+    categories: tuple[str, ...] = ()  # from the widest to the narrowest
+    description: str = ""  # all paragraphs
+    image: str = ""  # the address of an image
 
     @property
     def text(self) -> str:

@@ -21,40 +21,24 @@ REPORT, ITEMS = "prepare.json", "items.parquet"
 
 @dataclass(frozen=True)
 class AmazonFiles:
-    """Amazon's files.
+    """Amazon's files."""
 
-    Args:
-        reviews: the reviews, in JSON lines.
-        meta: the metadata of items; None without.
-        image_features: the binary file of image features; None without.
-    """
-
-    reviews: Path
-    meta: Path | None = None
-    image_features: Path | None = None
+    reviews: Path  # the reviews, in JSON lines
+    meta: Path | None = None  # the metadata of items; None without
+    image_features: Path | None = None  # the binary file of image features; None without
 
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """The prepared data set, and counts.
+    """The prepared data set, and counts."""
 
-    Args:
-        dataset: the data set that was written.
-        reviews: number of reviews that were read.
-        interactions: number of distinct interactions before the k-core filter.
-        without_meta: number of items that are not in the metadata.
-        without_text: number of items in the metadata without any text.
-        without_image: number of items without image features; None if there is no file of them.
-        skipped: number of skipped lines, by file and reason.
-    """
-
-    dataset: Dataset
-    reviews: int
-    interactions: int
-    without_meta: int
-    without_text: int
-    without_image: int | None
-    skipped: dict[str, dict[str, int]]
+    dataset: Dataset  # the data set that was written
+    reviews: int  # number of reviews that were read
+    interactions: int  # number of distinct interactions before the k-core filter
+    without_meta: int  # number of items that are not in the metadata
+    without_text: int  # number of items in the metadata without any text
+    without_image: int | None  # number of items without image features; None if there is no file of them
+    skipped: dict[str, dict[str, int]]  # number of skipped lines, by file and reason
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts as ``prepare.json`` has them."""

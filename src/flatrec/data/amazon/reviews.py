@@ -23,19 +23,12 @@ NO_IDS, LOW = "without user or item", "rated too low"
 
 @dataclass(frozen=True)
 class Reviews:
-    """The interactions of a review file, after the k-core filter.
+    """The interactions of a review file, after the k-core filter."""
 
-    Args:
-        interactions: text columns ``user`` and ``item``, each interaction once.
-        read: number of reviews that were read.
-        distinct: number of distinct interactions before the filter.
-        skipped: number of skipped lines and reviews, by reason.
-    """
-
-    interactions: pl.DataFrame
-    read: int
-    distinct: int
-    skipped: SkipCounts
+    interactions: pl.DataFrame  # text columns ``user`` and ``item``, each interaction once
+    read: int  # number of reviews that were read
+    distinct: int  # number of distinct interactions before the filter
+    skipped: SkipCounts  # number of skipped lines and reviews, by reason
 
 
 def read_reviews(

@@ -13,17 +13,11 @@ REVIEWS, META, IMAGE_FEATURES, ARCHIVE = "reviews", "meta", "image-features", "a
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a data set.
+    """A file of a data set."""
 
-    Args:
-        kind: what the file holds.
-        address: the address of the file.
-        md5_address: the address of its published MD5; empty if none is published.
-    """
-
-    kind: str
-    address: str
-    md5_address: str = ""
+    kind: str  # what the file holds
+    address: str  # the address of the file
+    md5_address: str = ""  # the address of its published MD5; empty if none is published
 
     @property
     def name(self) -> str:

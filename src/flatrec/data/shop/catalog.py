@@ -42,16 +42,13 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 class Catalog:
     """The attributes of every item, as indices into ``ATTRIBUTES``.
 
-    Args:
-        codes: for each attribute, the index of the value of each item.
-
     Example:
         >>> catalog = draw_catalog(3, np.random.default_rng(0))
         >>> sorted(catalog.item(0))
         ['brand', 'color', 'kind', 'material', 'pattern', 'price']
     """
 
-    codes: Mapping[str, Int[ndarray, "n_items"]]
+    codes: Mapping[str, Int[ndarray, "n_items"]]  # for each attribute, the index of the value of each item
 
     def __len__(self) -> int:
         return len(self.codes["kind"])

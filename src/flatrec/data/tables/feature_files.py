@@ -31,10 +31,8 @@ MATRIX_KEY = "values"
 ROW_NUMBERS = re.compile(
     r"\s*|_duplicated_[0-9]+|Unnamed: [0-9]+(\.[0-9]+)*(_level_[0-9]+)?|__index_level_[0-9]+__|__null_dask_index__"
 )
-INDEX_NAMES = (
-    "index",
-    "level_0",
-)  # names that pandas gives to an index that becomes a column; features may have them too
+# Names that pandas gives to an index that becomes a column; features may have them too.
+INDEX_NAMES = ("index", "level_0")
 
 
 @dataclass(frozen=True)
