@@ -17,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, align, as_float32
 from flatrec.data.id_overlap import IdOverlap, no_overlap_message
 from flatrec.data.interactions import SPLITS, Interactions
-from flatrec.data.splitting import Ratios, check_ratios, k_core_mask, split
+from flatrec.data.splitting import Ratios, fractions_of, k_core_mask, split
 from flatrec.data.vocabulary import Vocabulary
 
 INTEGER = "^-?[0-9]{1,18}$"
@@ -44,7 +44,7 @@ class SplitSettings:
         for name, value in (("k_core", self.k_core), ("seed", self.seed)):
             if value < 0:
                 raise ValueError(f"{name} must be 0 or more, but is {value}")
-        check_ratios(self.ratios)
+        fractions_of(self.ratios)  # refuses what cannot split anything
 
 
 @dataclass(frozen=True, eq=False)

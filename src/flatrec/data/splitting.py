@@ -57,7 +57,6 @@ def split(
     Raises:
         ValueError: the weight of training is not positive, or another weight is negative or not finite.
     """
-    check_ratios(ratios)
     counts = np.bincount(users, minlength=n_users)
     valid, test = _split_sizes(counts, ratios)
     order = np.lexsort((np.random.default_rng(seed).random(len(users)), users))
@@ -69,20 +68,11 @@ def split(
     return splits
 
 
-def check_ratios(ratios: Ratios) -> None:
-    """Refuse weights by which nothing can be split.
-
-    Raises:
-        ValueError: the weight of training is not positive, or another weight is negative, not finite or not a number.
-    """
-    fractions_of(ratios)
-
-
 def fractions_of(ratios: Ratios) -> tuple[Fraction, Fraction, Fraction]:
     """Return the exact fractions of training, validation and test, whose sum is 1, however large the weights are.
 
     Raises:
-        ValueError: as :func:`check_ratios`.
+        ValueError: the weight of training is not positive, or another is negative, not finite or not a number.
     """
     try:
         train, valid, test = (Fraction(weight) for weight in ratios if not isinstance(weight, (bool, str)))

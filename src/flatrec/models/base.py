@@ -6,7 +6,6 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import ClassVar, Literal, TypeAlias
 
 import torch
@@ -69,7 +68,7 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     config: ModelConfig
-    loss_weights: Mapping[str, float] = MappingProxyType({})
+    loss_weights: Mapping[str, float] = {}
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
     SEARCH_SPACE: ClassVar[SearchSpace] = {}

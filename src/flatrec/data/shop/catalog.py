@@ -10,32 +10,28 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from numpy import ndarray
 
-MATERIALS_OF_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "mug": ("ceramic", "glass", "steel"),
-        "lamp": ("brass", "linen", "wooden", "glass"),
-        "chair": ("wooden", "steel", "leather"),
-        "shirt": ("cotton", "linen", "wool"),
-        "bag": ("leather", "canvas", "cotton"),
-        "clock": ("brass", "wooden", "steel"),
-        "vase": ("ceramic", "glass", "brass"),
-        "shoe": ("leather", "canvas", "wool"),
-        "cushion": ("cotton", "linen", "wool"),
-        "hat": ("wool", "cotton", "canvas"),
-        "teapot": ("ceramic", "steel", "glass"),
-        "umbrella": ("canvas", "cotton", "linen"),
-    }
-)
-ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "kind": tuple(MATERIALS_OF_KIND),
-        "color": ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "grey", "black"),
-        "material": ("ceramic", "glass", "steel", "brass", "wooden", "leather", "cotton", "linen", "wool", "canvas"),
-        "pattern": ("plain", "striped", "dotted", "checked", "zigzag", "floral"),
-        "price": ("budget", "standard", "premium"),
-        "brand": ("Nordby", "Halden", "Marlo", "Tindra", "Oakley Row", "Pavone", "Sorrel", "Wick & Weir"),
-    }
-)
+MATERIALS_OF_KIND: Mapping[str, tuple[str, ...]] = {
+    "mug": ("ceramic", "glass", "steel"),
+    "lamp": ("brass", "linen", "wooden", "glass"),
+    "chair": ("wooden", "steel", "leather"),
+    "shirt": ("cotton", "linen", "wool"),
+    "bag": ("leather", "canvas", "cotton"),
+    "clock": ("brass", "wooden", "steel"),
+    "vase": ("ceramic", "glass", "brass"),
+    "shoe": ("leather", "canvas", "wool"),
+    "cushion": ("cotton", "linen", "wool"),
+    "hat": ("wool", "cotton", "canvas"),
+    "teapot": ("ceramic", "steel", "glass"),
+    "umbrella": ("canvas", "cotton", "linen"),
+}
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "kind": tuple(MATERIALS_OF_KIND),
+    "color": ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "grey", "black"),
+    "material": ("ceramic", "glass", "steel", "brass", "wooden", "leather", "cotton", "linen", "wool", "canvas"),
+    "pattern": ("plain", "striped", "dotted", "checked", "zigzag", "floral"),
+    "price": ("budget", "standard", "premium"),
+    "brand": ("Nordby", "Halden", "Marlo", "Tindra", "Oakley Row", "Pavone", "Sorrel", "Wick & Weir"),
+}
 
 
 @dataclass(frozen=True, eq=False)

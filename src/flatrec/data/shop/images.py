@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
@@ -15,48 +14,42 @@ from flatrec.data.shop.silhouettes import SILHOUETTES, Layer, Stroke
 
 SIZE = 96
 FINE = 2 * SIZE  # drawn at twice the size and reduced, for smooth edges
-INK: Mapping[str, RGB] = MappingProxyType(
-    {
-        "red": (206, 58, 56),
-        "orange": (236, 134, 52),
-        "yellow": (240, 200, 66),
-        "green": (98, 158, 84),
-        "teal": (44, 144, 146),
-        "blue": (60, 104, 182),
-        "purple": (130, 88, 164),
-        "pink": (232, 138, 164),
-        "grey": (150, 154, 160),
-        "black": (58, 58, 64),
-    }
-)
-TRIM: Mapping[str, RGB] = MappingProxyType(
-    {
-        "ceramic": (238, 230, 216),
-        "glass": (176, 212, 220),
-        "steel": (160, 168, 178),
-        "brass": (202, 164, 84),
-        "wooden": (164, 116, 72),
-        "leather": (122, 78, 50),
-        "cotton": (246, 242, 234),
-        "linen": (214, 196, 164),
-        "wool": (108, 100, 96),
-        "canvas": (186, 172, 140),
-    }
-)
+INK: Mapping[str, RGB] = {
+    "red": (206, 58, 56),
+    "orange": (236, 134, 52),
+    "yellow": (240, 200, 66),
+    "green": (98, 158, 84),
+    "teal": (44, 144, 146),
+    "blue": (60, 104, 182),
+    "purple": (130, 88, 164),
+    "pink": (232, 138, 164),
+    "grey": (150, 154, 160),
+    "black": (58, 58, 64),
+}
+TRIM: Mapping[str, RGB] = {
+    "ceramic": (238, 230, 216),
+    "glass": (176, 212, 220),
+    "steel": (160, 168, 178),
+    "brass": (202, 164, 84),
+    "wooden": (164, 116, 72),
+    "leather": (122, 78, 50),
+    "cotton": (246, 242, 234),
+    "linen": (214, 196, 164),
+    "wool": (108, 100, 96),
+    "canvas": (186, 172, 140),
+}
 SHINY = ("ceramic", "glass", "steel", "brass")
 WALLS: tuple[RGB, ...] = ((246, 242, 234), (236, 240, 244), (242, 236, 240), (236, 242, 234), (244, 238, 226))
-MARKS: Mapping[str, tuple[RGB, int]] = MappingProxyType(  # color and number of corners; 0 is a disc
-    {
-        "Nordby": ((40, 70, 120), 0),
-        "Halden": ((170, 60, 50), 4),
-        "Marlo": ((60, 120, 80), 3),
-        "Tindra": ((200, 150, 40), 6),
-        "Oakley Row": ((110, 70, 40), 5),
-        "Pavone": ((90, 60, 140), 0),
-        "Sorrel": ((190, 90, 40), 3),
-        "Wick & Weir": ((50, 50, 50), 4),
-    }
-)
+MARKS: Mapping[str, tuple[RGB, int]] = {  # color and number of corners; 0 is a disc
+    "Nordby": ((40, 70, 120), 0),
+    "Halden": ((170, 60, 50), 4),
+    "Marlo": ((60, 120, 80), 3),
+    "Tindra": ((200, 150, 40), 6),
+    "Oakley Row": ((110, 70, 40), 5),
+    "Pavone": ((90, 60, 140), 0),
+    "Sorrel": ((190, 90, 40), 3),
+    "Wick & Weir": ((50, 50, 50), 4),
+}
 
 
 @dataclass(frozen=True)

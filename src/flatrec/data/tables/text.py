@@ -67,16 +67,6 @@ def ending(path: Path) -> str:
     return Path(path.stem).suffix.lower() if suffix == GZIPPED else suffix
 
 
-def first_line(path: Path) -> str:
-    """Return the first line of a text file that is not blank, without its line end; empty for an empty file.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: the file is not UTF-8 text.
-    """
-    return open_text(path, PLAIN).header
-
-
 class LineCounts(NamedTuple):
     """Counts over the lines below a header."""
 
