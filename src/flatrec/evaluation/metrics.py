@@ -144,21 +144,13 @@ def avg_popularity(lists: TopK) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of top-k lists.
+    """A metric of top-k lists."""
 
-    Args:
-        compute: the metric, one value per user, whose mean is reported, or one value of all lists.
-        title: how tables and figures call it.
-        at_random: its expectation for each user if the order is random; None if it is not reported.
-        depends_on_order: whether the order within a list changes it; if not, it says nothing where k items are all.
-        monitorable: whether it can choose the best epoch: larger values are better.
-    """
-
-    compute: Callable[[TopK], PerUser] | Callable[[TopK], float]
-    title: str
-    at_random: Callable[[RandomOrder], Float64[ndarray, "n_users"]] | None = None
-    depends_on_order: bool = False
-    monitorable: bool = True
+    compute: Callable[[TopK], PerUser] | Callable[[TopK], float]  # one value per user, or one of all lists
+    title: str  # how tables and figures call it
+    at_random: Callable[[RandomOrder], Float64[ndarray, "n_users"]] | None = None  # its expectation, if reported
+    depends_on_order: bool = False  # if not, it says nothing where k items are all
+    monitorable: bool = True  # whether it can choose the best epoch: larger values are better
 
 
 METRICS: dict[str, Metric] = {

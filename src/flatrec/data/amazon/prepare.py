@@ -75,12 +75,12 @@ def prepare(
         OSError: the folder cannot be written to.
     """
     reviews = read_reviews(sources.reviews, k_core=settings.k_core, min_rating=min_rating, on_bytes=on_bytes)
-    skipped = {sources.reviews.name: dict(reviews.skipped.counts)}
+    skipped = {sources.reviews.name: dict(reviews.skipped)}
     bare = build_dataset(name, reviews.interactions, settings=SplitSettings(0, settings.seed, settings.ratios))
     products: dict[str, Product] = {}
     if sources.meta is not None:
         products, left_out = read_products(sources.meta, set(bare.items), on_bytes=on_bytes)
-        skipped[sources.meta.name] = dict(left_out.counts)
+        skipped[sources.meta.name] = dict(left_out)
     features = {}
     if sources.image_features is not None:
         rows = {item: index for index, item in enumerate(bare.items)}

@@ -54,14 +54,14 @@ def read_reviews(
     for record in read_records(path, skipped, on_bytes=on_bytes):
         user, item = _first(record, USER_KEYS), _first(record, ITEM_KEYS)
         if user is None or item is None:
-            skipped.counts[NO_IDS] += 1
+            skipped[NO_IDS] += 1
         elif min_rating > 0 and _rating(record) < min_rating:
-            skipped.counts[LOW] += 1
+            skipped[LOW] += 1
         else:
             users.add(user)
             items.add(item)
     if not len(users.codes):
-        raise ValueError(f"{path} has no review with user and item ({dict(skipped.counts)}); is it a review file?")
+        raise ValueError(f"{path} has no review with user and item ({dict(skipped)}); is it a review file?")
     read, (user_codes, item_codes) = len(users.codes), _distinct(users, items)
     in_core = k_core_mask(user_codes, item_codes, k_core)
     if not in_core.any():

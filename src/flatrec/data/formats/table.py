@@ -27,21 +27,13 @@ SPLIT_NAMES = ("x_label", "split", "part")
 
 @dataclass(frozen=True)
 class ItemSource:
-    """A table with one row per item.
+    """A table with one row per item."""
 
-    Args:
-        file: ``.csv``, ``.tsv`` or ``.parquet``.
-        id_column: the column of item ids; found by one of ITEM_NAMES if left out.
-        title_column: the column of readable names.
-        image_column: the column of image files, relative to the folder of the table; empty for an item without.
-        layout: how the file is written, if it is a text table.
-    """
-
-    file: Path
-    id_column: str | None = None
-    title_column: str | None = None
-    image_column: str | None = None
-    layout: Layout = PLAIN
+    file: Path  # ``.csv``, ``.tsv`` or ``.parquet``
+    id_column: str | None = None  # the column of item ids; found by one of ITEM_NAMES if left out
+    title_column: str | None = None  # the column of readable names
+    image_column: str | None = None  # the column of image files, relative to the table's folder; empty for none
+    layout: Layout = PLAIN  # how the file is written, if it is a text table
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,7 @@ class TableSettings:
         interactions: ``.csv``, ``.tsv`` or ``.parquet`` with one row per interaction.
         user_column: the column of user ids; found by one of USER_NAMES if left out.
         item_column: the column of item ids; found by one of ITEM_NAMES if left out.
-        split_column: the column with ``train``/``valid``/``test`` or 0/1/2; without one, the split is random.
+        split_column: the column with ``train``/``valid``/``test`` or 0/1/2; a random split without one.
         items: the table of titles and images.
         features: feature files by modality.
         split: how to filter and split interactions that come without a split.

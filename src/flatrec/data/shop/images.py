@@ -54,12 +54,7 @@ MARKS: Mapping[str, tuple[RGB, int]] = {  # color and number of corners; 0 is a 
 
 @dataclass(frozen=True)
 class Pose:
-    """The position of an item in its image.
-
-    Example:
-        >>> Pose(scale=0.9, right=0.0, down=0.0, tilt=0.0, mirrored=False, wall=0).scale
-        0.9
-    """
+    """The position of an item in its image."""
 
     scale: float  # of the silhouette, relative to the canvas
     right: float  # shift in hundredths of the canvas

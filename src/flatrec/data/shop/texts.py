@@ -64,12 +64,7 @@ FILLERS = (
 
 @dataclass(frozen=True)
 class ItemText:
-    """The title and description of one item.
-
-    Example:
-        >>> ItemText("Red mug", "A red mug.").title
-        'Red mug'
-    """
+    """The title and description of one item."""
 
     title: str
     description: str
