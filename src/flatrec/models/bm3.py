@@ -76,15 +76,14 @@ class BM3(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.loss_weights = {"modalities": self.config.modality_weight, "norms": self.config.reg_weight}
-        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.nodes = node_table(dataset, embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
         )
-        self.projections = nn.ModuleList(
-            xavier_linear(width, self.config.embedding_dim) for width in self.features.widths
-        )
-        self.predictor = xavier_linear(self.config.embedding_dim, self.config.embedding_dim)
+        self.projections = nn.ModuleList(xavier_linear(width, embedding_dim) for width in self.features.widths)
+        self.predictor = xavier_linear(embedding_dim, embedding_dim)
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:

@@ -81,15 +81,14 @@ class FREEDOM(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.interactions = dataset.interactions
-        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.nodes = node_table(dataset, embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
         )
         self.loss_weights = dict.fromkeys([f"bpr_{name}" for name in self.features.names], self.config.modality_weight)
-        self.projections = nn.ModuleList(
-            Linear(width, self.config.embedding_dim, bias=False) for width in self.features.widths
-        )
+        self.projections = nn.ModuleList(Linear(width, embedding_dim, bias=False) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
         self.item_graph = fused_knn_graph(

@@ -130,14 +130,12 @@ class LATTICE(Model):
         if self.training and not self.fresh and self.frozen is not None:
             alike = propagate(self.frozen, alike, self.config.n_item_layers, reduce="last")
         elif self.config.n_item_layers > 0:
-            weights = self.modality_weights.softmax(dim=0)
+            weights, raw_fraction = self.modality_weights.softmax(dim=0), self.config.raw_fraction
             edges, values = self._learned(weights)
             for _ in range(self.config.n_item_layers):
                 raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
                 learned = edges.product(values, alike)
-                alike = (1 - self.config.raw_fraction) * learned + self.config.raw_fraction * torch.stack(raw).sum(
-                    dim=0
-                )
+                alike = (1 - raw_fraction) * learned + raw_fraction * torch.stack(raw).sum(dim=0)
         users, items = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
         return Encoded(torch.cat([users, items + l2_normalize(alike)]))
 

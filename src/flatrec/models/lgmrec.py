@@ -102,12 +102,11 @@ class LGMRec(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.loss_weights = {"contrast": self.config.contrastive_weight, "norms": self.config.reg_weight}
-        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.nodes = node_table(dataset, embedding_dim)
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
-        self.projections = nn.ParameterList(
-            xavier_uniform(width, self.config.embedding_dim) for width in self.features.widths
-        )
+        self.projections = nn.ParameterList(xavier_uniform(width, embedding_dim) for width in self.features.widths)
         self.hyperedges = nn.ParameterList(
             xavier_uniform(width, self.config.n_hyperedges) for width in self.features.widths
         )

@@ -81,8 +81,9 @@ class MMGCN(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.loss_weights = {"squares": self.config.reg_weight}
-        self.nodes = xavier_normal(dataset.n_users + dataset.n_items, self.config.embedding_dim)
+        self.nodes = xavier_normal(dataset.n_users + dataset.n_items, embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, normalized=dataset.features.keys() - {"image"}
         )
@@ -94,7 +95,7 @@ class MMGCN(Model):
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, width) for width in widths)
         self.networks = nn.ModuleList(
             nn.ModuleList(
-                _Layer(self.config.embedding_dim if layer else width, self.config.embedding_dim, first=layer == 0)
+                _Layer(embedding_dim if layer else width, embedding_dim, first=layer == 0)
                 for layer in range(self.config.n_layers)
             )
             for width in widths

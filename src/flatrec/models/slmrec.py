@@ -91,24 +91,23 @@ class SLMRec(Model):
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.loss_weights = {"alignment": self.config.alignment_weight}
-        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.nodes = node_table(dataset, embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, normalized=dataset.features.keys()
         )
         self.chain = tuple(sorted(self.features.names, key=lambda name: (name != "image", name == "text", name)))
         views = 1 + len(self.features)
-        self.maps = nn.ModuleList(_linear(width, self.config.embedding_dim) for width in self.features.widths)
-        self.fuse_users, self.fuse_items = (
-            _linear(views * self.config.embedding_dim, self.config.embedding_dim),
-            _linear(views * self.config.embedding_dim, self.config.embedding_dim),
-        )
-        widths = [self.config.embedding_dim] * (len(self.chain) - 1) + [
-            self.config.embedding_dim // 2 if len(self.chain) > 1 else self.config.embedding_dim
+        self.maps = nn.ModuleList(_linear(width, embedding_dim) for width in self.features.widths)
+        self.fuse_users = _linear(views * embedding_dim, embedding_dim)
+        self.fuse_items = _linear(views * embedding_dim, embedding_dim)
+        widths = [embedding_dim] * (len(self.chain) - 1) + [
+            embedding_dim // 2 if len(self.chain) > 1 else embedding_dim
         ]
-        self.anchors = nn.ModuleList(_linear(self.config.embedding_dim, width) for width in widths)
-        self.partners = nn.ModuleList(_linear(self.config.embedding_dim, width) for width in widths)
-        self.bridge = _linear(self.config.embedding_dim, self.config.embedding_dim) if len(self.chain) == 2 else None
+        self.anchors = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
+        self.partners = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
+        self.bridge = _linear(embedding_dim, embedding_dim) if len(self.chain) == 2 else None
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:
