@@ -43,7 +43,7 @@ class TableCleaningReport:
         if self.joined_lines:
             ids = f", {_count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
             lines = _count(self.joined_lines, "line")
-            yield (f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}")
+            yield f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}"
         elif self.broken_ids:
             yield f"{self.file}: {_count(self.broken_ids, 'id')} with a line break inside; check the file"
         if self.padded_ids:
@@ -103,10 +103,8 @@ def _columns(names: Sequence[str]) -> str:
     """Return the names of columns for a message; columns without a name, and those named by polars, are counted."""
     named = [name for name in names if name.strip() and not name.startswith("_duplicated_")]
     nameless = len(names) - len(named)
-    described = (
-        ["a column without a name" if nameless == 1 else f"{nameless} columns without a name"] if nameless else []
-    )
-    return " and ".join([*described, *([quoted(named)] if named else [])])
+    counted = "a column without a name" if nameless == 1 else f"{nameless} columns without a name"
+    return " and ".join([*([counted] if nameless else []), *([quoted(named)] if named else [])])
 
 
 def _count(number: int, noun: str) -> str:

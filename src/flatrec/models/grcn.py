@@ -83,15 +83,11 @@ class GRCN(Model):
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
         self.loss_weights = {"squares": self.config.reg_weight}
-        n_nodes = dataset.n_users + dataset.n_items
+        n_nodes, modality_dim = dataset.n_users + dataset.n_items, self.config.modality_dim
         self.nodes = xavier_normal(n_nodes, self.config.embedding_dim)
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
-        self.preferences = nn.ParameterList(
-            xavier_normal(dataset.n_users, self.config.modality_dim) for _ in self.features.names
-        )
-        self.projections = nn.ModuleList(
-            xavier_linear(width, self.config.modality_dim) for width in self.features.widths
-        )
+        self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, modality_dim) for _ in self.features.names)
+        self.projections = nn.ModuleList(xavier_linear(width, modality_dim) for width in self.features.widths)
         self.confidence = xavier_normal(n_nodes, len(self.features))
         sources, targets = bidirectional(dataset.interactions, *dataset.interactions.indices("train"))
         self.edges = Edges(targets, sources, (n_nodes, n_nodes))

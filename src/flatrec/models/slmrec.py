@@ -102,9 +102,8 @@ class SLMRec(Model):
         self.maps = nn.ModuleList(_linear(width, embedding_dim) for width in self.features.widths)
         self.fuse_users = _linear(views * embedding_dim, embedding_dim)
         self.fuse_items = _linear(views * embedding_dim, embedding_dim)
-        widths = [embedding_dim] * (len(self.chain) - 1) + [
-            embedding_dim // 2 if len(self.chain) > 1 else embedding_dim
-        ]
+        last = embedding_dim // 2 if len(self.chain) > 1 else embedding_dim
+        widths = [embedding_dim] * (len(self.chain) - 1) + [last]
         self.anchors = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
         self.partners = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
         self.bridge = _linear(embedding_dim, embedding_dim) if len(self.chain) == 2 else None

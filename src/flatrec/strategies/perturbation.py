@@ -121,6 +121,5 @@ def _cosine(perturbation: Perturbation, grad: Vector) -> Tensor:
     """Return the cosine of perturbation and gradient, without a pass over memory if one is the other."""
     if perturbation.direction is grad:
         return (perturbation.norm > 0).to(perturbation.norm)
-    return (
-        cosine(perturbation.direction, grad, perturbation.norm) if perturbation.cosine is None else perturbation.cosine
-    )
+    known = perturbation.cosine
+    return cosine(perturbation.direction, grad, perturbation.norm) if known is None else known
