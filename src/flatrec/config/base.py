@@ -80,12 +80,7 @@ class Config(BaseModel):
 
 
 def validate(kind: type[C], values: object, group: str) -> C:
-    """The settings of a group, for which messages name the group.
-
-    Args:
-        kind: the class of the settings.
-        values: a mapping, as read from a file.
-        group: the name of the group, such as ``training``.
+    """The settings of a group, such as ``training``, from a mapping as read from a file; messages name the group.
 
     Raises:
         SettingError: ``values`` is no mapping, a name is unknown, or a value is of another type or out of range.
