@@ -30,9 +30,7 @@ COMMANDS: dict[str, Command] = {
         "Turn item texts and images into feature files, one row per item in the table's order.",
     ),
     "augment": Command(
-        "flatrec.cli.augment:augment",
-        DATA,
-        "Have a language model that sees text and image rewrite item texts.",
+        "flatrec.cli.augment:augment", DATA, "Have a language model that sees text and image rewrite item texts."
     ),
     "adjust": Command(
         "flatrec.cli.adjust:adjust",

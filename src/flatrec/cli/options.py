@@ -58,8 +58,7 @@ NNeighbors = Annotated[
     int | None, typer.Option(help="Number of known items per modality that a new item is compared with. Default 10.")
 ]
 Method = Annotated[
-    str | None,
-    typer.Option(help="How new items are embedded: features or nearest. Default: the model's method."),
+    str | None, typer.Option(help="How new items are embedded: features or nearest. Default: the model's method.")
 ]
 N_NEIGHBORS = 10
 METHODS: dict[Cold, str] = {
