@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/growth.py --out growth.json
     OMP_NUM_THREADS=1 python benchmarks/growth.py --users 1000000 --items 200000 --interactions 20000000 --memory
 
-Without ``--memory``, sizes double from a base of Amazon Baby's size, with random interactions; a base epoch alternates with
-every other one, and the ratios to it are the result. The time of an epoch is that of its start plus all its steps at the
-mean of the measured ones. With twice the interactions and the same batch size it has twice the steps, each of which
-propagates over twice the interactions.
+Without ``--memory``, sizes double from a base of Amazon Baby's size, with random interactions; a base epoch alternates
+with every other one, and the ratios to it are the result. The time of an epoch is that of its start plus all its steps
+at the mean of the measured ones. With twice the interactions and the same batch size it has twice the steps, each of
+which propagates over twice the interactions.
 
 With ``--memory`` one model of the given size takes a few steps, and every line says what has been added to the memory
 of the process since the line before, beside what the arrays that are known add up to. An evaluation of a thousand
@@ -35,7 +35,14 @@ from flatrec.evaluation.ranking import inner_product, rank
 from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.provenance import peak_memory_mb
 
-BASE = {"users": 19_445, "items": 7_050, "interactions": 120_000, "embedding_dim": 64, "n_layers": 3, "batch_size": 2048}
+BASE = {
+    "users": 19_445,
+    "items": 7_050,
+    "interactions": 120_000,
+    "embedding_dim": 64,
+    "n_layers": 3,
+    "batch_size": 2048,
+}
 
 
 def dataset_of(size: Mapping[str, int]) -> Dataset:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flatrec.cli import options
 from flatrec.cli.items import ImageDir
-from flatrec.cli.printing import print_json, print_table, print_text
+from flatrec.cli.printing import print_items, print_json, print_text
 
 if TYPE_CHECKING:
     from flatrec.inference.cold_start import NewItemEmbeddings
@@ -48,9 +48,18 @@ def recommend(
     from flatrec.api import load_run
 
     if new_items is not None:
-        n_neighbors = options.N_NEIGHBORS if n_neighbors is None else n_neighbors
-        asked = _NewItemOptions(new_items, image_dir, n_neighbors, method, include_known)
-        _recommend_new_items(run, load_run(run, data, model=model), user, k, asked, json=json)
+        _recommend_new_items(
+            load_run(run, data, model=model),
+            user,
+            k,
+            new_items,
+            folder=run,
+            image_dir=image_dir,
+            n_neighbors=options.N_NEIGHBORS if n_neighbors is None else n_neighbors,
+            method=method,
+            include_known=include_known,
+            json=json,
+        )
         return
     if include_known or n_neighbors or method or image_dir:
         raise ValueError(
@@ -85,64 +94,37 @@ def similar(
     print_items(f"Similar to {item}", items)
 
 
-def print_items(title: str, items: Sequence[Recommendation], *, new: Collection[str] | None = None) -> None:
-    """Print a table of items, best first.
-
-    Args:
-        title: title of the table.
-        items: its rows.
-        new: ids that are marked in a column for new items; None for no such column.
-    """
-    columns = ["", "item", "title", "score"]
-    rows = [[str(rank), one.item, one.title or "", one.score] for rank, one in enumerate(items, start=1)]
-    if new is not None:
-        columns.append("new")
-        rows = [[*row, "new" if row[1] in new else ""] for row in rows]
-    print_table(title, columns, rows)
-
-
-class _NewItemOptions(NamedTuple):
-    """The options of ``--new-items``."""
-
-    source: Path
-    image_dir: Path | None
-    n_neighbors: int
-    method: str | None
-    include_known: bool
-
-
 def _recommend_new_items(
-    folder: Path, run: Run, user: list[str], k: int, asked: _NewItemOptions, *, json: bool
+    run: Run,
+    user: list[str],
+    k: int,
+    source: Path,
+    *,
+    folder: Path,
+    image_dir: Path | None,
+    n_neighbors: int,
+    method: str | None,
+    include_known: bool,
+    json: bool,
 ) -> None:
     from flatrec.cli.progress import counting
     from flatrec.content import encode_new_items
     from flatrec.inference.cold_start import check_supported, recommend_new_items
     from flatrec.runs.session import choose_device
 
-    check_supported(run, method=asked.method, n_neighbors=asked.n_neighbors)  # before anything is encoded
+    check_supported(run, method=method, n_neighbors=n_neighbors)  # before anything is encoded
+    device = str(choose_device(options.experiment(None, None)))
+    items = encode_new_items(source, run.dataset, image_dir=image_dir, device=device, progress=counting)
     result = recommend_new_items(
-        run,
-        encode_new_items(
-            asked.source,
-            run.dataset,
-            image_dir=asked.image_dir,
-            device=str(choose_device(options.experiment(None, None))),
-            progress=counting,
-        ),
-        user,
-        k,
-        source=str(asked.source),
-        n_neighbors=asked.n_neighbors,
-        method=asked.method,
-        include_known=asked.include_known,
+        run, items, user, k, source=str(source), n_neighbors=n_neighbors, method=method, include_known=include_known
     )
     if json:
-        about = {**_summary(result.embeddings), "n_neighbors": asked.n_neighbors, "include_known": asked.include_known}
+        about = {**_summary(result.embeddings), "n_neighbors": n_neighbors, "include_known": include_known}
         print_json({"run": str(folder), "new_items": about, "recommendations": _by_user(user, result.lists)})
         return
-    new_ids = frozenset(result.embeddings.items.ids) if asked.include_known else None
-    for name, items in zip(user, result.lists, strict=True):
-        print_items(f"For {name}", items, new=new_ids)
+    new_ids = frozenset(result.embeddings.items.ids) if include_known else None
+    for name, best in zip(user, result.lists, strict=True):
+        print_items(f"For {name}", best, new=new_ids)
     _print_summary(result.embeddings)
 
 
