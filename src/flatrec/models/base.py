@@ -82,7 +82,7 @@ class Model(nn.Module, ABC):
     def encode(self) -> Encoded:
         """Compute everything that does not depend on the batch, such as propagation and fusion.
 
-        In training mode it may use a thinned graph or dropout; in evaluation mode it must be deterministic.
+        In training mode it may use a graph with dropped edges or dropout; in evaluation mode it must be deterministic.
         """
 
     @abstractmethod
@@ -116,7 +116,7 @@ class Model(nn.Module, ABC):
 
     # The hooks are optional, hence neither abstract nor empty by oversight; only the trainer calls them.
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: B027
-        """Change what changes once per epoch, such as a thinned graph that is drawn.
+        """Change what changes once per epoch, such as a graph whose edges are dropped at random.
 
         What it draws stays until it is called again, also after training.
         """

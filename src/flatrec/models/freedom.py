@@ -1,4 +1,4 @@
-"""FREEDOM: a frozen item graph from features, and a user-item graph thinned again every epoch."""
+"""FREEDOM: a frozen item graph from features, and a user-item graph whose edges are dropped again every epoch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class FREEDOM(Model):
         item i = G[i] + h[i]
         loss = BPR(users, items) + modality_weight * sum over modalities of BPR(users, F_m W_m)
 
-    Training propagates over a graph thinned by degree once per epoch, ranking over the full one. As in the released
+    Training propagates over a graph whose edges are dropped by degree, again every epoch; ranking uses the full
+    graph. As in the released
     code: BPR is a mean over the batch; embeddings have no penalty.
 
     Deviations: the features stay as they are, where the released code trains them, starting from the raw ones
@@ -96,7 +97,7 @@ class FREEDOM(Model):
         )
 
     def on_epoch_start(self, generator: Generator) -> None:
-        """Draw the epoch's thinned graph."""
+        """Draw the epoch's graph with dropped edges."""
         if self.config.edge_dropout > 0:
             device = self.nodes.device
             self.epoch_graph = edge_dropout_graph(self.interactions, self.config.edge_dropout, generator).to(device)

@@ -72,7 +72,7 @@ class LATTICE(Model):
         """Settings of LATTICE.
 
         Args:
-            modality_dim: width of the space in which likeness is learned.
+            modality_dim: width of the space in which similarity is learned.
             raw_fraction: weight of the graph of raw features, beside 1 - raw_fraction of the learned one.
             reg_weight: weight of the squares.
             reg_rows: number that the squares are divided by, namely the batch size.

@@ -1,4 +1,4 @@
-"""LayerGCN: propagation whose layers are weighted by their likeness to the embeddings, over a pruned graph."""
+"""LayerGCN: propagation whose layers are weighted by their similarity to the embeddings, over a pruned graph."""
 
 from __future__ import annotations
 

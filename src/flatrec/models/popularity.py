@@ -11,7 +11,7 @@ from flatrec.models.base import Baseline, ModelConfig
 
 
 class Popularity(Baseline):
-    """Scores an item by its number of training interactions; two items are as alike as their counts are near.
+    """Scores an item by its number of training interactions; two items are similar if their counts are close.
 
     Example:
         >>> from flatrec.testing import block_dataset

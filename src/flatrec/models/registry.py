@@ -28,7 +28,7 @@ ENTRIES: dict[str, Entry] = {
     "layergcn": Entry(
         "flatrec.models.layergcn:LayerGCN",
         CLICKS,
-        "Propagation whose layers are weighted by their likeness to the embeddings, over a pruned graph.",
+        "Propagation whose layers are weighted by their similarity to the embeddings, over a pruned graph.",
         "Zhou et al., ICDE 2023, https://arxiv.org/abs/2207.11088",
     ),
     "vbpr": Entry(
@@ -76,7 +76,7 @@ ENTRIES: dict[str, Entry] = {
     "freedom": Entry(
         "flatrec.models.freedom:FREEDOM",
         FEATURES,
-        "A frozen item graph from features, and a user-item graph thinned again every epoch.",
+        "A frozen item graph from features, and a user-item graph whose edges are dropped again every epoch.",
         "Zhou & Shen, ACM MM 2023, https://arxiv.org/abs/2211.06924",
     ),
     "dragon": Entry(

@@ -45,14 +45,15 @@ class SLMRec(Model):
     The last step of the chain has half the width (with one modality, the full width). It begins with ``image`` and ends
     with ``text``, other modalities between them by name.
 
-    As in the released code: with exactly two modalities a step without partner (that of the sound, which is missing)
-    remains in the chain; neither side of an alignment is brought to length 1. The release trains with a weight decay of
+    As in the released code: with exactly two modalities a step without a counterpart (that of the missing
+    audio) remains in the chain; neither side of an alignment is normalized. The release trains with a weight decay of
     1e-4, which is left to ``optimizer.weight_decay`` here.
 
     Deviations: the release ranks by what the last training forward left behind, through a logistic function that makes
-    ties in float32; here every evaluation propagates again, and the inner products themselves rank. The map of the
-    sound that no loss reaches is left out. Of its tasks only FAC runs without sound, and is the one here. Degrees have
-    an offset of 1e-7 instead of 1e-8, below what float32 shows. The chain for any number of modalities is ours.
+    ties in float32; here every evaluation propagates again, and the inner products themselves rank. The map of
+    the audio that no loss reaches is left out. Of its tasks only FAC runs without audio; it is the one here. Degrees
+    have an offset of 1e-7 instead of 1e-8, below what float32 shows. The chain for any number of modalities is not in
+    the paper.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
