@@ -24,7 +24,7 @@ DEBUG = "--debug"
 BAD_USAGE, FAILED, NOBODY_READS = 2, 1, 141  # the last as a shell has it for a program that writes to a closed pipe
 _USAGE = (ValueError, KeyError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _FAILURES = (OSError, ImportError, RuntimeError, ArithmeticError, MemoryError)
-Click: TypeAlias = Any  # an object of click's, which each version of typer keeps elsewhere
+Click: TypeAlias = Any  # an object of click's, whose module differs between versions of typer
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 _NoSuchOption: type[Any] = import_module(_UsageError.__module__).NoSuchOption
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from flatrec.cli.printing import print_items, print_json, print_text
 
 if TYPE_CHECKING:
     from flatrec.inference.cold_start import NewItemEmbeddings
-    from flatrec.inference.run import Recommendation, Run
+    from flatrec.inference.run import Recommendation
 
 TopK = Annotated[int, typer.Option("-k", "--top-k", help="Number of items in a list.")]
 NewItems = Annotated[
@@ -47,30 +47,38 @@ def recommend(
     """
     from flatrec.api import load_run
 
-    if new_items is not None:
-        _recommend_new_items(
-            load_run(run, data, model=model),
-            user,
-            k,
-            new_items,
-            folder=run,
-            image_dir=image_dir,
-            n_neighbors=options.N_NEIGHBORS if n_neighbors is None else n_neighbors,
-            method=method,
-            include_known=include_known,
-            json=json,
-        )
-        return
-    if include_known or n_neighbors or method or image_dir:
+    if new_items is None and (include_known or n_neighbors or method or image_dir):
         raise ValueError(
             "--include-known, --n-neighbors, --method and --image-dir are about new items; give --new-items too"
         )
-    lists = load_run(run, data, model=model).recommend(user, k)
-    if json:
-        print_json({"run": str(run), "recommendations": _by_user(user, lists)})
+    loaded = load_run(run, data, model=model)
+    if new_items is None:
+        _print_lists({"run": str(run)}, user, loaded.recommend(user, k), json=json)
         return
-    for name, items in zip(user, lists, strict=True):
-        print_items(f"For {name}", items)
+    from flatrec.cli.progress import counting
+    from flatrec.content import encode_new_items
+    from flatrec.inference.cold_start import check_supported, recommend_new_items
+    from flatrec.runs.session import choose_device
+
+    n_neighbors = options.N_NEIGHBORS if n_neighbors is None else n_neighbors
+    check_supported(loaded, method=method, n_neighbors=n_neighbors)  # before anything is encoded
+    device = str(choose_device(options.experiment(None, None)))
+    items = encode_new_items(new_items, loaded.dataset, image_dir=image_dir, device=device, progress=counting)
+    result = recommend_new_items(
+        loaded,
+        items,
+        user,
+        k,
+        source=str(new_items),
+        n_neighbors=n_neighbors,
+        method=method,
+        include_known=include_known,
+    )
+    about = {**_summary(result.embeddings), "n_neighbors": n_neighbors, "include_known": include_known}
+    new_ids = frozenset(result.embeddings.items.ids) if include_known else None
+    _print_lists({"run": str(run), "new_items": about}, user, result.lists, json=json, new=new_ids)
+    if not json:
+        _print_summary(result.embeddings)
 
 
 def similar(
@@ -94,42 +102,20 @@ def similar(
     print_items(f"Similar to {item}", items)
 
 
-def _recommend_new_items(
-    run: Run,
-    user: list[str],
-    k: int,
-    source: Path,
+def _print_lists(
+    about: dict[str, Any],
+    users: Sequence[str],
+    lists: Sequence[Sequence[Recommendation]],
     *,
-    folder: Path,
-    image_dir: Path | None,
-    n_neighbors: int,
-    method: str | None,
-    include_known: bool,
     json: bool,
+    new: Collection[str] | None = None,
 ) -> None:
-    from flatrec.cli.progress import counting
-    from flatrec.content import encode_new_items
-    from flatrec.inference.cold_start import check_supported, recommend_new_items
-    from flatrec.runs.session import choose_device
-
-    check_supported(run, method=method, n_neighbors=n_neighbors)  # before anything is encoded
-    device = str(choose_device(options.experiment(None, None)))
-    items = encode_new_items(source, run.dataset, image_dir=image_dir, device=device, progress=counting)
-    result = recommend_new_items(
-        run, items, user, k, source=str(source), n_neighbors=n_neighbors, method=method, include_known=include_known
-    )
     if json:
-        about = {**_summary(result.embeddings), "n_neighbors": n_neighbors, "include_known": include_known}
-        print_json({"run": str(folder), "new_items": about, "recommendations": _by_user(user, result.lists)})
+        found = [{"user": user, "items": _plain(items)} for user, items in zip(users, lists, strict=True)]
+        print_json({**about, "recommendations": found})
         return
-    new_ids = frozenset(result.embeddings.items.ids) if include_known else None
-    for name, best in zip(user, result.lists, strict=True):
-        print_items(f"For {name}", best, new=new_ids)
-    _print_summary(result.embeddings)
-
-
-def _by_user(users: Sequence[str], lists: Sequence[Sequence[Recommendation]]) -> list[dict[str, Any]]:
-    return [{"user": user, "items": _plain(items)} for user, items in zip(users, lists, strict=True)]
+    for user, items in zip(users, lists, strict=True):
+        print_items(f"For {user}", items, new=new)
 
 
 def _plain(items: Sequence[Recommendation]) -> list[dict[str, Any]]:
