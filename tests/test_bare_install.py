@@ -44,10 +44,10 @@ COMMANDS = {  # words of a command, and the extra that its line names; None for 
     " ".join(("augment", *ITEMS, "new.csv", *CHAT)): "llm",
     " ".join(("adjust", *ITEMS, "adjusted --probability 1 --caption-column text")): "llm",
     " ".join(("compare --data small --model vbpr --strategies plain,bsam --seeds 2", *SMALL, "--out compared")): None,
-    "study noise --data small --out study": "research",
+    "study noise --data small --out study": "plots",
     "sweep --data small --model vbpr --out sweep": "research",
-    "report run --out report.html": "research",
-    "demo --out demo": "research",
+    "report run --out report.html": "plots",
+    "demo --out demo": "plots",
 }
 SCRIPT = """
 import contextlib, io, json, sys

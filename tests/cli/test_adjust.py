@@ -76,7 +76,7 @@ def test_from_raw_items_to_the_study(flatrec, raw, tmp_path):
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     study = json.loads(outcome.out)
-    assert study["findings"][0] == "Texts and images themselves were edited and encoded again."
+    assert study["findings"][0] == "Texts and images themselves were edited and re-encoded."
     assert [row[2:5] for row in study["tables"][0]["rows"]][::2] == [
         ["texts and images", "0", "plain"],
         ["texts and images", "0.2", "plain"],

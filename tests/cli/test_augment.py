@@ -72,7 +72,7 @@ def test_what_is_there_is_not_overwritten_by_chance(flatrec, raw, server):
     (raw / "other_report.csv").write_bytes((raw / "items.csv").read_bytes())
     for read, written in (("items.csv", "items.csv"), ("other_report.csv", "other.csv")):
         asked = ("--endpoint", server.url, "--model", "m", "--out", raw / written, "--overwrite")
-        one_line(flatrec("augment", raw / read, *asked), 2, "is what is read")
+        one_line(flatrec("augment", raw / read, *asked), 2, "is the table that is read")
     assert (raw / "items2.csv").read_text() == "precious"
     assert not server.requests
     assert flatrec(*words(raw, server, "--overwrite")).code == 0
@@ -248,7 +248,7 @@ def test_interrupted_it_ends_within_two_seconds_and_asks_nothing_twice(flatrec, 
     assert time.monotonic() - start < 2
     said += process.communicate(timeout=20)[1]  # the interpreter takes its time to put away what it imported
     assert process.returncode == 130
-    assert said.splitlines() == ["flatrec: interrupted; the same command goes on later"]
+    assert said.splitlines() == ["flatrec: interrupted; run the same command again to continue"]
     assert not list(raw.glob("items2*"))
     server.misbehave, server.delay, before = lambda _prompt, _before: None, 0.0, server.answered.total()
     assert before >= came

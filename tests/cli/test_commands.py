@@ -150,7 +150,7 @@ def test_compare_prints_the_table_and_writes_it(flatrec, blocks, tmp_path):
     printed = json.loads(flatrec(*words, "--out", tmp_path / "out", "--json").out)
     assert printed == json.loads((tmp_path / "out" / "compare.json").read_text())
     shown = flatrec(*words, "--out", tmp_path / "out")
-    assert "Fewer than 5 seeds are not a result" in shown.out
+    assert "Fewer than 5 seeds are not a result." in shown.out
     assert "plain+" in shown.out
 
 

@@ -158,7 +158,7 @@ def test_an_interrupt_says_how_to_go_on(flatrec, blocks, tmp_path, monkeypatch):
 
     monkeypatch.setattr("flatrec.api.run_experiment", interrupt)
     outcome = flatrec("train", "--data", blocks, "--out", tmp_path / "run")
-    one_line(outcome, 130, "interrupted; go on later with --resume")
+    one_line(outcome, 130, "interrupted; continue with --resume")
 
 
 def test_debug_shows_the_traceback(flatrec):

@@ -63,7 +63,7 @@ def test_an_interrupt_while_training_says_how_to_go_on(blocks, tmp_path):
     records = tmp_path / "run" / "epochs.jsonl"
     words = ["train", "--data", blocks, "--model", "bpr", *LONG, "--out", tmp_path / "run"]
     code, said = stopped(words, 0, until=lambda: records.exists() and len(records.read_text().splitlines()) > 3)
-    assert (code, said.splitlines()[-1]) == (130, "flatrec: interrupted; go on later with --resume")
+    assert (code, said.splitlines()[-1]) == (130, "flatrec: interrupted; continue with --resume")
     assert "Traceback" not in said
     assert not (tmp_path / "run" / "result.json").exists()
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
@@ -80,7 +80,7 @@ def test_a_signal_to_end_is_answered_like_an_interrupt(tmp_path):
 def test_an_interrupt_of_a_study_with_workers_is_one_line(blocks, tmp_path):
     words = ["study", "overall", "--data", blocks, "--models", "bpr", "--workers", 2, *LONG, "--out", tmp_path / "out"]
     code, said = stopped(words, 9, group=True)  # as a terminal sends it, to the workers too
-    assert (code, said) == (130, "flatrec: interrupted; the same command goes on later\n")
+    assert (code, said) == (130, "flatrec: interrupted; run the same command again to continue\n")
 
 
 def test_an_interrupt_while_the_process_ends_is_one_line():
@@ -111,7 +111,7 @@ except KeyboardInterrupt:
     os.kill(os.getpid(), 2)
     time.sleep(30)
 """
-    assert stopped([], 0.2, code=script) == (130, "flatrec: interrupted; go on later with --resume\n")
+    assert stopped([], 0.2, code=script) == (130, "flatrec: interrupted; continue with --resume\n")
 
 
 def test_an_interrupt_where_no_exception_can_be_raised_ends_the_process():
@@ -130,7 +130,7 @@ class Deaf:
 Deaf()
 time.sleep(30)
 """
-    assert stopped([], 0.2, code=script) == (130, "flatrec: interrupted; go on later with --resume\n")
+    assert stopped([], 0.2, code=script) == (130, "flatrec: interrupted; continue with --resume\n")
 
 
 def test_a_signal_that_the_parent_ignores_stays_ignored():
@@ -155,7 +155,7 @@ def test_what_an_interrupt_turns_into_is_still_an_interrupt(flatrec, monkeypatch
     outcome = flatrec("compare", "--out", "nowhere")
     assert (outcome.code, outcome.err.strip()) == (
         130,
-        "flatrec: interrupted; the same command without --overwrite goes on later",
+        "flatrec: interrupted; run the same command without --overwrite to continue",
     )
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from flatrec.cli.commands import COMMANDS
 from flatrec.config import Experiment, changed, old_words, read
-from flatrec.data.formats.description import KEYS, parse
+from flatrec.data.formats.description import ITEM_KEYS, KEYS, parse
 from flatrec.registry.instantiate import strategy_class, with_defaults
 from flatrec.registry.listing import setting_groups
+from flatrec.research.studies import STUDIES
+from flatrec.research.studies.runner import build_study
 
 GROUPS = setting_groups()
 
@@ -34,17 +36,21 @@ def test_an_old_file_of_settings_is_answered_too(tmp_path):
 
 @pytest.mark.parametrize(("old", "new"), old_words.DATASET_KEYS.items())
 def test_a_former_key_of_a_description_is_answered(tmp_path, old, new):
-    assert new in KEYS
-    (tmp_path / "dataset.toml").write_text(f'interactions = "a.csv"\n{old} = 1\n')
+    assert new in (*KEYS, *ITEM_KEYS)
+    place = "[items]\n" if new in ITEM_KEYS else ""
+    (tmp_path / "dataset.toml").write_text(f'interactions = "a.csv"\n{place}{old} = 1\n')
     with pytest.raises(ValueError, match=f"the unknown key '{old}'; it is called {new} now"):
         parse(tmp_path / "dataset.toml")
 
 
 @pytest.mark.parametrize(("old", "new"), old_words.NAMES.items())
-def test_a_former_name_of_a_strategy_is_answered(old, new):
-    assert strategy_class(new)
-    with pytest.raises(ValueError, match=f"unknown strategy '{old.replace('+', '.')}'; it is called"):
-        strategy_class(old)
+def test_a_former_name_of_a_strategy_or_study_is_answered(old, new):
+    kind, find = ("study", build_study) if new in STUDIES else ("strategy", strategy_class)
+    assert find(new)
+    with pytest.raises(
+        ValueError, match=f"unknown {kind} '{old.replace('+', '.')}'; it is called {new.replace('+', '.')} now"
+    ):
+        find(old)
 
 
 @pytest.mark.parametrize(("old", "new"), old_words.COMMANDS.items())
@@ -56,12 +62,19 @@ def test_a_former_command_is_answered(flatrec, old, new):
 
 COMMANDS_OF_OPTIONS = {
     "--cold": ["evaluate", "run"],
-    "--core": ["data", "prepare"],
+    "--core": ["data", "prepare", "amazon"],
     "--experiment": ["train"],
+    "--jobs": ["study", "overall"],
     "--keep-unanswered": ["augment"],
     "--key-variable": ["augment"],
     "--length": ["recommend", "run"],
+    "--neighbors": ["recommend", "run"],
+    "--neighbours": ["recommend", "run"],
+    "--pairs": ["data", "shop", "out"],
     "--part": ["evaluate", "run"],
+    "--picture-column": ["encode", "items.csv"],
+    "--picture-dir": ["encode", "items.csv"],
+    "--picture-encoder": ["encode", "items.csv"],
     "--rate": ["augment"],
     "--share": ["cold-start", "run"],
     "--tries": ["augment"],

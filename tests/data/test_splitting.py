@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatrec.data.splitting import check_ratios, fractions_of, k_core_mask, split
+from flatrec.data.splitting import fractions_of, k_core_mask, split
 
 edges = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), unique=True, max_size=40)
 
@@ -108,5 +108,5 @@ def test_the_shares_are_those_of_the_weights_however_large_these_are(ratios, exp
 )
 def test_weights_that_split_nothing_are_refused(ratios):
     with pytest.raises(ValueError, match="ratios must be three finite weights") as error:
-        check_ratios(ratios)
+        fractions_of(ratios)
     assert len(str(error.value)) < 300

@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from flatrec.research.reporting.report import metric_name
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -11,6 +10,7 @@ from flatrec.config import Component, Experiment, Training
 from flatrec.evaluation import evaluate_scorer
 from flatrec.evaluation.metrics import METRICS, Metric, TopK
 from flatrec.inference.cold_start.baselines import expected_at_random
+from flatrec.research.reporting.formats import metric_name
 from flatrec.runs import selection
 from flatrec.testing import block_dataset
 

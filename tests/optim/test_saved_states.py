@@ -81,9 +81,9 @@ CRAFTED = {
     "number": (BSAM, crafted("mean.4", torch.zeros(1)), "no field for 'mean.4'"),
     "name": (SAM, crafted("mean.0", torch.zeros(8, 4)), "no field for 'mean.0'"),
     "odd": (BSAM, crafted("mean.00", torch.zeros(8, 4)), "no field for 'mean.00'"),
-    "steps": (LookSAM, crafted("steps", torch.tensor([3])), "'steps' must be one whole number"),
-    "negative": (LookSAM, crafted("steps", torch.tensor(-1)), "'steps' must be one whole number"),
-    "float": (LookSAM, crafted("steps", torch.tensor(1.0)), "'steps' must be one whole number"),
+    "steps": (LookSAM, crafted("steps", torch.tensor([3])), "'steps' must be a single whole number"),
+    "negative": (LookSAM, crafted("steps", torch.tensor(-1)), "'steps' must be a single whole number"),
+    "float": (LookSAM, crafted("steps", torch.tensor(1.0)), "'steps' must be a single whole number"),
     "orthogonal": (LookSAM, crafted("orthogonal.2", torch.zeros(2, 8)), r"'orthogonal.2' must have shape \(1, 8\)"),
 }
 

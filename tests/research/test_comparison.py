@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from statistics import fmean, stdev
 
 import pytest
@@ -94,7 +93,7 @@ def test_a_constant_difference_has_every_key_and_no_t_test():
 
 def test_overwriting_clears_every_run_first_so_that_an_interrupted_comparison_goes_on(tmp_path):
     compare(SHARED, ["plain", "sam"], [0], tmp_path, dataset=DATA)
-    longer = replace(SHARED, training=replace(SHARED.training, epochs=3, patience=1))
+    longer = SHARED.replace(training=SHARED.training.replace(epochs=3, patience=1))
 
     def stop(strategy, _):
         if strategy == "sam":
@@ -116,14 +115,14 @@ def test_settings_go_to_the_strategies_that_know_them(tmp_path):
 
 
 def test_a_setting_that_no_strategy_knows_is_refused(tmp_path):
-    shared = replace(SHARED, strategy=Component("bsam+", {"rhoo": 0.2}))
+    shared = SHARED.replace(strategy=Component("bsam+", {"rhoo": 0.2}))
     with pytest.raises(ValueError, match="rhoo"):
         compare(shared, ["plain", "bsam+"], [0], tmp_path / "out", dataset=DATA)
 
 
 def test_more_epochs_train_on_instead_of_taking_up_the_shorter_result(tmp_path):
     compare(SHARED, ["plain", "sam"], [0], tmp_path, dataset=DATA)
-    longer = replace(SHARED, training=replace(SHARED.training, epochs=3))
+    longer = SHARED.replace(training=SHARED.training.replace(epochs=3))
     table = compare(longer, ["plain", "sam"], [0], tmp_path, dataset=DATA)
     assert json.loads((table.runs["sam"][0] / "result.json").read_text())["epochs"] == 3
 

@@ -138,8 +138,10 @@ def test_on_a_tiny_catalog_the_trained_model_is_kept_and_not_that_of_the_first_e
 
 @pytest.mark.skipif(not (CASES / "F03-saturated-monitor").is_dir(), reason="the cases are not here")
 @pytest.mark.parametrize("name", ["small_18", "small_24", "small_32", "core0"])
-def test_known_tiny_catalogs_keep_a_trained_model(name):
-    data = load_data(CASES / "F03-saturated-monitor" / name)
+def test_known_tiny_catalogs_keep_a_trained_model(name, tmp_path):
+    for path in (CASES / "F03-saturated-monitor" / name).iterdir():  # core0 was described with the former name of a key
+        (tmp_path / path.name).write_bytes(path.read_bytes().replace(b"\ncore=", b"\nk_core="))
+    data = load_data(tmp_path)
     run = fit(data, "lightgcn", "bsam+", optimizer_settings={"lr": 0.005}, training=Training(tensorboard=False))
     assert run.result["monitor"] == {"small_32": "recall@10"}.get(name, "recall@5")
     assert run.result["best_epoch"] > 1

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from flatrec import testing
-from flatrec.testing import check_model, updates
+from flatrec.testing import check_model, gradients
 from tests.testing import faults
 
 
@@ -24,8 +24,8 @@ def _few_strategies(monkeypatch):
     """Each kind of strategy once; tests/models/test_contract.py takes steps with all of them."""
     few = ("plain", "sam", "bsam", "mg")
     for name in ("STRATEGIES", "MIXABLE"):
-        found = getattr(updates, name)
-        monkeypatch.setattr(updates, name, {key: one for key, one in found.items() if key in few})
+        found = getattr(gradients, name)
+        monkeypatch.setattr(gradients, name, {key: one for key, one in found.items() if key in few})
 
 
 def failed(findings):

@@ -101,7 +101,9 @@ def test_a_file_that_is_not_text_is_named(tmp_path):
 def test_lines_from_before_digests_are_refused_in_one_line(tmp_path):
     values = unseal(seal({"epoch": 1, "loss": 0.5}), "x", advice="")
     (tmp_path / "epochs.jsonl").write_text(json.dumps(values) + "\n")
-    with pytest.raises(ValueError, match=r"line 1, has no digest: it was edited, or written by a flatrec older"):
+    with pytest.raises(
+        ValueError, match=r"line 1, has no digest: it was edited, or written by a flatrec from before digests"
+    ):
         read_lines(tmp_path / "epochs.jsonl")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flatrec.ops.param_vector import blend, cosine, dot, ema_update, lerp_, norm, plus_scaled
 from flatrec.strategies import NonFiniteGradientError
-from flatrec.training.optimizers import make
+from flatrec.training.optimizers import make, settings
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Quadratic, batch, flat
 
@@ -111,7 +111,7 @@ def test_a_gradient_that_is_a_strided_view_updates_like_its_copy(name):
     for copy in (False, True):
         model = Quadratic()
         model.first = torch.nn.Parameter(torch.zeros(3, 2, dtype=torch.float64))
-        context = TrainStepContext(model, make(name, model.parameters(), {}))
+        context = TrainStepContext(model, make(name, model.parameters(), settings(name, {})))
         wide = torch.arange(12, dtype=torch.float64).reshape(3, 4)[:, :2]
         context.update([wide.clone() if copy else wide, torch.zeros_like(model.second)])
         ends.append(flat(model))

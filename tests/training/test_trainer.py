@@ -27,7 +27,7 @@ def trainer_of(
 ):
     with torch.random.fork_rng():
         torch.manual_seed(seeding.derive_seed(seed, "initial parameters"))
-        made = model(DATA, embedding_dim=4)
+        made = model(DATA, model.Config(embedding_dim=4))
     context = TrainStepContext(
         made, optimizers.make(optimizer, made.parameters(), optimizers.settings(optimizer, {"lr": 0.05}))
     )

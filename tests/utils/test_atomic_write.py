@@ -3,10 +3,12 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from flatrec.utils.atomic_write import atomic_write, sweep, write_text
+from flatrec.utils.locks import try_lock
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -131,6 +133,35 @@ def test_what_a_living_process_writes_is_not_swept(tmp_path):
         subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
         assert temporary.exists()
     assert path.read_text() == "long"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks a file in the folder instead")
+@pytest.mark.parametrize("moment", ["locked", "marked", "removed"])
+def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(tmp_path, monkeypatch, moment):
+    path, make, locks = tmp_path / "graph.bin", Path.mkdir, []
+
+    def swept(folder, *words, **options):
+        make(folder, *words, **options)
+        monkeypatch.setattr(Path, "mkdir", make)
+        if moment == "locked":
+            locks.append(os.open(folder, os.O_RDONLY))
+            assert try_lock(locks[0])
+        elif moment == "marked":
+            (folder / ".abandoned").touch()
+        else:
+            sweep(tmp_path)
+            assert not folder.exists()
+
+    with atomic_write(tmp_path / "other"):
+        pass  # sweeps the folder once
+    monkeypatch.setattr(Path, "mkdir", swept)
+    with atomic_write(path) as temporary:
+        assert not (temporary.parent / ".abandoned").exists()
+        temporary.write_text("whole")
+    for descriptor in locks:
+        os.close(descriptor)
+    assert path.read_text() == "whole"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["graph.bin", "other"]
 
 
 def test_files_of_others_are_never_swept(tmp_path):

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatrec.cli import options
 from flatrec.cli.endpoint import with_endpoint
-from flatrec.cli.items import IdColumn, ImageColumn, ImageDir, Items, TextColumn
+from flatrec.cli.items import with_items
 from flatrec.cli.printing import print_json, print_text, print_warnings
 from flatrec.content.llm.settings import Endpoint
 
+if TYPE_CHECKING:
+    from flatrec.content.item_source import ItemSource
+
 
 @with_endpoint
+@with_items
 def adjust(
-    items: Items,
+    *,
     out: Annotated[Path, typer.Option(help="Folder for the new table and images.", show_default=False)],
     probability: Annotated[float, typer.Option(help="Probability that an item is adjusted.", show_default=False)],
     seed: Annotated[int, typer.Option(help="Seed that decides which items are adjusted.")] = 0,
-    id_column: IdColumn = None,
-    text_column: TextColumn = None,
-    image_dir: ImageDir = None,
-    image_column: ImageColumn = None,
+    source: ItemSource,
     caption_column: Annotated[
         str | None, typer.Option(help="Column of captions, instead of an endpoint.", show_default=False)
     ] = None,
@@ -52,45 +53,30 @@ def adjust(
     --caption-column caption --out adjusted`
     """
     from flatrec.cli.progress import counting
-    from flatrec.content.item_source import ItemSource
     from flatrec.content.llm.adjust import CaptionColumns, adjust_items
-    from flatrec.content.report import count_warnings
 
     captions = endpoint or (CaptionColumns(caption_column, summary_column) if caption_column else None)
     if captions is None or (endpoint and caption_column):
         raise ValueError("give --caption-column, or --endpoint and --model, which caption the images")
     result = adjust_items(
-        ItemSource(
-            path=items,
-            id_column=id_column,
-            text_columns=tuple(text_column or ()),
-            image_dir=image_dir,
-            image_column=image_column,
-        ),
-        out,
-        captions,
-        probability=probability,
-        seed=seed,
-        font=font,
-        overwrite=overwrite,
-        progress=counting,
+        source, out, captions, probability=probability, seed=seed, font=font, overwrite=overwrite, progress=counting
     )
     if json:
         print_json({"path": str(out), **result.facts})
         return
-    counts = f"{len(result.items)} of {result.facts['of']} items adjusted, {result.n_selected} selected"
+    counts = f"{len(result.items)} of {result.facts['of']} items adjusted, {result.facts['selected']} selected"
     print_text(f"{result.table}: {counts}")
-    print_warnings(count_warnings(result.warnings), result.details)
-    print_text(f"encode them: {_encode_command(result.table, id_column, has_images=bool(image_dir or image_column))}")
+    print_warnings(result.warnings, result.details)
+    print_text(f"encode them: {_encode_command(result.table, source)}")
     if endpoint:
         print_text(result.usage.sentence(result.cost))
 
 
-def _encode_command(table: Path, id_column: str | None, *, has_images: bool) -> str:
+def _encode_command(table: Path, source: ItemSource) -> str:
     """Return the command that encodes the new table."""
     from flatrec.content.llm.item_editor import IMAGE_COLUMN, TEXT_COLUMN
 
-    ids = ("--id-column", id_column) if id_column else ()
-    images = ("--image-column", IMAGE_COLUMN) if has_images else ()
+    ids = ("--id-column", source.id_column) if source.id_column else ()
+    images = ("--image-column", IMAGE_COLUMN) if source.image_dir or source.image_column else ()
     words = (str(table), *ids, "--text-column", TEXT_COLUMN, *images, "--out", str(table.parent))
     return shlex.join(("flatrec", "encode", *words))

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -22,10 +22,9 @@ from flatrec.utils.optional import explain_missing
 
 DEBUG = "--debug"
 BAD_USAGE, FAILED, NOBODY_READS = 2, 1, 141  # the last as a shell has it for a program that writes to a closed pipe
-LARGEST = 2**31 - 1  # of whole numbers given as options
 _USAGE = (ValueError, KeyError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _FAILURES = (OSError, ImportError, RuntimeError, ArithmeticError, MemoryError)
-# click's UsageError, wherever this version of typer keeps click
+Click: TypeAlias = Any  # an object of click's, whose module differs between versions of typer
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 _NoSuchOption: type[Any] = import_module(_UsageError.__module__).NoSuchOption
 
@@ -33,18 +32,20 @@ _NoSuchOption: type[Any] = import_module(_UsageError.__module__).NoSuchOption
 class Commands(TyperGroup):
     """The commands of the table; what one needs is imported when it is called, not when it is listed."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - wherever typer keeps click's Context
+    def list_commands(self, ctx: Click) -> list[str]:
         """All names, in the order of the table."""
+        del ctx
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ANN401, ARG002
+    def get_command(self, ctx: Click, cmd_name: str) -> TyperCommand | None:
         """What help and completion need of a command."""
+        del ctx
         if cmd_name not in COMMANDS:
             return None
         _, panel, about = COMMANDS[cmd_name]
         return TyperCommand(cmd_name, help=about, rich_help_panel=panel)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
+    def resolve_command(self, ctx: Click, args: list[str]) -> tuple[Click, Click, list[str]]:
         """The command itself.
 
         Raises:
@@ -60,7 +61,7 @@ class Commands(TyperGroup):
         return name, _loaded(str(name)), rest
 
 
-def _loaded(name: str) -> Any:  # noqa: ANN401 - a click command, wherever typer keeps it
+def _loaded(name: str) -> Click:
     module, _, function = COMMANDS[name].target.partition(":")
     found = getattr(import_module(module), function)
     if isinstance(found, typer.Typer):
@@ -74,23 +75,20 @@ def _loaded(name: str) -> Any:  # noqa: ANN401 - a click command, wherever typer
 
 
 app = typer.Typer(
-    name="flatrec",
-    cls=Commands,
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
+    name="flatrec", cls=Commands, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
 )
 
 
 @app.callback(invoke_without_command=True)
 def _options(
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
-    debug: bool = typer.Option(False, DEBUG, help="Show the whole traceback of an error; may be written anywhere."),  # noqa: ARG001
+    debug: bool = typer.Option(False, DEBUG, help="Show the whole traceback of an error; may be written anywhere."),
 ) -> None:
     """Multimodal recommenders trained into flat minima. BSAM here is batch-focused SAM, not Bayesian SAM.
 
     Quick start: `flatrec demo` shows everything; then try `flatrec data info` and `flatrec train` on your own data.
     """
+    del debug  # read before the words are parsed
     if version:
         typer.echo(__version__)
         raise typer.Exit
@@ -140,9 +138,7 @@ def _explained(error: Exception, *, debug: bool) -> int:
         return _report(_usage(error), BAD_USAGE, debug=debug)
     if place_of(error):  # in a class of the user's own
         return _report(f"{raised(error)}; --debug shows how it came to that", FAILED, debug=debug)
-    if isinstance(error, RecursionError):
-        return _report(message(error), BAD_USAGE, debug=debug)
-    if isinstance(error, _USAGE):
+    if isinstance(error, (RecursionError, *_USAGE)):
         return _report(message(error), BAD_USAGE, debug=debug)
     if isinstance(error, ModuleNotFoundError):
         return _report(explain_missing(error), FAILED, debug=debug)
@@ -151,7 +147,7 @@ def _explained(error: Exception, *, debug: bool) -> int:
     return _report(f"{raised(error)}; --debug shows how it came to that", FAILED, debug=debug)
 
 
-def _usage(error: Any) -> str:  # noqa: ANN401 - click's UsageError, wherever typer keeps it
+def _usage(error: Click) -> str:
     """What is wrong with the words; the former name of an option is answered with the new one."""
     if not isinstance(error, _NoSuchOption):
         return str(error.format_message())

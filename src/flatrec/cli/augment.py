@@ -10,24 +10,24 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.endpoint import with_endpoint
-from flatrec.cli.items import IdColumn, ImageColumn, ImageDir, Items, TextColumn
+from flatrec.cli.items import with_items
 from flatrec.cli.printing import print_json, print_text, print_warnings
 from flatrec.content.llm.prompts import AUGMENT, AUGMENT_TEXT
 from flatrec.content.llm.settings import Endpoint
+from flatrec.content.report import count_warnings
 
 if TYPE_CHECKING:
+    from flatrec.content.item_source import ItemSource
     from flatrec.content.llm.augment import AugmentResult
 
 
 @with_endpoint
+@with_items
 def augment(
-    items: Items,
+    *,
     out: Annotated[Path, typer.Option(help="The new table: .csv, .tsv or .parquet.", show_default=False)],
     endpoint: Endpoint,
-    id_column: IdColumn = None,
-    text_column: TextColumn = None,
-    image_dir: ImageDir = None,
-    image_column: ImageColumn = None,
+    source: ItemSource,
     new_column: Annotated[str, typer.Option(help="Column of the new texts.")] = "augmented_text",
     prompt: Annotated[
         str, typer.Option(help="Prompt for an item with an image; {text} stands for the item's text.")
@@ -51,19 +51,11 @@ def augment(
     --model qwen2-vl --out items2.csv`
     """
     from flatrec.cli.progress import counting
-    from flatrec.content.item_source import ItemSource
     from flatrec.content.llm.augment import AugmentPrompts, Destination, augment_items
-    from flatrec.content.report import count_warnings
 
     destination = Destination(out, new_column, overwrite)
     result = augment_items(
-        ItemSource(
-            path=items,
-            id_column=id_column,
-            text_columns=tuple(text_column or ()),
-            image_dir=image_dir,
-            image_column=image_column,
-        ),
+        source,
         destination,
         endpoint,
         prompts=AugmentPrompts(prompt, text_prompt),
@@ -78,13 +70,11 @@ def augment(
         print_json({"path": str(out), **result.facts})
         return
     print_text(f"{out}: {len(result.texts)} items, {len(result.batch.texts)} with a new text in column {new_column}")
-    print_warnings(count_warnings(result.warnings), destination.details)
+    print_warnings(result.warnings, destination.details)
     print_text(result.usage.sentence(result.cost))
 
 
 def _print_sample(result: AugmentResult, *, json: bool) -> None:
-    from flatrec.content.report import count_warnings
-
     if json:
         rows = [{"item": item, "old": old, "new": result.texts[item]} for item, old in result.old_texts.items()]
         counts = count_warnings(result.warnings)

@@ -16,8 +16,7 @@ def compare(
     data: options.Data = None,
     model: options.Model = None,
     strategies: Annotated[
-        str,
-        typer.Option(help="Names of strategies, your own too, separated by commas; the first is the baseline."),
+        str, typer.Option(help="Names of strategies, your own too, separated by commas; the first is the baseline.")
     ] = "plain,bsam,bsam+",
     seeds: Annotated[int, typer.Option(help="Number of seeds, counted up from --seed.")] = 5,
     seed: options.Seed = None,

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.items import IdColumn, ImageColumn, ImageDir, Items, TextColumn
+from flatrec.cli.items import with_items
 from flatrec.cli.printing import print_json, print_text, print_warnings
 
+if TYPE_CHECKING:
+    from flatrec.content.item_source import ItemSource
 
+
+@with_items
 def encode(
-    items: Items,
+    *,
     out: Annotated[Path, typer.Option(help="Folder for features, masks and the report.", show_default=False)],
-    id_column: IdColumn = None,
-    text_column: TextColumn = None,
-    image_dir: ImageDir = None,
-    image_column: ImageColumn = None,
+    source: ItemSource,
     text_encoder: Annotated[
         str, typer.Option(help="Name or folder of a sentence-transformers model, or open_clip/MODEL/WEIGHTS.")
     ] = "all-minilm-l6-v2",
@@ -38,17 +39,10 @@ def encode(
     """
     from flatrec.cli.progress import counting
     from flatrec.content.encode import DETAILS, encode_table, summary_dict
-    from flatrec.content.item_source import ItemSource
     from flatrec.runs.session import choose_device
 
     reports = encode_table(
-        ItemSource(
-            path=items,
-            id_column=id_column,
-            text_columns=tuple(text_column or ()),
-            image_dir=image_dir,
-            image_column=image_column,
-        ),
+        source,
         out,
         text_encoder=text_encoder,
         image_encoder=image_encoder,
@@ -63,4 +57,4 @@ def encode(
     for report in reports:
         counts = f"{report.computed} computed now, {report.missing} items without"
         print_text(f"{out / report.modality}_feat.npy: {report.items} rows of {report.dim} numbers, {counts}")
-        print_warnings(report.counts, out / DETAILS)
+        print_warnings(report.warnings, out / DETAILS)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 import typer
 
+from flatrec.cli.groups import Command, with_group
 from flatrec.content.llm.settings import Endpoint
 
 
@@ -35,7 +34,7 @@ _OPTIONS = {
 }
 
 
-def with_endpoint(command: Callable[..., None]) -> Callable[..., None]:
+def with_endpoint(command: Command) -> Command:
     """Give a command the options of a language model in the place of its parameter ``endpoint``.
 
     If that parameter has a default, the model may be left out, and the command gets None.
@@ -43,26 +42,9 @@ def with_endpoint(command: Callable[..., None]) -> Callable[..., None]:
     Raises:
         ValueError: only one of ``--endpoint`` and ``--model`` is given, or a value is out of range.
     """
-    signature = inspect.signature(command)
-    hints = get_type_hints(command, include_extras=True)
-    optional = signature.parameters["endpoint"].default is None
-    parameters = []
-    for name, parameter in signature.parameters.items():
-        if name == "endpoint":
-            parameters += [_parameter(field, optional=optional) for field in _OPTIONS]
-        else:
-            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
-
-    @wraps(command)
-    def wrapper(**values: Any) -> None:  # noqa: ANN401 - options of any type
-        settings = {field: values.pop(field) for field in _OPTIONS}
-        endpoint = None if settings["url"] is None and settings["model"] is None else _endpoint(settings)
-        command(**values, endpoint=endpoint)
-
-    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del wrapper.__wrapped__  # whose signature is another one
-    return wrapper
+    optional = inspect.signature(command).parameters["endpoint"].default is None
+    options = {field: _parameter(field, optional=optional) for field in _OPTIONS}
+    return with_group(command, "endpoint", options, _endpoint)
 
 
 def _parameter(field: str, *, optional: bool) -> inspect.Parameter:
@@ -82,7 +64,10 @@ def _parameter(field: str, *, optional: bool) -> inspect.Parameter:
     )
 
 
-def _endpoint(settings: dict[str, Any]) -> Endpoint:
+def _endpoint(**settings: object) -> Endpoint | None:
+    if settings["url"] is None and settings["model"] is None:
+        return None
     if settings["url"] is None or settings["model"] is None:
         raise ValueError("a language model needs both --endpoint and --model; give both")
-    return Endpoint(**settings)
+    given: dict[str, Any] = settings
+    return Endpoint(**given)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from flatrec.content.report import count_warnings
 
 if TYPE_CHECKING:
     from flatrec.inference.run import Recommendation
@@ -39,9 +42,9 @@ def print_text(text: str) -> None:
     console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def print_warnings(counts: Mapping[str, int], details: Path) -> None:
+def print_warnings(warnings: Mapping[str, Sequence[str]], details: Path) -> None:
     """Print one line per warning: how many items have it, and which file lists them."""
-    for warning, count in counts.items():
+    for warning, count in count_warnings(warnings).items():
         print_text(f"- {warning}: {count} items, listed in {details}")
 
 
@@ -70,8 +73,11 @@ def print_report_table(table: ReportTable) -> None:
     print_text(table.note)
 
 
-def print_study_result(result: StudyResult, out: Path) -> None:
-    """Print the first table of a study, its findings, its failures, and where all other tables and figures are."""
+def print_study_result(result: StudyResult, out: Path, *, as_json: bool) -> None:
+    """Print the first table of a study, its findings, its failures, and where the rest is; or all of it as JSON."""
+    if as_json:
+        print_json(asdict(result))
+        return
     for table in result.tables[:1]:
         print_report_table(table)
     for sentence in result.findings:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flatrec.cli import options
 from flatrec.cli.items import ImageDir
-from flatrec.cli.printing import print_json, print_table, print_text
+from flatrec.cli.printing import print_items, print_json, print_text
 
 if TYPE_CHECKING:
     from flatrec.inference.cold_start import NewItemEmbeddings
-    from flatrec.inference.run import Recommendation, Run
+    from flatrec.inference.run import Recommendation
 
 TopK = Annotated[int, typer.Option("-k", "--top-k", help="Number of items in a list.")]
 NewItems = Annotated[
@@ -47,21 +47,38 @@ def recommend(
     """
     from flatrec.api import load_run
 
-    if new_items is not None:
-        n_neighbors = options.N_NEIGHBORS if n_neighbors is None else n_neighbors
-        asked = _NewItemOptions(new_items, image_dir, n_neighbors, method, include_known)
-        _recommend_new_items(run, load_run(run, data, model=model), user, k, asked, json=json)
-        return
-    if include_known or n_neighbors or method or image_dir:
+    if new_items is None and (include_known or n_neighbors or method or image_dir):
         raise ValueError(
             "--include-known, --n-neighbors, --method and --image-dir are about new items; give --new-items too"
         )
-    lists = load_run(run, data, model=model).recommend(user, k)
-    if json:
-        print_json({"run": str(run), "recommendations": _by_user(user, lists)})
+    loaded = load_run(run, data, model=model)
+    if new_items is None:
+        _print_lists({"run": str(run)}, user, loaded.recommend(user, k), json=json)
         return
-    for name, items in zip(user, lists, strict=True):
-        print_items(f"For {name}", items)
+    from flatrec.cli.progress import counting
+    from flatrec.content import encode_new_items
+    from flatrec.inference.cold_start import check_supported, recommend_new_items
+    from flatrec.runs.session import choose_device
+
+    n_neighbors = options.N_NEIGHBORS if n_neighbors is None else n_neighbors
+    check_supported(loaded, method=method, n_neighbors=n_neighbors)  # before anything is encoded
+    device = str(choose_device(options.experiment(None, None)))
+    items = encode_new_items(new_items, loaded.dataset, image_dir=image_dir, device=device, progress=counting)
+    result = recommend_new_items(
+        loaded,
+        items,
+        user,
+        k,
+        source=str(new_items),
+        n_neighbors=n_neighbors,
+        method=method,
+        include_known=include_known,
+    )
+    about = {**_summary(result.embeddings), "n_neighbors": n_neighbors, "include_known": include_known}
+    new_ids = frozenset(result.embeddings.items.ids) if include_known else None
+    _print_lists({"run": str(run), "new_items": about}, user, result.lists, json=json, new=new_ids)
+    if not json:
+        _print_summary(result.embeddings)
 
 
 def similar(
@@ -85,69 +102,20 @@ def similar(
     print_items(f"Similar to {item}", items)
 
 
-def print_items(title: str, items: Sequence[Recommendation], *, new: Collection[str] | None = None) -> None:
-    """Print a table of items, best first.
-
-    Args:
-        title: title of the table.
-        items: its rows.
-        new: ids that are marked in a column for new items; None for no such column.
-    """
-    columns = ["", "item", "title", "score"]
-    rows = [[str(rank), one.item, one.title or "", one.score] for rank, one in enumerate(items, start=1)]
-    if new is not None:
-        columns.append("new")
-        rows = [[*row, "new" if row[1] in new else ""] for row in rows]
-    print_table(title, columns, rows)
-
-
-class _NewItemOptions(NamedTuple):
-    """The options of ``--new-items``."""
-
-    source: Path
-    image_dir: Path | None
-    n_neighbors: int
-    method: str | None
-    include_known: bool
-
-
-def _recommend_new_items(
-    folder: Path, run: Run, user: list[str], k: int, asked: _NewItemOptions, *, json: bool
+def _print_lists(
+    about: dict[str, Any],
+    users: Sequence[str],
+    lists: Sequence[Sequence[Recommendation]],
+    *,
+    json: bool,
+    new: Collection[str] | None = None,
 ) -> None:
-    from flatrec.cli.progress import counting
-    from flatrec.content import encode_new_items
-    from flatrec.inference.cold_start import check_supported, recommend_new_items
-    from flatrec.runs.session import choose_device
-
-    check_supported(run, method=asked.method, n_neighbors=asked.n_neighbors)  # before anything is encoded
-    result = recommend_new_items(
-        run,
-        encode_new_items(
-            asked.source,
-            run.dataset,
-            image_dir=asked.image_dir,
-            device=str(choose_device(options.experiment(None, None))),
-            progress=counting,
-        ),
-        user,
-        k,
-        source=str(asked.source),
-        n_neighbors=asked.n_neighbors,
-        method=asked.method,
-        include_known=asked.include_known,
-    )
     if json:
-        about = {**_summary(result.embeddings), "n_neighbors": asked.n_neighbors, "include_known": asked.include_known}
-        print_json({"run": str(folder), "new_items": about, "recommendations": _by_user(user, result.lists)})
+        found = [{"user": user, "items": _plain(items)} for user, items in zip(users, lists, strict=True)]
+        print_json({**about, "recommendations": found})
         return
-    new_ids = frozenset(result.embeddings.items.ids) if asked.include_known else None
-    for name, items in zip(user, result.lists, strict=True):
-        print_items(f"For {name}", items, new=new_ids)
-    _print_summary(result.embeddings)
-
-
-def _by_user(users: Sequence[str], lists: Sequence[Sequence[Recommendation]]) -> list[dict[str, Any]]:
-    return [{"user": user, "items": _plain(items)} for user, items in zip(users, lists, strict=True)]
+    for user, items in zip(users, lists, strict=True):
+        print_items(f"For {user}", items, new=new)
 
 
 def _plain(items: Sequence[Recommendation]) -> list[dict[str, Any]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.printing import print_json, print_study_result
+from flatrec.cli.printing import print_study_result
 from flatrec.cli.progress import print_progress
 from flatrec.research.studies.registry import ENTRIES
 
@@ -79,10 +78,7 @@ def study(
         options.experiment(experiment, shared, seed=seed, device=device),
     )
     result = run_study(chosen, out, request, runs=runs, workers=Workers(workers, backend, address), on_run=_report)
-    if json:
-        print_json(asdict(result))
-    else:
-        print_study_result(result, out)
+    print_study_result(result, out, as_json=json)
 
 
 def _report(run: PlannedRun, error: str | None, n_left: int) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.printing import print_json, print_study_result
+from flatrec.cli.printing import print_study_result
 from flatrec.cli.progress import print_progress
 
 
@@ -53,15 +52,15 @@ def sweep(
     Example: `flatrec sweep --data shop --model freedom --strategy bsam+ --trials 20 --out runs/sweep`
     """
     from flatrec.research import Sweep, Workers, read_space, run_sweep
+    from flatrec.research.sweeps.sweep import MAX_TRIALS
 
     base = options.experiment(experiment, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
     fresh_seeds = options.seeds(base.seed + 1, seeds, ()) if seeds else ()
-    wanted = Sweep(base, read_space(space) if space is not None else None, sampler, trials, fresh_seeds, storage, name)
+    n_trials = options.counted("--trials", trials, MAX_TRIALS)
+    tried = read_space(space) if space is not None else None
+    wanted = Sweep(base, tried, sampler, n_trials, fresh_seeds, storage, name)
     result = run_sweep(wanted, out, workers=Workers(workers, backend, address), on_trial=_report)
-    if json:
-        print_json(asdict(result))
-    else:
-        print_study_result(result, out)
+    print_study_result(result, out, as_json=json)
 
 
 def _report(error: str | None, n_left: int) -> None:

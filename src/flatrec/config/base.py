@@ -80,12 +80,7 @@ class Config(BaseModel):
 
 
 def validate(kind: type[C], values: object, group: str) -> C:
-    """The settings of a group, for which messages name the group.
-
-    Args:
-        kind: the class of the settings.
-        values: a mapping, as read from a file.
-        group: the name of the group, such as ``training``.
+    """The settings of a group, such as ``training``, from a mapping as read from a file; messages name the group.
 
     Raises:
         SettingError: ``values`` is no mapping, a name is unknown, or a value is of another type or out of range.
@@ -122,6 +117,8 @@ def _first_error(error: ValidationError) -> SettingError:
     """The first setting that is wrong; a type of several alternatives has an error for each of them."""
     errors = error.errors(include_url=False)
     first = errors[0]
+    if not first["loc"]:  # from a validator of the whole class
+        return SettingError("", str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"])
     setting, *inner = first["loc"]
     name = str(setting) + "".join(f"[{index}]" for index in inner if isinstance(index, int))
     if first["type"] == "missing":

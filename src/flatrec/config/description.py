@@ -18,21 +18,13 @@ from flatrec.utils.ranges import Range
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting.
+    """One setting."""
 
-    Args:
-        name: its name.
-        type: what it takes, in words.
-        default: its default; None for a setting that is left out, or has none.
-        range: the numbers that it may be, such as ``at least 1``; empty for any, and for other types.
-        meaning: what the docstring says of it; empty where it says nothing.
-    """
-
-    name: str
-    type: str
-    default: object
-    range: str
-    meaning: str
+    name: str  # its name
+    type: str  # what it takes, in words
+    default: object  # its default; None for a setting that is left out, or has none
+    range: str  # the numbers that it may be, such as ``at least 1``; empty for any, and for other types
+    meaning: str  # what the docstring says of it; empty where it says nothing
 
     @property
     def default_text(self) -> str:

@@ -26,12 +26,7 @@ class Generated(Config):
 
 
 def config_of(kind: type, skip: int = 0) -> type[Config]:
-    """The settings of a class: the arguments of its constructor, with types and defaults.
-
-    Args:
-        kind: the class.
-        skip: number of leading arguments that are no settings, such as the parameters of an optimizer.
-    """
+    """The settings of a class: its constructor's arguments but for ``skip`` leading ones, with types and defaults."""
     return _generated(cast("Hashable", kind), skip)
 
 
@@ -55,12 +50,7 @@ def type_hints(kind: type) -> dict[str, Any]:
 
 
 def instantiate(kind: type[T], settings: object, group: str) -> T:
-    """An object of a class whose constructor takes settings alone.
-
-    Args:
-        kind: the class.
-        settings: a mapping of those that differ from the defaults.
-        group: what messages call the settings, such as ``study``.
+    """An object of a class whose constructor takes settings alone; messages call these by ``group``.
 
     Raises:
         ValueError: a setting is unknown or of a wrong type, or the class refuses its value.

@@ -3,62 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from types import MappingProxyType
 
 from flatrec.utils.messages import clipped, unknown
 
-SETTINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "clip": "max_grad_norm",
-        "contrast_weight": "contrastive_weight",
-        "cuts": "ks",
-        "dim": "embedding_dim",
-        "every": "interval",
-        "hidden": "hidden_dim",
-        "hyper_layers": "n_hyper_layers",
-        "hyperedges": "n_hyperedges",
-        "item_layers": "n_item_layers",
-        "layers": "n_layers",
-        "micro_batches": "grad_accumulation_steps",
-        "missing": "missing_modality",
-        "modality_layers": "n_modality_layers",
-        "neighbors": "n_neighbors",
-        "neighbours": "n_neighbors",
-        "pairing": "second_batch",
-        "penalty": "reg_weight",
-        "penalty_rows": "reg_rows",
-        "raw_share": "raw_fraction",
-        "routings": "n_routings",
-        "same_noise": "same_dropout_mask",
-        "shrink": "shrinkage",
-        "thinning": "edge_dropout",
-        "unperturbed": "perturb_exclude",
-        "user_neighbors": "n_user_neighbors",
-        "user_neighbours": "n_user_neighbors",
-        "widths": "hidden_dims",
-    }
-)
-DATASET_KEYS: Mapping[str, str] = MappingProxyType({"core": "k_core", "part_column": "split_column"})
-NAMES: Mapping[str, str] = MappingProxyType({"fsam": "friendlysam", "fsam+": "friendlysam+"})
-COMMANDS: Mapping[str, str] = MappingProxyType({"doctor": "check-model"})
+SETTINGS: Mapping[str, str] = {
+    "clip": "max_grad_norm",
+    "contrast_weight": "contrastive_weight",
+    "cuts": "ks",
+    "dim": "embedding_dim",
+    "every": "interval",
+    "hidden": "hidden_dim",
+    "hyper_layers": "n_hyper_layers",
+    "hyperedges": "n_hyperedges",
+    "item_layers": "n_item_layers",
+    "layers": "n_layers",
+    "micro_batches": "grad_accumulation_steps",
+    "missing": "missing_modality",
+    "modality_layers": "n_modality_layers",
+    "neighbors": "n_neighbors",
+    "neighbours": "n_neighbors",
+    "pairing": "second_batch",
+    "penalty": "reg_weight",
+    "penalty_rows": "reg_rows",
+    "raw_share": "raw_fraction",
+    "routings": "n_routings",
+    "same_noise": "same_dropout_mask",
+    "shrink": "shrinkage",
+    "thinning": "edge_dropout",
+    "unperturbed": "perturb_exclude",
+    "user_neighbors": "n_user_neighbors",
+    "user_neighbours": "n_user_neighbors",
+    "widths": "hidden_dims",
+}
+DATASET_KEYS: Mapping[str, str] = {"core": "k_core", "part_column": "split_column", "picture_column": "image_column"}
+NAMES: Mapping[str, str] = {
+    "fsam": "friendlysam",
+    "fsam+": "friendlysam+",
+    "partners": "combinations",
+    "rivals": "competitors",
+}
+COMMANDS: Mapping[str, str] = {"doctor": "check-model"}
 COLD_START = "flatrec cold-start"
-OPTIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "--cold": COLD_START,
-        "--core": "--k-core",
-        "--experiment": "--config",
-        "--keep-unanswered": "--allow-missing",
-        "--key-variable": "--api-key-env",
-        "--length": "--top-k",
-        "--neighbors": "--n-neighbors",
-        "--part": "--split",
-        "--rate": "--requests-per-minute",
-        "--share": "--fraction",
-        "--tries": "--max-retries",
-        "--way": "--method",
-        "--with-known": "--include-known",
-    }
-)
+OPTIONS: Mapping[str, str] = {
+    "--cold": COLD_START,
+    "--core": "--k-core",
+    "--experiment": "--config",
+    "--jobs": "--workers",
+    "--keep-unanswered": "--allow-missing",
+    "--key-variable": "--api-key-env",
+    "--length": "--top-k",
+    "--neighbors": "--n-neighbors",
+    "--neighbours": "--n-neighbors",
+    "--pairs": "--interactions",
+    "--part": "--split",
+    "--picture-column": "--image-column",
+    "--picture-dir": "--image-dir",
+    "--picture-encoder": "--image-encoder",
+    "--rate": "--requests-per-minute",
+    "--share": "--fraction",
+    "--tries": "--max-retries",
+    "--way": "--method",
+    "--with-known": "--include-known",
+}
 
 
 def unknown_setting(name: str, known: Collection[str]) -> str:
@@ -73,15 +79,6 @@ def unknown_setting(name: str, known: Collection[str]) -> str:
 
 
 def new_name(name: str, known: Collection[str], table: Mapping[str, str]) -> str:
-    """The end of a message about an unknown name, such as ``"; it is called ks now"``.
-
-    Args:
-        name: the unknown name.
-        known: the names that there are.
-        table: new names by old ones.
-
-    Returns:
-        An empty text where the name is not an old one, or its new one is not among those known.
-    """
+    """The end of a message about an unknown name, ``"; it is called ks now"``; empty if the table has no old name."""
     new = table.get(name, "")
     return f"; it is called {new} now" if new in known else ""

@@ -5,23 +5,15 @@ The names are imported when they are first used, so that a command's help starts
 
 TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
-    from flatrec.content.encode import encode_new_items, encode_table
-    from flatrec.content.item_source import ItemSource
-    from flatrec.content.llm.adjust import CaptionColumns, adjust_items
-    from flatrec.content.llm.augment import AugmentPrompts, Destination, augment_items
-    from flatrec.content.llm.settings import Endpoint
-
-__all__ = [
-    "AugmentPrompts",
-    "CaptionColumns",
-    "Destination",
-    "Endpoint",
-    "ItemSource",
-    "adjust_items",
-    "augment_items",
-    "encode_new_items",
-    "encode_table",
-]
+    from flatrec.content.encode import encode_new_items as encode_new_items
+    from flatrec.content.encode import encode_table as encode_table
+    from flatrec.content.item_source import ItemSource as ItemSource
+    from flatrec.content.llm.adjust import CaptionColumns as CaptionColumns
+    from flatrec.content.llm.adjust import adjust_items as adjust_items
+    from flatrec.content.llm.augment import AugmentPrompts as AugmentPrompts
+    from flatrec.content.llm.augment import Destination as Destination
+    from flatrec.content.llm.augment import augment_items as augment_items
+    from flatrec.content.llm.settings import Endpoint as Endpoint
 
 _HOMES = {
     "AugmentPrompts": "flatrec.content.llm.augment",
@@ -43,4 +35,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_HOMES)

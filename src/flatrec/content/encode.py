@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flatrec.content import encoders
-from flatrec.content.encoders.encoding import EncodingReport, EncodingSettings, Target, encode_images, encode_texts
+from flatrec.content.encoders.encoding import EncodingReport, EncodingSettings, encode_images, encode_texts
 from flatrec.content.encoders.recipe import RECIPE, Recipe, read_recipe
 from flatrec.content.encoders.vector_cache import VectorCache, default_path
 from flatrec.content.item_source import ItemSource, Progress, no_progress
@@ -61,26 +61,20 @@ def encode_table(
         raise ValueError("nothing to encode; give --text-column, --image-dir or --image-column")
     modalities = [name for name, values in (("text", items.texts), ("image", items.images)) if values is not None]
     prepare_folder(out, items.table.ids, modalities)
-    recipe = Recipe(
-        source.id_column,
-        source.text_columns,
-        text_encoder,
-        source.image_column,
-        source.image_dir is not None,
-        image_encoder,
-    ).merged_with(out)
+    by_id = source.image_dir is not None
+    given = Recipe(source.id_column, source.text_columns, text_encoder, source.image_column, by_id, image_encoder)
+    recipe = given.merged_with(out)
     reports = []
     with VectorCache(default_path()) as cache:
+        settings = EncodingSettings(cache, batch_size, workers)
         if items.texts is not None:
             text = encoders.text_encoder(text_encoder, device=device)
             with progress("texts", len(items.texts)) as on_items:
-                settings = EncodingSettings(cache, batch_size, workers, on_items)
-                reports.append(encode_texts(items.texts, text, Target(out, "text"), settings))
+                reports.append(encode_texts(items.texts, text, out, settings._replace(on_items=on_items)))
         if items.images is not None:
             image = encoders.image_encoder(image_encoder, device=device)
             with progress("images", len(items.images)) as on_items:
-                settings = EncodingSettings(cache, batch_size, workers, on_items)
-                reports.append(encode_images(items.images, image, Target(out, "image"), settings))
+                reports.append(encode_images(items.images, image, out, settings._replace(on_items=on_items)))
     write_features_info(out, items.table.ids, reports, recipe)
     return reports
 

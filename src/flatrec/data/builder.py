@@ -17,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, align, as_float32
 from flatrec.data.id_overlap import IdOverlap, no_overlap_message
 from flatrec.data.interactions import SPLITS, Interactions
-from flatrec.data.splitting import Ratios, check_ratios, k_core_mask, split
+from flatrec.data.splitting import Ratios, fractions_of, k_core_mask, split
 from flatrec.data.vocabulary import Vocabulary
 
 INTEGER = "^-?[0-9]{1,18}$"
@@ -44,27 +44,21 @@ class SplitSettings:
         for name, value in (("k_core", self.k_core), ("seed", self.seed)):
             if value < 0:
                 raise ValueError(f"{name} must be 0 or more, but is {value}")
-        check_ratios(self.ratios)
+        fractions_of(self.ratios)  # refuses what cannot split anything
 
 
 @dataclass(frozen=True, eq=False)
 class IndexedFeatures:
     """Feature rows and the id of the item that each row describes.
 
-    Args:
-        ids: one item id per row.
-        values: one row per id.
-        source: the name of the features in messages, e.g. ``shop/image.npy``.
-        cleaning_report: what reading the file changed.
-
     Raises:
         ValueError: not a numeric matrix, or another number of rows than ids.
     """
 
-    ids: Sequence[str]
-    values: Shaped[ndarray, "..."]
-    source: str
-    cleaning_report: TableCleaningReport | None = None
+    ids: Sequence[str]  # one item id per row
+    values: Shaped[ndarray, "..."]  # one row per id
+    source: str  # the name of the features in messages, e.g. ``shop/image.npy``.
+    cleaning_report: TableCleaningReport | None = None  # what reading the file changed
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.dtype.kind not in "fiu":
@@ -80,21 +74,13 @@ class IndexedFeatures:
 
 @dataclass(frozen=True, eq=False)
 class ItemMetadata:
-    """What the source says about items besides features, by item id; other ids are ignored.
+    """What the source says about items besides features, by item id; other ids are ignored."""
 
-    Args:
-        titles: readable names; the id is shown for an item without one.
-        images: image files.
-        ids: the ids of all rows of the table; those of titles and images if left out.
-        cleaning_report: what reading the table changed.
-        source: the name of the table in messages.
-    """
-
-    titles: Mapping[str, str] = field(default_factory=dict)
-    images: Mapping[str, Path] = field(default_factory=dict)
-    ids: Sequence[str] | None = None
-    cleaning_report: TableCleaningReport | None = None
-    source: str = "the table of items"
+    titles: Mapping[str, str] = field(default_factory=dict)  # readable names; the id is shown for an item without one
+    images: Mapping[str, Path] = field(default_factory=dict)  # image files
+    ids: Sequence[str] | None = None  # the ids of all rows of the table; those of titles and images if left out
+    cleaning_report: TableCleaningReport | None = None  # what reading the table changed
+    source: str = "the table of items"  # the name of the table in messages
 
 
 class IndexedInteractions(NamedTuple):
@@ -229,7 +215,6 @@ def _indexed(interactions: pl.DataFrame) -> IndexedInteractions:
 
 
 def _encode(ids: pl.Series) -> tuple[Int[ndarray, "n_interactions"], list[str]]:
-    """Return the index of every id, and the distinct ids in the order of their indices."""
     distinct = ids.unique().rename("id")
     if distinct.str.contains(INTEGER).all():
         # "7" and "007" are two ids of one value: the text settles their order.

@@ -12,33 +12,19 @@ QUOTES_ADVICE = 'if quotation marks are plain text there, set quote = "" in data
 
 @dataclass(frozen=True)
 class TableCleaningReport:
-    """The counts of what was changed or left out in one file.
+    """The counts of what was changed or left out in one file."""
 
-    Args:
-        file: the name of the file.
-        joined_lines: lines that continue a cell which began on an earlier line.
-        broken_ids: ids that contain a line break.
-        padded_ids: ids with blanks around them, which were removed.
-        decimal_ids: ids such as ``100.0``, which were read as ``100``.
-        decimal_id_example: one of these, as the file has it.
-        rows_without_id: rows without an item id, which were left out.
-        row_number_columns: columns of row numbers, which were left out.
-        unused_rows: rows whose id is not that of an item.
-        filtered_rows: the unused rows whose item was removed by the k-core filter.
-        near_misses: a simple difference because of which ids do not match; empty if there is none.
-    """
-
-    file: str
-    joined_lines: int = 0
-    broken_ids: int = 0
-    padded_ids: int = 0
-    decimal_ids: int = 0
-    decimal_id_example: str = ""
-    rows_without_id: int = 0
-    row_number_columns: tuple[str, ...] = ()
-    unused_rows: int = 0
-    filtered_rows: int = 0
-    near_misses: str = ""
+    file: str  # the name of the file
+    joined_lines: int = 0  # lines that continue a cell which began on an earlier line
+    broken_ids: int = 0  # ids that contain a line break
+    padded_ids: int = 0  # ids with blanks around them, which were removed
+    decimal_ids: int = 0  # ids such as ``100.0``, which were read as ``100``
+    decimal_id_example: str = ""  # one of these, as the file has it
+    rows_without_id: int = 0  # rows without an item id, which were left out
+    row_number_columns: tuple[str, ...] = ()  # columns of row numbers, which were left out
+    unused_rows: int = 0  # rows whose id is not that of an item
+    filtered_rows: int = 0  # the unused rows whose item was removed by the k-core filter
+    near_misses: str = ""  # a simple difference because of which ids do not match; empty if there is none
 
     @staticmethod
     def total(file: str, tables: Sequence[TableCleaningReport]) -> TableCleaningReport:
@@ -57,7 +43,7 @@ class TableCleaningReport:
         if self.joined_lines:
             ids = f", {_count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
             lines = _count(self.joined_lines, "line")
-            yield (f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}")
+            yield f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}"
         elif self.broken_ids:
             yield f"{self.file}: {_count(self.broken_ids, 'id')} with a line break inside; check the file"
         if self.padded_ids:
@@ -117,10 +103,8 @@ def _columns(names: Sequence[str]) -> str:
     """Return the names of columns for a message; columns without a name, and those named by polars, are counted."""
     named = [name for name in names if name.strip() and not name.startswith("_duplicated_")]
     nameless = len(names) - len(named)
-    described = (
-        ["a column without a name" if nameless == 1 else f"{nameless} columns without a name"] if nameless else []
-    )
-    return " and ".join([*described, *([quoted(named)] if named else [])])
+    counted = "a column without a name" if nameless == 1 else f"{nameless} columns without a name"
+    return " and ".join([*([counted] if nameless else []), *([quoted(named)] if named else [])])
 
 
 def _count(number: int, noun: str) -> str:

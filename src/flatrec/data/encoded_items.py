@@ -17,34 +17,21 @@ from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import check_listed, drop_from_manifest, update_manifest
 
 ITEM_IDS, COLUMN = "encoded_items.csv", "item"
-REPORTS = (
-    "encoding.json",
-    "encoding.csv",
-    "encode.json",
-)  # beside the features: what was found, and how the items were encoded
+# Beside the features: what was found, and how the items were encoded.
+REPORTS = ("encoding.json", "encoding.csv", "encode.json")
 ADVICE = "encode the items again with flatrec encode"
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedItems:
-    """Items and their features.
+    """Items and their features."""
 
-    Args:
-        ids: the ids of all items, in the order of the rows of the files.
-        features: rows by modality; an item without a modality has no row in it.
-    """
-
-    ids: tuple[str, ...]
-    features: Mapping[str, IndexedFeatures]
+    ids: tuple[str, ...]  # the ids of all items, in the order of the rows of the files
+    features: Mapping[str, IndexedFeatures]  # rows by modality; an item without a modality has no row in it
 
 
 def prepare_folder(folder: Path, ids: Sequence[str], modalities: Collection[str]) -> None:
-    """Prepare a folder for the features of items, so that no row in it is ever read as that of another item.
-
-    Args:
-        folder: the folder, created if it does not exist.
-        ids: the item ids in the order of the rows.
-        modalities: the modalities that will be written.
+    """Prepare a folder, new or not, for features of items, so that no row in it is ever read as that of another item.
 
     Raises:
         ValueError: the folder has features of other items, or in another order, which would stay.

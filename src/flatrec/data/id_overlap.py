@@ -21,15 +21,10 @@ _COMPARED = 20_000  # ids that are compared at most
 
 @dataclass(frozen=True, eq=False)
 class IdOverlap:
-    """The item ids of a data set, to which the ids of other tables are compared.
+    """The item ids of a data set, to which the ids of other tables are compared."""
 
-    Args:
-        items: the items of the data set.
-        before_filter: all items that had an interaction before the k-core filter.
-    """
-
-    items: frozenset[str]
-    before_filter: frozenset[str]
+    items: frozenset[str]  # the items of the data set
+    before_filter: frozenset[str]  # all items that had an interaction before the k-core filter
 
     def add_unused_rows(self, ids: Sequence[str], report: TableCleaningReport) -> TableCleaningReport:
         """Return the report of a table with the counts of its rows that belong to no item."""
@@ -55,15 +50,7 @@ def no_overlap_message(name: str, ids: Sequence[str], items: Sequence[str]) -> s
 
 
 def near_misses(ids: Collection[str], items: Collection[str]) -> str:
-    """Describe a simple difference, such as case, because of which ids are not equal to those of items.
-
-    Args:
-        ids: ids of a table, none of which is in ``items``.
-        items: the item ids that they may stand for.
-
-    Returns:
-        A clause for a message; empty if there is no simple difference.
-    """
+    """Describe a simple difference, such as case, because of which no id is that of an item; empty if there is none."""
     compared = list(ids)[:_COMPARED]
     for name, normalize in _DIFFERENCES:
         item_of_form = {normalize(item): item for item in list(items)[:_COMPARED]}

@@ -13,19 +13,12 @@ _NEEDS_REPAIR = rf"^\s|\s$|{WHOLE_DECIMAL}"
 
 
 class RepairedIds(NamedTuple):
-    """Ids as text, and what was changed in them.
+    """Ids as text, and what was changed in them."""
 
-    Args:
-        ids: the repaired ids.
-        padded: how many ids had blanks around them.
-        decimals: how many ids were whole numbers with a decimal point.
-        decimal_example: one of these, as it was; empty if there is none.
-    """
-
-    ids: pl.Series
-    padded: int = 0
-    decimals: int = 0
-    decimal_example: str = ""
+    ids: pl.Series  # the repaired ids
+    padded: int = 0  # how many ids had blanks around them
+    decimals: int = 0  # how many ids were whole numbers with a decimal point
+    decimal_example: str = ""  # one of these, as it was; empty if there is none
 
 
 def repair_ids(ids: pl.Series) -> RepairedIds:

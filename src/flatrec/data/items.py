@@ -21,19 +21,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ItemTable:
-    """A table with one row per item.
+    """A table with one row per item."""
 
-    Args:
-        frame: the columns, in the order of the file.
-        ids: the item ids in the order of the rows.
-        path: the file from which it was read.
-        id_column: the name of the column of ids.
-    """
-
-    frame: pl.DataFrame
-    ids: tuple[str, ...]
-    path: Path
-    id_column: str
+    frame: pl.DataFrame  # the columns, in the order of the file
+    ids: tuple[str, ...]  # the item ids in the order of the rows
+    path: Path  # the file from which it was read
+    id_column: str  # the name of the column of ids
 
     def column(self, name: str) -> dict[str, str | None]:
         """Return a column by item id, in the order of the rows.
@@ -98,11 +91,7 @@ class ItemTable:
 
 
 def read_items(path: Path, id_column: str | None = None) -> ItemTable:
-    """Read the items of a ``.csv``, ``.tsv`` or ``.parquet`` file.
-
-    Args:
-        path: the file.
-        id_column: the column of ids; found by one of ITEM_NAMES if left out.
+    """Read the items of a ``.csv``, ``.tsv`` or ``.parquet`` file; ids are in one of ITEM_NAMES by default.
 
     Raises:
         FileNotFoundError: there is no such file.

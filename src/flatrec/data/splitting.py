@@ -18,15 +18,10 @@ ROUNDING = 1e-9  # lets 30 * 0.1 / (0.8 + 0.1 + 0.1) count as 3
 def k_core_mask(
     users: Int[ndarray, "n_interactions"], items: Int[ndarray, "n_interactions"], k: int
 ) -> Bool[ndarray, "n_interactions"]:
-    """Return True for each interaction of the k-core.
+    """Return True for each of these distinct interactions that is in the k-core.
 
     Users and items with fewer than ``k`` of the remaining interactions are dropped repeatedly. A ``k`` of 0 or 1 keeps
     everything. Each round costs O(interactions left + users + items).
-
-    Args:
-        users: the user index of each interaction; interactions are distinct.
-        items: the item index of each interaction.
-        k: minimum number of interactions per user and per item.
     """
     mask = np.ones(len(users), dtype=np.bool_)
     if k <= 1:
@@ -62,7 +57,6 @@ def split(
     Raises:
         ValueError: the weight of training is not positive, or another weight is negative or not finite.
     """
-    check_ratios(ratios)
     counts = np.bincount(users, minlength=n_users)
     valid, test = _split_sizes(counts, ratios)
     order = np.lexsort((np.random.default_rng(seed).random(len(users)), users))
@@ -74,20 +68,11 @@ def split(
     return splits
 
 
-def check_ratios(ratios: Ratios) -> None:
-    """Refuse weights by which nothing can be split.
-
-    Raises:
-        ValueError: the weight of training is not positive, or another weight is negative, not finite or not a number.
-    """
-    fractions_of(ratios)
-
-
 def fractions_of(ratios: Ratios) -> tuple[Fraction, Fraction, Fraction]:
     """Return the exact fractions of training, validation and test, whose sum is 1, however large the weights are.
 
     Raises:
-        ValueError: as :func:`check_ratios`.
+        ValueError: the weight of training is not positive, or another is negative, not finite or not a number.
     """
     try:
         train, valid, test = (Fraction(weight) for weight in ratios if not isinstance(weight, (bool, str)))

@@ -22,19 +22,12 @@ PerUser = Float[Tensor, "n_users"]
 
 @dataclass(frozen=True, eq=False)
 class TopK:
-    """The lists of k items of all scored users, each of whom has at least one relevant item.
+    """The lists of k items of all scored users, each of whom has at least one relevant item."""
 
-    Args:
-        items: listed items, best first; -1 where a list has no more items.
-        hits: whether the listed item is relevant.
-        n_relevant: number of relevant items of each user.
-        popularity: number of training interactions of each item.
-    """
-
-    items: Int64[Tensor, "n_users k"]
-    hits: Bool[Tensor, "n_users k"]
-    n_relevant: Int64[Tensor, "n_users"]
-    popularity: Float64[Tensor, "n_items"]
+    items: Int64[Tensor, "n_users k"]  # listed items, best first; -1 where a list has no more items
+    hits: Bool[Tensor, "n_users k"]  # whether the listed item is relevant
+    n_relevant: Int64[Tensor, "n_users"]  # number of relevant items of each user
+    popularity: Float64[Tensor, "n_items"]  # number of training interactions of each item
 
     @property
     def k(self) -> int:
@@ -54,17 +47,11 @@ class TopK:
 
 @dataclass(frozen=True, eq=False)
 class RandomOrder:
-    """Lists of k items in random order: each rank holds a relevant item with probability r / n.
+    """Lists of k items in random order: each rank holds a relevant item with probability r / n."""
 
-    Args:
-        k: length of a list.
-        r: number of relevant items of each user, at least 1.
-        n: number of items that may be listed for each user, at least r.
-    """
-
-    k: int
-    r: Int64[ndarray, "n_users"]
-    n: Int64[ndarray, "n_users"]
+    k: int  # length of a list
+    r: Int64[ndarray, "n_users"]  # number of relevant items of each user, at least 1
+    n: Int64[ndarray, "n_users"]  # number of items that may be listed for each user, at least r
 
     @property
     def m(self) -> Int64[ndarray, "n_users"]:
@@ -157,21 +144,13 @@ def avg_popularity(lists: TopK) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of top-k lists.
+    """A metric of top-k lists."""
 
-    Args:
-        compute: the metric, one value per user, whose mean is reported, or one value of all lists.
-        title: how tables and figures call it.
-        at_random: its expectation for each user if the order is random; None if it is not reported.
-        depends_on_order: whether the order within a list changes it; if not, it says nothing where k items are all.
-        monitorable: whether it can choose the best epoch: larger values are better.
-    """
-
-    compute: Callable[[TopK], PerUser] | Callable[[TopK], float]
-    title: str
-    at_random: Callable[[RandomOrder], Float64[ndarray, "n_users"]] | None = None
-    depends_on_order: bool = False
-    monitorable: bool = True
+    compute: Callable[[TopK], PerUser] | Callable[[TopK], float]  # one value per user, or one of all lists
+    title: str  # how tables and figures call it
+    at_random: Callable[[RandomOrder], Float64[ndarray, "n_users"]] | None = None  # its expectation, if reported
+    depends_on_order: bool = False  # if not, it says nothing where k items are all
+    monitorable: bool = True  # whether it can choose the best epoch: larger values are better
 
 
 METRICS: dict[str, Metric] = {

@@ -24,17 +24,14 @@ def cached(
 ) -> sparse.csr_array:
     """Return the graph that ``build`` returns, read from disk if it was built before from the same inputs.
 
+    ``kind`` names the kind of graph, with a version that changes when the same inputs would give another graph.
+
     A graph that is read equals the one that was built bit for bit: types, values, and the order of the entries.
     The environment variable FLATREC_CACHE names the folder; without it, the user's cache folder is used, and with
     ``off`` every graph is built. Two processes may build the same graph at once: the last one to finish leaves its
     file, and no process reads half a file. A file that is damaged or holds something else is replaced, with a warning.
     A folder that cannot be written to costs a warning, never the graph. The folder is never tidied up, and may be
     deleted at any time.
-
-    Args:
-        kind: name of the kind of graph, with a version that changes when the same inputs would give another graph.
-        inputs: everything that the graph depends on.
-        build: function that builds the graph.
     """
     folder = cache_dir("graphs")
     if folder is None:
@@ -65,11 +62,7 @@ def _store(graph: sparse.csr_array, path: Path, key: str) -> None:
         with atomic_write(path) as temporary:
             temporary.write_bytes(_encoded(graph, key))
     except OSError as error:
-        logger.warning(
-            "a graph is not kept in the cache (%s); set %s to a writable folder, or to off",
-            error,
-            VARIABLE,
-        )
+        logger.warning("a graph is not kept in the cache (%s); set %s to a writable folder, or to off", error, VARIABLE)
 
 
 def _encoded(graph: sparse.csr_array, key: str) -> bytes:

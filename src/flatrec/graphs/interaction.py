@@ -48,10 +48,7 @@ def random_walk_graph(interactions: Interactions) -> Graph:
 
 
 def edge_dropout_graph(
-    interactions: Interactions,
-    rate: float,
-    generator: Generator,
-    weighting: Literal["degree", "uniform"] = "degree",
+    interactions: Interactions, rate: float, generator: Generator, weighting: Literal["degree", "uniform"] = "degree"
 ) -> Graph:
     """Return the normalized graph of a random subset of the training interactions, with the degrees of that subset.
 

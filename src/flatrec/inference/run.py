@@ -141,14 +141,7 @@ def all_interactions(interactions: Interactions) -> sparse.csr_array:
 def described(
     ranking: Ranking, ids: Sequence[str], titles: Sequence[str] | None, images: Sequence[Path | None] | None
 ) -> list[list[Recommendation]]:
-    """Return the lists of a ranking with ids, titles and images.
-
-    Args:
-        ranking: the lists, as item indices.
-        ids: original ids by item index.
-        titles: titles of the first items, if there are any.
-        images: image files of the first items, if there are any.
-    """
+    """Return the lists of a ranking with ids, and with titles and images where these are known."""
     titles, images = titles or (), images or ()
     return [
         [

@@ -6,12 +6,10 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int64
-from pydantic import ConfigDict
 from torch import Generator, Tensor, nn
 
 from flatrec.config import Config, Option
@@ -40,10 +38,8 @@ class ModelConfig(Config):
     """Settings of a model or baseline: one field for each, with a type and a default, explained in ``Args``.
 
     A number's range is part of its type, as in :mod:`flatrec.utils.ranges`. A model without settings needs no class of
-    its own.
+    its own. :mod:`flatrec.models.settings` has those that many models share.
     """
-
-    model_config = ConfigDict(strict=True)
 
 
 class Model(nn.Module, ABC):
@@ -64,14 +60,18 @@ class Model(nn.Module, ABC):
     :mod:`flatrec.inference.cold_start`. ``features`` is for a model that computes the embedding of an item without
     interactions from that item's features and its own row of a table alone, and not from other items, as over a graph
     of similar items, or from sums over all items. ``nearest`` serves every model.
+
+    Args:
+        dataset: gives training interactions, and features where ``MODALITIES`` says so.
+        config: settings; the defaults if left out.
     """
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     config: ModelConfig
-    loss_weights: Mapping[str, float] = MappingProxyType({})
+    loss_weights: Mapping[str, float] = {}
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType({})
+    SEARCH_SPACE: ClassVar[SearchSpace] = {}
 
     def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
         super().__init__()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -13,11 +12,12 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_linear
+from flatrec.models.settings import FeatureConfig, GraphConfig
 from flatrec.ops.propagation import propagate
-from flatrec.utils.ranges import DropoutRate, LayerCount, NonNegativeFloat, PositiveInt
+from flatrec.utils.ranges import DropoutRate, LayerCount, NonNegativeFloat
 
 
 class BM3(Model):
@@ -39,10 +39,6 @@ class BM3(Model):
     Deviations: any number of modalities. Dropout on targets is drawn for each row of the batch. The release draws it
     for the whole table, so that an item that occurs twice in a batch is there the same target both times.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -54,45 +50,40 @@ class BM3(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(GraphConfig, FeatureConfig):
         """Settings of BM3.
 
         Args:
-            embedding_dim: width of the embeddings.
-            n_layers: number of propagation steps over the user-item graph (L).
             dropout: fraction of a target's entries set to zero.
             reg_weight: weight of the norms.
             modality_weight: weight of the modality losses.
             features: whether the feature tables are trained or frozen.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
         n_layers: LayerCount = 1
         dropout: DropoutRate = 0.3
         reg_weight: NonNegativeFloat = 0.1
         modality_weight: NonNegativeFloat = 2.0
         features: Literal["trained", "frozen"] = "trained"
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.n_layers": (1, 2), "model.dropout": (0.3, 0.5), "model.reg_weight": (0.1, 0.01)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.n_layers": (1, 2),
+        "model.dropout": (0.3, 0.5),
+        "model.reg_weight": (0.1, 0.01),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.loss_weights = {"modalities": self.config.modality_weight, "norms": self.config.reg_weight}
-        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.nodes = node_table(dataset, embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
         )
-        self.projections = nn.ModuleList(
-            xavier_linear(width, self.config.embedding_dim) for width in self.features.widths
-        )
-        self.predictor = xavier_linear(self.config.embedding_dim, self.config.embedding_dim)
+        self.projections = nn.ModuleList(xavier_linear(width, embedding_dim) for width in self.features.widths)
+        self.predictor = xavier_linear(embedding_dim, embedding_dim)
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:

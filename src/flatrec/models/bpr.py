@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
+from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
+from flatrec.models.settings import EmbeddingConfig
+from flatrec.utils.ranges import NonNegativeFloat
 
 
 class BPR(Model):
@@ -29,10 +29,6 @@ class BPR(Model):
     Deviations: the paper penalizes squared norms with a weight for users, positives and negatives each; the form here
     is that of :func:`flatrec.models.losses.norm_penalty`, as for LightGCN, so that the two differ by the graph alone.
 
-    Args:
-        dataset: gives the numbers of users and items; its features are not used.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -41,21 +37,17 @@ class BPR(Model):
         0
     """
 
-    class Config(ModelConfig):
+    class Config(EmbeddingConfig):
         """Settings of BPR.
 
         Args:
-            embedding_dim: width of the embeddings.
             reg_weight: weight of the embedding norms.
         """
 
-        embedding_dim: PositiveInt = 64
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

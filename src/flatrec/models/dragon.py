@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import ClassVar
-
 import torch
-from torch import Generator, Tensor, nn
 
-from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.cooccurrence import UserGraph
-from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.knn import fused_knn_graph
-from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality, filled_features
-from flatrec.models.layers import Tower, preference_squares, preference_weights
-from flatrec.models.losses import bpr_loss, gather_embeddings
+from flatrec.models.base import Encoded
+from flatrec.models.features import filled_features
+from flatrec.models.preferences import PreferenceModel
+from flatrec.models.settings import ItemGraphConfig
 from flatrec.ops.propagation import propagate
-from flatrec.utils.ranges import Fraction, LayerCount, NonNegativeFloat, PositiveInt
+from flatrec.utils.ranges import Fraction
 
 
-class DRAGON(Model):
+class DRAGON(PreferenceModel):
     """DRAGON (Zhou et al., ECAI 2023, https://arxiv.org/abs/2301.12097).
 
     With M the symmetrically normalized user-item graph, S the frozen item graph of FREEDOM, and unit() bringing rows to
@@ -51,10 +42,6 @@ class DRAGON(Model):
     alone; here the key is the content. Degrees have an offset of 1e-7, below what float32 shows. Modalities may be
     any number; ``image_weight`` is the weight of the one called ``image``, as in FREEDOM.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -66,57 +53,23 @@ class DRAGON(Model):
         ValueError: the data set has no features, or fewer items than ``n_neighbors``.
     """
 
-    class Config(ModelConfig):
+    class Config(PreferenceModel.Config, ItemGraphConfig):
         """Settings of DRAGON.
 
         Args:
             embedding_dim: width of a modality's part of a representation.
-            hidden_dim: width between the two maps of a modality.
-            n_layers: number of propagation steps over the user-item graph (L).
-            n_item_layers: number of propagation steps over the item graph (L_ii).
-            n_neighbors: number of neighbors per item in each kNN graph, the item itself included; at most the number of
-                items.
             image_weight: weight of the image graph among the kNN graphs.
-            n_user_neighbors: number of neighbors per user.
-            reg_weight: weight of the squares.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
-        hidden_dim: PositiveInt = 256
-        n_layers: LayerCount = 2
-        n_item_layers: LayerCount = 1
-        n_neighbors: PositiveInt = 10
         image_weight: Fraction = 0.1
-        n_user_neighbors: PositiveInt = 40
-        reg_weight: NonNegativeFloat = 1e-3
-        missing_modality: MissingModality = "mean"
 
     config: Config
-    MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
-    )
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
-        self.loss_weights = {"squares": self.config.reg_weight}
-        self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
-        self.towers = nn.ModuleList(
-            Tower(dataset.n_users, width, hidden_dim=self.config.hidden_dim, embedding_dim=self.config.embedding_dim)
-            for width in self.features.widths
-        )
-        self.user_weights = preference_weights(dataset.n_users, len(self.features))
-        self.graph = training_graph(dataset.interactions)
         self.item_graph = fused_knn_graph(
             filled_features(dataset, self.config.missing_modality), self.config.n_neighbors, self.config.image_weight
         )
-        self.user_graph = UserGraph(dataset.interactions, self.config.n_user_neighbors)
-
-    def on_epoch_start(self, generator: Generator) -> None:
-        """Draw which neighbors are repeated."""
-        self.user_graph.draw(generator)
 
     def encode(self) -> Encoded:
         """Each modality propagated over the user-item graph, then each side of it over its own graph; side by side.
@@ -131,11 +84,3 @@ class DRAGON(Model):
             alike = propagate(self.item_graph, items, self.config.n_item_layers, reduce="last")
             parts.append(torch.cat([own + self.user_graph(own), items + alike]))
         return Encoded(torch.cat(parts, dim=1))
-
-    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR to base 2, and the squares of the preferences of each modality and of the user weights."""
-        return {
-            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2),
-            **preference_squares(self.features.names, self.towers, batch.users),
-            "squares/user_weights": self.user_weights.square().mean(),
-        }

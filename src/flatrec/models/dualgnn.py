@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
-from torch import Generator, Tensor, nn
 
-from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.cooccurrence import UserGraph
-from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
-from flatrec.models.layers import Tower, preference_squares, preference_weights
-from flatrec.models.losses import bpr_loss, gather_embeddings
+from flatrec.models.base import Cold, Encoded
+from flatrec.models.preferences import PreferenceModel, preference_weights
 from flatrec.ops.propagation import propagate
-from flatrec.utils.ranges import LayerCount, NonNegativeFloat, PositiveInt
 
 
-class DualGNN(Model):
+class DualGNN(PreferenceModel):
     """DualGNN (Wang et al., IEEE TMM 2021, https://doi.org/10.1109/TMM.2021.3138298).
 
     With M the symmetrically normalized user-item graph and unit() bringing rows to length 1; for every modality m, P_m
@@ -49,10 +39,6 @@ class DualGNN(Model):
     over the user graph without repetitions. Layers that influence nothing are left out. Degrees have an offset of 1e-7,
     below what float32 shows.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -64,51 +50,21 @@ class DualGNN(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(PreferenceModel.Config):
         """Settings of DualGNN.
 
         Args:
-            embedding_dim: width of the embeddings.
-            hidden_dim: width between the two maps of a modality.
-            n_layers: number of propagation steps over the user-item graph (L).
-            n_user_neighbors: number of neighbors per user.
-            reg_weight: weight of the squares.
             fusion: whether users are fused as the paper has it (``intended``) or in place (``released``).
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
-        hidden_dim: PositiveInt = 256
-        n_layers: LayerCount = 2
-        n_user_neighbors: PositiveInt = 40
-        reg_weight: NonNegativeFloat = 1e-3
         fusion: Literal["intended", "released"] = "intended"
-        missing_modality: MissingModality = "mean"
 
     config: Config
-    MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5)}
-    )
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
-        self.loss_weights = {"squares": self.config.reg_weight}
-        self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
-        self.towers = nn.ModuleList(
-            Tower(dataset.n_users, width, hidden_dim=self.config.hidden_dim, embedding_dim=self.config.embedding_dim)
-            for width in self.features.widths
-        )
-        self.user_weights = preference_weights(dataset.n_users, len(self.features))
         self.item_weights = preference_weights(dataset.n_items, len(self.features))
-        self.graph = training_graph(dataset.interactions)
-        self.user_graph = UserGraph(dataset.interactions, self.config.n_user_neighbors)
-
-    def on_epoch_start(self, generator: Generator) -> None:
-        """Draw which neighbors are repeated."""
-        self.user_graph.draw(generator)
 
     def encode(self) -> Encoded:
         """All modalities propagated at once, side by side; then users over the user graph."""
@@ -119,12 +75,3 @@ class DualGNN(Model):
             users = torch.cat([users.sum(dim=1, keepdim=True), users[:, 1:]], dim=1)
         own = (self.user_weights[:, :, None] * users).sum(dim=1)
         return Encoded(torch.cat([own + self.user_graph(own), items.sum(dim=1)]))
-
-    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """BPR to base 2, and the squares of the preferences of each modality and of the user and item weights."""
-        return {
-            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2),
-            **preference_squares(self.features.names, self.towers, batch.users),
-            "squares/user_weights": self.user_weights.square().mean(),
-            "squares/item_weights": self.item_weights.square().mean(),
-        }

@@ -94,8 +94,6 @@ class FeatureTables(nn.Module):
 
 
 class _Table(nn.Module):
-    """The matrix of one modality."""
-
     values: Float[Tensor, "n_items width"]
     absent: Bool[Tensor, "n_items"]
     stand_in: nn.Parameter | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -13,14 +12,15 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import edge_dropout_graph, training_graph
 from flatrec.graphs.knn import fused_knn_graph
-from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality, filled_features
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, bpr_loss_of_differences, gather_embeddings
+from flatrec.models.settings import ItemGraphConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.propagation import propagate
 from flatrec.ops.spmm import row_differences
-from flatrec.utils.ranges import DropoutRate, Fraction, LayerCount, NonNegativeFloat, PositiveInt
+from flatrec.utils.ranges import DropoutRate, Fraction, NonNegativeFloat
 
 
 class FREEDOM(Model):
@@ -30,7 +30,7 @@ class FREEDOM(Model):
     symmetrically normalized user-item graph:
 
         h = S^(L_ii) E_item
-        G = mean of layers 0..L_ui of M on [E_user ; E_item]
+        G = mean of layers 0..L of M on [E_user ; E_item]
         user u = G[u]
         item i = G[i] + h[i]
         loss = BPR(users, items) + modality_weight * sum over modalities of BPR(users, F_m W_m)
@@ -47,10 +47,6 @@ class FREEDOM(Model):
     graph on disk by k and a rounded weight alone, so that other features can get an old graph; here the key is the
     content.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -62,50 +58,38 @@ class FREEDOM(Model):
         ValueError: the data set has no features, or fewer items than ``n_neighbors``.
     """
 
-    class Config(ModelConfig):
+    class Config(ItemGraphConfig):
         """Settings of FREEDOM.
 
         Args:
-            embedding_dim: width of the embeddings.
-            n_layers: number of propagation steps over the user-item graph (L_ui).
-            n_item_layers: number of propagation steps over the item graph (L_ii).
-            n_neighbors: number of neighbors per item in each kNN graph, the item itself included; at most the number of
-                items.
             image_weight: weight of the image graph among the kNN graphs.
             edge_dropout: fraction of the training interactions left out of each epoch's graph.
             modality_weight: weight of the modality losses.
             features: whether the feature tables are trained or frozen.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
-        n_layers: LayerCount = 2
-        n_item_layers: LayerCount = 1
-        n_neighbors: PositiveInt = 10
         image_weight: Fraction = 0.1
         edge_dropout: DropoutRate = 0.8
         modality_weight: NonNegativeFloat = 1e-3
         features: Literal["trained", "frozen"] = "frozen"
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.edge_dropout": (0.8, 0.9), "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.edge_dropout": (0.8, 0.9),
+        "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.interactions = dataset.interactions
-        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.nodes = node_table(dataset, embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
         )
         self.loss_weights = dict.fromkeys([f"bpr_{name}" for name in self.features.names], self.config.modality_weight)
-        self.projections = nn.ModuleList(
-            Linear(width, self.config.embedding_dim, bias=False) for width in self.features.widths
-        )
+        self.projections = nn.ModuleList(Linear(width, embedding_dim, bias=False) for width in self.features.widths)
         self.graph = training_graph(dataset.interactions)
         self.epoch_graph = self.graph
         self.item_graph = fused_knn_graph(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -14,10 +13,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import bidirectional
-from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
+from flatrec.models.settings import FeatureConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -47,10 +47,6 @@ class GRCN(Model):
     Deviations: the release ranks by what the last training forward left behind; here every evaluation propagates again.
     BPR is finite for any margin.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -62,7 +58,7 @@ class GRCN(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(FeatureConfig):
         """Settings of GRCN.
 
         Args:
@@ -70,35 +66,28 @@ class GRCN(Model):
             modality_dim: width of each modality's part.
             n_routings: number of refinement steps of the preferences.
             reg_weight: weight of the squares.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
         modality_dim: PositiveInt = 64
         n_routings: NonNegativeInt = 0
         reg_weight: NonNegativeFloat = 1e-3
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5), "optimizer.lr": (1.0, 0.1, 0.01, 1e-3, 1e-4)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
+        "optimizer.lr": (1.0, 0.1, 0.01, 1e-3, 1e-4),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
         self.loss_weights = {"squares": self.config.reg_weight}
-        n_nodes = dataset.n_users + dataset.n_items
+        n_nodes, modality_dim = dataset.n_users + dataset.n_items, self.config.modality_dim
         self.nodes = xavier_normal(n_nodes, self.config.embedding_dim)
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
-        self.preferences = nn.ParameterList(
-            xavier_normal(dataset.n_users, self.config.modality_dim) for _ in self.features.names
-        )
-        self.projections = nn.ModuleList(
-            xavier_linear(width, self.config.modality_dim) for width in self.features.widths
-        )
+        self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, modality_dim) for _ in self.features.names)
+        self.projections = nn.ModuleList(xavier_linear(width, modality_dim) for width in self.features.widths)
         self.confidence = xavier_normal(n_nodes, len(self.features))
         sources, targets = bidirectional(dataset.interactions, *dataset.interactions.indices("train"))
         self.edges = Edges(targets, sources, (n_nodes, n_nodes))

@@ -21,10 +21,6 @@ class ItemKNN(Baseline):
     sim(i, j) = |users of both| / (sqrt(|users of i| |users of j|) + shrink); a row keeps its ``n_neighbors`` largest;
     score(u, i) = sum over the items j of u of sim(j, i).
 
-    Args:
-        dataset: gives the training interactions.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset
         >>> data = block_dataset()

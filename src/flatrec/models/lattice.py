@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -16,16 +15,17 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import random_walk_graph
 from flatrec.graphs.knn import knn, knn_matrix
-from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality, filled_features
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
+from flatrec.models.settings import ItemGraphConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize, l2_normalize_
 from flatrec.ops.propagation import propagate
 from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
-from flatrec.utils.ranges import Fraction, LayerCount, NonNegativeFloat, PositiveInt
+from flatrec.utils.ranges import Fraction, NonNegativeFloat, PositiveInt
 
 CANCELED = 1e-4  # a row sum this small against its absolute entries is what rounding left of cosines that cancel
 
@@ -57,10 +57,6 @@ class LATTICE(Model):
     and its column empty whose sum is below a ten-thousandth of that of its absolute entries. No n_items x n_items
     matrix is held.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -72,39 +68,29 @@ class LATTICE(Model):
         ValueError: the data set has no features, or fewer items than ``n_neighbors``.
     """
 
-    class Config(ModelConfig):
+    class Config(ItemGraphConfig):
         """Settings of LATTICE.
 
         Args:
-            embedding_dim: width of the embeddings.
             modality_dim: width of the space in which similarity is learned.
-            n_layers: number of propagation steps over the user-item graph (L).
-            n_item_layers: number of propagation steps over the item graph (L_ii).
-            n_neighbors: number of neighbors per item, the item itself included; at most the number of items.
             raw_fraction: weight of the graph of raw features, beside 1 - raw_fraction of the learned one.
             reg_weight: weight of the squares.
             reg_rows: number that the squares are divided by, namely the batch size.
             features: whether the feature tables are trained or frozen.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
         modality_dim: PositiveInt = 64
-        n_layers: LayerCount = 2
-        n_item_layers: LayerCount = 1
-        n_neighbors: PositiveInt = 10
         raw_fraction: Fraction = 0.9
         reg_weight: NonNegativeFloat = 1e-4
         reg_rows: PositiveInt = 2048
         features: Literal["trained", "frozen"] = "trained"
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3),
+        "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
@@ -144,14 +130,12 @@ class LATTICE(Model):
         if self.training and not self.fresh and self.frozen is not None:
             alike = propagate(self.frozen, alike, self.config.n_item_layers, reduce="last")
         elif self.config.n_item_layers > 0:
-            weights = self.modality_weights.softmax(dim=0)
+            weights, raw_fraction = self.modality_weights.softmax(dim=0), self.config.raw_fraction
             edges, values = self._learned(weights)
             for _ in range(self.config.n_item_layers):
                 raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
                 learned = edges.product(values, alike)
-                alike = (1 - self.config.raw_fraction) * learned + self.config.raw_fraction * torch.stack(raw).sum(
-                    dim=0
-                )
+                alike = (1 - raw_fraction) * learned + raw_fraction * torch.stack(raw).sum(dim=0)
         users, items = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
         return Encoded(torch.cat([users, items + l2_normalize(alike)]))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -14,10 +13,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import edge_dropout_graph, training_graph
-from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
+from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
-from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveInt, PositiveLayerCount
+from flatrec.models.settings import GraphConfig
+from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveLayerCount
 
 
 class LayerGCN(Model):
@@ -38,10 +38,6 @@ class LayerGCN(Model):
     Deviations: the count of epochs that decides which draw is next is part of the model's state, so that a resumed run
     draws what an uninterrupted one would.
 
-    Args:
-        dataset: gives the training interactions; its features are not used.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -50,25 +46,23 @@ class LayerGCN(Model):
         0
     """
 
-    class Config(ModelConfig):
+    class Config(GraphConfig):
         """Settings of LayerGCN.
 
         Args:
-            embedding_dim: width of the embeddings.
-            n_layers: number of propagation steps over the user-item graph (L).
             edge_dropout: fraction of the training interactions left out of each epoch's graph.
             reg_weight: weight of the squares.
         """
 
-        embedding_dim: PositiveInt = 64
         n_layers: PositiveLayerCount = 4
         edge_dropout: DropoutRate = 0.1
         reg_weight: NonNegativeFloat = 1e-3
 
     config: Config
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.edge_dropout": (0.0, 0.1, 0.2), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.edge_dropout": (0.0, 0.1, 0.2),
+        "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5),
+    }
     epochs: Int64[Tensor, ""]
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:

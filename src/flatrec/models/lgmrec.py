@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -15,10 +14,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import DEGREE_OFFSET, interaction_matrix, training_graph
-from flatrec.models.base import Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_all, norm_penalty
+from flatrec.models.settings import FeatureConfig, GraphConfig
 from flatrec.ops.matmul import linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
@@ -55,10 +55,6 @@ class LGMRec(Model):
     two modalities and fails with one; here it goes over all pairs of modalities, of which there is none with one
     modality.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -70,12 +66,10 @@ class LGMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(GraphConfig, FeatureConfig):
         """Settings of LGMRec.
 
         Args:
-            embedding_dim: width of the embeddings.
-            n_layers: number of propagation steps over the user-item graph (L).
             n_modality_layers: number of propagation steps of the projected features over the user-item graph (L_m).
             n_hyper_layers: number of passes over the hypergraph.
             n_hyperedges: number of hyperedges per modality (columns of Q).
@@ -84,12 +78,8 @@ class LGMRec(Model):
             temperature: temperature of the softmax over hyperedges and of the contrast.
             contrastive_weight: weight of the contrast.
             reg_weight: weight of the norms.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
-        n_layers: LayerCount = 2
         n_modality_layers: LayerCount = 2
         n_hyper_layers: PositiveLayerCount = 1
         n_hyperedges: PositiveInt = 4
@@ -98,29 +88,25 @@ class LGMRec(Model):
         temperature: PositiveFloat = 0.2
         contrastive_weight: NonNegativeFloat = 1e-4
         reg_weight: NonNegativeFloat = 1e-6
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {
-            "model.n_hyper_layers": (1, 2),
-            "model.n_hyperedges": (4, 64),
-            "model.dropout": (0.5, 0.6, 0.8),
-            "model.hyper_weight": (0.2, 0.3, 0.6),
-            "model.contrastive_weight": (1e-4,),
-            "model.reg_weight": (1e-6,),
-        }
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.n_hyper_layers": (1, 2),
+        "model.n_hyperedges": (4, 64),
+        "model.dropout": (0.5, 0.6, 0.8),
+        "model.hyper_weight": (0.2, 0.3, 0.6),
+        "model.contrastive_weight": (1e-4,),
+        "model.reg_weight": (1e-6,),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.loss_weights = {"contrast": self.config.contrastive_weight, "norms": self.config.reg_weight}
-        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.nodes = node_table(dataset, embedding_dim)
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
-        self.projections = nn.ParameterList(
-            xavier_uniform(width, self.config.embedding_dim) for width in self.features.widths
-        )
+        self.projections = nn.ParameterList(xavier_uniform(width, embedding_dim) for width in self.features.widths)
         self.hyperedges = nn.ParameterList(
             xavier_uniform(width, self.config.n_hyperedges) for width in self.features.widths
         )
@@ -181,7 +167,6 @@ class LGMRec(Model):
     def _hub(
         self, of_items: Float[Tensor, "n_items hyperedges"], items: Float[Tensor, "n_items dim"]
     ) -> Float[Tensor, "hyperedges dim"]:
-        """What arrives at the hyperedges of one modality."""
         hub = matmul(of_items.T, items)
         for _ in range(self.config.n_hyper_layers - 1):
             hub = matmul(of_items.T, matmul(of_items, hub))

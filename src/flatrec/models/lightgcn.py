@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 from torch import Tensor
@@ -11,11 +10,12 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
+from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
+from flatrec.models.settings import GraphConfig
 from flatrec.ops.propagation import propagate
-from flatrec.utils.ranges import LayerCount, NonNegativeFloat, PositiveInt
+from flatrec.utils.ranges import LayerCount, NonNegativeFloat
 
 
 class LightGCN(Model):
@@ -33,10 +33,6 @@ class LightGCN(Model):
     are those of the public library whose numbers the field compares with. The 1e-10 that it adds inside the logarithm
     is left out; see :func:`flatrec.models.losses.bpr_loss`.
 
-    Args:
-        dataset: gives the training interactions; its features are not used.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -45,23 +41,22 @@ class LightGCN(Model):
         0
     """
 
-    class Config(ModelConfig):
+    class Config(GraphConfig):
         """Settings of LightGCN.
 
         Args:
-            embedding_dim: width of the embeddings.
             n_layers: number of propagation steps over the user-item graph (L; 0 is matrix factorization).
             reg_weight: weight of the embedding norms.
         """
 
-        embedding_dim: PositiveInt = 64
         n_layers: LayerCount = 3
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.n_layers": (1, 2, 3, 4), "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.n_layers": (1, 2, 3, 4),
+        "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

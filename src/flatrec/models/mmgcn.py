@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar, TypeAlias, cast
 
 import torch
@@ -13,10 +12,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import mean_graphs
-from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
+from flatrec.models.settings import FeatureConfig, GraphConfig
 from flatrec.ops.matmul import Linear, linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.spmm import Graph
@@ -48,10 +48,6 @@ class MMGCN(Model):
     trained. It always has three layers, whatever is set, and ranks by what the last training forward left behind;
     here ``n_layers`` is obeyed, and every evaluation propagates again. BPR is finite for any margin.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -63,35 +59,31 @@ class MMGCN(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(GraphConfig, FeatureConfig):
         """Settings of MMGCN.
 
         Args:
-            embedding_dim: width of the embeddings.
-            n_layers: number of propagation steps over the user-item graph (L).
             hidden_dim: columns that image features are mapped to.
             reg_weight: weight of the squares.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
         n_layers: PositiveLayerCount = 3
         hidden_dim: PositiveInt = 256
         reg_weight: NonNegativeFloat = 1e-3
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1), "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1),
+        "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.loss_weights = {"squares": self.config.reg_weight}
-        self.nodes = xavier_normal(dataset.n_users + dataset.n_items, self.config.embedding_dim)
+        self.nodes = xavier_normal(dataset.n_users + dataset.n_items, embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, normalized=dataset.features.keys() - {"image"}
         )
@@ -103,7 +95,7 @@ class MMGCN(Model):
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, width) for width in widths)
         self.networks = nn.ModuleList(
             nn.ModuleList(
-                _Layer(self.config.embedding_dim if layer else width, self.config.embedding_dim, first=layer == 0)
+                _Layer(embedding_dim if layer else width, embedding_dim, first=layer == 0)
                 for layer in range(self.config.n_layers)
             )
             for width in widths
@@ -133,8 +125,6 @@ class MMGCN(Model):
 
 
 class _Layer(nn.Module):
-    """One layer of one modality's network."""
-
     def __init__(self, width: int, dim: int, *, first: bool) -> None:
         super().__init__()
         self.convolution = xavier_normal(width, width)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -13,9 +12,10 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, ModelConfig, SearchSpace
+from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table, xavier_linear
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
+from flatrec.models.settings import EmbeddingConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveInt
@@ -42,10 +42,6 @@ class NGCF(Model):
     dropout stays on when it ranks; here it is off in evaluation. The 1e-10 that it adds inside the logarithm is left
     out; see :func:`flatrec.models.losses.bpr_loss`.
 
-    Args:
-        dataset: gives the training interactions; its features are not used.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -54,33 +50,29 @@ class NGCF(Model):
         20
     """
 
-    class Config(ModelConfig):
+    class Config(EmbeddingConfig):
         """Settings of NGCF.
 
         Args:
-            embedding_dim: width of the embeddings.
             hidden_dims: width of each layer's output.
             message_dropout: fraction of a layer's outputs set to zero in training.
             node_dropout: fraction of the graph's entries left out at every step of training.
             reg_weight: weight of the norms.
         """
 
-        embedding_dim: PositiveInt = 64
         hidden_dims: tuple[PositiveInt, ...] = (64, 64, 64)
         message_dropout: DropoutRate = 0.1
         node_dropout: DropoutRate = 0.0
         reg_weight: NonNegativeFloat = 1e-5
 
     config: Config
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {
-            "model.hidden_dims": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
-            "model.node_dropout": (0.0, 0.1, 0.2),
-            "model.message_dropout": (0.0, 0.1, 0.2, 0.3),
-            "model.reg_weight": (1e-5, 1e-4),
-            "optimizer.lr": (0.01, 0.005, 0.001, 0.0005, 0.0001),
-        }
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.hidden_dims": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
+        "model.node_dropout": (0.0, 0.1, 0.2),
+        "model.message_dropout": (0.0, 0.1, 0.2, 0.3),
+        "model.reg_weight": (1e-5, 1e-4),
+        "optimizer.lr": (0.01, 0.005, 0.001, 0.0005, 0.0001),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, ClassVar
 
 import torch
@@ -13,10 +12,11 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table
 from flatrec.models.losses import info_nce
+from flatrec.models.settings import FeatureConfig, GraphConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
@@ -55,10 +55,6 @@ class SLMRec(Model):
     have an offset of 1e-7 instead of 1e-8, below what float32 shows. The chain for any number of modalities is not in
     the paper.
 
-    Args:
-        dataset: gives training interactions and features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -70,17 +66,13 @@ class SLMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(GraphConfig, FeatureConfig):
         """Settings of SLMRec.
 
         Args:
-            embedding_dim: width of the embeddings.
-            n_layers: number of propagation steps over the user-item graph (L).
             temperature: temperature of the main loss.
             alignment_temperature: temperature of the alignment.
             alignment_weight: weight of the alignment.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
         embedding_dim: Annotated[int, Range(ge=2, le=MAX_COUNT)] = 64
@@ -88,39 +80,34 @@ class SLMRec(Model):
         temperature: PositiveFloat = 0.2
         alignment_temperature: PositiveFloat = 0.5
         alignment_weight: NonNegativeFloat = 0.1
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {
-            "model.alignment_weight": (0.01, 0.05, 0.1, 0.5, 1.0),
-            "model.alignment_temperature": (0.1, 0.2, 0.5, 1.0),
-            "optimizer.lr": (1e-4, 1e-3, 1e-2, 0.1),
-        }
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.alignment_weight": (0.01, 0.05, 0.1, 0.5, 1.0),
+        "model.alignment_temperature": (0.1, 0.2, 0.5, 1.0),
+        "optimizer.lr": (1e-4, 1e-3, 1e-2, 0.1),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
+        embedding_dim = self.config.embedding_dim
         self.loss_weights = {"alignment": self.config.alignment_weight}
-        self.nodes = node_table(dataset, self.config.embedding_dim)
+        self.nodes = node_table(dataset, embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, normalized=dataset.features.keys()
         )
         self.chain = tuple(sorted(self.features.names, key=lambda name: (name != "image", name == "text", name)))
         views = 1 + len(self.features)
-        self.maps = nn.ModuleList(_linear(width, self.config.embedding_dim) for width in self.features.widths)
-        self.fuse_users, self.fuse_items = (
-            _linear(views * self.config.embedding_dim, self.config.embedding_dim),
-            _linear(views * self.config.embedding_dim, self.config.embedding_dim),
-        )
-        widths = [self.config.embedding_dim] * (len(self.chain) - 1) + [
-            self.config.embedding_dim // 2 if len(self.chain) > 1 else self.config.embedding_dim
-        ]
-        self.anchors = nn.ModuleList(_linear(self.config.embedding_dim, width) for width in widths)
-        self.partners = nn.ModuleList(_linear(self.config.embedding_dim, width) for width in widths)
-        self.bridge = _linear(self.config.embedding_dim, self.config.embedding_dim) if len(self.chain) == 2 else None
+        self.maps = nn.ModuleList(_linear(width, embedding_dim) for width in self.features.widths)
+        self.fuse_users = _linear(views * embedding_dim, embedding_dim)
+        self.fuse_items = _linear(views * embedding_dim, embedding_dim)
+        last = embedding_dim // 2 if len(self.chain) > 1 else embedding_dim
+        widths = [embedding_dim] * (len(self.chain) - 1) + [last]
+        self.anchors = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
+        self.partners = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
+        self.bridge = _linear(embedding_dim, embedding_dim) if len(self.chain) == 2 else None
         self.graph = training_graph(dataset.interactions)
 
     def encode(self) -> Encoded:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -11,12 +10,13 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Cold, Encoded, Modalities, Model, ModelConfig, SearchSpace
-from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
+from flatrec.models.settings import FeatureConfig
 from flatrec.ops.matmul import linear
-from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
+from flatrec.utils.ranges import NonNegativeFloat
 
 
 class VBPR(Model):
@@ -33,10 +33,6 @@ class VBPR(Model):
     taken of projected features as well. The 1e-10 that it adds inside the logarithm is left out; see
     :func:`flatrec.models.losses.bpr_loss`. Features are concatenated by name, which changes nothing but the order of W.
 
-    Args:
-        dataset: gives the features.
-        config: settings; the defaults if left out.
-
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
         >>> data = block_dataset()
@@ -48,26 +44,20 @@ class VBPR(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(ModelConfig):
+    class Config(FeatureConfig):
         """Settings of VBPR.
 
         Args:
             embedding_dim: width of each of the two halves of a representation.
             reg_weight: weight of the norms.
-            missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a
-                learned vector.
         """
 
-        embedding_dim: PositiveInt = 64
         reg_weight: NonNegativeFloat = 1e-3
-        missing_modality: MissingModality = "mean"
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
-        {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
-    )
+    SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

@@ -8,12 +8,7 @@ _KEYS = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS", "xpu": "XPU"}  # torch's di
 
 
 def has_kernel(operator: str, device: str) -> bool:
-    """Return True if this torch has an operator for a kind of device; False too if torch cannot tell.
-
-    Args:
-        operator: its full name, such as ``aten::_fused_adam_``.
-        device: the kind of device, such as ``cuda``.
-    """
+    """Return True if torch says that it has an operator (``aten::_fused_adam_``) for a kind of device (``cuda``)."""
     query = getattr(torch._C, "_dispatch_has_kernel_for_dispatch_key", None)
     if query is None or device not in _KEYS:
         return False

@@ -69,16 +69,9 @@ class PairStats(NamedTuple):
 
 
 def ema_update(mean: Vector, y: Vector, weight: float, *, into: Vector | None = None) -> PairStats:
-    """Move a running mean toward ``y`` as :func:`lerp_into` does, and compare the two in the same pass over memory.
+    """Move a running mean toward ``y`` as :func:`lerp_into` does, and compare the new mean (x) with ``y`` on the way.
 
-    Args:
-        mean: the running mean, contiguous.
-        y: the vector that it moves toward.
-        weight: how far it moves, from 0 to 1.
-        into: contiguous memory for the result; None to update ``mean`` in place.
-
-    Returns:
-        Statistics of the new mean (``x``) and ``y``.
+    ``mean`` and ``into`` are contiguous; without ``into``, ``mean`` is updated in place.
     """
     rows = []
     blocks = _blocks(mean, y, mean if into is None else into)

@@ -28,9 +28,7 @@ SHARED = {
 def optimizer_class(strategy: type[Strategy], module: str) -> type[StrategyOptimizer]:
     """Return a subclass of :class:`StrategyOptimizer` whose constructor takes the settings of a strategy.
 
-    Args:
-        strategy: the class of the strategy, a dataclass.
-        module: the module that the class belongs to, where pickle looks it up by the name of the strategy.
+    It belongs to a module, where pickle looks it up by the name of the strategy.
     """
     signature, hints = _signature(strategy), get_type_hints(strategy, include_extras=True)
 

@@ -35,12 +35,6 @@ def check_arguments(
 ) -> None:
     """Make sure that the first argument is an optimizer and that every setting has a known name.
 
-    Args:
-        name: of the optimizer's class.
-        signature: of its constructor, without ``self``.
-        positional: the positional arguments.
-        settings: the keyword arguments.
-
     Raises:
         TypeError: one is not so; the message says what to write.
         ValueError: ``rho_warmup`` is given, which an optimizer cannot have.

@@ -181,8 +181,7 @@ class StrategyOptimizer(Optimizer):
     def second_step(self, zero_grad: bool = False) -> None:
         """Restore the parameters and update them with the gradient that the strategy makes of both gradients.
 
-        Args:
-            zero_grad: whether to set all gradients to None afterward.
+        ``zero_grad`` sets all gradients to None afterward.
 
         Raises:
             RuntimeError: ``first_step`` was not called, or ``backward`` was not called after it.

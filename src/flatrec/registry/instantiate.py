@@ -92,7 +92,6 @@ def config_class(kind: Kind, name: str) -> type[Config]:
 
 @cache
 def _mixed_config(inner: type[Config]) -> type[Config]:
-    """The settings of a strategy together with those that mix it."""
     return create_model(f"Mixed{inner.__name__}", __base__=(config_of(Mixed, skip=1), inner))
 
 

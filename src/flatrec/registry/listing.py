@@ -24,17 +24,11 @@ _CLASSES: dict[str, type[Config]] = {
 
 @dataclass(frozen=True)
 class SettingsGroup:
-    """The settings of one group, or of one model, strategy or optimizer.
+    """The settings of one group, or of one model, strategy or optimizer."""
 
-    Args:
-        group: one of ``GROUPS``.
-        name: the model, strategy or optimizer; empty for groups without names.
-        settings: all of them.
-    """
-
-    group: str
-    name: str
-    settings: tuple[Setting, ...]
+    group: str  # one of ``GROUPS``
+    name: str  # the model, strategy or optimizer; empty for groups without names
+    settings: tuple[Setting, ...]  # all of them
 
     def key(self, setting: Setting) -> str:
         """A setting as ``--set`` takes it, such as ``model.embedding_dim``."""
@@ -48,9 +42,6 @@ class SettingsGroup:
 
 def setting_groups(what: str | None = None) -> list[SettingsGroup]:
     """The settings of everything, of one group, or of one model, strategy or optimizer.
-
-    Args:
-        what: a group or a name; None for everything.
 
     Raises:
         ValueError: there is no such group and no such name.

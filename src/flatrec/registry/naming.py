@@ -17,10 +17,7 @@ from flatrec.utils.importing import UNKNOWN
 from flatrec.utils.messages import unknown
 
 _BASES: Mapping[str, tuple[type, ...]] = {"model": (Model, Baseline), "strategy": (Strategy,)}
-_SUBCLASS = {
-    "model": "a subclass of flatrec.models.Model",
-    "strategy": "a subclass of flatrec.strategies.Strategy",
-}
+_SUBCLASS = {"model": "a subclass of flatrec.models.Model", "strategy": "a subclass of flatrec.strategies.Strategy"}
 
 
 def register_model(name: str, kind: type[Model]) -> None:
@@ -112,11 +109,6 @@ def with_named(experiment: Experiment) -> Experiment:
 
 def of_run(recorded: Component, what: str, name: str | type | None) -> Component:
     """The model or strategy of a run folder; a class of the user's own is imported where it is named again, only there.
-
-    Args:
-        recorded: what the folder says.
-        what: ``model`` or ``strategy``.
-        name: what the user names; None for nothing.
 
     Raises:
         FileNotFoundError: there is no such file.

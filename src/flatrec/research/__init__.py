@@ -41,7 +41,7 @@ _MODULES = {
 }
 _PLOTS: tuple[tuple[str, Extra], ...] = (("matplotlib", "plots"),)
 _NEEDED: dict[str, tuple[tuple[str, Extra], ...]] = {
-    "demo": (*_PLOTS, ("jinja2", "plots"), ("PIL", "plots"), ("sklearn", "research")),
+    "demo": (*_PLOTS, ("jinja2", "plots")),
     "studies.base": _PLOTS,
     "studies.runner": _PLOTS,
     "sweeps": (("optuna", "research"), ("sqlalchemy", "research"), *_PLOTS),

@@ -158,12 +158,7 @@ def read_experiment(folder: Path) -> Experiment:
 
 
 def identity(experiment: Experiment, dataset: Dataset) -> Identity:
-    """The identity of a run, by which its files are told from those of any other run.
-
-    Args:
-        experiment: with all defaults stated.
-        dataset: what is trained on.
-    """
+    """The identity of a run with all defaults stated, by which its files are told from those of any other run."""
     decisive = {name: value for name, value in _settings(experiment).items() if value is not None}
     return Identity(
         model=user_classes.identity(experiment.model.name),

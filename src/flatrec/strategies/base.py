@@ -98,11 +98,7 @@ class Strategy(ABC):
         }
 
     def load_state(self, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> None:
-        """Load a saved state.
-
-        Args:
-            state: what :meth:`state` returned.
-            params: every parameter that training began with, in order.
+        """Load what :meth:`state` returned, given every parameter that training began with, in order.
 
         Raises:
             ValueError: the state is that of another strategy or model; nothing is changed.

@@ -18,8 +18,7 @@ class FriendlySAM(SAMStrategy):
     base step with the gradient at Theta + eps. sigma = 0 is SAM; BSAM with a constant distance is this strategy.
 
     Deviations: m holds the current batch when it is subtracted, as in the paper's algorithm. The release subtracts the
-        mean
-    of the batches before, and begins with the first gradient as the mean, from which nothing is subtracted.
+    mean of the batches before, and begins with the first gradient as the mean, from which nothing is subtracted.
 
     Args:
         sigma: factor of the mean that is subtracted.

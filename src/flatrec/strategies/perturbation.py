@@ -51,15 +51,7 @@ def euclidean_perturbation(direction: Vector) -> Perturbation:
 
 
 def subtract_scaled_mean(grad: Vector, mean: Vector, scale: float, *, length: Tensor, into: Vector) -> Perturbation:
-    """Return the perturbation along ``grad - scale * mean``.
-
-    Args:
-        grad: the gradient.
-        mean: what is subtracted from it.
-        scale: factor of the mean.
-        length: the norm of the gradient.
-        into: memory for the direction.
-    """
+    """Return the perturbation along ``grad - scale * mean``, in memory ``into``; ``length`` is that of ``grad``."""
     own, product = plus_scaled_into(into, grad, mean, -scale)
     return Perturbation(into, own, own, quotient(product, own * length))
 
@@ -129,6 +121,5 @@ def _cosine(perturbation: Perturbation, grad: Vector) -> Tensor:
     """Return the cosine of perturbation and gradient, without a pass over memory if one is the other."""
     if perturbation.direction is grad:
         return (perturbation.norm > 0).to(perturbation.norm)
-    return (
-        cosine(perturbation.direction, grad, perturbation.norm) if perturbation.cosine is None else perturbation.cosine
-    )
+    known = perturbation.cosine
+    return cosine(perturbation.direction, grad, perturbation.norm) if known is None else known

@@ -49,11 +49,6 @@ def python_number(value: object) -> object:
 def checked_setting(name: str, hint: Any, value: object) -> object:  # noqa: ANN401 - a type of any form
     """Return a setting as a value of its type; types other than numbers and choices are not checked.
 
-    Args:
-        name: of the setting, for messages.
-        hint: its type, with ranges as annotations.
-        value: what it was set to.
-
     Raises:
         TypeError: it is not a number, or not a whole number, where one is expected.
         ValueError: it is out of range or not among the choices.
@@ -78,6 +73,5 @@ def checked_setting(name: str, hint: Any, value: object) -> object:  # noqa: ANN
 
 
 def _number_type(hint: Any) -> tuple[type[int] | type[float] | None, tuple[Range, ...]]:  # noqa: ANN401
-    """Return the kind of number that a type allows, and its ranges."""
     kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     return kind if kind in (int, float) else None, tuple(extra for extra in extras if isinstance(extra, Range))

@@ -122,7 +122,6 @@ def pack_state(owner: object, layout: Layout | None) -> dict[str, Tensor]:
 
 
 def _ids(name: str, spec: VectorState, layout: Layout, vector: Vector) -> tuple[int, ...]:
-    """Return the ids of the parameters that a vector's tensors belong to."""
     ids = layout.ids(spec.group) if vector else ()
     if len(ids) != len(vector):
         raise ValueError(
@@ -140,12 +139,7 @@ class UnpackedState(NamedTuple):
 
 
 def unpack_state(owner: object, state: Mapping[str, Tensor], params: Sequence[Tensor]) -> UnpackedState:
-    """Check a saved state and return the value of every field.
-
-    Args:
-        owner: the strategy.
-        state: what :func:`pack_state` returned.
-        params: every parameter, in the order of the ids.
+    """Check what :func:`pack_state` returned, given every parameter in order of ids, and return the fields' values.
 
     Raises:
         ValueError: a name, shape or type does not fit.

@@ -135,7 +135,6 @@ def _step_aside(moved: Model, model: Model, batch: Batch) -> None:
 
 
 def _margin(model: Model, dataset: Dataset, batch: Batch) -> float:
-    """By how much positives score above negatives in the mean."""
     found = evaluated(model)
     if not well_shaped(found, dataset):
         raise NotApplicableError("embeddings have the wrong shape, which another check reports")

@@ -81,7 +81,6 @@ def check_isolated_nodes(make: Callable[[Dataset], Model], dataset: Dataset) -> 
 
 
 def _outputs(model: Model, batch: Batch) -> dict[str, Tensor]:
-    """What a model gives in its first epoch."""
     with random_state(0):
         begin_epoch(model)
     loss = training_loss(model, batch).detach()

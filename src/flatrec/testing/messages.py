@@ -47,10 +47,5 @@ def kind_of(value: object) -> str:
 
 
 def one_line(error: BaseException, *, typed: bool = True) -> str:
-    """What an error says, on one line: its kind, unless it is a failed check, its text, and where it was raised.
-
-    Args:
-        error: the error.
-        typed: whether its kind is named.
-    """
+    """What an error says, on one line: kind if ``typed``, text, and where it was raised; of a failed check the text."""
     return " ".join(str(error).split()) if isinstance(error, ContractError) else raised(error, typed=typed)

@@ -23,11 +23,9 @@ def unregistered(model: nn.Module) -> list[str]:
 
 
 def snapshot(model: nn.Module, *, opaque: bool = True) -> dict[str, tuple[object, ...]]:
-    """The values of all that a model holds, by path; unequal values, unequal entries.
+    """The values of all that a model holds, by path; unequal values, unequal entries; its mode is left out.
 
-    Args:
-        model: the model; its mode is left out.
-        opaque: whether objects count that can only be told apart by how they print, perhaps with an address.
+    Without ``opaque``, so are objects that can only be told apart by how they print, perhaps with an address.
     """
     registered: Iterable[tuple[str, object]] = [*model.named_parameters(), *model.named_buffers()]
     values = {path: _value(one) for path, one in (*registered, *_held(model))}
@@ -87,7 +85,6 @@ def _is_cached_property(value: object, name: str) -> bool:
 
 
 def _value(one: object) -> tuple[object, ...]:
-    """Something that can be compared."""
     if isinstance(one, Tensor):
         dense = one.detach().to_dense() if one.layout != torch.strided else one.detach()
         plain = dense.cpu().contiguous().reshape(-1).view(torch.uint8)

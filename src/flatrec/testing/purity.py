@@ -74,7 +74,7 @@ def check_loss(model: Model, batch: Batch) -> None:
         AssertionError: it is not so.
     """
     before = snapshot(model)
-    first, second = (training_loss(model, batch, other_seed=other) for other in (1, 2))
+    first, second = (training_loss(model, batch, numpy_seed=other) for other in (1, 2))
     require(bool(first.isfinite()), f"the loss must be finite, but is {number(first)}")
     written = changes(before, snapshot(model))
     require(not written, f"encode and loss must write nothing, but they change {listed(written)}; {_remedy(written)}")

@@ -23,8 +23,8 @@ def check_initial(make: Callable[[Dataset], Model], dataset: Dataset) -> None:
         AssertionError: it is not so.
     """
     models, seeds_itself = [], False
-    for seed, other_seed in ((0, 1), (0, 2), (1, 1)):
-        with random_state(seed, other_seed=other_seed):
+    for seed, numpy_seed in ((0, 1), (0, 2), (1, 1)):
+        with random_state(seed, numpy_seed=numpy_seed):
             models.append(make(dataset))
             seeds_itself |= torch.initial_seed() != seed
     require(

@@ -23,14 +23,14 @@ from flatrec.utils import seeding
 
 
 @contextmanager
-def random_state(seed: int, *, other_seed: int | None = None) -> Iterator[None]:
+def random_state(seed: int, *, numpy_seed: int | None = None) -> Iterator[None]:
     """Global generators begin at a seed inside the block and are as before after it.
 
     Args:
         seed: of torch.
-        other_seed: seed of NumPy and Python, if it is to differ.
+        numpy_seed: of NumPy and Python, where it is to be another.
     """
-    other = seed if other_seed is None else other_seed
+    other = seed if numpy_seed is None else numpy_seed
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
@@ -69,9 +69,9 @@ def halves(batch: Batch) -> list[Batch]:
     return [Batch(*parts) for parts in zip(*columns, strict=True)]
 
 
-def training_loss(model: Model, batch: Batch, *, noise: int = 0, other_seed: int | None = None) -> Tensor:
+def training_loss(model: Model, batch: Batch, *, noise: int = 0, numpy_seed: int | None = None) -> Tensor:
     """The loss in training mode under a random state; the model gets a copy of the batch."""
-    with random_state(noise, other_seed=other_seed):
+    with random_state(noise, numpy_seed=numpy_seed):
         return loss_of(model, encoded(model.train()), copied(batch))
 
 

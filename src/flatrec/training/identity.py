@@ -12,21 +12,13 @@ from flatrec.utils import integrity
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything that decides the numbers of a run; each of its files holds it, so files of other runs are refused.
+    """Everything that decides the numbers of a run; each of its files holds it, so files of other runs are refused."""
 
-    Args:
-        model: name of the model.
-        strategy: name of the strategy.
-        seed: the seed.
-        data: fingerprint of the data set.
-        settings: digest of every setting that decides the bits of an epoch.
-    """
-
-    model: str = ""
-    strategy: str = ""
-    seed: int = 0
-    data: str = ""
-    settings: str = ""
+    model: str = ""  # name of the model
+    strategy: str = ""  # name of the strategy
+    seed: int = 0  # the seed
+    data: str = ""  # fingerprint of the data set
+    settings: str = ""  # digest of every setting that decides the bits of an epoch
 
     @cached_property
     def digest(self) -> str:
@@ -38,11 +30,7 @@ class Identity:
         return asdict(self)
 
     def check(self, recorded: object, path: Path) -> None:
-        """Make sure that a file belongs to this run.
-
-        Args:
-            recorded: the identity that the file holds, as in :meth:`as_dict`, or its digest.
-            path: the file.
+        """Make sure that a file belongs to this run, by the identity that it holds, or the digest of one.
 
         Raises:
             ValueError: it belongs to another run.

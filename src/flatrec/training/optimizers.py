@@ -61,12 +61,7 @@ def settings(name: str, options: Options) -> Config:
 
 
 def make(name: str, params: Iterable[nn.Parameter], config: Config) -> Optimizer:
-    """An optimizer over the parameters; where torch cannot fuse its update on their device, it is not fused.
-
-    Args:
-        name: the optimizer.
-        params: the parameters; those that need no gradient are left out.
-        config: the settings, as :func:`settings` gives them.
+    """An optimizer over the parameters that need a gradient, not fused where torch cannot do that on their device.
 
     Raises:
         ValueError: torch refuses a value.

@@ -83,9 +83,7 @@ def append_line(path: Path, record: EpochRecord, run: str = "") -> None:
 def read_lines(path: Path, run: str | None = None) -> list[EpochRecord]:
     """Return the records of a JSON-lines file, without a last line that is incomplete; none if there is no file.
 
-    Args:
-        path: the file.
-        run: digest of the run that they must belong to; None for any run, but the same for all lines.
+    ``run`` is the digest of the run that they must belong to; without it, they must all belong to one run.
 
     Raises:
         ValueError: a line is damaged or of another run, or epochs are missing, repeated or out of order.

@@ -206,7 +206,6 @@ def _set_data(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> N
 
 
 def _not_excluded(patterns: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Return the indices of the names that match no pattern."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise ValueError(

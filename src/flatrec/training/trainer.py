@@ -183,7 +183,6 @@ class Trainer:
         return losses, skipped
 
     def _never_stepped(self, epoch: int) -> bool:
-        """Return True if training ends with this epoch without a single update."""
         return epoch == self.settings.epochs and all(record.loss is None for record in self.records)
 
     def _skip_step(self, epoch: int) -> None:
@@ -195,7 +194,6 @@ class Trainer:
             )
 
     def _check_weights(self, epoch: int) -> None:
-        """Raise an error if a weight is not finite, before it is evaluated or saved."""
         if not all(checkpoints.all_finite(parameter) for parameter in self.context.params):
             self._diverged(epoch, "a weight is not finite any more")
 

@@ -10,14 +10,18 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from flatrec.utils.locks import LOCK, try_lock
 
 # No reader's pattern matches this name, nobody can guess it, and what a kill leaves behind is recognized by it.
 _TEMPORARY = re.compile(r"\.flatrec-[0-9a-f]{32}\.tmp")
+_State: TypeAlias = Literal["locked", "taken", "unsupported"]
+_ABANDONED = ".abandoned"  # in a folder that a sweep is about to remove
+_ATTEMPTS = 100  # each fails only if a sweep comes between making a folder and locking it
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -53,18 +57,23 @@ def own_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder of ``path`` cannot be written to.
     """
-    folder = path.with_name(f".flatrec-{secrets.token_hex(16)}.tmp")
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise type(error)(
-            f"cannot write {path}: {error.strerror}; choose a folder that exists and is writable"
-        ) from None
-    try:
-        with _locked(folder):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    for _ in range(_ATTEMPTS):
+        folder = path.with_name(f".flatrec-{secrets.token_hex(16)}.tmp")
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise type(error)(
+                f"cannot write {path}: {error.strerror}; choose a folder that exists and is writable"
+            ) from None
+        try:
+            with _locked(folder) as state:
+                if state == "taken" or not folder.exists() or (folder / _ABANDONED).exists():
+                    continue  # another process swept it before it was locked
+                yield folder
+                return
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    raise OSError(f"cannot write {path}: other processes keep removing its temporary folder; try again")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -100,10 +109,13 @@ def sweep(folder: Path) -> None:
     except OSError:
         return
     for name in names:
-        # Removed after the lock is released: Windows deletes no open file, and nobody uses a random name again.
-        with _locked(folder / name) as abandoned:
-            pass
-        if abandoned:
+        # Removed after the lock is released: Windows deletes no open file. The mark tells a process that made the
+        # folder a moment ago, and locks it only now, to make another.
+        with _locked(folder / name) as state:
+            if state == "locked":
+                with suppress(OSError):  # a full disk, or an earlier mark
+                    (folder / name / _ABANDONED).touch(exist_ok=False)
+        if state == "locked":
             shutil.rmtree(folder / name, ignore_errors=True)
 
 
@@ -113,19 +125,18 @@ def _sweep_once(folder: str) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    """Lock a folder until the block ends; False if another process has locked it, or the system has no such locks."""
+def _locked(folder: Path) -> Iterator[_State]:
+    """Lock a folder until the block ends, unless another process has locked it or the system has no such locks."""
     try:
         descriptor = _open_for_lock(folder)
     except OSError:  # the folder is gone, or was not made by flatrec
-        yield False
+        yield "unsupported"
         return
     try:
-        try:
-            acquired = try_lock(descriptor)
-        except OSError:
-            acquired = False
-        yield acquired
+        state: _State = "unsupported"
+        with suppress(OSError):
+            state = "locked" if try_lock(descriptor) else "taken"
+        yield state
     finally:
         os.close(descriptor)
 

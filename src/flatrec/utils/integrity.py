@@ -4,6 +4,8 @@ A file that is replaced in one piece contains its own digest, so that a kill can
 the digests of the files of a finished folder. XXH3 (128 bits) is used because it runs at the speed of memory
 (32 GB/s where SHA-256 runs at 2 GB/s). It finds damage of any kind; it does not protect against somebody who forges
 a file together with its digest, which is why everything that is loaded is checked for its meaning as well.
+
+``advice`` ends a message about damage, such as ``train again with --overwrite``.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ FORMAT = "flatrec manifest 1"
 KEY = "digest"  # the last key of a sealed JSON object
 COMMENT = "# digest: "  # the beginning of the last line of a sealed text
 _CHUNK = 2**22
+_NO_DIGEST = "no digest: it was edited, or written by a flatrec from before digests, whose files are not read any more"
 
 
 def digest(*values: ndarray | bytes | int | float | str) -> str:
@@ -56,11 +59,7 @@ def file_digest(path: Path) -> str:
 
 
 def seal(values: Mapping[str, Any], *, indent: int | None = 2) -> str:
-    """Return a JSON object as text, with the digest of its content as its last key.
-
-    Args:
-        values: values that JSON can express; no key may be ``digest``.
-        indent: as for ``json.dumps``; None for one line.
+    """Return a JSON object as text, with the digest of its content as its last key, which ``values`` must not have.
 
     Raises:
         ValueError: a number is infinite or not a number.
@@ -69,12 +68,7 @@ def seal(values: Mapping[str, Any], *, indent: int | None = 2) -> str:
 
 
 def unseal(text: str, where: Path | str, *, advice: str) -> dict[str, Any]:
-    """Return the object that :func:`seal` wrote, without its digest.
-
-    Args:
-        text: the JSON text.
-        where: the name of the text in messages, such as its file.
-        advice: what the user can do if it is damaged, such as ``train again with --overwrite``.
+    """Return the object that :func:`seal` wrote, without its digest; ``where`` is the name of the text in messages.
 
     Raises:
         ValueError: it is not a JSON object, has no digest, or was changed since it was written.
@@ -87,10 +81,7 @@ def unseal(text: str, where: Path | str, *, advice: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"{where} is damaged (it holds no JSON object); {advice}")
     if KEY not in values:
-        raise ValueError(
-            f"{where} has no digest: it was edited, or written by a flatrec from before digests, whose files are "
-            f"not read any more; {advice}"
-        )
+        raise ValueError(f"{where} has {_NO_DIGEST}; {advice}")
     stored = values.pop(KEY)
     if not _fits(values, stored):
         raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
@@ -134,20 +125,13 @@ def check_text(text: str, where: Path | str, *, advice: str) -> None:
     """
     body, comment, stored = text.rpartition(COMMENT)
     if not comment:
-        raise ValueError(
-            f"{where} has no digest: it was edited, or written by a flatrec from before digests, whose files are "
-            f"not read any more; {advice}"
-        )
+        raise ValueError(f"{where} has {_NO_DIGEST}; {advice}")
     if stored != f"{digest(body)}\n":
         raise ValueError(f"{where} is damaged or was edited (its digest does not fit its content); {advice}")
 
 
 def write_manifest(folder: Path, names: Iterable[str]) -> None:
-    """Write the manifest of a finished folder, which is the last file to be written.
-
-    Args:
-        folder: the folder.
-        names: paths of its files within the folder, with ``/``.
+    """Write the manifest of a finished folder, its last file; ``names`` are paths within the folder, with ``/``.
 
     Raises:
         OSError: a file cannot be read, or the folder not written to.
@@ -158,10 +142,6 @@ def write_manifest(folder: Path, names: Iterable[str]) -> None:
 def check_manifest(folder: Path, *, advice: str) -> None:
     """Refuse a folder whose files are not those of its manifest; a folder without a manifest is not checked.
 
-    Args:
-        folder: the folder.
-        advice: what the user can do if something is damaged.
-
     Raises:
         ValueError: the manifest or a file is damaged, or a file is missing.
     """
@@ -171,11 +151,6 @@ def check_manifest(folder: Path, *, advice: str) -> None:
 
 def update_manifest(folder: Path, names: Iterable[str], *, advice: str) -> None:
     """Add files to a manifest after they were written; the digests of other files stay as they are.
-
-    Args:
-        folder: a folder with or without a manifest.
-        names: as in :func:`write_manifest`.
-        advice: what the user can do if the manifest is damaged.
 
     Raises:
         ValueError: the manifest is damaged.
@@ -190,11 +165,6 @@ def drop_from_manifest(folder: Path, names: Iterable[str], *, advice: str) -> No
 
     A folder without a manifest gets one.
 
-    Args:
-        folder: a folder with or without a manifest.
-        names: as in :func:`write_manifest`.
-        advice: what the user can do if the manifest is damaged.
-
     Raises:
         ValueError: the manifest is damaged.
         OSError: the folder cannot be written to.
@@ -206,11 +176,6 @@ def drop_from_manifest(folder: Path, names: Iterable[str], *, advice: str) -> No
 
 def check_listed(folder: Path, names: Iterable[str], *, advice: str) -> None:
     """Make sure that some files of a folder are those of its manifest, if it has one.
-
-    Args:
-        folder: the folder.
-        names: as in :func:`write_manifest`.
-        advice: what the user can do where one is damaged, or not listed.
 
     Raises:
         ValueError: the manifest or a file is damaged, a file is gone, or not listed, as what wrote it was stopped.

@@ -71,23 +71,13 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
 
 def homes(*tables: Mapping[str, Entry], **others: str) -> dict[str, str]:
-    """The module of every class of some tables, by the name of the class.
-
-    Args:
-        tables: by name.
-        others: modules of other names.
-    """
+    """The module of every class of some tables, by the name of the class, and the modules of other names."""
     listed = {one.class_name: one.target.partition(":")[0] for table in tables for one in table.values()}
     return {**listed, **others}
 
 
 def lazy(package: str, name: str, homes: Mapping[str, str]) -> object:
-    """An attribute or a module of a package, imported when it is first asked for.
-
-    Args:
-        package: its name.
-        name: of the attribute or module.
-        homes: the module of every such attribute.
+    """An attribute (by its module in ``homes``) or module of a package, imported when it is first asked for.
 
     Raises:
         AttributeError: the package has none of that name.

@@ -23,9 +23,7 @@ class InUseError(FileExistsError):
 def lock_folder(folder: Path, work: str) -> Iterator[None]:
     """Lock a folder against other processes until the block ends; a file system without locks is only warned about.
 
-    Args:
-        folder: an existing folder.
-        work: what the other process does there, for the message, such as ``trains``.
+    ``work`` is what the other process does there, for the message, such as ``trains``.
 
     Raises:
         InUseError: another process has locked the folder.

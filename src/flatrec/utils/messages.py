@@ -67,12 +67,7 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> str:
 
 
 def raised(error: BaseException, *, typed: bool = True) -> str:
-    """What an error in somebody's code says, on one line: its kind, its text, and where it was raised.
-
-    Args:
-        error: the error.
-        typed: whether its kind is named.
-    """
+    """What an error in somebody's code says, on one line: its kind if ``typed``, its text, and where it was raised."""
     shown = clipped(" ".join(str(error).split()), 300)
     where = place_of(error)
     parts = [type(error).__name__] if typed or not shown else []

@@ -17,21 +17,13 @@ _CPU_MODEL = "model name"  # the key in /proc/cpuinfo
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The properties of a machine that decide the bits of a result.
+    """The properties of a machine that decide the bits of a result."""
 
-    Args:
-        device: the device on which the model was trained, such as ``cpu`` or ``cuda:0``.
-        gpu: the name of the GPU; None if none was used.
-        cpu: the name of the processor.
-        onednn: whether oneDNN computes large products of dense matrices on the CPU.
-        deterministic: whether torch is restricted to deterministic algorithms.
-    """
-
-    device: str
-    gpu: str | None
-    cpu: str
-    onednn: bool
-    deterministic: bool
+    device: str  # the device on which the model was trained, such as ``cpu`` or ``cuda:0``
+    gpu: str | None  # the name of the GPU; None if none was used
+    cpu: str  # the name of the processor
+    onednn: bool  # whether oneDNN computes large products of dense matrices on the CPU
+    deterministic: bool  # whether torch is restricted to deterministic algorithms
 
 
 def machine(device: torch.device, *, onednn: bool) -> Machine:

@@ -65,12 +65,7 @@ class Range:
         """The range for a list of settings, such as ``at least 1``; bounds beyond 31 bits are left out."""
         bounds = [
             f"{phrase} {bound}"
-            for phrase, bound in (
-                ("at least", self.ge),
-                ("above", self.gt),
-                ("at most", self.le),
-                ("below", self.lt),
-            )
+            for phrase, bound in (("at least", self.ge), ("above", self.gt), ("at most", self.le), ("below", self.lt))
             if bound is not None and abs(bound) < MAX_COUNT
         ]
         return self._interval().replace("lie in", "in") or " and ".join(bounds)

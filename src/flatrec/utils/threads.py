@@ -75,15 +75,9 @@ def interruptible(function: Callable[[], _Result]) -> _Result:
 def wait_for(
     futures: Collection[Future[_Result]], *, first: bool = False, seconds: float = math.inf
 ) -> set[Future[_Result]]:
-    """Wait until all futures are done, or only the first one, or the time is over; Ctrl-C interrupts it.
+    """Wait until all futures are done (or only the first), or the seconds are over, and return those that are done.
 
-    Args:
-        futures: the futures.
-        first: return as soon as one of them is done.
-        seconds: the longest time to wait.
-
-    Returns:
-        The futures that are done.
+    Ctrl-C interrupts it.
     """
     end = time.monotonic() + seconds
     while True:

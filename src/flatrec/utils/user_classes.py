@@ -21,17 +21,11 @@ _loaded: list[UserClass] = []  # of this process, the latest first
 
 
 class Name(NamedTuple):
-    """What is written for a class: ``mine.py:Mine``, and in a run folder ``mine.py:Mine@`` with the digest of the file.
+    """What is written for a class: ``mine.py:Mine``; in a run folder ``mine.py:Mine@`` with the digest of the file."""
 
-    Args:
-        place: ``package.module:Class``, ``file.py:Class``, or the name that a class was registered by.
-        digest: of its file; empty where none is given.
-        mixed: whether a ``+`` follows.
-    """
-
-    place: str
-    digest: str = ""
-    mixed: bool = False
+    place: str  # ``package.module:Class``, ``file.py:Class``, or the name that a class was registered by
+    digest: str = ""  # of its file; empty where none is given
+    mixed: bool = False  # whether a ``+`` follows
 
     @property
     def class_name(self) -> str:
@@ -44,19 +38,12 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class UserClass:
-    """A class that was named in this process.
+    """A class that was named in this process."""
 
-    Args:
-        place: as it was named.
-        digest: of its file.
-        kind: the class.
-        origin: where another process can import it from; empty where it cannot.
-    """
-
-    place: str
-    digest: str
-    kind: type
-    origin: str
+    place: str  # as it was named
+    digest: str  # of its file
+    kind: type  # the class
+    origin: str  # where another process can import it from; empty where it cannot
 
 
 class Origin(NamedTuple):
@@ -83,10 +70,6 @@ def is_own(text: str) -> bool:
 
 def load(text: str, what: str = "a class") -> str:
     """Import a class by its place and keep it for :func:`find`; the name with the digest of its file.
-
-    Args:
-        text: its name.
-        what: messages call what is looked for.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -128,12 +111,7 @@ def check_unchanged(before: str, now: str) -> None:
 
 
 def remember(kind: type, place: str = "") -> str:
-    """Keep a class that is at hand for :func:`find`; its name, with the digest of its file.
-
-    Args:
-        kind: the class.
-        place: what it is called; its module and name if left out.
-    """
+    """Keep a class for :func:`find`, by default under its module and name; its name, with the digest of its file."""
     path = file_of(kind)
     known = next((one for one in _loaded if one.kind is kind and place in ("", one.place)), None)
     if known is not None:
@@ -180,12 +158,7 @@ def short(text: str) -> str:
 
 
 def labels(texts: Iterable[str], taken: Iterable[str]) -> Mapping[str, str]:
-    """A short name for each name, no two of which are alike on any file system.
-
-    Args:
-        texts: the names.
-        taken: names of others, which no class of the user's is called by.
-    """
+    """A short name for each name, no two of which are alike on any file system, and none of them taken."""
     texts = list(dict.fromkeys(texts))
     reserved = {one.lower() for one in taken}
     own = {text: parsed(text) for text in texts if is_own(text)}

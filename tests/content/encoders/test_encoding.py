@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from flatrec.content.encode import write_features_info
-from flatrec.content.encoders.encoding import EncodingSettings, Target, encode_images, encode_texts
+from flatrec.content.encoders.encoding import EncodingSettings, encode_images, encode_texts
 from flatrec.content.encoders.recipe import Recipe
 from flatrec.content.encoders.vector_cache import VectorCache
 from tests.content.encoders.conftest import Lengths
@@ -27,7 +27,7 @@ def read(folder, modality="text"):
 
 
 def test_rows_are_in_the_order_of_the_items_and_missing_ones_are_flagged(tmp_path, lengths, settings):
-    report = encode_texts(TEXTS, lengths, Target(tmp_path, "text"), settings)
+    report = encode_texts(TEXTS, lengths, tmp_path, settings)
     values, present = read(tmp_path)
     assert values.tolist() == [[9, 2], [14.25, 1.75], [9, 2], [9, 2], [30, 1], [14.25, 1.75]]
     assert present.tolist() == [True, False, True, True, True, False]
@@ -38,17 +38,17 @@ def test_rows_are_in_the_order_of_the_items_and_missing_ones_are_flagged(tmp_pat
 
 
 def test_what_was_encoded_is_not_encoded_again_and_the_report_is_the_same(tmp_path, lengths, settings):
-    first = encode_texts(TEXTS, lengths, Target(tmp_path, "text"), settings)
+    first = encode_texts(TEXTS, lengths, tmp_path, settings)
     lengths.seen.clear()
-    again = encode_texts({**TEXTS, "g": "new"}, lengths, Target(tmp_path, "text"), settings)
+    again = encode_texts({**TEXTS, "g": "new"}, lengths, tmp_path, settings)
     assert lengths.seen == ["new"]
     assert (again.computed, again.warnings) == (1, first.warnings)
 
 
 def test_another_encoder_makes_its_own_vectors(tmp_path, lengths, settings):
-    encode_texts(TEXTS, lengths, Target(tmp_path, "text"), settings)
+    encode_texts(TEXTS, lengths, tmp_path, settings)
     other = Lengths("other weights")
-    assert encode_texts(TEXTS, other, Target(tmp_path, "text"), settings).computed == 2
+    assert encode_texts(TEXTS, other, tmp_path, settings).computed == 2
 
 
 def test_images_are_seen_and_counted(tmp_path, colors, settings):
@@ -59,7 +59,7 @@ def test_images_are_seen_and_counted(tmp_path, colors, settings):
     (folder / "c.png").write_bytes(b"broken")
     images = {"c": folder / "c.png", "b": folder / "b.png", "d": None, "a": folder / "a.png", "x": folder / "a.png"}
     for _ in range(2):
-        report = encode_images(images, colors, Target(tmp_path, "image"), settings)
+        report = encode_images(images, colors, tmp_path, settings)
         values, present = read(tmp_path, "image")
         assert values[[1, 3, 4]].tolist() == [[7, 7, 7], [10, 20, 30], [10, 20, 30]]
         assert values[[0, 2]].tolist() == [values[[1, 3, 4]].mean(axis=0).tolist()] * 2
@@ -69,14 +69,14 @@ def test_images_are_seen_and_counted(tmp_path, colors, settings):
 
 
 def test_no_image_at_all_is_a_modality_of_missing_ones(tmp_path, colors, settings):
-    report = encode_images({"a": None}, colors, Target(tmp_path, "image"), settings)
+    report = encode_images({"a": None}, colors, tmp_path, settings)
     assert (report.missing, read(tmp_path, "image")[1].tolist()) == (1, [False])
 
 
 def test_an_encoder_that_gives_nonsense_is_refused_and_writes_nothing(tmp_path, lengths, settings, monkeypatch):
     monkeypatch.setattr(lengths, "encode", lambda texts: np.full((len(texts), 2), np.nan, dtype=np.float32))
     with pytest.raises(ValueError, match="not finite"):
-        encode_texts(TEXTS, lengths, Target(tmp_path, "text"), settings)
+        encode_texts(TEXTS, lengths, tmp_path, settings)
     assert not list(tmp_path.glob("*.npy"))
 
 
@@ -84,15 +84,13 @@ def test_progress_adds_up(tmp_path, lengths):
     heard = []
     with VectorCache(None) as store:
         texts = {str(number): f"text {number}" for number in range(600)}
-        encode_texts(texts, lengths, Target(tmp_path, "text"), EncodingSettings(store, on_items=heard.append))
+        encode_texts(texts, lengths, tmp_path, EncodingSettings(store, on_items=heard.append))
     assert sum(heard) == 600
     assert len(heard) > 1
 
 
 def test_the_report_names_every_item(tmp_path, lengths, settings):
-    write_features_info(
-        tmp_path, list(TEXTS), [encode_texts(TEXTS, lengths, Target(tmp_path, "text"), settings)], Recipe()
-    )
+    write_features_info(tmp_path, list(TEXTS), [encode_texts(TEXTS, lengths, tmp_path, settings)], Recipe())
     (summary,) = json.loads((tmp_path / "encoding.json").read_text())
     assert summary == {
         "modality": "text", "encoder": "lengths", "dim": 2, "items": 6, "missing": 2, "computed": 2,
@@ -105,7 +103,7 @@ def test_the_report_names_every_item(tmp_path, lengths, settings):
 
 
 def test_ids_in_the_report_are_no_formulas(tmp_path, lengths, settings):
-    report = encode_texts({"=1+1": "", "-5": ""}, lengths, Target(tmp_path, "text"), settings)
+    report = encode_texts({"=1+1": "", "-5": ""}, lengths, tmp_path, settings)
     write_features_info(tmp_path, ["=1+1", "-5"], [report], Recipe())
     lines = (tmp_path / "encoding.csv").read_text().splitlines()
     assert lines[1:] == ["text,'=1+1,empty", "text,-5,empty"]
@@ -114,7 +112,7 @@ def test_ids_in_the_report_are_no_formulas(tmp_path, lengths, settings):
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from flatrec.content.encoders.encoding import EncodingSettings, Target, encode_texts
+from flatrec.content.encoders.encoding import EncodingSettings, encode_texts
 from flatrec.content.encoders.vector_cache import VectorCache
 from tests.content.encoders.conftest import Lengths
 
@@ -128,7 +126,7 @@ class Slow(Lengths):
 if __name__ == "__main__":
     with VectorCache(Path("store")) as store:
         texts = {str(n): "word " * (n + 1) for n in range(200)}
-        encode_texts(texts, Slow(), Target(Path("."), "text"), EncodingSettings(store, batch_size=4))
+        encode_texts(texts, Slow(), Path("."), EncodingSettings(store, batch_size=4))
 """
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from flatrec.content.encoders import image_encoder, text_encoder
-from flatrec.content.encoders.encoding import EncodingSettings, Target, encode_images, encode_texts
+from flatrec.content.encoders.encoding import EncodingSettings, encode_images, encode_texts
 from flatrec.content.encoders.images import list_images
 from flatrec.content.encoders.sentence import TRUNCATED, UNKNOWN, SentenceEncoder
 from flatrec.content.encoders.vector_cache import VectorCache
@@ -84,10 +84,8 @@ def test_raw_movies_come_to_the_features_that_are_given(sentences, sight, tmp_pa
         texts = {row["itemID"]: row["text"] for row in list(csv.DictReader(file))[SOME]}
     posters = list_images(MOVIES / "posters")
     with VectorCache(None) as store:
-        encode_texts(texts, sentences, Target(tmp_path, "text"), EncodingSettings(store))
-        encode_images(
-            {item: posters[item] for item in texts}, sight, Target(tmp_path, "image"), EncodingSettings(store)
-        )
+        encode_texts(texts, sentences, tmp_path, EncodingSettings(store))
+        encode_images({item: posters[item] for item in texts}, sight, tmp_path, EncodingSettings(store))
     text, image = (
         cosines(np.load(tmp_path / f"{name}_feat.npy"), np.load(MOVIES / f"{name}_feat.npy")[SOME])
         for name in ("text", "image")

@@ -28,7 +28,8 @@ def chat(server):
 
     def make(rate_limiter=None, **settings):
         endpoint = Endpoint(**{"url": server.url, "model": "m", "timeout": 0.5, **settings})
-        made.append(ChatClient(endpoint, rate_limiter or RateLimiter(), first_pause=0.01))
+        made.append(ChatClient(endpoint))
+        made[-1].rate_limiter, made[-1].first_pause = rate_limiter or RateLimiter(), 0.01
         return made[-1]
 
     yield make

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from flatrec.content.llm.chat_client import NO_INPUT, REFUSED, EndpointError, NoResponseError
-from flatrec.content.llm.prompts import AUGMENT
+from flatrec.content.llm.prompts import AUGMENT, CAPTION
 from flatrec.content.llm.rate_limiter import RateLimiter
 from flatrec.content.llm.reply import FILTERED, TRUNCATED
-from flatrec.content.llm.requests import Request, augment_request, caption_request, summary_request
+from flatrec.content.llm.requests import Request, augment_request
 from flatrec.content.llm.settings import Endpoint
 from tests.content.llm.conftest import png
 
@@ -65,7 +65,7 @@ def test_a_broken_image_is_left_out_and_remarked(server, chat):
     assert answer.text is not None
     assert answer.warnings == ("broken image",)
     assert server.requests[0].image is None
-    assert chat().send(caption_request(b"no image")).warnings == (NO_INPUT,)
+    assert chat().send(Request(CAPTION, b"no image")).warnings == (NO_INPUT,)
     assert len(server.requests) == 1
 
 
@@ -200,7 +200,7 @@ def test_a_model_that_knows_the_limit_by_its_new_name_gets_it(server, chat):
     server.misbehave = lambda _prompt, _before: "new name"
     one = chat()
     assert one.send(READ).text == "read: say it"
-    assert one.send(summary_request("x")).text is not None
+    assert one.send(Request("", None, "x")).text is not None
     assert ["max_tokens" in request.body for request in server.requests] == [True, False, False]
 
 

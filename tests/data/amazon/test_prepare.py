@@ -80,7 +80,7 @@ def test_the_core_is_taken_duplicates_go_and_bad_reviews_are_counted(tmp_path):
     path.write_text(path.read_text() + broken)
     found = read_reviews(path)
     assert (found.read, found.distinct, len(found.interactions)) == (222, 212, 210)
-    assert found.skipped.counts == {"without user or item": 3, "malformed": 1}
+    assert found.skipped == {"without user or item": 3, "malformed": 1}
     assert len(read_reviews(path, k_core=0).interactions) == 212
 
 
@@ -89,7 +89,7 @@ def test_low_ratings_may_be_left_out(tmp_path):
     high = [json.dumps({"user_id": u, "parent_asin": i, "rating": 5}) for u, i in interactions(20)]
     path = write_lines(tmp_path / "r.json", [*low, *high])
     found = read_reviews(path, min_rating=3.0)
-    assert found.skipped.counts == {"rated too low": 56}
+    assert found.skipped == {"rated too low": 56}
     assert len(found.interactions) == 140
 
 

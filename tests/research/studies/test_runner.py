@@ -17,6 +17,7 @@ from flatrec.research.studies import STUDIES, run_study
 from flatrec.research.studies.base import FinishedRun
 from flatrec.research.studies.runner import Job, run_job
 from flatrec.utils.integrity import seal, unseal
+from flatrec.utils.locks import lock_folder
 
 
 def stamps(folder):
@@ -155,7 +156,7 @@ def test_a_folder_in_which_another_study_goes_on_is_refused_and_keeps_what_it_ha
     asked = request_for()
     (tmp_path / study_result.STUDY_FILE).write_text("of the other")
     with (
-        held(tmp_path, "runs a study or sweep"),
+        lock_folder(tmp_path, "runs a study or sweep"),
         pytest.raises(FileExistsError, match="another process runs a study or sweep in .*; wait for it"),
     ):
         run_study(STUDIES["overall"](), tmp_path, asked)
@@ -168,7 +169,7 @@ def test_a_run_that_another_process_trains_is_waited_for(request_for, tmp_path, 
     (first, *_) = STUDIES["overall"]().plan(request_for())
     job = Job(first, tmp_path)
     (tmp_path / first.folder).mkdir()
-    lock = held(tmp_path / first.folder, "trains")
+    lock = lock_folder(tmp_path / first.folder, "trains")
     lock.__enter__()
     naps = []
 

@@ -75,7 +75,7 @@ def test_other_data_are_refused_before_anything_is_touched(experiment, tmp_path)
     out = tmp_path / "out"
     run_sweep(Sweep(experiment, NARROW, "random", n_trials=2, seeds=(1,)), out)
     before = contents(out)
-    other = replace(experiment, data=str(written(tmp_path / "four", blocks=4)))
+    other = experiment.replace(data=str(written(tmp_path / "four", blocks=4)))
     refused(Sweep(other, NARROW, "random", n_trials=4), out, "data was blocks, now four")
     assert contents(out) == before
 
@@ -87,13 +87,13 @@ def test_data_that_have_changed_in_their_folder_are_refused(experiment, tmp_path
     from flatrec.research.studies import base  # noqa: PLC0415 - another process would know nothing of the data before
 
     base._load.cache_clear()
-    refused(Sweep(experiment, NARROW, "random", n_trials=1), tmp_path / "out", "data blocks has other pairs")
+    refused(Sweep(experiment, NARROW, "random", n_trials=1), tmp_path / "out", "data blocks has other interactions")
 
 
 def test_the_same_data_at_another_place_go_on(experiment, tmp_path):
     first = run_sweep(Sweep(experiment, NARROW, "random", n_trials=1), tmp_path / "out")
     shutil.copytree(tmp_path / "blocks", tmp_path / "copy" / "blocks")
-    moved = replace(experiment, data=str(tmp_path / "copy" / "blocks"))
+    moved = experiment.replace(data=str(tmp_path / "copy" / "blocks"))
     more = run_sweep(Sweep(moved, NARROW, "random", n_trials=2), tmp_path / "out")
     assert rows(first).items() <= rows(more).items()
     assert len(rows(more)) == 2

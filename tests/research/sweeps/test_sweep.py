@@ -152,7 +152,7 @@ def test_a_job_whose_worker_died_is_not_taken_for_one_under_way(experiment, tmp_
     job = TrialJob("mark", place, "random", RATES, experiment, tmp_path / "runs", 1)
     dead = begun(open_study(place))
     dead.set_user_attr("job", "mark")
-    assert run_job(job) is None
+    assert run_trial(job) is None
     assert [trial.state.name for trial in open_study(place).get_trials()] == ["FAIL", "COMPLETE"]
 
 
@@ -166,7 +166,7 @@ def test_another_workers_trial_counts_as_under_way(experiment, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"trials": 0}, "trials must be at least 1, but is 0"),
+        ({"n_trials": 0}, "trials must lie between 1 and 1000000, but is 0"),
         ({"sampler": "cmaes"}, "grid, random or tpe, but is 'cmaes'"),
         ({"seeds": (0, 1)}, "fresh seeds must differ, and from the trials' 0"),
         ({"seeds": (1, 1)}, "fresh seeds must differ"),

@@ -1,4 +1,4 @@
-"""EncoderInput texts and images into feature matrices."""
+"""Encoders of texts and images, by name."""
 
 from __future__ import annotations
 

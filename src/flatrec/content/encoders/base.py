@@ -17,8 +17,8 @@ Value = TypeVar("Value")
 
 
 @runtime_checkable
-class TextEncoder(Protocol):
-    """Turns texts into vectors."""
+class Encoder(Protocol):
+    """Turns inputs of one modality into vectors."""
 
     @property
     def identity(self) -> str:
@@ -27,6 +27,11 @@ class TextEncoder(Protocol):
     @property
     def dim(self) -> int:
         """Length of a vector."""
+
+
+@runtime_checkable
+class TextEncoder(Encoder, Protocol):
+    """Turns texts into vectors."""
 
     def encode(self, texts: Sequence[str]) -> Float32[ndarray, "n dim"]:
         """Return one vector per text."""
@@ -36,16 +41,8 @@ class TextEncoder(Protocol):
 
 
 @runtime_checkable
-class ImageEncoder(Protocol):
+class ImageEncoder(Encoder, Protocol):
     """Turns images into vectors."""
-
-    @property
-    def identity(self) -> str:
-        """Everything that the vectors depend on, weights included: equal identities give equal vectors."""
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
 
     def prepare(self, image: Image.Image) -> Float32[ndarray, "..."]:
         """Return the network's input for an RGB image, always of the same shape; called from several threads."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from flatrec.content.encoders.base import EncoderInput, ImageEncoder, TextEncoder
+from flatrec.content.encoders.base import Encoder, EncoderInput, ImageEncoder, TextEncoder
 from flatrec.content.encoders.images import decode_image, read_image, suppress_pillow_warnings
 from flatrec.content.encoders.texts import clean_text
 from flatrec.content.encoders.vector_cache import CachedVector, VectorCache, vector_key
@@ -68,40 +68,33 @@ class EncodingSettings(NamedTuple):
     on_items: Callable[[int], None] = lambda _count: None
 
 
-class Target(NamedTuple):
-    """Where feature files go: an existing folder, and the modality that their names begin with."""
-
-    folder: Path
-    modality: str
-
-
 def encode_texts(
-    texts: Mapping[str, str | None], encoder: TextEncoder, target: Target, settings: EncodingSettings
+    texts: Mapping[str, str | None], encoder: TextEncoder, folder: Path, settings: EncodingSettings
 ) -> EncodingReport:
-    """Write ``MODALITY_feat.npy`` and ``MODALITY_mask.npy``, one row per item.
+    """Write ``text_feat.npy`` and ``text_mask.npy``, one row per item.
 
     Args:
         texts: texts by item id, in the order of the rows.
         encoder: encoder of the texts.
-        target: where the files go.
+        folder: existing folder of the files.
         settings: batch size, cache and so on.
 
     Raises:
         ValueError: the encoder returns vectors that are not finite.
         OSError: a file cannot be written.
     """
-    return _encode(list(texts), _Texts(texts, encoder), target, settings)
+    return _encode(list(texts), _Texts(texts, encoder), folder, settings)
 
 
 def encode_images(
-    images: Mapping[str, Path | None], encoder: ImageEncoder, target: Target, settings: EncodingSettings
+    images: Mapping[str, Path | None], encoder: ImageEncoder, folder: Path, settings: EncodingSettings
 ) -> EncodingReport:
-    """Write ``MODALITY_feat.npy`` and ``MODALITY_mask.npy``, one row per item.
+    """Write ``image_feat.npy`` and ``image_mask.npy``, as :func:`encode_texts` does.
 
     Args:
         images: image files by item id, in the order of the rows.
         encoder: encoder of the images.
-        target: where the files go.
+        folder: existing folder of the files.
         settings: batch size, cache and so on.
 
     Raises:
@@ -109,7 +102,7 @@ def encode_images(
         OSError: a file cannot be written, or an image not be read for lack of permission.
     """
     with Threads(settings.workers) as threads, suppress_pillow_warnings():
-        return _encode(list(images), _Images(images, encoder, threads), target, settings)
+        return _encode(list(images), _Images(images, encoder, threads), folder, settings)
 
 
 EncodeResult: TypeAlias = CachedVector | tuple[str, ...]  # a vector, or the reasons why there is none
@@ -117,10 +110,12 @@ EncodeResult: TypeAlias = CachedVector | tuple[str, ...]  # a vector, or the rea
 
 @runtime_checkable
 class _Modality(Protocol):
-    """One modality of the items."""
+    """One modality of the items; files are named by it."""
+
+    NAME: ClassVar[str]
 
     @property
-    def encoder(self) -> TextEncoder | ImageEncoder:
+    def encoder(self) -> Encoder:
         """The encoder of its vectors."""
 
     def inputs(self, items: Sequence[str]) -> list[EncoderInput[bytes]]:
@@ -132,6 +127,7 @@ class _Modality(Protocol):
 
 @dataclass(frozen=True)
 class _Texts:
+    NAME: ClassVar[str] = "text"
     texts: Mapping[str, str | None]
     encoder: TextEncoder
 
@@ -148,6 +144,7 @@ class _Texts:
 
 @dataclass(frozen=True)
 class _Images:
+    NAME: ClassVar[str] = "image"
     images: Mapping[str, Path | None]
     encoder: ImageEncoder
     threads: Threads
@@ -170,16 +167,13 @@ class _Images:
         return EncoderInput(None if image.value is None else self.encoder.prepare(image.value), image.warnings)
 
 
-def _encode(items: Sequence[str], modality: _Modality, target: Target, settings: EncodingSettings) -> EncodingReport:
-    dim, name = modality.encoder.dim, target.modality
+def _encode(items: Sequence[str], modality: _Modality, folder: Path, settings: EncodingSettings) -> EncodingReport:
+    dim, name = modality.encoder.dim, modality.NAME
     warnings: dict[str, tuple[str, ...]] = {}
     present = np.zeros(len(items), dtype=np.bool_)
     computed = 0
-    path = target.folder / f"{name}_feat.npy"
-    with (
-        atomic_write(path) as file,
-        atomic_write(path.with_name(f"{name}_mask.npy")) as mask,
-    ):  # the mask is put in place first
+    path = folder / f"{name}_feat.npy"
+    with atomic_write(path) as file, atomic_write(folder / f"{name}_mask.npy") as mask:  # which is put in place first
         rows = _allocate_npy(file, (len(items), dim))
         for start in range(0, len(items), ITEMS_PER_BLOCK):
             block = items[start : start + ITEMS_PER_BLOCK]
@@ -195,7 +189,7 @@ def _encode(items: Sequence[str], modality: _Modality, target: Target, settings:
             rows[~present] = rows[present].mean(axis=0, dtype=np.float64)  # for readers that ignore masks
         rows.flush()
         np.save(mask, present)
-        begin_update(target.folder, [name])
+        begin_update(folder, [name])
         path.unlink(missing_ok=True)  # a kill would leave it beside the mask of other features
     missing = int((~present).sum())
     return EncodingReport(name, modality.encoder.identity, dim, len(items), missing, computed, warnings)

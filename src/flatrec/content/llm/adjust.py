@@ -48,7 +48,6 @@ class AdjustResult:
         table: path of the new table.
         details: CSV file of the warnings.
         items: ids of the adjusted items.
-        n_selected: number of items that were selected at random.
         warnings: warnings of each selected item.
         usage: requests and tokens of the language model.
         cost: cost of the requests of now; None without prices.
@@ -58,7 +57,6 @@ class AdjustResult:
     table: Path
     details: Path
     items: tuple[str, ...]
-    n_selected: int
     warnings: Mapping[str, tuple[str, ...]]
     usage: Usage
     cost: float | None
@@ -126,8 +124,7 @@ def adjust_items(
     }
     write_report(out / DETAILS, warnings, facts)
     path = adjusted_table_path(out, table.path)
-    adjusted = tuple(result.captions)
-    return AdjustResult(path, out / DETAILS, adjusted, len(selected), warnings, result.usage, cost, facts)
+    return AdjustResult(path, out / DETAILS, tuple(result.captions), warnings, result.usage, cost, facts)
 
 
 def draw_items(items: Sequence[str], probability: float, seed: int) -> list[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from flatrec.content.encoders.images import read_image
 from flatrec.content.llm.batch_runner import BatchRunner, Usage
 from flatrec.content.llm.chat_client import NO_RESPONSE
-from flatrec.content.llm.requests import Request, caption_request, summary_request
+from flatrec.content.llm.prompts import CAPTION, SUMMARY, TEXT
+from flatrec.content.llm.requests import Request
 
 MAX_SUMMARY_WORDS, MAX_SUMMARY_LENGTH = 12, 120  # words and letters
 NO_CAPTION = "no caption, so not adjusted"
@@ -60,11 +61,11 @@ def generate_captions(items: Sequence[str], images: Mapping[str, Path | None], r
             image = read_image(images.get(item))
             warnings[item] = image.warnings
             if image.value is not None:
-                yield item, caption_request(image.value)
+                yield item, Request(CAPTION, image.value)
 
     captions = runner.run(requests())
     texts = captions.texts
-    summaries = runner.run((item, summary_request(text)) for item, text in texts.items())
+    summaries = runner.run((item, Request("", None, SUMMARY.replace(TEXT, text))) for item, text in texts.items())
     short = summaries.texts
     for item, response in [*captions.responses.items(), *summaries.responses.items()]:
         warnings[item] += response.warnings

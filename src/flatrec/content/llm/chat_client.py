@@ -10,7 +10,6 @@ import os
 import random
 import time
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from flatrec.content.encoders.texts import remove_control_characters
@@ -54,19 +53,18 @@ class ChatClient:
 
     Args:
         endpoint: the language model and how requests are sent to it.
-        rate_limiter: limit of requests per minute; the endpoint's if left out.
-        first_pause: seconds before the second attempt; twice as many before each further one, up to MAX_PAUSE. If a
-            server says how long to wait, all threads obey.
 
     Raises:
         ImportError: the extra ``llm`` is not installed.
         ValueError: the environment variable holds something that cannot be a key.
     """
 
-    def __init__(self, endpoint: Endpoint, rate_limiter: RateLimiter | None = None, first_pause: float = 1.0) -> None:
+    # Seconds before the second attempt; twice as many before each further one, up to MAX_PAUSE.
+    first_pause = 1.0
+
+    def __init__(self, endpoint: Endpoint) -> None:
         library = require_extra("openai", "llm")
-        self.endpoint, self.first_pause = endpoint, first_pause
-        self.rate_limiter = rate_limiter or RateLimiter(endpoint.requests_per_minute)
+        self.endpoint, self.rate_limiter = endpoint, RateLimiter(endpoint.requests_per_minute)
         self._key = os.environ.get(endpoint.api_key_env, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise ValueError(f"{endpoint.api_key_env} holds letters that no key has; set it again")
@@ -90,9 +88,7 @@ class ChatClient:
     def __enter__(self) -> ChatClient:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -125,8 +121,8 @@ class ChatClient:
             except TransientError as error:
                 reason = self._printable(error)
                 tokens = (tokens[0] + error.tokens[0], tokens[1] + error.tokens[1])
-                pause = min(self.first_pause * 2**attempt, MAX_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
-                if error.wait is not None:
+                pause = min(self.first_pause * 2**attempt, MAX_PAUSE) * random.uniform(0.75, 1.25)
+                if error.wait is not None:  # the server says how long to wait, and all threads obey
                     self.rate_limiter.postpone(error.wait)
                 if attempt < self.endpoint.max_retries and not self.rate_limiter.sleep(error.wait or pause):
                     break

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 
 from flatrec.content.encoders.images import BROKEN, decode_image
-from flatrec.content.llm.prompts import AUGMENT, AUGMENT_TEXT, CAPTION, SUMMARY, TEXT
+from flatrec.content.llm.prompts import AUGMENT, AUGMENT_TEXT, CAPTION, TEXT
 
 MAX_IMAGE_SIDE = 768  # pixels of an image that is sent
 
@@ -49,16 +49,6 @@ def augment_request(
     if not text:
         return Request(CAPTION, image)
     return Request(prompt.replace(TEXT, text), image, text_prompt.replace(TEXT, text))
-
-
-def caption_request(image: bytes) -> Request:
-    """Return a request for a caption of an image."""
-    return Request(CAPTION, image)
-
-
-def summary_request(caption: str) -> Request:
-    """Return a request for a few words that sum up a caption."""
-    return Request("", None, SUMMARY.replace(TEXT, caption))
 
 
 def to_message(request: Request) -> Message | None:

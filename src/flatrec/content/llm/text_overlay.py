@@ -105,7 +105,7 @@ def _break_lines(words: Sequence[str], font: ImageFont.FreeTypeFont, width: int)
         while font.getlength(word) > width and len(word) > 1:
             n_letters = _count_fitting(word, font, width)
             yield word[:n_letters]
-            word = word[n_letters:]  # noqa: PLW2901
+            word = word[n_letters:]
         line = word
     if line:
         yield line

@@ -17,12 +17,7 @@ _RECORDS_PER_READ = 512
 def read_image_features(
     path: Path, rows: Mapping[str, int], *, on_bytes: Callable[[int], None] = lambda _count: None
 ) -> Features:
-    """Read the features of the wanted items; O(wanted items) memory.
-
-    Args:
-        path: the file.
-        rows: the row of each wanted item, by item id.
-        on_bytes: is called with the number of bytes that were read.
+    """Read the features of the wanted items into their rows; O(wanted items) memory. ``on_bytes`` gets the bytes read.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -9,21 +9,14 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
 from typing import TypeAlias
 
 Record: TypeAlias = Mapping[str, object]
+SkipCounts: TypeAlias = Counter[str]  # of lines, by reason
 MAX_LINE = 4 * 2**20  # bytes; the longest lines of the public files have some 200 KB
 TOO_LONG, MALFORMED, NO_RECORD, NOT_TEXT = "line too long", "malformed", "not a record", "not UTF-8"
-
-
-@dataclass
-class SkipCounts:
-    """The counts of lines that were skipped, by reason."""
-
-    counts: Counter[str] = field(default_factory=Counter)
 
 
 def read_records(
@@ -32,12 +25,8 @@ def read_records(
     """Yield the records of a file of JSON lines or of Python literals, as Amazon's metadata of 2014; gzipped or not.
 
     No code in a line is ever run: JSON is parsed, and of Python only literals are read. A line that is too long or
-    malformed is skipped and counted. O(longest line) memory.
-
-    Args:
-        path: the file.
-        skipped: the counts, which are increased.
-        on_bytes: is called with the number of bytes that were read from the disk.
+    malformed is skipped and counted in ``skipped``; ``on_bytes`` gets the bytes that were read from the disk. O(longest
+    line) memory.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -52,8 +41,8 @@ def read_records(
             good += 1
             yield record
             continue
-        skipped.counts[reason] += 1
-        if not good and sum(skipped.counts.values()) >= 100:
+        skipped[reason] += 1
+        if not good and sum(skipped.values()) >= 100:
             raise ValueError(f"{path} holds no records: its first 100 lines are {reason}; expected JSON lines")
     if not good:
         raise ValueError(f"{path} holds no records; expected one record per line, as JSON or as a Python literal")
@@ -79,7 +68,7 @@ def _limited(
             on_bytes(now - before)
             before = now
         if len(line) > MAX_LINE:
-            skipped.counts[TOO_LONG] += 1
+            skipped[TOO_LONG] += 1
             while line and not line.endswith(b"\n"):
                 line = file.readline(MAX_LINE)
             continue
@@ -88,12 +77,11 @@ def _limited(
         try:
             yield line.decode("utf-8")
         except UnicodeDecodeError:
-            skipped.counts[NOT_TEXT] += 1
+            skipped[NOT_TEXT] += 1
     on_bytes(raw.tell() - before)
 
 
 def _parsed(line: str) -> tuple[Record | None, str]:
-    """Return the record in a line, or None and the reason why there is none."""
     try:
         value: object = json.loads(line)
     except (ValueError, RecursionError):

@@ -13,21 +13,13 @@ ITEM_KEYS = ("parent_asin", "asin")
 
 @dataclass(frozen=True)
 class Product:
-    """The metadata of an item; what is unknown is empty.
+    """The metadata of an item; what is unknown is empty."""
 
-    Args:
-        title: the name of the item.
-        brand: the maker or seller.
-        categories: from the widest to the narrowest.
-        description: all paragraphs.
-        image: the address of an image.
-    """
-
-    title: str = ""
-    brand: str = ""
-    categories: tuple[str, ...] = ()
-    description: str = ""
-    image: str = ""
+    title: str = ""  # the name of the item
+    brand: str = ""  # the maker or seller
+    categories: tuple[str, ...] = ()  # from the widest to the narrowest
+    description: str = ""  # all paragraphs
+    image: str = ""  # the address of an image
 
     @property
     def text(self) -> str:
@@ -40,10 +32,8 @@ def read_products(
 ) -> tuple[dict[str, Product], SkipCounts]:
     """Read the wanted items of a metadata file by id, and count skipped lines; the first of repeated items is used.
 
-    Args:
-        path: JSON lines or, as in 2014, one Python literal per line, gzipped or not; no code in it is ever run.
-        wanted: the ids of the wanted items.
-        on_bytes: is called with the number of bytes that were read.
+    The file has JSON lines or, as in 2014, one Python literal per line, gzipped or not; no code in it is ever run.
+    ``on_bytes`` gets the number of bytes that were read.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -21,40 +21,24 @@ REPORT, ITEMS = "prepare.json", "items.parquet"
 
 @dataclass(frozen=True)
 class AmazonFiles:
-    """Amazon's files.
+    """Amazon's files."""
 
-    Args:
-        reviews: the reviews, in JSON lines.
-        meta: the metadata of items; None without.
-        image_features: the binary file of image features; None without.
-    """
-
-    reviews: Path
-    meta: Path | None = None
-    image_features: Path | None = None
+    reviews: Path  # the reviews, in JSON lines
+    meta: Path | None = None  # the metadata of items; None without
+    image_features: Path | None = None  # the binary file of image features; None without
 
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """The prepared data set, and counts.
+    """The prepared data set, and counts."""
 
-    Args:
-        dataset: the data set that was written.
-        reviews: number of reviews that were read.
-        interactions: number of distinct interactions before the k-core filter.
-        without_meta: number of items that are not in the metadata.
-        without_text: number of items in the metadata without any text.
-        without_image: number of items without image features; None if there is no file of them.
-        skipped: number of skipped lines, by file and reason.
-    """
-
-    dataset: Dataset
-    reviews: int
-    interactions: int
-    without_meta: int
-    without_text: int
-    without_image: int | None
-    skipped: dict[str, dict[str, int]]
+    dataset: Dataset  # the data set that was written
+    reviews: int  # number of reviews that were read
+    interactions: int  # number of distinct interactions before the k-core filter
+    without_meta: int  # number of items that are not in the metadata
+    without_text: int  # number of items in the metadata without any text
+    without_image: int | None  # number of items without image features; None if there is no file of them
+    skipped: dict[str, dict[str, int]]  # number of skipped lines, by file and reason
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts as ``prepare.json`` has them."""
@@ -91,12 +75,12 @@ def prepare(
         OSError: the folder cannot be written to.
     """
     reviews = read_reviews(sources.reviews, k_core=settings.k_core, min_rating=min_rating, on_bytes=on_bytes)
-    skipped = {sources.reviews.name: dict(reviews.skipped.counts)}
+    skipped = {sources.reviews.name: dict(reviews.skipped)}
     bare = build_dataset(name, reviews.interactions, settings=SplitSettings(0, settings.seed, settings.ratios))
     products: dict[str, Product] = {}
     if sources.meta is not None:
         products, left_out = read_products(sources.meta, set(bare.items), on_bytes=on_bytes)
-        skipped[sources.meta.name] = dict(left_out.counts)
+        skipped[sources.meta.name] = dict(left_out)
     features = {}
     if sources.image_features is not None:
         rows = {item: index for index, item in enumerate(bare.items)}

@@ -23,19 +23,12 @@ NO_IDS, LOW = "without user or item", "rated too low"
 
 @dataclass(frozen=True)
 class Reviews:
-    """The interactions of a review file, after the k-core filter.
+    """The interactions of a review file, after the k-core filter."""
 
-    Args:
-        interactions: text columns ``user`` and ``item``, each interaction once.
-        read: number of reviews that were read.
-        distinct: number of distinct interactions before the filter.
-        skipped: number of skipped lines and reviews, by reason.
-    """
-
-    interactions: pl.DataFrame
-    read: int
-    distinct: int
-    skipped: SkipCounts
+    interactions: pl.DataFrame  # text columns ``user`` and ``item``, each interaction once
+    read: int  # number of reviews that were read
+    distinct: int  # number of distinct interactions before the filter
+    skipped: SkipCounts  # number of skipped lines and reviews, by reason
 
 
 def read_reviews(
@@ -61,14 +54,14 @@ def read_reviews(
     for record in read_records(path, skipped, on_bytes=on_bytes):
         user, item = _first(record, USER_KEYS), _first(record, ITEM_KEYS)
         if user is None or item is None:
-            skipped.counts[NO_IDS] += 1
+            skipped[NO_IDS] += 1
         elif min_rating > 0 and _rating(record) < min_rating:
-            skipped.counts[LOW] += 1
+            skipped[LOW] += 1
         else:
             users.add(user)
             items.add(item)
     if not len(users.codes):
-        raise ValueError(f"{path} has no review with user and item ({dict(skipped.counts)}); is it a review file?")
+        raise ValueError(f"{path} has no review with user and item ({dict(skipped)}); is it a review file?")
     read, (user_codes, item_codes) = len(users.codes), _distinct(users, items)
     in_core = k_core_mask(user_codes, item_codes, k_core)
     if not in_core.any():
@@ -92,7 +85,6 @@ class _Indices:
 
 
 def _distinct(users: _Indices, items: _Indices) -> tuple[Int[ndarray, "n"], Int[ndarray, "n"]]:
-    """Return each interaction once, sorted by user and item."""
     keys = np.frombuffer(users.codes, dtype=np.int32).astype(np.int64)
     keys *= len(items.index_of)
     keys += np.frombuffer(items.codes, dtype=np.int32)

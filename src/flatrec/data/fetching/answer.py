@@ -21,26 +21,15 @@ class WrongRangeError(ConnectionError):
 
 
 class AnswerBody(NamedTuple):
-    """The content of the body of an answer.
+    """The content of the body of an answer."""
 
-    Args:
-        start: the index of its first byte in the file.
-        length: its number of bytes; None if the server does not say.
-        version: the version of the file.
-    """
-
-    start: int
-    length: int | None
-    version: FileVersion
+    start: int  # the index of its first byte in the file
+    length: int | None  # its number of bytes; None if the server does not say
+    version: FileVersion  # the version of the file
 
 
 def check_answer(answer: HTTPResponse, start: int, wanted: FileVersion) -> AnswerBody:
-    """Return what the body of an answer holds, judged by the headers.
-
-    Args:
-        answer: an answer whose body was not read yet.
-        start: the first byte that was requested; 0 for the whole file.
-        wanted: the version that was requested.
+    """Return what the body of an answer holds, judged by the headers; ``start`` is the first byte that was requested.
 
     Raises:
         NotTheFileError: the body is not the file.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 _AMAZON = "https://snap.stanford.edu/data/amazon/productGraph"
 _MOVIELENS = "https://files.grouplens.org/datasets/movielens"
@@ -13,17 +12,11 @@ REVIEWS, META, IMAGE_FEATURES, ARCHIVE = "reviews", "meta", "image-features", "a
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a data set.
+    """A file of a data set."""
 
-    Args:
-        kind: what the file holds.
-        address: the address of the file.
-        md5_address: the address of its published MD5; empty if none is published.
-    """
-
-    kind: str
-    address: str
-    md5_address: str = ""
+    kind: str  # what the file holds
+    address: str  # the address of the file
+    md5_address: str = ""  # the address of its published MD5; empty if none is published
 
     @property
     def name(self) -> str:
@@ -39,15 +32,11 @@ def _amazon(category: str) -> tuple[RemoteFile, ...]:
     )
 
 
-CATALOG: Mapping[str, tuple[RemoteFile, ...]] = MappingProxyType(
-    {
-        "baby": _amazon("Baby"),
-        "sports": _amazon("Sports_and_Outdoors"),
-        "clothing": _amazon("Clothing_Shoes_and_Jewelry"),
-        "pet": _amazon("Pet_Supplies"),
-        "office": _amazon("Office_Products"),
-        "movielens": (
-            RemoteFile(ARCHIVE, f"{_MOVIELENS}/ml-latest-small.zip", f"{_MOVIELENS}/ml-latest-small.zip.md5"),
-        ),
-    }
-)
+CATALOG: Mapping[str, tuple[RemoteFile, ...]] = {
+    "baby": _amazon("Baby"),
+    "sports": _amazon("Sports_and_Outdoors"),
+    "clothing": _amazon("Clothing_Shoes_and_Jewelry"),
+    "pet": _amazon("Pet_Supplies"),
+    "office": _amazon("Office_Products"),
+    "movielens": (RemoteFile(ARCHIVE, f"{_MOVIELENS}/ml-latest-small.zip", f"{_MOVIELENS}/ml-latest-small.zip.md5"),),
+}

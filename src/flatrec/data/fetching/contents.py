@@ -22,11 +22,7 @@ def has_end_marker(name: str) -> bool:
 
 
 def check_contents(path: Path, name: str) -> None:
-    """Refuse an empty file, and a compressed one that cannot be read to its end.
-
-    Args:
-        path: the path of the file.
-        name: the name of the file, which shows the format and appears in messages.
+    """Refuse an empty file, and a compressed one that cannot be read to its end; its name shows the format.
 
     Raises:
         ValueError: the file is empty or damaged.

@@ -78,7 +78,6 @@ def _download(partial: PartialDownload, record: Record, on_bytes: Callable[[int]
 
 
 def _download_with_retries(partial: PartialDownload, on_bytes: Callable[[int], None], pause: float) -> None:
-    """Request the missing bytes until none is missing."""
     left = TRIES
     while True:
         before = partial.size
@@ -163,7 +162,6 @@ def _open_url(address: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse
 
 
 def _is_temporary(error: Exception) -> bool:
-    """Return True if another attempt may succeed."""
     if isinstance(error, HTTPError):
         return error.code in (408, 416, 425, 429) or error.code >= 500
     return not isinstance(error, NotTheFileError)

@@ -21,15 +21,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class FileVersion:
-    """The version of a file.
+    """The version of a file."""
 
-    Args:
-        etag: the name that the server gives to the version; empty if the download cannot be resumed.
-        length: the length of the whole file; None if the server does not say.
-    """
-
-    etag: str = ""
-    length: int | None = None
+    etag: str = ""  # the name that the server gives to the version; empty if the download cannot be resumed
+    length: int | None = None  # the length of the whole file; None if the server does not say
 
 
 @dataclass(frozen=True)
@@ -38,14 +33,10 @@ class PartialDownload:
 
     What has these names and was not written by this user, such as a link to another file, is never followed or written
     to, but removed.
-
-    Args:
-        file: the file.
-        out: the folder.
     """
 
-    file: RemoteFile
-    out: Path
+    file: RemoteFile  # the file
+    out: Path  # the folder
 
     @property
     def path(self) -> Path:

@@ -89,7 +89,6 @@ def write(
 
 
 def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
-    """Return the writer of each file."""
     writers: dict[str, Writer] = {}
     for modality, features in dataset.features.items():
         writers[f"{modality}_feat.npy"] = _array_writer(features.impute())

@@ -15,7 +15,7 @@ from flatrec.data.tables.arrays import read_array
 from flatrec.data.tables.columns import is_missing, to_dict
 from flatrec.data.tables.feature_files import FeatureSource, read_features
 from flatrec.data.tables.files import TableRows, scan, single_file, visible
-from flatrec.data.tables.text import Layout, first_line
+from flatrec.data.tables.text import PLAIN, Layout, open_text
 
 TITLE_NAMES = ("title", "name")
 ATOMIC = Layout("\t", "")
@@ -29,10 +29,6 @@ def read(directory: Path, settings: SplitSettings | None = None) -> Dataset:
     thresholded. ``NAME.item`` gives titles, if it has a column whose name ends in ``title`` or ``name``, e.g.
     ``movie_title``. RecBole has no files for features; flatrec reads ``MODALITY_feat.parquet`` with a column
     ``item_id``, and ``MODALITY_feat.npy`` with the rows of ``NAME.item``.
-
-    Args:
-        directory: the folder.
-        settings: how to filter and split interactions that come without a split.
 
     Raises:
         FileNotFoundError: no folder or no ``.inter`` file, or the file of a split is missing.
@@ -115,7 +111,7 @@ def _features(directory: Path, items: Path) -> dict[str, IndexedFeatures]:
 def matches(path: Path) -> bool:
     """Return True for a folder whose ``.inter`` files have types in their headers, such as ``user_id:token``."""
     files = visible(path, "*.inter") if path.is_dir() else []
-    return bool(files) and ":" in first_line(files[0])
+    return bool(files) and ":" in open_text(files[0], PLAIN).header
 
 
 FORMAT = DataFormat("recbole", "*.inter with typed columns", matches, read, order=10)

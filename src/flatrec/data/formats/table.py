@@ -27,37 +27,18 @@ SPLIT_NAMES = ("x_label", "split", "part")
 
 @dataclass(frozen=True)
 class ItemSource:
-    """A table with one row per item.
+    """A table with one row per item."""
 
-    Args:
-        file: ``.csv``, ``.tsv`` or ``.parquet``.
-        id_column: the column of item ids; found by one of ITEM_NAMES if left out.
-        title_column: the column of readable names.
-        image_column: the column of image files, relative to the folder of the table; empty for an item without.
-        layout: how the file is written, if it is a text table.
-    """
-
-    file: Path
-    id_column: str | None = None
-    title_column: str | None = None
-    image_column: str | None = None
-    layout: Layout = PLAIN
+    file: Path  # ``.csv``, ``.tsv`` or ``.parquet``
+    id_column: str | None = None  # the column of item ids; found by one of ITEM_NAMES if left out
+    title_column: str | None = None  # the column of readable names
+    image_column: str | None = None  # the column of image files, relative to the table's folder; empty for none
+    layout: Layout = PLAIN  # how the file is written, if it is a text table
 
 
 @dataclass(frozen=True)
 class TableSettings:
     """Which files and columns make up a data set.
-
-    Args:
-        interactions: ``.csv``, ``.tsv`` or ``.parquet`` with one row per interaction.
-        user_column: the column of user ids; found by one of USER_NAMES if left out.
-        item_column: the column of item ids; found by one of ITEM_NAMES if left out.
-        split_column: the column with ``train``/``valid``/``test`` or 0/1/2; without one, the split is random.
-        items: the table of titles and images.
-        features: feature files by modality.
-        split: how to filter and split interactions that come without a split.
-        name: the name of the data set in reports; that of the file if left out.
-        layout: how ``interactions`` is written, if it is a text table.
 
     Example:
         >>> settings = TableSettings(Path("clicks.csv"), user_column="customer", item_column="sku")
@@ -65,15 +46,15 @@ class TableSettings:
         5
     """
 
-    interactions: Path
-    user_column: str | None = None
-    item_column: str | None = None
-    split_column: str | None = None
-    items: ItemSource | None = None
-    features: Mapping[str, FeatureSource] = field(default_factory=dict)
-    split: SplitSettings = field(default_factory=SplitSettings)
-    name: str | None = None
-    layout: Layout = PLAIN
+    interactions: Path  # ``.csv``, ``.tsv`` or ``.parquet`` with one row per interaction
+    user_column: str | None = None  # the column of user ids; found by one of USER_NAMES if left out
+    item_column: str | None = None  # the column of item ids; found by one of ITEM_NAMES if left out
+    split_column: str | None = None  # the column with ``train``/``valid``/``test`` or 0/1/2; a random split without one
+    items: ItemSource | None = None  # the table of titles and images
+    features: Mapping[str, FeatureSource] = field(default_factory=dict)  # feature files by modality
+    split: SplitSettings = field(default_factory=SplitSettings)  # for interactions that come without a split
+    name: str | None = None  # the name of the data set in reports; that of the file if left out
+    layout: Layout = PLAIN  # how ``interactions`` is written, if it is a text table
 
 
 def read_tables(settings: TableSettings) -> Dataset:

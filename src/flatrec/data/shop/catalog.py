@@ -10,40 +10,33 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from numpy import ndarray
 
-MATERIALS_OF_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "mug": ("ceramic", "glass", "steel"),
-        "lamp": ("brass", "linen", "wooden", "glass"),
-        "chair": ("wooden", "steel", "leather"),
-        "shirt": ("cotton", "linen", "wool"),
-        "bag": ("leather", "canvas", "cotton"),
-        "clock": ("brass", "wooden", "steel"),
-        "vase": ("ceramic", "glass", "brass"),
-        "shoe": ("leather", "canvas", "wool"),
-        "cushion": ("cotton", "linen", "wool"),
-        "hat": ("wool", "cotton", "canvas"),
-        "teapot": ("ceramic", "steel", "glass"),
-        "umbrella": ("canvas", "cotton", "linen"),
-    }
-)
-ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "kind": tuple(MATERIALS_OF_KIND),
-        "color": ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "grey", "black"),
-        "material": ("ceramic", "glass", "steel", "brass", "wooden", "leather", "cotton", "linen", "wool", "canvas"),
-        "pattern": ("plain", "striped", "dotted", "checked", "zigzag", "floral"),
-        "price": ("budget", "standard", "premium"),
-        "brand": ("Nordby", "Halden", "Marlo", "Tindra", "Oakley Row", "Pavone", "Sorrel", "Wick & Weir"),
-    }
-)
+MATERIALS_OF_KIND: Mapping[str, tuple[str, ...]] = {
+    "mug": ("ceramic", "glass", "steel"),
+    "lamp": ("brass", "linen", "wooden", "glass"),
+    "chair": ("wooden", "steel", "leather"),
+    "shirt": ("cotton", "linen", "wool"),
+    "bag": ("leather", "canvas", "cotton"),
+    "clock": ("brass", "wooden", "steel"),
+    "vase": ("ceramic", "glass", "brass"),
+    "shoe": ("leather", "canvas", "wool"),
+    "cushion": ("cotton", "linen", "wool"),
+    "hat": ("wool", "cotton", "canvas"),
+    "teapot": ("ceramic", "steel", "glass"),
+    "umbrella": ("canvas", "cotton", "linen"),
+}
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "kind": tuple(MATERIALS_OF_KIND),
+    "color": ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "grey", "black"),
+    "material": ("ceramic", "glass", "steel", "brass", "wooden", "leather", "cotton", "linen", "wool", "canvas"),
+    "pattern": ("plain", "striped", "dotted", "checked", "zigzag", "floral"),
+    "price": ("budget", "standard", "premium"),
+    "brand": ("Nordby", "Halden", "Marlo", "Tindra", "Oakley Row", "Pavone", "Sorrel", "Wick & Weir"),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Catalog:
     """The attributes of every item, as indices into ``ATTRIBUTES``.
-
-    Args:
-        codes: for each attribute, the index of the value of each item.
 
     Example:
         >>> catalog = draw_catalog(3, np.random.default_rng(0))
@@ -51,7 +44,7 @@ class Catalog:
         ['brand', 'color', 'kind', 'material', 'pattern', 'price']
     """
 
-    codes: Mapping[str, Int[ndarray, "n_items"]]
+    codes: Mapping[str, Int[ndarray, "n_items"]]  # for each attribute, the index of the value of each item
 
     def __len__(self) -> int:
         return len(self.codes["kind"])
@@ -101,7 +94,6 @@ def _falling(attribute: str) -> Float[ndarray, "n_values"]:
 
 
 def _suitable_materials() -> Float[ndarray, "n_kinds n_materials"]:
-    """Return 1 if a kind is made of a material, else 0."""
     rows = [[material in made for material in ATTRIBUTES["material"]] for made in MATERIALS_OF_KIND.values()]
     return np.array(rows, dtype=np.float64)
 

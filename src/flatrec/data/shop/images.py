@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
@@ -15,58 +14,47 @@ from flatrec.data.shop.silhouettes import SILHOUETTES, Layer, Stroke
 
 SIZE = 96
 FINE = 2 * SIZE  # drawn at twice the size and reduced, for smooth edges
-INK: Mapping[str, RGB] = MappingProxyType(
-    {
-        "red": (206, 58, 56),
-        "orange": (236, 134, 52),
-        "yellow": (240, 200, 66),
-        "green": (98, 158, 84),
-        "teal": (44, 144, 146),
-        "blue": (60, 104, 182),
-        "purple": (130, 88, 164),
-        "pink": (232, 138, 164),
-        "grey": (150, 154, 160),
-        "black": (58, 58, 64),
-    }
-)
-TRIM: Mapping[str, RGB] = MappingProxyType(
-    {
-        "ceramic": (238, 230, 216),
-        "glass": (176, 212, 220),
-        "steel": (160, 168, 178),
-        "brass": (202, 164, 84),
-        "wooden": (164, 116, 72),
-        "leather": (122, 78, 50),
-        "cotton": (246, 242, 234),
-        "linen": (214, 196, 164),
-        "wool": (108, 100, 96),
-        "canvas": (186, 172, 140),
-    }
-)
+INK: Mapping[str, RGB] = {
+    "red": (206, 58, 56),
+    "orange": (236, 134, 52),
+    "yellow": (240, 200, 66),
+    "green": (98, 158, 84),
+    "teal": (44, 144, 146),
+    "blue": (60, 104, 182),
+    "purple": (130, 88, 164),
+    "pink": (232, 138, 164),
+    "grey": (150, 154, 160),
+    "black": (58, 58, 64),
+}
+TRIM: Mapping[str, RGB] = {
+    "ceramic": (238, 230, 216),
+    "glass": (176, 212, 220),
+    "steel": (160, 168, 178),
+    "brass": (202, 164, 84),
+    "wooden": (164, 116, 72),
+    "leather": (122, 78, 50),
+    "cotton": (246, 242, 234),
+    "linen": (214, 196, 164),
+    "wool": (108, 100, 96),
+    "canvas": (186, 172, 140),
+}
 SHINY = ("ceramic", "glass", "steel", "brass")
 WALLS: tuple[RGB, ...] = ((246, 242, 234), (236, 240, 244), (242, 236, 240), (236, 242, 234), (244, 238, 226))
-MARKS: Mapping[str, tuple[RGB, int]] = MappingProxyType(  # color and number of corners; 0 is a disc
-    {
-        "Nordby": ((40, 70, 120), 0),
-        "Halden": ((170, 60, 50), 4),
-        "Marlo": ((60, 120, 80), 3),
-        "Tindra": ((200, 150, 40), 6),
-        "Oakley Row": ((110, 70, 40), 5),
-        "Pavone": ((90, 60, 140), 0),
-        "Sorrel": ((190, 90, 40), 3),
-        "Wick & Weir": ((50, 50, 50), 4),
-    }
-)
+MARKS: Mapping[str, tuple[RGB, int]] = {  # color and number of corners; 0 is a disc
+    "Nordby": ((40, 70, 120), 0),
+    "Halden": ((170, 60, 50), 4),
+    "Marlo": ((60, 120, 80), 3),
+    "Tindra": ((200, 150, 40), 6),
+    "Oakley Row": ((110, 70, 40), 5),
+    "Pavone": ((90, 60, 140), 0),
+    "Sorrel": ((190, 90, 40), 3),
+    "Wick & Weir": ((50, 50, 50), 4),
+}
 
 
 @dataclass(frozen=True)
 class Pose:
-    """The position of an item in its image.
-
-    Example:
-        >>> Pose(scale=0.9, right=0.0, down=0.0, tilt=0.0, mirrored=False, wall=0).scale
-        0.9
-    """
+    """The position of an item in its image."""
 
     scale: float  # of the silhouette, relative to the canvas
     right: float  # shift in hundredths of the canvas
@@ -110,7 +98,6 @@ def _pose(rng: np.random.Generator) -> Pose:
 
 
 def _mask(strokes: tuple[Stroke, ...], layer: Layer, pose: Pose) -> Image.Image:
-    """Return the mask of a layer of a silhouette."""
     mask = Image.new("L", (FINE, FINE))
     draw = ImageDraw.Draw(mask)
     for stroke in strokes:
@@ -169,7 +156,6 @@ def _lit(cloth: Image.Image) -> Image.Image:
 
 
 def _shine(image: Image.Image, body: Image.Image) -> None:
-    """Paint a soft bright spot on smooth materials."""
     left, top, right, bottom = body.getbbox() or (0, 0, FINE, FINE)
     width, height = right - left, bottom - top
     spot = Image.new("L", image.size)
@@ -180,7 +166,6 @@ def _shine(image: Image.Image, body: Image.Image) -> None:
 
 
 def _mark(image: Image.Image, brand: str) -> None:
-    """Draw the mark of the brand in the lower right corner."""
     color, corners = MARKS[brand]
     center, radius = 0.91 * FINE, 0.045 * FINE
     draw = ImageDraw.Draw(image)
@@ -191,7 +176,6 @@ def _mark(image: Image.Image, brand: str) -> None:
 
 
 def _jittered(ink: RGB, rng: np.random.Generator) -> RGB:
-    """Return the color with a small random change."""
     red, green, blue = (int(np.clip(value + rng.integers(-10, 11), 0, 255)) for value in ink)
     return red, green, blue
 

@@ -34,27 +34,14 @@ TASTES = {  # about equally strong, so that no attribute is learned long before 
 
 @dataclass(frozen=True, kw_only=True)
 class Market:
-    """How purchases arise; with the defaults, features say more than so few purchases can.
+    """How purchases arise; with the defaults, features say more than so few purchases can."""
 
-    Args:
-        conformity: probability that a user has the taste of the segment for an attribute, and not a personal one.
-        zipf: exponent of the popularity of items by rank.
-        latent: standard deviation of the utility that no attribute explains.
-        latent_dim: rank of that unexplained utility.
-        shared: fraction of that unexplained utility which a user has in common with the segment.
-        spread: standard deviation of the logarithm of the eagerness to buy.
-
-    Example:
-        >>> Market().zipf
-        0.25
-    """
-
-    conformity: float = 0.25
-    zipf: float = 0.25
-    latent: float = 0.5
-    latent_dim: int = 12
-    shared: float = 0.7
-    spread: float = 1.0
+    conformity: float = 0.25  # probability that a user has the segment's taste for an attribute, not a personal one
+    zipf: float = 0.25  # exponent of the popularity of items by rank
+    latent: float = 0.5  # standard deviation of the utility that no attribute explains
+    latent_dim: int = 12  # rank of that unexplained utility
+    shared: float = 0.7  # fraction of that unexplained utility which a user has in common with the segment
+    spread: float = 1.0  # standard deviation of the logarithm of the eagerness to buy
 
 
 class Utility(NamedTuple):

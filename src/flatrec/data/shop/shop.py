@@ -27,20 +27,15 @@ from flatrec.data.vocabulary import Vocabulary
 class Shop:
     """A generated shop.
 
-    Args:
-        dataset: users, items, purchases split 8:1:1, ``image`` and ``text`` features, and titles.
-        catalog: one row per item, in the order of the item indices: id, title, description, attributes.
-        images: one image per item, in the same order; None if the settings ask for none.
-
     Example:
         >>> shop = generate(ShopSettings(users=50, items=40, images=False))
         >>> len(shop.dataset.interactions), shop.catalog.columns[:3]
         (450, ['id', 'title', 'description'])
     """
 
-    dataset: Dataset
-    catalog: pl.DataFrame
-    images: tuple[Image.Image, ...] | None
+    dataset: Dataset  # users, items, purchases split 8:1:1, ``image`` and ``text`` features, and titles
+    catalog: pl.DataFrame  # one row per item, in the order of the item indices: id, title, description, attributes
+    images: tuple[Image.Image, ...] | None  # one image per item, in the same order; None if the settings ask for none
 
 
 def generate(settings: ShopSettings) -> Shop:

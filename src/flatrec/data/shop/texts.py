@@ -4,43 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
 from flatrec.data.shop.catalog import Catalog
 
-SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "mug": ("mug", "cup", "coffee mug"),
-        "lamp": ("lamp", "table lamp", "light"),
-        "chair": ("chair", "dining chair", "seat"),
-        "shirt": ("shirt", "tee", "top"),
-        "bag": ("bag", "tote", "handbag"),
-        "clock": ("clock", "wall clock", "timepiece"),
-        "vase": ("vase", "flower vase", "urn"),
-        "shoe": ("shoe", "trainer", "sneaker"),
-        "cushion": ("cushion", "pillow", "throw pillow"),
-        "hat": ("hat", "cap", "brimmed hat"),
-        "teapot": ("teapot", "tea pot", "pot for tea"),
-        "umbrella": ("umbrella", "brolly", "parasol"),
-        "plain": ("plain", "unpatterned", "simple"),
-        "striped": ("striped", "stripy", "banded"),
-        "dotted": ("dotted", "spotted", "polka-dot"),
-        "checked": ("checked", "chequered", "gingham"),
-        "zigzag": ("zigzag", "chevron", "herringbone"),
-        "floral": ("floral", "flowery", "blossom"),
-        "budget": ("good value", "easy on the purse", "inexpensive"),
-        "standard": ("fairly priced", "sensibly priced", "mid-range"),
-        "premium": ("a luxury", "top of the range", "a splendid treat"),
-        "grey": ("grey", "slate", "ash grey"),
-        "teal": ("teal", "petrol", "blue-green"),
-        "red": ("red", "crimson", "cherry red"),
-        "blue": ("blue", "navy", "sky blue"),
-        "wooden": ("wooden", "oak", "solid wood"),
-        "wool": ("wool", "woollen", "felted wool"),
-    }
-)
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "mug": ("mug", "cup", "coffee mug"),
+    "lamp": ("lamp", "table lamp", "light"),
+    "chair": ("chair", "dining chair", "seat"),
+    "shirt": ("shirt", "tee", "top"),
+    "bag": ("bag", "tote", "handbag"),
+    "clock": ("clock", "wall clock", "timepiece"),
+    "vase": ("vase", "flower vase", "urn"),
+    "shoe": ("shoe", "trainer", "sneaker"),
+    "cushion": ("cushion", "pillow", "throw pillow"),
+    "hat": ("hat", "cap", "brimmed hat"),
+    "teapot": ("teapot", "tea pot", "pot for tea"),
+    "umbrella": ("umbrella", "brolly", "parasol"),
+    "plain": ("plain", "unpatterned", "simple"),
+    "striped": ("striped", "stripy", "banded"),
+    "dotted": ("dotted", "spotted", "polka-dot"),
+    "checked": ("checked", "chequered", "gingham"),
+    "zigzag": ("zigzag", "chevron", "herringbone"),
+    "floral": ("floral", "flowery", "blossom"),
+    "budget": ("good value", "easy on the purse", "inexpensive"),
+    "standard": ("fairly priced", "sensibly priced", "mid-range"),
+    "premium": ("a luxury", "top of the range", "a splendid treat"),
+    "grey": ("grey", "slate", "ash grey"),
+    "teal": ("teal", "petrol", "blue-green"),
+    "red": ("red", "crimson", "cherry red"),
+    "blue": ("blue", "navy", "sky blue"),
+    "wooden": ("wooden", "oak", "solid wood"),
+    "wool": ("wool", "woollen", "felted wool"),
+}
 OPENINGS = (
     "{article_pattern} {pattern} {color} {kind}, made of {material} by {brand}.",
     "{brand} brings you {article_kind} {kind} in {color}, with {article_pattern} {pattern} finish in {material}.",
@@ -67,12 +64,7 @@ FILLERS = (
 
 @dataclass(frozen=True)
 class ItemText:
-    """The title and description of one item.
-
-    Example:
-        >>> ItemText("Red mug", "A red mug.").title
-        'Red mug'
-    """
+    """The title and description of one item."""
 
     title: str
     description: str
@@ -104,7 +96,6 @@ def _article(word: str) -> str:
 
 
 def _synonym(value: str, rng: np.random.Generator) -> str:
-    """Return one of the synonyms of a value, or the value if it has none."""
     return _pick(SYNONYMS[value], rng) if value in SYNONYMS else value
 
 

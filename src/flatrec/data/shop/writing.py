@@ -85,7 +85,6 @@ def _fill(directory: Path, shop: Shop) -> None:
 
 
 def _save(images: tuple[Image.Image, ...], directory: Path) -> list[str]:
-    """Save the images and return their names relative to the folder."""
     (directory / IMAGES).mkdir(parents=True)
     names = [f"{IMAGES}/{index}.png" for index in range(len(images))]
     for image, name in zip(images, names, strict=True):

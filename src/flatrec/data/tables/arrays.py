@@ -46,11 +46,7 @@ def mask_file(folder: Path, modality: str) -> Path:
 
 
 def read_mask(features: Path, shape: tuple[int, ...]) -> Bool[ndarray, "n_rows"] | None:
-    """Read the flags beside a file ``MODALITY_feat.npy`` or ``.pt``; None if there are none.
-
-    Args:
-        features: the file of features.
-        shape: the shape of the features.
+    """Read the flags of the rows beside a file of features ``MODALITY_feat.npy`` or ``.pt``; None if there are none.
 
     Raises:
         ValueError: the file is malformed, or does not hold one flag per row.

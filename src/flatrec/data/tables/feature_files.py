@@ -31,10 +31,8 @@ MATRIX_KEY = "values"
 ROW_NUMBERS = re.compile(
     r"\s*|_duplicated_[0-9]+|Unnamed: [0-9]+(\.[0-9]+)*(_level_[0-9]+)?|__index_level_[0-9]+__|__null_dask_index__"
 )
-INDEX_NAMES = (
-    "index",
-    "level_0",
-)  # names that pandas gives to an index that becomes a column; features may have them too
+# Names that pandas gives to an index that becomes a column; features may have them too.
+INDEX_NAMES = ("index", "level_0")
 
 
 @dataclass(frozen=True)
@@ -92,13 +90,7 @@ def row_ids(path: Path, id_column: str | None, layout: Layout = PLAIN) -> list[s
 
 
 def guess_column(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -> str:
-    """Return the column with the first of the names that the table has, in upper or lower case.
-
-    Args:
-        columns: the columns of the table.
-        names: the names, the preferred ones first.
-        path: the file, for messages.
-        what: ``user`` or ``item``, for messages.
+    """Return the column with the first of the names, preferred ones first, that the table has, in upper or lower case.
 
     Raises:
         ValueError: no column has one of the names.

@@ -70,19 +70,12 @@ def reading(path: Path, expected: str) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table whose rows are read after the columns are chosen; all columns of a text table are text.
+    """A table whose rows are read after the columns are chosen; all columns of a text table are text."""
 
-    Args:
-        path: the file, or the folder of Parquet files.
-        frame: the query that reads it.
-        columns: the names of its columns.
-        text: how the file is written, if it is a text table.
-    """
-
-    path: Path
-    frame: pl.LazyFrame
-    columns: list[str]
-    text: TextTable | None = None
+    path: Path  # the file, or the folder of Parquet files
+    frame: pl.LazyFrame  # the query that reads it
+    columns: list[str]  # the names of its columns
+    text: TextTable | None = None  # how the file is written, if it is a text table
 
     def select(self, columns: Mapping[str, str]) -> TableRows:
         """Read the wanted columns of the rows that are not blank.
@@ -136,21 +129,13 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class TableRows:
-    """Some columns of a table under new names.
+    """Some columns of a table under new names."""
 
-    Args:
-        table: the table.
-        frame: the columns under the names of the file.
-        names: the names in the file by the new names.
-        row_indices: the index of each row in the table.
-        joined_lines: lines that continue a multi-line cell.
-    """
-
-    table: Table
-    frame: pl.DataFrame
-    names: Mapping[str, str]
-    row_indices: Int[ndarray, "n_rows"]
-    joined_lines: int = 0
+    table: Table  # the table
+    frame: pl.DataFrame  # the columns under the names of the file
+    names: Mapping[str, str]  # the names in the file by the new names
+    row_indices: Int[ndarray, "n_rows"]  # the index of each row in the table
+    joined_lines: int = 0  # lines that continue a multi-line cell
 
     @property
     def path(self) -> Path:

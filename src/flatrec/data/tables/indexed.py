@@ -41,16 +41,12 @@ class _Items:
 
 
 def read_indexed(name: str, interactions: TableRows) -> Dataset:
-    """Build a data set from indexed interactions and the other files of their folder.
+    """Build a data set from indexed interactions, as read from the file, and the other files of their folder.
 
     The index of a user is its rank among all ``userID`` (of the interactions and of ``users.parquet``, if it exists),
     the index of an item is its ``itemID``. There are as many items as feature rows; without features, the highest
     ``itemID`` of the interactions and the table of items decides. Nothing is filtered, since feature rows belong to
     indices; interactions without a split are split 8:1:1 with seed 0.
-
-    Args:
-        name: the name of the data set in reports.
-        interactions: columns ``userID``, ``itemID`` and optionally ``x_label``, as read from the file.
 
     Raises:
         FileNotFoundError: an image listed in the items table does not exist.

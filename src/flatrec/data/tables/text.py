@@ -67,49 +67,24 @@ def ending(path: Path) -> str:
     return Path(path.stem).suffix.lower() if suffix == GZIPPED else suffix
 
 
-def first_line(path: Path) -> str:
-    """Return the first line of a text file that is not blank, without its line end; empty for an empty file.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: the file is not UTF-8 text.
-    """
-    return open_text(path, PLAIN).header
-
-
 class LineCounts(NamedTuple):
-    """Counts over the lines below a header.
+    """Counts over the lines below a header."""
 
-    Args:
-        lines: the number of lines.
-        separators: the number of separators in them, including those inside cells.
-        quotes: whether there is a quotation mark in them.
-    """
-
-    lines: int
-    separators: int
-    quotes: bool
+    lines: int  # the number of lines
+    separators: int  # the number of separators in them, including those inside cells
+    quotes: bool  # whether there is a quotation mark in them
 
 
 @dataclass(frozen=True, eq=False)
 class TextTable:
-    """A text table and its layout.
+    """A text table and its layout."""
 
-    Args:
-        path: the file.
-        content: its bytes, converted to UTF-8 with common line ends; None if the file can be read as it is.
-        header: the line of column names.
-        header_line: the number of that line in the file.
-        separator: the character between cells.
-        quote: the quotation mark around cells; None if there is none.
-    """
-
-    path: Path
-    content: bytes | None
-    header: str
-    header_line: int
-    separator: str
-    quote: str | None
+    path: Path  # the file
+    content: bytes | None  # its bytes, converted to UTF-8 with common line ends; None if the file can be read as it is
+    header: str  # the line of column names
+    header_line: int  # the number of that line in the file
+    separator: str  # the character between cells
+    quote: str | None  # the quotation mark around cells; None if there is none
 
     def scan(self) -> pl.LazyFrame:
         """Return the table, all columns as text; a blank line is a row without any cell."""
@@ -291,7 +266,6 @@ def _decompressed(path: Path) -> bytes:
 
 
 def _decoded(path: Path, line: bytes) -> str:
-    """Return a header as text."""
     if b"\0" in line or line.startswith(_UTF16):
         name = _utf16(line)
         reason = (

@@ -77,6 +77,5 @@ def _normalized(features: Features) -> Float32[ndarray, "n width"]:
 
 
 def _nonzero(rows: Float32[ndarray, "n width"]) -> Float32[ndarray, "n 1"]:
-    """Return 1 for each row that is not all zero."""
     nonzero: ndarray = np.asarray(rows.any(axis=1, keepdims=True))
     return nonzero.astype(np.float32)

@@ -106,11 +106,7 @@ def train_without_held_out(
 ) -> Run:
     """Train on the remaining items into a run folder; resume or read the run that the folder holds.
 
-    Args:
-        experiment: the settings.
-        holdout: the data.
-        out: the run folder; it is loaded with ``load_run(out, holdout.remaining)``.
-        callbacks: objects that are notified of the progress.
+    ``load_run(out, holdout.remaining)`` loads it.
 
     Raises:
         ValueError: the folder holds a run with other settings or of other data.

@@ -105,5 +105,4 @@ def _weights(cosines: Float[Tensor, "block count"]) -> Float[Tensor, "block coun
 
 
 def _normalized(features: Features, rows: Int64[ndarray, "n"]) -> Float[Tensor, "n width"]:
-    """Return rows scaled to length 1, in double precision."""
     return l2_normalize_(torch.tensor(features.values[rows], dtype=torch.float64))

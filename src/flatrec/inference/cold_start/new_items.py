@@ -19,30 +19,17 @@ from flatrec.inference.cold_start.nearest_items import comparable, has_features
 
 @dataclass(frozen=True, eq=False)
 class NewItems:
-    """New items with at least one modality that known items have too.
+    """New items with at least one modality that known items have too."""
 
-    Args:
-        ids: original ids of the new items.
-        features: their features, for every modality of the data set; marked as missing where an item has none.
-        rows: the row of each new item among all items that were read.
-        already_known: ids that were read, but are in the data set.
-        without_features: ids of new items that lack every modality, so that they cannot be scored.
-    """
-
-    ids: tuple[str, ...]
-    features: Mapping[str, Features]
-    rows: Int64[ndarray, "n_new"]
-    already_known: tuple[str, ...] = ()
-    without_features: tuple[str, ...] = ()
+    ids: tuple[str, ...]  # original ids of the new items
+    features: Mapping[str, Features]  # for every modality of the data set; missing where an item has none
+    rows: Int64[ndarray, "n_new"]  # the row of each new item among all items that were read
+    already_known: tuple[str, ...] = ()  # ids that were read, but are in the data set
+    without_features: tuple[str, ...] = ()  # ids of new items that lack every modality, so that they cannot be scored
 
 
 def read_new_items(encoded: EncodedItems, dataset: Dataset, source: str) -> NewItems:
-    """Return the new items among encoded items.
-
-    Args:
-        encoded: ids and features, of some or all modalities of the data set.
-        dataset: the data set that was trained on.
-        source: how messages call the items, such as their folder.
+    """Return the new items among encoded items; messages call these by their source, such as their folder.
 
     Raises:
         ValueError: an id repeats, a modality is not one of the data set's or has another width, or a value is not

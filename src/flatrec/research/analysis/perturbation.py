@@ -16,6 +16,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.models import Model
 from flatrec.models.features import FeatureTables
+from flatrec.research.analysis.landscape import moving
 
 BLOCK_ENTRIES = 4_000_000  # similarities held at once, 16 MB
 IMAGE, TEXT = "image", "text"
@@ -54,16 +55,11 @@ def embedding_noise(
         ValueError: the variance is negative.
     """
     _check(variance)
-    saved = [table.clone() for table in tables]
-    try:
+    with moving(tables):
         with torch.no_grad():
             for table in tables if variance else ():  # adding 0 would turn -0 into 0
                 table.add_((torch.randn(table.shape, generator=generator) * variance**0.5).to(table))
         yield
-    finally:
-        with torch.no_grad():
-            for table, before in zip(tables, saved, strict=True):
-                table.copy_(before)
 
 
 def noisy(dataset: Dataset, variance: float, generator: Generator) -> Dataset:

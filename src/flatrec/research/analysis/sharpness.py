@@ -117,12 +117,7 @@ def mean_loss_increase(
 
 
 def top_eigenvalue(
-    loss: Loss,
-    parameters: Sequence[Tensor],
-    *,
-    generator: Generator,
-    iterations: int = 100,
-    tolerance: float = 1e-6,
+    loss: Loss, parameters: Sequence[Tensor], *, generator: Generator, iterations: int = 100, tolerance: float = 1e-6
 ) -> float:
     """The eigenvalue of the Hessian that is largest in size, by the power method; negative if that one is.
 

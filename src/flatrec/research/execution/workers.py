@@ -101,7 +101,7 @@ def do_job(request: JobRequest[Job, Done]) -> JobResult[Done]:
         _enter(request.folder)
         user_classes.take(request.classes)
         return JobResult(request.index, request.task(request.job))
-    except BaseException as error:  # noqa: BLE001 - it is raised again in the process that waits
+    except BaseException as error:  # it is raised again in the process that waits
         return JobResult(request.index, None, error)
 
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from flatrec.evaluation.metrics import METRICS
 from flatrec.research.reporting.study_result import Column, Table, Value
 from flatrec.utils.atomic_write import atomic_write, write_text
 from flatrec.utils.csv_cells import no_formulas
 
 DASH, MINUS, SPACE = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
-METRIC_NAMES = {"ndcg": "NDCG", "map": "MAP", "hit_rate": "Hit rate"}
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]&|~$]|<(?=\S)")  # a lone < opens nothing
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")  # TeX refuses most of these
@@ -60,7 +60,7 @@ def percent(fraction: float | None, digits: int = 1) -> str:
 def metric_name(metric: str) -> str:
     """Return the name of a metric in print: Recall@10 for ``recall@10``."""
     name, at, k = metric.partition("@")
-    return METRIC_NAMES.get(name, name.capitalize()) + at + k
+    return (METRICS[name].title if name in METRICS else name.capitalize()) + at + k
 
 
 def p_value(p: float) -> str:

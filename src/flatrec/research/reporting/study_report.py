@@ -18,6 +18,7 @@ from flatrec.research.reporting.study_result import CardColumn, Image, StudyResu
 from flatrec.research.reporting.styles import style_of
 from flatrec.utils.atomic_write import write_text
 from flatrec.utils.messages import unknown
+from flatrec.utils.optional import require_extra
 
 TITLE = "flatrec: studies"
 FIGURES = "figures"
@@ -44,6 +45,8 @@ def write_report(folders: Sequence[Path], out: Path | None = None, format: str =
     writers = {"html": (html, "html"), "md": (markdown_text, "md"), "latex": (latex_text, "tex")}
     if format not in writers:
         raise ValueError(unknown("format", format, list(writers)))
+    if format == "html":
+        require_extra("jinja2", "plots")  # before anything is read
     write, ending = writers[format]
     path = out or Path(f"report.{ending}")
     if path.is_dir():

@@ -20,11 +20,14 @@ _CELL = re.compile(r"(tables\.\d+\.rows\.\d+\.\d+)\.\w+")
 MAX_DIGITS = 17  # no float needs more
 Value: TypeAlias = str | float | int | None
 Kind: TypeAlias = Literal["text", "number", "percent", "p"]  # percent: a fraction, 0.031 for 3.1 %
-_STRICT = ConfigDict(extra="forbid")  # for reading: unknown keys are refused
+
+
+class _Strict:
+    __pydantic_config__ = ConfigDict(extra="forbid")  # for reading: unknown keys are refused
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(_Strict):
     """Heading of a table column, and how its cells are written.
 
     Args:
@@ -36,8 +39,6 @@ class Column:
         ValueError: the number of digits is out of range.
     """
 
-    __pydantic_config__ = _STRICT
-
     name: str
     kind: Kind = "text"
     digits: int = 4
@@ -48,7 +49,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(_Strict):
     """Table of a study: rows of cells under columns.
 
     Args:
@@ -62,8 +63,6 @@ class Table:
         ValueError: a row has another number of cells.
     """
 
-    __pydantic_config__ = _STRICT
-
     name: str
     title: str
     columns: tuple[Column, ...]
@@ -76,7 +75,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Image:
+class Image(_Strict):
     """Figure of a study, drawn as ``<name>.png`` and ``<name>.svg`` in the folder ``figures`` beside ``study.json``.
 
     Args:
@@ -85,25 +84,21 @@ class Image:
         caption: what the figure shows, and how to read it.
     """
 
-    __pydantic_config__ = _STRICT
-
     name: str
     title: str
     caption: str = ""
 
 
 @dataclass(frozen=True)
-class Failure:
+class Failure(_Strict):
     """Run that is missing from the tables, and the reason in one line."""
-
-    __pydantic_config__ = _STRICT
 
     run: str
     error: str
 
 
 @dataclass(frozen=True)
-class CardEntry:
+class CardEntry(_Strict):
     """One number of one strategy on a robustness card.
 
     Args:
@@ -119,8 +114,6 @@ class CardEntry:
         runs: number of runs.
         note: sentence that the card must say where it shows this value.
     """
-
-    __pydantic_config__ = _STRICT
 
     data: str
     model: str
@@ -143,7 +136,7 @@ class CardEntry:
 
 
 @dataclass(frozen=True)
-class CardColumn:
+class CardColumn(_Strict):
     """Column that a study gives to robustness cards.
 
     Args:
@@ -155,8 +148,6 @@ class CardColumn:
         higher_is_better: True if the highest value is the best.
     """
 
-    __pydantic_config__ = _STRICT
-
     name: str
     title: str
     entries: tuple[CardEntry, ...]
@@ -166,7 +157,7 @@ class CardColumn:
 
 
 @dataclass(frozen=True)
-class StudyResult:
+class StudyResult(_Strict):
     """Result of a study.
 
     Args:
@@ -181,8 +172,6 @@ class StudyResult:
         fingerprints: fingerprints of the data sets, by name.
         card_columns: columns for the robustness cards.
     """
-
-    __pydantic_config__ = _STRICT
 
     study: str
     title: str

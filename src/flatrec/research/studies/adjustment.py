@@ -19,7 +19,7 @@ from flatrec.inference.run import Run
 from flatrec.research.analysis.perturbation import adjust_features
 from flatrec.research.reporting.study_result import Image
 from flatrec.research.studies.base import Analysis, PlannedRun, Request, Source, Study, StudyRuns, grid
-from flatrec.research.studies.metric_drops import card_column, figure, findings_of, metric_drops, table
+from flatrec.research.studies.metric_drops import card_columns, figure, findings_of, metric_drops, table
 from flatrec.research.studies.rescoring import rebuild, scores_on_test
 from flatrec.utils import seeding
 
@@ -80,31 +80,23 @@ class AdjustmentStudy(Study):
         """Compare drops by the fraction of adjusted items."""
         measure = ScoresOnReencodedItems.NAME if self.features else ScoresOnAdjustedFeatures.NAME
         rows = metric_drops(runs.finished, measure, self.metric)
-        what = "texts and images edited and re-encoded" if self.features else "features edited"
+        if self.features:
+            what = "texts and images edited and re-encoded"
+            sentence = "Texts and images themselves were edited and re-encoded."
+        else:
+            what = "features edited"
+            sentence = "Features were edited in the place of raw texts and images."
         image = Image(
             "adjustment",
             "Drop under adjustment",
             f"Drop over the fraction of adjusted items ({what}); bands from the lowest seed to the highest.",
         )
         tables = (table(rows, name="adjustment", title=f"{self.TITLE}: {what}", metric=self.metric),)
-        sentence = (
-            "Texts and images themselves were edited and re-encoded."
-            if self.features
-            else "Features were edited in the place of raw texts and images."
-        )
         drawn = ((image, figure(rows, self.metric, "fraction of adjusted items")),)
-        columns = [
-            card_column(
-                [row for row in rows if row.place[2] == kind],
-                name=f"adjustment of {kind}",
-                title=f"Drop, adjusted {kind}",
-                place=f"under adjusted {kind}",
-                metric=self.metric,
-                level="fraction",
-            )
-            for kind in dict.fromkeys(row.place[2] for row in rows)
-        ]
-        return Analysis(tables, drawn, (sentence, *findings_of(rows)), tuple(columns))
+        kinds = dict.fromkeys(row.place[2] for row in rows)
+        words = ("adjustment of {}", "Drop, adjusted {}", "under adjusted {}")
+        columns = card_columns(rows, kinds, words, metric=self.metric, level="fraction")
+        return Analysis(tables, drawn, (sentence, *findings_of(rows)), columns)
 
 
 @dataclass(frozen=True)

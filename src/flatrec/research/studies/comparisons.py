@@ -85,6 +85,12 @@ def compare_groups(
     ]
 
 
+def paired_over_seeds(own: Mapping[Label, float], other: Mapping[Label, float]) -> PairedTest | None:
+    """Test the values of one group by seed against those of another, over the seeds that both have, if any."""
+    seeds = [seed for seed in own if seed in other]
+    return paired_test([own[seed] for seed in seeds], [other[seed] for seed in seeds]) if seeds else None
+
+
 def long_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, title: str) -> Table:
     """Make a table of all that is known of each row."""
     fewest = min((len(row.values) for row in rows), default=0)
@@ -157,19 +163,17 @@ def _rows(
     metric: str,
     baselines: Mapping[str, Sequence[str]] | None,
 ) -> Iterator[ScoreRow]:
-    own = groups[group]
-    values = tuple(scores[metric] for scores in own.values())
+    own = {seed: scores[metric] for seed, scores in groups[group].items()}
+    values = tuple(own.values())
     strategy = str(group[-1])
     wanted = baselines.get(strategy, ()) if baselines is not None else _default_baselines(strategy)
     present = [baseline for baseline in wanted if (*group[:-1], baseline) in groups]
     if not present:
         yield ScoreRow(group, metric, values)
     for baseline in present:
-        other = groups[(*group[:-1], baseline)]
-        seeds = [seed for seed in own if seed in other]
-        if seeds:
-            scores, baseline_scores = ([side[seed][metric] for seed in seeds] for side in (own, other))
-            yield ScoreRow(group, metric, values, baseline, paired_test(scores, baseline_scores))
+        other = {seed: scores[metric] for seed, scores in groups[(*group[:-1], baseline)].items()}
+        if test := paired_over_seeds(own, other):
+            yield ScoreRow(group, metric, values, baseline, test)
 
 
 def _default_baselines(strategy: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from flatrec.config import Experiment
 from flatrec.data.batches import Batch, Sampler
-from flatrec.evaluation.significance import SIGNIFICANCE_LEVEL, holm, paired_test, spread
+from flatrec.evaluation.significance import SIGNIFICANCE_LEVEL, holm, spread
 from flatrec.inference.run import Run
 from flatrec.models import Model
 from flatrec.research.analysis.landscape import Surface, filter_normalized, random_directions, surface
@@ -32,6 +32,7 @@ from flatrec.research.studies.base import (
     grid,
     group_by_strategy,
 )
+from flatrec.research.studies.comparisons import paired_over_seeds
 from flatrec.research.studies.rescoring import trained_model
 from flatrec.utils import seeding
 
@@ -67,13 +68,7 @@ class LandscapeStudy(Study):
     MIN_SEEDS = 1
 
     def __init__(
-        self,
-        *,
-        points: int = 20,
-        reach: float = 1.0,
-        raw_reach: float = 100.0,
-        batches: int = 8,
-        radius: float = 1.0,
+        self, *, points: int = 20, reach: float = 1.0, raw_reach: float = 100.0, batches: int = 8, radius: float = 1.0
     ) -> None:
         if points < 2 or batches < 1 or min(reach, raw_reach, radius) <= 0:
             raise ValueError("points must be at least 2, batches at least 1, reaches and radius above 0")
@@ -187,12 +182,14 @@ def _sharpness(finished: Sequence[FinishedRun]) -> list[_SharpnessRow]:
         }
         first = next(iter(sharpness_of))
         for strategy, by_seed in sharpness_of.items():
-            shared = [seed for seed in by_seed if seed in sharpness_of[first]] if strategy != first else []
             for quantity in QUANTITIES:
-                own, others = ([side[seed][quantity] for seed in shared] for side in (by_seed, sharpness_of[first]))
-                values = tuple(measured[quantity] for measured in by_seed.values())
-                p = paired_test(own, others).t_p if shared else None
-                rows.append(_SharpnessRow(place, strategy, quantity, values, p))
+                own, others = (
+                    {seed: measured[quantity] for seed, measured in side.items()}
+                    for side in (by_seed, sharpness_of[first])
+                )
+                test = paired_over_seeds(own, others) if strategy != first else None
+                p = test.t_p if test else None
+                rows.append(_SharpnessRow(place, strategy, quantity, tuple(own.values()), p))
     corrected = holm([row.p for row in rows])
     return [replace(row, p=p) for row, p in zip(rows, corrected, strict=True)]
 

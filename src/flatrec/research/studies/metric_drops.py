@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from matplotlib.figure import Figure
 
-from flatrec.evaluation.significance import MIN_SEEDS, SIGNIFICANCE_LEVEL, holm, paired_test, spread
+from flatrec.evaluation.significance import MIN_SEEDS, SIGNIFICANCE_LEVEL, holm, spread
 from flatrec.research.analysis.perturbation import relative_drop
 from flatrec.research.reporting.formats import metric_name, p_value, percent
 from flatrec.research.reporting.plots import Line, Panel, lines
 from flatrec.research.reporting.reported import reported
 from flatrec.research.reporting.study_result import CardColumn, CardEntry, Column, Table, Value, against_first
 from flatrec.research.studies.base import FinishedRun, Label
+from flatrec.research.studies.comparisons import paired_over_seeds
 
 
 @dataclass(frozen=True)
@@ -116,20 +117,24 @@ def findings_of(rows: Sequence[MetricDrop]) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def card_column(
-    rows: Sequence[MetricDrop], *, name: str, title: str, place: str, metric: str, level: str
-) -> CardColumn:
-    """Make a card column of the drops at the highest level of each data set and model; smaller drops are better.
+def card_columns(
+    rows: Sequence[MetricDrop], kinds: Iterable[str], words: tuple[str, str, str], *, metric: str, level: str
+) -> tuple[CardColumn, ...]:
+    """Make a card column of each kind's drops at the highest level of a data set and model; smaller drops are better.
 
     Args:
-        rows: rows of one kind of disturbance.
-        name: name of the column.
-        title: heading of the column.
-        place: what sentences call the disturbance.
+        rows: all rows.
+        kinds: kinds of disturbance.
+        words: name, title and place of a column, with ``{}`` for the kind.
         metric: metric of the rows.
         level: what the level is called.
     """
-    return CardColumn(name, title, against_first(_card_entries(rows, metric, level)), place, "%")
+    columns = []
+    for kind in kinds:
+        entries = _card_entries([row for row in rows if row.place[2] == kind], metric, level)
+        name, title, place = (text.format(kind) for text in words)
+        columns.append(CardColumn(name, title, against_first(entries), place, "%"))
+    return tuple(columns)
 
 
 def _card_entries(rows: Sequence[MetricDrop], metric: str, level: str) -> Iterator[CardEntry]:
@@ -152,9 +157,8 @@ def _rows(
         own, others = (
             {seed: relative_drop(*scores) for seed, scores in side.items()} for side in (by_seed, by_strategy[first])
         )
-        shared = [seed for seed in own if seed in others] if strategy != first else []
-        p = paired_test([own[seed] for seed in shared], [others[seed] for seed in shared]).t_p if shared else None
-        rows.append(MetricDrop(place, strategy, original, disturbed, tuple(own.values()), p))
+        test = paired_over_seeds(own, others) if strategy != first else None
+        rows.append(MetricDrop(place, strategy, original, disturbed, tuple(own.values()), test.t_p if test else None))
     return rows
 
 

@@ -13,7 +13,7 @@ from flatrec.inference.run import Run
 from flatrec.research.analysis.perturbation import embedding_noise, item_embeddings, noisy
 from flatrec.research.reporting.study_result import Image
 from flatrec.research.studies.base import Analysis, PlannedRun, Request, Study, StudyRuns, grid
-from flatrec.research.studies.metric_drops import card_column, figure, findings_of, metric_drops, table
+from flatrec.research.studies.metric_drops import card_columns, figure, findings_of, metric_drops, table
 from flatrec.research.studies.rescoring import disturb_trained_features, rebuild, scores_on_test, trained_model
 from flatrec.utils import seeding
 
@@ -53,17 +53,8 @@ class NoiseStudy(Study):
         caption = "Drop over the variance; bands from the lowest seed to the highest."
         image = Image("noise", "Drop under noise", caption)
         drawn = ((image, figure(rows, self.metric, "variance of the noise")),)
-        columns = tuple(
-            card_column(
-                [row for row in rows if row.place[2] == kind],
-                name=kind,
-                title=f"Drop, noisy {kind}",
-                place=f"under noise on {kind}",
-                metric=self.metric,
-                level="variance",
-            )
-            for kind in (EMBEDDINGS, FEATURES)
-        )
+        words = ("{}", "Drop, noisy {}", "under noise on {}")
+        columns = card_columns(rows, (EMBEDDINGS, FEATURES), words, metric=self.metric, level="variance")
         tables = (table(rows, name="noise", title=self.TITLE, metric=self.metric),)
         return Analysis(tables, drawn, findings_of(rows), columns)
 

@@ -36,9 +36,7 @@ ENTRIES: dict[str, Entry] = {
         f"{_HOME}.scores:OptimizersStudy", PAPER, "Do the strategies help under other base optimizers (RQ6)?"
     ),
     "combinations": Entry(
-        f"{_HOME}.scores:CombinationsStudy",
-        PAPER,
-        "Does BSAM+ go together with AMR and with augmented texts (RQ7)?",
+        f"{_HOME}.scores:CombinationsStudy", PAPER, "Does BSAM+ go together with AMR and with augmented texts (RQ7)?"
     ),
     "batch-size": Entry(f"{_HOME}.scores:BatchSizeStudy", PAPER, "Do the strategies help at other batch sizes (RQ8)?"),
     "convergence": Entry(
@@ -53,9 +51,7 @@ ENTRIES: dict[str, Entry] = {
         "How sensitive are BSAM and BSAM+ to rho, lambda, kappa and the distance (RQ12)?",
     ),
     "interval": Entry(
-        f"{_HOME}.scores:IntervalStudy",
-        PAPER,
-        "Is a perturbation at every step the best choice (Figures 1 and 2)?",
+        f"{_HOME}.scores:IntervalStudy", PAPER, "Is a perturbation at every step the best choice (Figures 1 and 2)?"
     ),
     "theory": Entry(
         f"{_HOME}.theory:TheoryStudy",

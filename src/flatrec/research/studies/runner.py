@@ -14,6 +14,7 @@ from typing import Any
 from flatrec import config
 from flatrec.api import load_run, log_data_warnings, run_or_resume
 from flatrec.config import Experiment
+from flatrec.config.old_words import NAMES, new_name
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES
 from flatrec.research.execution import Lost, Workers, execute
@@ -67,7 +68,8 @@ def build_study(name: str, settings: Mapping[str, object] | None = None) -> Stud
         ValueError: there is no study of that name, or a setting is unknown or out of range.
     """
     if name not in ENTRIES:
-        raise ValueError(unknown("study", name, list(ENTRIES)))
+        new = new_name(name, ENTRIES, NAMES)
+        raise ValueError(f"unknown study {name!r}{new}" if new else unknown("study", name, list(ENTRIES)))
     study: Study = config.instantiate(STUDIES[name], dict(settings or {}), "study")
     return study
 

@@ -13,17 +13,7 @@ from flatrec.registry.instantiate import config_class
 from flatrec.research.reporting.formats import metric_name
 from flatrec.research.reporting.plots import BarPanel, bars
 from flatrec.research.reporting.study_result import CardColumn, CardEntry, Image
-from flatrec.research.studies.base import (
-    Analysis,
-    Label,
-    PlannedRun,
-    Request,
-    Source,
-    Study,
-    StudyRuns,
-    Tree,
-    grid,
-)
+from flatrec.research.studies.base import Analysis, Label, PlannedRun, Request, Source, Study, StudyRuns, Tree, grid
 from flatrec.research.studies.comparisons import ScoreRow, compare_groups, findings_of, long_table, wide_table
 
 HEADLINE_METRIC = "recall@10"
@@ -49,8 +39,7 @@ class OverallStudy(Study):
 
     def analyze(self, runs: StudyRuns) -> Analysis:
         """Compare scores, beside what the paper reports."""
-        rows = _rows(runs)
-        return replace(_analysis(self, rows), card_columns=_card_columns(rows))
+        return _analysis(self, runs, with_cards=True)
 
 
 class CompetitorsStudy(Study):
@@ -70,7 +59,7 @@ class CompetitorsStudy(Study):
 
     def analyze(self, runs: StudyRuns) -> Analysis:
         """Compare scores, beside what the paper reports."""
-        return _analysis(self, _rows(runs))
+        return _analysis(self, runs)
 
 
 class OptimizersStudy(Study):
@@ -97,7 +86,7 @@ class OptimizersStudy(Study):
     def analyze(self, runs: StudyRuns) -> Analysis:
         """Compare scores by optimizer."""
         conditions: dict[Label, str] = {name: "" if name == "adam" else name for name in self.names}
-        return _analysis(self, _rows(runs, "optimizer", conditions), "optimizer")
+        return _analysis(self, runs, "optimizer", conditions=conditions)
 
 
 class BatchSizeStudy(Study):
@@ -123,7 +112,7 @@ class BatchSizeStudy(Study):
     def analyze(self, runs: StudyRuns) -> Analysis:
         """Compare scores by batch size."""
         conditions: dict[Label, str] = {size: f"batch {size}" for size in self.sizes}
-        return _analysis(self, _rows(runs, "batch size", conditions), "batch size")
+        return _analysis(self, runs, "batch size", conditions=conditions)
 
 
 class CombinationsStudy(Study):
@@ -163,7 +152,7 @@ class CombinationsStudy(Study):
     def analyze(self, runs: StudyRuns) -> Analysis:
         """Compare scores by combination."""
         conditions: dict[Label, str] = {"none": "", AMR: AMR, TEXTS: TEXTS, f"{AMR}+{TEXTS}": f"{AMR}+{TEXTS}"}
-        analysis = _analysis(self, _rows(runs, "combined with", conditions), "combined with")
+        analysis = _analysis(self, runs, "combined with", conditions=conditions)
         if self.texts:
             return analysis
         sentence = "Augmented texts are not part of this study, since no study.texts were given."
@@ -221,7 +210,7 @@ class ParametersStudy(Study):
 
     def analyze(self, runs: StudyRuns) -> Analysis:
         """Compare scores by setting."""
-        analysis = _analysis(self, _rows(runs, "setting", baselines={}), "setting")
+        analysis = _analysis(self, runs, "setting", baselines={})
         return replace(analysis, findings=(*analysis.findings, *_ranges(runs)))
 
 
@@ -265,32 +254,29 @@ class IntervalStudy(Study):
 
     def analyze(self, runs: StudyRuns) -> Analysis:
         """Compare scores by interval."""
-        return _analysis(self, _rows(runs, "interval"), "interval")
+        return _analysis(self, runs, "interval")
 
 
-def _rows(
+def _analysis(
+    study: Study,
     runs: StudyRuns,
     factor: str = "",
+    *,
     conditions: Mapping[Label, str] | None = None,
     baselines: Mapping[str, Sequence[str]] | None = None,
-) -> list[ScoreRow]:
-    """Compare the scores of runs by data set, model and what is varied besides them; see `compare_groups`."""
-    return compare_groups(runs.finished, _labels(factor), conditions=conditions, baselines=baselines)
-
-
-def _labels(factor: str) -> tuple[str, ...]:
-    return ("data", "model", *([factor] if factor else []))
-
-
-def _analysis(study: Study, rows: Sequence[ScoreRow], factor: str = "") -> Analysis:
-    """Put rows into tables, a figure and sentences."""
+    with_cards: bool = False,
+) -> Analysis:
+    """Compare scores by data set, model and what is varied besides them, as :func:`compare_groups` does."""
+    labels = ("data", "model", *([factor] if factor else []))
+    rows = compare_groups(runs.finished, labels, conditions=conditions, baselines=baselines)
     tables = (
-        wide_table(rows, _labels(factor), name=study.NAME, title=study.TITLE),
-        long_table(rows, _labels(factor), name=f"{study.NAME}-details", title=f"{study.TITLE}, in full"),
+        wide_table(rows, labels, name=study.NAME, title=study.TITLE),
+        long_table(rows, labels, name=f"{study.NAME}-details", title=f"{study.TITLE}, in full"),
     )
     title = f"{study.TITLE}: test {metric_name(HEADLINE_METRIC)}"
     image = Image(study.NAME, title, "Mean over seeds and one deviation to each side.")
-    return Analysis(tables, ((image, _figure(rows)),), findings_of(rows, HEADLINE_METRIC))
+    columns = _card_columns(rows) if with_cards else ()
+    return Analysis(tables, ((image, _figure(rows)),), findings_of(rows, HEADLINE_METRIC), columns)
 
 
 def _figure(rows: Sequence[ScoreRow]) -> Figure:

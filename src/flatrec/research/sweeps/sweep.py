@@ -132,12 +132,7 @@ def run_sweep(
 
 
 def _search(
-    sweep: Sweep,
-    address: StudyAddress,
-    runs: Path,
-    workers: Workers,
-    *,
-    on_trial: Callable[[str | None, int], None],
+    sweep: Sweep, address: StudyAddress, runs: Path, workers: Workers, *, on_trial: Callable[[str | None, int], None]
 ) -> tuple[optuna.Study, list[str]]:
     """Make trials until there are enough; return the study and the errors of the trials made here."""
     study = open_study(address)

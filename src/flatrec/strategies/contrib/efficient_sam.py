@@ -23,11 +23,10 @@ class ESAM(SAMStrategy):
     beta = 1 is SAM.
 
     Deviations: the paper's other half, sharpness-sensitive data selection, takes the second gradient over the
-        interactions
-    whose loss rises most; it is left out, since a model gives one loss for the batch. The release draws whole tensors,
-    not entries, and takes the norm over those drawn, which saves the first gradient of the others; a recommender has
-    few tensors, most of the entries in one or two of them, so entries are drawn, as in the paper, and a step costs as
-    much as one of SAM. The draws depend on the seed and the step alone.
+    interactions whose loss rises most; it is left out, since a model gives one loss for the batch. The release draws
+    whole tensors, not entries, and takes the norm over those drawn, which saves the first gradient of the others; a
+    recommender has few tensors, most of the entries in one or two of them, so entries are drawn, as in the paper, and a
+    step costs as much as one of SAM. The draws depend on the seed and the step alone.
 
     Args:
         beta: probability that an entry is perturbed.

@@ -91,12 +91,10 @@ class SSAM(SAMStrategy):
 
 
 def _flat(vector: Vector) -> Tensor:
-    """Return a copy as one tensor."""
     return torch.cat([tensor.flatten() for tensor in vector])
 
 
 def _largest(values: Tensor, count: int) -> Tensor:
-    """Return a mask of exactly that many of the largest values."""
     chosen = torch.zeros_like(values, dtype=torch.bool)
     chosen[values.topk(count, sorted=False).indices] = True
     return chosen

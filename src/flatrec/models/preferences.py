@@ -1,0 +1,97 @@
+"""What DualGNN and DRAGON share: users by preference and items by features, and a graph of users who buy alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar, cast
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from flatrec.data.batches import Batch
+from flatrec.data.dataset import Dataset
+from flatrec.graphs.cooccurrence import UserGraph
+from flatrec.graphs.interaction import training_graph
+from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.features import FeatureTables
+from flatrec.models.layers import xavier_normal
+from flatrec.models.losses import bpr_loss, gather_embeddings
+from flatrec.models.settings import FeatureConfig, GraphConfig
+from flatrec.ops.matmul import Linear
+from flatrec.ops.normalize import l2_normalize
+from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
+
+
+class PreferenceModel(Model):
+    """A model with one tower per modality, free weights of the modalities for each user, and a user graph."""
+
+    class Config(GraphConfig, FeatureConfig):
+        """Settings of such a model.
+
+        Args:
+            hidden_dim: width between the two maps of a modality.
+            n_user_neighbors: number of neighbors per user.
+            reg_weight: weight of the squares.
+        """
+
+        hidden_dim: PositiveInt = 256
+        n_user_neighbors: PositiveInt = 40
+        reg_weight: NonNegativeFloat = 1e-3
+
+    config: Config
+    MODALITIES: ClassVar[Modalities] = "one or more"
+    SEARCH_SPACE: ClassVar[SearchSpace] = {
+        "model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
+        "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
+    }
+
+    def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
+        super().__init__(dataset, config)
+        self.loss_weights = {"squares": self.config.reg_weight}
+        self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
+        self.towers = nn.ModuleList(
+            Tower(dataset.n_users, width, hidden_dim=self.config.hidden_dim, embedding_dim=self.config.embedding_dim)
+            for width in self.features.widths
+        )
+        self.user_weights = preference_weights(dataset.n_users, len(self.features))
+        self.graph = training_graph(dataset.interactions)
+        self.user_graph = UserGraph(dataset.interactions, self.config.n_user_neighbors)
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw which neighbors are repeated."""
+        self.user_graph.draw(generator)
+
+    def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
+        """BPR to base 2, and the squares of each modality's preferences and of all weights per user or item."""
+        terms = {"bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2)}
+        for name, tower in zip(self.features.names, self.towers, strict=True):
+            preferences = F.embedding(batch.users, cast(Tower, tower).preference)
+            terms[f"squares/preference_{name}"] = preferences.square().mean()
+        # The weights per user, and in DualGNN those per item: the only parameters outside of modules.
+        return terms | {
+            f"squares/{name}": table.square().mean() for name, table in self.named_parameters(recurse=False)
+        }
+
+
+class Tower(nn.Module):
+    """Users by preference, items by features, in one space: rows of [P ; lrelu(F W1 + b1) W2 + b2] at length 1."""
+
+    def __init__(self, n_users: int, width: int, *, hidden_dim: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.preference = xavier_normal(n_users, embedding_dim)
+        self.wide = Linear(width, hidden_dim)
+        self.narrow = Linear(hidden_dim, embedding_dim)
+
+    def forward(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_nodes dim"]:
+        """Users first, then items; every row of length 1."""
+        items = self.narrow(F.leaky_relu(self.wide(features)))
+        return l2_normalize(torch.cat([self.preference, items]))
+
+
+def preference_weights(rows: int, modalities: int) -> nn.Parameter:
+    """How much each modality counts for each row: at first a softmax of Xavier-normal values, then free."""
+    spread = (2 / (rows + modalities)) ** 0.5
+    return nn.Parameter((spread * torch.randn(rows, modalities)).softmax(dim=1))

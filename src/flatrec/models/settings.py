@@ -1,0 +1,51 @@
+"""Settings that models share; those of a model are derived from them, often with defaults of its own."""
+
+from __future__ import annotations
+
+from flatrec.models.base import ModelConfig
+from flatrec.models.features import MissingModality
+from flatrec.utils.ranges import LayerCount, PositiveInt
+
+
+class EmbeddingConfig(ModelConfig):
+    """Settings of a model with embeddings.
+
+    Args:
+        embedding_dim: width of the embeddings.
+    """
+
+    embedding_dim: PositiveInt = 64
+
+
+class GraphConfig(EmbeddingConfig):
+    """Settings of a model that propagates over the user-item graph.
+
+    Args:
+        n_layers: number of propagation steps over the user-item graph (L).
+    """
+
+    n_layers: LayerCount = 2
+
+
+class FeatureConfig(EmbeddingConfig):
+    """Settings of a model that reads item features.
+
+    Args:
+        missing_modality: what an item without a modality gets: the mean of the items that have it, zeros, or a learned
+            vector.
+    """
+
+    missing_modality: MissingModality = "mean"
+
+
+class ItemGraphConfig(GraphConfig, FeatureConfig):
+    """Settings of a model that propagates over a graph of similar items as well.
+
+    Args:
+        n_item_layers: number of propagation steps over the item graph (L_ii).
+        n_neighbors: number of neighbors per item in each kNN graph, the item itself included; at most the number of
+            items.
+    """
+
+    n_item_layers: LayerCount = 1
+    n_neighbors: PositiveInt = 10
