@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -14,8 +14,8 @@ from flatrec.api import fit, load_run, run_experiment
 from flatrec.config import Component, Evaluation, Experiment, Training
 from flatrec.data.formats import mmrec
 from flatrec.inference.run import user_item_embeddings
-from flatrec.models import BPR, FREEDOM
-from flatrec.strategies import BSAM, Mixed
+from flatrec.models import BPR, FREEDOM, ModelConfig
+from flatrec.strategies import BSAM, SAM, Mixed
 from flatrec.testing import block_dataset
 
 DATA = block_dataset(blocks=3, users=8, items=6)
@@ -404,3 +404,55 @@ def test_an_empty_test_part_gives_a_result_without_test_scores():
     run = fit(replace(DATA, interactions=replace(DATA.interactions, splits=parts)), "bpr", training=SHORT)
     assert run.result["test"] == {}
     assert run.result["valid"]
+
+
+class Careless(BPR):
+    """Its constructor does not hand its settings on."""
+
+    def __init__(self, dataset, config=None):  # noqa: ARG002
+        super().__init__(dataset)
+
+
+class Unlike(BPR):
+    """Built in a way that settings do not know."""
+
+    def __init__(self, dataset, *, width):
+        super().__init__(dataset, BPR.Config(embedding_dim=width))
+
+
+def test_a_model_that_does_not_keep_its_settings_is_refused():
+    with pytest.raises(ValueError, match=r"Careless.config is .*; begin it with super\(\).__init__\(dataset, config\)"):
+        fit(DATA, Careless, "plain", model_settings={"embedding_dim": 3}, training=SHORT)
+
+
+def test_of_an_object_that_was_made_in_another_way_no_settings_are_recorded():
+    result = fit(DATA, Unlike(DATA, width=3), "plain", training=SHORT).result
+    assert "not known" in result["settings"]["model"]["options"]["unrecorded"]
+
+
+@dataclass(kw_only=True, eq=False)
+class Seeded(SAM):
+    seed: int = 3
+
+
+class OwnSAM(SAM):
+    def __init__(self, *, rho: float = 0.1, thing: int = 2) -> None:
+        super().__init__(rho=rho)
+        self.thing = thing
+
+
+def test_a_strategy_with_a_constructor_of_its_own_trains_and_a_reserved_setting_is_refused():
+    strategy = fit(DATA, "bpr", OwnSAM, strategy_settings={"thing": 5}, training=SHORT).result["settings"]["strategy"]
+    assert strategy["options"] == {"rho": 0.1, "thing": 5}
+    with pytest.raises(ValueError, match="Seeded calls a setting 'seed', which is reserved; give it another name"):
+        fit(DATA, "bpr", Seeded, training=SHORT)
+
+
+class Foreign(FREEDOM):
+    class Config(ModelConfig):
+        embedding_dim: int = 4
+
+
+def test_settings_of_a_derived_model_derive_from_its_parents():
+    with pytest.raises(ValueError, match=r"Foreign.Config must be derived from FREEDOM.Config.*FREEDOM.Config\)"):
+        fit(DATA, Foreign, "plain", training=SHORT)

@@ -61,11 +61,11 @@ class Untyped(Mine):
         super().__init__(dataset, config)
 
 class Opaque(Mine):
-    class Config(ModelConfig):
+    class Config(Mine.Config):
         width: object = Path()
 
 class Named(Mine):
-    class Config(ModelConfig):
+    class Config(Mine.Config):
         name: str = ""
 
 class Moody(Mine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -66,6 +67,9 @@ class Config(BaseModel):
                 if isinstance(number, float) and not math.isfinite(number):
                     raise SettingError(name, f" must be finite, but is {number}")
 
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"settings cannot be changed; write config = config.replace({name}={value!r})")
+
     def as_dict(self) -> dict[str, Any]:
         """Every setting by name, groups of settings as dictionaries."""
         return {name: value.as_dict() if isinstance(value, Config) else value for name, value in self}
@@ -98,10 +102,19 @@ def _prepare(name: str, value: object, field: FieldInfo) -> object:
     kind = field.annotation
     if isinstance(kind, type) and issubclass(kind, Config) and not isinstance(value, kind):
         return validate(kind, value, name)
-    value = tuple(value) if isinstance(value, list) else value
+    value = _plain(value)
     if not any(isinstance(one, Range) for one in field.metadata):
         _check_size(name, value)
     return value
+
+
+def _plain(value: object) -> object:
+    """Lists as tuples, also within lists, and numbers of NumPy as Python's."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_plain, value))
+    if isinstance(value, (bool, int, float)) or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 def _check_size(name: str, value: object) -> None:
@@ -118,11 +131,17 @@ def _first_error(error: ValidationError) -> SettingError:
     errors = error.errors(include_url=False)
     first = errors[0]
     if not first["loc"]:  # from a validator of the whole class
-        return SettingError("", str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"])
+        text = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
+        return SettingError("", f": {text}")
     setting, *inner = first["loc"]
     name = str(setting) + "".join(f"[{index}]" for index in inner if isinstance(index, int))
+    if first["type"] == "missing" and inner:
+        return SettingError(str(setting), f" has too few values: {shown(len(first['input']))}")
     if first["type"] == "missing":
         return SettingError(name, " has no default; give it a value")
+    if first["type"] == "too_long":
+        most, count = first["ctx"]["max_length"], first["ctx"]["actual_length"]
+        return SettingError(str(setting), f" must have at most {most} values, but has {count}")
     if first["type"] == "value_error":
         return SettingError(name, f" {first['ctx']['error']}")
     messages = [one["msg"][0].lower() + one["msg"][1:] for one in errors if one["loc"][0] == setting]

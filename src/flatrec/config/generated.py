@@ -45,8 +45,13 @@ def _generated(kind: type, skip: int) -> type[Config]:
 def type_hints(kind: type) -> dict[str, Any]:
     """The types of a constructor's arguments, with their ranges."""
     # A dataclass inherits fields whose annotations only make sense in the module that declares them.
-    source: Callable[..., Any] = kind if is_dataclass(kind) else kind.__init__  # type: ignore[misc]
+    source: Callable[..., Any] = kind if takes_fields(kind) else kind.__init__  # type: ignore[misc]
     return get_type_hints(source, include_extras=True)
+
+
+def takes_fields(kind: type) -> bool:
+    """Return True if the constructor of a class takes its fields: a dataclass without an ``__init__`` of its own."""
+    return is_dataclass(kind) and ("__init__" not in vars(kind) or "__dataclass_params__" in vars(kind))
 
 
 def instantiate(kind: type[T], settings: object, group: str) -> T:

@@ -22,6 +22,7 @@ FORMS = {
     ),
 }
 _RESERVED = ("name", *dir(Config))  # what settings call the class itself, and what every class of settings has
+_RESERVED_OF_STRATEGIES = ("seed", "inner", "kappa")  # the run's seed, and the settings of the mixed form
 
 
 def settings_class(kind: type) -> type[Config]:
@@ -61,6 +62,12 @@ def _check_model(kind: type[Model | Baseline]) -> None:
             f"{kind.__name__}.Config must be a class derived from flatrec.models.ModelConfig, but is {config!r}; write "
             "class Config(ModelConfig)"
         )
+    for parent in kind.__mro__[1:]:
+        if issubclass(parent, (Model, Baseline)) and not issubclass(config, parent.Config):
+            raise ValueError(
+                f"{kind.__name__}.Config must be derived from {parent.__name__}.Config, whose settings "
+                f"{parent.__name__} reads; write class Config({parent.__name__}.Config)"
+            )
     try:
         config.model_rebuild()
     except Exception as error:  # whatever evaluating a stranger's annotations raises
@@ -86,7 +93,7 @@ def _check_strategy(kind: type) -> None:
 
 def _check_settings(kind: type, what: str) -> None:
     for name, field in settings_class(kind).model_fields.items():
-        if name in _RESERVED:
+        if name in _RESERVED or (what == "strategy" and name in _RESERVED_OF_STRATEGIES):
             raise ValueError(f"{kind.__name__} calls a setting {name!r}, which is reserved; give it another name")
         if field.is_required():
             raise ValueError(

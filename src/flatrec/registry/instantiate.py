@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import is_dataclass
 from functools import cache
 from typing import Literal, TypeAlias, TypeVar, assert_never
 
@@ -11,10 +10,11 @@ import torch
 from pydantic import create_model
 
 from flatrec.config import Component, Config, Experiment, config_of, validate
+from flatrec.config.generated import takes_fields
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES, MODELS
 from flatrec.models.base import Baseline, Model, ModelConfig
-from flatrec.registry.constructors import settings_class
+from flatrec.registry.constructors import check_form, settings_class
 from flatrec.registry.naming import check_mixable, own_class, unknown_name
 from flatrec.strategies import MIXABLE, STRATEGIES
 from flatrec.strategies.base import SingleBatchStrategy, Strategy
@@ -121,7 +121,19 @@ def build_model(component: Component, dataset: Dataset, seed: int) -> Model | Ba
     assert isinstance(config, ModelConfig)
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seeding.derive_seed(seed, "initial parameters"))  # those of devices stay
-        return _built("model", component.name, lambda: make(dataset, config))
+        return _built("model", component.name, lambda: _with_config(make(dataset, config), config))
+
+
+def _with_config(model: Model | Baseline, config: ModelConfig) -> Model | Baseline:
+    """The model, which must keep the settings that it was made with: a run folder records them."""
+    kept = getattr(model, "config", None)
+    if kept != config:
+        name = type(model).__name__
+        raise ValueError(
+            f"the constructor of {name} was given {config!r}, but {name}.config is {kept!r}; begin it with "
+            "super().__init__(dataset, config)"
+        )
+    return model
 
 
 def _built(kind: Kind, name: str, make: Callable[[], T]) -> T:
@@ -174,7 +186,11 @@ def build_strategy(component: Component) -> Strategy:
 
 
 def model_component(model: Model) -> Component:
-    """The name and settings of a model that was given as an object."""
+    """The name and settings of a model that was given as an object, as far as it keeps them in ``config``."""
+    try:
+        check_form(type(model), "model")
+    except ValueError:  # an object may be made in any way; what it was made with is then not known
+        return Component(_name(type(model)), Unrecorded())
     return Component(_name(type(model)), model.config)
 
 
@@ -194,7 +210,7 @@ def strategy_component(strategy: Strategy) -> Component:
             return Component(f"{inner.name}+", inner.settings)
         settings = _mixed_config(config_of(type(strategy.inner)))(**dict(inner.settings), **mixed)
         return Component(f"{inner.name}+", settings)
-    if not is_dataclass(strategy):
+    if not takes_fields(type(strategy)):
         return Component(_name(type(strategy)), Unrecorded())
     fields = config_of(type(strategy))
     return Component(_name(type(strategy)), fields(**{name: getattr(strategy, name) for name in fields.model_fields}))

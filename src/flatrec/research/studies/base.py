@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from flatrec import config
 from flatrec.api import load
 from flatrec.config import Component, Experiment
+from flatrec.config.old_words import unknown_setting
 from flatrec.data.dataset import Dataset
 from flatrec.data.encoded_items import ITEM_IDS, encoded_features
 from flatrec.data.features import Features
@@ -29,7 +30,6 @@ from flatrec.registry.naming import import_named
 from flatrec.research.reporting.study_result import CardColumn, Image, Table
 from flatrec.training import EpochRecord
 from flatrec.utils import user_classes
-from flatrec.utils.messages import unknown
 
 Label: TypeAlias = str | int | float
 Tree: TypeAlias = Mapping[str, Any]  # settings by name, groups within groups
@@ -333,4 +333,4 @@ def check_request(request: Request, study: type[Study]) -> None:
     ):
         for key in options:
             if key not in names_of_kind:
-                raise ValueError(f"{kind}: {unknown('setting', key, sorted(names_of_kind))}")
+                raise ValueError(f"{kind}: {unknown_setting(key, sorted(names_of_kind))}")
