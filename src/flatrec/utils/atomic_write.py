@@ -109,12 +109,14 @@ def sweep(folder: Path) -> None:
     except OSError:
         return
     for name in names:
-        # Removed after the lock is released: Windows deletes no open file. The mark tells a process that made the
-        # folder a moment ago, and locks it only now, to make another.
+        # A process that made the folder a moment ago, and locks it only now, must find it gone or marked. Windows
+        # deletes no open file, so that there it is removed after the lock is released.
         with _locked(folder / name) as state:
-            if state == "locked":
+            if state == "locked" and sys.platform == "win32":
                 with suppress(OSError):  # a full disk, or an earlier mark
                     (folder / name / _ABANDONED).touch(exist_ok=False)
+            elif state == "locked":
+                shutil.rmtree(folder / name, ignore_errors=True)
         if state == "locked":
             shutil.rmtree(folder / name, ignore_errors=True)
 
