@@ -102,16 +102,16 @@ def _prepare(name: str, value: object, field: FieldInfo) -> object:
     kind = field.annotation
     if isinstance(kind, type) and issubclass(kind, Config) and not isinstance(value, kind):
         return validate(kind, value, name)
-    value = _plain(value)
+    value = plain_value(value)
     if not any(isinstance(one, Range) for one in field.metadata):
         _check_size(name, value)
     return value
 
 
-def _plain(value: object) -> object:
+def plain_value(value: object) -> Any:  # noqa: ANN401 - what a setting can hold
     """Lists as tuples, also within lists, and numbers of NumPy as Python's."""
     if isinstance(value, (list, tuple)):
-        return tuple(map(_plain, value))
+        return tuple(map(plain_value, value))
     if isinstance(value, (bool, int, float)) or not isinstance(value, numbers.Real):
         return value
     return int(value) if isinstance(value, numbers.Integral) else float(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import tomli_w
 
-from flatrec.config.base import Config, SettingError, validate
+from flatrec.config.base import Config, SettingError, plain_value, validate
 from flatrec.config.experiment import Component, Experiment, settings_tree
 from flatrec.config.old_words import unknown_setting
 
@@ -116,13 +116,9 @@ def _component(before: Component, key: str, values: object) -> Component:
     if not isinstance(name, str):
         raise SettingError(f"{key}.name", f" must be a string, but is {name!r}")
     options = {option: value for option, value in values.items() if option != "name"}
-    options = {option: _tuples(value) for option, value in options.items()}
+    options = {option: plain_value(value) for option, value in options.items()}
     for option, value in options.items():
         if not isinstance(value, (bool, int, float, str, tuple)):
             text = f" must be a number, true, false, a string or a list, but is {value!r}"
             raise SettingError(f"{key}.{option}", text)
     return Component(name, {**(before.options if name == before.name else {}), **options})
-
-
-def _tuples(value: object) -> Any:  # noqa: ANN401 - what TOML can hold
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -19,6 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
+from flatrec.utils.keyed_table import sqlite_code
+
 HEARTBEAT, GRACE = 30, 120  # seconds between heartbeats of a trial, and until a trial without one is queued again
 RETRIES = 2  # times that a trial is queued again
 CREATION_ATTEMPTS = 5  # where several machines create a store at the same time
@@ -72,14 +74,6 @@ def _storage(url: str) -> RDBStorage:
         if file is not None and is_new and sqlite_code(error) == sqlite3.SQLITE_FULL:
             file.unlink(missing_ok=True)  # incomplete tables would be in the way of the next call
         raise
-
-
-def sqlite_code(error: BaseException | None) -> int:
-    """Return SQLite's primary result code of an error or of what caused it; 0 if SQLite did not raise it."""
-    while error is not None and not isinstance(error, sqlite3.Error):
-        error = error.__cause__ or error.__context__
-    # Errors that the module `sqlite3` itself raises have no code.
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _sqlite_file(url: str) -> Path | None:
