@@ -90,7 +90,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """The digest of interactions, splits, ids and features: equal digests mean equal data."""
         interactions = self.interactions
-        order = np.argsort(interactions.flat_indices(interactions.users, interactions.items))
+        order = np.lexsort((interactions.splits, interactions.flat_indices(interactions.users, interactions.items)))
         optional = [column for column in (interactions.timestamps, interactions.weights) if column is not None]
         columns = [column[order] for column in (interactions.users, interactions.items, interactions.splits, *optional)]
         rows = [
@@ -134,6 +134,7 @@ class Dataset:
             return self
         log = self.log or log_of(self.interactions, given=before.given)
         interactions, report = split_log(log, merged, self.name)
+        report = replace(report, requested=report.settings)
         return replace(self, interactions=interactions, split_report=report, log=log)
 
     def with_interactions(self, interactions: Interactions) -> Dataset:
