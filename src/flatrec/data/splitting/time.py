@@ -17,7 +17,9 @@ SETTINGS = frozenset({"ratios", "valid_from", "test_from", "test_until", "window
 
 def assign(log: InteractionLog, settings: SplitSettings) -> Int8[ndarray, "n_events"]:
     """Split at two dates; an event at a date is on the later side of it."""
-    assert log.timestamps is not None and settings.valid_from is not None and settings.test_from is not None
+    assert log.timestamps is not None
+    assert settings.valid_from is not None
+    assert settings.test_from is not None
     splits: ndarray = np.zeros(len(log), dtype=np.int8)
     splits[log.timestamps >= parse_moment(settings.valid_from, "split.valid_from")] = 1
     splits[log.timestamps >= parse_moment(settings.test_from, "split.test_from")] = 2
@@ -39,7 +41,7 @@ def resolve(log: InteractionLog, settings: SplitSettings) -> SplitSettings:
     assert log.timestamps is not None
     times = np.sort(log.timestamps[~log.returns])
     until = _date("test_until", settings.test_until, times)
-    if until is None and settings.windows is not None:
+    if until is None and settings.windows:
         until = int(times[-1]) + 1
     _, valid_fraction, test_fraction = fractions_of(settings.ratios or RATIOS)
     test = _date("test_from", settings.test_from, times)
@@ -80,8 +82,8 @@ def _check_order(valid: int, test: int, until: int | None) -> None:
     if not valid <= test or (until is not None and until <= test):
         ends = f", and it ends at {as_date_time(until)}" if until is not None else ""
         raise ValueError(
-            "the dates of a split by time must be in the order valid_from, test_from, test_until, but validation begins "
-            f"at {as_date_time(valid)}, test at {as_date_time(test)}{ends}; change one of them"
+            "the dates of a split by time must be in the order valid_from, test_from, test_until, but validation "
+            f"begins at {as_date_time(valid)}, test at {as_date_time(test)}{ends}; change one of them"
         )
 
 
