@@ -128,8 +128,8 @@ def _check_same(folder: Path, experiment: Experiment, datasets: Sequence[Dataset
             run_dir.check_same(path, experiment, dataset)
     if len(begun := run_dir.windows(folder)) > len(datasets):
         raise ValueError(
-            f"{folder} holds runs over {len(begun)} windows, but split.windows is now {len(datasets)}; split as it was, "
-            "or train in another folder"
+            f"{folder} holds runs over {len(begun)} windows, but split.windows is now {len(datasets)}; split as it "
+            "was, or train in another folder"
         )
 
 

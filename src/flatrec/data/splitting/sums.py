@@ -44,7 +44,7 @@ def sum_events(log: InteractionLog, splits: Int[ndarray, "n_events"]) -> Sums:
     """Sum the weights of each user, item and split in float64, in an order that does not depend on that of the rows."""
     keys = log.cells * len(SPLITS) + splits
     weights = _decayed(log, splits)
-    if log.timestamps is None and weights is None:
+    if not len(log) or (log.timestamps is None and weights is None):
         keys = np.sort(keys)
         return Sums(keys[_starts(keys)], None, None)
     columns = [column for column in (weights, log.timestamps) if column is not None]
