@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.data.splitting.tables import TWELVE, data_set, parts
 
 from flatrec.config import SplitSettings
-from tests.data.splitting.tables import TWELVE, data_set, parts
 
 ALL = "ua ub uc ud ue va vb vc vd wa wb wc"
 
@@ -89,6 +89,21 @@ def test_user_time(ratios, expected):
 def test_events_of_a_user_at_one_time_are_ordered_by_item(method):
     rows = [(5, "u", item) for item in ("10", "9", "8", "7")]
     assert parts(data_set(rows, settings={"method": method})) == ["u7 u8", "u9", "u10"]
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0, 2.0], [1.0, 1.0, 2.0, 1.0]])
+def test_events_of_one_item_at_one_time_are_ordered_by_weight(weights):
+    rows = [(1, "u", "a"), (2, "u", "b"), (3, "u", "c"), (3, "u", "c")]
+    dataset = data_set(rows, settings={"method": "leave-last"}, repeat=True, weight=weights)
+    assert parts(dataset) == ["ua ub", "uc", "uc"]
+    assert dataset.interactions.weights.tolist() == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("weights", [[3.0, 1.0, 1.0, 1.0], [1.0, 3.0, 1.0, 1.0]])
+def test_of_equal_purchases_a_return_cancels_the_one_of_the_largest_weight(weights):
+    rows = [(1, "u", "a"), (1, "u", "a"), (2, "u", "a"), (3, "u", "b")]
+    dataset = data_set(rows, settings={"method": "none"}, weight=weights, quantity=[1.0, 1.0, -1.0, 1.0])
+    assert dataset.interactions.weights.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
