@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flatrec.evaluation import evaluate
     from flatrec.inference.run import Recommendation, Run
     from flatrec.registry.naming import register_model, register_strategy
+    from flatrec.windows import run_windows
 
 __all__ = [
     "AMR",
@@ -33,6 +34,7 @@ __all__ = [
     "register_model",
     "register_strategy",
     "run_experiment",
+    "run_windows",
 ]
 
 _HOMES = {
@@ -52,6 +54,7 @@ _HOMES = {
     "register_model": "flatrec.registry.naming",
     "register_strategy": "flatrec.registry.naming",
     "run_experiment": "flatrec.api",
+    "run_windows": "flatrec.windows",
 }
 
 

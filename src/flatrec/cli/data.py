@@ -1,4 +1,4 @@
-"""flatrec data info, flatrec data shop, flatrec data fetch, flatrec data prepare."""
+"""flatrec data info, flatrec data split, flatrec data shop, flatrec data fetch, flatrec data prepare."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.data_split import split_data
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.data.fetching.catalog import ARCHIVE, CATALOG, IMAGE_FEATURES
 from flatrec.utils.messages import unknown
@@ -29,6 +30,7 @@ prepare = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(prepare, name="prepare")
+app.command("split")(split_data)
 
 
 @app.command()

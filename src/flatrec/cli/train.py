@@ -33,16 +33,25 @@ def train(
 
     Example: `flatrec train --data shop --model freedom --strategy bsam+ --set strategy.rho=0.1 --out runs/first`
     """
-    from flatrec.api import run_experiment
+    from flatrec.api import load_to_train, run_experiment
+    from flatrec.cli.windows import train_windows
+    from flatrec.registry.instantiate import with_defaults
     from flatrec.runs import run_dir
     from flatrec.utils.user_classes import short
 
     before = out / run_dir.EXPERIMENT
     if resume and data is None and experiment is None and not run_dir.has_run(out):
+        if run_dir.windows(out):
+            raise ValueError(f"{out} holds runs over windows; resume them by the whole command that began them")
         raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
     file = before if resume and experiment is None and run_dir.has_run(out) else experiment
     settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
-    run = run_experiment(settings, out=out, resume=resume, overwrite=overwrite, callbacks=[training_bar(settings)])
+    settings = with_defaults(settings)  # errors show before the data are read
+    dataset = load_to_train(settings.data, settings.split)
+    if dataset.split_report.settings.windows:
+        train_windows(settings, dataset, out, resume=resume, overwrite=overwrite, json=json)
+        return
+    run = run_experiment(settings, dataset, out, resume=resume, overwrite=overwrite, callbacks=[training_bar(settings)])
     if json:
         print_json(run.result)
         return

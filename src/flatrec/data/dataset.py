@@ -16,7 +16,7 @@ from flatrec.data.cleaning import CleaningReport as CleaningReport
 from flatrec.data.features import Features
 from flatrec.data.interactions import SPLITS, Interactions, Split
 from flatrec.data.log import InteractionLog, log_of
-from flatrec.data.splitting import SplitReport, split_log
+from flatrec.data.splitting import SplitFigures, SplitReport, split_log, summarize_split
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.utils.integrity import digest
 
@@ -90,7 +90,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """The digest of interactions, splits, ids and features: equal digests mean equal data."""
         interactions = self.interactions
-        order = np.argsort(interactions.flat_indices(interactions.users, interactions.items))
+        order = np.lexsort((interactions.splits, interactions.flat_indices(interactions.users, interactions.items)))
         optional = [column for column in (interactions.timestamps, interactions.weights) if column is not None]
         columns = [column[order] for column in (interactions.users, interactions.items, interactions.splits, *optional)]
         rows = [
@@ -106,10 +106,11 @@ class Dataset:
         return (
             *self.cleaning_report.sentences(),
             *self.split_report.sentences(),
-            *filter(None, (self._without_training(split) for split in SPLITS[1:])),
+            *filter(None, (self._users_without_training(split) for split in SPLITS[1:])),
+            *filter(None, (self._items_without_training(split) for split in SPLITS[1:])),
         )
 
-    def _without_training(self, split: Split) -> str:
+    def _users_without_training(self, split: Split) -> str:
         count = len(self.interactions.users_without_training(split))
         scored = len(np.unique(self.interactions.indices(split)[0]))
         if not count:
@@ -118,6 +119,21 @@ class Dataset:
             f"{count} of the {scored} users with a {split} interaction have no training interaction: the model cannot "
             "learn anything about them, but the metrics are means over them as well, as their definition says"
         )
+
+    def _items_without_training(self, split: Split) -> str:
+        count = len(self.interactions.items_without_training(split))
+        scored = len(np.unique(self.interactions.indices(split)[1]))
+        if not count:
+            return ""
+        return (
+            f"{count} of the {scored} items with a {split} interaction have no training interaction: a model knows "
+            "nothing of them but their features, yet they are ranked, and count as hits, like all others"
+        )
+
+    @cached_property
+    def split_figures(self) -> SplitFigures:
+        """The settings of the split, and the size and dates of its parts."""
+        return summarize_split(self.interactions, self.split_report)
 
     def split_again(self, settings: SplitSettings) -> Dataset:
         """Return the same data with another split.
@@ -134,6 +150,7 @@ class Dataset:
             return self
         log = self.log or log_of(self.interactions, given=before.given)
         interactions, report = split_log(log, merged, self.name)
+        report = replace(report, requested=report.settings)
         return replace(self, interactions=interactions, split_report=report, log=log)
 
     def with_interactions(self, interactions: Interactions) -> Dataset:

@@ -59,8 +59,9 @@ class Session:
         self.unscored = Run(dataset, model, experiment.evaluation.ks, experiment.evaluation.mask)
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
-        chosen = log_warnings and self.trainer is not None
-        self.warnings = selection.choice_warnings(experiment, dataset) if chosen else ()
+        self.mask_warning = selection.mask_warning(experiment.evaluation, dataset)
+        warnings = selection.choice_warnings(experiment, dataset) if self.trainer is not None else (self.mask_warning,)
+        self.warnings = tuple(filter(None, warnings)) if log_warnings else ()
 
     def run(self, *, resume: bool) -> Run:
         """Train, score, and write the result where there is a run folder."""
@@ -119,8 +120,9 @@ class Session:
             "name": self.dataset.name,
             "path": self.experiment.data,
             "fingerprint": self.dataset.fingerprint,
+            "split": self.dataset.split_figures.as_dict(),
             "users_without_training": {split: len(interactions.users_without_training(split)) for split in SPLITS[1:]},
-            "warnings": list(self.dataset.warnings),
+            "warnings": [*self.dataset.warnings, *filter(None, [self.mask_warning])],
         }
 
     def _result(self, trained: FitResult) -> dict[str, Any]:

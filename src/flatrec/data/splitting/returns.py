@@ -37,7 +37,8 @@ def settle_returns(log: InteractionLog, segments: Int[ndarray, "n_events"] | Non
     keys = log.cells if segments is None else log.cells * 4 + segments
     rows = np.flatnonzero(np.isin(keys, keys[returns]))
     times = np.zeros(len(rows), dtype=np.int64) if log.timestamps is None else log.timestamps[rows]
-    rows = rows[np.lexsort((quantities[rows], returns[rows], times, keys[rows]))]
+    ties = [column[rows] for column in (log.splits, log.weights) if column is not None]
+    rows = rows[np.lexsort((*ties, quantities[rows], returns[rows], times, keys[rows]))]
     unmatched = _subtract(rows, keys[rows], quantities, left)
     canceled = int(((quantities > 0) & (left <= NEGLIGIBLE)).sum())
     return Settled(np.where(left <= NEGLIGIBLE, 0.0, left), canceled, unmatched)
