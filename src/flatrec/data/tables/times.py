@@ -49,7 +49,7 @@ class _Times(NamedTuple):
     kinds: Int[ndarray, "n_rows"]  # index in KINDS; anything if the value is no time
 
 
-def as_timestamps(rows: TableRows, name: str, now: float | None = None) -> pl.Series:
+def as_timestamps(rows: TableRows, name: str, now: int | float | None = None) -> pl.Series:
     """Return a column of times as whole Unix seconds; those without a zone are in UTC.
 
     Args:
@@ -103,7 +103,7 @@ def parse_duration(text: str) -> float:
     return float(parts[1]) * _SECONDS[parts[2]]
 
 
-def _check(rows: TableRows, name: str, times: _Times, now: float) -> None:
+def _check(rows: TableRows, name: str, times: _Times, now: int | float) -> None:
     refuse(rows, name, times.seconds.is_null(), what="are no times", advice=ADVICE)
     kinds = times.kinds
     other = kinds != kinds[0]
