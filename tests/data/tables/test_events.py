@@ -101,8 +101,14 @@ def test_an_id_of_blanks_is_missing_however_ids_are_matched(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("u,a,purchase,\n", "column 'n' with 1 of 1 values that are no quantities, the first, an empty cell, in line 2"),
-        ("u,a,view,\nu,a,return,\n", "are no quantities, the first, an empty cell, in line 3; give every purchase and r"),
+        (
+            "u,a,purchase,\n",
+            "column 'n' with 1 of 1 values that are no quantities, the first, an empty cell, in line 2",
+        ),
+        (
+            "u,a,view,\nu,a,return,\n",
+            "are no quantities, the first, an empty cell, in line 3; give every purchase and r",
+        ),
         ("u,a,view,many\n", "column 'n' with 1 of 1 values that are no numbers, the first, 'many', in line 2"),
         ("u,a,wish,1\n", r"log\.csv has no row left of 1: 1 row with an event that \[events\] does not name left out"),
     ],
