@@ -180,7 +180,7 @@ def test_shop_is_split_in_time(flatrec, tmp_path):
     shop = tmp_path / "shop"
     assert "purchases" in flatrec("data", "shop", shop, "--users", 60, "--items", 40).out
     in_time = ("--set", "split.method=time", "--out", tmp_path / "run")
-    assert flatrec("train", "--data", shop, "--model", "popularity", *SMALL, *in_time).code == 0
+    assert flatrec("train", "--data", shop, "--model", "popularity", *in_time).code == 0
 
 
 def test_data_without_a_validation_part_are_trained_as_the_message_says(flatrec, tmp_path):
