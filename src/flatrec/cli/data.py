@@ -83,7 +83,9 @@ def shop(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Generate the built-in shop: a catalog with images and texts, users with tastes, their purchases.
+    """Generate the built-in shop: a catalog with images and texts, users with tastes, their dated purchases, and a log.
+
+    The log, events.parquet, has all views, carts, purchases and returns of the two years.
 
     Example: `flatrec data shop my-shop --users 2000 --items 800 --seed 0`
     """
@@ -100,9 +102,12 @@ def shop(
     write(generated, out, overwrite=overwrite)
     summary = summarize(generated.dataset)
     if json:
-        print_json({"path": str(out), **summary.as_dict()})
+        print_json({"path": str(out), "events": len(generated.events), **summary.as_dict()})
         return
-    print_text(f"{out}: {summary.users} users, {summary.items} items, {summary.interactions} purchases")
+    print_text(
+        f"{out}: {summary.users} users, {summary.items} items, {summary.interactions} purchases, "
+        f"{len(generated.events)} events"
+    )
 
 
 @app.command("fetch")
