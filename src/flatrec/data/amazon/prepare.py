@@ -9,14 +9,15 @@ from pathlib import Path
 
 import polars as pl
 
+from flatrec.config.split import SplitSettings
 from flatrec.data.amazon.images import read_image_features
 from flatrec.data.amazon.metadata import PRODUCT_SCHEMA, read_products
 from flatrec.data.amazon.reviews import Reviews, read_reviews
-from flatrec.data.builder import SplitSettings
+from flatrec.data.builder import EventSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import mmrec
-from flatrec.data.interactions import Interactions
-from flatrec.data.splitting import split
+from flatrec.data.log import InteractionLog
+from flatrec.data.splitting import split_log
 from flatrec.data.vocabulary import Vocabulary
 
 REPORT, ITEMS = "prepare.json", "items.parquet"
@@ -54,8 +55,9 @@ class PrepareReport:
 def prepare(
     sources: AmazonFiles,
     out: Path,
-    settings: SplitSettings,
+    split: SplitSettings,
     *,
+    k_core: int = 5,
     name: str,
     min_rating: float = 0.0,
     on_bytes: Callable[[int], None] = lambda _count: None,
@@ -67,19 +69,21 @@ def prepare(
     Args:
         sources: Amazon's files.
         out: the folder, created if it does not exist.
-        settings: how to filter and split.
+        split: how to split.
+        k_core: minimum number of interactions per user and per item.
         name: the name of the data set.
         min_rating: reviews with a lower rating are skipped.
         on_bytes: is called with the number of bytes that were read.
 
     Raises:
         FileNotFoundError: a file does not exist.
-        ValueError: a file is damaged or does not fit the others, or nothing is left.
+        ValueError: a file is damaged or does not fit the others, k_core is negative, or nothing is left.
         OSError: the folder cannot be written to.
     """
-    reviews = read_reviews(sources.reviews, k_core=settings.k_core, min_rating=min_rating, on_bytes=on_bytes)
+    k_core = EventSettings(k_core).k_core  # refuses a negative one
+    reviews = read_reviews(sources.reviews, k_core=k_core, min_rating=min_rating, on_bytes=on_bytes)
     skipped = {sources.reviews.name: dict(reviews.skipped)}
-    bare = _dataset(name, reviews, settings)
+    bare = _dataset(name, reviews, split)
     rows = {item: index for index, item in enumerate(bare.items)}
     products = pl.DataFrame(schema=PRODUCT_SCHEMA)
     if sources.meta is not None:
@@ -105,12 +109,14 @@ def prepare(
 
 def _dataset(name: str, reviews: Reviews, settings: SplitSettings) -> Dataset:
     n_users, n_items = len(reviews.user_ids), len(reviews.item_ids)
-    splits = split(reviews.users, n_users, settings.seed, settings.ratios)
+    log = InteractionLog(reviews.users, reviews.items, n_users, n_items, reviews.timestamps)
+    interactions, split_report = split_log(log, settings, name)
     return Dataset(
         name,
-        Interactions(reviews.users, reviews.items, splits, n_users, n_items),
+        interactions,
         Vocabulary("user", reviews.user_ids.to_list()),
         Vocabulary("item", reviews.item_ids.to_list()),
+        split_report=split_report,
     )
 
 

@@ -15,7 +15,7 @@ from numpy import ndarray
 from flatrec.data.amazon.lines import Record, SkipCounts, as_unicode, read_records
 from flatrec.data.amazon.review_log import NO_TIME, ReviewLog
 from flatrec.data.builder import id_order
-from flatrec.data.splitting import k_core_mask
+from flatrec.data.k_core import k_core_mask
 
 USER_KEYS = ("reviewerID", "user_id")  # of 2014 and 2018, of 2023
 ITEM_KEYS = ("parent_asin", "asin")  # of 2023, whose metadata goes by the parent; of 2014 and 2018
