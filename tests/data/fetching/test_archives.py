@@ -80,6 +80,13 @@ def test_a_name_that_is_repeated_in_upper_case_is_refused(tmp_path):
         unpack(tmp_path / "e.zip", tmp_path / "out")
 
 
+def test_a_manifest_cannot_be_forged(tmp_path):
+    (tmp_path / "e.zip").write_bytes(zipped({"ml/a.csv": "x", f"ml/{MANIFEST}": "{}"}))
+    with pytest.raises(ValueError, match="holds 'ml/flatrec-manifest.json', a name that is kept for flatrec"):
+        unpack(tmp_path / "e.zip", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_link_in_the_folder_is_not_followed(tmp_path):
     (tmp_path / "f.zip").write_bytes(zipped({"sub/a.csv": "x"}))
     outside = tmp_path / "outside"

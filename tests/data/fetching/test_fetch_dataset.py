@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -146,6 +149,24 @@ def test_what_is_not_stated_is_not_compared(server, tmp_path):
     assert fetched(prepared(server, "dbbook-mm", users="4"), tmp_path).summary.items == 3
 
 
+def test_members_beside_the_tables_are_not_unpacked(server, tmp_path):
+    dataset = prepared(server, "ml-25m")
+    plain = replace(dataset, files=(replace(dataset.files[0], md5_address=""),))
+    members = {"ml-25m/ratings.csv": "userId,movieId\n1,2\n", "dataset.toml": "interactions = '/etc/passwd'", "x/y": ""}
+    server.files["ml-25m.zip"] = samples.zipped(members)
+    assert fetched(replace(plain, counts=StatedCounts("1", "1", "1")), tmp_path).summary.items == 1
+    assert "ml-25m/ratings.csv" in (tmp_path / "dataset.toml").read_text()
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_item_without_metadata_is_called_by_its_id(server, tmp_path):
+    dataset = prepared(server, "amazon-2023:Musical_Instruments")
+    server.files["meta_Musical_Instruments.jsonl.gz"] = gzip.compress(b'{"parent_asin": "B2", "title": "Drum"}')
+    fetched(dataset, tmp_path)
+    data = load_data(tmp_path)
+    assert (data.name, data.titles) == ("amazon-2023-Musical_Instruments", ("B1", "Drum"))
+
+
 def test_a_description_that_was_edited_is_kept(server, tmp_path):
     dataset = prepared(server, "ml-25m")
     fetched(dataset, tmp_path)
@@ -181,6 +202,6 @@ def test_an_archive_without_its_files_is_one_line(server, tmp_path):
     dataset = prepared(server, "ml-25m")
     server.files["ml-25m.zip"] = samples.zipped({"ml-25m/movies.csv": "movieId,title\n"})
     del server.files["ml-25m.zip.md5"]
-    plain = samples.replace(dataset, files=(samples.replace(dataset.files[0], md5_address=""),))
+    plain = replace(dataset, files=(replace(dataset.files[0], md5_address=""),))
     with pytest.raises(ValueError, match=r"ml-25m\.zip holds 0 files ratings\.csv, where one was expected, among"):
         fetched(plain, tmp_path)

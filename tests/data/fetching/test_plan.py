@@ -56,6 +56,20 @@ def test_a_server_with_another_size_is_refused_before_the_download(server, tmp_p
     assert not server.asked
 
 
+def test_a_server_that_cannot_be_reached_is_asked_once(server, tmp_path, monkeypatch):
+    asked = []
+
+    def unreachable(address, method):
+        asked.append((address, method))
+        raise TimeoutError("silent")
+
+    server.files = samples.microlens()
+    dataset = samples.sample(server, "microlens-100k", StatedCounts())
+    monkeypatch.setattr("flatrec.data.fetching.plan.open_url", unreachable)
+    assert planned(dataset, tmp_path).sizes == (None,) * 5
+    assert [method for _, method in asked] == ["HEAD"]
+
+
 def test_a_record_states_license_size_and_checksum(server, tmp_path):
     server.files = samples.m3l()
     plan = planned(samples.sample(server, "m3l-20m", StatedCounts()), tmp_path)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from flatrec.utils.atomic_write import atomic_write
-from flatrec.utils.integrity import drop_from_manifest, update_manifest
+from flatrec.utils.integrity import MANIFEST, drop_from_manifest, update_manifest
 from flatrec.utils.messages import clipped
 
 MAX_UNPACKED = 2**31  # bytes of all files of an archive; larger archives may have MAX_RATIO times their own size
@@ -22,7 +22,8 @@ def check_members(archive: zipfile.ZipFile, name: str, size: int) -> list[zipfil
     """Return the files of an archive; ``size`` is the number of its bytes.
 
     Raises:
-        ValueError: they would be too large, a name leads out of the folder, a member is a link, or a name is repeated.
+        ValueError: they would be too large, a name leads out of the folder, a member is a link, or a name is
+            repeated or kept for flatrec.
     """
     members = [member for member in archive.infolist() if not member.is_dir()]
     limit = max(MAX_UNPACKED, MAX_RATIO * size)
@@ -35,6 +36,8 @@ def check_members(archive: zipfile.ZipFile, name: str, size: int) -> list[zipfil
             raise ValueError(f"{name} holds {shown}, which leads out of the folder; nothing was unpacked")
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
             raise ValueError(f"{name} holds {shown}, which is a link or no regular file; nothing was unpacked")
+        if path.name == MANIFEST:
+            raise ValueError(f"{name} holds {shown}, a name that is kept for flatrec; nothing was unpacked")
         if str(path).lower() in names:
             raise ValueError(f"{name} holds {shown} twice; nothing was unpacked")
         names.add(str(path).lower())

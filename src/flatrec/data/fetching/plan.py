@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from flatrec.data.fetching.catalog import IMAGE_FEATURES, Encoder, PublicDataset, RemoteFile
@@ -71,8 +72,7 @@ def plan_fetch(dataset: PublicDataset, out: Path, settings: FetchSettings) -> Fe
         files = [records[file.listing].with_stated(file) if file.listing in records else file for file in files]
         missing = _missing(files, out)
         dataset = replace(dataset, license=next(iter(records.values())).license or dataset.license)
-    sizes = [_size(file) for file in missing]
-    return FetchPlan(dataset, tuple(encoders), tuple(files), tuple(missing), tuple(sizes), settings.source)
+    return FetchPlan(dataset, tuple(encoders), tuple(files), tuple(missing), _sizes(missing), settings.source)
 
 
 def readable_size(size: int) -> str:
@@ -108,20 +108,34 @@ def _check_folder(dataset: PublicDataset, encoders: list[Encoder], out: Path) ->
         raise ValueError(f"{out} already holds {names}, which would be read too; remove it, or choose another folder")
 
 
-def _size(file: RemoteFile) -> int | None:
-    announced = _announced(file.address)
-    if None not in (announced, file.size) and announced != file.size:
-        raise ValueError(
-            f"{file.address} has {announced} bytes, but its publisher states {file.size}; it is not the same file"
-        )
-    return announced if file.size is None else file.size
+def _sizes(files: list[RemoteFile]) -> tuple[int | None, ...]:
+    """Return the sizes of files; a server that cannot be reached is not asked again, as the download will say so."""
+    sizes: list[int | None] = []
+    silent: set[str] = set()
+    for file in files:
+        announced, host = None, urlsplit(file.address).netloc
+        if host not in silent:
+            try:
+                announced = _announced(file.address)
+            except FAILURES:
+                silent.add(host)
+        if None not in (announced, file.size) and announced != file.size:
+            raise ValueError(
+                f"{file.address} has {announced} bytes, but its publisher states {file.size}; it is not the same file"
+            )
+        sizes.append(announced if file.size is None else file.size)
+    return tuple(sizes)
 
 
 def _announced(address: str) -> int | None:
-    """Return the size that the server announces; None if it does not, or cannot be asked: the download decides."""
+    """Return the size that a server announces; None if it does not.
+
+    Raises:
+        URLError: the server cannot be reached.
+    """
     try:
         with open_url(address, method="HEAD") as answer:
             length = answer.headers.get("Content-Length", "")
-    except FAILURES:
+    except HTTPError:
         return None
     return int(length) if length.isdecimal() and len(length) < 19 else None

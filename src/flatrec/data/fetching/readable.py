@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,6 @@ from flatrec.utils.messages import shortlist
 ITEMS, FEATURE_IDS = "items.parquet", "feature_ids.txt"
 RATINGS, MOVIES = "ratings.csv", "movies.csv"  # the tables in an archive of MovieLens
 _USERS, _ITEMS = ("user", "userID", "user_id", "userId"), ("item", "videoID", "parent_asin", "movieId")
-_COLUMNS = {"title": "title", "brand": "brand", "description": "description", "text": "text"}
 
 
 def make_readable(dataset: PublicDataset, paths: Mapping[str, Path], encoders: Sequence[Encoder], out: Path) -> bool:
@@ -40,9 +40,9 @@ def make_readable(dataset: PublicDataset, paths: Mapping[str, Path], encoders: S
     writers: Mapping[str, Callable[[], None]] = {
         "mmrec": lambda: None,  # the files already have the names of the format
         "mmrec-archive": lambda: _unpack_mmrec(dataset.name, paths[ARCHIVE], encoders, out),
-        "movielens": lambda: _unpack_movielens(paths[ARCHIVE], out),
-        "microlens": lambda: _describe_microlens(paths, encoders, out),
-        "amazon-2023": lambda: _describe_amazon(paths, out),
+        "movielens": lambda: _unpack_movielens(dataset.name, paths[ARCHIVE], out),
+        "microlens": lambda: _describe_microlens(dataset.name, paths, encoders, out),
+        "amazon-2023": lambda: _describe_amazon(dataset.name.replace(":", "-"), paths, out),
     }
     if dataset.layout not in writers:
         return False
@@ -58,15 +58,18 @@ def _unpack_mmrec(name: str, archive: Path, encoders: Sequence[Encoder], out: Pa
     unpack(archive, out, targets)
 
 
-def _unpack_movielens(archive: Path, out: Path) -> None:
-    names = member_names(archive)
-    ratings, movies = _only(archive, names, f"/{RATINGS}"), [name for name in names if name.endswith(f"/{MOVIES}")]
-    unpack(archive, out)
-    items = f'\n[items]\nfile = "{movies[0]}"\nid_column = "movieId"\ntitle_column = "title"\n' if movies else ""
-    _describe(out, out / ratings, items)
+def _unpack_movielens(name: str, archive: Path, out: Path) -> None:
+    """Unpack the folder of the tables; other members, which could take the place of other files, are left out."""
+    members = member_names(archive)
+    ratings = _only(archive, members, f"/{RATINGS}")
+    folder = PurePosixPath(ratings).parent
+    wanted = [ratings, str(folder / MOVIES)] if str(folder) == "." else [one for one in members if _is_in(one, folder)]
+    unpack(archive, out, {member: member for member in wanted})
+    movies = (folder / MOVIES).as_posix()
+    _describe(name, out, out / ratings, _items_section(movies, "movieId") if movies in members else "")
 
 
-def _describe_microlens(paths: Mapping[str, Path], encoders: Sequence[Encoder], out: Path) -> None:
+def _describe_microlens(name: str, paths: Mapping[str, Path], encoders: Sequence[Encoder], out: Path) -> None:
     """Describe the tables; the features of item n are in row n - 1."""
     with paths[TITLES].open(encoding="utf-8-sig", newline="") as file:
         rows = [(row[0].strip(), ",".join(row[1:])) for row in csv.reader(file) if len(row) > 1]
@@ -75,7 +78,7 @@ def _describe_microlens(paths: Mapping[str, Path], encoders: Sequence[Encoder], 
     titles = pl.DataFrame(rows, schema={"id": pl.String, "title": pl.String}, orient="row")
     with atomic_write(out / ITEMS) as temporary:
         titles.unique("id", keep="first", maintain_order=True).write_parquet(temporary)
-    sections = f'\n[items]\nfile = "{ITEMS}"\nid_column = "id"\ntitle_column = "title"\n'
+    sections = _items_section(ITEMS, "id")
     for encoder in encoders:
         sections += f'\n[features.{encoder.modality}]\nfile = "{_feature_file(encoder)}"\nids = "{FEATURE_IDS}"\n'
     if encoders:
@@ -83,41 +86,56 @@ def _describe_microlens(paths: Mapping[str, Path], encoders: Sequence[Encoder], 
         if len(set(rows_of.values())) > 1:
             raise ValueError(f"the feature files in {out} have different numbers of rows ({rows_of}); fetch them again")
         write_text(out / FEATURE_IDS, "".join(f"{n}\n" for n in range(1, 1 + next(iter(rows_of.values())))))
-    _describe(out, paths[INTERACTIONS], sections)
+    _describe(name, out, paths[INTERACTIONS], sections)
 
 
-def _describe_amazon(paths: Mapping[str, Path], out: Path) -> None:
+def _describe_amazon(name: str, paths: Mapping[str, Path], out: Path) -> None:
     """Describe the ratings, and write the metadata of the rated items as a table."""
     path = paths[INTERACTIONS]
     ids = scan(path, wanted=[("parent_asin",)]).select({"item": "parent_asin"})["item"].unique().drop_nulls().sort()
     products, _skipped = read_products(paths[META], set(ids.to_list()))
     found = [products.get(item, Product()) for item in ids.to_list()]
-    columns = {name: [getattr(product, key) for product in found] for name, key in _COLUMNS.items()}
     table = pl.DataFrame(
         {
             "id": ids,
-            **columns,
+            "title": [product.title or item for product, item in zip(found, ids.to_list(), strict=True)],
+            "brand": [product.brand for product in found],
+            "description": [product.description for product in found],
+            "text": [product.text for product in found],
             "categories": [" > ".join(product.categories) for product in found],
             "image_address": [product.image for product in found],
         }
     )
     with atomic_write(out / ITEMS) as temporary:
         table.write_parquet(temporary)
-    _describe(out, path, f'\n[items]\nfile = "{ITEMS}"\nid_column = "id"\ntitle_column = "title"\n')
+    _describe(name, out, path, _items_section(ITEMS, "id"))
 
 
-def _describe(out: Path, interactions: Path, sections: str) -> None:
+def _describe(name: str, out: Path, interactions: Path, sections: str) -> None:
     """Write ``dataset.toml``; one that somebody edited is kept."""
     path = out / DESCRIPTION
     header = scan(interactions, wanted=[_USERS, _ITEMS]).columns
     user, item = (_column(interactions, header, names) for names in (_USERS, _ITEMS))
     text = (
         "# Written by flatrec data fetch, and replaced by it unless it is edited.\n"
-        f'name = "{out.resolve().name}"\ninteractions = "{interactions.relative_to(out).as_posix()}"\n'
-        f'user_column = "{user}"\nitem_column = "{item}"\nk_core = 0\n{sections}'
+        f"name = {_quoted(name)}\ninteractions = {_quoted(interactions.relative_to(out).as_posix())}\n"
+        f"user_column = {_quoted(user)}\nitem_column = {_quoted(item)}\nk_core = 0\n{sections}"
     )
     if not path.is_file() or _is_ours(path):
         write_text(path, seal_text(text))
+
+
+def _items_section(file: str, id_column: str) -> str:
+    return f'\n[items]\nfile = {_quoted(file)}\nid_column = "{id_column}"\ntitle_column = "title"\n'
+
+
+def _quoted(text: str) -> str:
+    """Return a text as TOML writes it, which escapes like JSON."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _is_in(member: str, folder: PurePosixPath) -> bool:
+    return PurePosixPath(member).parent == folder
 
 
 def _is_ours(path: Path) -> bool:
