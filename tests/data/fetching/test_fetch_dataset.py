@@ -106,6 +106,23 @@ def test_columns_may_have_either_of_the_names_that_microlens_uses(server, tmp_pa
         fetched(dataset, tmp_path / "other")
 
 
+@pytest.mark.parametrize("content", [b"1,\xff\n", b"1," + b"x" * 200_000 + b"\n"])
+def test_titles_that_cannot_be_read_are_one_line(server, tmp_path, content):
+    dataset = prepared(server, "microlens-100k")
+    server.files["MicroLens-100k_title_en.csv"] = content
+    with pytest.raises(ValueError, match=r"title_en\.csv cannot be read as a table of titles \(.*\); fetch it again"):
+        fetched(dataset, tmp_path)
+
+
+def test_an_archive_without_the_features_of_an_encoder_is_one_line(server, tmp_path):
+    dataset = prepared(server, "m3l-20m")
+    archive = samples.zipped({"m3l-20m/m3l-20m.inter": samples.INTER, "m3l-20m/text/mpnet.npy": samples.array(2)})
+    file = replace(dataset.files[0], listing="")
+    server.files[file.published_name] = archive
+    with pytest.raises(ValueError, match=r"holds 0 files text/minilm\.npy, where one was expected, among m3l-20m/m3l-"):
+        fetched(replace(dataset, files=(file,)), tmp_path)
+
+
 def test_feature_files_of_different_lengths_are_refused(server, tmp_path):
     dataset = prepared(server, "microlens-100k")
     server.files[dataset.encoders[0].file.published_name] = samples.array(2, rows=2)

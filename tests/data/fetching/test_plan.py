@@ -7,6 +7,7 @@ import json
 import pytest
 
 from flatrec.data.fetching.catalog import StatedCounts, parse_choices
+from flatrec.data.fetching.download import fetch
 from flatrec.data.fetching.plan import FetchSettings, plan_fetch
 from tests.data.fetching import samples
 from tests.data.fetching.server import serving
@@ -33,6 +34,17 @@ def test_the_size_is_the_sum_of_what_servers_and_publishers_say(server, tmp_path
     assert terms.startswith("microlens-100k: license not stated; terms of use: altered copies must not be offered")
     assert size == f"microlens-100k: 4 files from {server.address[7:]}, {plan.total} bytes"
     assert not server.asked  # nothing but headers
+
+
+def test_nothing_is_said_where_all_files_are_there(server, tmp_path):
+    server.files = samples.dbbook()
+    dataset = samples.sample(server, "dbbook-mm", StatedCounts())
+    fetch(planned(dataset, tmp_path).files, tmp_path)
+    server.heads.clear()
+    again = planned(dataset, tmp_path)
+    assert (again.sentences(), again.total, server.heads) == ([], 0, [])
+    other = planned(dataset, tmp_path, text="all-mpnet-base-v2")  # text_feat.npy is there, but from another address
+    assert [file.published_name for file in other.missing] == ["all-mpnet-base-v2.npy"]
 
 
 def test_a_size_that_nobody_states_is_named(server, tmp_path):

@@ -45,14 +45,15 @@ class FetchPlan:
         return sum(known) if len(known) == len(self.sizes) else None
 
     def sentences(self) -> list[str]:
-        """Return lines for the user: license, terms, and the size of the download."""
+        """Return lines for the user: license, terms, and the size of the download; none if all files are there."""
         dataset, known = self.dataset, [size for size in self.sizes if size is not None]
         terms = f"license {dataset.license or NOT_STATED}; terms of use: {dataset.terms or NOT_STATED}"
         unknown = len(self.sizes) - len(known)
         hosts = ", ".join(dict.fromkeys(urlsplit(file.address).netloc for file in self.missing))
         size = readable_size(sum(known)) + (f" and {unknown} of a size that is not stated" if unknown else "")
         download = f"{len(self.missing)} file{'s' * (len(self.missing) != 1)} from {hosts}, {size}"
-        return [f"{dataset.name}: {terms}", *([f"{dataset.name}: {download}"] if self.missing else [])]
+        lines = [*([terms] if self.missing or self.source else []), *([download] if self.missing else [])]
+        return [f"{dataset.name}: {line}" for line in lines]
 
 
 def plan_fetch(dataset: PublicDataset, out: Path, settings: FetchSettings) -> FetchPlan:

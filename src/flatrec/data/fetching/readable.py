@@ -71,8 +71,7 @@ def _unpack_movielens(name: str, archive: Path, out: Path) -> None:
 
 def _describe_microlens(name: str, paths: Mapping[str, Path], encoders: Sequence[Encoder], out: Path) -> None:
     """Describe the tables; the features of item n are in row n - 1."""
-    with paths[TITLES].open(encoding="utf-8-sig", newline="") as file:
-        rows = [(row[0].strip(), ",".join(row[1:])) for row in csv.reader(file) if len(row) > 1]
+    rows = _titles(paths[TITLES])
     if rows and not rows[0][0].isdecimal():  # a header, which only some of the files have
         del rows[0]
     titles = pl.DataFrame(rows, schema={"id": pl.String, "title": pl.String}, orient="row")
@@ -87,6 +86,15 @@ def _describe_microlens(name: str, paths: Mapping[str, Path], encoders: Sequence
             raise ValueError(f"the feature files in {out} have different numbers of rows ({rows_of}); fetch them again")
         write_text(out / FEATURE_IDS, "".join(f"{n}\n" for n in range(1, 1 + next(iter(rows_of.values())))))
     _describe(name, out, paths[INTERACTIONS], sections)
+
+
+def _titles(path: Path) -> list[tuple[str, str]]:
+    """Return item ids and titles; commas in a title need no quotation marks."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [(row[0].strip(), ",".join(row[1:])) for row in csv.reader(file) if len(row) > 1]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read as a table of titles ({error}); fetch it again") from None
 
 
 def _describe_amazon(name: str, paths: Mapping[str, Path], out: Path) -> None:
