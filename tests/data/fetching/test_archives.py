@@ -32,7 +32,7 @@ def test_only_the_chosen_members_are_unpacked_under_their_new_names(tmp_path):
     assert {one.name for one in (tmp_path / "out").rglob("*")} == {"text_feat.npy", MANIFEST}
 
 
-@pytest.mark.parametrize("name", ["../escaped", "/etc/escaped", "a/../../escaped", "..\\escaped", "C:\\escaped"])
+@pytest.mark.parametrize("name", ["../escaped", "/etc/escaped", "a/../../escaped", "..\\escaped", "C:\\escaped", "."])
 def test_a_name_that_leads_out_is_refused(tmp_path, name):
     (tmp_path / "b.zip").write_bytes(zipped({"fine.csv": "x", name: "x"}))
     for refused in (lambda path: unpack(path, tmp_path / "out"), lambda path: check_contents(path, path.name)):
@@ -96,6 +96,14 @@ def test_a_link_in_the_folder_is_not_followed(tmp_path):
     with pytest.raises(ValueError, match="leads out of"):
         unpack(tmp_path / "f.zip", tmp_path / "out")
     assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("change", [(b"PK\x03\x04", b"XXXX"), (b"1,2,3", b"1,2,4")])
+def test_a_damaged_member_is_one_line_and_leaves_no_file(tmp_path, change):
+    (tmp_path / "h.zip").write_bytes(zipped({"a.csv": "1,2,3"}).replace(*change, 1))
+    with pytest.raises(ValueError, match=r"h\.zip is damaged .*; fetch it again"):
+        unpack(tmp_path / "h.zip", tmp_path / "out")
+    assert not (tmp_path / "out" / "a.csv").exists()
 
 
 def test_what_is_no_archive_is_one_line(tmp_path):

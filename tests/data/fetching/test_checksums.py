@@ -10,6 +10,7 @@ import pytest
 from flatrec.data.fetching.catalog import RemoteFile
 from flatrec.data.fetching.checksums import file_hash
 from flatrec.data.fetching.download import fetch
+from tests.data.fetching.samples import array
 from tests.data.fetching.server import serving
 
 DATA = b"1,2\n" * 20_000
@@ -95,11 +96,17 @@ def test_a_file_of_another_address_is_downloaded_under_the_same_name(server, tmp
     assert path.read_bytes() == b"other\n"
 
 
-def test_an_array_that_was_cut_is_refused(server, tmp_path):
-    from tests.data.fetching.samples import array
+def changed(data, *, header=b"", cut=0):
+    return (data.replace(b"{'descr'", header) if header else data)[: len(data) - cut]
 
-    server.files["a.npy"] = array(5)[:-3]
+
+@pytest.mark.parametrize(
+    "how", [{"cut": 3}, {"header": b"{{descr'"}, {"header": b"[[[[[[[["}, {"header": b"{'descr(("}]
+)
+def test_an_array_that_was_cut_or_damaged_is_refused(server, tmp_path, how):
+    file = RemoteFile("features", f"{server.address}/a.npy")
+    server.files["a.npy"] = changed(array(5), **how)
     with pytest.raises(ValueError, match=r"a\.npy is damaged .*; fetch it again"):
-        fetch([RemoteFile("features", f"{server.address}/a.npy")], tmp_path)
+        fetch([file], tmp_path)
     server.files["a.npy"] = array(5)
-    fetch([RemoteFile("features", f"{server.address}/a.npy")], tmp_path)
+    fetch([file], tmp_path)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from flatrec.utils.atomic_write import atomic_write
@@ -15,6 +14,7 @@ from flatrec.utils.messages import clipped
 
 MAX_UNPACKED = 2**31  # bytes of all files of an archive; larger archives may have MAX_RATIO times their own size
 MAX_RATIO = 20  # texts shrink to a tenth, arrays of floats hardly; bombs to a thousandth and less
+_PIECE = 1 << 20
 _ADVICE = "delete it and fetch again"
 
 
@@ -25,14 +25,14 @@ def check_members(archive: zipfile.ZipFile, name: str, size: int) -> list[zipfil
         ValueError: they would be too large, a name leads out of the folder, a member is a link, or a name is
             repeated or kept for flatrec.
     """
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     limit = max(MAX_UNPACKED, MAX_RATIO * size)
     if (total := sum(member.file_size for member in members)) > limit:
         raise ValueError(f"{name} would unpack to {total} bytes, but at most {limit} are unpacked")
     names = set()
     for member in members:
         shown, path = repr(clipped(member.filename, 60)), PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\x00" in member.filename:
+        if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise ValueError(f"{name} holds {shown}, which leads out of the folder; nothing was unpacked")
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
             raise ValueError(f"{name} holds {shown}, which is a link or no regular file; nothing was unpacked")
@@ -90,6 +90,17 @@ def _unpack_member(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path,
     if not path.parent.resolve().is_relative_to(out.resolve()):  # through a link that is in the folder already
         raise ValueError(f"{path} leads out of {out}; choose another folder")
     drop_from_manifest(path.parent, [path.name], advice=_ADVICE)
-    with atomic_write(path) as temporary, packed.open(member) as content, temporary.open("wb") as file:
-        shutil.copyfileobj(content, file)
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        for piece in _pieces(packed, member):
+            file.write(piece)
     return path
+
+
+def _pieces(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield the bytes of a member; where reading fails, it is the archive and not the file that is written."""
+    try:
+        with packed.open(member) as content:
+            while piece := content.read(_PIECE):
+                yield piece
+    except OSError as error:
+        raise zipfile.BadZipFile(str(error)) from None

@@ -11,6 +11,7 @@ import numpy as np
 
 from flatrec.data.amazon.images import RECORD
 from flatrec.data.fetching.archives import check_members
+from flatrec.data.tables.files import MALFORMED
 
 _PIECE = 1 << 20
 
@@ -50,5 +51,5 @@ def _check_array(path: Path, name: str) -> None:
     """Compare the length of a file with the shape in its header."""
     try:
         np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, SyntaxError, TypeError) as error:
+    except (SyntaxError, *MALFORMED) as error:
         raise ValueError(f"{name} is damaged ({error}); fetch it again") from None
