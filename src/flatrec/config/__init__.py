@@ -3,6 +3,7 @@
 from flatrec.config.base import Config, SettingError, validate
 from flatrec.config.experiment import AMR, Component, Evaluation, Experiment, Option, Options, Training, settings
 from flatrec.config.generated import config_of, instantiate
+from flatrec.config.split import SplitMethod, SplitSettings
 from flatrec.config.toml import assignment, changed, nested, read, toml_tree, write
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "Option",
     "Options",
     "SettingError",
+    "SplitMethod",
+    "SplitSettings",
     "Training",
     "assignment",
     "changed",
