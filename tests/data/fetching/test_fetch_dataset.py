@@ -67,6 +67,14 @@ def test_features_of_single_files_are_those_of_the_chosen_encoder(server, tmp_pa
     np.testing.assert_allclose(first_row, [5.0, 5.1, 5.2], rtol=1e-6)
 
 
+def test_times_of_the_interactions_are_read_with_them(server, tmp_path):
+    server.files = samples.dbbook()
+    header = "userID\titemID\trating\ttimestamp\tx_label\n"  # that of ML-1M
+    server.files["dbbook.inter"] = f"{header}0\t0\t1\t978300760\t0\n0\t2\t0\t978302109\t2\n".encode()
+    fetched(samples.sample(server, "dbbook-mm", StatedCounts("1", "3", "2")), tmp_path)
+    assert load_data(tmp_path).interactions.timestamps.tolist() == [978300760, 978302109]
+
+
 def test_features_of_an_archive_are_those_of_the_chosen_encoder(server, tmp_path):
     dataset = prepared(server, "m3l-20m")
     fetched(dataset, tmp_path, text="clip_text", audio="none", video="none")
