@@ -17,7 +17,7 @@ from flatrec.data.interactions import SPLITS
 from flatrec.inference.run import Run
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
-from flatrec.runs import run_dir, selection
+from flatrec.runs import run_dir, selection, weights
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
 from flatrec.training.step_context import TrainStepContext
@@ -59,8 +59,8 @@ class Session:
         self.unscored = Run(dataset, model, experiment.evaluation.ks, experiment.evaluation.mask)
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
-        chosen = log_warnings and self.trainer is not None
-        self.warnings = selection.choice_warnings(experiment, dataset) if chosen else ()
+        self.warnings = selection.choice_warnings(experiment, dataset) if self.trainer is not None else ()
+        self.log_warnings = log_warnings
 
     def run(self, *, resume: bool) -> Run:
         """Train, score, and write the result where there is a run folder."""
@@ -68,7 +68,8 @@ class Session:
             self.trainer.resume()
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / run_dir.RESULT).unlink(missing_ok=True)
-        selection.log_warnings(self.warnings)
+        if self.log_warnings:
+            selection.log_warnings(self.warnings)
         trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
         result = self._result(trained)
         if self.out is not None:
@@ -81,6 +82,7 @@ class Session:
     def _trainer(self, model: Model, strategy: Strategy, callbacks: Sequence[Callback]) -> Trainer:
         settings = self.experiment.training.replace(monitor=self.monitor)
         selection.check(self.experiment, self.dataset)
+        weights.check(self.experiment, self.dataset)
         reset_peak_gpu_memory(self.device)
         model.to(self.device)
         chosen = self.experiment.optimizer
@@ -99,7 +101,7 @@ class Session:
         return Trainer(
             context,
             strategy,
-            Sampler(self.dataset.interactions, settings.batch_size, self.device),
+            Sampler(self.dataset.interactions, settings.batch_size, self.device, weighted=settings.weighted_sampling),
             self._validate if self.dataset.interactions.count("valid") else None,
             settings=settings,
             seed=self.experiment.seed,
@@ -134,6 +136,7 @@ class Session:
             "model": self.experiment.model.name,
             "strategy": self.experiment.strategy.name if records else "none",
             "data": self._data(),
+            "warnings": list(self.warnings),
             "seed": self.experiment.seed,
             "settings": self.experiment.as_dict(),
             "versions": versions(),
