@@ -18,6 +18,7 @@ from flatrec.inference.run import Run
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
 from flatrec.runs import run_dir, selection, weights
+from flatrec.runs.origin import Origin
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
 from flatrec.training.step_context import TrainStepContext
@@ -36,6 +37,7 @@ class Session:
         out: the run folder; None to keep all in memory.
         callbacks: objects that are told of the progress.
         log_warnings: whether to log what :func:`flatrec.runs.selection.choice_warnings` finds.
+        origin: the run that is repeated, if this is a final fit; of a final fit that is resumed, its folder knows.
 
     Raises:
         ValueError: the settings do not fit the data, or the optimizer refuses a value.
@@ -51,6 +53,7 @@ class Session:
         out: Path | None = None,
         callbacks: Sequence[Callback] = (),
         log_warnings: bool = True,
+        origin: Origin | None = None,
     ) -> None:
         self.experiment, self.dataset, self.out = experiment, dataset, out
         self.identity = run_dir.identity(experiment, dataset)
@@ -61,6 +64,7 @@ class Session:
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
         self.warnings = selection.choice_warnings(experiment, dataset) if self.trainer is not None else ()
         self.log_warnings = log_warnings
+        self.origin = origin
 
     def run(self, *, resume: bool) -> Run:
         """Train, score, and write the result where there is a run folder."""
@@ -68,6 +72,9 @@ class Session:
             self.trainer.resume()
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / run_dir.RESULT).unlink(missing_ok=True)
+            self.origin = run_dir.read_origin(self.out)
+        if self.origin is not None and (warning := self.origin.warning(self.dataset.name)):
+            self.warnings = (*self.warnings, warning)
         if self.log_warnings:
             selection.log_warnings(self.warnings)
         trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
@@ -137,6 +144,7 @@ class Session:
             "strategy": self.experiment.strategy.name if records else "none",
             "data": self._data(),
             "warnings": list(self.warnings),
+            "refit": self.origin.as_dict() if self.origin is not None else None,
             "seed": self.experiment.seed,
             "settings": self.experiment.as_dict(),
             "versions": versions(),
