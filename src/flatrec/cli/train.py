@@ -93,8 +93,8 @@ def _print_result(result: Mapping[str, Any], out: Path, n_interactions: int) -> 
     epochs = f", for {result['epochs']} epochs" if result["epochs"] else ""
     print_text(
         f"{model} is fitted to all {n_interactions} interactions of {result['data']['name']}{epochs}, with the "
-        f"settings of {origin['run']}; nothing is left to score it by, and the scores of that run stand in result.json under "
-        f"refit; the final fit is in {out}"
+        f"settings of {origin['run']}; nothing is left to score it by, and the scores of that run stand in result.json "
+        f"under refit; the final fit is in {out}"
     )
 
 
