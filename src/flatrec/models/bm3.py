@@ -50,7 +50,7 @@ class BM3(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(GraphConfig, FeatureConfig, WeightedEdgesConfig):
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of BM3.
 
         Args:

@@ -59,7 +59,7 @@ class FREEDOM(Model):
         ValueError: the data set has no features, or fewer items than ``n_neighbors``.
     """
 
-    class Config(ItemGraphConfig, WeightedEdgesConfig):
+    class Config(WeightedEdgesConfig, ItemGraphConfig):
         """Settings of FREEDOM.
 
         Args:

@@ -47,7 +47,7 @@ class LayerGCN(Model):
         0
     """
 
-    class Config(GraphConfig, WeightedEdgesConfig):
+    class Config(WeightedEdgesConfig, GraphConfig):
         """Settings of LayerGCN.
 
         Args:

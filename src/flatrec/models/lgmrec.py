@@ -67,7 +67,7 @@ class LGMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(GraphConfig, FeatureConfig, WeightedEdgesConfig):
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of LGMRec.
 
         Args:

@@ -41,7 +41,7 @@ class LightGCN(Model):
         0
     """
 
-    class Config(GraphConfig, WeightedEdgesConfig):
+    class Config(WeightedEdgesConfig, GraphConfig):
         """Settings of LightGCN.
 
         Args:

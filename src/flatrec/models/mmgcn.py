@@ -59,7 +59,7 @@ class MMGCN(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(GraphConfig, FeatureConfig, WeightedEdgesConfig):
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of MMGCN.
 
         Args:

@@ -50,7 +50,7 @@ class NGCF(Model):
         20
     """
 
-    class Config(EmbeddingConfig, WeightedEdgesConfig):
+    class Config(WeightedEdgesConfig, EmbeddingConfig):
         """Settings of NGCF.
 
         Args:

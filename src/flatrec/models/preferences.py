@@ -31,7 +31,7 @@ class PreferenceModel(Model):
     ``weighted_edges`` is about the user-item graph; the user graph counts common items without weights.
     """
 
-    class Config(GraphConfig, FeatureConfig, WeightedEdgesConfig):
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of such a model.
 
         Args:

@@ -66,7 +66,7 @@ class SLMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(GraphConfig, FeatureConfig, WeightedEdgesConfig):
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of SLMRec.
 
         Args:
