@@ -25,7 +25,7 @@ def assign(log: InteractionLog, settings: SplitSettings) -> Int8[ndarray, "n_eve
         ValueError: a date is outside the data's time, or the dates are not in order.
     """
     assert log.timestamps is not None
-    valid_from, test_from, test_until = cuts(log, settings)
+    valid_from, test_from, test_until = boundaries(log, settings)
     splits: ndarray = np.zeros(len(log), dtype=np.int8)
     splits[log.timestamps >= valid_from] = 1
     splits[log.timestamps >= test_from] = 2
@@ -34,7 +34,7 @@ def assign(log: InteractionLog, settings: SplitSettings) -> Int8[ndarray, "n_eve
     return splits
 
 
-def cuts(log: InteractionLog, settings: SplitSettings) -> tuple[int, int, int | None]:
+def boundaries(log: InteractionLog, settings: SplitSettings) -> tuple[int, int, int | None]:
     """Return the times, in Unix seconds, at which validation and test begin and at which test ends, if it does.
 
     Raises:
