@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def prepare(
     features = {}
     if sources.image_features is not None:
         features["image"] = read_image_features(sources.image_features, rows, on_bytes=on_bytes)
-    table = _item_table(bare.items, products)
+    table = item_table(list(bare.items), products)
     dataset = replace(bare, features=features, titles=tuple(table["title"]) if len(products) else None)
     prepared = PrepareReport(
         dataset,
@@ -120,9 +120,9 @@ def _dataset(name: str, reviews: Reviews, settings: SplitSettings) -> Dataset:
     )
 
 
-def _item_table(items: Vocabulary, products: pl.DataFrame) -> pl.DataFrame:
+def item_table(items: Sequence[str], products: pl.DataFrame) -> pl.DataFrame:
     """Return one row per item in the order of the indices; an item without a title gets its id as title."""
-    ids = pl.DataFrame({"itemID": range(len(items)), "id": list(items)}, {"itemID": pl.Int64, "id": pl.String})
+    ids = pl.DataFrame({"itemID": range(len(items)), "id": items}, {"itemID": pl.Int64, "id": pl.String})
     table = ids.join(products, on="itemID", how="left", maintain_order="left").with_columns(
         pl.col(pl.String).fill_null("")
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.fetching.catalog import PublicDataset
+from flatrec.data.row_counts import row_counts
 
 _UNITS = {"K": 10**3, "M": 10**6}
 
@@ -53,4 +54,5 @@ def _counts(dataset: PublicDataset, data: Dataset) -> Iterator[tuple[str, int, s
     stated = dataset.counts
     yield "users", data.n_users, stated.users
     yield "items", items, stated.items
-    yield "interactions", len(data.interactions) + data.cleaning_report.duplicates, stated.interactions
+    rows = row_counts(data)
+    yield "interactions", rows.interactions + rows.summed + rows.repeats, stated.interactions

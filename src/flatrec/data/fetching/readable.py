@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import polars as pl
 
-from flatrec.data.amazon.metadata import Product, read_products
+from flatrec.data.amazon.metadata import read_products
+from flatrec.data.amazon.prepare import item_table
 from flatrec.data.fetching.archives import member_names, unpack
 from flatrec.data.fetching.catalog import ARCHIVE, INTERACTIONS, META, TITLES, Encoder, PublicDataset
 from flatrec.data.formats.description import DESCRIPTION
@@ -21,6 +22,7 @@ from flatrec.utils.messages import shortlist
 
 ITEMS, FEATURE_IDS = "items.parquet", "feature_ids.txt"
 RATINGS, MOVIES = "ratings.csv", "movies.csv"  # the tables in an archive of MovieLens
+TIME = "timestamp"
 _USERS, _ITEMS = ("user", "userID", "user_id", "userId"), ("item", "videoID", "parent_asin", "movieId")
 
 
@@ -101,19 +103,9 @@ def _describe_amazon(name: str, paths: Mapping[str, Path], out: Path) -> None:
     """Describe the ratings, and write the metadata of the rated items as a table."""
     path = paths[INTERACTIONS]
     ids = scan(path, wanted=[("parent_asin",)]).select({"item": "parent_asin"})["item"].unique().drop_nulls().sort()
-    products, _skipped = read_products(paths[META], set(ids.to_list()))
-    found = [products.get(item, Product()) for item in ids.to_list()]
-    table = pl.DataFrame(
-        {
-            "id": ids,
-            "title": [product.title or item for product, item in zip(found, ids.to_list(), strict=True)],
-            "brand": [product.brand for product in found],
-            "description": [product.description for product in found],
-            "text": [product.text for product in found],
-            "categories": [" > ".join(product.categories) for product in found],
-            "image_address": [product.image for product in found],
-        }
-    )
+    items = ids.to_list()
+    products, _skipped = read_products(paths[META], {item: index for index, item in enumerate(items)})
+    table = item_table(items, products).drop("itemID")
     with atomic_write(out / ITEMS) as temporary:
         table.write_parquet(temporary)
     _describe(name, out, path, _items_section(ITEMS, "id"))
@@ -124,10 +116,11 @@ def _describe(name: str, out: Path, interactions: Path, sections: str) -> None:
     path = out / DESCRIPTION
     header = scan(interactions, wanted=[_USERS, _ITEMS]).columns
     user, item = (_column(interactions, header, names) for names in (_USERS, _ITEMS))
+    time = 'time_column = "timestamp"\n' if TIME in header else ""
     text = (
         "# Written by flatrec data fetch, and replaced by it unless it is edited.\n"
         f"name = {_quoted(name)}\ninteractions = {_quoted(interactions.relative_to(out).as_posix())}\n"
-        f"user_column = {_quoted(user)}\nitem_column = {_quoted(item)}\nk_core = 0\n{sections}"
+        f"user_column = {_quoted(user)}\nitem_column = {_quoted(item)}\n{time}{sections}"
     )
     if not path.is_file() or _is_ours(path):
         write_text(path, seal_text(text))
