@@ -25,6 +25,7 @@ class TableCleaningReport:
     unused_rows: int = 0  # rows whose id is not that of an item
     filtered_rows: int = 0  # the unused rows whose item was removed by the k-core filter
     near_misses: str = ""  # a simple difference because of which ids do not match; empty if there is none
+    skipped: tuple[tuple[str, int], ...] = ()  # lines that preparation left out: the reason, and how many
 
     @staticmethod
     def total(file: str, tables: Sequence[TableCleaningReport]) -> TableCleaningReport:
@@ -40,6 +41,10 @@ class TableCleaningReport:
 
     def sentences(self) -> Iterator[str]:
         """Yield one sentence for each kind of change."""
+        if self.skipped:
+            reasons = ", ".join(f"{number} {clipped(reason)}" for reason, number in self.skipped)
+            lines = count(sum(number for _, number in self.skipped), "line")
+            yield f"{self.file}: preparation left out {lines} ({reasons})"
         if self.joined_lines:
             ids = f", {count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
             lines = count(self.joined_lines, "line")
