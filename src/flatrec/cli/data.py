@@ -54,6 +54,11 @@ def info(
         print_json(summary.as_dict())
         return
     print_table(f"{summary.name} · {summary.fingerprint}", ["", "count"], _counts(summary))
+    if summary.row_counts.rows != summary.interactions:
+        print_table("rows of the source", ["", "count"], _row_counts(summary))
+    if summary.item_columns:
+        columns = [[name, *vars(column).values()] for name, column in summary.item_columns.items()]
+        print_table("columns of items", ["column", "holds", "distinct values", "missing values"], columns)
     if summary.features:
         rows = [[name, *vars(features).values()] for name, features in summary.features.items()]
         print_table("features", ["modality", "columns", "missing items", "rows of zeros", "constant rows"], rows)
@@ -78,7 +83,9 @@ def shop(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Generate the built-in shop: a catalog with images and texts, users with tastes, their purchases.
+    """Generate the built-in shop: a catalog with images and texts, users with tastes, their dated purchases, and a log.
+
+    The log, events.parquet, has all views, carts, purchases and returns of the two years.
 
     Example: `flatrec data shop my-shop --users 2000 --items 800 --seed 0`
     """
@@ -95,9 +102,12 @@ def shop(
     write(generated, out, overwrite=overwrite)
     summary = summarize(generated.dataset)
     if json:
-        print_json({"path": str(out), **summary.as_dict()})
+        print_json({"path": str(out), "events": len(generated.events), **summary.as_dict()})
         return
-    print_text(f"{out}: {summary.users} users, {summary.items} items, {summary.interactions} purchases")
+    print_text(
+        f"{out}: {summary.users} users, {summary.items} items, {summary.interactions} purchases, "
+        f"{len(generated.events)} events"
+    )
 
 
 @app.command("fetch")
@@ -209,3 +219,9 @@ def _counts(summary: Summary) -> list[list[object]]:
             [f"users without a {name} interaction", split.users_without],
         ]
     return rows
+
+
+def _row_counts(summary: Summary) -> list[list[object]]:
+    """Return what became of the rows, without the counts that are 0."""
+    counts: dict[str, int] = vars(summary.row_counts)
+    return [[name.replace("_", " "), number] for name, number in counts.items() if number]

@@ -14,6 +14,7 @@ from flatrec.config import AMR, Config, Experiment
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS
+from flatrec.data.row_counts import row_counts
 from flatrec.inference.run import Run
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
@@ -122,6 +123,7 @@ class Session:
             "fingerprint": self.dataset.fingerprint,
             "split": self.dataset.split_figures.as_dict(),
             "users_without_training": {split: len(interactions.users_without_training(split)) for split in SPLITS[1:]},
+            "rows": asdict(row_counts(self.dataset)),
             "warnings": [*self.dataset.warnings, *filter(None, [self.mask_warning])],
         }
 

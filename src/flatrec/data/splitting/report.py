@@ -18,6 +18,8 @@ class SplitReport:
         resolved: the same with what followed from the data, such as the dates of a split by time.
         requested: the settings if they were asked for in the place of those that the data give; else empty.
         given: whether the source gives a split.
+        summed: number of events that joined an earlier one of the same user, item and split.
+        weighted: whether their weights were added up; else they count once.
         repeats: number of validation and test interactions with an item that the user has in an earlier split.
         repeats_stay: whether these stay; else they were dropped.
         late: number of events after the end of the test split, which were left out.
@@ -29,6 +31,8 @@ class SplitReport:
     resolved: SplitSettings = field(default_factory=SplitSettings)
     requested: SplitSettings = field(default_factory=SplitSettings)
     given: bool = False
+    summed: int = 0
+    weighted: bool = False
     repeats: int = 0
     repeats_stay: bool = False
     late: int = 0
@@ -37,6 +41,9 @@ class SplitReport:
 
     def sentences(self) -> Iterator[str]:
         """Yield what a user should know, one sentence each."""
+        if self.summed:
+            effect = "their weights are added up" if self.weighted else "each counts once"
+            yield f"{count(self.summed, 'repeated interaction')}; {effect}"
         if self.canceled:
             yield f"{count(self.canceled, 'purchase')} canceled by a return"
         if self.unmatched_returns:

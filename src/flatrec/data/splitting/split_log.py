@@ -55,7 +55,7 @@ def split_log(
     if late:
         standing, splits = standing.take(splits != LEFT_OUT), splits[splits != LEFT_OUT]
     sums = sum_events(standing, splits)
-    repeats = int(sums.repeated.sum())
+    summed, repeats = len(splits) - len(sums.keys), int(sums.repeated.sum())
     if repeats and not log.repeat:
         sums = sums.take(~sums.repeated)
     pairs, split_of = np.divmod(sums.keys, len(SPLITS))
@@ -74,6 +74,8 @@ def split_log(
         settings,
         resolved,
         given=log.splits is not None,
+        summed=summed,
+        weighted=sums.weights is not None,
         repeats=repeats,
         repeats_stay=log.repeat,
         late=late,
