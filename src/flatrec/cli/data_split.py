@@ -48,6 +48,8 @@ def split_data(
     print_split(dataset.name, figures)
     for sentence in dataset.split_report.sentences():
         print_text(f"- {sentence}")
+    if dataset.interactions.repeats:
+        print_text("- users have an item in several splits: read the table by a dataset.toml with repeat = true")
     print_text(f"The table is in {out}")
 
 
