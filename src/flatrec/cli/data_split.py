@@ -13,7 +13,7 @@ from flatrec.cli.printing import print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from flatrec.config import SplitSettings
-    from flatrec.data.splitting import SplitFigures
+    from flatrec.data.splitting import SplitDescription
 
 
 def split_data(
@@ -41,7 +41,7 @@ def split_data(
 
     dataset = load(path, _settings(split, sets or ()))
     write_split_table(dataset, out, overwrite=overwrite)
-    figures = dataset.split_figures
+    figures = dataset.split_description
     if json:
         print_json({"path": str(out), "fingerprint": dataset.fingerprint, **figures.as_dict()})
         return
@@ -53,7 +53,7 @@ def split_data(
     print_text(f"The table is in {out}")
 
 
-def print_split(name: str, figures: SplitFigures) -> None:
+def print_split(name: str, figures: SplitDescription) -> None:
     """Print how a data set is split: settings, then one row for each split."""
     settings = ", ".join(
         f"{key} {list(value) if isinstance(value, tuple) else value}" for key, value in figures.settings.given.items()
@@ -68,8 +68,8 @@ def print_split(name: str, figures: SplitFigures) -> None:
             part.items_without_training,
             *([part.first or "", part.last or ""] if dated else []),
         ]
-        for dated in [any(part.first for part in figures.parts.values())]
-        for split, part in figures.parts.items()
+        for dated in [any(part.first for part in figures.splits.values())]
+        for split, part in figures.splits.items()
     ]
     columns = ["split", "interactions", "users", "without training", "items", "without training"]
     dates = ["first (UTC)", "last (UTC)"] if len(rows[0]) > len(columns) else []
