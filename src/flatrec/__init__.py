@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flatrec.data.dataset import Dataset
     from flatrec.data.loading import load_data
     from flatrec.evaluation import evaluate
+    from flatrec.final_fit import refit
     from flatrec.inference.run import Recommendation, Run
     from flatrec.registry.naming import register_model, register_strategy
     from flatrec.windows import run_windows
@@ -31,6 +32,7 @@ __all__ = [
     "fit",
     "load_data",
     "load_run",
+    "refit",
     "register_model",
     "register_strategy",
     "run_experiment",
@@ -51,6 +53,7 @@ _HOMES = {
     "fit": "flatrec.api",
     "load_data": "flatrec.data.loading",
     "load_run": "flatrec.api",
+    "refit": "flatrec.final_fit",
     "register_model": "flatrec.registry.naming",
     "register_strategy": "flatrec.registry.naming",
     "run_experiment": "flatrec.api",

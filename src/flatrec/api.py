@@ -23,6 +23,7 @@ from flatrec.registry.instantiate import (
 )
 from flatrec.registry.naming import import_named, of_run
 from flatrec.runs import run_dir
+from flatrec.runs.origin import Origin
 from flatrec.runs.session import Session, choose_device
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, checkpoint
@@ -137,6 +138,7 @@ def run_experiment(
     log_warnings: bool = True,
     model: Model | None = None,
     strategy: Strategy | None = None,
+    origin: Origin | None = None,
 ) -> Run:
     """Carry out an experiment; the same as :func:`fit` from settings alone.
 
@@ -151,6 +153,7 @@ def run_experiment(
             once for many runs.
         model: the object to train, where there is one already; ``experiment`` says what is recorded of it.
         strategy: the same for the strategy.
+        origin: the run that is repeated, if this is a final fit.
 
     Raises:
         ValueError: a setting is unknown or out of range, or the data do not fit the model.
@@ -171,11 +174,20 @@ def run_experiment(
     if model is not None:
         _check_size(model, data)
     recommender = build_model(experiment.model, data, experiment.seed) if model is None else model
-    session = Session(experiment, data, recommender, strategy, out=out, callbacks=callbacks, log_warnings=log_warnings)
+    session = Session(
+        experiment,
+        data,
+        recommender,
+        strategy,
+        out=out,
+        callbacks=callbacks,
+        log_warnings=log_warnings,
+        origin=origin,
+    )
     if out is None:
         return session.run(resume=False)
     # Last of all, so that what cannot be trained leaves no folder behind.
-    with run_dir.lock_run_dir(out, experiment, data, resume=resume, overwrite=overwrite):
+    with run_dir.lock_run_dir(out, experiment, data, resume=resume, overwrite=overwrite, origin=origin):
         return session.run(resume=resume)
 
 

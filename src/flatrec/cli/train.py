@@ -25,6 +25,13 @@ def train(
     experiment: options.File = None,
     sets: options.Sets = None,
     device: options.Device = None,
+    refit: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a run that is trained again on all interactions, for the number of epochs that it chose.",
+            show_default=False,
+        ),
+    ] = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -35,29 +42,68 @@ def train(
     """
     from flatrec.api import load_to_train, run_experiment
     from flatrec.cli.windows import train_windows
+    from flatrec.final_fit import final_fit
     from flatrec.registry.instantiate import with_defaults
-    from flatrec.runs import run_dir
-    from flatrec.utils.user_classes import short
 
-    before = out / run_dir.EXPERIMENT
-    if resume and data is None and experiment is None and not run_dir.has_run(out):
-        if run_dir.windows(out):
-            raise ValueError(f"{out} holds runs over windows; resume them by the whole command that began them")
-        raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
-    file = before if resume and experiment is None and run_dir.has_run(out) else experiment
-    settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
-    settings = with_defaults(settings)  # errors show before the data are read
-    dataset = load_to_train(settings.data, settings.split)
+    if refit is not None:
+        _check_repeated({"--config": experiment, "--set": sets, "--seed": seed})
+        settings, dataset, origin = final_fit(refit, out, data=data, device=device, model=model, strategy=strategy)
+    else:
+        file = _recorded(out, data, experiment) if resume else experiment
+        settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
+        settings = with_defaults(settings)  # errors show before the data are read
+        dataset, origin = load_to_train(settings.data, settings.split), None
     if dataset.split_report.settings.windows:
         train_windows(settings, dataset, out, resume=resume, overwrite=overwrite, json=json)
         return
-    run = run_experiment(settings, dataset, out, resume=resume, overwrite=overwrite, callbacks=[training_bar(settings)])
+    bar = training_bar(settings)
+    run = run_experiment(settings, dataset, out, resume=resume, overwrite=overwrite, callbacks=[bar], origin=origin)
     if json:
         print_json(run.result)
+    else:
+        _print_result(run.result, out, run.dataset.interactions.count("train"))
+
+
+def _recorded(out: Path, data: str | None, experiment: Path | None) -> Path | None:
+    """Return the file of the settings of a run that is resumed: its own, unless another is named."""
+    from flatrec.runs import run_dir
+
+    if experiment is not None:
+        return experiment
+    if run_dir.has_run(out):
+        return out / run_dir.EXPERIMENT
+    if run_dir.windows(out):
+        raise ValueError(f"{out} holds runs over windows; resume them by the whole command that began them")
+    if data is None:
+        raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
+    return None
+
+
+def _check_repeated(given: Mapping[str, object]) -> None:
+    """Refuse options that a final fit cannot have, as it repeats the settings of a run."""
+    for option, value in given.items():
+        if value is not None and value != []:
+            raise ValueError(
+                f"--refit repeats all settings of a run, so that {option} does not go with it; leave it out, or train "
+                "a run with it first and refit that"
+            )
+
+
+def _print_result(result: Mapping[str, Any], out: Path, n_interactions: int) -> None:
+    """Print the scores of a run and which epoch they are of; of a final fit, what was fitted."""
+    from flatrec.utils.user_classes import short
+
+    model, origin = short(result["model"]), result["refit"]
+    if origin is None:
+        print_metrics(f"{model} · {short(result['strategy'])} · {result['data']['name']}", result)
+        print_text(f"{_selected_epoch(result)}; the run is in {out}")
         return
-    result = run.result
-    print_metrics(f"{short(result['model'])} · {short(result['strategy'])} · {result['data']['name']}", result)
-    print_text(f"{_selected_epoch(result)}; the run is in {out}")
+    epochs = f", for {result['epochs']} epochs" if result["epochs"] else ""
+    print_text(
+        f"{model} is fitted to all {n_interactions} interactions of {result['data']['name']}{epochs}, with the "
+        f"settings of {origin['run']}; nothing is left to score it by, and the scores of that run stand in result.json "
+        f"under refit; the final fit is in {out}"
+    )
 
 
 def _selected_epoch(result: Mapping[str, Any]) -> str:

@@ -93,6 +93,9 @@ class Training(Config):
         second_batch: source of the second batch of a mixed strategy. ``independent``: a second, independently shuffled
             pass over the data; an epoch makes as many updates as in plain training and reads every interaction twice.
             ``split``: the next batch of the same pass; an epoch makes half as many updates.
+        weighted_sampling: whether an epoch draws training interactions by their weights, with replacement and as many
+            as there are, each with a probability proportional to its weight, instead of reading each once; needs data
+            with weights.
         precision: number type of matrix products; parameters and gradients stay float32. ``float16`` has a narrow
             range, which LGMRec overflows; ``bfloat16`` works for every model.
         checkpoint_every: number of epochs from one checkpoint to the next.
@@ -114,6 +117,7 @@ class Training(Config):
     perturb_exclude: tuple[str, ...] = ()
     grad_accumulation_steps: PositiveInt = 1
     second_batch: Literal["independent", "split"] = "independent"
+    weighted_sampling: bool = False
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     checkpoint_every: PositiveInt = 1
     tensorboard: bool = True

@@ -84,6 +84,12 @@ class Run:
         Raises:
             ValueError: the split has no interaction.
         """
+        origin = self.result.get("refit")
+        if origin and not self.dataset.interactions.count(split):
+            raise ValueError(
+                f"a final fit is trained on all interactions, so that it has no {split} split to score; the scores of "
+                f"the run that it repeats, {origin['run']}, stand in its result.json under refit"
+            )
         return evaluate_scorer(self.scorer(), self.dataset.interactions, split=split, ks=self.ks, mask=self.mask)
 
     def differing(self, split: Split, metrics: Mapping[str, float]) -> tuple[str, ...]:

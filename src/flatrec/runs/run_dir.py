@@ -12,6 +12,7 @@ from typing import Any
 from flatrec import config
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
+from flatrec.runs.origin import Origin
 from flatrec.training.identity import Identity
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import CHECKPOINT, RECORDS
@@ -32,16 +33,28 @@ from flatrec.utils.locks import LOCK, lock_folder
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 WINDOWS = "windows.json"  # in a folder of runs over windows
+ORIGIN = "refit.json"
 TENSORBOARD = "tensorboard"
 _WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
-_OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what says that there is a run goes last
+_OWN = (
+    *_WORK,
+    ORIGIN,
+    DATA,
+    EXPERIMENT,
+)  # in the order in which they are removed: what says that there is a run goes last
 _RETRAIN = "train again with --overwrite"
 _RESTORE = f"put the file back as it was, or {_RETRAIN}"
 
 
 @contextmanager
 def lock_run_dir(
-    folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool
+    folder: Path,
+    experiment: Experiment,
+    dataset: Dataset,
+    *,
+    resume: bool,
+    overwrite: bool,
+    origin: Origin | None = None,
 ) -> Iterator[None]:
     """Make a folder ready for a run, write down what the run will be, and lock the folder until the block ends.
 
@@ -51,11 +64,12 @@ def lock_run_dir(
         dataset: what is trained on.
         resume: go on with the run in the folder, where there is one.
         overwrite: remove the run in the folder, where there is one.
+        origin: the run that is repeated, if this is a final fit.
 
     Raises:
         FileExistsError: there is a run, and neither ``resume`` nor ``overwrite`` is given; or another process trains
             there.
-        ValueError: the run to resume was of another experiment or other data.
+        ValueError: the run to resume was of another experiment or other data, or repeats another run.
         OSError: the folder cannot be made or written to.
     """
     run = identity(experiment, dataset)
@@ -77,6 +91,7 @@ def lock_run_dir(
         sweep(folder)
         if any((folder / name).exists() for name in _WORK) or has_run(folder):
             _check_or_remove(folder, experiment, dataset, resume=resume, overwrite=overwrite)
+        _keep_origin(folder, origin)
         (folder / MANIFEST).unlink(missing_ok=True)  # until the run has ended again
         write_text(folder / DATA, seal(data) + "\n")
         write_text(folder / EXPERIMENT, text)
@@ -96,6 +111,45 @@ def window_name(number: int | str) -> str:
 def windows(folder: Path) -> list[Path]:
     """Return the run folders of windows in a folder."""
     return sorted(path for path in folder.glob(window_name("*")) if path.is_dir())
+
+
+def _keep_origin(folder: Path, origin: Origin | None) -> None:
+    """Write down what a final fit repeats; if the folder has a run, it must repeat the same."""
+    if not has_run(folder):
+        (folder / ORIGIN).unlink(missing_ok=True)
+        if origin is not None:
+            write_text(folder / ORIGIN, seal(origin.as_dict()) + "\n")
+        return
+    stored = read_origin(folder)
+    if origin is not None and (stored is None or stored.identity != origin.identity):
+        held = f"the final fit of {stored.run}" if stored else "a run that is no final fit"
+        raise ValueError(f"{folder} holds {held}, not the final fit of {origin.run}; choose another folder")
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """Return what the run in a folder repeats; None if it is no final fit.
+
+    Raises:
+        ValueError: the record is damaged.
+    """
+    path = folder / ORIGIN
+    if not path.is_file():
+        return None
+    values = read_sealed(path, advice=_RESTORE)
+    try:
+        return Origin(**values)
+    except TypeError:
+        raise ValueError(f"{path} is damaged (it holds other keys than those of a final fit); {_RESTORE}") from None
+
+
+def recorded_identity(folder: Path) -> str:
+    """Return the digest by which the run in a folder is told from others.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: its record is damaged.
+    """
+    return str(_data(folder).get("run"))
 
 
 def clear(folder: Path) -> None:

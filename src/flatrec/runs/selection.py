@@ -19,6 +19,7 @@ from flatrec.config import Evaluation, Experiment, Training
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation import seen_mask
 from flatrec.evaluation.metrics import METRICS
+from flatrec.runs import weights
 
 logger = logging.getLogger(__name__)
 
@@ -109,9 +110,16 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
 
 
 def choice_warnings(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
-    """What a user should know, before training, of how the epoch is chosen and scored; most often nothing."""
+    """What a user should know, before training, of the chosen epoch, its score and unused weights; most often nothing.
+
+    It is of a model that is trained, not of a baseline.
+    """
     training = experiment.training
-    warnings = [monitored(experiment, dataset).reason, mask_warning(experiment.evaluation, dataset)]
+    warnings = [
+        weights.ignored(experiment, dataset),
+        monitored(experiment, dataset).reason,
+        mask_warning(experiment.evaluation, dataset),
+    ]
     if training.select == "last" and training.epochs == Training().epochs:
         warnings.append(
             f"training.select is last and training.epochs is left at {training.epochs}: so many epochs are trained, "

@@ -18,7 +18,8 @@ from flatrec.data.row_counts import row_counts
 from flatrec.inference.run import Run
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
-from flatrec.runs import run_dir, selection
+from flatrec.runs import run_dir, selection, weights
+from flatrec.runs.origin import Origin
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
 from flatrec.training.step_context import TrainStepContext
@@ -37,6 +38,7 @@ class Session:
         out: the run folder; None to keep all in memory.
         callbacks: objects that are told of the progress.
         log_warnings: whether to log what :func:`flatrec.runs.selection.choice_warnings` finds.
+        origin: the run that is repeated, if this is a final fit; of a final fit that is resumed, its folder knows.
 
     Raises:
         ValueError: the settings do not fit the data, or the optimizer refuses a value.
@@ -52,6 +54,7 @@ class Session:
         out: Path | None = None,
         callbacks: Sequence[Callback] = (),
         log_warnings: bool = True,
+        origin: Origin | None = None,
     ) -> None:
         self.experiment, self.dataset, self.out = experiment, dataset, out
         self.identity = run_dir.identity(experiment, dataset)
@@ -60,9 +63,12 @@ class Session:
         self.unscored = Run(dataset, model, experiment.evaluation.ks, experiment.evaluation.mask)
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
-        self.mask_warning = selection.mask_warning(experiment.evaluation, dataset)
-        warnings = selection.choice_warnings(experiment, dataset) if self.trainer is not None else (self.mask_warning,)
-        self.warnings = tuple(filter(None, warnings)) if log_warnings else ()
+        if self.trainer is not None:
+            self.warnings = selection.choice_warnings(experiment, dataset)
+        else:
+            self.warnings = tuple(filter(None, [selection.mask_warning(experiment.evaluation, dataset)]))
+        self.log_warnings = log_warnings
+        self.origin = origin
 
     def run(self, *, resume: bool) -> Run:
         """Train, score, and write the result where there is a run folder."""
@@ -70,7 +76,11 @@ class Session:
             self.trainer.resume()
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / run_dir.RESULT).unlink(missing_ok=True)
-        selection.log_warnings(self.warnings)
+            self.origin = run_dir.read_origin(self.out)
+        if self.origin is not None and (warning := self.origin.warning(self.dataset.name)):
+            self.warnings = (*self.warnings, warning)
+        if self.log_warnings:
+            selection.log_warnings(self.warnings)
         trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
         result = self._result(trained)
         if self.out is not None:
@@ -83,6 +93,7 @@ class Session:
     def _trainer(self, model: Model, strategy: Strategy, callbacks: Sequence[Callback]) -> Trainer:
         settings = self.experiment.training.replace(monitor=self.monitor)
         selection.check(self.experiment, self.dataset)
+        weights.check(self.experiment, self.dataset)
         reset_peak_gpu_memory(self.device)
         model.to(self.device)
         chosen = self.experiment.optimizer
@@ -101,7 +112,7 @@ class Session:
         return Trainer(
             context,
             strategy,
-            Sampler(self.dataset.interactions, settings.batch_size, self.device),
+            Sampler(self.dataset.interactions, settings.batch_size, self.device, weighted=settings.weighted_sampling),
             self._validate if self.dataset.interactions.count("valid") else None,
             settings=settings,
             seed=self.experiment.seed,
@@ -124,7 +135,7 @@ class Session:
             "split": self.dataset.split_description.as_dict(),
             "users_without_training": {split: len(interactions.users_without_training(split)) for split in SPLITS[1:]},
             "rows": asdict(row_counts(self.dataset)),
-            "warnings": [*self.dataset.warnings, *filter(None, [self.mask_warning])],
+            "warnings": list(self.dataset.warnings),
         }
 
     def _result(self, trained: FitResult) -> dict[str, Any]:
@@ -138,6 +149,8 @@ class Session:
             "model": self.experiment.model.name,
             "strategy": self.experiment.strategy.name if records else "none",
             "data": self._data(),
+            "warnings": list(self.warnings),
+            "refit": self.origin.as_dict() if self.origin is not None else None,
             "seed": self.experiment.seed,
             "settings": self.experiment.as_dict(),
             "versions": versions(),

@@ -16,7 +16,7 @@ from flatrec.data.splitting.base import LEFT_OUT, SplitMethod
 from flatrec.data.splitting.ratios import RATIOS, fractions_of
 from flatrec.data.splitting.report import SplitReport
 from flatrec.data.splitting.returns import settle_returns
-from flatrec.data.splitting.sums import sum_events
+from flatrec.data.splitting.sums import increasing, sum_events
 
 METHODS: Mapping[str, SplitMethod] = {
     "random": random.METHOD,
@@ -109,6 +109,8 @@ def _assigned(
         return standing, splits[rows], counted
     standing, _, counted = _standing(log, None)
     if method.unit == "events":
+        return standing, method.assign(standing, settings), counted
+    if increasing(standing.cells):
         return standing, method.assign(standing, settings), counted
     _, first, inverse = np.unique(standing.cells, return_index=True, return_inverse=True)
     return standing, method.assign(standing.take(first), settings)[inverse], counted

@@ -44,6 +44,8 @@ def sum_events(log: InteractionLog, splits: Int[ndarray, "n_events"]) -> Sums:
     """Sum the weights of each user, item and split in float64, in an order that does not depend on that of the rows."""
     keys = log.cells * len(SPLITS) + splits
     weights = _decayed(log, splits)
+    if increasing(keys):
+        return Sums(keys, log.timestamps, None if weights is None else weights.astype(np.float32))
     if not len(log) or (log.timestamps is None and weights is None):
         keys = np.sort(keys)
         return Sums(keys[_starts(keys)], None, None)
@@ -57,6 +59,11 @@ def sum_events(log: InteractionLog, splits: Int[ndarray, "n_events"]) -> Sums:
         None if log.timestamps is None else log.timestamps[order][ends],
         None if weights is None else np.add.reduceat(weights[order], starts).astype(np.float32),
     )
+
+
+def increasing(keys: Int64[ndarray, "n"]) -> bool:
+    """Return True for distinct keys in their order, which need no memory for sorting."""
+    return bool((keys[1:] > keys[:-1]).all())
 
 
 def _starts(keys: Int64[ndarray, "n"]) -> ndarray:
