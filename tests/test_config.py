@@ -125,7 +125,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"training": {"same_dropout_mask": 1}}, "training.same_dropout_mask: input should be a valid boolean"),
         ({"evaluation": {"ks": 5}}, "evaluation.ks: input should be a list such as [5, 10], but it is 5"),
         ({"evaluation": {"ks": [5, "x"]}}, "evaluation.ks[1]: input should be a valid integer, but it is 'x'"),
-        ({"evaluation": {"mask": "all"}}, "evaluation.mask: input should be 'train' or 'train+valid'"),
+        ({"evaluation": {"mask": "all"}}, "evaluation.mask: input should be 'train', 'train+valid' or 'none'"),
         (
             {"training": {"amr": {"epsilo": 1.0}}},
             "training.amr: unknown setting 'epsilo'; did you mean epsilon? there are epsilon, weight",

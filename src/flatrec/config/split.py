@@ -73,8 +73,8 @@ class SplitSettings(Config):
     def over(self, defaults: SplitSettings) -> SplitSettings:
         """Return these settings, and those of ``defaults`` where these leave something out.
 
-        Settings of another method than the one that is named here are not taken over.
+        If both name a method, and not the same one, nothing is taken over.
         """
-        if self.method not in (None, defaults.method):
+        if self.method != defaults.method and None not in (self.method, defaults.method):
             return self
         return SplitSettings(**{**defaults.given, **self.given})

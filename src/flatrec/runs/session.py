@@ -132,7 +132,7 @@ class Session:
             "name": self.dataset.name,
             "path": self.experiment.data,
             "fingerprint": self.dataset.fingerprint,
-            "split": self.dataset.split_figures.as_dict(),
+            "split": self.dataset.split_description.as_dict(),
             "users_without_training": {split: len(interactions.users_without_training(split)) for split in SPLITS[1:]},
             "rows": asdict(row_counts(self.dataset)),
             "warnings": list(self.dataset.warnings),

@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -177,7 +177,8 @@ class PlannedRun:
             for component in (experiment.model, experiment.strategy)
         )
         identity = experiment.replace(data="", model=model, strategy=strategy)
-        settings = json.dumps([asdict(self.source), identity.as_dict()], sort_keys=True)
+        source = {"path": self.source.path, "split": self.source.split.as_dict(), "texts": self.source.texts}
+        settings = json.dumps([source, identity.as_dict()], sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=6).hexdigest()
         names = (user_classes.short(experiment.model.name), user_classes.short(experiment.strategy.name))
         return f"{'-'.join(names)}-seed{experiment.seed}-{digest}"
