@@ -29,7 +29,8 @@ def test_a_prepared_folder_says_what_its_preparation_removed(tmp_path):
 
 
 def test_counts_of_reading_and_of_preparation_add_up(tmp_path):
-    (tmp_path / "prepare.json").write_text('{"removed": {"prepared_repeats": 3}, "skipped": {"r": {"odd": 2}, "m": {}}}')
+    text = '{"removed": {"prepared_repeats": 3}, "skipped": {"r": {"odd": 2}, "m": {}}}'
+    (tmp_path / "prepare.json").write_text(text)
     read = CleaningReport(prepared_repeats=4, tables=(TableCleaningReport("x.inter", padded_ids=1),))
     found = with_preparation(read, tmp_path)
     assert found.prepared_repeats == 7
@@ -39,7 +40,8 @@ def test_counts_of_reading_and_of_preparation_add_up(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "3", '{"removed": 1}', '{"removed": {"prepared_repeats": -1}}', '{"removed": {"prepared_repeats": true}}',
+    ["", "[]", "3", '{"removed": 1}', '{"removed": {"prepared_repeats": -1}}',
+     '{"removed": {"prepared_repeats": true}}',
      '{"skipped": {"r": {"odd": "many"}}}', '{"skipped": [1]}', "[" * 100_000, "\udcff"],
 )  # fmt: skip
 def test_a_damaged_report_is_one_line(tmp_path, content):

@@ -12,7 +12,7 @@ from typing import Any
 from flatrec import config
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.runs.origin import Origin
+from flatrec.runs.origin import ORIGIN, Origin, keep_origin
 from flatrec.training.identity import Identity
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import CHECKPOINT, RECORDS
@@ -33,15 +33,10 @@ from flatrec.utils.locks import LOCK, lock_folder
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 WINDOWS = "windows.json"  # in a folder of runs over windows
-ORIGIN = "refit.json"
 TENSORBOARD = "tensorboard"
 _WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
-_OWN = (
-    *_WORK,
-    ORIGIN,
-    DATA,
-    EXPERIMENT,
-)  # in the order in which they are removed: what says that there is a run goes last
+# In the order in which they are removed: what says that there is a run goes last.
+_OWN = (*_WORK, ORIGIN, DATA, EXPERIMENT)
 _RETRAIN = "train again with --overwrite"
 _RESTORE = f"put the file back as it was, or {_RETRAIN}"
 
@@ -91,7 +86,7 @@ def lock_run_dir(
         sweep(folder)
         if any((folder / name).exists() for name in _WORK) or has_run(folder):
             _check_or_remove(folder, experiment, dataset, resume=resume, overwrite=overwrite)
-        _keep_origin(folder, origin)
+        keep_origin(folder, origin, begun=has_run(folder))
         (folder / MANIFEST).unlink(missing_ok=True)  # until the run has ended again
         write_text(folder / DATA, seal(data) + "\n")
         write_text(folder / EXPERIMENT, text)
@@ -111,35 +106,6 @@ def window_name(number: int | str) -> str:
 def windows(folder: Path) -> list[Path]:
     """Return the run folders of windows in a folder."""
     return sorted(path for path in folder.glob(window_name("*")) if path.is_dir())
-
-
-def _keep_origin(folder: Path, origin: Origin | None) -> None:
-    """Write down what a final fit repeats; if the folder has a run, it must repeat the same."""
-    if not has_run(folder):
-        (folder / ORIGIN).unlink(missing_ok=True)
-        if origin is not None:
-            write_text(folder / ORIGIN, seal(origin.as_dict()) + "\n")
-        return
-    stored = read_origin(folder)
-    if origin is not None and (stored is None or stored.identity != origin.identity):
-        held = f"the final fit of {stored.run}" if stored else "a run that is no final fit"
-        raise ValueError(f"{folder} holds {held}, not the final fit of {origin.run}; choose another folder")
-
-
-def read_origin(folder: Path) -> Origin | None:
-    """Return what the run in a folder repeats; None if it is no final fit.
-
-    Raises:
-        ValueError: the record is damaged.
-    """
-    path = folder / ORIGIN
-    if not path.is_file():
-        return None
-    values = read_sealed(path, advice=_RESTORE)
-    try:
-        return Origin(**values)
-    except TypeError:
-        raise ValueError(f"{path} is damaged (it holds other keys than those of a final fit); {_RESTORE}") from None
 
 
 def recorded_identity(folder: Path) -> str:

@@ -19,7 +19,7 @@ from flatrec.inference.run import Run
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
 from flatrec.runs import run_dir, selection, weights
-from flatrec.runs.origin import Origin
+from flatrec.runs.origin import Origin, read_origin
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
 from flatrec.training.step_context import TrainStepContext
@@ -76,7 +76,7 @@ class Session:
             self.trainer.resume()
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / run_dir.RESULT).unlink(missing_ok=True)
-            self.origin = run_dir.read_origin(self.out)
+            self.origin = read_origin(self.out)
         if self.origin is not None and (warning := self.origin.warning(self.dataset.name)):
             self.warnings = (*self.warnings, warning)
         if self.log_warnings:
