@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flatrec import config
-from flatrec.config import Experiment
+from flatrec.config import Evaluation, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.training.identity import Identity
 from flatrec.training.records import read_lines
@@ -217,6 +218,8 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     user_classes.check_unchanged(earlier.model.name, experiment.model.name)
     user_classes.check_unchanged(earlier.strategy.name, experiment.strategy.name)
+    for recorded, metric in itertools.product(earlier.evaluation.metrics, experiment.evaluation.metrics):
+        user_classes.check_unchanged(recorded, metric)
     if changed:
         differences = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
         raise ValueError(
@@ -232,8 +235,10 @@ def _evaluated(folder: Path, epoch: int) -> bool:
 def _settings(experiment: Experiment) -> dict[str, Any]:
     """The settings that decide the numbers of an epoch, by dotted name; the others are None."""
     free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
+    decisive = experiment.evaluation.decisive
     names = {
         "model.name": user_classes.identity(experiment.model.name),
         "strategy.name": user_classes.identity(experiment.strategy.name),
+        **{f"evaluation.{name}": decisive.get(name) for name in Evaluation.model_fields},
     }
     return config.settings(experiment) | names | dict.fromkeys(free)

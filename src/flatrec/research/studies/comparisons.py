@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from flatrec.config import DEFAULT_METRICS
+from flatrec.evaluation.metrics import higher_is_better
 from flatrec.evaluation.significance import MIN_SEEDS, SIGNIFICANCE_LEVEL, PairedTest, holm, paired_test, spread
 from flatrec.research.reporting.formats import metric_name, p_value, percent
 from flatrec.research.reporting.reported import Reported, reported
@@ -55,7 +57,7 @@ def compare_groups(
     finished: Sequence[FinishedRun],
     labels: Sequence[str],
     *,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | None = None,
     baselines: Mapping[str, Sequence[str]] | None = None,
     conditions: Mapping[Label, str] | None = None,
 ) -> list[ScoreRow]:
@@ -64,7 +66,7 @@ def compare_groups(
     Args:
         finished: runs to compare.
         labels: labels by which runs are grouped besides the strategy, such as data and model.
-        metrics: metrics of the test split.
+        metrics: metrics of the test split; by default ``METRICS``, and every chosen one that is not of the default.
         baselines: baselines of each strategy; by default plain for all, and plain+ too for mixed strategies.
         conditions: what the paper calls each value of the last label.
     """
@@ -72,8 +74,8 @@ def compare_groups(
     rows = [
         row
         for group, values in groups.items()
-        for metric in metrics
-        if metric in next(iter(values.values()))
+        for metric in (metrics if metrics is not None else _reported_metrics(next(iter(values.values()))))
+        if all(metric in scores for scores in values.values())
         for row in _rows(groups, group, metric, baselines)
     ]
     t_p = holm([row.paired_test.t_p if row.paired_test else None for row in rows])
@@ -85,10 +87,13 @@ def compare_groups(
     ]
 
 
-def paired_over_seeds(own: Mapping[Label, float], other: Mapping[Label, float]) -> PairedTest | None:
+def paired_over_seeds(
+    own: Mapping[Label, float], other: Mapping[Label, float], *, higher_is_better: bool = True
+) -> PairedTest | None:
     """Test the values of one group by seed against those of another, over the seeds that both have, if any."""
     seeds = [seed for seed in own if seed in other]
-    return paired_test([own[seed] for seed in seeds], [other[seed] for seed in seeds]) if seeds else None
+    values, baseline = [own[seed] for seed in seeds], [other[seed] for seed in seeds]
+    return paired_test(values, baseline, higher_is_better=higher_is_better) if seeds else None
 
 
 def long_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, title: str) -> Table:
@@ -148,6 +153,12 @@ def findings_of(rows: Sequence[ScoreRow], metric: str = "recall@10") -> tuple[st
     return tuple(sentences)
 
 
+def _reported_metrics(scores: Mapping[str, float]) -> list[str]:
+    """Return the metrics that the paper reports, and those that are not of the default."""
+    chosen = [metric for metric in scores if metric.partition("@")[0] not in DEFAULT_METRICS]
+    return [*METRICS, *chosen]
+
+
 def _groups(finished: Sequence[FinishedRun], labels: Sequence[str]) -> dict[Group, dict[Label, Mapping[str, float]]]:
     """Return test scores by group, then by seed."""
     groups: dict[Group, dict[Label, Mapping[str, float]]] = {}
@@ -171,8 +182,8 @@ def _rows(
     if not present:
         yield ScoreRow(group, metric, values)
     for baseline in present:
-        other = {seed: scores[metric] for seed, scores in groups[(*group[:-1], baseline)].items()}
-        if test := paired_over_seeds(own, other):
+        other = {seed: scores[metric] for seed, scores in groups[(*group[:-1], baseline)].items() if metric in scores}
+        if test := paired_over_seeds(own, other, higher_is_better=higher_is_better(metric)):
             yield ScoreRow(group, metric, values, baseline, test)
 
 
@@ -207,7 +218,8 @@ def _cells(row: ScoreRow, *, with_paper: bool) -> tuple[Value, ...]:
 
 def _verdict(row: ScoreRow) -> str:
     gain = row.gain
-    verb = "is above" if gain is None or gain > 0 else "is below"
+    better, worse = ("above", "below") if higher_is_better(row.metric) else ("below", "above")
+    verb = f"is {better if gain is None or gain > 0 else worse}"
     amount = "" if gain is None else f" by {percent(abs(gain)).lstrip('+')}"
     return f"{_where(row)} {verb} {row.baseline}{amount} in {metric_name(row.metric)} ({p_value(row.t_p or 0)})."
 
