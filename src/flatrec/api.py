@@ -22,7 +22,7 @@ from flatrec.registry.instantiate import (
     strategy_component,
     with_defaults,
 )
-from flatrec.registry.naming import import_metrics, import_named, metrics_of_run, of_run
+from flatrec.registry.naming import import_metrics, import_metrics_of_run, import_named, of_run
 from flatrec.runs import run_dir
 from flatrec.runs.session import Session, choose_device
 from flatrec.strategies import Strategy
@@ -224,6 +224,7 @@ def load_run(
     result = run_dir.read_result(path)
     recorded = run_dir.read_experiment(path)
     experiment = recorded.replace(device=device, model=of_run(recorded.model, "model", model))
+    import_metrics_of_run(recorded.evaluation.metrics, metrics)
     dataset = data if isinstance(data, Dataset) else load(data or experiment.data)
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
@@ -232,8 +233,7 @@ def load_run(
     if isinstance(recommender, Model):
         load_parameters(recommender, saved, best=True)
         recommender.to(choose_device(experiment)).eval()
-    evaluation = experiment.evaluation.replace(metrics=metrics_of_run(experiment.evaluation.metrics, metrics))
-    return replace(Run.of(dataset, recommender, evaluation), result=result)
+    return replace(Run.of(dataset, recommender, experiment.evaluation), result=result)
 
 
 def load(data: str) -> Dataset:

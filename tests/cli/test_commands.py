@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 import flatrec as package
+from flatrec.evaluation.metrics import METRICS
 from flatrec.models import BASELINES, MODELS
 from flatrec.runs.run_dir import read_result
 from tests.cli.conftest import SMALL
@@ -14,7 +16,7 @@ from tests.cli.conftest import SMALL
 COMMANDS = [
     (), ("train",), ("evaluate",), ("compare",), ("recommend",), ("similar",), ("demo",), ("data",),
     ("data", "info"), ("data", "shop"), ("check-model",),
-    ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"),
+    ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"), ("list", "metrics"),
 ]  # fmt: skip
 
 
@@ -46,6 +48,24 @@ def test_list_names_everything_with_its_settings(flatrec, kind, names):
     shown = flatrec("list", kind)
     assert shown.code == 0
     assert all(name in shown.out for name in names)
+
+
+def test_list_metrics_shows_title_direction_and_definition(flatrec):
+    listed = {one["name"]: one for one in json.loads(flatrec("list", "metrics", "--json").out)["metrics"]}
+    assert set(listed) == set(METRICS)
+    assert (listed["gini"]["title"], listed["gini"]["higher_is_better"]) == ("Gini index", False)
+    assert listed["mrr"]["definition"] == "1 / rank of the first hit, 0 without a hit in the list."
+    shown = flatrec("list", "metrics").out
+    assert all(name in shown for name in METRICS)
+
+
+def test_the_page_of_metrics_has_a_row_of_each():
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{name}` | {one.title} | {'higher' if one.higher_is_better else 'lower'} | {one.definition} |"
+        for name, one in METRICS.items()
+    ]
 
 
 def test_list_shows_defaults(flatrec):

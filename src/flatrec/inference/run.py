@@ -19,6 +19,7 @@ from flatrec.data.interactions import SPLITS, Interactions, Split
 from flatrec.evaluation import EvaluationResult, Ranking, Scorer, evaluate_scorer, inner_product, rank
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
 from flatrec.models.base import Baseline, Model
+from flatrec.registry.naming import available_metrics
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ class Run:
         return self._described(ranking)[0]
 
     def evaluate(self, split: Split = "test") -> EvaluationResult:
-        """Return the metrics on one split.
+        """Return the metrics on one split; one of the user's own that was not named is left out with a warning.
 
         Raises:
-            ValueError: the split has no interaction, or a metric is of the user's own and was not named.
+            ValueError: the split has no interaction.
         """
         return evaluate_scorer(
             self.scorer(),
@@ -107,7 +108,7 @@ class Run:
             split=split,
             ks=self.ks,
             mask=self.mask,
-            metrics=self.metrics,
+            metrics=available_metrics(self.metrics),
             unknown_users=self.unknown_users,
             features=self.dataset.features,
         )

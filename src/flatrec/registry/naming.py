@@ -117,35 +117,37 @@ def _import_metric(one: str | type) -> str:
     return text
 
 
-def metrics_of_run(recorded: Sequence[str], named: Sequence[str | type]) -> tuple[str, ...]:
-    """The metrics of a run folder; those of the user's own are imported where they are named again, only there.
-
-    One that is not named is left out with a warning, since a run recommends without it.
+def import_metrics_of_run(recorded: Sequence[str], named: Sequence[str | type]) -> None:
+    """Import the metrics of a run folder that are the user's own, where they are named again, only there.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a class that is named is no metric of the run, or has changed since.
     """
-    given = {user_classes.parsed(text).class_name: text for text in import_metrics(named)}
-    names = {user_classes.parsed(text).class_name for text in recorded if user_classes.is_own(text)}
-    if foreign := [name for name in given if name not in names]:
-        raise ValueError(f"the run was made without the metric {foreign[0]}; name those of the run, or leave it out")
-    return tuple(text for text in recorded if not user_classes.is_own(text) or _available(text, given))
+    own = {user_classes.parsed(text).class_name: text for text in recorded if user_classes.is_own(text)}
+    for given in import_metrics(named):
+        before = own.get(user_classes.parsed(given).class_name)
+        if before is None:
+            raise ValueError(
+                f"the run was made without the metric {user_classes.parsed(given).place}; leave it out, or name one of "
+                f"the run's own ({', '.join(own) or 'it has none'})"
+            )
+        user_classes.check_unchanged(before, given)
+        user_classes.answer_to(before, given)
 
 
-def _available(recorded: str, given: Mapping[str, str]) -> bool:
-    name = user_classes.parsed(recorded)
-    if name.class_name in given:
-        user_classes.check_unchanged(recorded, given[name.class_name])
-        user_classes.answer_to(recorded, given[name.class_name])
-    elif user_classes.find(recorded) is None:
+def available_metrics(recorded: Sequence[str]) -> tuple[str, ...]:
+    """The metrics of a run without those of the user's own that were not named, which a warning names."""
+    missing = [one for one in recorded if user_classes.is_own(one) and user_classes.find(one) is None]
+    for place in (user_classes.parsed(one).place for one in missing):
         logger.warning(
-            "the metric %s is a class of your own, whose code is run only where you name it; it is left out: add "
-            '--metric %s, or in Python metrics=["%s"]',
-            *3 * (name.place,),
+            "the metric %s is a class of your own, whose code is run only where you name it, and is left out; add "
+            '--metric %s, or in Python load_run(..., metrics=["%s"])',
+            place,
+            place,
+            place,
         )
-        return False
-    return True
+    return tuple(one for one in recorded if one not in missing)
 
 
 def with_named(experiment: Experiment) -> Experiment:

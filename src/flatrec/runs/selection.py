@@ -112,7 +112,7 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
         raise ValueError(
             f"training.monitor must be one of {', '.join(names)} at one of evaluation.ks "
             f"({', '.join(map(str, ks[:10]))}), such as {next(iter(names))}@{ks[0]}, but is "
-            f"{experiment.training.monitor!r}; add its K to evaluation.ks, or its name to evaluation.metrics, or choose "
+            f"{experiment.training.monitor!r}; add its K to evaluation.ks or its name to evaluation.metrics, or choose "
             "another"
         )
 

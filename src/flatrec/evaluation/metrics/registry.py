@@ -63,8 +63,8 @@ def _resolve(one: str | type[Metric]) -> tuple[str, Metric]:
     if kind is None:
         place = user_classes.parsed(str(one)).place
         raise ValueError(
-            f"metric {place} is a class of your own, whose code is run only where you name it; name it again, as in "
-            f'--set \'evaluation.metrics=["recall", "{place}"]\''
+            f"metric {place} is a class of your own, whose code is run only where you name it; add --metric {place}, "
+            f"or to train --set 'evaluation.metrics=[..., \"{place}\"]'"
         )
     ours = next((name for name, metric in METRICS.items() if type(metric) is kind), None)
     return (ours, METRICS[ours]) if ours else (kind.__name__, checked_class(kind)())

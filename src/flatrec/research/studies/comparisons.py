@@ -118,7 +118,13 @@ def long_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, ti
         if fewest >= MIN_SEEDS
         else f" Some rows have only {fewest} runs; fewer than {MIN_SEEDS} runs are not a result."
     )
-    return Table(name, title, tuple(columns), tuple(_cells(row, with_paper=with_paper) for row in rows), note + few)
+    return Table(
+        name,
+        title,
+        tuple(columns),
+        tuple(_cells(row, with_paper=with_paper) for row in rows),
+        note + _direction_note(rows) + few,
+    )
 
 
 def wide_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, title: str) -> Table:
@@ -136,7 +142,13 @@ def wide_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, ti
     )
     columns = (*labels, "strategy", *map(metric_name, metrics))
     note = "Mean ± deviation over seeds (gain over the baseline; * for p < 0.01 of the t-test, corrected by Holm)."
-    return Table(name, title, tuple(map(Column, columns)), lines, note)
+    return Table(name, title, tuple(map(Column, columns)), lines, note + _direction_note(rows))
+
+
+def _direction_note(rows: Sequence[ScoreRow]) -> str:
+    """Return a sentence on the metrics in which lower is better; empty if there is none."""
+    names = {row.metric.partition("@")[0]: None for row in rows if not higher_is_better(row.metric)}
+    return f" Lower is better in {', '.join(names)}: a gain there is by how much the mean fell." if names else ""
 
 
 def findings_of(rows: Sequence[ScoreRow], metric: str = "recall@10") -> tuple[str, ...]:
