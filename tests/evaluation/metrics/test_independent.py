@@ -146,7 +146,8 @@ def test_every_metric_equals_a_second_implementation_on_scores_with_ties(seed):
         for k in KS:
             value, undefined = expected(name, case, k, excluded=excluded)
             found = result.metrics.get(f"{name}@{k}")
-            assert found == (None if value is None else pytest.approx(value, rel=1e-9, abs=1e-12)), (name, k)
+            error = 1e-6 if name == "intra_list_diversity" else 1e-12  # in float32
+            assert found == (None if value is None else pytest.approx(value, rel=1e-9, abs=error)), (name, k)
             assert result.n_undefined.get(f"{name}@{k}", 0) == undefined, (name, k)
 
 

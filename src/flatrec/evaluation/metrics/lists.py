@@ -8,13 +8,14 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions, Split
+from flatrec.ops.normalize import l2_normalize_
 
 TAIL_PERCENTILE = 80  # the other 20 % of the items are the most popular ones
 
@@ -60,6 +61,11 @@ class EvaluationData:
         """
         bound = np.percentile(self.popularity.numpy(), TAIL_PERCENTILE, method="inverted_cdf")
         return self.popularity <= float(bound)
+
+    @cached_property
+    def directions(self) -> Mapping[str, Float32[Tensor, "n_items width"]]:
+        """The features of each modality with rows of length 1; zeros for items that lack it or are all zero in it."""
+        return {name: l2_normalize_(torch.tensor(one.values)) for name, one in self.features.items()}
 
     @cached_property
     def activity(self) -> Mapping[str, Bool[Tensor, "n_scored"]]:
