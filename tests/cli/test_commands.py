@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import flatrec as package
+from flatrec.data.formats import mmrec
 from flatrec.evaluation.metrics import METRICS
 from flatrec.models import BASELINES, MODELS
 from flatrec.runs.run_dir import read_result
+from flatrec.testing import block_dataset
 from tests.cli.conftest import SMALL
 
 COMMANDS = [
@@ -66,6 +69,24 @@ def test_the_page_of_metrics_has_a_row_of_each():
         f"| `{name}` | {one.title} | {'higher' if one.higher_is_better else 'lower'} | {one.definition} |"
         for name, one in METRICS.items()
     ]
+
+
+def test_what_the_scores_are_not_of_is_said_in_a_sentence(flatrec, tmp_path):
+    data = block_dataset(blocks=3, users=8, items=6)
+    splits = data.interactions.splits.copy()
+    splits[(data.interactions.users == 0) & (splits == 0)] = 2  # nothing in training
+    mmrec.write(replace(data, interactions=replace(data.interactions, splits=splits)), tmp_path / "few")
+    metrics = 'evaluation.metrics=["recall", "recall_high_activity"]'
+    words = ("train", "--data", str(tmp_path / "few"), "--model", "popularity", "--set", metrics)
+    shown = flatrec(*words, "--set", "evaluation.unknown_users=exclude", "--out", str(tmp_path / "run"))
+    assert shown.code == 0, shown.err
+    again = flatrec("evaluate", str(tmp_path / "run"))
+    for out in (" ".join(shown.out.split()), " ".join(again.out.split())):
+        assert (
+            "test: users without a training interaction, who are not scored (evaluation.unknown_users): 1; "
+            "interactions with items without one: 0"
+        ) in out
+        assert "left out of its mean: recall_high_activity 23" in out
 
 
 def test_list_shows_defaults(flatrec):

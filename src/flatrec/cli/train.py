@@ -110,8 +110,8 @@ def unknown_sentence(split: str, n_users: int, n_interactions: int, *, unknown_u
         return ""
     scored = "are scored as well" if unknown_users == "include" else "are not scored"
     return (
-        f"{split}: {n_users} users without a training interaction {scored} (evaluation.unknown_users), and "
-        f"{n_interactions} interactions are with items without one"
+        f"{split}: users without a training interaction, who {scored} (evaluation.unknown_users): {n_users}; "
+        f"interactions with items without one: {n_interactions}"
     )
 
 
@@ -119,7 +119,13 @@ def undefined_sentence(split: str, undefined: Mapping[str, int]) -> str:
     """Return a sentence on how many users each metric is not defined for; empty if all are for everybody."""
     if not undefined:
         return ""
-    listed = ", ".join(f"{name} {count}" for name, count in undefined.items())
+    counts: dict[str, list[int]] = {}
+    for name, count in undefined.items():
+        counts.setdefault(name.partition("@")[0], []).append(count)
+    listed = ", ".join(
+        f"{name} {found[0] if len(set(found)) == 1 else f'{min(found)} to {max(found)}'}"
+        for name, found in counts.items()
+    )
     return f"{split}: scored users for whom a metric is not defined, and who are left out of its mean: {listed}"
 
 
