@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flatrec.config import Component, Evaluation, Experiment, Option, Training
+from flatrec.config import Component, Evaluation, Experiment, Option, SplitSettings, Training
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
@@ -166,7 +166,9 @@ def run_experiment(
     experiment = with_defaults(experiment)
     if resume and (overwrite or out is None):
         raise ValueError("resume needs a run folder, and does not go together with overwrite; give one of the two")
-    data = dataset if dataset is not None else load_to_train(experiment.data)
+    data = (
+        load_to_train(experiment.data, experiment.split) if dataset is None else dataset.split_again(experiment.split)
+    )
     experiment = experiment.replace(data=data.source or experiment.data)
     if strategy is None:
         strategy = build_strategy(experiment.strategy)
@@ -225,7 +227,8 @@ def load_run(
     recorded = run_dir.read_experiment(path)
     experiment = recorded.replace(device=device, model=of_run(recorded.model, "model", model))
     import_metrics_of_run(recorded.evaluation.metrics, metrics)
-    dataset = data if isinstance(data, Dataset) else load(data or experiment.data)
+    split = experiment.split
+    dataset = data.split_again(split) if isinstance(data, Dataset) else load(data or experiment.data, split)
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
     run_dir.identity(recorded, dataset).check(saved.metadata.get("run"), path / CHECKPOINT)
@@ -236,8 +239,12 @@ def load_run(
     return replace(Run.of(dataset, recommender, experiment.evaluation), result=result)
 
 
-def load(data: str) -> Dataset:
+def load(data: str, split: SplitSettings | None = None) -> Dataset:
     """The data set that an experiment names: ``shop`` is the built-in one, anything else a path.
+
+    Args:
+        data: the name or path.
+        split: how to split the data; what is left out is as they say.
 
     Raises:
         FileNotFoundError: there is no such path.
@@ -245,17 +252,20 @@ def load(data: str) -> Dataset:
     """
     if not data:
         raise ValueError("the run was made from data in memory; give them: load_run(folder, dataset), or --data PATH")
-    return replace(generate(ShopSettings()).dataset, source="shop") if data == "shop" else load_data(data)
+    if data != "shop":
+        return load_data(data, split)
+    shop = replace(generate(ShopSettings()).dataset, source="shop")
+    return shop if split is None else shop.split_again(split)
 
 
-def load_to_train(data: str) -> Dataset:
+def load_to_train(data: str, split: SplitSettings | None = None) -> Dataset:
     """The same, for a command that trains on it: it says once what a user should know of the data.
 
     Raises:
         FileNotFoundError: there is no such path.
         ValueError: it cannot be read, or no path is known.
     """
-    dataset = load(data)
+    dataset = load(data, split)
     log_data_warnings(dataset)
     return dataset
 

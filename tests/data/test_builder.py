@@ -6,16 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flatrec.config import SplitSettings
 from flatrec.data.builder import (
+    EventSettings,
     IndexedFeatures,
     IndexedInteractions,
     ItemMetadata,
-    SplitSettings,
     build_dataset,
     build_indexed_dataset,
 )
+from flatrec.data.log import InteractionLog
 
-ALL = SplitSettings(k_core=0)
+ALL = SplitSettings()
 
 
 def frame(*rows):
@@ -44,15 +46,15 @@ def test_of_a_repeated_interaction_the_first_part_is_kept():
     assert data.cleaning_report.duplicates == 3
 
 
-def test_a_given_split_is_neither_filtered_nor_changed():
-    data = build_dataset("d", frame(("u", "a", 0), ("v", "b", 2)), settings=SplitSettings(k_core=5))
+def test_nothing_is_filtered_unless_asked_for():
+    data = build_dataset("d", frame(("u", "a", 0), ("v", "b", 2)))
     assert data.interactions.splits.tolist() == [0, 2]
     assert data.cleaning_report.filtered_interactions == 0
 
 
 def test_what_the_core_leaves_out_is_counted():
     rows = [(user, item) for user in "uvw" for item in "abc"] + [("x", "a"), ("u", "z"), ("u", "z")]
-    data = build_dataset("d", frame(*rows), settings=SplitSettings(k_core=3))
+    data = build_dataset("d", frame(*rows), events=EventSettings(k_core=3))
     assert (list(data.users), list(data.items)) == (list("uvw"), list("abc"))
     cleaning_report = data.cleaning_report
     assert (
@@ -95,7 +97,6 @@ def test_feature_rows_need_one_id_each_and_numbers():
         (frame(("u", "a", 0), ("u", "b", None)), "1 of 2 interactions without a split"),
         (frame(("u", "a", 0), ("u", "b", 3)), r"splits must be 0 .* range from 0 to 3"),
         (frame(("u", "a", 1), ("u", "b", 2)), "2 interactions but none in training"),
-        (frame(("u", "a"), ("u", "b")), "d has no 5-core: of its 2 interactions none .* lower k_core"),
     ],
 )
 def test_interactions_that_make_no_data_set_are_refused(interactions, message):
@@ -103,16 +104,29 @@ def test_interactions_that_make_no_data_set_are_refused(interactions, message):
         build_dataset("d", interactions)
 
 
+def test_a_core_without_interactions_is_refused():
+    with pytest.raises(ValueError, match="d has no 5-core: of its 2 interactions none .* lower k_core"):
+        build_dataset("d", frame(("u", "a"), ("u", "b")), events=EventSettings(k_core=5))
+
+
 def test_numbered_interactions_keep_all_their_numbers():
-    given_interactions = IndexedInteractions(np.array([0, 0]), np.array([2, 2]), None, ["u", "v"], ["a", "b", "c"])
+    given_interactions = IndexedInteractions(
+        InteractionLog(np.array([0, 0]), np.array([2, 2]), 2, 3), ["u", "v"], ["a", "b", "c"]
+    )
     data = build_indexed_dataset("d", given_interactions)
     assert (data.n_users, data.n_items, len(data.interactions), data.cleaning_report.duplicates) == (2, 3, 1, 1)
 
 
-@pytest.mark.parametrize("change", [{"k_core": -1}, {"seed": -1}, {"ratios": (0, 1, 1)}])
+@pytest.mark.parametrize("change", [{"seed": -1}, {"ratios": (0, 1, 1)}, {"ratios": (1, -1, 1)}, {"n_last": 0}])
 def test_wrong_split_settings_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         SplitSettings(**change)
+
+
+@pytest.mark.parametrize("change", [{"k_core": -1}, {"half_life": 0.0}])
+def test_wrong_event_settings_are_refused(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        EventSettings(**change)
 
 
 @settings(max_examples=50, deadline=None)
@@ -121,7 +135,7 @@ def test_permuting_the_rows_gives_the_same_data_set(data, interactions, given_sp
     rows = [(f"u{user}", str(item)) for user, item in interactions]
     rows = [(*row, number % 2 * 2) for number, row in enumerate(rows)] if given_split else rows
     shuffled = data.draw(st.permutations(rows))
-    chosen = SplitSettings(k_core=0, seed=3)
+    chosen = SplitSettings(seed=None if given_split else 3)
     first, second = (build_dataset("d", frame(*one), settings=chosen) for one in (rows, shuffled))
     assert first.fingerprint == second.fingerprint
     assert first.cleaning_report == second.cleaning_report

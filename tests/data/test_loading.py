@@ -61,7 +61,8 @@ def test_an_unknown_folder_or_file_is_answered_with_what_was_looked_for(tmp_path
 NEW_FORMAT = """
 import polars as pl
 
-from flatrec.data.builder import SplitSettings, build_dataset
+from flatrec.config import SplitSettings
+from flatrec.data.builder import build_dataset
 from flatrec.data.formats import DataFormat
 
 
@@ -72,7 +73,7 @@ def matches(path):
 def read(path):
     rows = [line.split() for line in path.read_text().splitlines()]
     table = pl.DataFrame(rows, schema=["user", "item"], orient="row")
-    return build_dataset(path.stem, table, settings=SplitSettings(k_core=0))
+    return build_dataset(path.stem, table, settings=SplitSettings())
 
 
 FORMAT = DataFormat("clicks", "*.clicks", matches, read)

@@ -168,16 +168,21 @@ def amazon(
     Example: `flatrec data prepare amazon --reviews reviews_Baby_5.json.gz --meta meta_Baby.json.gz --out baby`
     """
     from flatrec.cli.progress import counting
+    from flatrec.config import SplitSettings
     from flatrec.data.amazon.prepare import AmazonFiles
     from flatrec.data.amazon.prepare import prepare as prepare_amazon
-    from flatrec.data.builder import SplitSettings
 
     sources = AmazonFiles(reviews, meta, image_features)
     sizes = [path.stat().st_size for path in (reviews, meta, image_features) if path is not None and path.is_file()]
-    settings = SplitSettings(k_core, seed)
     with counting("bytes", sum(sizes)) as done:
         prepared = prepare_amazon(
-            sources, out, settings, name=name or out.resolve().name, min_rating=min_rating, on_bytes=done
+            sources,
+            out,
+            SplitSettings(method="random", seed=seed),
+            k_core=k_core,
+            name=name or out.resolve().name,
+            min_rating=min_rating,
+            on_bytes=done,
         )
     if json:
         print_json({"path": str(out), **prepared.as_dict()})

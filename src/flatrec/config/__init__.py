@@ -13,6 +13,7 @@ from flatrec.config.experiment import (
     settings,
 )
 from flatrec.config.generated import config_of, instantiate
+from flatrec.config.split import SplitMethod, SplitSettings
 from flatrec.config.toml import assignment, changed, nested, read, toml_tree, write
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "Option",
     "Options",
     "SettingError",
+    "SplitMethod",
+    "SplitSettings",
     "Training",
     "assignment",
     "changed",

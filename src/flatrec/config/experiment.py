@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import InstanceOf, field_validator
 
 from flatrec.config.base import Config
+from flatrec.config.split import SplitSettings
 from flatrec.utils import user_classes
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt, Range
 
@@ -196,6 +197,7 @@ class Experiment(Config):
         optimizer: name and settings of the base optimizer.
         training: how long and in which portions the model is trained.
         evaluation: what is measured.
+        split: how the interactions are split; what is left out is as the data say.
     """
 
     data: str = "shop"
@@ -206,6 +208,7 @@ class Experiment(Config):
     optimizer: InstanceOf[Component] = Component("adam")
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    split: SplitSettings = SplitSettings()
 
     def as_dict(self) -> dict[str, Any]:
         """Every setting by name, components and groups of settings as dictionaries."""
@@ -218,6 +221,8 @@ def settings_tree(experiment: Experiment) -> dict[str, Any]:
     for key, value in experiment:
         if isinstance(value, Component):
             tree[key] = {"name": value.name, **value.options}
+        elif isinstance(value, SplitSettings):
+            tree[key] = value.given
     return tree
 
 

@@ -35,7 +35,13 @@ SETTINGS: Mapping[str, str] = {
     "user_neighbours": "n_user_neighbors",
     "widths": "hidden_dims",
 }
-DATASET_KEYS: Mapping[str, str] = {"core": "k_core", "part_column": "split_column", "picture_column": "image_column"}
+DATASET_KEYS: Mapping[str, str] = {
+    "core": "k_core",
+    "part_column": "split_column",
+    "picture_column": "image_column",
+    "ratios": "split.ratios",
+    "seed": "split.seed",
+}
 NAMES: Mapping[str, str] = {
     "fsam": "friendlysam",
     "fsam+": "friendlysam+",
@@ -81,4 +87,4 @@ def unknown_setting(name: str, known: Collection[str]) -> str:
 def new_name(name: str, known: Collection[str], table: Mapping[str, str]) -> str:
     """The end of a message about an unknown name, ``"; it is called ks now"``; empty if the table has no old name."""
     new = table.get(name, "")
-    return f"; it is called {new} now" if new in known else ""
+    return f"; it is called {new} now" if new.partition(".")[0] in known else ""

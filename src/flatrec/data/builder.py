@@ -12,39 +12,46 @@ import polars as pl
 from jaxtyping import Int, Shaped
 from numpy import ndarray
 
+from flatrec.config.split import SplitSettings
 from flatrec.data.cleaning import CleaningReport, TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features, align, as_float32
 from flatrec.data.id_overlap import IdOverlap, no_overlap_message
-from flatrec.data.interactions import SPLITS, Interactions
-from flatrec.data.splitting import Ratios, fractions_of, k_core_mask, split
+from flatrec.data.interactions import SPLITS
+from flatrec.data.k_core import k_core_mask
+from flatrec.data.log import InteractionLog
+from flatrec.data.splitting import split_log
 from flatrec.data.vocabulary import Vocabulary
 
 INTEGER = "^-?[0-9]{1,18}$"
+OPTIONAL_COLUMNS = ("timestamp", "weight", "quantity")
 
 
 @dataclass(frozen=True)
-class SplitSettings:
-    """How interactions that come without a split are filtered and split.
+class EventSettings:
+    """How the events of a source become interactions.
 
     Args:
         k_core: minimum number of interactions per user and per item; 0 keeps all interactions.
-        seed: seed of the random split.
-        ratios: weights of training, validation and test.
+        weigh_quantities: whether the weight of an event is multiplied by its quantity.
+        half_life: age in seconds, counted from the newest training event, at which a training event's weight is halved;
+            None if weights do not decay.
+        repeat: whether an interaction of validation or test stays if the user has the item in an earlier split.
 
     Raises:
-        ValueError: a negative k_core or seed, or ratios that cannot split anything.
+        ValueError: a negative k_core, or a half-life that is not positive.
     """
 
-    k_core: int = 5
-    seed: int = 0
-    ratios: Ratios = (8, 1, 1)
+    k_core: int = 0
+    weigh_quantities: bool = False
+    half_life: float | None = None
+    repeat: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in (("k_core", self.k_core), ("seed", self.seed)):
-            if value < 0:
-                raise ValueError(f"{name} must be 0 or more, but is {value}")
-        fractions_of(self.ratios)  # refuses what cannot split anything
+        if self.k_core < 0:
+            raise ValueError(f"k_core must be 0 or more, but is {self.k_core}")
+        if self.half_life is not None and not self.half_life > 0:
+            raise ValueError(f"half_life must be above 0, but is {self.half_life} seconds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +91,9 @@ class ItemMetadata:
 
 
 class IndexedInteractions(NamedTuple):
-    """Interactions whose users and items have indices already; duplicates are allowed.
+    """The events of a source by index, and the ids in the order of the indices."""
 
-    ``splits`` is None if the source gives no split. The ids are in the order of the indices.
-    """
-
-    users: Int[ndarray, "n_interactions"]
-    items: Int[ndarray, "n_interactions"]
-    splits: Int[ndarray, "n_interactions"] | None
+    log: InteractionLog
     user_ids: Sequence[str]
     item_ids: Sequence[str]
 
@@ -101,45 +103,44 @@ def build_dataset(
     interactions: pl.DataFrame,
     *,
     settings: SplitSettings | None = None,
+    events: EventSettings | None = None,
     features: Mapping[str, IndexedFeatures] | None = None,
     metadata: ItemMetadata | None = None,
     cleaning_report: TableCleaningReport | None = None,
 ) -> Dataset:
     """Build a data set from interactions of ids, in any order: the same interactions give the same data set.
 
-    Indices follow the ids: by value if all are whole numbers, else alphabetically. If the frame has a ``split``
-    column, that split is kept and nothing is filtered; otherwise the k-core is split at random.
-    O(interactions) memory, no Python loop over interactions.
+    Indices follow the ids: by value if all are whole numbers, else alphabetically. The k-core is taken before the
+    split. O(interactions) memory, no Python loop over interactions but those of items that were returned.
 
     Args:
         name: the name of the data set in reports.
-        interactions: text columns ``user`` and ``item``, and optionally the whole-number column ``split`` (0, 1, 2).
-        settings: how to filter and split interactions without a split; the defaults of SplitSettings if left out.
+        interactions: text columns ``user`` and ``item``, and optionally ``split`` (whole numbers 0, 1, 2),
+            ``timestamp`` (whole Unix seconds), ``weight`` (above 0) and ``quantity`` (below 0 for a return).
+        settings: how to split; by default as the column ``split`` says, or at random where there is none.
+        events: how events become interactions; the defaults of EventSettings if left out.
         features: rows by modality; the modality is missing for items without a row.
         metadata: titles and images by item id.
         cleaning_report: what reading the interactions changed.
 
     Raises:
-        ValueError: there are no interactions, an id or a split is missing, a split is not 0, 1 or 2, no interaction is
-            left after the filter or in training, or features or a table of items do not fit.
+        ValueError: there are no interactions, an id or another cell is missing, a split is not 0, 1 or 2, no
+            interaction is left after the filter or in training, the split cannot be made, or features or a table of
+            items do not fit.
     """
-    settings = settings or SplitSettings()
     _check_frame(name, interactions)
-    indexed = _indexed(interactions)
-    filtered, report = _filtered(name, indexed, settings.k_core)
-    bare = _dataset(name, filtered, settings, report)
+    indexed = _indexed(interactions, events or EventSettings())
+    filtered, report = _filtered(name, indexed, (events or EventSettings()).k_core)
+    bare = _dataset(name, filtered, settings or SplitSettings(), report)
     items = list(bare.items)
     features, metadata = features or {}, metadata or ItemMetadata()
     _check_overlap(metadata, items)
     aligned = {modality: _aligned(rows, items) for modality, rows in features.items()}
     overlap = IdOverlap(frozenset(items), frozenset(indexed.item_ids))
     tables = [cleaning_report or TableCleaningReport(name), *_tables(features, metadata, overlap)]
-    return Dataset(
-        name,
-        bare.interactions,
-        bare.users,
-        bare.items,
-        aligned,
+    return replace(
+        bare,
+        features=aligned,
         titles=tuple(metadata.titles.get(item, item) for item in items) if metadata.titles else None,
         images=tuple(map(metadata.images.get, items)) if metadata.images else None,
         cleaning_report=replace(
@@ -157,15 +158,15 @@ def build_indexed_dataset(
 ) -> Dataset:
     """Build a data set from interactions whose source fixes the indices: no user or item is filtered or reindexed.
 
-    Duplicates are removed, and interactions without splits are split at random.
-
     Raises:
-        ValueError: there are no interactions, a split is not 0, 1 or 2, or no interaction is in training.
+        ValueError: there are no interactions, a split is not 0, 1 or 2, no interaction is in training, or the split
+            cannot be made.
     """
-    if not len(interactions.users):
+    if not len(interactions.log):
         raise ValueError(f"{name} has no interactions; give at least one user-item interaction")
-    distinct, duplicates = _distinct(interactions)
-    return _dataset(name, distinct, settings or SplitSettings(), CleaningReport(duplicates=duplicates))
+    _check_splits(interactions.log)
+    report = CleaningReport(duplicates=_duplicates(interactions.log))
+    return _dataset(name, interactions, settings or SplitSettings(), report)
 
 
 def _tables(
@@ -205,13 +206,43 @@ def _check_frame(name: str, interactions: pl.DataFrame) -> None:
             f"(type {splits.dtype}); "
             "give every interaction 0 (train), 1 (valid) or 2 (test), or leave the column out"
         )
+    for column in OPTIONAL_COLUMNS:
+        values = interactions.get_column(column, default=None)
+        if values is not None and (not values.dtype.is_numeric() or values.null_count()):
+            raise ValueError(
+                f"{name} has {values.null_count()} of {len(interactions)} interactions without a {column} "
+                f"(type {values.dtype}); give every interaction one, as a number, or leave the column out"
+            )
 
 
-def _indexed(interactions: pl.DataFrame) -> IndexedInteractions:
+def _indexed(interactions: pl.DataFrame, events: EventSettings) -> IndexedInteractions:
     users, user_ids = _encode(interactions["user"])
     items, item_ids = _encode(interactions["item"])
-    splits = interactions["split"].to_numpy() if "split" in interactions.columns else None
-    return IndexedInteractions(users, items, splits, user_ids, item_ids)
+    optional = {
+        f"{name}s" if name != "quantity" else "quantities": interactions[name].to_numpy()
+        for name in ("timestamp", "weight", "quantity", "split")
+        if name in interactions.columns
+    }
+    log = InteractionLog(
+        users,
+        items,
+        len(user_ids),
+        len(item_ids),
+        **optional,
+        weigh_quantities=events.weigh_quantities,
+        half_life=events.half_life,
+        repeat=events.repeat,
+    )
+    _check_splits(log)
+    return IndexedInteractions(log, user_ids, item_ids)
+
+
+def _check_splits(log: InteractionLog) -> None:
+    splits = log.splits
+    if splits is not None and (splits.min() < 0 or splits.max() >= len(SPLITS)):
+        raise ValueError(
+            f"splits must be 0 (train), 1 (valid) or 2 (test), but range from {splits.min()} to {splits.max()}"
+        )
 
 
 def _encode(ids: pl.Series) -> tuple[Int[ndarray, "n_interactions"], list[str]]:
@@ -226,45 +257,39 @@ def _encode(ids: pl.Series) -> tuple[Int[ndarray, "n_interactions"], list[str]]:
     return indices, distinct.to_list()
 
 
-def _distinct(interactions: IndexedInteractions) -> tuple[IndexedInteractions, int]:
-    """Return interactions sorted by user and item, each once and in its first split, and how many rows were removed."""
-    n_items, n_splits = len(interactions.item_ids), len(SPLITS)
-    splits = np.zeros(1, dtype=np.int64) if interactions.splits is None else interactions.splits.astype(np.int64)
-    if splits.min() < 0 or splits.max() >= n_splits:
-        raise ValueError(
-            f"splits must be 0 (train), 1 (valid) or 2 (test), but range from {splits.min()} to {splits.max()}"
-        )
-    # One sortable number per row, the split last: the first row of an interaction is the one to keep.
-    keys = np.sort((interactions.users.astype(np.int64) * n_items + interactions.items) * n_splits + splits)
-    cells = keys // n_splits
-    first = np.concatenate([[True], cells[1:] != cells[:-1]])
-    cells = cells[first]
-    splits_left = None if interactions.splits is None else keys[first] % n_splits
-    distinct = interactions._replace(users=cells // n_items, items=cells % n_items, splits=splits_left)
-    return distinct, int(len(keys) - len(cells))
+def _duplicates(log: InteractionLog) -> int:
+    """Return how many events, returns left out, are not the first of their user and item."""
+    cells = np.sort(log.cells[~log.returns])
+    return int((cells[1:] == cells[:-1]).sum())
 
 
 def _filtered(name: str, interactions: IndexedInteractions, k_core: int) -> tuple[IndexedInteractions, CleaningReport]:
-    """Return distinct interactions, only those of the k-core if they come without a split, indexed without gaps."""
-    distinct, duplicates = _distinct(interactions)
-    if distinct.splits is not None:
-        return distinct, CleaningReport(duplicates=duplicates)
-    mask = k_core_mask(distinct.users, distinct.items, k_core)
+    """Return the events of the k-core, indexed without gaps."""
+    log, user_ids, item_ids = interactions
+    report = CleaningReport(duplicates=_duplicates(log))
+    if k_core <= 1:
+        return interactions, report
+    cells = np.unique(log.cells[~log.returns])
+    mask = k_core_mask(cells // log.n_items, cells % log.n_items, k_core)
     if not mask.any():
         raise ValueError(
             f"{name} has no {k_core}-core: of its {len(mask)} interactions none has a user and an item with "
             f"{k_core} interactions each; lower k_core"
         )
-    users, user_ids = _reindexed(distinct.users[mask], distinct.user_ids)
-    items, item_ids = _reindexed(distinct.items[mask], distinct.item_ids)
-    cleaning_report = CleaningReport(
-        duplicates=duplicates,
-        k_core=k_core if not mask.all() else 0,
-        filtered_users=len(distinct.user_ids) - len(user_ids),
-        filtered_items=len(distinct.item_ids) - len(item_ids),
+    if mask.all():
+        return interactions, report
+    core = log.take(np.isin(log.cells, cells[mask]))
+    users, core_user_ids = _reindexed(core.users, user_ids)
+    items, core_item_ids = _reindexed(core.items, item_ids)
+    core = replace(core, users=users, items=items, n_users=len(core_user_ids), n_items=len(core_item_ids))
+    report = replace(
+        report,
+        k_core=k_core,
+        filtered_users=len(user_ids) - len(core_user_ids),
+        filtered_items=len(item_ids) - len(core_item_ids),
         filtered_interactions=int((~mask).sum()),
     )
-    return IndexedInteractions(users, items, None, user_ids, item_ids), cleaning_report
+    return IndexedInteractions(core, core_user_ids, core_item_ids), report
 
 
 def _reindexed(indices: Int[ndarray, "n"], ids: Sequence[str]) -> tuple[Int[ndarray, "n"], list[str]]:
@@ -273,19 +298,16 @@ def _reindexed(indices: Int[ndarray, "n"], ids: Sequence[str]) -> tuple[Int[ndar
 
 
 def _dataset(name: str, interactions: IndexedInteractions, settings: SplitSettings, report: CleaningReport) -> Dataset:
-    users, items, splits, user_ids, item_ids = interactions
-    if splits is None:
-        splits = split(users, len(user_ids), settings.seed, settings.ratios)
-    if not (splits == 0).any():
-        raise ValueError(
-            f"{name} has {len(splits)} interactions but none in training (split 0); check the split column"
-        )
+    log, user_ids, item_ids = interactions
+    split_interactions, split_report = split_log(log, settings, name)
     return Dataset(
         name,
-        Interactions(users, items, splits, len(user_ids), len(item_ids)),
+        split_interactions,
         Vocabulary("user", user_ids),
         Vocabulary("item", item_ids),
         cleaning_report=report,
+        split_report=split_report,
+        log=log if len(log) > len(split_interactions) or log.quantities is not None or log.half_life else None,
     )
 
 

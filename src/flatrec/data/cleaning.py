@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flatrec.utils.messages import clipped, quoted
+from flatrec.utils.messages import clipped, count, quoted
 
 QUOTES_ADVICE = 'if quotation marks are plain text there, set quote = "" in dataset.toml'
 
@@ -41,19 +41,19 @@ class TableCleaningReport:
     def sentences(self) -> Iterator[str]:
         """Yield one sentence for each kind of change."""
         if self.joined_lines:
-            ids = f", {_count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
-            lines = _count(self.joined_lines, "line")
+            ids = f", {count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
+            lines = count(self.joined_lines, "line")
             yield f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}"
         elif self.broken_ids:
-            yield f"{self.file}: {_count(self.broken_ids, 'id')} with a line break inside; check the file"
+            yield f"{self.file}: {count(self.broken_ids, 'id')} with a line break inside; check the file"
         if self.padded_ids:
-            yield f"{self.file}: blanks around {_count(self.padded_ids, 'id')} were removed"
+            yield f"{self.file}: blanks around {count(self.padded_ids, 'id')} were removed"
         if self.decimal_ids:
             shown, whole = clipped(self.decimal_id_example), clipped(self.decimal_id_example.partition(".")[0])
-            ids = _count(self.decimal_ids, "id")
+            ids = count(self.decimal_ids, "id")
             yield f"{self.file}: {ids} such as {shown} were read as whole numbers such as {whole}"
         if self.rows_without_id:
-            yield f"{self.file}: {_count(self.rows_without_id, 'row')} without an id left out"
+            yield f"{self.file}: {count(self.rows_without_id, 'row')} without an id left out"
         if self.row_number_columns:
             yield f"{self.file}: the row numbers in {_columns(self.row_number_columns)} are not features; left out"
         if self.unused_rows:
@@ -64,14 +64,14 @@ class TableCleaningReport:
         reasons = [f"{foreign} whose id is in no interaction"] if foreign else []
         reasons += [f"{filtered} whose item was removed by the k-core filter"] if filtered else []
         near_misses = f"; {self.near_misses}" if self.near_misses and foreign else ""
-        return f"{self.file}: {_count(self.unused_rows, 'row')} not used ({', '.join(reasons)}){near_misses}"
+        return f"{self.file}: {count(self.unused_rows, 'row')} not used ({', '.join(reasons)}){near_misses}"
 
 
 @dataclass(frozen=True)
 class CleaningReport:
     """The counts of what reading had to change or leave out in a whole data set."""
 
-    duplicates: int = 0  # repeated interactions; the first split (train, valid, test) is kept
+    duplicates: int = 0  # repeated interactions of a user and an item
     filtered_users: int = 0  # users removed by the k-core filter
     filtered_items: int = 0  # items removed by the k-core filter
     filtered_interactions: int = 0  # interactions removed by the k-core filter
@@ -85,17 +85,17 @@ class CleaningReport:
         """Return what a user should know, one sentence each; none if nothing was changed."""
         sentences = [sentence for table in self.tables for sentence in table.sentences()]
         if self.duplicates:
-            sentences.append(f"{_count(self.duplicates, 'repeated interaction')}; each counts once")
+            sentences.append(f"{count(self.duplicates, 'repeated interaction')}; each counts once")
         if self.filtered_interactions:
             sentences.append(
-                f"the {self.k_core}-core filter removed {_count(self.filtered_users, 'user')}, "
-                f"{_count(self.filtered_items, 'item')} and {_count(self.filtered_interactions, 'interaction')}; "
+                f"the {self.k_core}-core filter removed {count(self.filtered_users, 'user')}, "
+                f"{count(self.filtered_items, 'item')} and {count(self.filtered_interactions, 'interaction')}; "
                 "k_core = 0 keeps them"
             )
         if self.items_without_title:
-            sentences.append(f"{_count(self.items_without_title, 'item')} without a title; their ids are shown instead")
+            sentences.append(f"{count(self.items_without_title, 'item')} without a title; their ids are shown instead")
         if self.items_without_image:
-            sentences.append(f"{_count(self.items_without_image, 'item')} without an image")
+            sentences.append(f"{count(self.items_without_image, 'item')} without an image")
         return tuple(clipped(sentence, 480) for sentence in sentences)
 
 
@@ -105,7 +105,3 @@ def _columns(names: Sequence[str]) -> str:
     nameless = len(names) - len(named)
     counted = "a column without a name" if nameless == 1 else f"{nameless} columns without a name"
     return " and ".join([*([counted] if nameless else []), *([quoted(named)] if named else [])])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,9 +11,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy import ndarray
 
+from flatrec.config.split import SplitSettings
 from flatrec.data.cleaning import CleaningReport as CleaningReport
 from flatrec.data.features import Features
 from flatrec.data.interactions import SPLITS, Interactions, Split
+from flatrec.data.log import InteractionLog, log_of
+from flatrec.data.splitting import SplitReport, split_log
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.utils.integrity import digest
 
@@ -31,6 +34,9 @@ class Dataset:
         titles: one readable name per item, where the source has them.
         images: one image file per item (None for an item without), where the source has them.
         cleaning_report: what reading changed or left out.
+        split_report: how the interactions were split, and what that left out.
+        log: the events from which the interactions were summed, if these do not tell them, so that they can be split
+            again; None if each interaction is one event.
         source: the path from which it was read; None if it was built in memory.
 
     Raises:
@@ -46,6 +52,8 @@ class Dataset:
     titles: tuple[str, ...] | None = None
     images: tuple[Path | None, ...] | None = None
     cleaning_report: CleaningReport = field(default_factory=CleaningReport)
+    split_report: SplitReport = field(default_factory=SplitReport)
+    log: InteractionLog | None = None
     source: str | None = None
 
     def __post_init__(self) -> None:
@@ -83,7 +91,8 @@ class Dataset:
         """The digest of interactions, splits, ids and features: equal digests mean equal data."""
         interactions = self.interactions
         order = np.argsort(interactions.flat_indices(interactions.users, interactions.items))
-        columns = [column[order] for column in (interactions.users, interactions.items, interactions.splits)]
+        optional = [column for column in (interactions.timestamps, interactions.weights) if column is not None]
+        columns = [column[order] for column in (interactions.users, interactions.items, interactions.splits, *optional)]
         rows = [
             value
             for name in sorted(self.features)
@@ -96,6 +105,7 @@ class Dataset:
         """What a user should know about the data before training, one sentence each."""
         return (
             *self.cleaning_report.sentences(),
+            *self.split_report.sentences(),
             *filter(None, (self._without_training(split) for split in SPLITS[1:])),
         )
 
@@ -108,6 +118,27 @@ class Dataset:
             f"{count} of the {scored} users with a {split} interaction have no training interaction: the model cannot "
             "learn anything about them, and evaluation.unknown_users says whether they are scored"
         )
+
+    def split_again(self, settings: SplitSettings) -> Dataset:
+        """Return the same data with another split.
+
+        Settings that are left out stay as they are, unless another method is named. If the data are split in this way
+        already, they are returned as they are.
+
+        Raises:
+            ValueError: a setting does not belong to the method, or the data cannot be split so.
+        """
+        before = self.split_report
+        merged = settings.over(before.settings)
+        if merged == before.settings:
+            return self
+        log = self.log or log_of(self.interactions, given=before.given)
+        interactions, report = split_log(log, merged, self.name)
+        return replace(self, interactions=interactions, split_report=report, log=log)
+
+    def with_interactions(self, interactions: Interactions) -> Dataset:
+        """Return the same data set with other interactions, which are what a later split begins with."""
+        return replace(self, interactions=interactions, log=None)
 
     def with_features(self, features: Mapping[str, Features]) -> Dataset:
         """Return the same data set with other features, e.g. noisy or shuffled ones."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, Int, Int32
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int32, Shaped
 from numpy import ndarray
 from scipy import sparse
 
@@ -18,7 +18,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 class Interactions:
     """Distinct user-item interactions by index, each in one of the three splits.
 
-    What is computed from a split (its indices, matrix and item counts) is computed once and kept; it is read-only.
+    What is computed from a split (its indices, matrices and item counts) is computed once and kept; it is read-only.
 
     Args:
         users: the user index of each interaction, in [0, n_users).
@@ -26,6 +26,9 @@ class Interactions:
         splits: 0 training, 1 validation, 2 test. All three are kept as read-only int32, int32 and int8.
         n_users: number of users, including those without an interaction.
         n_items: number of items, including those without an interaction.
+        timestamps: when each interaction happened, in Unix seconds; kept as read-only int64. None if it is not known.
+        weights: how much each interaction says, above 0; kept as read-only float32. None if all say the same.
+        repeats: whether a user and an item may have one interaction in each split, instead of one in all.
 
     Example:
         >>> interactions = Interactions(np.array([0, 0, 1]), np.array([0, 1, 1]), np.array([0, 2, 0]), 2, 2)
@@ -33,7 +36,8 @@ class Interactions:
         (2, [1])
 
     Raises:
-        ValueError: the arrays differ in length, an index is out of range, or an interaction occurs twice.
+        ValueError: the arrays differ in length, an index is out of range, a weight is not positive and finite, or an
+            interaction occurs twice.
     """
 
     users: Int[ndarray, "..."]
@@ -41,8 +45,12 @@ class Interactions:
     splits: Int[ndarray, "..."]
     n_users: int
     n_items: int
+    timestamps: Int[ndarray, "..."] | None = None
+    weights: Float[ndarray, "..."] | None = None
+    repeats: bool = False
     _indices: dict[Split, tuple[ndarray, ndarray]] = field(default_factory=dict, init=False, repr=False)
     _matrices: dict[Split, sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
+    _weight_matrices: dict[Split, sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
     _item_counts: dict[Split, ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -56,12 +64,25 @@ class Interactions:
         _check_range("splits", self.splits, len(SPLITS))
         for name, kind in (("users", np.int32), ("items", np.int32), ("splits", np.int8)):
             object.__setattr__(self, name, read_only(getattr(self, name), np.dtype(kind)))
-        cells = np.sort(self.flat_indices(self.users, self.items))
+        self._lock_optional("timestamps", np.dtype(np.int64))
+        self._lock_optional("weights", np.dtype(np.float32))
+        if self.weights is not None and not (np.isfinite(self.weights) & (self.weights > 0)).all():
+            raise ValueError("weights must be finite and above 0; leave interactions without a weight out")
+        cells = self.flat_indices(self.users, self.items)
+        cells = np.sort(cells * len(SPLITS) + self.splits if self.repeats else cells)
         if (cells[1:] == cells[:-1]).any():
             raise ValueError(
                 "a user-item interaction occurs twice; remove duplicates first "
                 "(flatrec.data.builder.build_indexed_dataset does)"
             )
+
+    def _lock_optional(self, name: str, kind: np.dtype[np.generic]) -> None:
+        values: ndarray | None = getattr(self, name)
+        if values is None:
+            return
+        if len(values) != len(self.users):
+            raise ValueError(f"{name} must have one entry per interaction: {len(self.users)}, but has {len(values)}")
+        object.__setattr__(self, name, read_only(values, kind))
 
     def __len__(self) -> int:
         return len(self.users)
@@ -70,6 +91,11 @@ class Interactions:
         """Return one number per user-item combination: the index of its cell in the flattened user-item matrix."""
         indices: ndarray = users.astype(np.int64) * self.n_items + items
         return indices
+
+    def take(self, rows: Shaped[ndarray, "n"]) -> Interactions:
+        """Return some of the interactions, by index or by mask, of the same users and items."""
+        columns = ("users", "items", "splits", "timestamps", "weights")
+        return replace(self, **{name: column[rows] for name in columns if (column := getattr(self, name)) is not None})
 
     def mask(self, split: Split) -> Bool[ndarray, "n_interactions"]:
         """Return True for each interaction that belongs to a split."""
@@ -93,6 +119,17 @@ class Interactions:
             self._item_counts[split] = _locked(np.bincount(self.indices(split)[1], minlength=self.n_items))
         return self._item_counts[split]
 
+    def item_weights(self, split: Split) -> Float64[ndarray, "n_items"]:
+        """Return the sum of the weights of each item's interactions in a split: their number without weights."""
+        mask = self.mask(split)
+        weights = None if self.weights is None else self.weights[mask]
+        sums: ndarray = np.bincount(self.items[mask], weights, minlength=self.n_items).astype(np.float64)
+        return sums
+
+    def items_without_training(self, split: Split) -> Int[ndarray, "n_untrained"]:
+        """Return the items with an interaction in a split, but none in training, in increasing order."""
+        return np.setdiff1d(self.indices(split)[1], self.indices("train")[1])
+
     def users_without_training(self, split: Split) -> Int[ndarray, "n_untrained"]:
         """Return the users with an interaction in a split, but none in training, in increasing order."""
         return np.setdiff1d(self.indices(split)[0], self.indices("train")[0])
@@ -103,14 +140,23 @@ class Interactions:
         It is computed once, and its arrays are read-only: copy it to change it.
         """
         if split not in self._matrices:
-            users, items = self.indices(split)
-            ones = np.ones(len(users), dtype=np.float32)
-            matrix = sparse.csr_array((ones, (users, items)), shape=(self.n_users, self.n_items))
-            matrix.sort_indices()
-            for array in (matrix.data, matrix.indices, matrix.indptr):
-                _locked(array)
-            self._matrices[split] = matrix
+            self._matrices[split] = self._matrix(split, np.ones(self.count(split), dtype=np.float32))
         return self._matrices[split]
+
+    def weight_matrix(self, split: Split) -> sparse.csr_array:
+        """Return the same matrix with weights as its values; without weights it is the binary one."""
+        if self.weights is None:
+            return self.matrix(split)
+        if split not in self._weight_matrices:
+            self._weight_matrices[split] = self._matrix(split, self.weights[self.mask(split)])
+        return self._weight_matrices[split]
+
+    def _matrix(self, split: Split, values: Float32[ndarray, "n_in_split"]) -> sparse.csr_array:
+        matrix = sparse.csr_array((values, self.indices(split)), shape=(self.n_users, self.n_items))
+        matrix.sort_indices()
+        for array in (matrix.data, matrix.indices, matrix.indptr):
+            _locked(array)
+        return matrix
 
 
 def read_only(array: ndarray, dtype: np.dtype[np.generic]) -> ndarray:

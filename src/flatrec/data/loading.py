@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from flatrec.config.split import SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat, data_formats
 from flatrec.data.tables.files import visible
@@ -14,17 +15,23 @@ from flatrec.utils.messages import shortlist
 ADVICE = "prepare it again, or delete flatrec-manifest.json to use the files as they are"
 
 
-def load_data(path: Path | str) -> Dataset:
+def load_data(path: Path | str, split: SplitSettings | None = None) -> Dataset:
     """Read the data set at a path: a folder in a known format, a ``dataset.toml``, or a single table.
+
+    Args:
+        path: where the data are.
+        split: how to split them; what is left out is as the data say.
 
     Raises:
         FileNotFoundError: there is nothing at the path, or a file that the format needs is missing.
-        ValueError: no format matches, a file is malformed, or a folder is not as flatrec wrote it.
+        ValueError: no format matches, a file is malformed, a folder is not as flatrec wrote it, or the data cannot be
+            split so.
     """
     path = Path(path)
     if path.is_dir():
         check_manifest(path, advice=ADVICE)
-    return replace(detect_format(path).read(path), source=str(path.resolve()))
+    dataset = replace(detect_format(path).read(path), source=str(path.resolve()))
+    return dataset.split_again(split) if split is not None else dataset
 
 
 def detect_format(path: Path) -> DataFormat:

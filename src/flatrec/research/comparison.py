@@ -118,7 +118,7 @@ def compare(
             Also if ``out`` holds a run with other settings, and ``overwrite`` is not given.
         FileExistsError: another process compares in ``out``, or trains in one of its run folders.
     """
-    dataset = load_to_train(experiment.data) if dataset is None else dataset
+    dataset = load_to_train(experiment.data, experiment.split) if dataset is None else dataset
     strategies = [import_named("strategy", name) for name in strategies]
     _check(strategies, seeds, experiment, dataset)
     labels = user_classes.labels(strategies, strategy_names())

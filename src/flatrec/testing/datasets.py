@@ -43,7 +43,8 @@ def block_dataset(
     sizes = {"user": blocks * users, "item": blocks * items}
     columns = ((block * users + user).astype(np.int32), (block * items + item).astype(np.int32), parts.astype(np.int8))
     user_ids, item_ids = (Vocabulary(kind, [f"{kind} {n}" for n in range(size)]) for kind, size in sizes.items())
-    return Dataset("blocks", Interactions(*columns, *sizes.values()), user_ids, item_ids, features)
+    interactions = Interactions(*columns, sizes["user"], sizes["item"])
+    return Dataset("blocks", interactions, user_ids, item_ids, features)
 
 
 def tiny_dataset() -> Dataset:
@@ -62,9 +63,7 @@ def unshared(dataset: Dataset) -> Dataset:
 
 def restricted(dataset: Dataset, selected: Bool[ndarray, "n_interactions"]) -> Dataset:
     """The same users, items and features with only some of the interactions."""
-    old = dataset.interactions
-    kept = replace(old, users=old.users[selected], items=old.items[selected], splits=old.splits[selected])
-    return replace(dataset, interactions=kept)
+    return dataset.with_interactions(dataset.interactions.take(selected))
 
 
 def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarray, "n_items"]) -> Dataset:
@@ -79,6 +78,7 @@ def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarra
         features={name: Features(one.values[items], one.present[items]) for name, one in dataset.features.items()},
         titles=None,
         images=None,
+        log=None,
     )
 
 
@@ -97,6 +97,7 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
     return replace(
         dataset,
         interactions=Interactions(columns[0], columns[1], columns[2], old.n_users + users, old.n_items + items),
+        log=None,
         users=Vocabulary("user", [*dataset.users, *(f"copy {number} of a user" for number in range(users))]),
         items=Vocabulary("item", [*dataset.items, *(f"copy {number} of an item" for number in range(items))]),
         features={name: Features(one.values[rows], one.present[rows]) for name, one in dataset.features.items()},

@@ -32,6 +32,11 @@ def quoted(names: Iterable[str], limit: int = SHOWN) -> str:
     return f"[{shortlist((repr(clipped(name)) for name in names), limit)}]"
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``2 users``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def clipped(text: str, longest: int = 30) -> str:
     """A text, cut with an ellipsis where it is longer."""
     return text if len(text) <= longest else text[: longest - 1] + "…"

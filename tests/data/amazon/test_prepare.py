@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flatrec.config import SplitSettings
 from flatrec.data.amazon.images import RECORD, read_image_features
 from flatrec.data.amazon.metadata import read_products
 from flatrec.data.amazon.prepare import AmazonFiles, prepare
 from flatrec.data.amazon.reviews import read_reviews
-from flatrec.data.builder import SplitSettings
 from flatrec.data.loading import load_data
 from tests.data.amazon.files import (
     image_features,

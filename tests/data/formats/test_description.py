@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flatrec.config import SplitSettings
 from flatrec.data.formats.description import parse, read
 
 CLICKS = "customer,sku,fold\nann,mug,train\nbob,lamp,train\nann,lamp,test\n"
@@ -13,9 +14,9 @@ interactions = "clicks.csv"
 user_column = "customer"
 item_column = "sku"
 split_column = "fold"
-k_core = 2
-seed = 7
-ratios = [0.6, 0.2, 0.2]
+k_core = 1
+[split]
+method = "given"
 [items]
 file = "items.csv"
 id_column = "sku"
@@ -51,8 +52,13 @@ def test_everything_that_a_description_names_is_read(place):
 
 
 def test_filter_and_split_are_passed_on(place):
-    split = parse(place / "dataset.toml").split
-    assert (split.k_core, split.seed, split.ratios) == (2, 7, (0.6, 0.2, 0.2))
+    table = '[split]\nmethod = "random"\nseed = 7\nratios = [0.6, 0.2, 0.2]\n'
+    (place / "dataset.toml").write_text(
+        FULL.replace('[split]\nmethod = "given"\n', table).replace("_core = 1", "_core = 2")
+    )
+    settings = parse(place / "dataset.toml")
+    assert settings.split == SplitSettings(method="random", seed=7, ratios=(0.6, 0.2, 0.2))
+    assert settings.events.k_core == 2
 
 
 def test_what_is_left_out_has_a_default(place):
@@ -68,34 +74,37 @@ def test_what_is_left_out_has_a_default(place):
         ("user_column", "usercolumn", "dataset.toml has the unknown key 'usercolumn'; the keys are name, interactions"),
         ("title_column", "title", r"\[items\] has the unknown key 'title'; the keys are file, id_column"),
         ('id_column = "code"', "key = 1", r"\[features\] \[text\] has the unknown key 'key'; the keys are file, ids"),
-        ("k_core = 2", 'k_core = "2"', "k_core = '2'; give it a whole number"),
-        ("k_core = 2", "k_core = true", "k_core = True; give it a whole number"),
-        ("k_core = 2", "k_core = -1", "k_core must be 0 or more"),
-        ("[0.6, 0.2, 0.2]", "[0.6, 0.2]", "give it three numbers"),
-        ("[0.6, 0.2, 0.2]", "[0, 0.2, 1]", "ratios must be three finite weights"),
+        ("k_core = 1", 'k_core = "2"', "k_core = '2'; give it a whole number of at least 0"),
+        ("k_core = 1", "k_core = true", "k_core = True; give it a whole number"),
+        ("k_core = 1", "k_core = -1", "k_core = -1; give it a whole number of at least 0"),
+        ('"given"', '"random"\nratios = [0.6, 0.2]', r"HERE: split.ratios.* \(0.6, 0.2\)"),
+        ('"given"', '"random"\nratios = [0, 0.2, 1]', "HERE: split.ratios must be weights of train, valid and test"),
+        ('"given"', '"given"\nseed = 3', "split.seed is not used by split.method given, which uses no other setting"),
+        ('"given"', '"by time"', r"HERE: split.method: input should be 'random', 'time'"),
+        ("k_core = 1", "k_core = 1\nseed = 3", r"HERE has the unknown key 'seed'; it is called split.seed now"),
         ('"shop"', "3", "name = 3; give it a text in quotes"),
         ('interactions = "clicks.csv"', "", "lacks the key 'interactions'"),
         ('[features.image]\nfile = "image.npy"', "[features]\nimage = 3", r"image = 3; give it a table"),
         (
-            "k_core = 2",
-            'k_core = 2\nseparator = ""',
+            "k_core = 1",
+            'k_core = 1\nseparator = ""',
             r"HERE: separator must be one ASCII character, such as .*, but is ''$",
         ),
         (
-            "k_core = 2",
-            "k_core = 2\nseparator = 5",
+            "k_core = 1",
+            "k_core = 1\nseparator = 5",
             r"HERE has separator = 5; give it a text in quotes, of one character such as ';'$",
         ),
-        ("k_core = 2", "k_core = 2\nquote = 5", r"HERE has quote = 5; give it a text in quotes, of one character"),
-        ("k_core = 2", "k_core = 2\nquote = '::'", r"HERE: quote must be one ASCII character, .* but is '::'$"),
-        ("k_core = 2", 'k_core = 2\nencoding = ""', r"HERE has encoding = ''; give it a text in quotes"),
+        ("k_core = 1", "k_core = 1\nquote = 5", r"HERE has quote = 5; give it a text in quotes, of one character"),
+        ("k_core = 1", "k_core = 1\nquote = '::'", r"HERE: quote must be one ASCII character, .* but is '::'$"),
+        ("k_core = 1", 'k_core = 1\nencoding = ""', r"HERE has encoding = ''; give it a text in quotes"),
         (
-            "k_core = 2",
-            "k_core = 2\nseparator = ','\nquote = ','",
+            "k_core = 1",
+            "k_core = 1\nseparator = ','\nquote = ','",
             "clicks.csv cannot have ',' both between and around",
         ),
-        ("k_core = 2", "k_core = 2\nseparator = '\"'", "clicks.csv cannot have '\"' both between and around"),
-        ("k_core = 2", "k_core = = 2", "dataset.toml cannot be read as a TOML description"),
+        ("k_core = 1", "k_core = 1\nseparator = '\"'", "clicks.csv cannot have '\"' both between and around"),
+        ("k_core = 1", "k_core = = 2", "dataset.toml cannot be read as a TOML description"),
     ],
 )
 def test_a_wrong_description_is_refused_in_one_line(place, old, new, message):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatrec.data.builder import IndexedFeatures, SplitSettings, build_dataset
+from flatrec.config import SplitSettings
+from flatrec.data.builder import IndexedFeatures, build_dataset
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.formats import mmrec
@@ -303,7 +304,7 @@ def test_permuting_the_rows_gives_the_same_data_set(tmp_path, rows):
 )
 def test_any_ids_survive_writing(tmp_path, interactions):
     frame = pl.DataFrame(interactions, schema={"user": pl.String, "item": pl.String}, orient="row")
-    data = build_dataset("any", frame, settings=SplitSettings(k_core=0))
+    data = build_dataset("any", frame, settings=SplitSettings())
     mmrec.write(data, tmp_path)
     again = mmrec.read(tmp_path)
     assert again.fingerprint == data.fingerprint

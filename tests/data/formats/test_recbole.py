@@ -2,11 +2,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flatrec.data.builder import SplitSettings
 from flatrec.data.formats import recbole
 
 HEADER = "user_id:token\titem_id:token\trating:float\n"
-ALL = SplitSettings(k_core=0)
 
 
 def write(path, *rows, header=HEADER):
@@ -21,7 +19,7 @@ def test_ids_and_titles_are_read(tmp_path):
         ("7", "Seven", ""),
         header="item_id:token\tmovie_title:token_seq\tc:float\n",
     )
-    data = recbole.read(tmp_path, ALL)
+    data = recbole.read(tmp_path)
     assert (data.name, list(data.users), list(data.items)) == ("ml", ["u1", "u2"], ["9", "10"])
     assert data.titles == ('"Nine" is', "10")
 
@@ -29,13 +27,12 @@ def test_ids_and_titles_are_read(tmp_path):
 def test_an_item_file_without_names_gives_no_titles(tmp_path):
     write(tmp_path / "ml.inter", ("u", "a", "3"))
     write(tmp_path / "ml.item", ("a", "5"), header="item_id:token\tprice:float\n")
-    assert recbole.read(tmp_path, ALL).titles is None
+    assert recbole.read(tmp_path).titles is None
 
 
-def test_small_sets_are_filtered_unless_asked_otherwise(tmp_path):
+def test_small_sets_are_not_filtered(tmp_path):
     write(tmp_path / "ml.inter", ("u", "a", "3"))
-    with pytest.raises(ValueError, match="ml has no 5-core"):
-        recbole.read(tmp_path)
+    assert len(recbole.read(tmp_path).interactions) == 1
 
 
 def test_benchmark_files_are_the_split(tmp_path):
@@ -56,10 +53,10 @@ def test_features_follow_ids_or_the_rows_of_the_item_file(tmp_path):
     write(tmp_path / "ml.inter", ("u", "a", "1"), ("u", "b", "1"))
     np.save(tmp_path / "image_feat.npy", np.array([[2.0], [1.0]]))
     with pytest.raises(ValueError, match="image_feat.npy needs ml.item"):
-        recbole.read(tmp_path, ALL)
+        recbole.read(tmp_path)
     write(tmp_path / "ml.item", ("b",), ("a",), header="item_id:token\n")
     pl.DataFrame({"item_id": ["b"], "v": [[5.0, 6.0]]}).write_parquet(tmp_path / "text_feat.parquet")
-    data = recbole.read(tmp_path, ALL)
+    data = recbole.read(tmp_path)
     assert data.features["image"].values.tolist() == [[1], [2]]
     assert data.features["text"].present.tolist() == [False, True]
 

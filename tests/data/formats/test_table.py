@@ -3,11 +3,11 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from flatrec.data.builder import SplitSettings
+from flatrec.config import SplitSettings
 from flatrec.data.formats.table import ItemSource, TableSettings, read, read_tables
 from flatrec.data.tables.feature_files import FeatureSource, read_features
 
-ALL = SplitSettings(k_core=0)
+ALL = SplitSettings()
 CLICKS = "customer,sku,when,fold\nann,mug,1,train\nbob,lamp,2,train\nann,lamp,3,Test\nann,sofa,4,valid\n"
 
 

@@ -4,14 +4,14 @@ import gzip
 
 import pytest
 
-from flatrec.data.builder import SplitSettings
+from flatrec.config import SplitSettings
 from flatrec.data.items import read_items
 from flatrec.data.loading import load_data
 from flatrec.data.tables.files import scan
 from flatrec.data.tables.text import PLAIN, Layout
 
 PAIRS = [(f"c{user:02}", f"s{item:02}") for user in range(6) for item in range(5)]
-ALL = SplitSettings(k_core=0)
+ALL = SplitSettings()
 
 
 def lines(separator=",", cells=("fine",), header=("customer", "sku", "review")):

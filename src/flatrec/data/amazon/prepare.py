@@ -9,10 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
+from flatrec.config.split import SplitSettings
 from flatrec.data.amazon.images import read_image_features
 from flatrec.data.amazon.metadata import Product, read_products
 from flatrec.data.amazon.reviews import read_reviews
-from flatrec.data.builder import SplitSettings, build_dataset
+from flatrec.data.builder import build_dataset
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import mmrec
 
@@ -51,8 +52,9 @@ class PrepareReport:
 def prepare(
     sources: AmazonFiles,
     out: Path,
-    settings: SplitSettings,
+    split: SplitSettings,
     *,
+    k_core: int = 5,
     name: str,
     min_rating: float = 0.0,
     on_bytes: Callable[[int], None] = lambda _count: None,
@@ -64,7 +66,8 @@ def prepare(
     Args:
         sources: Amazon's files.
         out: the folder, created if it does not exist.
-        settings: how to filter and split.
+        split: how to split.
+        k_core: minimum number of interactions per user and per item.
         name: the name of the data set.
         min_rating: reviews with a lower rating are skipped.
         on_bytes: is called with the number of bytes that were read.
@@ -74,9 +77,9 @@ def prepare(
         ValueError: a file is damaged or does not fit the others, or nothing is left.
         OSError: the folder cannot be written to.
     """
-    reviews = read_reviews(sources.reviews, k_core=settings.k_core, min_rating=min_rating, on_bytes=on_bytes)
+    reviews = read_reviews(sources.reviews, k_core=k_core, min_rating=min_rating, on_bytes=on_bytes)
     skipped = {sources.reviews.name: dict(reviews.skipped)}
-    bare = build_dataset(name, reviews.interactions, settings=SplitSettings(0, settings.seed, settings.ratios))
+    bare = build_dataset(name, reviews.interactions, settings=split)
     products: dict[str, Product] = {}
     if sources.meta is not None:
         products, left_out = read_products(sources.meta, set(bare.items), on_bytes=on_bytes)

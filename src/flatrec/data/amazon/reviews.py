@@ -13,7 +13,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from flatrec.data.amazon.lines import Record, SkipCounts, read_records
-from flatrec.data.splitting import k_core_mask
+from flatrec.data.k_core import k_core_mask
 
 USER_KEYS = ("reviewerID", "user_id")  # of 2014 and 2018, of 2023
 ITEM_KEYS = ("parent_asin", "asin")  # of 2023, whose metadata goes by the parent; of 2014 and 2018

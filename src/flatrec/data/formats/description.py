@@ -6,8 +6,9 @@ import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from flatrec.config import SettingError, SplitSettings, validate
 from flatrec.config.old_words import DATASET_KEYS, new_name
-from flatrec.data.builder import SplitSettings
+from flatrec.data.builder import EventSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
 from flatrec.data.formats.table import ItemSource, TableSettings, read_tables
@@ -19,7 +20,7 @@ from flatrec.utils.messages import clipped, shortlist
 DESCRIPTION = "dataset.toml"
 LAYOUT_KEYS = ("separator", "quote", "encoding")
 KEYS = (
-    "name", "interactions", "user_column", "item_column", "split_column", "k_core", "seed", "ratios",
+    "name", "interactions", "user_column", "item_column", "split_column", "k_core", "split",
     "items", "features", *LAYOUT_KEYS,
 )  # fmt: skip
 ITEM_COLUMNS = ("id_column", "title_column", "image_column")
@@ -65,6 +66,7 @@ def parse(path: Path) -> TableSettings:
         items=source,
         features=_features(top, source),
         split=_split(top),
+        events=EventSettings(k_core=top.count("k_core", 0)),
         name=top.text("name") or path.resolve().parent.name,
         layout=top.layout(),
     )
@@ -114,10 +116,10 @@ class _Section:
             raise self.wrong(key, "a text in quotes, of one character such as ';'")
         return value
 
-    def number(self, key: str, default: int) -> int:
+    def count(self, key: str, default: int) -> int:
         value = self.table.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self.wrong(key, "a whole number")
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.wrong(key, "a whole number of at least 0")
         return value
 
     def section(self, key: str, keys: Collection[str] | None) -> _Section | None:
@@ -152,14 +154,9 @@ def _features(top: _Section, items: ItemSource | None) -> dict[str, FeatureSourc
 
 
 def _split(top: _Section) -> SplitSettings:
-    ratios = top.table.get("ratios", [8, 1, 1])
-    numbers = [value for value in ratios if type(value) in (int, float)] if isinstance(ratios, list) else []
-    if not isinstance(ratios, list) or len(ratios) != 3 or len(numbers) != 3:
-        raise top.wrong("ratios", "three numbers, e.g. [8, 1, 1]")
-    k_core, seed = top.number("k_core", 5), top.number("seed", 0)
     try:
-        return SplitSettings(k_core, seed, (numbers[0], numbers[1], numbers[2]))
-    except ValueError as error:
+        return validate(SplitSettings, top.table.get("split", {}), "split")
+    except SettingError as error:
         raise ValueError(f"{top.where}: {error}") from None
 
 

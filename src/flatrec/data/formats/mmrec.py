@@ -24,15 +24,16 @@ from flatrec.utils.messages import shortlist
 
 Writer = Callable[[IO[bytes]], object]
 TABS = Layout("\t", "")
+OPTIONAL = ("timestamp", "weight", "x_label")
 
 
 def read(directory: Path) -> Dataset:
     """Read the data set of a folder in the MMRec format.
 
-    ``NAME.inter`` is tab-separated with a header; ``userID``, ``itemID`` and ``x_label`` (0 train, 1 valid,
-    2 test) are read, other columns ignored. Features are ``MODALITY_feat.npy`` (or ``.pt``), whose row index is the
-    ``itemID``. flatrec adds the optional ``MODALITY_mask.npy`` (False for an item without the modality),
-    ``items.parquet`` or ``items.csv`` (``itemID`` and any of ``id``, ``title``, ``image``) and
+    ``NAME.inter`` is tab-separated with a header; ``userID``, ``itemID``, ``timestamp``, ``weight`` and ``x_label``
+    (0 train, 1 valid, 2 test) are read, other columns ignored. Features are ``MODALITY_feat.npy`` (or ``.pt``), whose
+    row index is the ``itemID``. flatrec adds the optional ``MODALITY_mask.npy`` (False for an item without the
+    modality), ``items.parquet`` or ``items.csv`` (``itemID`` and any of ``id``, ``title``, ``image``) and
     ``users.parquet`` (``userID``, ``id``). If there is no ``image`` column, files ``ITEMID.jpg`` or ``.png`` in
     ``posters/`` or ``images/`` are used. Indices are those of :func:`flatrec.data.tables.indexed.read_indexed`.
 
@@ -44,8 +45,8 @@ def read(directory: Path) -> Dataset:
         raise FileNotFoundError(f"{directory} is not a folder; expected one with a file NAME.inter")
     path = single_file(visible(directory, "*.inter"), directory, "*.inter")
     table = scan(path, TABS)
-    split = ["x_label"] if "x_label" in table.columns else []
-    return read_indexed(path.stem, table.select({name: name for name in ("userID", "itemID", *split)}))
+    optional = [name for name in OPTIONAL if name in table.columns]
+    return read_indexed(path.stem, table.select({name: name for name in ("userID", "itemID", *optional)}))
 
 
 def write(
@@ -65,9 +66,14 @@ def write(
             overwritten is refused until it is completely written.
 
     Raises:
-        ValueError: the name of the data set or of a modality cannot be used in a file name, or the folder holds other
-            data that would be read together with the new data.
+        ValueError: the name of the data set or of a modality cannot be used in a file name, the data have repeats,
+            which the format cannot hold, or the folder holds other data that would be read together with the new data.
     """
+    if dataset.interactions.repeats:
+        raise ValueError(
+            f"{dataset.name} has users with the same item in two splits, which {directory} cannot hold; set repeat = "
+            "false, or keep the source"
+        )
     for name in (dataset.name, *dataset.features):
         if not name or name != Path(name).name or name.startswith("."):
             raise ValueError(f"{name!r} cannot be used in a file name; rename the data set or modality")
@@ -98,7 +104,14 @@ def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
     writers[USER_TABLE] = users.write_parquet
     writers[ITEM_TABLES[0]] = _items(dataset, directory).write_parquet
     interactions = dataset.interactions
-    table = pl.DataFrame({"userID": interactions.users, "itemID": interactions.items, "x_label": interactions.splits})
+    columns = {
+        "userID": interactions.users,
+        "itemID": interactions.items,
+        "timestamp": interactions.timestamps,
+        "weight": interactions.weights,
+        "x_label": interactions.splits,
+    }
+    table = pl.DataFrame({name: column for name, column in columns.items() if column is not None})
     writers[f"{dataset.name}.inter"] = partial(table.write_csv, separator="\t")
     return writers
 

@@ -10,7 +10,12 @@ from flatrec.data.tables.files import scan
 from flatrec.data.tables.indexed import read_indexed
 
 INTERACTIONS_FILE = "inter.csv"
-SPELLINGS = {"userID": ("userID", "user_id"), "itemID": ("itemID", "item_id"), "x_label": ("x_label",)}
+SPELLINGS = {
+    "userID": ("userID", "user_id"),
+    "itemID": ("itemID", "item_id"),
+    "timestamp": ("timestamp",),
+    "x_label": ("x_label",),
+}
 
 
 def read(directory: Path) -> Dataset:
@@ -31,8 +36,9 @@ def read(directory: Path) -> Dataset:
         name: next((column for column in spellings if column in table.columns), name)
         for name, spellings in SPELLINGS.items()
     }
-    if columns["x_label"] not in table.columns:
-        del columns["x_label"]
+    for name in ("timestamp", "x_label"):
+        if columns[name] not in table.columns:
+            del columns[name]
     return read_indexed(directory.resolve().name, table.select(columns))
 
 

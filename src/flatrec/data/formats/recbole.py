@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.builder import IndexedFeatures, ItemMetadata, SplitSettings, build_dataset
+from flatrec.data.builder import IndexedFeatures, ItemMetadata, build_dataset
 from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
@@ -21,11 +21,11 @@ TITLE_NAMES = ("title", "name")
 ATOMIC = Layout("\t", "")
 
 
-def read(directory: Path, settings: SplitSettings | None = None) -> Dataset:
+def read(directory: Path) -> Dataset:
     """Read the data set of a folder of atomic files: tab-separated, with headers of the form ``name:type``.
 
     ``NAME.train.inter``, ``NAME.valid.inter`` and ``NAME.test.inter`` are read as they are, and take precedence over
-    ``NAME.inter``, which is filtered and split by ``settings``. Every row is an interaction: ratings are not
+    ``NAME.inter``, which is split at random. Every row is an interaction: ratings are not
     thresholded. ``NAME.item`` gives titles, if it has a column whose name ends in ``title`` or ``name``, e.g.
     ``movie_title``. RecBole has no files for features; flatrec reads ``MODALITY_feat.parquet`` with a column
     ``item_id``, and ``MODALITY_feat.npy`` with the rows of ``NAME.item``.
@@ -41,7 +41,6 @@ def read(directory: Path, settings: SplitSettings | None = None) -> Dataset:
     return build_dataset(
         name,
         interactions,
-        settings=settings,
         features=_features(directory, items),
         metadata=_titles(items),
         cleaning_report=cleaning_report,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.data.builder import ItemMetadata, SplitSettings, build_dataset
+from flatrec.config.split import SplitSettings
+from flatrec.data.builder import EventSettings, ItemMetadata, build_dataset
 from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
@@ -42,8 +43,8 @@ class TableSettings:
 
     Example:
         >>> settings = TableSettings(Path("clicks.csv"), user_column="customer", item_column="sku")
-        >>> settings.split.k_core
-        5
+        >>> settings.events.k_core
+        0
     """
 
     interactions: Path  # ``.csv``, ``.tsv`` or ``.parquet`` with one row per interaction
@@ -52,7 +53,8 @@ class TableSettings:
     split_column: str | None = None  # the column with ``train``/``valid``/``test`` or 0/1/2; a random split without one
     items: ItemSource | None = None  # the table of titles and images
     features: Mapping[str, FeatureSource] = field(default_factory=dict)  # feature files by modality
-    split: SplitSettings = field(default_factory=SplitSettings)  # for interactions that come without a split
+    split: SplitSettings = field(default_factory=SplitSettings)  # how interactions are split
+    events: EventSettings = field(default_factory=EventSettings)  # how events become interactions
     name: str | None = None  # the name of the data set in reports; that of the file if left out
     layout: Layout = PLAIN  # how ``interactions`` is written, if it is a text table
 
@@ -70,6 +72,7 @@ def read_tables(settings: TableSettings) -> Dataset:
         settings.name or (Path(path.stem) if path.suffix.lower() == GZIPPED else path).stem,
         interactions,
         settings=settings.split,
+        events=settings.events,
         features={name: read_features(source) for name, source in settings.features.items()},
         metadata=_metadata(settings.items),
         cleaning_report=cleaning_report,

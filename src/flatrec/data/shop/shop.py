@@ -19,7 +19,7 @@ from flatrec.data.shop.images import draw_images
 from flatrec.data.shop.purchases import Market, draw_purchases
 from flatrec.data.shop.settings import ShopSettings
 from flatrec.data.shop.texts import ItemText, describe
-from flatrec.data.splitting import split
+from flatrec.data.splitting.random import split_at_random
 from flatrec.data.vocabulary import Vocabulary
 
 
@@ -81,7 +81,7 @@ def _features(values: ndarray) -> Features:
 def _interactions(catalog: Catalog, settings: ShopSettings, rng: np.random.Generator) -> Interactions:
     sizes = (settings.users, settings.n_interactions)
     users, items = draw_purchases(catalog, *sizes, market=Market(), rng=rng)
-    splits = split(users, settings.users, settings.seed)
+    splits = split_at_random(users, settings.users, settings.seed)
     return Interactions(
         users.astype(np.int32), items.astype(np.int32), splits, n_users=settings.users, n_items=settings.items
     )

@@ -15,10 +15,12 @@ from flatrec.data.builder import IndexedInteractions, build_indexed_dataset
 from flatrec.data.cleaning import CleaningReport, TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
+from flatrec.data.log import InteractionLog
 from flatrec.data.tables.arrays import read_array, read_mask
-from flatrec.data.tables.columns import as_ids, as_indices, as_splits, to_dict
+from flatrec.data.tables.columns import as_ids, as_indices, as_splits, as_weights, to_dict
 from flatrec.data.tables.files import TableRows, existing_images, scan, visible
 from flatrec.data.tables.parquet import ENDING
+from flatrec.data.tables.times import as_timestamps
 from flatrec.utils.messages import clipped
 
 FEATURE_SUFFIXES = (".npy", ".pt")
@@ -46,7 +48,8 @@ def read_indexed(name: str, interactions: TableRows) -> Dataset:
     The index of a user is its rank among all ``userID`` (of the interactions and of ``users.parquet``, if it exists),
     the index of an item is its ``itemID``. There are as many items as feature rows; without features, the highest
     ``itemID`` of the interactions and the table of items decides. Nothing is filtered, since feature rows belong to
-    indices; interactions without a split are split 8:1:1 with seed 0.
+    indices; interactions without a split are split 8:1:1 with seed 0. ``timestamp`` and ``weight`` are read if the
+    interactions have them.
 
     Raises:
         FileNotFoundError: an image listed in the items table does not exist.
@@ -74,7 +77,16 @@ def read_indexed(name: str, interactions: TableRows) -> Dataset:
             "or read the interactions as a plain table, where ids may be anything"
         )
     item_ids = [table.ids.get(index, index) for index in map(str, range(n_items))]
-    dataset = build_indexed_dataset(name, IndexedInteractions(users, items, splits, user_ids, item_ids))
+    log = InteractionLog(
+        users,
+        items,
+        len(user_ids),
+        n_items,
+        timestamps=as_timestamps(interactions["timestamp"], path).to_numpy() if "timestamp" in interactions else None,
+        weights=as_weights(interactions["weight"], path).to_numpy() if "weight" in interactions else None,
+        splits=splits,
+    )
+    dataset = build_indexed_dataset(name, IndexedInteractions(log, user_ids, item_ids))
     dataset = replace(
         dataset,
         cleaning_report=_cleaning_report(dataset.cleaning_report, interactions.cleaning_report(), table, n_items),

@@ -14,7 +14,7 @@ from numpy import ndarray
 from flatrec.api import load_run, run_or_resume
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import Interactions, Split
+from flatrec.data.interactions import Split
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.run import Run
 from flatrec.registry.instantiate import with_defaults
@@ -88,11 +88,13 @@ def without_items(dataset: Dataset, items: Int64[ndarray, "n_removed"]) -> Datas
     rows = np.setdiff1d(np.arange(dataset.n_items), items)
     before, indices = dataset.interactions, rows.tolist()
     mask = np.isin(before.items, rows)
-    new_indices = np.searchsorted(rows, before.items[mask])
+    interactions = before.take(mask)
+    new_indices = np.searchsorted(rows, interactions.items)
     titles, images = dataset.titles, dataset.images
     return replace(
         dataset,
-        interactions=Interactions(before.users[mask], new_indices, before.splits[mask], before.n_users, len(rows)),
+        interactions=replace(interactions, items=new_indices, n_items=len(rows)),
+        log=None,
         items=Vocabulary("item", [dataset.items[index] for index in indices]),
         features={name: features.take(rows) for name, features in dataset.features.items()},
         titles=tuple(titles[index] for index in indices) if titles else None,

@@ -70,7 +70,7 @@ class AdjustmentStudy(Study):
         if len(request.data) > 1:
             raise ValueError("study.features are of one data set; give one --data, and run the study once per data set")
         folders = [Path(folder) for folder in self.features]
-        dataset = Source(request.data[0]).load()
+        dataset = Source(request.data[0], request.base.split).load()
         for folder in folders:  # errors show before anything is trained
             with_adjusted(dataset, folder, read_adjustment(folder))
         measure = ScoresOnReencodedItems(tuple(str(folder.resolve()) for folder in folders), _digest(folders))

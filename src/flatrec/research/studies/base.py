@@ -16,13 +16,11 @@ from matplotlib.figure import Figure
 
 from flatrec import config
 from flatrec.api import load
-from flatrec.config import Component, Experiment
+from flatrec.config import Component, Experiment, SplitSettings
 from flatrec.config.old_words import unknown_setting
 from flatrec.data.dataset import Dataset
 from flatrec.data.encoded_items import ITEM_IDS, encoded_features
 from flatrec.data.features import Features
-from flatrec.data.interactions import Interactions
-from flatrec.data.splitting import split
 from flatrec.inference.run import Run
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import config_class, strategy_class, strategy_names, with_defaults
@@ -42,13 +40,13 @@ class Source:
 
     Args:
         path: path of a data set that :func:`flatrec.load_data` reads, or ``shop``.
-        split: seed of another random split 8:1:1 of the same interactions; None for the split that the data have.
+        split: how the interactions are split; what is left out is as the data say.
         texts: ``.npy`` file of other text features, one row per item; matched by item id if ``flatrec encode`` wrote
             it.
     """
 
     path: str
-    split: int | None = None
+    split: SplitSettings = SplitSettings()
     texts: str | None = None
 
     def load(self) -> Dataset:
@@ -63,18 +61,11 @@ class Source:
 
 @lru_cache(maxsize=2)
 def _load(source: Source) -> Dataset:
-    dataset = load(source.path) if source.split is None and source.texts is None else _load(Source(source.path))
-    if source.split is not None:
-        dataset = replace(dataset, interactions=_resplit(dataset.interactions, source.split))
+    plain = Source(source.path)
+    dataset = load(source.path) if source == plain else _load(plain).split_again(source.split)
     if source.texts is not None:
         dataset = dataset.with_features({**dataset.features, "text": _text_features(Path(source.texts), dataset)})
     return dataset
-
-
-def _resplit(interactions: Interactions, seed: int) -> Interactions:
-    order = np.argsort(interactions.flat_indices(interactions.users, interactions.items))
-    users, items = interactions.users[order], interactions.items[order]
-    return replace(interactions, users=users, items=items, splits=split(users, interactions.n_users, seed))
 
 
 def _text_features(path: Path, dataset: Dataset) -> Features:
@@ -283,7 +274,7 @@ def grid(
                 **({label: variant} if label else {}),
                 "seed": seed,
             },
-            Source(data),
+            Source(data, request.base.split),
             request.experiment(model, strategy, seed, changes),
             measures,
         )

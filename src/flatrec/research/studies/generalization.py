@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from flatrec.config import SplitSettings
 from flatrec.evaluation.significance import SIGNIFICANCE_LEVEL, holm, levene, spread
 from flatrec.research.reporting.formats import metric_name, p_value
 from flatrec.research.reporting.plots import ViolinPanel, violins
@@ -45,7 +46,10 @@ class GeneralizationStudy(Study):
 
     def plan(self, request: Request) -> list[PlannedRun]:
         """Plan the grid, each seed on a split of its own."""
-        return [replace(run, source=Source(run.source.path, split=run.experiment.seed)) for run in grid(request)]
+        return [
+            replace(run, source=Source(run.source.path, SplitSettings(method="random", seed=run.experiment.seed)))
+            for run in grid(request)
+        ]
 
     def analyze(self, runs: StudyRuns) -> Analysis:
         """Compare means and spreads over splits, and draw violins."""

@@ -107,7 +107,7 @@ def run_study(
     check_request(request, type(study))
     planned = study.plan(request)
     for data in request.data:
-        log_data_warnings(Source(data).load())
+        log_data_warnings(Source(data, request.base.split).load())
     runs = runs or out / RUNS
     for path in (out, runs):
         path.mkdir(parents=True, exist_ok=True)

@@ -142,7 +142,9 @@ class CombinationsStudy(Study):
         if self.texts and len(request.data) > 1:
             raise ValueError("study.texts are those of one data set, but several were given; run the study once each")
         if self.texts:
-            Source(request.data[0], texts=self.texts).load()  # errors show before anything is trained
+            Source(
+                request.data[0], request.base.split, texts=self.texts
+            ).load()  # errors show before anything is trained
         amr: Tree = {"training": {"amr": {"epsilon": self.epsilon}}}
         changes: dict[Label, Tree] = {"none": {}, AMR: amr}
         if self.texts:
@@ -160,7 +162,7 @@ class CombinationsStudy(Study):
 
     def _with_texts(self, run: PlannedRun) -> PlannedRun:
         augmented = str(run.labels["combined with"]).endswith(TEXTS)
-        return replace(run, source=Source(run.source.path, texts=self.texts)) if augmented else run
+        return replace(run, source=Source(run.source.path, run.source.split, texts=self.texts)) if augmented else run
 
 
 class ParametersStudy(Study):

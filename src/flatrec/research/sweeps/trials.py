@@ -104,7 +104,7 @@ def planned_run(experiment: Experiment) -> PlannedRun:
         "strategy": short(experiment.strategy.name),
         "seed": experiment.seed,
     }
-    return PlannedRun(labels, Source(experiment.data), experiment)
+    return PlannedRun(labels, Source(experiment.data, experiment.split), experiment)
 
 
 def _score(trial: optuna.Trial, job: TrialJob) -> float:

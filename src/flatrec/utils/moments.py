@@ -1,0 +1,39 @@
+"""Moments in time: Unix seconds from ISO texts, and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flatrec.utils.messages import clipped
+
+
+def parse_moment(text: str, name: str) -> int:
+    """Return the Unix seconds of an ISO date, or date and time; without a zone it is in UTC.
+
+    Args:
+        text: such as ``2024-03-01`` or ``2024-03-01T08:00:00+01:00``.
+        name: the setting, for the message.
+
+    Raises:
+        ValueError: the text is no such date.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(
+            f"{name} must be a date such as 2024-03-01, or a date and time, but is {clipped(text)!r}"
+        ) from None
+    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return int(zoned.timestamp())
+
+
+def as_date_time(timestamp: int) -> str:
+    """Return Unix seconds as an ISO date, with the time of day unless it is midnight, in UTC.
+
+    Example:
+        >>> as_date_time(0), as_date_time(60)
+        ('1970-01-01', '1970-01-01T00:01:00')
+    """
+    moment = datetime.fromtimestamp(timestamp, tz=UTC).replace(tzinfo=None)
+    text = moment.isoformat()
+    return text.removesuffix("T00:00:00")
