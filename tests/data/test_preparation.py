@@ -1,4 +1,3 @@
-
 """What preparation removed stands where the prepared data are read."""
 
 from __future__ import annotations
