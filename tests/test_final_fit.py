@@ -18,8 +18,10 @@ from flatrec.final_fit import final_fit, refit
 from flatrec.inference.cold_start import evaluate_cold_start
 from flatrec.models import BPR
 from flatrec.runs import run_dir
+from flatrec.runs.origin import ORIGIN
 from flatrec.testing import block_dataset
 from flatrec.training.trainer import DivergedError
+from flatrec.utils.integrity import seal
 
 DATA = block_dataset(blocks=3, users=8, items=6)
 SHORT = Training(epochs=4, batch_size=32, tensorboard=False, monitor="ndcg@20", patience=2)
@@ -249,11 +251,11 @@ def test_a_run_of_several_windows_is_refused(run, monkeypatch):
 def test_a_damaged_record_of_the_origin_is_noticed(run, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         refit(run, tmp_path / "final", callbacks=[Kill(0)])
-    path = tmp_path / "final" / run_dir.ORIGIN
+    path = tmp_path / "final" / ORIGIN
     path.write_text(path.read_text().replace('"other_data": false', '"other_data": true'))
     with pytest.raises(ValueError, match="refit.json is damaged"):
         refit(run, tmp_path / "final", resume=True)
-    path.write_text(run_dir.seal({"run": "x"}) + "\n")
+    path.write_text(seal({"run": "x"}) + "\n")
     with pytest.raises(ValueError, match=r"refit.json is damaged \(it holds other keys"):
         refit(run, tmp_path / "final", resume=True)
 

@@ -125,7 +125,7 @@ class Dataset:
             return ""
         return (
             f"{count} of the {scored} users with a {split} interaction have no training interaction: the model cannot "
-            "learn anything about them, but the metrics are means over them as well, as their definition says"
+            "learn anything about them, and evaluation.unknown_users says whether they are scored"
         )
 
     def _items_without_training(self, split: Split) -> str:

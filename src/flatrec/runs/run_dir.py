@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from flatrec import config
-from flatrec.config import Experiment
+from flatrec.config import Evaluation, Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.runs.origin import Origin
+from flatrec.runs.origin import ORIGIN, Origin, keep_origin
 from flatrec.training.identity import Identity
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import CHECKPOINT, RECORDS
@@ -33,15 +34,10 @@ from flatrec.utils.locks import LOCK, lock_folder
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 WINDOWS = "windows.json"  # in a folder of runs over windows
-ORIGIN = "refit.json"
 TENSORBOARD = "tensorboard"
 _WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
-_OWN = (
-    *_WORK,
-    ORIGIN,
-    DATA,
-    EXPERIMENT,
-)  # in the order in which they are removed: what says that there is a run goes last
+# In the order in which they are removed: what says that there is a run goes last.
+_OWN = (*_WORK, ORIGIN, DATA, EXPERIMENT)
 _RETRAIN = "train again with --overwrite"
 _RESTORE = f"put the file back as it was, or {_RETRAIN}"
 
@@ -91,7 +87,7 @@ def lock_run_dir(
         sweep(folder)
         if any((folder / name).exists() for name in _WORK) or has_run(folder):
             _check_or_remove(folder, experiment, dataset, resume=resume, overwrite=overwrite)
-        _keep_origin(folder, origin)
+        keep_origin(folder, origin, begun=has_run(folder))
         (folder / MANIFEST).unlink(missing_ok=True)  # until the run has ended again
         write_text(folder / DATA, seal(data) + "\n")
         write_text(folder / EXPERIMENT, text)
@@ -111,35 +107,6 @@ def window_name(number: int | str) -> str:
 def windows(folder: Path) -> list[Path]:
     """Return the run folders of windows in a folder."""
     return sorted(path for path in folder.glob(window_name("*")) if path.is_dir())
-
-
-def _keep_origin(folder: Path, origin: Origin | None) -> None:
-    """Write down what a final fit repeats; if the folder has a run, it must repeat the same."""
-    if not has_run(folder):
-        (folder / ORIGIN).unlink(missing_ok=True)
-        if origin is not None:
-            write_text(folder / ORIGIN, seal(origin.as_dict()) + "\n")
-        return
-    stored = read_origin(folder)
-    if origin is not None and (stored is None or stored.identity != origin.identity):
-        held = f"the final fit of {stored.run}" if stored else "a run that is no final fit"
-        raise ValueError(f"{folder} holds {held}, not the final fit of {origin.run}; choose another folder")
-
-
-def read_origin(folder: Path) -> Origin | None:
-    """Return what the run in a folder repeats; None if it is no final fit.
-
-    Raises:
-        ValueError: the record is damaged.
-    """
-    path = folder / ORIGIN
-    if not path.is_file():
-        return None
-    values = read_sealed(path, advice=_RESTORE)
-    try:
-        return Origin(**values)
-    except TypeError:
-        raise ValueError(f"{path} is damaged (it holds other keys than those of a final fit); {_RESTORE}") from None
 
 
 def recorded_identity(folder: Path) -> str:
@@ -308,6 +275,8 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
     before, now = _settings(earlier), _settings(experiment)
     user_classes.check_unchanged(earlier.model.name, experiment.model.name)
     user_classes.check_unchanged(earlier.strategy.name, experiment.strategy.name)
+    for recorded, metric in itertools.product(earlier.evaluation.metrics, experiment.evaluation.metrics):
+        user_classes.check_unchanged(recorded, metric)
     if differences := _differences(before, now):
         raise ValueError(
             f"{folder} holds a run with other settings ({differences}); resume with the same settings "
@@ -325,9 +294,11 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
     Those of the split are among the others, since the fingerprint of the data tells the split.
     """
     free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
+    decisive = experiment.evaluation.decisive
     names = {
         "model.name": user_classes.identity(experiment.model.name),
         "strategy.name": user_classes.identity(experiment.strategy.name),
+        **{f"evaluation.{name}": decisive.get(name) for name in Evaluation.model_fields},
     }
     all_settings = config.settings(experiment) | names | dict.fromkeys(free)
     return {name: value for name, value in all_settings.items() if not name.startswith("split.")}

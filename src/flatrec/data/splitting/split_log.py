@@ -151,8 +151,6 @@ def _check_settings(method: SplitMethod, settings: SplitSettings, log: Interacti
             f"split.{foreign[0]} is not used by split.method {settings.method}, which uses {uses}; leave it out, or "
             "choose another method"
         )
-    if log.returns.all():
-        raise ValueError(f"{name} has {len(log)} events, but none is a purchase; give at least one")
     if method.needs_time and log.timestamps is None:
         raise ValueError(
             f"split.method {settings.method} needs the time of every interaction, but {name} has none; name the column "
