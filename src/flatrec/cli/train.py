@@ -72,7 +72,7 @@ def _recorded(out: Path, data: str | None, experiment: Path | None) -> Path | No
         return experiment
     if run_dir.has_run(out):
         return out / run_dir.EXPERIMENT
-    if run_dir.windows(out):
+    if data is None and run_dir.windows(out):
         raise ValueError(f"{out} holds runs over windows; resume them by the whole command that began them")
     if data is None:
         raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
