@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flatrec.final_fit import refit
     from flatrec.inference.run import Recommendation, Run
     from flatrec.registry.naming import register_model, register_strategy
+    from flatrec.windows import run_windows
 
 __all__ = [
     "AMR",
@@ -35,6 +36,7 @@ __all__ = [
     "register_model",
     "register_strategy",
     "run_experiment",
+    "run_windows",
 ]
 
 _HOMES = {
@@ -55,6 +57,7 @@ _HOMES = {
     "register_model": "flatrec.registry.naming",
     "register_strategy": "flatrec.registry.naming",
     "run_experiment": "flatrec.api",
+    "run_windows": "flatrec.windows",
 }
 
 

@@ -167,7 +167,8 @@ def run_experiment(
     data = (
         load_to_train(experiment.data, experiment.split) if dataset is None else dataset.split_again(experiment.split)
     )
-    experiment = experiment.replace(data=data.source or experiment.data)
+    check_undivided(data)
+    experiment = experiment.replace(data=data.source or experiment.data, split=data.split_report.requested)
     if strategy is None:
         strategy = build_strategy(experiment.strategy)
     if model is not None:
@@ -188,6 +189,19 @@ def run_experiment(
     # Last of all, so that what cannot be trained leaves no folder behind.
     with run_dir.lock_run_dir(out, experiment, data, resume=resume, overwrite=overwrite, origin=origin):
         return session.run(resume=resume)
+
+
+def check_undivided(dataset: Dataset) -> None:
+    """Make sure that the test period of a data set is not divided into windows, which need a run each.
+
+    Raises:
+        ValueError: it is.
+    """
+    if n_windows := dataset.split_report.settings.windows:
+        raise ValueError(
+            f"split.windows is {n_windows}, which needs one run for each window: use flatrec train, or "
+            "flatrec.run_windows in Python, or set split.windows = 0"
+        )
 
 
 def run_or_resume(

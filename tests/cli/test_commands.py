@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 import pytest
 
 import flatrec as package
@@ -166,11 +167,20 @@ def test_recommend_and_similar(flatrec, trained):
 
 def test_shop_is_written_and_can_be_trained_on(flatrec, tmp_path):
     outcome = flatrec("data", "shop", tmp_path / "shop", "--users", 60, "--items", 40, "--json")
-    assert json.loads(outcome.out)["users"] == 60
+    printed = json.loads(outcome.out)
+    assert printed["users"] == 60
+    assert printed["events"] == len(pl.read_parquet(tmp_path / "shop" / "events.parquet")) > 5 * 540
     assert len(list((tmp_path / "shop" / "images").iterdir())) == 40
     assert (
         flatrec("train", "--data", tmp_path / "shop", "--model", "freedom", *SMALL, "--out", tmp_path / "run").code == 0
     )
+
+
+def test_shop_is_split_in_time(flatrec, tmp_path):
+    shop = tmp_path / "shop"
+    assert "purchases" in flatrec("data", "shop", shop, "--users", 60, "--items", 40).out
+    in_time = ("--set", "split.method=time", "--out", tmp_path / "run")
+    assert flatrec("train", "--data", shop, "--model", "popularity", *in_time).code == 0
 
 
 def test_data_without_a_validation_part_are_trained_as_the_message_says(flatrec, tmp_path):

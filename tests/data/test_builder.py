@@ -43,7 +43,7 @@ def test_ids_beyond_64_bits_are_still_ids():
 def test_of_a_repeated_interaction_the_first_part_is_kept():
     data = build_dataset("d", frame(("u", "a", 2), ("u", "a", 0), ("u", "b", 2), ("u", "b", 1), ("u", "b", 2)))
     assert data.interactions.splits.tolist() == [0, 1]
-    assert data.cleaning_report.duplicates == 3
+    assert (data.split_report.summed, data.split_report.repeats) == (1, 2)
 
 
 def test_nothing_is_filtered_unless_asked_for():
@@ -58,11 +58,11 @@ def test_what_the_core_leaves_out_is_counted():
     assert (list(data.users), list(data.items)) == (list("uvw"), list("abc"))
     cleaning_report = data.cleaning_report
     assert (
-        cleaning_report.duplicates,
+        cleaning_report.filtered_events,
         cleaning_report.filtered_users,
         cleaning_report.filtered_items,
         cleaning_report.filtered_interactions,
-    ) == (1, 1, 1, 2)
+    ) == (3, 1, 1, 2)
 
 
 def test_features_titles_and_images_follow_the_items():
@@ -114,7 +114,7 @@ def test_numbered_interactions_keep_all_their_numbers():
         InteractionLog(np.array([0, 0]), np.array([2, 2]), 2, 3), ["u", "v"], ["a", "b", "c"]
     )
     data = build_indexed_dataset("d", given_interactions)
-    assert (data.n_users, data.n_items, len(data.interactions), data.cleaning_report.duplicates) == (2, 3, 1, 1)
+    assert (data.n_users, data.n_items, len(data.interactions), data.split_report.summed) == (2, 3, 1, 1)
 
 
 @pytest.mark.parametrize("change", [{"seed": -1}, {"ratios": (0, 1, 1)}, {"ratios": (1, -1, 1)}, {"n_last": 0}])

@@ -24,7 +24,7 @@ def test_real_folders_have_the_sizes_that_their_description_says(name, sizes, pa
     assert (one.users, one.items, one.interactions) == sizes
     assert [part.interactions for part in one.splits.values()] == parts
     assert {modality: features.width for modality, features in one.features.items()} == widths
-    assert one.cleaning_report.duplicates == 0
+    assert one.row_counts.summed == 0
     assert not any("line" in sentence or "not used" in sentence for sentence in one.warnings)
 
 

@@ -40,16 +40,22 @@ def train(
 
     Example: `flatrec train --data shop --model freedom --strategy bsam+ --set strategy.rho=0.1 --out runs/first`
     """
-    from flatrec.api import run_experiment
+    from flatrec.api import load_to_train, run_experiment
+    from flatrec.cli.windows import train_windows
     from flatrec.final_fit import final_fit
+    from flatrec.registry.instantiate import with_defaults
 
     if refit is not None:
         _check_repeated({"--config": experiment, "--set": sets, "--seed": seed})
         settings, dataset, origin = final_fit(refit, out, data=data, device=device, model=model, strategy=strategy)
     else:
-        dataset, origin = None, None
         file = _recorded(out, data, experiment) if resume else experiment
         settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
+        settings = with_defaults(settings)  # errors show before the data are read
+        dataset, origin = load_to_train(settings.data, settings.split), None
+    if dataset.split_report.settings.windows:
+        train_windows(settings, dataset, out, resume=resume, overwrite=overwrite, json=json)
+        return
     bar = training_bar(settings)
     run = run_experiment(settings, dataset, out, resume=resume, overwrite=overwrite, callbacks=[bar], origin=origin)
     if json:
@@ -66,6 +72,8 @@ def _recorded(out: Path, data: str | None, experiment: Path | None) -> Path | No
         return experiment
     if run_dir.has_run(out):
         return out / run_dir.EXPERIMENT
+    if run_dir.windows(out):
+        raise ValueError(f"{out} holds runs over windows; resume them by the whole command that began them")
     if data is None:
         raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
     return None

@@ -136,14 +136,15 @@ class Evaluation(Config):
         ks: the lengths K of the lists that are scored.
         mask: which items are not ranked for a user: those of the user's training interactions (``train``, as in the
             field's libraries), or, when the test split is scored, those of the validation interactions too
-            (``train+valid``).
+            (``train+valid``); or no items (``none``), for data in which users come back to the same items
+            (``repeat = true``).
 
     Raises:
         ValueError: a K is not a positive whole number, or is too large.
     """
 
     ks: tuple[PositiveInt, ...] = (5, 10, 20)
-    mask: Literal["train", "train+valid"] = "train"
+    mask: Literal["train", "train+valid", "none"] = "train"
 
     @field_validator("ks")
     @classmethod

@@ -9,14 +9,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+import polars as pl
 from numpy import ndarray
 
 from flatrec.config.split import SplitSettings
 from flatrec.data.cleaning import CleaningReport as CleaningReport
 from flatrec.data.features import Features
 from flatrec.data.interactions import SPLITS, Interactions, Split
+from flatrec.data.item_columns import check_names
 from flatrec.data.log import InteractionLog, log_of
-from flatrec.data.splitting import SplitReport, split_log
+from flatrec.data.splitting import SplitFigures, SplitReport, split_log, summarize_split
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.utils.integrity import digest
 
@@ -33,6 +35,8 @@ class Dataset:
         features: features by modality name, e.g. ``image``, ``text``; may be empty.
         titles: one readable name per item, where the source has them.
         images: one image file per item (None for an item without), where the source has them.
+        item_columns: further columns of items, such as prices and categories, one row per item, where the source has
+            them; the fingerprint does not include them.
         cleaning_report: what reading changed or left out.
         split_report: how the interactions were split, and what that left out.
         log: the events from which the interactions were summed, if these do not tell them, so that they can be split
@@ -40,8 +44,8 @@ class Dataset:
         source: the path from which it was read; None if it was built in memory.
 
     Raises:
-        ValueError: there is no user or no item, or ids, features, titles or images do not fit the numbers of users
-            and items.
+        ValueError: there is no user or no item, or ids, features, titles, images or item columns do not fit the
+            numbers of users and items.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Dataset:
     features: Mapping[str, Features] = field(default_factory=dict)
     titles: tuple[str, ...] | None = None
     images: tuple[Path | None, ...] | None = None
+    item_columns: pl.DataFrame | None = None
     cleaning_report: CleaningReport = field(default_factory=CleaningReport)
     split_report: SplitReport = field(default_factory=SplitReport)
     log: InteractionLog | None = None
@@ -68,6 +73,9 @@ class Dataset:
         sizes |= {f'features["{name}"]': len(features.values) for name, features in self.features.items()}
         sizes |= {"titles": len(self.titles)} if self.titles is not None else {}
         sizes |= {"images": len(self.images)} if self.images is not None else {}
+        sizes |= {"item_columns": len(self.item_columns)} if self.item_columns is not None else {}
+        if self.item_columns is not None:
+            check_names(self.item_columns.columns, self.name)
         for what, size in sizes.items():
             if size != self.n_items:
                 raise ValueError(
@@ -90,7 +98,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """The digest of interactions, splits, ids and features: equal digests mean equal data."""
         interactions = self.interactions
-        order = np.argsort(interactions.flat_indices(interactions.users, interactions.items))
+        order = np.lexsort((interactions.splits, interactions.flat_indices(interactions.users, interactions.items)))
         optional = [column for column in (interactions.timestamps, interactions.weights) if column is not None]
         columns = [column[order] for column in (interactions.users, interactions.items, interactions.splits, *optional)]
         rows = [
@@ -106,10 +114,11 @@ class Dataset:
         return (
             *self.cleaning_report.sentences(),
             *self.split_report.sentences(),
-            *filter(None, (self._without_training(split) for split in SPLITS[1:])),
+            *filter(None, (self._users_without_training(split) for split in SPLITS[1:])),
+            *filter(None, (self._items_without_training(split) for split in SPLITS[1:])),
         )
 
-    def _without_training(self, split: Split) -> str:
+    def _users_without_training(self, split: Split) -> str:
         count = len(self.interactions.users_without_training(split))
         scored = len(np.unique(self.interactions.indices(split)[0]))
         if not count:
@@ -118,6 +127,21 @@ class Dataset:
             f"{count} of the {scored} users with a {split} interaction have no training interaction: the model cannot "
             "learn anything about them, but the metrics are means over them as well, as their definition says"
         )
+
+    def _items_without_training(self, split: Split) -> str:
+        count = len(self.interactions.items_without_training(split))
+        scored = len(np.unique(self.interactions.indices(split)[1]))
+        if not count:
+            return ""
+        return (
+            f"{count} of the {scored} items with a {split} interaction have no training interaction: a model knows "
+            "nothing of them but their features, yet they are ranked, and count as hits, like all others"
+        )
+
+    @cached_property
+    def split_figures(self) -> SplitFigures:
+        """The settings of the split, and the size and dates of its parts."""
+        return summarize_split(self.interactions, self.split_report)
 
     def split_again(self, settings: SplitSettings) -> Dataset:
         """Return the same data with another split.
@@ -134,6 +158,7 @@ class Dataset:
             return self
         log = self.log or log_of(self.interactions, given=before.given)
         interactions, report = split_log(log, merged, self.name)
+        report = replace(report, requested=report.settings)
         return replace(self, interactions=interactions, split_report=report, log=log)
 
     def with_interactions(self, interactions: Interactions) -> Dataset:

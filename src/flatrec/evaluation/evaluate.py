@@ -17,7 +17,7 @@ from flatrec.data.interactions import Interactions, Split
 from flatrec.evaluation.metrics import METRICS, TopK
 from flatrec.evaluation.ranking import Ranking, Scorer, inner_product, rank
 
-Mask = Literal["train", "train+valid"]
+Mask = Literal["train", "train+valid", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def evaluate(
         split: the split whose interactions count as hits.
         ks: the list lengths.
         mask: what is never recommended: training interactions as in the field's libraries, or validation interactions
-            as well when the test split is scored.
+            as well when the test split is scored; none where users come back to the same items (``repeat = true``).
 
     Raises:
         ValueError: the number of rows differs from the number of users or items, the split has no interaction or is
@@ -112,6 +112,9 @@ def evaluate_scorer(
 
 def seen_mask(interactions: Interactions, split: Split, mask: Mask) -> sparse.csr_array:
     """Return the interactions that are never recommended when a split is scored."""
+    if mask == "none":
+        nothing = np.zeros(0, dtype=np.int32)
+        return sparse.csr_array((nothing, (nothing, nothing)), shape=(interactions.n_users, interactions.n_items))
     seen = interactions.matrix("train")
     if mask == "train+valid" and split == "test":
         seen = sparse.csr_array(seen + interactions.matrix("valid"))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flatrec.api import load_to_train, run_or_resume
+from flatrec.api import check_undivided, load_to_train, run_or_resume
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.significance import MIN_SEEDS, PairedTest, holm, paired_test, spread
@@ -212,6 +212,7 @@ def _for_strategy(experiment: Experiment, name: str, strategies: Sequence[str]) 
 def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experiment, dataset: Dataset) -> None:
     if experiment.model.name in BASELINES:
         raise ValueError(f"{experiment.model.name} is not trained, so strategies do not matter to it; choose a model")
+    check_undivided(dataset)
     if not dataset.interactions.count("test"):
         raise ValueError(
             f"the test split of {dataset.name!r} has no interaction, so nothing can be compared; split the data again"

@@ -110,18 +110,36 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
 
 
 def choice_warnings(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
-    """What a user should know, before training, of how the epoch is chosen and of unused weights; most often nothing.
+    """What a user should know, before training, of the chosen epoch, its score and unused weights; most often nothing.
 
     It is of a model that is trained, not of a baseline.
     """
     training = experiment.training
-    warnings = [weights.ignored(experiment, dataset), monitored(experiment, dataset).reason]
+    warnings = [
+        weights.ignored(experiment, dataset),
+        monitored(experiment, dataset).reason,
+        mask_warning(experiment.evaluation, dataset),
+    ]
     if training.select == "last" and training.epochs == Training().epochs:
         warnings.append(
             f"training.select is last and training.epochs is left at {training.epochs}: so many epochs are trained, "
             "and the last is kept"
         )
     return tuple(filter(None, warnings))
+
+
+def mask_warning(evaluation: Evaluation, dataset: Dataset) -> str:
+    """Return a sentence if the mask hides items that users come back to; else an empty text."""
+    interactions = dataset.interactions
+    hidden = seen_mask(interactions, "test", evaluation.mask)
+    repeats = int(hidden.multiply(interactions.matrix("test")).astype(bool).sum()) if interactions.repeats else 0
+    if not repeats:
+        return ""
+    return (
+        f"{repeats} of the {interactions.count('test')} test interactions are with items that evaluation.mask = "
+        f'"{evaluation.mask}" never ranks for their users, and count as misses; set evaluation.mask = "none" to rank '
+        "them"
+    )
 
 
 def log_warnings(warnings: Iterable[str]) -> None:

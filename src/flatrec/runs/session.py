@@ -14,6 +14,7 @@ from flatrec.config import AMR, Config, Experiment
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS
+from flatrec.data.row_counts import row_counts
 from flatrec.inference.run import Run
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
@@ -62,7 +63,10 @@ class Session:
         self.unscored = Run(dataset, model, experiment.evaluation.ks, experiment.evaluation.mask)
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
-        self.warnings = selection.choice_warnings(experiment, dataset) if self.trainer is not None else ()
+        if self.trainer is not None:
+            self.warnings = selection.choice_warnings(experiment, dataset)
+        else:
+            self.warnings = tuple(filter(None, [selection.mask_warning(experiment.evaluation, dataset)]))
         self.log_warnings = log_warnings
         self.origin = origin
 
@@ -128,7 +132,9 @@ class Session:
             "name": self.dataset.name,
             "path": self.experiment.data,
             "fingerprint": self.dataset.fingerprint,
+            "split": self.dataset.split_figures.as_dict(),
             "users_without_training": {split: len(interactions.users_without_training(split)) for split in SPLITS[1:]},
+            "rows": asdict(row_counts(self.dataset)),
             "warnings": list(self.dataset.warnings),
         }
 

@@ -43,7 +43,7 @@ def test_benchmark_files_are_the_split(tmp_path):
     data = recbole.read(tmp_path)
     assert list(data.users) == ["u", "v"]
     assert data.interactions.splits.tolist() == [0, 0, 1, 2]
-    assert data.cleaning_report.duplicates == 1
+    assert (data.split_report.summed, data.split_report.repeats) == (0, 1)
     (tmp_path / "ml.valid.inter").unlink()
     with pytest.raises(FileNotFoundError, match="ml.valid.inter is not a file"):
         recbole.read(tmp_path)
