@@ -176,8 +176,8 @@ def undefined_sentence(split: str, undefined: Mapping[str, int]) -> str:
     if not undefined:
         return ""
     counts: dict[str, list[int]] = {}
-    for name, count in undefined.items():
-        counts.setdefault(name.partition("@")[0], []).append(count)
+    for name, n_users in undefined.items():
+        counts.setdefault(name.partition("@")[0], []).append(n_users)
     listed = ", ".join(
         f"{name} {found[0] if len(set(found)) == 1 else f'{min(found)} to {max(found)}'}"
         for name, found in counts.items()
