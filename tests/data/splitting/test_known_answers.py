@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.data.splitting.tables import TWELVE, data_set, parts
 
 from flatrec.config import SplitSettings
+from tests.data.splitting.tables import TWELVE, data_set, parts
 
 ALL = "ua ub uc ud ue va vb vc vd wa wb wc"
 

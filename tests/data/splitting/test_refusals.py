@@ -2,10 +2,10 @@
 
 import polars as pl
 import pytest
-from tests.data.splitting.tables import data_set
 
 from flatrec.config import SplitSettings
 from flatrec.data.builder import build_dataset
+from tests.data.splitting.tables import data_set
 
 TIME = {"method": "time"}
 
