@@ -8,9 +8,12 @@ from flatrec._version import __version__
 TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
     from flatrec.api import fit, load_run, run_experiment
-    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, Training
+    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, SplitSettings, Training
+    from flatrec.data.builder import EventSettings
     from flatrec.data.dataset import Dataset
+    from flatrec.data.formats.table import ItemSource, TableSettings
     from flatrec.data.loading import load_data
+    from flatrec.data.tables.feature_files import FeatureSource
     from flatrec.evaluation import evaluate
     from flatrec.inference.run import Recommendation, Run
     from flatrec.registry.naming import register_model, register_strategy
@@ -21,9 +24,14 @@ __all__ = [
     "Config",
     "Dataset",
     "Evaluation",
+    "EventSettings",
     "Experiment",
+    "FeatureSource",
+    "ItemSource",
     "Recommendation",
     "Run",
+    "SplitSettings",
+    "TableSettings",
     "Training",
     "__version__",
     "evaluate",
@@ -41,9 +49,14 @@ _HOMES = {
     "Config": "flatrec.config",
     "Dataset": "flatrec.data.dataset",
     "Evaluation": "flatrec.config",
+    "EventSettings": "flatrec.data.builder",
     "Experiment": "flatrec.config",
+    "FeatureSource": "flatrec.data.tables.feature_files",
+    "ItemSource": "flatrec.data.formats.table",
     "Recommendation": "flatrec.inference.run",
     "Run": "flatrec.inference.run",
+    "SplitSettings": "flatrec.config",
+    "TableSettings": "flatrec.data.formats.table",
     "Training": "flatrec.config",
     "evaluate": "flatrec.evaluation",
     "fit": "flatrec.api",

@@ -153,5 +153,5 @@ def _recipe_of(dataset: Dataset) -> Recipe | None:
     description = source / DESCRIPTION if source.is_dir() else source
     folders = [source]
     if description.suffix.lower() == ".toml" and description.is_file():
-        folders = [feature.file.parent for feature in parse(description).features.values()]
+        folders = [feature.path.parent for feature in parse(description).features.values()]
     return next((recipe for recipe in map(read_recipe, folders) if recipe is not None), None)

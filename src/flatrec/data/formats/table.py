@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
 from flatrec.data.tables.columns import as_splits, is_missing, to_dict
 from flatrec.data.tables.feature_files import ITEM_NAMES, FeatureSource, guess_column, read_features
-from flatrec.data.tables.files import TABLE_SUFFIXES, existing_images, scan
+from flatrec.data.tables.files import NO_FILE, TABLE_SUFFIXES, Table, existing_images, path_of, scan
 from flatrec.data.tables.parquet import is_parquet
 from flatrec.data.tables.text import GZIPPED, PLAIN, Layout, ending
 
@@ -30,7 +30,7 @@ SPLIT_NAMES = ("x_label", "split", "part")
 class ItemSource:
     """A table with one row per item."""
 
-    file: Path  # ``.csv``, ``.tsv`` or ``.parquet``
+    file: Path | Table = NO_FILE  # ``.csv``, ``.tsv`` or ``.parquet``; left out for a frame
     id_column: str | None = None  # the column of item ids; found by one of ITEM_NAMES if left out
     title_column: str | None = None  # the column of readable names
     image_column: str | None = None  # the column of image files, relative to the table's folder; empty for none
@@ -39,7 +39,7 @@ class ItemSource:
 
 @dataclass(frozen=True)
 class TableSettings:
-    """Which files and columns make up a data set.
+    """Which files and columns make up a data set: what a ``dataset.toml`` says.
 
     Example:
         >>> settings = TableSettings(Path("clicks.csv"), user_column="customer", item_column="sku")
@@ -47,7 +47,7 @@ class TableSettings:
         0
     """
 
-    interactions: Path  # ``.csv``, ``.tsv`` or ``.parquet`` with one row per interaction
+    interactions: Path | Table = NO_FILE  # ``.csv``, ``.tsv``, ``.parquet``, one row per event; left out for a frame
     user_column: str | None = None  # the column of user ids; found by one of USER_NAMES if left out
     item_column: str | None = None  # the column of item ids; found by one of ITEM_NAMES if left out
     split_column: str | None = None  # the column with ``train``/``valid``/``test`` or 0/1/2; a random split without one
@@ -67,7 +67,7 @@ def read_tables(settings: TableSettings) -> Dataset:
         ValueError: a column is missing, a file is malformed, or the files do not fit one another.
     """
     interactions, cleaning_report = _interactions(settings)
-    path = settings.interactions
+    path = path_of(settings.interactions)
     return build_dataset(
         settings.name or (Path(path.stem) if path.suffix.lower() == GZIPPED else path).stem,
         interactions,
@@ -89,19 +89,28 @@ def read(path: Path) -> Dataset:
         FileNotFoundError: there is no such file.
         ValueError: no column has a name of users or items, or the file is malformed.
     """
-    names = scan(path, wanted=(USER_NAMES, ITEM_NAMES)).columns
+    return read_tables(guess_settings(path))
+
+
+def guess_settings(interactions: Path | Table) -> TableSettings:
+    """Return settings of a single table, whose columns are recognized by their names; see :func:`read`."""
+    names = scan(interactions, wanted=(USER_NAMES, ITEM_NAMES)).columns
     columns = {column.lower(): column for column in reversed(names)}
     split = next((columns[name] for name in SPLIT_NAMES if name in columns), None)
-    return read_tables(TableSettings(path, split_column=split))
+    return TableSettings(interactions, split_column=split)
 
 
 def _interactions(settings: TableSettings) -> tuple[pl.DataFrame, TableCleaningReport]:
-    path = settings.interactions
+    path = path_of(settings.interactions)
     wanted = [
         (column,) if column else names
         for column, names in ((settings.user_column, USER_NAMES), (settings.item_column, ITEM_NAMES))
     ]
-    table = scan(path, settings.layout, [*wanted, *([(settings.split_column,)] if settings.split_column else [])])
+    table = scan(
+        settings.interactions,
+        settings.layout,
+        [*wanted, *([(settings.split_column,)] if settings.split_column else [])],
+    )
     columns = {
         "user": settings.user_column or guess_column(table.columns, USER_NAMES, path, "user"),
         "item": settings.item_column or guess_column(table.columns, ITEM_NAMES, path, "item"),
@@ -118,11 +127,11 @@ def _interactions(settings: TableSettings) -> tuple[pl.DataFrame, TableCleaningR
 def _metadata(source: ItemSource | None) -> ItemMetadata:
     if source is None:
         return ItemMetadata()
-    path = source.file
+    path = path_of(source.file)
     columns = {"title": source.title_column, "image": source.image_column}
     named = {name: column for name, column in columns.items() if column}
     wanted = [(source.id_column,) if source.id_column else ITEM_NAMES, *((column,) for column in named.values())]
-    table = scan(path, source.layout, wanted)
+    table = scan(source.file, source.layout, wanted)
     rows = table.select({"id": source.id_column or guess_column(table.columns, ITEM_NAMES, path, "item"), **named})
     ids = rows.ids("id")
     texts = {name: to_dict(ids.ids, rows.texts(name), path) for name in named}
