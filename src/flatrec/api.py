@@ -164,7 +164,7 @@ def run_experiment(
     data = (
         load_to_train(experiment.data, experiment.split) if dataset is None else dataset.split_again(experiment.split)
     )
-    experiment = experiment.replace(data=data.source or experiment.data)
+    experiment = experiment.replace(data=data.source or "")
     if strategy is None:
         strategy = build_strategy(experiment.strategy)
     if model is not None:

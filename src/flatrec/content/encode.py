@@ -149,7 +149,9 @@ def encode_new_items(
 
 def _recipe_of(dataset: Dataset) -> Recipe | None:
     """Return how the items of a data set were encoded; None if no ``encode.json`` is beside its features."""
-    source = Path(dataset.source or "")
+    if dataset.source is None:
+        return None
+    source = Path(dataset.source)
     description = source / DESCRIPTION if source.is_dir() else source
     folders = [source]
     if description.suffix.lower() == ".toml" and description.is_file():

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flatrec.api import load_to_train, run_or_resume
+from flatrec.api import load_to_train, log_data_warnings, run_or_resume
 from flatrec.config import Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.significance import MIN_SEEDS, PairedTest, holm, paired_test, spread
@@ -117,7 +117,11 @@ def compare(
             Also if ``out`` holds a run with other settings, and ``overwrite`` is not given.
         FileExistsError: another process compares in ``out``, or trains in one of its run folders.
     """
-    dataset = load_to_train(experiment.data, experiment.split) if dataset is None else dataset
+    if dataset is None:
+        dataset = load_to_train(experiment.data, experiment.split)
+    else:
+        dataset = dataset.split_again(experiment.split)
+        log_data_warnings(dataset)
     strategies = [import_named("strategy", name) for name in strategies]
     _check(strategies, seeds, experiment, dataset)
     labels = user_classes.labels(strategies, strategy_names())
