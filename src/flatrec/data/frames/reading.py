@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -24,7 +24,7 @@ from flatrec.data.tables.objects import object_series
 from flatrec.data.tables.text import PLAIN
 
 Array: TypeAlias = Shaped[ndarray, "..."] | Shaped[Tensor, "..."] | Path | str  # a path is that of a ``.npy`` file
-Ids: TypeAlias = Sequence[str] | Sequence[int] | Shaped[ndarray, "n_rows"] | pl.Series
+Ids: TypeAlias = Collection[object]  # a list, an array, a tensor, or a column or index of a frame
 FeatureInput: TypeAlias = Frame | Array | tuple[Ids, Array] | FeatureSource
 
 
