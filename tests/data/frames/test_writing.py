@@ -58,7 +58,7 @@ def test_items_and_features_are_frames_too(dataset):
 
 
 def test_frames_make_the_same_data_set_again():
-    shop = generate(ShopSettings()).dataset
+    shop = generate(ShopSettings(users=40, items=20, images=False)).dataset
     features = {modality: shop.features_frame(modality) for modality in shop.features}
     again = Dataset.from_frames(shop.to_frame().select("user", "item", "split"), shop.items_frame(), features)
     bare = replace(shop.interactions, timestamps=None, weights=None)
