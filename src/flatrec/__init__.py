@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flatrec.data.dataset import Dataset
     from flatrec.data.formats.table import ItemSource, TableSettings
     from flatrec.data.loading import load_data
+    from flatrec.data.tables.events import RowSettings
     from flatrec.data.tables.feature_files import FeatureSource
     from flatrec.evaluation import evaluate
     from flatrec.inference.run import Recommendation, Run
@@ -29,6 +30,7 @@ __all__ = [
     "FeatureSource",
     "ItemSource",
     "Recommendation",
+    "RowSettings",
     "Run",
     "SplitSettings",
     "TableSettings",
@@ -54,6 +56,7 @@ _HOMES = {
     "FeatureSource": "flatrec.data.tables.feature_files",
     "ItemSource": "flatrec.data.formats.table",
     "Recommendation": "flatrec.inference.run",
+    "RowSettings": "flatrec.data.tables.events",
     "Run": "flatrec.inference.run",
     "SplitSettings": "flatrec.config",
     "TableSettings": "flatrec.data.formats.table",

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flatrec.data.cleaning import CleaningReport, TableCleaningReport
+from flatrec.data.cleaning import CleaningReport, EventReport, TableCleaningReport
 from flatrec.data.loading import load_data
 from flatrec.data.summary import summarize
 
@@ -34,7 +34,7 @@ IDS = [f"s{item}" for item in range(6)]
 def test_nothing_is_said_of_tables_that_fit(tmp_path):
     data = load(tmp_path, items=IDS, features=IDS)
     assert data.warnings == ()
-    assert data.cleaning_report == CleaningReport()
+    assert data.cleaning_report == CleaningReport(events=EventReport(rows=36))
 
 
 def test_a_table_of_items_that_meets_none_is_refused_like_one_of_features(tmp_path):
@@ -68,7 +68,7 @@ def test_rows_and_items_that_do_not_meet_are_counted(tmp_path):
         "image.csv: 1 row not used (1 whose id is in no interaction)",
         "items.csv: 3 rows not used (3 whose id is in no interaction); "
         "2 would match but for case, such as 'S1' and 's1'",
-        "5 items without a title; their ids are shown instead",
+        "5 items without a row in the table of items; kept, and shown by their ids",
     )
     assert (data.cleaning_report.unknown_features, data.cleaning_report.items_without_title) == (1, 5)
 

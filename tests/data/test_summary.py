@@ -19,7 +19,7 @@ def dataset():
         Vocabulary("item", list("abcd")),
         features={"image": Features(rows, np.array([True, True, True, False]))},
         images=(None, None, None, None),
-        cleaning_report=CleaningReport(duplicates=2),
+        cleaning_report=CleaningReport(filtered_events=2),
     )
 
 
@@ -30,10 +30,10 @@ def test_the_figures_are_those_worked_by_hand():
     assert (one.users_without_training, one.items_without_training) == (1, 3)
     image = one.features["image"]
     assert (image.width, image.missing, image.zero_rows, image.constant_rows) == (2, 1, 1, 1)
-    assert (one.titles, one.images, one.cleaning_report.duplicates) == (False, 0, 2)
+    assert (one.titles, one.images, one.cleaning_report.filtered_events) == (False, 0, 2)
 
 
 def test_the_figures_can_be_written_as_json():
     loaded = json.loads(json.dumps(summarize(dataset()).as_dict()))
     assert loaded["splits"]["valid"] == {"interactions": 1, "users_without": 2}
-    assert loaded["cleaning_report"]["duplicates"] == 2
+    assert loaded["cleaning_report"]["filtered_events"] == 2

@@ -52,6 +52,11 @@ def info(
         print_json(summary.as_dict())
         return
     print_table(f"{summary.name} · {summary.fingerprint}", ["", "count"], _counts(summary))
+    if summary.row_counts.rows != summary.interactions:
+        print_table("rows of the source", ["", "count"], _row_counts(summary))
+    if summary.item_columns:
+        columns = [[name, *vars(column).values()] for name, column in summary.item_columns.items()]
+        print_table("columns of items", ["column", "holds", "distinct values", "missing values"], columns)
     if summary.features:
         rows = [[name, *vars(features).values()] for name, features in summary.features.items()]
         print_table("features", ["modality", "columns", "missing items", "rows of zeros", "constant rows"], rows)
@@ -207,3 +212,9 @@ def _counts(summary: Summary) -> list[list[object]]:
             [f"users without a {name} interaction", split.users_without],
         ]
     return rows
+
+
+def _row_counts(summary: Summary) -> list[list[object]]:
+    """Return what became of the rows, without the counts that are 0."""
+    counts: dict[str, int] = vars(summary.row_counts)
+    return [[name.replace("_", " "), number] for name, number in counts.items() if number]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flatrec.utils.messages import clipped, count, quoted
 
@@ -18,6 +18,7 @@ class TableCleaningReport:
     joined_lines: int = 0  # lines that continue a cell which began on an earlier line
     broken_ids: int = 0  # ids that contain a line break
     padded_ids: int = 0  # ids with blanks around them, which were removed
+    capital_ids: int = 0  # ids with capital letters, which became small ones
     decimal_ids: int = 0  # ids such as ``100.0``, which were read as ``100``
     decimal_id_example: str = ""  # one of these, as the file has it
     rows_without_id: int = 0  # rows without an item id, which were left out
@@ -25,6 +26,8 @@ class TableCleaningReport:
     unused_rows: int = 0  # rows whose id is not that of an item
     filtered_rows: int = 0  # the unused rows whose item was removed by the k-core filter
     near_misses: str = ""  # a simple difference because of which ids do not match; empty if there is none
+    unused_time_column: str = ""  # a column with a name of times that holds none; empty if there is none
+    unused_time_reason: str = ""  # what is wrong with it
 
     @staticmethod
     def total(file: str, tables: Sequence[TableCleaningReport]) -> TableCleaningReport:
@@ -34,6 +37,7 @@ class TableCleaningReport:
             joined_lines=sum(table.joined_lines for table in tables),
             broken_ids=sum(table.broken_ids for table in tables),
             padded_ids=sum(table.padded_ids for table in tables),
+            capital_ids=sum(table.capital_ids for table in tables),
             decimal_ids=sum(table.decimal_ids for table in tables),
             decimal_id_example=next((table.decimal_id_example for table in tables if table.decimal_id_example), ""),
         )
@@ -48,6 +52,8 @@ class TableCleaningReport:
             yield f"{self.file}: {count(self.broken_ids, 'id')} with a line break inside; check the file"
         if self.padded_ids:
             yield f"{self.file}: blanks around {count(self.padded_ids, 'id')} were removed"
+        if self.capital_ids:
+            yield f"{self.file}: {count(self.capital_ids, 'id')} were written in small letters"
         if self.decimal_ids:
             shown, whole = clipped(self.decimal_id_example), clipped(self.decimal_id_example.partition(".")[0])
             ids = count(self.decimal_ids, "id")
@@ -58,6 +64,11 @@ class TableCleaningReport:
             yield f"{self.file}: the row numbers in {_columns(self.row_number_columns)} are not features; left out"
         if self.unused_rows:
             yield self._unused()
+        if self.unused_time_column:
+            yield (
+                f"{self.file}: the column {clipped(self.unused_time_column)!r} is not used as times: "
+                f"{self.unused_time_reason}"
+            )
 
     def _unused(self) -> str:
         filtered, foreign = self.filtered_rows, self.unused_rows - self.filtered_rows
@@ -68,15 +79,45 @@ class TableCleaningReport:
 
 
 @dataclass(frozen=True)
+class EventReport:
+    """The counts of the rows of interactions that are no events of a user and an item, or cancel others."""
+
+    rows: int = 0  # rows of the source, blank ones left out
+    without_id: int = 0  # rows without a user or item id, which were left out
+    unnamed_events: int = 0  # rows with an event that has no weight, which were left out
+    unnamed_event_names: tuple[str, ...] = ()  # the most frequent of these events
+    low_ratings: int = 0  # rows with a rating below the minimum, which were left out
+    without_quantity: int = 0  # purchases and returns of quantity 0, and other events of a negative one; left out
+    returns: int = 0  # returns, which are subtracted from purchases
+
+    def sentences(self) -> Iterator[str]:
+        """Yield one sentence for each count that is not 0."""
+        if self.without_id:
+            yield f"{count(self.without_id, 'row')} without a user or item id left out"
+        if self.unnamed_events:
+            names = quoted(self.unnamed_event_names, 3)
+            yield f"{count(self.unnamed_events, 'row')} with an event that [events] does not name left out: {names}"
+        if self.low_ratings:
+            yield f"{count(self.low_ratings, 'row')} with a rating below min_rating left out"
+        if self.without_quantity:
+            rows = count(self.without_quantity, "row")
+            yield f"{rows} with a quantity of 0, or a negative one of no purchase, left out"
+        if self.returns:
+            yield f"{count(self.returns, 'return')}, which cancel earlier purchases of the same user and item"
+
+
+@dataclass(frozen=True)
 class CleaningReport:
     """The counts of what reading had to change or leave out in a whole data set."""
 
-    duplicates: int = 0  # repeated interactions of a user and an item
+    events: EventReport = field(default_factory=EventReport)  # rows of interactions that were left out, or returns
     filtered_users: int = 0  # users removed by the k-core filter
     filtered_items: int = 0  # items removed by the k-core filter
-    filtered_interactions: int = 0  # interactions removed by the k-core filter
+    filtered_interactions: int = 0  # interactions of a user and an item removed by the k-core filter
+    filtered_events: int = 0  # the events of these interactions, returns left out
     unknown_features: int = 0  # feature rows of ids that are not items of the data set
     k_core: int = 0  # minimum interactions per user and item, if the filter removed something
+    items_without_row: int = 0  # items that the table of items does not have
     items_without_title: int = 0  # items without a title, where others have one
     items_without_image: int = 0  # items without an image, where others have one
     tables: tuple[TableCleaningReport, ...] = ()  # files in which something was changed or left out
@@ -84,15 +125,17 @@ class CleaningReport:
     def sentences(self) -> tuple[str, ...]:
         """Return what a user should know, one sentence each; none if nothing was changed."""
         sentences = [sentence for table in self.tables for sentence in table.sentences()]
-        if self.duplicates:
-            sentences.append(f"{count(self.duplicates, 'repeated interaction')}; each counts once")
+        sentences += self.events.sentences()
         if self.filtered_interactions:
             sentences.append(
                 f"the {self.k_core}-core filter removed {count(self.filtered_users, 'user')}, "
                 f"{count(self.filtered_items, 'item')} and {count(self.filtered_interactions, 'interaction')}; "
                 "k_core = 0 keeps them"
             )
-        if self.items_without_title:
+        if self.items_without_row:
+            items = count(self.items_without_row, "item")
+            sentences.append(f"{items} without a row in the table of items; kept, and shown by their ids")
+        if self.items_without_title > self.items_without_row:
             sentences.append(f"{count(self.items_without_title, 'item')} without a title; their ids are shown instead")
         if self.items_without_image:
             sentences.append(f"{count(self.items_without_image, 'item')} without an image")

@@ -10,12 +10,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from numpy import ndarray
 
 from flatrec.config.split import SplitSettings
 from flatrec.data.cleaning import CleaningReport as CleaningReport
 from flatrec.data.features import Features
 from flatrec.data.interactions import SPLITS, Interactions, Split
+from flatrec.data.item_columns import check_names
 from flatrec.data.log import InteractionLog, log_of
 from flatrec.data.splitting import SplitReport, split_log
 from flatrec.data.vocabulary import Vocabulary
@@ -41,6 +43,8 @@ class Dataset:
         features: features by modality name, e.g. ``image``, ``text``; may be empty.
         titles: one readable name per item, where the source has them.
         images: one image file per item (None for an item without), where the source has them.
+        item_columns: further columns of items, such as prices and categories, one row per item, where the source has
+            them; the fingerprint does not include them.
         cleaning_report: what reading changed or left out.
         split_report: how the interactions were split, and what that left out.
         log: the events from which the interactions were summed, if these do not tell them, so that they can be split
@@ -48,8 +52,8 @@ class Dataset:
         source: the path from which it was read; None if it was built in memory.
 
     Raises:
-        ValueError: there is no user or no item, or ids, features, titles or images do not fit the numbers of users
-            and items.
+        ValueError: there is no user or no item, or ids, features, titles, images or item columns do not fit the
+            numbers of users and items.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Dataset:
     features: Mapping[str, Features] = field(default_factory=dict)
     titles: tuple[str, ...] | None = None
     images: tuple[Path | None, ...] | None = None
+    item_columns: pl.DataFrame | None = None
     cleaning_report: CleaningReport = field(default_factory=CleaningReport)
     split_report: SplitReport = field(default_factory=SplitReport)
     log: InteractionLog | None = None
@@ -76,6 +81,9 @@ class Dataset:
         sizes |= {f'features["{name}"]': len(features.values) for name, features in self.features.items()}
         sizes |= {"titles": len(self.titles)} if self.titles is not None else {}
         sizes |= {"images": len(self.images)} if self.images is not None else {}
+        sizes |= {"item_columns": len(self.item_columns)} if self.item_columns is not None else {}
+        if self.item_columns is not None:
+            check_names(self.item_columns.columns, self.name)
         for what, size in sizes.items():
             if size != self.n_items:
                 raise ValueError(
@@ -136,7 +144,10 @@ class Dataset:
         return interactions_frame(self)
 
     def items_frame(self) -> pl.DataFrame:
-        """Return the items in the order of their indices: ``item``, and ``title`` and ``image`` if there are any."""
+        """Return the items in the order of their indices.
+
+        The columns are ``item``, ``title`` and ``image`` if there are any, and the item columns.
+        """
         from flatrec.data.frames.writing import items_frame
 
         return items_frame(self)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import polars as pl
 
+IdMatching = Literal["exact", "trim", "trim+lower"]
 WHOLE_DECIMAL = r"^(-?[0-9]+)\.0+$"
 _WHOLE = r"^(-?[0-9]+(\.0+)?)?$"
 _NEEDS_REPAIR = rf"^\s|\s$|{WHOLE_DECIMAL}"
@@ -19,13 +20,29 @@ class RepairedIds(NamedTuple):
     padded: int = 0  # how many ids had blanks around them
     decimals: int = 0  # how many ids were whole numbers with a decimal point
     decimal_example: str = ""  # one of these, as it was; empty if there is none
+    capitals: int = 0  # how many ids had capital letters that became small ones
 
 
-def repair_ids(ids: pl.Series) -> RepairedIds:
-    """Remove blanks around ids, and write ``100.0`` as ``100``, since pandas writes ``100.0`` if an id is missing.
+def repair_ids(ids: pl.Series, matching: IdMatching = "trim") -> RepairedIds:
+    """Return ids so that those which mean the same are the same text.
 
-    Decimals are changed only if all ids are whole numbers: ``1.0`` beside ``1.1`` or ``a`` may be a version.
+    Args:
+        ids: the ids as text.
+        matching: ``exact``: ids stay as they are; ``trim``: blanks around them are removed, and ``100.0`` is written as
+            ``100``, since pandas writes ``100.0`` if an id is missing; ``trim+lower``: capital letters become small
+            ones as well. Decimals are changed only if all ids are whole numbers: ``1.0`` beside ``1.1`` or ``a`` may
+            be a version. An id of blanks only is empty in every case.
     """
+    if matching == "exact":
+        return RepairedIds(ids.str.replace(r"^\s+$", ""))
+    repaired = _trimmed(ids)
+    if matching == "trim":
+        return repaired
+    lower = repaired.ids.str.to_lowercase()
+    return repaired._replace(ids=lower, capitals=int((lower != repaired.ids).sum()))
+
+
+def _trimmed(ids: pl.Series) -> RepairedIds:
     if not ids.str.contains(_NEEDS_REPAIR).any():
         return RepairedIds(ids)
     stripped = ids.str.strip_chars()
@@ -36,9 +53,9 @@ def repair_ids(ids: pl.Series) -> RepairedIds:
     return RepairedIds(strip_decimal_zeros(stripped), padded, len(decimals), decimals[0])
 
 
-def repair_id_list(ids: Iterable[str]) -> list[str]:
+def repair_id_list(ids: Iterable[str], matching: IdMatching = "trim") -> list[str]:
     """Return a list of ids, repaired as by :func:`repair_ids`."""
-    return repair_ids(pl.Series("id", list(ids), dtype=pl.String)).ids.to_list()
+    return repair_ids(pl.Series("id", list(ids), dtype=pl.String), matching).ids.to_list()
 
 
 def strip_decimal_zeros(texts: pl.Series) -> pl.Series:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Int64, Shaped
+from jaxtyping import Bool, Float, Int, Int64, Shaped
 from numpy import ndarray
 
 from flatrec.data.interactions import Interactions
@@ -23,6 +25,7 @@ class InteractionLog:
         timestamps: when each event happened, in Unix seconds; None if it is not known.
         weights: how much each event says, above 0; None if all say the same.
         quantities: the quantity of each event, below 0 for a return; None if there are no returns and no quantities.
+        returnable: whether a return may cancel the event, as it may a purchase but no view; None if it may cancel any.
         splits: the split that the source gives each event (0, 1, 2); None if it gives none.
         weigh_quantities: whether the weight of an event is multiplied by its quantity.
         half_life: age in seconds, counted from the newest training event, at which the weight of a training event is
@@ -38,6 +41,7 @@ class InteractionLog:
     weights: Float[ndarray, "n_events"] | None = None
     quantities: Float[ndarray, "n_events"] | None = None
     splits: Int[ndarray, "n_events"] | None = None
+    returnable: Bool[ndarray, "n_events"] | None = None
     weigh_quantities: bool = False
     half_life: float | None = None
     repeat: bool = False
@@ -61,7 +65,7 @@ class InteractionLog:
 
     def take(self, rows: Shaped[ndarray, "n"]) -> InteractionLog:
         """Return some of the events, by index or by mask."""
-        columns = ("users", "items", "timestamps", "weights", "quantities", "splits")
+        columns = ("users", "items", "timestamps", "weights", "quantities", "splits", "returnable")
         return replace(self, **{name: column[rows] for name in columns if (column := getattr(self, name)) is not None})
 
     def order(self) -> Int64[ndarray, "n_events"]:
@@ -72,6 +76,14 @@ class InteractionLog:
         ties = [column for column in (self.quantities, self.weights) if column is not None]
         times = [] if self.timestamps is None else [self.timestamps]
         return np.lexsort((*ties, self.items, *times, self.users))
+
+
+class IndexedInteractions(NamedTuple):
+    """The events of a source by index, and the ids in the order of the indices."""
+
+    log: InteractionLog
+    user_ids: Sequence[str]
+    item_ids: Sequence[str]
 
 
 def log_of(interactions: Interactions, *, given: bool) -> InteractionLog:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import polars as pl
 from jaxtyping import Int
 from numpy import ndarray
 
@@ -13,6 +14,8 @@ from flatrec.data.cleaning import CleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import SPLITS, Split
+from flatrec.data.row_counts import RowCounts, row_counts
+from flatrec.data.tables.columns import describe_dtype
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class FeatureSummary:
 
 
 @dataclass(frozen=True)
+class ItemColumnSummary:
+    """One further column of items: what it holds, the number of distinct values, and of items without one."""
+
+    kind: str
+    distinct: int
+    missing: int
+
+
+@dataclass(frozen=True)
 class Summary:
     """The key figures of a data set."""
 
@@ -52,6 +64,8 @@ class Summary:
     titles: bool
     images: int | None  # number of items with an image; None if the source has no images
     features: Mapping[str, FeatureSummary]
+    item_columns: Mapping[str, ItemColumnSummary]
+    row_counts: RowCounts
     cleaning_report: CleaningReport
     warnings: tuple[str, ...]
 
@@ -81,9 +95,18 @@ def summarize(dataset: Dataset) -> Summary:
         titles=dataset.titles is not None,
         images=None if images is None else sum(image is not None for image in images),
         features={name: _summarize_features(features) for name, features in dataset.features.items()},
+        item_columns=_summarize_columns(dataset.item_columns),
+        row_counts=row_counts(dataset),
         cleaning_report=dataset.cleaning_report,
         warnings=dataset.warnings,
     )
+
+
+def _summarize_columns(columns: pl.DataFrame | None) -> dict[str, ItemColumnSummary]:
+    return {
+        column.name: ItemColumnSummary(describe_dtype(column), column.drop_nulls().n_unique(), column.null_count())
+        for column in (columns.iter_columns() if columns is not None else ())
+    }
 
 
 def _without(indices: Int[ndarray, "n"], size: int) -> int:

@@ -14,6 +14,7 @@ from flatrec.config import AMR, Config, Experiment
 from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS
+from flatrec.data.row_counts import row_counts
 from flatrec.inference.run import Run
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
@@ -120,6 +121,7 @@ class Session:
             "path": self.experiment.data,
             "fingerprint": self.dataset.fingerprint,
             "users_without_training": {split: len(interactions.users_without_training(split)) for split in SPLITS[1:]},
+            "rows": asdict(row_counts(self.dataset)),
             "warnings": list(self.dataset.warnings),
         }
 

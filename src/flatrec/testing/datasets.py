@@ -78,6 +78,7 @@ def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarra
         features={name: Features(one.values[items], one.present[items]) for name, one in dataset.features.items()},
         titles=None,
         images=None,
+        item_columns=None,
         log=None,
     )
 
@@ -103,6 +104,7 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
         features={name: Features(one.values[rows], one.present[rows]) for name, one in dataset.features.items()},
         titles=None,
         images=None,
+        item_columns=None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from flatrec.data.builder import EventSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.table import ItemSource, TableSettings
 from flatrec.data.loading import load_data
+from flatrec.data.tables.events import RowSettings
 from flatrec.data.tables.feature_files import FeatureSource
 from flatrec.data.tables.text import Layout
 from tests.data.frames.kinds import KINDS, to_pandas, to_pyarrow
@@ -152,6 +154,81 @@ def test_the_split_and_the_other_settings_are_those_of_a_description():
     assert dataset.split_report.settings.seed == 3
     again = Dataset.from_frames(CLICKS, columns=columns, split=SplitSettings(method="none"))
     assert again.interactions.count("train") == 12
+
+
+EVENTS = pl.DataFrame(
+    {
+        "customer": ["a", "a", "b", "b", "a", "b", " C", None],
+        "sku": [1, 1, 1, 2, 2, 2, 1, 1],
+        "what": ["view", "purchase", "purchase", "purchase", "wish", "return", "view", "view"],
+        "pieces": [None, 2.0, 1.0, 1.0, None, 1.0, None, None],
+        "when": [datetime(2024, 1, day, 12, 30, tzinfo=UTC) for day in (1, 2, 3, 4, 5, 6, 7, 8)],
+    }
+)
+EVENT_KEYS = """
+user_column = "customer"
+item_column = "sku"
+time_column = "when"
+event_column = "what"
+quantity_column = "pieces"
+return_events = ["return"]
+weigh_quantities = true
+missing_ids = "drop"
+id_matching = "trim+lower"
+split = {method = "none"}
+events = {purchase = 1.0, view = 0.2}
+[items]
+file = "items.csv"
+title_column = "name"
+columns = ["price"]
+"""
+EVENT_COLUMNS = TableSettings(
+    user_column="customer",
+    item_column="sku",
+    rows=RowSettings(
+        time_column="when",
+        event_column="what",
+        event_weights={"purchase": 1.0, "view": 0.2},
+        return_events=("return",),
+        quantity_column="pieces",
+        missing_ids="drop",
+        id_matching="trim+lower",
+    ),
+    events=EventSettings(weigh_quantities=True),
+    split=SplitSettings(method="none"),
+    items=ItemSource(title_column="name", columns=("price",)),
+)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("pandas categories", "pyarrow dictionaries")])
+def test_events_of_frames_are_those_of_a_description(kind, tmp_path):
+    items = ITEMS.with_columns(price=pl.Series([1.5, 2.5, None, 4.0]))
+    EVENTS.with_columns(pl.col("when").dt.to_string("%Y-%m-%dT%H:%M:%SZ")).write_csv(tmp_path / "events.csv")
+    items.write_csv(tmp_path / "items.csv")
+    (tmp_path / "dataset.toml").write_text('interactions = "events.csv"' + EVENT_KEYS)
+    dataset = Dataset.from_frames(KINDS[kind](EVENTS), KINDS[kind](items), columns=EVENT_COLUMNS)
+    noon = 1_704_067_200 + 45_000  # of 2024-01-01, 12:30 in UTC
+    expected = [
+        ("a", "1", "train", noon + 86_400, pytest.approx(2.2)),  # a view, and two pieces
+        ("b", "1", "train", noon + 2 * 86_400, pytest.approx(1.0)),
+        ("c", "1", "train", noon + 6 * 86_400, pytest.approx(0.2)),
+    ]
+    assert dataset.to_frame().sort("user").rows() == expected
+    assert dataset.fingerprint == load_data(tmp_path).fingerprint
+    assert dataset.items_frame().sort("item").rows()[0] == ("1", "Mug", 2.5)
+    assert dataset.split_again(SplitSettings(method="none")).fingerprint == dataset.fingerprint
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
+def test_times_are_whole_seconds_in_utc(unit, zone):
+    times = pl.Series([datetime(2024, 7, 1, 2), datetime(2024, 7, 1, 2, 0, 1, 900_000)]).dt.cast_time_unit(unit)
+    frame = pl.DataFrame({"user": ["a", "b"], "item": ["x", "y"], "time": times.dt.replace_time_zone(zone)})
+    midnight = 1_719_792_000  # of 2024-07-01 in UTC; in Berlin, it is two o'clock
+    first = midnight if zone == "Europe/Berlin" else midnight + 7_200
+    for one in (frame, to_pandas(frame)):
+        dataset = Dataset.from_frames(one, split=SplitSettings(method="none"))
+        assert dataset.to_frame()["timestamp"].to_list() == [first, first + 1]
 
 
 def test_only_the_columns_that_are_read_have_to_be_tables():

@@ -68,6 +68,13 @@ def test_frames_make_the_same_data_set_again():
     assert rows[0].equals(rows[1])
 
 
+def test_times_and_weights_come_back_too(dataset):
+    first = Dataset.from_frames(dataset.to_frame(), features={"text": dataset.features_frame("text")})
+    assert first.to_frame().sort("user", "item").rows() == dataset.to_frame().sort("user", "item").rows()
+    again = Dataset.from_frames(first.to_frame(), features={"text": first.features_frame("text")})
+    assert again.fingerprint == first.fingerprint  # the indices are in the order of the ids now
+
+
 def test_a_data_set_is_shown_in_one_line_and_as_a_small_table(dataset):
     assert repr(dataset) == (
         "Dataset own: 2 users, 2 items, 3 interactions (train 2, valid 0, test 1), features text (2), from 1970-01-01, "

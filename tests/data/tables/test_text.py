@@ -235,7 +235,7 @@ def test_each_table_of_a_description_has_a_layout_of_its_own(tmp_path):
     )
     assert data.titles == ("Tür#1", "b", "s02", "s03", "s04")
     assert data.features["image"].values[:, 0].tolist() == [0, 1, 2, 3, 4]
-    assert data.warnings == ("3 items without a title; their ids are shown instead",)
+    assert data.warnings == ("3 items without a row in the table of items; kept, and shown by their ids",)
 
 
 def test_a_row_is_found_again_in_its_file(tmp_path):

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
-from flatrec.config import SettingError, SplitSettings, validate
-from flatrec.config.old_words import DATASET_KEYS, new_name
+from flatrec.config import SplitSettings, validate
 from flatrec.data.builder import EventSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
 from flatrec.data.formats.table import ItemSource, TableSettings, read_tables
+from flatrec.data.id_repair import IdMatching
+from flatrec.data.tables.events import MissingIds, RowSettings
 from flatrec.data.tables.feature_files import FeatureSource
 from flatrec.data.tables.files import reading
-from flatrec.data.tables.text import PLAIN, Layout
-from flatrec.utils.messages import clipped, shortlist
+from flatrec.data.tables.section import LAYOUT_KEYS, Section
+from flatrec.data.tables.text import PLAIN
+from flatrec.data.tables.times import parse_duration
 
+ID_MATCHING: tuple[IdMatching, ...] = ("trim", "exact", "trim+lower")
+MISSING_IDS: tuple[MissingIds, ...] = get_args(MissingIds)
 DESCRIPTION = "dataset.toml"
-LAYOUT_KEYS = ("separator", "quote", "encoding")
+ROW_COLUMNS = ("time_column", "event_column", "quantity_column", "rating_column", "weight_column")
 KEYS = (
-    "name", "interactions", "user_column", "item_column", "split_column", "k_core", "split",
-    "items", "features", *LAYOUT_KEYS,
+    "name", "interactions", "user_column", "item_column", "split_column", *ROW_COLUMNS, "events", "purchase_events",
+    "return_events", "weigh_quantities", "half_life", "min_rating", "repeat", "missing_ids", "id_matching", "k_core",
+    "split", "items", "features", *LAYOUT_KEYS,
 )  # fmt: skip
 ITEM_COLUMNS = ("id_column", "title_column", "image_column")
-ITEM_KEYS = ("file", *ITEM_COLUMNS, *LAYOUT_KEYS)
+ITEM_KEYS = ("file", *ITEM_COLUMNS, "columns", *LAYOUT_KEYS)
 FEATURE_KEYS = ("file", "ids", "id_column", *LAYOUT_KEYS)
 
 
@@ -52,23 +59,72 @@ def parse(path: Path) -> TableSettings:
     """
     with reading(path, "a TOML description"):
         table: Mapping[str, object] = tomllib.loads(_decoded(path.read_bytes()))
-    top = _Section(table, KEYS, f"{path}", path.parent)
-    items = top.section("items", ITEM_KEYS)
-    source = None
-    if items is not None:
-        id_column, title_column, image_column = map(items.text, ITEM_COLUMNS)
-        source = ItemSource(items.file("file"), id_column, title_column, image_column, items.layout())
+    top = Section(table, KEYS, f"{path}", path.parent)
+    id_matching = top.choice("id_matching", ID_MATCHING)
+    items = _items(top, id_matching)
     return TableSettings(
         top.file("interactions"),
         user_column=top.text("user_column"),
         item_column=top.text("item_column"),
         split_column=top.text("split_column"),
-        items=source,
-        features=_features(top, source),
+        rows=_rows(top, id_matching),
+        items=items,
+        features=_features(top, items, id_matching),
         split=_split(top),
-        events=EventSettings(k_core=top.count("k_core", 0)),
+        events=_events(top),
         name=top.text("name") or path.resolve().parent.name,
         layout=top.layout(),
+    )
+
+
+def _rows(top: Section, id_matching: IdMatching) -> RowSettings:
+    events = top.section("events", None)
+    columns = {name: top.text(name) for name in ROW_COLUMNS}
+    weights = events.numbers() if events is not None else {}
+    purchases, returns, min_rating = top.texts("purchase_events"), top.texts("return_events"), top.number("min_rating")
+    missing_ids = top.choice("missing_ids", MISSING_IDS)
+    with _naming(top.where):
+        return RowSettings(
+            **columns,
+            event_weights=weights,
+            purchase_events=purchases,
+            return_events=returns,
+            min_rating=min_rating,
+            missing_ids=missing_ids,
+            id_matching=id_matching,
+        )
+
+
+def _events(top: Section) -> EventSettings:
+    half_life = top.text("half_life")
+    k_core, weigh_quantities, repeat = top.count("k_core", 0), top.flag("weigh_quantities"), top.flag("repeat")
+    with _naming(top.where):
+        seconds = None if half_life is None else parse_duration(half_life)
+        return EventSettings(k_core, weigh_quantities, seconds, repeat)
+
+
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Name the description in the errors of settings that do not fit each other."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _items(top: Section, id_matching: IdMatching) -> ItemSource | None:
+    items = top.section("items", ITEM_KEYS)
+    if items is None:
+        return None
+    id_column, title_column, image_column = map(items.text, ITEM_COLUMNS)
+    return ItemSource(
+        items.file("file"),
+        id_column,
+        title_column,
+        image_column,
+        columns=items.texts("columns"),
+        layout=items.layout(),
+        id_matching=id_matching,
     )
 
 
@@ -79,62 +135,7 @@ def _decoded(content: bytes) -> str:
         raise ValueError(f"it is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
-class _Section:
-    """One table of the description, whose values are checked when they are read."""
-
-    def __init__(self, table: Mapping[str, object], keys: Collection[str], where: str, folder: Path) -> None:
-        unknown = sorted(set(table).difference(keys))
-        if unknown:
-            new = new_name(unknown[0], keys, DATASET_KEYS) or f"; the keys are {shortlist(keys, 20)}"
-            raise ValueError(f"{where} has the unknown key {clipped(unknown[0])!r}{new}")
-        self.table, self.where, self.folder = table, where, folder
-
-    def text(self, key: str) -> str | None:
-        value = self.table.get(key)
-        if value is not None and not (isinstance(value, str) and value):
-            raise self.wrong(key, "a text in quotes")
-        return value
-
-    def file(self, key: str) -> Path:
-        name = self.text(key)
-        if name is None:
-            raise ValueError(f'{self.where} lacks the key {key!r}; add {key} = "the name of a file"')
-        return self.folder / name
-
-    def layout(self) -> Layout:
-        """Return how the text table of the section is written."""
-        separator, quote = self.mark("separator"), self.mark("quote")
-        encoding = self.text("encoding")
-        try:
-            return Layout(separator, quote, encoding)
-        except ValueError as error:
-            raise ValueError(f"{self.where}: {error}") from None
-
-    def mark(self, key: str) -> str | None:
-        value = self.table.get(key)
-        if value is not None and not isinstance(value, str):
-            raise self.wrong(key, "a text in quotes, of one character such as ';'")
-        return value
-
-    def count(self, key: str, default: int) -> int:
-        value = self.table.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.wrong(key, "a whole number of at least 0")
-        return value
-
-    def section(self, key: str, keys: Collection[str] | None) -> _Section | None:
-        value = self.table.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise self.wrong(key, f"a table, headed [{key}]")
-        return _Section(value, value if keys is None else keys, f"{self.where} [{key}]", self.folder)
-
-    def wrong(self, key: str, expected: str) -> ValueError:
-        return ValueError(f"{self.where} has {key} = {clipped(repr(self.table[key]), 100)}; give it {expected}")
-
-
-def _features(top: _Section, items: ItemSource | None) -> dict[str, FeatureSource]:
+def _features(top: Section, items: ItemSource | None, id_matching: IdMatching) -> dict[str, FeatureSource]:
     """Return the feature files; one that names no ids has its rows in the order of the table of items."""
     features = top.section("features", None)
     sources: dict[str, FeatureSource] = {}
@@ -149,15 +150,13 @@ def _features(top: _Section, items: ItemSource | None) -> dict[str, FeatureSourc
         layout = section.layout()
         if items is not None and ids == items.file and layout == PLAIN:
             layout = items.layout
-        sources[modality] = FeatureSource(section.file("file"), ids, column, layout)
+        sources[modality] = FeatureSource(section.file("file"), ids, column, layout, id_matching)
     return sources
 
 
-def _split(top: _Section) -> SplitSettings:
-    try:
+def _split(top: Section) -> SplitSettings:
+    with _naming(top.where):
         return validate(SplitSettings, top.table.get("split", {}), "split")
-    except SettingError as error:
-        raise ValueError(f"{top.where}: {error}") from None
 
 
 FORMAT = DataFormat("description", DESCRIPTION, matches, read, order=0)

@@ -33,9 +33,10 @@ def read(directory: Path) -> Dataset:
     ``NAME.inter`` is tab-separated with a header; ``userID``, ``itemID``, ``timestamp``, ``weight`` and ``x_label``
     (0 train, 1 valid, 2 test) are read, other columns ignored. Features are ``MODALITY_feat.npy`` (or ``.pt``), whose
     row index is the ``itemID``. flatrec adds the optional ``MODALITY_mask.npy`` (False for an item without the
-    modality), ``items.parquet`` or ``items.csv`` (``itemID`` and any of ``id``, ``title``, ``image``) and
-    ``users.parquet`` (``userID``, ``id``). If there is no ``image`` column, files ``ITEMID.jpg`` or ``.png`` in
-    ``posters/`` or ``images/`` are used. Indices are those of :func:`flatrec.data.tables.indexed.read_indexed`.
+    modality), ``items.parquet`` or ``items.csv`` (``itemID``, any of ``id``, ``title`` and ``image``, and
+    further columns of numbers, texts, dates or truth values) and ``users.parquet`` (``userID``, ``id``). If there is no
+    ``image`` column, files ``ITEMID.jpg`` or ``.png`` in ``posters/`` or ``images/`` are used. Indices are those of
+    :func:`flatrec.data.tables.indexed.read_indexed`.
 
     Raises:
         FileNotFoundError: no folder, no ``.inter`` file, or a listed image does not exist.
@@ -129,7 +130,8 @@ def _items(dataset: Dataset, directory: Path) -> pl.DataFrame:
             None if path is None else Path(os.path.relpath(path.resolve(), start)).as_posix() for path in dataset.images
         ]
     schema = {name: pl.Int64 if name == "itemID" else pl.String for name in columns}
-    return pl.DataFrame(columns, schema=schema)
+    table = pl.DataFrame(columns, schema=schema)
+    return table if dataset.item_columns is None else table.hstack(dataset.item_columns)
 
 
 def _array_writer(array: ndarray) -> Writer:

@@ -13,6 +13,7 @@ from flatrec.data.formats import DataFormat
 from flatrec.data.interactions import SPLITS
 from flatrec.data.tables.arrays import read_array
 from flatrec.data.tables.columns import is_missing, to_dict
+from flatrec.data.tables.events import Events, RowSettings, read_events
 from flatrec.data.tables.feature_files import FeatureSource, read_features
 from flatrec.data.tables.files import TableRows, scan, single_file, visible
 from flatrec.data.tables.text import PLAIN, Layout, open_text
@@ -25,7 +26,7 @@ def read(directory: Path) -> Dataset:
     """Read the data set of a folder of atomic files: tab-separated, with headers of the form ``name:type``.
 
     ``NAME.train.inter``, ``NAME.valid.inter`` and ``NAME.test.inter`` are read as they are, and take precedence over
-    ``NAME.inter``, which is split at random. Every row is an interaction: ratings are not
+    ``NAME.inter``, which is split at random. ``timestamp`` is read. Every row is an interaction: ratings are not
     thresholded. ``NAME.item`` gives titles, if it has a column whose name ends in ``title`` or ``name``, e.g.
     ``movie_title``. RecBole has no files for features; flatrec reads ``MODALITY_feat.parquet`` with a column
     ``item_id``, and ``MODALITY_feat.npy`` with the rows of ``NAME.item``.
@@ -51,18 +52,28 @@ def _interactions(directory: Path) -> tuple[str, pl.DataFrame, TableCleaningRepo
     trains = visible(directory, "*.train.inter")
     if not trains:
         path = single_file(visible(directory, "*.inter"), directory, "*.inter")
-        return path.stem, *_ids(path)
+        events = _events(path)
+        return path.stem, events.frame, events.cleaning_report
     name = single_file(trains, directory, "*.train.inter").name.removesuffix(".train.inter")
-    tables = [_ids(directory / f"{name}.{split}.inter") for split in SPLITS]
-    interactions = [ids.with_columns(pl.lit(index, pl.Int8).alias("split")) for index, (ids, _) in enumerate(tables)]
-    report = TableCleaningReport.total(f"{name}.*.inter", [report for _, report in tables])
+    files = [_events(directory / f"{name}.{split}.inter") for split in SPLITS]
+    if len({file.frame.width for file in files}) != 1:
+        raise ValueError(f"{directory} has a timestamp in some of its files {name}.*.inter; give it to all or to none")
+    interactions = [file.frame.with_columns(pl.lit(index, pl.Int8).alias("split")) for index, file in enumerate(files)]
+    report = TableCleaningReport.total(f"{name}.*.inter", [file.cleaning_report for file in files])
     return name, pl.concat(interactions), report
 
 
-def _ids(path: Path) -> tuple[pl.DataFrame, TableCleaningReport]:
-    rows = _table(path, {"user": "user_id", "item": "item_id"})
-    users, items = (rows.ids(name, f"interactions without {name} id") for name in ("user", "item"))
-    return pl.DataFrame([users.ids.alias("user"), items.ids.alias("item")]), rows.cleaning_report(users, items)
+def _events(path: Path) -> Events:
+    """Read a file of interactions; ratings are no weights, and ``timestamp`` is read if there is one."""
+    columns = {"user": "user_id", "item": "item_id", "timestamp": "timestamp"}
+    if "timestamp" not in _names(path):
+        del columns["timestamp"]
+    return read_events(_table(path, columns), RowSettings())
+
+
+def _names(path: Path) -> list[str]:
+    """Return the names of the columns of an atomic file without the types."""
+    return [column.split(":")[0] for column in scan(path, ATOMIC).columns]
 
 
 def _table(path: Path, columns: dict[str, str]) -> TableRows:
@@ -75,8 +86,7 @@ def _table(path: Path, columns: dict[str, str]) -> TableRows:
 def _titles(path: Path) -> ItemMetadata:
     if not path.is_file():
         return ItemMetadata()
-    names = [column.split(":")[0] for column in scan(path, ATOMIC).columns]
-    column = next((name for name in names if name.lower().endswith(TITLE_NAMES)), None)
+    column = next((name for name in _names(path) if name.lower().endswith(TITLE_NAMES)), None)
     if column is None:
         return ItemMetadata()
     rows = _table(path, {"id": "item_id", "title": column})

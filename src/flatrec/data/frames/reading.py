@@ -50,6 +50,7 @@ def read_frames(
     named = dict(settings.features)
     for modality, given in features.items():
         named[modality] = _features(given, modality, named.get(modality), source)
+    matching = settings.rows.id_matching  # one for all tables, as in a description
     lacking = next((modality for modality, given in named.items() if given.file == NO_FILE), None)
     if lacking is not None:
         raise ValueError(
@@ -58,8 +59,8 @@ def read_frames(
     return read_tables(
         replace(
             settings,
-            items=source,
-            features=named,
+            items=None if source is None else replace(source, id_matching=matching),
+            features={modality: replace(given, id_matching=matching) for modality, given in named.items()},
             split=settings.split if split is None else split.over(settings.split),
             name=settings.name or name,
         )

@@ -34,6 +34,8 @@ def items_frame(dataset: Dataset) -> pl.DataFrame:
     if dataset.images is not None:
         names = [None if image is None else str(image) for image in dataset.images]
         columns.append(pl.Series("image", names, dtype=pl.String))
+    if dataset.item_columns is not None:
+        columns += dataset.item_columns.get_columns()
     return pl.DataFrame(columns)
 
 

@@ -22,7 +22,7 @@ class Settled(NamedTuple):
 
 
 def settle_returns(log: InteractionLog, segments: Int[ndarray, "n_events"] | None = None) -> Settled:
-    """Subtract each return from the purchases before it, the latest first.
+    """Subtract each return from the purchases before it, the latest first; events that are not returnable stay.
 
     Purchases at the same time are before it; without timestamps, all purchases of the user and item are.
 
@@ -35,9 +35,11 @@ def settle_returns(log: InteractionLog, segments: Int[ndarray, "n_events"] | Non
     returns = quantities < 0
     left = np.where(returns, 0.0, quantities)
     keys = log.cells if segments is None else log.cells * 4 + segments
-    rows = np.flatnonzero(np.isin(keys, keys[returns]))
+    returnable = returns | (quantities > 0 if log.returnable is None else log.returnable)
+    rows = np.flatnonzero(np.isin(keys, keys[returns]) & returnable)
     times = np.zeros(len(rows), dtype=np.int64) if log.timestamps is None else log.timestamps[rows]
-    rows = rows[np.lexsort((quantities[rows], returns[rows], times, keys[rows]))]
+    ties = [column[rows] for column in (log.splits, log.weights) if column is not None]
+    rows = rows[np.lexsort((*ties, quantities[rows], returns[rows], times, keys[rows]))]
     unmatched = _subtract(rows, keys[rows], quantities, left)
     canceled = int(((quantities > 0) & (left <= NEGLIGIBLE)).sum())
     return Settled(np.where(left <= NEGLIGIBLE, 0.0, left), canceled, unmatched)

@@ -38,6 +38,8 @@ class SplitReport:
     Args:
         settings: the settings by which they were split.
         given: whether the source gives a split.
+        summed: number of events that joined an earlier one of the same user, item and split.
+        weighted: whether their weights were added up; else they count once.
         repeats: number of validation and test interactions with an item that the user has in an earlier split.
         repeats_stay: whether these stay; else they were dropped.
         late: number of events after the end of the test split, which were left out.
@@ -47,6 +49,8 @@ class SplitReport:
 
     settings: SplitSettings = field(default_factory=SplitSettings)
     given: bool = False
+    summed: int = 0
+    weighted: bool = False
     repeats: int = 0
     repeats_stay: bool = False
     late: int = 0
@@ -55,6 +59,9 @@ class SplitReport:
 
     def sentences(self) -> Iterator[str]:
         """Yield what a user should know, one sentence each."""
+        if self.summed:
+            effect = "their weights are added up" if self.weighted else "each counts once"
+            yield f"{count(self.summed, 'repeated interaction')}; {effect}"
         if self.canceled:
             yield f"{count(self.canceled, 'purchase')} canceled by a return"
         if self.unmatched_returns:
@@ -120,6 +127,8 @@ def split_log(
     return interactions, SplitReport(
         settings,
         log.splits is not None,
+        summed=len(splits) - len(repeated),
+        weighted=sums.weights is not None,
         repeats=int(repeated.sum()),
         repeats_stay=log.repeat,
         late=late,

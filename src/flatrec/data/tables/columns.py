@@ -138,19 +138,3 @@ def to_dict(keys: pl.Series, values: pl.Series, path: Path) -> dict[str, str]:
     if len(value_of) != present.sum():
         raise ValueError(f"{path} has {present.sum() - len(value_of)} rows whose id repeats; keep one row per id")
     return value_of
-
-
-def as_weights(column: pl.Series, path: Path) -> pl.Series:
-    """Return a column of weights as float32.
-
-    Raises:
-        ValueError: a weight is missing, not a number, or not above 0.
-    """
-    numbers = column.cast(pl.Float32, strict=False)
-    bad = column.filter((numbers.is_finite() & (numbers > 0)).fill_null(False).not_())
-    if len(bad):
-        raise ValueError(
-            f"{path} has column {clipped(column.name)!r} with {len(bad)} of {len(column)} values that are not numbers "
-            f"above 0, e.g. {_example(bad)}; give every interaction a weight above 0"
-        )
-    return numbers

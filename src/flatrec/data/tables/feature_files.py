@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +13,13 @@ from numpy import ndarray
 
 from flatrec.data.builder import IndexedFeatures
 from flatrec.data.cleaning import TableCleaningReport
-from flatrec.data.id_repair import repair_id_list, repair_ids
+from flatrec.data.id_repair import IdMatching, repair_id_list, repair_ids
 from flatrec.data.tables.arrays import read_array, read_mask, read_tensors
 from flatrec.data.tables.columns import describe_dtype
 from flatrec.data.tables.files import NO_FILE, Table, TableRows, path_of, reading, scan
+from flatrec.data.tables.numbers import parse_numbers
 from flatrec.data.tables.parquet import is_parquet
+from flatrec.data.tables.row_numbers import ROW_NUMBERS
 from flatrec.data.tables.text import PLAIN, Layout, ending
 from flatrec.utils.messages import clipped, quoted
 
@@ -27,10 +28,6 @@ ITEM_NAMES = (
     "article", "article_id", "movie", "movie_id", "movieid", "track_id", "id",
 )  # fmt: skip
 MATRIX_KEY = "values"
-# Columns that pandas adds by itself: one without a name, or one that pandas gave a name to.
-ROW_NUMBERS = re.compile(
-    r"\s*|_duplicated_[0-9]+|Unnamed: [0-9]+(\.[0-9]+)*(_level_[0-9]+)?|__index_level_[0-9]+__|__null_dask_index__"
-)
 # Names that pandas gives to an index that becomes a column; features may have them too.
 INDEX_NAMES = ("index", "level_0")
 
@@ -56,12 +53,14 @@ class FeatureSource:
         ids: a text file with one id per line (``.txt``), or a table whose id column is in the order of the rows.
         id_column: the column of ids in ``file`` or ``ids``; found by one of ITEM_NAMES if left out.
         layout: how ``file`` or ``ids`` is written, if it is a text table.
+        id_matching: which differences between ids are removed.
     """
 
     file: Path | Table | FeatureArray = NO_FILE
     ids: Path | Table | None = None
     id_column: str | None = None
     layout: Layout = PLAIN
+    id_matching: IdMatching = "trim"
 
     @property
     def path(self) -> Path:
@@ -88,7 +87,9 @@ def read_features(source: FeatureSource) -> IndexedFeatures:
     raise ValueError(f"{file} is not a feature file; use .npy, .safetensors, .parquet, .csv or .tsv")
 
 
-def row_ids(source: Path | Table, id_column: str | None, layout: Layout = PLAIN) -> list[str]:
+def row_ids(
+    source: Path | Table, id_column: str | None, layout: Layout = PLAIN, matching: IdMatching = "trim"
+) -> list[str]:
     """Return item ids in the order of the rows: the lines of a ``.txt`` that are not blank, or a column of a table.
 
     Raises:
@@ -100,10 +101,10 @@ def row_ids(source: Path | Table, id_column: str | None, layout: Layout = PLAIN)
         with reading(path, "UTF-8 text with one item id per line"):
             text = path.read_bytes().decode(layout.encoding or "utf-8-sig")
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        return repair_id_list(line for line in lines if line.strip())
+        return repair_id_list((line for line in lines if line.strip()), matching)
     table = scan(source, layout, [(id_column,) if id_column else ITEM_NAMES])
     column = id_column or guess_column(table.columns, ITEM_NAMES, path, "item")
-    return table.select({"id": column}).ids("id", "rows without an item id").ids.to_list()
+    return table.select({"id": column}).ids("id", "rows without an item id", matching).ids.to_list()
 
 
 def guess_column(columns: Sequence[str], names: Sequence[str], path: Path, what: str) -> str:
@@ -133,7 +134,7 @@ def _from_table(source: FeatureSource, file: Path | Table) -> IndexedFeatures:
     values = [column for column in others if column not in row_numbers]
     if not values:
         raise ValueError(f"{path} has no column of numbers besides its ids; its columns are {quoted(table.columns)}")
-    ids = rows.ids(id_column, "rows without an item id")
+    ids = rows.ids(id_column, "rows without an item id", source.id_matching)
     matrix, present = _matrix(rows, values)
     report = rows.cleaning_report(ids, row_number_columns=row_numbers)
     return IndexedFeatures(ids.ids.filter(present).to_list(), matrix, str(path), report)
@@ -154,16 +155,16 @@ def _matrix(rows: TableRows, names: Sequence[str]) -> tuple[Float32[ndarray, "n_
         if len(names) == 1 and first.dtype.base_type() in (pl.List, pl.Array):
             present = first.is_not_null()
             return _stacked(first.filter(present)), present
-        columns = [_numeric(rows[name]) for name in names]
+        columns = [_numeric(rows[name], rows.decimal) for name in names]
         matrix = pl.DataFrame(columns).to_numpy()
     return matrix, pl.Series([True]).new_from_index(0, len(matrix))
 
 
-def _numeric(column: pl.Series) -> pl.Series:
+def _numeric(column: pl.Series, decimal: str) -> pl.Series:
     """Return a column as numbers; dates and truth values are refused."""
     name = clipped(column.name)
     if column.dtype == pl.String:
-        numbers = column.str.strip_chars().cast(pl.Float32, strict=False)
+        numbers = parse_numbers(column, decimal, 32)
         bad = column.filter(numbers.is_null() & column.is_not_null() & (column != ""))
         if len(bad):
             raise ValueError(
@@ -203,9 +204,13 @@ def _from_tensors(source: FeatureSource, file: Path) -> IndexedFeatures:
             f"{file} must hold one matrix under the key {MATRIX_KEY!r}, or one vector per item id, "
             f"all of one length, but holds {len(tensors)} tensors of shapes {sorted(shapes)[:3]}"
         )
-    ids = repair_ids(pl.Series("id", list(tensors), dtype=pl.String))
+    ids = repair_ids(pl.Series("id", list(tensors), dtype=pl.String), source.id_matching)
     report = TableCleaningReport(
-        file.name, padded_ids=ids.padded, decimal_ids=ids.decimals, decimal_id_example=ids.decimal_example
+        file.name,
+        padded_ids=ids.padded,
+        capital_ids=ids.capitals,
+        decimal_ids=ids.decimals,
+        decimal_id_example=ids.decimal_example,
     )
     return IndexedFeatures(ids.ids.to_list(), np.stack(list(tensors.values())), str(file), report)
 
@@ -215,7 +220,8 @@ def _with_ids(source: FeatureSource, path: Path, values: Shaped[ndarray, "..."])
         raise ValueError(
             f"{path} has rows without ids; name a file of item ids in the order of the rows for it (ids = ...)"
         )
-    return IndexedFeatures(row_ids(source.ids, source.id_column, source.layout), values, str(path))
+    ids = row_ids(source.ids, source.id_column, source.layout, source.id_matching)
+    return IndexedFeatures(ids, values, str(path))
 
 
 def _with_mask(file: Path, rows: IndexedFeatures) -> IndexedFeatures:

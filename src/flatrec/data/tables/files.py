@@ -9,18 +9,18 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
 import safetensors
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from flatrec.data.cleaning import TableCleaningReport
-from flatrec.data.id_repair import RepairedIds, repair_ids
+from flatrec.data.id_repair import IdMatching, RepairedIds, repair_ids
 from flatrec.data.tables.columns import as_ids, as_text, is_missing
 from flatrec.data.tables.parquet import is_parquet, scan_parts, silent_panics
 from flatrec.data.tables.text import PLAIN, Layout, TextTable, open_text
@@ -28,7 +28,6 @@ from flatrec.utils.messages import clipped, quoted
 
 NO_FILE = Path()  # in the place of a file, if the table is given as a frame
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")  # text tables may be compressed by gzip
-IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 # What the libraries raise on damaged files. Errors of the operating system are not among them: a file that may not
 # be read is not malformed.
 MALFORMED = (
@@ -191,21 +190,31 @@ class TableRows:
     def __getitem__(self, name: str) -> pl.Series:
         return self.frame[self.names[name]]
 
+    @property
+    def decimal(self) -> str:
+        """The decimal mark of numbers that are text."""
+        return self.table.text.decimal if self.table.text is not None else "."
+
+    def take(self, mask: Bool[ndarray, "n_rows"]) -> TableRows:
+        """Return the rows for which the mask is True."""
+        return self if mask.all() else replace(self, frame=self.frame.filter(mask), row_indices=self.row_indices[mask])
+
     def texts(self, name: str) -> pl.Series:
         """Return a column of texts; see :func:`as_text`."""
         return as_text(self[name], self.path)
 
-    def ids(self, name: str, rows_without_id: str | None = None) -> RepairedIds:
+    def ids(self, name: str, rows_without_id: str | None = None, matching: IdMatching = "trim") -> RepairedIds:
         """Return a column of repaired ids.
 
         Args:
             name: the new name of the column.
             rows_without_id: what messages call rows without an id; None if ids may be missing.
+            matching: which differences between ids are removed.
 
         Raises:
             ValueError: an id is missing, or is neither text nor a whole number.
         """
-        ids = repair_ids(as_ids(self[name], self.path))
+        ids = repair_ids(as_ids(self[name], self.path), matching)
         missing = is_missing(ids.ids)
         if rows_without_id is not None and missing.any():
             first = int(np.flatnonzero(missing)[0])
@@ -236,6 +245,7 @@ class TableRows:
             joined_lines=self.joined_lines,
             broken_ids=sum(broken),
             padded_ids=sum(column.padded for column in ids),
+            capital_ids=sum(column.capitals for column in ids),
             decimal_ids=sum(column.decimals for column in ids),
             decimal_id_example=next((column.decimal_example for column in ids if column.decimal_example), ""),
             rows_without_id=without_id,
@@ -294,27 +304,6 @@ def _empty(frame: pl.DataFrame) -> ndarray:
         if empty.any():
             empty &= (column.is_null() | (column.str.strip_chars() == "").fill_null(False)).to_numpy()
     return empty
-
-
-def existing_images(names: Mapping[str, str], table: Path) -> dict[str, Path]:
-    """Return image files by id; their names are relative to the folder of the table that lists them.
-
-    Raises:
-        FileNotFoundError: a listed file does not exist.
-        ValueError: a listed file does not have the ending of an image.
-    """
-    images = {key: table.parent / name for key, name in names.items() if name}
-    foreign = [path for path in images.values() if path.suffix.lower() not in IMAGES]
-    if foreign:
-        name = clipped(foreign[0].name)
-        raise ValueError(f"{table} lists {name!r} as an image; images end in {', '.join(IMAGES)}")
-    absent = [path for path in images.values() if not path.is_file()]
-    if absent:
-        raise FileNotFoundError(
-            f"{table} lists {len(absent)} of {len(images)} images that do not exist, e.g. {absent[0]}; "
-            "add the files or leave their cells empty"
-        )
-    return images
 
 
 def visible(directory: Path, pattern: str) -> list[Path]:

@@ -11,16 +11,21 @@ import polars as pl
 from jaxtyping import Int, Shaped
 from numpy import ndarray
 
-from flatrec.data.builder import IndexedInteractions, build_indexed_dataset
+from flatrec.data.builder import build_indexed_dataset
 from flatrec.data.cleaning import CleaningReport, TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
-from flatrec.data.log import InteractionLog
+from flatrec.data.item_columns import RESERVED, align_item_columns
+from flatrec.data.log import IndexedInteractions, InteractionLog
 from flatrec.data.tables.arrays import read_array, read_mask
-from flatrec.data.tables.columns import as_ids, as_indices, as_splits, as_weights, to_dict
-from flatrec.data.tables.files import TableRows, existing_images, scan, visible
+from flatrec.data.tables.columns import as_ids, as_indices, as_splits, to_dict
+from flatrec.data.tables.files import Table, TableRows, scan, visible
+from flatrec.data.tables.images import existing_images
+from flatrec.data.tables.numbers import as_weights
 from flatrec.data.tables.parquet import ENDING
+from flatrec.data.tables.row_numbers import ROW_NUMBERS
 from flatrec.data.tables.times import as_timestamps
+from flatrec.data.tables.typed import plain_columns, typed_columns
 from flatrec.utils.messages import clipped
 
 FEATURE_SUFFIXES = (".npy", ".pt")
@@ -33,13 +38,18 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 @dataclass(frozen=True, eq=False)
 class _Items:
-    """What the table of items says, by item index as text; ``size`` is the highest index plus one."""
+    """What the table of items says, by item index as text; ``size`` is the highest index plus one.
+
+    Each of ``columns`` has one row per entry of ``indices``.
+    """
 
     size: int = 0
     ids: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
     cleaning_report: TableCleaningReport | None = None
+    columns: pl.DataFrame | None = None
+    indices: Int[ndarray, "n_rows"] | None = None
 
 
 def read_indexed(name: str, interactions: TableRows) -> Dataset:
@@ -82,8 +92,8 @@ def read_indexed(name: str, interactions: TableRows) -> Dataset:
         items,
         len(user_ids),
         n_items,
-        timestamps=as_timestamps(interactions["timestamp"], path).to_numpy() if "timestamp" in interactions else None,
-        weights=as_weights(interactions["weight"], path).to_numpy() if "weight" in interactions else None,
+        timestamps=as_timestamps(interactions, "timestamp").to_numpy() if "timestamp" in interactions else None,
+        weights=as_weights(interactions, "weight", 32).to_numpy() if "weight" in interactions else None,
         splits=splits,
     )
     dataset = build_indexed_dataset(name, IndexedInteractions(log, user_ids, item_ids))
@@ -132,14 +142,31 @@ def _items(folder: Path) -> _Items:
         return _Items(images=_image_folder(folder))
     table = scan(path, wanted=[("itemID",)])
     optional = [name for name in ("id", "title", "image") if name in table.columns]
-    rows = table.select({name: name for name in ("itemID", *optional)})
+    others = _item_columns(table)
+    rows = table.select({name: name for name in ("itemID", *optional, *others)})
     column = _unique(as_indices(rows["itemID"], path), path)
     indices = column.cast(pl.String)
     columns = {name: _names(rows) if name == "id" else rows.texts(name) for name in optional}
     texts = {name: to_dict(indices, values, path) for name, values in columns.items()}
     images = existing_images(texts["image"], path) if "image" in optional else _image_folder(folder)
-    size = int(column.to_numpy().max()) + 1
-    return _Items(size, texts.get("id", {}), texts.get("title", {}), images, rows.cleaning_report())
+    return _Items(
+        int(column.to_numpy().max()) + 1,
+        texts.get("id", {}),
+        texts.get("title", {}),
+        images,
+        rows.cleaning_report(),
+        typed_columns(rows, others) if others else None,
+        column.to_numpy(),
+    )
+
+
+def _item_columns(table: Table) -> list[str]:
+    """Return the further columns that describe items; row numbers, and columns of lists and the like, are none."""
+    return [
+        name
+        for name in plain_columns(table.frame.select(table.columns))
+        if name not in RESERVED and not ROW_NUMBERS.fullmatch(name)
+    ]
 
 
 def _names(rows: TableRows) -> pl.Series:
@@ -202,4 +229,14 @@ def _with_metadata(dataset: Dataset, table: _Items) -> Dataset:
     indices = list(map(str, range(dataset.n_items)))
     titles = tuple(table.titles.get(index, dataset.items[int(index)]) for index in indices)
     images = tuple(map(table.images.get, indices))
-    return replace(dataset, titles=titles if table.titles else None, images=images if any(images) else None)
+    columns = None
+    if table.columns is not None and table.indices is not None:
+        columns = align_item_columns(
+            table.indices.tolist(), table.columns, range(dataset.n_items), "the table of items"
+        )
+    return replace(
+        dataset,
+        titles=titles if table.titles else None,
+        images=images if any(images) else None,
+        item_columns=columns,
+    )

@@ -36,6 +36,7 @@ class Layout:
         separator: the character between cells.
         quote: the quotation mark around cells; an empty text if there is none.
         encoding: the name of an encoding that Python has; UTF-8 if left out.
+        decimal: the decimal mark of numbers: a dot, or a comma, where dots may stand between thousands.
 
     Raises:
         ValueError: the separator or mark is not one ASCII character, or the encoding does not exist.
@@ -44,8 +45,11 @@ class Layout:
     separator: str | None = None
     quote: str | None = None
     encoding: str | None = None
+    decimal: str = "."
 
     def __post_init__(self) -> None:
+        if self.decimal not in (".", ","):
+            raise ValueError(f"decimal must be '.' or ',', but is {clipped(self.decimal)!r}")
         for what, mark in (("separator", self.separator), ("quote", self.quote or None)):
             if mark is not None and (len(mark) != 1 or not mark.isascii() or mark in "\r\n\0"):
                 raise ValueError(f"{what} must be one ASCII character, such as ';' or '\"', but is {clipped(mark)!r}")
@@ -85,6 +89,7 @@ class TextTable:
     header_line: int  # the number of that line in the file
     separator: str  # the character between cells
     quote: str | None  # the quotation mark around cells; None if there is none
+    decimal: str = "."  # the decimal mark of numbers
 
     def scan(self) -> pl.LazyFrame:
         """Return the table, all columns as text; a blank line is a row without any cell."""
@@ -181,7 +186,7 @@ def open_text(path: Path, layout: Layout, wanted: Sequence[Collection[str]] = ()
             f"{path} cannot have {separator!r} both between and around cells; name another separator or quote in "
             'dataset.toml (quote = "" where no marks are around cells)'
         )
-    return TextTable(path, content, header, number, separator, quote or None)
+    return TextTable(path, content, header, number, separator, quote or None, layout.decimal)
 
 
 def cells(line: str, separator: str, quote: str | None) -> list[str]:

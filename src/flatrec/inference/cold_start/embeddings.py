@@ -168,6 +168,7 @@ def _with_new_items(dataset: Dataset, items: NewItems, trained: Model) -> Datase
         features=concatenated(dataset.features, imputed),
         titles=None,
         images=None,
+        item_columns=None,
         log=None,
     )
 

@@ -99,6 +99,7 @@ def without_items(dataset: Dataset, items: Int64[ndarray, "n_removed"]) -> Datas
         features={name: features.take(rows) for name, features in dataset.features.items()},
         titles=tuple(titles[index] for index in indices) if titles else None,
         images=tuple(images[index] for index in indices) if images else None,
+        item_columns=dataset.item_columns[rows] if dataset.item_columns is not None else None,
         source=None,
     )
 

@@ -1,0 +1,78 @@
+"""Columns that describe items, as numbers, truth values, dates or texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+import polars.selectors as cs
+
+from flatrec.data.tables.columns import describe_dtype
+from flatrec.data.tables.files import TableRows
+from flatrec.data.tables.numbers import parse_numbers
+from flatrec.data.tables.times import parse_iso
+from flatrec.utils.messages import clipped
+
+WHOLE = r"^[+-]?(0|[1-9][0-9]{0,17})$"
+LEADING_ZERO = r"^[+-]?0[0-9]"
+TRUTH = {"true": True, "false": False}
+
+
+def typed_columns(rows: TableRows, names: Sequence[str]) -> pl.DataFrame:
+    """Return columns by their names, those of a text table as what all their cells are.
+
+    That is whole numbers, numbers, truth values (``true`` and ``false``), ISO dates, dates and times (in UTC), else
+    texts. Numbers with leading zeros are texts. Empty cells are null.
+
+    Raises:
+        ValueError: a column of a Parquet table holds lists, bytes or the like.
+    """
+    return pl.DataFrame([_typed(rows, name).alias(name) for name in names])
+
+
+def plain_columns(frame: pl.LazyFrame) -> list[str]:
+    """Return the names of the columns whose type a column of items may have."""
+    kinds = cs.string(include_categorical=True) | cs.boolean() | cs.numeric() | cs.date() | cs.datetime()
+    return frame.select(kinds | cs.by_dtype(pl.Enum, pl.Null)).collect_schema().names()
+
+
+def _typed(rows: TableRows, name: str) -> pl.Series:
+    column = rows[name]
+    kind = column.dtype
+    if not plain_columns(column.to_frame().lazy()):
+        raise ValueError(
+            f"{rows.path} has column {clipped(column.name)!r} of {describe_dtype(column)}; columns of items are "
+            "numbers, texts, dates or true and false"
+        )
+    if kind in (pl.Categorical, pl.Enum, pl.Null):
+        return column.cast(pl.String)
+    if kind.is_decimal():
+        return column.cast(pl.Float64)
+    return column if kind != pl.String or rows.table.text is None else _of_text(column, rows.decimal)
+
+
+def _of_text(column: pl.Series, decimal: str) -> pl.Series:
+    stripped = column.str.strip_chars()
+    cells = stripped.to_frame("cell").select(pl.when(pl.col("cell") != "").then("cell"))["cell"]
+    filled = cells.drop_nulls()
+    if filled.is_empty():
+        return cells
+    lower = filled.str.to_lowercase()
+    if lower.is_in(list(TRUTH)).all():
+        return cells.str.to_lowercase().replace_strict(TRUTH, return_dtype=pl.Boolean)
+    if not filled.str.contains(LEADING_ZERO).any():
+        if filled.str.contains(WHOLE).all():
+            return cells.cast(pl.Int64)
+        numbers = parse_numbers(cells, decimal)
+        if numbers.is_finite().fill_null(False).sum() == len(filled):
+            return numbers
+    return _of_dates(cells, len(filled))
+
+
+def _of_dates(cells: pl.Series, filled: int) -> pl.Series:
+    """Return texts as dates or times if all of them are."""
+    seconds, dates = parse_iso(cells)
+    if len(seconds) - seconds.null_count() < filled:
+        return cells
+    moments = (seconds * 1_000_000).cast(pl.Datetime("us", "UTC"))
+    return moments.dt.date() if dates else moments
