@@ -155,7 +155,7 @@ def _search(
         prefix = uuid4().hex if shared else ""  # other machines number their jobs in the same way
         first = len(study.get_trials(deepcopy=False))
         job_ids = [f"{prefix} {first + index}" for index in range(count)]
-        what = (address, sweep.sampler, sweep.proposed_space, sweep.experiment, data, runs, n_wanted)
+        what = (address, sweep.sampler, sweep.proposed_space, sweep.experiment, runs, n_wanted, data)
         n_left = count
 
         def take(_job: TrialJob, done: str | None | Lost) -> None:

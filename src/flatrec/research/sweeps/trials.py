@@ -36,9 +36,9 @@ class TrialJob:
         sampler: name of the sampler.
         space: settings to try.
         experiment: all other settings.
-        data: data set in memory; None for that which the experiment names.
         runs: folder of run folders.
         n_trials: number of trials that the store is to hold in the end, whoever makes them.
+        data: data set in memory; None for that which the experiment names.
     """
 
     job_id: str
@@ -46,9 +46,9 @@ class TrialJob:
     sampler: str
     space: Space
     experiment: Experiment
-    data: Dataset | None
     runs: Path
     n_trials: int
+    data: Dataset | None = None
 
 
 def run_trial(job: TrialJob) -> str | None:
