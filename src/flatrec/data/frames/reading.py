@@ -19,7 +19,8 @@ from flatrec.data.formats.table import ItemSource, TableSettings, guess_settings
 from flatrec.data.frames.tables import Frame, as_table
 from flatrec.data.tables.arrays import to_numpy
 from flatrec.data.tables.feature_files import FeatureArray, FeatureSource
-from flatrec.data.tables.files import NO_FILE, Table, reading
+from flatrec.data.tables.files import NO_FILE, Table
+from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.objects import object_series
 from flatrec.data.tables.text import PLAIN
 

@@ -11,7 +11,8 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import polars as pl
 
 from flatrec.data.frames.pandas_columns import PandasColumns
-from flatrec.data.tables.files import Table, reading
+from flatrec.data.tables.files import Table
+from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.objects import object_series
 from flatrec.utils.messages import clipped
 

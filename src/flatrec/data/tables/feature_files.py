@@ -16,7 +16,8 @@ from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.id_repair import IdMatching, repair_id_list, repair_ids
 from flatrec.data.tables.arrays import read_array, read_mask, read_tensors
 from flatrec.data.tables.columns import describe_dtype
-from flatrec.data.tables.files import NO_FILE, Table, TableRows, path_of, reading, scan
+from flatrec.data.tables.files import NO_FILE, Table, TableRows, path_of, scan
+from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.numbers import parse_numbers
 from flatrec.data.tables.parquet import is_parquet
 from flatrec.data.tables.row_numbers import ROW_NUMBERS

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -15,63 +10,19 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
-import safetensors
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.id_repair import IdMatching, RepairedIds, repair_ids
 from flatrec.data.tables.columns import as_ids, as_text, is_missing
+from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.parquet import is_parquet, scan_parts, silent_panics
 from flatrec.data.tables.text import PLAIN, Layout, TextTable, open_text
 from flatrec.utils.messages import clipped, quoted
 
 NO_FILE = Path()  # in the place of a file, if the table is given as a frame
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")  # text tables may be compressed by gzip
-# What the libraries raise on damaged files. Errors of the operating system are not among them: a file that may not
-# be read is not malformed.
-MALFORMED = (
-    pl.exceptions.PolarsError,
-    pl.exceptions.PanicException,
-    safetensors.SafetensorError,
-    pickle.UnpicklingError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-
-
-@contextmanager
-def reading(path: Path, expected: str, *, in_memory: bool = False) -> Iterator[None]:
-    """Turn whatever a reading library raises on a malformed file into a ValueError of one line.
-
-    Args:
-        path: the file.
-        expected: what it should be, for messages.
-        in_memory: whether there is no file, and ``path`` is a name for messages.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the block failed on the contents of the file.
-    """
-    if not in_memory and not path.is_file() and not (path.is_dir() and is_parquet(path)):
-        raise FileNotFoundError(f"{path} is not a file; expected {expected}")
-    try:
-        yield
-    except MALFORMED as error:
-        panicked = isinstance(error, pl.exceptions.PanicException)
-        reason = "it is damaged" if panicked else (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path} cannot be read as {expected}: {clipped(reason, 250)}") from None
 
 
 @runtime_checkable
