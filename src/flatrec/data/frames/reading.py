@@ -154,5 +154,6 @@ def _ids(ids: object, modality: str) -> Table:
             array = np.asarray(ids) if isinstance(ids, ndarray) else np.asarray(ids, dtype=object)
             if array.ndim != 1:
                 raise ValueError(f"they are of type {type(ids).__name__} with {array.ndim} dimensions")
-            ids = pl.Series(array) if array.dtype.kind in "iuf" else object_series("id", array.tolist())
+            listed = [None if isinstance(value, float) and np.isnan(value) else value for value in array.tolist()]
+            ids = pl.Series(array) if array.dtype.kind in "iuf" else object_series("id", listed)
         return Table(path, ids.rename("id").to_frame().lazy(), ["id"], in_memory=True)
