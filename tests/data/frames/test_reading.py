@@ -231,6 +231,12 @@ def test_times_are_whole_seconds_in_utc(unit, zone):
         assert dataset.to_frame()["timestamp"].to_list() == [first, first + 1]
 
 
+def test_texts_of_numbers_have_the_decimal_mark_of_the_settings():
+    frame = pl.DataFrame({"user": ["a", "b"], "item": ["x", "y"], "amount": ["1.234,5", "0,25"]})
+    columns = TableSettings(rows=RowSettings(weight_column="amount"), layout=Layout(decimal=","))
+    assert Dataset.from_frames(frame, columns=columns).to_frame()["weight"].to_list() == [1234.5, 0.25]
+
+
 def test_only_the_columns_that_are_read_have_to_be_tables():
     clicks = to_pandas(CLICKS)
     clicks["note"] = [{"a": 1}, *[None] * 11]
@@ -357,6 +363,10 @@ def test_what_is_no_frame_is_refused_in_one_line(thing):
             "the array of image features: features must be finite, but 3 of 3 rows hold NaN",
         ),
         (
+            (["1", float("nan"), "3", "4"], VECTORS),
+            "the ids of image features has 1 of 4 rows without an item id, the first in row 1",
+        ),
+        (
             ([1], VECTORS, 3),
             "features['image'] must be a frame, an array, or the two of (ids, array), but is a tuple of 3",
         ),
@@ -380,7 +390,7 @@ def test_bad_features_are_refused_in_one_line(features, message):
         ),
         (
             TableSettings(layout=Layout(";")),
-            "columns.layout says how a text file is written, but interactions is a frame",
+            "columns.layout says how a text file is written; a frame has no part of it but decimal",
         ),
         (
             TableSettings(items=ItemSource(title_column="name")),

@@ -22,7 +22,7 @@ from flatrec.data.tables.feature_files import FeatureArray, FeatureSource
 from flatrec.data.tables.files import NO_FILE, Table
 from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.objects import object_series
-from flatrec.data.tables.text import PLAIN
+from flatrec.data.tables.text import Layout
 
 Array: TypeAlias = Shaped[ndarray, "..."] | Shaped[Tensor, "..."] | Path | str  # a path is that of a ``.npy`` file
 Ids: TypeAlias = Collection[object]  # a list, an array, a tensor, or a column or index of a frame
@@ -70,8 +70,8 @@ def read_frames(
 
 def _with_table(columns: TableSettings, table: Table) -> TableSettings:
     _check_no_file(columns.interactions, "interactions")
-    if columns.layout != PLAIN:
-        raise ValueError("columns.layout says how a text file is written, but interactions is a frame; leave it out")
+    if columns.layout != Layout(decimal=columns.layout.decimal):
+        raise ValueError("columns.layout says how a text file is written; a frame has no part of it but decimal")
     return replace(columns, interactions=table)
 
 

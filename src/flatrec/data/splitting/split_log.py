@@ -187,7 +187,9 @@ def _sums(log: InteractionLog, splits: Int[ndarray, "n_events"]) -> _Sums:
         keys = np.sort(keys)
         return _Sums(keys[_starts(keys)], None, None)
     columns = [column for column in (weights, log.timestamps) if column is not None]
-    order = np.lexsort((*columns, keys))
+    order = np.argsort(keys, kind="stable")
+    if not _starts(keys[order]).all():  # else there is nothing to sum, and the order is that of the keys
+        order = np.lexsort((*columns, keys))
     keys = keys[order]
     starts = np.flatnonzero(_starts(keys))
     ends = np.append(starts[1:], len(keys)) - 1

@@ -209,7 +209,7 @@ def _from_tensors(source: FeatureSource, file: Path) -> IndexedFeatures:
     report = TableCleaningReport(
         file.name,
         padded_ids=ids.padded,
-        capital_ids=ids.capitals,
+        lowercased_ids=ids.lowercased,
         decimal_ids=ids.decimals,
         decimal_id_example=ids.decimal_example,
     )
