@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from flatrec.data.tables.events import RowSettings
     from flatrec.data.tables.feature_files import FeatureSource
     from flatrec.evaluation import evaluate
+    from flatrec.final_fit import refit
     from flatrec.inference.run import Recommendation, Run
     from flatrec.registry.naming import register_model, register_strategy
+    from flatrec.windows import run_windows
 
 __all__ = [
     "AMR",
@@ -40,9 +42,11 @@ __all__ = [
     "fit",
     "load_data",
     "load_run",
+    "refit",
     "register_model",
     "register_strategy",
     "run_experiment",
+    "run_windows",
 ]
 
 _HOMES = {
@@ -65,9 +69,11 @@ _HOMES = {
     "fit": "flatrec.api",
     "load_data": "flatrec.data.loading",
     "load_run": "flatrec.api",
+    "refit": "flatrec.final_fit",
     "register_model": "flatrec.registry.naming",
     "register_strategy": "flatrec.registry.naming",
     "run_experiment": "flatrec.api",
+    "run_windows": "flatrec.windows",
 }
 
 

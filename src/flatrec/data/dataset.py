@@ -19,7 +19,7 @@ from flatrec.data.features import Features
 from flatrec.data.interactions import SPLITS, Interactions, Split
 from flatrec.data.item_columns import check_names
 from flatrec.data.log import InteractionLog, log_of
-from flatrec.data.splitting import SplitReport, split_log
+from flatrec.data.splitting import SplitDescription, SplitReport, split_log, summarize_split
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.utils.integrity import digest
 
@@ -134,14 +134,14 @@ class Dataset:
         return read_frames(interactions, items, features or {}, columns=columns, split=split, name=name)
 
     def to_frame(self) -> pl.DataFrame:
-        """Return the interactions with their original ids: ``user``, ``item`` and ``split``, a row for each.
+        """Return the interactions with their original ids, a row for each: ``user``, ``item`` and ``split``.
 
-        There are columns ``timestamp``, in Unix seconds, and ``weight`` if the data set has these. Interactions are
+        Before ``split``, there are ``timestamp``, in Unix seconds, and ``weight`` if the data set has these. Interactions are
         summed events: the events themselves, and items without an interaction, are not in the frame.
         """
-        from flatrec.data.frames.writing import interactions_frame
+        from flatrec.data.split_table import split_table
 
-        return interactions_frame(self)
+        return split_table(self)
 
     def items_frame(self) -> pl.DataFrame:
         """Return the items in the order of their indices.
@@ -191,7 +191,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """The digest of interactions, splits, ids and features: equal digests mean equal data."""
         interactions = self.interactions
-        order = np.argsort(interactions.flat_indices(interactions.users, interactions.items))
+        order = np.lexsort((interactions.splits, interactions.flat_indices(interactions.users, interactions.items)))
         optional = [column for column in (interactions.timestamps, interactions.weights) if column is not None]
         columns = [column[order] for column in (interactions.users, interactions.items, interactions.splits, *optional)]
         rows = [
@@ -207,18 +207,34 @@ class Dataset:
         return (
             *self.cleaning_report.sentences(),
             *self.split_report.sentences(),
-            *filter(None, (self._without_training(split) for split in SPLITS[1:])),
+            *filter(None, (self._users_without_training(split) for split in SPLITS[1:])),
+            *filter(None, (self._items_without_training(split) for split in SPLITS[1:])),
         )
 
-    def _without_training(self, split: Split) -> str:
+    def _users_without_training(self, split: Split) -> str:
         count = len(self.interactions.users_without_training(split))
         scored = len(np.unique(self.interactions.indices(split)[0]))
         if not count:
             return ""
         return (
             f"{count} of the {scored} users with a {split} interaction have no training interaction: the model cannot "
-            "learn anything about them, but the metrics are means over them as well, as their definition says"
+            "learn anything about them, and evaluation.unknown_users says whether they are scored"
         )
+
+    def _items_without_training(self, split: Split) -> str:
+        count = len(self.interactions.items_without_training(split))
+        scored = len(np.unique(self.interactions.indices(split)[1]))
+        if not count:
+            return ""
+        return (
+            f"{count} of the {scored} items with a {split} interaction have no training interaction: a model knows "
+            "nothing of them but their features, yet they are ranked, and count as hits, like all others"
+        )
+
+    @cached_property
+    def split_description(self) -> SplitDescription:
+        """The settings of the split, and the size and dates of its parts."""
+        return summarize_split(self.interactions, self.split_report)
 
     def split_again(self, settings: SplitSettings) -> Dataset:
         """Return the same data with another split.
@@ -235,6 +251,7 @@ class Dataset:
             return self
         log = self.log or log_of(self.interactions, given=before.given)
         interactions, report = split_log(log, merged, self.name)
+        report = replace(report, requested=report.settings)
         return replace(self, interactions=interactions, split_report=report, log=log)
 
     def with_interactions(self, interactions: Interactions) -> Dataset:

@@ -209,9 +209,9 @@ def test_events_of_frames_are_those_of_a_description(kind, tmp_path):
     dataset = Dataset.from_frames(KINDS[kind](EVENTS), KINDS[kind](items), columns=EVENT_COLUMNS)
     noon = 1_704_067_200 + 45_000  # of 2024-01-01, 12:30 in UTC
     expected = [
-        ("a", "1", "train", noon + 86_400, pytest.approx(2.2)),  # a view, and two pieces
-        ("b", "1", "train", noon + 2 * 86_400, pytest.approx(1.0)),
-        ("c", "1", "train", noon + 6 * 86_400, pytest.approx(0.2)),
+        ("a", "1", noon + 86_400, pytest.approx(2.2), "train"),  # a view, and two pieces
+        ("b", "1", noon + 2 * 86_400, pytest.approx(1.0), "train"),
+        ("c", "1", noon + 6 * 86_400, pytest.approx(0.2), "train"),
     ]
     assert dataset.to_frame().sort("user").rows() == expected
     assert dataset.fingerprint == load_data(tmp_path).fingerprint

@@ -41,12 +41,12 @@ def dataset():
 def test_the_frame_has_the_original_ids(dataset):
     frame = dataset.to_frame()
     assert frame.schema == {
-        "user": pl.String, "item": pl.String, "split": pl.String, "timestamp": pl.Int64, "weight": pl.Float32
+        "user": pl.String, "item": pl.String, "timestamp": pl.Int64, "weight": pl.Float32, "split": pl.String
     }  # fmt: skip
     assert frame.rows() == [
-        ("ann", "lamp", "test", 3 * DAY, 0.5),
-        ("bob", "mug", "train", 5, 1.0),
-        ("ann", "mug", "train", 2 * DAY, 2.0),
+        ("ann", "lamp", 3 * DAY, 0.5, "test"),
+        ("bob", "mug", 5, 1.0, "train"),
+        ("ann", "mug", 2 * DAY, 2.0, "train"),
     ]
 
 

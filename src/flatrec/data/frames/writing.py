@@ -1,29 +1,10 @@
-"""Frames of polars that hold a data set, which anything with the Arrow interface can take."""
+"""Frames of polars that hold the items and features of a data set, which anything with the Arrow interface can take."""
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
-from jaxtyping import Int
-from numpy import ndarray
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import SPLITS
-
-
-def interactions_frame(dataset: Dataset) -> pl.DataFrame:
-    """Return the interactions; see :meth:`flatrec.data.dataset.Dataset.to_frame`."""
-    interactions = dataset.interactions
-    columns = [
-        _texts("user", list(dataset.users), interactions.users),
-        _texts("item", list(dataset.items), interactions.items),
-        _texts("split", list(SPLITS), interactions.splits),
-    ]
-    if interactions.timestamps is not None:
-        columns.append(pl.Series("timestamp", interactions.timestamps))
-    if interactions.weights is not None:
-        columns.append(pl.Series("weight", interactions.weights))
-    return pl.DataFrame(columns)
 
 
 def items_frame(dataset: Dataset) -> pl.DataFrame:
@@ -49,7 +30,3 @@ def features_frame(dataset: Dataset, modality: str) -> pl.DataFrame:
     return pl.DataFrame(
         [items.filter(pl.Series(features.present)), pl.Series(modality, features.values[features.present])]
     )
-
-
-def _texts(name: str, texts: list[str], indices: Int[ndarray, "n"]) -> pl.Series:
-    return pl.Series(name, texts, dtype=pl.String).gather(np.asarray(indices, dtype=np.int64))

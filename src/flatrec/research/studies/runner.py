@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flatrec import config
-from flatrec.api import load_run, log_data_warnings, run_or_resume
+from flatrec.api import check_undivided, load_run, log_data_warnings, run_or_resume
 from flatrec.config import Experiment
 from flatrec.config.old_words import NAMES, new_name
 from flatrec.data.dataset import Dataset
@@ -107,7 +107,9 @@ def run_study(
     check_request(request, type(study))
     planned = study.plan(request)
     for source in request.sources:
-        log_data_warnings(source.load())
+        dataset = source.load()
+        check_undivided(dataset)
+        log_data_warnings(dataset)
     runs = runs or out / RUNS
     for path in (out, runs):
         path.mkdir(parents=True, exist_ok=True)
@@ -171,7 +173,7 @@ def run_job(job: Job) -> FinishedRun | Failure:
     planned, path = job.planned, job.runs / job.planned.folder
     try:
         dataset = planned.source.load()
-        result = train_or_wait(path, planned.experiment, dataset)
+        result = train_or_wait(path, planned.experiment.replace(split=planned.source.split), dataset)
         measured = {measure.NAME: _measured(measure, path, planned) for measure in planned.measures}
         records = tuple(read_lines(path / RECORDS)) if (path / RECORDS).exists() else ()
         # Data in memory need not travel back: whoever sent the job has them.

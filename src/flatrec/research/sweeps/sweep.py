@@ -12,7 +12,7 @@ from uuid import uuid4
 import optuna
 from optuna.trial import TrialState
 
-from flatrec.api import log_data_warnings
+from flatrec.api import check_undivided, log_data_warnings
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.registry.instantiate import with_defaults
@@ -109,6 +109,7 @@ def run_sweep(
     experiment, space, workers = sweep.experiment, sweep.proposed_space, workers or Workers()
     _check(space, experiment)
     given, dataset = dataset, planned_run(experiment, dataset).source.load()
+    check_undivided(dataset)
     if not dataset.interactions.count("valid"):
         raise ValueError(
             f"a sweep scores trials on validation, but the validation split of {dataset.name!r} is empty; split the "
