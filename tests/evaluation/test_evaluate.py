@@ -124,6 +124,13 @@ def test_the_mask_does_not_hide_what_is_scored():
         assert seen_mask(interactions(), split, mask).count_nonzero() == n_hidden
 
 
+def test_without_a_mask_items_of_training_are_ranked_and_count():
+    # Lists of four become 0 1* 4 2*; 0 1 2 3; 5 0 4 3*.
+    result = evaluated(split="test", ks=[4], mask="none")
+    assert result.per_user["recall@4"].tolist() == pytest.approx([1, 0, 1 / 3])
+    assert seen_mask(interactions(), "test", "none").nnz == 0
+
+
 def test_short_lists_count_no_item_for_their_empty_places():
     # User 3 may be recommended 3, 4 and 5 only; no other user is scored.
     pairs = interactions(valid=[(3, 3)], test=[])

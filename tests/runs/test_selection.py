@@ -298,3 +298,38 @@ def test_baselines_need_no_validation_part_and_select_no_epoch():
     run = fit(without(1), "popularity")
     assert (run.result["selected"], run.result["monitor"]) == (None, None)
     assert run.result["test"]
+
+
+def returning(mask):
+    """Users of whom two come back in test to what they have in training, one of them to what is in validation."""
+    rows = np.array([(0, 0, 0), (0, 0, 2), (0, 1, 1), (0, 1, 2), (1, 1, 0), (1, 2, 1), (1, 0, 2), (1, 1, 2), (2, 0, 0)])
+    ids = [Vocabulary(kind, ["0", "1", "2"]) for kind in ("user", "item")]
+    dataset = Dataset("shop", Interactions(*rows.T, 3, 3, repeats=True), *ids)
+    return selection.mask_warning(Evaluation(mask=mask), dataset)
+
+
+@pytest.mark.parametrize(("mask", "hidden"), [("train", 2), ("train+valid", 3)])
+def test_repeats_that_the_mask_hides_are_counted_in_a_warning(mask, hidden):
+    said = returning(mask)
+    assert said.startswith(f'{hidden} of the 4 test interactions are with items that evaluation.mask = "{mask}" never ')
+    assert said.endswith('set evaluation.mask = "none" to rank them')
+
+
+def test_without_a_mask_or_repeats_there_is_no_such_warning():
+    assert not returning("none")
+    assert not selection.mask_warning(Evaluation(), block_dataset())
+
+
+@pytest.mark.parametrize("model", ["popularity", "bpr"])
+def test_a_run_says_that_repeats_are_hidden(model, caplog):
+    rows = [(user, item, split) for user in range(4) for item, split in ((0, 0), (1, 0), (2, 1), (0, 2), (3, 2))]
+    users, items, splits = np.array(rows).T
+    ids = [Vocabulary("user", list("abcd")), Vocabulary("item", list("0123456"))]
+    dataset = Dataset("shop", Interactions(users, items, splits, 4, 7, repeats=True), *ids)
+    short = SHORT.replace(monitor="ndcg@2")
+    run = fit(dataset, model, "plain", training=short, evaluation=Evaluation(ks=(2,)))
+    (said,) = [text for text in (record.getMessage() for record in caplog.records) if "evaluation.mask" in text]
+    assert said in run.result["warnings"]
+    caplog.clear()
+    fit(dataset, model, "plain", training=short, evaluation=Evaluation(ks=(2,), mask="none"))
+    assert "evaluation.mask" not in caplog.text
