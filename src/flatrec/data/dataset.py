@@ -136,8 +136,8 @@ class Dataset:
     def to_frame(self) -> pl.DataFrame:
         """Return the interactions with their original ids, a row for each: ``user``, ``item`` and ``split``.
 
-        Before ``split``, there are ``timestamp``, in Unix seconds, and ``weight`` if the data set has these. Interactions
-        are summed events: the events themselves, and items without an interaction, are not in the frame.
+        Before ``split``, there are ``timestamp``, in Unix seconds, and ``weight`` if the data set has these.
+        Interactions are summed events: the events themselves, and items without an interaction, are not in the frame.
         """
         from flatrec.data.split_table import split_table
 
