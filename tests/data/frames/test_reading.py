@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flatrec.config import SplitSettings
@@ -258,6 +258,7 @@ def test_images_are_paths_in_a_column_of_items(tmp_path, monkeypatch):
         Dataset.from_frames(CLICKS, items, columns=TableSettings(user_column="customer"))
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.integers(0, 5), st.text("ab é\n,\";'", min_size=1, max_size=3).filter(str.strip)),
