@@ -12,6 +12,7 @@ from flatrec.config import Component, Evaluation, Experiment, Option, SplitSetti
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
+from flatrec.evaluation.metrics import Metric
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Model
 from flatrec.registry.instantiate import (
@@ -21,7 +22,7 @@ from flatrec.registry.instantiate import (
     strategy_component,
     with_defaults,
 )
-from flatrec.registry.naming import import_named, of_run
+from flatrec.registry.naming import import_metrics, import_metrics_of_run, import_named, of_run
 from flatrec.runs import run_dir
 from flatrec.runs.origin import Origin
 from flatrec.runs.session import Session, choose_device
@@ -90,7 +91,7 @@ def fit(
         else Component(import_named("strategy", strategy), dict(strategy_settings or {})),
         optimizer=Component(optimizer, dict(optimizer_settings or {})),
         training=training or Training(),
-        evaluation=evaluation or Evaluation(),
+        evaluation=_with_imported(evaluation or Evaluation()),
         seed=seed,
     ).replace(device=device)
     log_data_warnings(dataset)
@@ -104,6 +105,10 @@ def fit(
         model=model_object,
         strategy=strategy_object,
     )
+
+
+def _with_imported(evaluation: Evaluation) -> Evaluation:
+    return evaluation.replace(metrics=import_metrics(evaluation.metrics))
 
 
 def _check_objects(
@@ -222,7 +227,12 @@ def run_or_resume(
 
 
 def load_run(
-    path: Path | str, data: str | Dataset | None = None, device: str = "auto", model: type[Model] | str | None = None
+    path: Path | str,
+    data: str | Dataset | None = None,
+    device: str = "auto",
+    model: type[Model] | str | None = None,
+    *,
+    metrics: Sequence[type[Metric] | str] = (),
 ) -> Run:
     """A finished run from its folder, at its best parameters.
 
@@ -231,15 +241,18 @@ def load_run(
         data: where the data are now, if not where the run found them, or the data themselves.
         device: ``auto``, ``cpu`` or ``cuda``.
         model: the class of a run that was made with one of your own, or its place; code is run only where it is named.
+        metrics: the classes of the run's metrics that are your own, or their places; one that is not named is left out
+            of evaluations.
 
     Raises:
         FileNotFoundError: there is no run, or its data are gone.
-        ValueError: the folder is damaged, the data or the model's class have changed since, or that is not named.
+        ValueError: the folder is damaged, the data or a class have changed since, or the model's class is not named.
     """
     path = Path(path)
     result = run_dir.read_result(path)
     recorded = run_dir.read_experiment(path)
     experiment = recorded.replace(device=device, model=of_run(recorded.model, "model", model))
+    import_metrics_of_run(recorded.evaluation.metrics, metrics)
     split = experiment.split
     dataset = data.split_again(split) if isinstance(data, Dataset) else load(data or experiment.data, split)
     run_dir.check_data(path, dataset)
@@ -249,7 +262,7 @@ def load_run(
     if isinstance(recommender, Model):
         load_parameters(recommender, saved, best=True)
         recommender.to(choose_device(experiment)).eval()
-    return Run(dataset, recommender, experiment.evaluation.ks, experiment.evaluation.mask, result)
+    return replace(Run.of(dataset, recommender, experiment.evaluation), result=result)
 
 
 def load(data: str, split: SplitSettings | None = None) -> Dataset:

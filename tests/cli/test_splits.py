@@ -55,7 +55,7 @@ def test_later_commands_find_the_split_of_a_run(flatrec, dated, tmp_path):
     scored = json.loads(flatrec("evaluate", run, "--json").out)
     assert scored["metrics"] == result["test"]
     assert scored["differing"] == []
-    assert flatrec("recommend", run, "--user", "3").code == 0
+    assert flatrec("recommend", run, "--user", "user 3").code == 0
     assert flatrec("cold-start", run, "--fraction", "0.2").code == 0
     again = flatrec("train", "--out", run, "--resume", "--json")
     assert json.loads(again.out)["test"] == result["test"]

@@ -1,3 +1,4 @@
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,12 @@ from flatrec.config import SplitSettings
 from flatrec.data.builder import (
     EventSettings,
     IndexedFeatures,
-    IndexedInteractions,
     ItemMetadata,
     build_dataset,
     build_indexed_dataset,
 )
-from flatrec.data.log import InteractionLog
+from flatrec.data.log import IndexedInteractions, InteractionLog
+from flatrec.data.row_counts import row_counts
 
 ALL = SplitSettings()
 
@@ -139,3 +140,79 @@ def test_permuting_the_rows_gives_the_same_data_set(data, interactions, given_sp
     first, second = (build_dataset("d", frame(*one), settings=chosen) for one in (rows, shuffled))
     assert first.fingerprint == second.fingerprint
     assert first.cleaning_report == second.cleaning_report
+
+
+def events_frame(*rows):
+    return pl.DataFrame(rows, schema=["user", "item", "quantity"], orient="row")
+
+
+def test_returns_are_counted_and_rows_of_no_quantity_are_left_out():
+    data = build_dataset("d", events_frame(("u", "a", 2.0), ("u", "a", -1.0), ("u", "b", 0.0), ("u", "c", 1.0)))
+    assert list(data.items) == ["a", "c"]
+    events = data.cleaning_report.events
+    assert (events.rows, events.returns, events.without_quantity) == (4, 1, 1)
+
+
+def test_quantities_without_returns_say_nothing():
+    data = build_dataset("d", events_frame(("u", "a", 2.0), ("u", "b", 3.0)))
+    assert (data.interactions.weights, data.log) == (None, None)
+    assert data.fingerprint == build_dataset("d", frame(("u", "a"), ("u", "b"))).fingerprint
+    weighed = build_dataset(
+        "d", events_frame(("u", "a", 2.0), ("u", "b", 3.0)), events=EventSettings(weigh_quantities=True)
+    )
+    assert weighed.interactions.weights.tolist() == [2, 3]
+
+
+def test_returns_alone_are_refused():
+    with pytest.raises(ValueError, match="d has 2 returns and no purchases; check the quantities and events"):
+        build_dataset("d", events_frame(("u", "a", -2.0), ("u", "b", -3.0), ("u", "b", 0.0)))
+
+
+def test_the_core_is_that_of_what_is_left_after_returns():
+    square = [(user, item, 1.0) for user in "uv" for item in "ab"]
+    returned = [("w", "a", 1.0), ("w", "b", 1.0), ("w", "b", 1.0), ("w", "b", -2.0), ("u", "c", 1.0)]
+    data = build_dataset("d", events_frame(*square, *returned), events=EventSettings(k_core=2))
+    assert (list(data.users), list(data.items)) == (["u", "v"], ["a", "b"])
+    report = data.cleaning_report
+    assert (report.filtered_interactions, report.filtered_events, report.events.returns) == (2, 4, 1)
+    _, *counts = astuple(row_counts(data))
+    assert sum(counts) == len(square) + len(returned)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"half_life": 5.0},
+            "half_life needs the time of every interaction, but d has none; name its column with time_",
+        ),
+        ({"weigh_quantities": True}, "weigh_quantities needs the quantity of every interaction, but d has none; name"),
+    ],
+)
+def test_settings_that_need_a_column_are_refused_without_it(settings, message):
+    with pytest.raises(ValueError, match=message):
+        build_dataset("d", frame(("u", "a")), events=EventSettings(**settings))
+
+
+def test_columns_of_items_are_those_of_the_items():
+    columns = pl.DataFrame({"price": [1.0, 2.0]})
+    metadata = ItemMetadata(ids=["x", "a"], columns=columns)
+    data = build_dataset("d", frame(("u", "a"), ("u", "b")), metadata=metadata)
+    assert data.item_columns["price"].to_list() == [2.0, None]
+    assert data.cleaning_report.items_without_row == 1
+    with pytest.raises(ValueError, match="item_columns has 1 rows, the data set has 2 items"):
+        replace(data, item_columns=columns.head(1))
+    with pytest.raises(ValueError, match="d cannot have a further column 'id' of items"):
+        replace(data, item_columns=pl.DataFrame({"id": ["a", "b"]}))
+
+
+def test_counts_follow_a_later_split():
+    rows = [("u", "a", 1), ("u", "a", 2), ("u", "b", 3), ("u", "a", 9), ("v", "c", 4), ("v", "d", 8), ("v", "e", 9)]
+    table = pl.DataFrame(rows, schema=["user", "item", "timestamp"], orient="row")
+    data = build_dataset("d", table)
+    assert (row_counts(data).summed, row_counts(data).repeats) == (2, 0)
+    timed = data.split_again(
+        SplitSettings(method="time", valid_from="1970-01-01T00:00:08", test_from="1970-01-01T00:00:09")
+    )
+    assert (row_counts(timed).summed, row_counts(timed).repeats, row_counts(timed).interactions) == (1, 1, 5)
+    assert row_counts(timed).rows == 7

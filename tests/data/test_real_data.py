@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from flatrec.data.formats import mmrec
@@ -43,3 +44,25 @@ def test_a_real_folder_survives_writing_and_reading(tmp_path):
     assert again.fingerprint == movies.fingerprint
     assert again.titles == movies.titles
     assert [path.resolve() for path in again.images] == [path.resolve() for path in movies.images]
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "fingerprint"),
+    [("tiktok", "f09ba92d0f3379498bac5c6c8aba130c"), ("baby", "7ce4ef0bf0daec8755805e39f95c2074")],
+)
+def test_data_without_times_keep_the_fingerprint_that_they_had_before_there_were_times(name, fingerprint):
+    data = load_data(DATA / name)
+    assert data.fingerprint == fingerprint
+    assert (data.interactions.timestamps, data.interactions.weights, data.log) == (None, None, None)
+    table = pl.read_csv(DATA / name / f"{name}.inter", separator="\t").sort("userID", "itemID")
+    assert data.interactions.items.tolist() == table["itemID"].to_list()
+
+
+@needs_data
+def test_the_movies_have_their_times():
+    movies = load_data(DATA / "ml-small")
+    table = pl.read_csv(DATA / "ml-small" / "ml-small.inter", separator="\t").sort("userID", "itemID")
+    assert movies.interactions.timestamps.tolist() == table["timestamp"].to_list()
+    assert movies.interactions.weights is None
+    assert movies.item_columns["genres"][0] == "Adventure|Animation|Children|Comedy|Fantasy"

@@ -24,10 +24,24 @@ def test_columns_that_the_data_lack_are_not_there():
     assert split_table(UNDATED).columns == ["user", "item", "split"]
 
 
+DATED = data_set(settings={"method": "time"})
+WEIGHTED = data_set(settings={"method": "leave-last"}, weight=[0.1 * number for number in range(1, 13)])
+
+
+@pytest.mark.parametrize("dataset", [UNDATED, DATED, WEIGHTED], ids=["undated", "dated", "weighted"])
 @pytest.mark.parametrize("name", ["split.parquet", "split.csv"])
-def test_reading_the_table_gives_the_same_data(tmp_path, name):
-    write_split_table(UNDATED, tmp_path / name)
-    assert load_data(tmp_path / name).fingerprint == UNDATED.fingerprint
+def test_reading_the_table_gives_the_same_data(tmp_path, name, dataset):
+    write_split_table(dataset, tmp_path / name)
+    assert load_data(tmp_path / name).fingerprint == dataset.fingerprint
+
+
+def test_repeats_are_read_where_a_description_says_so(tmp_path):
+    dataset = data_set((*TWELVE, (10, "u", "a")), settings={"method": "time"}, repeat=True)
+    assert dataset.interactions.repeats
+    write_split_table(dataset, tmp_path / "split.csv")
+    description = 'interactions = "split.csv"\nsplit_column = "split"\ntime_column = "timestamp"\nrepeat = true\n'
+    (tmp_path / "dataset.toml").write_text(description)
+    assert load_data(tmp_path / "dataset.toml").fingerprint == dataset.fingerprint
 
 
 def test_a_file_is_replaced_only_on_request(tmp_path):

@@ -216,7 +216,10 @@ def amazon(
         print_json({"path": str(out), **prepared.as_dict()})
         return
     for what, count in prepared.as_dict().items():
-        print_text(f"{what}: {count}")
+        if not isinstance(count, dict):
+            print_text(f"{what}: {count}")
+    for sentence in prepared.dataset.cleaning_report.sentences():
+        print_text(f"- {sentence}")
     if meta is not None:
         print_text(f"Next: flatrec encode {out / 'items.parquet'} --text-column text --out {out}")
 
@@ -238,7 +241,14 @@ def _counts(summary: Summary) -> list[list[object]]:
             [f"{name} interactions", split.interactions],
             [f"users without a {name} interaction", split.users_without],
         ]
-    return rows
+    report = summary.cleaning_report
+    removed = {
+        "repeated interactions that preparation joined": report.prepared_repeats,
+        "users removed by the k-core filter": report.filtered_users,
+        "items removed by the k-core filter": report.filtered_items,
+        "interactions removed by the k-core filter": report.filtered_interactions,
+    }
+    return rows + [[what, count] for what, count in removed.items() if count]
 
 
 def _row_counts(summary: Summary) -> list[list[object]]:

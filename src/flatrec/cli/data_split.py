@@ -13,7 +13,7 @@ from flatrec.cli.printing import print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from flatrec.config import SplitSettings
-    from flatrec.data.splitting import SplitFigures
+    from flatrec.data.splitting import SplitDescription
 
 
 def split_data(
@@ -41,17 +41,19 @@ def split_data(
 
     dataset = load(path, _settings(split, sets or ()))
     write_split_table(dataset, out, overwrite=overwrite)
-    figures = dataset.split_figures
+    figures = dataset.split_description
     if json:
         print_json({"path": str(out), "fingerprint": dataset.fingerprint, **figures.as_dict()})
         return
     print_split(dataset.name, figures)
     for sentence in dataset.split_report.sentences():
         print_text(f"- {sentence}")
+    if dataset.interactions.repeats:
+        print_text("- users have an item in several splits: read the table by a dataset.toml with repeat = true")
     print_text(f"The table is in {out}")
 
 
-def print_split(name: str, figures: SplitFigures) -> None:
+def print_split(name: str, figures: SplitDescription) -> None:
     """Print how a data set is split: settings, then one row for each split."""
     settings = ", ".join(
         f"{key} {list(value) if isinstance(value, tuple) else value}" for key, value in figures.settings.given.items()
@@ -66,8 +68,8 @@ def print_split(name: str, figures: SplitFigures) -> None:
             part.items_without_training,
             *([part.first or "", part.last or ""] if dated else []),
         ]
-        for dated in [any(part.first for part in figures.parts.values())]
-        for split, part in figures.parts.items()
+        for dated in [any(part.first for part in figures.splits.values())]
+        for split, part in figures.splits.items()
     ]
     columns = ["split", "interactions", "users", "without training", "items", "without training"]
     dates = ["first (UTC)", "last (UTC)"] if len(rows[0]) > len(columns) else []

@@ -1,4 +1,4 @@
-"""flatrec list models | strategies | optimizers | settings | datasets."""
+"""flatrec list models | strategies | optimizers | metrics | settings | datasets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Names = Annotated[
 ]
 
 app = typer.Typer(
-    help="List models, strategies, optimizers, all settings and public data sets.",
+    help="List models, strategies, optimizers, metrics, all settings and public data sets.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -82,6 +82,35 @@ def base_optimizers(json: options.Json = False) -> None:
         {name: f"torch.optim.{kind.__name__}" for name, kind in optimizers.names().items()},
         json=json,
     )
+
+
+@app.command()
+def metrics(json: options.Json = False) -> None:
+    """List the metrics that `evaluation.metrics` takes: title, the better direction, definition.
+
+    Example: `flatrec list metrics`
+    """
+    from flatrec.evaluation.metrics import METRICS
+
+    if json:
+        rows = [
+            {
+                "name": name,
+                "title": one.title,
+                "higher_is_better": one.higher_is_better,
+                "needs_features": one.needs_features,
+                "definition": one.definition,
+            }
+            for name, one in METRICS.items()
+        ]
+        print_json({"metrics": rows})
+        return
+    table = [
+        [name, one.title, "higher" if one.higher_is_better else "lower", one.definition]
+        for name, one in METRICS.items()
+    ]
+    print_table("metrics", ["name", "title", "better", "definition"], table)
+    print_text('--set \'evaluation.metrics=["recall", "ndcg", "mrr"]\' chooses what is computed; K is evaluation.ks')
 
 
 @app.command()

@@ -73,7 +73,7 @@ def _recorded(out: Path, data: str | None, experiment: Path | None) -> Path | No
         return experiment
     if run_dir.has_run(out):
         return out / run_dir.EXPERIMENT
-    if run_dir.windows(out):
+    if data is None and run_dir.windows(out):
         raise ValueError(f"{out} holds runs over windows; resume them by the whole command that began them")
     if data is None:
         raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
@@ -97,6 +97,7 @@ def _print_result(result: Mapping[str, Any], out: Path, n_interactions: int) -> 
     model, origin = short(result["model"]), result["refit"]
     if origin is None:
         print_metrics(f"{model} · {short(result['strategy'])} · {result['data']['name']}", result)
+        _print_sentences(*(sentence for split in ("valid", "test") for sentence in _sentences(result, split)))
         print_text(f"{_selected_epoch(result)}; the run is in {out}")
         return
     epochs = f", for {count(result['epochs'], 'epoch')}" if result["epochs"] else ""
@@ -105,6 +106,14 @@ def _print_result(result: Mapping[str, Any], out: Path, n_interactions: int) -> 
         f"settings of {origin['run']}; nothing is left to score it by, and the scores of that run stand in result.json "
         f"under refit; the final fit is in {out}"
     )
+
+
+def _sentences(result: Mapping[str, Any], split: str) -> tuple[str, str]:
+    """Return what a reader of the scores of a split should know of who and what is in them."""
+    data, undefined = result["data"], result["undefined"][split]
+    counts = data["users_without_training"][split], data["interactions_with_unknown_items"][split]
+    unknown_users = result["settings"]["evaluation"]["unknown_users"]
+    return unknown_sentence(split, *counts, unknown_users=unknown_users), undefined_sentence(split, undefined)
 
 
 def _selected_epoch(result: Mapping[str, Any]) -> str:
@@ -119,6 +128,7 @@ def evaluate(
     run: options.RunDir,
     split: options.EvaluatedSplit = "test",
     model: options.OwnModel = None,
+    metrics: options.OwnMetrics = None,
     data: options.MovedData = None,
     device: options.Device = None,
     json: options.Json = False,
@@ -130,15 +140,54 @@ def evaluate(
     from flatrec.api import load_run
 
     scored = options.evaluated_split(split)
-    loaded = load_run(run, data, device or "auto", model)
-    metrics = loaded.evaluate(scored).metrics
-    differing = loaded.differing(scored, metrics)
+    loaded = load_run(run, data, device or "auto", model, metrics=metrics or ())
+    found = loaded.evaluate(scored)
+    differing = loaded.differing(scored, found.metrics)
     if json:
-        print_json({"run": str(run), "split": scored, "metrics": metrics, "differing": list(differing)})
+        print_json({"run": str(run), "split": scored, "metrics": found.metrics, "differing": list(differing)})
     else:
-        print_metrics(f"{run}", {scored: metrics})
+        print_metrics(f"{run}", {scored: found.metrics})
+        _print_sentences(
+            unknown_sentence(
+                scored,
+                found.n_users_without_training,
+                found.n_interactions_with_unknown_items,
+                unknown_users=found.unknown_users,
+            ),
+            undefined_sentence(scored, found.n_undefined),
+        )
     if differing:
-        _warn_of_difference(loaded.result, scored, metrics, differing)
+        _warn_of_difference(loaded.result, scored, found.metrics, differing)
+
+
+def unknown_sentence(split: str, n_users: int, n_interactions: int, *, unknown_users: str) -> str:
+    """Return a sentence on what training does not know of a split; empty if it knows all users and items."""
+    if not n_users and not n_interactions:
+        return ""
+    scored = "are scored as well" if unknown_users == "include" else "are not scored"
+    return (
+        f"{split}: users without a training interaction, who {scored} (evaluation.unknown_users): {n_users}; "
+        f"interactions with items without one: {n_interactions}"
+    )
+
+
+def undefined_sentence(split: str, undefined: Mapping[str, int]) -> str:
+    """Return a sentence on how many users each metric is not defined for; empty if all are for everybody."""
+    if not undefined:
+        return ""
+    counts: dict[str, list[int]] = {}
+    for name, n_users in undefined.items():
+        counts.setdefault(name.partition("@")[0], []).append(n_users)
+    listed = ", ".join(
+        f"{name} {found[0] if len(set(found)) == 1 else f'{min(found)} to {max(found)}'}"
+        for name, found in counts.items()
+    )
+    return f"{split}: scored users for whom a metric is not defined, and who are left out of its mean: {listed}"
+
+
+def _print_sentences(*sentences: str) -> None:
+    for sentence in filter(None, sentences):
+        print_text(sentence)
 
 
 def _warn_of_difference(

@@ -18,7 +18,7 @@ class TableCleaningReport:
     joined_lines: int = 0  # lines that continue a cell which began on an earlier line
     broken_ids: int = 0  # ids that contain a line break
     padded_ids: int = 0  # ids with blanks around them, which were removed
-    capital_ids: int = 0  # ids with capital letters, which became small ones
+    lowercased_ids: int = 0  # ids with capital letters, which became lower case
     decimal_ids: int = 0  # ids such as ``100.0``, which were read as ``100``
     decimal_id_example: str = ""  # one of these, as the file has it
     rows_without_id: int = 0  # rows without an item id, which were left out
@@ -28,6 +28,7 @@ class TableCleaningReport:
     near_misses: str = ""  # a simple difference because of which ids do not match; empty if there is none
     unused_time_column: str = ""  # a column with a name of times that holds none; empty if there is none
     unused_time_reason: str = ""  # what is wrong with it
+    skipped: tuple[tuple[str, int], ...] = ()  # lines that preparation left out: the reason, and how many
 
     @staticmethod
     def total(file: str, tables: Sequence[TableCleaningReport]) -> TableCleaningReport:
@@ -37,27 +38,15 @@ class TableCleaningReport:
             joined_lines=sum(table.joined_lines for table in tables),
             broken_ids=sum(table.broken_ids for table in tables),
             padded_ids=sum(table.padded_ids for table in tables),
-            capital_ids=sum(table.capital_ids for table in tables),
+            lowercased_ids=sum(table.lowercased_ids for table in tables),
             decimal_ids=sum(table.decimal_ids for table in tables),
             decimal_id_example=next((table.decimal_id_example for table in tables if table.decimal_id_example), ""),
         )
 
     def sentences(self) -> Iterator[str]:
         """Yield one sentence for each kind of change."""
-        if self.joined_lines:
-            ids = f", {count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
-            lines = count(self.joined_lines, "line")
-            yield f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}"
-        elif self.broken_ids:
-            yield f"{self.file}: {count(self.broken_ids, 'id')} with a line break inside; check the file"
-        if self.padded_ids:
-            yield f"{self.file}: blanks around {count(self.padded_ids, 'id')} were removed"
-        if self.capital_ids:
-            yield f"{self.file}: {count(self.capital_ids, 'id')} were written in small letters"
-        if self.decimal_ids:
-            shown, whole = clipped(self.decimal_id_example), clipped(self.decimal_id_example.partition(".")[0])
-            ids = count(self.decimal_ids, "id")
-            yield f"{self.file}: {ids} such as {shown} were read as whole numbers such as {whole}"
+        yield from self._line_changes()
+        yield from self._id_changes()
         if self.rows_without_id:
             yield f"{self.file}: {count(self.rows_without_id, 'row')} without an id left out"
         if self.row_number_columns:
@@ -69,6 +58,28 @@ class TableCleaningReport:
                 f"{self.file}: the column {clipped(self.unused_time_column)!r} is not used as times: "
                 f"{self.unused_time_reason}"
             )
+
+    def _line_changes(self) -> Iterator[str]:
+        if self.skipped:
+            reasons = ", ".join(f"{number} {clipped(reason)}" for reason, number in self.skipped)
+            lines = count(sum(number for _, number in self.skipped), "line")
+            yield f"{self.file}: preparation left out {lines} ({reasons})"
+        if self.joined_lines:
+            ids = f", {count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
+            lines = count(self.joined_lines, "line")
+            yield f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}"
+        elif self.broken_ids:
+            yield f"{self.file}: {count(self.broken_ids, 'id')} with a line break inside; check the file"
+
+    def _id_changes(self) -> Iterator[str]:
+        if self.padded_ids:
+            yield f"{self.file}: blanks around {count(self.padded_ids, 'id')} were removed"
+        if self.lowercased_ids:
+            yield f"{self.file}: {count(self.lowercased_ids, 'id')} were written in lower case"
+        if self.decimal_ids:
+            shown, whole = clipped(self.decimal_id_example), clipped(self.decimal_id_example.partition(".")[0])
+            ids = count(self.decimal_ids, "id")
+            yield f"{self.file}: {ids} such as {shown} were read as whole numbers such as {whole}"
 
     def _unused(self) -> str:
         filtered, foreign = self.filtered_rows, self.unused_rows - self.filtered_rows
@@ -86,6 +97,7 @@ class EventReport:
     without_id: int = 0  # rows without a user or item id, which were left out
     unnamed_events: int = 0  # rows with an event that has no weight, which were left out
     unnamed_event_names: tuple[str, ...] = ()  # the most frequent of these events
+    first_unnamed_event: str = ""  # where the first of these rows is, such as ``line 7``
     low_ratings: int = 0  # rows with a rating below the minimum, which were left out
     without_quantity: int = 0  # purchases and returns of quantity 0, and other events of a negative one; left out
     returns: int = 0  # returns, which are subtracted from purchases
@@ -95,8 +107,9 @@ class EventReport:
         if self.without_id:
             yield f"{count(self.without_id, 'row')} without a user or item id left out"
         if self.unnamed_events:
-            names = quoted(self.unnamed_event_names, 3)
-            yield f"{count(self.unnamed_events, 'row')} with an event that [events] does not name left out: {names}"
+            rows, names = count(self.unnamed_events, "row"), quoted(self.unnamed_event_names, 3)
+            first = f", the first in {self.first_unnamed_event}" if self.first_unnamed_event else ""
+            yield f"{rows} with an event that [events] does not name left out: {names}{first}"
         if self.low_ratings:
             yield f"{count(self.low_ratings, 'row')} with a rating below min_rating left out"
         if self.without_quantity:
@@ -111,6 +124,7 @@ class CleaningReport:
     """The counts of what reading had to change or leave out in a whole data set."""
 
     events: EventReport = field(default_factory=EventReport)  # rows of interactions that were left out, or returns
+    prepared_repeats: int = 0  # repeated interactions that preparation joined to one
     filtered_users: int = 0  # users removed by the k-core filter
     filtered_items: int = 0  # items removed by the k-core filter
     filtered_interactions: int = 0  # interactions of a user and an item removed by the k-core filter
@@ -126,6 +140,10 @@ class CleaningReport:
         """Return what a user should know, one sentence each; none if nothing was changed."""
         sentences = [sentence for table in self.tables for sentence in table.sentences()]
         sentences += self.events.sentences()
+        if self.prepared_repeats:
+            sentences.append(
+                f"preparation joined {count(self.prepared_repeats, 'repeated interaction')} to earlier ones"
+            )
         if self.filtered_interactions:
             sentences.append(
                 f"the {self.k_core}-core filter removed {count(self.filtered_users, 'user')}, "

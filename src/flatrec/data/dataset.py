@@ -18,7 +18,7 @@ from flatrec.data.features import Features
 from flatrec.data.interactions import SPLITS, Interactions, Split
 from flatrec.data.item_columns import check_names
 from flatrec.data.log import InteractionLog, log_of
-from flatrec.data.splitting import SplitFigures, SplitReport, split_log, summarize_split
+from flatrec.data.splitting import SplitDescription, SplitReport, split_log, summarize_split
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.utils.integrity import digest
 
@@ -125,7 +125,7 @@ class Dataset:
             return ""
         return (
             f"{count} of the {scored} users with a {split} interaction have no training interaction: the model cannot "
-            "learn anything about them, but the metrics are means over them as well, as their definition says"
+            "learn anything about them, and evaluation.unknown_users says whether they are scored"
         )
 
     def _items_without_training(self, split: Split) -> str:
@@ -139,7 +139,7 @@ class Dataset:
         )
 
     @cached_property
-    def split_figures(self) -> SplitFigures:
+    def split_description(self) -> SplitDescription:
         """The settings of the split, and the size and dates of its parts."""
         return summarize_split(self.interactions, self.split_report)
 

@@ -11,6 +11,7 @@ from flatrec.data.interactions import SPLITS
 from flatrec.utils.atomic_write import atomic_write
 
 SUFFIXES = (".parquet", ".csv")
+WEIGHTED = ("user", "item", "timestamp", "weight", "split"), ("user", "item", "weight", "split")  # columns with weights
 
 
 def split_table(dataset: Dataset) -> pl.DataFrame:
@@ -29,6 +30,8 @@ def split_table(dataset: Dataset) -> pl.DataFrame:
 
 def write_split_table(dataset: Dataset, path: Path, *, overwrite: bool = False) -> None:
     """Write the table of :func:`split_table`, which :func:`flatrec.load_data` reads as data with a given split.
+
+    Features are not in it. If the data have repeats, it is read with ``repeat = true`` in a description.
 
     Raises:
         ValueError: the name of the file ends in neither ``.parquet`` nor ``.csv``.

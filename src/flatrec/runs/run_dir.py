@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flatrec import config
-from flatrec.config import Experiment
+from flatrec.config import Evaluation, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.runs.origin import ORIGIN, Origin, keep_origin
 from flatrec.training.identity import Identity
@@ -274,6 +275,8 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
     before, now = _settings(earlier), _settings(experiment)
     user_classes.check_unchanged(earlier.model.name, experiment.model.name)
     user_classes.check_unchanged(earlier.strategy.name, experiment.strategy.name)
+    for recorded, metric in itertools.product(earlier.evaluation.metrics, experiment.evaluation.metrics):
+        user_classes.check_unchanged(recorded, metric)
     if differences := _differences(before, now):
         raise ValueError(
             f"{folder} holds a run with other settings ({differences}); resume with the same settings "
@@ -291,9 +294,11 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
     Those of the split are among the others, since the fingerprint of the data tells the split.
     """
     free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
+    decisive = experiment.evaluation.decisive
     names = {
         "model.name": user_classes.identity(experiment.model.name),
         "strategy.name": user_classes.identity(experiment.strategy.name),
+        **{f"evaluation.{name}": decisive.get(name) for name in Evaluation.model_fields},
     }
     all_settings = config.settings(experiment) | names | dict.fromkeys(free)
     return {name: value for name, value in all_settings.items() if not name.startswith("split.")}

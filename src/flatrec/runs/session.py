@@ -15,6 +15,7 @@ from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS
 from flatrec.data.row_counts import row_counts
+from flatrec.evaluation.metrics import higher_is_better
 from flatrec.inference.run import Run
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
@@ -60,7 +61,8 @@ class Session:
         self.identity = run_dir.identity(experiment, dataset)
         self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
         self.monitor = selection.monitored(experiment, dataset).metric
-        self.unscored = Run(dataset, model, experiment.evaluation.ks, experiment.evaluation.mask)
+        selection.check_metrics(experiment, dataset)
+        self.unscored = Run.of(dataset, model, experiment.evaluation)
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
         if self.trainer is not None:
@@ -119,30 +121,39 @@ class Session:
             folder=self.out,
             identity=self.identity,
             callbacks=callbacks,
+            higher_is_better=settings.select == "last" or higher_is_better(self.monitor),
         )
 
     def _validate(self, _: Model) -> Mapping[str, float]:
         """All that the trainer gets to see of the evaluator."""
-        return self.unscored.evaluate("valid").metrics
+        metrics = self.unscored.evaluate("valid").metrics
+        if self.experiment.training.select == "best" and self.monitor not in metrics:
+            raise ValueError(
+                f"{self.monitor} is not defined for any user of the validation split of {self.dataset.name!r}, so that "
+                "it cannot choose the best epoch; set training.monitor to another metric"
+            )
+        return metrics
 
     def _data(self) -> dict[str, Any]:
         """Which data it was, and what a reader of the scores should know of them."""
         interactions = self.dataset.interactions
+        trained = interactions.item_counts("train")
         return {
             "name": self.dataset.name,
             "path": self.experiment.data,
             "fingerprint": self.dataset.fingerprint,
-            "split": self.dataset.split_figures.as_dict(),
+            "split": self.dataset.split_description.as_dict(),
             "users_without_training": {split: len(interactions.users_without_training(split)) for split in SPLITS[1:]},
             "rows": asdict(row_counts(self.dataset)),
+            "interactions_with_unknown_items": {
+                split: int((trained[interactions.indices(split)[1]] == 0).sum()) for split in SPLITS[1:]
+            },
             "warnings": list(self.dataset.warnings),
         }
 
     def _result(self, trained: FitResult) -> dict[str, Any]:
         run, interactions = self.unscored, self.dataset.interactions
-        scores = {
-            split: run.evaluate(split).metrics if interactions.count(split) else {} for split in ("valid", "test")
-        }
+        evaluated = {split: run.evaluate(split) if interactions.count(split) else None for split in SPLITS[1:]}
         model, records = run.recommender, trained.records
         trainable = [param for param in model.parameters() if param.requires_grad] if isinstance(model, Model) else []
         return {
@@ -160,7 +171,8 @@ class Session:
             "best_epoch": trained.best_epoch,
             "selected": self.experiment.training.select if self.trainer is not None else None,
             "monitor": self.monitor if interactions.count("valid") else None,
-            **scores,
+            **{split: found.metrics if found else {} for split, found in evaluated.items()},
+            "undefined": {split: found.n_undefined if found else {} for split, found in evaluated.items()},
             "skipped_steps": sum(record.skipped for record in records),
             "seconds": _seconds(records),
             "peak_memory_mb": peak_memory_mb(),

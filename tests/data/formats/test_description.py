@@ -5,7 +5,9 @@ import polars as pl
 import pytest
 
 from flatrec.config import SplitSettings
+from flatrec.data.builder import EventSettings
 from flatrec.data.formats.description import parse, read
+from flatrec.data.tables.events import RowSettings
 
 CLICKS = "customer,sku,fold\nann,mug,train\nbob,lamp,train\nann,lamp,test\n"
 FULL = """
@@ -49,6 +51,36 @@ def test_everything_that_a_description_names_is_read(place):
         assert data.features["image"].values.tolist() == [[1], [2]]
         assert data.features["text"].present.tolist() == [False, True]
         assert data.interactions.splits.tolist() == [2, 0, 0]
+
+
+def test_what_events_mean_is_passed_on(place):
+    top = (
+        'time_column = "t"\nevent_column = "e"\npurchase_events = ["buy"]\nreturn_events = ["back", "refund"]\n'
+        'quantity_column = "q"\nweigh_quantities = true\nhalf_life = "90 days"\nrating_column = "r"\nmin_rating = 3\n'
+        'weight_column = "w"\nrepeat = true\nmissing_ids = "drop"\nid_matching = "trim+lower"\ndecimal = ","\n'
+        "[events]\nbuy = 1\nview = 2.5\n[split]"
+    )
+    text = FULL.replace("[split]", top).replace('"image"\n', '"image"\ncolumns = ["price"]\n')
+    (place / "dataset.toml").write_text(text)
+    settings = parse(place / "dataset.toml")
+    assert settings.rows == RowSettings(
+        time_column="t",
+        event_column="e",
+        event_weights={"buy": 1.0, "view": 2.5},
+        purchase_events=("buy",),
+        return_events=("back", "refund"),
+        quantity_column="q",
+        rating_column="r",
+        min_rating=3.0,
+        weight_column="w",
+        missing_ids="drop",
+        id_matching="trim+lower",
+    )
+    assert settings.events == EventSettings(k_core=1, weigh_quantities=True, half_life=7_776_000.0, repeat=True)
+    assert settings.layout.decimal == ","
+    assert settings.items.columns == ("price",)
+    matching = {settings.items.id_matching, *(source.id_matching for source in settings.features.values())}
+    assert matching == {"trim+lower"}
 
 
 def test_filter_and_split_are_passed_on(place):
@@ -104,6 +136,31 @@ def test_what_is_left_out_has_a_default(place):
             "clicks.csv cannot have ',' both between and around",
         ),
         ("k_core = 1", "k_core = 1\nseparator = '\"'", "clicks.csv cannot have '\"' both between and around"),
+        ("k_core = 1", "time_column = 3", "time_column = 3; give it a text in quotes"),
+        ("k_core = 1", "repeat = 1", "repeat = 1; give it true or false"),
+        ("k_core = 1", 'weigh_quantities = "yes"', "weigh_quantities = 'yes'; give it true or false"),
+        ("k_core = 1", "weigh_quantities = true", "weigh_quantities needs the quantity of every interaction, but shop"),
+        (
+            "k_core = 1",
+            'half_life = "90 days"',
+            "half_life needs the time of every interaction, but shop has none; name",
+        ),
+        ("k_core = 1", 'half_life = "90"', 'HERE: half_life must be such as "90 days"'),
+        ("k_core = 1", 'half_life = "0 days"', "HERE: half_life must be above 0"),
+        ("k_core = 1", "half_life = 90", "half_life = 90; give it a text in quotes"),
+        ("k_core = 1", 'missing_ids = "skip"', 'missing_ids = \'skip\'; give it "error" or "drop"'),
+        ("k_core = 1", 'id_matching = "lower"', 'give it "trim" or "exact" or "trim.lower"'),
+        ("k_core = 1", 'return_events = "return"', r"return_events = 'return'; give it a list of texts"),
+        ("k_core = 1", 'event_column = "fold"', r"HERE: event_column and a table \[events\] of weights"),
+        ("k_core = 1", 'rating_column = "fold"', "HERE: rating_column and min_rating need each other"),
+        ("k_core = 1", 'rating_column = "fold"\nmin_rating = "3"', "min_rating = '3'; give it a number"),
+        ("k_core = 1", 'decimal = ";"', "HERE: decimal must be '.' or ',', but is ';'"),
+        ("k_core = 1", "decimal = 5", "decimal = 5; give it a text in quotes, of one character"),
+        ("k_core = 1", "events = 3", r"events = 3; give it a table, headed \[events\]"),
+        ("[items]", '[events]\nview = "1"\n[items]', r"\[events\] has view = '1'; give it a number"),
+        ("[items]", "[events]\nview = nan\n[items]", r"\[events\] has view = nan; give it a number"),
+        ('"image"\n', '"image"\ncolumns = "price"\n', r"\[items\] has columns = 'price'; give it a list of texts"),
+        ('"image"\n', '"image"\ncolumns = ["id"]\n', r"items\.csv cannot have a further column 'id' of items"),
         ("k_core = 1", "k_core = = 2", "dataset.toml cannot be read as a TOML description"),
     ],
 )

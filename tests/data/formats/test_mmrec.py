@@ -1,6 +1,7 @@
 import os
 import stat
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatrec.config import SplitSettings
-from flatrec.data.builder import IndexedFeatures, build_dataset
+from flatrec.data.builder import IndexedFeatures, ItemMetadata, build_dataset
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.formats import mmrec
@@ -309,3 +310,62 @@ def test_any_ids_survive_writing(tmp_path, interactions):
     again = mmrec.read(tmp_path)
     assert again.fingerprint == data.fingerprint
     assert list(again.items) == list(data.items)
+
+
+def test_times_weights_and_columns_of_items_survive_writing(tmp_path):
+    interactions = pl.DataFrame(
+        {
+            "user": ["ann", "ann", "bob"],
+            "item": ["mug", "lamp", "lamp"],
+            "timestamp": [1_704_445_230, -5, 0],
+            "weight": [0.1, 1e-7, 3.0],
+        }
+    )
+    columns = pl.DataFrame(
+        {
+            "price": [9.5, None],
+            "code": ["007", ""],
+            "in_stock": [True, None],
+            "since": [date(2024, 1, 31), None],
+            "changed": [datetime(2024, 1, 31, 9, tzinfo=UTC), None],
+        }
+    )
+    made = build_dataset("toys", interactions, metadata=ItemMetadata(ids=["mug", "lamp"], columns=columns))
+    assert made.item_columns["code"].to_list() == ["", "007"]
+    mmrec.write(made, tmp_path)
+    again = mmrec.read(tmp_path)
+    assert again.fingerprint == made.fingerprint
+    assert again.interactions.timestamps.tolist() == [-5, 1_704_445_230, 0]
+    assert again.item_columns.equals(made.item_columns)
+    assert again.item_columns.schema == made.item_columns.schema
+    assert replace(made, item_columns=None).fingerprint == made.fingerprint
+
+
+def test_further_columns_of_a_text_table_of_items_are_typed(tmp_path):
+    folder(tmp_path)
+    (tmp_path / "items.csv").write_text("itemID,title,genres,year,\n2,C,a|b,1999,x\n0,A,,2001,x\n")
+    columns = mmrec.read(tmp_path).item_columns
+    assert columns.to_dict(as_series=False) == {"genres": [None, None, "a|b"], "year": [2001, None, 1999]}
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        (
+            "timestamp",
+            ["1704445230", "soon"],
+            "'timestamp' with 1 of 2 values that are no times, the first, 'soon', in line 3; expected Unix",
+        ),
+        ("timestamp", ["1704445230", ""], "no times, the first, an empty cell, in line 3"),
+        ("timestamp", ["1704445230", "1704445230000"], "Unix milliseconds, while the first row has Unix seconds"),
+        ("timestamp", ["1704445230", "90000000000"], "lie in the future, the first, '90000000000', in line 3"),
+        ("weight", ["1", "0"], "not above 0, the first, '0', in line 3; give every interaction a weight above 0"),
+        ("weight", ["1", ""], "not above 0, the first, an empty cell, in line 3"),
+        ("weight", ["1", "x"], "are no numbers, the first, 'x', in line 3"),
+    ],
+)
+def test_bad_times_and_weights_are_refused_by_their_line(tmp_path, column, values, message):
+    folder(tmp_path, [f"0\t{row}\t{value}" for row, value in enumerate(values)], f"userID\titemID\t{column}")
+    with pytest.raises(ValueError, match=r"toys\.inter has column .*" + message) as caught:
+        mmrec.read(tmp_path)
+    assert "\n" not in str(caught.value)

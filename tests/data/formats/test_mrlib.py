@@ -87,3 +87,9 @@ def test_a_missing_column_is_answered_with_the_columns_found(tmp_path):
 def test_a_folder_without_interactions_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match="inter.csv is not a file"):
         mrlib.read(tmp_path)
+
+
+def test_times_are_read(tmp_path):
+    rows = [("userID", "itemID", "timestamp", "label"), ("0", "0", "1704445230", "1"), ("0", "1", "1704445231", "0")]
+    interactions = mrlib.read(folder(tmp_path, rows)).interactions
+    assert interactions.timestamps.tolist() == [1_704_445_230, 1_704_445_231]

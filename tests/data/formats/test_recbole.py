@@ -78,3 +78,29 @@ def test_a_folder_that_is_not_there_or_holds_no_interactions_is_reported(tmp_pat
         recbole.read(tmp_path / "gone")
     with pytest.raises(FileNotFoundError, match=r"no file \*.inter"):
         recbole.read(tmp_path)
+
+
+def test_times_are_read_and_ratings_are_no_weights(tmp_path):
+    header = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    write(tmp_path / "ml.inter", ("u", "a", "3", "881250949"), ("u", "b", "1", "881250950.5"), header=header)
+    interactions = recbole.read(tmp_path).interactions
+    assert interactions.timestamps.tolist() == [881_250_949, 881_250_950]
+    assert interactions.weights is None
+    write(tmp_path / "ml.inter", ("u", "a", "3", "881250949"), ("u", "b", "1", ""), header=header)
+    with pytest.raises(ValueError, match=r"'timestamp:float' with 1 of 2 .* an empty cell, in line 3"):
+        recbole.read(tmp_path)
+
+
+def test_all_files_of_a_split_have_times_or_none_has(tmp_path):
+    timed = "user_id:token\titem_id:token\ttimestamp:float\n"
+    for split, time in (("train", "3"), ("valid", "4"), ("test", "5")):
+        write(tmp_path / f"ml.{split}.inter", ("u", split, time), header=timed)
+    data = recbole.read(tmp_path)
+    assert dict(zip(data.items, data.interactions.timestamps.tolist(), strict=True)) == {
+        "test": 5,
+        "train": 3,
+        "valid": 4,
+    }
+    write(tmp_path / "ml.test.inter", ("u", "test", "5"))
+    with pytest.raises(ValueError, match=r"a timestamp in some of its files ml\.\*\.inter; give it to all or to none"):
+        recbole.read(tmp_path)

@@ -1,3 +1,5 @@
+from datetime import date
+
 import numpy as np
 import polars as pl
 import pytest
@@ -5,7 +7,9 @@ from safetensors.numpy import save_file
 
 from flatrec.config import SplitSettings
 from flatrec.data.formats.table import ItemSource, TableSettings, read, read_tables
+from flatrec.data.tables.events import RowSettings
 from flatrec.data.tables.feature_files import FeatureSource, read_features
+from flatrec.data.tables.text import Layout
 
 ALL = SplitSettings()
 CLICKS = "customer,sku,when,fold\nann,mug,1,train\nbob,lamp,2,train\nann,lamp,3,Test\nann,sofa,4,valid\n"
@@ -160,3 +164,61 @@ def test_a_missing_value_in_a_feature_table_is_reported(clicks):
     features = {"text": FeatureSource(clicks.with_name("f.parquet"))}
     with pytest.raises(ValueError, match="f.parquet: features must be finite, but 1 of 3 rows"):
         read_tables(TableSettings(clicks, features=features, split=ALL))
+
+
+@pytest.mark.parametrize("name", ["timestamp", "Date", "created_at"])
+def test_a_column_with_a_name_of_times_is_read(clicks, name):
+    clicks.write_text(f"user,item,{name}\nu,a,2024-01-05\nu,b,2024-01-06\n")
+    data = read(clicks)
+    assert data.interactions.timestamps.tolist() == [1_704_412_800, 1_704_499_200]
+    assert data.warnings == ()
+
+
+def test_a_column_that_holds_no_times_is_left_out_and_reported(clicks):
+    clicks.write_text("user,item,date\nu,a,2024-01-05\nu,b,soon\n")
+    data = read(clicks)
+    assert data.interactions.timestamps is None
+    assert data.warnings == (
+        "clicks.csv: the column 'date' is not used as times: 1 of 2 values that are no times, the first, 'soon', in "
+        "line 3",
+    )
+
+
+def test_a_description_guesses_no_times(clicks):
+    clicks.write_text("user,item,date\nu,a,2024-01-05\nu,b,2024-01-06\n")
+    assert read_tables(TableSettings(clicks)).interactions.timestamps is None
+
+
+def test_columns_of_items_are_typed_and_aligned(clicks):
+    items = clicks.with_name("items.csv")
+    items.write_text("sku;price;in_stock;since\nsofa;1.299,00;true;2024-01-31\nmug;9,90;;\n;1;true;\nx;1;true;\n")
+    source = ItemSource(items, columns=("price", "in_stock", "since"), layout=Layout(decimal=","))
+    data = read_tables(TableSettings(clicks, items=source))
+    assert list(data.items) == ["lamp", "mug", "sofa"]
+    assert data.item_columns.rows() == [(None, None, None), (9.9, None, None), (1299.0, True, date(2024, 1, 31))]
+    assert data.titles is None
+    with pytest.raises(ValueError, match=r"items\.csv has no column 'color'; its columns are \['sku', 'price'"):
+        read_tables(TableSettings(clicks, items=ItemSource(items, columns=("color",))))
+    with pytest.raises(ValueError, match=r"items\.csv cannot have a further column 'title' of items"):
+        read_tables(TableSettings(clicks, items=ItemSource(items, columns=("title",))))
+    items.write_text("sku,price\nmug,1\nmug,2\n")
+    with pytest.raises(ValueError, match=r"items\.csv has 1 rows whose id repeats; keep one row per id"):
+        read_tables(TableSettings(clicks, items=ItemSource(items, columns=("price",))))
+
+
+def test_ids_are_matched_alike_in_all_files(clicks):
+    clicks.write_text("user,item\nu,MUG\nu,Lamp\n")
+    items, features = clicks.with_name("items.csv"), clicks.with_name("f.csv")
+    items.write_text("sku,name\nmug,A mug\nLAMP,A lamp\n")
+    features.write_text("sku;x\nMug;1,5\nlamp;2\n")
+    data = read_tables(
+        TableSettings(
+            clicks,
+            rows=RowSettings(id_matching="trim+lower"),
+            items=ItemSource(items, title_column="name", id_matching="trim+lower"),
+            features={"text": FeatureSource(features, layout=Layout(decimal=","), id_matching="trim+lower")},
+        )
+    )
+    assert (list(data.items), data.titles) == (["lamp", "mug"], ("A lamp", "A mug"))
+    assert data.features["text"].values.tolist() == [[2], [1.5]]
+    assert "clicks.csv: 2 ids were written in lower case" in data.warnings

@@ -72,6 +72,15 @@ def test_some_items_are_bought_again_a_week_later_or_more(log):
     assert again["timestamp"].list.diff().list.last().min() >= 7 * DAY
 
 
+def test_items_are_bought_again_at_a_visit_of_the_same_user(log, catalog_and_purchases):
+    given = catalog_and_purchases[1].select("user", "timestamp", visit="timestamp").sort("timestamp")
+    again = of(log, "purchase").join(catalog_and_purchases[1], on=[*KEY, "timestamp"], how="anti").sort("timestamp")
+    joined = again.join_asof(given, on="timestamp", by="user", check_sortedness=False)
+    assert len(again) > 100
+    assert joined["visit"].null_count() == 0
+    assert (joined["timestamp"] - joined["visit"]).max() < 600
+
+
 def test_returns_bring_a_whole_purchase_back_within_the_month_for_what_was_paid(log):
     returned = of(log, "return").with_row_index("row")
     bought = of(log, "purchase").select(*KEY, "quantity", "price", bought="timestamp")

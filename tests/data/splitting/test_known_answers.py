@@ -208,10 +208,10 @@ def test_leave_last_leaves_the_last_purchases_that_stand():
 def test_users_and_items_without_training_are_kept_counted_and_told():
     dataset = data_set(settings={"method": "time", "valid_from": "2024-01-04", "test_from": "2024-01-08"})
     # Training: ua vb ub. Validation: wa uc va ud vc wb. Test: ue vd wc.
-    figures = dataset.split_figures
-    assert [vars(figures.parts[name])["users_without_training"] for name in ("train", "valid", "test")] == [0, 1, 1]
-    assert [vars(figures.parts[name])["items_without_training"] for name in ("train", "valid", "test")] == [0, 2, 3]
-    assert (figures.parts["valid"].first, figures.parts["valid"].last) == ("2024-01-04", "2024-01-07")
+    figures = dataset.split_description
+    assert [vars(figures.splits[name])["users_without_training"] for name in ("train", "valid", "test")] == [0, 1, 1]
+    assert [vars(figures.splits[name])["items_without_training"] for name in ("train", "valid", "test")] == [0, 2, 3]
+    assert (figures.splits["valid"].first, figures.splits["valid"].last) == ("2024-01-04", "2024-01-07")
     said = " ".join(dataset.warnings)
     assert "1 of the 3 users with a test interaction have no training interaction" in said
     assert "3 of the 3 items with a test interaction have no training interaction" in said
@@ -219,10 +219,10 @@ def test_users_and_items_without_training_are_kept_counted_and_told():
 
 def test_the_settings_as_used_have_defaults_and_dates():
     dataset = data_set(settings={"method": "time", "ratios": (4, 1, 1)})
-    assert dataset.split_figures.settings.given == {
+    assert dataset.split_description.settings.given == {
         "method": "time",
         "ratios": (4.0, 1.0, 1.0),
         "valid_from": "2024-01-07",
         "test_from": "2024-01-09",
     }
-    assert data_set().split_figures.settings.given == {"method": "random", "ratios": (8.0, 1.0, 1.0), "seed": 0}
+    assert data_set().split_description.settings.given == {"method": "random", "ratios": (8.0, 1.0, 1.0), "seed": 0}

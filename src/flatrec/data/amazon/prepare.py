@@ -14,13 +14,15 @@ from flatrec.data.amazon.images import read_image_features
 from flatrec.data.amazon.metadata import PRODUCT_SCHEMA, read_products
 from flatrec.data.amazon.reviews import Reviews, read_reviews
 from flatrec.data.builder import EventSettings
+from flatrec.data.cleaning import CleaningReport, TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import mmrec
 from flatrec.data.log import InteractionLog
+from flatrec.data.preparation import REMOVED, REPORT, removed_counts
 from flatrec.data.splitting import split_log
 from flatrec.data.vocabulary import Vocabulary
 
-REPORT, ITEMS = "prepare.json", "items.parquet"
+ITEMS = "items.parquet"
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,9 @@ class PrepareReport:
         """Return the counts as ``prepare.json`` has them."""
         counts = {key: value for key, value in vars(self).items() if key != "dataset"}
         data = self.dataset
-        filtered = {"users": data.n_users, "items": data.n_items, "kept interactions": len(data.interactions)}
-        return {"name": data.name, **filtered, **{key.replace("_", " "): value for key, value in counts.items()}}
+        left = {"users": data.n_users, "items": data.n_items, "kept interactions": len(data.interactions)}
+        counts = {key.replace("_", " "): value for key, value in counts.items()}
+        return {"name": data.name, **left, **counts, REMOVED: removed_counts(data.cleaning_report)}
 
 
 def prepare(
@@ -93,7 +96,12 @@ def prepare(
     if sources.image_features is not None:
         features["image"] = read_image_features(sources.image_features, rows, on_bytes=on_bytes)
     table = item_table(list(bare.items), products)
-    dataset = replace(bare, features=features, titles=tuple(table["title"]) if len(products) else None)
+    dataset = replace(
+        bare,
+        features=features,
+        titles=tuple(table["title"]) if len(products) else None,
+        cleaning_report=_cleaning_report(reviews, bare, skipped, k_core),
+    )
     prepared = PrepareReport(
         dataset,
         reviews.read,
@@ -117,6 +125,21 @@ def _dataset(name: str, reviews: Reviews, settings: SplitSettings) -> Dataset:
         Vocabulary("user", reviews.user_ids.to_list()),
         Vocabulary("item", reviews.item_ids.to_list()),
         split_report=split_report,
+    )
+
+
+def _cleaning_report(
+    reviews: Reviews, dataset: Dataset, skipped: dict[str, dict[str, int]], k_core: int
+) -> CleaningReport:
+    filtered = reviews.distinct - len(dataset.interactions)
+    tables = (TableCleaningReport(file, skipped=tuple(reasons.items())) for file, reasons in skipped.items() if reasons)
+    return CleaningReport(
+        prepared_repeats=reviews.read - reviews.distinct,
+        filtered_users=reviews.filtered_users,
+        filtered_items=reviews.filtered_items,
+        filtered_interactions=filtered,
+        k_core=k_core if filtered else 0,
+        tables=tuple(tables),
     )
 
 

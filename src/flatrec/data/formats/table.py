@@ -12,6 +12,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
 from flatrec.data.id_repair import IdMatching
 from flatrec.data.item_columns import check_names
+from flatrec.data.split_table import WEIGHTED
 from flatrec.data.tables.columns import is_missing, to_dict
 from flatrec.data.tables.events import Events, RowSettings, read_events
 from flatrec.data.tables.feature_files import ITEM_NAMES, FeatureSource, guess_column, read_features
@@ -99,7 +100,8 @@ def read(path: Path) -> Dataset:
 
     The first of USER_NAMES that the table has is the column of users, the first of ITEM_NAMES that of items, and the
     first of SPLIT_NAMES that of splits; ``id`` is the last name that is tried for items. The first of TIME_NAMES is the
-    column of times, unless it holds something else, which is reported.
+    column of times, unless it holds something else, which is reported. ``weight`` is a column of weights only in tables
+    of the form that ``flatrec data split`` writes.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -110,7 +112,8 @@ def read(path: Path) -> Dataset:
     split, time = (
         next((columns[name] for name in known if name in columns), None) for known in (SPLIT_NAMES, TIME_NAMES)
     )
-    return read_tables(TableSettings(path, split_column=split, guessed_time_column=time))
+    rows = RowSettings(weight_column="weight" if tuple(names) in WEIGHTED else None)
+    return read_tables(TableSettings(path, split_column=split, guessed_time_column=time, rows=rows))
 
 
 def _events(settings: TableSettings) -> Events:

@@ -73,8 +73,17 @@ def generate(settings: ShopSettings) -> Shop:
     titles = tuple(text.title for text in item_texts)
     interactions = _interactions(purchases, dates, settings)
     report = SplitReport(SplitSettings(method="given"), given=True)  # as of the folder that it is written to
-    dataset = Dataset(settings.name, interactions, users, items, features=features, titles=titles, split_report=report)
     table = pl.concat([_table(catalog, items, item_texts), offers], how="horizontal")
+    dataset = Dataset(
+        settings.name,
+        interactions,
+        users,
+        items,
+        features=features,
+        titles=titles,
+        item_columns=table.drop("id", "title"),
+        split_report=report,
+    )
     return Shop(dataset, table, images, settings.seed)
 
 

@@ -54,7 +54,6 @@ def draw_visits(
     counts = np.minimum(1 + rng.poisson(habits.visits_per_purchase * n_purchases), MOST_VISITS)
     starts = np.cumsum(counts) - counts
     pauses = rng.lognormal(sigma=habits.burstiness, size=counts.sum())
-    pauses[starts] = 0  # the first visit is that of joining
     passed = np.cumsum(pauses)
     passed -= np.repeat(passed[starts], counts)
     total = np.repeat(passed[starts + counts - 1], counts)

@@ -2,6 +2,6 @@
 
 from flatrec.data.splitting.report import SplitReport
 from flatrec.data.splitting.split_log import METHODS, split_log
-from flatrec.data.splitting.summary import PartFigures, SplitFigures, summarize_split
+from flatrec.data.splitting.summary import SplitDescription, SplitFigures, summarize_split
 
-__all__ = ["METHODS", "PartFigures", "SplitFigures", "SplitReport", "split_log", "summarize_split"]
+__all__ = ["METHODS", "SplitFigures", "SplitDescription", "SplitReport", "split_log", "summarize_split"]

@@ -1,4 +1,4 @@
-"""The key figures of a split: its settings, and the size and dates of its three parts."""
+"""The key figures of a split: its settings, and the size and dates of training, validation and test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flatrec.utils.moments import as_date_time
 
 
 @dataclass(frozen=True)
-class PartFigures:
+class SplitFigures:
     """Training, validation or test in numbers.
 
     Args:
@@ -37,19 +37,19 @@ class PartFigures:
 
 
 @dataclass(frozen=True)
-class SplitFigures:
+class SplitDescription:
     """How a data set is split, for ``result.json`` and for commands.
 
     Args:
         settings: the settings as used, with defaults, and with the dates in UTC at which splits begin and end.
-        parts: figures by split.
+        splits: figures of each split.
         repeats: number of validation and test interactions with an item that the user has in an earlier split.
         repeats_stay: whether these stay; else they were dropped.
         late: number of events after the end of the test split, which were left out.
     """
 
     settings: SplitSettings
-    parts: Mapping[Split, PartFigures]
+    splits: Mapping[Split, SplitFigures]
     repeats: int
     repeats_stay: bool
     late: int
@@ -58,29 +58,28 @@ class SplitFigures:
         """Return plain nested values for ``json.dumps``."""
         return {
             **self.settings.given,
-            **{split: asdict(figures) for split, figures in self.parts.items()},
+            **{split: asdict(figures) for split, figures in self.splits.items()},
             "repeats": self.repeats,
             "repeats_stay": self.repeats_stay,
             "left_out_after_test": self.late,
         }
 
 
-def summarize_split(interactions: Interactions, report: SplitReport) -> SplitFigures:
+def summarize_split(interactions: Interactions, report: SplitReport) -> SplitDescription:
     """Count and date the splits of a data set. O(interactions log interactions)."""
-    parts = {split: _figures(interactions, split) for split in SPLITS}
-    return SplitFigures(report.resolved, parts, report.repeats, report.repeats_stay, report.late)
+    splits = {split: _figures(interactions, split) for split in SPLITS}
+    return SplitDescription(report.resolved, splits, report.repeats, report.repeats_stay, report.late)
 
 
-def _figures(interactions: Interactions, split: Split) -> PartFigures:
+def _figures(interactions: Interactions, split: Split) -> SplitFigures:
     users, items = interactions.indices(split)
     times = None if interactions.timestamps is None else interactions.timestamps[interactions.mask(split)]
-    dated = times is not None and len(times) > 0
-    return PartFigures(
+    return SplitFigures(
         len(users),
         len(np.unique(users)),
         len(np.unique(items)),
         len(interactions.users_without_training(split)),
         len(interactions.items_without_training(split)),
-        as_date_time(int(times.min())) if dated and times is not None else None,
-        as_date_time(int(times.max())) if dated and times is not None else None,
+        None if times is None or not len(times) else as_date_time(int(times.min())),
+        None if times is None or not len(times) else as_date_time(int(times.max())),
     )

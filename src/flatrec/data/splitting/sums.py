@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Int64
+from jaxtyping import Bool, Float32, Float64, Int, Int64
 from numpy import ndarray
 
 from flatrec.data.interactions import SPLITS
@@ -49,16 +49,21 @@ def sum_events(log: InteractionLog, splits: Int[ndarray, "n_events"]) -> Sums:
     if not len(log) or (log.timestamps is None and weights is None):
         keys = np.sort(keys)
         return Sums(keys[_starts(keys)], None, None)
-    columns = [column for column in (weights, log.timestamps) if column is not None]
-    order = np.lexsort((*columns, keys))
+    order = np.argsort(keys) if weights is None else _order(keys, weights, log.timestamps)
     keys = keys[order]
     starts = np.flatnonzero(_starts(keys))
-    ends = np.append(starts[1:], len(keys)) - 1
     return Sums(
         keys[starts],
-        None if log.timestamps is None else log.timestamps[order][ends],
+        None if log.timestamps is None else np.maximum.reduceat(log.timestamps[order], starts),
         None if weights is None else np.add.reduceat(weights[order], starts).astype(np.float32),
     )
+
+
+def _order(
+    keys: Int64[ndarray, "n"], weights: Float64[ndarray, "n"], timestamps: Int[ndarray, "n"] | None
+) -> Int64[ndarray, "n"]:
+    """Return the order by key, and within a key by time and weight, so that sums of weights have one order."""
+    return np.lexsort((weights, keys) if timestamps is None else (weights, timestamps, keys))
 
 
 def increasing(keys: Int64[ndarray, "n"]) -> bool:

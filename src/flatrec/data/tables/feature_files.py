@@ -189,7 +189,7 @@ def _from_tensors(source: FeatureSource) -> IndexedFeatures:
     report = TableCleaningReport(
         source.file.name,
         padded_ids=ids.padded,
-        capital_ids=ids.capitals,
+        lowercased_ids=ids.lowercased,
         decimal_ids=ids.decimals,
         decimal_id_example=ids.decimal_example,
     )

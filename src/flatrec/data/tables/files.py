@@ -75,6 +75,7 @@ class Table:
     frame: pl.LazyFrame  # the query that reads it
     columns: list[str]  # the names of its columns
     text: TextTable | None = None  # how the file is written, if it is a text table
+    decimal: str = "."  # the decimal mark of numbers that are text
 
     def select(self, columns: Mapping[str, str]) -> TableRows:
         """Read the wanted columns of the rows that are not blank.
@@ -150,7 +151,7 @@ class TableRows:
     @property
     def decimal(self) -> str:
         """The decimal mark of numbers that are text."""
-        return self.table.text.decimal if self.table.text is not None else "."
+        return self.table.decimal
 
     def take(self, mask: Bool[ndarray, "n_rows"]) -> TableRows:
         """Return the rows for which the mask is True."""
@@ -200,7 +201,7 @@ class TableRows:
             joined_lines=self.joined_lines,
             broken_ids=sum(broken),
             padded_ids=sum(column.padded for column in ids),
-            capital_ids=sum(column.capitals for column in ids),
+            lowercased_ids=sum(column.lowercased for column in ids),
             decimal_ids=sum(column.decimals for column in ids),
             decimal_id_example=next((column.decimal_example for column in ids if column.decimal_example), ""),
             rows_without_id=without_id,
@@ -225,13 +226,13 @@ def scan(path: Path, layout: Layout = PLAIN, wanted: Sequence[Collection[str]] =
     if is_parquet(path):
         with reading(path, "a Parquet table"), silent_panics():
             frame = scan_parts(path)
-            return Table(path, frame, frame.collect_schema().names())
+            return Table(path, frame, frame.collect_schema().names(), decimal=layout.decimal)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected a table with a header")
     text = open_text(path, layout, wanted)
     with _reading_table(path, text):
         frame = text.scan()
-        return Table(path, frame, frame.collect_schema().names(), text)
+        return Table(path, frame, frame.collect_schema().names(), text, layout.decimal)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -24,11 +24,12 @@ from flatrec.data.features import Features
 from flatrec.inference.run import Run
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import config_class, strategy_class, strategy_names, with_defaults
-from flatrec.registry.naming import import_named
+from flatrec.registry.naming import import_metrics, import_named
 from flatrec.research.reporting.study_result import CardColumn, Image, Table
 from flatrec.training import EpochRecord
 from flatrec.utils import user_classes
 
+REPORTED = ("recall", "ndcg")  # metrics that every study needs
 Label: TypeAlias = str | int | float
 Tree: TypeAlias = Mapping[str, Any]  # settings by name, groups within groups
 
@@ -108,10 +109,15 @@ class Request:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: there is no such module or class, or it cannot be built from settings.
+            ValueError: there is no such module or class, or it cannot be built from settings; or a metric that studies
+                report is left out.
         """
+        evaluation = self.base.evaluation
+        if missing := [name for name in REPORTED if name not in evaluation.metrics]:
+            raise ValueError(f"studies report {' and '.join(REPORTED)}; add {missing[0]} to evaluation.metrics")
         return replace(
             self,
+            base=self.base.replace(evaluation=evaluation.replace(metrics=import_metrics(evaluation.metrics))),
             models=tuple(import_named("model", name) for name in self.models or (self.base.model.name,)),
             strategies=tuple(import_named("strategy", name) for name in self.strategies or study.STRATEGIES),
             seeds=self.seeds or study.SEEDS,
@@ -177,7 +183,9 @@ class PlannedRun:
             for component in (experiment.model, experiment.strategy)
         )
         identity = experiment.replace(data="", model=model, strategy=strategy)
-        settings = json.dumps([asdict(self.source), identity.as_dict()], sort_keys=True)
+        source = {"path": self.source.path, "split": self.source.split.as_dict(), "texts": self.source.texts}
+        tree = identity.as_dict() | {"evaluation": experiment.evaluation.decisive}
+        settings = json.dumps([source, tree], sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=6).hexdigest()
         names = (user_classes.short(experiment.model.name), user_classes.short(experiment.strategy.name))
         return f"{'-'.join(names)}-seed{experiment.seed}-{digest}"

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from flatrec.config import Experiment, Option
+from flatrec.evaluation.metrics import higher_is_better
 from flatrec.research.execution import Lost, Workers, execute
 from flatrec.research.reporting.formats import metric_name
 from flatrec.research.reporting.plots import Line, Panel, lines
@@ -52,6 +53,17 @@ class Search:
     trials: Sequence[FrozenTrial]
     errors: Sequence[str]
 
+    @property
+    def sign(self) -> int:
+        """1 if higher values of the monitored metric are better, -1 if lower ones are."""
+        return 1 if higher_is_better(self.monitor) else -1
+
+    def rank(self, trial: FrozenTrial) -> tuple[float, float]:
+        """Return what is highest for the best trial: its score, then NDCG to decide between equal scores."""
+        assert trial.value is not None
+        tie_breaker = trial.user_attrs.get(TIE_BREAKER)
+        return self.sign * trial.value, float("-inf") if tie_breaker is None else tie_breaker
+
 
 def confirm(
     search: Search, seeds: Sequence[int], out: Path, workers: Workers, *, settings: dict[str, str]
@@ -65,7 +77,7 @@ def confirm(
     if not complete:
         raise ValueError(f"no trial could be finished{': ' + search.errors[0] if search.errors else ''}")
     # Of equal trials the one whose settings come first, whatever the order that kills and machines left them in.
-    best = max(sorted(complete, key=_settings_text), key=_rank)
+    best = max(sorted(complete, key=_settings_text), key=search.rank)
     values = _values(search.space, best)
     finished, failures = _train((search.experiment, with_values(search.experiment, values)), seeds, out / RUNS, workers)
     rows = compare_groups(name_data_sets(finished), LABELS, baselines={CHOSEN: (GIVEN,)}) if finished else []
@@ -119,13 +131,6 @@ def _train(
     return [run for run in ended if isinstance(run, FinishedRun)], [run for run in ended if isinstance(run, Failure)]
 
 
-def _rank(trial: FrozenTrial) -> tuple[float, float]:
-    """Return the score of a trial, and NDCG to decide between equal scores."""
-    assert trial.value is not None
-    tie_breaker = trial.user_attrs.get(TIE_BREAKER)
-    return trial.value, float("-inf") if tie_breaker is None else tie_breaker
-
-
 def _settings_text(trial: FrozenTrial) -> str:
     return str(sorted(trial.params.items()))
 
@@ -154,7 +159,9 @@ def _table(search: Search) -> Table:
             trial.value,
             *(str(trial.params.get(name, "")) for name in search.space),
         )
-        for trial in sorted(search.trials, key=lambda trial: -(trial.value if trial.value is not None else -1e9))
+        for trial in sorted(
+            search.trials, key=lambda trial: float("inf") if trial.value is None else -search.sign * trial.value
+        )
     )
     return Table("trials", "Trials, best first", columns, rows, "Scored on validation; pruned trials ended early.")
 
@@ -163,7 +170,10 @@ def _figure(search: Search) -> Figure:
     ended = [(trial.number, trial.value) for trial in search.trials if trial.value is not None]
     numbers = tuple(float(number) for number, _ in ended)
     values = tuple(value for _, value in ended)
-    drawn = (Line("each", numbers, values), Line("best so far", numbers, tuple(accumulate(values, max))))
+    drawn = (
+        Line("each", numbers, values),
+        Line("best so far", numbers, tuple(accumulate(values, max if search.sign > 0 else min))),
+    )
     return lines([Panel("", drawn)], x_label="trial", y_label=f"validation {metric_name(search.monitor)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,8 +108,9 @@ def planned_run(experiment: Experiment) -> PlannedRun:
 
 
 def _score(trial: optuna.Trial, job: TrialJob) -> float:
+    better = max if job.address.higher_is_better else min
     run = planned_run(with_values(job.experiment, suggest(job.space, trial)))
-    result = train_or_wait(job.runs / run.folder, run.experiment, run.source.load(), [_Pruning(trial)])
+    result = train_or_wait(job.runs / run.folder, run.experiment, run.source.load(), [_Pruning(trial, better)])
     trial.set_user_attr("folder", run.folder)
     trial.set_user_attr("best_epoch", result["best_epoch"])
     trial.set_user_attr(TIE_BREAKER, selection.tie_breaker_of(result))
@@ -116,11 +118,17 @@ def _score(trial: optuna.Trial, job: TrialJob) -> float:
 
 
 class _Pruning:
-    """Callback that reports validation scores to the store, and ends a run that is below the median of the others."""
+    """Callback that reports validation scores to the store, and ends a run that is worse than the median of the others.
 
-    def __init__(self, trial: optuna.Trial) -> None:
+    Args:
+        trial: trial of the run.
+        better: returns the better of two scores.
+    """
+
+    def __init__(self, trial: optuna.Trial, better: Callable[[float, float], float]) -> None:
         self.trial = trial
-        self.best = float("-inf")
+        self.better = better
+        self.best: float | None = None
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Do nothing."""
@@ -131,10 +139,11 @@ class _Pruning:
     def on_epoch(self, record: EpochRecord) -> None:
         """Report the best score so far."""
         if record.monitor in record.valid:
-            self.best = max(self.best, record.valid[record.monitor])
+            score = record.valid[record.monitor]
+            self.best = score if self.best is None else self.better(self.best, score)
             self.trial.report(self.best, record.epoch)
             if self.trial.should_prune():
-                raise optuna.TrialPruned(f"below the median of the others at epoch {record.epoch}")
+                raise optuna.TrialPruned(f"worse than the median of the others at epoch {record.epoch}")
 
     def on_end(self) -> None:
         """Do nothing."""
