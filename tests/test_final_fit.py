@@ -12,16 +12,19 @@ import torch
 
 import flatrec
 from flatrec.api import load_run, run_experiment
-from flatrec.config import Component, Experiment, SplitSettings, Training
+from flatrec.config import Component, Evaluation, Experiment, SplitSettings, Training
 from flatrec.data.formats import mmrec
 from flatrec.data.loading import load_data
+from flatrec.evaluation.metrics import Metric
 from flatrec.final_fit import final_fit, refit
 from flatrec.inference.cold_start import evaluate_cold_start
 from flatrec.models import BPR
+from flatrec.registry.naming import import_metrics
 from flatrec.runs import run_dir
 from flatrec.runs.origin import ORIGIN
 from flatrec.testing import block_dataset
 from flatrec.training.trainer import DivergedError
+from flatrec.utils import user_classes
 from flatrec.utils.integrity import seal
 from flatrec.windows import run_windows
 
@@ -277,6 +280,27 @@ def test_a_run_of_data_in_memory_needs_them_again(tmp_path):
     fitted = flatrec.refit(tmp_path / "run", tmp_path / "final", data=DATA, model=Mine)
     assert isinstance(fitted.recommender, Mine)
     assert load_run(tmp_path / "final", DATA, model=Mine).recommend("user 0", 3) == fitted.recommend("user 0", 3)
+
+
+class FirstPlace(Metric):
+    """A metric of the user's own: whether the first item of a list is a hit."""
+
+    higher_is_better = True
+
+    def compute(self, lists):
+        return lists.hits[:, 0].double()
+
+
+@pytest.mark.parametrize(("metrics", "stay"), [(["ndcg"], ("ndcg",)), ([], Evaluation().metrics)])
+def test_metrics_of_ones_own_fall_away_as_nothing_is_scored(metrics, stay, on_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(user_classes, "_loaded", [])
+    evaluation = Evaluation(metrics=import_metrics([FirstPlace, *metrics]))
+    training = SHORT.replace(monitor="FirstPlace@5")
+    run_experiment(experiment(on_disk, evaluation=evaluation, training=training), out=tmp_path / "run")
+    user_classes._loaded.clear()  # as in a new process, in which the class is not named
+    fitted = refit(tmp_path / "run", tmp_path / "final")
+    assert tuple(fitted.result["settings"]["evaluation"]["metrics"]) == stay
+    assert "FirstPlace@5" in fitted.result["refit"]["valid"]
 
 
 def test_new_items_are_held_out_of_a_final_fit_as_of_any_run(on_disk, tmp_path):

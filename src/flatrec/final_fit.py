@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flatrec.api import load, log_data_warnings, run_experiment
-from flatrec.config import Experiment, SplitSettings
+from flatrec.config import Evaluation, Experiment, SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.inference.run import Run
 from flatrec.models import Model
@@ -16,6 +16,7 @@ from flatrec.runs import run_dir
 from flatrec.runs.origin import Origin
 from flatrec.strategies import Strategy
 from flatrec.training import Callback
+from flatrec.utils import user_classes
 
 
 class FinalFit(NamedTuple):
@@ -138,7 +139,13 @@ def _split_as_before(recorded: Experiment, data: str | Dataset | None) -> Datase
 
 
 def _on_all_interactions(recorded: Experiment, origin: Origin) -> Experiment:
+    """Return the settings of a run for all interactions; nothing is scored, so metrics of the user's own fall away."""
     training = recorded.training.replace(select="last")
     if origin.epochs:  # a baseline has none
         training = training.replace(epochs=origin.epochs)
-    return recorded.replace(training=training, split=SplitSettings(method="none"))
+    metrics = tuple(metric for metric in recorded.evaluation.metrics if not user_classes.is_own(metric))
+    return recorded.replace(
+        training=training,
+        evaluation=recorded.evaluation.replace(metrics=metrics or Evaluation().metrics),
+        split=SplitSettings(method="none"),
+    )
