@@ -114,6 +114,11 @@ def test_an_id_of_blanks_is_missing_however_ids_are_matched(tmp_path):
             "are no quantities, the first, an empty cell, in line 3; give every purchase and r",
         ),
         ("u,a,view,many\n", "column 'n' with 1 of 1 values that are no numbers, the first, 'many', in line 2"),
+        (
+            "u,a,view,\nu,a,return,1e13\n",
+            "column 'n' with 1 of 2 values that are not of 1e-12 to 1e12, the first, '1e13', in",
+        ),
+        ("u,a,purchase,1e-13\n", "are not of 1e-12 to 1e12, the first, '1e-13', in line 2; use another unit"),
         ("u,a,wish,1\n", r"log\.csv has no row left of 1: 1 row with an event that \[events\] does not name left out"),
     ],
 )
@@ -133,7 +138,12 @@ def test_a_row_without_a_rating_is_refused(tmp_path):
     [
         ({"event_column": "e"}, r"event_column and a table \[events\] of weights, such as purchase = 1.0, need each"),
         ({"event_weights": {"view": 1.0}}, "event_column and a table"),
-        ({"event_column": "e", "event_weights": {"view": 0.0}}, r"\[events\] view must have a weight above 0, but has"),
+        (
+            {"event_column": "e", "event_weights": {"view": 0.0}},
+            r"\[events\] view must have a weight of 1e-12 to 1e12, but has",
+        ),
+        ({"event_column": "e", "event_weights": {"view": 1e13}}, "of 1e-12 to 1e12, but has 10000000000000.0"),
+        ({"event_column": "e", "event_weights": {"view": float("nan")}}, "of 1e-12 to 1e12, but has nan"),
         ({"event_column": "e", "event_weights": {"back": -1.0}}, "leave an event out .* or name it in return_events"),
         ({"rating_column": "r"}, "rating_column and min_rating need each other; for ratings as weights set weight_col"),
         ({"min_rating": 3.0}, "rating_column and min_rating need each other"),
