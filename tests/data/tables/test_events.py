@@ -72,6 +72,14 @@ def test_weights_of_rows_and_events_are_multiplied(tmp_path):
     assert read(tmp_path, "user,item,w\nu,a,3\n", RowSettings(weight_column="w")).frame["weight"].to_list() == [3.0]
 
 
+def test_the_weights_of_returns_are_not_used(tmp_path):
+    settings = RowSettings(weight_column="w", quantity_column="n")
+    text = "user,item,w,n\nu,a,3,1\nu,a,-3,-1\nu,a,,-1\n"
+    assert read(tmp_path, text, settings).frame["weight"].to_list() == [3.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="1 of 4 values that are not above 0, the first, '0', in line 5"):
+        read(tmp_path, text + "u,a,0,1\n", settings)
+
+
 def test_rows_without_ids_are_dropped_where_asked_and_later_errors_name_their_line(tmp_path):
     settings = RowSettings(missing_ids="drop", weight_column="w")
     text = "user,item,w\nu,a,1\n,b,x\n ,,2\nu,,3\nu,b,4\n"

@@ -107,6 +107,11 @@ def split_log(
     late = int((splits == LEFT_OUT).sum())
     if late:
         standing, splits = standing.take(splits != LEFT_OUT), splits[splits != LEFT_OUT]
+    if not len(standing):
+        raise ValueError(
+            f"{name} has no interaction left of {len(log)} events: returns cancel {count(counted[0], 'purchase')}, and "
+            f"{count(late, 'event')} are after split.test_until; check both"
+        )
     sums = _sums(standing, splits)
     pairs = sums.keys // len(SPLITS)
     repeated = np.concatenate([[False], pairs[1:] == pairs[:-1]])

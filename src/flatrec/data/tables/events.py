@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -61,8 +61,8 @@ class RowSettings:
         bad = next((name for name, weight in self.event_weights.items() if not 1 / LARGEST <= weight <= LARGEST), None)
         if bad is not None:
             raise ValueError(
-                f"[events] {bad} must have a weight of 1e-12 to 1e12, but has {self.event_weights[bad]}; leave an event "
-                "out to ignore it, or name it in return_events"
+                f"[events] {bad} must have a weight of 1e-12 to 1e12, but has {self.event_weights[bad]}; leave an "
+                "event out to ignore it, or name it in return_events"
             )
         if self.return_events and not self.event_column:
             raise ValueError("return_events needs event_column, the column that names the events")
@@ -144,7 +144,8 @@ class _Left(NamedTuple):
     def columns(self, settings: RowSettings) -> pl.DataFrame:
         """Return the ids, and what the other columns say."""
         rows, frame = self.rows, self.frame
-        columns = [*_weights(rows, frame, settings), *_quantities(rows, frame, settings)]
+        quantities = _quantities(rows, frame, settings)
+        columns = [*quantities, *_weights(rows, frame, settings, quantities)]
         if "timestamp" in rows:
             columns.append(as_timestamps(rows, "timestamp").alias("timestamp"))
         if "split" in rows:
@@ -165,9 +166,17 @@ def _keep_named(left: _Left, settings: RowSettings) -> _Left:
     return left._replace(frame=left.frame.with_columns(names), report=report).keep(named, "unnamed_events")
 
 
-def _weights(rows: TableRows, frame: pl.DataFrame, settings: RowSettings) -> list[pl.Series]:
-    """Return the weight of each row, if there are weights: those of its event and of its own cell, multiplied."""
-    weights = [_within_range(rows, "weight", as_weights(rows, "weight"))] if "weight" in rows else []
+def _weights(
+    rows: TableRows, frame: pl.DataFrame, settings: RowSettings, quantities: Sequence[pl.Series]
+) -> list[pl.Series]:
+    """Return the weight of each row, if there are weights: those of its event and of its own cell, multiplied.
+
+    The weight of a return, which is not used, may be missing, 0 or negative in the file; it is 1.
+    """
+    weights = []
+    if "weight" in rows:
+        unused = quantities[0] < 0 if quantities else None
+        weights.append(_within_range(rows, "weight", as_weights(rows, "weight", unused=unused)))
     if "event" in rows:
         by_event = {**settings.event_weights, **dict.fromkeys(settings.return_events, 1.0)}
         weights.append(frame["event"].replace_strict(by_event, return_dtype=pl.Float64))
