@@ -59,6 +59,7 @@ _HEADINGS = {
     "training": "Training",
     "training.amr": "Adversarial noise on item features",
     "evaluation": "Evaluation",
+    "split": "Split",
     "model": "Models and baselines",
     "strategy": "Strategies",
 }

@@ -125,7 +125,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"training": {"same_dropout_mask": 1}}, "training.same_dropout_mask: input should be a valid boolean"),
         ({"evaluation": {"ks": 5}}, "evaluation.ks: input should be a list such as [5, 10], but it is 5"),
         ({"evaluation": {"ks": [5, "x"]}}, "evaluation.ks[1]: input should be a valid integer, but it is 'x'"),
-        ({"evaluation": {"mask": "all"}}, "evaluation.mask: input should be 'train' or 'train+valid'"),
+        ({"evaluation": {"mask": "all"}}, "evaluation.mask: input should be 'train', 'train+valid' or 'none'"),
         (
             {"training": {"amr": {"epsilo": 1.0}}},
             "training.amr: unknown setting 'epsilo'; did you mean epsilon? there are epsilon, weight",
@@ -137,7 +137,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"training": {"amr": 0.1}}, "training.amr is a group of settings (epsilon, weight), but is 0.1"),
         ({"training": {"epochs": {"a": 1}}}, "training.epochs: input should be a valid integer"),
         ({"training": 3}, "training is a group of settings (epochs, batch_size, "),
-        ({"evaluation": []}, "evaluation is a group of settings (ks, mask), but is []"),
+        ({"evaluation": []}, "evaluation is a group of settings (ks, mask, metrics, unknown_users), but is []"),
         ({"model": "bpr"}, "model is a group of settings, such as model.name, but is 'bpr'"),
         ({"model": {"name": 3}}, "model.name must be a string, but is 3"),
         ({"model": {"n_layers": {"a": 1}}}, "model.n_layers must be a number, true, false, a string or a list"),

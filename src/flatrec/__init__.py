@@ -8,12 +8,18 @@ from flatrec._version import __version__
 TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
     from flatrec.api import fit, load_run, run_experiment
-    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, Training
+    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, SplitSettings, Training
+    from flatrec.data.builder import EventSettings
     from flatrec.data.dataset import Dataset
+    from flatrec.data.formats.table import ItemSource, TableSettings
     from flatrec.data.loading import load_data
+    from flatrec.data.tables.events import RowSettings
+    from flatrec.data.tables.feature_files import FeatureSource
     from flatrec.evaluation import evaluate
+    from flatrec.final_fit import refit
     from flatrec.inference.run import Recommendation, Run
     from flatrec.registry.naming import register_model, register_strategy
+    from flatrec.windows import run_windows
 
 __all__ = [
     "AMR",
@@ -21,18 +27,26 @@ __all__ = [
     "Config",
     "Dataset",
     "Evaluation",
+    "EventSettings",
     "Experiment",
+    "FeatureSource",
+    "ItemSource",
     "Recommendation",
+    "RowSettings",
     "Run",
+    "SplitSettings",
+    "TableSettings",
     "Training",
     "__version__",
     "evaluate",
     "fit",
     "load_data",
     "load_run",
+    "refit",
     "register_model",
     "register_strategy",
     "run_experiment",
+    "run_windows",
 ]
 
 _HOMES = {
@@ -41,17 +55,25 @@ _HOMES = {
     "Config": "flatrec.config",
     "Dataset": "flatrec.data.dataset",
     "Evaluation": "flatrec.config",
+    "EventSettings": "flatrec.data.builder",
     "Experiment": "flatrec.config",
+    "FeatureSource": "flatrec.data.tables.feature_files",
+    "ItemSource": "flatrec.data.formats.table",
     "Recommendation": "flatrec.inference.run",
+    "RowSettings": "flatrec.data.tables.events",
     "Run": "flatrec.inference.run",
+    "SplitSettings": "flatrec.config",
+    "TableSettings": "flatrec.data.formats.table",
     "Training": "flatrec.config",
     "evaluate": "flatrec.evaluation",
     "fit": "flatrec.api",
     "load_data": "flatrec.data.loading",
     "load_run": "flatrec.api",
+    "refit": "flatrec.final_fit",
     "register_model": "flatrec.registry.naming",
     "register_strategy": "flatrec.registry.naming",
     "run_experiment": "flatrec.api",
+    "run_windows": "flatrec.windows",
 }
 
 

@@ -12,6 +12,7 @@ from flatrec.config import Component, Evaluation, Experiment, Option, SplitSetti
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
+from flatrec.evaluation.metrics import Metric
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Model
 from flatrec.registry.instantiate import (
@@ -21,8 +22,9 @@ from flatrec.registry.instantiate import (
     strategy_component,
     with_defaults,
 )
-from flatrec.registry.naming import import_named, of_run
+from flatrec.registry.naming import import_metrics, import_metrics_of_run, import_named, of_run
 from flatrec.runs import run_dir
+from flatrec.runs.origin import Origin
 from flatrec.runs.session import Session, choose_device
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, checkpoint
@@ -89,7 +91,7 @@ def fit(
         else Component(import_named("strategy", strategy), dict(strategy_settings or {})),
         optimizer=Component(optimizer, dict(optimizer_settings or {})),
         training=training or Training(),
-        evaluation=evaluation or Evaluation(),
+        evaluation=_with_imported(evaluation or Evaluation()),
         seed=seed,
     ).replace(device=device)
     log_data_warnings(dataset)
@@ -103,6 +105,10 @@ def fit(
         model=model_object,
         strategy=strategy_object,
     )
+
+
+def _with_imported(evaluation: Evaluation) -> Evaluation:
+    return evaluation.replace(metrics=import_metrics(evaluation.metrics))
 
 
 def _check_objects(
@@ -137,6 +143,7 @@ def run_experiment(
     log_warnings: bool = True,
     model: Model | None = None,
     strategy: Strategy | None = None,
+    origin: Origin | None = None,
 ) -> Run:
     """Carry out an experiment; the same as :func:`fit` from settings alone.
 
@@ -151,6 +158,7 @@ def run_experiment(
             once for many runs.
         model: the object to train, where there is one already; ``experiment`` says what is recorded of it.
         strategy: the same for the strategy.
+        origin: the run that is repeated, if this is a final fit.
 
     Raises:
         ValueError: a setting is unknown or out of range, or the data do not fit the model.
@@ -164,18 +172,41 @@ def run_experiment(
     data = (
         load_to_train(experiment.data, experiment.split) if dataset is None else dataset.split_again(experiment.split)
     )
-    experiment = experiment.replace(data=data.source or experiment.data)
+    check_undivided(data)
+    experiment = experiment.replace(data=data.source or "", split=data.split_report.requested)
     if strategy is None:
         strategy = build_strategy(experiment.strategy)
     if model is not None:
         _check_size(model, data)
     recommender = build_model(experiment.model, data, experiment.seed) if model is None else model
-    session = Session(experiment, data, recommender, strategy, out=out, callbacks=callbacks, log_warnings=log_warnings)
+    session = Session(
+        experiment,
+        data,
+        recommender,
+        strategy,
+        out=out,
+        callbacks=callbacks,
+        log_warnings=log_warnings,
+        origin=origin,
+    )
     if out is None:
         return session.run(resume=False)
     # Last of all, so that what cannot be trained leaves no folder behind.
-    with run_dir.lock_run_dir(out, experiment, data, resume=resume, overwrite=overwrite):
+    with run_dir.lock_run_dir(out, experiment, data, resume=resume, overwrite=overwrite, origin=origin):
         return session.run(resume=resume)
+
+
+def check_undivided(dataset: Dataset) -> None:
+    """Make sure that the test period of a data set is not divided into windows, which need a run each.
+
+    Raises:
+        ValueError: it is.
+    """
+    if n_windows := dataset.split_report.settings.windows:
+        raise ValueError(
+            f"split.windows is {n_windows}, which needs one run for each window: use flatrec train, or "
+            "flatrec.run_windows in Python, or set split.windows = 0"
+        )
 
 
 def run_or_resume(
@@ -196,7 +227,12 @@ def run_or_resume(
 
 
 def load_run(
-    path: Path | str, data: str | Dataset | None = None, device: str = "auto", model: type[Model] | str | None = None
+    path: Path | str,
+    data: str | Dataset | None = None,
+    device: str = "auto",
+    model: type[Model] | str | None = None,
+    *,
+    metrics: Sequence[type[Metric] | str] = (),
 ) -> Run:
     """A finished run from its folder, at its best parameters.
 
@@ -205,15 +241,18 @@ def load_run(
         data: where the data are now, if not where the run found them, or the data themselves.
         device: ``auto``, ``cpu`` or ``cuda``.
         model: the class of a run that was made with one of your own, or its place; code is run only where it is named.
+        metrics: the classes of the run's metrics that are your own, or their places; one that is not named is left out
+            of evaluations.
 
     Raises:
         FileNotFoundError: there is no run, or its data are gone.
-        ValueError: the folder is damaged, the data or the model's class have changed since, or that is not named.
+        ValueError: the folder is damaged, the data or a class have changed since, or the model's class is not named.
     """
     path = Path(path)
     result = run_dir.read_result(path)
     recorded = run_dir.read_experiment(path)
     experiment = recorded.replace(device=device, model=of_run(recorded.model, "model", model))
+    import_metrics_of_run(recorded.evaluation.metrics, metrics)
     split = experiment.split
     dataset = data.split_again(split) if isinstance(data, Dataset) else load(data or experiment.data, split)
     run_dir.check_data(path, dataset)
@@ -223,7 +262,7 @@ def load_run(
     if isinstance(recommender, Model):
         load_parameters(recommender, saved, best=True)
         recommender.to(choose_device(experiment)).eval()
-    return Run(dataset, recommender, experiment.evaluation.ks, experiment.evaluation.mask, result)
+    return replace(Run.of(dataset, recommender, experiment.evaluation), result=result)
 
 
 def load(data: str, split: SplitSettings | None = None) -> Dataset:

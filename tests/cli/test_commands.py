@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 import flatrec as package
+from flatrec.data.formats import mmrec
+from flatrec.evaluation.metrics import METRICS
 from flatrec.models import BASELINES, MODELS
 from flatrec.runs.run_dir import read_result
+from flatrec.testing import block_dataset
 from tests.cli.conftest import SMALL
 
 COMMANDS = [
     (), ("train",), ("evaluate",), ("compare",), ("recommend",), ("similar",), ("demo",), ("data",),
     ("data", "info"), ("data", "shop"), ("check-model",),
-    ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"),
+    ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"), ("list", "metrics"),
 ]  # fmt: skip
 
 
@@ -46,6 +52,42 @@ def test_list_names_everything_with_its_settings(flatrec, kind, names):
     shown = flatrec("list", kind)
     assert shown.code == 0
     assert all(name in shown.out for name in names)
+
+
+def test_list_metrics_shows_title_direction_and_definition(flatrec):
+    listed = {one["name"]: one for one in json.loads(flatrec("list", "metrics", "--json").out)["metrics"]}
+    assert set(listed) == set(METRICS)
+    assert (listed["gini"]["title"], listed["gini"]["higher_is_better"]) == ("Gini index", False)
+    assert listed["mrr"]["definition"] == "1 / rank of the first hit, 0 without a hit in the list."
+    shown = flatrec("list", "metrics").out
+    assert all(name in shown for name in METRICS)
+
+
+def test_the_page_of_metrics_has_a_row_of_each():
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{name}` | {one.title} | {'higher' if one.higher_is_better else 'lower'} | {one.definition} |"
+        for name, one in METRICS.items()
+    ]
+
+
+def test_what_the_scores_are_not_of_is_said_in_a_sentence(flatrec, tmp_path):
+    data = block_dataset(blocks=3, users=8, items=6)
+    splits = data.interactions.splits.copy()
+    splits[(data.interactions.users == 0) & (splits == 0)] = 2  # nothing in training
+    mmrec.write(replace(data, interactions=replace(data.interactions, splits=splits)), tmp_path / "few")
+    metrics = 'evaluation.metrics=["recall", "recall_high_activity"]'
+    words = ("train", "--data", str(tmp_path / "few"), "--model", "popularity", "--set", metrics)
+    shown = flatrec(*words, "--set", "evaluation.unknown_users=exclude", "--out", str(tmp_path / "run"))
+    assert shown.code == 0, shown.err
+    again = flatrec("evaluate", str(tmp_path / "run"))
+    for out in (" ".join(shown.out.split()), " ".join(again.out.split())):
+        assert (
+            "test: users without a training interaction, who are not scored (evaluation.unknown_users): 1; "
+            "interactions with items without one: 0"
+        ) in out
+        assert "left out of its mean: recall_high_activity 23" in out
 
 
 def test_list_shows_defaults(flatrec):
@@ -166,11 +208,20 @@ def test_recommend_and_similar(flatrec, trained):
 
 def test_shop_is_written_and_can_be_trained_on(flatrec, tmp_path):
     outcome = flatrec("data", "shop", tmp_path / "shop", "--users", 60, "--items", 40, "--json")
-    assert json.loads(outcome.out)["users"] == 60
+    printed = json.loads(outcome.out)
+    assert printed["users"] == 60
+    assert printed["events"] == len(pl.read_parquet(tmp_path / "shop" / "events.parquet")) > 5 * 540
     assert len(list((tmp_path / "shop" / "images").iterdir())) == 40
     assert (
         flatrec("train", "--data", tmp_path / "shop", "--model", "freedom", *SMALL, "--out", tmp_path / "run").code == 0
     )
+
+
+def test_shop_is_split_in_time(flatrec, tmp_path):
+    shop = tmp_path / "shop"
+    assert "purchases" in flatrec("data", "shop", shop, "--users", 60, "--items", 40).out
+    in_time = ("--set", "split.method=time", "--out", tmp_path / "run")
+    assert flatrec("train", "--data", shop, "--model", "popularity", *in_time).code == 0
 
 
 def test_data_without_a_validation_part_are_trained_as_the_message_says(flatrec, tmp_path):

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -231,3 +232,67 @@ def test_the_order_in_which_interactions_are_stored_does_not_bias_negatives():
     ((batch,),) = sampler.epoch(stream())
     assert not bought[batch.users, batch.negatives].any()
     assert bought[batch.users, batch.positives].all()
+
+
+def weighted_interactions(weights):
+    """User n has item n, with the n-th weight, of one item more than there are users."""
+    n = len(weights)
+    interactions = Interactions(np.arange(n), np.arange(n), np.zeros(n, np.int8), n, n + 1)
+    return replace(interactions, weights=np.array(weights, np.float32))
+
+
+def test_weighted_draws_are_as_many_as_there_are_interactions_each_by_its_weight():
+    weights = [0.5, 1.0, 2.0, 4.0, 0.5]
+    sampler, generator, counts = Sampler(weighted_interactions(weights), 2, weighted=True), stream(7), np.zeros(5)
+    for _ in range(1000):
+        (seen,) = read(sampler.epoch(generator))
+        assert len(seen) == 5
+        assert all(user == positive != negative for user, positive, negative in seen)
+        counts += np.bincount([user for user, _, _ in seen], minlength=5)
+    assert stats.chisquare(counts, 5000 * np.array(weights) / 8).pvalue > 0.01
+    assert stats.chisquare(counts).pvalue < 1e-6  # the test can tell the weights from a uniform draw
+
+
+def test_weighted_draws_are_independent_of_one_another():
+    sampler, generator, counts = Sampler(weighted_interactions([1.0, 3.0]), 2, weighted=True), stream(8), np.zeros(4)
+    for _ in range(2000):
+        ((batch,),) = sampler.epoch(generator)
+        counts[int(batch.users[0]) * 2 + int(batch.users[1])] += 1
+    assert stats.chisquare(counts, 2000 * np.array([1, 3, 3, 9]) / 16).pvalue > 0.01
+
+
+@pytest.mark.parametrize(("weights", "drawn"), [([1e30, 1e-30, 1e-30], 0), ([1e-30, 1e-30, 1e30], 2)])
+def test_an_interaction_of_overwhelming_weight_is_always_drawn(weights, drawn):
+    (seen,) = read(Sampler(weighted_interactions(weights), 4, weighted=True).epoch(stream()))
+    assert [user for user, _, _ in seen] == [drawn] * 3
+
+
+def test_interactions_of_users_who_have_every_item_are_not_drawn_by_weight_either():
+    interactions = interactions_of([(0, 0), (0, 1), (1, 0), (1, 1), (2, 1), (3, 0)], 4, 2)
+    heavy = np.where(interactions.users < 2, 100.0, 1.0 + 2 * (interactions.users == 3))
+    sampler = Sampler(replace(interactions, weights=heavy.astype(np.float32)), 8, weighted=True)
+    generator, counts = stream(9), np.zeros(4)
+    for _ in range(1000):
+        ((batch,),) = sampler.epoch(generator)
+        counts += np.bincount(batch.users, minlength=4)
+    assert counts[:2].tolist() == [0, 0]
+    assert stats.chisquare(counts[2:], [500, 1500]).pvalue > 0.01
+
+
+def test_weighted_epochs_depend_on_the_state_of_the_generator_alone():
+    sampler = Sampler(weighted_interactions(range(1, 20)), 4, weighted=True)
+    for second_batch in ("independent", "split"):
+        first, again, other = (read(sampler.epoch(stream(seed), 2, second_batch)) for seed in (3, 3, 4))
+        assert first == again != other
+        assert sum(map(len, first)) == {"independent": 38, "split": 23}[second_batch]
+
+
+def test_weights_that_are_not_asked_for_change_no_draw():
+    interactions = random_interactions()
+    weighted = replace(interactions, weights=np.linspace(1, 9, len(interactions)).astype(np.float32))
+    assert read(Sampler(weighted, 5).epoch(stream())) == read(Sampler(interactions, 5).epoch(stream()))
+
+
+def test_weighted_sampling_without_weights_is_an_error():
+    with pytest.raises(ValueError, match="weighted sampling needs weights, but the interactions have none"):
+        Sampler(random_interactions(), 4, weighted=True)

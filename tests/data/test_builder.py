@@ -168,13 +168,6 @@ def test_returns_alone_are_refused():
         build_dataset("d", events_frame(("u", "a", -2.0), ("u", "b", -3.0), ("u", "b", 0.0)))
 
 
-def test_data_of_which_everything_was_returned_are_refused():
-    with pytest.raises(
-        ValueError, match="d has no interaction left of 2 events: returns cancel 1 purchase, and 0 events"
-    ):
-        build_dataset("d", events_frame(("u", "a", 1.0), ("u", "a", -3.0)))
-
-
 def test_the_core_is_that_of_what_is_left_after_returns():
     square = [(user, item, 1.0) for user in "uv" for item in "ab"]
     returned = [("w", "a", 1.0), ("w", "b", 1.0), ("w", "b", 1.0), ("w", "b", -2.0), ("u", "c", 1.0)]

@@ -45,6 +45,7 @@ def test_users_with_test_interactions_alone_are_said():
     assert [sentence.split(":")[0] for sentence in found.warnings] == [
         "1 of the 1 users with a valid interaction have no training interaction",
         "1 of the 1 users with a test interaction have no training interaction",
+        "1 of the 1 items with a test interaction have no training interaction",
     ]
     assert dataset().warnings == ()
 

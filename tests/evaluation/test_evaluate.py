@@ -49,6 +49,24 @@ def test_users_without_a_training_interaction_count_in_the_mean_and_are_counted(
     ] == [0, 0]
 
 
+def test_users_without_a_training_interaction_are_excluded_when_asked():
+    bare = interactions(train=[pair for pair in TRAIN if pair[0] != 1])
+    found = evaluated(bare, split="test", ks=(2,), unknown_users="exclude")
+    assert found.users.tolist() == [0, 2]
+    assert (found.n_users_without_training, found.unknown_users) == (1, "exclude")
+    # Lists of two: 1* 4; 0 4. User 1 has item 5, which is listed last.
+    assert found.per_user["recall@2"].tolist() == [1 / 2, 0]
+    assert found.metrics["recall@2"] == 1 / 4
+    with pytest.raises(ValueError, match="unknown_users=exclude leaves nobody to score"):
+        evaluated(interactions(train=[(3, 0)]), split="test", unknown_users="exclude")
+
+
+def test_interactions_with_items_without_training_are_counted():
+    # Items 3 and 4 have no training interaction.
+    assert evaluated(split="test").n_interactions_with_unknown_items == 1
+    assert evaluated(split="valid").n_interactions_with_unknown_items == 2
+
+
 def test_users_without_an_item_in_the_split_are_left_out():
     assert evaluated(split="test").users.tolist() == [0, 1, 2]
     assert evaluated(split="valid").users.tolist() == [0, 2, 3]
@@ -104,6 +122,13 @@ def test_the_mask_does_not_hide_what_is_scored():
     assert plain.metrics == masked.metrics
     for split, mask, n_hidden in (("valid", "train+valid", 7), ("test", "train", 7), ("test", "train+valid", 10)):
         assert seen_mask(interactions(), split, mask).count_nonzero() == n_hidden
+
+
+def test_without_a_mask_items_of_training_are_ranked_and_count():
+    # Lists of four become 0 1* 4 2*; 0 1 2 3; 5 0 4 3*.
+    result = evaluated(split="test", ks=[4], mask="none")
+    assert result.per_user["recall@4"].tolist() == pytest.approx([1, 0, 1 / 3])
+    assert seen_mask(interactions(), "test", "none").nnz == 0
 
 
 def test_short_lists_count_no_item_for_their_empty_places():

@@ -145,3 +145,20 @@ def test_levene_needs_three_values_of_each_and_some_spread():
     assert levene([0.1, 0.2], BASELINE) is None
     assert levene(BASELINE, [0.1, 0.2]) is None
     assert levene([0.5] * 3, [0.7] * 3) == 1.0
+
+
+def test_a_gain_is_above_0_where_the_values_are_better():
+    up, down = [2.0, 3.0, 4.5], [1.0, 2.0, 3.0]
+    assert paired_test(up, down).gain == pytest.approx(9.5 / 6 - 1)
+    assert paired_test(up, down, higher_is_better=False).gain == pytest.approx(1 - 9.5 / 6)
+    assert paired_test(down, up, higher_is_better=False).gain == pytest.approx(1 - 6 / 9.5)
+    assert paired_test(up, down).t_p == paired_test(up, down, higher_is_better=False).t_p
+
+
+def test_pairs_with_a_value_that_is_not_defined_are_left_out():
+    nan = float("nan")
+    common = paired_test([1.0, 3.0, 2.5], [0.5, 2.0, 2.0])
+    assert paired_test([1.0, nan, 3.0, 2.5, 9.0], [0.5, 7.0, 2.0, 2.0, nan]) == common
+    assert common.runs == 3
+    with pytest.raises(ValueError, match="each pair has a NaN"):
+        paired_test([nan, 1.0], [1.0, nan])

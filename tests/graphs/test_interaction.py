@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -201,3 +203,46 @@ def test_uniform_thinning_gives_every_pair_the_same_chance():
     assert observed.sum() == 3 * draws
     # Draws without replacement are less spread than independent ones, so the bound is on the safe side.
     assert stats.chisquare(observed).pvalue > 0.01
+
+
+def with_weights(pairs, seed=5):
+    weights = np.random.default_rng(seed).choice([0.25, 1.0, 2.0, 7.5], size=len(pairs))
+    return replace(pairs, weights=weights.astype(np.float32))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_weighted_training_graph_equals_dense_algebra(seed):
+    pairs = with_weights(random_pairs(seed))
+    expected = by_dense_algebra(pairs.weight_matrix("train").toarray().astype(np.float64))
+    np.testing.assert_allclose(training_graph(pairs, weighted=True).coo().toarray(), expected, atol=1e-7)
+    assert not np.allclose(expected, by_dense_algebra(pairs.matrix("train").toarray().astype(np.float64)))
+
+
+def test_a_small_weighted_graph_is_as_worked_by_hand():
+    # u0 has i0 with weight 1 and i1 with weight 3; u1 has i1 with weight 1. Degrees: u0 4, u1 1, i0 1, i1 4.
+    pairs = replace(interactions([0, 0, 1], [0, 1, 1], n_users=2, n_items=2), weights=np.array([1, 3, 1], np.float32))
+    dense = training_graph(pairs, weighted=True).coo().toarray()
+    expected = [[0, 0, 1 / 2, 3 / 4], [0, 0, 0, 1 / 2], [1 / 2, 0, 0, 0], [3 / 4, 1 / 2, 0, 0]]
+    np.testing.assert_allclose(dense, expected, atol=1e-6)
+    to_users, to_items = (graph.coo().toarray() for graph in mean_graphs(pairs, weighted=True))
+    np.testing.assert_allclose(to_users, [[1 / 4, 3 / 4], [0, 1]], atol=1e-7)
+    np.testing.assert_allclose(to_items, [[1, 0], [3 / 4, 1 / 4]], atol=1e-7)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_equal_weights_and_none_give_the_same_bits(weighted):
+    pairs = random_pairs()
+    ones = replace(pairs, weights=np.ones(len(pairs), np.float32))
+    for build in (training_graph, lambda data, weighted: mean_graphs(data, weighted=weighted)[1]):
+        graph, other = (build(data, weighted=weighted).coo() for data in (pairs, ones))
+        np.testing.assert_array_equal(graph.toarray(), other.toarray())
+
+
+def test_weights_play_no_part_in_which_edges_are_dropped_but_in_what_the_rest_counts():
+    pairs = with_weights(random_pairs(share=0.9))
+    plain = thinned(pairs, 0.5)
+    graph = edge_dropout_graph(pairs, 0.5, torch.Generator().manual_seed(0), weighted=True)
+    assert kept_by(graph) == kept_by(plain)
+    kept = plain.coo().toarray()[:N_USERS, N_USERS:] > 0
+    expected = by_dense_algebra(pairs.weight_matrix("train").toarray().astype(np.float64) * kept)
+    np.testing.assert_allclose(graph.coo().toarray(), expected, atol=1e-7)

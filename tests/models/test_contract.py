@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,6 +124,49 @@ def test_item_knn_is_as_worked_by_hand(small_shop, shrink, norms):
     torch.testing.assert_close(knn.scores(torch.tensor([2, 0])), torch.tensor([expected[2], expected[0]]))
     torch.testing.assert_close(knn.item_similarities(0), torch.tensor([1, ab, ac, 0]))
     assert knn.item_similarities(3).tolist() == [0, 0, 0, 1]
+
+
+@pytest.fixture
+def weighted_shop(small_shop):
+    # u0: a 1, b 2; u1: a 3, b 1, c 2; u2: a 1; u3: c 4.
+    weights = np.array([1, 2, 3, 1, 2, 1, 4], dtype=np.float32)
+    return small_shop.with_interactions(replace(small_shop.interactions, weights=weights))
+
+
+def test_popularity_scores_the_sum_of_weights(weighted_shop):
+    popularity = Popularity(weighted_shop)
+    assert popularity.scores(torch.tensor([3, 0])).tolist() == [[5, 3, 6, 0], [5, 3, 6, 0]]
+    assert popularity.item_similarities(1).tolist() == [-2, 0, -3, -3]
+
+
+@pytest.mark.parametrize("shrink", [0.0, 1.0])
+def test_weighted_item_knn_is_as_worked_by_hand(weighted_shop, shrink):
+    # Squares: a 1 + 9 + 1 = 11, b 4 + 1 = 5, c 4 + 16 = 20. Products: ab 2 + 3 = 5, ac 6, bc 2.
+    ab, ac, bc = 5 / (55**0.5 + shrink), 6 / (220**0.5 + shrink), 2 / (10 + shrink)
+    knn = ItemKNN(weighted_shop, ItemKNN.Config(shrinkage=shrink))
+    expected = [
+        [2 * ab, ab, ac + 2 * bc, 0],
+        [ab + 2 * ac, 3 * ab + 2 * bc, 3 * ac + bc, 0],
+        [0, ab, ac, 0],
+        [4 * ac, 4 * bc, 0, 0],
+    ]
+    torch.testing.assert_close(knn.scores(torch.arange(4)), torch.tensor(expected))
+    torch.testing.assert_close(knn.item_similarities(0), torch.tensor([1, ab, ac, 0]))
+
+
+def test_item_knn_takes_weights_whose_products_leave_single_precision(small_shop):
+    weights = np.array([1, 2, 3, 1, 2, 1, 4], dtype=np.float32) * 1e12
+    large = small_shop.with_interactions(replace(small_shop.interactions, weights=weights))
+    similarities = ItemKNN(large, ItemKNN.Config(shrinkage=0.0)).item_similarities(0)
+    torch.testing.assert_close(similarities, torch.tensor([1, 5 / 55**0.5, 6 / 220**0.5, 0]))
+
+
+@pytest.mark.parametrize("baseline", sorted(BASELINES))
+def test_equal_weights_and_none_give_baselines_the_same_bits(baseline, dataset):
+    ones = np.ones(len(dataset.interactions), dtype=np.float32)
+    weighted = dataset.with_interactions(replace(dataset.interactions, weights=ones))
+    users = torch.arange(dataset.n_users)
+    assert torch.equal(BASELINES[baseline](weighted).scores(users), BASELINES[baseline](dataset).scores(users))
 
 
 def test_item_knn_keeps_the_nearest_of_each_item_that_was_bought(small_shop):

@@ -138,7 +138,7 @@ def test_layergcn_alternates_between_draws_by_degree_and_uniform_ones(dataset, m
     heard = []
     real = make("layergcn", dataset).epoch_graph
 
-    def spy(interactions, rate, generator, weighting):  # noqa: ARG001
+    def spy(interactions, rate, generator, weighting, *, weighted):  # noqa: ARG001
         heard.append(weighting)
         return real
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from flatrec.api import fit, load_run, run_experiment
-from flatrec.config import Component, Experiment, Training
+from flatrec.config import Component, Evaluation, Experiment, Training
 from flatrec.testing import block_dataset
 from flatrec.training import checkpoint
 from flatrec.training.checkpoint import Checkpoint
@@ -269,3 +269,15 @@ def test_a_link_to_the_folder_itself_is_fine(tmp_path):
     (tmp_path / "run").symlink_to(tmp_path / "disk")
     run_experiment(BASE, DATA, tmp_path / "run")
     assert load_run(tmp_path / "disk", DATA).result["test"]
+
+
+def test_runs_that_were_recorded_before_metrics_could_be_chosen_have_the_same_settings():
+    assert Evaluation().decisive == {"ks": (5, 10, 20), "mask": "train"}
+    assert Evaluation(metrics=("recall",), unknown_users="exclude").decisive == {
+        "ks": (5, 10, 20),
+        "mask": "train",
+        "metrics": ("recall",),
+        "unknown_users": "exclude",
+    }
+    own = Evaluation(metrics=("recall", "some/mine.py:Mine@0123456789abcdef"))
+    assert own.decisive["metrics"] == ("recall", "Mine@0123456789abcdef")

@@ -16,6 +16,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.data.loading import load_data
 from flatrec.data.vocabulary import Vocabulary
+from flatrec.evaluation.metrics import METRICS
 from flatrec.research.comparison import compare
 from flatrec.runs import selection
 from flatrec.testing import block_dataset
@@ -96,13 +97,83 @@ def test_what_monitors_depends_on_no_strategy_model_or_seed():
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("monitor", ["recall", "recall@", "recall@x", "recall@7", "item_coverage@5", ""])
+@pytest.mark.parametrize("monitor", ["recall", "recall@", "recall@x", "recall@7", "gini@5", ""])
 def test_what_is_no_metric_is_refused_in_one_line(monitor):
     data = with_left([13] * 4)
     ks = tuple(range(1, 400, 3))
     with pytest.raises(ValueError, match="training.monitor must be one of .* evaluation.ks") as caught:
         selection.check(asked(monitor, tuple(cut for cut in ks if cut != 7)), data)
     assert len(str(caught.value)) < 300
+
+
+def chosen(*metrics, monitor="recall@20", **options):
+    return Experiment(training=Training(monitor=monitor), evaluation=Evaluation(metrics=metrics, **options))
+
+
+def test_every_chosen_metric_can_be_monitored():
+    data = with_left([90] * 4)
+    for name in METRICS:
+        selection.check(chosen(name, monitor=f"{name}@5"), data)
+    selection.check(asked("item_coverage@5"), data)
+
+
+def test_a_metric_of_unordered_lists_gives_way_to_ndcg_only_where_that_is_computed():
+    few = with_left([5] * 4)
+    assert selection.monitored(chosen("gini", "ndcg", monitor="gini@20"), few).metric == "ndcg@20"
+    found = selection.monitored(chosen("gini", monitor="gini@20"), few)
+    assert found.metric == "gini@20"
+    assert found.reason.endswith("; add ndcg to evaluation.metrics")
+    assert selection.monitored(chosen("mrr", monitor="mrr@20"), few) == selection.Monitor("mrr@20")
+
+
+def test_a_metric_that_needs_features_is_refused_before_training_where_there_are_none():
+    with pytest.raises(ValueError, match="intra_list_diversity compares items by their features, but the data have"):
+        fit(with_left([90] * 4), "bpr", "plain", evaluation=Evaluation(metrics=("intra_list_diversity",)))
+
+
+def test_a_monitor_that_is_defined_for_nobody_is_one_line():
+    data = block_dataset(blocks=3, users=8, items=6)  # all users are equally active
+    settings = SHORT.replace(monitor="recall_mid_activity@5")
+    with pytest.raises(ValueError, match="recall_mid_activity@5 is not defined for any user of the validation split"):
+        fit(data, "bpr", "plain", training=settings, evaluation=Evaluation(metrics=("recall_mid_activity",)))
+    last = fit(data, "popularity", evaluation=Evaluation(metrics=("recall", "recall_mid_activity"))).result
+    assert "recall_mid_activity@5" not in last["test"]
+    assert last["undefined"]["test"]["recall_mid_activity@5"] == 24
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("gini@5", min), ("recall@5", max)])
+def test_the_best_epoch_follows_the_direction_of_the_monitor(two_tastes, monitor, best, tmp_path):
+    settings = Training(epochs=8, patience=8, monitor=monitor, tensorboard=False)
+    options = {"evaluation": Evaluation(metrics=("recall", "ndcg", "gini")), "model_settings": {"embedding_dim": 4}}
+    run = fit(two_tastes, "lightgcn", "plain", training=settings, out=tmp_path / "run", seed=2, **options)
+    scores = [
+        (one["valid"][monitor], one["valid"]["ndcg@5"])
+        for one in map(json.loads, (tmp_path / "run" / "epochs.jsonl").read_text().splitlines())
+    ]
+    assert run.result["valid"][monitor] == best(score for score, _ in scores)
+    assert len({score for score, _ in scores}) > 1
+    equal = [ndcg for score, ndcg in scores if score == run.result["valid"][monitor]]
+    assert scores[run.result["best_epoch"] - 1][1] == max(equal)
+
+
+def test_unknown_users_and_items_are_counted_in_the_result(tmp_path):
+    data = block_dataset(blocks=3, users=8, items=6)
+    splits = data.interactions.splits.copy()
+    splits[(data.interactions.users == 0) & (splits == 0)] = 1  # nothing in training
+    splits[(data.interactions.items == 7) & (splits == 0)] = 2
+    data = replace(data, interactions=replace(data.interactions, splits=splits))
+    test_users, test_items = data.interactions.indices("test")
+    assert 0 in test_users
+    results = [
+        fit(data, "popularity", evaluation=Evaluation(unknown_users=which), out=tmp_path / which).result
+        for which in ("include", "exclude")
+    ]
+    for result in results:
+        assert result["data"]["users_without_training"]["test"] == 1
+        assert result["data"]["interactions_with_unknown_items"]["test"] == int((test_items == 7).sum()) > 0
+    included, excluded = (load_run(tmp_path / which, data).evaluate("test") for which in ("include", "exclude"))
+    assert set(included.users.tolist()) - set(excluded.users.tolist()) == {0}
+    assert excluded.metrics == results[1]["test"] != included.metrics == results[0]["test"]
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +298,38 @@ def test_baselines_need_no_validation_part_and_select_no_epoch():
     run = fit(without(1), "popularity")
     assert (run.result["selected"], run.result["monitor"]) == (None, None)
     assert run.result["test"]
+
+
+def returning(mask):
+    """Users of whom two come back in test to what they have in training, one of them to what is in validation."""
+    rows = np.array([(0, 0, 0), (0, 0, 2), (0, 1, 1), (0, 1, 2), (1, 1, 0), (1, 2, 1), (1, 0, 2), (1, 1, 2), (2, 0, 0)])
+    ids = [Vocabulary(kind, ["0", "1", "2"]) for kind in ("user", "item")]
+    dataset = Dataset("shop", Interactions(*rows.T, 3, 3, repeats=True), *ids)
+    return selection.mask_warning(Evaluation(mask=mask), dataset)
+
+
+@pytest.mark.parametrize(("mask", "hidden"), [("train", 2), ("train+valid", 3)])
+def test_repeats_that_the_mask_hides_are_counted_in_a_warning(mask, hidden):
+    said = returning(mask)
+    assert said.startswith(f'{hidden} of the 4 test interactions are with items that evaluation.mask = "{mask}" never ')
+    assert said.endswith('set evaluation.mask = "none" to rank them')
+
+
+def test_without_a_mask_or_repeats_there_is_no_such_warning():
+    assert not returning("none")
+    assert not selection.mask_warning(Evaluation(), block_dataset())
+
+
+@pytest.mark.parametrize("model", ["popularity", "bpr"])
+def test_a_run_says_that_repeats_are_hidden(model, caplog):
+    rows = [(user, item, split) for user in range(4) for item, split in ((0, 0), (1, 0), (2, 1), (0, 2), (3, 2))]
+    users, items, splits = np.array(rows).T
+    ids = [Vocabulary("user", list("abcd")), Vocabulary("item", list("0123456"))]
+    dataset = Dataset("shop", Interactions(users, items, splits, 4, 7, repeats=True), *ids)
+    short = SHORT.replace(monitor="ndcg@2")
+    run = fit(dataset, model, "plain", training=short, evaluation=Evaluation(ks=(2,)))
+    (said,) = [text for text in (record.getMessage() for record in caplog.records) if "evaluation.mask" in text]
+    assert said in run.result["warnings"]
+    caplog.clear()
+    fit(dataset, model, "plain", training=short, evaluation=Evaluation(ks=(2,), mask="none"))
+    assert "evaluation.mask" not in caplog.text

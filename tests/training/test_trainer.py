@@ -151,6 +151,16 @@ def test_training_stops_after_patience_and_keeps_the_best_parameters():
     assert [record.best for record in trained.records] == [False, True, False, False, False] or trained.records[0].best
 
 
+def test_lower_scores_are_better_where_the_monitor_says_so():
+    scores = iter([(0.3, 0.1), (0.1, 0.1), (0.1, 0.2), (0.2, 0.9), (0.1, 0.2), (0.4, 0.0)])
+    names = ("recall@20", "ndcg@20")  # NDCG still breaks ties, and more of it is better
+    trainer = trainer_of(validate=lambda _: dict(zip(names, next(scores), strict=True)), epochs=50, patience=3)
+    trainer.higher_is_better = False
+    trained = trainer.run()
+    assert (trained.epochs, trained.best_epoch) == (6, 3)
+    assert [record.best for record in trained.records] == [True, True, True, False, False, False]
+
+
 def test_a_finished_run_that_is_resumed_trains_no_further(tmp_path):
     first = trainer_of(folder=tmp_path, validate=lambda _: {"recall@20": 0.5}, epochs=50, patience=2)
     first.run()

@@ -25,6 +25,7 @@ def cold_start(
     method: options.Method = None,
     model: options.OwnModel = None,
     strategy: options.OwnStrategy = None,
+    metrics: options.OwnMetrics = None,
     data: options.MovedData = None,
     device: options.Device = None,
     json: options.Json = False,
@@ -38,7 +39,7 @@ def cold_start(
     from flatrec.runs import run_dir
 
     scored = options.evaluated_split(split)
-    loaded = load_run(run, data, device or "auto", model)
+    loaded = load_run(run, data, device or "auto", model, metrics=metrics or ())
     file = run / run_dir.EXPERIMENT
     experiment = options.experiment(file, None, model=model, strategy=strategy, device=device)
     folder = run / run_name(fraction, seed)

@@ -1,4 +1,4 @@
-"""flatrec data info, flatrec data shop, flatrec data fetch, flatrec data prepare."""
+"""flatrec data info, flatrec data split, flatrec data shop, flatrec data fetch, flatrec data prepare."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.data_split import split_data
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.data.fetching.catalog import ARCHIVE, CATALOG, IMAGE_FEATURES
-from flatrec.utils.messages import unknown
+from flatrec.data.fetching.public_datasets import NAMES, find_dataset
 
 if TYPE_CHECKING:
     from flatrec.data.summary import Summary
-
-RATINGS = "ratings.csv"  # the file of interactions in the archive of MovieLens
 
 app = typer.Typer(
     help="Look at data, generate the built-in shop, or prepare public data sets.",
@@ -29,6 +27,7 @@ prepare = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(prepare, name="prepare")
+app.command("split")(split_data)
 
 
 @app.command()
@@ -81,7 +80,9 @@ def shop(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Generate the built-in shop: a catalog with images and texts, users with tastes, their purchases.
+    """Generate the built-in shop: a catalog with images and texts, users with tastes, their dated purchases, and a log.
+
+    The log, events.parquet, has all views, carts, purchases and returns of the two years.
 
     Example: `flatrec data shop my-shop --users 2000 --items 800 --seed 0`
     """
@@ -98,49 +99,71 @@ def shop(
     write(generated, out, overwrite=overwrite)
     summary = summarize(generated.dataset)
     if json:
-        print_json({"path": str(out), **summary.as_dict()})
+        print_json({"path": str(out), "events": len(generated.events), **summary.as_dict()})
         return
-    print_text(f"{out}: {summary.users} users, {summary.items} items, {summary.interactions} purchases")
+    print_text(
+        f"{out}: {summary.users} users, {summary.items} items, {summary.interactions} purchases, "
+        f"{len(generated.events)} events"
+    )
 
 
 @app.command("fetch")
 def fetch_data(
-    name: Annotated[str, typer.Argument(help=f"Name of the data set: {', '.join(CATALOG)}.", show_default=False)],
+    name: Annotated[str, typer.Argument(help=f"Name of the data set: {', '.join(NAMES)}.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder to download to.", show_default=False)],
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Encoder of a modality, as in `image=vit_cls`; `audio=none` leaves a modality out. Repeatable. "
+            "`flatrec list datasets NAME` shows encoders and defaults.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder with the files of the publisher that were downloaded by other means.",
+            show_default=False,
+        ),
+    ] = None,
     image_features: Annotated[
-        bool, typer.Option(help="Whether to download Amazon's image features too, 16 KB per item.")
+        bool, typer.Option(help="Whether to download the image features of Amazon 2014 too, 16 KB per item.")
     ] = True,
     json: options.Json = False,
 ) -> None:
     """Download a public data set from its publisher; a download that was stopped is resumed.
 
-    Example: `flatrec data fetch baby --out raw/baby`
-    """
-    from flatrec.cli.progress import counting
-    from flatrec.data.fetching.contents import unpack
-    from flatrec.data.fetching.download import fetch
+    License and size are shown before the download; checksums, and the numbers of users, items and interactions, are
+    compared with what the publisher states.
 
-    if name not in CATALOG:
-        raise ValueError(unknown("data set", name, list(CATALOG)))
-    wanted = [file for file in CATALOG[name] if image_features or file.kind != IMAGE_FEATURES]
-    with counting("bytes", None) as done:
-        paths = {file.kind: path for file, path in zip(wanted, fetch(wanted, out, on_bytes=done), strict=True)}
-    if ARCHIVE in paths:
-        ratings = [path for path in unpack(paths[ARCHIVE], out) if path.name == RATINGS]
-        if len(ratings) != 1:
-            raise ValueError(
-                f"{paths[ARCHIVE]} holds {len(ratings)} files {RATINGS}, but an archive of MovieLens holds one; delete "
-                "it and fetch it again"
-            )
-        next_command = f"flatrec data info {ratings[0]}"
+    Example: `flatrec data fetch ml-1m-mm --out ml-1m-mm`
+    """
+    from flatrec.cli.progress import counting, print_progress
+    from flatrec.data.fetching.catalog import parse_choices
+    from flatrec.data.fetching.fetch_dataset import fetch_dataset
+    from flatrec.data.fetching.plan import FetchSettings, plan_fetch
+
+    settings = FetchSettings(parse_choices(encoder or ()), image_features, source)
+    plan = plan_fetch(find_dataset(name), out, settings)
+    for sentence in plan.sentences():
+        print_progress(sentence)
+    with counting("bytes", plan.total) as done:
+        fetched = fetch_dataset(plan, out, on_bytes=done)
+    if fetched.summary is not None:
+        next_command = f"flatrec data info {out}"
     else:
-        options_of_files = " ".join(f"--{kind} {path}" for kind, path in paths.items())
+        options_of_files = " ".join(f"--{kind} {path}" for kind, path in fetched.paths.items())
         next_command = f"flatrec data prepare amazon {options_of_files} --out {name}"
     if json:
-        print_json({"files": {kind: str(path) for kind, path in paths.items()}, "next": next_command})
+        counts = {} if fetched.summary is None else _sizes(fetched.summary)
+        files = {kind: str(path) for kind, path in fetched.paths.items()}
+        print_json({"files": files, "counts": counts, "next": next_command})
         return
-    for path in paths.values():
+    for path in fetched.paths.values():
         print_text(f"{path}: {path.stat().st_size} bytes")
+    if fetched.summary is not None:
+        print_text(f"{out}: " + ", ".join(f"{count} {what}" for what, count in _sizes(fetched.summary).items()))
     print_text(f"Next: {next_command}")
 
 
@@ -193,9 +216,16 @@ def amazon(
         print_json({"path": str(out), **prepared.as_dict()})
         return
     for what, count in prepared.as_dict().items():
-        print_text(f"{what}: {count}")
+        if not isinstance(count, dict):
+            print_text(f"{what}: {count}")
+    for sentence in prepared.dataset.cleaning_report.sentences():
+        print_text(f"- {sentence}")
     if meta is not None:
         print_text(f"Next: flatrec encode {out / 'items.parquet'} --text-column text --out {out}")
+
+
+def _sizes(summary: Summary) -> dict[str, int]:
+    return {"users": summary.users, "items": summary.items, "interactions": summary.interactions}
 
 
 def _counts(summary: Summary) -> list[list[object]]:
@@ -211,7 +241,14 @@ def _counts(summary: Summary) -> list[list[object]]:
             [f"{name} interactions", split.interactions],
             [f"users without a {name} interaction", split.users_without],
         ]
-    return rows
+    report = summary.cleaning_report
+    removed = {
+        "repeated interactions that preparation joined": report.prepared_repeats,
+        "users removed by the k-core filter": report.filtered_users,
+        "items removed by the k-core filter": report.filtered_items,
+        "interactions removed by the k-core filter": report.filtered_interactions,
+    }
+    return rows + [[what, count] for what, count in removed.items() if count]
 
 
 def _row_counts(summary: Summary) -> list[list[object]]:

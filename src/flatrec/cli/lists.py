@@ -1,4 +1,4 @@
-"""flatrec list models | strategies | optimizers | settings."""
+"""flatrec list models | strategies | optimizers | metrics | settings | datasets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flatrec.models.registry import ENTRIES, FEATURES
 
 if TYPE_CHECKING:
     from flatrec.cli.descriptions import Description
+    from flatrec.data.fetching.catalog import PublicDataset
     from flatrec.utils.lazy_registry import Entry
 
 Names = Annotated[
@@ -21,7 +22,7 @@ Names = Annotated[
 ]
 
 app = typer.Typer(
-    help="List models, strategies, optimizers and all settings.",
+    help="List models, strategies, optimizers, metrics, all settings and public data sets.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -84,6 +85,35 @@ def base_optimizers(json: options.Json = False) -> None:
 
 
 @app.command()
+def metrics(json: options.Json = False) -> None:
+    """List the metrics that `evaluation.metrics` takes: title, the better direction, definition.
+
+    Example: `flatrec list metrics`
+    """
+    from flatrec.evaluation.metrics import METRICS
+
+    if json:
+        rows = [
+            {
+                "name": name,
+                "title": one.title,
+                "higher_is_better": one.higher_is_better,
+                "needs_features": one.needs_features,
+                "definition": one.definition,
+            }
+            for name, one in METRICS.items()
+        ]
+        print_json({"metrics": rows})
+        return
+    table = [
+        [name, one.title, "higher" if one.higher_is_better else "lower", one.definition]
+        for name, one in METRICS.items()
+    ]
+    print_table("metrics", ["name", "title", "better", "definition"], table)
+    print_text('--set \'evaluation.metrics=["recall", "ndcg", "mrr"]\' chooses what is computed; K is evaluation.ks')
+
+
+@app.command()
 def settings(
     group: Annotated[
         str | None,
@@ -113,6 +143,49 @@ def settings(
         ]
         if rows:
             print_table(f"{one.group} {one.name}".strip(), ["setting", "type", "default", "range", "meaning"], rows)
+
+
+@app.command()
+def datasets(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name of a data set to show with its files and encoders.", show_default=False),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """List the public data sets that `flatrec data fetch` downloads, with the counts that their publishers state.
+
+    Example: `flatrec list datasets ml-1m-mm`
+    """
+    from dataclasses import asdict
+
+    from flatrec.data.fetching.public_datasets import DATASETS, find_dataset
+
+    chosen = [find_dataset(name)] if name else list(DATASETS.values())
+    if json:
+        print_json({"datasets": [asdict(dataset) for dataset in chosen]})
+        return
+    if name:
+        _show_dataset(chosen[0])
+        return
+    rows = [[one.name, *vars(one.counts).values(), ", ".join(one.modalities), one.license] for one in chosen]
+    print_table("data sets", ["name", "users", "items", "interactions", "features", "license"], rows)
+    print_text("flatrec list datasets NAME shows encoders, terms and addresses; what is empty is not stated")
+
+
+def _show_dataset(dataset: PublicDataset) -> None:
+    """Show what is known of a data set, its encoders and its addresses."""
+    from flatrec.data.fetching.plan import NOT_STATED, readable_size
+
+    counts = ", ".join(f"{count or NOT_STATED} {what}" for what, count in vars(dataset.counts).items())
+    print_text(f"{dataset.name}: {counts}")
+    print_text(f"license: {dataset.license or NOT_STATED}; terms of use: {dataset.terms or NOT_STATED}")
+    print_text(f"source: {dataset.source}" + (f", read on {dataset.read_on}" if dataset.read_on else ""))
+    for modality in dataset.modalities:
+        names = [encoder.name for encoder in dataset.encoders if encoder.modality == modality]
+        print_text(f"{modality}: {names[0]} (default)" + "".join(f", {name}" for name in names[1:]))
+    for file in (*dataset.files, *(encoder.file for encoder in dataset.encoders if encoder.file)):
+        print_text(f"{file.address}" + (f" ({readable_size(file.size)})" if file.size else ""))
 
 
 def _modalities(one: Entry) -> str:

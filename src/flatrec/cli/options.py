@@ -43,6 +43,14 @@ OwnStrategy = Annotated[
         help="Class of the run's strategy as `file.py:Class`, if the strategy is your own.", show_default=False
     ),
 ]
+OwnMetrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        help="Class of a metric of the run as `file.py:Class`, if the metric is your own; repeatable.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random. Default: 0.", show_default=False)]
 File = Annotated[
     Path | None,
@@ -118,7 +126,7 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
         ValueError: an unknown key or a bad value.
     """
     from flatrec import config
-    from flatrec.registry.naming import with_named
+    from flatrec.registry.naming import import_metrics, with_named
 
     settings = config.read(file) if file is not None else config.Experiment()
     if file is not None and not _of_run(file):
@@ -134,6 +142,9 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
             if isinstance(group, dict) and isinstance(group.get("name"), str):
                 settings = _named(settings, key, group.pop("name"))
         settings = config.changed(settings, tree)
+        if "metrics" in tree.get("evaluation", ()):
+            named_metrics = import_metrics(settings.evaluation.metrics)
+            settings = settings.replace(evaluation=settings.evaluation.replace(metrics=named_metrics))
     return settings
 
 

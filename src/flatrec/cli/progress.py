@@ -27,7 +27,7 @@ class ProgressBar:
     def __init__(self, title: str) -> None:
         self.title = title
         self.monitor, self.status = "", ""
-        self.best = float("-inf")
+        self.best: float | None = None
         self.console = Console(stderr=True)
         self.last_line = float("-inf")
 
@@ -53,9 +53,10 @@ class ProgressBar:
         loss = "-" if record.loss is None else f"{record.loss:.4f}"
         self.monitor = record.monitor or self.monitor
         score = record.valid.get(self.monitor)
-        self.best = max(self.best, score if score is not None else self.best)
-        shown = "-" if score is None else f"{score:.4f}"
-        self.status = f"loss {loss}" + (f" · {self.monitor} {shown} (best {self.best:.4f})" if self.monitor else "")
+        if score is not None:
+            self.best = better_of(self.monitor, score, self.best)
+        shown, best = ("-" if value is None else f"{value:.4f}" for value in (score, self.best))
+        self.status = f"loss {loss}" + (f" · {self.monitor} {shown} (best {best})" if self.monitor else "")
         self.progress.update(self.task, status=self.status)
         now = time.monotonic()
         if not self.console.is_terminal and now - self.last_line >= SECONDS_BETWEEN_LINES:
@@ -65,6 +66,15 @@ class ProgressBar:
     def on_end(self) -> None:
         """Close the bar."""
         self.progress.stop()
+
+
+def better_of(monitor: str, score: float, best: float | None) -> float:
+    """Return the better of two scores."""
+    from flatrec.evaluation.metrics import higher_is_better
+
+    if best is None:
+        return score
+    return max(score, best) if higher_is_better(monitor) else min(score, best)
 
 
 def training_bar(experiment: Experiment) -> ProgressBar:

@@ -12,6 +12,7 @@ import typer
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.cli.progress import training_bar
+from flatrec.utils.messages import count
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,13 @@ def train(
     experiment: options.File = None,
     sets: options.Sets = None,
     device: options.Device = None,
+    refit: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a run that is trained again on all interactions, for the number of epochs that it chose.",
+            show_default=False,
+        ),
+    ] = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -33,22 +41,79 @@ def train(
 
     Example: `flatrec train --data shop --model freedom --strategy bsam+ --set strategy.rho=0.1 --out runs/first`
     """
-    from flatrec.api import run_experiment
-    from flatrec.runs import run_dir
-    from flatrec.utils.user_classes import short
+    from flatrec.api import load_to_train, run_experiment
+    from flatrec.cli.windows import train_windows
+    from flatrec.final_fit import final_fit
+    from flatrec.registry.instantiate import with_defaults
 
-    before = out / run_dir.EXPERIMENT
-    if resume and data is None and experiment is None and not run_dir.has_run(out):
-        raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
-    file = before if resume and experiment is None and run_dir.has_run(out) else experiment
-    settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
-    run = run_experiment(settings, out=out, resume=resume, overwrite=overwrite, callbacks=[training_bar(settings)])
+    if refit is not None:
+        _check_repeated({"--config": experiment, "--set": sets, "--seed": seed})
+        settings, dataset, origin = final_fit(refit, out, data=data, device=device, model=model, strategy=strategy)
+    else:
+        file = _recorded(out, data, experiment) if resume else experiment
+        settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
+        settings = with_defaults(settings)  # errors show before the data are read
+        dataset, origin = load_to_train(settings.data, settings.split), None
+    if dataset.split_report.settings.windows:
+        train_windows(settings, dataset, out, resume=resume, overwrite=overwrite, json=json)
+        return
+    bar = training_bar(settings)
+    run = run_experiment(settings, dataset, out, resume=resume, overwrite=overwrite, callbacks=[bar], origin=origin)
     if json:
         print_json(run.result)
+    else:
+        _print_result(run.result, out, run.dataset.interactions.count("train"))
+
+
+def _recorded(out: Path, data: str | None, experiment: Path | None) -> Path | None:
+    """Return the file of the settings of a run that is resumed: its own, unless another is named."""
+    from flatrec.runs import run_dir
+
+    if experiment is not None:
+        return experiment
+    if run_dir.has_run(out):
+        return out / run_dir.EXPERIMENT
+    if data is None and run_dir.windows(out):
+        raise ValueError(f"{out} holds runs over windows; resume them by the whole command that began them")
+    if data is None:
+        raise FileNotFoundError(f"{out} holds no run to resume; name the folder of a run, or leave out --resume")
+    return None
+
+
+def _check_repeated(given: Mapping[str, object]) -> None:
+    """Refuse options that a final fit cannot have, as it repeats the settings of a run."""
+    for option, value in given.items():
+        if value is not None and value != []:
+            raise ValueError(
+                f"--refit repeats all settings of a run, so that {option} does not go with it; leave it out, or train "
+                "a run with it first and refit that"
+            )
+
+
+def _print_result(result: Mapping[str, Any], out: Path, n_interactions: int) -> None:
+    """Print the scores of a run and which epoch they are of; of a final fit, what was fitted."""
+    from flatrec.utils.user_classes import short
+
+    model, origin = short(result["model"]), result["refit"]
+    if origin is None:
+        print_metrics(f"{model} · {short(result['strategy'])} · {result['data']['name']}", result)
+        _print_sentences(*(sentence for split in ("valid", "test") for sentence in _sentences(result, split)))
+        print_text(f"{_selected_epoch(result)}; the run is in {out}")
         return
-    result = run.result
-    print_metrics(f"{short(result['model'])} · {short(result['strategy'])} · {result['data']['name']}", result)
-    print_text(f"{_selected_epoch(result)}; the run is in {out}")
+    epochs = f", for {count(result['epochs'], 'epoch')}" if result["epochs"] else ""
+    print_text(
+        f"{model} is fitted to all {n_interactions} interactions of {result['data']['name']}{epochs}, with the "
+        f"settings of {origin['run']}; nothing is left to score it by, and the scores of that run stand in result.json "
+        f"under refit; the final fit is in {out}"
+    )
+
+
+def _sentences(result: Mapping[str, Any], split: str) -> tuple[str, str]:
+    """Return what a reader of the scores of a split should know of who and what is in them."""
+    data, undefined = result["data"], result["undefined"][split]
+    counts = data["users_without_training"][split], data["interactions_with_unknown_items"][split]
+    unknown_users = result["settings"]["evaluation"]["unknown_users"]
+    return unknown_sentence(split, *counts, unknown_users=unknown_users), undefined_sentence(split, undefined)
 
 
 def _selected_epoch(result: Mapping[str, Any]) -> str:
@@ -63,6 +128,7 @@ def evaluate(
     run: options.RunDir,
     split: options.EvaluatedSplit = "test",
     model: options.OwnModel = None,
+    metrics: options.OwnMetrics = None,
     data: options.MovedData = None,
     device: options.Device = None,
     json: options.Json = False,
@@ -74,15 +140,54 @@ def evaluate(
     from flatrec.api import load_run
 
     scored = options.evaluated_split(split)
-    loaded = load_run(run, data, device or "auto", model)
-    metrics = loaded.evaluate(scored).metrics
-    differing = loaded.differing(scored, metrics)
+    loaded = load_run(run, data, device or "auto", model, metrics=metrics or ())
+    found = loaded.evaluate(scored)
+    differing = loaded.differing(scored, found.metrics)
     if json:
-        print_json({"run": str(run), "split": scored, "metrics": metrics, "differing": list(differing)})
+        print_json({"run": str(run), "split": scored, "metrics": found.metrics, "differing": list(differing)})
     else:
-        print_metrics(f"{run}", {scored: metrics})
+        print_metrics(f"{run}", {scored: found.metrics})
+        _print_sentences(
+            unknown_sentence(
+                scored,
+                found.n_users_without_training,
+                found.n_interactions_with_unknown_items,
+                unknown_users=found.unknown_users,
+            ),
+            undefined_sentence(scored, found.n_undefined),
+        )
     if differing:
-        _warn_of_difference(loaded.result, scored, metrics, differing)
+        _warn_of_difference(loaded.result, scored, found.metrics, differing)
+
+
+def unknown_sentence(split: str, n_users: int, n_interactions: int, *, unknown_users: str) -> str:
+    """Return a sentence on what training does not know of a split; empty if it knows all users and items."""
+    if not n_users and not n_interactions:
+        return ""
+    scored = "are scored as well" if unknown_users == "include" else "are not scored"
+    return (
+        f"{split}: users without a training interaction, who {scored} (evaluation.unknown_users): {n_users}; "
+        f"interactions with items without one: {n_interactions}"
+    )
+
+
+def undefined_sentence(split: str, undefined: Mapping[str, int]) -> str:
+    """Return a sentence on how many users each metric is not defined for; empty if all are for everybody."""
+    if not undefined:
+        return ""
+    counts: dict[str, list[int]] = {}
+    for name, n_users in undefined.items():
+        counts.setdefault(name.partition("@")[0], []).append(n_users)
+    listed = ", ".join(
+        f"{name} {found[0] if len(set(found)) == 1 else f'{min(found)} to {max(found)}'}"
+        for name, found in counts.items()
+    )
+    return f"{split}: scored users for whom a metric is not defined, and who are left out of its mean: {listed}"
+
+
+def _print_sentences(*sentences: str) -> None:
+    for sentence in filter(None, sentences):
+        print_text(sentence)
 
 
 def _warn_of_difference(

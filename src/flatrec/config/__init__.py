@@ -1,13 +1,24 @@
 """Settings of an experiment: typed, frozen, read from and written to TOML, unknown keys refused."""
 
 from flatrec.config.base import Config, SettingError, validate
-from flatrec.config.experiment import AMR, Component, Evaluation, Experiment, Option, Options, Training, settings
+from flatrec.config.experiment import (
+    AMR,
+    DEFAULT_METRICS,
+    Component,
+    Evaluation,
+    Experiment,
+    Option,
+    Options,
+    Training,
+    settings,
+)
 from flatrec.config.generated import config_of, instantiate
 from flatrec.config.split import SplitMethod, SplitSettings
 from flatrec.config.toml import assignment, changed, nested, read, toml_tree, write
 
 __all__ = [
     "AMR",
+    "DEFAULT_METRICS",
     "Component",
     "Config",
     "Evaluation",

@@ -10,7 +10,10 @@ from pydantic import InstanceOf, field_validator
 
 from flatrec.config.base import Config
 from flatrec.config.split import SplitSettings
+from flatrec.utils import user_classes
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt, Range
+
+DEFAULT_METRICS = ("recall", "ndcg", "precision", "map", "hit_rate", "item_coverage", "avg_popularity")
 
 Option: TypeAlias = bool | int | float | str | Sequence[float]
 Options: TypeAlias = Mapping[str, Option]
@@ -78,8 +81,9 @@ class Training(Config):
         batch_size: number of training interactions per batch.
         patience: number of consecutive evaluations without a better epoch after which training stops.
         evaluate_every: number of epochs from one evaluation to the next.
-        monitor: the validation metric that decides early stopping and the best epoch. If two epochs are equal in it,
-            the one with the higher NDCG at the same K is better, then the earlier one. If the data have so few items
+        monitor: the validation metric that decides early stopping and the best epoch, one of ``evaluation.metrics`` in
+            its better direction (``flatrec list metrics``). If two epochs are equal in it, the one with the higher NDCG
+            at the same K is better, if NDCG is computed, then the earlier one. If the data have so few items
             that the metric cannot tell epochs apart, a smaller K is monitored
             (:func:`flatrec.runs.selection.monitored`).
         select: which epoch is kept: the ``best`` on validation, or the ``last``; the latter needs no validation split
@@ -93,6 +97,9 @@ class Training(Config):
         second_batch: source of the second batch of a mixed strategy. ``independent``: a second, independently shuffled
             pass over the data; an epoch makes as many updates as in plain training and reads every interaction twice.
             ``split``: the next batch of the same pass; an epoch makes half as many updates.
+        weighted_sampling: whether an epoch draws training interactions by their weights, with replacement and as many
+            as there are, each with a probability proportional to its weight, instead of reading each once; needs data
+            with weights.
         precision: number type of matrix products; parameters and gradients stay float32. ``float16`` has a narrow
             range, which LGMRec overflows; ``bfloat16`` works for every model.
         checkpoint_every: number of epochs from one checkpoint to the next.
@@ -114,6 +121,7 @@ class Training(Config):
     perturb_exclude: tuple[str, ...] = ()
     grad_accumulation_steps: PositiveInt = 1
     second_batch: Literal["independent", "split"] = "independent"
+    weighted_sampling: bool = False
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     checkpoint_every: PositiveInt = 1
     tensorboard: bool = True
@@ -132,14 +140,33 @@ class Evaluation(Config):
         ks: the lengths K of the lists that are scored.
         mask: which items are not ranked for a user: those of the user's training interactions (``train``, as in the
             field's libraries), or, when the test split is scored, those of the validation interactions too
-            (``train+valid``).
+            (``train+valid``); or no items (``none``), for data in which users come back to the same items
+            (``repeat = true``).
+        metrics: what is computed for every K, as in ``flatrec list metrics``, or your own as ``file.py:Class``, in
+            Python also the class itself. Any of them can be ``training.monitor``.
+        unknown_users: whether users without a training interaction are in the means (``include``) or not
+            (``exclude``); they are counted in either case.
 
     Raises:
-        ValueError: a K is not a positive whole number, or is too large.
+        ValueError: a K is not a positive whole number, or is too large; or there is no metric.
     """
 
     ks: tuple[PositiveInt, ...] = (5, 10, 20)
-    mask: Literal["train", "train+valid"] = "train"
+    mask: Literal["train", "train+valid", "none"] = "train"
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    unknown_users: Literal["include", "exclude"] = "include"
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The settings that tell runs apart, by name; a metric of the user's is the same one wherever its file lies.
+
+        Metrics and unknown users are left out at their defaults: runs that were recorded before these settings existed
+        are of the same settings.
+        """
+        tree = self.as_dict() | {"metrics": tuple(map(user_classes.identity, self.metrics))}
+        default = Evaluation().as_dict()
+        later = ("metrics", "unknown_users")
+        return {name: value for name, value in tree.items() if name not in later or value != default[name]}
 
     @field_validator("ks")
     @classmethod
@@ -147,6 +174,21 @@ class Evaluation(Config):
         if not ks:
             raise ValueError("must be positive whole numbers such as [5, 10], but there is none")
         return ks
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _name_classes(cls, metrics: object) -> object:
+        """Metrics of the user's own that are given as classes, by name."""
+        if not isinstance(metrics, tuple):
+            return metrics
+        return tuple(user_classes.remember(one) if isinstance(one, type) else one for one in metrics)
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        if not metrics:
+            raise ValueError('must be names of metrics such as ["recall", "ndcg"], but there is none')
+        return metrics
 
 
 class Experiment(Config):

@@ -38,11 +38,13 @@ class SplitSettings(Config):
             ``leave-last``; by default 1.
         valid_from: date, or date and time, at which the validation split begins, for ``time``; in UTC if it names no
             zone. By default the date that the ratios give.
-        test_from: the same for the test split.
-        test_until: date at which the test split ends, for ``time``; later interactions are left out. By default there
-            is no end.
-        windows: number of successive windows of equal length into which the test period is divided, for ``time``;
-            each window is scored by a model that is trained on all that is older.
+        test_from: date, or date and time, at which the test split begins, for ``time``. By default the date that the
+            ratios give.
+        test_until: date, or date and time, at which the test split ends, for ``time``; later interactions are left
+            out. By default there is no end.
+        windows: number of successive windows of equal length into which the test period is divided, for ``time``; each
+            window is scored by a model that is trained on all that is older, as ``flatrec train`` and
+            :func:`flatrec.run_windows` do. By default 0, which does not divide it.
 
     Raises:
         ValueError: a value is out of range, or the ratios cannot split anything.
@@ -55,7 +57,7 @@ class SplitSettings(Config):
     valid_from: Moment = None
     test_from: Moment = None
     test_until: Moment = None
-    windows: PositiveInt | None = None
+    windows: NonNegativeInt | None = None
 
     @field_validator("ratios")
     @classmethod
@@ -72,8 +74,8 @@ class SplitSettings(Config):
     def over(self, defaults: SplitSettings) -> SplitSettings:
         """Return these settings, and those of ``defaults`` where these leave something out.
 
-        Settings of another method than the one that is named here are not taken over.
+        If both name a method, and not the same one, nothing is taken over.
         """
-        if self.method not in (None, defaults.method):
+        if self.method != defaults.method and None not in (self.method, defaults.method):
             return self
         return SplitSettings(**{**defaults.given, **self.given})

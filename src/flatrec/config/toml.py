@@ -12,6 +12,7 @@ import tomli_w
 from flatrec.config.base import Config, SettingError, plain_value, validate
 from flatrec.config.experiment import Component, Experiment, settings_tree
 from flatrec.config.old_words import unknown_setting
+from flatrec.config.split import SplitSettings
 
 
 def read(path: Path) -> Experiment:
@@ -81,7 +82,7 @@ def nested(keys: Sequence[str], value: object) -> dict[str, Any]:
 def changed(experiment: Experiment, tree: Mapping[str, Any]) -> Experiment:
     """The experiment with the values of a tree put in.
 
-    Naming another model, strategy or optimizer than before drops the settings of the former one.
+    Naming another model, strategy, optimizer or method of splitting than before drops the settings of the former one.
 
     Raises:
         ValueError: an unknown key, or a value of the wrong type or out of range.
@@ -93,6 +94,8 @@ def changed(experiment: Experiment, tree: Mapping[str, Any]) -> Experiment:
         before = getattr(experiment, key)
         if isinstance(before, Component):
             values[key] = _component(before, key, value)
+        elif isinstance(before, SplitSettings) and isinstance(value, Mapping):
+            values[key] = validate(SplitSettings, value, key).over(before)
         elif isinstance(before, Config) and isinstance(value, Mapping):
             values[key] = validate(type(before), _merged(before.as_dict(), value), key)
         else:

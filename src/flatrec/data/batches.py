@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Float64, Int64
+from numpy import ndarray
 from torch import Generator, Tensor
 
 from flatrec.data.interactions import Interactions
@@ -40,6 +41,9 @@ class Batch:
 class Sampler:
     """Shuffled epochs over the training interactions.
 
+    Each pass reads every interaction once, or, with weighted sampling, draws as many as there are: with replacement, an
+    interaction of weight w with probability w / (sum of the weights) in each draw.
+
     A negative is uniform over the items its user has no training interaction with, drawn exactly and
     without rejection: a rank among those items is drawn and turned into an item by one binary search, so the cost
     does not grow with how much a user bought. Users who have every item have no negative; their interactions are left
@@ -49,6 +53,7 @@ class Sampler:
         interactions: the interactions whose training split is sampled.
         batch_size: number of interactions per batch; the last batch of a pass may be smaller.
         device: the device of the batches.
+        weighted: whether passes are drawn by the weights of the interactions.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -58,15 +63,22 @@ class Sampler:
         (64, 64)
 
     Raises:
-        ValueError: there is no interaction to train on, or the batch size is below 1.
+        ValueError: there is no interaction to train on, the batch size is below 1, or interactions without weights are
+            to be drawn by them.
     """
 
-    def __init__(self, interactions: Interactions, batch_size: int, device: torch.device | None = None) -> None:
+    def __init__(
+        self, interactions: Interactions, batch_size: int, device: torch.device | None = None, *, weighted: bool = False
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, but is {batch_size}")
         self.batch_size = batch_size
         self.device = device
-        self._users, self._positives = _trainable(interactions)
+        trainable = _trainable(interactions)
+        self._users, self._positives = (
+            torch.from_numpy(column[trainable].astype(np.int64)) for column in interactions.indices("train")
+        )
+        self._weight_sums = torch.from_numpy(_weight_sums(interactions, trainable)) if weighted else None
         self._n_items = interactions.n_items
         bought = interactions.matrix("train")
         self._starts = torch.from_numpy(bought.indptr.astype(np.int64))
@@ -103,10 +115,18 @@ class Sampler:
             yield tuple(itertools.islice(batches, batches_per_step))
 
     def _one_pass(self, generator: Generator) -> list[Batch]:
-        order = torch.randperm(len(self._users), generator=generator)
+        order = self._order(generator)
         users, positives = self._users[order], self._positives[order]
         columns = [column.to(self.device) for column in (users, positives, self.negatives(users, generator))]
         return [Batch(*portion) for portion in zip(*(column.split(self.batch_size) for column in columns), strict=True)]
+
+    def _order(self, generator: Generator) -> Int64[Tensor, "n"]:
+        """Return the interactions of a pass: a permutation, or independent draws by weight."""
+        if self._weight_sums is None:
+            return torch.randperm(len(self._users), generator=generator)
+        uniform = torch.rand(len(self._users), generator=generator, dtype=torch.float64)
+        drawn = torch.searchsorted(self._weight_sums, uniform * self._weight_sums[-1], right=True)
+        return drawn.clamp_(max=len(self._users) - 1)  # the product may be rounded up to the sum of all weights
 
     def negatives(self, users: Int64[Tensor, "n"], generator: Generator) -> Int64[Tensor, "n"]:
         """Draw one item per user, uniform among those that the user has no training interaction with."""
@@ -118,9 +138,18 @@ class Sampler:
         return ranks + torch.searchsorted(self._unbought_before, keys, right=True) - first
 
 
-def _trainable(interactions: Interactions) -> tuple[Int64[Tensor, "n"], Int64[Tensor, "n"]]:
-    users, items = interactions.indices("train")
-    trainable = np.bincount(users, minlength=interactions.n_users)[users] < interactions.n_items
+def _weight_sums(interactions: Interactions, trainable: Bool[ndarray, "n_train"]) -> Float64[ndarray, "n"]:
+    """Return the running sum of the weights of the interactions that are drawn."""
+    if interactions.weights is None:
+        raise ValueError("weighted sampling needs weights, but the interactions have none; sample without weights")
+    sums: ndarray = np.cumsum(interactions.weights[interactions.mask("train")][trainable], dtype=np.float64)
+    return sums
+
+
+def _trainable(interactions: Interactions) -> Bool[ndarray, "n_train"]:
+    """Return True for each training interaction of a user who lacks an item."""
+    users, _ = interactions.indices("train")
+    trainable: ndarray = np.bincount(users, minlength=interactions.n_users)[users] < interactions.n_items
     if not trainable.any():
         raise ValueError(
             f"training needs a user with a training interaction and an item without one, but none of the {len(users)} "
@@ -128,4 +157,4 @@ def _trainable(interactions: Interactions) -> tuple[Int64[Tensor, "n"], Int64[Te
         )
     if not trainable.all():
         logger.warning("%d training interactions of users who have every item are left out", int((~trainable).sum()))
-    return torch.from_numpy(users[trainable].astype(np.int64)), torch.from_numpy(items[trainable].astype(np.int64))
+    return trainable

@@ -28,6 +28,7 @@ class TableCleaningReport:
     near_misses: str = ""  # a simple difference because of which ids do not match; empty if there is none
     unused_time_column: str = ""  # a column with a name of times that holds none; empty if there is none
     unused_time_reason: str = ""  # what is wrong with it
+    skipped: tuple[tuple[str, int], ...] = ()  # lines that preparation left out: the reason, and how many
 
     @staticmethod
     def total(file: str, tables: Sequence[TableCleaningReport]) -> TableCleaningReport:
@@ -44,20 +45,8 @@ class TableCleaningReport:
 
     def sentences(self) -> Iterator[str]:
         """Yield one sentence for each kind of change."""
-        if self.joined_lines:
-            ids = f", {count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
-            lines = count(self.joined_lines, "line")
-            yield f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}"
-        elif self.broken_ids:
-            yield f"{self.file}: {count(self.broken_ids, 'id')} with a line break inside; check the file"
-        if self.padded_ids:
-            yield f"{self.file}: blanks around {count(self.padded_ids, 'id')} were removed"
-        if self.lowercased_ids:
-            yield f"{self.file}: {count(self.lowercased_ids, 'id')} were written in lower case"
-        if self.decimal_ids:
-            shown, whole = clipped(self.decimal_id_example), clipped(self.decimal_id_example.partition(".")[0])
-            ids = count(self.decimal_ids, "id")
-            yield f"{self.file}: {ids} such as {shown} were read as whole numbers such as {whole}"
+        yield from self._line_changes()
+        yield from self._id_changes()
         if self.rows_without_id:
             yield f"{self.file}: {count(self.rows_without_id, 'row')} without an id left out"
         if self.row_number_columns:
@@ -69,6 +58,28 @@ class TableCleaningReport:
                 f"{self.file}: the column {clipped(self.unused_time_column)!r} is not used as times: "
                 f"{self.unused_time_reason}"
             )
+
+    def _line_changes(self) -> Iterator[str]:
+        if self.skipped:
+            reasons = ", ".join(f"{number} {clipped(reason)}" for reason, number in self.skipped)
+            lines = count(sum(number for _, number in self.skipped), "line")
+            yield f"{self.file}: preparation left out {lines} ({reasons})"
+        if self.joined_lines:
+            ids = f", {count(self.broken_ids, 'id')} among them" if self.broken_ids else ""
+            lines = count(self.joined_lines, "line")
+            yield f"{self.file}: {lines} became parts of multi-line cells{ids}; {QUOTES_ADVICE}"
+        elif self.broken_ids:
+            yield f"{self.file}: {count(self.broken_ids, 'id')} with a line break inside; check the file"
+
+    def _id_changes(self) -> Iterator[str]:
+        if self.padded_ids:
+            yield f"{self.file}: blanks around {count(self.padded_ids, 'id')} were removed"
+        if self.lowercased_ids:
+            yield f"{self.file}: {count(self.lowercased_ids, 'id')} were written in lower case"
+        if self.decimal_ids:
+            shown, whole = clipped(self.decimal_id_example), clipped(self.decimal_id_example.partition(".")[0])
+            ids = count(self.decimal_ids, "id")
+            yield f"{self.file}: {ids} such as {shown} were read as whole numbers such as {whole}"
 
     def _unused(self) -> str:
         filtered, foreign = self.filtered_rows, self.unused_rows - self.filtered_rows
@@ -113,6 +124,7 @@ class CleaningReport:
     """The counts of what reading had to change or leave out in a whole data set."""
 
     events: EventReport = field(default_factory=EventReport)  # rows of interactions that were left out, or returns
+    prepared_repeats: int = 0  # repeated interactions that preparation joined to one
     filtered_users: int = 0  # users removed by the k-core filter
     filtered_items: int = 0  # items removed by the k-core filter
     filtered_interactions: int = 0  # interactions of a user and an item removed by the k-core filter
@@ -128,6 +140,10 @@ class CleaningReport:
         """Return what a user should know, one sentence each; none if nothing was changed."""
         sentences = [sentence for table in self.tables for sentence in table.sentences()]
         sentences += self.events.sentences()
+        if self.prepared_repeats:
+            sentences.append(
+                f"preparation joined {count(self.prepared_repeats, 'repeated interaction')} to earlier ones"
+            )
         if self.filtered_interactions:
             sentences.append(
                 f"the {self.k_core}-core filter removed {count(self.filtered_users, 'user')}, "

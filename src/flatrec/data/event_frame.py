@@ -115,13 +115,17 @@ def check_splits(log: InteractionLog) -> None:
         )
 
 
+def id_order(ids: pl.Series) -> Int[ndarray, "n_ids"]:
+    """Return the order in which distinct ids get indices: by value if all are whole numbers, else alphabetical."""
+    if not ids.str.contains(INTEGER).all():
+        return ids.arg_sort().to_numpy().astype(np.int64)
+    # "7" and "007" are two ids of one value: the text settles their order.
+    values = pl.DataFrame({"value": ids.cast(pl.Int64), "id": ids})
+    return values.select(pl.arg_sort_by("value", "id")).to_series().to_numpy().astype(np.int64)
+
+
 def _encode(ids: pl.Series) -> tuple[Int[ndarray, "n_interactions"], list[str]]:
     distinct = ids.unique().rename("id")
-    if distinct.str.contains(INTEGER).all():
-        # "7" and "007" are two ids of one value: the text settles their order.
-        order = distinct.to_frame().with_columns(value=pl.col("id").cast(pl.Int64)).sort("value", "id")
-        distinct = order["id"]
-    else:
-        distinct = distinct.sort()
+    distinct = distinct.gather(id_order(distinct))
     indices = ids.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int64)
     return indices, distinct.to_list()

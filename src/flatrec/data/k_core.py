@@ -71,13 +71,12 @@ def k_core_mask(
     mask = np.ones(len(users), dtype=np.bool_)
     if k <= 1:
         return mask
-    rows = np.arange(len(users))
-    while len(rows):
-        enough = (np.bincount(users)[users] >= k) & (np.bincount(items)[items] >= k)
+    while len(users):
+        enough = (np.bincount(users) >= k)[users] & (np.bincount(items) >= k)[items]
         if enough.all():
             break
-        mask[rows[~enough]] = False
-        users, items, rows = users[enough], items[enough], rows[enough]
+        mask[mask] = enough
+        users, items = users[enough], items[enough]
     return mask
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -20,7 +21,8 @@ class PairedTest:
 
     Args:
         runs: number of pairs.
-        gain: relative gain of the means; None where the baseline's mean is 0.
+        gain: relative gain of the means, above 0 if the values are better: where lower values are better, by which
+            fraction of it the mean lies below that of the baseline. None where the baseline's mean is 0.
         t_p: p of the paired t-test; None with fewer than two pairs or a difference without any spread.
         wilcoxon_p: p of Wilcoxon's signed-rank test; None with fewer than two pairs. It cannot fall below
             2^(1 - runs): 0.0625 with five.
@@ -32,22 +34,28 @@ class PairedTest:
     wilcoxon_p: float | None
 
 
-def paired_test(values: Sequence[float], baseline: Sequence[float]) -> PairedTest:
-    """Test the scores of two strategies against each other, paired by seed.
+def paired_test(values: Sequence[float], baseline: Sequence[float], *, higher_is_better: bool = True) -> PairedTest:
+    """Test the scores of two strategies against each other, paired by seed; or of two models, paired by user.
+
+    Pairs in which either value is NaN, as a metric has for users for whom it is not defined, are left out.
 
     Equal lists have p = 1. Lists that differ by the same amount everywhere have no spread to test against: the
     t-test would claim certainty, on two seeds as on twenty, so it has no p.
 
     Raises:
-        ValueError: the lists differ in length or are empty.
+        ValueError: the lists differ in length, or there is no pair.
     """
-    if len(values) != len(baseline) or not values:
+    if len(values) != len(baseline) or not len(values):
         raise ValueError(
             f"a paired comparison needs as many values on both sides, but has {len(values)} and "
             f"{len(baseline)}; run both with the same seeds"
         )
+    pairs = [pair for pair in zip(values, baseline, strict=True) if not any(map(math.isnan, pair))]
+    if not pairs:
+        raise ValueError("a paired comparison needs values on both sides of a pair, but each pair has a NaN")
+    values, baseline = zip(*pairs, strict=True)
     mean = fmean(baseline)
-    gain = fmean(values) / mean - 1 if mean else None
+    gain = (fmean(values) / mean - 1) * (1 if higher_is_better else -1) if mean else None
     if len(values) < 2:
         return PairedTest(len(values), gain, None, None)
     differences = np.subtract(values, baseline)

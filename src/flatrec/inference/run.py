@@ -13,11 +13,13 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
 
+from flatrec.config import DEFAULT_METRICS, Evaluation
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS, Interactions, Split
 from flatrec.evaluation import EvaluationResult, Ranking, Scorer, evaluate_scorer, inner_product, rank
-from flatrec.evaluation.evaluate import Mask
+from flatrec.evaluation.evaluate import Mask, UnknownUsers
 from flatrec.models.base import Baseline, Model
+from flatrec.registry.naming import available_metrics
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Run:
         ks: the list lengths that evaluations report.
         mask: what evaluations never recommend.
         result: as in ``result.json``; empty before there is one.
+        metrics: what evaluations compute.
+        unknown_users: whether evaluations score users without a training interaction.
     """
 
     dataset: Dataset
@@ -47,6 +51,20 @@ class Run:
     ks: Sequence[int] = (5, 10, 20)
     mask: Mask = "train"
     result: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Sequence[str] = DEFAULT_METRICS
+    unknown_users: UnknownUsers = "include"
+
+    @classmethod
+    def of(cls, dataset: Dataset, recommender: Model | Baseline, settings: Evaluation) -> Run:
+        """Return a run without a result that evaluates by these settings."""
+        return cls(
+            dataset,
+            recommender,
+            settings.ks,
+            settings.mask,
+            metrics=settings.metrics,
+            unknown_users=settings.unknown_users,
+        )
 
     def recommend(self, users: str | Sequence[str], k: int = 10) -> list[list[Recommendation]]:
         """Return, for each user, the k best items that the user has no interaction with in any split.
@@ -79,12 +97,27 @@ class Run:
         return self._described(ranking)[0]
 
     def evaluate(self, split: Split = "test") -> EvaluationResult:
-        """Return the metrics on one split.
+        """Return the metrics on one split; one of the user's own that was not named is left out with a warning.
 
         Raises:
             ValueError: the split has no interaction.
         """
-        return evaluate_scorer(self.scorer(), self.dataset.interactions, split=split, ks=self.ks, mask=self.mask)
+        origin = self.result.get("refit")
+        if origin and not self.dataset.interactions.count(split):
+            raise ValueError(
+                f"a final fit is trained on all interactions, so that it has no {split} split to score; the scores of "
+                f"the run that it repeats, {origin['run']}, stand in its result.json under refit"
+            )
+        return evaluate_scorer(
+            self.scorer(),
+            self.dataset.interactions,
+            split=split,
+            ks=self.ks,
+            mask=self.mask,
+            metrics=available_metrics(self.metrics),
+            unknown_users=self.unknown_users,
+            features=self.dataset.features,
+        )
 
     def differing(self, split: Split, metrics: Mapping[str, float]) -> tuple[str, ...]:
         """Return the names of the metrics whose values differ from those that the run recorded for a split.

@@ -15,7 +15,7 @@ from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_linear
-from flatrec.models.settings import FeatureConfig, GraphConfig
+from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import DropoutRate, LayerCount, NonNegativeFloat
 
@@ -50,7 +50,7 @@ class BM3(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(GraphConfig, FeatureConfig):
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of BM3.
 
         Args:
@@ -84,7 +84,7 @@ class BM3(Model):
         )
         self.projections = nn.ModuleList(xavier_linear(width, embedding_dim) for width in self.features.widths)
         self.predictor = xavier_linear(embedding_dim, embedding_dim)
-        self.graph = training_graph(dataset.interactions)
+        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
 
     def encode(self) -> Encoded:
         """The predicted embeddings; ``aux`` has those that they are predicted from, and the projected features."""

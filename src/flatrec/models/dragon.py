@@ -28,9 +28,9 @@ class DRAGON(PreferenceModel):
         user u = c_u + sum over neighbors v of a_uv c_v
         loss = -mean log2 sigma(margin) + reg_weight * (squares of P and w)
 
-    Neighbors of a user are those with the most common items, a is a softmax over the counts of common items. The
-    squares are the mean of P_m^2 over the batch's users, added up over m, and the mean of w^2 over all users. A
-    representation is ``embedding_dim`` times as wide as there are modalities.
+    Neighbors of a user are those with the most common items, a is a softmax over the counts of common items, to
+    which ``weighted_edges`` adds no weights. The squares are the mean of P_m^2 over the batch's users, added up over m,
+    and the mean of w^2 over all users. A representation is ``embedding_dim`` times as wide as there are modalities.
 
     As in the released code: logarithms to base 2; w starts as a softmax and is trained without constraint; a user with
     fewer than ``n_user_neighbors`` neighbors has random ones repeated, drawn again each epoch, each from the list as it

@@ -43,6 +43,7 @@ class GRCN(Model):
     nothing (``n_routings=0``). With ``n_routings`` above 0 preferences are refined as in the paper, unit(P) <-
     unit(unit(P) + sum over the user's items of alpha x), repeated so often. The paper's penalty on confidence is not
     used; of preferences that no batch asks for only those of images (the modality called ``image``) are penalized.
+    There is no ``weighted_edges``, as the weights of the edges are learned.
 
     Deviations: the release ranks by what the last training forward left behind; here every evaluation propagates again.
     BPR is finite for any margin.

@@ -49,7 +49,8 @@ class LATTICE(Model):
     rest of it; evaluation builds it again. Each time costs O(n_items^2 modality_dim). The squares are divided by the
     configured batch size, however many interactions the batch has: set ``reg_rows`` together with
     ``training.batch_size``. The release searches the learning rate in 1e-4 to 5e-3 and lets it fall by 4 % every 50
-    epochs, which is left to the optimizer's settings here.
+    epochs, which is left to the optimizer's settings here. There is no ``weighted_edges``: a self loop counts as much
+    as one interaction without a weight, which says nothing beside weights of any unit.
 
     Deviations: the release lets the loss itself find out that a step is the first of its epoch, so that the second pass
     of a two-pass strategy differentiates another function; here the hooks say so, and all passes of a step agree.

@@ -16,7 +16,7 @@ from flatrec.graphs.interaction import edge_dropout_graph, training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
-from flatrec.models.settings import GraphConfig
+from flatrec.models.settings import GraphConfig, WeightedEdgesConfig
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveLayerCount
 
 
@@ -33,7 +33,8 @@ class LayerGCN(Model):
 
     Both are sums over the batch, not means. Training propagates over a graph pruned once per epoch, degrees counted
     again; epochs alternate between draws by degree (the first) and uniform ones. Ranking uses the full graph. As in the
-    released code, the similarity gets no small constant added.
+    released code, the similarity gets no small constant added. With ``weighted_edges`` both graphs have weights, but
+    which edges are pruned does not depend on them.
 
     Deviations: the count of epochs that decides which draw is next is part of the model's state, so that a resumed run
     draws what an uninterrupted one would.
@@ -46,7 +47,7 @@ class LayerGCN(Model):
         0
     """
 
-    class Config(GraphConfig):
+    class Config(WeightedEdgesConfig, GraphConfig):
         """Settings of LayerGCN.
 
         Args:
@@ -70,7 +71,7 @@ class LayerGCN(Model):
         self.loss_weights = {"squares": self.config.reg_weight}
         self.interactions = dataset.interactions
         self.nodes = node_table(dataset, self.config.embedding_dim)
-        self.graph = training_graph(dataset.interactions)
+        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
         self.epoch_graph = self.graph
         self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))  # begun so far
 
@@ -78,7 +79,13 @@ class LayerGCN(Model):
         """Draw the epoch's pruned graph: by degree in odd epochs, uniformly in even ones."""
         if self.config.edge_dropout > 0:
             weighting: Literal["degree", "uniform"] = "degree" if self.epochs % 2 == 0 else "uniform"
-            graph = edge_dropout_graph(self.interactions, self.config.edge_dropout, generator, weighting)
+            graph = edge_dropout_graph(
+                self.interactions,
+                self.config.edge_dropout,
+                generator,
+                weighting,
+                weighted=self.config.weighted_edges,
+            )
             self.epoch_graph = graph.to(self.nodes.device)
         self.epochs += 1
 

@@ -18,7 +18,7 @@ from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_all, norm_penalty
-from flatrec.models.settings import FeatureConfig, GraphConfig
+from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
@@ -50,6 +50,7 @@ class LGMRec(Model):
     The contrast is, for every two modalities, InfoNCE by cosine of the batch's users' t against all users' plus that of
     its positives' r against all items'. As in the released code: features are frozen; the contrast is a sum over the
     batch, not a mean; one temperature serves softmax and contrast; of two modalities the first by name is the anchor.
+    ``weighted_edges`` is about M alone: R stays binary, and the mean of Y takes every item of a user equally.
 
     Deviations: the release leaves the noise on when it ranks; here it is off in evaluation. Its contrast is written for
     two modalities and fails with one; here it goes over all pairs of modalities, of which there is none with one
@@ -66,7 +67,7 @@ class LGMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(GraphConfig, FeatureConfig):
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of LGMRec.
 
         Args:
@@ -110,7 +111,7 @@ class LGMRec(Model):
         self.hyperedges = nn.ParameterList(
             xavier_uniform(width, self.config.n_hyperedges) for width in self.features.widths
         )
-        self.graph = training_graph(dataset.interactions)
+        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
         self.bought = interaction_matrix(dataset.interactions)
         degrees = torch.from_numpy(dataset.interactions.matrix("train").sum(axis=1))
         self.register_buffer("shares", 1 / (degrees[:, None] + DEGREE_OFFSET), persistent=False)

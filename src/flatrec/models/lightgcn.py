@@ -13,7 +13,7 @@ from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import GraphConfig
+from flatrec.models.settings import GraphConfig, WeightedEdgesConfig
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import LayerCount, NonNegativeFloat
 
@@ -41,7 +41,7 @@ class LightGCN(Model):
         0
     """
 
-    class Config(GraphConfig):
+    class Config(WeightedEdgesConfig, GraphConfig):
         """Settings of LightGCN.
 
         Args:
@@ -62,7 +62,7 @@ class LightGCN(Model):
         super().__init__(dataset, config)
         self.loss_weights = {"norms": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
-        self.graph = training_graph(dataset.interactions)
+        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
 
     def encode(self) -> Encoded:
         """The propagated table."""

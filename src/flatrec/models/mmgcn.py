@@ -16,7 +16,7 @@ from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
-from flatrec.models.settings import FeatureConfig, GraphConfig
+from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear, linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.spmm import Graph
@@ -59,7 +59,7 @@ class MMGCN(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(GraphConfig, FeatureConfig):
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of MMGCN.
 
         Args:
@@ -100,7 +100,7 @@ class MMGCN(Model):
             )
             for width in widths
         )
-        self.to_users, self.to_items = mean_graphs(dataset.interactions)
+        self.to_users, self.to_items = mean_graphs(dataset.interactions, weighted=self.config.weighted_edges)
 
     def encode(self) -> Encoded:
         """The mean over modalities."""

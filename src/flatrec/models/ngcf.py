@@ -15,7 +15,7 @@ from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table, xavier_linear
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import EmbeddingConfig
+from flatrec.models.settings import EmbeddingConfig, WeightedEdgesConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveInt
@@ -50,7 +50,7 @@ class NGCF(Model):
         20
     """
 
-    class Config(EmbeddingConfig):
+    class Config(WeightedEdgesConfig, EmbeddingConfig):
         """Settings of NGCF.
 
         Args:
@@ -81,7 +81,7 @@ class NGCF(Model):
         steps = list(zip((self.config.embedding_dim, *self.config.hidden_dims), self.config.hidden_dims, strict=False))
         self.sums = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
         self.products = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
-        self.graph = training_graph(dataset.interactions)
+        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
         entries = self.graph.coo()
         self.edges = Edges(entries.row, entries.col, self.graph.shape) if self.config.node_dropout > 0 else None
 

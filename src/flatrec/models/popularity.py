@@ -11,7 +11,9 @@ from flatrec.models.base import Baseline, ModelConfig
 
 
 class Popularity(Baseline):
-    """Scores an item by its number of training interactions; two items are similar if their counts are close.
+    """Scores an item by its number of training interactions; two items are similar if their numbers are close.
+
+    If the interactions have weights, the sum of their weights takes the place of the number.
 
     Example:
         >>> from flatrec.testing import block_dataset
@@ -21,12 +23,12 @@ class Popularity(Baseline):
 
     def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
         super().__init__(dataset, config)
-        self.counts = torch.tensor(dataset.interactions.item_counts("train")).float()
+        self.item_weights = torch.from_numpy(dataset.interactions.item_weights("train")).float()
 
     def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
-        """The same counts for every user."""
-        return self.counts.expand(len(users), -1)
+        """The same scores for every user."""
+        return self.item_weights.expand(len(users), -1)
 
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        """Minus the difference in counts."""
-        return 0 - (self.counts - self.counts[item]).abs()
+        """Minus the difference in scores."""
+        return 0 - (self.item_weights - self.item_weights[item]).abs()

@@ -19,16 +19,19 @@ from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_normal
 from flatrec.models.losses import bpr_loss, gather_embeddings
-from flatrec.models.settings import FeatureConfig, GraphConfig
+from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 
 class PreferenceModel(Model):
-    """A model with one tower per modality, free weights of the modalities for each user, and a user graph."""
+    """A model with one tower per modality, free weights of the modalities for each user, and a user graph.
 
-    class Config(GraphConfig, FeatureConfig):
+    ``weighted_edges`` is about the user-item graph; the user graph counts common items without weights.
+    """
+
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of such a model.
 
         Args:
@@ -57,7 +60,7 @@ class PreferenceModel(Model):
             for width in self.features.widths
         )
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
-        self.graph = training_graph(dataset.interactions)
+        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
         self.user_graph = UserGraph(dataset.interactions, self.config.n_user_neighbors)
 
     def on_epoch_start(self, generator: Generator) -> None:

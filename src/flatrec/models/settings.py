@@ -27,6 +27,17 @@ class GraphConfig(EmbeddingConfig):
     n_layers: LayerCount = 2
 
 
+class WeightedEdgesConfig(ModelConfig):
+    """Setting of a model whose user-item graph may take the weights of the interactions.
+
+    Args:
+        weighted_edges: whether an edge of the user-item graph counts by the weight of its interaction, in the entries
+            and in the degrees that normalize them; needs data with weights.
+    """
+
+    weighted_edges: bool = False
+
+
 class FeatureConfig(EmbeddingConfig):
     """Settings of a model that reads item features.
 

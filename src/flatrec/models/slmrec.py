@@ -16,7 +16,7 @@ from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table
 from flatrec.models.losses import info_nce
-from flatrec.models.settings import FeatureConfig, GraphConfig
+from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
@@ -66,7 +66,7 @@ class SLMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(GraphConfig, FeatureConfig):
+    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of SLMRec.
 
         Args:
@@ -108,7 +108,7 @@ class SLMRec(Model):
         self.anchors = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
         self.partners = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
         self.bridge = _linear(embedding_dim, embedding_dim) if len(self.chain) == 2 else None
-        self.graph = training_graph(dataset.interactions)
+        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
 
     def encode(self) -> Encoded:
         """Ids and modalities propagated at once, side by side, then fused."""

@@ -9,9 +9,10 @@ from typing import Literal, TypeAlias, TypeVar, assert_never
 import torch
 from pydantic import create_model
 
-from flatrec.config import Component, Config, Experiment, config_of, validate
+from flatrec.config import Component, Config, Evaluation, Experiment, config_of, validate
 from flatrec.config.generated import takes_fields
 from flatrec.data.dataset import Dataset
+from flatrec.evaluation.metrics import resolve_metrics
 from flatrec.models import BASELINES, MODELS
 from flatrec.models.base import Baseline, Model, ModelConfig
 from flatrec.registry.constructors import check_form, settings_class
@@ -34,7 +35,7 @@ class Unrecorded(Config):
 
 
 def with_defaults(experiment: Experiment) -> Experiment:
-    """The experiment with all settings of its model, strategy and optimizer checked, typed and stated.
+    """The experiment with all settings of its model, strategy and optimizer checked, typed and stated; metrics too.
 
     A run folder records this. What is typed already stays as it is.
 
@@ -45,7 +46,16 @@ def with_defaults(experiment: Experiment) -> Experiment:
         model=checked("model", experiment.model),
         strategy=checked("strategy", experiment.strategy),
         optimizer=checked("optimizer", experiment.optimizer),
+        evaluation=_checked_evaluation(experiment.evaluation),
     )
+
+
+def _checked_evaluation(evaluation: Evaluation) -> Evaluation:
+    try:
+        resolve_metrics(evaluation.metrics)
+    except ValueError as error:
+        raise ValueError(f"evaluation.metrics: {error}") from None
+    return evaluation.replace(metrics=tuple(map(user_classes.canonical, evaluation.metrics)))
 
 
 def checked(kind: Kind, component: Component) -> Component:

@@ -6,19 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flatrec.config import AMR, Config, Evaluation, Experiment, Training
+from flatrec.config import AMR, Config, Evaluation, Experiment, SplitSettings, Training
 from flatrec.config.description import Setting, describe_settings
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import Kind, config_class, strategy_names
 from flatrec.training import optimizers
 from flatrec.utils.messages import unknown
 
-GROUPS = ("experiment", "training", "training.amr", "evaluation", "model", "strategy", "optimizer")
+GROUPS = ("experiment", "training", "training.amr", "evaluation", "split", "model", "strategy", "optimizer")
 _CLASSES: dict[str, type[Config]] = {
     "experiment": Experiment,
     "training": Training,
     "training.amr": AMR,
     "evaluation": Evaluation,
+    "split": SplitSettings,
 }
 
 

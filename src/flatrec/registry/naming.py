@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 
 from flatrec.config import Component, Experiment
 from flatrec.config.old_words import NAMES, new_name
+from flatrec.evaluation.metrics.registry import METRICS, checked_class
 from flatrec.models import BASELINES, MODELS
 from flatrec.models.base import Baseline, Model
 from flatrec.registry.constructors import check_form
@@ -17,6 +19,8 @@ from flatrec.utils.importing import UNKNOWN
 from flatrec.utils.messages import unknown
 
 _BASES: Mapping[str, tuple[type, ...]] = {"model": (Model, Baseline), "strategy": (Strategy,)}
+_METRIC = "a subclass of flatrec.evaluation.Metric"
+logger = logging.getLogger(__name__)
 _SUBCLASS = {"model": "a subclass of flatrec.models.Model", "strategy": "a subclass of flatrec.strategies.Strategy"}
 
 
@@ -93,6 +97,59 @@ def import_named(what: str, name: str | type) -> str:
     return text
 
 
+def import_metrics(metrics: Sequence[str | type]) -> tuple[str, ...]:
+    """The names by which settings and run folders know metrics; classes of the user's own are imported.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such module or class, or it is no metric.
+    """
+    return tuple(_import_metric(one) for one in metrics)
+
+
+def _import_metric(one: str | type) -> str:
+    if isinstance(one, str) and (one in METRICS or not user_classes.is_own(one)):
+        return one  # whatever looks it up says if there is none
+    text = user_classes.remember(one) if isinstance(one, type) else user_classes.load(one, _METRIC)
+    kind = user_classes.find(text)
+    assert kind is not None
+    checked_class(kind)
+    return text
+
+
+def import_metrics_of_run(recorded: Sequence[str], named: Sequence[str | type]) -> None:
+    """Import the metrics of a run folder that are the user's own, where they are named again, only there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a class that is named is no metric of the run, or has changed since.
+    """
+    own = {user_classes.parsed(text).class_name: text for text in recorded if user_classes.is_own(text)}
+    for given in import_metrics(named):
+        before = own.get(user_classes.parsed(given).class_name)
+        if before is None:
+            raise ValueError(
+                f"the run was made without the metric {user_classes.parsed(given).place}; leave it out, or name one of "
+                f"the run's own ({', '.join(own) or 'it has none'})"
+            )
+        user_classes.check_unchanged(before, given)
+        user_classes.answer_to(before, given)
+
+
+def available_metrics(recorded: Sequence[str]) -> tuple[str, ...]:
+    """The metrics of a run without those of the user's own that were not named, which a warning names."""
+    missing = [one for one in recorded if user_classes.is_own(one) and user_classes.find(one) is None]
+    for place in (user_classes.parsed(one).place for one in missing):
+        logger.warning(
+            "the metric %s is a class of your own, whose code is run only where you name it, and is left out; add "
+            '--metric %s, or in Python load_run(..., metrics=["%s"])',
+            place,
+            place,
+            place,
+        )
+    return tuple(one for one in recorded if one not in missing)
+
+
 def with_named(experiment: Experiment) -> Experiment:
     """The experiment as the user names it: classes of the user's own are imported.
 
@@ -104,6 +161,7 @@ def with_named(experiment: Experiment) -> Experiment:
     return experiment.replace(
         model=Component(import_named("model", model.name), model.settings),
         strategy=Component(import_named("strategy", strategy.name), strategy.settings),
+        evaluation=experiment.evaluation.replace(metrics=import_metrics(experiment.evaluation.metrics)),
     )
 
 

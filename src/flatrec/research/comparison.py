@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flatrec.api import load_to_train, run_or_resume
-from flatrec.config import Component, Experiment
+from flatrec.api import check_undivided, load_to_train, log_data_warnings, run_or_resume
+from flatrec.config import DEFAULT_METRICS, Component, Experiment
 from flatrec.data.dataset import Dataset
+from flatrec.evaluation.metrics import higher_is_better
 from flatrec.evaluation.significance import MIN_SEEDS, PairedTest, holm, paired_test, spread
 from flatrec.models import BASELINES
 from flatrec.registry.instantiate import build_strategy, config_class, strategy_names, with_defaults
@@ -24,7 +25,7 @@ from flatrec.utils.locks import lock_folder
 from flatrec.utils.messages import shortlist
 
 COMPARISON_FILE = "compare.json"
-TESTED = ("recall", "ndcg")  # metrics that are tested, for every list length
+TESTED = ("recall", "ndcg")  # of the default metrics those that are tested, for every list length
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,11 @@ def compare(
             Also if ``out`` holds a run with other settings, and ``overwrite`` is not given.
         FileExistsError: another process compares in ``out``, or trains in one of its run folders.
     """
-    dataset = load_to_train(experiment.data, experiment.split) if dataset is None else dataset
+    if dataset is None:
+        dataset = load_to_train(experiment.data, experiment.split)
+    else:
+        dataset = dataset.split_again(experiment.split)
+        log_data_warnings(dataset)
     strategies = [import_named("strategy", name) for name in strategies]
     _check(strategies, seeds, experiment, dataset)
     labels = user_classes.labels(strategies, strategy_names())
@@ -151,18 +156,18 @@ def summarize(
     results: Mapping[str, Sequence[Mapping[str, Any]]], runs: Mapping[str, tuple[Path, ...]]
 ) -> StrategyComparison:
     """Summarize and test the results of finished runs."""
+    runs_of_all = [run["test"] for of_strategy in results.values() for run in of_strategy]
+    metrics = [metric for metric in runs_of_all[0] if all(metric in scores for scores in runs_of_all)]
     values = {
-        name: {metric: tuple(float(run["test"][metric]) for run in of_strategy) for metric in of_strategy[0]["test"]}
+        name: {metric: tuple(float(run["test"][metric]) for run in of_strategy) for metric in metrics}
         for name, of_strategy in results.items()
     }
     baseline = next(iter(values))
-    tested = [
-        (name, metric)
-        for name in values
-        for metric in values[name]
-        if name != baseline and metric.split("@")[0] in TESTED
+    tested = [(name, metric) for name in values for metric in tested_metrics(metrics) if name != baseline]
+    tests = [
+        paired_test(values[name][metric], values[baseline][metric], higher_is_better=higher_is_better(metric))
+        for name, metric in tested
     ]
-    tests = [paired_test(values[name][metric], values[baseline][metric]) for name, metric in tested]
     t_p = holm([test.t_p for test in tests])
     wilcoxon_p = holm([test.wilcoxon_p for test in tests])
     test_of = dict(zip(tested, zip(tests, t_p, wilcoxon_p, strict=True), strict=True))
@@ -178,9 +183,16 @@ def summarize(
     return StrategyComparison(first[0]["data"]["name"], model, tuple(run["seed"] for run in first), summaries, runs)
 
 
+def tested_metrics(metrics: Sequence[str]) -> list[str]:
+    """Return which metrics are tested: recall and NDCG of the default ones; all where others were chosen."""
+    names = {metric.partition("@")[0] for metric in metrics}
+    chosen = not names <= set(DEFAULT_METRICS) or not names & set(TESTED)
+    return [metric for metric in metrics if chosen or metric.partition("@")[0] in TESTED]
+
+
 def comparison_table(comparison: StrategyComparison) -> Table:
     """Make a table of the tested metrics: mean ± deviation, gain over the baseline, corrected p of both tests."""
-    metrics = [name for name in comparison.metrics[comparison.baseline] if name.split("@")[0] in TESTED]
+    metrics = tested_metrics(list(comparison.metrics[comparison.baseline]))
     rows = tuple(
         (metric, *(_cell_text(summaries[metric]) for summaries in comparison.metrics.values())) for metric in metrics
     )
@@ -189,6 +201,8 @@ def comparison_table(comparison: StrategyComparison) -> Table:
         f"Mean ± deviation; gain over {comparison.baseline}; p of the paired t-test and of Wilcoxon's test, corrected "
         "by Holm over this table."
     )
+    if lower := sorted({name.partition("@")[0] for name in metrics if not higher_is_better(name)}):
+        note += f" Lower is better in {', '.join(lower)}: a gain there is by how much the mean fell."
     few = "" if len(comparison.seeds) >= MIN_SEEDS else f" Fewer than {MIN_SEEDS} seeds are not a result."
     return Table(
         "compare",
@@ -212,6 +226,7 @@ def _for_strategy(experiment: Experiment, name: str, strategies: Sequence[str]) 
 def _check(strategies: Sequence[str], seeds: Sequence[int], experiment: Experiment, dataset: Dataset) -> None:
     if experiment.model.name in BASELINES:
         raise ValueError(f"{experiment.model.name} is not trained, so strategies do not matter to it; choose a model")
+    check_undivided(dataset)
     if not dataset.interactions.count("test"):
         raise ValueError(
             f"the test split of {dataset.name!r} has no interaction, so nothing can be compared; split the data again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from flatrec import config
-from flatrec.config import Experiment
+from flatrec.config import Evaluation, Experiment
 from flatrec.data.dataset import Dataset
+from flatrec.runs.origin import ORIGIN, Origin, keep_origin
 from flatrec.training.identity import Identity
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import CHECKPOINT, RECORDS
@@ -31,16 +33,24 @@ from flatrec.utils.integrity import (
 from flatrec.utils.locks import LOCK, lock_folder
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
+WINDOWS = "windows.json"  # in a folder of runs over windows
 TENSORBOARD = "tensorboard"
 _WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
-_OWN = (*_WORK, DATA, EXPERIMENT)  # in the order in which they are removed: what says that there is a run goes last
+# In the order in which they are removed: what says that there is a run goes last.
+_OWN = (*_WORK, ORIGIN, DATA, EXPERIMENT)
 _RETRAIN = "train again with --overwrite"
 _RESTORE = f"put the file back as it was, or {_RETRAIN}"
 
 
 @contextmanager
 def lock_run_dir(
-    folder: Path, experiment: Experiment, dataset: Dataset, *, resume: bool, overwrite: bool
+    folder: Path,
+    experiment: Experiment,
+    dataset: Dataset,
+    *,
+    resume: bool,
+    overwrite: bool,
+    origin: Origin | None = None,
 ) -> Iterator[None]:
     """Make a folder ready for a run, write down what the run will be, and lock the folder until the block ends.
 
@@ -50,15 +60,16 @@ def lock_run_dir(
         dataset: what is trained on.
         resume: go on with the run in the folder, where there is one.
         overwrite: remove the run in the folder, where there is one.
+        origin: the run that is repeated, if this is a final fit.
 
     Raises:
         FileExistsError: there is a run, and neither ``resume`` nor ``overwrite`` is given; or another process trains
             there.
-        ValueError: the run to resume was of another experiment or other data.
+        ValueError: the run to resume was of another experiment or other data, or repeats another run.
         OSError: the folder cannot be made or written to.
     """
     run = identity(experiment, dataset)
-    data = seal({"name": dataset.name, "fingerprint": dataset.fingerprint, "run": run.digest}) + "\n"
+    data = {"name": dataset.name, "fingerprint": dataset.fingerprint, "split": _split(dataset), "run": run.digest}
     text = seal_text(config.write(experiment))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,12 +81,15 @@ def lock_run_dir(
         check_target(folder / name)
     if (folder / TENSORBOARD).is_symlink():
         raise OSError(f"cannot write {folder / TENSORBOARD}: it is a symbolic link; remove it or choose another folder")
+    if windows(folder):
+        raise FileExistsError(f"{folder} already holds runs over windows; choose another folder")
     with lock_folder(folder, "trains"):
         sweep(folder)
         if any((folder / name).exists() for name in _WORK) or has_run(folder):
             _check_or_remove(folder, experiment, dataset, resume=resume, overwrite=overwrite)
+        keep_origin(folder, origin, begun=has_run(folder))
         (folder / MANIFEST).unlink(missing_ok=True)  # until the run has ended again
-        write_text(folder / DATA, data)
+        write_text(folder / DATA, seal(data) + "\n")
         write_text(folder / EXPERIMENT, text)
         yield
 
@@ -83,6 +97,26 @@ def lock_run_dir(
 def has_run(folder: Path) -> bool:
     """Return True if a run was begun in the folder, so that it can be resumed."""
     return (folder / EXPERIMENT).exists() and (folder / DATA).exists()
+
+
+def window_name(number: int | str) -> str:
+    """Return the name of the run folder of a window, in the folder of runs over windows."""
+    return f"window-{number}"
+
+
+def windows(folder: Path) -> list[Path]:
+    """Return the run folders of windows in a folder."""
+    return sorted(path for path in folder.glob(window_name("*")) if path.is_dir())
+
+
+def recorded_identity(folder: Path) -> str:
+    """Return the digest by which the run in a folder is told from others.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: its record is damaged.
+    """
+    return str(_data(folder).get("run"))
 
 
 def clear(folder: Path) -> None:
@@ -132,6 +166,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     """
     path = folder / RESULT
     if not path.is_file():
+        _check_no_windows(folder)
         raise FileNotFoundError(f"{folder} holds no finished run (no {RESULT}); train one there, or resume it")
     check_manifest(folder, advice=_RESTORE)
     result = read_sealed(path, advice=_RETRAIN)
@@ -152,9 +187,15 @@ def read_experiment(folder: Path) -> Experiment:
     """
     path = folder / EXPERIMENT
     if not path.is_file():
+        _check_no_windows(folder)
         raise FileNotFoundError(f"{folder} holds no run (no {EXPERIMENT}); name the folder that training wrote to")
     check_text(read_text(path, advice=_RESTORE), path, advice=_RESTORE)
     return config.read(path)
+
+
+def _check_no_windows(folder: Path) -> None:
+    if runs := windows(folder):
+        raise FileNotFoundError(f"{folder} holds runs over {len(runs)} windows; name one of them, such as {runs[-1]}")
 
 
 def identity(experiment: Experiment, dataset: Dataset) -> Identity:
@@ -176,12 +217,30 @@ def check_data(folder: Path, dataset: Dataset) -> None:
         FileNotFoundError: the folder holds no run.
         ValueError: the run was made from other data, or its record is damaged.
     """
-    fingerprint = _data(folder)["fingerprint"]
-    if fingerprint != dataset.fingerprint:
+    data = _data(folder)
+    if data["fingerprint"] != dataset.fingerprint:
+        before, now = data.get("split", {}), _split(dataset)
+        if before != now:
+            raise ValueError(
+                f"{folder} was trained on another split ({_differences(before, now, 'split.')}); split as it was, or "
+                "train in another folder"
+            )
         raise ValueError(
             f"{folder} was trained on other data than {dataset.name!r} now holds (interactions, split, ids or "
             "features differ); give the data it was trained on, or train again"
         )
+
+
+def _split(dataset: Dataset) -> dict[str, Any]:
+    """The settings of a split as JSON holds them."""
+    split: dict[str, Any] = json.loads(json.dumps(dataset.split_report.settings.given))
+    return split
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> str:
+    """The values that differ, with both of them."""
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return ", ".join(f"{prefix}{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
 
 
 def _data(folder: Path) -> dict[str, Any]:
@@ -214,11 +273,11 @@ def check_same(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
             "going on would not equal an uninterrupted run; choose another folder"
         )
     before, now = _settings(earlier), _settings(experiment)
-    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     user_classes.check_unchanged(earlier.model.name, experiment.model.name)
     user_classes.check_unchanged(earlier.strategy.name, experiment.strategy.name)
-    if changed:
-        differences = ", ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in changed)
+    for recorded, metric in itertools.product(earlier.evaluation.metrics, experiment.evaluation.metrics):
+        user_classes.check_unchanged(recorded, metric)
+    if differences := _differences(before, now):
         raise ValueError(
             f"{folder} holds a run with other settings ({differences}); resume with the same settings "
             "(only training.epochs may grow), or choose another folder"
@@ -230,10 +289,16 @@ def _evaluated(folder: Path, epoch: int) -> bool:
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:
-    """The settings that decide the numbers of an epoch, by dotted name; the others are None."""
+    """The settings that decide the numbers of an epoch, by dotted name; the others are None.
+
+    Those of the split are among the others, since the fingerprint of the data tells the split.
+    """
     free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
+    decisive = experiment.evaluation.decisive
     names = {
         "model.name": user_classes.identity(experiment.model.name),
         "strategy.name": user_classes.identity(experiment.strategy.name),
+        **{f"evaluation.{name}": decisive.get(name) for name in Evaluation.model_fields},
     }
-    return config.settings(experiment) | names | dict.fromkeys(free)
+    all_settings = config.settings(experiment) | names | dict.fromkeys(free)
+    return {name: value for name, value in all_settings.items() if not name.startswith("split.")}

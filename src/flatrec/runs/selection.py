@@ -18,7 +18,9 @@ from numpy import ndarray
 from flatrec.config import Evaluation, Experiment, Training
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation import seen_mask
-from flatrec.evaluation.metrics import METRICS
+from flatrec.evaluation.evaluate import check_features
+from flatrec.evaluation.metrics import resolve_metrics
+from flatrec.runs import weights
 
 logger = logging.getLogger(__name__)
 
@@ -42,26 +44,28 @@ def monitored(experiment: Experiment, dataset: Dataset) -> Monitor:
     It is ``training.monitor``, unless that does not see the order of a list and at least half of the validation's
     users have no more items left to rank than its K. Then it is the same metric at the largest of ``evaluation.ks``
     that is at most half of the median number of items left; at the smallest of the ks that half of the users exceed,
-    where none is that small; and NDCG at the same K, which sees the order, where no K will do.
+    where none is that small; and NDCG at the same K, which sees the order, where no K will do and it is computed.
     """
     asked, ks = experiment.training.monitor, experiment.evaluation.ks
     name, _, text = asked.partition("@")
+    metrics = resolve_metrics(experiment.evaluation.metrics)
     left = _left_to_rank(experiment, dataset)
     if (
         asked not in _metrics(experiment.evaluation)
-        or METRICS[name].depends_on_order
+        or metrics[name].depends_on_order
         or not _blind(k := int(text), left)
     ):
         return Monitor(asked)
     smaller = [other for other in ks if other < k and not _blind(other, left)]
     fitting = [other for other in smaller if other <= np.median(left) / 2]
     chosen = max(fitting) if fitting else min(smaller, default=None)
-    metric = f"ndcg@{k}" if chosen is None else f"{name}@{chosen}"
+    metric = f"{name}@{chosen}" if chosen is not None else f"ndcg@{k}" if "ndcg" in metrics else asked
+    done = "add ndcg to evaluation.metrics" if metric == asked else f"{metric} is monitored instead"
     few = int((left <= k).sum())
     return Monitor(
         metric,
         f"{asked} {'cannot' if few == len(left) else 'can hardly'} tell epochs apart on {dataset.name!r}: {few} of "
-        f"{len(left)} users have at most {k} items left to rank; {metric} is monitored instead",
+        f"{len(left)} users have at most {k} items left to rank; {done}",
     )
 
 
@@ -79,11 +83,16 @@ def _blind(k: int, left: Int[ndarray, "n_users"]) -> bool:
 
 
 def _metrics(evaluation: Evaluation) -> list[str]:
-    return [f"{name}@{k}" for k in evaluation.ks for name in _monitorable()]
+    return [f"{name}@{k}" for k in evaluation.ks for name in resolve_metrics(evaluation.metrics)]
 
 
-def _monitorable() -> list[str]:
-    return [name for name, metric in METRICS.items() if metric.monitorable]
+def check_metrics(experiment: Experiment, dataset: Dataset) -> None:
+    """Make sure that the metrics of an experiment can be computed for a data set.
+
+    Raises:
+        ValueError: a metric is unknown or not named in this process, or needs features and there are none.
+    """
+    check_features(resolve_metrics(experiment.evaluation.metrics), dataset.features)
 
 
 def check(experiment: Experiment, dataset: Dataset) -> None:
@@ -100,24 +109,46 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
             "split again, or train N epochs and keep the last (--set training.select=last --set training.epochs=N)"
         )
     if experiment.training.monitor not in _metrics(experiment.evaluation):
-        ks = experiment.evaluation.ks
+        ks, names = experiment.evaluation.ks, resolve_metrics(experiment.evaluation.metrics)
         raise ValueError(
-            f"training.monitor must be one of {', '.join(_monitorable())} at one of evaluation.ks "
-            f"({', '.join(map(str, ks[:10]))}), such as ndcg@{ks[0]}, but is {experiment.training.monitor!r}; add "
-            "its K to evaluation.ks or choose another"
+            f"training.monitor must be one of {', '.join(names)} at one of evaluation.ks "
+            f"({', '.join(map(str, ks[:10]))}), such as {next(iter(names))}@{ks[0]}, but is "
+            f"{experiment.training.monitor!r}; add its K to evaluation.ks or its name to evaluation.metrics, or choose "
+            "another"
         )
 
 
 def choice_warnings(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
-    """What a user should know, before training, of how the epoch is chosen; most often nothing."""
+    """What a user should know, before training, of the chosen epoch, its score and unused weights; most often nothing.
+
+    It is of a model that is trained, not of a baseline.
+    """
     training = experiment.training
-    warnings = [monitored(experiment, dataset).reason]
+    warnings = [
+        weights.ignored(experiment, dataset),
+        monitored(experiment, dataset).reason,
+        mask_warning(experiment.evaluation, dataset),
+    ]
     if training.select == "last" and training.epochs == Training().epochs:
         warnings.append(
             f"training.select is last and training.epochs is left at {training.epochs}: so many epochs are trained, "
             "and the last is kept"
         )
     return tuple(filter(None, warnings))
+
+
+def mask_warning(evaluation: Evaluation, dataset: Dataset) -> str:
+    """Return a sentence if the mask hides items that users come back to; else an empty text."""
+    interactions = dataset.interactions
+    hidden = seen_mask(interactions, "test", evaluation.mask)
+    repeats = int(hidden.multiply(interactions.matrix("test")).astype(bool).sum()) if interactions.repeats else 0
+    if not repeats:
+        return ""
+    return (
+        f"{repeats} of the {interactions.count('test')} test interactions are with items that evaluation.mask = "
+        f'"{evaluation.mask}" never ranks for their users, and count as misses; set evaluation.mask = "none" to rank '
+        "them"
+    )
 
 
 def log_warnings(warnings: Iterable[str]) -> None:

@@ -15,10 +15,12 @@ from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS
 from flatrec.data.row_counts import row_counts
+from flatrec.evaluation.metrics import higher_is_better
 from flatrec.inference.run import Run
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
-from flatrec.runs import run_dir, selection
+from flatrec.runs import run_dir, selection, weights
+from flatrec.runs.origin import Origin, read_origin
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
 from flatrec.training.step_context import TrainStepContext
@@ -37,6 +39,7 @@ class Session:
         out: the run folder; None to keep all in memory.
         callbacks: objects that are told of the progress.
         log_warnings: whether to log what :func:`flatrec.runs.selection.choice_warnings` finds.
+        origin: the run that is repeated, if this is a final fit; of a final fit that is resumed, its folder knows.
 
     Raises:
         ValueError: the settings do not fit the data, or the optimizer refuses a value.
@@ -52,16 +55,22 @@ class Session:
         out: Path | None = None,
         callbacks: Sequence[Callback] = (),
         log_warnings: bool = True,
+        origin: Origin | None = None,
     ) -> None:
         self.experiment, self.dataset, self.out = experiment, dataset, out
         self.identity = run_dir.identity(experiment, dataset)
         self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
         self.monitor = selection.monitored(experiment, dataset).metric
-        self.unscored = Run(dataset, model, experiment.evaluation.ks, experiment.evaluation.mask)
+        selection.check_metrics(experiment, dataset)
+        self.unscored = Run.of(dataset, model, experiment.evaluation)
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
-        chosen = log_warnings and self.trainer is not None
-        self.warnings = selection.choice_warnings(experiment, dataset) if chosen else ()
+        if self.trainer is not None:
+            self.warnings = selection.choice_warnings(experiment, dataset)
+        else:
+            self.warnings = tuple(filter(None, [selection.mask_warning(experiment.evaluation, dataset)]))
+        self.log_warnings = log_warnings
+        self.origin = origin
 
     def run(self, *, resume: bool) -> Run:
         """Train, score, and write the result where there is a run folder."""
@@ -69,7 +78,11 @@ class Session:
             self.trainer.resume()
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / run_dir.RESULT).unlink(missing_ok=True)
-        selection.log_warnings(self.warnings)
+            self.origin = read_origin(self.out)
+        if self.origin is not None and (warning := self.origin.warning(self.dataset.name)):
+            self.warnings = (*self.warnings, warning)
+        if self.log_warnings:
+            selection.log_warnings(self.warnings)
         trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
         result = self._result(trained)
         if self.out is not None:
@@ -82,6 +95,7 @@ class Session:
     def _trainer(self, model: Model, strategy: Strategy, callbacks: Sequence[Callback]) -> Trainer:
         settings = self.experiment.training.replace(monitor=self.monitor)
         selection.check(self.experiment, self.dataset)
+        weights.check(self.experiment, self.dataset)
         reset_peak_gpu_memory(self.device)
         model.to(self.device)
         chosen = self.experiment.optimizer
@@ -100,42 +114,54 @@ class Session:
         return Trainer(
             context,
             strategy,
-            Sampler(self.dataset.interactions, settings.batch_size, self.device),
+            Sampler(self.dataset.interactions, settings.batch_size, self.device, weighted=settings.weighted_sampling),
             self._validate if self.dataset.interactions.count("valid") else None,
             settings=settings,
             seed=self.experiment.seed,
             folder=self.out,
             identity=self.identity,
             callbacks=callbacks,
+            higher_is_better=settings.select == "last" or higher_is_better(self.monitor),
         )
 
     def _validate(self, _: Model) -> Mapping[str, float]:
         """All that the trainer gets to see of the evaluator."""
-        return self.unscored.evaluate("valid").metrics
+        metrics = self.unscored.evaluate("valid").metrics
+        if self.experiment.training.select == "best" and self.monitor not in metrics:
+            raise ValueError(
+                f"{self.monitor} is not defined for any user of the validation split of {self.dataset.name!r}, so that "
+                "it cannot choose the best epoch; set training.monitor to another metric"
+            )
+        return metrics
 
     def _data(self) -> dict[str, Any]:
         """Which data it was, and what a reader of the scores should know of them."""
         interactions = self.dataset.interactions
+        trained = interactions.item_counts("train")
         return {
             "name": self.dataset.name,
             "path": self.experiment.data,
             "fingerprint": self.dataset.fingerprint,
+            "split": self.dataset.split_description.as_dict(),
             "users_without_training": {split: len(interactions.users_without_training(split)) for split in SPLITS[1:]},
             "rows": asdict(row_counts(self.dataset)),
+            "interactions_with_unknown_items": {
+                split: int((trained[interactions.indices(split)[1]] == 0).sum()) for split in SPLITS[1:]
+            },
             "warnings": list(self.dataset.warnings),
         }
 
     def _result(self, trained: FitResult) -> dict[str, Any]:
         run, interactions = self.unscored, self.dataset.interactions
-        scores = {
-            split: run.evaluate(split).metrics if interactions.count(split) else {} for split in ("valid", "test")
-        }
+        evaluated = {split: run.evaluate(split) if interactions.count(split) else None for split in SPLITS[1:]}
         model, records = run.recommender, trained.records
         trainable = [param for param in model.parameters() if param.requires_grad] if isinstance(model, Model) else []
         return {
             "model": self.experiment.model.name,
             "strategy": self.experiment.strategy.name if records else "none",
             "data": self._data(),
+            "warnings": list(self.warnings),
+            "refit": self.origin.as_dict() if self.origin is not None else None,
             "seed": self.experiment.seed,
             "settings": self.experiment.as_dict(),
             "versions": versions(),
@@ -145,7 +171,8 @@ class Session:
             "best_epoch": trained.best_epoch,
             "selected": self.experiment.training.select if self.trainer is not None else None,
             "monitor": self.monitor if interactions.count("valid") else None,
-            **scores,
+            **{split: found.metrics if found else {} for split, found in evaluated.items()},
+            "undefined": {split: found.n_undefined if found else {} for split, found in evaluated.items()},
             "skipped_steps": sum(record.skipped for record in records),
             "seconds": _seconds(records),
             "peak_memory_mb": peak_memory_mb(),

@@ -76,6 +76,7 @@ class Trainer:
         folder: where checkpoint and ``epochs.jsonl`` are written; None to keep all in memory.
         identity: the run that these files belong to; files of another run are refused.
         callbacks: objects that are informed of the progress.
+        higher_is_better: the direction of the monitored metric.
 
     Raises:
         ValueError: the best epoch is to be kept, but there is no validation.
@@ -93,6 +94,7 @@ class Trainer:
         folder: Path | None = None,
         identity: Identity = Identity(),  # noqa: B008
         callbacks: Sequence[Callback] = (),
+        higher_is_better: bool = True,
     ) -> None:
         if validate is None and settings.select == "best":
             raise ValueError("the best epoch is chosen by validation, but there is none; set training.select to last")
@@ -103,6 +105,7 @@ class Trainer:
         self.folder = folder
         self.identity = identity
         self.callbacks = callbacks
+        self.higher_is_better = higher_is_better
         self.steps = sampler.steps(strategy.batches_per_step, settings.second_batch)
         self.progress = Progress()
         self.records: list[EpochRecord] = []
@@ -214,7 +217,8 @@ class Trainer:
         if not valid:
             return replace(self.progress, epoch=epoch)
         score, tie_breaker = valid[self.settings.monitor], valid.get(self.settings.tie_breaker)
-        if _better((score, tie_breaker), (self.progress.best_score, self.progress.best_tie_breaker)):
+        best = (self.progress.best_score, self.progress.best_tie_breaker)
+        if _better((score, tie_breaker), best, higher_is_better=self.higher_is_better):
             return replace(
                 self.progress,
                 epoch=epoch,
@@ -319,10 +323,12 @@ class Trainer:
             )
 
 
-def _better(score: tuple[float, float | None], best: tuple[float | None, float | None]) -> bool:
+def _better(
+    score: tuple[float, float | None], best: tuple[float | None, float | None], *, higher_is_better: bool
+) -> bool:
     """Return True if an epoch's score, then its tie-breaker, is better than the best so far."""
     if best[0] is None or score[0] != best[0]:
-        return best[0] is None or score[0] > best[0]
+        return best[0] is None or (score[0] > best[0]) == higher_is_better
     return score[1] is not None and best[1] is not None and score[1] > best[1]
 
 

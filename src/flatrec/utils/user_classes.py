@@ -138,6 +138,11 @@ def find(text: str) -> type | None:
     return None if found is None else found.kind
 
 
+def classes_called(name: str) -> tuple[type, ...]:
+    """The classes of this name that were named in this process, the latest first."""
+    return tuple(one.kind for one in _loaded if one.kind.__name__ == name)
+
+
 def canonical(text: str) -> str:
     """A name with the digest of the class that was named by it; others as they are."""
     name = parsed(text)

@@ -34,7 +34,7 @@ def reviews_2023(path, some=None):
     lines = [
         json.dumps(
             {"rating": 5.0, "title": "Ok", "text": "t", "asin": "C" + item[1:], "parent_asin": item, "user_id": user,
-             "timestamp": 1588687728923, "verified_purchase": True}
+             "timestamp": 1373846400923, "verified_purchase": True}
         )
         for user, item in (some or interactions())
     ]  # fmt: skip

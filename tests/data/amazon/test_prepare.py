@@ -79,9 +79,9 @@ def test_the_core_is_taken_duplicates_go_and_bad_reviews_are_counted(tmp_path):
     broken = '{"reviewerID": "", "asin": "B1"}\n{"asin": "B1"}\n{"reviewerID": 3, "asin": "B1"}\nx\n'
     path.write_text(path.read_text() + broken)
     found = read_reviews(path)
-    assert (found.read, found.distinct, len(found.interactions)) == (222, 212, 210)
+    assert (found.read, found.distinct, len(found.users)) == (222, 212, 210)
     assert found.skipped == {"without user or item": 3, "malformed": 1}
-    assert len(read_reviews(path, k_core=0).interactions) == 212
+    assert len(read_reviews(path, k_core=0).users) == 212
 
 
 def test_low_ratings_may_be_left_out(tmp_path):
@@ -90,7 +90,7 @@ def test_low_ratings_may_be_left_out(tmp_path):
     path = write_lines(tmp_path / "r.json", [*low, *high])
     found = read_reviews(path, min_rating=3.0)
     assert found.skipped == {"rated too low": 56}
-    assert len(found.interactions) == 140
+    assert len(found.users) == 140
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_reviews_that_cannot_be_used_say_why(tmp_path, lines, said):
 
 def test_metadata_of_another_category_say_so(tmp_path):
     with pytest.raises(ValueError, match=r"has none of the 1 items that were reviewed; is it of the same category\?"):
-        read_products(meta_2018(tmp_path / "m.json"), {"X"})
+        read_products(meta_2018(tmp_path / "m.json"), {"X": 0})
 
 
 def test_image_features_that_cannot_be_used_say_why(tmp_path):

@@ -13,6 +13,14 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def do_HEAD(self):
+        self.server.heads.append(self.path)
+        data = self.server.files.get(self.path.lstrip("/"))
+        if data is None or not self.server.sizes:
+            self.send_error(501)
+            return
+        self.head(200, len(data))
+
     def do_GET(self):
         server = self.server
         server.asked.append((self.path, self.headers.get("Range")))
@@ -139,6 +147,7 @@ def serving(**files):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.files, server.troubles, server.asked = dict(files), [], []
     server.etag, server.ranges = '"one"', True
+    server.heads, server.sizes = [], True  # what was asked by HEAD, and whether such requests are answered
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -11,7 +11,7 @@ ITEM = {
     "color": "blue",
     "material": "ceramic",
     "pattern": "striped",
-    "price": "budget",
+    "price_band": "budget",
     "brand": "Nordby",
 }
 

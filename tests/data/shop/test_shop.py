@@ -1,11 +1,13 @@
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from flatrec.data.shop import Shop, ShopSettings, generate
 from flatrec.data.shop.settings import SIZES
+from flatrec.data.shop.timeline import END, START
 
 SMALL = {"users": 60, "items": 40}
 
@@ -62,6 +64,20 @@ def test_some_users_and_items_are_far_busier_than_others(drawn):
         assert counts.max() > 3 * np.median(counts)
 
 
+def test_purchases_are_dated_within_two_years_after_the_launch_of_the_item(drawn):
+    interactions = drawn.dataset.interactions
+    assert interactions.timestamps.dtype == np.int64
+    assert START < interactions.timestamps.min() < interactions.timestamps.max() < END
+    launched = drawn.catalog["launched"].dt.epoch("s").to_numpy()
+    assert (interactions.timestamps > launched[interactions.items]).all()
+
+
+def test_images_and_widths_of_features_change_no_date_and_no_event(drawn, undrawn):
+    assert np.array_equal(drawn.dataset.interactions.timestamps, undrawn.dataset.interactions.timestamps)
+    assert drawn.catalog.equals(undrawn.catalog)
+    assert drawn.events.equals(undrawn.events)
+
+
 def test_ids_and_titles_are_readable(drawn):
     data, first = drawn.dataset, drawn.catalog.row(0, named=True)
     assert (data.users[7], data.items[42]) == ("user-00007", "item-00042")
@@ -87,11 +103,15 @@ def test_like_promises_the_size_of_the_benchmark(name):
     assert (settings.users, settings.items, settings.n_interactions) == SIZES[name]
 
 
-def test_a_shop_like_baby_is_exactly_as_large():
-    data = generate(ShopSettings.like("baby", image_dim=8, text_dim=4)).dataset
+def test_a_shop_like_baby_is_exactly_as_large_and_its_log_takes_seconds():
+    shop = generate(ShopSettings.like("baby", image_dim=8, text_dim=4))
+    data = shop.dataset
     assert (data.n_users, data.n_items, len(data.interactions)) == (19_445, 7_050, 160_792)
     assert (data.features["image"].width, data.features["text"].width) == (8, 4)
     assert data.name == "shop-like-baby"
+    start = time.process_time()
+    assert 5 * 160_792 < len(shop.events) < 10 * 160_792
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize(

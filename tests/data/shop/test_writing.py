@@ -12,6 +12,8 @@ from flatrec.data.shop.catalog import ATTRIBUTES
 from flatrec.data.shop.writing import ENCODED
 from flatrec.utils.integrity import MANIFEST
 
+OFFERS = ("category", "price", "launched", "in_stock")
+
 
 @pytest.fixture(scope="module")
 def shop():
@@ -39,13 +41,36 @@ def test_what_is_written_reads_back_with_the_same_fingerprint(shop, tmp_path):
 
 def test_the_folder_holds_the_full_catalog_and_nothing_else(shop, tmp_path):
     write(shop, tmp_path)
-    expected = ["corner.inter", MANIFEST, "image_feat.npy", "images", "items.parquet", "text_feat.npy", "users.parquet"]
-    assert names(tmp_path) == expected
+    tables = ["events.parquet", "items.parquet", "users.parquet"]
+    assert names(tmp_path) == sorted(["corner.inter", MANIFEST, "image_feat.npy", "images", "text_feat.npy", *tables])
     table = pl.read_parquet(tmp_path / "items.parquet")
-    assert table.columns == ["itemID", "id", "title", "description", *ATTRIBUTES, "image"]
+    assert table.columns == ["itemID", "id", "title", "description", *ATTRIBUTES, *OFFERS, "image"]
+    assert [table.schema[name] for name in OFFERS] == [pl.String, pl.Float64, pl.Date, pl.Boolean]
     assert table.row(7, named=True)["image"] == "images/7.png"
     assert table.drop("itemID", "image").equals(shop.catalog)
     assert pl.read_parquet(tmp_path / "users.parquet").columns == ["userID", "id"]
+
+
+def test_the_event_table_is_a_log_whose_first_purchases_are_the_interactions(shop, tmp_path):
+    write(shop, tmp_path)
+    log = pl.read_parquet(tmp_path / "events.parquet")
+    assert dict(log.schema) == {
+        "user": pl.String,
+        "item": pl.String,
+        "timestamp": pl.Datetime("us", "UTC"),
+        "event": pl.String,
+        "quantity": pl.Int64,
+        "price": pl.Float64,
+    }
+    assert set(log["event"]) == {"view", "cart", "purchase", "return"}
+    assert log["timestamp"].is_sorted()
+    first = log.filter(event="purchase").group_by("user", "item").agg(pl.col("timestamp").min().dt.epoch("s"))
+    data = mmrec.read(tmp_path)
+    columns = (data.interactions.users, data.interactions.items, data.interactions.timestamps)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    expected = {(data.users[user], data.items[item], time) for user, item, time in rows}
+    assert set(first.iter_rows()) == expected
+    assert len(expected) == len(shop.dataset.interactions)
 
 
 def test_a_shop_without_images_has_no_image_column(plain, tmp_path):

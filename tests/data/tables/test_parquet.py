@@ -9,6 +9,7 @@ import pytest
 
 from flatrec.data.items import read_items
 from flatrec.data.loading import load_data
+from flatrec.data.summary import summarize
 from flatrec.data.tables.feature_files import FeatureSource, read_features
 from flatrec.data.tables.parquet import silent_panics
 
@@ -208,3 +209,18 @@ def test_a_text_table_of_features_holds_numbers_alone(tmp_path, word):
     (tmp_path / "image.csv").write_text(f"sku,x,flag\na,1,{word}\nb,2,\n")
     with pytest.raises(ValueError, match=rf"'flag' has 1 of 2 values that are not numbers, e\.g\. '{word}'"):
         read_features(FeatureSource(tmp_path / "image.csv"))
+
+
+def test_columns_that_are_not_needed_are_not_read(tmp_path):
+    """The bytes of another column are overwritten: reading them would fail, as it does if the column is named."""
+    path = tmp_path / "clicks.parquet"
+    notes = pl.DataFrame({"note": [f"{n} a note that is long and compressed" * 20 for n in range(len(CLICKS))]})
+    CLICKS.hstack(notes).write_parquet(path, compression="zstd")
+    content = bytearray(path.read_bytes())
+    note = content.rfind(b"\x28\xb5\x2f\xfd")  # the last block that zstd compressed
+    assert note > 0
+    content[note : note + 40] = bytes(40)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="zstd error"):
+        read_features(FeatureSource(path))
+    assert len(summarize(load_data(path)).splits) == 3

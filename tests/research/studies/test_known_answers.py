@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 import pytest
 from scipy import stats
 
+from flatrec.config import Evaluation, Experiment
 from flatrec.research.studies import STUDIES, Request, Study, run_study
 from flatrec.research.studies.base import FinishedRun, PlannedRun, Source
 from flatrec.research.studies.comparisons import compare_groups, findings_of, long_table, wide_table
@@ -102,6 +103,32 @@ def test_words_name_what_is_clear_and_what_is_not():
     assert any(sentence.startswith("Not significant in Recall@10: plain+ against plain") for sentence in rest)
     few = findings_of(compare_groups(finished({name: values[:3] for name, values in SCORES.items()}), PLACE))
     assert "3 runs; fewer than 5 runs are not a result" in few[-1]
+
+
+def test_chosen_metrics_stand_beside_those_of_the_paper_and_a_gain_is_an_improvement():
+    runs = [
+        replace(run, result={"test": {**run.result["test"], "map@10": 0.1, "gini@10": 1 - run.result["test"][METRIC]}})
+        for run in finished(SCORES)
+    ]
+    rows = compare_groups(runs, PLACE)
+    assert {row.metric for row in rows} == {METRIC, "gini@10"}  # map is of the default, and studies leave it out
+    row = next(one for one in rows if one.metric == "gini@10" and one.group[-1] == "bsam+" and one.baseline == "plain")
+    mean, baseline = (fmean(1 - score for score in SCORES[name]) for name in ("bsam+", "plain"))
+    assert row.gain == pytest.approx((baseline - mean) / baseline)
+    assert row.gain > 0
+    assert any(
+        sentence.startswith("bsam+ against plain (d, freedom) is below plain by")
+        for sentence in findings_of(rows, "gini@10")
+    )
+    for table_of in (wide_table, long_table):
+        assert "Lower is better in gini" in table_of(rows, PLACE, name="n", title="t").note
+        assert "Lower" not in table_of(compare_groups(finished(SCORES), PLACE), PLACE, name="n", title="t").note
+
+
+def test_a_study_is_refused_without_the_metrics_that_it_reports():
+    base = Experiment(evaluation=Evaluation(metrics=("recall", "gini")))
+    with pytest.raises(ValueError, match="studies report recall and ndcg; add ndcg to evaluation.metrics"):
+        Request(base=base).completed(STUDIES["generalization"])
 
 
 def test_decreases_are_relative_averaged_over_draws_and_tested_over_seeds():

@@ -73,6 +73,24 @@ def test_a_grid_is_tried_once_each_and_the_best_on_validation_is_confirmed(exper
     assert (tmp_path / "tables" / "trials.csv").read_text(encoding="utf-8").count("\n") == 4
 
 
+def test_a_sweep_minimizes_a_metric_in_which_lower_is_better(experiment, tmp_path):
+    changes = {
+        "training": {"monitor": "avg_popularity@5"},
+        "evaluation": {"ks": [5], "metrics": ["recall", "ndcg", "avg_popularity", "gini"]},
+    }
+    found = run_sweep(Sweep(config.changed(experiment, changes), RATES, "grid", seeds=(1,)), tmp_path)
+    scores = [row[2] for row in trials(found)]
+    assert scores == sorted(scores)
+    assert scores[0] < scores[-1]
+    assert f"(avg_popularity@5 {scores[0]:.4f})" in found.findings[0]
+    name = optuna.get_all_study_names(f"sqlite:///{tmp_path / STORE}")[0]
+    assert optuna.load_study(study_name=name, storage=f"sqlite:///{tmp_path / STORE}").direction.name == "MINIMIZE"
+    rows = {(row[3], row[4]): row for row in found.tables[1].rows}
+    assert {metric for _, metric in rows} == {"recall@5", "ndcg@5", "gini@5"}
+    chosen, given = rows[CHOSEN, "gini@5"], rows[GIVEN, "gini@5"]
+    assert chosen[9] == pytest.approx(1 - chosen[5] / given[5])
+
+
 def test_a_second_time_trains_nothing_and_more_trials_go_on(experiment, tmp_path):
     space = {"optimizer.lr": Range(0.001, 0.1, log=True)}
     first = run_sweep(Sweep(experiment, space, "random", n_trials=2), tmp_path)

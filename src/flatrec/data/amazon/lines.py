@@ -48,6 +48,11 @@ def read_records(
         raise ValueError(f"{path} holds no records; expected one record per line, as JSON or as a Python literal")
 
 
+def as_unicode(text: str) -> str:
+    """Return a text as UTF-8 can hold it: the halves of characters that JSON may name become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _lines(path: Path, skipped: SkipCounts, on_bytes: Callable[[int], None]) -> Iterator[str]:
     with path.open("rb") as raw:
         gzipped = raw.read(2) == b"\x1f\x8b"
@@ -91,6 +96,6 @@ def _parsed(line: str) -> tuple[Record | None, str]:
                 value = ast.literal_eval(line.strip())
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # deep nesting ends in the last two
             return None, MALFORMED
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        return None, NO_RECORD
-    return value, ""
+        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+            return None, NO_RECORD
+    return (value, "") if isinstance(value, dict) else (None, NO_RECORD)

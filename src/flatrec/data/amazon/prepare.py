@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from flatrec.config.split import SplitSettings
 from flatrec.data.amazon.images import read_image_features
-from flatrec.data.amazon.metadata import Product, read_products
-from flatrec.data.amazon.reviews import read_reviews
-from flatrec.data.builder import build_dataset
+from flatrec.data.amazon.metadata import PRODUCT_SCHEMA, read_products
+from flatrec.data.amazon.reviews import Reviews, read_reviews
+from flatrec.data.builder import EventSettings
+from flatrec.data.cleaning import CleaningReport, TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import mmrec
+from flatrec.data.log import InteractionLog
+from flatrec.data.preparation import REMOVED, REPORT, removed_counts
+from flatrec.data.splitting import split_log
+from flatrec.data.vocabulary import Vocabulary
 
-REPORT, ITEMS = "prepare.json", "items.parquet"
+ITEMS = "items.parquet"
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,9 @@ class PrepareReport:
         """Return the counts as ``prepare.json`` has them."""
         counts = {key: value for key, value in vars(self).items() if key != "dataset"}
         data = self.dataset
-        filtered = {"users": data.n_users, "items": data.n_items, "kept interactions": len(data.interactions)}
-        return {"name": data.name, **filtered, **{key.replace("_", " "): value for key, value in counts.items()}}
+        left = {"users": data.n_users, "items": data.n_items, "kept interactions": len(data.interactions)}
+        counts = {key.replace("_", " "): value for key, value in counts.items()}
+        return {"name": data.name, **left, **counts, REMOVED: removed_counts(data.cleaning_report)}
 
 
 def prepare(
@@ -74,54 +80,82 @@ def prepare(
 
     Raises:
         FileNotFoundError: a file does not exist.
-        ValueError: a file is damaged or does not fit the others, or nothing is left.
+        ValueError: a file is damaged or does not fit the others, k_core is negative, or nothing is left.
         OSError: the folder cannot be written to.
     """
+    k_core = EventSettings(k_core).k_core  # refuses a negative one
     reviews = read_reviews(sources.reviews, k_core=k_core, min_rating=min_rating, on_bytes=on_bytes)
     skipped = {sources.reviews.name: dict(reviews.skipped)}
-    bare = build_dataset(name, reviews.interactions, settings=split)
-    products: dict[str, Product] = {}
+    bare = _dataset(name, reviews, split)
+    rows = {item: index for index, item in enumerate(bare.items)}
+    products = pl.DataFrame(schema=PRODUCT_SCHEMA)
     if sources.meta is not None:
-        products, left_out = read_products(sources.meta, set(bare.items), on_bytes=on_bytes)
+        products, left_out = read_products(sources.meta, rows, on_bytes=on_bytes)
         skipped[sources.meta.name] = dict(left_out)
     features = {}
     if sources.image_features is not None:
-        rows = {item: index for index, item in enumerate(bare.items)}
         features["image"] = read_image_features(sources.image_features, rows, on_bytes=on_bytes)
-    titles = tuple(products[item].title or item if item in products else item for item in bare.items)
-    dataset = replace(bare, features=features, titles=titles if products else None)
+    table = item_table(list(bare.items), products)
+    dataset = replace(
+        bare,
+        features=features,
+        titles=tuple(table["title"]) if len(products) else None,
+        cleaning_report=_cleaning_report(reviews, bare, skipped, k_core),
+    )
     prepared = PrepareReport(
         dataset,
         reviews.read,
         reviews.distinct,
-        without_meta=sum(item not in products for item in bare.items),
-        without_text=sum(not products[item].text for item in bare.items if item in products),
+        without_meta=len(rows) - len(products),
+        without_text=int((products["text"] == "").sum()),
         without_image=int((~features["image"].present).sum()) if features else None,
         skipped=skipped,
     )
-    _write(prepared, products, out)
+    _write(prepared, table, out)
     return prepared
 
 
-def _write(prepared: PrepareReport, products: dict[str, Product], out: Path) -> None:
-    dataset = prepared.dataset
-    metadata = [products.get(item, Product()) for item in dataset.items]
-    rows = [
-        {
-            "itemID": index,
-            "id": item,
-            **asdict(product),
-            "categories": " > ".join(product.categories),
-            "text": product.text,
-        }
-        for index, (item, product) in enumerate(zip(dataset.items, metadata, strict=True))
-    ]
-    texts = {key: pl.Int64 if key == "itemID" else pl.String for key in rows[0]}
-    frame = pl.DataFrame(rows, schema=texts).rename({"image": "image_address"})
-    titles = pl.Series("title", dataset.titles or dataset.items)
+def _dataset(name: str, reviews: Reviews, settings: SplitSettings) -> Dataset:
+    n_users, n_items = len(reviews.user_ids), len(reviews.item_ids)
+    log = InteractionLog(reviews.users, reviews.items, n_users, n_items, reviews.timestamps)
+    interactions, split_report = split_log(log, settings, name)
+    return Dataset(
+        name,
+        interactions,
+        Vocabulary("user", reviews.user_ids.to_list()),
+        Vocabulary("item", reviews.item_ids.to_list()),
+        split_report=split_report,
+    )
+
+
+def _cleaning_report(
+    reviews: Reviews, dataset: Dataset, skipped: dict[str, dict[str, int]], k_core: int
+) -> CleaningReport:
+    filtered = reviews.distinct - len(dataset.interactions)
+    tables = (TableCleaningReport(file, skipped=tuple(reasons.items())) for file, reasons in skipped.items() if reasons)
+    return CleaningReport(
+        prepared_repeats=reviews.read - reviews.distinct,
+        filtered_users=reviews.filtered_users,
+        filtered_items=reviews.filtered_items,
+        filtered_interactions=filtered,
+        k_core=k_core if filtered else 0,
+        tables=tuple(tables),
+    )
+
+
+def item_table(items: Sequence[str], products: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per item in the order of the indices; an item without a title gets its id as title."""
+    ids = pl.DataFrame({"itemID": range(len(items)), "id": items}, {"itemID": pl.Int64, "id": pl.String})
+    table = ids.join(products, on="itemID", how="left", maintain_order="left").with_columns(
+        pl.col(pl.String).fill_null("")
+    )
+    return table.with_columns(title=pl.when(pl.col("title") == "").then("id").otherwise("title"))
+
+
+def _write(prepared: PrepareReport, table: pl.DataFrame, out: Path) -> None:
     report = json.dumps(prepared.as_dict(), indent=2, ensure_ascii=False) + "\n"
     extra_files: dict[str, mmrec.Writer] = {
-        ITEMS: frame.with_columns(titles).write_parquet,
+        ITEMS: table.write_parquet,
         REPORT: lambda file: file.write(report.encode()),
     }
-    mmrec.write(dataset, out, extra_files, manifest=True)
+    mmrec.write(prepared.dataset, out, extra_files, manifest=True)

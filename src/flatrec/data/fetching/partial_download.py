@@ -41,11 +41,11 @@ class PartialDownload:
     @property
     def path(self) -> Path:
         """The path of the bytes."""
-        return self.out / f"{self.file.name}.part"
+        return self.out / f"{self.file.published_name}.part"
 
     @property
     def _mark(self) -> Path:
-        return self.out / f"{self.file.name}.part.json"
+        return self.out / f"{self.file.published_name}.part.json"
 
     @property
     def size(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -14,6 +15,7 @@ from numpy import ndarray
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
+from flatrec.data.preparation import with_preparation
 from flatrec.data.tables.arrays import mask_file
 from flatrec.data.tables.files import scan, single_file, visible
 from flatrec.data.tables.indexed import ITEM_TABLES, USER_TABLE, feature_files, read_indexed
@@ -35,8 +37,8 @@ def read(directory: Path) -> Dataset:
     row index is the ``itemID``. flatrec adds the optional ``MODALITY_mask.npy`` (False for an item without the
     modality), ``items.parquet`` or ``items.csv`` (``itemID``, any of ``id``, ``title`` and ``image``, and
     further columns of numbers, texts, dates or truth values) and ``users.parquet`` (``userID``, ``id``). If there is no
-    ``image`` column, files ``ITEMID.jpg`` or ``.png`` in ``posters/`` or ``images/`` are used. Indices are those of
-    :func:`flatrec.data.tables.indexed.read_indexed`.
+    ``image`` column, files ``ITEMID.jpg`` or ``.png`` in ``posters/`` or ``images/`` are used. What preparation removed
+    is counted in ``prepare.json``. Indices are those of :func:`flatrec.data.tables.indexed.read_indexed`.
 
     Raises:
         FileNotFoundError: no folder, no ``.inter`` file, or a listed image does not exist.
@@ -47,7 +49,8 @@ def read(directory: Path) -> Dataset:
     path = single_file(visible(directory, "*.inter"), directory, "*.inter")
     table = scan(path, TABS)
     optional = [name for name in OPTIONAL if name in table.columns]
-    return read_indexed(path.stem, table.select({name: name for name in ("userID", "itemID", *optional)}))
+    dataset = read_indexed(path.stem, table.select({name: name for name in ("userID", "itemID", *optional)}))
+    return replace(dataset, cleaning_report=with_preparation(dataset.cleaning_report, directory))
 
 
 def write(

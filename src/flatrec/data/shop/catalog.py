@@ -29,7 +29,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "color": ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "grey", "black"),
     "material": ("ceramic", "glass", "steel", "brass", "wooden", "leather", "cotton", "linen", "wool", "canvas"),
     "pattern": ("plain", "striped", "dotted", "checked", "zigzag", "floral"),
-    "price": ("budget", "standard", "premium"),
+    "price_band": ("budget", "standard", "premium"),
     "brand": ("Nordby", "Halden", "Marlo", "Tindra", "Oakley Row", "Pavone", "Sorrel", "Wick & Weir"),
 }
 
@@ -41,7 +41,7 @@ class Catalog:
     Example:
         >>> catalog = draw_catalog(3, np.random.default_rng(0))
         >>> sorted(catalog.item(0))
-        ['brand', 'color', 'kind', 'material', 'pattern', 'price']
+        ['brand', 'color', 'kind', 'material', 'pattern', 'price_band']
     """
 
     codes: Mapping[str, Int[ndarray, "n_items"]]  # for each attribute, the index of the value of each item
@@ -74,7 +74,7 @@ def draw_catalog(n_items: int, rng: np.random.Generator) -> Catalog:
         "color": _drawn(np.tile(_falling("color"), (n_items, 1)), rng),
         "material": _drawn(_suitable_materials()[kind], rng),
         "pattern": _drawn(np.tile(_falling("pattern"), (n_items, 1)), rng),
-        "price": _drawn(_brand_prices()[brand], rng),
+        "price_band": _drawn(_brand_prices()[brand], rng),
         "brand": brand,
     }
     return Catalog(MappingProxyType(codes))
@@ -100,5 +100,5 @@ def _suitable_materials() -> Float[ndarray, "n_kinds n_materials"]:
 
 def _brand_prices() -> Float[ndarray, "n_brands n_prices"]:
     """Return the weights of prices: every brand has its own price band, and sometimes another price."""
-    n_brands, n_prices = len(ATTRIBUTES["brand"]), len(ATTRIBUTES["price"])
+    n_brands, n_prices = len(ATTRIBUTES["brand"]), len(ATTRIBUTES["price_band"])
     return 0.15 + 0.7 * np.eye(n_prices)[np.arange(n_brands) % n_prices]

@@ -18,7 +18,7 @@ HUES, ANGLES, CELLS, THUMBNAIL = 18, 8, 6, 12
 WORDS = 4096  # buckets that words are hashed into
 ATTRIBUTE_WEIGHTS = {  # how much a modality shows of each attribute, if features are drawn from attributes
     "image": {"kind": 1.0, "color": 0.9, "pattern": 0.7, "material": 0.4, "brand": 0.2},
-    "text": {"kind": 1.0, "color": 0.7, "pattern": 0.7, "material": 0.8, "brand": 0.8, "price": 0.4},
+    "text": {"kind": 1.0, "color": 0.7, "pattern": 0.7, "material": 0.8, "brand": 0.8, "price_band": 0.4},
 }
 
 

@@ -27,9 +27,16 @@ TASTES = {  # about equally strong, so that no attribute is learned long before 
     "color": Taste(2.5, 2.2),
     "material": Taste(2.0, 1.8),
     "pattern": Taste(1.5, 1.4),
-    "price": Taste(1.0, 0.4),
+    "price_band": Taste(1.0, 0.4),
     "brand": Taste(1.5, 2.0),
 }
+
+
+class Purchases(NamedTuple):
+    """Distinct purchases by index, ordered by user."""
+
+    users: Int[ndarray, "n_interactions"]
+    items: Int[ndarray, "n_interactions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +61,8 @@ class Utility(NamedTuple):
 
 def draw_purchases(
     catalog: Catalog, n_users: int, n_interactions: int, *, market: Market, rng: np.random.Generator
-) -> tuple[Int[ndarray, "n_interactions"], Int[ndarray, "n_interactions"]]:
-    """Draw users and items of ``n_interactions`` distinct purchases, ordered by user; at least five per user.
+) -> Purchases:
+    """Draw ``n_interactions`` distinct purchases; at least five per user.
 
     Each user draws without replacement from the softmax of the utility (Gumbel top-k).
     Cost: O(n_users * n_items) time, 16 MB of utilities at a time.
@@ -64,7 +71,7 @@ def draw_purchases(
     counts = _counts(n_users, n_interactions, cap=len(catalog) // 2, spread=market.spread, rng=rng)
     rows = max(1, CHUNK // len(catalog))
     chosen = [_chosen(utility, counts, slice(start, start + rows), rng) for start in range(0, n_users, rows)]
-    return np.repeat(np.arange(n_users), counts), np.concatenate(chosen)
+    return Purchases(np.repeat(np.arange(n_users), counts), np.concatenate(chosen))
 
 
 def _utility(catalog: Catalog, n_users: int, market: Market, rng: np.random.Generator) -> Utility:

@@ -88,7 +88,7 @@ def _description(item: Mapping[str, str], rng: np.random.Generator) -> str:
     opening = _pick(OPENINGS, rng).format(**words)
     opening = opening[0].upper() + opening[1:]
     fillers = [FILLERS[index] for index in rng.permutation(len(FILLERS))[: rng.integers(1, 4)]]
-    return " ".join([opening, _pick(PRICES, rng).format(price=words["price"]), *fillers])
+    return " ".join([opening, _pick(PRICES, rng).format(price=words["price_band"]), *fillers])
 
 
 def _article(word: str) -> str:

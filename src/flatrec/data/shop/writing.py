@@ -11,12 +11,14 @@ from PIL import Image
 
 from flatrec.data.encoded_items import ITEM_IDS
 from flatrec.data.formats import mmrec
+from flatrec.data.shop.events import EVENTS
 from flatrec.data.shop.shop import Shop
 from flatrec.utils.atomic_write import own_folder, sweep
 from flatrec.utils.integrity import MANIFEST
 
 IMAGES = "images"
-TABLES = ("items.parquet", "users.parquet")
+EVENT_TABLE = "events.parquet"
+TABLES = ("items.parquet", "users.parquet", EVENT_TABLE)
 ENCODED = (ITEM_IDS, "encoding.json", "encoding.csv", "encode.json")  # beside features of an encoder
 OWN = (IMAGES, *TABLES, "*.inter", "*_feat.npy", "*_mask.npy", *ENCODED, MANIFEST)
 
@@ -25,7 +27,8 @@ def write(shop: Shop, directory: Path, *, overwrite: bool = False) -> None:
     """Write a shop to a folder that `flatrec.data.formats.mmrec.read` reads back with the same fingerprint.
 
     Besides the files of the MMRec format there are ``images/INDEX.png``, and ``items.parquet`` has the
-    description, the attributes and, if there are images, their file names relative to the folder.
+    description, the attributes, price, launch and stock and, if there are images, their file names relative to the
+    folder. ``events.parquet`` is the log of all views, carts, purchases and returns, which ``read`` leaves alone.
     The folder appears whole or not at all.
 
     Args:
@@ -81,7 +84,24 @@ def _fill(directory: Path, shop: Shop) -> None:
         names = _save(shop.images, directory)
         table = table.with_columns(pl.Series("image", names))
     catalog = table.select("itemID", pl.exclude("itemID"))
-    mmrec.write(shop.dataset, directory, {TABLES[0]: catalog.write_parquet}, manifest=True)
+    tables = {TABLES[0]: catalog.write_parquet, EVENT_TABLE: event_table(shop).write_parquet}
+    mmrec.write(shop.dataset, directory, tables, manifest=True)
+
+
+def event_table(shop: Shop) -> pl.DataFrame:
+    """Return the log of a shop with ids and names, as a shop would export it.
+
+    The columns are ``user`` and ``item`` (ids), ``timestamp`` (with time zone UTC), ``event`` (view, cart, purchase or
+    return), ``quantity`` and ``price`` (of one piece). The rows are ordered by time.
+    """
+    users, items = (pl.Series(list(names)) for names in (shop.dataset.users, shop.dataset.items))
+    log = shop.events
+    return log.with_columns(
+        user=users.gather(log["user"]),
+        item=items.gather(log["item"]),
+        timestamp=pl.from_epoch("timestamp", time_unit="s").dt.replace_time_zone("UTC"),
+        event=pl.Series(EVENTS).gather(log["event"]),
+    )
 
 
 def _save(images: tuple[Image.Image, ...], directory: Path) -> list[str]:

@@ -9,7 +9,7 @@ from numpy import ndarray
 from flatrec.config.split import SplitSettings
 from flatrec.data.log import InteractionLog
 from flatrec.data.splitting.base import SplitMethod
-from flatrec.data.splitting.ratios import RATIOS, fractions_of
+from flatrec.data.splitting.ratios import RATIOS, split_sizes
 
 
 def cold_items(log: InteractionLog, settings: SplitSettings) -> Int8[ndarray, "n_events"]:
@@ -23,10 +23,9 @@ def cold_users(log: InteractionLog, settings: SplitSettings) -> Int8[ndarray, "n
 
 
 def _by_owner(owners: Int[ndarray, "n_events"], n_owners: int, settings: SplitSettings) -> Int8[ndarray, "n_events"]:
-    """Round the numbers of owners with events down, and keep the rest for training."""
+    """Split owners with events as the random split does one user's interactions: rounded down, but at least one."""
     active = np.flatnonzero(np.bincount(owners, minlength=n_owners))
-    fractions = fractions_of(settings.ratios or RATIOS)
-    valid, test = (int(fraction * len(active)) for fraction in fractions[1:])
+    valid, test = (int(size[0]) for size in split_sizes(np.array([len(active)]), settings.ratios or RATIOS))
     drawn = np.random.default_rng(settings.seed or 0).permutation(active)
     split_of = np.zeros(n_owners, dtype=np.int8)
     split_of[drawn[:valid]] = 1

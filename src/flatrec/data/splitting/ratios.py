@@ -35,6 +35,11 @@ def fractions_of(ratios: Ratios) -> tuple[Fraction, Fraction, Fraction]:
     return train / total, valid / total, test / total
 
 
+def floored(fraction: Fraction, count: int) -> int:
+    """Return a fraction of a count, rounded down."""
+    return int(count * float(fraction) + ROUNDING)
+
+
 def split_sizes(
     counts: Int[ndarray, "n_users"], ratios: Ratios
 ) -> tuple[Int[ndarray, "n_users"], Int[ndarray, "n_users"]]:

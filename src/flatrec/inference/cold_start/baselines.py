@@ -13,7 +13,7 @@ from torch import Tensor
 
 from flatrec.data.features import Features
 from flatrec.evaluation import Scorer
-from flatrec.evaluation.metrics import METRICS, RandomOrder
+from flatrec.evaluation.metrics import METRICS, ExpectedMetric, RandomOrder
 from flatrec.graphs.knn import modality_weights
 from flatrec.inference.cold_start.nearest_items import IMAGE_WEIGHT
 from flatrec.ops.matmul import linear
@@ -66,7 +66,7 @@ def expected_at_random(
         f"{name}@{k}": float(metric.at_random(RandomOrder(k, n_relevant, n_candidates)).mean())
         for k in ks
         for name, metric in METRICS.items()
-        if metric.at_random is not None
+        if isinstance(metric, ExpectedMetric)
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from flatrec.evaluation.metrics import METRICS
+from flatrec.evaluation.metrics import find_metric
 from flatrec.research.reporting.study_result import Column, Table, Value
 from flatrec.utils.atomic_write import atomic_write, write_text
 from flatrec.utils.csv_cells import no_formulas
@@ -60,7 +60,8 @@ def percent(fraction: float | None, digits: int = 1) -> str:
 def metric_name(metric: str) -> str:
     """Return the name of a metric in print: Recall@10 for ``recall@10``."""
     name, at, k = metric.partition("@")
-    return (METRICS[name].title if name in METRICS else name.capitalize()) + at + k
+    known = find_metric(name)
+    return (known.shown_title if known else name.capitalize()) + at + k
 
 
 def p_value(p: float) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from flatrec.config import DEFAULT_METRICS
+from flatrec.evaluation.metrics import higher_is_better
 from flatrec.evaluation.significance import MIN_SEEDS, SIGNIFICANCE_LEVEL, PairedTest, holm, paired_test, spread
 from flatrec.research.reporting.formats import metric_name, p_value, percent
 from flatrec.research.reporting.reported import Reported, reported
@@ -55,7 +57,7 @@ def compare_groups(
     finished: Sequence[FinishedRun],
     labels: Sequence[str],
     *,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | None = None,
     baselines: Mapping[str, Sequence[str]] | None = None,
     conditions: Mapping[Label, str] | None = None,
 ) -> list[ScoreRow]:
@@ -64,7 +66,7 @@ def compare_groups(
     Args:
         finished: runs to compare.
         labels: labels by which runs are grouped besides the strategy, such as data and model.
-        metrics: metrics of the test split.
+        metrics: metrics of the test split; by default ``METRICS``, and every chosen one that is not of the default.
         baselines: baselines of each strategy; by default plain for all, and plain+ too for mixed strategies.
         conditions: what the paper calls each value of the last label.
     """
@@ -72,8 +74,8 @@ def compare_groups(
     rows = [
         row
         for group, values in groups.items()
-        for metric in metrics
-        if metric in next(iter(values.values()))
+        for metric in (metrics if metrics is not None else _reported_metrics(next(iter(values.values()))))
+        if all(metric in scores for scores in values.values())
         for row in _rows(groups, group, metric, baselines)
     ]
     t_p = holm([row.paired_test.t_p if row.paired_test else None for row in rows])
@@ -85,10 +87,13 @@ def compare_groups(
     ]
 
 
-def paired_over_seeds(own: Mapping[Label, float], other: Mapping[Label, float]) -> PairedTest | None:
+def paired_over_seeds(
+    own: Mapping[Label, float], other: Mapping[Label, float], *, higher_is_better: bool = True
+) -> PairedTest | None:
     """Test the values of one group by seed against those of another, over the seeds that both have, if any."""
     seeds = [seed for seed in own if seed in other]
-    return paired_test([own[seed] for seed in seeds], [other[seed] for seed in seeds]) if seeds else None
+    values, baseline = [own[seed] for seed in seeds], [other[seed] for seed in seeds]
+    return paired_test(values, baseline, higher_is_better=higher_is_better) if seeds else None
 
 
 def long_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, title: str) -> Table:
@@ -113,7 +118,13 @@ def long_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, ti
         if fewest >= MIN_SEEDS
         else f" Some rows have only {fewest} runs; fewer than {MIN_SEEDS} runs are not a result."
     )
-    return Table(name, title, tuple(columns), tuple(_cells(row, with_paper=with_paper) for row in rows), note + few)
+    return Table(
+        name,
+        title,
+        tuple(columns),
+        tuple(_cells(row, with_paper=with_paper) for row in rows),
+        note + _direction_note(rows) + few,
+    )
 
 
 def wide_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, title: str) -> Table:
@@ -131,7 +142,13 @@ def wide_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, ti
     )
     columns = (*labels, "strategy", *map(metric_name, metrics))
     note = "Mean ± deviation over seeds (gain over the baseline; * for p < 0.01 of the t-test, corrected by Holm)."
-    return Table(name, title, tuple(map(Column, columns)), lines, note)
+    return Table(name, title, tuple(map(Column, columns)), lines, note + _direction_note(rows))
+
+
+def _direction_note(rows: Sequence[ScoreRow]) -> str:
+    """Return a sentence on the metrics in which lower is better; empty if there is none."""
+    names = {row.metric.partition("@")[0]: None for row in rows if not higher_is_better(row.metric)}
+    return f" Lower is better in {', '.join(names)}: a gain there is by how much the mean fell." if names else ""
 
 
 def findings_of(rows: Sequence[ScoreRow], metric: str = "recall@10") -> tuple[str, ...]:
@@ -146,6 +163,12 @@ def findings_of(rows: Sequence[ScoreRow], metric: str = "recall@10") -> tuple[st
     if tested and (few := min(row.paired_test.runs for row in tested if row.paired_test)) < MIN_SEEDS:
         sentences.append(f"Some comparisons have {few} runs; fewer than {MIN_SEEDS} runs are not a result.")
     return tuple(sentences)
+
+
+def _reported_metrics(scores: Mapping[str, float]) -> list[str]:
+    """Return the metrics that the paper reports, and those that are not of the default."""
+    chosen = [metric for metric in scores if metric.partition("@")[0] not in DEFAULT_METRICS]
+    return [*METRICS, *chosen]
 
 
 def _groups(finished: Sequence[FinishedRun], labels: Sequence[str]) -> dict[Group, dict[Label, Mapping[str, float]]]:
@@ -171,8 +194,8 @@ def _rows(
     if not present:
         yield ScoreRow(group, metric, values)
     for baseline in present:
-        other = {seed: scores[metric] for seed, scores in groups[(*group[:-1], baseline)].items()}
-        if test := paired_over_seeds(own, other):
+        other = {seed: scores[metric] for seed, scores in groups[(*group[:-1], baseline)].items() if metric in scores}
+        if test := paired_over_seeds(own, other, higher_is_better=higher_is_better(metric)):
             yield ScoreRow(group, metric, values, baseline, test)
 
 
@@ -207,7 +230,8 @@ def _cells(row: ScoreRow, *, with_paper: bool) -> tuple[Value, ...]:
 
 def _verdict(row: ScoreRow) -> str:
     gain = row.gain
-    verb = "is above" if gain is None or gain > 0 else "is below"
+    better, worse = ("above", "below") if higher_is_better(row.metric) else ("below", "above")
+    verb = f"is {better if gain is None or gain > 0 else worse}"
     amount = "" if gain is None else f" by {percent(abs(gain)).lstrip('+')}"
     return f"{_where(row)} {verb} {row.baseline}{amount} in {metric_name(row.metric)} ({p_value(row.t_p or 0)})."
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from matplotlib.figure import Figure
 
 from flatrec.data.batches import Sampler, SecondBatch
+from flatrec.evaluation.metrics import higher_is_better
 from flatrec.evaluation.significance import spread
 from flatrec.registry.instantiate import build_strategy
 from flatrec.research.reporting.formats import metric_name
@@ -163,14 +164,17 @@ def _costs(finished: Sequence[FinishedRun]) -> Table:
 
 def _best(run: FinishedRun) -> float:
     monitor = monitor_of(run.result)
-    return max((record.valid[monitor] for record in run.records if monitor in record.valid), default=0.0)
+    best = max if higher_is_better(monitor) else min
+    return best((record.valid[monitor] for record in run.records if monitor in record.valid), default=0.0)
 
 
 def _cost(run: FinishedRun, goal: float) -> tuple[float, ...] | None:
     """Return epochs, updates, gradients and seconds until the goal; None if it is not reached."""
     axes = [axis(run) for axis in (_by_epoch, _by_update, _by_gradient, _by_second)]
+    monitor = monitor_of(run.result)
+    sign = 1 if higher_is_better(monitor) else -1
     for index, record in enumerate(run.records):
-        if record.valid.get(monitor_of(run.result), float("-inf")) >= goal:
+        if monitor in record.valid and sign * record.valid[monitor] >= sign * goal:
             return tuple(axis[index] for axis in axes)
     return None
 

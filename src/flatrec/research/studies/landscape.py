@@ -140,7 +140,8 @@ class TrainingLoss:
         stream = seeding.generator(experiment.seed, "landscape")
         model.on_epoch_start(stream)
         device = next(model.parameters()).device
-        sampler = Sampler(run.dataset.interactions, experiment.training.batch_size, device)
+        training = experiment.training
+        sampler = Sampler(run.dataset.interactions, training.batch_size, device, weighted=training.weighted_sampling)
         batches = tuple(batch for (batch,) in islice(sampler.epoch(stream), count))
         return TrainingLoss(model, batches, seeding.derive_seed(experiment.seed, "noise of the landscape"))
 

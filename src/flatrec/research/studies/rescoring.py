@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Generator, nn
 
@@ -40,7 +42,7 @@ def rebuild(run: Run, experiment: Experiment, dataset: Dataset) -> Run:
     model = build_model(experiment.model, dataset, experiment.seed)
     assert isinstance(model, Model)
     model.load_state_dict(trained.state_dict())
-    return Run(dataset, model.to(device).eval(), run.ks, run.mask)
+    return replace(run, dataset=dataset, recommender=model.to(device).eval(), result={})
 
 
 def disturb_trained_features(model: Model, variance: float, generator: Generator) -> None:

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from flatrec.config import Experiment, Option
+from flatrec.data.dataset import Dataset
+from flatrec.evaluation.metrics import higher_is_better
 from flatrec.research.execution import Lost, Workers, execute
 from flatrec.research.reporting.formats import metric_name
 from flatrec.research.reporting.plots import Line, Panel, lines
@@ -40,6 +42,7 @@ class Search:
 
     Args:
         experiment: all settings that were not tried, with defaults.
+        data: data set in memory; None for that which the experiment names.
         space: settings that were tried.
         monitor: metric that scored the trials.
         trials: all trials of the store.
@@ -47,10 +50,22 @@ class Search:
     """
 
     experiment: Experiment
+    data: Dataset | None
     space: Space
     monitor: str
     trials: Sequence[FrozenTrial]
     errors: Sequence[str]
+
+    @property
+    def sign(self) -> int:
+        """1 if higher values of the monitored metric are better, -1 if lower ones are."""
+        return 1 if higher_is_better(self.monitor) else -1
+
+    def rank(self, trial: FrozenTrial) -> tuple[float, float]:
+        """Return what is highest for the best trial: its score, then NDCG to decide between equal scores."""
+        assert trial.value is not None
+        tie_breaker = trial.user_attrs.get(TIE_BREAKER)
+        return self.sign * trial.value, float("-inf") if tie_breaker is None else tie_breaker
 
 
 def confirm(
@@ -65,9 +80,9 @@ def confirm(
     if not complete:
         raise ValueError(f"no trial could be finished{': ' + search.errors[0] if search.errors else ''}")
     # Of equal trials the one whose settings come first, whatever the order that kills and machines left them in.
-    best = max(sorted(complete, key=_settings_text), key=_rank)
+    best = max(sorted(complete, key=_settings_text), key=search.rank)
     values = _values(search.space, best)
-    finished, failures = _train((search.experiment, with_values(search.experiment, values)), seeds, out / RUNS, workers)
+    finished, failures = _train(search, with_values(search.experiment, values), seeds, out / RUNS, workers=workers)
     rows = compare_groups(name_data_sets(finished), LABELS, baselines={CHOSEN: (GIVEN,)}) if finished else []
     details = long_table(rows, LABELS, name="confirmation", title="On fresh seeds, test split")
     image = Image("trials", f"Validation {metric_name(search.monitor)} by trial", "Each trial, and the best so far.")
@@ -94,14 +109,14 @@ def confirm(
 
 
 def _train(
-    given_and_chosen: tuple[Experiment, Experiment], seeds: Sequence[int], runs: Path, workers: Workers
+    search: Search, chosen: Experiment, seeds: Sequence[int], runs: Path, *, workers: Workers
 ) -> tuple[list[FinishedRun], list[Failure]]:
     ended: list[FinishedRun | Failure] = []
     planned = [
         replace(
-            run := planned_run(experiment.replace(seed=seed)),
+            run := planned_run(experiment.replace(seed=seed), search.data),
             labels={
-                "data": experiment.data,
+                "data": run.source.label,
                 "model": short(run.experiment.model.name),
                 "trained with": short(run.experiment.strategy.name),
                 "strategy": which,
@@ -109,7 +124,7 @@ def _train(
             },
         )
         for seed in seeds
-        for which, experiment in zip((GIVEN, CHOSEN), given_and_chosen, strict=True)
+        for which, experiment in ((GIVEN, search.experiment), (CHOSEN, chosen))
     ]
 
     def take(job: Job, done: FinishedRun | Failure | Lost) -> None:
@@ -117,13 +132,6 @@ def _train(
 
     execute(run_job, [Job(run, runs) for run in planned], workers, take)
     return [run for run in ended if isinstance(run, FinishedRun)], [run for run in ended if isinstance(run, Failure)]
-
-
-def _rank(trial: FrozenTrial) -> tuple[float, float]:
-    """Return the score of a trial, and NDCG to decide between equal scores."""
-    assert trial.value is not None
-    tie_breaker = trial.user_attrs.get(TIE_BREAKER)
-    return trial.value, float("-inf") if tie_breaker is None else tie_breaker
 
 
 def _settings_text(trial: FrozenTrial) -> str:
@@ -154,7 +162,9 @@ def _table(search: Search) -> Table:
             trial.value,
             *(str(trial.params.get(name, "")) for name in search.space),
         )
-        for trial in sorted(search.trials, key=lambda trial: -(trial.value if trial.value is not None else -1e9))
+        for trial in sorted(
+            search.trials, key=lambda trial: float("inf") if trial.value is None else -search.sign * trial.value
+        )
     )
     return Table("trials", "Trials, best first", columns, rows, "Scored on validation; pruned trials ended early.")
 
@@ -163,7 +173,10 @@ def _figure(search: Search) -> Figure:
     ended = [(trial.number, trial.value) for trial in search.trials if trial.value is not None]
     numbers = tuple(float(number) for number, _ in ended)
     values = tuple(value for _, value in ended)
-    drawn = (Line("each", numbers, values), Line("best so far", numbers, tuple(accumulate(values, max))))
+    drawn = (
+        Line("each", numbers, values),
+        Line("best so far", numbers, tuple(accumulate(values, max if search.sign > 0 else min))),
+    )
     return lines([Panel("", drawn)], x_label="trial", y_label=f"validation {metric_name(search.monitor)}")
 
 

@@ -55,10 +55,15 @@ class Identity:
             monitor: metric by which trials are scored.
             sampler: name of the sampler.
         """
+        decisive = {f"evaluation.{name}": value for name, value in experiment.evaluation.decisive.items()}
+        settings = {
+            name: decisive.get(name) if name.startswith("evaluation.") else value
+            for name, value in config.settings(experiment).items()
+        }
         fixed = {
             name: json.dumps(user_classes.identity(value) if name in NAMES else value)
-            for name, value in config.settings(experiment).items()
-            if name not in space and name not in FREE
+            for name, value in settings.items()
+            if name not in space and name not in FREE and value is not None
         }
         tried = {name: _dimension_text(asdict(dimension)) for name, dimension in space.items()}
         return cls(dataset.name, dataset.fingerprint, monitor, sampler, fixed, tried)

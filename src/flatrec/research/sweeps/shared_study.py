@@ -11,13 +11,14 @@ import logging
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from flatrec.evaluation.metrics import higher_is_better
 from flatrec.research.sweeps.identity import Identity, read_identity
 from flatrec.research.sweeps.space import Space, distribution, stored_value
 from flatrec.research.sweeps.store import (
@@ -61,21 +62,24 @@ def enter_study(url: str, name: str, identity: Identity, space: Space, *, alone:
         ValueError: trials of that name were made with something else, or tried values that are not in the space.
         ConnectionError: the store cannot be reached.
     """
+    higher = higher_is_better(identity.monitor)
     with store_errors(url):
         complete = [study for study in _stored_studies(open_storage(url), name) if study.identity is not None]
         last = max((study.number for study in complete), default=0)
         newest = [study for study in complete if study.number == last]
         own = next((study for study in newest if study.digest == identity.digest), None)
         if own is not None:
-            return StudyAddress(url, own.name)
+            return StudyAddress(url, own.name, higher)
         if newest:
-            return _next_study(StudyAddress(url, newest[0].name), newest[0], (name, identity, space), alone=alone)
+            return _next_study(
+                StudyAddress(url, newest[0].name, higher), newest[0], (name, identity, space), alone=alone
+            )
         if name in optuna.get_all_study_names(open_storage(url)):
             raise ValueError(
                 f"{without_password(url)} holds a sweep {name!r} that does not say what its trials were made with; "
                 "choose another --out or --name"
             )
-        return _create_study(StudyAddress(url, f"{name} 1 {identity.digest}"), identity, [])
+        return _create_study(StudyAddress(url, f"{name} 1 {identity.digest}", higher), identity, [])
 
 
 def _stored_studies(store: BaseStorage, name: str) -> list[_StoredStudy]:
@@ -105,14 +109,16 @@ def _next_study(
     while not alone and count_running(study):
         logger.warning("waiting for trials of other machines, which try another space")
         time.sleep(PAUSE)
-    address = StudyAddress(before.url, f"{name} {stored.number + 1} {identity.digest}")
+    address = replace(before, name=f"{name} {stored.number + 1} {identity.digest}")
     return _create_study(address, identity, _copied_trials(study, before, space))
 
 
 def _create_study(address: StudyAddress, identity: Identity, trials: Sequence[FrozenTrial]) -> StudyAddress:
     """Create a study that begins with these trials, unless another machine that starts at the same time does."""
     try:
-        study = optuna.create_study(storage=open_storage(address.url), study_name=address.name, direction="maximize")
+        study = optuna.create_study(
+            storage=open_storage(address.url), study_name=address.name, direction=address.direction
+        )
     except DuplicatedStudyError:
         study = open_study(address)
         for _ in range(WAIT):

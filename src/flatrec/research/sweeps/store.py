@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
@@ -28,10 +29,16 @@ CREATION_ATTEMPTS = 5  # where several machines create a store at the same time
 
 @dataclass(frozen=True)
 class StudyAddress:
-    """Address of a study of Optuna: URL of its store, and its name there."""
+    """Address of a study of Optuna: URL of its store, its name there, and the direction in which trials are better."""
 
     url: str
     name: str
+    higher_is_better: bool = True
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """The direction as Optuna has it."""
+        return "maximize" if self.higher_is_better else "minimize"
 
 
 def open_study(address: StudyAddress, sampler: BaseSampler | None = None) -> optuna.Study:
@@ -47,7 +54,7 @@ def open_study(address: StudyAddress, sampler: BaseSampler | None = None) -> opt
             study_name=address.name,
             sampler=sampler,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
-            direction="maximize",
+            direction=address.direction,
             load_if_exists=True,
         )
 

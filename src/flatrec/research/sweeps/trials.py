@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from flatrec.config import Experiment
+from flatrec.data.dataset import Dataset
 from flatrec.research.studies.base import Label, PlannedRun, Source
 from flatrec.research.studies.runner import train_or_wait
 from flatrec.research.sweeps.space import Space, suggest, with_values
@@ -37,6 +39,7 @@ class TrialJob:
         experiment: all other settings.
         runs: folder of run folders.
         n_trials: number of trials that the store is to hold in the end, whoever makes them.
+        data: data set in memory; None for that which the experiment names.
     """
 
     job_id: str
@@ -46,6 +49,7 @@ class TrialJob:
     experiment: Experiment
     runs: Path
     n_trials: int
+    data: Dataset | None = None
 
 
 def run_trial(job: TrialJob) -> str | None:
@@ -96,19 +100,25 @@ def has_enough(study: optuna.Study, n_trials: int) -> bool:
     return len(states) - states.count(TrialState.WAITING) - states.count(TrialState.FAIL) >= n_trials
 
 
-def planned_run(experiment: Experiment) -> PlannedRun:
-    """Return a run of these settings as studies have it; runs of equal settings share a folder."""
+def planned_run(experiment: Experiment, data: Dataset | None = None) -> PlannedRun:
+    """Return a run of these settings as studies have it; runs of equal settings share a folder.
+
+    Args:
+        experiment: settings of the run.
+        data: data set in memory; None for that which the experiment names.
+    """
     labels: dict[str, Label] = {
         "model": short(experiment.model.name),
         "strategy": short(experiment.strategy.name),
         "seed": experiment.seed,
     }
-    return PlannedRun(labels, Source(experiment.data, experiment.split), experiment)
+    return PlannedRun(labels, Source(experiment.data if data is None else data, experiment.split), experiment)
 
 
 def _score(trial: optuna.Trial, job: TrialJob) -> float:
-    run = planned_run(with_values(job.experiment, suggest(job.space, trial)))
-    result = train_or_wait(job.runs / run.folder, run.experiment, run.source.load(), [_Pruning(trial)])
+    better = max if job.address.higher_is_better else min
+    run = planned_run(with_values(job.experiment, suggest(job.space, trial)), job.data)
+    result = train_or_wait(job.runs / run.folder, run.experiment, run.source.load(), [_Pruning(trial, better)])
     trial.set_user_attr("folder", run.folder)
     trial.set_user_attr("best_epoch", result["best_epoch"])
     trial.set_user_attr(TIE_BREAKER, selection.tie_breaker_of(result))
@@ -116,11 +126,17 @@ def _score(trial: optuna.Trial, job: TrialJob) -> float:
 
 
 class _Pruning:
-    """Callback that reports validation scores to the store, and ends a run that is below the median of the others."""
+    """Callback that reports validation scores to the store, and ends a run that is worse than the median of the others.
 
-    def __init__(self, trial: optuna.Trial) -> None:
+    Args:
+        trial: trial of the run.
+        better: returns the better of two scores.
+    """
+
+    def __init__(self, trial: optuna.Trial, better: Callable[[float, float], float]) -> None:
         self.trial = trial
-        self.best = float("-inf")
+        self.better = better
+        self.best: float | None = None
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Do nothing."""
@@ -131,10 +147,11 @@ class _Pruning:
     def on_epoch(self, record: EpochRecord) -> None:
         """Report the best score so far."""
         if record.monitor in record.valid:
-            self.best = max(self.best, record.valid[record.monitor])
+            score = record.valid[record.monitor]
+            self.best = score if self.best is None else self.better(self.best, score)
             self.trial.report(self.best, record.epoch)
             if self.trial.should_prune():
-                raise optuna.TrialPruned(f"below the median of the others at epoch {record.epoch}")
+                raise optuna.TrialPruned(f"worse than the median of the others at epoch {record.epoch}")
 
     def on_end(self) -> None:
         """Do nothing."""

@@ -6,13 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from flatrec.config import Component, Experiment, Training
-from flatrec.evaluation import evaluate_scorer
-from flatrec.evaluation.metrics import METRICS, Metric, TopK
-from flatrec.inference.cold_start.baselines import expected_at_random
-from flatrec.research.reporting.formats import metric_name
-from flatrec.runs import selection
-from flatrec.testing import block_dataset
+from flatrec.evaluation.metrics import METRICS
+from tests.evaluation.metrics.cases import lists_of
 
 # Three users, lists of three: hits at ranks 1 and 3 of 2 relevant items; none of 1; hits at ranks 2 and 3 of 5.
 HITS = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 1]], dtype=torch.bool)
@@ -25,26 +20,12 @@ BY_HAND = {
     "hit_rate": [1, 0, 1],
     "ndcg": [1.5 / (1 + SECOND), 0, (SECOND + 0.5) / (1 + SECOND + 0.5)],
     "map": [(1 + 2 / 3) / 2, 0, (1 / 2 + 2 / 3) / 3],
+    "mrr": [1, 0, 1 / 2],
 }
 
 
 def measured(name, hits, relevant):
-    return METRICS[name].compute(
-        TopK(torch.zeros(hits.shape, dtype=torch.int64), hits, relevant, torch.zeros(1).double())
-    )
-
-
-def test_every_metric_is_worked_by_hand():
-    assert set(BY_HAND) | {"item_coverage", "avg_popularity"} == set(METRICS)
-
-
-def test_coverage_and_popularity_are_those_of_all_lists_together():
-    items = torch.tensor([[0, 2], [2, -1]])
-    lists = TopK(items, items == 2, torch.ones(2, dtype=torch.int64), torch.tensor([4.0, 9.0, 1.0, 0.0]).double())
-    assert METRICS["item_coverage"].compute(lists) == 2 / 4
-    assert METRICS["avg_popularity"].compute(lists) == (4 + 1 + 1) / 3
-    assert METRICS["item_coverage"].compute(lists.cut(1)) == 2 / 4
-    assert METRICS["avg_popularity"].compute(TopK(items - 9, items == 9, lists.n_relevant, lists.popularity)) == 0
+    return METRICS[name].compute(lists_of(torch.zeros(hits.shape, dtype=torch.int64), hits, relevant))
 
 
 @pytest.mark.parametrize("name", sorted(BY_HAND))
@@ -69,6 +50,7 @@ def test_three_users_as_worked_by_hand(name):
         ("hit_rate", [1, 0, 0]),
         ("ndcg", [1, 0, 0]),
         ("map", [1, 0, 0]),
+        ("mrr", [1, 0, 0]),
     ],
 )
 def test_lists_of_one(name, expected):
@@ -88,6 +70,8 @@ def brute_force(name, hits, relevant):
         return found / k
     if name == "hit_rate":
         return float(found > 0)
+    if name == "mrr":
+        return next((1 / rank for rank, hit in enumerate(hits, start=1) if hit), 0.0)
     best = min(k, relevant)
     if name == "ndcg":
         gain = sum(1 / math.log2(rank + 1) for rank, hit in enumerate(hits, start=1) if hit)
@@ -121,25 +105,8 @@ def test_a_hit_further_up_is_never_worse(name, case):
     assert (measured(name, better, relevant) >= measured(name, hits, relevant) - 1e-12).all()
 
 
-@pytest.mark.parametrize("name", ["ndcg", "map"])
+@pytest.mark.parametrize("name", ["ndcg", "map", "mrr"])
 @pytest.mark.parametrize("relevant", [1, 3, 9])
 def test_the_best_list_has_1(name, relevant):
     best = torch.arange(5)[None] < relevant
     assert measured(name, best, torch.tensor([relevant])).item() == pytest.approx(1)
-
-
-def test_a_new_metric_needs_only_its_function_and_its_entry(monkeypatch):
-    def reciprocal_rank(lists: TopK) -> torch.Tensor:
-        return (lists.hits / torch.arange(1, lists.k + 1, dtype=torch.float64)).amax(dim=1)
-
-    monkeypatch.setitem(METRICS, "mrr", Metric(reciprocal_rank, "MRR", depends_on_order=True))
-    dataset = block_dataset(blocks=2, users=4, items=6)
-    scores = torch.rand(8, 12, generator=torch.Generator().manual_seed(0))
-    result = evaluate_scorer(lambda block: scores[block], dataset.interactions, split="test", ks=(1, 3))
-    assert result.metrics["mrr@3"] == pytest.approx(float(result.per_user["mrr@3"].mean()))
-    assert result.metrics["mrr@1"] == result.metrics["hit_rate@1"]
-    assert "mrr@3" not in expected_at_random(np.array([1]), np.array([4]), (3,))
-    assert metric_name("mrr@3") == "MRR@3"
-    experiment = Experiment(model=Component("bpr"), training=Training(monitor="mrr@5"))
-    selection.check(experiment, dataset)
-    assert selection.monitored(experiment, dataset).metric == "mrr@5"
