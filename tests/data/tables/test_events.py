@@ -72,6 +72,14 @@ def test_weights_of_rows_and_events_are_multiplied(tmp_path):
     assert read(tmp_path, "user,item,w\nu,a,3\n", RowSettings(weight_column="w")).frame["weight"].to_list() == [3.0]
 
 
+def test_the_weights_of_returns_are_not_used(tmp_path):
+    settings = RowSettings(weight_column="w", quantity_column="n")
+    text = "user,item,w,n\nu,a,3,1\nu,a,-3,-1\nu,a,,-1\n"
+    assert read(tmp_path, text, settings).frame["weight"].to_list() == [3.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="1 of 4 values that are not above 0, the first, '0', in line 5"):
+        read(tmp_path, text + "u,a,0,1\n", settings)
+
+
 def test_rows_without_ids_are_dropped_where_asked_and_later_errors_name_their_line(tmp_path):
     settings = RowSettings(missing_ids="drop", weight_column="w")
     text = "user,item,w\nu,a,1\n,b,x\n ,,2\nu,,3\nu,b,4\n"
@@ -114,6 +122,11 @@ def test_an_id_of_blanks_is_missing_however_ids_are_matched(tmp_path):
             "are no quantities, the first, an empty cell, in line 3; give every purchase and r",
         ),
         ("u,a,view,many\n", "column 'n' with 1 of 1 values that are no numbers, the first, 'many', in line 2"),
+        (
+            "u,a,view,\nu,a,return,1e13\n",
+            "column 'n' with 1 of 2 values that are not of 1e-12 to 1e12, the first, '1e13', in",
+        ),
+        ("u,a,purchase,1e-13\n", "are not of 1e-12 to 1e12, the first, '1e-13', in line 2; use another unit"),
         ("u,a,wish,1\n", r"log\.csv has no row left of 1: 1 row with an event that \[events\] does not name left out"),
     ],
 )
@@ -133,7 +146,12 @@ def test_a_row_without_a_rating_is_refused(tmp_path):
     [
         ({"event_column": "e"}, r"event_column and a table \[events\] of weights, such as purchase = 1.0, need each"),
         ({"event_weights": {"view": 1.0}}, "event_column and a table"),
-        ({"event_column": "e", "event_weights": {"view": 0.0}}, r"\[events\] view must have a weight above 0, but has"),
+        (
+            {"event_column": "e", "event_weights": {"view": 0.0}},
+            r"\[events\] view must have a weight of 1e-12 to 1e12, but has",
+        ),
+        ({"event_column": "e", "event_weights": {"view": 1e13}}, "of 1e-12 to 1e12, but has 10000000000000.0"),
+        ({"event_column": "e", "event_weights": {"view": float("nan")}}, "of 1e-12 to 1e12, but has nan"),
         ({"event_column": "e", "event_weights": {"back": -1.0}}, "leave an event out .* or name it in return_events"),
         ({"rating_column": "r"}, "rating_column and min_rating need each other; for ratings as weights set weight_col"),
         ({"min_rating": 3.0}, "rating_column and min_rating need each other"),

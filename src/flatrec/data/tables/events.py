@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -16,6 +16,7 @@ from flatrec.data.tables.numbers import as_numbers, as_weights
 from flatrec.data.tables.refusal import refuse
 from flatrec.data.tables.times import as_timestamps
 
+LARGEST = 1e12  # weights and quantities lie between this and one over it, so that float32 holds what they become
 MissingIds = Literal["error", "drop"]
 
 
@@ -57,11 +58,11 @@ class RowSettings:
             raise ValueError("event_column and a table [events] of weights, such as purchase = 1.0, need each other")
         if (self.rating_column is None) != (self.min_rating is None):
             raise ValueError("rating_column and min_rating need each other; for ratings as weights set weight_column")
-        bad = next((name for name, weight in self.event_weights.items() if not 0 < weight < float("inf")), None)
+        bad = next((name for name, weight in self.event_weights.items() if not 1 / LARGEST <= weight <= LARGEST), None)
         if bad is not None:
             raise ValueError(
-                f"[events] {bad} must have a weight above 0, but has {self.event_weights[bad]}; leave an event out to "
-                "ignore it, or name it in return_events"
+                f"[events] {bad} must have a weight of 1e-12 to 1e12, but has {self.event_weights[bad]}; leave an "
+                "event out to ignore it, or name it in return_events"
             )
         if self.return_events and not self.event_column:
             raise ValueError("return_events needs event_column, the column that names the events")
@@ -143,7 +144,8 @@ class _Left(NamedTuple):
     def columns(self, settings: RowSettings) -> pl.DataFrame:
         """Return the ids, and what the other columns say."""
         rows, frame = self.rows, self.frame
-        columns = [*_weights(rows, frame, settings), *_quantities(rows, frame, settings)]
+        quantities = _quantities(rows, frame, settings)
+        columns = [*quantities, *_weights(rows, frame, settings, quantities)]
         if "timestamp" in rows:
             columns.append(as_timestamps(rows, "timestamp").alias("timestamp"))
         if "split" in rows:
@@ -164,9 +166,17 @@ def _keep_named(left: _Left, settings: RowSettings) -> _Left:
     return left._replace(frame=left.frame.with_columns(names), report=report).keep(named, "unnamed_events")
 
 
-def _weights(rows: TableRows, frame: pl.DataFrame, settings: RowSettings) -> list[pl.Series]:
-    """Return the weight of each row, if there are weights: those of its event and of its own cell, multiplied."""
-    weights = [as_weights(rows, "weight")] if "weight" in rows else []
+def _weights(
+    rows: TableRows, frame: pl.DataFrame, settings: RowSettings, quantities: Sequence[pl.Series]
+) -> list[pl.Series]:
+    """Return the weight of each row, if there are weights: those of its event and of its own cell, multiplied.
+
+    The weight of a return, which is not used, may be missing, 0 or negative in the file; it is 1.
+    """
+    weights = []
+    if "weight" in rows:
+        unused = quantities[0] < 0 if quantities else None
+        weights.append(_within_range(rows, "weight", as_weights(rows, "weight", unused=unused)))
     if "event" in rows:
         by_event = {**settings.event_weights, **dict.fromkeys(settings.return_events, 1.0)}
         weights.append(frame["event"].replace_strict(by_event, return_dtype=pl.Float64))
@@ -181,7 +191,9 @@ def _quantities(rows: TableRows, frame: pl.DataFrame, settings: RowSettings) -> 
     """
     if "quantity" not in rows and not settings.return_events:
         return []
-    quantities = as_numbers(rows, "quantity") if "quantity" in rows else pl.Series([1.0]).new_from_index(0, len(frame))
+    quantities = pl.Series([1.0]).new_from_index(0, len(frame))
+    if "quantity" in rows:
+        quantities = _within_range(rows, "quantity", as_numbers(rows, "quantity"))
     if "event" not in rows:
         _check_quantities(rows, quantities.is_null())
         return [quantities.alias("quantity")]
@@ -194,6 +206,14 @@ def _quantities(rows: TableRows, frame: pl.DataFrame, settings: RowSettings) -> 
     other = pl.when(quantity < 0).then(0.0).otherwise(1.0)
     signed = pl.when("return").then(-quantity.abs()).when("purchase").then(quantity).otherwise(other)
     return [table.select(signed.alias("quantity"))["quantity"], purchases.alias("returnable")]
+
+
+def _within_range(rows: TableRows, name: str, numbers: pl.Series) -> pl.Series:
+    """Return the numbers, unless one is so large or small that float32 does not hold what is computed from it."""
+    sizes = numbers.abs()
+    outside = ((sizes > LARGEST) | ((sizes > 0) & (sizes < 1 / LARGEST))).fill_null(False)
+    refuse(rows, name, outside, what="are not of 1e-12 to 1e12", advice="use another unit")
+    return numbers
 
 
 def _check_quantities(rows: TableRows, missing: pl.Series) -> None:

@@ -54,13 +54,21 @@ def as_numbers(rows: TableRows, name: str, bits: Bits = 64) -> pl.Series:
     return numbers.fill_nan(None)
 
 
-def as_weights(rows: TableRows, name: str, bits: Bits = 64) -> pl.Series:
+def as_weights(rows: TableRows, name: str, bits: Bits = 64, unused: pl.Series | None = None) -> pl.Series:
     """Return a column of weights.
+
+    Args:
+        rows: the rows of the table.
+        name: the new name of the column.
+        bits: the precision.
+        unused: True for each row whose weight is not used: it becomes 1, whatever the file has.
 
     Raises:
         ValueError: a weight is missing, not a number, or not above 0.
     """
     weights = as_numbers(rows, name, bits)
+    if unused is not None:
+        weights = weights.zip_with(~unused, pl.Series([1.0], dtype=weights.dtype).new_from_index(0, len(weights)))
     bad = (weights > 0).fill_null(False).not_()
     refuse(rows, name, bad, what="are not above 0", advice="give every interaction a weight above 0")
     return weights
