@@ -178,3 +178,16 @@ def test_the_examples_of_the_optimizers_run():
         if not skipped:
             exec(compile(example, "optimizers.md", "exec"), namespace)  # noqa: S102
     assert bool(torch.isfinite(namespace["loss"]))
+
+
+def test_the_example_of_frames_runs(capsys):
+    text = (ROOT / "docs" / "raw-data.md").read_text(encoding="utf-8")
+    section = text.split("## From frames in Python\n")[1].split("\n## ")[0]
+    (example,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    namespace: dict[str, object] = {}
+    exec(compile(example, "raw-data.md", "exec"), namespace)  # noqa: S102
+    assert capsys.readouterr().out == (
+        "Dataset products: 3 users, 3 items, 6 interactions (train 2, valid 1, test 3), features text (3), from "
+        "2024-01-31, to 2024-03-08\n"
+    )
+    assert namespace["frame"].filter(split="test")["user"].to_list() == ["ann", "bob", "eve"]

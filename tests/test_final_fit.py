@@ -14,6 +14,7 @@ import flatrec
 from flatrec.api import load_run, run_experiment
 from flatrec.config import Component, Experiment, SplitSettings, Training
 from flatrec.data.formats import mmrec
+from flatrec.data.loading import load_data
 from flatrec.final_fit import final_fit, refit
 from flatrec.inference.cold_start import evaluate_cold_start
 from flatrec.models import BPR
@@ -22,6 +23,7 @@ from flatrec.runs.origin import ORIGIN
 from flatrec.testing import block_dataset
 from flatrec.training.trainer import DivergedError
 from flatrec.utils.integrity import seal
+from flatrec.windows import run_windows
 
 DATA = block_dataset(blocks=3, users=8, items=6)
 SHORT = Training(epochs=4, batch_size=32, tensorboard=False, monitor="ndcg@20", patience=2)
@@ -240,12 +242,20 @@ def test_what_cannot_be_refitted_is_one_line(run, on_disk, tmp_path):
     assert not (tmp_path / "final").exists()
 
 
-def test_a_run_of_several_windows_is_refused(run, monkeypatch):
-    split = SplitSettings(method="time", windows=4)
-    recorded = run_dir.read_experiment(run).replace(split=split)
-    monkeypatch.setattr(run_dir, "read_experiment", lambda _: recorded)
-    with pytest.raises(ValueError, match=r"rolling evaluation \(split.windows is 4\).*without split.windows"):
-        refit(run)
+def test_runs_over_windows_are_refitted_one_by_one(tmp_path):
+    rows = [f"u{user},i{(user + day) % 7},2024-01-{day + 1:02d}" for user in range(5) for day in range(6)]
+    (tmp_path / "clicks.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    (tmp_path / "dataset.toml").write_text(
+        'interactions = "clicks.csv"\nuser_column = "user"\nitem_column = "item"\ntime_column = "time"\n'
+        '[split]\nmethod = "time"\nvalid_from = 2024-01-03\ntest_from = 2024-01-05\nwindows = 2\n'
+    )
+    chosen = Experiment(data=str(tmp_path / "dataset.toml"), model=Component("popularity"))
+    run_windows(chosen, load_data(tmp_path / "dataset.toml"), tmp_path / "windows")
+    with pytest.raises(FileNotFoundError, match=r"holds runs over 2 windows; name one of them"):
+        refit(tmp_path / "windows", tmp_path / "final")
+    fitted = refit(tmp_path / "windows" / "window-2", tmp_path / "final")
+    assert fitted.dataset.interactions.count("train") == 30
+    assert fitted.scorer()(torch.tensor([0]))[0].sum() == 30
 
 
 def test_a_damaged_record_of_the_origin_is_noticed(run, tmp_path):

@@ -8,9 +8,13 @@ from flatrec._version import __version__
 TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
     from flatrec.api import fit, load_run, run_experiment
-    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, Training
+    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, SplitSettings, Training
+    from flatrec.data.builder import EventSettings
     from flatrec.data.dataset import Dataset
+    from flatrec.data.formats.table import ItemSource, TableSettings
     from flatrec.data.loading import load_data
+    from flatrec.data.tables.events import RowSettings
+    from flatrec.data.tables.feature_files import FeatureSource
     from flatrec.evaluation import evaluate
     from flatrec.final_fit import refit
     from flatrec.inference.run import Recommendation, Run
@@ -23,9 +27,15 @@ __all__ = [
     "Config",
     "Dataset",
     "Evaluation",
+    "EventSettings",
     "Experiment",
+    "FeatureSource",
+    "ItemSource",
     "Recommendation",
+    "RowSettings",
     "Run",
+    "SplitSettings",
+    "TableSettings",
     "Training",
     "__version__",
     "evaluate",
@@ -45,9 +55,15 @@ _HOMES = {
     "Config": "flatrec.config",
     "Dataset": "flatrec.data.dataset",
     "Evaluation": "flatrec.config",
+    "EventSettings": "flatrec.data.builder",
     "Experiment": "flatrec.config",
+    "FeatureSource": "flatrec.data.tables.feature_files",
+    "ItemSource": "flatrec.data.formats.table",
     "Recommendation": "flatrec.inference.run",
+    "RowSettings": "flatrec.data.tables.events",
     "Run": "flatrec.inference.run",
+    "SplitSettings": "flatrec.config",
+    "TableSettings": "flatrec.data.formats.table",
     "Training": "flatrec.config",
     "evaluate": "flatrec.evaluation",
     "fit": "flatrec.api",

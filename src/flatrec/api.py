@@ -173,7 +173,7 @@ def run_experiment(
         load_to_train(experiment.data, experiment.split) if dataset is None else dataset.split_again(experiment.split)
     )
     check_undivided(data)
-    experiment = experiment.replace(data=data.source or experiment.data, split=data.split_report.requested)
+    experiment = experiment.replace(data=data.source or "", split=data.split_report.requested)
     if strategy is None:
         strategy = build_strategy(experiment.strategy)
     if model is not None:

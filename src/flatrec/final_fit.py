@@ -57,8 +57,7 @@ def refit(
 
     Raises:
         FileNotFoundError: there is no finished run, or its data are gone.
-        ValueError: the run is damaged or of several windows, its data or classes have changed, or ``out`` is its own
-            folder.
+        ValueError: the run is damaged, its data or classes have changed, or ``out`` is its own folder.
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
         DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
@@ -87,29 +86,17 @@ def final_fit(
 
     Raises:
         FileNotFoundError: there is no finished run, or its data are gone.
-        ValueError: the run is damaged or of several windows, its data or classes have changed, or ``out`` is its own
-            folder.
+        ValueError: the run is damaged, its data or classes have changed, or ``out`` is its own folder.
     """
     path = Path(path)
-    result = run_dir.read_result(path)
+    run_dir.read_result(path)  # refuses what is not finished before any data are read
     if out is not None and Path(out).resolve() == path.resolve():
         raise ValueError(f"{out} is the run that is to be refitted; choose another folder for the final fit")
     recorded = run_dir.read_experiment(path)
-    _check_windows(path, recorded)
     dataset = _split_as_before(recorded, data)
     if data is None:
         run_dir.check_data(path, dataset)
-    origin = Origin(
-        run=str(path.resolve()),
-        identity=run_dir.recorded_identity(path),
-        selected=result["selected"],
-        epochs=result["best_epoch"],
-        data={key: result["data"][key] for key in ("name", "path", "fingerprint")},
-        other_data=dataset.fingerprint != result["data"]["fingerprint"],
-        valid=result["valid"],
-        test=result["test"],
-        refit=result.get("refit"),
-    )
+    origin = _origin_of(path, dataset.fingerprint)
     dataset = dataset.split_again(SplitSettings(method="none"))
     log_data_warnings(dataset)
     settings = _on_all_interactions(recorded, origin).replace(
@@ -120,13 +107,20 @@ def final_fit(
     return FinalFit(settings, dataset, origin)
 
 
-def _check_windows(path: Path, recorded: Experiment) -> None:
-    windows = recorded.split.windows or 1
-    if windows > 1:
-        raise ValueError(
-            f"{path} is of a rolling evaluation (split.windows is {windows}), whose windows may choose different "
-            "numbers of epochs; train a run without split.windows and refit that"
-        )
+def _origin_of(path: Path, fingerprint: str) -> Origin:
+    """Return the run in a folder as the origin of a final fit on data that have this fingerprint in its split."""
+    result = run_dir.read_result(path)
+    return Origin(
+        run=str(path.resolve()),
+        identity=run_dir.recorded_identity(path),
+        selected=result["selected"],
+        epochs=result["best_epoch"],
+        data={key: result["data"][key] for key in ("name", "path", "fingerprint")},
+        other_data=fingerprint != result["data"]["fingerprint"],
+        valid=result["valid"],
+        test=result["test"],
+        refit=result.get("refit"),
+    )
 
 
 def _split_as_before(recorded: Experiment, data: str | Dataset | None) -> Dataset:

@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import SMALL
 from tests.cli.test_errors import one_line
 from tests.content.encoders.conftest import Lengths
-from tests.data.amazon.files import image_features, meta_2014, reviews_2014
+from tests.data.amazon.files import image_features, interactions, meta_2014, reviews_2014
 
 
 @pytest.fixture
@@ -49,3 +49,20 @@ def test_the_counts_come_as_json(flatrec, files, tmp_path):
 def test_bad_usage_is_one_line(flatrec, files, tmp_path, words, parts):
     one_line(flatrec("data", "prepare", "amazon", *files, "--out", tmp_path / "baby", *words), 2, *parts)
     assert not (tmp_path / "baby").exists()
+
+
+def test_info_shows_what_preparation_removed_in_numbers_and_sentences(flatrec, tmp_path):
+    repeated = [*interactions(), *interactions()[:4], ("A_once", "B000000001")]
+    path = reviews_2014(tmp_path / "r.json", repeated)
+    path.write_text(path.read_text() + "x\n")
+    prepared = flatrec("data", "prepare", "amazon", "--reviews", path, "--out", tmp_path / "baby")
+    shown = flatrec("data", "info", tmp_path / "baby").out
+    for sentence in (
+        "- r.json: preparation left out 1 line (1 malformed)",
+        "- 4 repeated interactions; each counts once",
+        "- the 5-core filter removed 1 user, 0 items and 1 interaction",
+    ):
+        assert sentence in prepared.out
+        assert sentence in shown
+    rows = {tuple(cell.strip() for cell in row.split("│")[1:-1]) for row in shown.splitlines()}
+    assert {("repeated interactions, each counted once", "4"), ("users removed by the k-core filter", "1")} <= rows

@@ -41,12 +41,12 @@ def test_what_would_make_ids_meet_is_named(unmet, known, said):
     assert re.search(said, near_misses([unmet, "else"], [known, "other"]))
 
 
-def test_capital_letters_become_small_only_where_asked():
+def test_capital_letters_become_lower_case_only_where_asked():
     ids = pl.Series("id", [" Ab", "ab", "ÄB", "1.0", None])
     found = repair_ids(ids, "trim+lower")
     assert found.ids.to_list() == ["ab", "ab", "äb", "1.0", None]
-    assert (found.padded, found.capitals) == (1, 2)
-    assert repair_ids(ids).capitals == 0
+    assert (found.padded, found.lowercased) == (1, 2)
+    assert repair_ids(ids).lowercased == 0
 
 
 def test_exact_ids_stay_but_blanks_alone_are_empty():

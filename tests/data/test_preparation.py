@@ -1,10 +1,9 @@
-from dataclasses import replace
-
 """What preparation removed stands where the prepared data are read."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -26,7 +25,7 @@ def test_a_prepared_folder_says_what_its_preparation_removed(tmp_path):
     assert (report.prepared_repeats, report.k_core) == (10, 5)
     assert (report.filtered_users, report.filtered_items, report.filtered_interactions) == (2, 1, 3)
     assert report.sentences()[0] == "r.json: preparation left out 3 lines (1 malformed, 2 without user or item)"
-    assert report.sentences()[1] == "10 repeated interactions; each counts once"
+    assert report.sentences()[1] == "preparation joined 10 repeated interactions to earlier ones"
     assert report.sentences()[2].startswith("the 5-core filter removed 2 users, 1 item and 3 interactions")
 
 

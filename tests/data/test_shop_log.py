@@ -124,7 +124,7 @@ def test_data_info_has_the_numbers_worked_by_hand(shop):
         "log.csv: blanks around 1 id were removed",
         "artikel.csv: 1 row not used (1 whose id is in no interaction)",
         "2 rows without a user or item id left out",
-        "1 row with an event that [events] does not name left out: ['Merkzettel']",
+        "1 row with an event that [events] does not name left out: ['Merkzettel'], the first in line 11",
         "2 rows with a quantity of 0, or a negative one of no purchase, left out",
         "3 returns, which cancel earlier purchases of the same user and item",
         "2 items without a row in the table of items; kept, and shown by their ids",
@@ -169,6 +169,25 @@ def test_parquet_with_dictionaries_and_nulls_gives_the_same_data(shop):
     data = load_data(shop)
     assert data.fingerprint == expected.fingerprint
     assert row_counts(data) == row_counts(expected)
+
+
+def test_dictionaries_of_numbers_and_times_are_read(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    now = datetime(2024, 1, 2, tzinfo=UTC)
+    columns = {
+        "user": arrow.array([7, 7, None], arrow.int64()),
+        "item": arrow.array(["a", "b", "c"]),
+        "time": arrow.array([now, now, now], arrow.timestamp("ms", tz="Europe/Berlin")),
+        "weight": arrow.array([0.5, 2.0, 1.0], arrow.float64()),
+    }
+    encoded = arrow.table({name: column.dictionary_encode() for name, column in columns.items()})
+    parquet.write_table(encoded, tmp_path / "log.parquet")
+    rows = RowSettings(time_column="time", weight_column="weight", missing_ids="drop")
+    data = read_tables(TableSettings(tmp_path / "log.parquet", rows=rows))
+    assert list(data.users) == ["7"]
+    assert data.interactions.timestamps.tolist() == [1_704_153_600] * 2
+    assert data.interactions.weights.tolist() == [0.5, 2.0]
 
 
 def test_returns_take_no_view_back(shop):

@@ -12,6 +12,7 @@ import typer
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.cli.progress import training_bar
+from flatrec.utils.messages import count
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def _print_result(result: Mapping[str, Any], out: Path, n_interactions: int) -> 
         _print_sentences(*(sentence for split in ("valid", "test") for sentence in _sentences(result, split)))
         print_text(f"{_selected_epoch(result)}; the run is in {out}")
         return
-    epochs = f", for {result['epochs']} epochs" if result["epochs"] else ""
+    epochs = f", for {count(result['epochs'], 'epoch')}" if result["epochs"] else ""
     print_text(
         f"{model} is fitted to all {n_interactions} interactions of {result['data']['name']}{epochs}, with the "
         f"settings of {origin['run']}; nothing is left to score it by, and the scores of that run stand in result.json "
@@ -175,8 +176,8 @@ def undefined_sentence(split: str, undefined: Mapping[str, int]) -> str:
     if not undefined:
         return ""
     counts: dict[str, list[int]] = {}
-    for name, count in undefined.items():
-        counts.setdefault(name.partition("@")[0], []).append(count)
+    for name, n_users in undefined.items():
+        counts.setdefault(name.partition("@")[0], []).append(n_users)
     listed = ", ".join(
         f"{name} {found[0] if len(set(found)) == 1 else f'{min(found)} to {max(found)}'}"
         for name, found in counts.items()

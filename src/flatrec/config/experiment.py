@@ -81,8 +81,9 @@ class Training(Config):
         batch_size: number of training interactions per batch.
         patience: number of consecutive evaluations without a better epoch after which training stops.
         evaluate_every: number of epochs from one evaluation to the next.
-        monitor: the validation metric that decides early stopping and the best epoch. If two epochs are equal in it,
-            the one with the higher NDCG at the same K is better, then the earlier one. If the data have so few items
+        monitor: the validation metric that decides early stopping and the best epoch, one of ``evaluation.metrics`` in
+            its better direction (``flatrec list metrics``). If two epochs are equal in it, the one with the higher NDCG
+            at the same K is better, if NDCG is computed, then the earlier one. If the data have so few items
             that the metric cannot tell epochs apart, a smaller K is monitored
             (:func:`flatrec.runs.selection.monitored`).
         select: which epoch is kept: the ``best`` on validation, or the ``last``; the latter needs no validation split

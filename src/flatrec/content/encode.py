@@ -149,9 +149,11 @@ def encode_new_items(
 
 def _recipe_of(dataset: Dataset) -> Recipe | None:
     """Return how the items of a data set were encoded; None if no ``encode.json`` is beside its features."""
-    source = Path(dataset.source or "")
+    if dataset.source is None:
+        return None
+    source = Path(dataset.source)
     description = source / DESCRIPTION if source.is_dir() else source
     folders = [source]
     if description.suffix.lower() == ".toml" and description.is_file():
-        folders = [feature.file.parent for feature in parse(description).features.values()]
+        folders = [feature.path.parent for feature in parse(description).features.values()]
     return next((recipe for recipe in map(read_recipe, folders) if recipe is not None), None)

@@ -18,7 +18,7 @@ class TableCleaningReport:
     joined_lines: int = 0  # lines that continue a cell which began on an earlier line
     broken_ids: int = 0  # ids that contain a line break
     padded_ids: int = 0  # ids with blanks around them, which were removed
-    capital_ids: int = 0  # ids with capital letters, which became small ones
+    lowercased_ids: int = 0  # ids with capital letters, which became lower case
     decimal_ids: int = 0  # ids such as ``100.0``, which were read as ``100``
     decimal_id_example: str = ""  # one of these, as the file has it
     rows_without_id: int = 0  # rows without an item id, which were left out
@@ -38,7 +38,7 @@ class TableCleaningReport:
             joined_lines=sum(table.joined_lines for table in tables),
             broken_ids=sum(table.broken_ids for table in tables),
             padded_ids=sum(table.padded_ids for table in tables),
-            capital_ids=sum(table.capital_ids for table in tables),
+            lowercased_ids=sum(table.lowercased_ids for table in tables),
             decimal_ids=sum(table.decimal_ids for table in tables),
             decimal_id_example=next((table.decimal_id_example for table in tables if table.decimal_id_example), ""),
         )
@@ -74,8 +74,8 @@ class TableCleaningReport:
     def _id_changes(self) -> Iterator[str]:
         if self.padded_ids:
             yield f"{self.file}: blanks around {count(self.padded_ids, 'id')} were removed"
-        if self.capital_ids:
-            yield f"{self.file}: {count(self.capital_ids, 'id')} were written in small letters"
+        if self.lowercased_ids:
+            yield f"{self.file}: {count(self.lowercased_ids, 'id')} were written in lower case"
         if self.decimal_ids:
             shown, whole = clipped(self.decimal_id_example), clipped(self.decimal_id_example.partition(".")[0])
             ids = count(self.decimal_ids, "id")
@@ -97,6 +97,7 @@ class EventReport:
     without_id: int = 0  # rows without a user or item id, which were left out
     unnamed_events: int = 0  # rows with an event that has no weight, which were left out
     unnamed_event_names: tuple[str, ...] = ()  # the most frequent of these events
+    first_unnamed_event: str = ""  # where the first of these rows is, such as ``line 7``
     low_ratings: int = 0  # rows with a rating below the minimum, which were left out
     without_quantity: int = 0  # purchases and returns of quantity 0, and other events of a negative one; left out
     returns: int = 0  # returns, which are subtracted from purchases
@@ -106,8 +107,9 @@ class EventReport:
         if self.without_id:
             yield f"{count(self.without_id, 'row')} without a user or item id left out"
         if self.unnamed_events:
-            names = quoted(self.unnamed_event_names, 3)
-            yield f"{count(self.unnamed_events, 'row')} with an event that [events] does not name left out: {names}"
+            rows, names = count(self.unnamed_events, "row"), quoted(self.unnamed_event_names, 3)
+            first = f", the first in {self.first_unnamed_event}" if self.first_unnamed_event else ""
+            yield f"{rows} with an event that [events] does not name left out: {names}{first}"
         if self.low_ratings:
             yield f"{count(self.low_ratings, 'row')} with a rating below min_rating left out"
         if self.without_quantity:

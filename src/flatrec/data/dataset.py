@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -22,8 +23,15 @@ from flatrec.data.splitting import SplitDescription, SplitReport, split_log, sum
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.utils.integrity import digest
 
+if TYPE_CHECKING:
+    import polars as pl
 
-@dataclass(frozen=True, eq=False)
+    from flatrec.data.formats.table import TableSettings
+    from flatrec.data.frames.reading import FeatureInput
+    from flatrec.data.frames.tables import Frame
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Users, items, their interactions in three splits, and item features by modality; immutable.
 
@@ -83,6 +91,91 @@ class Dataset:
                     "align them with flatrec.data.features.align"
                 )
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
+
+    @classmethod
+    def from_frames(
+        cls,
+        interactions: Frame,
+        items: Frame | None = None,
+        features: Mapping[str, FeatureInput] | None = None,
+        *,
+        columns: TableSettings | None = None,
+        split: SplitSettings | None = None,
+        name: str = "frames",
+    ) -> Dataset:
+        """Build a data set from frames in memory, which gives the same data set as reading the same tables from files.
+
+        A frame is one of polars (a lazy one too), pandas or pyarrow, or any other object with Arrow's PyCapsule
+        interface, such as a relation of duckdb.
+
+        Args:
+            interactions: one row per event.
+            items: one row per item: ids, titles, image files, and other columns that ``columns`` names.
+            features: features by modality: a frame with a column of item ids; a pair of ids and an array of NumPy or
+                a tensor; an array alone, with its rows in the order of ``items``; or the path of a file of features.
+            columns: which columns mean what, as a ``dataset.toml`` says it; files are left out. By default columns are
+                recognized by their names, such as ``user``, ``item`` and ``split``.
+            split: how to split the interactions; what is left out is as ``columns`` says.
+            name: the name of the data set in reports, unless ``columns`` has one.
+
+        Raises:
+            TypeError: something is neither a frame nor an array.
+            ValueError: a column is missing or malformed, or the frames do not fit one another.
+            FileNotFoundError: an image or a file of features does not exist.
+
+        Example:
+            >>> import polars as pl
+            >>> clicks = pl.DataFrame({"user": ["a", "a", "b"], "item": [1, 2, 2], "split": ["train", "test", "train"]})
+            >>> Dataset.from_frames(clicks, name="clicks")
+            Dataset clicks: 2 users, 2 items, 3 interactions (train 2, valid 0, test 1)
+        """
+        from flatrec.data.frames.reading import read_frames
+
+        return read_frames(interactions, items, features or {}, columns=columns, split=split, name=name)
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return the interactions with their original ids, a row for each: ``user``, ``item`` and ``split``.
+
+        Before ``split``, there are ``timestamp``, in Unix seconds, and ``weight`` if the data set has these.
+        Interactions are summed events: the events themselves, and items without an interaction, are not in the frame.
+        """
+        from flatrec.data.split_table import split_table
+
+        return split_table(self)
+
+    def items_frame(self) -> pl.DataFrame:
+        """Return the items in the order of their indices.
+
+        The columns are ``item``, ``title`` and ``image`` if there are any, and the item columns.
+        """
+        from flatrec.data.frames.writing import items_frame
+
+        return items_frame(self)
+
+    def features_frame(self, modality: str) -> pl.DataFrame:
+        """Return the items that have a modality: ``item``, and a column of vectors named like the modality.
+
+        Raises:
+            ValueError: the data set has no such modality.
+        """
+        from flatrec.data.frames.writing import features_frame
+
+        return features_frame(self, modality)
+
+    def __repr__(self) -> str:
+        from flatrec.data.frames.display import describe
+
+        return describe(self)
+
+    def _repr_html_(self) -> str:
+        from flatrec.data.frames.display import describe_html
+
+        return describe_html(self)
+
+    def __reduce__(self) -> tuple[Callable[..., Dataset], tuple[()]]:
+        """Travel to another process as what the constructor takes."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return partial(Dataset, **{**values, "features": dict(self.features)}), ()
 
     @property
     def n_users(self) -> int:

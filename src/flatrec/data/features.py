@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from flatrec.data.id_overlap import no_overlap_message
 from flatrec.data.interactions import read_only
+from flatrec.utils.messages import clipped
 
 MissingPolicy = Literal["mean", "zero"]
 
@@ -35,10 +36,11 @@ class Features:
             raise ValueError(f"features must be a matrix with at least one column, but have shape {self.values.shape}")
         if len(self.values) != len(self.present):
             raise ValueError(f"features have {len(self.values)} rows, but {len(self.present)} items were flagged")
-        bad = int((~np.isfinite(self.values[self.present])).any(axis=1).sum())
-        if bad:
+        bad = ~np.isfinite(self.values).all(axis=1) & self.present
+        if bad.any():
             raise ValueError(
-                f"features must be finite, but {bad} of {len(self.values)} rows hold NaN or infinity; "
+                f"features must be finite, but {int(bad.sum())} of {len(self.values)} rows hold NaN or infinity, the "
+                f"first that of item index {int(np.flatnonzero(bad)[0])}; "
                 "repair them, or leave those items out to have them treated as missing"
             )
         values = np.where(self.present[:, None], self.values, 0)
@@ -97,7 +99,10 @@ def align(ids: list[str], rows: Float[ndarray, "n_rows width"], items: list[str]
     """
     row_of = {item: row for row, item in enumerate(ids)}
     if len(row_of) != len(ids):
-        raise ValueError(f"{name} has {len(ids) - len(row_of)} repeated item ids; keep one row per item")
+        first = next(item for row, item in enumerate(ids) if row_of[item] != row)
+        raise ValueError(
+            f"{name} has {len(ids) - len(row_of)} repeated item ids, such as {clipped(first)!r}; keep one row per item"
+        )
     source = np.array([row_of.get(item, -1) for item in items], dtype=np.int64)
     present = source >= 0
     if len(items) and not present.any():

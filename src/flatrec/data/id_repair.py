@@ -20,7 +20,7 @@ class RepairedIds(NamedTuple):
     padded: int = 0  # how many ids had blanks around them
     decimals: int = 0  # how many ids were whole numbers with a decimal point
     decimal_example: str = ""  # one of these, as it was; empty if there is none
-    capitals: int = 0  # how many ids had capital letters that became small ones
+    lowercased: int = 0  # how many ids had capital letters that became lower case
 
 
 def repair_ids(ids: pl.Series, matching: IdMatching = "trim") -> RepairedIds:
@@ -29,9 +29,9 @@ def repair_ids(ids: pl.Series, matching: IdMatching = "trim") -> RepairedIds:
     Args:
         ids: the ids as text.
         matching: ``exact``: ids stay as they are; ``trim``: blanks around them are removed, and ``100.0`` is written as
-            ``100``, since pandas writes ``100.0`` if an id is missing; ``trim+lower``: capital letters become small
-            ones as well. Decimals are changed only if all ids are whole numbers: ``1.0`` beside ``1.1`` or ``a`` may
-            be a version. An id of blanks only is empty in every case.
+            ``100``, since pandas writes ``100.0`` if an id is missing; ``trim+lower``: the same, and letters become
+            lower case. Decimals are changed only if all ids are whole numbers: ``1.0`` beside ``1.1`` or ``a`` may be a
+            version. An id of blanks only is empty in every case.
     """
     if matching == "exact":
         return RepairedIds(ids.str.replace(r"^\s+$", ""))
@@ -39,7 +39,7 @@ def repair_ids(ids: pl.Series, matching: IdMatching = "trim") -> RepairedIds:
     if matching == "trim":
         return repaired
     lower = repaired.ids.str.to_lowercase()
-    return repaired._replace(ids=lower, capitals=int((lower != repaired.ids).sum()))
+    return repaired._replace(ids=lower, lowercased=int((lower != repaired.ids).sum()))
 
 
 def _trimmed(ids: pl.Series) -> RepairedIds:

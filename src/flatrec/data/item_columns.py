@@ -8,7 +8,7 @@ import polars as pl
 
 from flatrec.utils.messages import clipped
 
-RESERVED = ("itemID", "id", "title", "image")  # columns of the table of items that flatrec writes
+RESERVED = ("itemID", "id", "item", "title", "image")  # columns of the tables of items that flatrec writes
 
 
 def align_item_columns(

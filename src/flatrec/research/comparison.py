@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flatrec.api import check_undivided, load_to_train, run_or_resume
+from flatrec.api import check_undivided, load_to_train, log_data_warnings, run_or_resume
 from flatrec.config import DEFAULT_METRICS, Component, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.metrics import higher_is_better
@@ -118,7 +118,11 @@ def compare(
             Also if ``out`` holds a run with other settings, and ``overwrite`` is not given.
         FileExistsError: another process compares in ``out``, or trains in one of its run folders.
     """
-    dataset = load_to_train(experiment.data, experiment.split) if dataset is None else dataset
+    if dataset is None:
+        dataset = load_to_train(experiment.data, experiment.split)
+    else:
+        dataset = dataset.split_again(experiment.split)
+        log_data_warnings(dataset)
     strategies = [import_named("strategy", name) for name in strategies]
     _check(strategies, seeds, experiment, dataset)
     labels = user_classes.labels(strategies, strategy_names())

@@ -221,4 +221,4 @@ def test_ids_are_matched_alike_in_all_files(clicks):
     )
     assert (list(data.items), data.titles) == (["lamp", "mug"], ("A lamp", "A mug"))
     assert data.features["text"].values.tolist() == [[2], [1.5]]
-    assert "clicks.csv: 2 ids were written in small letters" in data.warnings
+    assert "clicks.csv: 2 ids were written in lower case" in data.warnings

@@ -25,7 +25,9 @@ def test_events_have_the_weights_that_are_named_and_the_others_are_counted(tmp_p
     assert events.frame.rows() == [("u", "a", 1.0), ("u", "b", 0.2)]
     report = events.report
     assert (report.rows, report.unnamed_events, report.unnamed_event_names) == (5, 3, ("wish", ""))
-    assert list(report.sentences()) == ["3 rows with an event that [events] does not name left out: ['wish', '']"]
+    assert list(report.sentences()) == [
+        "3 rows with an event that [events] does not name left out: ['wish', ''], the first in line 4"
+    ]
 
 
 def test_whole_numbers_may_name_events(tmp_path):
@@ -90,7 +92,9 @@ def test_ids_are_matched_as_asked(tmp_path, matching, users):
     assert events.frame["user"].to_list() == users
     assert events.frame["item"].to_list() == (["1.0", "2"] if matching == "exact" else ["1", "2"])
     counts = events.cleaning_report
-    assert (counts.padded_ids, counts.capital_ids) == {"exact": (0, 0), "trim": (1, 0), "trim+lower": (1, 1)}[matching]
+    assert (counts.padded_ids, counts.lowercased_ids) == {"exact": (0, 0), "trim": (1, 0), "trim+lower": (1, 1)}[
+        matching
+    ]
 
 
 def test_an_id_of_blanks_is_missing_however_ids_are_matched(tmp_path):

@@ -61,6 +61,12 @@ def test_what_is_no_number_is_refused_by_its_line(tmp_path):
         as_numbers(rows_of([True]), "number")
 
 
+def test_texts_in_parquet_have_the_decimal_mark_of_the_description(tmp_path):
+    pl.DataFrame({"n": ["1.234,5"]}).write_parquet(tmp_path / "log.parquet")
+    rows = scan(tmp_path / "log.parquet", Layout(decimal=",")).select({"number": "n"})
+    assert as_numbers(rows, "number").to_list() == [1234.5]
+
+
 @pytest.mark.parametrize(("bad", "shown"), [(0.0, "0.0"), (-1.0, "-1.0"), (None, "an empty cell")])
 def test_weights_are_above_zero(bad, shown):
     assert as_weights(rows_of([0.5, 2.0]), "number").to_list() == [0.5, 2.0]

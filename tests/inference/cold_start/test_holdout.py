@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from flatrec.config import Component, Experiment, Training
@@ -31,7 +32,8 @@ def named_interactions(dataset, split):
 
 def test_held_out_items_are_absent_and_all_others_are_what_they_were():
     titles = tuple(f"title {n}" for n in range(data().n_items))
-    whole = replace(data(), titles=titles)
+    prices = pl.DataFrame({"price": range(data().n_items)})
+    whole = replace(data(), titles=titles, item_columns=prices)
     held = hold_out_items(whole, 0.1, 3)
     cold = {split: {whole.items[number] for number in numbers.tolist()} for split, numbers in held.items.items()}
     assert {split: len(one) for split, one in cold.items()} == {"valid": 2, "test": 2}
@@ -45,6 +47,9 @@ def test_held_out_items_are_absent_and_all_others_are_what_they_were():
     for name, one in held.remaining.features.items():
         for number, item in enumerate(held.remaining.items):
             np.testing.assert_array_equal(one.values[number], whole.features[name].values[whole.items.index_of(item)])
+    assert held.remaining.item_columns["price"].to_list() == [
+        whole.items.index_of(item) for item in held.remaining.items
+    ]
     assert [held.remaining.titles[n] for n in range(3)] == [
         titles[whole.items.index_of(held.remaining.items[n])] for n in range(3)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from flatrec.data.amazon.images import RECORD
 from flatrec.data.fetching.archives import check_members
-from flatrec.data.tables.files import MALFORMED
+from flatrec.data.tables.malformed import MALFORMED
 
 _PIECE = 1 << 20
 

@@ -16,7 +16,7 @@ from flatrec.data.formats.table import ItemSource, TableSettings, read_tables
 from flatrec.data.id_repair import IdMatching
 from flatrec.data.tables.events import MissingIds, RowSettings
 from flatrec.data.tables.feature_files import FeatureSource
-from flatrec.data.tables.files import reading
+from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.section import LAYOUT_KEYS, Section
 from flatrec.data.tables.text import PLAIN
 from flatrec.data.tables.times import parse_duration

@@ -16,7 +16,7 @@ from flatrec.data.split_table import WEIGHTED
 from flatrec.data.tables.columns import is_missing, to_dict
 from flatrec.data.tables.events import Events, RowSettings, read_events
 from flatrec.data.tables.feature_files import ITEM_NAMES, FeatureSource, guess_column, read_features
-from flatrec.data.tables.files import TABLE_SUFFIXES, TableRows, scan
+from flatrec.data.tables.files import NO_FILE, TABLE_SUFFIXES, Table, TableRows, path_of, scan
 from flatrec.data.tables.images import existing_images
 from flatrec.data.tables.parquet import is_parquet
 from flatrec.data.tables.text import GZIPPED, PLAIN, Layout, ending
@@ -41,7 +41,7 @@ GUESSED_TIME = "guessed time"  # the new name of that column
 class ItemSource:
     """A table with one row per item."""
 
-    file: Path  # ``.csv``, ``.tsv`` or ``.parquet``
+    file: Path | Table = NO_FILE  # ``.csv``, ``.tsv`` or ``.parquet``; left out for a frame
     id_column: str | None = None  # the column of item ids; found by one of ITEM_NAMES if left out
     title_column: str | None = None  # the column of readable names
     image_column: str | None = None  # the column of image files, relative to the table's folder; empty for none
@@ -52,7 +52,7 @@ class ItemSource:
 
 @dataclass(frozen=True)
 class TableSettings:
-    """Which files and columns make up a data set.
+    """Which files and columns make up a data set: what a ``dataset.toml`` says.
 
     Example:
         >>> settings = TableSettings(Path("clicks.csv"), user_column="customer", item_column="sku")
@@ -60,7 +60,7 @@ class TableSettings:
         0
     """
 
-    interactions: Path  # ``.csv``, ``.tsv`` or ``.parquet`` with one row per interaction
+    interactions: Path | Table = NO_FILE  # ``.csv``, ``.tsv``, ``.parquet``, one row per event; left out for a frame
     user_column: str | None = None  # the column of user ids; found by one of USER_NAMES if left out
     item_column: str | None = None  # the column of item ids; found by one of ITEM_NAMES if left out
     split_column: str | None = None  # the column with ``train``/``valid``/``test`` or 0/1/2; a random split without one
@@ -82,7 +82,7 @@ def read_tables(settings: TableSettings) -> Dataset:
         ValueError: a column is missing, a file is malformed, or the files do not fit one another.
     """
     events = _events(settings)
-    path = settings.interactions
+    path = path_of(settings.interactions)
     return build_dataset(
         settings.name or (Path(path.stem) if path.suffix.lower() == GZIPPED else path).stem,
         events.frame,
@@ -107,24 +107,29 @@ def read(path: Path) -> Dataset:
         FileNotFoundError: there is no such file.
         ValueError: no column has a name of users or items, or the file is malformed.
     """
-    names = scan(path, wanted=(USER_NAMES, ITEM_NAMES)).columns
+    return read_tables(guess_settings(path))
+
+
+def guess_settings(interactions: Path | Table) -> TableSettings:
+    """Return settings of a single table, whose columns are recognized by their names; see :func:`read`."""
+    names = scan(interactions, wanted=(USER_NAMES, ITEM_NAMES)).columns
     columns = {column.lower(): column for column in reversed(names)}
     split, time = (
         next((columns[name] for name in known if name in columns), None) for known in (SPLIT_NAMES, TIME_NAMES)
     )
     rows = RowSettings(weight_column="weight" if tuple(names) in WEIGHTED else None)
-    return read_tables(TableSettings(path, split_column=split, guessed_time_column=time, rows=rows))
+    return TableSettings(interactions, split_column=split, guessed_time_column=time, rows=rows)
 
 
 def _events(settings: TableSettings) -> Events:
-    path = settings.interactions
+    path = path_of(settings.interactions)
     further = {"split": settings.split_column, GUESSED_TIME: settings.guessed_time_column, **settings.rows.columns}
     named = {name: column for name, column in further.items() if column is not None}
     wanted = [
         (column,) if column else names
         for column, names in ((settings.user_column, USER_NAMES), (settings.item_column, ITEM_NAMES))
     ]
-    table = scan(path, settings.layout, [*wanted, *((column,) for column in named.values())])
+    table = scan(settings.interactions, settings.layout, [*wanted, *((column,) for column in named.values())])
     columns = {
         "user": settings.user_column or guess_column(table.columns, USER_NAMES, path, "user"),
         "item": settings.item_column or guess_column(table.columns, ITEM_NAMES, path, "item"),
@@ -151,12 +156,12 @@ def _with_guessed_times(rows: TableRows, events: Events) -> Events:
 def _metadata(source: ItemSource | None) -> ItemMetadata:
     if source is None:
         return ItemMetadata()
-    path = source.file
+    path = path_of(source.file)
     columns = {"title": source.title_column, "image": source.image_column}
     named = {name: column for name, column in columns.items() if column}
     check_names(source.columns, str(path))
     wanted = [(source.id_column,) if source.id_column else ITEM_NAMES, *((name,) for name in named.values())]
-    table = scan(path, source.layout, [*wanted, *((name,) for name in source.columns)])
+    table = scan(source.file, source.layout, [*wanted, *((name,) for name in source.columns)])
     id_column = source.id_column or guess_column(table.columns, ITEM_NAMES, path, "item")
     rows = table.select({"id": id_column, **named, **{name: name for name in source.columns}})
     ids = rows.ids("id", matching=source.id_matching)

@@ -60,9 +60,9 @@ def split_log(
         sums = sums.take(~sums.repeated)
     pairs, split_of = np.divmod(sums.keys, len(SPLITS))
     interactions = Interactions(
-        pairs // log.n_items,
-        pairs % log.n_items,
-        split_of,
+        (pairs // log.n_items).astype(np.int32),  # the 64-bit arrays are larger than all the rest
+        (pairs % log.n_items).astype(np.int32),
+        split_of.astype(np.int8),
         log.n_users,
         log.n_items,
         sums.timestamps,

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from flatrec.data.tables.files import reading
+from flatrec.data.tables.malformed import reading
 
 
 def read_array(path: Path) -> Shaped[ndarray, "..."]:

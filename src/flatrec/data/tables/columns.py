@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from flatrec.data.id_repair import strip_decimal_zeros
 from flatrec.data.interactions import SPLITS
+from flatrec.data.tables.objects import describe_objects
 from flatrec.utils.messages import clipped
 
 EXACT = {"Float32": 2.0**24, "Float64": 2.0**53}  # below this bound, every whole number has its own float
@@ -79,6 +80,8 @@ def describe_dtype(column: pl.Series) -> str:
         return "whole numbers"
     if kind.is_numeric():
         return "numbers with a decimal point"
+    if kind == pl.Object:
+        return describe_objects(column)
     return _WORDS.get(kind.base_type(), "values of another kind")
 
 

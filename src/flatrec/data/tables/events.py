@@ -156,7 +156,11 @@ def _keep_named(left: _Left, settings: RowSettings) -> _Left:
     names = left.rows.texts("event").str.strip_chars().fill_null("").alias("event")
     named = names.is_in([*settings.event_weights, *settings.return_events])
     unnamed = names.filter(~named).value_counts().sort("count", "event", descending=[True, False])
-    report = replace(left.report, unnamed_event_names=tuple(unnamed["event"].head(10).to_list()))
+    report = left.report
+    if len(unnamed):
+        first = left.rows.position(named.to_list().index(False))
+        names_left_out = tuple(unnamed["event"].head(10).to_list())
+        report = replace(report, unnamed_event_names=names_left_out, first_unnamed_event=first)
     return left._replace(frame=left.frame.with_columns(names), report=report).keep(named, "unnamed_events")
 
 

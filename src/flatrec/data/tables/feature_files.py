@@ -16,7 +16,8 @@ from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.id_repair import IdMatching, repair_id_list, repair_ids
 from flatrec.data.tables.arrays import read_array, read_mask, read_tensors
 from flatrec.data.tables.columns import describe_dtype
-from flatrec.data.tables.files import TableRows, reading, scan
+from flatrec.data.tables.files import NO_FILE, Table, TableRows, path_of, scan
+from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.numbers import parse_numbers
 from flatrec.data.tables.parquet import is_parquet
 from flatrec.data.tables.row_numbers import ROW_NUMBERS
@@ -32,26 +33,40 @@ MATRIX_KEY = "values"
 INDEX_NAMES = ("index", "level_0")
 
 
+@dataclass(frozen=True, eq=False)
+class FeatureArray:
+    """A matrix in memory, in the place of a ``.npy`` file."""
+
+    path: Path  # a name for messages
+    values: Shaped[ndarray, "..."]  # the matrix
+
+
 @dataclass(frozen=True)
 class FeatureSource:
-    """The files that hold the features of one modality.
+    """The files that hold the features of one modality, or the frame or array in their place.
 
     Args:
         file: ``.npy`` or ``.safetensors`` with a matrix (under the key ``values``) whose rows are in the
             order of ``ids``; rows for which ``MODALITY_mask.npy``, beside ``MODALITY_feat.npy``, is False are left
             out; ``.safetensors`` with one vector per item id; or ``.parquet``, ``.csv`` or ``.tsv`` with a
-            column of item ids and one column of lists or any number of numeric columns.
+            column of item ids and one column of lists or any number of numeric columns. Left out if a frame or an
+            array is given instead.
         ids: a text file with one id per line (``.txt``), or a table whose id column is in the order of the rows.
         id_column: the column of ids in ``file`` or ``ids``; found by one of ITEM_NAMES if left out.
         layout: how ``file`` or ``ids`` is written, if it is a text table.
         id_matching: which differences between ids are removed.
     """
 
-    file: Path
-    ids: Path | None = None
+    file: Path | Table | FeatureArray = NO_FILE
+    ids: Path | Table | None = None
     id_column: str | None = None
     layout: Layout = PLAIN
     id_matching: IdMatching = "trim"
+
+    @property
+    def path(self) -> Path:
+        """The path of the file, or the name of the frame or array for messages."""
+        return self.file if isinstance(self.file, Path) else self.file.path
 
 
 def read_features(source: FeatureSource) -> IndexedFeatures:
@@ -61,29 +76,34 @@ def read_features(source: FeatureSource) -> IndexedFeatures:
         FileNotFoundError: a file does not exist.
         ValueError: a file is malformed, or no ids are given for its rows.
     """
-    suffix = ending(source.file)
-    if is_parquet(source.file) or suffix in (".csv", ".tsv"):
-        return _from_table(source)
-    if suffix == ".npy":
-        return _with_ids(source, read_array(source.file))
-    if suffix == ".safetensors":
-        return _from_tensors(source)
-    raise ValueError(f"{source.file} is not a feature file; use .npy, .safetensors, .parquet, .csv or .tsv")
+    file = source.file
+    if isinstance(file, FeatureArray):
+        return _with_ids(source, file.path, file.values)
+    if isinstance(file, Table) or is_parquet(file) or ending(file) in (".csv", ".tsv"):
+        return _from_table(source, file)
+    if ending(file) == ".npy":
+        return _with_mask(file, _with_ids(source, file, read_array(file)))
+    if ending(file) == ".safetensors":
+        return _from_tensors(source, file)
+    raise ValueError(f"{file} is not a feature file; use .npy, .safetensors, .parquet, .csv or .tsv")
 
 
-def row_ids(path: Path, id_column: str | None, layout: Layout = PLAIN, matching: IdMatching = "trim") -> list[str]:
+def row_ids(
+    source: Path | Table, id_column: str | None, layout: Layout = PLAIN, matching: IdMatching = "trim"
+) -> list[str]:
     """Return item ids in the order of the rows: the lines of a ``.txt`` that are not blank, or a column of a table.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: malformed, no such column, or an id is missing.
     """
+    path = path_of(source)
     if path.suffix.lower() == ".txt":
         with reading(path, "UTF-8 text with one item id per line"):
             text = path.read_bytes().decode(layout.encoding or "utf-8-sig")
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         return repair_id_list((line for line in lines if line.strip()), matching)
-    table = scan(path, layout, [(id_column,) if id_column else ITEM_NAMES])
+    table = scan(source, layout, [(id_column,) if id_column else ITEM_NAMES])
     column = id_column or guess_column(table.columns, ITEM_NAMES, path, "item")
     return table.select({"id": column}).ids("id", "rows without an item id", matching).ids.to_list()
 
@@ -100,13 +120,13 @@ def guess_column(columns: Sequence[str], names: Sequence[str], path: Path, what:
             return spelled[name]
     raise ValueError(
         f"{path} has no column of {what} ids (named {', '.join(names[:6])} or similar); its columns are "
-        f"{quoted(columns)}: name the right one in a dataset.toml"
+        f"{quoted(columns)}: name the right one in a dataset.toml, or in TableSettings for a frame"
     )
 
 
-def _from_table(source: FeatureSource) -> IndexedFeatures:
-    path = source.file
-    table = scan(path, source.layout, [(source.id_column,) if source.id_column else ITEM_NAMES])
+def _from_table(source: FeatureSource, file: Path | Table) -> IndexedFeatures:
+    path = path_of(file)
+    table = scan(file, source.layout, [(source.id_column,) if source.id_column else ITEM_NAMES])
     id_column = source.id_column or guess_column(table.columns, ITEM_NAMES, path, "item")
     others = [column for column in table.columns if column != id_column]
     unnamed = [column for column in others if ROW_NUMBERS.fullmatch(column)]
@@ -132,7 +152,7 @@ def _matrix(rows: TableRows, names: Sequence[str]) -> tuple[Float32[ndarray, "n_
     """Return the values of the rows that have some, and a flag for each row that is True for these rows."""
     first = rows[names[0]]
     expected = "a table with numeric columns, or one column of equally long lists, besides its ids"
-    with reading(rows.path, expected):
+    with reading(rows.path, expected, in_memory=rows.table.in_memory):
         if len(names) == 1 and first.dtype.base_type() in (pl.List, pl.Array):
             present = first.is_not_null()
             return _stacked(first.filter(present)), present
@@ -175,35 +195,40 @@ def _stacked(lists: pl.Series) -> Float32[ndarray, "n_rows width"]:
     return lists.explode().to_numpy().reshape(len(lists), widths[0])
 
 
-def _from_tensors(source: FeatureSource) -> IndexedFeatures:
-    tensors = read_tensors(source.file)
+def _from_tensors(source: FeatureSource, file: Path) -> IndexedFeatures:
+    tensors = read_tensors(file)
     if set(tensors) == {MATRIX_KEY} and tensors[MATRIX_KEY].ndim == 2:
-        return _with_ids(source, tensors[MATRIX_KEY])
+        return _with_mask(file, _with_ids(source, file, tensors[MATRIX_KEY]))
     shapes = {tensor.shape for tensor in tensors.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         raise ValueError(
-            f"{source.file} must hold one matrix under the key {MATRIX_KEY!r}, or one vector per item id, "
+            f"{file} must hold one matrix under the key {MATRIX_KEY!r}, or one vector per item id, "
             f"all of one length, but holds {len(tensors)} tensors of shapes {sorted(shapes)[:3]}"
         )
     ids = repair_ids(pl.Series("id", list(tensors), dtype=pl.String), source.id_matching)
     report = TableCleaningReport(
-        source.file.name,
+        file.name,
         padded_ids=ids.padded,
-        capital_ids=ids.capitals,
+        lowercased_ids=ids.lowercased,
         decimal_ids=ids.decimals,
         decimal_id_example=ids.decimal_example,
     )
-    return IndexedFeatures(ids.ids.to_list(), np.stack(list(tensors.values())), str(source.file), report)
+    return IndexedFeatures(ids.ids.to_list(), np.stack(list(tensors.values())), str(file), report)
 
 
-def _with_ids(source: FeatureSource, values: Shaped[ndarray, "..."]) -> IndexedFeatures:
+def _with_ids(source: FeatureSource, path: Path, values: Shaped[ndarray, "..."]) -> IndexedFeatures:
     if source.ids is None:
         raise ValueError(
-            f"{source.file} has rows without ids; name a file of item ids in the order of the rows for it (ids = ...)"
+            f"{path} has rows without ids; name a file of item ids in the order of the rows for it (ids = ...)"
         )
     ids = row_ids(source.ids, source.id_column, source.layout, source.id_matching)
-    rows = IndexedFeatures(ids, values, str(source.file))
-    present = read_mask(source.file, values.shape)
+    return IndexedFeatures(ids, values, str(path))
+
+
+def _with_mask(file: Path, rows: IndexedFeatures) -> IndexedFeatures:
+    """Return the rows of a ``.npy`` file that the mask beside it does not leave out."""
+    present = read_mask(file, rows.values.shape)
     if present is None:
         return rows
-    return replace(rows, ids=[ids[row] for row in np.flatnonzero(present).tolist()], values=values[present])
+    ids = [rows.ids[row] for row in np.flatnonzero(present).tolist()]
+    return replace(rows, ids=ids, values=rows.values[present])

@@ -2,79 +2,68 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
-import safetensors
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from flatrec.data.cleaning import TableCleaningReport
 from flatrec.data.id_repair import IdMatching, RepairedIds, repair_ids
 from flatrec.data.tables.columns import as_ids, as_text, is_missing
+from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.parquet import is_parquet, scan_parts, silent_panics
 from flatrec.data.tables.text import PLAIN, Layout, TextTable, open_text
 from flatrec.utils.messages import clipped, quoted
 
+NO_FILE = Path()  # in the place of a file, if the table is given as a frame
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")  # text tables may be compressed by gzip
-# What the libraries raise on damaged files. Errors of the operating system are not among them: a file that may not
-# be read is not malformed.
-MALFORMED = (
-    pl.exceptions.PolarsError,
-    pl.exceptions.PanicException,
-    safetensors.SafetensorError,
-    pickle.UnpicklingError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
-@contextmanager
-def reading(path: Path, expected: str) -> Iterator[None]:
-    """Turn whatever a reading library raises on a malformed file into a ValueError of one line.
+@runtime_checkable
+class ColumnReader(Protocol):
+    """Reads columns by name when they are needed; a lazy frame of polars is one."""
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the block failed on the contents of the file.
-    """
-    if not path.is_file() and not (path.is_dir() and is_parquet(path)):
-        raise FileNotFoundError(f"{path} is not a file; expected {expected}")
-    try:
-        yield
-    except MALFORMED as error:
-        panicked = isinstance(error, pl.exceptions.PanicException)
-        reason = "it is damaged" if panicked else (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path} cannot be read as {expected}: {clipped(reason, 250)}") from None
+    def select(self, columns: Sequence[str], /) -> pl.LazyFrame:
+        """Return a query that reads these columns."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """A table whose rows are read after the columns are chosen; all columns of a text table are text."""
 
-    path: Path  # the file, or the folder of Parquet files
-    frame: pl.LazyFrame  # the query that reads it
+    path: Path  # the file, or the folder of Parquet files; a name for messages if the table is in memory
+    frame: ColumnReader  # what reads it
     columns: list[str]  # the names of its columns
     text: TextTable | None = None  # how the file is written, if it is a text table
+    decimal: str = "."  # the decimal mark of numbers that are text
+    in_memory: bool = False  # whether it is a frame in memory
+    index: str = ""  # what the index of a frame of pandas holds, which is no column, for messages
+
+    def check_index(self, wanted: Sequence[Collection[str]]) -> None:
+        """Refuse a frame of pandas that lacks a wanted column but has an index, which may be that column.
+
+        Args:
+            wanted: columns that the table should have, each as a group of possible names.
+
+        Raises:
+            ValueError: this is so.
+        """
+        if not self.index:
+            return
+        spelled = {column.lower() for column in self.columns}
+        lacking = next((group for group in wanted if not any(name.lower() in spelled for name in group)), None)
+        if lacking is not None:
+            name, similar = next(iter(lacking)), " or similar" if len(lacking) > 1 else ""
+            raise ValueError(
+                f"{self.path} has no column {clipped(name)!r}{similar}, but an index {self.index}, which is no column; "
+                "give frame.reset_index(), after frame.rename_axis(a name) if the index has none"
+            )
 
     def select(self, columns: Mapping[str, str]) -> TableRows:
         """Read the wanted columns of the rows that are not blank.
@@ -99,7 +88,8 @@ class Table:
             if not filled.all():
                 frame, row_indices = frame.filter(filled), row_indices[filled]
         if frame.is_empty():
-            raise ValueError(f"{self.path} is empty; expected at least one row below its header")
+            below = " below its header" if not self.in_memory else ""
+            raise ValueError(f"{self.path} is empty; expected at least one row{below}")
         return TableRows(self, frame, dict(columns), row_indices, joined_lines)
 
     def _check_lines(self, text: TextTable, rows: int) -> int:
@@ -110,7 +100,7 @@ class Table:
         """
         counts = text.count_lines()
         if counts.separators > rows * (len(self.columns) - 1):  # or some separators are inside quotation marks
-            self._collect(self.frame.select(pl.all_horizontal(pl.all().is_null()).any()))
+            self._collect(self.frame.select(self.columns).select(pl.all_horizontal(pl.all().is_null()).any()))
         return max(0, counts.lines - rows) if counts.quotes else 0
 
     def _blank(self, frame: pl.DataFrame) -> ndarray:
@@ -122,8 +112,13 @@ class Table:
         return blank
 
     def _collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
-        with _reading_table(self.path, self.text):
+        with _reading_table(self.path, self.text, in_memory=self.in_memory):
             return frame.collect()
+
+
+def path_of(source: Path | Table) -> Path:
+    """Return the path of a file, or the name of a table in memory, for messages."""
+    return source.path if isinstance(source, Table) else source
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +145,7 @@ class TableRows:
     @property
     def decimal(self) -> str:
         """The decimal mark of numbers that are text."""
-        return self.table.text.decimal if self.table.text is not None else "."
+        return self.table.decimal
 
     def take(self, mask: Bool[ndarray, "n_rows"]) -> TableRows:
         """Return the rows for which the mask is True."""
@@ -185,6 +180,8 @@ class TableRows:
     def position(self, row: int) -> str:
         """Return the position of a row in the file, such as ``line 7``."""
         number = int(self.row_indices[row]) + 1
+        if self.table.in_memory:
+            return f"row {number - 1}, counted from 0"
         if self.table.text is None or self.joined_lines:
             return f"row {number}"
         return f"line {number + self.table.text.header_line}"
@@ -200,7 +197,7 @@ class TableRows:
             joined_lines=self.joined_lines,
             broken_ids=sum(broken),
             padded_ids=sum(column.padded for column in ids),
-            capital_ids=sum(column.capitals for column in ids),
+            lowercased_ids=sum(column.lowercased for column in ids),
             decimal_ids=sum(column.decimals for column in ids),
             decimal_id_example=next((column.decimal_example for column in ids if column.decimal_example), ""),
             rows_without_id=without_id,
@@ -208,12 +205,12 @@ class TableRows:
         )
 
 
-def scan(path: Path, layout: Layout = PLAIN, wanted: Sequence[Collection[str]] = ()) -> Table:
+def scan(path: Path | Table, layout: Layout = PLAIN, wanted: Sequence[Collection[str]] = ()) -> Table:
     """Return a table after reading the names of its columns.
 
     Args:
         path: a ``.parquet`` file, a folder of these, or delimited text under any other name, which may be compressed
-            by gzip.
+            by gzip; or a table in memory.
         layout: how the text is written, if the file does not show it.
         wanted: columns that the table should have, each as a group of possible names; the separator is the one under
             which most of them are found.
@@ -222,22 +219,28 @@ def scan(path: Path, layout: Layout = PLAIN, wanted: Sequence[Collection[str]] =
         FileNotFoundError: there is no such file.
         ValueError: the file is empty or malformed.
     """
+    if isinstance(path, Table):
+        path.check_index(wanted)
+        return replace(path, decimal=layout.decimal)
     if is_parquet(path):
         with reading(path, "a Parquet table"), silent_panics():
             frame = scan_parts(path)
-            return Table(path, frame, frame.collect_schema().names())
+            return Table(path, frame, frame.collect_schema().names(), decimal=layout.decimal)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected a table with a header")
     text = open_text(path, layout, wanted)
     with _reading_table(path, text):
         frame = text.scan()
-        return Table(path, frame, frame.collect_schema().names(), text)
+        return Table(path, frame, frame.collect_schema().names(), text, layout.decimal)
 
 
 @contextmanager
-def _reading_table(path: Path, text: TextTable | None) -> Iterator[None]:
+def _reading_table(path: Path, text: TextTable | None, *, in_memory: bool = False) -> Iterator[None]:
     """Do the same as :func:`reading`, and name the faulty line of a text, if one is found."""
-    with reading(path, "a table with a header"), silent_panics() if text is None else nullcontext():
+    with (
+        reading(path, "a table with a header", in_memory=in_memory),
+        silent_panics() if text is None else nullcontext(),
+    ):
         try:
             yield
         except pl.exceptions.PolarsError:

@@ -162,7 +162,11 @@ def _items(folder: Path) -> _Items:
 
 def _item_columns(table: Table) -> list[str]:
     """Return the further columns that describe items; row numbers, and columns of lists and the like, are none."""
-    return [name for name in plain_columns(table.frame) if name not in RESERVED and not ROW_NUMBERS.fullmatch(name)]
+    return [
+        name
+        for name in plain_columns(table.frame.select(table.columns))
+        if name not in RESERVED and not ROW_NUMBERS.fullmatch(name)
+    ]
 
 
 def _names(rows: TableRows) -> pl.Series:

@@ -89,7 +89,6 @@ class TextTable:
     header_line: int  # the number of that line in the file
     separator: str  # the character between cells
     quote: str | None  # the quotation mark around cells; None if there is none
-    decimal: str = "."  # the decimal mark of numbers
 
     def scan(self) -> pl.LazyFrame:
         """Return the table, all columns as text; a blank line is a row without any cell."""
@@ -186,7 +185,7 @@ def open_text(path: Path, layout: Layout, wanted: Sequence[Collection[str]] = ()
             f"{path} cannot have {separator!r} both between and around cells; name another separator or quote in "
             'dataset.toml (quote = "" where no marks are around cells)'
         )
-    return TextTable(path, content, header, number, separator, quote or None, layout.decimal)
+    return TextTable(path, content, header, number, separator, quote or None)
 
 
 def cells(line: str, separator: str, quote: str | None) -> list[str]:

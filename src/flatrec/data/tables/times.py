@@ -136,10 +136,10 @@ def _of_numbers(column: pl.Series) -> _Times:
 
 def _of_text(column: pl.Series) -> _Times:
     """Return texts as times: numbers, or ISO dates with or without a time of day."""
-    texts = column.str.strip_chars()
-    whole = texts.cast(pl.Int64, strict=False)
+    whole = column.cast(pl.Int64, strict=False)
     if not whole.null_count():
         return _of_numbers(whole)
+    texts = column.str.strip_chars()
     integers, decimals = texts.str.contains(INTEGER), texts.str.contains(DECIMAL)
     numeric = (integers | decimals).fill_null(False)
     if not numeric.any():

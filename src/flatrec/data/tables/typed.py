@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import polars as pl
 import polars.selectors as cs
@@ -15,6 +16,7 @@ from flatrec.utils.messages import clipped
 
 WHOLE = r"^[+-]?(0|[1-9][0-9]{0,17})$"
 LEADING_ZERO = r"^[+-]?0[0-9]"
+TRIED = 8
 TRUTH = {"true": True, "false": False}
 
 
@@ -52,27 +54,40 @@ def _typed(rows: TableRows, name: str) -> pl.Series:
 
 
 def _of_text(column: pl.Series, decimal: str) -> pl.Series:
+    """Return the first kind that all cells are; the first cells decide which kinds are tried."""
     stripped = column.str.strip_chars()
     cells = stripped.to_frame("cell").select(pl.when(pl.col("cell") != "").then("cell"))["cell"]
-    filled = cells.drop_nulls()
-    if filled.is_empty():
+    first = cells.drop_nulls().head(TRIED)
+    if first.is_empty():
         return cells
-    lower = filled.str.to_lowercase()
-    if lower.is_in(list(TRUTH)).all():
-        return cells.str.to_lowercase().replace_strict(TRUTH, return_dtype=pl.Boolean)
-    if not filled.str.contains(LEADING_ZERO).any():
-        if filled.str.contains(WHOLE).all():
-            return cells.cast(pl.Int64)
-        numbers = parse_numbers(cells, decimal)
-        if numbers.is_finite().fill_null(False).sum() == len(filled):
-            return numbers
-    return _of_dates(cells, len(filled))
+    for read in (_truth_values, _whole_numbers, partial(_numbers, decimal=decimal), _moments):
+        if read(first) is not None and (values := read(cells)) is not None:
+            return values
+    return cells
 
 
-def _of_dates(cells: pl.Series, filled: int) -> pl.Series:
-    """Return texts as dates or times if all of them are."""
+def _truth_values(cells: pl.Series) -> pl.Series | None:
+    lower = cells.str.to_lowercase()
+    if not lower.is_in(list(TRUTH)).fill_null(True).all():
+        return None
+    return lower.replace_strict(TRUTH, return_dtype=pl.Boolean)
+
+
+def _whole_numbers(cells: pl.Series) -> pl.Series | None:
+    return cells.cast(pl.Int64) if cells.str.contains(WHOLE).fill_null(True).all() else None
+
+
+def _numbers(cells: pl.Series, decimal: str) -> pl.Series | None:
+    if cells.str.contains(LEADING_ZERO).any():
+        return None
+    numbers = parse_numbers(cells, decimal)
+    return numbers if numbers.is_finite().fill_null(False).eq(cells.is_not_null()).all() else None
+
+
+def _moments(cells: pl.Series) -> pl.Series | None:
+    """Return dates, or dates and times in UTC."""
     seconds, dates = parse_iso(cells)
-    if len(seconds) - seconds.null_count() < filled:
-        return cells
+    if seconds.null_count() != cells.null_count():
+        return None
     moments = (seconds * 1_000_000).cast(pl.Datetime("us", "UTC"))
     return moments.dt.date() if dates else moments

@@ -18,7 +18,7 @@ from flatrec.data.features import Features
 from flatrec.inference.run import Run
 from flatrec.research.analysis.perturbation import adjust_features
 from flatrec.research.reporting.study_result import Image
-from flatrec.research.studies.base import Analysis, PlannedRun, Request, Source, Study, StudyRuns, grid
+from flatrec.research.studies.base import Analysis, PlannedRun, Request, Study, StudyRuns, grid
 from flatrec.research.studies.metric_drops import card_columns, figure, findings_of, metric_drops, table
 from flatrec.research.studies.rescoring import rebuild, scores_on_test
 from flatrec.utils import seeding
@@ -70,7 +70,7 @@ class AdjustmentStudy(Study):
         if len(request.data) > 1:
             raise ValueError("study.features are of one data set; give one --data, and run the study once per data set")
         folders = [Path(folder) for folder in self.features]
-        dataset = Source(request.data[0], request.base.split).load()
+        dataset = request.sources[0].load()
         for folder in folders:  # errors show before anything is trained
             with_adjusted(dataset, folder, read_adjustment(folder))
         measure = ScoresOnReencodedItems(tuple(str(folder.resolve()) for folder in folders), _digest(folders))

@@ -39,15 +39,26 @@ class Source:
     """Where the data of a run come from.
 
     Args:
-        path: path of a data set that :func:`flatrec.load_data` reads, or ``shop``.
+        data: path of a data set that :func:`flatrec.load_data` reads, or ``shop``; or a data set in memory.
         split: how the interactions are split; what is left out is as the data say.
         texts: ``.npy`` file of other text features, one row per item; matched by item id if ``flatrec encode`` wrote
             it.
     """
 
-    path: str
+    data: str | Dataset
     split: SplitSettings = SplitSettings()
     texts: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The path, or the name of a data set in memory with the first digits of its fingerprint."""
+        return self.data if isinstance(self.data, str) else f"{self.data.name} ({self.data.fingerprint[:8]})"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells the source from all others, as plain data."""
+        data = self.data if isinstance(self.data, str) else f"fingerprint {self.data.fingerprint}"
+        return {"data": data, "split": self.split.as_dict(), "texts": self.texts}
 
     def load(self) -> Dataset:
         """Load the data set; the last two stay in memory.
@@ -61,8 +72,12 @@ class Source:
 
 @lru_cache(maxsize=2)
 def _load(source: Source) -> Dataset:
-    plain = Source(source.path)
-    dataset = load(source.path) if source == plain else _load(plain).split_again(source.split)
+    data = source.data
+    if isinstance(data, Dataset):
+        dataset = data.split_again(source.split)
+    else:
+        plain = Source(data)
+        dataset = load(data) if source == plain else _load(plain).split_again(source.split)
     if source.texts is not None:
         dataset = dataset.with_features({**dataset.features, "text": _text_features(Path(source.texts), dataset)})
     return dataset
@@ -90,7 +105,7 @@ class Request:
     """What a user asks a study to look at.
 
     Args:
-        data: paths of data sets, or ``shop``.
+        data: paths of data sets, or ``shop``; or data sets in memory, which travel to the workers.
         models: names of models; if empty, that of ``base``.
         strategies: names of strategies; the first is the one that others are compared with. If empty, those of the
             study.
@@ -98,11 +113,16 @@ class Request:
         base: settings that all runs share. Those of its model, strategy and optimizer go to every one that has them.
     """
 
-    data: tuple[str, ...] = ("shop",)
+    data: tuple[str | Dataset, ...] = ("shop",)
     models: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     base: Experiment = field(default_factory=Experiment)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where the data of the runs come from, split as ``base`` says."""
+        return tuple(Source(data, self.base.split) for data in self.data)
 
     def completed(self, study: type[Study]) -> Request:
         """Return the request with the defaults of a study, and with the user's own classes imported.
@@ -183,9 +203,8 @@ class PlannedRun:
             for component in (experiment.model, experiment.strategy)
         )
         identity = experiment.replace(data="", model=model, strategy=strategy)
-        source = {"path": self.source.path, "split": self.source.split.as_dict(), "texts": self.source.texts}
         tree = identity.as_dict() | {"evaluation": experiment.evaluation.decisive}
-        settings = json.dumps([source, tree], sort_keys=True)
+        settings = json.dumps([self.source.identity, tree], sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=6).hexdigest()
         names = (user_classes.short(experiment.model.name), user_classes.short(experiment.strategy.name))
         return f"{'-'.join(names)}-seed{experiment.seed}-{digest}"
@@ -269,17 +288,17 @@ def grid(
     return [
         PlannedRun(
             {
-                "data": data,
+                "data": source.label,
                 "model": models[model],
                 "strategy": strategies[strategy],
                 **({label: variant} if label else {}),
                 "seed": seed,
             },
-            Source(data, request.base.split),
+            source,
             request.experiment(model, strategy, seed, changes),
             measures,
         )
-        for data in request.data
+        for source in request.sources
         for model in request.models
         for variant, changes in (variants or {"": {}}).items()
         for seed in request.seeds
@@ -313,7 +332,8 @@ def check_request(request: Request, study: type[Study]) -> None:
     Raises:
         ValueError: an unknown strategy or model, a name given twice, a setting that none of them has, or too few seeds.
     """
-    for what, names in (("data set", request.data), ("model", request.models), ("strategy", request.strategies)):
+    labels = tuple(source.label for source in request.sources)
+    for what, names in (("data set", labels), ("model", request.models), ("strategy", request.strategies)):
         if not names or len(set(names)) < len(names):
             raise ValueError(f"a study needs at least one {what} and none twice, but got {', '.join(names) or 'none'}")
     for strategy in request.strategies:

@@ -16,7 +16,6 @@ from flatrec.research.studies.base import (
     FinishedRun,
     PlannedRun,
     Request,
-    Source,
     Study,
     StudyRuns,
     grid,
@@ -47,7 +46,7 @@ class GeneralizationStudy(Study):
     def plan(self, request: Request) -> list[PlannedRun]:
         """Plan the grid, each seed on a split of its own."""
         return [
-            replace(run, source=Source(run.source.path, SplitSettings(method="random", seed=run.experiment.seed)))
+            replace(run, source=replace(run.source, split=SplitSettings(method="random", seed=run.experiment.seed)))
             for run in grid(request)
         ]
 

@@ -106,8 +106,8 @@ def run_study(
     request = (request or Request()).completed(type(study))
     check_request(request, type(study))
     planned = study.plan(request)
-    for data in request.data:
-        dataset = Source(data, request.base.split).load()
+    for source in request.sources:
+        dataset = source.load()
         check_undivided(dataset)
         log_data_warnings(dataset)
     runs = runs or out / RUNS
@@ -166,14 +166,19 @@ def _warnings(planned: Sequence[PlannedRun]) -> list[str]:
 
 
 def run_job(job: Job) -> FinishedRun | Failure:
-    """Train a run and measure it; what was trained or measured before is read."""
+    """Train a run and measure it; what was trained or measured before is read.
+
+    The planned run of the result has the name of its data instead of the data; the caller has these.
+    """
     planned, path = job.planned, job.runs / job.planned.folder
     try:
         dataset = planned.source.load()
         result = train_or_wait(path, planned.experiment.replace(split=planned.source.split), dataset)
         measured = {measure.NAME: _measured(measure, path, planned) for measure in planned.measures}
         records = tuple(read_lines(path / RECORDS)) if (path / RECORDS).exists() else ()
-        return FinishedRun(planned, dataset.name, dataset.fingerprint, result, records, measured)
+        # Data in memory need not travel back: whoever sent the job has them.
+        named = replace(planned, source=Source(planned.source.label))
+        return FinishedRun(named, dataset.name, dataset.fingerprint, result, records, measured)
     except Exception as error:  # a user's class may raise anything, and the other runs go on
         return Failure(planned.name, raised(error) if place_of(error) else message(error))
 
@@ -228,7 +233,7 @@ def _measured(measure: Measure, path: Path, planned: PlannedRun) -> Mapping[str,
 
 def _fingerprints(finished: Sequence[FinishedRun]) -> dict[str, str]:
     """Return fingerprints of the data sets as they were given, whatever a study splits or replaces in them."""
-    return {run.dataset: Source(run.planned.source.path).load().fingerprint for run in finished}
+    return {run.dataset: Source(run.planned.source.data).load().fingerprint for run in finished}
 
 
 def _finished_and_failed(
@@ -253,7 +258,7 @@ def write_analysis(out: Path, analysis: Analysis) -> None:
 
 def _settings(study: Study, request: Request) -> dict[str, str]:
     listed = {
-        "data": ", ".join(request.data),
+        "data": ", ".join(source.label for source in request.sources),
         "models": ", ".join(request.models),
         "strategies": ", ".join(request.strategies),
         "seeds": ", ".join(map(str, request.seeds)),

@@ -13,7 +13,7 @@ from flatrec.registry.instantiate import config_class
 from flatrec.research.reporting.formats import metric_name
 from flatrec.research.reporting.plots import BarPanel, bars
 from flatrec.research.reporting.study_result import CardColumn, CardEntry, Image
-from flatrec.research.studies.base import Analysis, Label, PlannedRun, Request, Source, Study, StudyRuns, Tree, grid
+from flatrec.research.studies.base import Analysis, Label, PlannedRun, Request, Study, StudyRuns, Tree, grid
 from flatrec.research.studies.comparisons import ScoreRow, compare_groups, findings_of, long_table, wide_table
 
 HEADLINE_METRIC = "recall@10"
@@ -142,9 +142,7 @@ class CombinationsStudy(Study):
         if self.texts and len(request.data) > 1:
             raise ValueError("study.texts are those of one data set, but several were given; run the study once each")
         if self.texts:
-            Source(
-                request.data[0], request.base.split, texts=self.texts
-            ).load()  # errors show before anything is trained
+            replace(request.sources[0], texts=self.texts).load()  # errors show before anything is trained
         amr: Tree = {"training": {"amr": {"epsilon": self.epsilon}}}
         changes: dict[Label, Tree] = {"none": {}, AMR: amr}
         if self.texts:
@@ -162,7 +160,7 @@ class CombinationsStudy(Study):
 
     def _with_texts(self, run: PlannedRun) -> PlannedRun:
         augmented = str(run.labels["combined with"]).endswith(TEXTS)
-        return replace(run, source=Source(run.source.path, run.source.split, texts=self.texts)) if augmented else run
+        return replace(run, source=replace(run.source, texts=self.texts)) if augmented else run
 
 
 class ParametersStudy(Study):

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from flatrec.config import Experiment, Option
+from flatrec.data.dataset import Dataset
 from flatrec.evaluation.metrics import higher_is_better
 from flatrec.research.execution import Lost, Workers, execute
 from flatrec.research.reporting.formats import metric_name
@@ -41,6 +42,7 @@ class Search:
 
     Args:
         experiment: all settings that were not tried, with defaults.
+        data: data set in memory; None for that which the experiment names.
         space: settings that were tried.
         monitor: metric that scored the trials.
         trials: all trials of the store.
@@ -48,6 +50,7 @@ class Search:
     """
 
     experiment: Experiment
+    data: Dataset | None
     space: Space
     monitor: str
     trials: Sequence[FrozenTrial]
@@ -79,7 +82,7 @@ def confirm(
     # Of equal trials the one whose settings come first, whatever the order that kills and machines left them in.
     best = max(sorted(complete, key=_settings_text), key=search.rank)
     values = _values(search.space, best)
-    finished, failures = _train((search.experiment, with_values(search.experiment, values)), seeds, out / RUNS, workers)
+    finished, failures = _train(search, with_values(search.experiment, values), seeds, out / RUNS, workers=workers)
     rows = compare_groups(name_data_sets(finished), LABELS, baselines={CHOSEN: (GIVEN,)}) if finished else []
     details = long_table(rows, LABELS, name="confirmation", title="On fresh seeds, test split")
     image = Image("trials", f"Validation {metric_name(search.monitor)} by trial", "Each trial, and the best so far.")
@@ -106,14 +109,14 @@ def confirm(
 
 
 def _train(
-    given_and_chosen: tuple[Experiment, Experiment], seeds: Sequence[int], runs: Path, workers: Workers
+    search: Search, chosen: Experiment, seeds: Sequence[int], runs: Path, *, workers: Workers
 ) -> tuple[list[FinishedRun], list[Failure]]:
     ended: list[FinishedRun | Failure] = []
     planned = [
         replace(
-            run := planned_run(experiment.replace(seed=seed)),
+            run := planned_run(experiment.replace(seed=seed), search.data),
             labels={
-                "data": experiment.data,
+                "data": run.source.label,
                 "model": short(run.experiment.model.name),
                 "trained with": short(run.experiment.strategy.name),
                 "strategy": which,
@@ -121,7 +124,7 @@ def _train(
             },
         )
         for seed in seeds
-        for which, experiment in zip((GIVEN, CHOSEN), given_and_chosen, strict=True)
+        for which, experiment in ((GIVEN, search.experiment), (CHOSEN, chosen))
     ]
 
     def take(job: Job, done: FinishedRun | Failure | Lost) -> None:

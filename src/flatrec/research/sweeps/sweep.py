@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from flatrec.api import check_undivided, log_data_warnings
 from flatrec.config import Experiment
+from flatrec.data.dataset import Dataset
 from flatrec.registry.instantiate import with_defaults
 from flatrec.research.execution import Lost, Workers, execute
 from flatrec.research.reporting.study_result import StudyResult
@@ -79,6 +80,7 @@ def run_sweep(
     sweep: Sweep,
     out: Path,
     *,
+    dataset: Dataset | None = None,
     workers: Workers | None = None,
     on_trial: Callable[[str | None, int], None] = lambda _error, _left: None,
 ) -> StudyResult:
@@ -92,6 +94,7 @@ def run_sweep(
     Args:
         sweep: what to search.
         out: folder for ``runs``, ``tables``, ``figures`` and ``study.json``.
+        dataset: data set in memory, which travels to the workers; by default that which the experiment names.
         workers: processes or cluster that make the trials; by default they are made one after the other in this
             process.
         on_trial: called as each trial ends, with its error if it failed, and the number of trials that are left.
@@ -105,7 +108,7 @@ def run_sweep(
     sweep = replace(sweep, experiment=with_defaults(sweep.experiment), space=sweep.proposed_space)
     experiment, space, workers = sweep.experiment, sweep.proposed_space, workers or Workers()
     _check(space, experiment)
-    dataset = planned_run(experiment).source.load()
+    given, dataset = dataset, planned_run(experiment, dataset).source.load()
     check_undivided(dataset)
     if not dataset.interactions.count("valid"):
         raise ValueError(
@@ -126,14 +129,20 @@ def run_sweep(
     (out / RUNS).mkdir(parents=True, exist_ok=True)
     with lock_folder(out, "runs a study or sweep"):
         selection.log_warnings(selection.choice_warnings(experiment, dataset))
-        study, errors = _search(sweep, enter(), out / RUNS, workers, on_trial=on_trial)
-        search = Search(experiment, space, monitor, study.get_trials(deepcopy=False), tuple(errors))
+        study, errors = _search(sweep, enter(), out / RUNS, workers, data=given, on_trial=on_trial)
+        search = Search(experiment, given, space, monitor, study.get_trials(deepcopy=False), tuple(errors))
         settings = {"sampler": sweep.sampler, "trials": str(sweep.n_trials)}
         return confirm(search, sweep.seeds, out, workers, settings=settings)
 
 
 def _search(
-    sweep: Sweep, address: StudyAddress, runs: Path, workers: Workers, *, on_trial: Callable[[str | None, int], None]
+    sweep: Sweep,
+    address: StudyAddress,
+    runs: Path,
+    workers: Workers,
+    *,
+    data: Dataset | None,
+    on_trial: Callable[[str | None, int], None],
 ) -> tuple[optuna.Study, list[str]]:
     """Make trials until there are enough; return the study and the errors of the trials made here."""
     study = open_study(address)
@@ -147,7 +156,7 @@ def _search(
         prefix = uuid4().hex if shared else ""  # other machines number their jobs in the same way
         first = len(study.get_trials(deepcopy=False))
         job_ids = [f"{prefix} {first + index}" for index in range(count)]
-        what = (address, sweep.sampler, sweep.proposed_space, sweep.experiment, runs, n_wanted)
+        what = (address, sweep.sampler, sweep.proposed_space, sweep.experiment, runs, n_wanted, data)
         n_left = count
 
         def take(_job: TrialJob, done: str | None | Lost) -> None:

@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from flatrec.config import Experiment
+from flatrec.data.dataset import Dataset
 from flatrec.research.studies.base import Label, PlannedRun, Source
 from flatrec.research.studies.runner import train_or_wait
 from flatrec.research.sweeps.space import Space, suggest, with_values
@@ -38,6 +39,7 @@ class TrialJob:
         experiment: all other settings.
         runs: folder of run folders.
         n_trials: number of trials that the store is to hold in the end, whoever makes them.
+        data: data set in memory; None for that which the experiment names.
     """
 
     job_id: str
@@ -47,6 +49,7 @@ class TrialJob:
     experiment: Experiment
     runs: Path
     n_trials: int
+    data: Dataset | None = None
 
 
 def run_trial(job: TrialJob) -> str | None:
@@ -97,19 +100,24 @@ def has_enough(study: optuna.Study, n_trials: int) -> bool:
     return len(states) - states.count(TrialState.WAITING) - states.count(TrialState.FAIL) >= n_trials
 
 
-def planned_run(experiment: Experiment) -> PlannedRun:
-    """Return a run of these settings as studies have it; runs of equal settings share a folder."""
+def planned_run(experiment: Experiment, data: Dataset | None = None) -> PlannedRun:
+    """Return a run of these settings as studies have it; runs of equal settings share a folder.
+
+    Args:
+        experiment: settings of the run.
+        data: data set in memory; None for that which the experiment names.
+    """
     labels: dict[str, Label] = {
         "model": short(experiment.model.name),
         "strategy": short(experiment.strategy.name),
         "seed": experiment.seed,
     }
-    return PlannedRun(labels, Source(experiment.data, experiment.split), experiment)
+    return PlannedRun(labels, Source(experiment.data if data is None else data, experiment.split), experiment)
 
 
 def _score(trial: optuna.Trial, job: TrialJob) -> float:
     better = max if job.address.higher_is_better else min
-    run = planned_run(with_values(job.experiment, suggest(job.space, trial)))
+    run = planned_run(with_values(job.experiment, suggest(job.space, trial)), job.data)
     result = train_or_wait(job.runs / run.folder, run.experiment, run.source.load(), [_Pruning(trial, better)])
     trial.set_user_attr("folder", run.folder)
     trial.set_user_attr("best_epoch", result["best_epoch"])
