@@ -183,3 +183,23 @@ def test_a_run_that_another_process_trains_is_waited_for(request_for, tmp_path, 
     assert isinstance(done, FinishedRun)
     assert len(naps) == 3
     assert caplog.text.count("waiting for another process that trains in") == 1
+
+
+@pytest.mark.parametrize(
+    ("study", "expected"), [("overall", [("time", None)]), ("generalization", [("random", 0), ("random", 1)])]
+)
+def test_a_study_takes_the_split_that_is_asked_for_unless_it_draws_its_own(request_for, tmp_path, study, expected):
+    asked = request_for(models=("bpr",), strategies=("plain",), split={"method": "time"}, training={"epochs": 1})
+    planned = STUDIES[study]().plan(asked)
+    splits = []
+    for run in planned:
+        finished = run_job(Job(run, tmp_path))
+        assert isinstance(finished, FinishedRun), finished
+        splits.append(finished.result["data"]["split"])
+    assert sorted({(split["method"], split.get("seed")) for split in splits}) == expected
+
+
+def test_a_study_does_not_train_on_one_of_several_windows(request_for, tmp_path):
+    asked = request_for(split={"method": "time", "windows": 2})
+    with pytest.raises(ValueError, match="split.windows is 2, which needs one run for each window"):
+        run_study(STUDIES["overall"](), tmp_path, asked)
