@@ -67,13 +67,15 @@ def test_the_description_of_own_data_in_the_readme_is_read(tmp_path):
     (description,) = blocks("toml")
     (tmp_path / "dataset.toml").write_text(description)
     pairs = [(f"c{customer}", f"sku-{(customer + step) % 8}") for customer in range(8) for step in range(6)]
-    (tmp_path / "clicks.csv").write_text("customer,sku\n" + "".join(f"{a},{b}\n" for a, b in pairs))
+    rows = [f"{customer},{sku},2024-05-{day % 28 + 1:02}" for day, (customer, sku) in enumerate(pairs)]
+    (tmp_path / "clicks.csv").write_text("\n".join(["customer,sku,clicked_at", *rows, ""]))
     (tmp_path / "products.csv").write_text("sku,name\n" + "".join(f"sku-{n},Mug {n}\n" for n in range(8)))
     pl.DataFrame({"sku": [f"sku-{n}" for n in range(7)], "a": [0.5] * 7, "b": list(range(7))}).write_parquet(
         tmp_path / "image.parquet"
     )
     dataset = load_data(tmp_path / "dataset.toml")
     assert (dataset.n_users, dataset.n_items, len(dataset.interactions)) == (8, 8, 48)
+    assert dataset.split_report.settings.method == "time"
     assert dataset.titles[dataset.items.index_of("sku-3")] == "Mug 3"
     assert dataset.features["image"].present.sum() == 7
 

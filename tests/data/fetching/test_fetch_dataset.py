@@ -197,7 +197,7 @@ def test_a_description_that_was_edited_is_kept(server, tmp_path):
     fetched(dataset, tmp_path)
     path = tmp_path / "dataset.toml"
     written = path.read_text()
-    path.write_text(written.replace("k_core = 0", "k_core = 2"))
+    path.write_text("k_core = 2\n" + written)
     fetched(dataset, tmp_path)
     assert "k_core = 2" in path.read_text()
     path.unlink()
