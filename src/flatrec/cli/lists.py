@@ -22,7 +22,7 @@ Names = Annotated[
 ]
 
 app = typer.Typer(
-    help="List models, strategies, optimizers, metrics, all settings and public data sets.",
+    help="List models, strategies, optimizers, metrics, settings and data sets.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
