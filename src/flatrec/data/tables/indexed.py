@@ -214,9 +214,10 @@ def _image_folder(folder: Path) -> dict[str, Path]:
     directory = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
     if directory is None:
         return {}
-    names = sorted(name for name in os.listdir(directory) if not name.startswith("."))  # folders of images are large
-    stems = ((name, *os.path.splitext(name)) for name in names)
-    return {stem: directory / name for name, stem, suffix in stems if suffix.lower() in IMAGE_SUFFIXES}
+    # Folders of images are large: the paths are taken from iterdir, and sorted by their names alone.
+    named = {path.name: path for path in directory.iterdir()}
+    stems = ((name, *os.path.splitext(name)) for name in sorted(named) if not name.startswith("."))
+    return {stem: named[name] for name, stem, suffix in stems if suffix.lower() in IMAGE_SUFFIXES}
 
 
 def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Features:
