@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -184,7 +185,7 @@ def _check_ids(interactions: TableRows) -> None:
 def _cleaning_report(
     counted: CleaningReport, interactions: TableCleaningReport, table: _Items, n_items: int
 ) -> CleaningReport:
-    indices = set(map(str, range(n_items)))
+    indices = set(map(str, range(n_items))) if table.titles or table.images else set()
     unused = len(set(table.images).difference(indices))
     images = (
         TableCleaningReport(f"{next(iter(table.images.values())).parent.name}/", unused_rows=unused) if unused else None
@@ -213,7 +214,10 @@ def _image_folder(folder: Path) -> dict[str, Path]:
     directory = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
     if directory is None:
         return {}
-    return {path.stem: path for path in visible(directory, "*") if path.suffix.lower() in IMAGE_SUFFIXES}
+    # Folders of images are large: the paths are taken from iterdir, and sorted by their names alone.
+    named = {path.name: path for path in directory.iterdir()}
+    stems = ((name, *os.path.splitext(name)) for name in sorted(named) if not name.startswith("."))
+    return {stem: named[name] for name, stem, suffix in stems if suffix.lower() in IMAGE_SUFFIXES}
 
 
 def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Features:
@@ -226,8 +230,8 @@ def _features(values: Shaped[ndarray, "..."], n_items: int, path: Path) -> Featu
 
 
 def _with_metadata(dataset: Dataset, table: _Items) -> Dataset:
-    indices = list(map(str, range(dataset.n_items)))
-    titles = tuple(table.titles.get(index, dataset.items[int(index)]) for index in indices)
+    indices = list(map(str, range(dataset.n_items))) if table.titles or table.images else []
+    titles = tuple(table.titles.get(index, item) for index, item in zip(indices, dataset.items, strict=False))
     images = tuple(map(table.images.get, indices))
     columns = None
     if table.columns is not None and table.indices is not None:
