@@ -273,7 +273,7 @@ def test_a_lack_of_memory_says_what_to_lower(flatrec, blocks, tmp_path):
 
 
 def test_an_error_that_nobody_thought_of_is_one_line_too(flatrec, monkeypatch):
-    def fail(_):
+    def fail(*_):
         raise TypeError("x" * 10_000)
 
     monkeypatch.setattr("flatrec.api.load", fail)

@@ -145,7 +145,7 @@ assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 def test_what_an_interrupt_turns_into_is_still_an_interrupt(flatrec, monkeypatch):
-    def garbled(_):
+    def garbled(*_):
         guards[0].code = interrupts.INTERRUPTED
         raise SystemError("error return without exception set")
 

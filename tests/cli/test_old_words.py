@@ -36,7 +36,7 @@ def test_an_old_file_of_settings_is_answered_too(tmp_path):
 
 @pytest.mark.parametrize(("old", "new"), old_words.DATASET_KEYS.items())
 def test_a_former_key_of_a_description_is_answered(tmp_path, old, new):
-    assert new in (*KEYS, *ITEM_KEYS)
+    assert new.partition(".")[0] in (*KEYS, *ITEM_KEYS)
     place = "[items]\n" if new in ITEM_KEYS else ""
     (tmp_path / "dataset.toml").write_text(f'interactions = "a.csv"\n{place}{old} = 1\n')
     with pytest.raises(ValueError, match=f"the unknown key '{old}'; it is called {new} now"):

@@ -142,7 +142,13 @@ def test_a_run_records_place_and_digest_with_all_settings(run):
     settings = json.loads((run / "result.json").read_text())["settings"]
     assert re.fullmatch(r"mine\.py:Mine@[0-9a-f]{16}", settings["model"]["name"])
     assert re.fullmatch(r"mine\.py:Scaled@[0-9a-f]{16}\+", settings["strategy"]["name"])
-    assert settings["model"]["options"] == {"embedding_dim": 4, "n_layers": 3, "reg_weight": 1e-4, "width": 3}
+    assert settings["model"]["options"] == {
+        "embedding_dim": 4,
+        "n_layers": 3,
+        "reg_weight": 1e-4,
+        "weighted_edges": False,
+        "width": 3,
+    }
     assert settings["strategy"]["options"] == {"scale": 0.5, "kappa": 0.7}
 
 
@@ -406,7 +412,12 @@ def test_objects_are_recorded_as_far_as_they_can_be_known():
     result = package.fit(dataset, model, strategy, training=training).result
     settings = result["settings"]
     assert (result["model"], result["strategy"]) == ("lightgcn", "sam+")
-    assert settings["model"]["options"] == {"embedding_dim": 4, "n_layers": 1, "reg_weight": 1e-4}
+    assert settings["model"]["options"] == {
+        "embedding_dim": 4,
+        "n_layers": 1,
+        "reg_weight": 1e-4,
+        "weighted_edges": False,
+    }
     options = settings["strategy"]["options"]
     assert (options["rho"], options["kappa"], options["interval"]) == (0.3, 0.2, 1)
     named = package.fit(dataset, "bpr", strategy, model_settings={"embedding_dim": 4}, training=training).result[

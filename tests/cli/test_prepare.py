@@ -59,7 +59,7 @@ def test_info_shows_what_preparation_removed_in_numbers_and_sentences(flatrec, t
     shown = flatrec("data", "info", tmp_path / "baby").out
     for sentence in (
         "- r.json: preparation left out 1 line (1 malformed)",
-        "- 4 repeated interactions; each counts once",
+        "- preparation joined 4 repeated interactions to earlier ones",
         "- the 5-core filter removed 1 user, 0 items and 1 interaction",
     ):
         assert sentence in prepared.out
