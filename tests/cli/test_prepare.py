@@ -65,4 +65,4 @@ def test_info_shows_what_preparation_removed_in_numbers_and_sentences(flatrec, t
         assert sentence in prepared.out
         assert sentence in shown
     rows = {tuple(cell.strip() for cell in row.split("│")[1:-1]) for row in shown.splitlines()}
-    assert {("repeated interactions, each counted once", "4"), ("users removed by the k-core filter", "1")} <= rows
+    assert {("repeated interactions that preparation joined", "4"), ("users removed by the k-core filter", "1")} <= rows
