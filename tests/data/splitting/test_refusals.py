@@ -69,7 +69,9 @@ def test_methods_by_time_need_times(method):
 
 def test_a_split_that_is_empty_because_all_of_it_was_repeats_says_so():
     rows = [*((day, "u", item) for day, item in enumerate("abcdefgh", 1)), (9, "u", "a"), (10, "u", "b")]
-    with pytest.raises(ValueError, match=r"\(train 8, valid 0, test 0\); 2 more are with .*: set repeat = true in data"):
+    with pytest.raises(
+        ValueError, match=r"\(train 8, valid 0, test 0\); 2 more are with .*: set repeat = true in data"
+    ):
         data_set(rows, settings=TIME)
     assert data_set(rows, settings=TIME, repeat=True).interactions.count("valid") == 1
 
