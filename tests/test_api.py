@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import flatrec
-from flatrec.api import fit, load_run, run_experiment
+from flatrec.api import fit, load, load_run, run_experiment
 from flatrec.config import Component, Evaluation, Experiment, Training
 from flatrec.data.formats import mmrec
+from flatrec.data.shop import ShopSettings
 from flatrec.inference.run import user_item_embeddings
 from flatrec.models import BPR, FREEDOM, ModelConfig
 from flatrec.strategies import BSAM, SAM, Mixed
@@ -455,3 +456,14 @@ class Foreign(FREEDOM):
 def test_settings_of_a_derived_model_derive_from_its_parents():
     with pytest.raises(ValueError, match=r"Foreign.Config must be derived from FREEDOM.Config.*FREEDOM.Config\)"):
         fit(DATA, Foreign, "plain", training=SHORT)
+
+
+@pytest.mark.parametrize(("folder", "said"), [("shop", 1), ("other", 0)])
+def test_a_folder_that_is_named_like_the_built_in_shop_is_not_passed_over_silently(
+    folder, said, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / folder).mkdir()
+    monkeypatch.setattr("flatrec.api.ShopSettings", lambda: ShopSettings(users=30, items=20))
+    assert load("shop").source == "shop"
+    assert sum("for the folder write ./shop" in record.message for record in caplog.records) == said

@@ -280,6 +280,8 @@ def load(data: str, split: SplitSettings | None = None) -> Dataset:
         raise ValueError("the run was made from data in memory; give them: load_run(folder, dataset), or --data PATH")
     if data != "shop":
         return load_data(data, split)
+    if Path(data).exists():
+        logger.warning("'shop' is the built-in shop, not the folder of this name: for the folder write ./shop")
     shop = replace(generate(ShopSettings()).dataset, source="shop")
     return shop if split is None else shop.split_again(split)
 

@@ -126,7 +126,7 @@ def test_data_info_has_the_numbers_worked_by_hand(shop):
         "2 rows without a user or item id left out",
         "1 row with an event that [events] does not name left out: ['Merkzettel'], the first in line 11",
         "2 rows with a quantity of 0, or a negative one of no purchase, left out",
-        "3 returns, which cancel earlier purchases of the same user and item",
+        "3 returns subtracted from earlier purchases of the same user and item",
         "2 items without a row in the table of items; kept, and shown by their ids",
         "2 repeated interactions; their weights are added up",
         "1 purchase canceled by a return",

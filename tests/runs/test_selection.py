@@ -315,6 +315,14 @@ def test_repeats_that_the_mask_hides_are_counted_in_a_warning(mask, hidden):
     assert said.endswith('set evaluation.mask = "none" to rank them')
 
 
+def test_repeats_in_validation_are_counted_too():
+    rows = np.array([(0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 2), (0, 2, 2)])
+    ids = [Vocabulary(kind, ["0", "1", "2"]) for kind in ("user", "item")]
+    dataset = Dataset("shop", Interactions(*rows.T, 3, 3, repeats=True), *ids)
+    said = selection.mask_warning(Evaluation(), dataset)
+    assert said.startswith('1 of the 2 valid interactions are with items that evaluation.mask = "train" never')
+
+
 def test_without_a_mask_or_repeats_there_is_no_such_warning():
     assert not returning("none")
     assert not selection.mask_warning(Evaluation(), block_dataset())

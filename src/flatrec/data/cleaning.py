@@ -116,7 +116,7 @@ class EventReport:
             rows = count(self.without_quantity, "row")
             yield f"{rows} with a quantity of 0, or a negative one of no purchase, left out"
         if self.returns:
-            yield f"{count(self.returns, 'return')}, which cancel earlier purchases of the same user and item"
+            yield f"{count(self.returns, 'return')} subtracted from earlier purchases of the same user and item"
 
 
 @dataclass(frozen=True)

@@ -140,14 +140,19 @@ def choice_warnings(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]
 def mask_warning(evaluation: Evaluation, dataset: Dataset) -> str:
     """Return a sentence if the mask hides items that users come back to; else an empty text."""
     interactions = dataset.interactions
-    hidden = seen_mask(interactions, "test", evaluation.mask)
-    repeats = int(hidden.multiply(interactions.matrix("test")).astype(bool).sum()) if interactions.repeats else 0
-    if not repeats:
+    if not interactions.repeats:
+        return ""
+    hidden = []
+    for split in ("valid", "test"):
+        mask = seen_mask(interactions, split, evaluation.mask)
+        repeats = int(mask.multiply(interactions.matrix(split)).astype(bool).sum())
+        if repeats:
+            hidden.append(f"{repeats} of the {interactions.count(split)} {split} interactions")
+    if not hidden:
         return ""
     return (
-        f"{repeats} of the {interactions.count('test')} test interactions are with items that evaluation.mask = "
-        f'"{evaluation.mask}" never ranks for their users, and count as misses; set evaluation.mask = "none" to rank '
-        "them"
+        f'{" and ".join(hidden)} are with items that evaluation.mask = "{evaluation.mask}" never ranks for their users, '
+        'and count as misses; set evaluation.mask = "none" to rank them'
     )
 
 

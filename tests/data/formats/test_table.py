@@ -63,7 +63,10 @@ def test_ids_of_categories_and_marks_of_byte_order_are_read(tmp_path):
         ("who,sku\n1,2\n", r"no column of user ids \(named user, .*its columns are \['who', 'sku'\]"),
         ("user,what\n1,2\n", r"no column of item ids .*its columns are \['user', 'what'\]"),
         ("user,item\nu,\nu,a\n", r"clicks\.csv has 1 of 2 interactions without item id, the first in line 2"),
-        ("user,item,split\nu,a,train\nu,b,soon\n", "column 'split' .* e.g. 'soon'; use train, valid, test"),
+        (
+            "user,item,split\nu,a,train\nu,b,soon\n",
+            "column 'split' .* the first, 'soon', in line 3; use train, valid, test",
+        ),
         ("user,item\nu,a,b\n", "clicks.csv cannot be read as a table"),
         ("user,item\n\xff,a\n", "clicks.csv cannot be read"),
     ],

@@ -67,6 +67,15 @@ def test_methods_by_time_need_times(method):
         build_dataset("d", frame, settings=SplitSettings(method=method))
 
 
+def test_a_split_that_is_empty_because_all_of_it_was_repeats_says_so():
+    rows = [*((day, "u", item) for day, item in enumerate("abcdefgh", 1)), (9, "u", "a"), (10, "u", "b")]
+    with pytest.raises(
+        ValueError, match=r"\(train 8, valid 0, test 0\); 2 more are with .*: set repeat = true in data"
+    ):
+        data_set(rows, settings=TIME)
+    assert data_set(rows, settings=TIME, repeat=True).interactions.count("valid") == 1
+
+
 def test_events_of_one_time_cannot_be_split_by_it():
     with pytest.raises(ValueError, match=r"none in training \(split.method time\)"):
         data_set([(1, user, item) for user in "uvw" for item in "abcd"], settings=TIME)

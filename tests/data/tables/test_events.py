@@ -169,3 +169,11 @@ def test_a_row_without_a_rating_is_refused(tmp_path):
 def test_settings_that_contradict_each_other_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         RowSettings(**settings)
+
+
+@pytest.mark.parametrize(("value", "shown"), [("dev", "'dev'"), ("", "an empty cell"), ("3", "'3'")])
+def test_a_value_that_is_no_split_is_refused_with_its_line(tmp_path, value, shown):
+    (tmp_path / "log.csv").write_text(f"user,item,part\nu,a,Train\nu,b,{value}\nu,c,val\n")
+    rows = scan(tmp_path / "log.csv").select({**COLUMNS, "split": "part"})
+    with pytest.raises(ValueError, match=f"1 of 3 values that name no split, the first, {shown}, in line 3; use train"):
+        read_events(rows, RowSettings())

@@ -255,3 +255,15 @@ def test_blank_lines_behind_a_byte_order_mark_are_skipped(tmp_path, start):
 def test_a_quotation_mark_is_no_separator(tmp_path):
     data = load(tmp_path, lines(";").replace("fine", ",fine,"), k_core=0, settings='quote = ","\n')
     assert found(data) == set(PAIRS)
+
+
+@pytest.mark.parametrize("header", ["customer,sku,sku", 'customer,"sku","sku"', "customer,sku,price,sku"])
+def test_a_column_that_is_there_twice_is_refused(tmp_path, header):
+    row = ",".join("abcd"[: header.count(",") + 1])
+    with pytest.raises(ValueError, match="clicks.csv has 2 columns 'sku'; rename all but one of them"):
+        load(tmp_path, f"{header}\n{row}\n", k_core=0)
+
+
+def test_a_column_that_is_not_read_may_be_there_twice(tmp_path):
+    data = load(tmp_path, "customer,sku,price,price\na,b,1,2\n", k_core=0)
+    assert found(data) == {("a", "b")}

@@ -69,7 +69,7 @@ def split_log(
         sums.weights,
         repeats=log.repeat and bool(repeats),
     )
-    _check_filled(method, settings, interactions, name)
+    _check_filled(method, settings, interactions, name, dropped=0 if log.repeat else repeats)
     report = SplitReport(
         settings,
         resolved,
@@ -158,7 +158,9 @@ def _check_settings(method: SplitMethod, settings: SplitSettings, log: Interacti
         )
 
 
-def _check_filled(method: SplitMethod, settings: SplitSettings, interactions: Interactions, name: str) -> None:
+def _check_filled(
+    method: SplitMethod, settings: SplitSettings, interactions: Interactions, name: str, *, dropped: int
+) -> None:
     counts = [interactions.count(split) for split in SPLITS]
     if not sum(counts):
         raise ValueError(f"all purchases of {name} were returned, so that no interaction is left; look at the returns")
@@ -170,9 +172,15 @@ def _check_filled(method: SplitMethod, settings: SplitSettings, interactions: In
     if method.may_lack:
         return
     fractions = fractions_of(settings.ratios or RATIOS) if "ratios" in method.settings else (1, 1, 1)
+    advice = "choose other settings, or another method"
+    if dropped:
+        advice = (
+            f"{dropped} more are with items that their users have in an earlier split: set repeat = true in "
+            f"dataset.toml to keep them, {advice}"
+        )
     for split, number, fraction in zip(SPLITS, counts, fractions, strict=True):
         if fraction and not number:
             raise ValueError(
                 f"split.method {settings.method} leaves no {split} interaction in {name} (train {counts[0]}, valid "
-                f"{counts[1]}, test {counts[2]}); choose other settings, or another method"
+                f"{counts[1]}, test {counts[2]}); {advice}"
             )

@@ -8,7 +8,6 @@ import polars as pl
 from numpy import ndarray
 
 from flatrec.data.id_repair import strip_decimal_zeros
-from flatrec.data.interactions import SPLITS
 from flatrec.data.tables.objects import describe_objects
 from flatrec.utils.messages import clipped
 
@@ -83,25 +82,6 @@ def describe_dtype(column: pl.Series) -> str:
     if kind == pl.Object:
         return describe_objects(column)
     return _WORDS.get(kind.base_type(), "values of another kind")
-
-
-def as_splits(column: pl.Series, path: Path) -> pl.Series:
-    """Return a column of splits, ``train``/``valid``/``test`` or 0/1/2, as 0, 1 and 2.
-
-    Raises:
-        ValueError: a value is another one, or missing.
-    """
-    index_of: dict[str, int] = {name: index for index, name in enumerate(SPLITS)}
-    index_of |= {str(index): index for index in index_of.values()}
-    index_of |= {"validation": index_of["valid"], "val": index_of["valid"]}
-    text = as_text(column, path).str.strip_chars().str.to_lowercase()
-    bad = column.filter(~text.is_in(list(index_of)).fill_null(False))
-    if len(bad):
-        raise ValueError(
-            f"{path} has column {clipped(column.name)!r} with {len(bad)} of {len(column)} values that name no split, "
-            f"e.g. {_example(bad)}; use train, valid, test or 0, 1, 2"
-        )
-    return text.replace_strict(index_of, return_dtype=pl.Int8)
 
 
 def as_indices(column: pl.Series, path: Path) -> pl.Series:

@@ -10,10 +10,11 @@ import polars as pl
 
 from flatrec.data.cleaning import EventReport, TableCleaningReport
 from flatrec.data.id_repair import IdMatching
-from flatrec.data.tables.columns import as_splits, is_missing
+from flatrec.data.tables.columns import is_missing
 from flatrec.data.tables.files import TableRows
 from flatrec.data.tables.numbers import as_numbers, as_weights
 from flatrec.data.tables.refusal import refuse
+from flatrec.data.tables.splits import as_splits
 from flatrec.data.tables.times import as_timestamps
 
 LARGEST = 1e12  # weights and quantities lie between this and one over it, so that float32 holds what they become
@@ -149,7 +150,7 @@ class _Left(NamedTuple):
         if "timestamp" in rows:
             columns.append(as_timestamps(rows, "timestamp").alias("timestamp"))
         if "split" in rows:
-            columns.append(as_splits(rows["split"], rows.path).alias("split"))
+            columns.append(as_splits(rows, "split").alias("split"))
         return frame.drop("event", strict=False).with_columns(columns)
 
 

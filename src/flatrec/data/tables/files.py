@@ -18,7 +18,7 @@ from flatrec.data.id_repair import IdMatching, RepairedIds, repair_ids
 from flatrec.data.tables.columns import as_ids, as_text, is_missing
 from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.parquet import is_parquet, scan_parts, silent_panics
-from flatrec.data.tables.text import PLAIN, Layout, TextTable, open_text
+from flatrec.data.tables.text import PLAIN, Layout, TextTable, cells, open_text
 from flatrec.utils.messages import clipped, quoted
 
 NO_FILE = Path()  # in the place of a file, if the table is given as a frame
@@ -72,9 +72,10 @@ class Table:
             columns: the name of the column in the file, by the new name.
 
         Raises:
-            ValueError: a column is missing, the table has no rows, or the file is malformed.
+            ValueError: a column is missing or there twice, the table has no rows, or the file is malformed.
         """
         wanted = list(dict.fromkeys(columns.values()))
+        self._check_unique(wanted)
         missing = [column for column in wanted if column not in self.columns]
         if missing:
             raise ValueError(
@@ -91,6 +92,18 @@ class Table:
             below = " below its header" if not self.in_memory else ""
             raise ValueError(f"{self.path} is empty; expected at least one row{below}")
         return TableRows(self, frame, dict(columns), row_indices, joined_lines)
+
+    def _check_unique(self, wanted: Sequence[str]) -> None:
+        """Refuse a column whose name several columns have; polars would read the first and rename the others."""
+        if self.text is None:
+            return
+        quote = self.text.quote or ""
+        names = [cell.strip(quote) for cell in cells(self.text.header, self.text.separator, self.text.quote)]
+        for column in wanted:
+            if names.count(column) > 1:
+                raise ValueError(
+                    f"{self.path} has {names.count(column)} columns {clipped(column)!r}; rename all but one of them"
+                )
 
     def _check_lines(self, text: TextTable, rows: int) -> int:
         """Refuse rows with too many cells, which polars notices only if it reads all columns.

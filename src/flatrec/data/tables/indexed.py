@@ -19,12 +19,13 @@ from flatrec.data.features import Features
 from flatrec.data.item_columns import RESERVED, align_item_columns
 from flatrec.data.log import IndexedInteractions, InteractionLog
 from flatrec.data.tables.arrays import read_array, read_mask
-from flatrec.data.tables.columns import as_ids, as_indices, as_splits, to_dict
+from flatrec.data.tables.columns import as_ids, as_indices, to_dict
 from flatrec.data.tables.files import Table, TableRows, scan, visible
 from flatrec.data.tables.images import existing_images
 from flatrec.data.tables.numbers import as_weights
 from flatrec.data.tables.parquet import ENDING
 from flatrec.data.tables.row_numbers import ROW_NUMBERS
+from flatrec.data.tables.splits import as_splits
 from flatrec.data.tables.times import as_timestamps
 from flatrec.data.tables.typed import plain_columns, typed_columns
 from flatrec.utils.messages import clipped
@@ -70,7 +71,7 @@ def read_indexed(name: str, interactions: TableRows) -> Dataset:
     _check_ids(interactions)
     users, user_ids = _users(as_indices(interactions["userID"], path).to_numpy(), folder)
     items = as_indices(interactions["itemID"], path).to_numpy()
-    splits = as_splits(interactions["x_label"], path).to_numpy() if "x_label" in interactions else None
+    splits = as_splits(interactions, "x_label").to_numpy() if "x_label" in interactions else None
     table = _items(folder)
     files = feature_files(folder)
     arrays = {modality: read_array(file) for modality, file in files.items()}
