@@ -151,8 +151,8 @@ def mask_warning(evaluation: Evaluation, dataset: Dataset) -> str:
     if not hidden:
         return ""
     return (
-        f'{" and ".join(hidden)} are with items that evaluation.mask = "{evaluation.mask}" never ranks for their users, '
-        'and count as misses; set evaluation.mask = "none" to rank them'
+        f'{" and ".join(hidden)} are with items that evaluation.mask = "{evaluation.mask}" never ranks for their '
+        'users, and count as misses; set evaluation.mask = "none" to rank them'
     )
 
 
