@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,3 +38,12 @@ def test_the_figures_can_be_written_as_json():
     loaded = json.loads(json.dumps(summarize(dataset()).as_dict()))
     assert loaded["splits"]["valid"] == {"interactions": 1, "users_without": 2}
     assert loaded["cleaning_report"]["filtered_events"] == 2
+
+
+def test_the_figures_say_how_and_of_which_time_the_data_are():
+    bare = summarize(dataset())
+    assert (bare.split_method, bare.first, bare.last) == (None, None, None)
+    times = np.array([86_400, 60, 172_800, 3_600])
+    dated = dataset().with_interactions(replace(dataset().interactions, timestamps=times))
+    one = summarize(dated.split_again(SplitSettings(method="none")))
+    assert (one.split_method, one.first, one.last) == ("none", "1970-01-01T00:01:00", "1970-01-03")

@@ -236,6 +236,9 @@ def _counts(summary: Summary) -> list[list[object]]:
         ["density", f"{summary.density:.4%}"],
         ["items without a training interaction", summary.items_without_training],
     ]
+    if summary.first is not None:
+        rows += [["first interaction (UTC)", summary.first], ["last interaction (UTC)", summary.last]]
+    rows += [["split method", summary.split_method]] if summary.split_method is not None else []
     for name, split in summary.splits.items():
         rows += [
             [f"{name} interactions", split.interactions],

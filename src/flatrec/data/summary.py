@@ -16,6 +16,7 @@ from flatrec.data.features import Features
 from flatrec.data.interactions import SPLITS, Split
 from flatrec.data.row_counts import RowCounts, row_counts
 from flatrec.data.tables.columns import describe_dtype
+from flatrec.utils.moments import as_date_time
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class Summary:
     items: int
     interactions: int
     density: float  # interactions / (users * items)
+    split_method: str | None  # how the interactions were split; None if they were given in memory
+    first: str | None  # date and time of the first interaction, in UTC; None if times are not known
+    last: str | None  # the same of the last one
     splits: Mapping[Split, SplitSummary]
     users_without_training: int
     items_without_training: int
@@ -78,7 +82,7 @@ def summarize(dataset: Dataset) -> Summary:
     """Compute the key figures of a data set. O(interactions + features)."""
     interactions = dataset.interactions
     train_users, train_items = interactions.indices("train")
-    images = dataset.images
+    images, times = dataset.images, interactions.timestamps
     return Summary(
         name=dataset.name,
         fingerprint=dataset.fingerprint,
@@ -86,6 +90,9 @@ def summarize(dataset: Dataset) -> Summary:
         items=dataset.n_items,
         interactions=len(interactions),
         density=len(interactions) / max(dataset.n_users * dataset.n_items, 1),
+        split_method=dataset.split_report.settings.method,
+        first=None if times is None else as_date_time(int(times.min())),
+        last=None if times is None else as_date_time(int(times.max())),
         splits={
             split: SplitSummary(interactions.count(split), _without(interactions.indices(split)[0], dataset.n_users))
             for split in SPLITS
