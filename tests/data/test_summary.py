@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from flatrec.config import SplitSettings
 from flatrec.data.dataset import CleaningReport, Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
