@@ -30,8 +30,14 @@ def load_data(path: Path | str, split: SplitSettings | None = None) -> Dataset:
     path = Path(path)
     if path.is_dir():
         check_manifest(path, advice=ADVICE)
-    dataset = replace(detect_format(path).read(path), source=str(path.resolve()))
-    return dataset.split_again(split) if split is not None else dataset
+    data_format = detect_format(path)
+    if split is None:
+        dataset = data_format.read(path)
+    elif data_format.read_split is None:
+        dataset = data_format.read(path).split_again(split)
+    else:
+        dataset = data_format.read_split(path, split)
+    return replace(dataset, source=str(path.resolve()))
 
 
 def detect_format(path: Path) -> DataFormat:

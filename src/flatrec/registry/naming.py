@@ -110,7 +110,12 @@ def import_metrics(metrics: Sequence[str | type]) -> tuple[str, ...]:
 def _import_metric(one: str | type) -> str:
     if isinstance(one, str) and (one in METRICS or not user_classes.is_own(one)):
         return one  # whatever looks it up says if there is none
-    text = user_classes.remember(one) if isinstance(one, type) else user_classes.load(one, _METRIC)
+    if isinstance(one, type):
+        text = user_classes.remember(one)
+    elif user_classes.parsed(one).digest and user_classes.find(one) is not None:
+        text = one  # the name of a class that was given itself: its script is running, and must not run again
+    else:
+        text = user_classes.load(one, _METRIC)
     kind = user_classes.find(text)
     assert kind is not None
     checked_class(kind)

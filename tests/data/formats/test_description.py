@@ -7,6 +7,7 @@ import pytest
 from flatrec.config import SplitSettings
 from flatrec.data.builder import EventSettings
 from flatrec.data.formats.description import parse, read
+from flatrec.data.loading import load_data
 from flatrec.data.tables.events import RowSettings
 
 CLICKS = "customer,sku,fold\nann,mug,train\nbob,lamp,train\nann,lamp,test\n"
@@ -175,3 +176,28 @@ def test_a_description_that_is_not_utf_8_is_refused_in_words(place):
     (place / "dataset.toml").write_bytes(b"# caf\xe9\n" + FULL.encode())
     with pytest.raises(ValueError, match=r"dataset\.toml .*: it is not UTF-8 text \(byte 5\); save it as UTF-8$"):
         read(place)
+
+
+def test_a_split_that_is_asked_for_wins_over_one_that_the_description_cannot_have(tmp_path):
+    rows = "".join(f"u{number % 3},i{number}\n" for number in range(12))
+    (tmp_path / "clicks.csv").write_text(f"user,item\n{rows}")
+    tables = 'interactions = "clicks.csv"\nuser_column = "user"\nitem_column = "item"\n'
+    (tmp_path / "dataset.toml").write_text(f'{tables}[split]\nmethod = "time"\n')
+    with pytest.raises(ValueError, match="split.method time needs the time of every interaction"):
+        load_data(tmp_path)
+    asked = SplitSettings(method="random", seed=3)
+    data = load_data(tmp_path, asked)
+    (tmp_path / "plain.toml").write_text(tables)
+    assert data.fingerprint == load_data(tmp_path / "plain.toml", asked).fingerprint
+    assert data.split_report.requested == SplitSettings(method="random", ratios=(8, 1, 1), seed=3)
+
+
+def test_the_same_method_keeps_what_the_description_sets(tmp_path):
+    rows = "".join(f"u{number % 3},i{number},2024-01-{number + 1:02}\n" for number in range(12))
+    (tmp_path / "clicks.csv").write_text(f"user,item,day\n{rows}")
+    (tmp_path / "dataset.toml").write_text(
+        'interactions = "clicks.csv"\nuser_column = "user"\nitem_column = "item"\ntime_column = "day"\n'
+        '[split]\nmethod = "time"\nvalid_from = 2024-01-05\n'
+    )
+    data = load_data(tmp_path, SplitSettings(test_from="2024-01-08"))
+    assert [data.interactions.count(split) for split in ("train", "valid", "test")] == [4, 3, 5]

@@ -6,9 +6,11 @@ from flatrec.config import DEFAULT_METRICS, Component, Evaluation, Experiment, T
 from flatrec.evaluation import Metric, evaluate, evaluate_scorer
 from flatrec.evaluation.metrics import METRICS, higher_is_better, resolve_metrics
 from flatrec.inference.cold_start.baselines import expected_at_random
+from flatrec.registry.naming import import_metrics
 from flatrec.research.reporting.formats import metric_name
 from flatrec.runs import selection
 from flatrec.testing import block_dataset
+from flatrec.utils import user_classes
 
 DATA = block_dataset(blocks=2, users=4, items=6)
 SCORES = torch.rand(8, 12, generator=torch.Generator().manual_seed(0))
@@ -78,6 +80,12 @@ def test_a_class_of_the_users_own_is_called_by_its_name():
     assert evaluated(metrics=[name]).metrics == {key: result.metrics[key] for key in ("FirstItem@1", "FirstItem@3")}
     assert metric_name("FirstItem@3") == "First item@3"
     assert not higher_is_better("FirstItem@3")
+
+
+def test_a_class_that_was_given_itself_is_not_imported_from_its_file_again(monkeypatch):
+    (name,) = Evaluation(metrics=[FirstItem]).metrics
+    monkeypatch.setattr(user_classes, "imported", lambda place: pytest.fail(f"{place} is run a second time"))
+    assert import_metrics([name]) == (name,)
 
 
 def test_a_class_of_the_library_has_its_own_name():

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from flatrec.config.split import SplitSettings
 from flatrec.data.dataset import Dataset
 
 
@@ -22,6 +23,8 @@ class DataFormat:
         matches: returns True if a path, which exists, holds data in this format; cheap, and tolerant of any file.
         read: returns the data set at a path; raises FileNotFoundError or ValueError.
         order: formats with a lower number are asked first; the first one that matches reads the path.
+        read_split: returns the data set with another split than its own, which need not be possible; None if data in
+            this format do not say how to split them.
     """
 
     name: str
@@ -29,6 +32,7 @@ class DataFormat:
     matches: Callable[[Path], bool]
     read: Callable[[Path], Dataset]
     order: int = 50
+    read_split: Callable[[Path, SplitSettings], Dataset] | None = None
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -48,6 +49,22 @@ def read(path: Path) -> Dataset:
         ValueError: the description has unknown keys or wrong values, or a file does not fit it.
     """
     return read_tables(parse(path / DESCRIPTION if path.is_dir() else path))
+
+
+def read_split(path: Path, split: SplitSettings) -> Dataset:
+    """Read the data set with another split; that of the description, if its method is another one, is not tried.
+
+    Raises:
+        FileNotFoundError: as in :func:`read`.
+        ValueError: as in :func:`read`, or the data cannot be split so.
+    """
+    settings = parse(path / DESCRIPTION if path.is_dir() else path)
+    own = settings.split.method
+    if own is None or split.method in (None, own):
+        return read_tables(settings).split_again(split)
+    dataset = read_tables(replace(settings, split=split))
+    report = dataset.split_report
+    return replace(dataset, split_report=replace(report, requested=report.settings))
 
 
 def parse(path: Path) -> TableSettings:
@@ -159,4 +176,4 @@ def _split(top: Section) -> SplitSettings:
         return validate(SplitSettings, top.table.get("split", {}), "split")
 
 
-FORMAT = DataFormat("description", DESCRIPTION, matches, read, order=0)
+FORMAT = DataFormat("description", DESCRIPTION, matches, read, order=0, read_split=read_split)
