@@ -48,3 +48,8 @@ def test_the_figures_say_how_and_of_which_time_the_data_are():
     dated = dataset().with_interactions(replace(dataset().interactions, timestamps=times))
     one = summarize(dated.split_again(SplitSettings(method="none")))
     assert (one.split_method, one.first, one.last) == ("none", "1970-01-01T00:01:00", "1970-01-03")
+
+
+def test_rows_of_data_in_memory_are_the_sum_of_what_became_of_them():
+    counts = vars(summarize(dataset()).row_counts)
+    assert counts["rows"] == counts["interactions"] + counts["filtered"] == 6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flatrec.data.dataset import Dataset
 
@@ -11,7 +11,7 @@ from flatrec.data.dataset import Dataset
 class RowCounts:
     """The number of rows, and what became of them: all numbers but the first add up to it."""
 
-    rows: int  # rows of the source, blank ones left out
+    rows: int  # rows of the source, blank ones left out; of data that no source was read for, the sum of the others
     without_id: int  # left out, without a user or item id
     unnamed_events: int  # left out, with an event that has no weight
     low_ratings: int  # left out, with a rating below the minimum
@@ -28,7 +28,7 @@ class RowCounts:
 def row_counts(dataset: Dataset) -> RowCounts:
     """Return what became of the rows of a data set."""
     events, split = dataset.cleaning_report.events, dataset.split_report
-    return RowCounts(
+    counts = RowCounts(
         rows=events.rows,
         without_id=events.without_id,
         unnamed_events=events.unnamed_events,
@@ -42,3 +42,4 @@ def row_counts(dataset: Dataset) -> RowCounts:
         repeats=0 if split.repeats_stay else split.repeats,
         interactions=len(dataset.interactions),
     )
+    return counts if events.rows else replace(counts, rows=sum(vars(counts).values()))

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from flatrec.config import DEFAULT_METRICS, Evaluation
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS, Interactions, Split
-from flatrec.evaluation import EvaluationResult, Ranking, Scorer, evaluate_scorer, inner_product, rank
+from flatrec.evaluation import EvaluationResult, Ranking, Scorer, evaluate_scorer, inner_product, rank, seen_mask
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
 from flatrec.models.base import Baseline, Model
 from flatrec.registry.naming import available_metrics
@@ -69,6 +69,8 @@ class Run:
     def recommend(self, users: str | Sequence[str], k: int = 10) -> list[list[Recommendation]]:
         """Return, for each user, the k best items that the user has no interaction with in any split.
 
+        If the mask is ``none``, as for users who come back to the same items, all items are ranked, as in evaluations.
+
         Args:
             users: one original id or several.
             k: length of a list; shorter if a user has fewer items left.
@@ -78,7 +80,8 @@ class Run:
             ValueError: k is below 1.
         """
         ids = [users] if isinstance(users, str) else users
-        seen = all_interactions(self.dataset.interactions)
+        interactions = self.dataset.interactions
+        seen = seen_mask(interactions, "test", "none") if self.mask == "none" else all_interactions(interactions)
         ranking = rank(self.scorer(), user_indices(self.dataset, ids), min(k, self.dataset.n_items), seen)
         return self._described(ranking)
 

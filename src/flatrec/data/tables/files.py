@@ -186,7 +186,7 @@ class TableRows:
             raise ValueError(
                 f"{self.path} has {int(missing.sum())} of {len(missing)} {rows_without_id}, "
                 f"the first in {self.position(first)}; "
-                "fill them in or leave them out"
+                'fill them in or leave them out; missing_ids = "drop" in dataset.toml leaves such interactions out'
             )
         return ids
 
