@@ -1,8 +1,8 @@
 import torch
-from flatrec.models.popularity import Popularity
 
 from flatrec.evaluation.evaluate import Mask
 from flatrec.inference.run import Run
+from flatrec.models.popularity import Popularity
 from flatrec.testing import block_dataset
 
 
