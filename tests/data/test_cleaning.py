@@ -78,7 +78,7 @@ def test_rows_of_filtered_items_are_told_from_foreign_ones(tmp_path):
     data = load(tmp_path, interactions=interactions, items=[*IDS, "rare", "x"])
     assert data.warnings == (
         "items.csv: 2 rows not used (1 whose id is in no interaction, 1 whose item was removed by the k-core filter)",
-        "the 5-core filter removed 0 users, 1 item and 2 interactions; k_core = 0 keeps them",
+        "the 5-core filter removed 0 users, 1 item and 2 interactions; a k-core of 0 keeps them",
     )
 
 

@@ -148,7 +148,7 @@ class CleaningReport:
             sentences.append(
                 f"the {self.k_core}-core filter removed {count(self.filtered_users, 'user')}, "
                 f"{count(self.filtered_items, 'item')} and {count(self.filtered_interactions, 'interaction')}; "
-                "k_core = 0 keeps them"
+                "a k-core of 0 keeps them"
             )
         if self.items_without_row:
             items = count(self.items_without_row, "item")
