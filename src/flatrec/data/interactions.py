@@ -130,6 +130,10 @@ class Interactions:
         """Return the items with an interaction in a split, but none in training, in increasing order."""
         return np.setdiff1d(self.indices(split)[1], self.indices("train")[1])
 
+    def count_with_unknown_items(self, split: Split) -> int:
+        """Return the number of interactions in a split with items that have none in training."""
+        return int((self.item_counts("train")[self.indices(split)[1]] == 0).sum())
+
     def users_without_training(self, split: Split) -> Int[ndarray, "n_untrained"]:
         """Return the users with an interaction in a split, but none in training, in increasing order."""
         return np.setdiff1d(self.indices(split)[0], self.indices("train")[0])

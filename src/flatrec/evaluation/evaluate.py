@@ -145,7 +145,7 @@ def evaluate_scorer(
         means,
         len(interactions.users_without_training(split)),
         unknown_users,
-        int((interactions.item_counts("train")[interactions.indices(split)[1]] == 0).sum()),
+        interactions.count_with_unknown_items(split),
         {name: count for name, count in undefined.items() if count},
     )
 

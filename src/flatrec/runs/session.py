@@ -137,7 +137,6 @@ class Session:
     def _data(self) -> dict[str, Any]:
         """Which data it was, and what a reader of the scores should know of them."""
         interactions = self.dataset.interactions
-        trained = interactions.item_counts("train")
         return {
             "name": self.dataset.name,
             "path": self.experiment.data,
@@ -146,7 +145,7 @@ class Session:
             "users_without_training": {split: len(interactions.users_without_training(split)) for split in SPLITS[1:]},
             "rows": asdict(row_counts(self.dataset)),
             "interactions_with_unknown_items": {
-                split: int((trained[interactions.indices(split)[1]] == 0).sum()) for split in SPLITS[1:]
+                split: interactions.count_with_unknown_items(split) for split in SPLITS[1:]
             },
             "warnings": list(self.dataset.warnings),
         }
