@@ -27,6 +27,7 @@ from flatrec.training.trainer import DivergedError
 from flatrec.utils import user_classes
 from flatrec.utils.integrity import seal
 from flatrec.windows import run_windows
+from tests.training.kills import KillAt, Killed
 
 DATA = block_dataset(blocks=3, users=8, items=6)
 SHORT = Training(epochs=4, batch_size=32, tensorboard=False, monitor="ndcg@20", patience=2)
@@ -35,26 +36,6 @@ LIGHTGCN = Component("lightgcn", {"embedding_dim": 4})
 
 class Mine(BPR):
     """A model of the user's own."""
-
-
-class Kill:
-    """Interrupts training in the epoch after some epochs."""
-
-    def __init__(self, epochs):
-        self.epochs = epochs
-
-    def on_start(self, first_epoch, epochs, steps):
-        pass
-
-    def on_step(self, epoch, step):
-        if epoch > self.epochs and step == 1:
-            raise KeyboardInterrupt
-
-    def on_epoch(self, record):
-        pass
-
-    def on_end(self):
-        pass
 
 
 @pytest.fixture
@@ -149,8 +130,8 @@ def test_baselines_are_fitted_to_everything_too(baseline, on_disk, tmp_path):
 def test_a_killed_final_fit_resumes_bit_for_bit(again, on_disk, tmp_path):
     run_experiment(experiment(on_disk, training=SHORT.replace(select="last")), out=tmp_path / "run")
     whole = refit(tmp_path / "run", tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        refit(tmp_path / "run", tmp_path / "final", callbacks=[Kill(2)])
+    with pytest.raises(Killed):
+        refit(tmp_path / "run", tmp_path / "final", callbacks=[KillAt(epoch=3, step=1)])
     if again == "refit":
         resumed = refit(tmp_path / "run", tmp_path / "final", resume=True)
     else:  # the folder itself knows what it repeats
@@ -233,8 +214,8 @@ def test_what_cannot_be_refitted_is_one_line(run, on_disk, tmp_path):
         refit(tmp_path / "nothing", tmp_path / "final")
     with pytest.raises(ValueError, match="is the run that is to be refitted; choose another folder"):
         refit(run, run, overwrite=True)
-    with pytest.raises(KeyboardInterrupt):
-        run_experiment(experiment(on_disk), out=tmp_path / "killed", callbacks=[Kill(1)])
+    with pytest.raises(Killed):
+        run_experiment(experiment(on_disk), out=tmp_path / "killed", callbacks=[KillAt(epoch=2, step=1)])
     with pytest.raises(FileNotFoundError, match=r"killed holds no finished run \(no result.json\)"):
         refit(tmp_path / "killed", tmp_path / "final")
     diverging = experiment(on_disk, optimizer=Component("sgd", {"lr": 1e30}))
@@ -262,8 +243,8 @@ def test_runs_over_windows_are_refitted_one_by_one(tmp_path):
 
 
 def test_a_damaged_record_of_the_origin_is_noticed(run, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        refit(run, tmp_path / "final", callbacks=[Kill(0)])
+    with pytest.raises(Killed):
+        refit(run, tmp_path / "final", callbacks=[KillAt(epoch=1, step=1)])
     path = tmp_path / "final" / ORIGIN
     path.write_text(path.read_text().replace('"other_data": false', '"other_data": true'))
     with pytest.raises(ValueError, match="refit.json is damaged"):

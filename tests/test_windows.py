@@ -13,6 +13,7 @@ from flatrec.config import Component, Experiment, SplitSettings, Training
 from flatrec.data.formats import mmrec
 from flatrec.data.windows import windowed
 from tests.dated import dated_blocks
+from tests.training.kills import KillAt, Killed
 
 SPLIT = SplitSettings(method="time", ratios=(2, 1, 2), windows=3)
 SHORT = Training(epochs=3, batch_size=16, tensorboard=False, monitor="ndcg@5")
@@ -28,28 +29,6 @@ def experiment(tmp_path):
         training=SHORT,
         split=SPLIT,
     )
-
-
-class KilledError(Exception):
-    """What stands for a kill."""
-
-
-class KillAt:
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_start(self, *_):
-        pass
-
-    def on_step(self, *_):
-        pass
-
-    def on_epoch(self, record):
-        if record.epoch == self.epoch:
-            raise KilledError
-
-    def on_end(self):
-        pass
 
 
 def scores(result):
@@ -88,7 +67,7 @@ def test_the_run_of_a_window_is_found_and_scored_like_any_other(experiment, tmp_
 
 def test_a_kill_in_a_window_costs_the_rest_of_that_window(experiment, tmp_path):
     whole = run_windows(experiment, out=tmp_path / "whole")
-    with pytest.raises(KilledError):
+    with pytest.raises(Killed):
         run_windows(experiment, out=tmp_path / "run", callbacks=lambda number: [KillAt(2)] if number == 2 else [])
     assert not (tmp_path / "run" / "windows.json").exists()
     assert not (tmp_path / "run" / "window-3").exists()

@@ -15,6 +15,7 @@ from flatrec.config import Component, Experiment, Training
 from flatrec.data.formats import mmrec
 from flatrec.runs import weights
 from flatrec.testing import block_dataset
+from tests.training.kills import KillAt, Killed
 
 PLAIN = block_dataset(blocks=3, users=8, items=6)
 UNEVEN = PLAIN.with_interactions(
@@ -76,33 +77,13 @@ def test_a_setting_that_needs_weights_is_refused_without_them(chosen, setting, t
     assert not (tmp_path / "run").exists()
 
 
-class Kill:
-    """Interrupts training after some epochs."""
-
-    def __init__(self, epochs):
-        self.epochs = epochs
-
-    def on_start(self, first_epoch, epochs, steps):
-        pass
-
-    def on_step(self, epoch, step):
-        if epoch > self.epochs and step == 1:
-            raise KeyboardInterrupt
-
-    def on_epoch(self, record):
-        pass
-
-    def on_end(self):
-        pass
-
-
 def test_a_run_with_weighted_sampling_and_edges_resumes_bit_for_bit(tmp_path):
     mmrec.write(UNEVEN, tmp_path / "data")
     chosen = experiment("freedom", SAMPLED, n_neighbors=3, weighted_edges=True).replace(data=str(tmp_path / "data"))
     whole = run_experiment(chosen, out=tmp_path / "whole")
     assert whole.dataset.interactions.weights is not None
-    with pytest.raises(KeyboardInterrupt):
-        run_experiment(chosen, out=tmp_path / "killed", callbacks=[Kill(1)])
+    with pytest.raises(Killed):
+        run_experiment(chosen, out=tmp_path / "killed", callbacks=[KillAt(epoch=2, step=1)])
     resumed = run_experiment(chosen, out=tmp_path / "killed", resume=True)
     before, after = whole.recommender.state_dict(), resumed.recommender.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
