@@ -15,6 +15,7 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.config import Config
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
 from flatrec.utils.ranges import Fraction, NonNegativeFloat, PositiveFloat
 
 BLOCK_NUMBERS = 2_000_000  # float64 numbers held at once: 16 MB
@@ -60,24 +61,57 @@ class FoldIn(Config):
 DEFAULT = FoldIn()
 
 
+def fold_in(
+    scoring: Scoring,
+    histories: sparse.csr_array,
+    popularity: Float64[ndarray, "n_items"],
+    settings: FoldIn = DEFAULT,
+) -> Scoring:
+    """Return how scores are made for users with these histories, whose indices are the rows.
+
+    An item matrix scores them as it does its own users, exactly, and item scores are the same for everybody. With
+    vectors, the users get some by :class:`FoldIn`.
+
+    Args:
+        scoring: how scores are made for users who were trained on.
+        histories: weights of the items of each user, above 0, (n_users, n_items).
+        popularity: sum of the training weights of each item.
+        settings: how vectors of users are made.
+
+    Raises:
+        ValueError: the histories are of another number of items, or a weight is not positive and finite.
+    """
+    if isinstance(scoring, ItemMatrix):
+        return ItemMatrix(histories, scoring.similarities)
+    if isinstance(scoring, ItemScores):
+        return ItemScores(scoring.values, histories.shape[0])
+    return Vectors(FoldInItems(scoring, popularity, settings).user_vectors(histories), scoring.items)
+
+
 @dataclass(frozen=True, eq=False)
 class FoldInItems:
     """The item side of fold-in: what is computed once for all users.
 
     Args:
-        vectors: item vectors, on the CPU.
+        scoring: the vectors, of which only those of the items are used.
         popularity: sum of the training weights of each item.
         settings: the formula and its settings.
 
     Example:
-        >>> items = FoldInItems(torch.eye(2), np.array([4.0, 1.0]), FoldIn(unobserved_weight=0, reg_weight=1))
+        >>> vectors = Vectors(torch.zeros(0, 2), torch.eye(2))
+        >>> items = FoldInItems(vectors, np.array([4.0, 1.0]), FoldIn(unobserved_weight=0, reg_weight=1))
         >>> items.user_vectors(sparse.csr_array(np.array([[1.0, 0.0]]))).tolist()
         [[0.5, 0.0]]
     """
 
-    vectors: Float[Tensor, "n_items dim"]
+    scoring: Vectors
     popularity: Float64[ndarray, "n_items"]
     settings: FoldIn = DEFAULT
+
+    @property
+    def vectors(self) -> Float[Tensor, "n_items dim"]:
+        """The vectors of the items."""
+        return self.scoring.items
 
     def user_vectors(self, history: sparse.csr_array) -> Float[Tensor, "n_users dim"]:
         """Return one vector per row of the histories, computed in float64, in the type of the item vectors.
@@ -140,10 +174,8 @@ class FoldInItems:
     @cached_property
     def _common_system(self) -> Float64[Tensor, "dim dim"]:
         """Return a V^T V + l m I."""
-        step = max(1, BLOCK_NUMBERS // self.vectors.shape[1])
-        gram = sum(rows.double().T @ rows.double() for rows in self.vectors.split(step))
-        assert isinstance(gram, Tensor)  # there is an item
-        mean_square = float(gram.trace()) / len(self.vectors) or 1.0
+        gram = self.scoring.gram
+        mean_square = float(gram.trace()) / self.scoring.n_items or 1.0
         ridge = self.settings.reg_weight * mean_square * torch.eye(len(gram), dtype=torch.float64)
         return self.settings.unobserved_weight * gram + ridge
 
