@@ -33,9 +33,10 @@ from flatrec.evaluation import Scorer, evaluate_scorer, inner_product, rank
 from flatrec.evaluation.significance import paired_test, spread
 from flatrec.inference.fold_in import FoldIn, FoldInItems
 from flatrec.inference.run import Run, user_item_embeddings
+from flatrec.models.freedom import FREEDOM
 from flatrec.models.item_knn import ItemKNN
 from flatrec.models.lightgcn import LightGCN
-from flatrec.models.freedom import FREEDOM
+from flatrec.models.scoring import Vectors
 from flatrec.ops.propagation import propagate
 
 METRICS = ("recall@10", "ndcg@10")
@@ -110,7 +111,7 @@ def measurements(dataset: Dataset, models: Sequence[str], seed: int, epochs: int
         run = trained(without, name, seed, epochs)
         yield from folded_in(division, run, name)
         again = trained(division.training(with_histories=True), name, seed, epochs)
-        users, items = user_item_embeddings(again.recommender)
+        users, items = user_item_embeddings(again.model)
         yield line(division, name, "trained with", lambda _, u=users, i=items: inner_product(u, i))
 
 
@@ -123,8 +124,8 @@ def baselines(division: Division, without: Dataset) -> Iterator[dict[str, Any]]:
         division,
         "item-knn",
         "exact",
-        lambda held_out: lambda block: torch.from_numpy(
-            (held_out.matrix("train")[block.numpy()] @ similarities).toarray()
+        lambda held_out: (
+            lambda block: torch.from_numpy((held_out.matrix("train")[block.numpy()] @ similarities).toarray())
         ),
     )
 
@@ -133,10 +134,10 @@ def folded_in(division: Division, run: Run, name: str) -> Iterator[dict[str, Any
     """Yield fold-in with all settings, and how the lists of trained users differ if they are folded in."""
     interactions = run.dataset.interactions
     popularity = interactions.item_weights("train")
-    users, items = (table.detach() for table in user_item_embeddings(run.recommender))
-    own = inner_product(users, items)
+    users, items = (table.detach() for table in user_item_embeddings(run.model))
+    own, vectors = inner_product(users, items), Vectors(users, items)
     for settings in SETTINGS:
-        item_side = FoldInItems(items, popularity, settings)
+        item_side = FoldInItems(vectors, popularity, settings)
 
         def scorer(held_out: Interactions, side: FoldInItems = item_side) -> Scorer:
             return inner_product(side.user_vectors(held_out.matrix("train")), items)
@@ -154,7 +155,7 @@ def folded_in(division: Division, run: Run, name: str) -> Iterator[dict[str, Any
 
 def propagated_items(run: Run) -> ndarray | None:
     """Return the vectors that a propagating model adds up for a user: (X + MX + ... + M^(L-1) X) of the items."""
-    model = run.recommender
+    model = run.model
     if not isinstance(model, (LightGCN, FREEDOM)):
         return None
     sums = propagate(model.graph, model.nodes.detach(), model.config.n_layers - 1, reduce="sum")
@@ -210,8 +211,8 @@ def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yield a Markdown table per data set and model: the methods, those of a family chosen on the validation users."""
     for data, model in dict.fromkeys((one["data"], one["model"]) for one in lines):
         here = [one for one in lines if (one["data"], one["model"]) == (data, model)]
-        yield f"\n{data}, {model}\n\n| method | recall@10 | ndcg@10 | recall@10 of popularity +, p | of trained with +, p |"
-        yield "|---|---|---|---|---|"
+        yield f"\n{data}, {model}\n\n| method | recall@10 | ndcg@10 | to popularity, p | to trained with, p | overlap |"
+        yield "|---|---|---|---|---|---|"
         popularity = by_seed(lines, data, "popularity", "popularity")
         ceiling = by_seed(lines, data, model, "trained with")
         for method in chosen(here):
@@ -220,7 +221,7 @@ def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
             gaps = [difference(values, other) for other in (popularity, ceiling)]
             shared = [one["overlap"] for one in values if "overlap" in one]
             overlap = f" {fmean(shared):.3f}" if shared else ""
-            yield f"| {method} | {' | '.join([*cells, *gaps])} |{overlap}"
+            yield f"| {method} | {' | '.join([*cells, *gaps])} |{overlap} |"
 
 
 def chosen(here: Sequence[dict[str, Any]]) -> Iterator[str]:

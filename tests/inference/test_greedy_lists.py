@@ -102,21 +102,14 @@ def test_diversity_by_hand():
 def test_no_candidates_and_no_users():
     assert lists(ranking([[], []]), 2, rules()) == [[-1, -1], [-1, -1]]
     assert lists(ranking([[-1, -1]]), 1, rules(boosts=np.ones(6), pins=((1, 0),))) == [[-1]]
-    assert fill_lists(Ranking(torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, 3)), 2, rules()).items.shape == (
-        0,
-        2,
-    )
+    nobody = Ranking(torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, 3))
+    assert fill_lists(nobody, 2, rules()).items.shape == (0, 2)
 
 
 def by_loop(items, scores, k, some_rules):
     """One list, written from the docstring of fill_lists."""
     candidates = [item for item in items if item >= 0]
-    pool = [scores[column] for column in range(len(candidates))][: some_rules.pool]
-    deviation = np.std(pool) if pool else 0
-    boosted = {item: scores[c] + some_rules.boosts[item] * deviation for c, item in enumerate(candidates)}
-    range_of_pool = [boosted[item] for item in candidates[: some_rules.pool]] or [0]
-    width = max(range_of_pool) - min(range_of_pool)
-    scaled = {item: (boosted[item] - min(range_of_pool)) / width if width > 0 else 0 for item in candidates}
+    scaled = scaled_by_loop(candidates, scores, some_rules)
     slots, counted = [None] * k, []
 
     def admitted(item):
@@ -166,6 +159,15 @@ def by_loop(items, scores, k, some_rules):
             if best not in counted:
                 counted.append(best)
     return result
+
+
+def scaled_by_loop(candidates, scores, some_rules):
+    pool = scores[: len(candidates)][: some_rules.pool]
+    deviation = np.std(pool) if pool else 0
+    boosted = {item: scores[c] + some_rules.boosts[item] * deviation for c, item in enumerate(candidates)}
+    range_of_pool = [boosted[item] for item in candidates[: some_rules.pool]] or [0]
+    width = max(range_of_pool) - min(range_of_pool)
+    return {item: (boosted[item] - min(range_of_pool)) / width if width > 0 else 0 for item in candidates}
 
 
 def cosine(left, right):
