@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy import ndarray
-from torch import Tensor
 
 import flatrec
 from flatrec.data.dataset import Dataset
