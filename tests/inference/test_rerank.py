@@ -41,7 +41,7 @@ def lists(settings, k=3, *, seen=(), allowed=None, scoring=None):
     def best(n, selected):
         masks = [mask for mask in (allowed, selected) if mask is not None]
         mask = torch.stack(masks).all(dim=0) if masks else None
-        return rank(lambda _: SCORES, torch.tensor([0]), n, excluded, mask)
+        return rank(lambda _: SCORES, torch.tensor([0]), n, excluded, allowed=mask)
 
     items = reranker.lists(best, k).items[0].numpy()
     return " ".join(IDS[item] for item in items if item >= 0), reranker.note(items)
@@ -127,7 +127,7 @@ def test_merged_rankings_equal_the_union(seed):
     nothing = sparse.csr_array((3, 9))
     masks = [torch.from_numpy(generator.random(9) < 0.5) for _ in range(2)]
     rankings = [
-        rank(lambda block: scores[block], torch.arange(3), n, nothing, mask)
+        rank(lambda block: scores[block], torch.arange(3), n, nothing, allowed=mask)
         for n, mask in zip((2, 4), masks, strict=True)
     ]
     union = merged(rankings)
