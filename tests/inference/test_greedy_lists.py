@@ -110,55 +110,56 @@ def by_loop(items, scores, k, some_rules):
     """One list, written from the docstring of fill_lists."""
     candidates = [item for item in items if item >= 0]
     scaled = scaled_by_loop(candidates, scores, some_rules)
-    slots, counted = [None] * k, []
-
-    def admitted(item):
-        return all(
-            limit.codes[item] < 0 or sum(limit.codes[c] == limit.codes[item] for c in counted) < limit.most
-            for limit in some_rules.limits
-        )
-
-    top = 0
-    for item, rank in some_rules.pins:
-        slot = top if rank == 0 else rank - 1
-        if item in candidates and slot < k:
-            slots[slot] = item
-            counted.append(item)
-            top += rank == 0
-    pinned = [slot for slot in range(k) if slots[slot] is not None]
-    aside = []
-    for reserve in some_rules.reserves:
-        while (
-            sum(reserve.selected[item] for item in counted) < reserve.slots
-            and len(pinned) + len(aside) < k
-            and (open_items := [c for c in candidates if c not in counted and reserve.selected[c] and admitted(c)])
-        ):
-            best = max(open_items, key=lambda item: scaled[item])
-            aside.append(best)
-            counted.append(best)
+    slots = pinned_slots(candidates, k, some_rules)
+    counted = list(slots.values())
+    aside = set_aside(candidates, scaled, k - len(slots), counted, some_rules)
     result = []
     for slot in range(k):
-        if slot in pinned:
-            result.append(slots[slot])
-            continue
         waiting = [item for item in aside if item not in result]
-        left = sum(other not in pinned for other in range(slot, k))
-        open_items = [
-            c for c in candidates if c in waiting or (c not in counted and admitted(c) and len(waiting) < left)
-        ]
-
-        def marginal(item):
-            if not some_rules.diversity:
-                return scaled[item]
-            cosines = [cosine(some_rules.vectors[item], some_rules.vectors[above]) for above in result]
-            return (1 - some_rules.diversity) * scaled[item] - some_rules.diversity * max(cosines, default=0)
-
-        if open_items:
-            best = max(open_items, key=marginal)
-            result.append(best)
-            if best not in counted:
-                counted.append(best)
+        left = sum(other not in slots for other in range(slot, k))
+        others = [c for c in candidates if c not in counted and admitted(c, counted, some_rules)]
+        possible = [c for c in candidates if c in waiting or (c in others and len(waiting) < left)]
+        values = {item: marginal(item, result, scaled, some_rules) for item in possible}
+        if slot in slots or possible:
+            result.append(slots[slot] if slot in slots else max(possible, key=values.__getitem__))
+            counted += [item for item in result[-1:] if item not in counted]
     return result
+
+
+def pinned_slots(candidates, k, some_rules):
+    slots = {}
+    for item, rank in some_rules.pins:
+        slot = len(slots) if rank == 0 else rank - 1
+        if item in candidates and slot < k:
+            slots[slot] = item
+    return slots
+
+
+def set_aside(candidates, scaled, room, counted, some_rules):
+    aside = []
+    for reserve in some_rules.reserves:
+        while sum(reserve.selected[item] for item in counted) < reserve.slots and len(aside) < room:
+            others = [c for c in candidates if c not in counted and admitted(c, counted, some_rules)]
+            selected = [c for c in others if reserve.selected[c]]
+            if not selected:
+                break
+            aside.append(max(selected, key=scaled.__getitem__))
+            counted.append(aside[-1])
+    return aside
+
+
+def admitted(item, counted, some_rules):
+    return all(
+        limit.codes[item] < 0 or sum(limit.codes[other] == limit.codes[item] for other in counted) < limit.most
+        for limit in some_rules.limits
+    )
+
+
+def marginal(item, above, scaled, some_rules):
+    if not some_rules.diversity:
+        return scaled[item]
+    cosines = [cosine(some_rules.vectors[item], some_rules.vectors[other]) for other in above]
+    return (1 - some_rules.diversity) * scaled[item] - some_rules.diversity * max(cosines, default=0)
 
 
 def scaled_by_loop(candidates, scores, some_rules):

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int64
 from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
@@ -131,6 +131,23 @@ class FoldInItems:
             sums = torch.stack([self._rows(block, row).T @ self._weights(block, row) for row in range(len(rows))])
             users[rows.start : rows.stop] = self.solve(block, sums[:, :, None])[:, :, 0].to(users)
         return users
+
+    def contributions(
+        self, history: sparse.csr_array, listed: Int64[ndarray, "n_listed"]
+    ) -> Float64[ndarray, "n_history n_listed"]:
+        """Return what each item of one history adds to the scores of some items; a column adds up to the score.
+
+        Args:
+            history: weights of the items of one user, above 0, (1, n_items).
+            listed: item indices.
+
+        Raises:
+            ValueError: as :meth:`user_vectors`.
+        """
+        weights = self.weights(history)
+        solved = self.solve(weights, self.vectors[torch.from_numpy(listed)].double().T[None])[0]
+        terms: ndarray = (self._weights(weights, 0)[:, None] * (self._rows(weights, 0) @ solved)).numpy()
+        return terms
 
     def weights(self, history: sparse.csr_array) -> sparse.csr_array:
         """Return the weights with which the item vectors of each history are added up, in float64.

@@ -52,7 +52,7 @@ class Rerank(Config):
             condition comes first if they cannot all be met.
         boosts: by condition, what is added to the scores of the items that fulfill it; below 0 to move them down.
         pins: ids of items that come on top, in this order, or the rank of each, counted from 1. A pin that the filters
-            exclude for a user is left out, and the list's note says so. Pins count for ``max_per``, but it removes none.
+            exclude for a user is left out, and the list's note says so. Pins count for ``max_per``, which removes none.
         pool: number of best candidates among which a list is made. Boosts and diversity reach no further; pins and
             reserved items need not be among them.
 
