@@ -33,8 +33,7 @@ Explain = Annotated[
 N_SHOWN = 10  # ids that a note names
 
 
-@recommenders.with_rerank
-@recommenders.with_filters
+@recommenders.with_request
 def recommend(
     run: options.RunDir,
     filters: Filters,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec.cli.groups import Command, with_group
+from flatrec.cli.groups import Command, group_of, with_groups
 
 if TYPE_CHECKING:
     from flatrec.inference.candidates import Filters
@@ -34,16 +33,9 @@ Where = Annotated[
 ]
 
 
-def with_filters(command: Command) -> Command:
-    """Give a command the options of filters in the place of its parameter ``filters``."""
-    options = inspect.signature(_filters, eval_str=True, locals={"Filters": object}).parameters
-    return with_group(command, "filters", options, _filters)
-
-
-def with_rerank(command: Command) -> Command:
-    """Give a command the options of re-ranking in the place of its parameter ``rerank``."""
-    options = inspect.signature(_rerank, eval_str=True, locals={"Rerank": object}).parameters
-    return with_group(command, "rerank", options, _rerank)
+def with_request(command: Command) -> Command:
+    """Give a command the options of filters and of re-ranking in the place of ``filters`` and ``rerank``."""
+    return with_groups(command, {"filters": group_of(_filters), "rerank": group_of(_rerank)})
 
 
 def _filters(
@@ -132,7 +124,7 @@ def _rerank(
 
 def _numbered(
     option: str, texts: Sequence[str] | None, separator: str, form: str, *, first: bool = True
-) -> list[tuple[float, str]]:
+) -> list[tuple[int | float, str]]:
     """Return the number and the rest of each value of an option.
 
     Raises:
@@ -145,9 +137,7 @@ def _numbered(
         try:
             value = float(number)
         except ValueError:
-            value = None
-        if value is None or not rest.strip():
-            raise ValueError(f"{option} must have the form {form}, but is {text!r}")
+            raise ValueError(f"{option} must have the form {form}, but is {text!r}") from None
         found.append((int(value) if value.is_integer() else value, rest.strip()))
     return found
 
