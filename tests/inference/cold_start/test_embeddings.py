@@ -12,7 +12,7 @@ from flatrec.data.features import Features
 from flatrec.inference.cold_start import check_supported, embed_new_items, recommend_new_items
 from flatrec.inference.cold_start.embeddings import mean_rows
 from flatrec.inference.cold_start.nearest_items import neighbor_weights
-from flatrec.inference.cold_start.recommend import rank_new_items
+from flatrec.inference.cold_start.recommend import with_new_items
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
@@ -27,7 +27,8 @@ BLOCKS_OF_NEW = (2, 0, 1, 0, 2, 1)
 def test_a_new_item_of_a_block_is_recommended_to_its_users(name):
     items = new(BLOCKS_OF_NEW)
     embeddings = embed_new_items(trained(name), items)
-    lists = rank_new_items(trained(name), embeddings, list(data().users), 2)
+    joined = with_new_items(trained(name).recommender, embeddings)
+    lists = joined.recommend(list(data().users), 2, items=items.ids)
     for user, one in enumerate(lists):
         wanted = {f"new {place}" for place, block in enumerate(BLOCKS_OF_NEW) if block == user // USERS}
         assert {found.item for found in one} == wanted, (user, one)
@@ -75,14 +76,14 @@ def test_models_that_mix_items_would_fail_that_by_their_equations(name, monkeypa
 @pytest.mark.parametrize("name", MODELS)
 def test_users_known_items_and_parameters_stay_bit_for_bit(name):
     run = trained(name)
-    before = {key: value.clone() for key, value in run.recommender.state_dict().items()}
-    users, known = user_item_embeddings(run.recommender)
+    before = {key: value.clone() for key, value in run.model.state_dict().items()}
+    users, known = user_item_embeddings(run.model)
     state = torch.random.get_rng_state()
     embeddings = embed_new_items(run, new(BLOCKS_OF_NEW))
     assert torch.equal(embeddings.users, users)
     assert torch.equal(embeddings.known_items, known)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert all(torch.equal(value, before[key]) for key, value in run.recommender.state_dict().items())
+    assert all(torch.equal(value, before[key]) for key, value in run.model.state_dict().items())
 
 
 def gaps(seed=0):
@@ -117,7 +118,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
 
 def test_nearest_is_the_mean_direction_at_the_mean_length():
     run, items = trained("lightgcn"), new((0, 1))
-    known = user_item_embeddings(run.recommender)[1]
+    known = user_item_embeddings(run.model)[1]
     weights = torch.tensor(neighbor_weights(run.dataset, items.features, 3).toarray()).float()
     expected = torch.nn.functional.normalize(weights @ known, dim=1) * (weights @ known.norm(dim=1))[:, None]
     torch.testing.assert_close(embed_new_items(run, items, n_neighbors=3).new_items, expected)
@@ -129,7 +130,7 @@ def test_with_one_neighbor_of_the_same_features_the_vector_is_its_own():
     items = new((0,))
     same = type(items)(items.ids, features, items.rows)
     torch.testing.assert_close(
-        embed_new_items(run, same, n_neighbors=1).new_items[0], user_item_embeddings(run.recommender)[1][5]
+        embed_new_items(run, same, n_neighbors=1).new_items[0], user_item_embeddings(run.model)[1][5]
     )
 
 
@@ -139,7 +140,7 @@ def test_the_row_of_ids_is_that_of_the_nearest_item_where_users_come_before_item
     features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
     items = new((0,))
     (found,) = embed_new_items(run, type(items)(items.ids, features, items.rows), n_neighbors=1).new_items
-    expected = torch.nn.functional.normalize(run.recommender.nodes[data().n_users + 5].detach(), dim=0)
+    expected = torch.nn.functional.normalize(run.model.nodes[data().n_users + 5].detach(), dim=0)
     torch.testing.assert_close(found[:8], expected)
     torch.testing.assert_close(found[8:].unflatten(0, (2, 7)).norm(dim=1), torch.ones(2))
 
@@ -161,7 +162,7 @@ def test_a_modality_that_no_known_item_has_counts_for_nothing():
 def test_known_items_are_listed_too_except_those_of_the_user():
     run = trained("lightgcn")
     embeddings = embed_new_items(run, new((0, 0, 1)))
-    (found,) = rank_new_items(run, embeddings, ["user 0"], 100, include_known=True)
+    (found,) = with_new_items(run.recommender, embeddings).recommend("user 0", 100)
     names = [one.item for one in found]
     bought = run.dataset.interactions
     hidden = {run.dataset.items[item] for item in bought.items[bought.users == 0].tolist()}
@@ -169,7 +170,7 @@ def test_known_items_are_listed_too_except_those_of_the_user():
     assert sorted(names) == sorted({*run.dataset.items, "new 0", "new 1", "new 2"} - hidden)
     assert {"new 0", "new 1"} == set(names[:2])
     scores = dict(zip(names, [one.score for one in found], strict=True))
-    users, known = user_item_embeddings(run.recommender)
+    users, known = user_item_embeddings(run.model)
     assert scores["item 9"] == pytest.approx(float(users[0] @ known[9]), rel=1e-5)
     assert scores["new 2"] == pytest.approx(float(embeddings.users[0] @ embeddings.new_items[2]), rel=1e-5)
 
@@ -178,8 +179,8 @@ def test_known_items_keep_their_titles_and_images(tmp_path):
     whole = data()
     titles, images = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "image"))
     described = replace(whole, titles=titles, images=tuple(tmp_path / one for one in images))
-    run = Run(described, trained("lightgcn").recommender)
-    (found,) = rank_new_items(run, embed_new_items(run, new((0, 1))), ["user 0"], 100, include_known=True)
+    run = Run(described, trained("lightgcn").model)
+    (found,) = with_new_items(run.recommender, embed_new_items(run, new((0, 1)))).recommend("user 0", 100)
     for one in found:
         number = None if one.item.startswith("new") else whole.items.index_of(one.item)
         assert one.title == (None if number is None else titles[number])
