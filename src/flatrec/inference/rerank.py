@@ -135,8 +135,9 @@ class Reranker:
         if k < 1:
             raise ValueError(f"k must be at least 1, but is {k}")
         rankings = [best(min(max(self.rules.pool, k), self.n_items), None)]
-        for reserve in self.rules.reserves:
-            rankings.append(best(min(reserve.slots, self.n_items), torch.tensor(reserve.selected)))
+        for reserve in self.rules.reserves:  # limits may exclude the best of them
+            n_best = max(reserve.slots, self.rules.pool) if self.rules.limits else reserve.slots
+            rankings.append(best(min(n_best, self.n_items), torch.tensor(reserve.selected)))
         if self.rules.pins:
             pinned = torch.zeros(self.n_items, dtype=torch.bool)
             pinned[[item for item, _ in self.rules.pins]] = True
