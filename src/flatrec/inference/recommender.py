@@ -70,7 +70,7 @@ class Recommender:
         >>> import flatrec
         >>> from flatrec.testing import block_dataset
         >>> run = flatrec.fit(block_dataset(), "item-knn")
-        >>> [len(items) for items in run.recommender.recommend(run.dataset.users[:2], k=1)]
+        >>> [len(items) for items in run.recommender.recommend(list(run.dataset.users)[:2], k=1)]
         [1, 1]
     """
 
