@@ -4,10 +4,10 @@
     python benchmarks/database.py --url postgresql://user@host/name --users 100000 --rows 50 --out database.json
 
 The table ``flatrec_benchmark`` is dropped first and at the end. Every export is a process of its own and replaces all
-rows; the first one creates the table. During the following exports a reader counts the rows and asks which exports
-they are of, again and again; one row of the result is one export. A last export is killed when about half of its blocks are
-committed and then continued. The benchmark fails if the reader ever sees another number of rows or two exports. The rows
-are random, with user ids in random order; making them is part of the seconds, and measured alone for comparison.
+rows; the first one creates the table. During the following exports a reader counts the rows, and asks which exports
+they come from, again and again; one row of the result is one export. A last export is killed when half of its blocks
+are committed, and continued. The benchmark fails if the reader ever sees another number of rows or two exports. The
+rows are random, with user ids in random order; making them is part of the seconds, and is also measured alone.
 """
 
 from __future__ import annotations
