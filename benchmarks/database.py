@@ -6,8 +6,9 @@
 The table ``flatrec_benchmark`` is dropped first and at the end. Every export is a process of its own and replaces all
 rows; the first one creates the table. During the following exports a reader counts the rows, and asks which exports
 they come from, again and again; one row of the result is one export. A last export is killed when half of its blocks
-are committed, and continued. The benchmark fails if the reader ever sees another number of rows or two exports. The
-rows are random, with user ids in random order; making them is part of the seconds, and is also measured alone.
+are committed, and continued. The benchmark fails if the reader ever sees another number of rows or two exports. It
+reports the longest count, and the longest of the queries for the list of one user that the reader sends in between.
+The rows are random, with user ids in random order; making them is part of the seconds, and is also measured alone.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ TABLE = "flatrec_benchmark"
 SCHEMA = pl.Schema({"user": pl.String, "rank": pl.Int32, "item": pl.String, "score": pl.Float32, "path": pl.String})
 BLOCK_USERS, N_ITEMS = 2000, 100_000
 SEEN = f"SELECT count(*), min(path), max(path) FROM {TABLE}"
+USER_LIST = f"SELECT item, score FROM {TABLE} WHERE \"user\" = 'user-7' ORDER BY rank"
 COMMITTED = f"SELECT next_block FROM {TABLE}_flatrec_progress"
 
 
@@ -145,7 +147,7 @@ class Reader:
     """Polls the table in a thread until the block ends."""
 
     def __init__(self, engine: sa.Engine, n_rows: int) -> None:
-        self.engine, self.n_rows, self.seconds, self.seen = engine, n_rows, [0.0], []
+        self.engine, self.n_rows, self.waited, self.seen = engine, n_rows, {SEEN: 0.0, USER_LIST: 0.0}, []
         self._thread, self._done = threading.Thread(target=self._poll), threading.Event()
 
     def __enter__(self) -> Reader:
@@ -161,14 +163,18 @@ class Reader:
         if wrong or not self.seen:
             raise SystemExit(f"the reader saw {wrong or 'nothing'}")
         names = list(dict.fromkeys(row[1] for row in self.seen))
-        return {"polls": len(self.seen), "seen": names, "longest_poll": round(max(self.seconds), 2)}
+        longest = {"longest_count": self.waited[SEEN], "longest_list": self.waited[USER_LIST]}
+        return {"polls": len(self.seen), "seen": names, **{name: round(value, 3) for name, value in longest.items()}}
 
     def _poll(self) -> None:
         with self.engine.connect() as connection:
             while not self._done.is_set():
-                start = time.perf_counter()
-                self.seen.append(tuple(connection.exec_driver_sql(SEEN).one()))
-                self.seconds.append(time.perf_counter() - start)
+                for statement in (SEEN, USER_LIST):
+                    start = time.perf_counter()
+                    rows = connection.exec_driver_sql(statement).all()
+                    self.waited[statement] = max(self.waited[statement], time.perf_counter() - start)
+                    if statement == SEEN:
+                        self.seen.append(tuple(rows[0]))
             self.seen.append(tuple(connection.exec_driver_sql(SEEN).one()))
 
 
