@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from flatrec.cli import options
+from flatrec.cli import options, recommenders
 from flatrec.cli.printing import print_json, print_text
 from flatrec.utils.messages import clipped, count
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Ids = TypeVar("Ids")
 WHAT = ("recommendations", "similar", "vectors")
 _LIST_FILE = "one id per line, or a table (.csv, .tsv, .parquet) with a column of that name"
 
@@ -34,25 +35,10 @@ def export(
             help=f"File of the users whose lists are exported: {_LIST_FILE}. Default: all.", show_default=False
         ),
     ] = None,
-    items: Annotated[
-        Path | None,
-        typer.Option(help=f"File of the only items that may be listed: {_LIST_FILE}.", show_default=False),
-    ] = None,
-    exclude: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|ID,ID,...",
-            help="Items that may not be listed: ids, or a file of them; a table of users and items counts by user.",
-            show_default=False,
-        ),
-    ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option(help="Condition on item columns, such as 'in_stock = true and price < 30'.", show_default=False),
-    ] = None,
-    include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="List items that a user has an interaction with as well.")
-    ] = False,
+    items: recommenders.Items = None,
+    exclude: recommenders.Exclude = None,
+    where: recommenders.Where = None,
+    include_seen: recommenders.Seen = None,
     out: Annotated[
         Path | None,
         typer.Option(help="File to write (.parquet, .csv, .jsonl); for vectors: a folder.", show_default=False),
@@ -73,25 +59,30 @@ def export(
         str | None, typer.Option(help="Table of the database, which is replaced.", show_default=False)
     ] = None,
     overwrite: options.Overwrite = False,
+    model: options.OwnModel = None,
+    data: options.MovedData = None,
     json: options.Json = False,
 ) -> None:
     """Write recommendations, similar items or vectors of a trained run into files or a table of a database.
 
     Example: `flatrec export runs/first -k 20 --out recs.parquet`
     """
+    from flatrec.inference.export import export_recommendations, export_similar, export_vectors
+
     if what not in WHAT:
         raise ValueError(f"--what must be one of {', '.join(WHAT)}, but is {clipped(what)!r}")
     target = _target(out, to, table)
     if what == "vectors":
-        _check_vectors(
-            {"--users": users, "--items": items, "--exclude": exclude, "--where": where, "--to": to, "--shard": shard}
-            | {"--include-seen": include_seen or None, "--format": file_format}
-        )
-        report = _export_vectors(run, target, overwrite=overwrite)
+        filters_given = {"--items": items, "--exclude": exclude, "--where": where, "--include-seen": include_seen}
+        _check_vectors({"--users": users, **filters_given, "--to": to, "--shard": shard, "--format": file_format})
+        report = export_vectors(recommenders.opened(run, data=data, model=model), _folder(target), overwrite=overwrite)
     else:
-        filters = _filters(items, exclude, where, include_seen=include_seen)
+        filters = _filters(items, exclude, where, include_seen)
         chosen = _options(k, users, filters, shard, file_format=file_format, overwrite=overwrite)
-        report = _export_lists(run, what, target, chosen)
+        if isinstance(target, Path):
+            chosen.format_of(target)  # an unknown ending shows before the recommender is read
+        call = export_recommendations if what == "recommendations" else export_similar
+        report = call(recommenders.opened(run, data=data, model=model), target, chosen)
     if json:
         print_json({"run": str(run), **asdict(report)})
     else:
@@ -125,28 +116,33 @@ def _check_vectors(values: Mapping[str, object]) -> None:
             )
 
 
-def _filters(items: Path | None, exclude: str | None, where: str | None, *, include_seen: bool) -> Filters:
-    from flatrec.data.id_lists import read_ids
+def _folder(target: Path | DatabaseTable) -> Path:
+    if not isinstance(target, Path):
+        raise ValueError("--what vectors needs --out FOLDER")
+    return target
+
+
+def _filters(items: str | None, exclude: str | None, where: str | None, include_seen: bool | None) -> Filters:
+    from flatrec.data.id_lists import read_ids, read_item_lists
     from flatrec.inference.candidates import Filters
 
     return Filters(
-        filter_seen=False if include_seen else None,
-        items=None if items is None else read_ids(items, "item"),
-        exclude=None if exclude is None else _excluded(exclude),
+        filter_seen=None if include_seen is None else not include_seen,
+        items=None if items is None else _listed("--items", items, lambda file: read_ids(file, "item")),
+        exclude=None if exclude is None else _listed("--exclude", exclude, read_item_lists),
         where=where,
     )
 
 
-def _excluded(text: str) -> Sequence[str] | Mapping[str, Sequence[str]]:
-    """Return the ids that ``--exclude`` lists or that are in its file."""
-    from flatrec.data.id_lists import is_table, read_item_lists
-
-    file = Path(text)
-    if file.exists() or is_table(file) or file.suffix.lower() == ".txt":
-        return read_item_lists(file)
+def _listed(option: str, text: str, read: Callable[[Path], Ids]) -> Ids | tuple[str, ...]:
+    """Return the ids that an option lists, or that are in the file that follows an ``@``."""
+    if text.startswith("@"):
+        return read(Path(text[1:]))
+    if Path(text).is_file():
+        raise ValueError(f"{option} lists ids, but {clipped(text)} is a file; write {option} @{clipped(text)}")
     ids = options.names(text)
     if not ids:
-        raise ValueError("--exclude must list item ids, as in --exclude ID,ID, or name a file of them, but lists none")
+        raise ValueError(f"{option} names no item; give ids separated by commas, or @FILE")
     return ids
 
 
@@ -168,25 +164,6 @@ def _options(
         format=None if file_format is None else format_named(file_format),
         overwrite=overwrite,
     )
-
-
-def _export_vectors(run: Path, target: Path | DatabaseTable, *, overwrite: bool) -> ExportReport:
-    from flatrec.api import load_recommender
-    from flatrec.inference.export import export_vectors
-
-    if not isinstance(target, Path):
-        raise ValueError("--what vectors needs --out FOLDER")
-    return export_vectors(load_recommender(run), target, overwrite=overwrite)
-
-
-def _export_lists(run: Path, what: str, target: Path | DatabaseTable, chosen: ExportOptions) -> ExportReport:
-    from flatrec.api import load_recommender
-    from flatrec.inference.export import export_recommendations, export_similar
-
-    if isinstance(target, Path):
-        chosen.format_of(target)  # an unknown ending shows before the recommender is read
-    call = export_recommendations if what == "recommendations" else export_similar
-    return call(load_recommender(run), target, chosen)
 
 
 def _print_report(report: ExportReport) -> None:

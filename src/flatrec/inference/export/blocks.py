@@ -180,5 +180,5 @@ class _Lists:
 def _lists_per_block(n_items: int, k: int) -> int:
     """Return a multiple of the block in which ``rank`` takes users."""
     step = max(BLOCK_USERS, BLOCK_SCORES // max(n_items, 1))
-    most = min(BLOCK_LISTS, BLOCK_ROWS // k)
+    most = min(BLOCK_LISTS, BLOCK_ROWS // max(1, min(k, n_items)))
     return step * max(1, most // step)

@@ -101,8 +101,8 @@ def _notes(recommender: Recommender, options: ExportOptions) -> tuple[str, ...]:
         foreign = [item for item in ids or () if item not in recommender.items]
         if foreign:
             notes.append(
-                f"{len(foreign)} of {count(len(ids or ()), f'{name} item')} are not known to the recommender and do not "
-                f"count: {quoted(foreign)}"
+                f"{len(foreign)} of {count(len(ids or ()), f'{name} item')} are not known to the recommender and are "
+                f"left out: {quoted(foreign)}"
             )
     mask = filters.allowed(recommender.catalog)
     if mask is not None and not mask.any():
