@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from flatrec.inference.candidates import Filters
-from flatrec.inference.export import ExportOptions, export_recommendations, export_similar
+from flatrec.inference.export import ExportOptions, export_recommendations, export_similar, format_named
 from flatrec.inference.export.blocks import RECOMMENDATIONS, SIMILAR
 from tests.inference.export.conftest import drawn
 
@@ -88,8 +88,9 @@ def test_text_keeps_every_bit_of_a_score(tmp_path, name):
     assert_frame_equal(read(tmp_path / name, schema=RECOMMENDATIONS), whole, check_exact=True)
 
 
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("kind", ["vectors", "item-matrix", "item-scores"])
-def test_rows_equal_the_lists_of_the_recommender_under_random_filters(tmp_path, small_blocks, kind):
+def test_rows_equal_the_lists_of_the_recommender_under_random_filters(tmp_path, kind):
     recommender, draw = drawn(kind=kind), np.random.default_rng(1)
     items = list(recommender.items)
     for number in range(12):
@@ -156,14 +157,17 @@ def test_similar_items_by_hand(by_hand, tmp_path):
     assert (report.rows, report.lists, dict(report.paths)) == (8, 4, {})
 
 
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("kind", ["vectors", "item-matrix", "item-scores"])
-def test_similar_items_equal_those_of_the_recommender_to_the_bit(tmp_path, small_blocks, kind):
+def test_similar_items_equal_those_of_the_recommender_to_the_bit(tmp_path, kind):
     recommender = drawn(kind=kind)
     options = ExportOptions(k=5, filters=Filters(where="price >= 4"))
     export_similar(recommender, tmp_path / "similar.parquet", options)
     expected = [
         (item, rank, one.item, one.score)
-        for item, items in zip(recommender.items, recommender.similar(recommender.items, 5, where="price >= 4"), strict=True)
+        for item, items in zip(
+            recommender.items, recommender.similar(recommender.items, 5, where="price >= 4"), strict=True
+        )
         for rank, one in enumerate(items, start=1)
     ]
     assert pl.read_parquet(tmp_path / "similar.parquet").rows() == expected
@@ -198,12 +202,17 @@ def test_ids_stay_as_they_are(tmp_path, identifier):
         ({"k": 10_001}, "k must lie between"),
         ({"users": []}, "at least one user"),
         ({"users": ["u0", "u1", "u0"]}, "1 of 3 users repeat"),
-        ({"format": "xlsx"}, "one of parquet, csv, jsonl, but is 'xlsx'"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ExportOptions(**options)
+
+
+def test_a_format_is_named_in_full():
+    assert format_named("jsonl") == "jsonl"
+    with pytest.raises(ValueError, match="one of parquet, csv, jsonl, but is 'xlsx'"):
+        format_named("xlsx")
 
 
 def test_an_ending_that_names_no_format_is_refused(by_hand, tmp_path):

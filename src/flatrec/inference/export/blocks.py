@@ -8,10 +8,10 @@ whole blocks.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from flatrec.evaluation.ranking import BLOCK_SCORES, BLOCK_USERS
 from flatrec.inference.candidates import Filters
+from flatrec.inference.export.schema import Schema
 from flatrec.inference.recommender import Recommender
 
 BLOCK_LISTS, BLOCK_ROWS = 2048, 1_000_000  # at most, if one block of rank is not more
@@ -31,39 +32,46 @@ RECOMMENDATIONS = pl.Schema(
 SIMILAR = pl.Schema({"item": pl.String, "rank": pl.Int32, "similar_item": pl.String, "score": pl.Float32})
 
 
-class Blocks(Protocol):
+class Blocks(ABC):
     """The rows of an export, of which each block can be made at any time."""
 
     @property
-    def schema(self) -> pl.Schema:
+    @abstractmethod
+    def schema(self) -> Schema:
         """The names and types of the columns."""
 
     @property
+    @abstractmethod
     def n_lists(self) -> int:
         """Number of lists, also empty ones, of which there are no rows."""
 
     @property
+    @abstractmethod
     def lists_per_block(self) -> int:
         """Number of lists in every block but the last."""
 
-    def block(self, start: int, stop: int) -> pl.DataFrame:
+    @abstractmethod
+    def rows(self, start: int, stop: int) -> pl.DataFrame:
         """Return the rows of some lists."""
 
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return math.ceil(self.n_lists / self.lists_per_block)
 
-def frames(blocks: Blocks, indices: range) -> Iterator[pl.DataFrame]:
-    """Yield the rows of these blocks, made when they are asked for."""
-    for index in indices:
-        start = index * blocks.lists_per_block
-        yield blocks.block(start, min(start + blocks.lists_per_block, blocks.n_lists))
+    def lists_of(self, blocks: range) -> range:
+        """Return the lists in these blocks."""
+        return range(*(min(block * self.lists_per_block, self.n_lists) for block in (blocks.start, blocks.stop)))
 
-
-def n_blocks(blocks: Blocks) -> int:
-    """Return the number of blocks."""
-    return math.ceil(blocks.n_lists / blocks.lists_per_block)
+    def frames(self, blocks: range) -> Iterator[pl.DataFrame]:
+        """Yield the rows of these blocks, each made when it is asked for."""
+        for block in blocks:
+            lists = self.lists_of(range(block, block + 1))
+            yield self.rows(lists.start, lists.stop)
 
 
 @dataclass(frozen=True, eq=False)
-class RecommendationBlocks:
+class RecommendationBlocks(Blocks):
     """The recommendations for users, in their order.
 
     Args:
@@ -79,7 +87,7 @@ class RecommendationBlocks:
     users: Sequence[str]
 
     @property
-    def schema(self) -> pl.Schema:
+    def schema(self) -> Schema:
         """``user``, ``rank`` from 1, ``item``, ``score`` and ``path``."""
         return RECOMMENDATIONS
 
@@ -93,14 +101,14 @@ class RecommendationBlocks:
         """Number of users in every block but the last."""
         return _lists_per_block(len(self.recommender.items), self.k)
 
-    def block(self, start: int, stop: int) -> pl.DataFrame:
+    def rows(self, start: int, stop: int) -> pl.DataFrame:
         """Return the recommendations for some of the users."""
         users = [self.users[index] for index in range(start, stop)]
         ranked = self.recommender.rank(users, self.k, self.filters)
         lists = _Lists(users, ranked.items, ranked.scores)
         paths = pl.Series("path", ranked.paths, dtype=pl.String)
         frame = lists.frame(RECOMMENDATIONS, self._item_ids)
-        return frame.with_columns(paths.gather(lists.rows))
+        return frame.with_columns(paths.gather(lists.indices))
 
     @cached_property
     def _item_ids(self) -> pl.Series:
@@ -108,7 +116,7 @@ class RecommendationBlocks:
 
 
 @dataclass(frozen=True, eq=False)
-class SimilarBlocks:
+class SimilarBlocks(Blocks):
     """The items that are most similar to each item, in the order of the items.
 
     Args:
@@ -122,7 +130,7 @@ class SimilarBlocks:
     filters: Filters
 
     @property
-    def schema(self) -> pl.Schema:
+    def schema(self) -> Schema:
         """``item``, ``rank`` from 1, ``similar_item`` and ``score``."""
         return SIMILAR
 
@@ -136,7 +144,7 @@ class SimilarBlocks:
         """Number of items in every block but the last."""
         return _lists_per_block(self.n_lists, self.k)
 
-    def block(self, start: int, stop: int) -> pl.DataFrame:
+    def rows(self, start: int, stop: int) -> pl.DataFrame:
         """Return the similar items of some of the items."""
         rankings = [self.recommender.rank_similar(item, self.k, self._allowed) for item in range(start, stop)]
         items, scores = (
@@ -161,15 +169,15 @@ class _Lists:
         self, keys: Sequence[str] | pl.Series, items: Int64[Tensor, "n_lists k"], scores: Float[Tensor, "n_lists k"]
     ) -> None:
         self._keys, self._items, self._scores = keys, items.numpy(), scores.numpy()
-        self.rows, self._columns = np.nonzero(self._items >= 0)
+        self.indices, self._columns = np.nonzero(self._items >= 0)
 
-    def frame(self, schema: pl.Schema, item_ids: pl.Series) -> pl.DataFrame:
+    def frame(self, schema: Schema, item_ids: pl.Series) -> pl.DataFrame:
         """Return the first four columns of a schema."""
         key, rank, item, score = list(schema)[:4]
-        present = (self.rows, self._columns)
+        present = (self.indices, self._columns)
         return pl.DataFrame(
             [
-                pl.Series(key, self._keys, dtype=pl.String).gather(self.rows),
+                pl.Series(key, self._keys, dtype=pl.String).gather(self.indices),
                 pl.Series(rank, self._columns + 1, dtype=pl.Int32),
                 item_ids.gather(self._items[present]).alias(item),
                 pl.Series(score, self._scores[present], dtype=pl.Float32),

@@ -12,12 +12,13 @@ from typing import BinaryIO
 import polars as pl
 
 from flatrec.inference.export.options import Format
+from flatrec.inference.export.schema import Schema
 
 ROW_GROUP = 100_000  # rows; a reader needs the memory of one group
 Writer = Callable[[pl.DataFrame, BinaryIO], None]
 
 
-def write_frames(frames: Iterable[pl.DataFrame], file: Path, kind: Format, schema: pl.Schema, *, header: bool) -> None:
+def write_frames(frames: Iterable[pl.DataFrame], file: Path, kind: Format, schema: Schema, *, header: bool) -> None:
     """Write frames of one schema into a file, one after the other; the bytes do not depend on how rows are divided.
 
     Args:
@@ -43,7 +44,7 @@ def write_frames(frames: Iterable[pl.DataFrame], file: Path, kind: Format, schem
                 frame.write_ndjson(target)
 
 
-def _write_parquet(frames: Iterable[pl.DataFrame], file: Path, schema: pl.Schema) -> None:
+def _write_parquet(frames: Iterable[pl.DataFrame], file: Path, schema: Schema) -> None:
     from polars.io.plugins import register_io_source
 
     def source(

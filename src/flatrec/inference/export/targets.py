@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from flatrec.inference.export.blocks import Blocks, frames, n_blocks
+from flatrec.inference.export.blocks import Blocks
 from flatrec.inference.export.files import write_frames
 from flatrec.inference.export.manifests import check_claim, claim, finished, record
 from flatrec.inference.export.options import ExportOptions
@@ -69,12 +69,12 @@ class ListExport:
         if (before := finished(file, self.generation)) is not None:
             return before
         claim(out, shard, self.generation, overwrite=self.options.overwrite)
-        tally, indices = Tally(), shard.of(n_blocks(self.blocks))
+        tally, indices = Tally(), shard.of(self.blocks.n_blocks)
         with atomic_write(file) as temporary:
-            rows = tally.counting(frames(self.blocks, indices))
+            rows = tally.counting(self.blocks.frames(indices))
             write_frames(rows, temporary, kind, self.blocks.schema, header=shard.index == 1)
             check_claim(out, shard, self.generation)
-            report = self._report(str(file), tally, self._n_lists(indices))
+            report = self._report(str(file), tally, len(self.blocks.lists_of(indices)))
             record(file, temporary, self.generation, report)
         return report
 
@@ -86,7 +86,7 @@ class ListExport:
         tally = Tally()
 
         def rows(start: int) -> Iterator[pl.DataFrame]:
-            yield from tally.counting(frames(self.blocks, range(start, n_blocks(self.blocks))))
+            yield from tally.counting(self.blocks.frames(range(start, self.blocks.n_blocks)))
 
         export_table(target.url, target.table, self.blocks.schema, rows, generation=self.generation)
         return self._report(target.table, tally, self.blocks.n_lists)
@@ -105,7 +105,3 @@ class ListExport:
             shard=str(self.options.shard),
             notes=(*self.notes, *([about] if empty else [])),
         )
-
-    def _n_lists(self, indices: range) -> int:
-        size = self.blocks.lists_per_block
-        return min(indices.stop * size, self.blocks.n_lists) - min(indices.start * size, self.blocks.n_lists)
