@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
@@ -20,6 +21,11 @@ from flatrec.inference.where.readers import Readers
 from flatrec.inference.where.refusal import refusal
 from flatrec.inference.where.tree import Value
 from flatrec.utils.messages import clipped
+
+if TYPE_CHECKING:
+    DataType: TypeAlias = pl.DataType
+else:
+    DataType = object  # beartype, which checks annotations in the tests, cannot read that class
 
 Reader = Callable[[Value], Fraction]  # a value of the condition in the units of the column
 
@@ -45,7 +51,7 @@ class Exact(ColumnType):
     """Integers, or what is stored as integers: decimals, dates and times."""
 
     column: pl.Expr
-    dtype: pl.DataType  # an integer type
+    dtype: DataType  # an integer type
     read: Reader
 
     def one_of(self, values: Sequence[Value]) -> pl.Expr:
@@ -76,7 +82,7 @@ class Floats(ColumnType):
     """Numbers of limited precision."""
 
     column: pl.Expr  # without NaN
-    dtype: pl.DataType
+    dtype: DataType
     read: Reader
 
     def one_of(self, values: Sequence[Value]) -> pl.Expr:
@@ -198,7 +204,7 @@ class Nothing(ColumnType):
         return _constant(self.column, value=False)
 
 
-def integer_range(dtype: pl.DataType) -> tuple[int, int]:
+def integer_range(dtype: DataType) -> tuple[int, int]:
     """Return the lowest and the highest number of an integer type."""
     bits = int(re.sub(r"[^0-9]", "", str(dtype)))
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype.is_signed_integer() else (0, 2**bits - 1)
@@ -208,7 +214,7 @@ def _constant(column: pl.Expr, value: bool) -> pl.Expr:
     return pl.when(column.is_not_null()).then(pl.lit(value))
 
 
-def _one_of(column: pl.Expr, values: Sequence[int | float | str | bool], dtype: pl.DataType) -> pl.Expr:
+def _one_of(column: pl.Expr, values: Sequence[int | float | str | bool], dtype: DataType) -> pl.Expr:
     if not values:
         return _constant(column, value=False)
     return column.is_in(pl.lit(pl.Series([values], dtype=pl.List(dtype))))

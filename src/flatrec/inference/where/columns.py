@@ -7,7 +7,16 @@ from functools import partial
 
 import polars as pl
 
-from flatrec.inference.where.column_types import Categories, ColumnType, Exact, Floats, Nothing, Texts, TruthValues
+from flatrec.inference.where.column_types import (
+    Categories,
+    ColumnType,
+    DataType,
+    Exact,
+    Floats,
+    Nothing,
+    Texts,
+    TruthValues,
+)
 from flatrec.inference.where.readers import Readers
 from flatrec.inference.where.refusal import refusal
 from flatrec.inference.where.tree import Name, Value
@@ -29,7 +38,7 @@ class Column:
 
     name: Name
     values: pl.Expr
-    dtype: pl.DataType
+    dtype: DataType
 
     def is_missing(self) -> pl.Expr:
         """Return whether the value is missing or NaN."""
@@ -53,14 +62,15 @@ class Column:
         """
         if isinstance(self.dtype, (pl.List, pl.Array)):
             lists = self.values.arr.to_list() if isinstance(self.dtype, pl.Array) else self.values
-            elements = self._typed(pl.element(), _inner(self.dtype))
+            assert isinstance(self.dtype.inner, pl.DataType)
+            elements = self._typed(pl.element(), self.dtype.inner)
             return lists.list.eval(elements.one_of([value]).fill_null(value=False)).list.any()
         column = self.compared()
         if isinstance(column, (Texts, Categories, Nothing)):
             return column.contains(value)
         raise self._refusal("has neither texts nor lists, so that it contains nothing; compare it with = or in")
 
-    def _typed(self, values: pl.Expr, dtype: pl.DataType) -> ColumnType:
+    def _typed(self, values: pl.Expr, dtype: DataType) -> ColumnType:
         readers = Readers(self.name.text)
         if dtype.is_integer():
             return Exact(values, dtype, readers.number)
@@ -72,7 +82,7 @@ class Column:
             return Nothing(values)
         return _stored_as_integers(values, dtype, readers) or self._text(values, dtype, readers)
 
-    def _text(self, values: pl.Expr, dtype: pl.DataType, readers: Readers) -> ColumnType:
+    def _text(self, values: pl.Expr, dtype: DataType, readers: Readers) -> ColumnType:
         texts = Texts(values.cast(pl.String), readers.text)
         if isinstance(dtype, pl.Enum):
             rank = partial(readers.rank, categories=dtype.categories.to_list())
@@ -85,7 +95,7 @@ class Column:
         return refusal(self.name.position, f"column {clipped(self.name.text)!r} {reason}")
 
 
-def _stored_as_integers(values: pl.Expr, dtype: pl.DataType, readers: Readers) -> Exact | None:
+def _stored_as_integers(values: pl.Expr, dtype: DataType, readers: Readers) -> Exact | None:
     stored = values.to_physical()
     if isinstance(dtype, pl.Decimal):
         return Exact(stored, pl.Int128(), lambda value: readers.number(value) * 10 ** (dtype.scale or 0))
@@ -95,7 +105,3 @@ def _stored_as_integers(values: pl.Expr, dtype: pl.DataType, readers: Readers) -
         per_second = UNITS[dtype.time_unit]
         return Exact(stored, pl.Int64(), lambda value: readers.seconds(value) * per_second)
     return None
-
-
-def _inner(dtype: pl.List | pl.Array) -> pl.DataType:
-    return dtype.inner if isinstance(dtype.inner, pl.DataType) else dtype.inner()
