@@ -126,7 +126,7 @@ def _write(folder: Path, recommender: Recommender, vectors: Vectors, generation:
 
 
 def _write_side(folder: Path, name: str, ids: Sequence[str], vectors: Float32[ndarray, "n dim"]) -> None:
-    schema = pl.Schema({"id": pl.String, "vector": pl.Array(pl.Float32, vectors.shape[1])})
+    schema = pl.Schema([("id", pl.String()), ("vector", pl.Array(pl.Float32, vectors.shape[1]))])
 
     def frames() -> Iterator[pl.DataFrame]:
         for start in range(0, len(vectors), _BLOCK):
