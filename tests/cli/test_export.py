@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 import polars as pl
 import pytest
@@ -133,3 +134,12 @@ def test_bad_usage_is_one_line(flatrec, trained, tmp_path, monkeypatch, words, p
 
 def test_a_folder_without_a_run_is_named(flatrec, tmp_path):
     one_line(flatrec("export", tmp_path / "nowhere", "--out", tmp_path / "recs.csv"), 2, "nowhere")
+
+
+def test_a_table_of_a_database(flatrec, trained, recommender, tmp_path):
+    outcome = flatrec("export", trained, "-k", "2", "--to", f"sqlite:///{tmp_path}/shop.db", "--table", "recs")
+    assert outcome.code == 0, outcome.err
+    assert "48 rows of recommendations written to recs" in outcome.out
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        rows = connection.execute('SELECT "user", item FROM recs').fetchall()
+    assert sorted(rows) == sorted(listed(recommender, 2))
