@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -93,6 +95,12 @@ def test_a_folder_of_other_files_is_never_replaced(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["cat.png", "file", "photos"]
 
 
+def test_what_a_kill_left_is_removed(tmp_path):
+    (tmp_path / f".flatrec-{'0' * 32}.tmp" / "new").mkdir(parents=True)
+    export_vectors(drawn(), tmp_path / "vectors")
+    assert [path.name for path in tmp_path.iterdir()] == ["vectors"]
+
+
 def test_an_error_in_the_middle_leaves_the_old_folder(tmp_path, monkeypatch):
     folder = tmp_path / "vectors"
     export_vectors(drawn(), folder)
@@ -102,8 +110,26 @@ def test_an_error_in_the_middle_leaves_the_old_folder(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(vectors, "write_manifest", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"cannot write .*vectors: No space left on device; free some space"):
         export_vectors(drawn(seed=1), folder, overwrite=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert MANIFEST in before
     assert [path.name for path in tmp_path.iterdir()] == ["vectors"]
+
+
+@pytest.mark.parametrize("package", ["faiss", "qdrant_client"])
+def test_the_examples_of_the_guide_find_what_the_recommender_recommends(tmp_path, monkeypatch, package):
+    pytest.importorskip(package)
+    page = (Path(__file__).parents[3] / "docs" / "export.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (example,) = [one for one in examples if package in one]
+    for name, identifier in (("user-00007", "u7"), ("item-00734", "i3"), ("item-00633", "i11")):
+        example = example.replace(name, identifier)
+    recommender = drawn()
+    export_vectors(recommender, tmp_path / "vectors")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(example, "export.md", "exec"), names)  # noqa: S102
+    (expected,) = recommender.recommend("u7", 10, filter_seen=False, exclude=["i3", "i11"])
+    assert [item for item, _ in names["found"]] == [one.item for one in expected]
+    np.testing.assert_allclose([score for _, score in names["found"]], [one.score for one in expected], rtol=1e-5)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float32
+from jaxtyping import Float
 from numpy import ndarray
 
 from flatrec.inference.export.files import write_frames
@@ -25,7 +25,7 @@ from flatrec.inference.export.generation import recommender_values
 from flatrec.inference.export.report import ExportReport
 from flatrec.inference.recommender import Recommender
 from flatrec.models.scoring import Vectors
-from flatrec.utils.atomic_write import own_folder
+from flatrec.utils.atomic_write import own_folder, sweep
 from flatrec.utils.integrity import check_listed, digest, read_sealed, seal, write_manifest
 
 ABOUT = "vectors.json"
@@ -66,10 +66,15 @@ def export_vectors(recommender: Recommender, folder: Path, *, overwrite: bool = 
     if _is_finished(folder, generation):
         return ExportReport("vectors", str(folder), generation, rows=report.rows, skipped=True)
     _check_free(folder, overwrite=overwrite)
+    sweep(folder.absolute().parent)
     with own_folder(folder) as private:
         complete, replaced = private / "new", private / "old"
         complete.mkdir()
-        _write(complete, recommender, vectors, generation)
+        try:
+            _write(complete, recommender, vectors, generation)
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(f"cannot write {folder}: {reason}; free some space or choose another folder") from None
         if folder.exists():
             folder.rename(replaced)
         complete.rename(folder)
@@ -125,13 +130,13 @@ def _write(folder: Path, recommender: Recommender, vectors: Vectors, generation:
     write_manifest(folder, FILES)
 
 
-def _write_side(folder: Path, name: str, ids: Sequence[str], vectors: Float32[ndarray, "n dim"]) -> None:
+def _write_side(folder: Path, name: str, ids: Sequence[str], vectors: Float[ndarray, "n dim"]) -> None:
     schema = pl.Schema([("id", pl.String()), ("vector", pl.Array(pl.Float32, vectors.shape[1]))])
 
     def frames() -> Iterator[pl.DataFrame]:
         for start in range(0, len(vectors), _BLOCK):
             block = range(start, min(start + _BLOCK, len(vectors)))
-            values = np.array(vectors[block.start : block.stop])
+            values = np.array(vectors[block.start : block.stop], dtype=np.float32)
             yield pl.DataFrame({"id": [ids[row] for row in block], "vector": values}, schema=schema)
 
     write_frames(frames(), folder / f"{name}.parquet", "parquet", schema, header=False)
