@@ -27,7 +27,6 @@ from flatrec.runs import run_dir
 from flatrec.runs.origin import Origin
 from flatrec.runs.session import Session, choose_device
 from flatrec.runs.transfer import take_parameters
-from flatrec.runs.warm_start import read_warm_start
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, checkpoint
 from flatrec.training.trainer import CHECKPOINT, load_parameters
@@ -153,6 +152,7 @@ def run_experiment(
     strategy: Strategy | None = None,
     origin: Origin | None = None,
     init_from: Path | None = None,
+    save_recommender: bool = True,
 ) -> Run:
     """Carry out an experiment; the same as :func:`fit` from settings alone.
 
@@ -169,6 +169,7 @@ def run_experiment(
         strategy: the same for the strategy.
         origin: the run that is repeated, if this is a final fit.
         init_from: the folder of an earlier run whose parameters training begins with, as in :func:`fit`.
+        save_recommender: whether the run folder gets a recommender, where ``training.save_recommender`` is ``auto``.
 
     Raises:
         ValueError: a setting is unknown or out of range, or the data or the earlier run do not fit the model.
@@ -188,24 +189,25 @@ def run_experiment(
         strategy = build_strategy(experiment.strategy)
     if model is not None:
         _check_size(model, data)
-    recommender = build_model(experiment.model, data, experiment.seed) if model is None else model
-    start = take_parameters(init_from, out, recommender, data, resume=resume, load=load)
+    built = build_model(experiment.model, data, experiment.seed) if model is None else model
+    start = take_parameters(init_from, out, built, data, resume=resume, load=load)
     session = Session(
         experiment,
         data,
-        recommender,
+        built,
         strategy,
         out=out,
         callbacks=callbacks,
         log_warnings=log_warnings,
         origin=origin,
         start=start,
+        save_recommender=save_recommender,
     )
     if out is None:
         return session.run(resume=False)
     # Last of all, so that what cannot be trained leaves no folder behind.
     with run_dir.lock_run_dir(
-        out, experiment, data, resume=resume, overwrite=overwrite, origin=origin, start=start, model=recommender
+        out, experiment, data, resume=resume, overwrite=overwrite, origin=origin, start=start, model=built
     ):
         return session.run(resume=resume)
 
@@ -236,7 +238,9 @@ def run_or_resume(
         result = run_dir.read_result(path)
         if result["settings"]["training"]["epochs"] == experiment.training.epochs:
             return result
-    run = run_experiment(experiment, dataset, path, resume=resume, callbacks=callbacks, log_warnings=False)
+    run = run_experiment(
+        experiment, dataset, path, resume=resume, callbacks=callbacks, log_warnings=False, save_recommender=False
+    )
     return dict(run.result)
 
 
@@ -271,12 +275,13 @@ def load_run(
     dataset = data.split_again(split) if isinstance(data, Dataset) else load(data or experiment.data, split)
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
-    run_dir.identity(recorded, dataset, read_warm_start(path)).check(saved.metadata.get("run"), path / CHECKPOINT)
+    run_dir.identity(recorded, dataset).check(saved.metadata.get("run"), path / CHECKPOINT)
+    built = build_model(experiment.model, dataset, experiment.seed)
+    if isinstance(built, Model):
+        load_parameters(built, saved, best=True)
+        built.to(choose_device(experiment)).eval()
+    return replace(Run.of(dataset, built, experiment.evaluation), result=result)
     recommender = build_model(experiment.model, dataset, experiment.seed)
-    if isinstance(recommender, Model):
-        load_parameters(recommender, saved, best=True)
-        recommender.to(choose_device(experiment)).eval()
-    return replace(Run.of(dataset, recommender, experiment.evaluation), result=result)
 
 
 def load(data: str, split: SplitSettings | None = None) -> Dataset:
