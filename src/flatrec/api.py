@@ -27,6 +27,7 @@ from flatrec.runs import run_dir
 from flatrec.runs.origin import Origin
 from flatrec.runs.session import Session, choose_device
 from flatrec.runs.transfer import take_parameters
+from flatrec.runs.warm_start import read_warm_start
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, checkpoint
 from flatrec.training.trainer import CHECKPOINT, load_parameters
@@ -275,13 +276,12 @@ def load_run(
     dataset = data.split_again(split) if isinstance(data, Dataset) else load(data or experiment.data, split)
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
-    run_dir.identity(recorded, dataset).check(saved.metadata.get("run"), path / CHECKPOINT)
+    run_dir.identity(recorded, dataset, read_warm_start(path)).check(saved.metadata.get("run"), path / CHECKPOINT)
     built = build_model(experiment.model, dataset, experiment.seed)
     if isinstance(built, Model):
         load_parameters(built, saved, best=True)
         built.to(choose_device(experiment)).eval()
     return replace(Run.of(dataset, built, experiment.evaluation), result=result)
-    recommender = build_model(experiment.model, dataset, experiment.seed)
 
 
 def load(data: str, split: SplitSettings | None = None) -> Dataset:

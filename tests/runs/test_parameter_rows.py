@@ -13,6 +13,7 @@ from torch import nn
 
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
+from flatrec.inference.trained_ids import TrainedIds
 from flatrec.models import BPR, FREEDOM, MODELS, VBPR
 from flatrec.runs.earlier_run import EarlierRun
 from flatrec.runs.parameter_rows import parameter_owners
@@ -56,7 +57,7 @@ DATA = {"as many": NOW, "more and fewer": GROWN, "the same": BEFORE}
 
 def earlier(model, data, name="bpr"):
     state = {key: value.detach().clone() for key, value in model.state_dict().items()}
-    return EarlierRun(Path("earlier"), "identity", name, data.users, data.items, frozenset(data.features), state)
+    return EarlierRun(Path("earlier"), "identity", name, TrainedIds.of(data), state)
 
 
 @pytest.mark.parametrize("now", DATA)
@@ -183,7 +184,7 @@ class Unclear(BPR):
 
 def test_a_table_whose_order_cannot_be_checked_is_refused():
     data = block_dataset()
-    with pytest.raises(ValueError, match="^Unclear has parameters .* fails: which dimension of 'edges' counts"):
+    with pytest.raises(ValueError, match="^Unclear has parameters .* fails: 'edges' has shape .231,., and which"):
         parameter_owners(Unclear(data), data)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from flatrec.config import Experiment, SplitSettings
+from flatrec.config import SplitSettings
 from flatrec.data.dataset import Dataset
-from flatrec.data.vocabulary import Vocabulary
+from flatrec.inference.storage import has_recommender
+from flatrec.inference.trained_ids import TrainedIds, read_trained_ids
 from flatrec.models import BASELINES
 from flatrec.runs import run_dir
 from flatrec.training import checkpoint
@@ -27,23 +28,21 @@ class EarlierRun:
         folder: the folder of the run.
         identity: the digest of the run, by which it is told from others wherever its folder is.
         model: the name of its model.
-        users: the ids of its users in the order of the rows of its parameters.
-        items: the same for its items.
-        modalities: the names of the modalities of its items.
+        ids: whose rows its parameters have.
         parameters: the state of its model by name.
     """
 
     folder: Path
     identity: str
     model: str
-    users: Vocabulary
-    items: Vocabulary
-    modalities: frozenset[str]
+    ids: TrainedIds
     parameters: Mapping[str, Tensor]
 
 
 def read_earlier_run(folder: Path, load: Load) -> EarlierRun:
-    """Return a finished run from its folder; its data are read only if the folder holds no recommender.
+    """Return a finished run from its folder.
+
+    Ids are read from the recommender in the folder; only if there is none, the data of the run are needed.
 
     Raises:
         FileNotFoundError: the folder holds no finished run, or neither a recommender nor the data are there.
@@ -54,26 +53,20 @@ def read_earlier_run(folder: Path, load: Load) -> EarlierRun:
     recorded = run_dir.read_experiment(folder)
     if recorded.model.name in BASELINES:
         raise ValueError(f"{folder} is a run of {recorded.model.name}, which has no parameters to start from")
+    identity = run_dir.recorded_identity(folder)
     saved = checkpoint.load(folder / CHECKPOINT)
-    users, items, modalities = run_ids(folder, recorded, load)
+    if has_recommender(folder):
+        ids = read_trained_ids(folder)
+        if ids.run != identity:
+            raise ValueError(f"the recommender in {folder} belongs to another run; train again with --overwrite")
+    else:
+        dataset = load(recorded.data, recorded.split)
+        run_dir.check_data(folder, dataset)
+        ids = TrainedIds.of(dataset)
     return EarlierRun(
         folder=folder,
-        identity=run_dir.recorded_identity(folder),
+        identity=identity,
         model=recorded.model.name,
-        users=users,
-        items=items,
-        modalities=modalities,
+        ids=ids,
         parameters=best_parameters(saved),
     )
-
-
-def run_ids(folder: Path, recorded: Experiment, load: Load) -> tuple[Vocabulary, Vocabulary, frozenset[str]]:
-    """Return the ids of users and items in the order in which a run was trained on them, and its modalities.
-
-    Raises:
-        FileNotFoundError: the data of the run are gone.
-        ValueError: they have changed.
-    """
-    dataset = load(recorded.data, recorded.split)
-    run_dir.check_data(folder, dataset)
-    return dataset.users, dataset.items, frozenset(dataset.features)

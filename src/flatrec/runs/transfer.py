@@ -12,6 +12,7 @@ from torch import Tensor
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.vocabulary import Vocabulary
+from flatrec.inference.trained_ids import RowsById
 from flatrec.models import Baseline, Model
 from flatrec.registry.instantiate import model_component
 from flatrec.runs import run_dir
@@ -132,7 +133,7 @@ def _scattered(value: Tensor, before: Tensor, owned: list[tuple[int, _Rows]]) ->
 
 
 def _all_rows(dataset: Dataset, earlier: EarlierRun) -> dict[Owner, _Rows]:
-    users, items = _shared(earlier.users, dataset.users), _shared(earlier.items, dataset.items)
+    users, items = _shared(earlier.ids.users, dataset.users), _shared(earlier.ids.items, dataset.items)
     if not len(users.now) and not len(items.now):
         raise ValueError(
             f"{dataset.name!r} shares neither a user nor an item with {earlier.folder}, so there is nothing to start "
@@ -147,10 +148,10 @@ def _all_rows(dataset: Dataset, earlier: EarlierRun) -> dict[Owner, _Rows]:
     return {"users": users, "items": items, "nodes": both}
 
 
-def _shared(before: Vocabulary, now: Vocabulary) -> _Rows:
-    indices = [(before.index_of(name), index) for index, name in enumerate(now) if name in before]
+def _shared(before: RowsById, now: Vocabulary) -> _Rows:
+    indices = [(before.rows[name], index) for index, name in enumerate(now) if name in before.rows]
     columns = torch.tensor(indices, dtype=torch.int64).reshape(-1, 2)
-    return _Rows(columns[:, 0], columns[:, 1], len(before), len(now))
+    return _Rows(columns[:, 0], columns[:, 1], before.total, len(now))
 
 
 def _check_model(model: Model, dataset: Dataset, earlier: EarlierRun) -> None:
@@ -160,9 +161,9 @@ def _check_model(model: Model, dataset: Dataset, earlier: EarlierRun) -> None:
             f"{earlier.folder} is a run of {user_classes.short(earlier.model)}, whose parameters "
             f"{user_classes.short(name)} cannot start from; name a run of the same model, or train without --init-from"
         )
-    if model.MODALITIES != "none" and (now := frozenset(dataset.features)) != earlier.modalities:
+    if model.MODALITIES != "none" and (now := frozenset(dataset.features)) != earlier.ids.modalities:
         raise ValueError(
-            f"{earlier.folder} was trained with the modalities {shortlist(sorted(earlier.modalities))}, and the data "
-            f"now have {shortlist(sorted(now))}, so that its maps of features do not belong to these; give the data "
-            "the same modalities, or train without --init-from"
+            f"{earlier.folder} was trained with the modalities {shortlist(sorted(earlier.ids.modalities))}, and the "
+            f"data now have {shortlist(sorted(now))}, so that its maps of features do not belong to these; give the "
+            "data the same modalities, or train without --init-from"
         )

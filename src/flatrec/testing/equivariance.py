@@ -81,9 +81,13 @@ def _check_applicable(make: Callable[[Dataset], Model], dataset: Dataset) -> Non
 def _owners(make: Callable[[Dataset], Model], dataset: Dataset) -> dict[str, Owners]:
     """What each dimension of each floating-point tensor of the state counts: users, items, nodes or none of them."""
     told: dict[str, Owners] = {}
+    tensors = _floating(make(dataset))
     for name, one in owners(make, dataset, _floating).items():
         if one is None:
-            raise NotApplicableError(f"which dimension of {name!r} counts users and which items cannot be told")
+            raise NotApplicableError(
+                f"{name!r} has shape {tuple(tensors[name].shape)}, and which dimension counts users and which items "
+                "cannot be told"
+            )
         told[name] = one
     return told
 
