@@ -18,6 +18,7 @@ ADVICE = {
     "augment": _CONTINUES,
     "cold-start": _CONTINUES,
     "adjust": _CONTINUES,
+    "export": _CONTINUES,
     "study": _CONTINUES,
     "sweep": _CONTINUES,
 }
