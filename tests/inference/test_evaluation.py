@@ -8,7 +8,7 @@ import torch
 import flatrec
 from flatrec.config import Training
 from flatrec.inference.evaluation import evaluate_recommender
-from flatrec.inference.fold_in import fold_in
+from flatrec.inference.fold_in import folded_in
 from flatrec.inference.matching import renumbered
 from flatrec.testing import block_dataset
 from flatrec.testing.datasets import permuted
@@ -45,7 +45,11 @@ def test_nothing_known_of_a_user_gives_the_most_popular_items():
 def test_on_the_same_data_it_scores_what_the_run_scores_whatever_the_order_of_ids(model, mask):
     data = block_dataset()
     run = flatrec.fit(
-        data, model, "plain", training=Training(epochs=2, select="last"), evaluation=flatrec.Evaluation(ks=(3, 9), mask=mask)
+        data,
+        model,
+        "plain",
+        training=Training(epochs=2, select="last"),
+        evaluation=flatrec.Evaluation(ks=(3, 9), mask=mask),
     )
     options = {"ks": run.ks, "mask": mask, "metrics": run.metrics}
     assert evaluate_recommender(run.recommender, data, "test", **options).metrics == run.evaluate("test").metrics
@@ -73,6 +77,6 @@ def test_the_vector_of_a_history_is_that_of_fold_in():
         torch.tensor([3, -1, 2, 0]).numpy(),
         (1, 4),
     )
-    scores = fold_in(one.scoring, history, one.catalog.popularity).scores(torch.tensor([0]))[0]
+    scores = folded_in(one.scoring, history, one.catalog.popularity).scores(torch.tensor([0]))[0]
     assert scores.argsort(descending=True).tolist() == [0, 1, 2, 3]
     assert BEFORE.items[0] == "cup"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flatrec.data.dataset import Dataset
     from flatrec.data.interactions import Split
     from flatrec.evaluation import EvaluationResult
+    from flatrec.inference.recommender import Recommender
     from flatrec.inference.run import Run
 
 logger = logging.getLogger(__name__)
@@ -115,3 +116,24 @@ def untrained(run: Path, dataset: Dataset, model: str | None, metrics: Sequence[
     import_metrics_of_run(recorded.evaluation.metrics, metrics)
     built = build_model(of_run(recorded.model, "model", model), dataset, recorded.seed)
     return Run.of(dataset, built, recorded.evaluation)
+
+
+def with_newer(recommender: Recommender, data: str) -> Recommender:
+    """Return a recommender with the interactions of newer data, and log what was done with them.
+
+    Args:
+        recommender: the recommender.
+        data: the path of the newer data, which are read without a split.
+
+    Raises:
+        FileNotFoundError: there are no such data.
+        ValueError: they cannot be read.
+    """
+    from flatrec.api import load
+    from flatrec.config import SplitSettings
+    from flatrec.inference.new_interactions import add_interactions
+
+    dataset = load(data, SplitSettings(method="none"))
+    added = add_interactions(recommender, dataset)
+    logger.warning("%s", added.sentence(dataset.name))
+    return added.recommender

@@ -15,7 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Split
 from flatrec.evaluation import EvaluationResult, evaluate_scorer, seen_mask
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
-from flatrec.inference.fold_in import fold_in
+from flatrec.inference.fold_in import folded_in
 from flatrec.inference.matching import indices_in, renumbered
 from flatrec.inference.recommender import Recommender
 
@@ -76,7 +76,7 @@ class _Scorer:
         histories = renumbered(older, rows, self.items.numpy(), shape)
         self.judged: Bool[ndarray, "n_users"] = ~self.trained & (np.diff(histories.indptr) > 0)
         self.rows = np.cumsum(self.judged) - 1
-        self.folded = fold_in(self.scoring, histories[np.flatnonzero(self.judged)], recommender.catalog.popularity)
+        self.folded = folded_in(self.scoring, histories[np.flatnonzero(self.judged)], recommender.catalog.popularity)
 
     def __call__(self, block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         """Return the scores."""
