@@ -95,7 +95,7 @@ def _read(file: Path) -> _Export:
     if not manifest_of(file).is_file():
         return _Export(file, kind, None, None)
     stored = read_sealed(manifest_of(file), advice=_ADVICE)
-    if stored["report"] is None or stored["digest"] != file_digest(file):
+    if stored["report"] is None or stored["file_digest"] != file_digest(file):
         raise ValueError(f"{file} is not complete, or was changed since it was exported; {_ADVICE}")
     report = ExportReport(**{**stored["report"], "notes": tuple(stored["report"]["notes"])})
     return _Export(file, kind, stored["generation"], report)
@@ -122,6 +122,8 @@ def _rows(export: _Export) -> pl.DataFrame:
     """Return the rows of a file; of text formats as texts, so that they are written as they were."""
     if export.kind == "parquet":
         return pl.read_parquet(export.file)
+    if not export.file.stat().st_size:  # a shard without a list
+        return pl.DataFrame(schema=RECOMMENDATIONS)
     if export.kind == "csv":
         names = None if export.header else list(RECOMMENDATIONS)
         return pl.read_csv(export.file, has_header=export.header, new_columns=names, infer_schema=False)
