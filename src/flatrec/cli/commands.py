@@ -70,6 +70,9 @@ COMMANDS: dict[str, Command] = {
         RECOMMEND,
         "Write recommendations, similar items or vectors of a trained run into files or a table of a database.",
     ),
+    "recommender": Command(
+        "flatrec.cli.recommender:app", RECOMMEND, "Show what a trained recommender holds, or remove users from it."
+    ),
     "study": Command(
         "flatrec.cli.study:study",
         RESEARCH,

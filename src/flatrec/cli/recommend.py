@@ -48,7 +48,7 @@ def recommend(
     method: options.Method = None,
     image_dir: ImageDir = None,
     model: options.OwnModel = None,
-    data: options.MovedData = None,
+    data: options.NewerData = None,
     json: options.Json = False,
 ) -> None:
     """Recommend the items that a user is most likely to want.

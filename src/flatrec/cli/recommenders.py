@@ -147,7 +147,8 @@ def opened(run: Path, *, data: str | None = None, model: str | None = None) -> R
 
     Args:
         run: the folder of a run or of a recommender.
-        data: where the data of the run are now; used only if no recommender was saved.
+        data: newer data of the same shop, whose interactions count as seen, or as the history of users who were not
+            trained on; if no recommender was saved, where the data of the run are now.
         model: the model's class, if it is one of the user's own; used only if no recommender was saved.
 
     Raises:
@@ -157,7 +158,10 @@ def opened(run: Path, *, data: str | None = None, model: str | None = None) -> R
     from flatrec.inference.storage import has_recommender, load_recommender
 
     if has_recommender(run):
-        return load_recommender(run)
+        from flatrec.cli.changed_data import with_newer
+
+        recommender = load_recommender(run)
+        return recommender if data is None else with_newer(recommender, data)
     from flatrec.api import load_run
 
     return load_run(run, data, model=model).recommender

@@ -12,7 +12,8 @@ and ``vectors.json``: the width of the vectors, their number, and that a score i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from flatrec.inference.export.report import ExportReport
 from flatrec.inference.recommender import Recommender
 from flatrec.models.scoring import Vectors
 from flatrec.utils.atomic_write import own_folder, sweep
-from flatrec.utils.integrity import check_listed, digest, read_sealed, seal, write_manifest
+from flatrec.utils.integrity import MANIFEST, check_listed, digest, read_sealed, seal, write_manifest
 
 ABOUT = "vectors.json"
 FORMAT = "flatrec vectors 1"
@@ -79,6 +80,34 @@ def export_vectors(recommender: Recommender, folder: Path, *, overwrite: bool = 
             folder.rename(replaced)
         complete.rename(folder)
     return report
+
+
+def forget_vectors(folder: Path, users: Collection[str]) -> int:
+    """Remove users from exported vectors, and return how many there were; the folder is replaced as a whole.
+
+    Args:
+        folder: the folder of the vectors.
+        users: original ids.
+
+    Raises:
+        ValueError: the folder is damaged.
+        OSError: the folder cannot be written.
+    """
+    check_listed(folder, FILES, advice=_ADVICE)
+    about = read_sealed(folder / ABOUT, advice=_ADVICE)
+    ids = json.loads((folder / "users.ids.json").read_text(encoding="utf-8"))
+    kept = [row for row, user in enumerate(ids) if user not in users]
+    if len(kept) == len(ids):
+        return 0
+    with own_folder(folder) as private:
+        complete, replaced = private / "new", private / "old"
+        shutil.copytree(folder, complete, ignore=shutil.ignore_patterns("users.*", ABOUT, MANIFEST))
+        _write_side(complete, "users", [ids[row] for row in kept], np.load(folder / "users.npy", mmap_mode="r")[kept])
+        (complete / ABOUT).write_text(seal({**about, "users": len(kept)}) + "\n", encoding="utf-8")
+        write_manifest(complete, FILES)
+        folder.rename(replaced)
+        complete.rename(folder)
+    return len(ids) - len(kept)
 
 
 def _vectors(recommender: Recommender) -> Vectors:
