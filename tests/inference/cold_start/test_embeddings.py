@@ -10,9 +10,9 @@ import torch
 
 from flatrec.data.features import Features
 from flatrec.inference.cold_start import check_supported, embed_new_items, recommend_new_items
-from flatrec.inference.cold_start.embeddings import mean_rows
-from flatrec.inference.cold_start.nearest_items import neighbor_weights
 from flatrec.inference.cold_start.recommend import rank_new_items
+from flatrec.inference.known_items import KnownItems
+from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
@@ -54,7 +54,7 @@ def test_another_method_can_be_asked_for_if_the_model_supports_it():
     items, run = new(BLOCKS_OF_NEW), trained("vbpr")
     nearest = embed_new_items(run, items, method="nearest")
     assert nearest.method == "nearest"
-    weights = neighbor_weights(run.dataset, items.features)
+    weights = neighbor_weights(KnownItems.of(run.dataset), items.features)
     torch.testing.assert_close(nearest.new_items, mean_rows(weights, nearest.known_items))
     assert not torch.allclose(nearest.new_items, embed_new_items(run, items).new_items)
     with pytest.raises(
@@ -109,7 +109,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
     table = torch.tensor(items.features["image"].values)
     table[1] = row
     seen = torch.cat([table, torch.tensor(items.features["text"].values)], dim=1)
-    weights = neighbor_weights(dataset, items.features)
+    weights = neighbor_weights(KnownItems.of(dataset), items.features)
     with torch.no_grad():
         expected = torch.cat([mean_rows(weights, model.items), model.projection(seen)], dim=1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
@@ -118,7 +118,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
 def test_nearest_is_the_mean_direction_at_the_mean_length():
     run, items = trained("lightgcn"), new((0, 1))
     known = user_item_embeddings(run.recommender)[1]
-    weights = torch.tensor(neighbor_weights(run.dataset, items.features, 3).toarray()).float()
+    weights = torch.tensor(neighbor_weights(KnownItems.of(run.dataset), items.features, 3).toarray()).float()
     expected = torch.nn.functional.normalize(weights @ known, dim=1) * (weights @ known.norm(dim=1))[:, None]
     torch.testing.assert_close(embed_new_items(run, items, n_neighbors=3).new_items, expected)
 

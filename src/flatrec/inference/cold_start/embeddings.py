@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
-from torch.nn import functional as F
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
-from flatrec.inference.cold_start.nearest_items import neighbor_weights
-from flatrec.inference.cold_start.new_items import NewItems
+from flatrec.inference.known_items import KnownItems
+from flatrec.inference.nearest_items import mean_rows, neighbor_weights
+from flatrec.inference.new_items import NewItems
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Model
 from flatrec.models.base import Cold
@@ -89,8 +89,8 @@ def embed_new_items(
 
     - ``features``: the model is made again with the new items after the known ones, without interactions. Its
       parameters are those that were trained; in a table with one row per item, such as that of ids, the row of a new
-      item is the mean (:func:`mean_rows`) of the rows of the most similar known items, weighted by
-      :func:`flatrec.inference.cold_start.nearest_items.neighbor_weights`. Missing features are imputed from the known
+      item is the mean (:func:`flatrec.inference.nearest_items.mean_rows`) of the rows of the most similar known items,
+      weighted by :func:`flatrec.inference.nearest_items.neighbor_weights`. Missing features are imputed from the known
       items, as in training.
     - ``nearest``: the embedding is the same mean of the embeddings of these known items.
 
@@ -104,21 +104,10 @@ def embed_new_items(
         ValueError: the run cannot embed new items, or not by this method, or n_neighbors is below 1.
     """
     model, chosen = check_supported(run, method=method, n_neighbors=n_neighbors)
-    weights = neighbor_weights(run.dataset, items.features, n_neighbors)
+    weights = neighbor_weights(KnownItems.of(run.dataset), items.features, n_neighbors)
     users, known = (table.detach().float().cpu() for table in user_item_embeddings(model))
     new = mean_rows(weights, known) if chosen == "nearest" else _by_equations(run, items, model, weights)
     return NewItemEmbeddings(items, chosen, users, known, new)
-
-
-def mean_rows(weights: sparse.csr_array, rows: Float[Tensor, "n_known dim"]) -> Float[Tensor, "n_new dim"]:
-    """Return weighted means of rows, scaled to the weighted means of their lengths, on the CPU.
-
-    A mean of vectors that point in different directions is shorter than they are, so that without the scaling almost
-    every known item would have a higher score.
-    """
-    table = rows.detach().cpu().double()
-    means, lengths = (torch.from_numpy(weights @ values.numpy()) for values in (table, table.norm(dim=1, keepdim=True)))
-    return (F.normalize(means, dim=1) * lengths).float()
 
 
 def concatenated(known: Mapping[str, Features], new: Mapping[str, Features]) -> dict[str, Features]:

@@ -20,7 +20,8 @@ from flatrec.evaluation.evaluate import Mask
 from flatrec.inference.cold_start.baselines import content_scorer, expected_at_random
 from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, concatenated, embed_new_items
 from flatrec.inference.cold_start.holdout import Holdout, hold_out_items, train_without_held_out
-from flatrec.inference.cold_start.new_items import NewItems, with_features
+from flatrec.inference.known_items import KnownItems
+from flatrec.inference.new_items import NewItems, with_features
 from flatrec.inference.run import Run
 from flatrec.models.base import Cold
 from flatrec.training import Callback
@@ -175,7 +176,9 @@ def held_out_items(holdout: Holdout, split: Split) -> NewItems:
         raise ValueError("no item is held out for training; choose valid or test")
     indices = holdout.items[split]
     features = {name: table.take(indices) for name, table in holdout.full.features.items()}
-    items = with_features([holdout.full.items[index] for index in indices.tolist()], features, holdout.remaining)
+    items = with_features(
+        [holdout.full.items[index] for index in indices.tolist()], features, KnownItems.of(holdout.remaining)
+    )
     if not items.ids:
         raise ValueError(f"none of the {len(indices)} items held out for {split} has a feature; draw by another --seed")
     return items

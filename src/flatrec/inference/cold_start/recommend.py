@@ -10,7 +10,8 @@ from scipy import sparse
 from flatrec.data.encoded_items import EncodedItems
 from flatrec.evaluation import inner_product, rank
 from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, embed_new_items
-from flatrec.inference.cold_start.new_items import read_new_items
+from flatrec.inference.known_items import KnownItems
+from flatrec.inference.new_items import read_new_items
 from flatrec.inference.run import Recommendation, Run, all_interactions, described, user_indices
 
 
@@ -57,7 +58,7 @@ def recommend_new_items(
             this method, or k or n_neighbors is below 1.
     """
     check_supported(run, method=method, n_neighbors=n_neighbors)
-    items = read_new_items(encoded, run.dataset, source)
+    items = read_new_items(encoded, KnownItems.of(run.dataset), source)
     embeddings = embed_new_items(run, items, n_neighbors=n_neighbors, method=method)
     ids = [users] if isinstance(users, str) else users
     return NewItemRecommendations(rank_new_items(run, embeddings, ids, k, include_known=include_known), embeddings)
