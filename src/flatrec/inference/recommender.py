@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from jaxtyping import Float, Float32, Int64
@@ -21,6 +21,11 @@ from flatrec.inference.catalog import Catalog
 from flatrec.inference.descriptions import described, note_of
 from flatrec.inference.fold_in import fold_in
 from flatrec.models.scoring import ItemScores, Scoring
+
+if TYPE_CHECKING:
+    from flatrec.data.encoded_items import EncodedItems
+    from flatrec.inference.joining import ItemDetails
+    from flatrec.inference.who_wants import InterestedUser
 
 Histories: TypeAlias = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -230,6 +235,37 @@ class Recommender:
         row = torch.zeros(1, dtype=torch.int64)
         return rank(lambda _: similarities[None], row, min(k, len(self.items)), itself, allowed=allowed)
 
+    def with_items(
+        self,
+        encoded: EncodedItems,
+        details: ItemDetails | None = None,
+        *,
+        n_neighbors: int = 10,
+        source: str = "the encoded items",
+    ) -> Recommender:
+        """Return a recommender with new items, by their features; this one stays as it is.
+
+        A new item gets the average embedding of the most similar known items, on one scale with theirs. Then it is
+        recommended, compared and scored as any other item. :func:`flatrec.inference.joining.join_nearest` returns as
+        well which items were left out and how the scale was found, and
+        :func:`flatrec.inference.cold_start.join_new_items` uses the method of the model.
+
+        Args:
+            encoded: ids and features of the items, from ``flatrec.content.encode_new_items`` or
+                ``flatrec.data.encoded_items.read_encoded``; those that are known already are left out.
+            details: titles, images and item columns for filters, one per id of ``encoded``.
+            n_neighbors: number of known items per modality that a new item is compared with, at least 1.
+            source: how messages call the items, such as their folder.
+
+        Raises:
+            ValueError: this recommender knows items by their interactions alone or holds no features, the items do not
+                fit it, none of them is new, or n_neighbors is below 1.
+        """
+        from flatrec.inference.joining import ItemDetails, join_nearest
+
+        details = details or ItemDetails()
+        return join_nearest(self, encoded, details, n_neighbors=n_neighbors, source=source).recommender
+
     def score(self, users: str | Sequence[str], items: str | Sequence[str]) -> Float32[ndarray, "n_users n_items"]:
         """Return the score of each of the items for each of the users.
 
@@ -242,6 +278,22 @@ class Recommender:
         )
         scores: ndarray = self.scoring.scores(rows)[:, columns].float().numpy()
         return scores
+
+    def who_wants(self, item: str, k: int = 10, *, filter_seen: bool | None = None) -> list[InterestedUser]:
+        """Return the k users for whom an item, known or new, has the highest score; see :mod:`flatrec.inference.who_wants`.
+
+        Args:
+            item: original id.
+            k: number of users.
+            filter_seen: whether users who have an interaction with the item are left out.
+
+        Raises:
+            KeyError: the item is not known.
+            ValueError: k is below 1, or the scores are the same for every user.
+        """
+        from flatrec.inference.who_wants import who_wants
+
+        return who_wants(self, item, k, filter_seen=filter_seen)
 
     def _scoring_of(
         self, path: AnswerPath, audience: Audience, positions: Int64[ndarray, "n"]
