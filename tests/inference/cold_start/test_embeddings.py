@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from flatrec.data.features import Features
-from flatrec.inference.cold_start import check_supported, embed_new_items, recommend_new_items
-from flatrec.inference.cold_start.recommend import rank_new_items
+from flatrec.inference.cold_start import check_supported, embed_new_items, join_new_items
 from flatrec.inference.known_items import KnownItems
 from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.run import Run, user_item_embeddings
@@ -25,9 +22,8 @@ BLOCKS_OF_NEW = (2, 0, 1, 0, 2, 1)
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_new_item_of_a_block_is_recommended_to_its_users(name):
-    items = new(BLOCKS_OF_NEW)
-    embeddings = embed_new_items(trained(name), items)
-    lists = rank_new_items(trained(name), embeddings, list(data().users), 2)
+    joined = join_new_items(trained(name), encoded(BLOCKS_OF_NEW))
+    lists = joined.recommender.recommend(list(data().users), 2, items=joined.items.ids)
     for user, one in enumerate(lists):
         wanted = {f"new {place}" for place, block in enumerate(BLOCKS_OF_NEW) if block == user // USERS}
         assert {found.item for found in one} == wanted, (user, one)
@@ -160,36 +156,21 @@ def test_a_modality_that_no_known_item_has_counts_for_nothing():
 
 def test_known_items_are_listed_too_except_those_of_the_user():
     run = trained("lightgcn")
-    embeddings = embed_new_items(run, new((0, 0, 1)))
-    (found,) = rank_new_items(run, embeddings, ["user 0"], 100, include_known=True)
+    joined = join_new_items(run, encoded((0, 0, 1)))
+    embeddings = embed_new_items(run, joined.items)
+    (found,) = joined.recommender.recommend("user 0", 100)
     names = [one.item for one in found]
     bought = run.dataset.interactions
     hidden = {run.dataset.items[item] for item in bought.items[bought.users == 0].tolist()}
     assert len(hidden) == 8
     assert sorted(names) == sorted({*run.dataset.items, "new 0", "new 1", "new 2"} - hidden)
     assert {"new 0", "new 1"} == set(names[:2])
+    assert [one.new for one in found] == [name.startswith("new") for name in names]
     scores = dict(zip(names, [one.score for one in found], strict=True))
     users, known = user_item_embeddings(run.model)
     assert scores["item 9"] == pytest.approx(float(users[0] @ known[9]), rel=1e-5)
-    assert scores["new 2"] == pytest.approx(float(embeddings.users[0] @ embeddings.new_items[2]), rel=1e-5)
-
-
-def test_known_items_keep_their_titles_and_images(tmp_path):
-    whole = data()
-    titles, images = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "image"))
-    described = replace(whole, titles=titles, images=tuple(tmp_path / one for one in images))
-    run = Run(described, trained("lightgcn").model)
-    (found,) = rank_new_items(run, embed_new_items(run, new((0, 1))), ["user 0"], 100, include_known=True)
-    for one in found:
-        number = None if one.item.startswith("new") else whole.items.index_of(one.item)
-        assert one.title == (None if number is None else titles[number])
-        assert one.image == (None if number is None else tmp_path / images[number])
-
-
-def test_a_list_is_no_longer_than_there_are_new_items():
-    run = trained("lightgcn")
-    (found,) = recommend_new_items(run, encoded((0, 1)), "user 0").lists
-    assert [one.item for one in found] == ["new 0", "new 1"]
+    unscaled = float(embeddings.users[0] @ embeddings.new_items[2])
+    assert scores["new 2"] == pytest.approx(joined.calibration.scale * unscaled, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", BASELINES)
