@@ -8,13 +8,21 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy import sparse
 
+from flatrec.data.builder import IndexedFeatures
+from flatrec.data.encoded_items import EncodedItems
+from flatrec.data.features import Features
+from flatrec.data.vocabulary import Vocabulary
+from flatrec.inference.catalog import Catalog
 from flatrec.inference.joining import ItemDetails, join_nearest
 from flatrec.inference.known_items import KnownItems
 from flatrec.inference.nearest_items import mean_rows, neighbor_weights
+from flatrec.inference.recommender import Recommender
 from flatrec.inference.run import Run
 from flatrec.inference.storage import load_recommender, save_recommender
 from flatrec.models import BASELINES
+from flatrec.models.scoring import Vectors
 from tests.inference.cold_start.conftest import data, encoded, new, trained
 
 
@@ -115,9 +123,26 @@ def test_without_features_nothing_joins():
         bare.with_items(encoded((0,)))
 
 
-def test_known_items_hold_as_many_places_as_new_ones_as_when_they_were_trained():
-    """Users like one of many directions, and the items of a direction differ in length."""
+def synthetic(n_users=60, n_items=90, dim=6):
+    """A recommender whose items have features that are close to their vectors."""
     stream = np.random.default_rng(0)
-    found = join_nearest(recommender(), encoded((0, 1), seed=int(stream.integers(9)))).calibration
-    assert found.places == found.places_after
-    assert found.n_items == 24
+    users, items = (torch.tensor(stream.random((n, dim)), dtype=torch.float32) for n in (n_users, n_items))
+    seen = sparse.random_array((n_users, n_items), density=0.1, rng=stream, format="csr")
+    features = (items.numpy() + 0.2 * stream.standard_normal((n_items, dim))).astype(np.float32)
+    catalog = Catalog(
+        Vocabulary("item", [f"item {index}" for index in range(n_items)]),
+        np.ones(n_items),
+        np.zeros(n_items, dtype=np.bool_),
+        features={"text": Features(features, np.ones(n_items, dtype=np.bool_))},
+    )
+    names = Vocabulary("user", [f"user {index}" for index in range(n_users)])
+    return Recommender(Vectors(users, items), names, catalog, seen, seen)
+
+
+def test_known_items_hold_as_many_places_as_new_ones_as_when_they_were_trained():
+    arrivals = IndexedFeatures(["a", "b"], np.random.default_rng(1).random((2, 6)), "text_feat.npy")
+    found = join_nearest(synthetic(), EncodedItems(("a", "b"), {"text": arrivals})).calibration
+    assert (found.n_users, found.n_items, found.k, found.places) == (60, 90, 10, 600)
+    assert found.places_before < 500
+    assert found.places_after == found.places
+    assert found.scale > 1.02

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -28,17 +28,9 @@ from flatrec.models.scoring import ItemMatrix, Vectors
 
 SEED = 0  # of the sample of users and items by which the scale is found
 
-
-class Embedder(Protocol):
-    """How items get embeddings by their features."""
-
-    def __call__(self, features: Mapping[str, Features], itself: Int64[ndarray, "n"] | None) -> Float[Tensor, "n dim"]:
-        """Return one embedding per item, which depends on no other of the items.
-
-        Args:
-            features: features of the items, by modality.
-            itself: for known items that are treated as new, the index of each, which is not compared with itself.
-        """
+# Given features by modality, it returns one embedding per item, which depends on no other of the items. For known items
+# that are treated as new, the second argument is the index of each, which is not compared with itself.
+Embedder: TypeAlias = Callable[[Mapping[str, Features], Int64[ndarray, "n"] | None], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +47,7 @@ class NearestEmbedder:
     embeddings: Float[Tensor, "n_known dim"]
     n_neighbors: int = 10
 
-    def __call__(
-        self, features: Mapping[str, Features], itself: Int64[ndarray, "n"] | None
-    ) -> Float[Tensor, "n dim"]:
+    def __call__(self, features: Mapping[str, Features], itself: Int64[ndarray, "n"] | None) -> Float[Tensor, "n dim"]:
         """Return one embedding per item; see :mod:`flatrec.inference.nearest_items`.
 
         Raises:

@@ -280,7 +280,9 @@ class Recommender:
         return scores
 
     def who_wants(self, item: str, k: int = 10, *, filter_seen: bool | None = None) -> list[InterestedUser]:
-        """Return the k users for whom an item, known or new, has the highest score; see :mod:`flatrec.inference.who_wants`.
+        """Return the k users for whom an item, known or new, has the highest score.
+
+        Scores of different users are compared as they are; see :mod:`flatrec.inference.who_wants`.
 
         Args:
             item: original id.

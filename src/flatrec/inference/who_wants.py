@@ -100,6 +100,6 @@ def _left_out(recommender: Recommender, item: int, filter_seen: bool) -> Tensor:
 def _best(
     scores: Float[Tensor, "n"], users: Int64[Tensor, "n"], k: int
 ) -> tuple[Float[Tensor, "k"], Int64[Tensor, "k"]]:
-    """Return the k best users, in the order of their scores; the users are in increasing order where scores are equal."""
+    """Return the k best users, best first; of equal scores the first ones, if ``users`` orders equal scores by user."""
     values, columns = stable_topk(scores[None], min(k, len(scores)))
     return values[0], users[columns[0]]
