@@ -93,7 +93,8 @@ def figures(recommender: Recommender, holdout: Holdout, columns: np.ndarray) -> 
     found["lists of known items"] = float((~is_new).any(axis=1).mean())
     for name, mask, table in (("known", ~is_new, both[:, :n_known]), ("new", is_new, both[:, n_known:])):
         counts = table.sum(axis=1)
-        found[f"Recall@10 of {name} items"] = float(((hits & mask).sum(axis=1) / np.maximum(counts, 1))[counts > 0].mean())
+        recall = (hits & mask).sum(axis=1) / np.maximum(counts, 1)
+        found[f"Recall@10 of {name} items"] = float(recall[counts > 0].mean())
     return found
 
 
