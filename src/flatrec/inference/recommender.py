@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import Ranking, Scorer, rank
+from flatrec.inference.ann.index import ItemIndex
+from flatrec.inference.ann.search import Request, rank_by_index
 from flatrec.inference.answers import AnswerPath, ItemList, Ranked
 from flatrec.inference.audience import Audience
 from flatrec.inference.candidates import Filters
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.descriptions import described, note_of
 from flatrec.inference.fold_in import fold_in
-from flatrec.models.scoring import ItemScores, Scoring
+from flatrec.models.scoring import ItemScores, Scoring, Vectors
 
 if TYPE_CHECKING:
     from flatrec.data.encoded_items import EncodedItems
+    from flatrec.inference.ann.settings import IndexSettings
     from flatrec.inference.joining import ItemDetails
     from flatrec.inference.who_wants import InterestedUser
 
@@ -65,6 +68,7 @@ class Recommender:
         seen: the interactions of all splits, (n_users, n_items); stored entries count whatever their value.
         filter_seen: whether lists leave out seen items unless they are asked for.
         facts: what it was trained by and on.
+        index: an approximate index of the item vectors, through which lists are found; without one they are exact.
 
     Raises:
         ValueError: the parts are not for the same users and items.
@@ -84,6 +88,7 @@ class Recommender:
     seen: sparse.csr_array
     filter_seen: bool = True
     facts: Facts = Facts("unknown")
+    index: ItemIndex | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.users), len(self.catalog))
@@ -98,6 +103,10 @@ class Recommender:
                     f"{name} is for {shape[0]} users and {shape[1]} items, but there are {expected[0]} user ids and "
                     f"{expected[1]} item ids; all parts must be of one data set"
                 )
+        if self.index is not None:
+            if not isinstance(self.scoring, Vectors):
+                raise ValueError("an index is of item vectors, but this recommender has none; leave the index out")
+            self.index.check(self.scoring.n_items, self.scoring.items.shape[1])
 
     @property
     def items(self) -> Vocabulary:
@@ -194,8 +203,7 @@ class Recommender:
         paths: list[AnswerPath] = ["popular"] * len(users)
         for path, positions in audience.by_path():
             scoring, rows = self._scoring_of(path, audience, positions)
-            everybody = torch.arange(len(rows))
-            of_path = rank(_scorer(scoring, rows), everybody, k, excluded[positions], allowed=allowed)
+            of_path = self._ranked(scoring, rows, k, hidden=excluded[positions], allowed=allowed)
             items[positions], scores[positions] = of_path.items, of_path.scores
             for position in positions.tolist():
                 paths[position] = "popular" if isinstance(scoring, ItemScores) else path
@@ -296,6 +304,39 @@ class Recommender:
         from flatrec.inference.who_wants import who_wants
 
         return who_wants(self, item, k, filter_seen=filter_seen)
+
+    def with_index(self, settings: IndexSettings | None = None) -> Recommender:
+        """Return the same recommender with an approximate index of its items, for large catalogs.
+
+        Lists are found through the index and scored exactly; a few of their items may differ from those of exact lists.
+        See :func:`flatrec.inference.ann.build_index`.
+
+        Raises:
+            ModuleNotFoundError: faiss is not installed.
+            ValueError: the recommender has no vectors, there are too few items, or too little of exact lists is found.
+        """
+        from flatrec.inference.ann import IndexSettings, build_index
+
+        if not isinstance(self.scoring, Vectors):
+            raise ValueError(
+                f"an index is of item vectors, but {self.facts.model} has none; its lists are exact without one"
+            )
+        seen = self.seen if self.filter_seen else sparse.csr_array(self.seen.shape)
+        return replace(self, index=build_index(self.scoring, seen, settings or IndexSettings()))
+
+    def _ranked(
+        self,
+        scoring: Scoring,
+        rows: Int64[Tensor, "n"],
+        k: int,
+        *,
+        hidden: sparse.csr_array,
+        allowed: Bool[Tensor, "n_items"] | None,
+    ) -> Ranking:
+        """Return the k best items of some users: through the index if there is one of these items, or exactly."""
+        if self.index is None or not isinstance(scoring, Vectors):
+            return rank(_scorer(scoring, rows), torch.arange(len(rows)), k, hidden, allowed=allowed)
+        return rank_by_index(self.index, Request(scoring.users[rows], scoring.items, k, hidden, allowed))
 
     def _scoring_of(
         self, path: AnswerPath, audience: Audience, positions: Int64[ndarray, "n"]

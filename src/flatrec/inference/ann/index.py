@@ -7,8 +7,9 @@ same recall, and so do inverted lists; see docs/large-catalogs.md for measuremen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +21,7 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.evaluation import inner_product, rank
-from flatrec.inference.ann.search import Request, rank_by_index, widest
+from flatrec.inference.ann.search import Request, rank_by_index, searches, widest
 from flatrec.inference.ann.settings import IndexFacts, IndexSettings
 from flatrec.models.scoring import Vectors
 from flatrec.utils import seeding
@@ -32,12 +33,33 @@ class ItemIndex:
     """An index of the vectors of items.
 
     Args:
-        graph: the index of faiss.
+        load: returns the index of faiss; it is called when the index is first searched or saved.
         facts: what it is of, and what was measured.
     """
 
-    graph: Any
+    load: Callable[[], Any]
     facts: IndexFacts
+
+    @cached_property
+    def graph(self) -> Any:  # noqa: ANN401 - an index of faiss
+        """The index of faiss."""
+        return self.load()
+
+    def check(self, n_items: int, width: int) -> None:
+        """Make sure that the index is of vectors such as a recommender has.
+
+        Args:
+            n_items: number of items of the recommender.
+            width: number of columns of its vectors.
+
+        Raises:
+            ValueError: it has fewer items than the index, or vectors of another width.
+        """
+        if self.facts.n_items > n_items or self.facts.width != width:
+            raise ValueError(
+                f"the index is of {self.facts.n_items} items of {self.facts.width} columns, but the recommender has "
+                f"{n_items} of {width}; build it again"
+            )
 
     def search(
         self,
@@ -76,7 +98,8 @@ def faiss_module() -> ModuleType:
 def build_index(vectors: Vectors, seen: sparse.csr_array, settings: IndexSettings = IndexSettings()) -> ItemIndex:  # noqa: B008
     """Build an index of the item vectors, and widen its searches until enough of the exact lists is found.
 
-    The lists are those of a sample of users, without the items that they have seen. With one thread
+    The lists are those of a sample of users, without the items that they have seen; users who have seen so much that
+    their lists are exact do not count. With one thread
     (``OMP_NUM_THREADS=1``), the index of the same vectors has the same bytes.
 
     Args:
@@ -108,9 +131,8 @@ def build_index(vectors: Vectors, seen: sparse.csr_array, settings: IndexSetting
         search_width=1,
         items_per_step=settings.items_per_step,
     )
-    return _widened(
-        ItemIndex(graph, facts), Request(vectors.users[sample], vectors.items, k, seen[sample.numpy()]), settings
-    )
+    request = Request(vectors.users[sample], vectors.items, k, seen[sample.numpy()])
+    return _widened(ItemIndex(lambda: graph, facts), request, settings)
 
 
 def _widened(index: ItemIndex, request: Request, settings: IndexSettings) -> ItemIndex:
@@ -124,9 +146,16 @@ def _widened(index: ItemIndex, request: Request, settings: IndexSettings) -> Ite
     facts = index.facts
     for width in _widths(facts):
         facts = index.facts.replace(search_width=width)
-        recall = _recall(rank_by_index(replace(index, facts=facts), request).items, exact)
-        facts = facts.replace(recall=recall)
-        if recall >= settings.min_recall:
+        rows = [rows for rows, _, _ in searches(facts, request)]
+        if not rows:
+            raise ValueError(
+                f"all of {len(request.users)} users have seen so many items that their lists would be exact beside an "
+                "index; answer without one"
+            )
+        found = rank_by_index(replace(index, facts=facts), request).items
+        by_index = torch.from_numpy(np.concatenate(rows))  # the others have seen so much that they get exact lists
+        facts = facts.replace(recall=_recall(found[by_index], exact[by_index]), n_users=len(by_index))
+        if facts.recall >= settings.min_recall:
             return replace(index, facts=facts)
     raise ValueError(
         f"the index finds {facts.recall:.4f} of the {facts.k} best items of exact lists at search width "

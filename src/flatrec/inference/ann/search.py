@@ -74,9 +74,11 @@ def rank_by_index(index: Searchable, request: Request) -> Ranking:
         ValueError: k is below 1, or a score is NaN.
     """
     n_users, k = len(request.users), request.k
+    if k < 1:
+        raise ValueError(f"k must be at least 1, but is {k}")
     ranking = Ranking(torch.full((n_users, k), -1, dtype=torch.int64), torch.full((n_users, k), -torch.inf))
     exact = np.ones(n_users, dtype=np.bool_)
-    for rows, count, width in _searches(index.facts, request):
+    for rows, count, width in searches(index.facts, request):
         exact[rows] = ~_fill(ranking, index, request, (rows, count, width))
     if exact.any():
         rest = torch.from_numpy(np.flatnonzero(exact))
@@ -86,7 +88,7 @@ def rank_by_index(index: Searchable, request: Request) -> Ranking:
     return ranking
 
 
-def _searches(facts: IndexFacts, request: Request) -> Iterator[tuple[Int64[ndarray, "n"], int, int]]:
+def searches(facts: IndexFacts, request: Request) -> Iterator[tuple[Int64[ndarray, "n"], int, int]]:
     """Yield blocks of users with the number of items to ask for and the search width; the others need exact lists."""
     fraction = 1.0 if request.allowed is None else float(request.allowed.float().mean())
     counts = request.k + np.diff(request.hidden.indptr)
