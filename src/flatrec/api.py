@@ -144,6 +144,7 @@ def run_experiment(
     model: Model | None = None,
     strategy: Strategy | None = None,
     origin: Origin | None = None,
+    save_recommender: bool = True,
 ) -> Run:
     """Carry out an experiment; the same as :func:`fit` from settings alone.
 
@@ -159,6 +160,7 @@ def run_experiment(
         model: the object to train, where there is one already; ``experiment`` says what is recorded of it.
         strategy: the same for the strategy.
         origin: the run that is repeated, if this is a final fit.
+        save_recommender: whether the run folder gets a recommender, where ``training.save_recommender`` is ``auto``.
 
     Raises:
         ValueError: a setting is unknown or out of range, or the data do not fit the model.
@@ -178,16 +180,17 @@ def run_experiment(
         strategy = build_strategy(experiment.strategy)
     if model is not None:
         _check_size(model, data)
-    recommender = build_model(experiment.model, data, experiment.seed) if model is None else model
+    built = build_model(experiment.model, data, experiment.seed) if model is None else model
     session = Session(
         experiment,
         data,
-        recommender,
+        built,
         strategy,
         out=out,
         callbacks=callbacks,
         log_warnings=log_warnings,
         origin=origin,
+        save_recommender=save_recommender,
     )
     if out is None:
         return session.run(resume=False)
@@ -222,7 +225,9 @@ def run_or_resume(
         result = run_dir.read_result(path)
         if result["settings"]["training"]["epochs"] == experiment.training.epochs:
             return result
-    run = run_experiment(experiment, dataset, path, resume=resume, callbacks=callbacks, log_warnings=False)
+    run = run_experiment(
+        experiment, dataset, path, resume=resume, callbacks=callbacks, log_warnings=False, save_recommender=False
+    )
     return dict(run.result)
 
 
@@ -258,11 +263,11 @@ def load_run(
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
     run_dir.identity(recorded, dataset).check(saved.metadata.get("run"), path / CHECKPOINT)
-    recommender = build_model(experiment.model, dataset, experiment.seed)
-    if isinstance(recommender, Model):
-        load_parameters(recommender, saved, best=True)
-        recommender.to(choose_device(experiment)).eval()
-    return replace(Run.of(dataset, recommender, experiment.evaluation), result=result)
+    built = build_model(experiment.model, dataset, experiment.seed)
+    if isinstance(built, Model):
+        load_parameters(built, saved, best=True)
+        built.to(choose_device(experiment)).eval()
+    return replace(Run.of(dataset, built, experiment.evaluation), result=result)
 
 
 def load(data: str, split: SplitSettings | None = None) -> Dataset:

@@ -247,9 +247,9 @@ def test_a_result_written_before_a_kill_took_the_manifest_is_taken(run):
 
 def test_a_new_run_may_begin_with_the_weights_of_another_on_purpose(run):
     before = load_run(run, DATA)
-    weights = before.recommender.nodes.detach().clone()
-    after = fit(DATA, before.recommender, "plain", training=SHORT.replace(epochs=1), optimizer_settings={"lr": 1e-9})
-    assert torch.allclose(after.recommender.nodes.detach(), weights, atol=1e-6)
+    weights = before.model.nodes.detach().clone()
+    after = fit(DATA, before.model, "plain", training=SHORT.replace(epochs=1), optimizer_settings={"lr": 1e-9})
+    assert torch.allclose(after.model.nodes.detach(), weights, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [*FILES, MANIFEST, ".lock", "tensorboard"])

@@ -13,6 +13,7 @@ from typing import Any
 from flatrec import config
 from flatrec.config import Evaluation, Experiment
 from flatrec.data.dataset import Dataset
+from flatrec.inference.storage import remove_recommender
 from flatrec.runs.origin import ORIGIN, Origin, keep_origin
 from flatrec.training.identity import Identity
 from flatrec.training.records import read_lines
@@ -145,6 +146,7 @@ def _remove(folder: Path) -> None:
     for name in _OWN:
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
+    remove_recommender(folder)
 
 
 def finish(folder: Path, result: Mapping[str, Any], run: Identity) -> None:
@@ -293,7 +295,7 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
 
     Those of the split are among the others, since the fingerprint of the data tells the split.
     """
-    free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard")
+    free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard", "training.save_recommender")
     decisive = experiment.evaluation.decisive
     names = {
         "model.name": user_classes.identity(experiment.model.name),

@@ -75,14 +75,14 @@ def test_models_that_mix_items_would_fail_that_by_their_equations(name, monkeypa
 @pytest.mark.parametrize("name", MODELS)
 def test_users_known_items_and_parameters_stay_bit_for_bit(name):
     run = trained(name)
-    before = {key: value.clone() for key, value in run.recommender.state_dict().items()}
-    users, known = user_item_embeddings(run.recommender)
+    before = {key: value.clone() for key, value in run.model.state_dict().items()}
+    users, known = user_item_embeddings(run.model)
     state = torch.random.get_rng_state()
     embeddings = embed_new_items(run, new(BLOCKS_OF_NEW))
     assert torch.equal(embeddings.users, users)
     assert torch.equal(embeddings.known_items, known)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert all(torch.equal(value, before[key]) for key, value in run.recommender.state_dict().items())
+    assert all(torch.equal(value, before[key]) for key, value in run.model.state_dict().items())
 
 
 def gaps(seed=0):
@@ -117,7 +117,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
 
 def test_nearest_is_the_mean_direction_at_the_mean_length():
     run, items = trained("lightgcn"), new((0, 1))
-    known = user_item_embeddings(run.recommender)[1]
+    known = user_item_embeddings(run.model)[1]
     weights = torch.tensor(neighbor_weights(run.dataset, items.features, 3).toarray()).float()
     expected = torch.nn.functional.normalize(weights @ known, dim=1) * (weights @ known.norm(dim=1))[:, None]
     torch.testing.assert_close(embed_new_items(run, items, n_neighbors=3).new_items, expected)
@@ -129,7 +129,7 @@ def test_with_one_neighbor_of_the_same_features_the_vector_is_its_own():
     items = new((0,))
     same = type(items)(items.ids, features, items.rows)
     torch.testing.assert_close(
-        embed_new_items(run, same, n_neighbors=1).new_items[0], user_item_embeddings(run.recommender)[1][5]
+        embed_new_items(run, same, n_neighbors=1).new_items[0], user_item_embeddings(run.model)[1][5]
     )
 
 
@@ -139,7 +139,7 @@ def test_the_row_of_ids_is_that_of_the_nearest_item_where_users_come_before_item
     features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
     items = new((0,))
     (found,) = embed_new_items(run, type(items)(items.ids, features, items.rows), n_neighbors=1).new_items
-    expected = torch.nn.functional.normalize(run.recommender.nodes[data().n_users + 5].detach(), dim=0)
+    expected = torch.nn.functional.normalize(run.model.nodes[data().n_users + 5].detach(), dim=0)
     torch.testing.assert_close(found[:8], expected)
     torch.testing.assert_close(found[8:].unflatten(0, (2, 7)).norm(dim=1), torch.ones(2))
 
@@ -169,7 +169,7 @@ def test_known_items_are_listed_too_except_those_of_the_user():
     assert sorted(names) == sorted({*run.dataset.items, "new 0", "new 1", "new 2"} - hidden)
     assert {"new 0", "new 1"} == set(names[:2])
     scores = dict(zip(names, [one.score for one in found], strict=True))
-    users, known = user_item_embeddings(run.recommender)
+    users, known = user_item_embeddings(run.model)
     assert scores["item 9"] == pytest.approx(float(users[0] @ known[9]), rel=1e-5)
     assert scores["new 2"] == pytest.approx(float(embeddings.users[0] @ embeddings.new_items[2]), rel=1e-5)
 
@@ -178,7 +178,7 @@ def test_known_items_keep_their_titles_and_images(tmp_path):
     whole = data()
     titles, images = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "image"))
     described = replace(whole, titles=titles, images=tuple(tmp_path / one for one in images))
-    run = Run(described, trained("lightgcn").recommender)
+    run = Run(described, trained("lightgcn").model)
     (found,) = rank_new_items(run, embed_new_items(run, new((0, 1))), ["user 0"], 100, include_known=True)
     for one in found:
         number = None if one.item.startswith("new") else whole.items.index_of(one.item)

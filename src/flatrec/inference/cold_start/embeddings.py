@@ -55,7 +55,7 @@ def check_supported(run: Run, *, method: str | None = None, n_neighbors: int = 1
         ValueError: the recommender is not a trained model, the data set has no features, the model does not support
             the method, or n_neighbors is below 1.
     """
-    recommender, dataset = run.recommender, run.dataset
+    recommender, dataset = run.model, run.dataset
     if n_neighbors < 1:
         raise ValueError(f"n_neighbors must be at least 1, but is {n_neighbors}")
     if method is not None and method not in get_args(Cold):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy import sparse
 
 from flatrec.data.encoded_items import EncodedItems
-from flatrec.evaluation import inner_product, rank
+from flatrec.inference.answers import ItemList
 from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, embed_new_items
 from flatrec.inference.cold_start.new_items import read_new_items
-from flatrec.inference.run import Recommendation, Run, all_interactions, described, user_indices
+from flatrec.inference.recommender import Recommender
+from flatrec.inference.run import Run
+from flatrec.models.scoring import Vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,7 @@ class NewItemRecommendations:
         embeddings: the new items and how they got their embeddings.
     """
 
-    lists: list[list[Recommendation]]
+    lists: list[ItemList]
     embeddings: NewItemEmbeddings
 
 
@@ -60,26 +62,26 @@ def recommend_new_items(
     items = read_new_items(encoded, run.dataset, source)
     embeddings = embed_new_items(run, items, n_neighbors=n_neighbors, method=method)
     ids = [users] if isinstance(users, str) else users
-    return NewItemRecommendations(rank_new_items(run, embeddings, ids, k, include_known=include_known), embeddings)
+    for user in ids:
+        run.dataset.users.index_of(user)
+    joined = with_new_items(run.recommender, embeddings)
+    lists = joined.recommend(ids, k, items=None if include_known else embeddings.items.ids)
+    paths = lists if include_known else [replace(answer, path="cold-item") for answer in lists]
+    return NewItemRecommendations(paths, embeddings)
 
 
-def rank_new_items(
-    run: Run, embeddings: NewItemEmbeddings, users: Sequence[str], k: int, *, include_known: bool = False
-) -> list[list[Recommendation]]:
-    """Return the k best new items for each user, given their embeddings.
+def with_new_items(recommender: Recommender, embeddings: NewItemEmbeddings) -> Recommender:
+    """Return a recommender with new items after the known ones."""
+    items = embeddings.items
+    n_users, n_items = len(recommender.users), len(recommender.items) + len(items.ids)
+    return replace(
+        recommender,
+        scoring=Vectors(embeddings.users, embeddings.all_items),
+        catalog=recommender.catalog.joined(items.ids, items.features),
+        history=_widened(recommender.history, (n_users, n_items)),
+        seen=_widened(recommender.seen, (n_users, n_items)),
+    )
 
-    Raises:
-        KeyError: a user is not in the data set.
-        ValueError: k is below 1.
-    """
-    dataset, indices = run.dataset, user_indices(run.dataset, users)
-    new_ids, n_users = list(embeddings.items.ids), run.dataset.n_users
-    if include_known:
-        ids = [*dataset.items, *new_ids]
-        seen = all_interactions(dataset.interactions)
-        seen = sparse.csr_array((seen.data, seen.indices, seen.indptr), shape=(n_users, len(ids)))
-        ranking = rank(inner_product(embeddings.users, embeddings.all_items), indices, min(k, len(ids)), seen)
-        return described(ranking, ids, dataset.titles, dataset.images)
-    seen = sparse.csr_array((n_users, len(new_ids)))
-    ranking = rank(inner_product(embeddings.users, embeddings.new_items), indices, min(k, len(new_ids)), seen)
-    return described(ranking, new_ids, None, None)
+
+def _widened(matrix: sparse.csr_array, shape: tuple[int, int]) -> sparse.csr_array:
+    return sparse.csr_array((matrix.data, matrix.indices, matrix.indptr), shape=shape)
