@@ -65,6 +65,11 @@ COMMANDS: dict[str, Command] = {
         "Recommend the items that a user is most likely to want and has no interaction with.",
     ),
     "similar": Command("flatrec.cli.recommend:similar", RECOMMEND, "Find the items that are most similar to an item."),
+    "refresh": Command(
+        "flatrec.cli.refresh:refresh",
+        RECOMMEND,
+        "Check new data, train on them, and put the new recommender into use if it is good enough: a nightly job.",
+    ),
     "study": Command(
         "flatrec.cli.study:study",
         RESEARCH,

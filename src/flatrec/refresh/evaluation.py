@@ -54,6 +54,23 @@ def evaluate_recommender(
     )
 
 
+def count_seen(recommender: Recommender, dataset: Dataset, split: Split = "test") -> int:
+    """Return how many interactions of a split of a data set a recommender has seen in its own data."""
+    users, items = (
+        _indices(ids, known)[indices]
+        for ids, known, indices in zip(
+            (dataset.users, dataset.items),
+            (recommender.users, recommender.items),
+            dataset.interactions.indices(split),
+            strict=True,
+        )
+    )
+    both = (users >= 0) & (items >= 0)
+    seen = recommender.seen.tocoo()
+    n_items = len(recommender.items)
+    return int(np.isin(users[both] * n_items + items[both], seen.row.astype(np.int64) * n_items + seen.col).sum())
+
+
 class _Scorer:
     """Scores all items of a data set for a block of its users; minus infinity for items that are not known."""
 

@@ -70,7 +70,7 @@ def newest_days(dataset: Dataset, settings: CompareSettings, *, not_before: int 
 def experiment_of(experiment: Experiment, dataset: Dataset, settings: CompareSettings) -> Experiment:
     """Return the experiment of a candidate on the delivery that :func:`newest_days` split.
 
-    The metric that decides is measured in any case.
+    The metric that decides is measured in any case, and the run folder gets a recommender.
     """
     evaluation = experiment.evaluation
     name, k = settings.metric.partition("@")[0], settings.k
@@ -78,7 +78,10 @@ def experiment_of(experiment: Experiment, dataset: Dataset, settings: CompareSet
         ks=tuple(sorted({*evaluation.ks, k})), metrics=tuple(dict.fromkeys((*evaluation.metrics, name)))
     )
     return experiment.replace(
-        data=dataset.source or "", evaluation=evaluation, split=dataset.split_report.settings
+        data=dataset.source or "",
+        evaluation=evaluation,
+        training=experiment.training.replace(save_recommender="always"),
+        split=dataset.split_report.settings,
     )
 
 

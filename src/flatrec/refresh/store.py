@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flatrec.inference.storage import FOLDER as RECOMMENDER
-from flatrec.refresh.state import State, read_state
+from flatrec.refresh.state import STATE, State, read_state
 from flatrec.utils.atomic_write import own_folder, sweep, write_text
 
 CURRENT, GENERATIONS, HISTORY, LATEST = "current", "generations", "history.jsonl", "latest.html"
@@ -40,7 +40,7 @@ class Store:
         return self.path / CURRENT
 
     def make(self) -> None:
-        """Make the folder, and remove what killed processes left in it.
+        """Make the folder.
 
         Raises:
             OSError: it cannot be made or written to.
@@ -51,9 +51,15 @@ class Store:
             raise type(error)(
                 f"cannot make the folder {self.path}: {error.strerror}; choose one that can be written"
             ) from None
+
+    def clean(self) -> None:
+        """Remove what killed processes left in the folder, which must be locked."""
         sweep(self.path)
         for left in (self.path / GENERATIONS).glob(f"{_REMOVED}*"):
             shutil.rmtree(left, ignore_errors=True)
+        for number in self.numbers():
+            if not (self.folder(number) / STATE).exists():  # begun and not recorded
+                self._remove(self.folder(number))
 
     def folder(self, number: int) -> Path:
         """Return the folder of a generation."""
