@@ -188,7 +188,7 @@ def test_item_knn_does_not_depend_on_its_blocks(dataset, monkeypatch):
 
 
 def test_item_knn_finds_the_items_held_out(dataset):
-    result = evaluate_scorer(ItemKNN(dataset).scores, dataset.interactions, split="test", ks=[2])
+    result = evaluate_scorer(ItemKNN(dataset).scoring().scores, dataset.interactions, split="test", ks=[2])
     assert result.metrics["recall@2"] == 1
 
 

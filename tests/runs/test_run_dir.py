@@ -78,14 +78,19 @@ def test_a_file_of_a_finished_run_that_is_gone_is_missed(run, name):
         load_run(run, DATA)
 
 
+def files(run):
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path != run / MANIFEST}
+
+
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "epochs.jsonl"])
 def test_a_resume_says_what_is_gone_and_does_not_begin_again(run, name):
     (run / name).unlink()
-    before = {path.name: path.read_bytes() for path in run.iterdir() if path.name != MANIFEST}
+    before = files(run)
     with pytest.raises(ValueError, match=rf"{name}.*put.*back.*or train again with --overwrite"):
         resume(run, BASE.replace(training=SHORT.replace(epochs=5)))
-    assert before["checkpoint.json"] == (run / "checkpoint.json").read_bytes()
-    assert set(before) == {path.name for path in run.iterdir()}
+    assert files(run).keys() == before.keys()
+    assert files(run)[run / "checkpoint.json"] == before[run / "checkpoint.json"]
+    assert (run / "recommender").is_dir()
 
 
 def test_lost_lines_of_the_record_are_missed_on_resume(run):

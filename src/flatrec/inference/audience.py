@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from numpy import ndarray
 from scipy import sparse
 
@@ -29,7 +29,7 @@ class Audience:
     users: Sequence[str | None]
     indices: Int64[ndarray, "n_users"]
     histories: Sequence[Int64[ndarray, "n"]]
-    trained: Sequence[bool]
+    trained: Bool[ndarray, "n_users"]
 
     @classmethod
     def of(
@@ -52,8 +52,7 @@ class Audience:
         """
         pairs = [(user is not None and user in known_users, user) for user in users]
         indices = np.array([known_users.index_of(str(user)) if known else -1 for known, user in pairs], dtype=np.int64)
-        counts = np.diff(training.indptr)
-        trained = [index >= 0 and counts[index] > 0 for index in indices.tolist()]
+        trained = (indices >= 0) & (np.diff(training.indptr)[indices] > 0)
         found = [known_indices(histories.get(user, ()), known_items) for user in users]
         return cls(users, indices, found, trained)
 
@@ -61,7 +60,7 @@ class Audience:
         """Yield each path that is needed, with the positions of its users among all of them."""
         paths: list[AnswerPath] = [
             "known" if trained else "history" if len(history) else "popular"
-            for trained, history in zip(self.trained, self.histories, strict=True)
+            for trained, history in zip(self.trained.tolist(), self.histories, strict=True)
         ]
         for path in dict.fromkeys(paths):
             yield path, np.array([position for position, other in enumerate(paths) if other == path], dtype=np.int64)

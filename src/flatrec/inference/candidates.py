@@ -12,6 +12,7 @@ from scipy import sparse
 
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.catalog import Catalog
+from flatrec.inference.where import select
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,6 @@ class Filters:
         if self.exclude is not None and not isinstance(self.exclude, Mapping):
             masks.append(~item_mask(self.exclude, catalog.ids))
         if self.where is not None:
-            from flatrec.inference.where import select
-
             masks.append(select(self.where, catalog.frame))
         return np.logical_and.reduce(masks) if masks else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
+from flatrec.training.checkpoint import check_finite
 from flatrec.utils.atomic_write import check_target, own_folder, sweep, write_text
 from flatrec.utils.integrity import MANIFEST, check_manifest, read_sealed, seal, write_manifest
 from flatrec.utils.messages import clipped
@@ -211,6 +212,7 @@ def _check_version(facts: Mapping[str, Any], path: Path) -> None:
 def _read(folder: Path, facts: Mapping[str, Any]) -> Recommender:
     n_users, n_items = int(facts["users"]), int(facts["items"])
     tensors = dict(_loaded(folder / TENSORS))
+    check_finite(tensors, "the recommender")
     users = pl.read_parquet(folder / USERS)["user"].to_list()
     history = _csr("history", tensors, (n_users, n_items))
     return Recommender(
@@ -246,7 +248,7 @@ def _catalog(folder: Path, tensors: Mapping[str, Tensor], features: list[str]) -
         titles=tuple(frame["title"].to_list()) if "title" in own else None,
         images=None if images is None else tuple(None if name is None else Path(name) for name in images),
         columns=columns if columns.width else None,
-        features=FeatureFile(folder / FEATURES, features) if features else {},
+        features=FeatureFile(folder / FEATURES, features, len(frame)) if features else {},
     )
 
 
@@ -274,12 +276,21 @@ class FeatureFile(Mapping[str, Features]):
     Args:
         path: the file.
         modalities: the names of the modalities in it.
+        n_items: number of items.
+
+    Raises:
+        ValueError: the file has other modalities, or other numbers of items.
     """
 
-    def __init__(self, path: Path, modalities: list[str]) -> None:
+    def __init__(self, path: Path, modalities: Sequence[str], n_items: int) -> None:
         self.path = path
         self.modalities = tuple(modalities)
         self._read: dict[str, Features] = {}
+        with safe_open(path, framework="pt", device="cpu") as file:
+            sizes = {name: file.get_slice(name).get_shape()[0] for name in file.keys()}  # noqa: SIM118
+        expected = {f"{name}.{part}": n_items for name in modalities for part in ("values", "present")}
+        if sizes != expected:
+            raise ValueError(f"{path.name} holds {sizes} rows instead of {expected}")
 
     def __getitem__(self, name: str) -> Features:
         if name not in self.modalities:

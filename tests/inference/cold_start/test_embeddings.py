@@ -12,7 +12,7 @@ from flatrec.data.features import Features
 from flatrec.inference.cold_start import check_supported, embed_new_items, recommend_new_items
 from flatrec.inference.cold_start.embeddings import mean_rows
 from flatrec.inference.cold_start.nearest_items import neighbor_weights
-from flatrec.inference.cold_start.recommend import rank_new_items
+from flatrec.inference.cold_start.recommend import with_new_items
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
@@ -27,7 +27,8 @@ BLOCKS_OF_NEW = (2, 0, 1, 0, 2, 1)
 def test_a_new_item_of_a_block_is_recommended_to_its_users(name):
     items = new(BLOCKS_OF_NEW)
     embeddings = embed_new_items(trained(name), items)
-    lists = rank_new_items(trained(name), embeddings, list(data().users), 2)
+    joined = with_new_items(trained(name).recommender, embeddings)
+    lists = joined.recommend(list(data().users), 2, items=items.ids)
     for user, one in enumerate(lists):
         wanted = {f"new {place}" for place, block in enumerate(BLOCKS_OF_NEW) if block == user // USERS}
         assert {found.item for found in one} == wanted, (user, one)
@@ -161,7 +162,7 @@ def test_a_modality_that_no_known_item_has_counts_for_nothing():
 def test_known_items_are_listed_too_except_those_of_the_user():
     run = trained("lightgcn")
     embeddings = embed_new_items(run, new((0, 0, 1)))
-    (found,) = rank_new_items(run, embeddings, ["user 0"], 100, include_known=True)
+    (found,) = with_new_items(run.recommender, embeddings).recommend("user 0", 100)
     names = [one.item for one in found]
     bought = run.dataset.interactions
     hidden = {run.dataset.items[item] for item in bought.items[bought.users == 0].tolist()}
@@ -179,7 +180,7 @@ def test_known_items_keep_their_titles_and_images(tmp_path):
     titles, images = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "image"))
     described = replace(whole, titles=titles, images=tuple(tmp_path / one for one in images))
     run = Run(described, trained("lightgcn").model)
-    (found,) = rank_new_items(run, embed_new_items(run, new((0, 1))), ["user 0"], 100, include_known=True)
+    (found,) = with_new_items(run.recommender, embed_new_items(run, new((0, 1)))).recommend("user 0", 100)
     for one in found:
         number = None if one.item.startswith("new") else whole.items.index_of(one.item)
         assert one.title == (None if number is None else titles[number])
