@@ -10,7 +10,9 @@ from flatrec.refresh.checks import Accepted, refusal, run_checks
 from flatrec.refresh.delivery import Delivery, Ids
 from flatrec.refresh.settings import CheckSettings
 
-BEFORE = Delivery("shop", "a", 1000, 100, 50, 1_700_000_000, {"column price": "Float64", "feature text": "width 8"}, 0.1)
+BEFORE = Delivery(
+    "shop", "a", 1000, 100, 50, 1_700_000_000, {"column price": "Float64", "feature text": "width 8"}, 0.1
+)
 IDS = Ids(frozenset(f"u{n}" for n in range(100)), frozenset(f"i{n}" for n in range(50)))
 ACCEPTED = Accepted(BEFORE, IDS)
 
@@ -39,7 +41,9 @@ def test_a_count_outside_of_its_bounds_is_refused_with_both_numbers(name, count,
     assert broken(replace(BEFORE, **{name: count})) == {name: found}
 
 
-@pytest.mark.parametrize(("name", "count"), [("interactions", 900), ("interactions", 2000), ("users", 90), ("items", 40)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("interactions", 900), ("interactions", 2000), ("users", 90), ("items", 40)]
+)
 def test_a_count_at_a_bound_is_accepted(name, count):
     assert broken(replace(BEFORE, **{name: count})) == {}
 
@@ -76,7 +80,9 @@ def test_the_newest_interaction_must_not_be_too_old():
 
 
 def test_required_columns_must_be_there():
-    assert broken(BEFORE, accepted=None, required_columns=("price", "stock")) == {"required_columns": "without ['stock']"}
+    assert broken(BEFORE, accepted=None, required_columns=("price", "stock")) == {
+        "required_columns": "without ['stock']"
+    }
 
 
 def test_a_refusal_is_one_line_with_the_bound_both_numbers_and_what_to_do():

@@ -30,7 +30,9 @@ def dated(rows):
 def test_the_newest_days_are_the_test_and_the_days_before_choose_the_epoch():
     dataset = dated([("a", "x", 0), ("b", "x", 19), ("c", "x", 20), ("d", "x", 22), ("e", "x", 23), ("f", "x", 30)])
     interactions = newest_days(dataset, WEEK).interactions
-    splits = {dataset.users[user]: int(split) for user, split in zip(interactions.users, interactions.splits, strict=True)}
+    splits = dict(
+        zip([dataset.users[user] for user in interactions.users.tolist()], interactions.splits.tolist(), strict=True)
+    )
     # The newest is of day 30 + 1 second: the test begins a second after day 23, validation a second after day 20.
     assert splits == {"a": 0, "b": 0, "c": 0, "d": 1, "e": 1, "f": 2}
 

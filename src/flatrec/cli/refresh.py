@@ -85,9 +85,7 @@ def _print(state: State, folder: Path) -> None:
 
 
 def _print_checks(checks: Sequence[Mapping[str, Any]]) -> None:
-    rows = [
-        [check["about"], check["found"], check["allowed"], "yes" if check["passed"] else "no"] for check in checks
-    ]
+    rows = [[check["about"], check["found"], check["allowed"], "yes" if check["passed"] else "no"] for check in checks]
     print_table("checks", ["", "found", "allowed", "passed"], rows)
 
 

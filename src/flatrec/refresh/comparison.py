@@ -128,7 +128,6 @@ def _about(dataset: Dataset, in_use: Recommender | None) -> str:
         return said
     known = count_seen(in_use, dataset)
     return (
-        f"{said}, the {IN_USE} is that of its generation that was trained without its own newest days; as it answers, it "
-        f"was trained on {known} of these interactions, and its value is no forecast"
+        f"{said}; the {IN_USE} stands for its generation as it was trained without its own newest days; with them, it was "
+        f"trained on {known} of these interactions, and its value is no forecast"
     )
-

@@ -154,4 +154,3 @@ def _record_error(work: Work, text: str) -> None:
         work.save()
     except OSError as error:
         logger.warning("the error could not be recorded: %s", message(error))
-

@@ -32,6 +32,12 @@ def newest(interactions: Interactions) -> int:
     return int(interactions.timestamps.max())
 
 
+def oldest(interactions: Interactions) -> int:
+    """Return the time of the oldest interaction, in Unix seconds."""
+    assert interactions.timestamps is not None
+    return int(interactions.timestamps.min())
+
+
 def newest_days(dataset: Dataset, settings: CompareSettings, *, not_before: int | None = None) -> Dataset:
     """Return the data split by time: the newest days are the test, the days before them are for validation.
 
@@ -40,8 +46,8 @@ def newest_days(dataset: Dataset, settings: CompareSettings, *, not_before: int 
     Args:
         dataset: the delivery, all of its interactions in one split.
         settings: how many days.
-        not_before: the earliest time at which the test may begin, in Unix seconds, as the recommender that the candidate
-            is compared with was trained on what is older.
+        not_before: the earliest time at which the test may begin, in Unix seconds, as the recommender that the
+            candidate is compared with was trained on what is older.
 
     Raises:
         ValueError: the data have no times, or do not begin so long ago that interactions are left for training.
@@ -50,7 +56,7 @@ def newest_days(dataset: Dataset, settings: CompareSettings, *, not_before: int 
     end = newest(dataset.interactions) + 1
     test = max(end - round(settings.days * DAY), not_before or 0)
     valid = test - round(settings.valid * DAY)
-    first = int(np.min(dataset.interactions.timestamps)) if len(dataset.interactions) else end
+    first = oldest(dataset.interactions)
     if valid <= first:
         raise ValueError(
             f"{dataset.name!r} begins at {as_date_time(first)} and ends at {as_date_time(end - 1)}, so that nothing is "

@@ -106,12 +106,16 @@ def _comparison(state: State) -> str:
         return ""
     values: Mapping[str, Mapping[str, float]] = found["values"]
     metrics = list(next(iter(values.values())))
-    table = _table(("", *metrics), [(name, *(f"{row[metric]:.4f}" for metric in metrics)) for name, row in values.items()])
+    table = _table(
+        ("", *metrics), [(name, *(f"{row[metric]:.4f}" for metric in metrics)) for name, row in values.items()]
+    )
     return f"<p>{escape(found['about'])}</p>\n{table}"
 
 
 def _exports(state: State) -> str:
-    return _table(("what", "where", "rows"), [(one["what"], one["target"], _number(one["rows"])) for one in state.exports])
+    return _table(
+        ("what", "where", "rows"), [(one["what"], one["target"], _number(one["rows"])) for one in state.exports]
+    )
 
 
 def _history(history: Sequence[Mapping[str, Any]]) -> str:

@@ -101,8 +101,8 @@ class RefreshSettings(Config):
         train: the experiment of a candidate; its data and split follow from the other settings.
         check: bounds that a delivery must keep.
         compare: how a candidate is compared with the recommender in use.
-        keep: number of promoted recommenders that stay in the folder; at least two, so that a program that is reading the
-            former one can end.
+        keep: number of promoted recommenders that stay in the folder; at least two, so that a program that is reading
+            the former one can end.
         warm_start: whether training starts from the vectors of the recommender in use.
     """
 
@@ -172,4 +172,3 @@ def _experiment(values: object, base: Path) -> Experiment:
     except ValueError as error:
         raise ValueError(f"train: {error}") from None
     return with_defaults(with_named(experiment))
-

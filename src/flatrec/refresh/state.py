@@ -100,8 +100,8 @@ def read_state(folder: Path) -> State:
     values = read_sealed(path, advice=_ADVICE)
     if (found := values.pop("format", None)) != FORMAT:
         raise ValueError(f"{path} must be of the format {FORMAT!r}, but is of {found!r}; {_ADVICE}")
+    values |= {name: tuple(values.get(name, ())) for name in ("checks", "exports")}
     try:
-        state = State(**values)
+        return State(**values)
     except TypeError:
         raise ValueError(f"{path} is damaged (it holds other keys than those of a generation); {_ADVICE}") from None
-    return replace(state, checks=tuple(state.checks), exports=tuple(state.exports))

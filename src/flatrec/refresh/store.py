@@ -182,4 +182,3 @@ def _parsed(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return values if isinstance(values, dict) else None
-

@@ -33,8 +33,8 @@ def train_candidate(work: Work) -> None:
 def fit_final(work: Work) -> None:
     """Train the candidate's settings on all interactions for as many epochs as it chose, and check the recommender.
 
-    The recommender is read from its folder, as every program will read it, and scored on the newest days. It was trained
-    on them, so that it cannot do worse there than the candidate; if it does, it is broken.
+    The recommender is read from its folder, as every program will read it, and scored on the newest days. It was
+    trained on them, so that it cannot do worse there than the candidate; if it does, it is broken.
 
     Raises:
         RuntimeError: the recommender is worse than the candidate on what it was trained on.
