@@ -38,7 +38,7 @@ SCORINGS = {
 
 def recommender(kind="vectors", **changes):
     catalog = Catalog(
-        ids=Vocabulary("item", ["mug", "lamp", "00012", "Ünïcödé, \"quoted\""]),
+        ids=Vocabulary("item", ["mug", "lamp", "00012", 'Ünïcödé, "quoted"']),
         popularity=np.array([1.0, 0.0, 2.0, 3.0]),
         new=np.zeros(N_ITEMS, dtype=np.bool_),
         titles=("Mug", "Lamp", "", "Last"),
@@ -111,7 +111,8 @@ def test_large_tensors_are_mapped_from_the_disk(tmp_path, monkeypatch):
 
 def test_an_earlier_recommender_is_replaced_and_nothing_else_is(tmp_path):
     save_recommender(recommender("item-scores"), tmp_path / "saved")
-    save_recommender(recommender("item-matrix", catalog=replace(recommender().catalog, features={})), tmp_path / "saved")
+    plain = replace(recommender().catalog, features={})
+    save_recommender(recommender("item-matrix", catalog=plain), tmp_path / "saved")
     assert isinstance(load_recommender(tmp_path / "saved").scoring, ItemMatrix)
     assert not (tmp_path / "saved" / "features.safetensors").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["saved"]

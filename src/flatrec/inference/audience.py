@@ -28,7 +28,7 @@ class Audience:
 
     users: Sequence[str | None]
     indices: Int64[ndarray, "n_users"]
-    histories: Sequence[Int64[ndarray, "n"]]
+    histories: Sequence[Int64[ndarray, "_"]]
     trained: Bool[ndarray, "n_users"]
 
     @classmethod

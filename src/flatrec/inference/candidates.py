@@ -70,7 +70,7 @@ def known_indices(ids: Sequence[str], vocabulary: Vocabulary) -> Int64[ndarray, 
     return np.array([vocabulary.index_of(name) for name in ids if name in vocabulary], dtype=np.int64)
 
 
-def rows_of(items: Sequence[Int64[ndarray, "n"]], n_items: int) -> sparse.csr_array:
+def rows_of(items: Sequence[Int64[ndarray, "_"]], n_items: int) -> sparse.csr_array:
     """Return item indices as the rows of a matrix (n_rows, n_items), an entry of 1 for each; repeats count once."""
     rows = [np.unique(row) for row in items]
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)

@@ -253,7 +253,7 @@ class Recommender:
             return self.scoring, torch.from_numpy(audience.indices[positions])
         if path == "history":
             histories = audience.history_matrix(positions, len(self.items))
-            return fold_in(self.scoring, histories), torch.arange(len(positions))
+            return fold_in(self.scoring, histories, self.catalog.popularity), torch.arange(len(positions))
         return self.popular, torch.zeros(len(positions), dtype=torch.int64)
 
     @property

@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.ops.matmul import linear
+
+BLOCK_ROWS = 2**15  # rows that are float64 at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,15 @@ class Vectors:
     def directions(self) -> Float[Tensor, "n_items dim"]:
         """The vectors of the items, scaled to length 1."""
         return F.normalize(self.items, dim=1)
+
+    @cached_property
+    def gram(self) -> Float64[Tensor, "dim dim"]:
+        """The inner products of the columns of the items' vectors, added up in float64."""
+        dim = self.items.shape[1]
+        total = torch.zeros(dim, dim, dtype=torch.float64)
+        for rows in self.items.split(BLOCK_ROWS):
+            total.addmm_(rows.double().T, rows.double())
+        return total
 
 
 @dataclass(frozen=True, eq=False)
