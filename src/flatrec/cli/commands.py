@@ -65,6 +65,11 @@ COMMANDS: dict[str, Command] = {
         "Recommend the items that a user is most likely to want and has no interaction with.",
     ),
     "similar": Command("flatrec.cli.recommend:similar", RECOMMEND, "Find the items that are most similar to an item."),
+    "export": Command(
+        "flatrec.cli.export:export",
+        RECOMMEND,
+        "Write recommendations, similar items or vectors of a trained run into files or a table of a database.",
+    ),
     "refresh": Command(
         "flatrec.cli.refresh:refresh",
         RECOMMEND,

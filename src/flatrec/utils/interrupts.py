@@ -19,6 +19,7 @@ ADVICE = {
     "cold-start": _CONTINUES,
     "refresh": _CONTINUES,
     "adjust": _CONTINUES,
+    "export": _CONTINUES,
     "study": _CONTINUES,
     "sweep": _CONTINUES,
 }
