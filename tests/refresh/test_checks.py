@@ -60,8 +60,8 @@ def test_ids_of_the_last_delivery_must_still_be_there():
 def test_changed_columns_are_named():
     changed = replace(BEFORE, columns={"column price": "String", "titles": "known"})
     assert broken(changed) == {
-        "same_columns": "column price was Float64, is String, feature text was width 8, is absent, titles was absent, is "
-        "known"
+        "same_columns": "column price was Float64, is String, feature text was width 8, is absent, titles was absent, "
+        "is known"
     }
     assert broken(changed, same_columns=False) == {}
 

@@ -121,13 +121,13 @@ def _about(dataset: Dataset, in_use: Recommender | None) -> str:
     users, items = interactions.indices("test")
     resolved = dataset.split_report.resolved
     said = (
-        f"{count(len(users), 'interaction')} of {count(len(set(users.tolist())), 'user')} from {resolved.test_from} on; "
-        f"the candidate was trained on what is older than {resolved.valid_from}"
+        f"{count(len(users), 'interaction')} of {count(len(set(users.tolist())), 'user')} from {resolved.test_from} "
+        f"on; the candidate was trained on what is older than {resolved.valid_from}"
     )
     if in_use is None:
         return said
     known = count_seen(in_use, dataset)
     return (
-        f"{said}; the {IN_USE} stands for its generation as it was trained without its own newest days; with them, it was "
-        f"trained on {known} of these interactions, and its value is no forecast"
+        f"{said}; the {IN_USE} stands for its generation as it was trained without its own newest days; with them, it "
+        f"was trained on {known} of these interactions, and its value is no forecast"
     )

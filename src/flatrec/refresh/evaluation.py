@@ -18,6 +18,7 @@ from flatrec.evaluation import EvaluationResult, evaluate_scorer, seen_mask
 from flatrec.evaluation.evaluate import Mask
 from flatrec.inference.fold_in import fold_in
 from flatrec.inference.recommender import Recommender
+from flatrec.models.scoring import ItemScores
 
 
 def evaluate_recommender(
@@ -75,7 +76,8 @@ class _Scorer:
     """Scores all items of a data set for a block of its users; minus infinity for items that are not known."""
 
     def __init__(self, recommender: Recommender, dataset: Dataset, older: sparse.csr_array) -> None:
-        self.scoring, self.popular = recommender.scoring, recommender.popular
+        self.scoring = recommender.scoring
+        self.popular = recommender.scoring if isinstance(recommender.scoring, ItemScores) else recommender.popular
         self.users = _indices(dataset.users, recommender.users)
         self.items = torch.from_numpy(_indices(dataset.items, recommender.items))
         self.trained: Bool[ndarray, "n_users"] = (self.users >= 0) & (
@@ -84,7 +86,9 @@ class _Scorer:
         histories = _renumbered(older, self.items.numpy(), len(recommender.items))
         self.judged: Bool[ndarray, "n_users"] = ~self.trained & (np.diff(histories.indptr) > 0)
         self.rows = np.cumsum(self.judged) - 1
-        self.folded = fold_in(self.scoring, histories[np.flatnonzero(self.judged)])
+        self.folded = fold_in(
+            self.scoring, histories[np.flatnonzero(self.judged)], recommender.catalog.popularity
+        )
 
     def __call__(self, block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         """Return the scores."""
@@ -111,7 +115,7 @@ def _indices(ids: Vocabulary, known: Vocabulary) -> Int64[ndarray, "n"]:
 
 
 def _renumbered(older: sparse.csr_array, items: Int64[ndarray, "n_items"], n_known: int) -> sparse.csr_array:
-    """Return interactions by the item indices of a recommender, each with a weight of 1, without items unknown to it."""
+    """Return interactions by the item indices of a recommender, with weights of 1, without items unknown to it."""
     users = np.repeat(np.arange(older.shape[0]), np.diff(older.indptr))
     columns = items[older.indices]
     known = columns >= 0

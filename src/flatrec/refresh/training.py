@@ -27,6 +27,7 @@ def train_candidate(work: Work) -> None:
         work.candidate,
         resume=run_dir.has_run(work.candidate),
         callbacks=work.callbacks("candidate"),
+        init_from=start_of(work, CANDIDATE),
     )
 
 
@@ -46,6 +47,7 @@ def fit_final(work: Work) -> None:
         data=work.dataset,
         resume=run_dir.has_run(work.final),
         callbacks=work.callbacks("final fit"),
+        init_from=start_of(work, FINAL),
     )
     assert work.state.comparison is not None
     metric, margin = work.settings.compare.metric, work.settings.compare.margin
