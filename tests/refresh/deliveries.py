@@ -37,6 +37,7 @@ days = 5
 metric = "recall@5"
 margin = 0.9
 """
+KNN = SETTINGS.replace('name = "bpr"\nembedding_dim = 4', 'name = "item-knn"')  # is trained at once
 
 
 def events(days: int = 30, *, users: int = USERS, seed: int = 0) -> pl.DataFrame:

@@ -19,9 +19,7 @@ from flatrec.refresh.store import Store
 from flatrec.refresh.work import Work
 from flatrec.utils.integrity import file_digest
 from flatrec.utils.locks import InUseError, lock_folder
-from tests.refresh.deliveries import NOW, SETTINGS, deliver, events, settings_of
-
-KNN = SETTINGS.replace('name = "bpr"\nembedding_dim = 4', 'name = "item-knn"')
+from tests.refresh.deliveries import KNN, NOW, SETTINGS, deliver, events, settings_of
 
 
 class Killed(BaseException):

@@ -86,9 +86,7 @@ class _Scorer:
         histories = _renumbered(older, self.items.numpy(), len(recommender.items))
         self.judged: Bool[ndarray, "n_users"] = ~self.trained & (np.diff(histories.indptr) > 0)
         self.rows = np.cumsum(self.judged) - 1
-        self.folded = fold_in(
-            self.scoring, histories[np.flatnonzero(self.judged)], recommender.catalog.popularity
-        )
+        self.folded = fold_in(self.scoring, histories[np.flatnonzero(self.judged)], recommender.catalog.popularity)
 
     def __call__(self, block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         """Return the scores."""

@@ -13,6 +13,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.refresh.checks import Check, RefusedError, refusal, run_checks
 from flatrec.refresh.delivery import Delivery, Ids, describe
 from flatrec.refresh.ending import abandon, conclude, record_missing
+from flatrec.refresh.exporting import check_exports
 from flatrec.refresh.newest_days import newest_days
 from flatrec.refresh.settings import RefreshSettings
 from flatrec.refresh.state import State, write_state
@@ -74,6 +75,7 @@ def refresh(
         store.clean()
         record_missing(store)
         dataset = _read(settings)
+        check_exports(settings.export, dataset)
         state = _begin(store, dataset, settings, now)
         work = Work(settings, store, dataset, state, accept=accept, now=now, callbacks=callbacks)
         _carry_out(work)
@@ -95,6 +97,7 @@ def preview(settings: RefreshSettings, *, now: int | None = None) -> Preview:
         ValueError: the data cannot be read.
     """
     dataset = _read(settings)
+    check_exports(settings.export, dataset)
     delivery = describe(dataset, newest_days(dataset, settings.compare))
     accepted = last_accepted(Store(settings.folder), 0)
     now = int(time.time()) if now is None else now

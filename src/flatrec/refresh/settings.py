@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from pydantic import InstanceOf, field_validator
 
 from flatrec import config
-from flatrec.config import Config, Experiment, SettingError
+from flatrec.config import Config, Experiment, SettingError, validate
 from flatrec.config.old_words import unknown_setting
 from flatrec.evaluation.metrics import resolve_metrics
+from flatrec.refresh.export_settings import ExportSettings
 from flatrec.registry.instantiate import with_defaults
 from flatrec.registry.naming import with_named
 from flatrec.utils.ranges import MAX_COUNT, Fraction, NonNegativeFloat, PositiveFloat, Range
@@ -101,6 +102,7 @@ class RefreshSettings(Config):
         train: the experiment of a candidate; its data and split follow from the other settings.
         check: bounds that a delivery must keep.
         compare: how a candidate is compared with the recommender in use.
+        export: what is written for other programs when a recommender is promoted.
         keep: number of promoted recommenders that stay in the folder; at least two, so that a program that is reading
             the former one can end.
         warm_start: whether training starts from the vectors of the recommender in use.
@@ -111,6 +113,7 @@ class RefreshSettings(Config):
     train: InstanceOf[Experiment] = Experiment()
     check: CheckSettings = CheckSettings()
     compare: CompareSettings = CompareSettings()
+    export: tuple[InstanceOf[ExportSettings], ...] = ()
     keep: Annotated[int, Range(ge=2, le=MAX_COUNT)] = 7
     warm_start: bool = True
 
@@ -143,8 +146,15 @@ def _settings(tree: Mapping[str, Any], base: Path) -> RefreshSettings:
             "data": data if data == "shop" else str(base / data),
             "folder": base / folder,
             "train": _experiment(tree.get("train", {}), base),
+            "export": _exports(tree.get("export", []), base),
         }
     )
+
+
+def _exports(values: object, base: Path) -> tuple[ExportSettings, ...]:
+    if not isinstance(values, list):
+        raise SettingError("export", f" is a list of groups of settings, each begun by [[export]], but is {values!r}")
+    return tuple(validate(ExportSettings, one, f"export[{number}]").within(base) for number, one in enumerate(values))
 
 
 def _text(tree: Mapping[str, Any], name: str) -> str:

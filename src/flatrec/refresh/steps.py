@@ -57,7 +57,8 @@ def fit(work: Work) -> State:
 
 def export(work: Work) -> State:
     """Write all exports of the new recommender; the generation is then as good as promoted."""
-    return replace(work.state, exports=export_all(work)).ends("promoted", work.state.reason)
+    export_all(work)
+    return work.state.ends("promoted", work.state.reason)
 
 
 STEPS: Mapping[Step, Callable[[Work], State]] = MappingProxyType(
