@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from flatrec.inference.fold_in import FoldIn, FoldInItems, fold_in
+from flatrec.inference.fold_in import FoldIn, FoldInItems, folded_in
 from flatrec.models.scoring import ItemMatrix, ItemScores, Vectors
 
 
@@ -103,11 +103,11 @@ def test_histories_of_other_items_are_refused():
 def test_every_kind_of_scoring_is_folded_in():
     vectors, history, popularity = random_problem(4)
     items, rows = torch.from_numpy(vectors), torch.arange(len(history))
-    folded = fold_in(Vectors(items[:2], items), csr(history), popularity)
+    folded = folded_in(Vectors(items[:2], items), csr(history), popularity)
     torch.testing.assert_close(folded.scores(rows), side(items, popularity).user_vectors(csr(history)) @ items.T)
     similarities = csr(vectors @ vectors.T)
-    matrix = fold_in(ItemMatrix(csr(history)[:2], similarities), csr(history), popularity)
+    matrix = folded_in(ItemMatrix(csr(history)[:2], similarities), csr(history), popularity)
     np.testing.assert_allclose(matrix.scores(rows), history @ vectors @ vectors.T)
-    values = fold_in(ItemScores(torch.arange(12.0), 2), csr(history), popularity)
+    values = folded_in(ItemScores(torch.arange(12.0), 2), csr(history), popularity)
     assert values.scores(rows[:1]).tolist() == [list(range(12))]
     assert values.n_users == len(history)

@@ -15,7 +15,7 @@ from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import rank
 from flatrec.inference.catalog import Catalog
-from flatrec.inference.rerank import Rerank, Reranker, merged
+from flatrec.inference.rerank import Rerank, Reranker, merged, pin_note
 from flatrec.models.scoring import ItemScores, Vectors
 
 IDS = ["mug", "cup", "pot", "lamp", "bulb", "gift"]
@@ -43,8 +43,8 @@ def lists(settings, k=3, *, seen=(), allowed=None, scoring=None):
         mask = torch.stack(masks).all(dim=0) if masks else None
         return rank(lambda _: SCORES, torch.tensor([0]), n, excluded, allowed=mask)
 
-    items = reranker.lists(best, k).items[0].numpy()
-    return " ".join(IDS[item] for item in items if item >= 0), reranker.note(items)
+    listed = [IDS[item] for item in reranker.lists(best, k).items[0].tolist() if item >= 0]
+    return " ".join(listed), pin_note(settings, listed, k)
 
 
 def test_nothing_set_changes_nothing():

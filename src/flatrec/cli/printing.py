@@ -49,13 +49,20 @@ def print_warnings(warnings: Mapping[str, Sequence[str]], details: Path) -> None
 
 
 def print_items(title: str, items: Sequence[Recommendation]) -> None:
-    """Print a table of items, best first; new items are marked if there are any."""
+    """Print a table of items, best first; new items are marked, and reasons are named, if there are any."""
     columns = ["", "item", "title", "score"]
     rows = [[str(rank), one.item, one.title or "", one.score] for rank, one in enumerate(items, start=1)]
+    if any(one.reasons for one in items):
+        columns.append("because of")
+        rows = [[*row, _reasons(one)] for row, one in zip(rows, items, strict=True)]
     if any(one.new for one in items):
         columns.append("new")
         rows = [[*row, "new" if one.new else ""] for row, one in zip(rows, items, strict=True)]
     print_table(title, columns, rows)
+
+
+def _reasons(item: Recommendation) -> str:
+    return "; ".join(f"{one.title or one.item} ({one.kind} {one.contribution:.3f})" for one in item.reasons)
 
 
 def print_report_table(table: ReportTable) -> None:

@@ -15,7 +15,9 @@ from flatrec.cli.printing import print_items, print_json, print_text
 
 if TYPE_CHECKING:
     from flatrec.inference.answers import ItemList, Recommendation
+    from flatrec.inference.candidates import Filters
     from flatrec.inference.cold_start import NewItemEmbeddings
+    from flatrec.inference.rerank import Rerank
 
 TopK = Annotated[int, typer.Option("-k", "--top-k", help="Number of items in a list.")]
 NewItems = Annotated[
@@ -25,18 +27,22 @@ NewItems = Annotated[
 IncludeKnown = Annotated[
     bool, typer.Option("--include-known", help="With --new-items: list known items as well as new ones.")
 ]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Name the user's own items that contributed most to each score.")
+]
 N_SHOWN = 10  # ids that a note names
 
 
+@recommenders.with_rerank
+@recommenders.with_filters
 def recommend(
     run: options.RunDir,
+    filters: Filters,
+    rerank: Rerank | None,
     user: recommenders.Users = None,
     k: TopK = 10,
     history: recommenders.History = None,
-    where: recommenders.Where = None,
-    items: recommenders.Items = None,
-    exclude: recommenders.Exclude = None,
-    include_seen: recommenders.Seen = None,
+    explain: Explain = False,
     new_items: NewItems = None,
     include_known: IncludeKnown = False,
     n_neighbors: options.NNeighbors = None,
@@ -65,11 +71,13 @@ def recommend(
     lists = recommender.recommend(
         user or None,
         k,
-        filter_seen=None if include_seen is None else not include_seen,
-        items=recommenders.ids(items, "--items"),
-        exclude=recommenders.ids(exclude, "--exclude"),
-        where=where,
+        filter_seen=filters.filter_seen,
+        items=filters.items,
+        exclude=filters.exclude,
+        where=filters.where,
         history=recommenders.ids(history, "--history"),
+        rerank=rerank,
+        explain=explain,
     )
     _print_lists({"run": str(run)}, lists, json=json)
 

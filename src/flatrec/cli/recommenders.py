@@ -1,14 +1,20 @@
-"""The recommender that a command asks, and the options of its requests."""
+"""The recommender that a command asks, and the options of requests that several commands share."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flatrec.cli.groups import Command, with_group
+
 if TYPE_CHECKING:
+    from flatrec.inference.candidates import Filters
     from flatrec.inference.recommender import Recommender
+    from flatrec.inference.rerank import Rerank
 
 Users = Annotated[list[str] | None, typer.Option("--user", help="Id of a user; repeatable.", show_default=False)]
 History = Annotated[
@@ -26,27 +32,124 @@ Where = Annotated[
         metavar="CONDITION",
     ),
 ]
-Items = Annotated[
-    str | None,
-    typer.Option(
-        help="The only items that may be listed: ids separated by commas, or @FILE with one id per line.",
-        show_default=False,
-    ),
-]
-Exclude = Annotated[
-    str | None,
-    typer.Option(
-        help="Items that may not be listed: ids separated by commas, or @FILE with one id per line.", show_default=False
-    ),
-]
-Seen = Annotated[
-    bool | None,
-    typer.Option(
-        "--include-seen/--exclude-seen",
-        help="Whether items that the user has an interaction with may be listed; as the run was evaluated if left out.",
-        show_default=False,
-    ),
-]
+
+
+def with_filters(command: Command) -> Command:
+    """Give a command the options of filters in the place of its parameter ``filters``."""
+    options = inspect.signature(_filters, eval_str=True, locals={"Filters": object}).parameters
+    return with_group(command, "filters", options, _filters)
+
+
+def with_rerank(command: Command) -> Command:
+    """Give a command the options of re-ranking in the place of its parameter ``rerank``."""
+    options = inspect.signature(_rerank, eval_str=True, locals={"Rerank": object}).parameters
+    return with_group(command, "rerank", options, _rerank)
+
+
+def _filters(
+    where: Where = None,
+    items: Annotated[
+        str | None,
+        typer.Option(
+            help="The only items that may be listed: ids separated by commas, or @FILE with one id per line.",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        str | None,
+        typer.Option(
+            help="Items that may not be listed: ids separated by commas, or @FILE with one id per line.",
+            show_default=False,
+        ),
+    ] = None,
+    include_seen: Annotated[
+        bool | None,
+        typer.Option(
+            "--include-seen/--exclude-seen",
+            help="Whether items that the user has may be listed; if left out, they are where evaluations list them.",
+            show_default=False,
+        ),
+    ] = None,
+) -> Filters:
+    from flatrec.inference.candidates import Filters
+
+    return Filters(
+        filter_seen=None if include_seen is None else not include_seen,
+        items=ids(items, "--items"),
+        exclude=ids(exclude, "--exclude"),
+        where=where,
+    )
+
+
+def _rerank(
+    diversity: Annotated[
+        float | None,
+        typer.Option(
+            help="Weight, from 0 to 1, of being unlike the items above (maximal marginal relevance).",
+            show_default=False,
+        ),
+    ] = None,
+    max_per: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Largest number of items with the same value of a column, such as category=2; repeatable.",
+            metavar="COLUMN=N",
+            show_default=False,
+        ),
+    ] = None,
+    reserve: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Least number of items that fulfill a condition, such as '2:new = true'; repeatable.",
+            metavar="N:CONDITION",
+            show_default=False,
+        ),
+    ] = None,
+    boost: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is added to the scores of items that fulfill a condition, in standard deviations of the user's "
+            "scores, such as '0.5:price < 20'; repeatable.",
+            metavar="STRENGTH:CONDITION",
+            show_default=False,
+        ),
+    ] = None,
+    pin: Annotated[
+        list[str] | None, typer.Option(help="Id of an item that comes on top; repeatable.", show_default=False)
+    ] = None,
+) -> Rerank | None:
+    from flatrec.inference.rerank import Rerank
+
+    if diversity is None and not (max_per or reserve or boost or pin):
+        return None
+    numbers = {
+        "max_per": {name: count for count, name in _numbered("--max-per", max_per, "=", "COLUMN=N", first=False)},
+        "reserve": {name: count for count, name in _numbered("--reserve", reserve, ":", "N:CONDITION")},
+        "boosts": {name: count for count, name in _numbered("--boost", boost, ":", "STRENGTH:CONDITION")},
+    }
+    return Rerank.model_validate({"diversity": diversity or 0.0, "pins": tuple(pin or ()), **numbers})
+
+
+def _numbered(
+    option: str, texts: Sequence[str] | None, separator: str, form: str, *, first: bool = True
+) -> list[tuple[float, str]]:
+    """Return the number and the rest of each value of an option.
+
+    Raises:
+        ValueError: a value has another form.
+    """
+    found = []
+    for text in texts or ():
+        before, _, after = text.partition(separator) if first else text.rpartition(separator)
+        number, rest = (before, after) if first else (after, before)
+        try:
+            value = float(number)
+        except ValueError:
+            value = None
+        if value is None or not rest.strip():
+            raise ValueError(f"{option} must have the form {form}, but is {text!r}")
+        found.append((int(value) if value.is_integer() else value, rest.strip()))
+    return found
 
 
 def opened(run: Path, *, data: str | None = None, model: str | None = None) -> Recommender:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flatrec.inference.answers import AnswerPath, Recommendation
 from flatrec.inference.catalog import Catalog
+from flatrec.inference.rerank import Rerank, pin_note
 from flatrec.utils.messages import clipped, count
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ def note_of(
     *,
     path: AnswerPath,
     history: Sequence[str],
-    n_listed: int,
+    listed: Sequence[Recommendation],
     n_wanted: int,
     n_allowed: int,
+    rerank: Rerank | None = None,
 ) -> str:
     """Return sentences on why a list is short or not personal; nothing if there is nothing to say.
 
@@ -49,9 +51,10 @@ def note_of(
         user: the original id of the user; None for somebody without one.
         path: the path of the list.
         history: the history that was given for the user.
-        n_listed: number of items in the list.
+        listed: the list.
         n_wanted: number of items that the list would have without filters.
         n_allowed: number of items that the filters allow for everybody.
+        rerank: what else the list should have been like.
     """
     sentences = []
     if path == "popular" and user is not None:
@@ -61,10 +64,13 @@ def note_of(
             sentences.append(f"user {clipped(user)!r} has no training interaction")
     if unknown := sum(item not in recommender.items for item in history):
         sentences.append(f"{unknown} of {count(len(history), 'item')} of the history are not known")
-    if n_listed < n_wanted:
-        left = f"only {count(n_listed, 'item')}" if n_listed else "no item"
+    if len(listed) < n_wanted:
+        left = f"only {count(len(listed), 'item')}" if listed else "no item"
+        limits = f", and so are items above max_per of the best {rerank.pool}" if rerank and rerank.max_per else ""
         sentences.append(
             f"{left} left: the filters allow {n_allowed} of {len(recommender.items)} items, and what the user has seen "
-            "or may not get is left out"
+            f"or may not get is left out{limits}"
         )
+    if rerank and (pins := pin_note(rerank, [one.item for one in listed], n_wanted)):
+        sentences.append(pins)
     return "; ".join(sentences)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -12,10 +12,14 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from scipy import sparse
 
-from flatrec.inference.answers import Reason
+from flatrec.inference.answers import AnswerPath, Reason, Recommendation
+from flatrec.inference.candidates import known_indices, rows_of
 from flatrec.inference.catalog import Catalog
-from flatrec.inference.fold_in import FoldInItems
+from flatrec.inference.fold_in import DEFAULT, FoldIn, FoldInItems
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
+
+if TYPE_CHECKING:
+    from flatrec.inference.recommender import Recommender
 
 Kind: TypeAlias = Literal["exact", "similarity"]
 N_REASONS = 3  # items that a list names for each of its own
@@ -35,6 +39,39 @@ class Contributions:
     items: Int64[ndarray, "n_history"]
     values: Float[ndarray, "n_history n_listed"]
     kind: Kind
+
+
+def explained(
+    recommender: Recommender,
+    listed: Sequence[Recommendation],
+    *,
+    user: str | None,
+    path: AnswerPath,
+    history: Sequence[str] = (),
+    fold_in: FoldIn = DEFAULT,
+) -> tuple[Recommendation, ...]:
+    """Return a list whose items name the user's own items that contributed most.
+
+    Args:
+        recommender: what made the list.
+        listed: the list.
+        user: original id of the user; None without one.
+        path: the path of the list; one that does not depend on the user's items has no reasons.
+        history: the history that was given for the user.
+        fold_in: how a vector was made of it.
+    """
+    folded = None
+    if path == "known" and user is not None:
+        own = recommender.history[[recommender.users.index_of(user)]]
+    elif path == "history":
+        own = rows_of([known_indices(history, recommender.items)], len(recommender.items))
+        if isinstance(recommender.scoring, Vectors):
+            folded = FoldInItems(recommender.scoring, recommender.catalog.popularity, fold_in)
+    else:
+        return tuple(listed)
+    indices = np.array([recommender.items.index_of(one.item) for one in listed], dtype=np.int64)
+    all_reasons = reasons(recommender.scoring, own, indices, recommender.catalog, folded=folded)
+    return tuple(replace(one, reasons=found) for one, found in zip(listed, all_reasons, strict=True))
 
 
 def contributions(

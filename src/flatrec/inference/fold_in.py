@@ -61,7 +61,7 @@ class FoldIn(Config):
 DEFAULT = FoldIn()
 
 
-def fold_in(
+def folded_in(
     scoring: Scoring,
     histories: sparse.csr_array,
     popularity: Float64[ndarray, "n_items"],

@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
 from flatrec.data.vocabulary import Vocabulary
-from flatrec.evaluation import Ranking, Scorer, rank
+from flatrec.evaluation import Ranking, rank
 from flatrec.inference.answers import AnswerPath, ItemList, Ranked
 from flatrec.inference.audience import Audience
 from flatrec.inference.candidates import Filters
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.descriptions import described, note_of
-from flatrec.inference.fold_in import fold_in
+from flatrec.inference.explain import explained
+from flatrec.inference.fold_in import DEFAULT, FoldIn, folded_in
+from flatrec.inference.rerank import BestOf, Rerank, Reranker
 from flatrec.models.scoring import ItemScores, Scoring
 
 Histories: TypeAlias = Sequence[str] | Mapping[str, Sequence[str]]
@@ -109,6 +111,9 @@ class Recommender:
         exclude: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         where: str | None = None,
         history: Histories | None = None,
+        fold_in: FoldIn = DEFAULT,
+        rerank: Rerank | None = None,
+        explain: bool = False,
     ) -> list[ItemList]:
         """Return the k best items for each user, and by which path each list came about.
 
@@ -126,14 +131,18 @@ class Recommender:
             where: a condition on item columns, such as ``in_stock = true and price < 30``.
             history: item ids that a user who was not trained on is judged by, for all users or by user; unknown ids
                 are left out. For a user who was trained on, they only count as seen.
+            fold_in: how a vector is made of a history, if the recommender has vectors.
+            rerank: what else the lists should be like, beyond the order of the scores.
+            explain: whether each item names the user's own items that contributed most to its score.
 
         Raises:
-            ValueError: k is below 1, or the condition is malformed or names an unknown column.
+            ValueError: k is below 1, a condition is malformed or names an unknown column, or the items cannot be
+                re-ranked so.
         """
         asked: Sequence[str | None] = [None] if users is None else [users] if isinstance(users, str) else users
         filters = Filters(filter_seen, items, exclude, where)
         histories = _by_user(history, asked)
-        ranked = self.rank(asked, k, filters, histories=histories)
+        ranked = self.rank(asked, k, filters, histories=histories, fold_in=fold_in, rerank=rerank)
         mask = filters.allowed(self.catalog)
         lists = [
             described(indices, scores, self.catalog)
@@ -145,12 +154,18 @@ class Recommender:
                 user,
                 path=path,
                 history=histories.get(user, ()),
-                n_listed=len(items_of_user),
+                listed=items_of_user,
                 n_wanted=min(k, len(self.items)),
                 n_allowed=len(self.items) if mask is None else int(mask.sum()),
+                rerank=rerank,
             )
             for user, path, items_of_user in zip(asked, ranked.paths, lists, strict=True)
         ]
+        if explain:
+            lists = [
+                explained(self, items_of_user, user=user, path=path, history=histories.get(user, ()), fold_in=fold_in)
+                for user, path, items_of_user in zip(asked, ranked.paths, lists, strict=True)
+            ]
         return [ItemList(*parts) for parts in zip(lists, ranked.paths, asked, notes, strict=True)]
 
     def rank(
@@ -160,6 +175,8 @@ class Recommender:
         filters: Filters = Filters(),  # noqa: B008
         *,
         histories: Mapping[str | None, Sequence[str]] | None = None,
+        fold_in: FoldIn = DEFAULT,
+        rerank: Rerank | None = None,
     ) -> Ranked:
         """Return the k best items for many users by index; the same answers as :meth:`recommend`, in less memory.
 
@@ -168,9 +185,11 @@ class Recommender:
             k: length of a list.
             filters: which items may be recommended.
             histories: items by user, for users who were not trained on.
+            fold_in: how a vector is made of a history.
+            rerank: what else the lists should be like.
 
         Raises:
-            ValueError: k is below 1, or a filter is malformed.
+            ValueError: k is below 1, a filter is malformed, or the items cannot be re-ranked so.
         """
         k = min(k, len(self.items))
         audience = Audience.of(
@@ -187,10 +206,11 @@ class Recommender:
         items = torch.full((len(users), max(k, 1)), -1, dtype=torch.int64)
         scores = torch.full((len(users), max(k, 1)), -torch.inf)
         paths: list[AnswerPath] = ["popular"] * len(users)
+        reranker = None if rerank is None else Reranker.of(rerank, self.catalog, self.scoring)
         for path, positions in audience.by_path():
-            scoring, rows = self._scoring_of(path, audience, positions)
-            everybody = torch.arange(len(rows))
-            of_path = rank(_scorer(scoring, rows), everybody, k, excluded[positions], allowed=allowed)
+            scoring, rows = self._scoring_of(path, audience, positions, fold_in)
+            best = _best_of(scoring, rows, excluded[positions], allowed)
+            of_path = best(k, None) if reranker is None else reranker.lists(best, k)
             items[positions], scores[positions] = of_path.items, of_path.scores
             for position in positions.tolist():
                 paths[position] = "popular" if isinstance(scoring, ItemScores) else path
@@ -244,7 +264,7 @@ class Recommender:
         return scores
 
     def _scoring_of(
-        self, path: AnswerPath, audience: Audience, positions: Int64[ndarray, "n"]
+        self, path: AnswerPath, audience: Audience, positions: Int64[ndarray, "n"], settings: FoldIn
     ) -> tuple[Scoring, Int64[Tensor, "n"]]:
         """Return how the scores of the users of a path are made, and the index of each of them there."""
         if isinstance(self.scoring, ItemScores):
@@ -253,7 +273,7 @@ class Recommender:
             return self.scoring, torch.from_numpy(audience.indices[positions])
         if path == "history":
             histories = audience.history_matrix(positions, len(self.items))
-            return fold_in(self.scoring, histories, self.catalog.popularity), torch.arange(len(positions))
+            return folded_in(self.scoring, histories, self.catalog.popularity, settings), torch.arange(len(positions))
         return self.popular, torch.zeros(len(positions), dtype=torch.int64)
 
     @property
@@ -262,13 +282,19 @@ class Recommender:
         return ItemScores(torch.from_numpy(self.catalog.popularity).float(), len(self.users))
 
 
-def _scorer(scoring: Scoring, rows: Int64[Tensor, "n"]) -> Scorer:
-    """Return a scorer of some of the users, whose indices are their positions among them."""
+def _best_of(
+    scoring: Scoring, rows: Int64[Tensor, "n"], excluded: sparse.csr_array, allowed: Bool[Tensor, "n_items"] | None
+) -> BestOf:
+    """Return what ranks, for some of the users, the items that the filters allow, or those of them that a mask has."""
 
     def score(block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         return scoring.scores(rows[block])
 
-    return score
+    def best(n: int, selected: Bool[Tensor, "n_items"] | None) -> Ranking:
+        mask = selected if allowed is None else allowed if selected is None else allowed & selected
+        return rank(score, torch.arange(len(rows)), n, excluded, allowed=mask)
+
+    return best
 
 
 def _by_user(history: Histories | None, users: Sequence[str | None]) -> dict[str | None, Sequence[str]]:

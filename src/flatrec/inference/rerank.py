@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
@@ -91,13 +91,11 @@ class Reranker:
     """Re-ranking for the items of one recommender.
 
     Args:
-        settings: what is wanted.
-        catalog: the items.
-        rules: the settings by item index.
+        n_items: number of items.
+        rules: what lists are filled by.
     """
 
-    settings: Rerank
-    catalog: Catalog
+    n_items: int
     rules: Rules
 
     @classmethod
@@ -121,7 +119,7 @@ class Reranker:
             reserves=tuple(Reserve(select(name, catalog.frame), slots) for name, slots in settings.reserve.items()),
             pins=tuple((catalog.ids.index_of(item), rank) for item, rank in ranks if item in catalog.ids),
         )
-        return cls(settings, catalog, rules)
+        return cls(len(catalog), rules)
 
     def lists(self, best: BestOf, k: int) -> Ranking:
         """Return the lists of some users, with the scores that the items had before.
@@ -130,25 +128,34 @@ class Reranker:
             best: returns so many best items of each user, of all items or of those that a mask selects; called once
                 for the pool, once for each reserve, and once if there are pins.
             k: length of a list.
+
+        Raises:
+            ValueError: k is below 1.
         """
-        n_items = len(self.catalog)
-        rankings = [best(min(max(self.rules.pool, k), n_items), None)]
+        if k < 1:
+            raise ValueError(f"k must be at least 1, but is {k}")
+        rankings = [best(min(max(self.rules.pool, k), self.n_items), None)]
         for reserve in self.rules.reserves:
-            rankings.append(best(min(reserve.slots, n_items), torch.from_numpy(reserve.selected)))
+            rankings.append(best(min(reserve.slots, self.n_items), torch.from_numpy(reserve.selected)))
         if self.rules.pins:
-            pinned = torch.zeros(n_items, dtype=torch.bool)
+            pinned = torch.zeros(self.n_items, dtype=torch.bool)
             pinned[[item for item, _ in self.rules.pins]] = True
             rankings.append(best(len(self.rules.pins), pinned))
         return fill_lists(merged(rankings), k, self.rules)
 
-    def note(self, items: Int64[ndarray, "k"]) -> str:
-        """Return a sentence on the pins that are not in a list; nothing if all are, or if it had no slot for them."""
-        listed = {self.catalog.ids[item] for item in items.tolist() if item >= 0}
-        ranks = self.settings.ranks
-        missing = [item for item, rank in ranks.items() if item not in listed and rank <= len(items)]
-        if not missing or (len(listed) == len(items) and listed <= set(ranks)):
-            return ""
-        return f"pins that the filters exclude, or that are not known, are left out: {shortlist(missing)}"
+
+def pin_note(settings: Rerank, listed: Sequence[str], k: int) -> str:
+    """Return a sentence on the pins that are not in a list; nothing if all are, or if it had no slot for them.
+
+    Args:
+        settings: what was wanted.
+        listed: the ids in the list.
+        k: the length that the list should have.
+    """
+    missing = [item for item, rank in settings.ranks.items() if item not in listed and rank <= k]
+    if not missing or (len(listed) == k and settings.ranks.keys() >= set(listed)):
+        return ""
+    return f"pins that the filters exclude, or that are not known, are left out: {shortlist(missing)}"
 
 
 def merged(rankings: list[Ranking]) -> Ranking:
