@@ -13,7 +13,7 @@ from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 
 if TYPE_CHECKING:
-    from flatrec.refresh import State
+    from flatrec.refresh import RefreshSettings, State
     from flatrec.training import Callback
 
 KEPT = 3  # the exit code where the recommender in use stays
@@ -39,7 +39,7 @@ def refresh(
 
     settings = read_settings(file)
     if dry_run:
-        _preview(file, json=json)
+        _preview(settings, json=json)
         return 0
     state = refresh_recommender(settings, accept=accept, callbacks=_callbacks)
     if json:
@@ -49,15 +49,15 @@ def refresh(
     return 0 if state.outcome == "promoted" else KEPT
 
 
-def _preview(file: Path, *, json: bool) -> None:
+def _preview(settings: RefreshSettings, *, json: bool) -> None:
     """Print what the checks say of a delivery.
 
     Raises:
         RefusedError: the delivery breaks a bound.
     """
-    from flatrec.refresh import RefusedError, preview, read_settings
+    from flatrec.refresh import RefusedError, preview
 
-    found = preview(read_settings(file))
+    found = preview(settings)
     checks = [check.as_dict() for check in found.checks]
     if json:
         print_json({"delivery": found.delivery.as_dict(), "checks": checks, "refused": bool(found.refusal)})

@@ -16,7 +16,7 @@ from flatrec.data.interactions import Split
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import EvaluationResult, evaluate_scorer, seen_mask
 from flatrec.evaluation.evaluate import Mask
-from flatrec.inference.fold_in import fold_in
+from flatrec.inference.fold_in import folded_in
 from flatrec.inference.recommender import Recommender
 from flatrec.models.scoring import ItemScores
 
@@ -86,7 +86,7 @@ class _Scorer:
         histories = _renumbered(older, self.items.numpy(), len(recommender.items))
         self.judged: Bool[ndarray, "n_users"] = ~self.trained & (np.diff(histories.indptr) > 0)
         self.rows = np.cumsum(self.judged) - 1
-        self.folded = fold_in(self.scoring, histories[np.flatnonzero(self.judged)], recommender.catalog.popularity)
+        self.folded = folded_in(self.scoring, histories[np.flatnonzero(self.judged)], recommender.catalog.popularity)
 
     def __call__(self, block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
         """Return the scores."""
