@@ -72,6 +72,10 @@ COMMANDS: dict[str, Command] = {
     ),
     "recommender": Command(
         "flatrec.cli.recommender:app", RECOMMEND, "Show what a trained recommender holds, or remove users from it."
+    "refresh": Command(
+        "flatrec.cli.refresh:refresh",
+        RECOMMEND,
+        "Check new data, train on them, and put the new recommender into use if it is good enough: a nightly job.",
     ),
     "study": Command(
         "flatrec.cli.study:study",
