@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec.cli.groups import Command, with_group
+from flatrec.cli.groups import Command, group_of, with_groups
 
 if TYPE_CHECKING:
     from flatrec.inference.candidates import Filters
@@ -34,16 +33,9 @@ Where = Annotated[
 ]
 
 
-def with_filters(command: Command) -> Command:
-    """Give a command the options of filters in the place of its parameter ``filters``."""
-    options = inspect.signature(_filters, eval_str=True, locals={"Filters": object}).parameters
-    return with_group(command, "filters", options, _filters)
-
-
-def with_rerank(command: Command) -> Command:
-    """Give a command the options of re-ranking in the place of its parameter ``rerank``."""
-    options = inspect.signature(_rerank, eval_str=True, locals={"Rerank": object}).parameters
-    return with_group(command, "rerank", options, _rerank)
+def with_request(command: Command) -> Command:
+    """Give a command the options of filters and of re-ranking in the place of ``filters`` and ``rerank``."""
+    return with_groups(command, {"filters": group_of(_filters), "rerank": group_of(_rerank)})
 
 
 def _filters(
@@ -132,7 +124,7 @@ def _rerank(
 
 def _numbered(
     option: str, texts: Sequence[str] | None, separator: str, form: str, *, first: bool = True
-) -> list[tuple[float, str]]:
+) -> list[tuple[int | float, str]]:
     """Return the number and the rest of each value of an option.
 
     Raises:
@@ -145,9 +137,7 @@ def _numbered(
         try:
             value = float(number)
         except ValueError:
-            value = None
-        if value is None or not rest.strip():
-            raise ValueError(f"{option} must have the form {form}, but is {text!r}")
+            raise ValueError(f"{option} must have the form {form}, but is {text!r}") from None
         found.append((int(value) if value.is_integer() else value, rest.strip()))
     return found
 
@@ -157,7 +147,8 @@ def opened(run: Path, *, data: str | None = None, model: str | None = None) -> R
 
     Args:
         run: the folder of a run or of a recommender.
-        data: where the data of the run are now; used only if no recommender was saved.
+        data: newer data of the same shop, whose interactions count as seen, or as the history of users who were not
+            trained on; if no recommender was saved, where the data of the run are now.
         model: the model's class, if it is one of the user's own; used only if no recommender was saved.
 
     Raises:
@@ -167,7 +158,10 @@ def opened(run: Path, *, data: str | None = None, model: str | None = None) -> R
     from flatrec.inference.storage import has_recommender, load_recommender
 
     if has_recommender(run):
-        return load_recommender(run)
+        from flatrec.cli.changed_data import with_newer
+
+        recommender = load_recommender(run)
+        return recommender if data is None else with_newer(recommender, data)
     from flatrec.api import load_run
 
     return load_run(run, data, model=model).recommender
