@@ -38,7 +38,7 @@ def export_recommendations(
         OSError: the file cannot be written.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, flatrec
         >>> from flatrec.testing import block_dataset
         >>> recommender = flatrec.fit(block_dataset(), "item-knn").recommender
         >>> with tempfile.TemporaryDirectory() as folder:
