@@ -72,6 +72,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "recommender": Command(
         "flatrec.cli.recommender:app", RECOMMEND, "Show what a trained recommender holds, or remove users from it."
+    ),
     "refresh": Command(
         "flatrec.cli.refresh:refresh",
         RECOMMEND,
