@@ -245,7 +245,7 @@ def _read(folder: Path, facts: Mapping[str, Any]) -> Recommender:
         history=history,
         seen=_csr("seen", tensors, (n_users, n_items)),
         filter_seen=bool(facts["filter_seen"]),
-        facts=Facts(**facts["facts"]),
+        facts=Facts(**facts["facts"] | {"forgotten": tuple(facts["facts"].get("forgotten", ()))}),
     )
 
 
