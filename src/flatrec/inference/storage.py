@@ -180,6 +180,8 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     scoring = recommender.scoring
     if isinstance(scoring, Vectors):
         yield from (("users", scoring.users), ("items", scoring.items))
+        if scoring.shares is not None:
+            yield "shares", scoring.shares
     elif isinstance(scoring, ItemMatrix):
         yield from _matrix("similarities", scoring.similarities)
         yield from _matrix("profiles", scoring.profiles)
@@ -251,7 +253,7 @@ def _read(folder: Path, facts: Mapping[str, Any]) -> Recommender:
 
 def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -> Scoring:
     if kind == "vectors":
-        return Vectors(tensors["users"], tensors["items"])
+        return Vectors(tensors["users"], tensors["items"], tensors.get("shares"))
     if kind == "item-matrix":
         return ItemMatrix(_csr("profiles", tensors, shape), _csr("similarities", tensors, (shape[1], shape[1])))
     if kind == "item-scores":
