@@ -72,3 +72,12 @@ def test_shares_are_kept_in_the_folder(tmp_path):
     assert torch.equal(loaded.scoring.shares, recommender.scoring.shares)
     user = dataset.users[0]
     assert loaded.recommend(user, 3, explain=True) == recommender.recommend(user, 3, explain=True)
+
+
+def test_shares_stay_where_users_are_forgotten():
+    dataset, model = models()[0]
+    recommender = Run(dataset, model).recommender
+    user = dataset.users[1]
+    fewer = recommender.without_users([dataset.users[0]])
+    assert fewer.recommend(user, 3, explain=True) == recommender.recommend(user, 3, explain=True)
+    assert fewer.recommend(user, 3, explain=True)[0][0].reasons[0].kind == "exact"

@@ -18,7 +18,7 @@ from flatrec.ops.propagation import propagate
 def item_shares(model: Model, interactions: Interactions) -> Float[Tensor, "n_items dim"] | None:
     """Return the shares s_j of the items in the vectors of users; None if the vectors are no such sums.
 
-    LightGCN and FREEDOM propagate a user's vector over the normalized graph M: with X the embeddings of users and items,
+    LightGCN and FREEDOM make a user's vector by the normalized graph M, with X the embeddings of users and items:
 
         h_u = (x_u + sum over the user's items j of M_uj z_j) / (L + 1),  Z = X + M X + ... + M^(L-1) X
             = x_u / (L + 1) + d_u^(-1/2) (sum over the user's items j of w_uj s_j),  s_j = d_j^(-1/2) z_j / (L + 1)
