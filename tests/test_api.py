@@ -80,7 +80,7 @@ def test_the_run_folder_holds_what_is_promised(on_disk, tmp_path):
 
 
 def test_equal_experiments_give_equal_bits_and_another_seed_does_not(on_disk):
-    ends = [run_experiment(experiment(on_disk, seed=seed)).recommender.state_dict() for seed in (5, 5, 6)]
+    ends = [run_experiment(experiment(on_disk, seed=seed)).model.state_dict() for seed in (5, 5, 6)]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     assert not all(torch.equal(ends[0][name], ends[2][name]) for name in ends[0])
 
@@ -147,8 +147,8 @@ def test_recommend_takes_many_users_and_keeps_their_order():
 
 def test_unknown_ids_are_named():
     run = fit(DATA, "popularity")
-    with pytest.raises(KeyError, match="'nobody' is not in the data set"):
-        run.recommend("nobody")
+    (popular,) = run.recommend("nobody")
+    assert (popular.path, popular.note) == ("popular", "user 'nobody' is not known")
     with pytest.raises(KeyError, match="'nothing' is not in the data set"):
         run.similar("nothing")
 
@@ -167,7 +167,7 @@ def test_a_model_and_a_strategy_can_be_given_as_objects():
         training=SHORT,
     )
     assert run.result["settings"] == named.result["settings"]
-    assert [len(one) for one in user_item_embeddings(run.recommender)] == [DATA.n_users, DATA.n_items]
+    assert [len(one) for one in user_item_embeddings(run.model)] == [DATA.n_users, DATA.n_items]
 
 
 def test_objects_cannot_be_written_to_a_folder(tmp_path):

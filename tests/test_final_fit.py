@@ -79,10 +79,10 @@ def test_a_final_fit_is_the_run_on_all_interactions_for_the_epochs_that_it_chose
             shared / "blocks", training=SHORT.replace(epochs=chosen, select="last"), split=SplitSettings(method="none")
         )
     )
-    assert same(state(fitted.recommender), state(by_hand.recommender))
+    assert same(state(fitted.model), state(by_hand.model))
     assert fitted.dataset.interactions.count("train") == len(DATA.interactions)
     loaded = load_run(tmp_path / "final")
-    assert same(state(loaded.recommender), state(fitted.recommender))
+    assert same(state(loaded.model), state(fitted.model))
     assert loaded.recommend("user 0", 5) == fitted.recommend("user 0", 5)
     assert loaded.similar("item 1", 5) == fitted.similar("item 1", 5)
 
@@ -137,7 +137,7 @@ def test_a_killed_final_fit_resumes_bit_for_bit(again, on_disk, tmp_path):
     else:  # the folder itself knows what it repeats
         settings = run_dir.read_experiment(tmp_path / "final")
         resumed = run_experiment(settings, out=tmp_path / "final", resume=True)
-    assert same(state(whole.recommender), state(resumed.recommender))
+    assert same(state(whole.model), state(resumed.model))
     assert resumed.result["refit"] == whole.result["refit"]
 
 
@@ -203,7 +203,7 @@ def test_data_that_changed_without_being_named_are_refused(on_disk, tmp_path):
 def test_a_final_fit_can_be_repeated_and_remembers_the_first_run(run, tmp_path):
     first = refit(run, tmp_path / "first")
     second = refit(tmp_path / "first", tmp_path / "second")
-    assert same(state(first.recommender), state(second.recommender))
+    assert same(state(first.model), state(second.model))
     origin = second.result["refit"]
     assert (origin["run"], origin["test"]) == (str(tmp_path / "first"), {})
     assert origin["refit"] == first.result["refit"]
@@ -259,7 +259,7 @@ def test_a_run_of_data_in_memory_needs_them_again(tmp_path):
     with pytest.raises(ValueError, match="data in memory"):
         flatrec.refit(tmp_path / "run", tmp_path / "final", model=Mine)
     fitted = flatrec.refit(tmp_path / "run", tmp_path / "final", data=DATA, model=Mine)
-    assert isinstance(fitted.recommender, Mine)
+    assert isinstance(fitted.model, Mine)
     assert load_run(tmp_path / "final", DATA, model=Mine).recommend("user 0", 3) == fitted.recommend("user 0", 3)
 
 

@@ -181,7 +181,7 @@ def test_every_model_reads_audio(name, modalities):
 def test_audio_alone_tells_what_goes_together(flatrec_says, folders, tmp_path):
     words = ("--set", "model.embedding_dim=8", "--set", "model.n_neighbors=4", *QUICK)
     flatrec_says("train", "--data", folders["audio alone"], "--model", "freedom", *words, "--out", tmp_path / "run")
-    model = load_run(tmp_path / "run").recommender
+    model = load_run(tmp_path / "run").model
     links = model.item_graph.coo()
     rows, columns = links.row, links.col
     heard = ~np.isin(rows, LACKING) & ~np.isin(columns, LACKING)

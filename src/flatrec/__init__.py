@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from flatrec.data.tables.feature_files import FeatureSource
     from flatrec.evaluation import evaluate
     from flatrec.final_fit import refit
-    from flatrec.inference.run import Recommendation, Run
+    from flatrec.inference.answers import ItemList, Recommendation
+    from flatrec.inference.recommender import Recommender
+    from flatrec.inference.run import Run
+    from flatrec.inference.storage import load_recommender
     from flatrec.registry.naming import register_model, register_strategy
     from flatrec.windows import run_windows
 
@@ -30,8 +33,10 @@ __all__ = [
     "EventSettings",
     "Experiment",
     "FeatureSource",
+    "ItemList",
     "ItemSource",
     "Recommendation",
+    "Recommender",
     "RowSettings",
     "Run",
     "SplitSettings",
@@ -41,6 +46,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load_data",
+    "load_recommender",
     "load_run",
     "refit",
     "register_model",
@@ -58,8 +64,10 @@ _HOMES = {
     "EventSettings": "flatrec.data.builder",
     "Experiment": "flatrec.config",
     "FeatureSource": "flatrec.data.tables.feature_files",
+    "ItemList": "flatrec.inference.answers",
     "ItemSource": "flatrec.data.formats.table",
-    "Recommendation": "flatrec.inference.run",
+    "Recommendation": "flatrec.inference.answers",
+    "Recommender": "flatrec.inference.recommender",
     "RowSettings": "flatrec.data.tables.events",
     "Run": "flatrec.inference.run",
     "SplitSettings": "flatrec.config",
@@ -68,6 +76,7 @@ _HOMES = {
     "evaluate": "flatrec.evaluation",
     "fit": "flatrec.api",
     "load_data": "flatrec.data.loading",
+    "load_recommender": "flatrec.inference.storage",
     "load_run": "flatrec.api",
     "refit": "flatrec.final_fit",
     "register_model": "flatrec.registry.naming",

@@ -310,7 +310,7 @@ class TestRuns:
         loaded = load_run(tmp_path / "run")
         assert loaded.evaluate("test").metrics == trained.result["test"]
         assert loaded.recommend("user 0", 5) == trained.recommend("user 0", 5)
-        assert list(loaded.recommender.state_dict()) == list(make("vbpr", DATA).state_dict())
+        assert list(loaded.model.state_dict()) == list(make("vbpr", DATA).state_dict())
 
     def test_the_settings_are_recorded(self, experiment, tmp_path):
         run_experiment(experiment, out=tmp_path / "run")
@@ -320,7 +320,7 @@ class TestRuns:
 
     def test_epsilon_zero_and_weight_zero_are_plain_training_to_the_bit_and_others_are_not(self, experiment):
         off, no_epsilon, no_weight, on = (
-            run_experiment(experiment.replace(training=SHORT.replace(amr=amr))).recommender.state_dict()
+            run_experiment(experiment.replace(training=SHORT.replace(amr=amr))).model.state_dict()
             for amr in (AMR(), AMR(weight=5.0), AMR(epsilon=0.5, weight=0.0), AMR(epsilon=0.5))
         )
         assert all(torch.equal(off[key], no_epsilon[key]) for key in off)
@@ -331,10 +331,10 @@ class TestRuns:
     def test_a_run_that_was_killed_goes_on_bit_for_bit(self, experiment, tmp_path, model):
         options = {"embedding_dim": 4, **({"n_neighbors": 3} if model == "freedom" else {})}
         experiment = experiment.replace(model=Component(model, options))
-        whole = run_experiment(experiment, out=tmp_path / "whole").recommender.state_dict()
+        whole = run_experiment(experiment, out=tmp_path / "whole").model.state_dict()
         with pytest.raises(Killed):
             run_experiment(experiment, out=tmp_path / "killed", callbacks=[KillAt(2, 1)])
-        again = run_experiment(experiment, out=tmp_path / "killed", resume=True).recommender.state_dict()
+        again = run_experiment(experiment, out=tmp_path / "killed", resume=True).model.state_dict()
         assert all(torch.equal(whole[key], again[key]) for key in whole)
 
     def test_resuming_with_another_epsilon_is_refused(self, experiment, tmp_path):
@@ -358,5 +358,5 @@ class TestRuns:
     def test_a_model_of_one_s_own_trains_with_it_and_stays_unwrapped(self):
         model = make("vbpr", DATA)
         run = fit(DATA, model, "bsam+", training=SHORT.replace(amr=AMR(epsilon=0.1)))
-        assert run.recommender is model
+        assert run.model is model
         assert run.result["epochs"] == 3

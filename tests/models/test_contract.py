@@ -101,14 +101,14 @@ def small_shop():
 
 def test_popularity_scores_the_number_of_training_pairs(small_shop):
     popularity = Popularity(small_shop)
-    scores = popularity.scores(torch.tensor([3, 0]))
+    scores = popularity.scoring().scores(torch.tensor([3, 0]))
     assert scores.tolist() == [[3, 2, 2, 0], [3, 2, 2, 0]]
-    assert popularity.item_similarities(1).tolist() == [-1, 0, 0, -2]
+    assert popularity.scoring().item_similarities(1).tolist() == [-1, 0, 0, -2]
 
 
 def test_popularity_counts_training_pairs_only():
     blocks = testing.block_dataset(blocks=1, users=1, items=4)
-    assert Popularity(blocks).scores(torch.tensor([0])).tolist() == [[0, 0, 1, 1]]
+    assert Popularity(blocks).scoring().scores(torch.tensor([0])).tolist() == [[0, 0, 1, 1]]
 
 
 # By hand: |a| = 3, |b| = 2, |c| = 2; both: ab 2, ac 1, bc 1.
@@ -120,10 +120,10 @@ def test_item_knn_is_as_worked_by_hand(small_shop, shrink, norms):
     ab, ac, bc = 2 / norms[0], 1 / norms[1], 1 / norms[2]
     knn = ItemKNN(small_shop, ItemKNN.Config(shrinkage=shrink))
     expected = [[ab, ab, ac + bc, 0], [ab + ac, ab + bc, ac + bc, 0], [0, ab, ac, 0], [ac, bc, 0, 0]]
-    torch.testing.assert_close(knn.scores(torch.arange(4)), torch.tensor(expected))
-    torch.testing.assert_close(knn.scores(torch.tensor([2, 0])), torch.tensor([expected[2], expected[0]]))
-    torch.testing.assert_close(knn.item_similarities(0), torch.tensor([1, ab, ac, 0]))
-    assert knn.item_similarities(3).tolist() == [0, 0, 0, 1]
+    torch.testing.assert_close(knn.scoring().scores(torch.arange(4)), torch.tensor(expected))
+    torch.testing.assert_close(knn.scoring().scores(torch.tensor([2, 0])), torch.tensor([expected[2], expected[0]]))
+    torch.testing.assert_close(knn.scoring().item_similarities(0), torch.tensor([1, ab, ac, 0]))
+    assert knn.scoring().item_similarities(3).tolist() == [0, 0, 0, 1]
 
 
 @pytest.fixture
@@ -135,8 +135,8 @@ def weighted_shop(small_shop):
 
 def test_popularity_scores_the_sum_of_weights(weighted_shop):
     popularity = Popularity(weighted_shop)
-    assert popularity.scores(torch.tensor([3, 0])).tolist() == [[5, 3, 6, 0], [5, 3, 6, 0]]
-    assert popularity.item_similarities(1).tolist() == [-2, 0, -3, -3]
+    assert popularity.scoring().scores(torch.tensor([3, 0])).tolist() == [[5, 3, 6, 0], [5, 3, 6, 0]]
+    assert popularity.scoring().item_similarities(1).tolist() == [-2, 0, -3, -3]
 
 
 @pytest.mark.parametrize("shrink", [0.0, 1.0])
@@ -150,14 +150,14 @@ def test_weighted_item_knn_is_as_worked_by_hand(weighted_shop, shrink):
         [0, ab, ac, 0],
         [4 * ac, 4 * bc, 0, 0],
     ]
-    torch.testing.assert_close(knn.scores(torch.arange(4)), torch.tensor(expected))
-    torch.testing.assert_close(knn.item_similarities(0), torch.tensor([1, ab, ac, 0]))
+    torch.testing.assert_close(knn.scoring().scores(torch.arange(4)), torch.tensor(expected))
+    torch.testing.assert_close(knn.scoring().item_similarities(0), torch.tensor([1, ab, ac, 0]))
 
 
 def test_item_knn_takes_weights_whose_products_leave_single_precision(small_shop):
     weights = np.array([1, 2, 3, 1, 2, 1, 4], dtype=np.float32) * 1e12
     large = small_shop.with_interactions(replace(small_shop.interactions, weights=weights))
-    similarities = ItemKNN(large, ItemKNN.Config(shrinkage=0.0)).item_similarities(0)
+    similarities = ItemKNN(large, ItemKNN.Config(shrinkage=0.0)).scoring().item_similarities(0)
     torch.testing.assert_close(similarities, torch.tensor([1, 5 / 55**0.5, 6 / 220**0.5, 0]))
 
 
@@ -166,36 +166,38 @@ def test_equal_weights_and_none_give_baselines_the_same_bits(baseline, dataset):
     ones = np.ones(len(dataset.interactions), dtype=np.float32)
     weighted = dataset.with_interactions(replace(dataset.interactions, weights=ones))
     users = torch.arange(dataset.n_users)
-    assert torch.equal(BASELINES[baseline](weighted).scores(users), BASELINES[baseline](dataset).scores(users))
+    assert torch.equal(
+        BASELINES[baseline](weighted).scoring().scores(users), BASELINES[baseline](dataset).scoring().scores(users)
+    )
 
 
 def test_item_knn_keeps_the_nearest_of_each_item_that_was_bought(small_shop):
     ab, ac, bc = 2 / ROOT, 1 / ROOT, 1 / 2
     # Kept: a -> b, b -> a, c -> b (bc is the larger). Scores add the rows of what was bought.
-    scores = ItemKNN(small_shop, ItemKNN.Config(n_neighbors=1, shrinkage=0.0)).scores(torch.arange(4))
+    scores = ItemKNN(small_shop, ItemKNN.Config(n_neighbors=1, shrinkage=0.0)).scoring().scores(torch.arange(4))
     expected = [[ab, ab, 0, 0], [ab, ab + bc, 0, 0], [0, ab, 0, 0], [0, bc, 0, 0]]
     assert ac < bc < ab
     torch.testing.assert_close(scores, torch.tensor(expected))
 
 
 def test_item_knn_does_not_depend_on_its_blocks(dataset, monkeypatch):
-    whole = ItemKNN(dataset).scores(torch.arange(dataset.n_users))
+    whole = ItemKNN(dataset).scoring().scores(torch.arange(dataset.n_users))
     for rows in (1, 5, 24):
         monkeypatch.setattr("flatrec.models.item_knn.BLOCK_ROWS", rows)
-        torch.testing.assert_close(ItemKNN(dataset).scores(torch.arange(dataset.n_users)), whole)
+        torch.testing.assert_close(ItemKNN(dataset).scoring().scores(torch.arange(dataset.n_users)), whole)
 
 
 def test_item_knn_finds_the_items_held_out(dataset):
-    result = evaluate_scorer(ItemKNN(dataset).scores, dataset.interactions, split="test", ks=[2])
+    result = evaluate_scorer(ItemKNN(dataset).scoring().scores, dataset.interactions, split="test", ks=[2])
     assert result.metrics["recall@2"] == 1
 
 
 @pytest.mark.parametrize("baseline", sorted(BASELINES))
 def test_baselines_give_finite_scores_of_all_items(baseline, dataset):
-    scores = BASELINES[baseline](dataset).scores(torch.tensor([5, 0, 5]))
+    scores = BASELINES[baseline](dataset).scoring().scores(torch.tensor([5, 0, 5]))
     assert scores.shape == (3, dataset.n_items)
     assert scores.isfinite().all()
     assert torch.equal(scores[0], scores[2])
-    similarities = BASELINES[baseline](dataset).item_similarities(2)
+    similarities = BASELINES[baseline](dataset).scoring().item_similarities(2)
     assert similarities.shape == (dataset.n_items,)
     assert similarities.argmax() == 2 or similarities.max() == similarities[2]

@@ -78,14 +78,19 @@ def test_a_file_of_a_finished_run_that_is_gone_is_missed(run, name):
         load_run(run, DATA)
 
 
+def files(run):
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path != run / MANIFEST}
+
+
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "epochs.jsonl"])
 def test_a_resume_says_what_is_gone_and_does_not_begin_again(run, name):
     (run / name).unlink()
-    before = {path.name: path.read_bytes() for path in run.iterdir() if path.name != MANIFEST}
+    before = files(run)
     with pytest.raises(ValueError, match=rf"{name}.*put.*back.*or train again with --overwrite"):
         resume(run, BASE.replace(training=SHORT.replace(epochs=5)))
-    assert before["checkpoint.json"] == (run / "checkpoint.json").read_bytes()
-    assert set(before) == {path.name for path in run.iterdir()}
+    assert files(run).keys() == before.keys()
+    assert files(run)[run / "checkpoint.json"] == before[run / "checkpoint.json"]
+    assert (run / "recommender").is_dir()
 
 
 def test_lost_lines_of_the_record_are_missed_on_resume(run):
@@ -247,9 +252,9 @@ def test_a_result_written_before_a_kill_took_the_manifest_is_taken(run):
 
 def test_a_new_run_may_begin_with_the_weights_of_another_on_purpose(run):
     before = load_run(run, DATA)
-    weights = before.recommender.nodes.detach().clone()
-    after = fit(DATA, before.recommender, "plain", training=SHORT.replace(epochs=1), optimizer_settings={"lr": 1e-9})
-    assert torch.allclose(after.recommender.nodes.detach(), weights, atol=1e-6)
+    weights = before.model.nodes.detach().clone()
+    after = fit(DATA, before.model, "plain", training=SHORT.replace(epochs=1), optimizer_settings={"lr": 1e-9})
+    assert torch.allclose(after.model.nodes.detach(), weights, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [*FILES, MANIFEST, ".lock", "tensorboard"])

@@ -85,7 +85,7 @@ def test_a_run_with_weighted_sampling_and_edges_resumes_bit_for_bit(tmp_path):
     with pytest.raises(Killed):
         run_experiment(chosen, out=tmp_path / "killed", callbacks=[KillAt(epoch=2, step=1)])
     resumed = run_experiment(chosen, out=tmp_path / "killed", resume=True)
-    before, after = whole.recommender.state_dict(), resumed.recommender.state_dict()
+    before, after = whole.model.state_dict(), resumed.model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
@@ -93,6 +93,6 @@ def test_weights_that_nothing_uses_change_no_bit_and_those_that_are_used_do():
     ends = {}
     for name, data, training in [("plain", PLAIN, SHORT), ("off", UNEVEN, SHORT), ("on", UNEVEN, SAMPLED)]:
         run = fit(data, "lightgcn", "bsam+", model_settings={"embedding_dim": 4}, training=training)
-        ends[name] = run.recommender.nodes.detach()
+        ends[name] = run.model.nodes.detach()
     assert torch.equal(ends["plain"], ends["off"])
     assert not torch.equal(ends["plain"], ends["on"])

@@ -102,7 +102,7 @@ def test_after_a_reset_a_strategy_is_as_new(name):
 def test_an_object_that_trained_before_trains_again_like_a_fresh_one(name):
     def fitted(strategy, seed=0):
         run = flatrec.fit(dataset, "bpr", strategy, training=training, seed=seed)
-        return torch.cat([one.detach().flatten() for one in run.recommender.parameters()])
+        return torch.cat([one.detach().flatten() for one in run.model.parameters()])
 
     dataset, training = block_dataset(), flatrec.Training(epochs=2, batch_size=16)
     strategy = build_strategy(Component(name))
@@ -277,7 +277,7 @@ def run(out, name, settings, *, seed=5, **more):
 
 
 def parameters(run):
-    return torch.cat([one.detach().flatten() for one in run.recommender.parameters()])
+    return torch.cat([one.detach().flatten() for one in run.model.parameters()])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from rich.text import Text
 from flatrec.content.report import count_warnings
 
 if TYPE_CHECKING:
-    from flatrec.inference.run import Recommendation
+    from flatrec.inference.answers import Recommendation
     from flatrec.research.reporting.study_result import StudyResult
     from flatrec.research.reporting.study_result import Table as ReportTable
 
@@ -48,20 +48,21 @@ def print_warnings(warnings: Mapping[str, Sequence[str]], details: Path) -> None
         print_text(f"- {warning}: {count} items, listed in {details}")
 
 
-def print_items(title: str, items: Sequence[Recommendation], *, new: Collection[str] | None = None) -> None:
-    """Print a table of items, best first.
-
-    Args:
-        title: title of the table.
-        items: its rows.
-        new: ids that are marked in a column for new items; None for no such column.
-    """
+def print_items(title: str, items: Sequence[Recommendation]) -> None:
+    """Print a table of items, best first; new items are marked, and reasons are named, if there are any."""
     columns = ["", "item", "title", "score"]
     rows = [[str(rank), one.item, one.title or "", one.score] for rank, one in enumerate(items, start=1)]
-    if new is not None:
+    if any(one.reasons for one in items):
+        columns.append("because of")
+        rows = [[*row, _reasons(one)] for row, one in zip(rows, items, strict=True)]
+    if any(one.new for one in items):
         columns.append("new")
-        rows = [[*row, "new" if row[1] in new else ""] for row in rows]
+        rows = [[*row, "new" if one.new else ""] for row, one in zip(rows, items, strict=True)]
     print_table(title, columns, rows)
+
+
+def _reasons(item: Recommendation) -> str:
+    return "; ".join(f"{one.title or one.item} ({one.kind} {one.contribution:.3f})" for one in item.reasons)
 
 
 def print_report_table(table: ReportTable) -> None:

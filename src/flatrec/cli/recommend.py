@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flatrec.cli import options
+from flatrec.cli import options, recommenders
 from flatrec.cli.items import ImageDir
 from flatrec.cli.printing import print_items, print_json, print_text
 
 if TYPE_CHECKING:
-    from flatrec.inference.cold_start import NewItemEmbeddings
-    from flatrec.inference.run import Recommendation
+    from flatrec.inference.answers import ItemList, Recommendation
+    from flatrec.inference.candidates import Filters
+    from flatrec.inference.joining import JoinedItems
+    from flatrec.inference.rerank import Rerank
 
 TopK = Annotated[int, typer.Option("-k", "--top-k", help="Number of items in a list.")]
 NewItems = Annotated[
@@ -25,66 +27,101 @@ NewItems = Annotated[
 IncludeKnown = Annotated[
     bool, typer.Option("--include-known", help="With --new-items: list known items as well as new ones.")
 ]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Name the user's own items that contributed most to each score.")
+]
 N_SHOWN = 10  # ids that a note names
 
 
+@recommenders.with_request
 def recommend(
     run: options.RunDir,
-    user: Annotated[list[str], typer.Option(help="Id of a user; repeatable.", show_default=False)],
+    filters: Filters,
+    rerank: Rerank | None,
+    user: recommenders.Users = None,
     k: TopK = 10,
+    history: recommenders.History = None,
+    explain: Explain = False,
     new_items: NewItems = None,
     include_known: IncludeKnown = False,
     n_neighbors: options.NNeighbors = None,
     method: options.Method = None,
     image_dir: ImageDir = None,
     model: options.OwnModel = None,
-    data: options.MovedData = None,
+    data: options.NewerData = None,
     json: options.Json = False,
 ) -> None:
-    """Recommend the items that a user is most likely to want and has no interaction with.
+    """Recommend the items that a user is most likely to want.
 
     Example: `flatrec recommend runs/first --user user-00007 -k 5`
     """
-    from flatrec.api import load_run
-
     if new_items is None and (include_known or n_neighbors or method or image_dir):
         raise ValueError(
             "--include-known, --n-neighbors, --method and --image-dir are about new items; give --new-items too"
         )
-    loaded = load_run(run, data, model=model)
-    if new_items is None:
-        _print_lists({"run": str(run)}, user, loaded.recommend(user, k), json=json)
+    if not user and history is None:
+        raise ValueError("nobody to recommend to; give --user ID, or --history ID,ID,... of somebody without an id")
+    if new_items is not None:
+        _recommend_new_items(
+            run, user or [], k, new_items, include_known, n_neighbors, method, image_dir, model, data, json
+        )
         return
+    recommender = recommenders.opened(run, data=data, model=model)
+    lists = recommender.recommend(
+        user or None,
+        k,
+        filter_seen=filters.filter_seen,
+        items=filters.items,
+        exclude=filters.exclude,
+        where=filters.where,
+        history=recommenders.ids(history, "--history"),
+        rerank=rerank,
+        explain=explain,
+    )
+    _print_lists({"run": str(run)}, lists, json=json)
+
+
+def _recommend_new_items(
+    run: Path,
+    users: Sequence[str],
+    k: int,
+    new_items: Path,
+    include_known: bool,
+    n_neighbors: int | None,
+    method: str | None,
+    image_dir: Path | None,
+    model: str | None,
+    data: str | None,
+    json: bool,
+) -> None:
+    from flatrec.api import load_run
     from flatrec.cli.progress import counting
     from flatrec.content import encode_new_items
-    from flatrec.inference.cold_start import check_supported, recommend_new_items
+    from flatrec.inference.cold_start import check_supported, join_new_items
     from flatrec.runs.session import choose_device
 
+    loaded = load_run(run, data, model=model)
     n_neighbors = options.N_NEIGHBORS if n_neighbors is None else n_neighbors
     check_supported(loaded, method=method, n_neighbors=n_neighbors)  # before anything is encoded
     device = str(choose_device(options.experiment(None, None)))
     items = encode_new_items(new_items, loaded.dataset, image_dir=image_dir, device=device, progress=counting)
-    result = recommend_new_items(
-        loaded,
-        items,
-        user,
-        k,
-        source=str(new_items),
-        n_neighbors=n_neighbors,
-        method=method,
-        include_known=include_known,
-    )
-    about = {**_summary(result.embeddings), "n_neighbors": n_neighbors, "include_known": include_known}
-    new_ids = frozenset(result.embeddings.items.ids) if include_known else None
-    _print_lists({"run": str(run), "new_items": about}, user, result.lists, json=json, new=new_ids)
+    for user in users:
+        loaded.dataset.users.index_of(user)  # who is not known has no embedding, and new items have no popularity
+    joined = join_new_items(loaded, items, source=str(new_items), n_neighbors=n_neighbors, method=method)
+    lists = joined.recommender.recommend(users, k, items=None if include_known else joined.items.ids)
+    if not include_known:
+        lists = [replace(answer, path="cold-item") for answer in lists]
+    about = {**_summary(joined), "n_neighbors": n_neighbors, "include_known": include_known}
+    _print_lists({"run": str(run), "new_items": about}, lists, json=json)
     if not json:
-        _print_summary(result.embeddings)
+        _print_summary(joined)
 
 
 def similar(
     run: options.RunDir,
     item: Annotated[str, typer.Option(help="Id of an item.", show_default=False)],
     k: TopK = 10,
+    where: recommenders.Where = None,
     model: options.OwnModel = None,
     data: options.MovedData = None,
     json: options.Json = False,
@@ -93,39 +130,37 @@ def similar(
 
     Example: `flatrec similar runs/first --item item-00042 -k 5`
     """
-    from flatrec.api import load_run
-
-    items = load_run(run, data, model=model).similar(item, k)
+    found = recommenders.opened(run, data=data, model=model).similar(item, k, where=where)[0]
     if json:
-        print_json({"run": str(run), "item": item, "similar": _plain(items)})
+        print_json({"run": str(run), "item": item, "path": found.path, "note": found.note, "similar": _plain(found)})
         return
-    print_items(f"Similar to {item}", items)
+    print_items(f"Similar to {item}", found)
+    if found.note:
+        print_text(found.note)
 
 
-def _print_lists(
-    about: dict[str, Any],
-    users: Sequence[str],
-    lists: Sequence[Sequence[Recommendation]],
-    *,
-    json: bool,
-    new: Collection[str] | None = None,
-) -> None:
+def _print_lists(about: dict[str, Any], lists: Sequence[ItemList], *, json: bool) -> None:
     if json:
-        found = [{"user": user, "items": _plain(items)} for user, items in zip(users, lists, strict=True)]
+        found = [
+            {"user": answer.user, "path": answer.path, "note": answer.note, "items": _plain(answer)} for answer in lists
+        ]
         print_json({**about, "recommendations": found})
         return
-    for user, items in zip(users, lists, strict=True):
-        print_items(f"For {user}", items, new=new)
+    for answer in lists:
+        print_items(f"For {answer.user or 'the history'} ({answer.path})", answer)
+        if answer.note:
+            print_text(answer.note)
 
 
 def _plain(items: Sequence[Recommendation]) -> list[dict[str, Any]]:
     return [asdict(one) | {"image": str(one.image) if one.image else None} for one in items]
 
 
-def _summary(embeddings: NewItemEmbeddings) -> dict[str, Any]:
-    items = embeddings.items
+def _summary(joined: JoinedItems) -> dict[str, Any]:
+    items = joined.items
     return {
-        "method": embeddings.method,
+        "method": joined.method,
+        "scale": joined.calibration.scale,
         "scored": len(items.ids),
         "ids": list(items.ids),
         "already_known": list(items.already_known),
@@ -133,10 +168,10 @@ def _summary(embeddings: NewItemEmbeddings) -> dict[str, Any]:
     }
 
 
-def _print_summary(embeddings: NewItemEmbeddings) -> None:
+def _print_summary(joined: JoinedItems) -> None:
     """Print how many items were scored by which method, and which were left out."""
-    items = embeddings.items
-    print_text(f"{len(items.ids)} new items scored, embedded by {options.METHODS[embeddings.method]}")
+    items = joined.items
+    print_text(f"{len(items.ids)} new items scored, embedded by {options.METHODS[joined.method]}")
     if items.already_known:
         print_text(f"- not new, as the data set has them, and left out: {_listed(items.already_known)}")
     if items.without_features:

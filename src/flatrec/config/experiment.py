@@ -103,6 +103,9 @@ class Training(Config):
         precision: number type of matrix products; parameters and gradients stay float32. ``float16`` has a narrow
             range, which LGMRec overflows; ``bfloat16`` works for every model.
         checkpoint_every: number of epochs from one checkpoint to the next.
+        save_recommender: whether the run folder gets a recommender, which answers without the data and the class of
+            the model; if it is ``auto``, those of ``flatrec train`` and ``flatrec.fit`` do, and those of sweeps,
+            studies and comparisons do not.
         tensorboard: whether TensorBoard curves are written into the run folder, if TensorBoard is installed.
         amr: adversarial noise on item features, for any model that reads some and with any strategy; off by default.
 
@@ -124,6 +127,7 @@ class Training(Config):
     weighted_sampling: bool = False
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     checkpoint_every: PositiveInt = 1
+    save_recommender: Literal["auto", "always", "never"] = "auto"
     tensorboard: bool = True
     amr: AMR = AMR()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from scipy import sparse
 from torch import Tensor
 
@@ -43,7 +43,14 @@ def inner_product(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_i
 
 
 @torch.no_grad()
-def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, seen: sparse.csr_array) -> Ranking:
+def rank(
+    score: Scorer,
+    users: Int64[Tensor, "n_ranked"],
+    k: int,
+    seen: sparse.csr_array,
+    *,
+    allowed: Bool[Tensor, "n_items"] | None = None,
+) -> Ranking:
     """Return the k best items of these users.
 
     Scores are compared in float32. Equal scores rank by item index, lower first, whatever the block size, the device
@@ -54,6 +61,7 @@ def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, seen: sparse.c
         users: user indices.
         k: length of a list.
         seen: what is never recommended, (n_users, n_items); stored entries count whatever their value.
+        allowed: which items may be recommended at all; None for all of them.
 
     Raises:
         ValueError: k is below 1, or a score is NaN.
@@ -67,7 +75,10 @@ def rank(score: Scorer, users: Int64[Tensor, "n_ranked"], k: int, seen: sparse.c
     scores = torch.full((len(users), k), -torch.inf)
     for start in range(0, len(users), step):
         block = users[start : start + step]
-        values, columns = stable_topk(_masked(score(block), masks, start), min(k, n_items))
+        masked = _masked(score(block), masks, start)
+        if allowed is not None:
+            masked = masked.masked_fill(~allowed.to(masked.device), -torch.inf)
+        values, columns = stable_topk(masked, min(k, n_items))
         target = (slice(start, start + len(block)), slice(values.shape[1]))
         scores[target] = values.to(scores)
         items[target] = torch.where(values.isneginf(), -1, columns).to(items)

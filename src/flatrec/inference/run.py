@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
-from torch.nn import functional as F
 
 from flatrec.config import DEFAULT_METRICS, Evaluation
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS, Interactions, Split
-from flatrec.evaluation import EvaluationResult, Ranking, Scorer, evaluate_scorer, inner_product, rank, seen_mask
+from flatrec.evaluation import EvaluationResult, Scorer, evaluate_scorer
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
+from flatrec.inference.answers import ItemList
+from flatrec.inference.catalog import Catalog
+from flatrec.inference.recommender import Facts, Recommender
 from flatrec.models.base import Baseline, Model
+from flatrec.models.scoring import Scoring, Vectors
 from flatrec.registry.naming import available_metrics
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One item of a list."""
-
-    item: str  # original id
-    score: float
-    title: str | None = None
-    image: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +31,7 @@ class Run:
 
     Args:
         dataset: the data that it was trained on.
-        recommender: a model in evaluation mode, or a baseline.
+        model: a model in evaluation mode, or a baseline.
         ks: the list lengths that evaluations report.
         mask: what evaluations never recommend.
         result: as in ``result.json``; empty before there is one.
@@ -47,7 +40,7 @@ class Run:
     """
 
     dataset: Dataset
-    recommender: Model | Baseline
+    model: Model | Baseline
     ks: Sequence[int] = (5, 10, 20)
     mask: Mask = "train"
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -55,49 +48,58 @@ class Run:
     unknown_users: UnknownUsers = "include"
 
     @classmethod
-    def of(cls, dataset: Dataset, recommender: Model | Baseline, settings: Evaluation) -> Run:
+    def of(cls, dataset: Dataset, model: Model | Baseline, settings: Evaluation) -> Run:
         """Return a run without a result that evaluates by these settings."""
         return cls(
             dataset,
-            recommender,
+            model,
             settings.ks,
             settings.mask,
             metrics=settings.metrics,
             unknown_users=settings.unknown_users,
         )
 
-    def recommend(self, users: str | Sequence[str], k: int = 10) -> list[list[Recommendation]]:
+    @cached_property
+    def recommender(self) -> Recommender:
+        """What answers requests, without the data and the model: computed when it is first asked for, and kept."""
+        interactions, result = self.dataset.interactions, self.result
+        scoring = self.scoring()
+        return Recommender(
+            scoring=_on_cpu(scoring),
+            users=self.dataset.users,
+            catalog=Catalog.of(self.dataset),
+            history=interactions.weight_matrix("train"),
+            seen=all_interactions(interactions),
+            filter_seen=self.mask != "none",
+            facts=Facts(
+                model=result.get("model", type(self.model).__name__),
+                strategy=result.get("strategy", "none"),
+                data=self.dataset.name,
+                fingerprint=self.dataset.fingerprint,
+                run=result.get("run", ""),
+                test=result.get("test") or {},
+            ),
+        )
+
+    def recommend(self, users: str | Sequence[str], k: int = 10) -> list[ItemList]:
         """Return, for each user, the k best items that the user has no interaction with in any split.
 
         If the mask is ``none``, as for users who come back to the same items, all items are ranked, as in evaluations.
-
-        Args:
-            users: one original id or several.
-            k: length of a list; shorter if a user has fewer items left.
+        :meth:`flatrec.inference.recommender.Recommender.recommend` has filters and more.
 
         Raises:
-            KeyError: an id is not in the data set.
             ValueError: k is below 1.
         """
-        ids = [users] if isinstance(users, str) else users
-        interactions = self.dataset.interactions
-        seen = seen_mask(interactions, "test", "none") if self.mask == "none" else all_interactions(interactions)
-        ranking = rank(self.scorer(), user_indices(self.dataset, ids), min(k, self.dataset.n_items), seen)
-        return self._described(ranking)
+        return self.recommender.recommend(users, k)
 
-    def similar(self, item: str, k: int = 10) -> list[Recommendation]:
+    def similar(self, item: str, k: int = 10) -> ItemList:
         """Return the k items most similar to an item, by the cosine of their embeddings or the baseline's similarity.
 
         Raises:
             KeyError: the id is not in the data set.
             ValueError: k is below 1.
         """
-        index = self.dataset.items.index_of(item)
-        itself = sparse.csr_array(([1.0], ([0], [index])), shape=(1, self.dataset.n_items))
-        similarities = self._similarities(index)
-        first_row = torch.zeros(1, dtype=torch.int64)
-        ranking = rank(lambda _: similarities[None], first_row, min(k, self.dataset.n_items), itself)
-        return self._described(ranking)[0]
+        return self.recommender.similar(item, k)[0]
 
     def evaluate(self, split: Split = "test") -> EvaluationResult:
         """Return the metrics on one split; one of the user's own that was not named is left out with a warning.
@@ -133,19 +135,20 @@ class Run:
 
     def scorer(self) -> Scorer:
         """Return a function that scores all items for a block of users; embeddings are computed once, here."""
-        if isinstance(self.recommender, Baseline):
-            return self.recommender.scores
-        return inner_product(*user_item_embeddings(self.recommender))
+        return self.scoring().scores
 
-    def _described(self, ranking: Ranking) -> list[list[Recommendation]]:
-        return described(ranking, list(self.dataset.items), self.dataset.titles, self.dataset.images)
+    def scoring(self) -> Scoring:
+        """Return how the scores are made, by the parameters that the model has now."""
+        if isinstance(self.model, Baseline):
+            return self.model.scoring()
+        return Vectors(*user_item_embeddings(self.model))
 
-    def _similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        if isinstance(self.recommender, Baseline):
-            return self.recommender.item_similarities(item)
-        _, items = user_item_embeddings(self.recommender)
-        directions = F.normalize(items, dim=1)
-        return directions @ directions[item]
+
+def _on_cpu(scoring: Scoring) -> Scoring:
+    """Return copies of vectors, on the CPU, which no further training changes."""
+    if not isinstance(scoring, Vectors):
+        return scoring
+    return Vectors(*(table.detach().float().cpu().clone() for table in (scoring.users, scoring.items)))
 
 
 @torch.no_grad()
@@ -159,36 +162,7 @@ def user_item_embeddings(model: Model) -> tuple[Float[Tensor, "n_users dim"], Fl
         model.train(training)
 
 
-def user_indices(dataset: Dataset, ids: Sequence[str]) -> Tensor:
-    """Return the indices of users.
-
-    Raises:
-        KeyError: an id is not in the data set.
-    """
-    return torch.tensor([dataset.users.index_of(user) for user in ids], dtype=torch.int64)
-
-
 def all_interactions(interactions: Interactions) -> sparse.csr_array:
     """Return the interactions of all splits as a matrix of users by items."""
     first, *others = (interactions.matrix(split) for split in SPLITS)
     return sparse.csr_array(sum(others, start=first))
-
-
-def described(
-    ranking: Ranking, ids: Sequence[str], titles: Sequence[str] | None, images: Sequence[Path | None] | None
-) -> list[list[Recommendation]]:
-    """Return the lists of a ranking with ids, and with titles and images where these are known."""
-    titles, images = titles or (), images or ()
-    return [
-        [
-            Recommendation(
-                ids[item],
-                score,
-                titles[item] if item < len(titles) else None,
-                images[item] if item < len(images) else None,
-            )
-            for item, score in zip(indices, scores, strict=True)
-            if item >= 0
-        ]
-        for indices, scores in zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
-    ]

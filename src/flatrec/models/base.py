@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from flatrec.config import Config, Option
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.models.scoring import Scoring
 
 Modalities: TypeAlias = Literal["none", "one or more"]
 Cold: TypeAlias = Literal["features", "nearest"]
@@ -136,12 +137,8 @@ class Baseline(ABC):
         self.sizes = (dataset.n_users, dataset.n_items)
 
     @abstractmethod
-    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
-        """Scores of all items for each of the users."""
-
-    @abstractmethod
-    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        """The similarity of every item to the given one, itself included."""
+    def scoring(self) -> Scoring:
+        """How the scores are made, from values that were computed by the constructor."""
 
 
 def _checked_config(kind: type[Model] | type[Baseline], config: ModelConfig | None) -> ModelConfig:

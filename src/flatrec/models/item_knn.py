@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from numpy import ndarray
 from scipy import sparse
-from torch import Tensor
 
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Baseline, ModelConfig
+from flatrec.models.scoring import ItemMatrix
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 BLOCK_ROWS = 1024  # item rows whose similarities are dense at once
@@ -31,7 +31,7 @@ class ItemKNN(Baseline):
     Example:
         >>> from flatrec.testing import block_dataset
         >>> data = block_dataset()
-        >>> ItemKNN(data).scores(torch.tensor([0, 1])).shape == (2, data.n_items)
+        >>> ItemKNN(data).scoring().scores(torch.tensor([0, 1])).shape == (2, data.n_items)
         True
     """
 
@@ -58,16 +58,9 @@ class ItemKNN(Baseline):
         blocks = [self._similar(by_item, squares, start) for start in starts]
         self.similarities = sparse.csr_array(sparse.vstack(blocks))
 
-    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+    def scoring(self) -> ItemMatrix:
         """Summed similarities to what each user bought, each times its weight."""
-        block = self.bought[users.cpu().numpy()] @ self.similarities
-        return torch.from_numpy(block.toarray())
-
-    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        """The stored similarities of the item, and 1 for the item itself."""
-        row = torch.from_numpy(self.similarities[[item]].toarray()[0])
-        row[item] = 1
-        return row
+        return ItemMatrix(self.bought, self.similarities)
 
     def _similar(self, by_item: sparse.csr_array, squares: Float[ndarray, "n_items"], start: int) -> sparse.csr_array:
         """Rows ``start`` to ``start + BLOCK_ROWS`` of the similarity matrix, without the diagonal."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int64
-from torch import Tensor
 
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Baseline, ModelConfig
+from flatrec.models.scoring import ItemScores
 
 
 class Popularity(Baseline):
@@ -17,18 +16,14 @@ class Popularity(Baseline):
 
     Example:
         >>> from flatrec.testing import block_dataset
-        >>> Popularity(block_dataset()).scores(torch.tensor([0])).ndim
-        2
+        >>> Popularity(block_dataset()).scoring().n_users == block_dataset().n_users
+        True
     """
 
     def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
         super().__init__(dataset, config)
         self.item_weights = torch.from_numpy(dataset.interactions.item_weights("train")).float()
 
-    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+    def scoring(self) -> ItemScores:
         """The same scores for every user."""
-        return self.item_weights.expand(len(users), -1)
-
-    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        """Minus the difference in scores."""
-        return 0 - (self.item_weights - self.item_weights[item]).abs()
+        return ItemScores(self.item_weights, self.sizes[0])

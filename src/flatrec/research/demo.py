@@ -19,7 +19,8 @@ from flatrec.data.interactions import SPLITS
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate, write
 from flatrec.evaluation import rank, seen_mask
-from flatrec.inference.run import Recommendation, Run
+from flatrec.inference.answers import Recommendation
+from flatrec.inference.run import Run
 from flatrec.research.comparison import MetricSummary, StrategyComparison, compare
 from flatrec.research.reporting.demo_page import DataFacts, DemoReport, Measurement, ReportItem, ReportUser, render
 from flatrec.research.reporting.figures import Curve

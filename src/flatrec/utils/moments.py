@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from flatrec.utils.messages import clipped
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-def parse_moment(text: str, name: str) -> int:
-    """Return the Unix seconds of an ISO date, or date and time; without a zone it is in UTC.
 
-    Fractions of a second are rounded up, so that whole seconds from this moment on are those that are not below it.
+def parse_date_time(text: str, name: str) -> datetime:
+    """Return the moment of an ISO date, or date and time, to the microsecond; without a zone it is in UTC.
 
     Args:
         text: such as ``2024-03-01`` or ``2024-03-01T08:00:00+01:00``.
@@ -26,8 +26,22 @@ def parse_moment(text: str, name: str) -> int:
         raise ValueError(
             f"{name} must be a date such as 2024-03-01, or a date and time, but is {clipped(text)!r}"
         ) from None
-    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return math.ceil(zoned.timestamp())
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def parse_moment(text: str, name: str) -> int:
+    """Return the Unix seconds of an ISO date, or date and time; without a zone it is in UTC.
+
+    Fractions of a second are rounded up, so that whole seconds from this moment on are those that are not below it.
+
+    Args:
+        text: such as ``2024-03-01`` or ``2024-03-01T08:00:00+01:00``.
+        name: the setting, for the message.
+
+    Raises:
+        ValueError: the text is no such date.
+    """
+    return math.ceil(parse_date_time(text, name).timestamp())
 
 
 def as_date_time(timestamp: int) -> str:

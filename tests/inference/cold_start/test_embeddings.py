@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from flatrec.data.features import Features
-from flatrec.inference.cold_start import check_supported, embed_new_items, recommend_new_items
-from flatrec.inference.cold_start.embeddings import mean_rows
-from flatrec.inference.cold_start.nearest_items import neighbor_weights
-from flatrec.inference.cold_start.recommend import rank_new_items
+from flatrec.inference.cold_start import check_supported, embed_new_items, join_new_items
+from flatrec.inference.known_items import KnownItems
+from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
@@ -25,9 +22,8 @@ BLOCKS_OF_NEW = (2, 0, 1, 0, 2, 1)
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_new_item_of_a_block_is_recommended_to_its_users(name):
-    items = new(BLOCKS_OF_NEW)
-    embeddings = embed_new_items(trained(name), items)
-    lists = rank_new_items(trained(name), embeddings, list(data().users), 2)
+    joined = join_new_items(trained(name), encoded(BLOCKS_OF_NEW))
+    lists = joined.recommender.recommend(list(data().users), 2, items=joined.items.ids)
     for user, one in enumerate(lists):
         wanted = {f"new {place}" for place, block in enumerate(BLOCKS_OF_NEW) if block == user // USERS}
         assert {found.item for found in one} == wanted, (user, one)
@@ -54,7 +50,7 @@ def test_another_method_can_be_asked_for_if_the_model_supports_it():
     items, run = new(BLOCKS_OF_NEW), trained("vbpr")
     nearest = embed_new_items(run, items, method="nearest")
     assert nearest.method == "nearest"
-    weights = neighbor_weights(run.dataset, items.features)
+    weights = neighbor_weights(KnownItems.of(run.dataset), items.features)
     torch.testing.assert_close(nearest.new_items, mean_rows(weights, nearest.known_items))
     assert not torch.allclose(nearest.new_items, embed_new_items(run, items).new_items)
     with pytest.raises(
@@ -75,14 +71,14 @@ def test_models_that_mix_items_would_fail_that_by_their_equations(name, monkeypa
 @pytest.mark.parametrize("name", MODELS)
 def test_users_known_items_and_parameters_stay_bit_for_bit(name):
     run = trained(name)
-    before = {key: value.clone() for key, value in run.recommender.state_dict().items()}
-    users, known = user_item_embeddings(run.recommender)
+    before = {key: value.clone() for key, value in run.model.state_dict().items()}
+    users, known = user_item_embeddings(run.model)
     state = torch.random.get_rng_state()
     embeddings = embed_new_items(run, new(BLOCKS_OF_NEW))
     assert torch.equal(embeddings.users, users)
     assert torch.equal(embeddings.known_items, known)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert all(torch.equal(value, before[key]) for key, value in run.recommender.state_dict().items())
+    assert all(torch.equal(value, before[key]) for key, value in run.model.state_dict().items())
 
 
 def gaps(seed=0):
@@ -109,7 +105,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
     table = torch.tensor(items.features["image"].values)
     table[1] = row
     seen = torch.cat([table, torch.tensor(items.features["text"].values)], dim=1)
-    weights = neighbor_weights(dataset, items.features)
+    weights = neighbor_weights(KnownItems.of(dataset), items.features)
     with torch.no_grad():
         expected = torch.cat([mean_rows(weights, model.items), model.projection(seen)], dim=1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
@@ -117,8 +113,8 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
 
 def test_nearest_is_the_mean_direction_at_the_mean_length():
     run, items = trained("lightgcn"), new((0, 1))
-    known = user_item_embeddings(run.recommender)[1]
-    weights = torch.tensor(neighbor_weights(run.dataset, items.features, 3).toarray()).float()
+    known = user_item_embeddings(run.model)[1]
+    weights = torch.tensor(neighbor_weights(KnownItems.of(run.dataset), items.features, 3).toarray()).float()
     expected = torch.nn.functional.normalize(weights @ known, dim=1) * (weights @ known.norm(dim=1))[:, None]
     torch.testing.assert_close(embed_new_items(run, items, n_neighbors=3).new_items, expected)
 
@@ -129,7 +125,7 @@ def test_with_one_neighbor_of_the_same_features_the_vector_is_its_own():
     items = new((0,))
     same = type(items)(items.ids, features, items.rows)
     torch.testing.assert_close(
-        embed_new_items(run, same, n_neighbors=1).new_items[0], user_item_embeddings(run.recommender)[1][5]
+        embed_new_items(run, same, n_neighbors=1).new_items[0], user_item_embeddings(run.model)[1][5]
     )
 
 
@@ -139,7 +135,7 @@ def test_the_row_of_ids_is_that_of_the_nearest_item_where_users_come_before_item
     features = {name: Features(one.values[5:6], one.present[5:6]) for name, one in run.dataset.features.items()}
     items = new((0,))
     (found,) = embed_new_items(run, type(items)(items.ids, features, items.rows), n_neighbors=1).new_items
-    expected = torch.nn.functional.normalize(run.recommender.nodes[data().n_users + 5].detach(), dim=0)
+    expected = torch.nn.functional.normalize(run.model.nodes[data().n_users + 5].detach(), dim=0)
     torch.testing.assert_close(found[:8], expected)
     torch.testing.assert_close(found[8:].unflatten(0, (2, 7)).norm(dim=1), torch.ones(2))
 
@@ -160,36 +156,21 @@ def test_a_modality_that_no_known_item_has_counts_for_nothing():
 
 def test_known_items_are_listed_too_except_those_of_the_user():
     run = trained("lightgcn")
-    embeddings = embed_new_items(run, new((0, 0, 1)))
-    (found,) = rank_new_items(run, embeddings, ["user 0"], 100, include_known=True)
+    joined = join_new_items(run, encoded((0, 0, 1)))
+    embeddings = embed_new_items(run, joined.items)
+    (found,) = joined.recommender.recommend("user 0", 100)
     names = [one.item for one in found]
     bought = run.dataset.interactions
     hidden = {run.dataset.items[item] for item in bought.items[bought.users == 0].tolist()}
     assert len(hidden) == 8
     assert sorted(names) == sorted({*run.dataset.items, "new 0", "new 1", "new 2"} - hidden)
     assert {"new 0", "new 1"} == set(names[:2])
+    assert [one.new for one in found] == [name.startswith("new") for name in names]
     scores = dict(zip(names, [one.score for one in found], strict=True))
-    users, known = user_item_embeddings(run.recommender)
+    users, known = user_item_embeddings(run.model)
     assert scores["item 9"] == pytest.approx(float(users[0] @ known[9]), rel=1e-5)
-    assert scores["new 2"] == pytest.approx(float(embeddings.users[0] @ embeddings.new_items[2]), rel=1e-5)
-
-
-def test_known_items_keep_their_titles_and_images(tmp_path):
-    whole = data()
-    titles, images = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "image"))
-    described = replace(whole, titles=titles, images=tuple(tmp_path / one for one in images))
-    run = Run(described, trained("lightgcn").recommender)
-    (found,) = rank_new_items(run, embed_new_items(run, new((0, 1))), ["user 0"], 100, include_known=True)
-    for one in found:
-        number = None if one.item.startswith("new") else whole.items.index_of(one.item)
-        assert one.title == (None if number is None else titles[number])
-        assert one.image == (None if number is None else tmp_path / images[number])
-
-
-def test_a_list_is_no_longer_than_there_are_new_items():
-    run = trained("lightgcn")
-    (found,) = recommend_new_items(run, encoded((0, 1)), "user 0").lists
-    assert [one.item for one in found] == ["new 0", "new 1"]
+    unscaled = float(embeddings.users[0] @ embeddings.new_items[2])
+    assert scores["new 2"] == pytest.approx(joined.calibration.scale * unscaled, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", BASELINES)

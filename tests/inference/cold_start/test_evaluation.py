@@ -77,7 +77,7 @@ def test_among_all_items_what_was_trained_on_is_hidden_and_the_other_split_is_no
 
 
 def test_the_mask_of_the_run_hides_validation_interactions_when_test_is_scored(held, run):
-    masked = Run(held.remaining, run.recommender, run.ks, "train+valid")
+    masked = Run(held.remaining, run.model, run.ks, "train+valid")
     warm = held.remaining.interactions
     hidden = np.bincount(warm.users[warm.splits < 2], minlength=18)
     found = evaluate_held_out(masked, held, split="test")
@@ -214,7 +214,7 @@ def test_a_model_that_knows_nothing_is_no_better_than_chance(held):
 
 def test_baselines_and_the_training_split_are_refused(held, run):
     with pytest.raises(ValueError, match="knows items by their interactions alone"):
-        evaluate_held_out(replace(run, recommender=BASELINES["item-knn"](held.remaining)), held)
+        evaluate_held_out(replace(run, model=BASELINES["item-knn"](held.remaining)), held)
     with pytest.raises(ValueError, match="no item is held out for training"):
         evaluate_held_out(run, held, split="train")
 

@@ -106,7 +106,7 @@ def test_a_fraction_that_leaves_nothing_is_refused():
 def test_the_run_is_one_without_the_held_out_items_and_is_not_made_twice(tmp_path):
     held = hold_out_items(data(), 0.1, 3)
     run = train_without_held_out(EXPERIMENT, held, tmp_path / run_name(held.fraction, held.seed))
-    assert run.recommender.sizes == (data().n_users, data().n_items - 4)
+    assert run.model.sizes == (data().n_users, data().n_items - 4)
     recorded = json.loads((tmp_path / run_name(held.fraction, held.seed) / "data.json").read_text())
     assert recorded["fingerprint"] == held.remaining.fingerprint
     before = {

@@ -21,9 +21,9 @@ def trained_model(run: Run) -> Model:
     Raises:
         ValueError: the model is one that is not trained.
     """
-    if not isinstance(run.recommender, Model):
-        raise ValueError(f"{type(run.recommender).__name__} is not trained, so this study cannot measure it")
-    return run.recommender
+    if not isinstance(run.model, Model):
+        raise ValueError(f"{type(run.model).__name__} is not trained, so this study cannot measure it")
+    return run.model
 
 
 def scores_on_test(run: Run) -> dict[str, float]:
@@ -42,7 +42,7 @@ def rebuild(run: Run, experiment: Experiment, dataset: Dataset) -> Run:
     model = build_model(experiment.model, dataset, experiment.seed)
     assert isinstance(model, Model)
     model.load_state_dict(trained.state_dict())
-    return replace(run, dataset=dataset, recommender=model.to(device).eval(), result={})
+    return replace(run, dataset=dataset, model=model.to(device).eval(), result={})
 
 
 def disturb_trained_features(model: Model, variance: float, generator: Generator) -> None:

@@ -1,0 +1,141 @@
+"""Explanations: which of a user's own items contributed most to the score of a listed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy import ndarray
+from scipy import sparse
+from torch.nn import functional as F
+
+from flatrec.inference.answers import AnswerPath, Reason, Recommendation
+from flatrec.inference.candidates import known_indices, rows_of
+from flatrec.inference.catalog import Catalog
+from flatrec.inference.fold_in import DEFAULT, FoldIn, FoldInItems
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
+
+if TYPE_CHECKING:
+    from flatrec.inference.recommender import Recommender
+
+Kind: TypeAlias = Literal["exact", "similarity"]
+N_REASONS = 3  # items that a list names for each of its own
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """What each of a user's items contributes to each listed item.
+
+    Args:
+        items: indices of the user's items.
+        values: one row per item of the user, one column per listed item.
+        kind: ``exact`` if a column adds up to the score of the listed item; ``similarity`` if a value is the cosine of
+            the two items' vectors.
+    """
+
+    items: Int64[ndarray, "n_history"]
+    values: Float[ndarray, "n_history n_listed"]
+    kind: Kind
+
+
+def explained(
+    recommender: Recommender,
+    listed: Sequence[Recommendation],
+    *,
+    user: str | None,
+    path: AnswerPath,
+    history: Sequence[str] = (),
+    fold_in: FoldIn = DEFAULT,
+) -> tuple[Recommendation, ...]:
+    """Return a list whose items name the user's own items that contributed most.
+
+    Args:
+        recommender: what made the list.
+        listed: the list.
+        user: original id of the user; None without one.
+        path: the path of the list; one that does not depend on the user's items has no reasons.
+        history: the history that was given for the user.
+        fold_in: how a vector was made of it.
+    """
+    folded = None
+    if path == "known" and user is not None:
+        own = recommender.history[[recommender.users.index_of(user)]]
+    elif path == "history":
+        own = rows_of([known_indices(history, recommender.items)], len(recommender.items))
+        if isinstance(recommender.scoring, Vectors):
+            folded = FoldInItems(recommender.scoring, recommender.catalog.popularity, fold_in)
+    else:
+        return tuple(listed)
+    indices = np.array([recommender.items.index_of(one.item) for one in listed], dtype=np.int64)
+    all_reasons = reasons(recommender.scoring, own, indices, recommender.catalog, folded=folded)
+    return tuple(replace(one, reasons=found) for one, found in zip(listed, all_reasons, strict=True))
+
+
+def contributions(
+    scoring: Scoring,
+    history: sparse.csr_array,
+    listed: Int64[ndarray, "n_listed"],
+    folded: FoldInItems | None = None,
+) -> Contributions:
+    """Return what each item of one user contributes to the scores of listed items i.
+
+    - A matrix of similar items, exact: w_j sim(j, i).
+    - A vector that was folded in from the history, exact: w_j v_j^T A^-1 v_i, with A as in
+      :class:`flatrec.inference.fold_in.FoldIn`; for the method ``mean`` w_j is the whole factor of v_j, and A is the
+      identity.
+    - A vector that was trained: the cosine of v_j and v_i. Training shapes such a vector by all data, so that it is no
+      sum over the user's items.
+    - The same scores for everybody: nothing, as no item of the user plays a part.
+
+    Args:
+        scoring: how scores are made.
+        history: the user's items with their weights, (1, n_items).
+        listed: the items to explain.
+        folded: the item side of the fold-in that made the user's vector; None for a trained user.
+    """
+    items = history.indices.astype(np.int64)
+    if isinstance(scoring, ItemScores):
+        return Contributions(items[:0], np.zeros((0, len(listed))), "exact")
+    if isinstance(scoring, ItemMatrix):
+        similar = scoring.similarities[items][:, listed].toarray()
+        return Contributions(items, similar * history.data[:, None], "exact")
+    if folded is not None:
+        return Contributions(items, folded.contributions(history, listed), "exact")
+    return Contributions(items, _cosines(scoring, items, listed), "similarity")
+
+
+def reasons(
+    scoring: Scoring,
+    history: sparse.csr_array,
+    listed: Int64[ndarray, "n_listed"],
+    catalog: Catalog,
+    *,
+    folded: FoldInItems | None = None,
+) -> tuple[tuple[Reason, ...], ...]:
+    """Return, for each listed item, the items of one user that contributed most, at most three, the strongest first.
+
+    Items whose contribution is zero or below are not named. The arguments are those of :func:`contributions`.
+    """
+    found = contributions(scoring, history, listed, folded)
+    return tuple(tuple(_strongest(found, column, catalog)) for column in range(len(listed)))
+
+
+def _strongest(found: Contributions, column: int, catalog: Catalog) -> Iterator[Reason]:
+    values = found.values[:, column]
+    for row in np.argsort(-values, kind="stable")[:N_REASONS]:
+        if values[row] > 0:
+            item = int(found.items[row])
+            title = None if catalog.titles is None else catalog.titles[item]
+            yield Reason(catalog.ids[item], float(values[row]), found.kind, title)
+
+
+def _cosines(
+    scoring: Vectors, items: Int64[ndarray, "n_history"], listed: Int64[ndarray, "n_listed"]
+) -> Float[ndarray, "n_history n_listed"]:
+    left, right = (F.normalize(scoring.items[torch.from_numpy(indices)], dim=1) for indices in (items, listed))
+    cosines: ndarray = (left @ right.T).numpy()
+    return cosines

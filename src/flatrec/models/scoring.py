@@ -1,0 +1,153 @@
+"""How scores are made, without the class of a model: by vectors, by similar items, or the same for everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Float, Float64, Int64
+from scipy import sparse
+from torch import Tensor
+from torch.nn import functional as F
+
+from flatrec.ops.matmul import linear
+
+BLOCK_ROWS = 2**15  # rows that are float64 at once
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """The score is the inner product of a user's and an item's vector.
+
+    Args:
+        users: one vector per user.
+        items: one vector per item, of the same width.
+
+    Raises:
+        ValueError: the vectors of users and items differ in width.
+
+    Example:
+        >>> Vectors(torch.eye(2), torch.tensor([[1.0, 2.0]])).scores(torch.tensor([0, 1])).tolist()
+        [[1.0], [2.0]]
+    """
+
+    users: Float[Tensor, "n_users dim"]
+    items: Float[Tensor, "n_items dim"]
+
+    def __post_init__(self) -> None:
+        if self.users.shape[1] != self.items.shape[1]:
+            raise ValueError(
+                f"users and items must have vectors of the same width, but have {self.users.shape[1]} and "
+                f"{self.items.shape[1]} columns"
+            )
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.items)
+
+    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+        """Return the scores of all items for each of the users."""
+        return linear(self.users[users.to(self.users.device)], self.items)
+
+    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
+        """Return the cosine of every item's vector with that of an item, itself included."""
+        return self.directions @ self.directions[item]
+
+    @cached_property
+    def directions(self) -> Float[Tensor, "n_items dim"]:
+        """The vectors of the items, scaled to length 1."""
+        return F.normalize(self.items, dim=1)
+
+    @cached_property
+    def gram(self) -> Float64[Tensor, "dim dim"]:
+        """The inner products of the columns of the items' vectors, added up in float64."""
+        dim = self.items.shape[1]
+        total = torch.zeros(dim, dim, dtype=torch.float64)
+        for rows in self.items.split(BLOCK_ROWS):
+            total.addmm_(rows.double().T, rows.double())
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class ItemMatrix:
+    """The score sums, over the items of a user, the user's weight of the item times its similarity to the scored one.
+
+    Args:
+        profiles: the weights of each user's items, (n_users, n_items).
+        similarities: the similarity of every two items, (n_items, n_items); those that are not stored are 0.
+
+    Raises:
+        ValueError: the matrices are not for the same items.
+    """
+
+    profiles: sparse.csr_array
+    similarities: sparse.csr_array
+
+    def __post_init__(self) -> None:
+        n_items = self.profiles.shape[1]
+        if self.similarities.shape != (n_items, n_items):
+            raise ValueError(
+                f"similarities must be a matrix of {n_items} by {n_items} items, but have shape "
+                f"{self.similarities.shape}"
+            )
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return int(self.profiles.shape[0])
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return int(self.profiles.shape[1])
+
+    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+        """Return the scores of all items for each of the users."""
+        return self.scores_of(self.profiles[users.cpu().numpy()])
+
+    def scores_of(self, profiles: sparse.csr_array) -> Float[Tensor, "block n_items"]:
+        """Return the scores of all items for users with these profiles, (block, n_items), known or not."""
+        return torch.from_numpy((profiles @ self.similarities).toarray())
+
+    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
+        """Return the stored similarities of the item, and 1 for the item itself."""
+        row = torch.from_numpy(self.similarities[[item]].toarray()[0])
+        row[item] = 1
+        return row
+
+
+@dataclass(frozen=True, eq=False)
+class ItemScores:
+    """The score of an item is the same for every user, as by popularity.
+
+    Args:
+        values: one score per item.
+        n_users: number of users.
+    """
+
+    values: Float[Tensor, "n_items"]
+    n_users: int
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.values)
+
+    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+        """Return the same scores for each of the users."""
+        return self.values.expand(len(users), -1)
+
+    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
+        """Return minus the difference in scores: two items are similar if their scores are close."""
+        return 0 - (self.values - self.values[item]).abs()
+
+
+Scoring: TypeAlias = Vectors | ItemMatrix | ItemScores
