@@ -144,7 +144,7 @@ def test_vectors_are_exported_into_a_folder(tmp_path):
         ('url = "mysql://x"\ntable = "t"', "unknown database 'mysql'"),
     ],
 )
-def test_what_an_export_lacks_is_said_before_anything_is_trained(tmp_path, monkeypatch, more, said):
+def test_what_an_export_lacks_is_said_before_anything_is_trained(tmp_path, more, said):
     deliver(tmp_path, events(30))
     settings = settings_of(tmp_path, f"\n[[export]]\n{more}\n", text=KNN)
     for call in (preview, refresh):
