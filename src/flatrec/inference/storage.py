@@ -245,8 +245,12 @@ def _read(folder: Path, facts: Mapping[str, Any]) -> Recommender:
         history=history,
         seen=_csr("seen", tensors, (n_users, n_items)),
         filter_seen=bool(facts["filter_seen"]),
-        facts=Facts(**facts["facts"]),
+        facts=_facts(facts["facts"]),
     )
+
+
+def _facts(values: Mapping[str, Any]) -> Facts:
+    return Facts(**{**values, "forgotten": tuple(values.get("forgotten", ()))})
 
 
 def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -> Scoring:
