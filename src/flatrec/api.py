@@ -26,9 +26,12 @@ from flatrec.registry.naming import import_metrics, import_metrics_of_run, impor
 from flatrec.runs import run_dir
 from flatrec.runs.origin import Origin
 from flatrec.runs.session import Session, choose_device
+from flatrec.runs.transfer import take_parameters
+from flatrec.runs.warm_start import read_warm_start
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, checkpoint
 from flatrec.training.trainer import CHECKPOINT, load_parameters
+from flatrec.utils.messages import message
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
+    init_from: Path | str | None = None,
 ) -> Run:
     """Train a recommender and score it once on the test split.
 
@@ -71,9 +75,13 @@ def fit(
         resume: go on with the run in ``out``.
         overwrite: replace the run in ``out``.
         callbacks: objects that are told of the progress.
+        init_from: the folder of an earlier run of the same model, whose parameters training begins with: rows of users
+            and items by their ids. New users and items keep their initial parameters; the optimizer starts fresh.
 
     Raises:
-        ValueError: a setting is unknown or out of range, or the data do not fit the model.
+        ValueError: a setting is unknown or out of range, or the data do not fit the model; or the earlier run has
+            another model, other widths, or nobody in common.
+        FileNotFoundError: there is no earlier run.
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
         DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
@@ -104,6 +112,7 @@ def fit(
         callbacks=callbacks,
         model=model_object,
         strategy=strategy_object,
+        init_from=Path(init_from) if init_from else None,
     )
 
 
@@ -144,6 +153,7 @@ def run_experiment(
     model: Model | None = None,
     strategy: Strategy | None = None,
     origin: Origin | None = None,
+    init_from: Path | None = None,
     save_recommender: bool = True,
 ) -> Run:
     """Carry out an experiment; the same as :func:`fit` from settings alone.
@@ -160,11 +170,12 @@ def run_experiment(
         model: the object to train, where there is one already; ``experiment`` says what is recorded of it.
         strategy: the same for the strategy.
         origin: the run that is repeated, if this is a final fit.
+        init_from: the folder of an earlier run whose parameters training begins with, as in :func:`fit`.
         save_recommender: whether the run folder gets a recommender, where ``training.save_recommender`` is ``auto``.
 
     Raises:
-        ValueError: a setting is unknown or out of range, or the data do not fit the model.
-        FileNotFoundError: there is no such data.
+        ValueError: a setting is unknown or out of range, or the data or the earlier run do not fit the model.
+        FileNotFoundError: there are no such data, or there is no earlier run.
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
         DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
@@ -181,6 +192,7 @@ def run_experiment(
     if model is not None:
         _check_size(model, data)
     built = build_model(experiment.model, data, experiment.seed) if model is None else model
+    start = take_parameters(init_from, out, built, data, resume=resume, load=load)
     session = Session(
         experiment,
         data,
@@ -190,12 +202,15 @@ def run_experiment(
         callbacks=callbacks,
         log_warnings=log_warnings,
         origin=origin,
+        start=start,
         save_recommender=save_recommender,
     )
     if out is None:
         return session.run(resume=False)
     # Last of all, so that what cannot be trained leaves no folder behind.
-    with run_dir.lock_run_dir(out, experiment, data, resume=resume, overwrite=overwrite, origin=origin):
+    with run_dir.lock_run_dir(
+        out, experiment, data, resume=resume, overwrite=overwrite, origin=origin, start=start, model=built
+    ):
         return session.run(resume=resume)
 
 
@@ -241,6 +256,9 @@ def load_run(
 ) -> Run:
     """A finished run from its folder, at its best parameters.
 
+    The model is built again, for which the data must be those that it was trained on. Without them, the recommender in
+    the folder answers: :func:`flatrec.load_recommender`.
+
     Args:
         path: the run folder.
         data: where the data are now, if not where the run found them, or the data themselves.
@@ -259,10 +277,13 @@ def load_run(
     experiment = recorded.replace(device=device, model=of_run(recorded.model, "model", model))
     import_metrics_of_run(recorded.evaluation.metrics, metrics)
     split = experiment.split
-    dataset = data.split_again(split) if isinstance(data, Dataset) else load(data or experiment.data, split)
+    try:
+        dataset = data.split_again(split) if isinstance(data, Dataset) else load(data or experiment.data, split)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{message(error)}{run_dir.advice_without_data(path)}") from None
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
-    run_dir.identity(recorded, dataset).check(saved.metadata.get("run"), path / CHECKPOINT)
+    run_dir.identity(recorded, dataset, read_warm_start(path)).check(saved.metadata.get("run"), path / CHECKPOINT)
     built = build_model(experiment.model, dataset, experiment.seed)
     if isinstance(built, Model):
         load_parameters(built, saved, best=True)

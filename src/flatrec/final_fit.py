@@ -14,6 +14,7 @@ from flatrec.models import Model
 from flatrec.registry.naming import of_run
 from flatrec.runs import run_dir
 from flatrec.runs.origin import Origin
+from flatrec.runs.warm_start import read_warm_start
 from flatrec.strategies import Strategy
 from flatrec.training import Callback
 from flatrec.utils import user_classes
@@ -38,6 +39,7 @@ def refit(
     resume: bool = False,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
+    init_from: Path | str | None = None,
 ) -> Run:
     """Train a run again on all of its interactions, for as many epochs as it chose.
 
@@ -55,14 +57,18 @@ def refit(
         resume: go on with the final fit in ``out``.
         overwrite: replace the run in ``out``.
         callbacks: objects that are told of the progress.
+        init_from: the folder of an earlier run, such as the last final fit, whose parameters training begins with. A
+            run that began so itself chose its number of epochs for such a beginning, and needs one.
 
     Raises:
         FileNotFoundError: there is no finished run, or its data are gone.
-        ValueError: the run is damaged, its data or classes have changed, or ``out`` is its own folder.
+        ValueError: the run is damaged, its data or classes have changed, ``out`` is its own folder, or the run began
+            with the parameters of an earlier run and ``init_from`` names none.
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
         DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
     fit = final_fit(path, out, data=data, device=device, model=model, strategy=strategy)
+    check_beginning(path, out, init_from, resume=resume)
     return run_experiment(
         fit.experiment,
         fit.dataset,
@@ -71,7 +77,29 @@ def refit(
         overwrite=overwrite,
         callbacks=callbacks,
         origin=fit.origin,
+        init_from=Path(init_from) if init_from else None,
     )
+
+
+def check_beginning(path: Path | str, out: Path | str | None, init_from: Path | str | None, *, resume: bool) -> None:
+    """Refuse to fit for a number of epochs that was chosen for a warm start without one.
+
+    Args:
+        path: the folder of the run that is repeated.
+        out: the folder of the final fit.
+        init_from: the folder of the run that the final fit starts from.
+        resume: whether the final fit in ``out`` goes on, whose folder says where it started.
+
+    Raises:
+        ValueError: the run began with the parameters of an earlier run, and the final fit would not.
+    """
+    start = read_warm_start(Path(path))
+    goes_on = resume and out is not None and run_dir.has_run(Path(out))
+    if start is not None and init_from is None and not goes_on:
+        raise ValueError(
+            f"{path} began with the parameters of {start.run}, and its number of epochs is right for such a beginning "
+            "alone; name a run to start from (--init-from), such as the last final fit"
+        )
 
 
 def final_fit(

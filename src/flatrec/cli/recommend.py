@@ -33,8 +33,7 @@ Explain = Annotated[
 N_SHOWN = 10  # ids that a note names
 
 
-@recommenders.with_rerank
-@recommenders.with_filters
+@recommenders.with_request
 def recommend(
     run: options.RunDir,
     filters: Filters,
@@ -49,7 +48,7 @@ def recommend(
     method: options.Method = None,
     image_dir: ImageDir = None,
     model: options.OwnModel = None,
-    data: options.MovedData = None,
+    data: options.NewerData = None,
     json: options.Json = False,
 ) -> None:
     """Recommend the items that a user is most likely to want.

@@ -33,6 +33,14 @@ def train(
             show_default=False,
         ),
     ] = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of an earlier run of the same model, whose parameters training begins with: rows of users and "
+            "items by their ids, while new ones keep their initial values.",
+            show_default=False,
+        ),
+    ] = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -43,22 +51,34 @@ def train(
     """
     from flatrec.api import load_to_train, run_experiment
     from flatrec.cli.windows import train_windows
-    from flatrec.final_fit import final_fit
+    from flatrec.final_fit import check_beginning, final_fit
     from flatrec.registry.instantiate import with_defaults
 
     if refit is not None:
         _check_repeated({"--config": experiment, "--set": sets, "--seed": seed})
         settings, dataset, origin = final_fit(refit, out, data=data, device=device, model=model, strategy=strategy)
+        check_beginning(refit, out, init_from, resume=resume)
     else:
         file = _recorded(out, data, experiment) if resume else experiment
         settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
         settings = with_defaults(settings)  # errors show before the data are read
         dataset, origin = load_to_train(settings.data, settings.split), None
     if dataset.split_report.settings.windows:
+        if init_from is not None:
+            raise ValueError("--init-from is for a run of its own, not for runs over windows; set split.windows = 0")
         train_windows(settings, dataset, out, resume=resume, overwrite=overwrite, json=json)
         return
     bar = training_bar(settings)
-    run = run_experiment(settings, dataset, out, resume=resume, overwrite=overwrite, callbacks=[bar], origin=origin)
+    run = run_experiment(
+        settings,
+        dataset,
+        out,
+        resume=resume,
+        overwrite=overwrite,
+        callbacks=[bar],
+        origin=origin,
+        init_from=init_from,
+    )
     if json:
         print_json(run.result)
     else:
@@ -133,16 +153,23 @@ def evaluate(
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
-    """Score a finished run again.
+    """Score a finished run again; if its data have changed since, its recommender on the data as they are now.
 
     Example: `flatrec evaluate runs/first --split valid`
     """
     from flatrec.api import load_run
+    from flatrec.cli import changed_data
 
     scored = options.evaluated_split(split)
-    loaded = load_run(run, data, device or "auto", model, metrics=metrics or ())
-    found = loaded.evaluate(scored)
-    differing = loaded.differing(scored, found.metrics)
+    dataset = changed_data.data_of(run, data)
+    result: Mapping[str, Any] = {}
+    differing: tuple[str, ...] = ()
+    if changed_data.has_changed(run, dataset):
+        found = changed_data.evaluate_changed(run, dataset, scored, metrics or ())
+    else:
+        loaded = load_run(run, dataset, device or "auto", model, metrics=metrics or ())
+        found = loaded.evaluate(scored)
+        result, differing = loaded.result, loaded.differing(scored, found.metrics)
     if json:
         print_json({"run": str(run), "split": scored, "metrics": found.metrics, "differing": list(differing)})
     else:
@@ -157,7 +184,7 @@ def evaluate(
             undefined_sentence(scored, found.n_undefined),
         )
     if differing:
-        _warn_of_difference(loaded.result, scored, found.metrics, differing)
+        _warn_of_difference(result, scored, found.metrics, differing)
 
 
 def unknown_sentence(split: str, n_users: int, n_interactions: int, *, unknown_users: str) -> str:

@@ -12,6 +12,7 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
+from flatrec.data.dataset import Dataset
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import Ranking, rank
 from flatrec.inference.ann.index import ItemIndex
@@ -46,6 +47,7 @@ class Facts:
         fingerprint: the digest of the data set.
         run: the digest by which the run is told from others; empty if it was made in memory.
         test: the metrics on the test split, where there is one.
+        forgotten: the rows, in the tables of the run, of users who were removed from the recommender.
     """
 
     model: str
@@ -54,6 +56,7 @@ class Facts:
     fingerprint: str = ""
     run: str = ""
     test: Mapping[str, float] = field(default_factory=dict)
+    forgotten: Sequence[int] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,7 @@ class Recommender:
         seen: the interactions of all splits, (n_users, n_items); stored entries count whatever their value.
         filter_seen: whether lists leave out seen items unless they are asked for.
         facts: what it was trained by and on.
+        histories: items of users who were not trained on, by user, where none are given with a request.
         index: an approximate index of the item vectors, through which lists are found; without one they are exact.
 
     Raises:
@@ -79,7 +83,7 @@ class Recommender:
         >>> import flatrec
         >>> from flatrec.testing import block_dataset
         >>> run = flatrec.fit(block_dataset(), "item-knn")
-        >>> [len(items) for items in run.recommender.recommend(run.dataset.users[:2], k=1)]
+        >>> [len(items) for items in run.recommender.recommend(list(run.dataset.users)[:2], k=1)]
         [1, 1]
     """
 
@@ -90,6 +94,7 @@ class Recommender:
     seen: sparse.csr_array
     filter_seen: bool = True
     facts: Facts = Facts("unknown")
+    histories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     index: ItemIndex | None = None
 
     def __post_init__(self) -> None:
@@ -155,7 +160,7 @@ class Recommender:
         """
         asked: Sequence[str | None] = [None] if users is None else [users] if isinstance(users, str) else users
         filters = Filters(filter_seen, items, exclude, where)
-        histories = _by_user(history, asked)
+        histories = self._known_histories(asked) | _by_user(history, asked)
         ranked = self.rank(asked, k, filters, histories=histories, fold_in=fold_in, rerank=rerank)
         mask = filters.allowed(self.catalog)
         lists = [
@@ -208,7 +213,7 @@ class Recommender:
         k = min(k, len(self.items))
         audience = Audience.of(
             users,
-            histories or {},
+            self._known_histories(users) | dict(histories or {}),
             known_users=self.users,
             known_items=self.items,
             training=self.history,
@@ -357,6 +362,31 @@ class Recommender:
             histories = audience.history_matrix(positions, len(self.items))
             return folded_in(self.scoring, histories, self.catalog.popularity, settings), torch.arange(len(positions))
         return self.popular, torch.zeros(len(positions), dtype=torch.int64)
+
+    def _known_histories(self, users: Sequence[str | None]) -> dict[str | None, Sequence[str]]:
+        return {user: self.histories[user] for user in users if user is not None and user in self.histories}
+
+    def with_interactions(self, dataset: Dataset) -> Recommender:
+        """Return a recommender that takes newer interactions into account, of all splits of a data set.
+
+        :func:`flatrec.inference.new_interactions.add_interactions` counts them as well. Users that it was trained on
+        keep what was learned of them, and their new interactions count as seen. Other users are answered by their
+        interactions (path ``history``), and items that it does not know are left out.
+        """
+        from flatrec.inference.new_interactions import add_interactions
+
+        return add_interactions(self, dataset).recommender
+
+    def without_users(self, users: Sequence[str]) -> Recommender:
+        """Return a recommender without users: their ids, vectors, histories and seen items.
+
+        Raises:
+            KeyError: an id is not known.
+            ValueError: nobody would be left.
+        """
+        from flatrec.inference.forget import without_users
+
+        return without_users(self, users)
 
     @property
     def popular(self) -> ItemScores:

@@ -50,8 +50,14 @@ def save_recommender(recommender: Recommender, folder: Path | str) -> None:
     Equal recommenders give equal bytes.
 
     Raises:
+        ValueError: it has histories of users that it was not trained on, which the folder would lose.
         OSError: the folder cannot be written to, the disk is full, or it holds something else than a recommender.
     """
+    if recommender.histories:
+        raise ValueError(
+            "a recommender with newer interactions has histories that its folder cannot hold; save it as it was before "
+            "with_interactions"
+        )
     folder = Path(folder)
     if folder.exists() or folder.is_symlink():
         _check_replaceable(folder)

@@ -13,8 +13,12 @@ from typing import Any
 from flatrec import config
 from flatrec.config import Evaluation, Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.inference.storage import remove_recommender
+from flatrec.inference.storage import FOLDER as RECOMMENDER
+from flatrec.inference.storage import has_recommender, remove_recommender
+from flatrec.models import Baseline, Model
+from flatrec.runs import warm_start
 from flatrec.runs.origin import ORIGIN, Origin, keep_origin
+from flatrec.runs.warm_start import WarmStart
 from flatrec.training.identity import Identity
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import CHECKPOINT, RECORDS
@@ -37,8 +41,9 @@ EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 WINDOWS = "windows.json"  # in a folder of runs over windows
 TENSORBOARD = "tensorboard"
 _WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
-# In the order in which they are removed: what says that there is a run goes last.
-_OWN = (*_WORK, ORIGIN, DATA, EXPERIMENT)
+# In the order in which they are removed: what says that there is a run goes late, and after it what a run cannot be
+# resumed without.
+_OWN = (*_WORK, ORIGIN, DATA, EXPERIMENT, warm_start.RECORD, warm_start.VALUES)
 _RETRAIN = "train again with --overwrite"
 _RESTORE = f"put the file back as it was, or {_RETRAIN}"
 
@@ -52,6 +57,8 @@ def lock_run_dir(
     resume: bool,
     overwrite: bool,
     origin: Origin | None = None,
+    start: WarmStart | None = None,
+    model: Model | Baseline | None = None,
 ) -> Iterator[None]:
     """Make a folder ready for a run, write down what the run will be, and lock the folder until the block ends.
 
@@ -62,6 +69,8 @@ def lock_run_dir(
         resume: go on with the run in the folder, where there is one.
         overwrite: remove the run in the folder, where there is one.
         origin: the run that is repeated, if this is a final fit.
+        start: what the model took over from an earlier run.
+        model: the model with these parameters, which a new run keeps in its folder.
 
     Raises:
         FileExistsError: there is a run, and neither ``resume`` nor ``overwrite`` is given; or another process trains
@@ -69,7 +78,7 @@ def lock_run_dir(
         ValueError: the run to resume was of another experiment or other data, or repeats another run.
         OSError: the folder cannot be made or written to.
     """
-    run = identity(experiment, dataset)
+    run = identity(experiment, dataset, start)
     data = {"name": dataset.name, "fingerprint": dataset.fingerprint, "split": _split(dataset), "run": run.digest}
     text = seal_text(config.write(experiment))
     try:
@@ -89,6 +98,8 @@ def lock_run_dir(
         if any((folder / name).exists() for name in _WORK) or has_run(folder):
             _check_or_remove(folder, experiment, dataset, resume=resume, overwrite=overwrite)
         keep_origin(folder, origin, begun=has_run(folder))
+        if not has_run(folder):
+            warm_start.keep(folder, start, model)
         (folder / MANIFEST).unlink(missing_ok=True)  # until the run has ended again
         write_text(folder / DATA, seal(data) + "\n")
         write_text(folder / EXPERIMENT, text)
@@ -155,6 +166,7 @@ def finish(folder: Path, result: Mapping[str, Any], run: Identity) -> None:
     Raises:
         OSError: the folder cannot be written to.
     """
+    (folder / warm_start.VALUES).unlink(missing_ok=True)  # the checkpoint has gone on from them
     write_text(folder / RESULT, seal({**result, "run": run.digest}) + "\n")
     write_manifest(folder, [name for name in _OWN if name != MANIFEST and (folder / name).exists()])
 
@@ -200,9 +212,17 @@ def _check_no_windows(folder: Path) -> None:
         raise FileNotFoundError(f"{folder} holds runs over {len(runs)} windows; name one of them, such as {runs[-1]}")
 
 
-def identity(experiment: Experiment, dataset: Dataset) -> Identity:
-    """The identity of a run with all defaults stated, by which its files are told from those of any other run."""
+def identity(experiment: Experiment, dataset: Dataset, start: WarmStart | None = None) -> Identity:
+    """The identity of a run with all defaults stated, by which its files are told from those of any other run.
+
+    Args:
+        experiment: with all defaults stated.
+        dataset: what is trained on.
+        start: what the run took over from an earlier one.
+    """
     decisive = {name: value for name, value in _settings(experiment).items() if value is not None}
+    if start is not None:
+        decisive["init_from"] = start.values
     return Identity(
         model=user_classes.identity(experiment.model.name),
         strategy=user_classes.identity(experiment.strategy.name),
@@ -210,6 +230,16 @@ def identity(experiment: Experiment, dataset: Dataset) -> Identity:
         data=dataset.fingerprint,
         settings=digest(json.dumps(decisive, sort_keys=True)),
     )
+
+
+def is_of(folder: Path, dataset: Dataset) -> bool:
+    """Return True if the run in a folder was made from this data set.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: its record is damaged.
+    """
+    return bool(_data(folder)["fingerprint"] == dataset.fingerprint)
 
 
 def check_data(folder: Path, dataset: Dataset) -> None:
@@ -229,8 +259,18 @@ def check_data(folder: Path, dataset: Dataset) -> None:
             )
         raise ValueError(
             f"{folder} was trained on other data than {dataset.name!r} now holds (interactions, split, ids or "
-            "features differ); give the data it was trained on, or train again"
+            f"features differ); give the data it was trained on, or train again{advice_without_data(folder)}"
         )
+
+
+def advice_without_data(folder: Path) -> str:
+    """Return the end of a message on data that are gone or changed: what answers without them, where there is it."""
+    if not has_recommender(folder):
+        return ""
+    return (
+        f"; without the model, {folder / RECOMMENDER} answers: flatrec recommend, similar, evaluate and export, or "
+        f"flatrec.load_recommender in Python"
+    )
 
 
 def _split(dataset: Dataset) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
 from flatrec.runs import run_dir, selection, weights
 from flatrec.runs.origin import Origin, read_origin
+from flatrec.runs.warm_start import WarmStart, load_values
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
 from flatrec.training.step_context import TrainStepContext
@@ -42,6 +43,7 @@ class Session:
         callbacks: objects that are told of the progress.
         log_warnings: whether to log what :func:`flatrec.runs.selection.choice_warnings` finds.
         origin: the run that is repeated, if this is a final fit; of a final fit that is resumed, its folder knows.
+        start: what the model took over from an earlier run.
         save_recommender: whether the run folder gets a recommender, where ``training.save_recommender`` is ``auto``.
 
     Raises:
@@ -59,10 +61,12 @@ class Session:
         callbacks: Sequence[Callback] = (),
         log_warnings: bool = True,
         origin: Origin | None = None,
+        start: WarmStart | None = None,
         save_recommender: bool = True,
     ) -> None:
         self.experiment, self.dataset, self.out = experiment, dataset, out
-        self.identity = run_dir.identity(experiment, dataset)
+        self.start = start
+        self.identity = run_dir.identity(experiment, dataset, start)
         self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
         self.monitor = selection.monitored(experiment, dataset).metric
         selection.check_metrics(experiment, dataset)
@@ -82,6 +86,8 @@ class Session:
         """Train, score, and write the result where there is a run folder."""
         if self.trainer is not None and resume:
             self.trainer.resume()
+            if self.start is not None and self.out is not None and self.trainer.progress.epoch == 0:
+                load_values(self.out, self.start, self.trainer.model)
         if self.out is not None:  # an earlier result would not be that of the run that goes on
             (self.out / run_dir.RESULT).unlink(missing_ok=True)
             remove_recommender(self.out)
@@ -89,7 +95,7 @@ class Session:
         if self.origin is not None and (warning := self.origin.warning(self.dataset.name)):
             self.warnings = (*self.warnings, warning)
         if self.log_warnings:
-            selection.log_warnings(self.warnings)
+            selection.log_warnings([*self.warnings, *([self.start.sentence()] if self.start is not None else [])])
         trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
         result = self._result(trained)
         run = replace(self.unscored, result=result)
@@ -172,6 +178,7 @@ class Session:
             "data": self._data(),
             "warnings": list(self.warnings),
             "refit": self.origin.as_dict() if self.origin is not None else None,
+            "init_from": self.start.as_dict() if self.start is not None else None,
             "seed": self.experiment.seed,
             "settings": self.experiment.as_dict(),
             "versions": versions(),

@@ -89,7 +89,7 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
     Titles and images are left out.
     """
     old = dataset.interactions
-    columns = [old.users, old.items, old.splits]
+    columns = [old.users, old.items, old.splits, *([] if old.weights is None else [old.weights])]
     for place, (copies, size) in enumerate([(users, old.n_users), (items, old.n_items)]):
         extra = [column[columns[place] < copies] for column in columns]
         extra[place] = extra[place] + size
@@ -97,7 +97,14 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
     rows = np.concatenate([np.arange(old.n_items), np.arange(items)])
     return replace(
         dataset,
-        interactions=Interactions(columns[0], columns[1], columns[2], old.n_users + users, old.n_items + items),
+        interactions=Interactions(
+            columns[0],
+            columns[1],
+            columns[2],
+            old.n_users + users,
+            old.n_items + items,
+            weights=None if old.weights is None else columns[3],
+        ),
         log=None,
         users=Vocabulary("user", [*dataset.users, *(f"copy {number} of a user" for number in range(users))]),
         items=Vocabulary("item", [*dataset.items, *(f"copy {number} of an item" for number in range(items))]),

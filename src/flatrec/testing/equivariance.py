@@ -14,12 +14,11 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.testing.datasets import enlarged, permuted, whole_batch
+from flatrec.testing.datasets import permuted, whole_batch
 from flatrec.testing.messages import NotApplicableError, number, require
+from flatrec.testing.owners import Owners, owners
 from flatrec.testing.runs import copied, encoded, evaluated, loss_of, random_state, same, seeded, well_shaped
 from flatrec.utils.seeding import generator
-
-MORE_USERS, MORE_ITEMS = 7, 4  # copies by which the sizes that belong to users, items or both are told
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class _Renumbering:
         users, items = (torch.from_numpy(np.argsort(order)) for order in (self.users, self.items))
         return Batch(users[batch.users], items[batch.positives], items[batch.negatives])
 
-    def tensor(self, value: Tensor, owners: tuple[str | None, ...]) -> Tensor:
+    def tensor(self, value: Tensor, owners: Owners) -> Tensor:
         """The same entries under the new indices, given what each dimension counts."""
         orders = {"users": self.users, "items": self.items, "nodes": self.nodes}
         for place, owner in enumerate(owners):
@@ -79,36 +78,25 @@ def _check_applicable(make: Callable[[Dataset], Model], dataset: Dataset) -> Non
         raise NotApplicableError("evaluation is random, which another check reports")
 
 
-def _owners(make: Callable[[Dataset], Model], dataset: Dataset) -> dict[str, tuple[str | None, ...]]:
+def _owners(make: Callable[[Dataset], Model], dataset: Dataset) -> dict[str, Owners]:
     """What each dimension of each floating-point tensor of the state counts: users, items, nodes or none of them."""
-    data = (dataset, enlarged(dataset, users=MORE_USERS), enlarged(dataset, items=MORE_ITEMS))
-    here, more_users, more_items = (_shapes(make(one)) for one in data)
-    meanings = {
-        (dataset.n_users, MORE_USERS, 0): "users",
-        (dataset.n_items, 0, MORE_ITEMS): "items",
-        (dataset.n_users + dataset.n_items, MORE_USERS, MORE_ITEMS): "nodes",
-    }
-    owners: dict[str, tuple[str | None, ...]] = {}
-    for name, shape in here.items():
-        growth = [
-            (size, longer - size, wider - size)
-            for size, longer, wider in zip(shape, more_users[name], more_items[name], strict=True)
-        ]
-        if any(one not in meanings and one[1:] != (0, 0) for one in growth):
+    told: dict[str, Owners] = {}
+    tensors = _floating(make(dataset))
+    for name, one in owners(make, dataset, _floating).items():
+        if one is None:
             raise NotApplicableError(
-                f"{name!r} has shape {tuple(shape)}, and which dimension counts users and which items cannot be told"
+                f"{name!r} has shape {tuple(tensors[name].shape)}, and which dimension counts users and which items "
+                "cannot be told"
             )
-        owners[name] = tuple(meanings.get(one) for one in growth)
-    return owners
+        told[name] = one
+    return told
 
 
-def _shapes(model: Model) -> dict[str, torch.Size]:
-    return {name: one.shape for name, one in model.state_dict().items() if one.is_floating_point()}
+def _floating(model: Model) -> dict[str, Tensor]:
+    return {name: one for name, one in model.state_dict().items() if one.is_floating_point()}
 
 
-def _load_renumbered(
-    other: Model, model: Model, order: _Renumbering, owners: Mapping[str, tuple[str | None, ...]]
-) -> None:
+def _load_renumbered(other: Model, model: Model, order: _Renumbering, owners: Mapping[str, Owners]) -> None:
     """Give a model the state of another under new indices; integers in it stay, being numbers or counts."""
     state = other.state_dict()
     state |= {name: order.tensor(model.state_dict()[name], one) for name, one in owners.items()}

@@ -46,7 +46,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         OSError: the folder cannot be written to, or the disk is full; an older checkpoint stays as it was.
     """
     tensors = {name: tensor.detach().contiguous() for name, tensor in checkpoint.tensors.items()}
-    metadata = seal({"format": FORMAT, **checkpoint.metadata, "tensors": _digest(tensors)})
+    metadata = seal({"format": FORMAT, **checkpoint.metadata, "tensors": tensors_digest(tensors)})
     with atomic_write(path) as temporary:
         try:
             # One entry only: safetensors writes several in an order that differs from process to process.
@@ -76,7 +76,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         raise ValueError(f"{path} is truncated or not a safetensors file; {ADVICE}") from None
     _check_format(text, path)
     metadata = unseal(text, path, advice=ADVICE)
-    if metadata.pop("tensors", None) != _digest(tensors):
+    if metadata.pop("tensors", None) != tensors_digest(tensors):
         raise ValueError(f"{path} is damaged (its digest does not match its content); {ADVICE}")
     return Checkpoint({name: tensor.to(device) for name, tensor in tensors.items()}, metadata)
 
@@ -91,7 +91,7 @@ def _check_format(text: str, path: Path) -> None:
         raise ValueError(f"{path} is not a {FORMAT!r} file; give the folder of a run that flatrec wrote")
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
     """Return the digest of names, types, shapes and bytes; as fast as memory is read."""
     parts: list[str | ndarray] = []
     for name in sorted(tensors):

@@ -17,7 +17,9 @@ ADVICE = {
     "encode": _CONTINUES,
     "augment": _CONTINUES,
     "cold-start": _CONTINUES,
+    "refresh": _CONTINUES,
     "adjust": _CONTINUES,
+    "export": _CONTINUES,
     "study": _CONTINUES,
     "sweep": _CONTINUES,
 }

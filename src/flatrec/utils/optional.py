@@ -20,7 +20,7 @@ _NEEDED_BY: dict[Extra, str] = {
     "postgresql": "PostgreSQL databases need",
     "ray": "the backend ray needs",
     "research": "studies, sweeps, reports and the demo need",
-    "sql": "databases of sweeps need",
+    "sql": "databases need",
     "tensorboard": "TensorBoard curves need",
     "timm": "timm encoders need",
 }

@@ -1,0 +1,72 @@
+"""The two training runs of a generation, and what they start from."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from flatrec.refresh import refresh
+from flatrec.refresh.store import CANDIDATE, FINAL, Store
+from flatrec.runs.warm_start import read_warm_start
+from tests.refresh.deliveries import KNN, NOW, SETTINGS, deliver, events, settings_of
+
+WARM = SETTINGS.replace("warm_start = false", "warm_start = true")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop")
+    deliver(folder, events(30))
+    refresh(settings_of(folder, text=WARM), now=NOW)
+    return folder
+
+
+@pytest.fixture
+def shop(first, tmp_path):
+    shutil.copytree(first, tmp_path / "shop", symlinks=True)
+    deliver(tmp_path / "shop", events(31))
+    return tmp_path / "shop"
+
+
+def starts(shop, number):
+    folder = Store(shop / "store").folder(number)
+    return [read_warm_start(folder / name) for name in (CANDIDATE, FINAL)]
+
+
+def test_the_first_generation_starts_from_initial_parameters(first):
+    assert starts(first, 1) == [None, None]
+
+
+def test_the_candidate_starts_from_the_candidate_and_the_final_fit_from_the_final_fit(shop):
+    refresh(settings_of(shop, text=WARM), now=NOW)
+    folder = (Store(shop / "store").folder(1)).resolve()
+    assert [start.run for start in starts(shop, 2)] == [str(folder / name) for name in (CANDIDATE, FINAL)]
+    assert [start.users.taken for start in starts(shop, 2)] == [24, 24]
+
+
+def test_a_chain_of_generations_starts_each_time_from_the_one_in_use(shop):
+    refresh(settings_of(shop, text=WARM), now=NOW)
+    deliver(shop, events(32))
+    refresh(settings_of(shop, text=WARM), now=NOW)
+    assert all("/0002/" in start.run for start in starts(shop, 3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [SETTINGS, WARM.replace("embedding_dim = 4", "embedding_dim = 6"), KNN],
+    ids=["off", "other model", "baseline"],
+)
+def test_training_starts_from_initial_parameters_where_there_are_no_others(shop, text):
+    assert refresh(settings_of(shop, text=text), now=NOW).outcome == "promoted"
+    assert starts(shop, 2) == [None, None]
+
+
+def test_the_final_fit_is_of_all_interactions_and_the_candidate_of_older_ones(shop):
+    import flatrec
+
+    refresh(settings_of(shop, text=WARM), now=NOW)
+    folder = Store(shop / "store").folder(2)
+    table = events(31).unique(["user", "item"])
+    assert flatrec.load_recommender(folder / FINAL).history.nnz == len(table)
+    assert flatrec.load_recommender(folder / CANDIDATE).history.nnz < len(table)
