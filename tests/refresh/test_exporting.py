@@ -137,11 +137,11 @@ def test_vectors_are_exported_into_a_folder(tmp_path):
         ('out = "nowhere/lists.csv"', "there is no folder"),
         ('out = "lists.csv"\nwhere = "colour = 3"', "colour"),
         ('out = "lists.csv"\nusers = "none.txt"', "none.txt"),
-        ('url_env = "NO_SUCH_VARIABLE"\ntable = "t"', "export[0]: the environment variable NO_SUCH_VARIABLE is not set"),
+        ('url_env = "NO_SUCH_NAME"\ntable = "t"', "export[0]: the environment variable NO_SUCH_NAME is not set"),
         ('url = "mysql://x"\ntable = "t"', "unknown database 'mysql'"),
     ],
 )
-def test_what_an_export_lacks_is_said_before_anything_is_trained(tmp_path, monkeypatch, more, said):
+def test_what_an_export_lacks_is_said_before_anything_is_trained(tmp_path, more, said):
     deliver(tmp_path, events(30))
     settings = settings_of(tmp_path, f"\n[[export]]\n{more}\n", text=KNN)
     for call in (preview, refresh):

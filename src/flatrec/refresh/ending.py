@@ -34,7 +34,7 @@ def conclude(settings: RefreshSettings, store: Store, state: State, now: int) ->
     for action in _afterward(settings, store, ended, page):
         try:
             action()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             logger.warning("%s; the next refresh does it", message(error))
             break
     return ended

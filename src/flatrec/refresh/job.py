@@ -15,12 +15,14 @@ from flatrec.refresh.delivery import Delivery, Ids, describe
 from flatrec.refresh.ending import abandon, conclude, record_missing
 from flatrec.refresh.exporting import check_exports
 from flatrec.refresh.newest_days import newest_days
+from flatrec.refresh.report import render
 from flatrec.refresh.settings import RefreshSettings
 from flatrec.refresh.state import State, write_state
 from flatrec.refresh.steps import STEPS, last_accepted
-from flatrec.refresh.store import Store
+from flatrec.refresh.store import LATEST, Store
 from flatrec.refresh.work import Work, no_callbacks, settings_digest
 from flatrec.training import Callback
+from flatrec.utils.atomic_write import write_text
 from flatrec.utils.locks import lock_folder
 from flatrec.utils.messages import message
 from flatrec.utils.moments import as_date_time
@@ -151,9 +153,10 @@ def _carry_out(work: Work) -> None:
 
 
 def _record_error(work: Work, text: str) -> None:
-    """Write an error into the record of the generation, if the disk allows it."""
+    """Write an error into the record of the generation and the latest report, if the disk allows it."""
     work.state = replace(work.state, error=text)
     try:
         work.save()
+        write_text(work.store.path / LATEST, render(work.state, work.store.history()))
     except OSError as error:
         logger.warning("the error could not be recorded: %s", message(error))
