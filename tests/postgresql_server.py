@@ -49,6 +49,12 @@ class Server:
         """Stop the server; ``immediate`` is what a machine that loses its power does."""
         self._run("pg_ctl", "-w", "-m", mode, "stop", check=False)
 
+    def require_passwords(self, user):
+        """Ask a user for a password from now on."""
+        rules = self.folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        self._run("pg_ctl", "reload")
+
     def close(self):
         self.stop()
         shutil.rmtree(self.folder)

@@ -31,6 +31,7 @@ from flatrec.runs.warm_start import read_warm_start
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, checkpoint
 from flatrec.training.trainer import CHECKPOINT, load_parameters
+from flatrec.utils.messages import message
 
 logger = logging.getLogger(__name__)
 
@@ -255,6 +256,9 @@ def load_run(
 ) -> Run:
     """A finished run from its folder, at its best parameters.
 
+    The model is built again, for which the data must be those that it was trained on. Without them, the recommender in
+    the folder answers: :func:`flatrec.load_recommender`.
+
     Args:
         path: the run folder.
         data: where the data are now, if not where the run found them, or the data themselves.
@@ -273,7 +277,10 @@ def load_run(
     experiment = recorded.replace(device=device, model=of_run(recorded.model, "model", model))
     import_metrics_of_run(recorded.evaluation.metrics, metrics)
     split = experiment.split
-    dataset = data.split_again(split) if isinstance(data, Dataset) else load(data or experiment.data, split)
+    try:
+        dataset = data.split_again(split) if isinstance(data, Dataset) else load(data or experiment.data, split)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{message(error)}{run_dir.advice_without_data(path)}") from None
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
     run_dir.identity(recorded, dataset, read_warm_start(path)).check(saved.metadata.get("run"), path / CHECKPOINT)

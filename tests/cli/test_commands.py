@@ -18,7 +18,7 @@ from flatrec.testing import block_dataset
 from tests.cli.conftest import SMALL
 
 COMMANDS = [
-    (), ("train",), ("evaluate",), ("compare",), ("recommend",), ("similar",), ("demo",), ("data",),
+    (), ("train",), ("evaluate",), ("compare",), ("recommend",), ("similar",), ("export",), ("demo",), ("data",),
     ("data", "info"), ("data", "shop"), ("check-model",),
     ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"), ("list", "metrics"),
 ]  # fmt: skip

@@ -62,6 +62,10 @@ def test_reserved_items_need_not_be_in_the_pool():
     assert lists(Rerank(reserve={"new = true": 1, "price > 30": 1}, pool=1))[0] == "mug lamp bulb"
 
 
+def test_limits_do_not_keep_a_reserve_from_items_further_down():
+    assert lists(Rerank(reserve={"price < 10": 2}, max_per={"room": 1}, pool=3))[0] == "mug bulb"
+
+
 def test_reserved_items_obey_the_filters():
     assert lists(Rerank(reserve={"new = true": 1}), seen=[4])[0] == "mug cup pot"
 

@@ -35,11 +35,17 @@ def cold_start(
     Example: `flatrec cold-start runs/first --fraction 0.1 --split valid`
     """
     from flatrec.api import load_run
+    from flatrec.cli import changed_data
     from flatrec.inference.cold_start import evaluate_cold_start, run_name
     from flatrec.runs import run_dir
 
     scored = options.evaluated_split(split)
-    loaded = load_run(run, data, device or "auto", model, metrics=metrics or ())
+    dataset = changed_data.data_of(run, data)
+    if changed_data.has_changed(run, dataset):
+        changed_data.note_change(run, dataset, "items are held out of the data as they are now")
+        loaded = changed_data.untrained(run, dataset, model, metrics or ())
+    else:
+        loaded = load_run(run, dataset, device or "auto", model, metrics=metrics or ())
     file = run / run_dir.EXPERIMENT
     experiment = options.experiment(file, None, model=model, strategy=strategy, device=device)
     folder = run / run_name(fraction, seed)

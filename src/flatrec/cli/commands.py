@@ -62,13 +62,16 @@ COMMANDS: dict[str, Command] = {
     "recommend": Command(
         "flatrec.cli.recommend:recommend",
         RECOMMEND,
-        "Recommend the items that a user is most likely to want and has no interaction with.",
+        "Recommend the items that a user is most likely to want.",
     ),
     "similar": Command("flatrec.cli.recommend:similar", RECOMMEND, "Find the items that are most similar to an item."),
     "export": Command(
         "flatrec.cli.export:export",
         RECOMMEND,
         "Write recommendations, similar items or vectors of a trained run into files or a table of a database.",
+    ),
+    "recommender": Command(
+        "flatrec.cli.recommender:app", RECOMMEND, "Show what a trained recommender holds, or remove users from it."
     ),
     "refresh": Command(
         "flatrec.cli.refresh:refresh",

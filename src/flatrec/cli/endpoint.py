@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import typer
 
-from flatrec.cli.groups import Command, with_group
+from flatrec.cli.groups import Command, Group, with_groups
 from flatrec.content.llm.settings import Endpoint
 
 
@@ -43,8 +43,8 @@ def with_endpoint(command: Command) -> Command:
         ValueError: only one of ``--endpoint`` and ``--model`` is given, or a value is out of range.
     """
     optional = inspect.signature(command).parameters["endpoint"].default is None
-    options = {field: _parameter(field, optional=optional) for field in _OPTIONS}
-    return with_group(command, "endpoint", options, _endpoint)
+    options = [_parameter(field, optional=optional) for field in _OPTIONS]
+    return with_groups(command, {"endpoint": Group(options, _endpoint)})
 
 
 def _parameter(field: str, *, optional: bool) -> inspect.Parameter:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,17 +16,20 @@ from flatrec.utils.messages import clipped, count
 
 if TYPE_CHECKING:
     from flatrec.inference.candidates import Filters
-    from flatrec.inference.export import DatabaseTable, ExportOptions, ExportReport
+    from flatrec.inference.export import DatabaseTable, ExportReport
+    from flatrec.inference.rerank import Rerank
 
 logger = logging.getLogger(__name__)
 
-Ids = TypeVar("Ids")
 WHAT = ("recommendations", "similar", "vectors")
 _LIST_FILE = "one id per line, or a table (.csv, .tsv, .parquet) with a column of that name"
 
 
+@recommenders.with_request
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of a recommender.", show_default=False)],
+    filters: Filters,
+    rerank: Rerank | None,
     what: Annotated[str, typer.Option(help="What to export: recommendations, similar or vectors.")] = WHAT[0],
     k: Annotated[int, typer.Option("-k", "--top-k", help="Number of items in a list.")] = 10,
     users: Annotated[
@@ -35,10 +38,6 @@ def export(
             help=f"File of the users whose lists are exported: {_LIST_FILE}. Default: all.", show_default=False
         ),
     ] = None,
-    items: recommenders.Items = None,
-    exclude: recommenders.Exclude = None,
-    where: recommenders.Where = None,
-    include_seen: recommenders.Seen = None,
     out: Annotated[
         Path | None,
         typer.Option(help="File to write (.parquet, .csv, .jsonl); for vectors: a folder.", show_default=False),
@@ -67,18 +66,31 @@ def export(
 
     Example: `flatrec export runs/first -k 20 --out recs.parquet`
     """
-    from flatrec.inference.export import export_recommendations, export_similar, export_vectors
+    from flatrec.inference.export import (
+        ExportOptions,
+        Shard,
+        export_recommendations,
+        export_similar,
+        export_vectors,
+        format_named,
+    )
 
     if what not in WHAT:
         raise ValueError(f"--what must be one of {', '.join(WHAT)}, but is {clipped(what)!r}")
     target = _target(out, to, table)
     if what == "vectors":
-        filters_given = {"--items": items, "--exclude": exclude, "--where": where, "--include-seen": include_seen}
-        _check_vectors({"--users": users, **filters_given, "--to": to, "--shard": shard, "--format": file_format})
+        _check_vectors({"--users": users, "--to": to, "--shard": shard, "--format": file_format}, filters, rerank)
         report = export_vectors(recommenders.opened(run, data=data, model=model), _folder(target), overwrite=overwrite)
     else:
-        filters = _filters(items, exclude, where, include_seen)
-        chosen = _options(k, users, filters, shard, file_format=file_format, overwrite=overwrite)
+        chosen = ExportOptions(
+            k=options.counted("--top-k", k),
+            users=_users(users),
+            filters=filters,
+            rerank=rerank,
+            shard=Shard() if shard is None else Shard.parse(shard),
+            format=None if file_format is None else format_named(file_format),
+            overwrite=overwrite,
+        )
         if isinstance(target, Path):
             chosen.format_of(target)  # an unknown ending shows before the recommender is read
         call = export_recommendations if what == "recommendations" else export_similar
@@ -106,9 +118,11 @@ def _target(out: Path | None, to: str | None, table: str | None) -> Path | Datab
     return DatabaseTable(to, table)
 
 
-def _check_vectors(values: Mapping[str, object]) -> None:
+def _check_vectors(values: Mapping[str, object], filters: Filters, rerank: Rerank | None) -> None:
     """Refuse options that have no meaning for vectors."""
-    for option, value in values.items():
+    names = {"filter_seen": "--include-seen", "items": "--items", "exclude": "--exclude", "where": "--where"}
+    given = {option: getattr(filters, name) for name, option in names.items()}
+    for option, value in {**values, **given, "re-ranking": rerank}.items():
         if value is not None:
             raise ValueError(
                 f"{option} does not go with --what vectors, which writes the vectors of all users and items into a "
@@ -122,48 +136,17 @@ def _folder(target: Path | DatabaseTable) -> Path:
     return target
 
 
-def _filters(items: str | None, exclude: str | None, where: str | None, include_seen: bool | None) -> Filters:
-    from flatrec.data.id_lists import read_ids, read_item_lists
-    from flatrec.inference.candidates import Filters
-
-    return Filters(
-        filter_seen=None if include_seen is None else not include_seen,
-        items=None if items is None else _listed("--items", items, lambda file: read_ids(file, "item")),
-        exclude=None if exclude is None else _listed("--exclude", exclude, read_item_lists),
-        where=where,
-    )
-
-
-def _listed(option: str, text: str, read: Callable[[Path], Ids]) -> Ids | tuple[str, ...]:
-    """Return the ids that an option lists, or that are in the file that follows an ``@``."""
-    if text.startswith("@"):
-        return read(Path(text[1:]))
-    if Path(text).is_file():
-        raise ValueError(f"{option} lists ids, but {clipped(text)} is a file; write {option} @{clipped(text)}")
-    ids = options.names(text)
-    if not ids:
-        raise ValueError(f"{option} names no item; give ids separated by commas, or @FILE")
-    return ids
-
-
-def _options(
-    k: int, users: Path | None, filters: Filters, shard: str | None, *, file_format: str | None, overwrite: bool
-) -> ExportOptions:
+def _users(file: Path | None) -> tuple[str, ...] | None:
+    """Return the users in a file, each once."""
+    if file is None:
+        return None
     from flatrec.data.id_lists import read_ids
-    from flatrec.inference.export import ExportOptions, Shard, format_named
 
-    ids = None if users is None else read_ids(users, "user")
-    unique = None if ids is None else tuple(dict.fromkeys(ids))
-    if ids is not None and unique is not None and len(ids) > len(unique):
-        logger.warning("%s: %d of %d ids repeat and count once", users, len(ids) - len(unique), len(ids))
-    return ExportOptions(
-        k=options.counted("--top-k", k),
-        users=unique,
-        filters=filters,
-        shard=Shard() if shard is None else Shard.parse(shard),
-        format=None if file_format is None else format_named(file_format),
-        overwrite=overwrite,
-    )
+    ids = read_ids(file, "user")
+    unique = tuple(dict.fromkeys(ids))
+    if len(ids) > len(unique):
+        logger.warning("%s: %d of %d ids repeat and count once", file, len(ids) - len(unique), len(ids))
+    return unique
 
 
 def _print_report(report: ExportReport) -> None:

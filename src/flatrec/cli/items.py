@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec.cli.groups import Command, with_group
+from flatrec.cli.groups import Command, group_of, with_groups
 
 if TYPE_CHECKING:
     from flatrec.content.item_source import ItemSource
@@ -20,8 +19,7 @@ ImageDir = Annotated[
 
 def with_items(command: Command) -> Command:
     """Give a command the options of a table of items in the place of its parameter ``source``."""
-    options = inspect.signature(_source, eval_str=True, locals={"ItemSource": object}).parameters
-    return with_group(command, "source", options, _source)
+    return with_groups(command, {"source": group_of(_source)})
 
 
 def _source(

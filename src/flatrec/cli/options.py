@@ -69,6 +69,14 @@ Resume = Annotated[bool, typer.Option("--resume", help="Resume the run in the fo
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 RunDir = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
 MovedData = Annotated[str | None, typer.Option(help="Path of the run's data, if they were moved.", show_default=False)]
+NewerData = Annotated[
+    str | None,
+    typer.Option(
+        help="Path of newer data of the same shop: new interactions are left out of lists, and users who were not "
+        "trained on get lists by theirs. If the run has no recommender: where its data are now.",
+        show_default=False,
+    ),
+]
 EvaluatedSplit = Annotated[str, typer.Option(help="Split to score: valid or test.")]
 NNeighbors = Annotated[
     int | None, typer.Option(help="Number of known items per modality that a new item is compared with. Default: 10.")

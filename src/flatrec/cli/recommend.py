@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from flatrec.cli.printing import print_items, print_json, print_text
 if TYPE_CHECKING:
     from flatrec.inference.answers import ItemList, Recommendation
     from flatrec.inference.candidates import Filters
-    from flatrec.inference.cold_start import NewItemEmbeddings
+    from flatrec.inference.joining import JoinedItems
     from flatrec.inference.rerank import Rerank
 
 TopK = Annotated[int, typer.Option("-k", "--top-k", help="Number of items in a list.")]
@@ -33,8 +33,7 @@ Explain = Annotated[
 N_SHOWN = 10  # ids that a note names
 
 
-@recommenders.with_rerank
-@recommenders.with_filters
+@recommenders.with_request
 def recommend(
     run: options.RunDir,
     filters: Filters,
@@ -49,7 +48,7 @@ def recommend(
     method: options.Method = None,
     image_dir: ImageDir = None,
     model: options.OwnModel = None,
-    data: options.MovedData = None,
+    data: options.NewerData = None,
     json: options.Json = False,
 ) -> None:
     """Recommend the items that a user is most likely to want.
@@ -98,7 +97,7 @@ def _recommend_new_items(
     from flatrec.api import load_run
     from flatrec.cli.progress import counting
     from flatrec.content import encode_new_items
-    from flatrec.inference.cold_start import check_supported, recommend_new_items
+    from flatrec.inference.cold_start import check_supported, join_new_items
     from flatrec.runs.session import choose_device
 
     loaded = load_run(run, data, model=model)
@@ -106,20 +105,16 @@ def _recommend_new_items(
     check_supported(loaded, method=method, n_neighbors=n_neighbors)  # before anything is encoded
     device = str(choose_device(options.experiment(None, None)))
     items = encode_new_items(new_items, loaded.dataset, image_dir=image_dir, device=device, progress=counting)
-    result = recommend_new_items(
-        loaded,
-        items,
-        users,
-        k,
-        source=str(new_items),
-        n_neighbors=n_neighbors,
-        method=method,
-        include_known=include_known,
-    )
-    about = {**_summary(result.embeddings), "n_neighbors": n_neighbors, "include_known": include_known}
-    _print_lists({"run": str(run), "new_items": about}, result.lists, json=json)
+    for user in users:
+        loaded.dataset.users.index_of(user)  # who is not known has no embedding, and new items have no popularity
+    joined = join_new_items(loaded, items, source=str(new_items), n_neighbors=n_neighbors, method=method)
+    lists = joined.recommender.recommend(users, k, items=None if include_known else joined.items.ids)
+    if not include_known:
+        lists = [replace(answer, path="cold-item") for answer in lists]
+    about = {**_summary(joined), "n_neighbors": n_neighbors, "include_known": include_known}
+    _print_lists({"run": str(run), "new_items": about}, lists, json=json)
     if not json:
-        _print_summary(result.embeddings)
+        _print_summary(joined)
 
 
 def similar(
@@ -161,10 +156,11 @@ def _plain(items: Sequence[Recommendation]) -> list[dict[str, Any]]:
     return [asdict(one) | {"image": str(one.image) if one.image else None} for one in items]
 
 
-def _summary(embeddings: NewItemEmbeddings) -> dict[str, Any]:
-    items = embeddings.items
+def _summary(joined: JoinedItems) -> dict[str, Any]:
+    items = joined.items
     return {
-        "method": embeddings.method,
+        "method": joined.method,
+        "scale": joined.calibration.scale,
         "scored": len(items.ids),
         "ids": list(items.ids),
         "already_known": list(items.already_known),
@@ -172,10 +168,10 @@ def _summary(embeddings: NewItemEmbeddings) -> dict[str, Any]:
     }
 
 
-def _print_summary(embeddings: NewItemEmbeddings) -> None:
+def _print_summary(joined: JoinedItems) -> None:
     """Print how many items were scored by which method, and which were left out."""
-    items = embeddings.items
-    print_text(f"{len(items.ids)} new items scored, embedded by {options.METHODS[embeddings.method]}")
+    items = joined.items
+    print_text(f"{len(items.ids)} new items scored, embedded by {options.METHODS[joined.method]}")
     if items.already_known:
         print_text(f"- not new, as the data set has them, and left out: {_listed(items.already_known)}")
     if items.without_features:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from flatrec.cli.groups import Command, with_group
+from flatrec.cli import options
+from flatrec.cli.groups import Command, group_of, with_groups
+from flatrec.utils.messages import clipped
 
 if TYPE_CHECKING:
     from flatrec.inference.candidates import Filters
     from flatrec.inference.recommender import Recommender
     from flatrec.inference.rerank import Rerank
 
+Ids = TypeVar("Ids")
 Users = Annotated[list[str] | None, typer.Option("--user", help="Id of a user; repeatable.", show_default=False)]
 History = Annotated[
     str | None,
@@ -34,16 +36,9 @@ Where = Annotated[
 ]
 
 
-def with_filters(command: Command) -> Command:
-    """Give a command the options of filters in the place of its parameter ``filters``."""
-    options = inspect.signature(_filters, eval_str=True, locals={"Filters": object}).parameters
-    return with_group(command, "filters", options, _filters)
-
-
-def with_rerank(command: Command) -> Command:
-    """Give a command the options of re-ranking in the place of its parameter ``rerank``."""
-    options = inspect.signature(_rerank, eval_str=True, locals={"Rerank": object}).parameters
-    return with_group(command, "rerank", options, _rerank)
+def with_request(command: Command) -> Command:
+    """Give a command the options of filters and of re-ranking in the place of ``filters`` and ``rerank``."""
+    return with_groups(command, {"filters": group_of(_filters), "rerank": group_of(_rerank)})
 
 
 def _filters(
@@ -51,14 +46,14 @@ def _filters(
     items: Annotated[
         str | None,
         typer.Option(
-            help="The only items that may be listed: ids separated by commas, or @FILE with one id per line.",
+            help="The only items that may be listed: ids separated by commas, or @FILE, one id per line or a table.",
             show_default=False,
         ),
     ] = None,
     exclude: Annotated[
         str | None,
         typer.Option(
-            help="Items that may not be listed: ids separated by commas, or @FILE with one id per line.",
+            help="Items that may not be listed: ids separated by commas, or @FILE; a table may have a column of users.",
             show_default=False,
         ),
     ] = None,
@@ -71,12 +66,13 @@ def _filters(
         ),
     ] = None,
 ) -> Filters:
+    from flatrec.data.id_lists import read_item_lists
     from flatrec.inference.candidates import Filters
 
     return Filters(
         filter_seen=None if include_seen is None else not include_seen,
         items=ids(items, "--items"),
-        exclude=ids(exclude, "--exclude"),
+        exclude=_listed("--exclude", exclude, read_item_lists),
         where=where,
     )
 
@@ -132,7 +128,7 @@ def _rerank(
 
 def _numbered(
     option: str, texts: Sequence[str] | None, separator: str, form: str, *, first: bool = True
-) -> list[tuple[float, str]]:
+) -> list[tuple[int | float, str]]:
     """Return the number and the rest of each value of an option.
 
     Raises:
@@ -145,9 +141,7 @@ def _numbered(
         try:
             value = float(number)
         except ValueError:
-            value = None
-        if value is None or not rest.strip():
-            raise ValueError(f"{option} must have the form {form}, but is {text!r}")
+            raise ValueError(f"{option} must have the form {form}, but is {text!r}") from None
         found.append((int(value) if value.is_integer() else value, rest.strip()))
     return found
 
@@ -157,7 +151,8 @@ def opened(run: Path, *, data: str | None = None, model: str | None = None) -> R
 
     Args:
         run: the folder of a run or of a recommender.
-        data: where the data of the run are now; used only if no recommender was saved.
+        data: newer data of the same shop, whose interactions count as seen, or as the history of users who were not
+            trained on; if no recommender was saved, where the data of the run are now.
         model: the model's class, if it is one of the user's own; used only if no recommender was saved.
 
     Raises:
@@ -167,23 +162,35 @@ def opened(run: Path, *, data: str | None = None, model: str | None = None) -> R
     from flatrec.inference.storage import has_recommender, load_recommender
 
     if has_recommender(run):
-        return load_recommender(run)
+        from flatrec.cli.changed_data import with_newer
+
+        recommender = load_recommender(run)
+        return recommender if data is None else with_newer(recommender, data)
     from flatrec.api import load_run
 
     return load_run(run, data, model=model).recommender
 
 
-def ids(text: str | None, option: str) -> list[str] | None:
-    """Return the ids of an option: separated by commas, or the lines of a file whose name follows an ``@``.
+def ids(text: str | None, option: str) -> tuple[str, ...] | None:
+    """Return the ids of items that an option lists, or that are in the file whose name follows an ``@``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: there is no id.
+        ValueError: there is no id, or the file is malformed.
     """
+    from flatrec.data.id_lists import read_ids
+
+    return _listed(option, text, lambda file: read_ids(file, "item"))
+
+
+def _listed(option: str, text: str | None, read: Callable[[Path], Ids]) -> Ids | tuple[str, ...] | None:
     if text is None:
         return None
-    lines = Path(text[1:]).read_text(encoding="utf-8").splitlines() if text.startswith("@") else text.split(",")
-    found = [line.strip() for line in lines if line.strip()]
-    if not found:
-        raise ValueError(f"{option} names no item; give ids separated by commas, or @FILE with one id per line")
-    return found
+    if text.startswith("@"):
+        return read(Path(text[1:]))
+    if Path(text).is_file():
+        raise ValueError(f"{option} lists ids, but {clipped(text)} is a file; write {option} @{clipped(text)}")
+    listed = options.names(text)
+    if not listed:
+        raise ValueError(f"{option} names no item; give ids separated by commas, or @FILE")
+    return listed

@@ -153,16 +153,23 @@ def evaluate(
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
-    """Score a finished run again.
+    """Score a finished run again; if its data have changed since, its recommender on the data as they are now.
 
     Example: `flatrec evaluate runs/first --split valid`
     """
     from flatrec.api import load_run
+    from flatrec.cli import changed_data
 
     scored = options.evaluated_split(split)
-    loaded = load_run(run, data, device or "auto", model, metrics=metrics or ())
-    found = loaded.evaluate(scored)
-    differing = loaded.differing(scored, found.metrics)
+    dataset = changed_data.data_of(run, data)
+    result: Mapping[str, Any] = {}
+    differing: tuple[str, ...] = ()
+    if changed_data.has_changed(run, dataset):
+        found = changed_data.evaluate_changed(run, dataset, scored, metrics or ())
+    else:
+        loaded = load_run(run, dataset, device or "auto", model, metrics=metrics or ())
+        found = loaded.evaluate(scored)
+        result, differing = loaded.result, loaded.differing(scored, found.metrics)
     if json:
         print_json({"run": str(run), "split": scored, "metrics": found.metrics, "differing": list(differing)})
     else:
@@ -177,7 +184,7 @@ def evaluate(
             undefined_sentence(scored, found.n_undefined),
         )
     if differing:
-        _warn_of_difference(loaded.result, scored, found.metrics, differing)
+        _warn_of_difference(result, scored, found.metrics, differing)
 
 
 def unknown_sentence(split: str, n_users: int, n_interactions: int, *, unknown_users: str) -> str:

@@ -52,7 +52,7 @@ class Audience:
         """
         pairs = [(user is not None and user in known_users, user) for user in users]
         indices = np.array([known_users.index_of(str(user)) if known else -1 for known, user in pairs], dtype=np.int64)
-        trained = (indices >= 0) & (np.diff(training.indptr)[indices] > 0)
+        trained = np.diff(stored_rows(training, indices).indptr) > 0
         found = [known_indices(histories.get(user, ()), known_items) for user in users]
         return cls(users, indices, found, trained)
 
@@ -76,10 +76,10 @@ class Audience:
         n_items = len(items)
         excluded = rows_of([self.none] * len(self.users), n_items)
         if seen is not None:
-            rows = seen[np.maximum(self.indices, 0)]
-            known = np.repeat(self.indices >= 0, np.diff(rows.indptr))
-            excluded = rows if known.all() else _kept(rows, known)
-        own = [known_indices(filters.excluded_of(user), items) if user else self.none for user in self.users]
+            excluded = stored_rows(seen, self.indices)
+        own = [
+            known_indices(filters.excluded_of(user), items) if user is not None else self.none for user in self.users
+        ]
         if seen is not None:
             own = [np.concatenate(both) for both in zip(own, self.histories, strict=True)]
         if any(len(row) for row in own):
@@ -96,8 +96,12 @@ class Audience:
         return rows_of([self.histories[position] for position in positions.tolist()], n_items)
 
 
-def _kept(rows: sparse.csr_array, keep: ndarray) -> sparse.csr_array:
-    """Return a matrix with some of its stored entries only."""
-    counts = np.add.reduceat(np.append(keep, False).astype(np.int64), rows.indptr[:-1]) * (np.diff(rows.indptr) > 0)
+def stored_rows(matrix: sparse.csr_array, indices: Int64[ndarray, "n"]) -> sparse.csr_array:
+    """Return rows of a matrix, 1 for each stored entry, whatever its value; the row of index -1 has no entries."""
+    known = np.flatnonzero(indices >= 0)
+    rows = matrix[indices[known]]
+    counts = np.zeros(len(indices), dtype=np.int64)
+    counts[known] = np.diff(rows.indptr)
     offsets = np.concatenate([[0], np.cumsum(counts)])
-    return sparse.csr_array((rows.data[keep], rows.indices[keep], offsets), shape=rows.shape)
+    values = np.ones(len(rows.indices), dtype=np.float32)
+    return sparse.csr_array((values, rows.indices, offsets), shape=(len(indices), matrix.shape[1]))

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from numpy import ndarray
 from scipy import sparse
+from torch.nn import functional as F
 
 from flatrec.inference.answers import AnswerPath, Reason, Recommendation
 from flatrec.inference.candidates import known_indices, rows_of
@@ -135,6 +136,6 @@ def _strongest(found: Contributions, column: int, catalog: Catalog) -> Iterator[
 def _cosines(
     scoring: Vectors, items: Int64[ndarray, "n_history"], listed: Int64[ndarray, "n_listed"]
 ) -> Float[ndarray, "n_history n_listed"]:
-    left, right = (torch.from_numpy(indices) for indices in (items, listed))
-    cosines: ndarray = (scoring.directions[left] @ scoring.directions[right].T).numpy()
+    left, right = (F.normalize(scoring.items[torch.from_numpy(indices)], dim=1) for indices in (items, listed))
+    cosines: ndarray = (left @ right.T).numpy()
     return cosines

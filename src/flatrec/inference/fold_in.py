@@ -126,10 +126,10 @@ class FoldInItems:
         """
         weights = self.weights(history)
         users = torch.zeros(weights.shape[0], self.vectors.shape[1], dtype=self.vectors.dtype)
-        for rows in self.blocks(weights.shape[0]):
-            block = weights[rows.start : rows.stop]
+        for rows in self._blocks(np.flatnonzero(np.diff(weights.indptr))):
+            block = weights[rows]
             sums = torch.stack([self._rows(block, row).T @ self._weights(block, row) for row in range(len(rows))])
-            users[rows.start : rows.stop] = self.solve(block, sums[:, :, None])[:, :, 0].to(users)
+            users[torch.from_numpy(rows)] = self.solve(block, sums[:, :, None])[:, :, 0].to(users)
         return users
 
     def contributions(
@@ -172,7 +172,7 @@ class FoldInItems:
         """Return A^-1 times each right side, A the matrix of the formula for the user; for ``mean`` A is the identity.
 
         Args:
-            weights: from :meth:`weights`; one block of :meth:`blocks`, as each user's matrix is held at once.
+            weights: from :meth:`weights`; one block of users, as each user's matrix is held at once.
             right: the right sides.
         """
         if self.settings.method == "mean":
@@ -183,10 +183,10 @@ class FoldInItems:
             system.addmm_(items.T, items * self._weights(weights, row)[:, None])
         return torch.cholesky_solve(right, torch.linalg.cholesky(systems))
 
-    def blocks(self, n_users: int) -> Iterator[range]:
-        """Yield ranges of users whose matrices fit into memory together."""
+    def _blocks(self, rows: Int64[ndarray, "n_rows"]) -> Iterator[Int64[ndarray, "block"]]:
+        """Yield the rows of users, as many at once as their matrices fit into memory together."""
         step = max(1, BLOCK_NUMBERS // self.vectors.shape[1] ** 2)
-        return (range(start, min(start + step, n_users)) for start in range(0, n_users, step))
+        return (rows[start : start + step] for start in range(0, len(rows), step))
 
     @cached_property
     def _common_system(self) -> Float64[Tensor, "dim dim"]:

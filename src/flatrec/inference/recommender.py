@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
@@ -12,8 +12,11 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
+from flatrec.data.dataset import Dataset
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import Ranking, rank
+from flatrec.inference.ann.index import ItemIndex
+from flatrec.inference.ann.search import Request, rank_by_index
 from flatrec.inference.answers import AnswerPath, ItemList, Ranked
 from flatrec.inference.audience import Audience
 from flatrec.inference.candidates import Filters
@@ -22,7 +25,13 @@ from flatrec.inference.descriptions import described, note_of
 from flatrec.inference.explain import explained
 from flatrec.inference.fold_in import DEFAULT, FoldIn, folded_in
 from flatrec.inference.rerank import BestOf, Rerank, Reranker
-from flatrec.models.scoring import ItemScores, Scoring
+from flatrec.models.scoring import ItemScores, Scoring, Vectors
+
+if TYPE_CHECKING:
+    from flatrec.data.encoded_items import EncodedItems
+    from flatrec.inference.ann.settings import IndexSettings
+    from flatrec.inference.joining import ItemDetails
+    from flatrec.inference.who_wants import InterestedUser
 
 Histories: TypeAlias = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -38,6 +47,7 @@ class Facts:
         fingerprint: the digest of the data set.
         run: the digest by which the run is told from others; empty if it was made in memory.
         test: the metrics on the test split, where there is one.
+        forgotten: the rows, in the tables of the run, of users who were removed from the recommender.
     """
 
     model: str
@@ -46,6 +56,7 @@ class Facts:
     fingerprint: str = ""
     run: str = ""
     test: Mapping[str, float] = field(default_factory=dict)
+    forgotten: Sequence[int] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +73,8 @@ class Recommender:
         seen: the interactions of all splits, (n_users, n_items); stored entries count whatever their value.
         filter_seen: whether lists leave out seen items unless they are asked for.
         facts: what it was trained by and on.
+        histories: items of users who were not trained on, by user, where none are given with a request.
+        index: an approximate index of the item vectors, through which lists are found; without one they are exact.
 
     Raises:
         ValueError: the parts are not for the same users and items.
@@ -70,7 +83,7 @@ class Recommender:
         >>> import flatrec
         >>> from flatrec.testing import block_dataset
         >>> run = flatrec.fit(block_dataset(), "item-knn")
-        >>> [len(items) for items in run.recommender.recommend(run.dataset.users[:2], k=1)]
+        >>> [len(items) for items in run.recommender.recommend(list(run.dataset.users)[:2], k=1)]
         [1, 1]
     """
 
@@ -81,6 +94,8 @@ class Recommender:
     seen: sparse.csr_array
     filter_seen: bool = True
     facts: Facts = Facts("unknown")
+    histories: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    index: ItemIndex | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.users), len(self.catalog))
@@ -95,6 +110,10 @@ class Recommender:
                     f"{name} is for {shape[0]} users and {shape[1]} items, but there are {expected[0]} user ids and "
                     f"{expected[1]} item ids; all parts must be of one data set"
                 )
+        if self.index is not None:
+            if not isinstance(self.scoring, Vectors):
+                raise ValueError("an index is of item vectors, but this recommender has none; leave the index out")
+            self.index.check(self.scoring.n_items, self.scoring.items.shape[1])
 
     @property
     def items(self) -> Vocabulary:
@@ -141,7 +160,7 @@ class Recommender:
         """
         asked: Sequence[str | None] = [None] if users is None else [users] if isinstance(users, str) else users
         filters = Filters(filter_seen, items, exclude, where)
-        histories = _by_user(history, asked)
+        histories = self._known_histories(asked) | _by_user(history, asked)
         ranked = self.rank(asked, k, filters, histories=histories, fold_in=fold_in, rerank=rerank)
         mask = filters.allowed(self.catalog)
         lists = [
@@ -194,7 +213,7 @@ class Recommender:
         k = min(k, len(self.items))
         audience = Audience.of(
             users,
-            histories or {},
+            self._known_histories(users) | dict(histories or {}),
             known_users=self.users,
             known_items=self.items,
             training=self.history,
@@ -209,7 +228,7 @@ class Recommender:
         reranker = None if rerank is None else Reranker.of(rerank, self.catalog, self.scoring)
         for path, positions in audience.by_path():
             scoring, rows = self._scoring_of(path, audience, positions, fold_in)
-            best = _best_of(scoring, rows, excluded[positions], allowed)
+            best = _best_of(scoring, rows, excluded[positions], allowed, index=self.index)
             of_path = best(k, None) if reranker is None else reranker.lists(best, k)
             items[positions], scores[positions] = of_path.items, of_path.scores
             for position in positions.tolist():
@@ -250,6 +269,37 @@ class Recommender:
         row = torch.zeros(1, dtype=torch.int64)
         return rank(lambda _: similarities[None], row, min(k, len(self.items)), itself, allowed=allowed)
 
+    def with_items(
+        self,
+        encoded: EncodedItems,
+        details: ItemDetails | None = None,
+        *,
+        n_neighbors: int = 10,
+        source: str = "the encoded items",
+    ) -> Recommender:
+        """Return a recommender with new items, by their features; this one stays as it is.
+
+        A new item gets the average embedding of the most similar known items, on one scale with theirs. Then it is
+        recommended, compared and scored as any other item. :func:`flatrec.inference.joining.join_nearest` returns as
+        well which items were left out and how the scale was found, and
+        :func:`flatrec.inference.cold_start.join_new_items` uses the method of the model.
+
+        Args:
+            encoded: ids and features of the items, from ``flatrec.content.encode_new_items`` or
+                ``flatrec.data.encoded_items.read_encoded``; those that are known already are left out.
+            details: titles, images and item columns for filters, one per id of ``encoded``.
+            n_neighbors: number of known items per modality that a new item is compared with, at least 1.
+            source: how messages call the items, such as their folder.
+
+        Raises:
+            ValueError: this recommender knows items by their interactions alone or holds no features, the items do not
+                fit it, none of them is new, or n_neighbors is below 1.
+        """
+        from flatrec.inference.joining import ItemDetails, join_nearest
+
+        details = details or ItemDetails()
+        return join_nearest(self, encoded, details, n_neighbors=n_neighbors, source=source).recommender
+
     def score(self, users: str | Sequence[str], items: str | Sequence[str]) -> Float32[ndarray, "n_users n_items"]:
         """Return the score of each of the items for each of the users.
 
@@ -262,6 +312,43 @@ class Recommender:
         )
         scores: ndarray = self.scoring.scores(rows)[:, columns].float().numpy()
         return scores
+
+    def who_wants(self, item: str, k: int = 10, *, filter_seen: bool | None = None) -> list[InterestedUser]:
+        """Return the k users for whom an item, known or new, has the highest score.
+
+        Scores of different users are compared as they are; see :mod:`flatrec.inference.who_wants`.
+
+        Args:
+            item: original id.
+            k: number of users.
+            filter_seen: whether users who have an interaction with the item are left out.
+
+        Raises:
+            KeyError: the item is not known.
+            ValueError: k is below 1, or the scores are the same for every user.
+        """
+        from flatrec.inference.who_wants import who_wants
+
+        return who_wants(self, item, k, filter_seen=filter_seen)
+
+    def with_index(self, settings: IndexSettings | None = None) -> Recommender:
+        """Return the same recommender with an approximate index of its items, for large catalogs.
+
+        Lists are found through the index and scored exactly; a few of their items may differ from those of exact lists.
+        See :func:`flatrec.inference.ann.build_index`.
+
+        Raises:
+            ModuleNotFoundError: faiss is not installed.
+            ValueError: the recommender has no vectors, there are too few items, or too little of exact lists is found.
+        """
+        from flatrec.inference.ann import IndexSettings, build_index
+
+        if not isinstance(self.scoring, Vectors):
+            raise ValueError(
+                f"an index is of item vectors, but {self.facts.model} has none; its lists are exact without one"
+            )
+        seen = self.seen if self.filter_seen else sparse.csr_array(self.seen.shape)
+        return replace(self, index=build_index(self.scoring, seen, settings or IndexSettings()))
 
     def _scoring_of(
         self, path: AnswerPath, audience: Audience, positions: Int64[ndarray, "n"], settings: FoldIn
@@ -276,6 +363,31 @@ class Recommender:
             return folded_in(self.scoring, histories, self.catalog.popularity, settings), torch.arange(len(positions))
         return self.popular, torch.zeros(len(positions), dtype=torch.int64)
 
+    def _known_histories(self, users: Sequence[str | None]) -> dict[str | None, Sequence[str]]:
+        return {user: self.histories[user] for user in users if user is not None and user in self.histories}
+
+    def with_interactions(self, dataset: Dataset) -> Recommender:
+        """Return a recommender that takes newer interactions into account, of all splits of a data set.
+
+        :func:`flatrec.inference.new_interactions.add_interactions` counts them as well. Users that it was trained on
+        keep what was learned of them, and their new interactions count as seen. Other users are answered by their
+        interactions (path ``history``), and items that it does not know are left out.
+        """
+        from flatrec.inference.new_interactions import add_interactions
+
+        return add_interactions(self, dataset).recommender
+
+    def without_users(self, users: Sequence[str]) -> Recommender:
+        """Return a recommender without users: their ids, vectors, histories and seen items.
+
+        Raises:
+            KeyError: an id is not known.
+            ValueError: nobody would be left.
+        """
+        from flatrec.inference.forget import without_users
+
+        return without_users(self, users)
+
     @property
     def popular(self) -> ItemScores:
         """The most popular items, for users of whom nothing is known."""
@@ -283,7 +395,12 @@ class Recommender:
 
 
 def _best_of(
-    scoring: Scoring, rows: Int64[Tensor, "n"], excluded: sparse.csr_array, allowed: Bool[Tensor, "n_items"] | None
+    scoring: Scoring,
+    rows: Int64[Tensor, "n"],
+    excluded: sparse.csr_array,
+    allowed: Bool[Tensor, "n_items"] | None,
+    *,
+    index: ItemIndex | None,
 ) -> BestOf:
     """Return what ranks, for some of the users, the items that the filters allow, or those of them that a mask has."""
 
@@ -292,6 +409,8 @@ def _best_of(
 
     def best(n: int, selected: Bool[Tensor, "n_items"] | None) -> Ranking:
         mask = selected if allowed is None else allowed if selected is None else allowed & selected
+        if index is not None and isinstance(scoring, Vectors):
+            return rank_by_index(index, Request(scoring.users[rows], scoring.items, n, excluded, mask))
         return rank(score, torch.arange(len(rows)), n, excluded, allowed=mask)
 
     return best

@@ -135,8 +135,9 @@ class Reranker:
         if k < 1:
             raise ValueError(f"k must be at least 1, but is {k}")
         rankings = [best(min(max(self.rules.pool, k), self.n_items), None)]
-        for reserve in self.rules.reserves:
-            rankings.append(best(min(reserve.slots, self.n_items), torch.from_numpy(reserve.selected)))
+        for reserve in self.rules.reserves:  # limits may exclude the best of them
+            n_best = max(reserve.slots, self.rules.pool) if self.rules.limits else reserve.slots
+            rankings.append(best(min(n_best, self.n_items), torch.tensor(reserve.selected)))
         if self.rules.pins:
             pinned = torch.zeros(self.n_items, dtype=torch.bool)
             pinned[[item for item, _ in self.rules.pins]] = True
@@ -183,9 +184,8 @@ def _vectors(settings: Rerank, catalog: Catalog, scoring: Scoring) -> Float[ndar
         return vectors
     if settings.modality not in catalog.features:
         raise ValueError(f"modality must be one of the items' features ({names}), but is {settings.modality!r}")
-    features = catalog.features[settings.modality]
-    present: ndarray = features.values * features.present[:, None]
-    return present
+    values: ndarray = catalog.features[settings.modality].values  # zeros for an item without the modality
+    return values
 
 
 def _codes(frame: pl.DataFrame, name: str) -> Int64[ndarray, "n_items"]:

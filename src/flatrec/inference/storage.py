@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from torch import Tensor
 from flatrec._version import __version__
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
+from flatrec.inference.ann.files import FILE as INDEX
+from flatrec.inference.ann.files import read_index, write_index
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
@@ -48,8 +50,14 @@ def save_recommender(recommender: Recommender, folder: Path | str) -> None:
     Equal recommenders give equal bytes.
 
     Raises:
+        ValueError: it has histories of users that it was not trained on, which the folder would lose.
         OSError: the folder cannot be written to, the disk is full, or it holds something else than a recommender.
     """
+    if recommender.histories:
+        raise ValueError(
+            "a recommender with newer interactions has histories that its folder cannot hold; save it as it was before "
+            "with_interactions"
+        )
     folder = Path(folder)
     if folder.exists() or folder.is_symlink():
         _check_replaceable(folder)
@@ -66,11 +74,16 @@ def save_recommender(recommender: Recommender, folder: Path | str) -> None:
     sweep(folder)
 
 
-def load_recommender(path: Path | str) -> Recommender:
+def load_recommender(path: Path | str, *, index: bool = True) -> Recommender:
     """Read a recommender: from its folder, or from the folder of the run that it was made by.
 
     Every file is compared with its digest. Large tensors are mapped from the disk: they take memory as they are used,
     and the files must stay in place meanwhile.
+
+    Args:
+        path: the folder of a recommender or of a run.
+        index: whether an approximate index in the folder is used. It is read by faiss, which checks its content less
+            than everything else is checked here, so use only that of a folder that you trust.
 
     Raises:
         FileNotFoundError: there is no recommender.
@@ -81,7 +94,12 @@ def load_recommender(path: Path | str) -> Recommender:
     facts = read_sealed(folder / FACTS, advice=ADVICE)
     _check_version(facts, folder / FACTS)
     try:
-        return _read(folder, facts)
+        recommender = _read(folder, facts)
+        return (
+            replace(recommender, index=read_index(folder, facts["index"]))
+            if index and "index" in facts
+            else recommender
+        )
     except (KeyError, TypeError, ValueError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ValueError(f"{folder} is damaged ({clipped(str(error), 200)}); {ADVICE}") from None
 
@@ -138,6 +156,10 @@ def _write(recommender: Recommender, folder: Path) -> list[str]:
     if catalog.features:
         _save_tensors(dict(_features(catalog.features)), folder / FEATURES)
         names.append(FEATURES)
+    index = {}
+    if recommender.index is not None:
+        index = {"index": write_index(recommender.index, folder)}
+        names.append(INDEX)
     facts = {
         "format": FORMAT,
         "version": VERSION,
@@ -148,6 +170,7 @@ def _write(recommender: Recommender, folder: Path) -> list[str]:
         "filter_seen": recommender.filter_seen,
         "features": sorted(catalog.features),
         "facts": asdict(recommender.facts),
+        **index,
     }
     write_text(folder / FACTS, seal(facts) + "\n")
     return names

@@ -35,6 +35,16 @@ def linear(
     return nn.functional.linear(rows, weight, bias)
 
 
+def linear_of_some(rows: Float[Tensor, "n k"], weight: Float[Tensor, "m k"], n_all: int) -> Float[Tensor, "n m"]:
+    """Return ``rows @ weight.T`` where ``weight`` holds some of the ``n_all`` rows of a matrix.
+
+    The library is that which :func:`linear` chooses for the whole matrix, so that the products are the same.
+    """
+    if _suited(rows, weight, n_all):
+        return _onednn(rows.contiguous(), weight.contiguous(), None)
+    return nn.functional.linear(rows, weight)
+
+
 class Linear(nn.Linear):
     """A linear map by :func:`linear`."""
 
@@ -78,11 +88,11 @@ def _onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return cast(Tensor, onednn(rows, weight, bias, "none", [], ""))
 
 
-def _suited(rows: Tensor, weight: Tensor) -> bool:
+def _suited(rows: Tensor, weight: Tensor, n_all: int | None = None) -> bool:
     return (
         rows.device.type == weight.device.type == "cpu"
         and rows.dtype == weight.dtype == torch.float32
-        and rows.numel() * len(weight) >= WORTHWHILE
+        and rows.numel() * (len(weight) if n_all is None else n_all) >= WORTHWHILE
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()  # which chooses for itself
         and onednn_pays()

@@ -78,10 +78,10 @@ def refresh(
         record_missing(store)
         dataset = _read(settings)
         check_exports(settings.export, dataset)
-        state = _begin(store, dataset, settings, now)
+        state = _begin(store, dataset, settings)
         work = Work(settings, store, dataset, state, accept=accept, now=now, callbacks=callbacks)
         _carry_out(work)
-        ended = conclude(settings, store, work.state, now)
+        ended = conclude(settings, store, work.state)
     if ended.outcome == "refused":
         raise RefusedError(ended.reason)
     return ended
@@ -111,7 +111,7 @@ def _read(settings: RefreshSettings) -> Dataset:
     return load(settings.data, SplitSettings(method="none"))
 
 
-def _begin(store: Store, dataset: Dataset, settings: RefreshSettings, now: int) -> State:
+def _begin(store: Store, dataset: Dataset, settings: RefreshSettings) -> State:
     """Return the generation that a kill or an error stopped, if it is of this delivery, or else a new one."""
     states, decisive, in_use = store.states(), settings_digest(settings), store.in_use()
     latest = states[0] if states else None
@@ -119,11 +119,11 @@ def _begin(store: Store, dataset: Dataset, settings: RefreshSettings, now: int) 
         same = (latest.fingerprint, latest.settings) == (dataset.fingerprint, decisive)
         if same and in_use in (latest.in_use, latest.number):
             return latest
-        abandon(settings, store, latest, now)
+        abandon(settings, store, latest)
         in_use = store.in_use()
     state = State(
         number=max(store.numbers(), default=0) + 1,
-        started=as_date_time(now),
+        started=as_date_time(int(time.time())),
         fingerprint=dataset.fingerprint,
         settings=decisive,
         in_use=in_use,

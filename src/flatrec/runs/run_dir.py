@@ -13,7 +13,8 @@ from typing import Any
 from flatrec import config
 from flatrec.config import Evaluation, Experiment
 from flatrec.data.dataset import Dataset
-from flatrec.inference.storage import remove_recommender
+from flatrec.inference.storage import FOLDER as RECOMMENDER
+from flatrec.inference.storage import has_recommender, remove_recommender
 from flatrec.models import Baseline, Model
 from flatrec.runs import warm_start
 from flatrec.runs.origin import ORIGIN, Origin, keep_origin
@@ -231,6 +232,16 @@ def identity(experiment: Experiment, dataset: Dataset, start: WarmStart | None =
     )
 
 
+def is_of(folder: Path, dataset: Dataset) -> bool:
+    """Return True if the run in a folder was made from this data set.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: its record is damaged.
+    """
+    return bool(_data(folder)["fingerprint"] == dataset.fingerprint)
+
+
 def check_data(folder: Path, dataset: Dataset) -> None:
     """Make sure that a run was made from this data set.
 
@@ -248,8 +259,18 @@ def check_data(folder: Path, dataset: Dataset) -> None:
             )
         raise ValueError(
             f"{folder} was trained on other data than {dataset.name!r} now holds (interactions, split, ids or "
-            "features differ); give the data it was trained on, or train again"
+            f"features differ); give the data it was trained on, or train again{advice_without_data(folder)}"
         )
+
+
+def advice_without_data(folder: Path) -> str:
+    """Return the end of a message on data that are gone or changed: what answers without them, where there is it."""
+    if not has_recommender(folder):
+        return ""
+    return (
+        f"; without the model, {folder / RECOMMENDER} answers: flatrec recommend, similar, evaluate and export, or "
+        f"flatrec.load_recommender in Python"
+    )
 
 
 def _split(dataset: Dataset) -> dict[str, Any]:

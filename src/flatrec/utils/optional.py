@@ -7,10 +7,11 @@ from types import ModuleType
 from typing import Literal, TypeAlias
 
 Extra: TypeAlias = Literal[
-    "clip", "dask", "encode", "llm", "plots", "postgresql", "ray", "research", "sql", "tensorboard", "timm"
+    "ann", "clip", "dask", "encode", "llm", "plots", "postgresql", "ray", "research", "sql", "tensorboard", "timm"
 ]
 
 _NEEDED_BY: dict[Extra, str] = {
+    "ann": "approximate indexes of large catalogs need",
     "clip": "CLIP encoders need",
     "dask": "the backend dask needs",
     "encode": "encoding texts and images needs",

@@ -9,7 +9,8 @@ import numpy as np
 from flatrec.data.builder import IndexedFeatures
 from flatrec.data.encoded_items import EncodedItems
 from flatrec.data.features import Features
-from flatrec.inference.cold_start import read_new_items
+from flatrec.inference.known_items import KnownItems
+from flatrec.inference.new_items import read_new_items
 from flatrec.inference.run import Run
 from flatrec.testing import block_dataset, fit
 from tests.models.settings import make
@@ -44,7 +45,7 @@ def encoded(blocks, *, seed=1, lacking=None, widths=WIDTHS, names=None):
 
 
 def new(blocks, dataset=None, **options):
-    return read_new_items(encoded(blocks, **options), dataset or data(), "FOLDER")
+    return read_new_items(encoded(blocks, **options), KnownItems.of(dataset or data()), "FOLDER")
 
 
 def only(items, index):

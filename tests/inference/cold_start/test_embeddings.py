@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from flatrec.data.features import Features
-from flatrec.inference.cold_start import check_supported, embed_new_items, recommend_new_items
-from flatrec.inference.cold_start.embeddings import mean_rows
-from flatrec.inference.cold_start.nearest_items import neighbor_weights
-from flatrec.inference.cold_start.recommend import with_new_items
+from flatrec.inference.cold_start import check_supported, embed_new_items, join_new_items
+from flatrec.inference.known_items import KnownItems
+from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
@@ -25,10 +22,8 @@ BLOCKS_OF_NEW = (2, 0, 1, 0, 2, 1)
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_new_item_of_a_block_is_recommended_to_its_users(name):
-    items = new(BLOCKS_OF_NEW)
-    embeddings = embed_new_items(trained(name), items)
-    joined = with_new_items(trained(name).recommender, embeddings)
-    lists = joined.recommend(list(data().users), 2, items=items.ids)
+    joined = join_new_items(trained(name), encoded(BLOCKS_OF_NEW))
+    lists = joined.recommender.recommend(list(data().users), 2, items=joined.items.ids)
     for user, one in enumerate(lists):
         wanted = {f"new {place}" for place, block in enumerate(BLOCKS_OF_NEW) if block == user // USERS}
         assert {found.item for found in one} == wanted, (user, one)
@@ -55,7 +50,7 @@ def test_another_method_can_be_asked_for_if_the_model_supports_it():
     items, run = new(BLOCKS_OF_NEW), trained("vbpr")
     nearest = embed_new_items(run, items, method="nearest")
     assert nearest.method == "nearest"
-    weights = neighbor_weights(run.dataset, items.features)
+    weights = neighbor_weights(KnownItems.of(run.dataset), items.features)
     torch.testing.assert_close(nearest.new_items, mean_rows(weights, nearest.known_items))
     assert not torch.allclose(nearest.new_items, embed_new_items(run, items).new_items)
     with pytest.raises(
@@ -110,7 +105,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
     table = torch.tensor(items.features["image"].values)
     table[1] = row
     seen = torch.cat([table, torch.tensor(items.features["text"].values)], dim=1)
-    weights = neighbor_weights(dataset, items.features)
+    weights = neighbor_weights(KnownItems.of(dataset), items.features)
     with torch.no_grad():
         expected = torch.cat([mean_rows(weights, model.items), model.projection(seen)], dim=1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
@@ -119,7 +114,7 @@ def test_vbpr_is_its_equation_whatever_stands_in_for_a_missing_image(missing, kn
 def test_nearest_is_the_mean_direction_at_the_mean_length():
     run, items = trained("lightgcn"), new((0, 1))
     known = user_item_embeddings(run.model)[1]
-    weights = torch.tensor(neighbor_weights(run.dataset, items.features, 3).toarray()).float()
+    weights = torch.tensor(neighbor_weights(KnownItems.of(run.dataset), items.features, 3).toarray()).float()
     expected = torch.nn.functional.normalize(weights @ known, dim=1) * (weights @ known.norm(dim=1))[:, None]
     torch.testing.assert_close(embed_new_items(run, items, n_neighbors=3).new_items, expected)
 
@@ -161,36 +156,21 @@ def test_a_modality_that_no_known_item_has_counts_for_nothing():
 
 def test_known_items_are_listed_too_except_those_of_the_user():
     run = trained("lightgcn")
-    embeddings = embed_new_items(run, new((0, 0, 1)))
-    (found,) = with_new_items(run.recommender, embeddings).recommend("user 0", 100)
+    joined = join_new_items(run, encoded((0, 0, 1)))
+    embeddings = embed_new_items(run, joined.items)
+    (found,) = joined.recommender.recommend("user 0", 100)
     names = [one.item for one in found]
     bought = run.dataset.interactions
     hidden = {run.dataset.items[item] for item in bought.items[bought.users == 0].tolist()}
     assert len(hidden) == 8
     assert sorted(names) == sorted({*run.dataset.items, "new 0", "new 1", "new 2"} - hidden)
     assert {"new 0", "new 1"} == set(names[:2])
+    assert [one.new for one in found] == [name.startswith("new") for name in names]
     scores = dict(zip(names, [one.score for one in found], strict=True))
     users, known = user_item_embeddings(run.model)
     assert scores["item 9"] == pytest.approx(float(users[0] @ known[9]), rel=1e-5)
-    assert scores["new 2"] == pytest.approx(float(embeddings.users[0] @ embeddings.new_items[2]), rel=1e-5)
-
-
-def test_known_items_keep_their_titles_and_images(tmp_path):
-    whole = data()
-    titles, images = (tuple(f"{kind} {n}" for n in range(whole.n_items)) for kind in ("title", "image"))
-    described = replace(whole, titles=titles, images=tuple(tmp_path / one for one in images))
-    run = Run(described, trained("lightgcn").model)
-    (found,) = with_new_items(run.recommender, embed_new_items(run, new((0, 1)))).recommend("user 0", 100)
-    for one in found:
-        number = None if one.item.startswith("new") else whole.items.index_of(one.item)
-        assert one.title == (None if number is None else titles[number])
-        assert one.image == (None if number is None else tmp_path / images[number])
-
-
-def test_a_list_is_no_longer_than_there_are_new_items():
-    run = trained("lightgcn")
-    (found,) = recommend_new_items(run, encoded((0, 1)), "user 0").lists
-    assert [one.item for one in found] == ["new 0", "new 1"]
+    unscaled = float(embeddings.users[0] @ embeddings.new_items[2])
+    assert scores["new 2"] == pytest.approx(joined.calibration.scale * unscaled, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -8,23 +8,19 @@ from flatrec.inference.cold_start.evaluation import (
     evaluate_held_out,
 )
 from flatrec.inference.cold_start.holdout import Holdout, hold_out_items, run_name, train_without_held_out
-from flatrec.inference.cold_start.new_items import NewItems, read_new_items
-from flatrec.inference.cold_start.recommend import NewItemRecommendations, recommend_new_items
+from flatrec.inference.cold_start.recommend import join_new_items
 
 __all__ = [
     "BaselineComparison",
     "ColdStartResult",
     "Holdout",
     "NewItemEmbeddings",
-    "NewItemRecommendations",
-    "NewItems",
     "check_supported",
     "embed_new_items",
     "evaluate_cold_start",
     "evaluate_held_out",
     "hold_out_items",
-    "read_new_items",
-    "recommend_new_items",
+    "join_new_items",
     "run_name",
     "train_without_held_out",
 ]

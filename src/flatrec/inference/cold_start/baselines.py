@@ -15,7 +15,7 @@ from flatrec.data.features import Features
 from flatrec.evaluation import Scorer
 from flatrec.evaluation.metrics import METRICS, ExpectedMetric, RandomOrder
 from flatrec.graphs.knn import modality_weights
-from flatrec.inference.cold_start.nearest_items import IMAGE_WEIGHT
+from flatrec.inference.nearest_items import IMAGE_WEIGHT
 from flatrec.ops.matmul import linear
 from flatrec.ops.normalize import l2_normalize_
 
@@ -27,7 +27,7 @@ def content_scorer(
 
     By one modality, the score is the mean cosine between the item and those of the user's training items that have
     the modality. The modalities that an item has are weighted as in
-    :mod:`flatrec.inference.cold_start.nearest_items`; an item without any scores 0, and so does every item for a user
+    :mod:`flatrec.inference.nearest_items`; an item without any scores 0, and so does every item for a user
     without interactions.
 
     Args:

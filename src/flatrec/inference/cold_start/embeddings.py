@@ -8,16 +8,19 @@ from typing import get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
+from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
-from torch.nn import functional as F
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
-from flatrec.inference.cold_start.nearest_items import neighbor_weights
-from flatrec.inference.cold_start.new_items import NewItems
+from flatrec.inference.catalog import concatenated
+from flatrec.inference.joining import Embedder, NearestEmbedder, item_vectors
+from flatrec.inference.known_items import KnownItems
+from flatrec.inference.nearest_items import mean_rows, neighbor_weights
+from flatrec.inference.new_items import NewItems
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Model
 from flatrec.models.base import Cold
@@ -89,8 +92,8 @@ def embed_new_items(
 
     - ``features``: the model is made again with the new items after the known ones, without interactions. Its
       parameters are those that were trained; in a table with one row per item, such as that of ids, the row of a new
-      item is the mean (:func:`mean_rows`) of the rows of the most similar known items, weighted by
-      :func:`flatrec.inference.cold_start.nearest_items.neighbor_weights`. Missing features are imputed from the known
+      item is the mean (:func:`flatrec.inference.nearest_items.mean_rows`) of the rows of the most similar known items,
+      weighted by :func:`flatrec.inference.nearest_items.neighbor_weights`. Missing features are imputed from the known
       items, as in training.
     - ``nearest``: the embedding is the same mean of the embeddings of these known items.
 
@@ -103,41 +106,38 @@ def embed_new_items(
     Raises:
         ValueError: the run cannot embed new items, or not by this method, or n_neighbors is below 1.
     """
-    model, chosen = check_supported(run, method=method, n_neighbors=n_neighbors)
-    weights = neighbor_weights(run.dataset, items.features, n_neighbors)
-    users, known = (table.detach().float().cpu() for table in user_item_embeddings(model))
-    new = mean_rows(weights, known) if chosen == "nearest" else _by_equations(run, items, model, weights)
-    return NewItemEmbeddings(items, chosen, users, known, new)
+    chosen, embed = embedder(run, n_neighbors=n_neighbors, method=method)
+    vectors = item_vectors(run.recommender)
+    return NewItemEmbeddings(items, chosen, vectors.users, vectors.items, embed(items.features, None))
 
 
-def mean_rows(weights: sparse.csr_array, rows: Float[Tensor, "n_known dim"]) -> Float[Tensor, "n_new dim"]:
-    """Return weighted means of rows, scaled to the weighted means of their lengths, on the CPU.
+def embedder(run: Run, *, n_neighbors: int = 10, method: str | None = None) -> tuple[Cold, Embedder]:
+    """Return the method by which a run embeds new items, and the function that does it; see :func:`embed_new_items`.
 
-    A mean of vectors that point in different directions is shorter than they are, so that without the scaling almost
-    every known item would have a higher score.
+    Raises:
+        ValueError: the run cannot embed new items, or not by this method, or n_neighbors is below 1.
     """
-    table = rows.detach().cpu().double()
-    means, lengths = (torch.from_numpy(weights @ values.numpy()) for values in (table, table.norm(dim=1, keepdim=True)))
-    return (F.normalize(means, dim=1) * lengths).float()
+    model, chosen = check_supported(run, method=method, n_neighbors=n_neighbors)
+    known = KnownItems.of(run.dataset)
+    if chosen == "nearest":
+        return chosen, NearestEmbedder(known, item_vectors(run.recommender).items, n_neighbors)
+
+    def embed(features: Mapping[str, Features], itself: Int64[ndarray, "n"] | None) -> Float[Tensor, "n dim"]:
+        weights = neighbor_weights(known, features, n_neighbors, itself=itself)
+        return _by_equations(run.dataset, features, model, weights)
+
+    return chosen, embed
 
 
-def concatenated(known: Mapping[str, Features], new: Mapping[str, Features]) -> dict[str, Features]:
-    """Return the rows of known items followed by those of new ones, by modality."""
-    return {
-        name: Features(
-            np.concatenate([table.values, new[name].values]), np.concatenate([table.present, new[name].present])
-        )
-        for name, table in known.items()
-    }
-
-
-def _by_equations(run: Run, items: NewItems, trained: Model, weights: sparse.csr_array) -> Float[Tensor, "n_new dim"]:
+def _by_equations(
+    dataset: Dataset, features: Mapping[str, Features], trained: Model, weights: sparse.csr_array
+) -> Float[Tensor, "n_new dim"]:
     with torch.random.fork_rng(devices=()):
-        model = type(trained)(_with_new_items(run.dataset, items, trained), trained.config)
+        model = type(trained)(_with_new_items(dataset, features, trained), trained.config)
     before, after = trained.state_dict(), model.state_dict()
     model.load_state_dict({name: _with_new_rows(before[name], after[name], weights) for name in after})
     _, embeddings = user_item_embeddings(model)
-    return embeddings[run.dataset.n_items :].detach().float()
+    return embeddings[dataset.n_items :].detach().float()
 
 
 def _with_new_rows(before: Tensor, after: Tensor, weights: sparse.csr_array) -> Tensor:
@@ -153,19 +153,21 @@ def _with_new_rows(before: Tensor, after: Tensor, weights: sparse.csr_array) -> 
     return torch.cat([before.cpu(), mean_rows(weights, before[-n_known:]).to(before.dtype)])
 
 
-def _with_new_items(dataset: Dataset, items: NewItems, trained: Model) -> Dataset:
-    """Return the data set with the new items after its own, without interactions.
+def _with_new_items(dataset: Dataset, features: Mapping[str, Features], trained: Model) -> Dataset:
+    """Return the data set with new items after its own, without interactions.
 
-    What is imputed for the missing features of a new item does not depend on other new items.
+    What is imputed for the missing features of a new item does not depend on other new items. The ids of the new items
+    are of no importance, and differ from all ids that data can have.
     """
     policies = [module.missing_modality for module in trained.modules() if isinstance(module, FeatureTables)]
     policy = policies[0] if policies else "mean"
-    imputed = {name: _imputed(items.features[name], known, policy) for name, known in dataset.features.items()}
+    imputed = {name: _imputed(features[name], known, policy) for name, known in dataset.features.items()}
+    n_new = len(next(iter(features.values())).present)
     return replace(
         dataset,
-        interactions=replace(dataset.interactions, n_items=dataset.n_items + len(items.ids)),
-        items=Vocabulary("item", [*dataset.items, *items.ids]),
-        features=concatenated(dataset.features, imputed),
+        interactions=replace(dataset.interactions, n_items=dataset.n_items + n_new),
+        items=Vocabulary("item", [*dataset.items, *(f"\0{index}" for index in range(n_new))]),
+        features={name: concatenated(known, imputed[name]) for name, known in dataset.features.items()},
         titles=None,
         images=None,
         item_columns=None,

@@ -17,10 +17,12 @@ from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions, Split
 from flatrec.evaluation import Scorer, evaluate_scorer, inner_product, seen_mask
 from flatrec.evaluation.evaluate import Mask
+from flatrec.inference.catalog import concatenated
 from flatrec.inference.cold_start.baselines import content_scorer, expected_at_random
-from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, concatenated, embed_new_items
+from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, embed_new_items
 from flatrec.inference.cold_start.holdout import Holdout, hold_out_items, train_without_held_out
-from flatrec.inference.cold_start.new_items import NewItems, with_features
+from flatrec.inference.known_items import KnownItems
+from flatrec.inference.new_items import NewItems, with_features
 from flatrec.inference.run import Run
 from flatrec.models.base import Cold
 from flatrec.training import Callback
@@ -175,7 +177,9 @@ def held_out_items(holdout: Holdout, split: Split) -> NewItems:
         raise ValueError("no item is held out for training; choose valid or test")
     indices = holdout.items[split]
     features = {name: table.take(indices) for name, table in holdout.full.features.items()}
-    items = with_features([holdout.full.items[index] for index in indices.tolist()], features, holdout.remaining)
+    items = with_features(
+        [holdout.full.items[index] for index in indices.tolist()], features, KnownItems.of(holdout.remaining)
+    )
     if not items.ids:
         raise ValueError(f"none of the {len(indices)} items held out for {split} has a feature; draw by another --seed")
     return items
@@ -216,11 +220,15 @@ def _scorers(
     n_items = offset + len(next(iter(features.values())).present)
     columns = torch.cat([torch.arange(offset), torch.from_numpy(embeddings.items.rows) + offset])
     candidates = embeddings.all_items if include_known else embeddings.new_items
-    content = content_scorer(interactions, known, concatenated(known, features) if include_known else features)
+    content = content_scorer(interactions, known, _after(known, features) if include_known else features)
     return (
         _spread(inner_product(embeddings.users, candidates), columns, n_items),
         _spread(lambda block: content(block)[:, columns], columns, n_items),
     )
+
+
+def _after(known: Mapping[str, Features], new: Mapping[str, Features]) -> dict[str, Features]:
+    return {name: concatenated(table, new[name]) for name, table in known.items()}
 
 
 def _spread(score: Scorer, columns: Int64[Tensor, "n_embedded"], n_items: int) -> Scorer:

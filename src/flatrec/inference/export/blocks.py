@@ -23,6 +23,7 @@ from flatrec.evaluation.ranking import BLOCK_SCORES, BLOCK_USERS
 from flatrec.inference.candidates import Filters
 from flatrec.inference.export.schema import Schema
 from flatrec.inference.recommender import Recommender
+from flatrec.inference.rerank import Rerank
 
 BLOCK_LISTS, BLOCK_ROWS = 2048, 1_000_000  # at most, if one block of rank is not more
 
@@ -79,12 +80,14 @@ class RecommendationBlocks(Blocks):
         k: length of a list.
         filters: which items may be recommended.
         users: original ids.
+        rerank: what else the lists should be like.
     """
 
     recommender: Recommender
     k: int
     filters: Filters
     users: Sequence[str]
+    rerank: Rerank | None = None
 
     @property
     def schema(self) -> Schema:
@@ -104,7 +107,7 @@ class RecommendationBlocks(Blocks):
     def rows(self, start: int, stop: int) -> pl.DataFrame:
         """Return the recommendations for some of the users."""
         users = [self.users[index] for index in range(start, stop)]
-        ranked = self.recommender.rank(users, self.k, self.filters)
+        ranked = self.recommender.rank(users, self.k, self.filters, rerank=self.rerank)
         lists = _Lists(users, ranked.items, ranked.scores)
         paths = pl.Series("path", ranked.paths, dtype=pl.String)
         frame = lists.frame(RECOMMENDATIONS, self._item_ids)

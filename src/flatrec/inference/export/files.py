@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import polars as pl
 
@@ -15,7 +14,7 @@ from flatrec.inference.export.options import Format
 from flatrec.inference.export.schema import Schema
 
 ROW_GROUP = 100_000  # rows; a reader needs the memory of one group
-Writer = Callable[[pl.DataFrame, BinaryIO], None]
+_NUMBER = re.compile(r"\(os error (?P<number>\d+)\)")
 
 
 def write_frames(frames: Iterable[pl.DataFrame], file: Path, kind: Format, schema: Schema, *, header: bool) -> None:
@@ -31,12 +30,17 @@ def write_frames(frames: Iterable[pl.DataFrame], file: Path, kind: Format, schem
     Raises:
         OSError: the disk is full, or the file cannot be written.
     """
-    if kind == "parquet":
-        _write_parquet(frames, file, schema)
-        return
+    with _plain_errors():
+        if kind == "parquet":
+            _write_parquet(frames, file, schema)
+        else:
+            _write_text(frames, file, kind, schema if header else None)
+
+
+def _write_text(frames: Iterable[pl.DataFrame], file: Path, kind: Format, header: Schema | None) -> None:
     with file.open("wb") as target:
-        if kind == "csv" and header:
-            pl.DataFrame(schema=schema).write_csv(target)
+        if kind == "csv" and header is not None:
+            pl.DataFrame(schema=header).write_csv(target)
         for frame in frames:
             if kind == "csv":
                 frame.write_csv(target, include_header=False)
@@ -53,18 +57,17 @@ def _write_parquet(frames: Iterable[pl.DataFrame], file: Path, schema: Schema) -
         del columns, predicate, n_rows, batch_size  # a query that only writes asks for all rows as they are
         yield from frames
 
-    with _plain_errors(file):
-        query = register_io_source(source, schema=schema)
-        query.sink_parquet(file, compression="zstd", row_group_size=ROW_GROUP, maintain_order=True)
+    query = register_io_source(source, schema=schema)
+    query.sink_parquet(file, compression="zstd", row_group_size=ROW_GROUP, maintain_order=True)
 
 
 @contextmanager
-def _plain_errors(file: Path) -> Iterator[None]:
-    """Turn an error of the operating system that polars reports as its own into one that Python knows."""
+def _plain_errors() -> Iterator[None]:
+    """Turn an error of the operating system that polars reports without its number into one that Python knows."""
     try:
         yield
-    except pl.exceptions.ComputeError as error:
-        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-            if f"os error {number})" in str(error):
-                raise OSError(number, os.strerror(number)) from None
-        raise OSError(f"cannot write {file}: {error}") from None
+    except (pl.exceptions.ComputeError, OSError) as error:
+        found = _NUMBER.search(str(error))
+        if found is None or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        raise OSError(int(found["number"]), os.strerror(int(found["number"]))) from None

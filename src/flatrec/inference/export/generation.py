@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy import ndarray
@@ -10,7 +10,10 @@ from scipy import sparse
 
 from flatrec._version import __version__
 from flatrec.inference.candidates import Filters
+from flatrec.inference.catalog import Catalog
+from flatrec.inference.export.options import ExportOptions
 from flatrec.inference.recommender import Recommender
+from flatrec.inference.rerank import Rerank
 from flatrec.models.scoring import ItemMatrix, Scoring, Vectors
 from flatrec.utils.integrity import digest
 
@@ -18,20 +21,22 @@ FORMAT = "flatrec export 1"
 Value = ndarray | bytes | int | float | str
 
 
-def generation_of(recommender: Recommender, what: str, *, k: int, users: Sequence[str] | None, filters: Filters) -> str:
+def generation_of(recommender: Recommender, what: str, options: ExportOptions) -> str:
     """Return the digest of a recommender and of what is exported of it; O(its size).
 
     Two exports have the same generation if they have the same rows: of filters, it counts which items they allow, not
     how they are written. Shards, formats and names of files do not count.
     """
+    filters, users = options.filters, options.users
     allowed = filters.allowed(recommender.catalog)
     filter_seen = recommender.filter_seen if filters.filter_seen is None else filters.filter_seen
     return digest(
-        *(FORMAT, __version__, what, k, filter_seen),
+        *(FORMAT, __version__, what, options.k, filter_seen),
         *recommender_values(recommender),
         *(["all users"] if users is None else ["users", *_texts(users)]),
         *(["all items"] if allowed is None else ["items", np.packbits(allowed)]),
         *_excluded(filters),
+        *_rerank(recommender.catalog, options.rerank),
     )
 
 
@@ -43,6 +48,9 @@ def recommender_values(recommender: Recommender) -> Iterator[Value]:
     yield recommender.catalog.popularity
     yield from _matrix(recommender.history)
     yield from _matrix(recommender.seen)
+    for user, history in sorted(recommender.histories.items()):
+        yield from _texts([user, *history])
+    yield "exact" if recommender.index is None else repr(recommender.index.facts)
 
 
 def _scoring(scoring: Scoring) -> Iterator[Value]:
@@ -69,6 +77,16 @@ def _texts(texts: Iterable[str]) -> Iterator[Value]:
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     yield np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
     yield b"".join(encoded)
+
+
+def _rerank(catalog: Catalog, rerank: Rerank | None) -> Iterator[Value]:
+    """Yield what re-ranked lists depend on beside the scores: the settings, and the columns and features they use."""
+    if rerank is None:
+        return
+    yield rerank.model_dump_json()
+    yield from (value for name in catalog.frame.columns for value in (name, *_texts(map(str, catalog.frame[name]))))
+    if rerank.modality is not None:
+        yield catalog.features[rerank.modality].values
 
 
 def _excluded(filters: Filters) -> Iterator[Value]:

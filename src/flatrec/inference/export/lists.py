@@ -38,7 +38,7 @@ def export_recommendations(
         OSError: the file cannot be written.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, flatrec
         >>> from flatrec.testing import block_dataset
         >>> recommender = flatrec.fit(block_dataset(), "item-knn").recommender
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def export_recommendations(
     """
     options = options or ExportOptions()
     users = list(recommender.users) if options.users is None else options.users
-    blocks = RecommendationBlocks(recommender, options.k, options.filters, users)
+    blocks = RecommendationBlocks(recommender, options.k, options.filters, users, options.rerank)
     return _prepared("recommendations", recommender, blocks, options).into(target)
 
 
@@ -72,17 +72,17 @@ def export_similar(
     """
     options = options or ExportOptions()
     by_user = isinstance(options.filters.exclude, Mapping)
-    if options.users is not None or by_user or options.filters.filter_seen is not None:
+    if options.users is not None or by_user or options.filters.filter_seen is not None or options.rerank is not None:
         raise ValueError(
-            "similar items are the same for every user; leave out users, items to exclude by user, and whether seen "
-            "items are left out"
+            "similar items are the same for every user; leave out users, items to exclude by user, whether seen items "
+            "are left out, and re-ranking"
         )
     blocks = SimilarBlocks(recommender, options.k, options.filters)
     return _prepared("similar", recommender, blocks, options).into(target)
 
 
 def _prepared(what: str, recommender: Recommender, blocks: Blocks, options: ExportOptions) -> ListExport:
-    generation = generation_of(recommender, what, k=options.k, users=options.users, filters=options.filters)
+    generation = generation_of(recommender, what, options)
     return ListExport(what, blocks, options, generation, _notes(recommender, options))
 
 

@@ -31,9 +31,9 @@ def manifest_of(file: Path) -> Path:
 def finished(file: Path, generation: str) -> ExportReport | None:
     """Return the report of a file that is complete, undamaged and of this generation; None if it is not."""
     stored = _read(manifest_of(file))
-    if stored is None or stored["generation"] != generation or stored["digest"] is None or not file.is_file():
+    if stored is None or stored["generation"] != generation or stored["file_digest"] is None or not file.is_file():
         return None
-    if file_digest(file) != stored["digest"]:
+    if file_digest(file) != stored["file_digest"]:
         return None
     report = stored["report"]
     return ExportReport(**{**report, "target": str(file), "notes": tuple(report["notes"]), "skipped": True})
@@ -135,7 +135,7 @@ def _write(file: Path, generation: str, digest: str | None, report: ExportReport
     values = {
         "format": FORMAT,
         "generation": generation,
-        "digest": digest,
+        "file_digest": digest,
         "report": None if report is None else {**asdict(report), "target": file.name},
     }
     write_text(manifest_of(file), seal(values) + "\n")

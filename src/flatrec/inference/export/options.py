@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 from flatrec.inference.candidates import Filters
 from flatrec.inference.export.shards import Shard
+from flatrec.inference.rerank import Rerank
 from flatrec.utils.messages import clipped
 
 Format: TypeAlias = Literal["parquet", "csv", "jsonl"]
@@ -26,6 +27,7 @@ class ExportOptions:
         users: original ids of the users whose lists are exported, known or not, in this order; None for all users of
             the recommender. Similar items are always exported for all items.
         filters: which items may be listed.
+        rerank: what else lists of recommendations should be like, beyond the order of the scores.
         shard: which portion is written; all of it by default.
         format: the format of a file; None for that of its ending, ``.parquet``, ``.csv``, ``.jsonl`` or ``.ndjson``.
         overwrite: whether files of another export, or of unknown origin, are replaced.
@@ -41,6 +43,7 @@ class ExportOptions:
     k: int = 10
     users: Sequence[str] | None = None
     filters: Filters = field(default_factory=Filters)
+    rerank: Rerank | None = None
     shard: Shard = field(default_factory=Shard)
     format: Format | None = None
     overwrite: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -79,17 +79,25 @@ class ListExport:
         return report
 
     def _into_table(self, target: DatabaseTable) -> ExportReport:
-        from flatrec.inference.export.database import export_table  # needs an extra
+        from flatrec.inference.export.database import export_table
 
         if not self.options.shard.whole:
             raise ValueError("a table is written as a whole; leave out the shard: an export that was stopped goes on")
-        tally = Tally()
+        tally, n_blocks = Tally(), self.blocks.n_blocks
 
         def rows(start: int) -> Iterator[pl.DataFrame]:
-            yield from tally.counting(self.blocks.frames(range(start, self.blocks.n_blocks)))
+            yield from tally.counting(self.blocks.frames(range(start, n_blocks)))
 
-        export_table(target.url, target.table, self.blocks.schema, rows, generation=self.generation)
-        return self._report(target.table, tally, self.blocks.n_lists)
+        about = f"{self.what} by flatrec export"
+        written = export_table(
+            target.url, target.table, self.blocks.schema, rows, generation=self.generation, comment=about
+        )
+        n_lists = len(self.blocks.lists_of(range(written.first_block, n_blocks)))
+        report = replace(self._report(target.table, tally, n_lists), rows=written.rows)
+        if not written.first_block:
+            return report
+        note = f"an earlier export of the same was stopped and is completed; only the last {n_lists} lists are counted"
+        return replace(report, notes=(*report.notes, note))
 
     def _report(self, target: str, tally: Tally, n_lists: int) -> ExportReport:
         empty = n_lists - tally.lists

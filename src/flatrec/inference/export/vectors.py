@@ -12,12 +12,13 @@ and ``vectors.json``: the width of the vectors, their number, and that a score i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float32
+from jaxtyping import Float
 from numpy import ndarray
 
 from flatrec.inference.export.files import write_frames
@@ -25,8 +26,8 @@ from flatrec.inference.export.generation import recommender_values
 from flatrec.inference.export.report import ExportReport
 from flatrec.inference.recommender import Recommender
 from flatrec.models.scoring import Vectors
-from flatrec.utils.atomic_write import own_folder
-from flatrec.utils.integrity import check_listed, digest, read_sealed, seal, write_manifest
+from flatrec.utils.atomic_write import own_folder, sweep
+from flatrec.utils.integrity import MANIFEST, check_listed, digest, read_sealed, seal, write_manifest
 
 ABOUT = "vectors.json"
 FORMAT = "flatrec vectors 1"
@@ -66,14 +67,47 @@ def export_vectors(recommender: Recommender, folder: Path, *, overwrite: bool = 
     if _is_finished(folder, generation):
         return ExportReport("vectors", str(folder), generation, rows=report.rows, skipped=True)
     _check_free(folder, overwrite=overwrite)
+    sweep(folder.absolute().parent)
     with own_folder(folder) as private:
         complete, replaced = private / "new", private / "old"
         complete.mkdir()
-        _write(complete, recommender, vectors, generation)
+        try:
+            _write(complete, recommender, vectors, generation)
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(f"cannot write {folder}: {reason}; free some space or choose another folder") from None
         if folder.exists():
             folder.rename(replaced)
         complete.rename(folder)
     return report
+
+
+def forget_vectors(folder: Path, users: Collection[str]) -> int:
+    """Remove users from exported vectors, and return how many there were; the folder is replaced as a whole.
+
+    Args:
+        folder: the folder of the vectors.
+        users: original ids.
+
+    Raises:
+        ValueError: the folder is damaged.
+        OSError: the folder cannot be written.
+    """
+    check_listed(folder, FILES, advice=_ADVICE)
+    about = read_sealed(folder / ABOUT, advice=_ADVICE)
+    ids = json.loads((folder / "users.ids.json").read_text(encoding="utf-8"))
+    kept = [row for row, user in enumerate(ids) if user not in users]
+    if len(kept) == len(ids):
+        return 0
+    with own_folder(folder) as private:
+        complete, replaced = private / "new", private / "old"
+        shutil.copytree(folder, complete, ignore=shutil.ignore_patterns("users.*", ABOUT, MANIFEST))
+        _write_side(complete, "users", [ids[row] for row in kept], np.load(folder / "users.npy", mmap_mode="r")[kept])
+        (complete / ABOUT).write_text(seal({**about, "users": len(kept)}) + "\n", encoding="utf-8")
+        write_manifest(complete, FILES)
+        folder.rename(replaced)
+        complete.rename(folder)
+    return len(ids) - len(kept)
 
 
 def _vectors(recommender: Recommender) -> Vectors:
@@ -125,13 +159,13 @@ def _write(folder: Path, recommender: Recommender, vectors: Vectors, generation:
     write_manifest(folder, FILES)
 
 
-def _write_side(folder: Path, name: str, ids: Sequence[str], vectors: Float32[ndarray, "n dim"]) -> None:
-    schema = pl.Schema({"id": pl.String, "vector": pl.Array(pl.Float32, vectors.shape[1])})
+def _write_side(folder: Path, name: str, ids: Sequence[str], vectors: Float[ndarray, "n dim"]) -> None:
+    schema = pl.Schema([("id", pl.String()), ("vector", pl.Array(pl.Float32, vectors.shape[1]))])
 
     def frames() -> Iterator[pl.DataFrame]:
         for start in range(0, len(vectors), _BLOCK):
             block = range(start, min(start + _BLOCK, len(vectors)))
-            values = np.array(vectors[block.start : block.stop])
+            values = np.array(vectors[block.start : block.stop], dtype=np.float32)
             yield pl.DataFrame({"id": [ids[row] for row in block], "vector": values}, schema=schema)
 
     write_frames(frames(), folder / f"{name}.parquet", "parquet", schema, header=False)

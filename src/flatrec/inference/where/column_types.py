@@ -217,4 +217,6 @@ def _constant(column: pl.Expr, value: bool) -> pl.Expr:
 def _one_of(column: pl.Expr, values: Sequence[int | float | str | bool], dtype: DataType) -> pl.Expr:
     if not values:
         return _constant(column, value=False)
+    if len(values) == 1:
+        return column == pl.lit(values[0], dtype=dtype)
     return column.is_in(pl.lit(pl.Series([values], dtype=pl.List(dtype))))

@@ -64,7 +64,7 @@ class Column:
             lists = self.values.arr.to_list() if isinstance(self.dtype, pl.Array) else self.values
             assert isinstance(self.dtype.inner, pl.DataType)
             elements = self._typed(pl.element(), self.dtype.inner)
-            return lists.list.eval(elements.one_of([value]).fill_null(value=False)).list.any()
+            return lists.list.eval(elements.one_of([value])).list.any()
         column = self.compared()
         if isinstance(column, (Texts, Categories, Nothing)):
             return column.contains(value)

@@ -72,7 +72,7 @@ class Client:
 def process(url, name, pause=0.0, users=USERS):
     """Begin an export in a process of its own."""
     words = [sys.executable, "-m", __spec__.name, url, name, str(pause), str(users)]
-    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(words, cwd=ROOT)
 
 
 def until(claim, seconds=60):

@@ -65,8 +65,10 @@ def _connect(backend: type[Backend], engine: Engine, address: Address) -> Connec
     try:
         return engine.connect()
     except DBAPIError as error:
-        _, reason, advice = backend.failure(error.orig if isinstance(error.orig, Exception) else error)
-        raise ConnectionError(f"cannot connect to {address.shown}: {_one_line(reason, address)}; {advice}") from None
+        kind, reason, advice = backend.failure(error.orig if isinstance(error.orig, Exception) else error)
+        if kind is ConnectionError:
+            advice = "correct the URL, or start the server"
+        raise kind(f"cannot connect to {address.shown}: {_one_line(reason, address)}; {advice}") from None
     except ValueError as error:  # an option of the URL that the driver cannot read
         raise ValueError(f"cannot connect to {address.shown}: {_one_line(str(error), address)}") from None
 

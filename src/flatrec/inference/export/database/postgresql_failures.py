@@ -15,10 +15,8 @@ _BY_STATE = {  # by SQLSTATE or its first two characters; an empty reason stands
     "57014": Failure(TimeoutError, "", f"raise the time limit of the user's statements and {_CONTINUE}"),
     "57": Failure(ConnectionError, "", f"no reader sees a part of the export; {_CONTINUE}"),
     "08": Failure(ConnectionError, "", f"no reader sees a part of the export; {_CONTINUE}"),
-    "28": Failure(ConnectionError, "", "correct the user or the password in the URL"),
-    "3D": Failure(ConnectionError, "", "create the database, or correct its name in the URL"),
 }
-_LOST = Failure(ConnectionError, "", f"no reader sees a part of the export; check server and URL, then {_CONTINUE}")
+_LOST = Failure(ConnectionError, "", f"no reader sees a part of the export; {_CONTINUE}")
 _REFUSED = Failure(ValueError, "", f"the table is unchanged; correct it or the data, and {_CONTINUE}")
 
 

@@ -84,9 +84,7 @@ class SQLite(Backend):
         """
         schema, dot, name = table.rpartition(".")
         if not name or "\0" in name or schema != ("main" if dot else ""):
-            raise ValueError(
-                f"{clipped(table)!r} is not the name of a table of a SQLite database; write its name alone"
-            )
+            raise ValueError(f"{clipped(table)!r} is not the name of a table in SQLite; write the name alone")
         return TableName(None, name)
 
     @contextmanager

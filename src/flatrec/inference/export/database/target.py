@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.exc import SAWarning
 
 from flatrec.inference.export.database.backend import Backend, TableName
 from flatrec.inference.export.schema import Schema
@@ -77,13 +79,19 @@ def find_target(backend: Backend, name: TableName, schema: Schema, *, key: Seque
             return Target(name, False, schema, tuple(key), comment, "")
         if kind == "other":
             raise ValueError(f"{name} is not a table; choose another name, or the table that it reads")
-        inspector = sa.inspect(backend.connection)
-        columns = inspector.get_columns(name.name, name.schema)
+        columns = columns_of(backend, name)
         _check_columns(name, schema, columns)
         backend.check_rights(name)
-        own_key = tuple(inspector.get_pk_constraint(name.name, name.schema)["constrained_columns"])
+        own_key = sa.inspect(backend.connection).get_pk_constraint(name.name, name.schema)["constrained_columns"]
     types = ", ".join(f"{column['name']} {column['type']!r}" for column in columns if column["name"] in schema)
-    return Target(name, True, schema, own_key, comment, types)
+    return Target(name, True, schema, tuple(own_key), comment, types)
+
+
+def columns_of(backend: Backend, table: TableName) -> list[ReflectedColumn]:
+    """Return the columns of a table, in the transaction that is open."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # a column of somebody's own may have a type that SQLAlchemy lacks
+        return sa.inspect(backend.connection).get_columns(table.name, table.schema)
 
 
 def column_type(schema: Schema, column: str) -> str:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from flatrec.inference.export.database.backend import Backend, TableName
 from flatrec.inference.export.database.staging import drop_staging
+from flatrec.inference.export.database.target import columns_of
 from flatrec.utils.messages import clipped
 
 _USERS_PER_STATEMENT = 500
@@ -25,7 +26,7 @@ def delete_rows(backend: Backend, table: TableName, column: str, users: Sequence
     with connection.begin():
         if backend.kind(table) != "table":
             raise ValueError(f"there is no table {table} in {backend.address.shown}; correct its name")
-        names = {found["name"] for found in sa.inspect(connection).get_columns(table.name, table.schema)}
+        names = {found["name"] for found in columns_of(backend, table)}
         if column not in names:
             raise ValueError(f"table {table} has no column {clipped(column)!r}; name the column with the user ids")
         backend.erase_deleted()

@@ -1,4 +1,4 @@
-"""Items that a data set does not hold, told apart from those that it holds and those without features."""
+"""Items that a recommender does not hold, told apart from those that it holds and those without features."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from flatrec.data.builder import IndexedFeatures
-from flatrec.data.dataset import Dataset
 from flatrec.data.encoded_items import EncodedItems
 from flatrec.data.features import Features, align
 from flatrec.data.vocabulary import Vocabulary
-from flatrec.inference.cold_start.nearest_items import comparable, has_features
+from flatrec.inference.known_items import KnownItems, has_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,49 +21,49 @@ class NewItems:
     """New items with at least one modality that known items have too."""
 
     ids: tuple[str, ...]  # original ids of the new items
-    features: Mapping[str, Features]  # for every modality of the data set; missing where an item has none
+    features: Mapping[str, Features]  # for every modality of the known items; missing where an item has none
     rows: Int64[ndarray, "n_new"]  # the row of each new item among all items that were read
-    already_known: tuple[str, ...] = ()  # ids that were read, but are in the data set
+    already_known: tuple[str, ...] = ()  # ids that were read, but are known
     without_features: tuple[str, ...] = ()  # ids of new items that lack every modality, so that they cannot be scored
 
 
-def read_new_items(encoded: EncodedItems, dataset: Dataset, source: str) -> NewItems:
+def read_new_items(encoded: EncodedItems, known: KnownItems, source: str) -> NewItems:
     """Return the new items among encoded items; messages call these by their source, such as their folder.
 
     Raises:
-        ValueError: an id repeats, a modality is not one of the data set's or has another width, or a value is not
+        ValueError: an id repeats, a modality is not one of the known items' or has another width, or a value is not
             finite; or no new item is left.
     """
-    check_modalities(encoded.features, dataset, source)
+    check_modalities(encoded.features, known, source)
     try:
         ids = tuple(Vocabulary("item", encoded.ids))
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
-    already_known = tuple(item for item in ids if item in dataset.items)
+    already_known = tuple(item for item in ids if item in known.ids)
     if len(already_known) == len(ids):
         raise ValueError(
-            f"{source} has no new item: all of its {len(ids)} ids are in the data set {dataset.name!r}; encode items "
-            "that it does not hold, or leave out --new-items"
+            f"{source} has no new item: all of its {len(ids)} ids are in {known.source}; encode items "
+            "that it does not hold"
         )
-    rows = np.array([row for row, item in enumerate(ids) if item not in dataset.items], dtype=np.int64)
+    rows = np.array([row for row, item in enumerate(ids) if item not in known.ids], dtype=np.int64)
     new_ids = [ids[row] for row in rows.tolist()]
     features = {
-        modality: _features(encoded.features.get(modality), new_ids, known.width)
-        for modality, known in dataset.features.items()
+        modality: _features(encoded.features.get(modality), new_ids, table.width)
+        for modality, table in known.features.items()
     }
-    items = with_features(new_ids, features, dataset)
+    items = with_features(new_ids, features, known)
     if not items.ids:
         raise ValueError(
             f"none of the {len(new_ids)} new items of {source} has a modality that the trained items have "
-            f"({', '.join(sorted(dataset.features))}), so none can be scored; encode their texts or images"
+            f"({', '.join(sorted(known.features))}), so none can be scored; encode their texts or images"
         )
     return NewItems(items.ids, items.features, rows[items.rows], already_known, items.without_features)
 
 
-def with_features(ids: Sequence[str], features: Mapping[str, Features], dataset: Dataset) -> NewItems:
-    """Return the items that have a modality of the data set, and list the others as without features."""
+def with_features(ids: Sequence[str], features: Mapping[str, Features], known: KnownItems) -> NewItems:
+    """Return the items that have a modality of the known items, and list the others as without features."""
     usable = np.zeros(len(ids), dtype=np.bool_)
-    for name in comparable(dataset):
+    for name in known.comparable():
         usable |= has_features(features[name])
     rows = np.flatnonzero(usable)
     return NewItems(
@@ -75,13 +74,13 @@ def with_features(ids: Sequence[str], features: Mapping[str, Features], dataset:
     )
 
 
-def check_modalities(features: Mapping[str, IndexedFeatures], dataset: Dataset, source: str) -> None:
+def check_modalities(features: Mapping[str, IndexedFeatures], known: KnownItems, source: str) -> None:
     """Make sure that new items have only modalities that were trained on, in the same widths.
 
     Raises:
-        ValueError: a modality is not one of the data set's, or has another width.
+        ValueError: a modality is not one of the known items', or has another width.
     """
-    expected = {name: table.width for name, table in dataset.features.items()}
+    expected = {name: table.width for name, table in known.features.items()}
     widths = {name: table.values.shape[1] for name, table in features.items()}
     if not widths.items() <= expected.items():
         raise ValueError(

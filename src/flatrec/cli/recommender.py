@@ -1,0 +1,175 @@
+"""flatrec recommender info, flatrec recommender forget."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flatrec.cli import options
+from flatrec.cli.printing import print_json, print_table, print_text
+from flatrec.utils.messages import count, quoted
+
+if TYPE_CHECKING:
+    from flatrec.inference.recommender import Recommender
+
+app = typer.Typer(
+    help="Show what a trained recommender holds, or remove users from it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+Folder = Annotated[Path, typer.Argument(help="Folder of a run, or of a recommender.", show_default=False)]
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What a command removed, and where.
+
+    Args:
+        users: ids that the recommender knew, and knows no more.
+        unknown: ids that it did not know.
+        exports: number of rows that were removed, by file.
+        table: number of rows that were removed from the table; None if none was named.
+    """
+
+    users: tuple[str, ...]
+    unknown: tuple[str, ...]
+    exports: dict[str, int]
+    table: int | None
+
+
+@app.command()
+def info(run: Folder, json: options.Json = False) -> None:
+    """Show what the folder of a recommender holds; every file is compared with its digest.
+
+    Example: `flatrec recommender info runs/first`
+    """
+    from flatrec.inference.storage import load_recommender, recommender_folder
+
+    folder = recommender_folder(run)
+    found = _described(load_recommender(run), folder)
+    if json:
+        print_json(found)
+        return
+    rows = [[name, str(value)] for name, value in found.items() if name != "files"]
+    print_table(str(folder), ["", ""], rows)
+    print_table("Files", ["file", "bytes"], [[name, size] for name, size in found["files"].items()])
+
+
+def _described(recommender: Recommender, folder: Path) -> dict[str, Any]:
+    from flatrec.models.scoring import Vectors
+
+    scoring, facts = recommender.scoring, recommender.facts
+    return {
+        "model": facts.model,
+        "strategy": facts.strategy,
+        "data": facts.data,
+        "run": facts.run,
+        "scores": type(scoring).__name__,
+        "dim": int(scoring.items.shape[1]) if isinstance(scoring, Vectors) else None,
+        "users": len(recommender.users),
+        "forgotten_users": len(facts.forgotten),
+        "items": len(recommender.items),
+        "new_items": int(recommender.catalog.new.sum()),
+        "interactions": int(recommender.seen.nnz),
+        "training_interactions": int(recommender.history.nnz),
+        "filter_seen": recommender.filter_seen,
+        "columns": [name for name in recommender.catalog.frame.columns if name != "new"],
+        "features": sorted(recommender.catalog.features),
+        "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},
+    }
+
+
+@app.command()
+def forget(
+    run: Folder,
+    user: Annotated[list[str], typer.Option(help="Id of a user; repeatable.", show_default=False)],
+    export: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File that `flatrec export` wrote, with all of its shards, or a folder of vectors; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Database with exported lists, by its SQLAlchemy URL.", show_default=False),
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="Table of the database.", show_default=False)] = None,
+    json: options.Json = False,
+) -> None:
+    """Remove users from a recommender: ids, vectors, histories and seen items; and their rows from exports.
+
+    Example: `flatrec recommender forget runs/first --user user-00007 --export recs.parquet`
+    """
+    from flatrec.inference.storage import load_recommender, recommender_folder
+    from flatrec.runs import run_dir
+    from flatrec.utils.locks import lock_folder
+
+    if (to is None) != (table is None):
+        raise ValueError("rows of a table are named by --to URL and --table NAME; give both or neither")
+    folder = recommender_folder(run)
+    with ExitStack() as stack:
+        if run_dir.has_run(folder.parent):
+            stack.enter_context(lock_folder(folder.parent, "changes"))
+        done = _forget(load_recommender(run), folder, user, export or [], (to, table))
+    untouched = _untouched(folder)
+    if json:
+        print_json({"recommender": str(folder), **vars(done), "untouched": untouched})
+        return
+    _print_forgotten(done, folder, untouched)
+
+
+def _forget(
+    recommender: Recommender, folder: Path, users: list[str], exports: list[Path], table: tuple[str | None, str | None]
+) -> Forgotten:
+    """Remove users from exports and the table first, so that a command that failed can be given again."""
+    from flatrec.inference.export.forget import forget_in_export
+    from flatrec.inference.storage import save_recommender
+
+    unknown = [user for user in users if user not in recommender.users]
+    if unknown and not exports and None in table:
+        recommender.users.index_of(unknown[0])  # says which ids are similar
+    removed = {str(one.file): one.rows for export in exports for one in forget_in_export(export, users)}
+    rows = None
+    if table[0] is not None and table[1] is not None:
+        from flatrec.inference.export.database import delete_users
+
+        rows = delete_users(table[0], table[1], users)
+    known = tuple(user for user in dict.fromkeys(users) if user in recommender.users)
+    if known:
+        save_recommender(recommender.without_users(known), folder)
+    return Forgotten(known, tuple(unknown), removed, rows)
+
+
+def _untouched(folder: Path) -> list[str]:
+    """Return what still holds the users, as far as it is known."""
+    from flatrec.inference.storage import FOLDER
+    from flatrec.runs import run_dir
+
+    run = folder.parent
+    if folder.name != FOLDER or not run_dir.has_run(run):
+        return ["the run that made the recommender, and its data"]
+    data = run_dir.read_experiment(run).data or "the data in memory that the run was made from"
+    checkpoints = sorted(str(path) for path in run.rglob("*.safetensors") if folder not in path.parents)
+    return [*checkpoints, data]
+
+
+def _print_forgotten(done: Forgotten, folder: Path, untouched: list[str]) -> None:
+    if done.users:
+        print_text(f"{count(len(done.users), 'user')} removed from {folder}: id, vector, history and seen items")
+    if done.unknown:
+        print_text(f"not in {folder}: {quoted(done.unknown)}")
+    for file, rows in done.exports.items():
+        print_text(f"{count(rows, 'row')} removed from {file}")
+    if done.table is not None:
+        print_text(f"{count(done.table, 'row')} removed from the table")
+    print_text(
+        f"not touched, and may still hold what was removed: {', '.join(untouched)}; exports and tables that were not "
+        "named; copies and backups. Remove the users from the data and train again (flatrec train --overwrite): a run "
+        "on data that still have them learns them again"
+    )

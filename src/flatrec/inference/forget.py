@@ -1,0 +1,64 @@
+"""A recommender without some of its users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from numpy import ndarray
+from scipy import sparse
+
+from flatrec.data.vocabulary import Vocabulary
+from flatrec.inference.recommender import Recommender
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
+
+
+def without_users(recommender: Recommender, users: Sequence[str]) -> Recommender:
+    """Return a recommender without users: their ids, vectors, histories and seen items.
+
+    They are answered by the most popular items from now on. Numbers of all users together, such as the popularity of
+    items, stay as they are, and so does what the vectors of items learned from everybody.
+
+    Args:
+        recommender: the recommender.
+        users: original ids.
+
+    Raises:
+        KeyError: an id is not known.
+        ValueError: nobody would be left.
+    """
+    gone = {recommender.users.index_of(user) for user in users}
+    kept: Int64[ndarray, "n_kept"] = np.array([row for row in range(len(recommender.users)) if row not in gone])
+    if not len(kept):
+        raise ValueError("the recommender would have no user left; remove its folder instead")
+    return replace(
+        recommender,
+        scoring=_scoring_of(recommender.scoring, kept),
+        users=Vocabulary("user", [recommender.users[row] for row in kept.tolist()]),
+        history=sparse.csr_array(recommender.history[kept]),
+        seen=sparse.csr_array(recommender.seen[kept]),
+        histories={user: items for user, items in recommender.histories.items() if user not in users},
+        facts=replace(recommender.facts, forgotten=_rows_of_training(recommender, gone)),
+    )
+
+
+def _scoring_of(scoring: Scoring, kept: Int64[ndarray, "n_kept"]) -> Scoring:
+    if isinstance(scoring, Vectors):
+        return Vectors(scoring.users[torch.from_numpy(kept)], scoring.items)
+    if isinstance(scoring, ItemMatrix):
+        return ItemMatrix(sparse.csr_array(scoring.profiles[kept]), scoring.similarities)
+    if isinstance(scoring, ItemScores):
+        return ItemScores(scoring.values, len(kept))
+    assert_never(scoring)
+
+
+def _rows_of_training(recommender: Recommender, gone: set[int]) -> tuple[int, ...]:
+    """Return the rows in the tables of the run of all users who were ever forgotten, in order."""
+    before = frozenset(recommender.facts.forgotten)
+    total = len(recommender.users) + len(before)
+    left = [row for row in range(total) if row not in before]
+    return tuple(sorted([*before, *(left[row] for row in gone)]))
