@@ -63,7 +63,7 @@ def test_training_starts_from_initial_parameters_where_there_are_no_others(shop,
 
 
 def test_a_model_of_the_users_own_is_trained_and_fitted(shop):
-    (shop / "mine.py").write_text("from flatrec.models import BPR\n\n\nclass Mine(BPR):\n    \"\"\"Mine.\"\"\"\n")
+    (shop / "mine.py").write_text('from flatrec.models import BPR\n\n\nclass Mine(BPR):\n    """Mine."""\n')
     text = WARM.replace('name = "bpr"', f'name = "{shop}/mine.py:Mine"')
     assert refresh(settings_of(shop, text=text), now=NOW).outcome == "promoted"
     deliver(shop, events(32))

@@ -103,7 +103,7 @@ def preview(settings: RefreshSettings, *, now: int | None = None) -> Preview:
     delivery = describe(dataset, newest_days(dataset, settings.compare))
     accepted = last_accepted(Store(settings.folder), 0)
     now = int(time.time()) if now is None else now
-    checks = run_checks(delivery, Ids.of(dataset), accepted, settings.check, now=now)
+    checks = run_checks(delivery, Ids.of(dataset.users, dataset.items), accepted, settings.check, now=now)
     return Preview(delivery, checks, refusal(checks))
 
 
