@@ -90,7 +90,7 @@ def load_recommender(path: Path | str, *, index: bool = True) -> Recommender:
         FileNotFoundError: there is no recommender.
         ValueError: the folder is damaged, or of a version that this flatrec does not read.
     """
-    folder = recommender_folder(Path(path))
+    folder = recommender_folder(Path(path)).resolve()  # all files of one recommender, if a link moves meanwhile
     check_manifest(folder, advice=ADVICE)
     facts = read_sealed(folder / FACTS, advice=ADVICE)
     _check_version(facts, folder / FACTS)
