@@ -1,13 +1,15 @@
 """The nightly job on a shop that grows: its dated events are delivered in eight slices of time.
 
     python experiments/refresh_replay.py --out runs/replay
+    python experiments/refresh_replay.py --weekly --out runs/replay-weekly
     python experiments/refresh_replay.py --data ML_SMALL --out runs/replay-ml-small
 
-Delivery n holds all events of the first n slices. Delivery 5 is broken: every second row is missing. For each delivery:
-new users, what became of it, the seconds of the processor that the whole job took with and without a warm start, and
-Recall@10 of the recommender that is in use afterward on the next slice, which nobody has seen, beside that of the most
-popular items. With ``--data``, the users of an MMRec folder arrive in
-the order of the file, and each spreads the interactions over a tenth of the whole time: a demonstration, not a shop.
+Delivery n holds all events of the first n slices. The slices are equally long, a quarter of a year of the built-in shop;
+with ``--weekly``, the first delivery holds all but the last seven weeks, and each of the others one week more. Delivery 5
+is broken: every second row is missing. For each delivery: new users, what became of it, the seconds of the processor that
+the whole job took with and without a warm start, and Recall@10 of the recommender that is in use afterward on the next
+slice, which nobody has seen, beside that of the most popular items. With ``--data``, the users of an MMRec folder arrive
+in the order of the file, and each spreads the interactions over a tenth of the whole time: a demonstration, not a shop.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from flatrec.utils.moments import as_date_time
 
 SLICES, BROKEN, DAY = 8, 5, 86_400
 DATASET = """
-name = "{name}"
+name = "replay"
 interactions = "events.parquet"
 user_column = "user"
 item_column = "item"
@@ -114,25 +116,32 @@ def arriving_users(folder: Path) -> pl.DataFrame:
     return pl.DataFrame({**ids, "time": times})
 
 
-def replay(events: pl.DataFrame, folder: Path, *, name: str, warm: bool, seed: int) -> list[Row]:
+def ends_of_slices(events: pl.DataFrame, *, weekly: bool) -> list[int]:
+    """Return when each slice ends, in Unix seconds."""
+    first, last = int(events["time"].min()), int(events["time"].max()) + 1
+    if weekly:
+        return [last - 7 * DAY * weeks for weeks in reversed(range(SLICES))]
+    return [first + (last - first) * number // SLICES for number in range(1, SLICES + 1)]
+
+
+def replay(events: pl.DataFrame, ends: Sequence[int], folder: Path, *, warm: bool, seed: int) -> list[Row]:
     """Deliver slice after slice, and return what became of each."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data").mkdir(parents=True)
-    (folder / "data" / "dataset.toml").write_text(DATASET.format(name=name))
+    (folder / "data" / "dataset.toml").write_text(DATASET)
     (folder / "shop.toml").write_text(SETTINGS.format(warm=str(warm).lower(), seed=seed))
-    ends = np.linspace(events["time"].min(), int(events["time"].max()) + 1, SLICES + 1).astype(np.int64)[1:]
     rows, known = [], 0
-    for number, end in enumerate(ends.tolist(), start=1):
+    for number, end in enumerate(ends, start=1):
         delivery = events.filter(pl.col("time") < end)
         users = delivery["user"].n_unique()
         (delivery[::2] if number == BROKEN else delivery).write_parquet(folder / "data" / "events.parquet")
         began = time.process_time()
         outcome = deliver(folder)
         seconds = time.process_time() - began
-        recalls = (None, None) if number == SLICES else recalls_after(events, folder, int(end), int(ends[number]))
+        recalls = (None, None) if number == SLICES else recalls_after(events, folder, end, ends[number])
         rows.append(Row(users, users - known, outcome, seconds, *recalls))
         known = users
-        sys.stderr.write(f"{name}, seed {seed}, warm {warm}, slice {number}: {rows[-1]}\n")
+        sys.stderr.write(f"seed {seed}, warm {warm}, slice {number}: {rows[-1]}\n")
     return rows
 
 
@@ -196,14 +205,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--weekly", action="store_true")
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.ERROR)
     events = shop_events() if given.data is None else arriving_users(given.data)
-    name = "shop" if given.data is None else given.data.name
+    ends = ends_of_slices(events, weekly=given.weekly)
     runs = {
         warm: [
-            replay(events, given.out / f"{'warm' if warm else 'cold'}-{seed}", name=name, warm=warm, seed=seed)
+            replay(events, ends, given.out / f"{'warm' if warm else 'cold'}-{seed}", warm=warm, seed=seed)
             for seed in range(given.seeds)
         ]
         for warm in (True, False)

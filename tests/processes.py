@@ -16,6 +16,7 @@ SERVER.set_forkserver_preload(
         "flatrec.cli.sweep",
         "flatrec.research.sweeps.sweep",
         "flatrec.api",
+        "flatrec.refresh",
         "flatrec.models.lightgcn",
         "tests.data.fetching.test_download",
     ]

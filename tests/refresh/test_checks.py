@@ -13,7 +13,7 @@ from flatrec.refresh.settings import CheckSettings
 BEFORE = Delivery(
     "shop", "a", 1000, 100, 50, 1_700_000_000, {"column price": "Float64", "feature text": "width 8"}, 0.1
 )
-IDS = Ids(frozenset(f"u{n}" for n in range(100)), frozenset(f"i{n}" for n in range(50)))
+IDS = Ids.of((f"u{n}" for n in range(100)), (f"i{n}" for n in range(50)))
 ACCEPTED = Accepted(BEFORE, IDS)
 
 
@@ -49,7 +49,7 @@ def test_a_count_at_a_bound_is_accepted(name, count):
 
 
 def test_ids_of_the_last_delivery_must_still_be_there():
-    others = Ids(frozenset(f"u{n}" for n in range(11, 200)), frozenset(f"i{n}" for n in range(11, 90)))
+    others = Ids.of((f"u{n}" for n in range(11, 200)), (f"i{n}" for n in range(11, 90)))
     assert broken(BEFORE, others) == {
         "min_user_overlap": "89 of 100 (89.0%)",
         "min_item_overlap": "39 of 50 (78.0%)",

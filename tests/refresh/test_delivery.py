@@ -10,8 +10,7 @@ from flatrec.config import Experiment, SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.table import TableSettings
 from flatrec.data.tables.events import RowSettings
-from flatrec.data.vocabulary import Vocabulary
-from flatrec.refresh.delivery import describe, read_ids, write_ids
+from flatrec.refresh.delivery import Ids, describe, n_common, read_ids, write_ids
 from flatrec.refresh.newest_days import experiment_of, newest_days
 from flatrec.refresh.settings import CompareSettings
 from flatrec.testing import block_dataset
@@ -83,18 +82,24 @@ def test_features_and_columns_are_described_by_width_and_type():
     assert found.columns == {"feature image": "width 4", "feature text": "width 5"}
 
 
-def test_ids_are_read_back(tmp_path):
-    users, items = Vocabulary("user", ["a", "é", "item"]), Vocabulary("item", ["a", "x"])
-    digest = write_ids(tmp_path / "ids.parquet", users, items)
+def test_ids_are_read_back_and_do_not_show_who_is_meant(tmp_path):
+    ids = Ids.of(["a person", "é", "item"], ["a", "x"])
+    digest = write_ids(tmp_path / "ids.parquet", ids)
     found = read_ids(tmp_path / "ids.parquet", digest)
-    assert (found.users, found.items) == ({"a", "é", "item"}, {"a", "x"})
+    assert (found.users.tolist(), found.items.tolist()) == (ids.users.tolist(), ids.items.tolist())
+    assert b"person" not in (tmp_path / "ids.parquet").read_bytes()
+
+
+def test_ids_are_compared_by_their_text():
+    assert n_common(Ids.of("abc", "").users, Ids.of("cbx", "").users) == 2
+    assert n_common(Ids.of(["1", "01"], "").users, Ids.of(["1", "1 "], "").users) == 1
 
 
 def test_damaged_ids_are_noticed(tmp_path):
     path = tmp_path / "ids.parquet"
-    digest = write_ids(path, Vocabulary("user", ["a"]), Vocabulary("item", ["x"]))
+    digest = write_ids(path, Ids.of(["a"], ["x"]))
     content = np.frombuffer(path.read_bytes(), dtype=np.uint8).copy()
     content[len(content) // 2] ^= 1
     path.write_bytes(content.tobytes())
-    with pytest.raises(ValueError, match="is damaged or was changed; accept the new delivery"):
+    with pytest.raises(ValueError, match="is damaged or was changed"):
         read_ids(path, digest)

@@ -137,10 +137,7 @@ def test_vectors_are_exported_into_a_folder(tmp_path):
         ('out = "nowhere/lists.csv"', "there is no folder"),
         ('out = "lists.csv"\nwhere = "colour = 3"', "colour"),
         ('out = "lists.csv"\nusers = "none.txt"', "none.txt"),
-        (
-            'url_env = "NO_SUCH_VARIABLE"\ntable = "t"',
-            "export[0]: the environment variable NO_SUCH_VARIABLE is not set",
-        ),
+        ('url_env = "NO_SUCH_NAME"\ntable = "t"', "export[0]: the environment variable NO_SUCH_NAME is not set"),
         ('url = "mysql://x"\ntable = "t"', "unknown database 'mysql'"),
     ],
 )

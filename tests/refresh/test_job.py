@@ -190,6 +190,7 @@ def test_an_error_is_recorded_and_the_next_start_goes_on_with_the_step_that_fail
             run(shop)
     stopped = Store(shop / "store").states()[0]
     assert (stopped.error, list(stopped.seconds)) == ("fit: the disk is full", ["check", "train", "compare"])
+    assert "<strong>failed.</strong>" in (shop / "store" / "latest.html").read_text()
     assert current(shop) == "generations/0001/final/recommender"
     state = run(shop)
     assert (state.outcome, state.number, state.error) == ("promoted", 2, "")
@@ -272,6 +273,29 @@ def test_what_fails_after_the_pointer_moved_is_a_warning_and_is_done_by_the_next
     deliver(shop, events(32))
     run(shop)
     assert [line["number"] for line in history(shop)] == [1, 2, 3]
+
+
+def test_a_damaged_record_of_the_generation_in_use_does_not_stop_the_job(shop, caplog):
+    path = shop / "store" / "generations" / "0001" / "state.json"
+    path.write_text(path.read_text().replace("promoted", "demoted"))
+    state = run(shop)
+    assert (state.outcome, state.in_use) == ("promoted", 1)
+    assert state.comparison["reference"] == "recommender in use"
+    assert "is damaged or was edited" in caplog.text
+
+
+def test_without_a_pointer_the_next_generation_is_a_first_one(shop):
+    (shop / "store" / "current").unlink()
+    state = run(shop)
+    assert (state.outcome, state.in_use, state.comparison["reference"]) == ("promoted", None, "most popular items")
+
+
+def test_an_earlier_generation_can_be_put_into_use_by_hand(shop):
+    run(shop)
+    (shop / "store" / "current").unlink()
+    (shop / "store" / "current").symlink_to("generations/0001/final/recommender")
+    deliver(shop, events(32))
+    assert run(shop).in_use == 1
 
 
 def test_old_generations_are_removed(shop):

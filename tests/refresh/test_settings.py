@@ -46,6 +46,7 @@ def test_settings_beside_a_file_of_an_experiment_override_it(tmp_path):
         ('[compare]\nmetric = "recall"\n', "compare.metric must be a metric with its K, such as recall@10"),
         ('[compare]\nmetric = "recal@10"\n', "unknown metric 'recal'; did you mean recall?"),
         ("[compare]\ndays = 0\n", "compare.days must be above 0, but is 0"),
+        ("[compare]\nvalid_days = 0\n", "compare.valid_days is 0, so that nothing chooses the best epoch; set train."),
         ('[train]\ndata = "shop"\n', "train.data is not set here; set data"),
         ('[train.split]\nmethod = "random"\n', "train.split is not set here; set compare.days and compare.valid_days"),
         ("[train.training]\nepoch = 3\n", "train.training: unknown setting 'epoch'; did you mean epochs?"),
@@ -62,6 +63,11 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, more, said):
         settings_of(tmp_path, more, text=text)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("train", ['[train.training]\nselect = "last"\n', '[train.model]\nname = "popularity"\n'])
+def test_no_validation_is_needed_where_nothing_chooses_an_epoch(tmp_path, train):
+    assert settings_of(tmp_path, f"[compare]\nvalid_days = 0\n{train}", text=MINIMAL).compare.valid == 0
 
 
 def test_data_and_folder_must_be_named(tmp_path):

@@ -70,6 +70,24 @@ def test_the_pointer_is_replaced_in_one_step(store, monkeypatch):
     assert [path.name for path in store.path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_reader_that_began_before_the_pointer_moved_reads_one_recommender(store, recommender, monkeypatch):
+    from flatrec.inference import storage
+
+    other = flatrec.fit(block_dataset(blocks=2, users=3, items=4), "popularity").recommender
+    add(store, 1, recommender=recommender)
+    add(store, 2, recommender=other)
+    store.promote(1)
+    original = storage.check_manifest
+
+    def moving(folder, **options):
+        original(folder, **options)
+        store.promote(2)
+
+    monkeypatch.setattr(storage, "check_manifest", moving)
+    assert list(flatrec.load_recommender(store.path / CURRENT).users) == list(recommender.users)
+    assert list(flatrec.load_recommender(store.path / CURRENT).users) == list(other.users)
+
+
 @pytest.mark.parametrize("target", ["generations/0009/final/recommender", "/etc", "generations/0001", "../x/y/z"])
 def test_a_pointer_to_elsewhere_is_an_error_with_advice(store, target):
     add(store, 1)

@@ -62,6 +62,15 @@ def test_training_starts_from_initial_parameters_where_there_are_no_others(shop,
     assert starts(shop, 2) == [None, None]
 
 
+def test_a_model_of_the_users_own_is_trained_and_fitted(shop):
+    (shop / "mine.py").write_text('from flatrec.models import BPR\n\n\nclass Mine(BPR):\n    """Mine."""\n')
+    text = WARM.replace('name = "bpr"', f'name = "{shop}/mine.py:Mine"')
+    assert refresh(settings_of(shop, text=text), now=NOW).outcome == "promoted"
+    deliver(shop, events(32))
+    assert refresh(settings_of(shop, text=text), now=NOW).outcome == "promoted"
+    assert all("/0002/" in start.run for start in starts(shop, 3))
+
+
 def test_the_final_fit_is_of_all_interactions_and_the_candidate_of_older_ones(shop):
     import flatrec
 

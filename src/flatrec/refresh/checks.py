@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flatrec.refresh.delivery import Delivery, Ids
+from flatrec.refresh.delivery import Delivery, Ids, n_common
 from flatrec.refresh.newest_days import DAY
 from flatrec.refresh.settings import CheckSettings
 from flatrec.utils.messages import quoted
@@ -130,7 +130,7 @@ def _overlaps(ids: Ids, before: Ids, settings: CheckSettings) -> Iterator[Check]
         ("users", ids.users, before.users, settings.min_user_overlap),
         ("items", ids.items, before.items, settings.min_item_overlap),
     ):
-        common = len(now & earlier)
+        common = n_common(now, earlier)
         yield Check(
             f"check.min_{name[:-1]}_overlap",
             f"{name} of the last delivery that are still there",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+import xxhash
+from jaxtyping import UInt64
+from numpy import ndarray
 
 from flatrec.data.dataset import Dataset
-from flatrec.data.vocabulary import Vocabulary
 from flatrec.refresh.newest_days import newest, unknown_items
 from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.integrity import file_digest
@@ -77,26 +79,36 @@ def _columns(dataset: Dataset) -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class Ids:
-    """The users and the items of a delivery."""
+    """The users and the items of a delivery: a number for each id, from which the id cannot be read.
 
-    users: frozenset[str]
-    items: frozenset[str]
+    Args:
+        users: one number per user, in increasing order.
+        items: the same for items.
+    """
+
+    users: UInt64[ndarray, "n_users"]
+    items: UInt64[ndarray, "n_items"]
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Ids:
-        """Return the ids of a data set."""
-        return cls(frozenset(dataset.users), frozenset(dataset.items))
+    def of(cls, users: Iterable[str], items: Iterable[str]) -> Ids:
+        """Return the numbers of ids."""
+        return cls(_numbers(users), _numbers(items))
 
 
-def write_ids(path: Path, users: Vocabulary, items: Vocabulary) -> str:
+def n_common(ids: UInt64[ndarray, "n"], others: UInt64[ndarray, "m"]) -> int:
+    """Return how many ids are in both."""
+    return len(np.intersect1d(ids, others, assume_unique=True))
+
+
+def write_ids(path: Path, ids: Ids) -> str:
     """Write ids to a file, which appears whole or not at all, and return its digest.
 
     Raises:
         OSError: the file cannot be written.
     """
-    kinds = pl.Series("kind", ["user"] * len(users) + ["item"] * len(items), dtype=pl.Categorical)
+    of_user = np.repeat([True, False], [len(ids.users), len(ids.items)])
     with atomic_write(path) as temporary:
-        pl.DataFrame({"kind": kinds, "id": [*users, *items]}).write_parquet(temporary)
+        pl.DataFrame({"of_user": of_user, "id": np.concatenate([ids.users, ids.items])}).write_parquet(temporary)
     return file_digest(path)
 
 
@@ -107,10 +119,16 @@ def read_ids(path: Path, digest: str) -> Ids:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged.
     """
-    content = path.read_bytes()
     if file_digest(path) != digest:
-        raise ValueError(f"{path} is damaged or was changed; accept the new delivery as it is with --accept")
-    table = pl.read_parquet(io.BytesIO(content))
-    kind = table["kind"].cast(pl.String)
-    users, items = (table.filter(kind == name)["id"].to_list() for name in ("user", "item"))
-    return Ids(frozenset(users), frozenset(items))
+        raise ValueError(
+            f"{path} is damaged or was changed, so that the new delivery cannot be compared with it; put the file back "
+            "as it was, or remove its generation"
+        )
+    table = pl.read_parquet(path)
+    return Ids(*(table.filter(pl.col("of_user") == kind)["id"].to_numpy() for kind in (True, False)))
+
+
+def _numbers(ids: Iterable[str]) -> UInt64[ndarray, "n"]:
+    numbers = (xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) for name in ids)
+    unique: ndarray = np.unique(np.fromiter(numbers, dtype=np.uint64))
+    return unique

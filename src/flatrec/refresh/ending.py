@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from flatrec.utils.moments import as_date_time
 logger = logging.getLogger(__name__)
 
 
-def conclude(settings: RefreshSettings, store: Store, state: State, now: int) -> State:
+def conclude(settings: RefreshSettings, store: Store, state: State) -> State:
     """End a generation whose outcome is known, and return its last record; all of it can be done again after a kill.
 
     The pointer moves in one step, after all that may fail. What follows it is for people: if it fails, a warning says
@@ -26,7 +27,7 @@ def conclude(settings: RefreshSettings, store: Store, state: State, now: int) ->
     Raises:
         OSError: the report cannot be written, or the pointer cannot be moved.
     """
-    ended = replace(state, finished=as_date_time(now))
+    ended = replace(state, finished=as_date_time(int(time.time())))
     page = render(ended, [*store.history(), ended.as_line()])
     write_text(store.folder(state.number) / REPORT, page)
     if state.outcome == "promoted":
@@ -34,13 +35,13 @@ def conclude(settings: RefreshSettings, store: Store, state: State, now: int) ->
     for action in _afterward(settings, store, ended, page):
         try:
             action()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             logger.warning("%s; the next refresh does it", message(error))
             break
     return ended
 
 
-def abandon(settings: RefreshSettings, store: Store, state: State, now: int) -> None:
+def abandon(settings: RefreshSettings, store: Store, state: State) -> None:
     """End a generation that a kill or an error stopped, and that another delivery or other settings come after.
 
     Where its outcome was known already, it ends with that: its exports are in place.
@@ -51,7 +52,7 @@ def abandon(settings: RefreshSettings, store: Store, state: State, now: int) -> 
     if state.outcome is None:
         failed = f" after an error ({state.error})" if state.error else ""
         state = state.ends("abandoned", f"stopped{failed}, before another delivery or other settings came")
-    conclude(settings, store, state, now)
+    conclude(settings, store, state)
 
 
 def record_missing(store: Store) -> None:

@@ -15,12 +15,14 @@ from flatrec.refresh.delivery import Delivery, Ids, describe
 from flatrec.refresh.ending import abandon, conclude, record_missing
 from flatrec.refresh.exporting import check_exports
 from flatrec.refresh.newest_days import newest_days
+from flatrec.refresh.report import render
 from flatrec.refresh.settings import RefreshSettings
 from flatrec.refresh.state import State, write_state
 from flatrec.refresh.steps import STEPS, last_accepted
-from flatrec.refresh.store import Store
+from flatrec.refresh.store import LATEST, Store
 from flatrec.refresh.work import Work, no_callbacks, settings_digest
 from flatrec.training import Callback
+from flatrec.utils.atomic_write import write_text
 from flatrec.utils.locks import lock_folder
 from flatrec.utils.messages import message
 from flatrec.utils.moments import as_date_time
@@ -76,10 +78,10 @@ def refresh(
         record_missing(store)
         dataset = _read(settings)
         check_exports(settings.export, dataset)
-        state = _begin(store, dataset, settings, now)
+        state = _begin(store, dataset, settings)
         work = Work(settings, store, dataset, state, accept=accept, now=now, callbacks=callbacks)
         _carry_out(work)
-        ended = conclude(settings, store, work.state, now)
+        ended = conclude(settings, store, work.state)
     if ended.outcome == "refused":
         raise RefusedError(ended.reason)
     return ended
@@ -101,7 +103,7 @@ def preview(settings: RefreshSettings, *, now: int | None = None) -> Preview:
     delivery = describe(dataset, newest_days(dataset, settings.compare))
     accepted = last_accepted(Store(settings.folder), 0)
     now = int(time.time()) if now is None else now
-    checks = run_checks(delivery, Ids.of(dataset), accepted, settings.check, now=now)
+    checks = run_checks(delivery, Ids.of(dataset.users, dataset.items), accepted, settings.check, now=now)
     return Preview(delivery, checks, refusal(checks))
 
 
@@ -109,7 +111,7 @@ def _read(settings: RefreshSettings) -> Dataset:
     return load(settings.data, SplitSettings(method="none"))
 
 
-def _begin(store: Store, dataset: Dataset, settings: RefreshSettings, now: int) -> State:
+def _begin(store: Store, dataset: Dataset, settings: RefreshSettings) -> State:
     """Return the generation that a kill or an error stopped, if it is of this delivery, or else a new one."""
     states, decisive, in_use = store.states(), settings_digest(settings), store.in_use()
     latest = states[0] if states else None
@@ -117,11 +119,11 @@ def _begin(store: Store, dataset: Dataset, settings: RefreshSettings, now: int) 
         same = (latest.fingerprint, latest.settings) == (dataset.fingerprint, decisive)
         if same and in_use in (latest.in_use, latest.number):
             return latest
-        abandon(settings, store, latest, now)
+        abandon(settings, store, latest)
         in_use = store.in_use()
     state = State(
         number=max(store.numbers(), default=0) + 1,
-        started=as_date_time(now),
+        started=as_date_time(int(time.time())),
         fingerprint=dataset.fingerprint,
         settings=decisive,
         in_use=in_use,
@@ -151,9 +153,10 @@ def _carry_out(work: Work) -> None:
 
 
 def _record_error(work: Work, text: str) -> None:
-    """Write an error into the record of the generation, if the disk allows it."""
+    """Write an error into the record of the generation and the latest report, if the disk allows it."""
     work.state = replace(work.state, error=text)
     try:
         work.save()
+        write_text(work.store.path / LATEST, render(work.state, work.store.history()))
     except OSError as error:
         logger.warning("the error could not be recorded: %s", message(error))

@@ -12,6 +12,7 @@ from flatrec import config
 from flatrec.config import Config, Experiment, SettingError, validate
 from flatrec.config.old_words import unknown_setting
 from flatrec.evaluation.metrics import resolve_metrics
+from flatrec.models import BASELINES
 from flatrec.refresh.export_settings import ExportSettings
 from flatrec.registry.instantiate import with_defaults
 from flatrec.registry.naming import with_named
@@ -140,7 +141,7 @@ def _settings(tree: Mapping[str, Any], base: Path) -> RefreshSettings:
         if name not in known:
             raise SettingError("", f": {unknown_setting(name, known)}")
     data, folder = _text(tree, "data"), _text(tree, "folder")
-    return RefreshSettings(
+    settings = RefreshSettings(
         **{
             **tree,
             "data": data if data == "shop" else str(base / data),
@@ -149,6 +150,17 @@ def _settings(tree: Mapping[str, Any], base: Path) -> RefreshSettings:
             "export": _exports(tree.get("export", []), base),
         }
     )
+    _check_epoch_is_chosen(settings)
+    return settings
+
+
+def _check_epoch_is_chosen(settings: RefreshSettings) -> None:
+    train = settings.train
+    if settings.compare.valid == 0 and train.training.select == "best" and train.model.name not in BASELINES:
+        raise SettingError(
+            "compare.valid_days",
+            ' is 0, so that nothing chooses the best epoch; set train.training.select = "last", or more days',
+        )
 
 
 def _exports(values: object, base: Path) -> tuple[ExportSettings, ...]:

@@ -19,7 +19,8 @@ from flatrec.refresh.work import Work
 def check(work: Work) -> State:
     """Compare the delivery with the last accepted one; a refused one ends the generation."""
     delivery, accepted = describe(work.dataset, work.split), last_accepted(work.store, work.state.number)
-    checks = run_checks(delivery, Ids.of(work.dataset), accepted, work.settings.check, now=work.now)
+    ids = Ids.of(work.dataset.users, work.dataset.items)
+    checks = run_checks(delivery, ids, accepted, work.settings.check, now=work.now)
     reason = refusal(checks)
     state = replace(
         work.state,
@@ -29,8 +30,7 @@ def check(work: Work) -> State:
     )
     if reason and not work.accept:
         return state.ends("refused", reason)
-    ids = write_ids(work.folder / IDS, work.dataset.users, work.dataset.items)
-    state = replace(state, accepted=True, ids=ids)
+    state = replace(state, accepted=True, ids=write_ids(work.folder / IDS, ids))
     if is_known(work.store, state):
         return state.ends("kept", "nothing new: the delivery and the settings are those of the last generation")
     return state

@@ -12,6 +12,7 @@ from flatrec.refresh.comparison import THIS, reaches, scores
 from flatrec.refresh.store import CANDIDATE, FINAL
 from flatrec.refresh.work import Work
 from flatrec.runs import run_dir
+from flatrec.utils import user_classes
 
 
 def train_candidate(work: Work) -> None:
@@ -45,6 +46,8 @@ def fit_final(work: Work) -> None:
         work.candidate,
         work.final,
         data=work.dataset,
+        model=_own(work.experiment.model.name),
+        strategy=_own(work.experiment.strategy.name),
         resume=run_dir.has_run(work.final),
         callbacks=work.callbacks("final fit"),
         init_from=start_of(work, FINAL),
@@ -58,6 +61,11 @@ def fit_final(work: Work) -> None:
             f"{bound:.4f} without them; the recommender in use stays. Train with other settings, such as a lower "
             "optimizer.lr, or set compare.margin higher"
         )
+
+
+def _own(name: str) -> str | None:
+    """Return the name of a class of the user's own, which a run folder alone does not import; None for one of ours."""
+    return name if user_classes.is_own(name) else None
 
 
 def start_of(work: Work, name: str) -> Path | None:

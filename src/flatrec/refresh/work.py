@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,8 @@ from flatrec.refresh.state import State, read_state, write_state
 from flatrec.refresh.store import CANDIDATE, FINAL, Store
 from flatrec.training import Callback
 from flatrec.utils.integrity import digest
+
+logger = logging.getLogger(__name__)
 
 
 def no_callbacks(_: str) -> Sequence[Callback]:
@@ -62,8 +65,14 @@ class Work:
 
     @cached_property
     def in_use(self) -> State | None:
-        """The record of the generation in use when this one began; None if there was none."""
-        return None if self.state.in_use is None else read_state(self.store.folder(self.state.in_use))
+        """The record of the generation in use when this one began; None if there was none, or it cannot be read."""
+        if self.state.in_use is None:
+            return None
+        try:
+            return read_state(self.store.folder(self.state.in_use))
+        except (FileNotFoundError, ValueError) as error:
+            logger.warning("%s", error)
+            return None
 
     @cached_property
     def split(self) -> Dataset:
