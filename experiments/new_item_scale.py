@@ -6,7 +6,7 @@ the embeddings of the new items as they are and once at the scale of the known i
 places that new items hold, the fraction of the relevant interactions that are with new items, and the Recall@10 of the
 known and of the new relevant items, each over the users who have such items: mean and deviation over the seeds.
 
-``python experiments/new_item_scale.py --data ML_SMALL --models freedom,vbpr``; without ``--data``, the built-in shop.
+``python experiments/new_item_scale.py --data ML_SMALL --models freedom,vbpr``; ``--data shop`` is the built-in shop.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from scipy import sparse
 
 import flatrec
-from flatrec.data.shop import ShopSettings, generate
+from flatrec.api import load
 from flatrec.evaluation import rank
 from flatrec.inference.cold_start.embeddings import embedder
 from flatrec.inference.cold_start.evaluation import held_out_items
@@ -36,7 +36,7 @@ K = 10
 def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="Folder of a data set with features; the built-in shop if left out.")
+    parser.add_argument("--data", default="shop", help="Folder with features; `shop` is the built-in shop.")
     parser.add_argument("--models", default="freedom,vbpr")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=200)
@@ -49,9 +49,9 @@ def main() -> None:
             print(f"{model}: {name} {statistics.mean(values):.4f} ± {deviation:.4f}", flush=True)  # noqa: T201
 
 
-def measured(data: str | None, model: str, epochs: int, seed: int) -> Mapping[str, float]:
+def measured(data: str, model: str, epochs: int, seed: int) -> Mapping[str, float]:
     """Return the figures of one seed, which draws the held-out items and trains."""
-    dataset = flatrec.load_data(data) if data else generate(ShopSettings()).dataset()
+    dataset = load(data)
     holdout = hold_out_items(dataset, 0.1, seed)
     run = flatrec.fit(
         holdout.remaining,

@@ -75,6 +75,7 @@ def test_new_items_are_recommended_and_what_is_left_out_is_told(flatrec, runs, t
     outcome = flatrec(*words, "-k", 2, "--json")
     assert outcome.code == 0, outcome.err
     found = json.loads(outcome.out)
+    assert found["new_items"].pop("scale") > 0
     assert found["new_items"] == {
         "method": method, "scored": 3, "ids": ["a", "b", "c"], "already_known": ["item 3"],
         "without_features": ["d"], "n_neighbors": 10, "include_known": False,

@@ -65,8 +65,11 @@ def test_bad_usage_is_one_line_and_exit_code_2(flatrec, blocks, tmp_path, monkey
 
 
 def test_an_id_that_is_not_there_is_named(flatrec, trained):
-    one_line(flatrec("recommend", trained, "--user", "user 99"), 2, "'user 99' is not in the data set", "'user 9'")
-    one_line(flatrec("similar", trained, "--item", "itm 1"), 2, "'itm 1' is not in the data set")
+    one_line(flatrec("similar", trained, "--item", "itm 1"), 2, "'itm 1' is not in the data set", "'item 1'")
+    outcome = flatrec("recommend", trained, "--user", "user 99")
+    assert outcome.code == 0
+    assert "For user 99 (popular)" in outcome.out
+    assert "user 'user 99' is not known" in outcome.out
 
 
 def test_a_folder_that_holds_a_run_is_refused(flatrec, trained, blocks):
@@ -148,7 +151,8 @@ def test_resume_without_a_run_is_refused(flatrec, tmp_path):
 def test_ids_are_not_taken_for_markup(flatrec, blocks, tmp_path):
     outcome = flatrec("train", "--data", blocks, "--model", "bpr", *SMALL, "--out", tmp_path / "run")
     assert outcome.code == 0
-    one_line(flatrec("recommend", tmp_path / "run", "--user", "[/b]"), 2, "'[/b]' is not in the data set")
+    one_line(flatrec("similar", tmp_path / "run", "--item", "[/b]"), 2, "'[/b]' is not in the data set")
+    assert "For [/b] (popular)" in flatrec("recommend", tmp_path / "run", "--user", "[/b]").out
     print_table("[/b]", ["[red]x", ":cat:"], [["[/i]", "[bold]"]])
 
 

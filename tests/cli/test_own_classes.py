@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -196,7 +197,16 @@ COMMANDS_ON_A_RUN = [
 def test_no_command_runs_the_code_that_a_run_folder_names(flatrec, run, own, words, name):
     recorded = re.search(r'name = "mine.py:Mine@(\w+)"', (run / "experiment.toml").read_text())[1]
     rewrite(run, f"mine.py:Mine@{recorded}", name.format(recorded))
+    shutil.rmtree(run / "recommender")  # which answers without the class
     one_line(flatrec(*words), "mine.py:Mine" if ".py" in name else "mine:Mine", "--model")
+    assert not (own / "executed").exists()
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("words", [("recommend", "run", "--user", "user 0"), ("similar", "run", "--item", "item 0")])
+def test_a_saved_recommender_answers_without_the_class_of_its_model(flatrec, own, words):
+    (own / "mine.py").unlink()
+    assert flatrec(*words).code == 0
     assert not (own / "executed").exists()
 
 

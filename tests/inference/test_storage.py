@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from flatrec import load_recommender
+from flatrec import fit, load_recommender
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference import storage
@@ -17,6 +17,7 @@ from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.inference.storage import save_recommender
 from flatrec.models.scoring import ItemMatrix, ItemScores, Vectors
+from flatrec.testing import block_dataset
 from flatrec.utils.integrity import seal
 
 N_USERS, N_ITEMS = 3, 4
@@ -206,3 +207,15 @@ def test_a_folder_can_be_moved(tmp_path):
     save_recommender(recommender(), tmp_path / "saved")
     shutil.move(tmp_path / "saved", tmp_path / "elsewhere")
     assert load_recommender(tmp_path / "elsewhere").recommend("ann", 1)[0].path == "known"
+
+
+def test_a_recommender_in_the_folder_of_another_run_is_refused(tmp_path):
+    dataset = block_dataset()
+    for seed in (0, 1):
+        fit(dataset, "popularity", out=tmp_path / f"run-{seed}", seed=seed)
+    assert load_recommender(tmp_path / "run-0").facts.model == "popularity"
+    shutil.rmtree(tmp_path / "run-0" / "recommender")
+    shutil.copytree(tmp_path / "run-1" / "recommender", tmp_path / "run-0" / "recommender")
+    with pytest.raises(ValueError, match="belongs to another run"):
+        load_recommender(tmp_path / "run-0")
+    assert load_recommender(tmp_path / "run-0" / "recommender").facts.data == dataset.name

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import pytest
 from flatrec.data.formats import mmrec
 from flatrec.research.reporting import study_result
 from flatrec.testing import block_dataset
+from tests.postgresql_server import Server
 
 BIN = Path(sys.executable).parent
 pytestmark = pytest.mark.slow
@@ -143,35 +142,21 @@ def test_a_study_over_a_dask_cluster_comes_to_the_same(folder):
 
 
 @pytest.fixture
-def database():
-    """The URL of an empty database on a PostgreSQL server of its own, and the server's process."""
+def server():
+    """A PostgreSQL server of its own."""
     pytest.importorskip("psycopg")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [shutil.which("initdb")]
-    if not found[-1]:
-        pytest.skip("no PostgreSQL server is installed")
-    programs = Path(found[-1]).parent
-    folder = Path(tempfile.mkdtemp(prefix="flatrec-postgresql-"))
-    as_user = []
-    if os.getuid() == 0:  # as whom the server refuses to run
-        shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    port = free_port()
-    setup = [*as_user, programs / "initdb", "-D", folder / "data", "-U", "flatrec", "--auth=trust"]
-    subprocess.run(setup, check=True, capture_output=True, cwd=folder)
-    server = subprocess.Popen(
-        [*as_user, programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-h", "127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-    )
-    url = f"postgresql+psycopg://flatrec@127.0.0.1:{port}/postgres"
+    made = Server()
     try:
-        ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
-        until(lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0)
-        yield url, server
+        made.start()
+        yield made
     finally:
-        kill(server)
-        shutil.rmtree(folder)
+        made.close()
+
+
+@pytest.fixture
+def database(server):
+    """The URL of an empty database, and its server."""
+    return server.url().replace("postgresql://", "postgresql+psycopg://"), server
 
 
 def sweep_of(url, out):
@@ -222,7 +207,7 @@ def test_two_workers_share_a_sweep_on_postgresql_though_one_is_killed(folder, da
     found = study_result.read_study_result(folder / "second")
     assert f"trial {best.number} of" in found.findings[0]
     assert {row[7] for row in found.tables[1].rows} == {2}
-    kill(server)
+    server.stop()
     lost = subprocess.run(sweep_of(url, "third"), capture_output=True, text=True, check=False)
     assert lost.returncode != 0
     (line,) = lost.stderr.splitlines()
@@ -234,7 +219,7 @@ def test_a_store_that_is_lost_in_the_middle_is_one_line(folder, database):
     (folder / "space.toml").write_text('"strategy.rho" = [0.01, 0.1, 1.0]\n')
     process = started(sweep_of(url, "out"), "out.log")
     until(lambda: results("out") or process.poll())
-    kill(server)
+    server.stop()
     code, said = process.wait(timeout=200), Path("out.log").read_text()
     assert code not in (0, None)
     assert "Traceback" not in said

@@ -71,7 +71,9 @@ COMMANDS: dict[str, Command] = {
         "Write recommendations, similar items or vectors of a trained run into files or a table of a database.",
     ),
     "recommender": Command(
-        "flatrec.cli.recommender:app", RECOMMEND, "Show what a trained recommender holds, or remove users from it."
+        "flatrec.cli.recommender:app",
+        RECOMMEND,
+        "Show what a trained recommender holds, remove users from it, or index its items.",
     ),
     "refresh": Command(
         "flatrec.cli.refresh:refresh",

@@ -1,4 +1,4 @@
-"""flatrec recommender info, flatrec recommender forget."""
+"""flatrec recommender info, flatrec recommender forget, flatrec recommender index."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
+from flatrec.cli.recommender_index import build_index
 from flatrec.utils.messages import count, quoted
 
 if TYPE_CHECKING:
     from flatrec.inference.recommender import Recommender
 
 app = typer.Typer(
-    help="Show what a trained recommender holds, or remove users from it.",
+    help="Show what a trained recommender holds, remove users from it, or index its items.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
 )
+app.command("index")(build_index)
 Folder = Annotated[Path, typer.Argument(help="Folder of a run, or of a recommender.", show_default=False)]
 
 
@@ -80,6 +82,7 @@ def _described(recommender: Recommender, folder: Path) -> dict[str, Any]:
         "filter_seen": recommender.filter_seen,
         "columns": [name for name in recommender.catalog.frame.columns if name != "new"],
         "features": sorted(recommender.catalog.features),
+        "index_recall": None if recommender.index is None else recommender.index.facts.recall,
         "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},
     }
 

@@ -20,8 +20,8 @@ class Reason:
     Args:
         item: its original id.
         contribution: how much of the score is due to it, or how similar it is.
-        kind: ``exact`` if the contributions of all items of the user add up to the score, ``similarity`` if it is the
-            cosine of the two items' vectors.
+        kind: ``exact`` if the contributions of all items of the user add up to the score, for users who were trained
+            on together with a part of their own; ``similarity`` if it is the cosine of the two items' vectors.
         title: its title, where there is one.
     """
 

@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Float, Int64
 from numpy import ndarray
 from scipy import sparse
+from torch import Tensor
 from torch.nn import functional as F
 
+from flatrec.graphs.interaction import DEGREE_OFFSET
 from flatrec.inference.answers import AnswerPath, Reason, Recommendation
 from flatrec.inference.candidates import known_indices, rows_of
 from flatrec.inference.catalog import Catalog
@@ -33,8 +35,8 @@ class Contributions:
     Args:
         items: indices of the user's items.
         values: one row per item of the user, one column per listed item.
-        kind: ``exact`` if a column adds up to the score of the listed item; ``similarity`` if a value is the cosine of
-            the two items' vectors.
+        kind: ``exact`` if a column, and for a trained vector the user's own part, add up to the score of the listed
+            item; ``similarity`` if a value is the cosine of the two items' vectors.
     """
 
     items: Int64[ndarray, "n_history"]
@@ -87,8 +89,9 @@ def contributions(
     - A vector that was folded in from the history, exact: w_j v_j^T A^-1 v_i, with A as in
       :class:`flatrec.inference.fold_in.FoldIn`; for the method ``mean`` w_j is the whole factor of v_j, and A is the
       identity.
-    - A vector that was trained: the cosine of v_j and v_i. Training shapes such a vector by all data, so that it is no
-      sum over the user's items.
+    - A vector that was trained, of a model whose users are sums over their items, exact: w_j d_u^(-1/2) <s_j, v_i>, as
+      in :func:`flatrec.inference.item_shares.item_shares`.
+    - Any other vector that was trained: the cosine of v_j and v_i.
     - The same scores for everybody: nothing, as no item of the user plays a part.
 
     Args:
@@ -105,6 +108,8 @@ def contributions(
         return Contributions(items, similar * history.data[:, None], "exact")
     if folded is not None:
         return Contributions(items, folded.contributions(history, listed), "exact")
+    if scoring.shares is not None:
+        return Contributions(items, _shared(scoring.items, scoring.shares, history, listed), "exact")
     return Contributions(items, _cosines(scoring, items, listed), "similarity")
 
 
@@ -131,6 +136,18 @@ def _strongest(found: Contributions, column: int, catalog: Catalog) -> Iterator[
             item = int(found.items[row])
             title = None if catalog.titles is None else catalog.titles[item]
             yield Reason(catalog.ids[item], float(values[row]), found.kind, title)
+
+
+def _shared(
+    vectors: Float[Tensor, "n_items dim"],
+    shares: Float[Tensor, "n_items dim"],
+    history: sparse.csr_array,
+    listed: Int64[ndarray, "n_listed"],
+) -> Float[ndarray, "n_history n_listed"]:
+    weights = history.data / np.sqrt(history.data.sum(dtype=np.float64) + DEGREE_OFFSET)
+    terms = shares[torch.from_numpy(history.indices.astype(np.int64))] @ vectors[torch.from_numpy(listed)].T
+    shared: ndarray = weights[:, None] * terms.numpy()
+    return shared
 
 
 def _cosines(

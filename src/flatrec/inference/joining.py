@@ -166,9 +166,10 @@ def join(
         items.ids, items.features, titles=of_new.titles, images=of_new.images, columns=of_new.columns
     )
     shape = (len(recommender.users), len(catalog))
+    shares = None if vectors.shares is None else torch.cat([vectors.shares, torch.zeros_like(embeddings)])
     joined = replace(
         recommender,
-        scoring=Vectors(vectors.users, torch.cat([vectors.items, embeddings])),
+        scoring=Vectors(vectors.users, torch.cat([vectors.items, embeddings]), shares),
         catalog=catalog,
         history=_widened(recommender.history, shape),
         seen=_widened(recommender.seen, shape),

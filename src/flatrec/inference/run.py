@@ -19,6 +19,7 @@ from flatrec.evaluation import EvaluationResult, Scorer, evaluate_scorer
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
 from flatrec.inference.answers import ItemList
 from flatrec.inference.catalog import Catalog
+from flatrec.inference.item_shares import item_shares
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.models.base import Baseline, Model
 from flatrec.models.scoring import Scoring, Vectors
@@ -65,7 +66,7 @@ class Run:
         interactions, result = self.dataset.interactions, self.result
         scoring = self.scoring()
         return Recommender(
-            scoring=_on_cpu(scoring),
+            scoring=_on_cpu(scoring, self.model, interactions),
             users=self.dataset.users,
             catalog=Catalog.of(self.dataset),
             history=interactions.weight_matrix("train"),
@@ -144,11 +145,12 @@ class Run:
         return Vectors(*user_item_embeddings(self.model))
 
 
-def _on_cpu(scoring: Scoring) -> Scoring:
-    """Return copies of vectors, on the CPU, which no further training changes."""
-    if not isinstance(scoring, Vectors):
+def _on_cpu(scoring: Scoring, model: Model | Baseline, interactions: Interactions) -> Scoring:
+    """Return copies of vectors, on the CPU, which no further training changes, and the items' shares in them."""
+    if not isinstance(scoring, Vectors) or isinstance(model, Baseline):
         return scoring
-    return Vectors(*(table.detach().float().cpu().clone() for table in (scoring.users, scoring.items)))
+    users, items = (table.detach().float().cpu().clone() for table in (scoring.users, scoring.items))
+    return Vectors(users, items, item_shares(model, interactions))
 
 
 @torch.no_grad()

@@ -33,6 +33,7 @@ from flatrec.utils.messages import clipped
 
 FOLDER = "recommender"  # in a run folder
 FACTS, TENSORS, FEATURES = "recommender.json", "recommender.safetensors", "features.safetensors"
+RUN = "data.json"  # what a run folder says of its run
 USERS, ITEMS = "users.parquet", "items.parquet"
 FORMAT, VERSION = "flatrec recommender", 1
 MAPPED_FROM = 2**26  # bytes from which a tensor is read from the disk as it is used, instead of at once
@@ -93,6 +94,7 @@ def load_recommender(path: Path | str, *, index: bool = True) -> Recommender:
     check_manifest(folder, advice=ADVICE)
     facts = read_sealed(folder / FACTS, advice=ADVICE)
     _check_version(facts, folder / FACTS)
+    _check_run(Path(path), folder, facts)
     try:
         recommender = _read(folder, facts)
         return (
@@ -180,6 +182,8 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     scoring = recommender.scoring
     if isinstance(scoring, Vectors):
         yield from (("users", scoring.users), ("items", scoring.items))
+        if scoring.shares is not None:
+            yield "shares", scoring.shares
     elif isinstance(scoring, ItemMatrix):
         yield from _matrix("similarities", scoring.similarities)
         yield from _matrix("profiles", scoring.profiles)
@@ -232,6 +236,15 @@ def _check_version(facts: Mapping[str, Any], path: Path) -> None:
         )
 
 
+def _check_run(path: Path, folder: Path, facts: Mapping[str, Any]) -> None:
+    """Refuse a recommender that was put into the folder of another run."""
+    record = path / RUN
+    if folder == path or not record.is_file():
+        return
+    if read_sealed(record, advice=ADVICE).get("run") != facts.get("facts", {}).get("run"):
+        raise ValueError(f"{folder} belongs to another run than {record} beside it; {ADVICE}")
+
+
 def _read(folder: Path, facts: Mapping[str, Any]) -> Recommender:
     n_users, n_items = int(facts["users"]), int(facts["items"])
     tensors = dict(_loaded(folder / TENSORS))
@@ -245,13 +258,17 @@ def _read(folder: Path, facts: Mapping[str, Any]) -> Recommender:
         history=history,
         seen=_csr("seen", tensors, (n_users, n_items)),
         filter_seen=bool(facts["filter_seen"]),
-        facts=Facts(**facts["facts"]),
+        facts=_facts(facts["facts"]),
     )
+
+
+def _facts(values: Mapping[str, Any]) -> Facts:
+    return Facts(**{**values, "forgotten": tuple(values.get("forgotten", ()))})
 
 
 def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -> Scoring:
     if kind == "vectors":
-        return Vectors(tensors["users"], tensors["items"])
+        return Vectors(tensors["users"], tensors["items"], tensors.get("shares"))
     if kind == "item-matrix":
         return ItemMatrix(_csr("profiles", tensors, shape), _csr("similarities", tensors, (shape[1], shape[1])))
     if kind == "item-scores":

@@ -115,8 +115,11 @@ def test_metrics_are_those_of_a_plain_loop(irregular, split, mask):
     counts = np.bincount(warm.items[warm.splits == 0], minlength=warm.n_items + len(numbers))
     scores = {
         "among_held_out": (embeddings.users @ embeddings.new_items.T).numpy(),
-        "among_all": (embeddings.users @ embeddings.all_items.T).numpy(),
+        "among_all": (
+            embeddings.users @ torch.cat([embeddings.known_items, found.scale * embeddings.new_items]).T
+        ).numpy(),
     }
+    assert found.scale > 1
     for name, table in scores.items():
         offset = warm.n_items if name == "among_all" else 0
         recalls, popular, chances, untrained = [], [], [], 0

@@ -109,6 +109,7 @@ OTHERS = {
     "other filters": {"filters": Filters(where="price < 5")},
     "other users": {"users": ["u1", "u2"]},
     "another number of shards": {"shard": Shard(1, 4)},
+    "another format": {"format": "jsonl"},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -123,6 +124,16 @@ def test_unknown_users_get_popular_items_and_are_named(by_hand, tmp_path):
     assert report.notes == (
         "2 of 3 users are not known to the recommender and get the most popular items: ['stranger', 'another']",
     )
+
+
+def test_users_of_whom_only_a_history_is_known_are_exported_too(tmp_path):
+    recommender = replace(drawn(), histories={"zoe": ["i1", "i2"], "u1": ["i4"], "amy": ["i3"]})
+    frame = exported(recommender, tmp_path / "recs.parquet", k=3)
+    assert frame["user"].unique(maintain_order=True).to_list() == [*recommender.users, "amy", "zoe"]
+    assert frame.filter(pl.col("user").is_in(["amy", "zoe"]))["path"].unique().to_list() == ["history"]
+    report = export_recommendations(recommender, tmp_path / "some.parquet", ExportOptions(k=3, users=["zoe", "bob"]))
+    assert "1 of 2 users are not known to the recommender" in report.notes[0]
+    assert report.paths == {"history": 1, "popular": 1}
 
 
 def test_filters_that_leave_nothing_give_no_rows_and_say_so(by_hand, tmp_path):

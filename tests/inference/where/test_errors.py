@@ -44,6 +44,8 @@ GRAMMAR = [
     ("price <> 3", 7, "there is no <>; write !="),
     ("price < 3 && size = 1", 11, "there is no &&; write and"),
     ("price < 3 | size = 1", 11, "there is no |; write or"),
+    ("category = “mugs”", 12, 'there is no “; write "'),
+    ("category = ’mugs’", 12, "there is no ’; write '"),
     ('category = "mugs', 12, 'a text begins with " and never ends; close it with "'),
     ("category = 'it''s", 12, "a text begins with ' and never ends; close it with '"),
     ("`price < 3", 1, "a name begins with ` and never ends; close it with `"),

@@ -19,8 +19,9 @@ from flatrec.evaluation import Scorer, evaluate_scorer, inner_product, seen_mask
 from flatrec.evaluation.evaluate import Mask
 from flatrec.inference.catalog import concatenated
 from flatrec.inference.cold_start.baselines import content_scorer, expected_at_random
-from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, embed_new_items
+from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, embedder
 from flatrec.inference.cold_start.holdout import Holdout, hold_out_items, train_without_held_out
+from flatrec.inference.joining import JoinedItems, item_vectors, join
 from flatrec.inference.known_items import KnownItems
 from flatrec.inference.new_items import NewItems, with_features
 from flatrec.inference.run import Run
@@ -56,6 +57,8 @@ class ColdStartResult:
         n_neighbors: number of known items per modality that an embedding draws on.
         mask: what was never recommended.
         method: how the model embedded the held-out items.
+        scale: what their embeddings were multiplied by, so that they compete with known items; see
+            :mod:`flatrec.inference.calibration`.
         n_users: number of users scored, who have an interaction with a held-out item.
         n_interactions: number of these interactions.
         n_items: number of held-out items.
@@ -71,6 +74,7 @@ class ColdStartResult:
     n_neighbors: int
     mask: Mask
     method: Cold
+    scale: float
     n_users: int
     n_interactions: int
     n_items: int
@@ -145,7 +149,9 @@ def evaluate_held_out(
     items = held_out_items(holdout, split)
     indices = holdout.items[split]
     features = {name: table.take(indices) for name, table in holdout.full.features.items()}
-    embeddings = embed_new_items(run, items, n_neighbors=n_neighbors, method=method)
+    chosen, embed = embedder(run, n_neighbors=n_neighbors, method=method)
+    joined = join(run.recommender, items, chosen, embed)
+    embeddings = _embeddings(joined, run.dataset.n_items)
     relevant = Interactions(*_relevant(holdout, indices), holdout.full.n_users, len(indices))
     with_known = _after_known(run, relevant, split)
     users = np.unique(relevant.users)
@@ -156,7 +162,8 @@ def evaluate_held_out(
         seed=holdout.seed,
         n_neighbors=n_neighbors,
         mask=run.mask,
-        method=embeddings.method,
+        method=chosen,
+        scale=joined.calibration.scale,
         n_users=len(users),
         n_interactions=len(relevant),
         n_items=len(indices),
@@ -183,6 +190,14 @@ def held_out_items(holdout: Holdout, split: Split) -> NewItems:
     if not items.ids:
         raise ValueError(f"none of the {len(indices)} items held out for {split} has a feature; draw by another --seed")
     return items
+
+
+def _embeddings(joined: JoinedItems, n_known: int) -> NewItemEmbeddings:
+    """Return the embeddings of users, known items and new ones, as recommendations use them."""
+    vectors = item_vectors(joined.recommender)
+    return NewItemEmbeddings(
+        joined.items, joined.method, vectors.users, vectors.items[:n_known], vectors.items[n_known:]
+    )
 
 
 def _relevant(

@@ -51,14 +51,23 @@ def _write_text(frames: Iterable[pl.DataFrame], file: Path, kind: Format, header
 def _write_parquet(frames: Iterable[pl.DataFrame], file: Path, schema: Schema) -> None:
     from polars.io.plugins import register_io_source
 
+    failures: list[BaseException] = []  # some versions of polars raise errors of their own in the place of these
+
     def source(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
         del columns, predicate, n_rows, batch_size  # a query that only writes asks for all rows as they are
-        yield from frames
+        try:
+            yield from frames
+        except BaseException as error:
+            failures.append(error)
+            raise
 
     query = register_io_source(source, schema=schema)
-    query.sink_parquet(file, compression="zstd", row_group_size=ROW_GROUP, maintain_order=True)
+    try:
+        query.sink_parquet(file, compression="zstd", row_group_size=ROW_GROUP, maintain_order=True)
+    except pl.exceptions.PolarsError as error:
+        raise failures[0] if failures else error from None
 
 
 @contextmanager

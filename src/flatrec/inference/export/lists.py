@@ -21,7 +21,8 @@ def export_recommendations(
 
     The columns are ``user`` (text), ``rank`` (32-bit integer, from 1), ``item`` (text), ``score`` (32-bit float) and
     ``path`` (text, how the list came about, see :class:`flatrec.inference.answers.ItemList`). Users come in the order
-    of the recommender or of ``options.users``; users of whom nothing is known get the most popular items. A user for
+    of the recommender, then those of whom it has only a history; or in that of ``options.users``, of whom those that
+    are not known get the most popular items. A user for
     whom the filters leave no item has no row.
 
     Memory does not depend on the number of users. A file, or the shard of one, that is there already with the same
@@ -47,7 +48,7 @@ def export_recommendations(
         (60, {'known': 30})
     """
     options = options or ExportOptions()
-    users = list(recommender.users) if options.users is None else options.users
+    users = _all_users(recommender) if options.users is None else options.users
     blocks = RecommendationBlocks(recommender, options.k, options.filters, users, options.rerank)
     return _prepared("recommendations", recommender, blocks, options).into(target)
 
@@ -81,6 +82,12 @@ def export_similar(
     return _prepared("similar", recommender, blocks, options).into(target)
 
 
+def _all_users(recommender: Recommender) -> list[str]:
+    """Return the users who were trained on, in their order, then those of whom only a history is known, sorted."""
+    others = sorted(user for user in recommender.histories if user not in recommender.users)
+    return [*recommender.users, *others]
+
+
 def _prepared(what: str, recommender: Recommender, blocks: Blocks, options: ExportOptions) -> ListExport:
     generation = generation_of(recommender, what, options)
     return ListExport(what, blocks, options, generation, _notes(recommender, options))
@@ -89,7 +96,8 @@ def _prepared(what: str, recommender: Recommender, blocks: Blocks, options: Expo
 def _notes(recommender: Recommender, options: ExportOptions) -> tuple[str, ...]:
     """Return what a reader should know before the first row is made."""
     notes = []
-    unknown = [user for user in options.users or () if user not in recommender.users]
+    known = (recommender.users, recommender.histories)
+    unknown = [user for user in options.users or () if not any(user in users for users in known)]
     if unknown:
         notes.append(
             f"{len(unknown)} of {count(len(options.users or ()), 'user')} are not known to the recommender and get the "

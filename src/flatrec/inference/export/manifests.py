@@ -28,10 +28,10 @@ def manifest_of(file: Path) -> Path:
     return file.with_name(f"_{file.name}.json")
 
 
-def finished(file: Path, generation: str) -> ExportReport | None:
-    """Return the report of a file that is complete, undamaged and of this generation; None if it is not."""
+def finished(file: Path, identity: str) -> ExportReport | None:
+    """Return the report of a file that is complete, undamaged and of this identity; None if it is not."""
     stored = _read(manifest_of(file))
-    if stored is None or stored["generation"] != generation or stored["file_digest"] is None or not file.is_file():
+    if stored is None or stored["identity"] != identity or stored["file_digest"] is None or not file.is_file():
         return None
     if file_digest(file) != stored["file_digest"]:
         return None
@@ -39,13 +39,13 @@ def finished(file: Path, generation: str) -> ExportReport | None:
     return ExportReport(**{**report, "target": str(file), "notes": tuple(report["notes"]), "skipped": True})
 
 
-def claim(out: Path, shard: Shard, generation: str, *, overwrite: bool) -> None:
+def claim(out: Path, shard: Shard, identity: str, *, overwrite: bool) -> None:
     """Claim the name of a file before it is written.
 
     Args:
         out: the file of the whole export.
         shard: which shard of it is written.
-        generation: the generation of the rows.
+        identity: the digest of the rows and the format.
         overwrite: whether files in the way are removed.
 
     Raises:
@@ -53,7 +53,7 @@ def claim(out: Path, shard: Shard, generation: str, *, overwrite: bool) -> None:
     """
     file = shard.file(out)
     others = [file] if shard.whole else list(_shards(out))
-    in_the_way = [other for other in others if not _belongs(other, shard, generation)]
+    in_the_way = [other for other in others if not _belongs(other, shard, identity)]
     if in_the_way and not overwrite:
         raise FileExistsError(_refusal(file, in_the_way, shard))
     if shard.whole:
@@ -61,11 +61,11 @@ def claim(out: Path, shard: Shard, generation: str, *, overwrite: bool) -> None:
     for other in in_the_way:
         other.unlink(missing_ok=True)
         manifest_of(other).unlink(missing_ok=True)
-    _write(file, generation, None, None)
-    check_claim(out, shard, generation)
+    _write(file, identity, None, None)
+    check_claim(out, shard, identity)
 
 
-def check_claim(out: Path, shard: Shard, generation: str) -> None:
+def check_claim(out: Path, shard: Shard, identity: str) -> None:
     """Make sure that all shards beside this one are still of its generation.
 
     Raises:
@@ -75,16 +75,16 @@ def check_claim(out: Path, shard: Shard, generation: str) -> None:
         return
     file = shard.file(out)
     others = {*_shards(out), file}
-    in_the_way = sorted(other for other in others if not _belongs(other, shard, generation))
+    in_the_way = sorted(other for other in others if not _belongs(other, shard, identity))
     if in_the_way:
-        if file not in in_the_way and finished(file, generation) is None:
+        if file not in in_the_way and finished(file, identity) is None:
             manifest_of(file).unlink(missing_ok=True)
         raise FileExistsError(_refusal(file, in_the_way, shard))
 
 
-def record(file: Path, complete: Path, generation: str, report: ExportReport) -> None:
+def record(file: Path, complete: Path, identity: str, report: ExportReport) -> None:
     """Write the manifest of a file whose rows are complete, under a temporary name still."""
-    _write(file, generation, file_digest(complete), replace(report, skipped=False))
+    _write(file, identity, file_digest(complete), replace(report, skipped=False))
 
 
 def _shards(out: Path) -> Iterator[Path]:
@@ -99,14 +99,14 @@ def _shards(out: Path) -> Iterator[Path]:
             yield out.with_name(name)
 
 
-def _belongs(file: Path, shard: Shard, generation: str) -> bool:
+def _belongs(file: Path, shard: Shard, identity: str) -> bool:
     """Return True if nothing is in the way: the name is free, or its manifest is of this export."""
     if shard.whole and not file.exists():
         return True
     if not shard.whole and not file.name.removesuffix(file.suffix).endswith(f"-of-{shard.count:05}"):
         return False
     stored = _read(manifest_of(file))
-    return stored is not None and stored["generation"] == generation
+    return stored is not None and stored["identity"] == identity
 
 
 def _refusal(file: Path, in_the_way: list[Path], shard: Shard) -> str:
@@ -131,10 +131,10 @@ def _read(path: Path) -> dict[str, Any] | None:
     return stored if stored.get("format") == FORMAT else None
 
 
-def _write(file: Path, generation: str, digest: str | None, report: ExportReport | None) -> None:
+def _write(file: Path, identity: str, digest: str | None, report: ExportReport | None) -> None:
     values = {
         "format": FORMAT,
-        "generation": generation,
+        "identity": identity,
         "file_digest": digest,
         "report": None if report is None else {**asdict(report), "target": file.name},
     }

@@ -14,6 +14,7 @@ from flatrec.inference.export.manifests import check_claim, claim, finished, rec
 from flatrec.inference.export.options import ExportOptions
 from flatrec.inference.export.report import ExportReport, Tally
 from flatrec.utils.atomic_write import atomic_write, check_target
+from flatrec.utils.integrity import digest
 from flatrec.utils.messages import count
 
 
@@ -66,16 +67,17 @@ class ListExport:
         check_target(file)
         if not file.parent.is_dir():
             raise FileNotFoundError(f"cannot write {file}: there is no folder {file.parent}; create it first")
-        if (before := finished(file, self.generation)) is not None:
+        identity = digest(self.generation, kind)  # the same rows in another format are another file
+        if (before := finished(file, identity)) is not None:
             return before
-        claim(out, shard, self.generation, overwrite=self.options.overwrite)
+        claim(out, shard, identity, overwrite=self.options.overwrite)
         tally, indices = Tally(), shard.of(self.blocks.n_blocks)
         with atomic_write(file) as temporary:
             rows = tally.counting(self.blocks.frames(indices))
             write_frames(rows, temporary, kind, self.blocks.schema, header=shard.index == 1)
-            check_claim(out, shard, self.generation)
+            check_claim(out, shard, identity)
             report = self._report(str(file), tally, len(self.blocks.lists_of(indices)))
-            record(file, temporary, self.generation, report)
+            record(file, temporary, identity, report)
         return report
 
     def _into_table(self, target: DatabaseTable) -> ExportReport:

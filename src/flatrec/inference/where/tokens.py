@@ -13,13 +13,14 @@ Kind: TypeAlias = Literal["name", "keyword", "text", "number", "sign", "end"]
 KEYWORDS = frozenset({"and", "or", "not", "in", "is", "missing", "contains", "true", "false"})
 # Signs of other languages, and what to write for them.
 FOREIGN = {"==": "=", "<>": "!=", "&&": "and", "||": "or", "&": "and", "|": "or"}
+FOREIGN |= {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"}  # quotation marks of word processors
 CLOSERS = {"'": "a text", '"': "a text", "`": "a name"}
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.]))
       | (?P<word>[^\W\d]\w*)
       | (?P<quoted>'(?:[^']|'')*+' | "(?:[^"]|"")*+" | `(?:[^`]|``)*+`)
-      | (?P<foreign>==|<>|&&|\|\||&|\|)
+      | (?P<foreign>==|<>|&&|\|\||[&|“”„‘’])
       | (?P<sign><=|>=|!=|[=<>()\[\],])
       | (?P<end>\Z)
     )""",

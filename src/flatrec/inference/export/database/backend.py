@@ -45,6 +45,7 @@ class Backend(ABC):
     """
 
     longest_name: ClassVar[int | None] = None  # bytes
+    sorts_by_key: ClassVar[bool] = False  # whether rows are inserted in the order of the primary key
 
     def __init__(self, address: Address, connection: Connection) -> None:
         self.address, self.connection = address, connection

@@ -184,9 +184,8 @@ def _prepare(connection: psycopg.Connection, lock_timeout: float) -> None:
     """
     connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{max(1, round(lock_timeout * 1000))}ms"])
     connection.commit()
-    with suppress(psycopg.errors.DataError, psycopg.errors.UndefinedObject):
+    with suppress(psycopg.errors.DataError, psycopg.errors.UndefinedObject), connection.transaction():
         connection.execute("SELECT set_config('client_connection_check_interval', %s, false)", [f"{_CHECK_INTERVAL}ms"])
-    connection.rollback() if connection.info.transaction_status.name == "INERROR" else connection.commit()
 
 
 def _check_no_nul(column: pl.Series) -> None:

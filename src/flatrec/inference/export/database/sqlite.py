@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import polars as pl
 import sqlalchemy as sa
@@ -40,6 +40,8 @@ _logger = logging.getLogger(__name__)
 
 class SQLite(Backend):
     """An open connection to a SQLite file."""
+
+    sorts_by_key: ClassVar[bool] = True  # a table that is stored in this order is smaller, and written faster
 
     @staticmethod
     def create_engine(address: Address, lock_timeout: float) -> Engine:
