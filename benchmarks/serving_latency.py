@@ -6,9 +6,9 @@
 
 The vectors are generated: items lie around 500 centers, in 64 columns of decreasing importance, and differ in length as
 the vectors of popular and rare items do; a user lies between three centers. Every user has seen 30 items, which no list
-holds. All methods answer the same users in turn, one user at a time, with 10 items; a time is that of the processor, the
-median over the users. ``faiss flat`` and ``faiss hnsw`` are asked for 40 items without anything else being done; ``implicit`` is its
-``recommend`` of one user, which leaves out seen items as ours does.
+holds. All methods answer the same users in turn, one user at a time, with 10 items; a time is that of the processor,
+the median over the users. ``faiss flat`` and ``faiss hnsw`` are asked for 40 items without anything else being done;
+``implicit`` is its ``recommend`` of one user, which leaves out seen items as ours does.
 """
 
 from __future__ import annotations
