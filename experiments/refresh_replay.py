@@ -4,12 +4,13 @@
     python experiments/refresh_replay.py --weekly --out runs/replay-weekly
     python experiments/refresh_replay.py --data ML_SMALL --out runs/replay-ml-small
 
-Delivery n holds all events of the first n slices. The slices are equally long, a quarter of a year of the built-in shop;
-with ``--weekly``, the first delivery holds all but the last seven weeks, and each of the others one week more. Delivery 5
-is broken: every second row is missing. For each delivery: new users, what became of it, the seconds of the processor that
-the whole job took with and without a warm start, and Recall@10 of the recommender that is in use afterward on the next
-slice, which nobody has seen, beside that of the most popular items. With ``--data``, the users of an MMRec folder arrive
-in the order of the file, and each spreads the interactions over a tenth of the whole time: a demonstration, not a shop.
+Delivery n holds all events of the first n slices. The slices are equally long, a quarter of a year of the built-in
+shop; with ``--weekly``, the first delivery holds all but the last seven weeks, and each of the others one week more.
+Delivery 5 is broken: every second row is missing. For each delivery: new users, what became of it, the seconds of the
+processor that the whole job took with and without a warm start, and Recall@10 of the recommender that is in use
+afterward on the next slice, which nobody has seen, beside that of the most popular items. With ``--data``, the users
+of an MMRec folder arrive in the order of the file, and each spreads the interactions over a tenth of the whole time:
+a demonstration, not a shop.
 """
 
 from __future__ import annotations

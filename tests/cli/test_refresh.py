@@ -28,7 +28,7 @@ def history(shop):
 
 def test_the_exit_code_says_what_became_of_the_delivery(flatrec, shop):
     first = flatrec("refresh", shop / "shop.toml")
-    assert (first.code, "generation 1: promoted; nothing was in use" in first.out) == (0, True)
+    assert (first.code, "generation 1: promoted; there was nothing to compare with" in first.out) == (0, True)
     again = flatrec("refresh", shop / "shop.toml")
     assert (again.code, "the recommender in use stays; nothing new" in again.out) == (3, True)
     deliver(shop, events(31).sample(fraction=0.4, seed=1))

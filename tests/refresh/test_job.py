@@ -63,7 +63,7 @@ def digests(shop, number):
 def test_the_first_generation_is_promoted_and_compared_with_the_most_popular_items(first):
     (line,) = history(first)
     assert (line["number"], line["outcome"], line["in_use"]) == (1, "promoted", None)
-    assert "nothing was in use" in line["reason"]
+    assert "there was nothing to compare with" in line["reason"]
     assert "most popular items" in line["comparison"]["values"]
     assert current(first) == "generations/0001/final/recommender"
 
@@ -282,6 +282,14 @@ def test_a_damaged_record_of_the_generation_in_use_does_not_stop_the_job(shop, c
     assert (state.outcome, state.in_use) == ("promoted", 1)
     assert state.comparison["reference"] == "recommender in use"
     assert "is damaged or was edited" in caplog.text
+
+
+def test_a_damaged_recommender_in_use_is_replaced(shop, caplog):
+    (shop / "store" / "generations" / "0001" / "candidate" / "recommender" / "users.parquet").write_bytes(b"damaged")
+    state = run(shop)
+    assert (state.outcome, state.in_use, state.comparison["reference"]) == ("promoted", 1, "most popular items")
+    assert "users.parquet is damaged" in caplog.text
+    assert current(shop) == "generations/0002/final/recommender"
 
 
 def test_without_a_pointer_the_next_generation_is_a_first_one(shop):

@@ -62,6 +62,13 @@ def test_training_starts_from_initial_parameters_where_there_are_no_others(shop,
     assert starts(shop, 2) == [None, None]
 
 
+def test_training_starts_from_initial_parameters_where_the_others_are_damaged(shop, caplog):
+    (Store(shop / "store").folder(1) / FINAL / "checkpoint.safetensors").write_bytes(b"damaged")
+    assert refresh(settings_of(shop, text=WARM), now=NOW).outcome == "promoted"
+    assert starts(shop, 2) == [None, None]
+    assert "checkpoint.safetensors is damaged" in caplog.text
+
+
 def test_a_model_of_the_users_own_is_trained_and_fitted(shop):
     (shop / "mine.py").write_text('from flatrec.models import BPR\n\n\nclass Mine(BPR):\n    """Mine."""\n')
     text = WARM.replace('name = "bpr"', f'name = "{shop}/mine.py:Mine"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,13 +11,14 @@ from flatrec.config import Component
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.metrics import higher_is_better
 from flatrec.inference.recommender import Recommender
-from flatrec.inference.storage import has_recommender, load_recommender
+from flatrec.inference.storage import load_recommender
 from flatrec.refresh.evaluation import count_seen, evaluate_recommender
 from flatrec.refresh.store import CANDIDATE, FINAL
 from flatrec.refresh.work import Work
 from flatrec.utils.messages import count
 from flatrec.utils.moments import parse_moment
 
+logger = logging.getLogger(__name__)
 THIS, IN_USE, POPULAR = "candidate", "recommender in use", "most popular items"
 AS_IT_ANSWERS = "recommender in use, with its newest days"
 
@@ -54,7 +56,7 @@ class Comparison:
         compared = f"{self.metric} is {this:.4f}, and {other:.4f} for the {self.reference}"
         if self.reference == POPULAR:
             warning = "" if reaches(self.metric, this, other, 0.0) else ", which are better: look at the settings"
-            return f"nothing was in use; {compared}{warning}"
+            return f"there was nothing to compare with; {compared}{warning}"
         bound = f"the margin of {self.margin:.1%}"
         return f"{compared}, {'within' if self.promote else 'worse by more than'} {bound}"
 
@@ -69,14 +71,10 @@ def compare(work: Work) -> Comparison:
     """
     dataset, settings = work.split, work.settings.compare
     recommenders = {THIS: load_recommender(work.candidate)}
-    former = None if work.state.in_use is None else work.store.folder(work.state.in_use)
-    if former is not None and has_recommender(former / CANDIDATE):
-        recommenders[IN_USE] = load_recommender(former / CANDIDATE)
-        recommenders[AS_IT_ANSWERS] = load_recommender(former / FINAL)
-        reference = IN_USE
-    else:
+    recommenders |= _in_use(work)
+    if IN_USE not in recommenders:
         recommenders[POPULAR] = _popular(work)
-        reference = POPULAR
+    reference = IN_USE if IN_USE in recommenders else POPULAR
     values = {name: scores(work, recommender) for name, recommender in recommenders.items()}
     this, other = (values[name][settings.metric] for name in (THIS, reference))
     return Comparison(
@@ -108,6 +106,19 @@ def reaches(metric: str, value: float, bound: float, margin: float) -> bool:
     if higher_is_better(metric):
         return value >= bound * (1 - margin)
     return value <= bound * (1 + margin)
+
+
+def _in_use(work: Work) -> dict[str, Recommender]:
+    """Return the recommenders of the generation in use; one that is damaged is left out with a warning."""
+    found: dict[str, Recommender] = {}
+    if work.state.in_use is None:
+        return found
+    for name, run in ((IN_USE, CANDIDATE), (AS_IT_ANSWERS, FINAL)):
+        try:
+            found[name] = load_recommender(work.store.folder(work.state.in_use) / run)
+        except (FileNotFoundError, ValueError) as error:
+            logger.warning("%s", error)
+    return found
 
 
 def _popular(work: Work) -> Recommender:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from flatrec.api import run_experiment
@@ -13,6 +14,8 @@ from flatrec.refresh.store import CANDIDATE, FINAL
 from flatrec.refresh.work import Work
 from flatrec.runs import run_dir
 from flatrec.utils import user_classes
+
+logger = logging.getLogger(__name__)
 
 
 def train_candidate(work: Work) -> None:
@@ -78,6 +81,13 @@ def start_of(work: Work, name: str) -> Path | None:
     if not work.settings.warm_start or work.state.in_use is None or model.name in BASELINES:
         return None
     folder = work.store.folder(work.state.in_use)
-    if not all((folder / run / run_dir.RESULT).is_file() for run in (CANDIDATE, FINAL)):
+    try:
+        for run in (CANDIDATE, FINAL):
+            run_dir.read_result(folder / run)
+        same = run_dir.read_experiment(folder / CANDIDATE).model == model
+    except FileNotFoundError:
         return None
-    return folder / name if run_dir.read_experiment(folder / CANDIDATE).model == model else None
+    except ValueError as error:
+        logger.warning("%s", error)
+        return None
+    return folder / name if same else None
