@@ -89,7 +89,7 @@ def test_missing_data_are_one_line_and_leave_what_is_in_use(flatrec, shop):
 LONG = SETTINGS.replace("epochs = 2", 'epochs = 15\nselect = "last"')
 
 
-@pytest.mark.parametrize("run", ["candidate", "final"])
+@pytest.mark.parametrize("run", ["candidate", pytest.param("final", marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_while_it_trains_goes_on_when_it_is_started_again(tmp_path, run):
     deliver(tmp_path, events(30))
     settings_of(tmp_path, text=LONG)
