@@ -30,8 +30,8 @@ def test_every_file_and_every_tensor_of_a_folder_is_on_the_page(model, tmp_path)
 
     run = flatrec.fit(block_dataset(), model, training=Training(epochs=1, select="last"))
     save_recommender(run.recommender, tmp_path / "saved")
-    files = set(re.findall(r"^\| `([\w.-]+\.(?:json|safetensors|parquet))` \|", HOLDS, flags=re.MULTILINE))
-    assert {path.name for path in (tmp_path / "saved").iterdir()} == files
+    files = set(re.findall(r"^\| `([\w.-]+\.(?:json|safetensors|parquet|faiss))` \|", HOLDS, flags=re.MULTILINE))
+    assert {path.name for path in (tmp_path / "saved").iterdir()} == files - {"index.faiss"}
     assert MANIFEST in files
     with safe_open(tmp_path / "saved" / "recommender.safetensors", framework="pt") as file:
         names = {name.partition(".")[0] for name in file.keys()}  # noqa: SIM118

@@ -9,8 +9,8 @@ from scipy import sparse
 
 from flatrec.inference.storage import load_recommender, save_recommender
 from flatrec.inference.trained_ids import read_trained_ids
-from flatrec.models.scoring import ItemMatrix, ItemScores
-from tests.inference.shops import BEFORE, USERS, recommender
+from flatrec.models.scoring import ItemMatrix, ItemScores, Vectors
+from tests.inference.shops import BEFORE, ITEMS, USERS, recommender
 
 MATRIX = ItemMatrix(BEFORE.interactions.weight_matrix("train"), sparse.csr_array(np.eye(4, dtype=np.float32)))
 SCORINGS = {"vectors": None, "matrix": MATRIX, "scores": ItemScores(torch.arange(4.0), 3)}
@@ -59,3 +59,10 @@ def test_histories_of_newer_data_are_forgotten_too():
     after = recommender().with_interactions(AFTER).without_users(["cat"])
     assert "cat" not in after.histories
     assert "dan" in after.histories
+
+
+def test_what_explains_scores_stays():
+    shares = torch.ones(4, 2)
+    after = recommender(scoring=Vectors(USERS, ITEMS, shares)).without_users(["bob"])
+    assert after.scoring.shares is shares
+    assert torch.equal(after.scoring.users, USERS[[0, 2]])

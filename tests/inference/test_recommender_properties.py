@@ -56,6 +56,7 @@ class World:
         self.similarities = table(n_items, n_items, SIGNED)
         self.values = random.choices(SIGNED, k=n_items)
         self.popularity = random.choices([0.0, 1.0, 1.0, 2.5, 4.0], k=n_items)
+        self.known = {user: random.choices([*self.items, "gone"], k=2) for user in STRANGERS if random.random() < 0.3}
         self.rows = [
             {
                 "item": item,
@@ -85,7 +86,7 @@ class World:
         )
         users = Vocabulary("user", self.users)
         history, seen = matrix(self.history), matrix(self.seen)
-        return Recommender(scorings[self.kind](), users, catalog, history, seen, filter_seen)
+        return Recommender(scorings[self.kind](), users, catalog, history, seen, filter_seen, histories=self.known)
 
     def path(self, user, history):
         if self.kind == "scores":
@@ -133,10 +134,11 @@ def matrix(rows):
     return sparse.csr_array(np.array(rows, dtype=np.float32))
 
 
-def history_of(user, history):
-    if history is None or isinstance(history, dict):
-        return (history or {}).get(user, ())
-    return history
+def history_of(user, given, known):
+    """The items that a user is judged by: what the request gives, else what the recommender has."""
+    if given is None or (isinstance(given, dict) and user not in given):
+        return known.get(user, ())
+    return given[user] if isinstance(given, dict) else given
 
 
 worlds = st.builds(World, st.sampled_from(KINDS), st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 7))
@@ -162,7 +164,7 @@ def test_lists_are_those_that_sorting_all_allowed_items_gives(world, users, k, r
     settled = request | {"filter_seen": filter_seen if request["filter_seen"] is None else request["filter_seen"]}
     assert [one.user for one in lists] == users
     for user, answer in zip(users, lists, strict=True):
-        history = history_of(user, request["history"])
+        history = history_of(user, request["history"], world.known)
         scores = world.scores(user, history)
         allowed = [item for item in world.columns if world.allows(item, user, history, settled)]
         assert answer.path == world.path(user, history)
@@ -185,7 +187,7 @@ def test_rankings_by_index_are_the_lists_and_no_list_depends_on_the_other_users(
     recommender = world.recommender(filter_seen=True)
     lists = recommender.recommend(users, k, **request)
     assert [recommender.recommend(user, k, **request)[0] for user in users] == lists
-    histories = {user: history_of(user, request["history"]) for user in users}
+    histories = {user: history_of(user, request["history"], world.known) for user in users}
     filters = Filters(**{name: request[name] for name in ("filter_seen", "items", "exclude", "where")})
     ranked = recommender.rank(users, k, filters, histories=histories)
     found = [[world.items[item] for item in row if item >= 0] for row in ranked.items.tolist()]
@@ -197,6 +199,7 @@ def test_rankings_by_index_are_the_lists_and_no_list_depends_on_the_other_users(
 @settings(max_examples=100, deadline=None)
 def test_somebody_without_an_id_gets_what_a_stranger_gets(world, k, request):
     request = request | {name: None for name in ("exclude", "history") if isinstance(request[name], dict)}
+    world.known = {}
     recommender = world.recommender(filter_seen=True)
     nobody, stranger = recommender.recommend(None, k, **request), recommender.recommend("stranger", k, **request)
     assert nobody[0].user is None
@@ -226,6 +229,15 @@ def test_similar_items_are_those_that_sorting_all_others_gives(world, k, where):
             lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
             cosines = (vectors @ vectors[item]) / lengths / lengths[item]
             np.testing.assert_allclose(similarities, cosines, atol=1e-6)
+
+
+@given(worlds)
+@settings(max_examples=100, deadline=None)
+def test_scores_are_those_of_the_definition_for_users_with_training_interactions(world):
+    recommender = world.recommender(filter_seen=True)
+    trained = [user for user, row in zip(world.users, world.history, strict=True) if any(row)]
+    expected = [world.scores(user, ()) for user in trained]
+    assert recommender.score(trained, world.items).tolist() == expected
 
 
 @pytest.mark.parametrize("exclude", [None, {"u0": ["i2"]}])

@@ -65,6 +65,7 @@ COMMANDS: dict[str, Command] = {
         "Recommend the items that a user is most likely to want.",
     ),
     "similar": Command("flatrec.cli.recommend:similar", RECOMMEND, "Find the items that are most similar to an item."),
+    "who-wants": Command("flatrec.cli.who_wants:who_wants", RECOMMEND, "Find the users who want an item most."),
     "export": Command(
         "flatrec.cli.export:export",
         RECOMMEND,

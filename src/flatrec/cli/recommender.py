@@ -81,6 +81,7 @@ def _described(recommender: Recommender, folder: Path) -> dict[str, Any]:
         "training_interactions": int(recommender.history.nnz),
         "filter_seen": recommender.filter_seen,
         "columns": [name for name in recommender.catalog.frame.columns if name != "new"],
+        "index": None if recommender.index is None else recommender.index.facts.model_dump(),
         "features": sorted(recommender.catalog.features),
         "index_recall": None if recommender.index is None else recommender.index.facts.recall,
         "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},

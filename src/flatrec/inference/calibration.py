@@ -99,6 +99,13 @@ def calibrate(
         treated: the items that are treated as new, in a random order: the folds are parts of it.
         seen: what is never recommended, (n_users, n_items), by the rows of ``users``.
         k: length of the lists, at least 1.
+
+    Example:
+        >>> items = torch.tensor([[4.0], [3.0], [2.0]])  # the second one is treated as new, and gets a third
+        >>> treated = TreatedAsNew(np.array([1]), items[[1]] / 3)
+        >>> found = calibrate(torch.ones(1, 1), items, treated, seen=sparse.csr_array((1, 3)), k=2)
+        >>> found.places, found.places_before, found.places_after
+        (1, 0, 1)
     """
     k = min(k, len(items))
     folds = [torch.from_numpy(fold) for fold in np.array_split(np.arange(len(treated.indices)), N_FOLDS) if len(fold)]

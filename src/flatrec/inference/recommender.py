@@ -307,7 +307,10 @@ class Recommender:
             KeyError: a user or an item is not known.
         """
         rows, columns = (
-            torch.tensor([vocabulary.index_of(name) for name in ([names] if isinstance(names, str) else names)])
+            torch.tensor(
+                [vocabulary.index_of(name) for name in ([names] if isinstance(names, str) else names)],
+                dtype=torch.int64,
+            )
             for vocabulary, names in ((self.users, users), (self.items, items))
         )
         scores: ndarray = self.scoring.scores(rows)[:, columns].float().numpy()

@@ -53,6 +53,13 @@ def who_wants(
     Raises:
         KeyError: the item is not known.
         ValueError: k is below 1, or the scores are the same for every user.
+
+    Example:
+        >>> import flatrec
+        >>> from flatrec.testing import block_dataset
+        >>> recommender = flatrec.fit(block_dataset(users=2), "item-knn").recommender
+        >>> [wanted.user for wanted in who_wants(recommender, "item 0", k=2, filter_seen=False)]
+        ['user 0', 'user 1']
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, but is {k}")

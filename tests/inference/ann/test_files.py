@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from flatrec.data.builder import IndexedFeatures
+from flatrec.data.encoded_items import EncodedItems
+from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.ann import IndexSettings
 from flatrec.inference.ann.files import FILE, read_index, write_index
@@ -101,3 +104,24 @@ def test_answers_by_an_index_obey_the_filters_of_a_request():
     assert not {known.items.index_of(one.item) for one in found} & set(seen()[[3]].indices.tolist())
     (few,) = known.recommend("user 3", 50, items=["item 1", "item 2"])
     assert {one.item for one in few} <= {"item 1", "item 2"}
+
+
+def test_items_that_join_later_are_listed_beside_those_of_the_index(tmp_path):
+    known = recommender()
+    features = Features(vectors().items.numpy(), np.ones(N_ITEMS, dtype=np.bool_))
+    known = replace(known, catalog=replace(known.catalog, features={"text": features}))
+    best = [int(known.recommend(user, 1)[0][0].item.split()[1]) for user in known.users]
+    arrivals = IndexedFeatures([f"new {n}" for n in best[:20]], features.values[best[:20]], "text_feat.npy")
+    joined = known.with_items(EncodedItems(tuple(dict.fromkeys(arrivals.ids)), {"text": first_of_each(arrivals)}))
+    assert joined.index is known.index
+    save_recommender(joined, tmp_path / "joined")
+    for answers in (joined, load_recommender(tmp_path / "joined")):
+        by_index = answers.rank(list(known.users), 10).items
+        exact = replace(answers, index=None).rank(list(known.users), 10).items
+        assert (by_index == exact).float().mean() > 0.9
+        assert (by_index >= N_ITEMS).sum() == (exact >= N_ITEMS).sum() > 10
+
+
+def first_of_each(rows):
+    positions = [rows.ids.index(name) for name in dict.fromkeys(rows.ids)]
+    return IndexedFeatures([rows.ids[position] for position in positions], rows.values[positions], rows.source)

@@ -10,7 +10,7 @@ import pytest
 
 from flatrec.inference.export import export_recommendations, export_similar, export_vectors
 from flatrec.inference.export.forget import Removal, forget_in_export
-from flatrec.inference.export.manifests import finished
+from flatrec.inference.export.manifests import stated
 from flatrec.inference.export.options import ExportOptions
 from flatrec.inference.export.shards import Shard
 from tests.inference.shops import dataset, recommender
@@ -32,11 +32,13 @@ def options(users=None, shard=WHOLE):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_file_is_as_if_the_user_had_never_been_exported(ending, tmp_path):
     file, other = tmp_path / f"recs.{ending}", tmp_path / f"other.{ending}"
-    report = export_recommendations(recommender(DATA), file, options())
+    export_recommendations(recommender(DATA), file, options())
+    before, _ = stated(file)
     export_recommendations(recommender(DATA), other, options(["ann", "cat"]))
     assert forget_in_export(file, [USERS[1], "nobody"]) == [Removal(file, 2)]
     assert file.read_bytes() == other.read_bytes()
-    again = finished(file, report.generation)
+    identity, again = stated(file)
+    assert identity == before
     assert (again.rows, again.lists, dict(again.paths)) == (4, 2, {"known": 2})
 
 
@@ -46,7 +48,7 @@ def test_all_shards_are_searched_also_those_without_a_header(ending, tmp_path, m
     monkeypatch.setattr("flatrec.inference.export.blocks.BLOCK_USERS", 1)
     out = tmp_path / f"recs.{ending}"
     for index in (1, 2, 3):
-        report = export_recommendations(recommender(DATA), out, options(shard=Shard(index, 3)))
+        export_recommendations(recommender(DATA), out, options(shard=Shard(index, 3)))
     files = [Shard(index, 3).file(out) for index in (1, 2, 3)]
     before = [file.read_bytes() for file in files]
     removed = forget_in_export(out, ["cat"])
@@ -55,7 +57,7 @@ def test_all_shards_are_searched_also_those_without_a_header(ending, tmp_path, m
     for file, content, one in zip(files, before, removed, strict=True):
         assert (file.read_bytes() == content) == (one.rows == 0)
         assert b"cat" not in file.read_bytes()
-        assert finished(file, report.generation) is not None
+        assert stated(file) is not None
 
 
 def test_a_file_without_the_user_is_left_alone(tmp_path):

@@ -21,6 +21,10 @@ class IndexSettings(Config):
         build_width: number of candidates that are kept while an item is added; more take more time and find more.
         items_per_step: number of items that are scored exactly in the time of one step of a search. Searches that
             would need more than n_items / items_per_step steps are answered exactly.
+
+    Example:
+        >>> IndexSettings(min_recall=0.995).k
+        20
     """
 
     min_items: NonNegativeInt = 200_000

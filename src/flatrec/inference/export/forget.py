@@ -11,16 +11,14 @@ import polars as pl
 
 from flatrec.inference.export.blocks import RECOMMENDATIONS
 from flatrec.inference.export.files import write_frames
-from flatrec.inference.export.manifests import manifest_of, record
+from flatrec.inference.export.manifests import record, stated
 from flatrec.inference.export.options import ExportOptions, Format
 from flatrec.inference.export.report import ExportReport, Tally
 from flatrec.inference.export.shards import shard_names
 from flatrec.inference.export.vectors import ABOUT, forget_vectors
 from flatrec.utils.atomic_write import atomic_write
-from flatrec.utils.integrity import file_digest, read_sealed
 
 COLUMN = "user"
-_ADVICE = "export again with --overwrite"
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class _Export:
 
     file: Path
     kind: Format
-    generation: str | None
+    identity: str | None
     report: ExportReport | None
 
     @property
@@ -92,13 +90,8 @@ def _read(file: Path) -> _Export:
         ValueError: the ending of the file names no format, or the file is not the one of its manifest.
     """
     kind = ExportOptions().format_of(file)
-    if not manifest_of(file).is_file():
-        return _Export(file, kind, None, None)
-    stored = read_sealed(manifest_of(file), advice=_ADVICE)
-    if stored["report"] is None or stored["file_digest"] != file_digest(file):
-        raise ValueError(f"{file} is not complete, or was changed since it was exported; {_ADVICE}")
-    report = ExportReport(**{**stored["report"], "notes": tuple(stored["report"]["notes"])})
-    return _Export(file, kind, stored["generation"], report)
+    identity, report = stated(file) or (None, None)
+    return _Export(file, kind, identity, report)
 
 
 def _forget(export: _Export, users: frozenset[str]) -> Removal:
@@ -113,8 +106,8 @@ def _forget(export: _Export, users: frozenset[str]) -> Removal:
                 temporary.write_text("".join(kept["line"]), encoding="utf-8")
             else:
                 write_frames([kept], temporary, export.kind, kept.schema, header=export.header)
-            if export.generation is not None and export.report is not None:
-                record(file, temporary, export.generation, _counted(export.report, kept))
+            if export.identity is not None and export.report is not None:
+                record(file, temporary, export.identity, _counted(export.report, kept))
     return Removal(file, removed)
 
 

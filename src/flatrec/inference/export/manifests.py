@@ -39,6 +39,21 @@ def finished(file: Path, identity: str) -> ExportReport | None:
     return ExportReport(**{**report, "target": str(file), "notes": tuple(report["notes"]), "skipped": True})
 
 
+def stated(file: Path) -> tuple[str, ExportReport] | None:
+    """Return the identity and the report of a complete file; None if it has no manifest.
+
+    Raises:
+        ValueError: the manifest is damaged, or the file is not complete or was changed since it was exported.
+    """
+    if not manifest_of(file).is_file():
+        return None
+    stored = read_sealed(manifest_of(file), advice=_ADVICE)
+    report = finished(file, str(stored.get("identity")))
+    if report is None:
+        raise ValueError(f"{file} is not complete, or was changed since it was exported; {_ADVICE}")
+    return str(stored["identity"]), report
+
+
 def claim(out: Path, shard: Shard, identity: str, *, overwrite: bool) -> None:
     """Claim the name of a file before it is written.
 

@@ -139,7 +139,7 @@ class Categories(ColumnType):
     """Texts of a fixed list, which are ordered as in that list."""
 
     texts: Texts
-    ranks: Exact  # the place of each text in the list
+    indices: Exact  # the index of each text in the list
 
     def one_of(self, values: Sequence[Value]) -> pl.Expr:
         """Return whether the column equals one of the values, which need not be in the list."""
@@ -147,11 +147,11 @@ class Categories(ColumnType):
 
     def below(self, value: Value) -> pl.Expr:
         """Return whether the column comes before a value of the list."""
-        return self.ranks.below(value)
+        return self.indices.below(value)
 
     def at_most(self, value: Value) -> pl.Expr:
         """Return whether the column comes before a value of the list or equals it."""
-        return self.ranks.at_most(value)
+        return self.indices.at_most(value)
 
     def contains(self, value: Value) -> pl.Expr:
         """Return whether a value is a part of the text."""

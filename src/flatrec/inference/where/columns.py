@@ -85,8 +85,8 @@ class Column:
     def _text(self, values: pl.Expr, dtype: DataType, readers: Readers) -> ColumnType:
         texts = Texts(values.cast(pl.String), readers.text)
         if isinstance(dtype, pl.Enum):
-            rank = partial(readers.rank, categories=dtype.categories.to_list())
-            return Categories(texts, Exact(values.to_physical().cast(pl.Int64), pl.Int64(), rank))
+            index = partial(readers.index, categories=dtype.categories.to_list())
+            return Categories(texts, Exact(values.to_physical().cast(pl.Int64), pl.Int64(), index))
         if dtype == pl.String or dtype == pl.Categorical:
             return texts
         raise self._refusal(f"has values of type {clipped(str(dtype))}; ask only whether they are missing")

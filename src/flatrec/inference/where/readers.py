@@ -66,8 +66,8 @@ class Readers:
             raise refusal(value.position, str(error)) from None
         return Fraction((moment - EPOCH) // timedelta(microseconds=1), 10**6)
 
-    def rank(self, value: Value, categories: list[str]) -> Fraction:
-        """Return the place of a text in a list.
+    def index(self, value: Value, categories: list[str]) -> Fraction:
+        """Return the index of a text in a list.
 
         Raises:
             ValueError: the value is no text, or not in the list.
