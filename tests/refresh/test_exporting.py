@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 
@@ -12,7 +11,7 @@ import pytest
 import flatrec
 from flatrec.refresh import exporting, preview, refresh
 from flatrec.refresh.store import Store
-from tests.refresh.deliveries import KNN, NOW, SETTINGS, deliver, events, settings_of
+from tests.refresh.deliveries import KNN, NOW, SETTINGS, current, deliver, events, settings_of
 
 FILE = '\n[[export]]\nout = "lists.parquet"\nk = 3\n'
 SIMILAR = '\n[[export]]\nwhat = "similar"\nout = "similar.csv"\nk = 2\nwhere = "price > 3"\n'
@@ -42,10 +41,6 @@ def database(folder):
 def rows(folder):
     with sqlite3.connect(folder / "shop.db") as connection:
         return connection.execute('select "user", "rank", "item" from lists order by 1, 2').fetchall()
-
-
-def current(shop):
-    return os.readlink(shop / "store" / "current")
 
 
 def test_exports_are_what_the_recommender_in_use_answers(first):
