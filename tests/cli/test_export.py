@@ -141,5 +141,5 @@ def test_a_table_of_a_database(flatrec, trained, recommender, tmp_path):
     assert outcome.code == 0, outcome.err
     assert "48 rows of recommendations written to recs" in outcome.out
     with sqlite3.connect(tmp_path / "shop.db") as connection:
-        rows = connection.execute('SELECT "user", item FROM recs').fetchall()
+        rows = connection.execute("SELECT user_id, item_id FROM recs").fetchall()
     assert sorted(rows) == sorted(listed(recommender, 2))

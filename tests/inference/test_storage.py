@@ -219,3 +219,10 @@ def test_a_recommender_in_the_folder_of_another_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match="belongs to another run"):
         load_recommender(tmp_path / "run-0")
     assert load_recommender(tmp_path / "run-0" / "recommender").facts.data == dataset.name
+
+
+def test_the_files_have_the_permissions_of_new_files(tmp_path):
+    (tmp_path / "mine").touch()
+    save_recommender(recommender(), tmp_path / "saved")
+    modes = {path.stat().st_mode for path in (tmp_path / "saved").iterdir()}
+    assert modes == {(tmp_path / "mine").stat().st_mode}

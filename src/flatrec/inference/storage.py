@@ -27,7 +27,7 @@ from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
 from flatrec.training.checkpoint import check_finite
-from flatrec.utils.atomic_write import check_target, own_folder, sweep, write_text
+from flatrec.utils.atomic_write import atomic_write, own_folder, sweep, write_text
 from flatrec.utils.integrity import MANIFEST, check_manifest, read_sealed, seal, write_manifest
 from flatrec.utils.messages import clipped
 
@@ -218,10 +218,10 @@ def _features(features: Mapping[str, Features]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    check_target(path)
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(contiguous, path)
+        with atomic_write(path) as temporary:  # with the permissions of a new file, which safetensors denies to others
+            save_file(contiguous, temporary)
     except SafetensorError as error:
         raise OSError(f"cannot write {path}: {error}; free some space or choose another folder") from None
 

@@ -56,7 +56,7 @@ def test_a_file_has_the_same_rows_in_every_format(by_hand, tmp_path):
     for name in ("recs.csv", "recs.jsonl"):
         export_recommendations(by_hand, tmp_path / name, ExportOptions(k=2))
     assert (tmp_path / "recs.csv").read_text() == (
-        "user,rank,item,score,path\nu0,1,i1,3.0,known\nu0,2,i2,2.0,known\nu1,1,i3,1.0,known\nu1,2,i2,0.5,known\n"
+        "user_id,rank,item_id,score,path\nu0,1,i1,3.0,known\nu0,2,i2,2.0,known\nu1,1,i3,1.0,known\nu1,2,i2,0.5,known\n"
         "u2,1,i0,4.0,popular\nu2,2,i1,3.0,popular\n"
     )
     lines = [json.loads(line) for line in (tmp_path / "recs.jsonl").read_text().splitlines()]
@@ -130,7 +130,7 @@ def test_users_of_whom_only_a_history_is_known_are_exported_too(tmp_path):
     recommender = replace(drawn(), histories={"zoe": ["i1", "i2"], "u1": ["i4"], "amy": ["i3"]})
     frame = exported(recommender, tmp_path / "recs.parquet", k=3)
     assert frame["user_id"].unique(maintain_order=True).to_list() == [*recommender.users, "amy", "zoe"]
-    assert frame.filter(pl.col("user").is_in(["amy", "zoe"]))["path"].unique().to_list() == ["history"]
+    assert frame.filter(pl.col("user_id").is_in(["amy", "zoe"]))["path"].unique().to_list() == ["history"]
     report = export_recommendations(recommender, tmp_path / "some.parquet", ExportOptions(k=3, users=["zoe", "bob"]))
     assert "1 of 2 users are not known to the recommender" in report.notes[0]
     assert report.paths == {"history": 1, "popular": 1}
@@ -139,7 +139,7 @@ def test_users_of_whom_only_a_history_is_known_are_exported_too(tmp_path):
 def test_filters_that_leave_nothing_give_no_rows_and_say_so(by_hand, tmp_path):
     options = ExportOptions(k=2, filters=Filters(where="price > 100"))
     report = export_recommendations(by_hand, tmp_path / "recs.csv", options)
-    assert (tmp_path / "recs.csv").read_text() == "user,rank,item,score,path\n"
+    assert (tmp_path / "recs.csv").read_text() == "user_id,rank,item_id,score,path\n"
     assert (report.rows, report.empty_lists) == (0, 3)
     assert "the filters leave none of 4 items" in report.notes[0]
     export_recommendations(by_hand, tmp_path / "recs.parquet", options)

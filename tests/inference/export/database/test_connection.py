@@ -38,6 +38,6 @@ def test_an_option_that_the_client_library_does_not_have_is_one_line():
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, url, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
     said = rf"^{package} is not installed, but .* it; pip install 'flatrec\[{extra}\]'$"
-    for call in (lambda: export(url, "first"), lambda: delete_users(url, "recommendations", ["a"])):
+    for call in (lambda: export(url, "first"), lambda: delete_users(url, "recommendations", ["a"], column="user")):
         with pytest.raises(ModuleNotFoundError, match=said):
             call()

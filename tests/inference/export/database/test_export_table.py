@@ -215,7 +215,7 @@ def test_users_are_deleted_with_the_rows_of_a_stopped_export(url, client):
     with pytest.raises(StoppedError):
         export(url, "second", make=stopping("second", at=4))
     gone = ["u000003", "u000077", "nobody"]
-    assert tables.delete_users(url, "recommendations", gone) == 10
+    assert tables.delete_users(url, "recommendations", gone, column="user") == 10
     assert client.rows() == [row for row in all_rows("first") if row[0] not in gone]
     assert client.tables() == {"recommendations"}
 
@@ -223,13 +223,13 @@ def test_users_are_deleted_with_the_rows_of_a_stopped_export(url, client):
 def test_many_users_are_deleted_at_once(url, client):
     export(url, "first")
     users = [f"u{number:06}" for number in range(1200)]
-    assert tables.delete_users(url, "recommendations", users) == ROWS
+    assert tables.delete_users(url, "recommendations", users, column="user") == ROWS
     assert client.rows() == []
 
 
 def test_users_of_a_table_or_column_that_is_not_there_are_an_error(url):
     with pytest.raises(ValueError, match=r"^there is no table .*nothing in .*; correct its name$"):
-        tables.delete_users(url, "nothing", ["a"])
+        tables.delete_users(url, "nothing", ["a"], column="user")
     export(url, "first")
     with pytest.raises(ValueError, match=r"has no column 'customer'; name the column with the user ids$"):
         tables.delete_users(url, "recommendations", ["a"], column="customer")

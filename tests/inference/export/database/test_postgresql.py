@@ -250,7 +250,7 @@ def test_users_are_deleted_only_with_the_right_to_do_it(postgresql, client, shop
     export(postgresql, "first", table="lists.recommendations")
     client("GRANT SELECT ON lists.recommendations TO shop", "GRANT USAGE ON SCHEMA lists TO shop")
     with pytest.raises(PermissionError, match=r"permission denied for table recommendations; grant the right"):
-        delete_users(shop, "lists.recommendations", ["u000001"])
+        delete_users(shop, "lists.recommendations", ["u000001"], column="user")
     assert client.rows("lists.recommendations") == all_rows("first")
 
 

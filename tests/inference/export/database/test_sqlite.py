@@ -68,7 +68,7 @@ def test_all_definitions_of_a_file_stay_and_its_triggers_see_every_row(sqlite, p
 def test_nothing_of_a_deleted_user_stays_in_the_file(sqlite, path):
     export(sqlite, "first")
     assert b"u000033" in path.read_bytes()
-    delete_users(sqlite, "recommendations", ["u000033"])
+    delete_users(sqlite, "recommendations", ["u000033"], column="user")
     assert b"u000033" not in path.read_bytes()
     assert b"u000034" in path.read_bytes()
 
