@@ -11,7 +11,7 @@ import pytest
 from flatrec.refresh.store import Store
 from flatrec.utils.locks import lock_folder
 from tests.processes import Process
-from tests.refresh.deliveries import KNN, SETTINGS, deliver, events, settings_of
+from tests.refresh.deliveries import KNN, SETTINGS, current, deliver, events, history, settings_of
 
 
 @pytest.fixture
@@ -19,11 +19,6 @@ def shop(tmp_path):
     deliver(tmp_path, events(30))
     settings_of(tmp_path, text=KNN)
     return tmp_path
-
-
-def history(shop):
-    path = shop / "store" / "history.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def test_the_exit_code_says_what_became_of_the_delivery(flatrec, shop):
@@ -36,7 +31,7 @@ def test_the_exit_code_says_what_became_of_the_delivery(flatrec, shop):
     assert refused.code == 2
     assert refused.err.startswith("flatrec: the delivery is refused: interactions: ")
     assert len(refused.err.splitlines()) == 1
-    assert os.readlink(shop / "store" / "current") == "generations/0001/final/recommender"
+    assert current(shop) == "generations/0001/final/recommender"
     accepted = flatrec("refresh", shop / "shop.toml", "--accept")
     assert accepted.code == 0, accepted.err
     assert [line["outcome"] for line in history(shop)] == ["promoted", "kept", "refused", "promoted"]
@@ -88,13 +83,13 @@ def test_missing_data_are_one_line_and_leave_what_is_in_use(flatrec, shop):
     (shop / "data" / "events.csv").unlink()
     outcome = flatrec("refresh", shop / "shop.toml")
     assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
-    assert os.readlink(shop / "store" / "current") == "generations/0001/final/recommender"
+    assert current(shop) == "generations/0001/final/recommender"
 
 
 LONG = SETTINGS.replace("epochs = 2", 'epochs = 15\nselect = "last"')
 
 
-@pytest.mark.parametrize("run", ["candidate", "final"])
+@pytest.mark.parametrize("run", ["candidate", pytest.param("final", marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_while_it_trains_goes_on_when_it_is_started_again(tmp_path, run):
     deliver(tmp_path, events(30))
     settings_of(tmp_path, text=LONG)
@@ -107,5 +102,5 @@ def test_a_process_that_is_killed_while_it_trains_goes_on_when_it_is_started_aga
     assert history(tmp_path) == []
     ended = Process("refresh", "shop.toml", folder=tmp_path, logs=tmp_path / "again").ended()
     assert ended.code == 0, ended.err
-    assert os.readlink(tmp_path / "store" / "current") == "generations/0001/final/recommender"
+    assert current(tmp_path) == "generations/0001/final/recommender"
     assert [line["number"] for line in history(tmp_path)] == [1]

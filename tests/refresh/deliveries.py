@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 
-from flatrec.refresh import read_settings
+from flatrec.refresh import read_settings, refresh
 
 DAY = 86_400
 START = 1_704_067_200  # 2024-01-01
@@ -73,3 +75,23 @@ def settings_of(folder, more: str = "", *, text: str = SETTINGS):
     path = folder / "shop.toml"
     path.write_text(text + more)
     return read_settings(path)
+
+
+class Killed(BaseException):
+    """Like a kill: nothing catches it."""
+
+
+def run(shop, **options):
+    """Refresh a shop by a model that is trained at once."""
+    return refresh(settings_of(shop, text=KNN), now=NOW, **options)
+
+
+def history(shop):
+    """The lines of the history."""
+    path = shop / "store" / "history.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def current(shop):
+    """Where the pointer leads."""
+    return os.readlink(shop / "store" / "current")

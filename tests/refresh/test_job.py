@@ -1,10 +1,7 @@
-"""The nightly job as a whole: kills at every step, deliveries that are refused, and what stays in use."""
+"""The nightly job as a whole: what is promoted, what is refused, and what stays in use."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from dataclasses import replace
 
 import polars as pl
@@ -12,52 +9,12 @@ import pytest
 
 import flatrec
 from flatrec.config import SplitSettings
-from flatrec.refresh import RefusedError, ending, job, preview, refresh, steps
+from flatrec.refresh import RefusedError, preview, refresh, steps
 from flatrec.refresh.evaluation import evaluate_recommender
 from flatrec.refresh.newest_days import newest_days
 from flatrec.refresh.store import Store
-from flatrec.refresh.work import Work
-from flatrec.utils.integrity import file_digest
 from flatrec.utils.locks import InUseError, lock_folder
-from tests.refresh.deliveries import KNN, NOW, SETTINGS, deliver, events, settings_of
-
-
-class Killed(BaseException):
-    """Like a kill: nothing catches it."""
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory):
-    """A shop with one generation in use, which no test changes."""
-    folder = tmp_path_factory.mktemp("shop")
-    deliver(folder, events(30))
-    assert refresh(settings_of(folder, text=KNN), now=NOW).outcome == "promoted"
-    return folder
-
-
-@pytest.fixture
-def shop(first, tmp_path):
-    """A copy of it with the delivery of the next day."""
-    shutil.copytree(first, tmp_path / "shop", symlinks=True)
-    deliver(tmp_path / "shop", events(31))
-    return tmp_path / "shop"
-
-
-def run(shop, **options):
-    return refresh(settings_of(shop, text=KNN), now=NOW, **options)
-
-
-def history(shop):
-    return [json.loads(line) for line in (shop / "store" / "history.jsonl").read_text().splitlines()]
-
-
-def current(shop):
-    return os.readlink(shop / "store" / "current")
-
-
-def digests(shop, number):
-    folder = Store(shop / "store").folder(number) / "final" / "recommender"
-    return {path.name: file_digest(path) for path in folder.iterdir() if path.suffix == ".safetensors"}
+from tests.refresh.deliveries import KNN, NOW, Killed, current, deliver, events, history, run, settings_of
 
 
 def test_the_first_generation_is_promoted_and_compared_with_the_most_popular_items(first):
@@ -113,74 +70,6 @@ def test_a_candidate_that_is_worse_by_more_than_the_margin_is_kept_out(shop, mon
     assert current(shop) == "generations/0001/final/recommender"
     assert not (Store(shop / "store").folder(2) / "final").exists()
     assert [line["outcome"] for line in history(shop)] == ["promoted", "kept"]
-
-
-# What is called on the way, and on which object: a kill comes before or after it.
-POINTS = [
-    (job, "write_state", 1),
-    (Work, "save", 1),
-    (Work, "save", 2),
-    (Work, "save", 3),
-    (Work, "save", 4),
-    (Work, "save", 5),
-    (ending, "write_text", 1),
-    (Store, "promote", 1),
-    (Store, "record", 1),
-    (ending, "write_text", 2),
-    (Store, "prune", 1),
-    (ending, "write_state", 1),
-]
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point[1]}-{point[2]}")
-def test_a_kill_anywhere_and_a_second_start_end_like_one_run(shop, monkeypatch, point, after):
-    owner, name, number = point
-    original, calls = getattr(owner, name), []
-
-    def killing(*args, **options):
-        calls.append(name)
-        if len(calls) == number and not after:
-            raise Killed
-        value = original(*args, **options)
-        if len(calls) == number:
-            raise Killed
-        return value
-
-    with monkeypatch.context() as patched:
-        patched.setattr(owner, name, killing)
-        with pytest.raises(Killed):
-            run(shop)
-    in_use = current(shop)
-    assert flatrec.load_recommender(shop / "store" / "current")
-    if (name, number, after) == ("write_state", 1, True) and owner is ending:
-        return  # nothing was left to do
-    state = run(shop)
-    assert (state.outcome, state.number) == ("promoted", 2)
-    assert current(shop) == "generations/0002/final/recommender"
-    assert [(line["number"], line["outcome"]) for line in history(shop)] == [(1, "promoted"), (2, "promoted")]
-    moved = name in ("record", "prune") or (name, number) == ("write_text", 2) or (name, after) == ("promote", True)
-    assert in_use == current(shop) if moved or owner is ending and name == "write_state" else in_use != current(shop)
-
-
-def test_a_run_that_was_killed_and_resumed_gives_the_bits_of_one_that_was_not(shop, tmp_path, monkeypatch):
-    shutil.copytree(shop, tmp_path / "undisturbed", symlinks=True)
-    refresh(settings_of(tmp_path / "undisturbed", text=SETTINGS), now=NOW)
-    calls = []
-    original = Work.save
-
-    def killing(work):
-        calls.append(work)
-        if len(calls) in (2, 4):  # before training and the final fit are recorded
-            raise Killed
-        original(work)
-
-    monkeypatch.setattr(Work, "save", killing)
-    for _ in range(2):
-        with pytest.raises(Killed):
-            refresh(settings_of(shop, text=SETTINGS), now=NOW)
-    refresh(settings_of(shop, text=SETTINGS), now=NOW)
-    assert digests(shop, 2) == digests(tmp_path / "undisturbed", 2)
 
 
 def test_an_error_is_recorded_and_the_next_start_goes_on_with_the_step_that_failed(shop, monkeypatch):

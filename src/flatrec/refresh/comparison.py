@@ -110,15 +110,15 @@ def reaches(metric: str, value: float, bound: float, margin: float) -> bool:
 
 def _in_use(work: Work) -> dict[str, Recommender]:
     """Return the recommenders of the generation in use; one that is damaged is left out with a warning."""
-    found: dict[str, Recommender] = {}
+    recommenders: dict[str, Recommender] = {}
     if work.state.in_use is None:
-        return found
+        return recommenders
     for name, run in ((IN_USE, CANDIDATE), (AS_IT_ANSWERS, FINAL)):
         try:
-            found[name] = load_recommender(work.store.folder(work.state.in_use) / run)
+            recommenders[name] = load_recommender(work.store.folder(work.state.in_use) / run)
         except (FileNotFoundError, ValueError) as error:
             logger.warning("%s", error)
-    return found
+    return recommenders
 
 
 def _popular(work: Work) -> Recommender:

@@ -66,10 +66,12 @@ def count_seen(recommender: Recommender, dataset: Dataset, split: Split = "test"
             strict=True,
         )
     )
-    both = (users >= 0) & (items >= 0)
+    known_to_it = (users >= 0) & (items >= 0)
     seen = recommender.seen.tocoo()
     n_items = len(recommender.items)
-    return int(np.isin(users[both] * n_items + items[both], seen.row.astype(np.int64) * n_items + seen.col).sum())
+    return int(
+        np.isin(users[known_to_it] * n_items + items[known_to_it], seen.row.astype(np.int64) * n_items + seen.col).sum()
+    )
 
 
 class _Scorer:
@@ -92,7 +94,7 @@ class _Scorer:
         """Return the scores."""
         users = block.cpu().numpy()
         trained, judged = self.trained[users], self.judged[users]
-        found = torch.empty(len(users), self.scoring.n_items)
+        own_scores = torch.empty(len(users), self.scoring.n_items)
         for where, scoring, indices in (
             (trained, self.scoring, self.users),
             (judged, self.folded, self.rows),
@@ -100,10 +102,10 @@ class _Scorer:
         ):
             if where.any():
                 rows = torch.from_numpy(indices[users[where]].astype(np.int64))
-                found[torch.from_numpy(where)] = scoring.scores(rows).float().cpu()
+                own_scores[torch.from_numpy(where)] = scoring.scores(rows).float().cpu()
         known = self.items >= 0
         scores = torch.full((len(users), len(self.items)), -torch.inf)
-        scores[:, known] = found[:, self.items[known]]
+        scores[:, known] = own_scores[:, self.items[known]]
         return scores
 
 

@@ -60,5 +60,5 @@ class ExportSettings(Config):
     def within(self, base: Path) -> ExportSettings:
         """Return the settings with paths relative to a folder."""
         files = {name: value for name, value in (("out", self.out), ("users", self.users)) if value is not None}
-        given = {name: getattr(self, name) for name in self.model_fields_set}
-        return ExportSettings(**{**given, **{name: str(base / value) for name, value in files.items()}})
+        values = {name: getattr(self, name) for name in self.model_fields_set}
+        return ExportSettings(**{**values, **{name: str(base / value) for name, value in files.items()}})

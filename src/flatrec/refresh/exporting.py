@@ -59,7 +59,7 @@ def export_all(work: Work) -> None:
         OSError: a file or a database cannot be written to.
     """
     recommender = load_recommender(work.final)
-    for export in sorted(work.settings.export, key=lambda one: one.table is None):
+    for export in sorted(work.settings.export, key=lambda export: export.table is None):
         key = digest(json.dumps(export.as_dict(), sort_keys=True))
         if any(ready["key"] == key for ready in work.state.exports):
             continue

@@ -101,20 +101,21 @@ def _checks(state: State) -> str:
 
 
 def _comparison(state: State) -> str:
-    found = state.comparison
-    if found is None:
+    comparison = state.comparison
+    if comparison is None:
         return ""
-    values: Mapping[str, Mapping[str, float]] = found["values"]
+    values: Mapping[str, Mapping[str, float]] = comparison["values"]
     metrics = list(next(iter(values.values())))
     table = _table(
         ("", *metrics), [(name, *(f"{row[metric]:.4f}" for metric in metrics)) for name, row in values.items()]
     )
-    return f"<p>{escape(found['about'])}</p>\n{table}"
+    return f"<p>{escape(comparison['about'])}</p>\n{table}"
 
 
 def _exports(state: State) -> str:
     return _table(
-        ("what", "where", "rows"), [(one["what"], one["target"], _number(one["rows"])) for one in state.exports]
+        ("what", "where", "rows"),
+        [(export["what"], export["target"], _number(export["rows"])) for export in state.exports],
     )
 
 

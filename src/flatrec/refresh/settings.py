@@ -166,7 +166,9 @@ def _check_epoch_is_chosen(settings: RefreshSettings) -> None:
 def _exports(values: object, base: Path) -> tuple[ExportSettings, ...]:
     if not isinstance(values, list):
         raise SettingError("export", f" is a list of groups of settings, each begun by [[export]], but is {values!r}")
-    return tuple(validate(ExportSettings, one, f"export[{number}]").within(base) for number, one in enumerate(values))
+    return tuple(
+        validate(ExportSettings, export, f"export[{number}]").within(base) for number, export in enumerate(values)
+    )
 
 
 def _text(tree: Mapping[str, Any], name: str) -> str:
