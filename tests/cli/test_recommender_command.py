@@ -79,7 +79,7 @@ def test_rows_of_exports_and_of_a_table_are_removed(trained, shop, command):
     export_recommendations(recommender, shop / "recs.csv", ExportOptions(k=3))
     export_vectors(recommender, shop / "vectors")
     with sqlite3.connect(shop / "shop.db") as database:
-        database.execute('create table recs ("user" text, item text)')
+        database.execute('create table recs (user_id text, item_id text)')
         database.executemany("insert into recs values (?, ?)", [(PERSON, "a"), (PERSON, "b"), (OTHER, "a")])
     database.close()
     options = [word for name in ("recs.parquet", "recs.csv", "vectors") for word in ("--export", shop / name)]
@@ -93,7 +93,7 @@ def test_rows_of_exports_and_of_a_table_are_removed(trained, shop, command):
     assert (found["users"], found["unknown"], found["table"]) == ([PERSON], [], 2)
     assert found["untouched"] == [str(run / "checkpoint.safetensors"), str(trained / "data")]
     with sqlite3.connect(shop / "shop.db") as database:
-        assert database.execute('select "user", item from recs').fetchall() == [(OTHER, "a")]
+        assert database.execute('select user_id, item_id from recs').fetchall() == [(OTHER, "a")]
     database.close()
 
 

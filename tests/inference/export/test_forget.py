@@ -81,16 +81,16 @@ def test_vectors_are_removed_from_all_three_files(tmp_path):
 
 
 def test_a_file_of_other_origin_is_read_by_its_columns(tmp_path):
-    (tmp_path / "mine.csv").write_text('user,item,note\nann,cup,"a, b"\nbob,jug,\n')
+    (tmp_path / "mine.csv").write_text('user_id,item_id,note\nann,cup,"a, b"\nbob,jug,\n')
     assert forget_in_export(tmp_path / "mine.csv", ["bob"]) == [Removal(tmp_path / "mine.csv", 1)]
-    assert (tmp_path / "mine.csv").read_text() == 'user,item,note\nann,cup,"a, b"\n'
+    assert (tmp_path / "mine.csv").read_text() == 'user_id,item_id,note\nann,cup,"a, b"\n'
 
 
 def test_what_holds_no_lists_of_users_is_one_line(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"^there is no export .*recs.csv, and no shard of it; [^\n]*$"):
         forget_in_export(tmp_path / "recs.csv", ["ann"])
     export_similar(recommender(DATA), tmp_path / "similar.parquet", options())
-    with pytest.raises(ValueError, match=r"^.*similar.parquet has no column 'user', [^\n]*$"):
+    with pytest.raises(ValueError, match=r"^.*similar.parquet has no column 'user_id', [^\n]*$"):
         forget_in_export(tmp_path / "similar.parquet", ["ann"])
     (tmp_path / "recs.txt").write_text("x")
     with pytest.raises(ValueError, match="the ending of recs.txt names no format"):
