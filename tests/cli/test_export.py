@@ -27,7 +27,7 @@ def test_recommendations_of_all_users(flatrec, trained, recommender, tmp_path):
     outcome = flatrec("export", trained, "-k", "3", "--out", tmp_path / "recs.parquet")
     assert outcome.code == 0, outcome.err
     frame = pl.read_parquet(tmp_path / "recs.parquet")
-    assert frame.select("user", "item").rows() == listed(recommender, 3)
+    assert frame.select("user_id", "item_id").rows() == listed(recommender, 3)
     assert "72 rows of recommendations written to" in outcome.out
     assert "lists by path: known 24" in outcome.out
     again = flatrec("export", trained, "-k", "3", "--out", tmp_path / "recs.parquet")
@@ -53,7 +53,7 @@ def test_every_filter_counts(flatrec, trained, recommender, tmp_path):
         where='item != "item 0"',
         filter_seen=False,
     )
-    assert frame.select("user", "item").rows() == expected
+    assert frame.select("user_id", "item_id").rows() == expected
     assert len(expected) == 10 + 11 + 9
     assert "1 of 3 users are not known to the recommender and get the most popular items: ['stranger']" in outcome.out
 
@@ -77,7 +77,7 @@ def test_shards_and_similar_items(flatrec, trained, recommender, tmp_path):
         assert f"shard {shard}" in outcome.out
     texts = [(tmp_path / f"similar-0000{index}-of-00002.csv").read_text() for index in (1, 2)]
     rows = [tuple(line.split(",")[:3]) for line in "".join(texts).splitlines()]
-    assert rows[0] == ("item", "rank", "similar_item")
+    assert rows[0] == ("item_id", "rank", "similar_item_id")
     lists = zip(recommender.items, recommender.similar(recommender.items, 2), strict=True)
     assert rows[1:] == [
         (item, str(rank), one.item) for item, similar in lists for rank, one in enumerate(similar, start=1)

@@ -40,7 +40,7 @@ def database(folder):
 
 def rows(folder):
     with sqlite3.connect(folder / "shop.db") as connection:
-        return connection.execute('select "user", "rank", "item" from lists order by 1, 2').fetchall()
+        return connection.execute('select user_id, "rank", item_id from lists order by 1, 2').fetchall()
 
 
 def test_exports_are_what_the_recommender_in_use_answers(first):
@@ -48,9 +48,9 @@ def test_exports_are_what_the_recommender_in_use_answers(first):
     table = pl.read_parquet(first / "lists.parquet")
     for user in list(recommender.users)[:5]:
         (listed,) = recommender.recommend(user, 3)
-        assert table.filter(pl.col("user") == user)["item"].to_list() == [one.item for one in listed]
+        assert table.filter(pl.col("user_id") == user)["item_id"].to_list() == [one.item for one in listed]
     prices = {f"i{number}": number * 1.5 for number in range(18)}
-    assert all(prices[item] > 3 for item in pl.read_csv(first / "similar.csv")["similar_item"])
+    assert all(prices[item] > 3 for item in pl.read_csv(first / "similar.csv")["similar_item_id"])
 
 
 def test_a_table_of_a_database_is_replaced(shop):

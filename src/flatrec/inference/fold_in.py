@@ -54,7 +54,7 @@ class FoldIn(Config):
 
     method: Literal["least-squares", "mean"] = "least-squares"
     unobserved_weight: NonNegativeFloat = 0.01
-    reg_weight: PositiveFloat = 1.0
+    reg_weight: PositiveFloat = 10.0
     popularity_exponent: Fraction = 0.5
 
 

@@ -129,7 +129,7 @@ def test_unknown_users_get_popular_items_and_are_named(by_hand, tmp_path):
 def test_users_of_whom_only_a_history_is_known_are_exported_too(tmp_path):
     recommender = replace(drawn(), histories={"zoe": ["i1", "i2"], "u1": ["i4"], "amy": ["i3"]})
     frame = exported(recommender, tmp_path / "recs.parquet", k=3)
-    assert frame["user"].unique(maintain_order=True).to_list() == [*recommender.users, "amy", "zoe"]
+    assert frame["user_id"].unique(maintain_order=True).to_list() == [*recommender.users, "amy", "zoe"]
     assert frame.filter(pl.col("user").is_in(["amy", "zoe"]))["path"].unique().to_list() == ["history"]
     report = export_recommendations(recommender, tmp_path / "some.parquet", ExportOptions(k=3, users=["zoe", "bob"]))
     assert "1 of 2 users are not known to the recommender" in report.notes[0]
@@ -149,7 +149,7 @@ def test_filters_that_leave_nothing_give_no_rows_and_say_so(by_hand, tmp_path):
 def test_a_user_without_an_item_has_no_row_and_is_counted(by_hand, tmp_path):
     options = ExportOptions(k=2, filters=Filters(items=["i0", "i9"]))
     report = export_recommendations(by_hand, tmp_path / "recs.parquet", options)
-    assert pl.read_parquet(tmp_path / "recs.parquet")["user"].to_list() == ["u1", "u2"]
+    assert pl.read_parquet(tmp_path / "recs.parquet")["user_id"].to_list() == ["u1", "u2"]
     assert report.empty_lists == 1
     assert report.notes[0] == "1 of 2 allowed items are not known to the recommender and are left out: ['i9']"
     assert report.notes[1] == "1 list of 3 have no item left by the filters, and no row"
@@ -159,7 +159,7 @@ def test_similar_items_by_hand(by_hand, tmp_path):
     report = export_similar(by_hand, tmp_path / "similar.parquet", ExportOptions(k=2))
     frame = pl.read_parquet(tmp_path / "similar.parquet")
     assert frame.schema == SIMILAR
-    assert frame.select("item", "rank", "similar_item").rows() == [
+    assert frame.select("item_id", "rank", "similar_item_id").rows() == [
         ("i0", 1, "i2"), ("i0", 2, "i1"), ("i1", 1, "i3"), ("i1", 2, "i2"),
         ("i2", 1, "i0"), ("i2", 2, "i1"), ("i3", 1, "i1"), ("i3", 2, "i2"),
     ]  # fmt: skip
@@ -202,7 +202,7 @@ def test_ids_stay_as_they_are(tmp_path, identifier):
     recommender = drawn(n_users=5)
     for name, read in (("recs.csv", pl.read_csv), ("recs.jsonl", pl.read_ndjson)):
         export_recommendations(recommender, tmp_path / name, ExportOptions(k=1, users=[identifier]))
-        assert read(tmp_path / name, schema=RECOMMENDATIONS)["user"].to_list() == [identifier]
+        assert read(tmp_path / name, schema=RECOMMENDATIONS)["user_id"].to_list() == [identifier]
         (tmp_path / name).unlink()
 
 

@@ -27,10 +27,11 @@ from flatrec.inference.rerank import Rerank
 
 BLOCK_LISTS, BLOCK_ROWS = 2048, 1_000_000  # at most, if one block of rank is not more
 
+# Not ``user``, which PostgreSQL takes for the name of the database user where it is not quoted.
 RECOMMENDATIONS = pl.Schema(
-    {"user": pl.String, "rank": pl.Int32, "item": pl.String, "score": pl.Float32, "path": pl.String}
+    {"user_id": pl.String, "rank": pl.Int32, "item_id": pl.String, "score": pl.Float32, "path": pl.String}
 )
-SIMILAR = pl.Schema({"item": pl.String, "rank": pl.Int32, "similar_item": pl.String, "score": pl.Float32})
+SIMILAR = pl.Schema({"item_id": pl.String, "rank": pl.Int32, "similar_item_id": pl.String, "score": pl.Float32})
 
 
 class Blocks(ABC):
@@ -91,7 +92,7 @@ class RecommendationBlocks(Blocks):
 
     @property
     def schema(self) -> Schema:
-        """``user``, ``rank`` from 1, ``item``, ``score`` and ``path``."""
+        """``user_id``, ``rank`` from 1, ``item_id``, ``score`` and ``path``."""
         return RECOMMENDATIONS
 
     @property
@@ -134,7 +135,7 @@ class SimilarBlocks(Blocks):
 
     @property
     def schema(self) -> Schema:
-        """``item``, ``rank`` from 1, ``similar_item`` and ``score``."""
+        """``item_id``, ``rank`` from 1, ``similar_item_id`` and ``score``."""
         return SIMILAR
 
     @property

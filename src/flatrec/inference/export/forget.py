@@ -18,7 +18,7 @@ from flatrec.inference.export.shards import shard_names
 from flatrec.inference.export.vectors import ABOUT, forget_vectors
 from flatrec.utils.atomic_write import atomic_write
 
-COLUMN = "user"
+COLUMN = "user_id"
 
 
 @dataclass(frozen=True)

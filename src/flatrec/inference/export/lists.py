@@ -19,11 +19,10 @@ def export_recommendations(
 ) -> ExportReport:
     """Write the recommendations for all users, or for some, one row per recommended item.
 
-    The columns are ``user`` (text), ``rank`` (32-bit integer, from 1), ``item`` (text), ``score`` (32-bit float) and
-    ``path`` (text, how the list came about, see :class:`flatrec.inference.answers.ItemList`). Users come in the order
-    of the recommender, then those of whom it has only a history; or in that of ``options.users``, of whom those that
-    are not known get the most popular items. A user for
-    whom the filters leave no item has no row.
+    The columns are ``user_id`` (text), ``rank`` (32-bit integer, from 1), ``item_id`` (text), ``score`` (32-bit float)
+    and ``path`` (text, how the list came about, see :class:`flatrec.inference.answers.ItemList`). Users come in the
+    order of the recommender, then those of whom it has only a history; or in that of ``options.users``, of whom those
+    that are not known get the most popular items. A user for whom the filters leave no item has no row.
 
     Memory does not depend on the number of users. A file, or the shard of one, that is there already with the same
     rows is left as it is.
@@ -58,8 +57,8 @@ def export_similar(
 ) -> ExportReport:
     """Write the items that are most similar to each item, one row per similar item.
 
-    The columns are ``item`` (text), ``rank`` (32-bit integer, from 1), ``similar_item`` (text) and ``score`` (32-bit
-    float). Filters are about the similar items; those that are about users are refused.
+    The columns are ``item_id`` (text), ``rank`` (32-bit integer, from 1), ``similar_item_id`` (text) and ``score``
+    (32-bit float). Filters are about the similar items; those that are about users are refused.
 
     Args:
         recommender: what knows the items.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-from tests.inference.export.database.exports import BLOCKS, RANKS, ROWS, all_rows, export, process, until
+import pytest
+
+from tests.inference.export.database.exports import BLOCKS, RANKS, ROWS, Client, all_rows, export, process, until
 
 SLOW = {  # triggers that take seconds, so that a process is killed during the last transaction
     "sqlite": (
@@ -58,18 +60,34 @@ def test_an_export_that_is_killed_in_its_last_transaction_is_continued(url, clie
     assert client.rows() == all_rows("second")
 
 
+SEEN = "SELECT count(*), count(DISTINCT path), min(path) FROM recommendations"
+
+
+def polled(url, client, names, users):
+    """What a reader sees while one export after the other is made, and at the end."""
+    for name in names:
+        running = process(url, name, users=users)
+        while running.poll() is None:
+            yield from client(SEEN)
+        assert running.returncode == 0
+    yield from client(SEEN)
+
+
 def test_a_reader_sees_one_whole_export_at_any_moment(url, client):
     users = 500
     export(url, "zero", make=lambda _: iter(()))
-    seen = []
-    for name in ("first", "second", "third"):
-        running = process(url, name, users=users)
-        while running.poll() is None:
-            seen += client("SELECT count(*), count(DISTINCT path), min(path) FROM recommendations")
-        assert running.returncode == 0
-    n_rows = BLOCKS * RANKS * users
-    seen += client("SELECT count(*), count(DISTINCT path), min(path) FROM recommendations")
-    names = [name for _, _, name in seen]
-    assert {row[:2] for row in seen} <= {(0, 0), (n_rows, 1)}
-    assert list(dict.fromkeys(names)) == [None, "first", "second", "third"]
+    seen = list(polled(url, client, ("first", "second", "third"), users))
+    assert {row[:2] for row in seen} <= {(0, 0), (BLOCKS * RANKS * users, 1)}
+    assert list(dict.fromkeys(row[2] for row in seen)) == [None, "first", "second", "third"]
     assert len(seen) > 10
+
+
+@pytest.mark.slow
+def test_a_reader_of_a_file_without_write_ahead_log_sees_one_whole_export(sqlite):
+    client, users = Client(sqlite), 200
+    export(sqlite, "zero", make=lambda _: iter(()))
+    client("PRAGMA journal_mode = DELETE")
+    seen = list(polled(sqlite, client, ("first", "second"), users))
+    assert client("PRAGMA journal_mode") == [("delete",)]
+    assert {row[:2] for row in seen} <= {(0, 0), (BLOCKS * RANKS * users, 1)}
+    assert list(dict.fromkeys(row[2] for row in seen)) == [None, "first", "second"]

@@ -97,7 +97,7 @@ def export_table(
 
 
 def delete_users(
-    url: str, table: str, users: Sequence[str], *, column: str = "user", lock_timeout: float = LOCK_TIMEOUT
+    url: str, table: str, users: Sequence[str], *, column: str = "user_id", lock_timeout: float = LOCK_TIMEOUT
 ) -> int:
     """Delete the rows of users from a table, in one transaction, and return the number of rows.
 
