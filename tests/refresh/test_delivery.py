@@ -10,7 +10,7 @@ from flatrec.config import Experiment, SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.table import TableSettings
 from flatrec.data.tables.events import RowSettings
-from flatrec.refresh.delivery import Ids, describe, n_common, read_ids, write_ids
+from flatrec.refresh.delivery import Ids, describe, fingerprint_of, n_common, read_ids, write_ids
 from flatrec.refresh.newest_days import experiment_of, newest_days
 from flatrec.refresh.settings import CompareSettings
 from flatrec.testing import block_dataset
@@ -73,7 +73,7 @@ def test_the_figures_of_a_delivery():
     assert (found.interactions, found.users, found.items) == (5, 2, 4)
     assert found.newest == START + 30 * DAY
     assert found.unknown_items == 2 / 3  # z and w of y, z and w
-    assert found.fingerprint == dataset.fingerprint
+    assert found.fingerprint == fingerprint_of(dataset)
 
 
 def test_features_and_columns_are_described_by_width_and_type():

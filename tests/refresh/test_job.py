@@ -50,6 +50,14 @@ def test_the_same_delivery_again_is_nothing_new(shop):
     assert list(state.seconds) == ["check"]
 
 
+def test_other_item_columns_are_something_new(shop):
+    run(shop)
+    items = shop / "data" / "items.csv"
+    items.write_text(items.read_text().replace("i1,1.5", "i1,9.5"))
+    assert run(shop).outcome == "promoted"
+    assert flatrec.load_recommender(shop / "store" / "current").catalog.columns["price"][1] == 9.5
+
+
 def test_the_same_delivery_with_other_settings_is_new(shop):
     run(shop)
     text = KNN.replace("margin = 0.9", "margin = 0.8")

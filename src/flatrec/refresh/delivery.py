@@ -16,7 +16,7 @@ from numpy import ndarray
 from flatrec.data.dataset import Dataset
 from flatrec.refresh.newest_days import newest, unknown_items
 from flatrec.utils.atomic_write import atomic_write
-from flatrec.utils.integrity import file_digest
+from flatrec.utils.integrity import digest, file_digest
 
 IDS = "ids.parquet"
 
@@ -27,7 +27,7 @@ class Delivery:
 
     Args:
         name: the name of the data set.
-        fingerprint: the digest of interactions, ids and features.
+        fingerprint: the digest of interactions, ids, features, titles and item columns.
         interactions: number of interactions, repeated events summed.
         users: number of users.
         items: number of items.
@@ -59,7 +59,7 @@ def describe(dataset: Dataset, split: Dataset) -> Delivery:
     """
     return Delivery(
         name=dataset.name,
-        fingerprint=dataset.fingerprint,
+        fingerprint=fingerprint_of(dataset),
         interactions=len(dataset.interactions),
         users=dataset.n_users,
         items=dataset.n_items,
@@ -67,6 +67,11 @@ def describe(dataset: Dataset, split: Dataset) -> Delivery:
         columns=_columns(dataset),
         unknown_items=unknown_items(split.interactions),
     )
+
+
+def fingerprint_of(dataset: Dataset) -> str:
+    """Return the digest of all that a recommender takes over from a data set, such as which items are in stock."""
+    return digest(dataset.fingerprint, dataset.items_frame().write_ipc(None).getvalue())
 
 
 def _columns(dataset: Dataset) -> dict[str, str]:
@@ -112,14 +117,18 @@ def write_ids(path: Path, ids: Ids) -> str:
     return file_digest(path)
 
 
-def read_ids(path: Path, digest: str) -> Ids:
+def read_ids(path: Path, expected: str) -> Ids:
     """Return the ids that :func:`write_ids` wrote.
+
+    Args:
+        path: the file.
+        expected: the digest that it returned.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged.
     """
-    if file_digest(path) != digest:
+    if file_digest(path) != expected:
         raise ValueError(
             f"{path} is damaged or was changed, so that the new delivery cannot be compared with it; put the file back "
             "as it was, or remove its generation"

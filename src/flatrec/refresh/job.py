@@ -11,7 +11,7 @@ from flatrec.api import load
 from flatrec.config import SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.refresh.checks import Check, RefusedError, refusal, run_checks
-from flatrec.refresh.delivery import Delivery, Ids, describe
+from flatrec.refresh.delivery import Delivery, Ids, describe, fingerprint_of
 from flatrec.refresh.ending import abandon, conclude, record_missing
 from flatrec.refresh.exporting import check_exports
 from flatrec.refresh.newest_days import newest_days
@@ -114,9 +114,9 @@ def _read(settings: RefreshSettings) -> Dataset:
 def _begin(store: Store, dataset: Dataset, settings: RefreshSettings) -> State:
     """Return the generation that a kill or an error stopped, if it is of this delivery, or else a new one."""
     states, decisive, in_use = store.states(), settings_digest(settings), store.in_use()
-    latest = states[0] if states else None
+    latest, fingerprint = states[0] if states else None, fingerprint_of(dataset)
     if latest is not None and latest.finished is None:
-        same = (latest.fingerprint, latest.settings) == (dataset.fingerprint, decisive)
+        same = (latest.fingerprint, latest.settings) == (fingerprint, decisive)
         if same and in_use in (latest.in_use, latest.number):
             return latest
         abandon(settings, store, latest)
@@ -124,7 +124,7 @@ def _begin(store: Store, dataset: Dataset, settings: RefreshSettings) -> State:
     state = State(
         number=max(store.numbers(), default=0) + 1,
         started=as_date_time(int(time.time())),
-        fingerprint=dataset.fingerprint,
+        fingerprint=fingerprint,
         settings=decisive,
         in_use=in_use,
     )
