@@ -219,3 +219,9 @@ def test_a_recommender_in_the_folder_of_another_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match="belongs to another run"):
         load_recommender(tmp_path / "run-0")
     assert load_recommender(tmp_path / "run-0" / "recommender").facts.data == dataset.name
+
+
+def test_a_recommender_saves_itself_as_save_recommender_does(tmp_path):
+    recommender().save(tmp_path / "one")
+    save_recommender(recommender(), tmp_path / "other")
+    assert contents(tmp_path / "one") == contents(tmp_path / "other")
