@@ -140,6 +140,18 @@ def test_a_refused_delivery_can_be_accepted(shop):
     assert refresh(settings, now=NOW).outcome == "promoted"
 
 
+def test_a_delivery_that_ends_too_early_is_refused_and_the_next_one_goes_on(shop):
+    deliver(shop, events(15))
+    with pytest.raises(
+        ValueError, match="is of 2024-01-15.* nothing newer is left to compare them on; repair the data"
+    ):
+        run(shop)
+    assert current(shop) == "generations/0001/final/recommender"
+    deliver(shop, events(31))
+    assert run(shop).outcome == "promoted"
+    assert [line["outcome"] for line in history(shop)] == ["promoted", "abandoned", "promoted"]
+
+
 def test_a_changed_table_of_items_is_refused(shop):
     deliver(shop, events(31), columns=("price", "stock"))
     with pytest.raises(RefusedError, match="column stock was absent, is Float64"):

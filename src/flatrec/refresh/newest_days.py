@@ -50,10 +50,17 @@ def newest_days(dataset: Dataset, settings: CompareSettings, *, not_before: int 
             candidate is compared with was trained on what is older.
 
     Raises:
-        ValueError: the data have no times, or do not begin so long ago that interactions are left for training.
+        ValueError: the data have no times, end before ``not_before``, or do not begin so long ago that interactions are
+            left for training.
     """
     check_times(dataset)
     end = newest(dataset.interactions) + 1
+    if not_before is not None and end <= not_before:
+        raise ValueError(
+            f"the newest interaction of {dataset.name!r} is of {as_date_time(end - 1)}, but the candidate "
+            f"of the recommender in use was trained on all before {as_date_time(not_before)}, so that nothing newer is "
+            "left to compare them on; repair the data, or remove the link `current` to begin again without it"
+        )
     test = max(end - round(settings.days * DAY), not_before or 0)
     valid = test - round(settings.valid * DAY)
     first = oldest(dataset.interactions)

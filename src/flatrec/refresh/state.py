@@ -76,7 +76,7 @@ class State:
         values = asdict(self)
         for name in ("checks", "ids", "settings", "before"):
             del values[name]
-        del values["delivery"]["columns"]
+        values["delivery"].pop("columns", None)  # not there if the check did not come to an end
         return {**values, "broken": [check["setting"] for check in self.checks if not check["passed"]]}
 
 
