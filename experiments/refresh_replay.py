@@ -33,8 +33,8 @@ from flatrec.config import SplitSettings
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.data.shop.writing import event_table
 from flatrec.evaluation.significance import spread
+from flatrec.inference.evaluation import evaluate_recommender
 from flatrec.refresh import RefusedError, read_settings, refresh
-from flatrec.refresh.evaluation import evaluate_recommender
 from flatrec.utils.moments import as_date_time
 
 SLICES, BROKEN, DAY = 8, 5, 86_400

@@ -62,7 +62,7 @@ def test_histories_of_newer_data_are_forgotten_too():
 
 
 def test_what_explains_scores_stays():
-    shares = torch.ones(4, 2)
-    after = recommender(scoring=Vectors(USERS, ITEMS, shares)).without_users(["bob"])
-    assert after.scoring.shares is shares
+    contributions = torch.ones(4, 2)
+    after = recommender(scoring=Vectors(USERS, ITEMS, contributions)).without_users(["bob"])
+    assert after.scoring.contributions is contributions
     assert torch.equal(after.scoring.users, USERS[[0, 2]])

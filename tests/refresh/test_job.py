@@ -9,8 +9,8 @@ import pytest
 
 import flatrec
 from flatrec.config import SplitSettings
+from flatrec.inference.evaluation import evaluate_recommender
 from flatrec.refresh import RefusedError, preview, refresh, steps
-from flatrec.refresh.evaluation import evaluate_recommender
 from flatrec.refresh.newest_days import newest_days
 from flatrec.refresh.store import Store
 from flatrec.utils.locks import InUseError, lock_folder

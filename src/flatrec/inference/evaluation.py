@@ -18,6 +18,7 @@ from flatrec.evaluation.evaluate import Mask, UnknownUsers
 from flatrec.inference.fold_in import folded_in
 from flatrec.inference.matching import indices_in, renumbered
 from flatrec.inference.recommender import Recommender
+from flatrec.models.scoring import ItemScores
 
 
 def evaluate_recommender(
@@ -62,11 +63,30 @@ def evaluate_recommender(
     )
 
 
+def count_seen(recommender: Recommender, dataset: Dataset, split: Split = "test") -> int:
+    """Return how many interactions of a split of a data set a recommender has seen in its own data."""
+    users, items = (
+        indices_in(known, ids)[indices]
+        for known, ids, indices in zip(
+            (recommender.users, recommender.items),
+            (dataset.users, dataset.items),
+            dataset.interactions.indices(split),
+            strict=True,
+        )
+    )
+    known = (users >= 0) & (items >= 0)
+    seen = recommender.seen.tocoo()
+    n_items = len(recommender.items)
+    cells = seen.row.astype(np.int64) * n_items + seen.col
+    return int(np.isin(users[known] * n_items + items[known], cells).sum())
+
+
 class _Scorer:
     """Scores all items of a data set for a block of its users; minus infinity for items that are not known."""
 
     def __init__(self, recommender: Recommender, dataset: Dataset, older: sparse.csr_array) -> None:
-        self.scoring, self.popular = recommender.scoring, recommender.popular
+        self.scoring = recommender.scoring
+        self.popular = recommender.scoring if isinstance(recommender.scoring, ItemScores) else recommender.popular
         self.users = indices_in(recommender.users, dataset.users)
         self.items = torch.from_numpy(indices_in(recommender.items, dataset.items))
         counts = np.diff(recommender.history.indptr)

@@ -90,7 +90,7 @@ def contributions(
       :class:`flatrec.inference.fold_in.FoldIn`; for the method ``mean`` w_j is the whole factor of v_j, and A is the
       identity.
     - A vector that was trained, of a model whose users are sums over their items, exact: w_j d_u^(-1/2) <s_j, v_i>, as
-      in :func:`flatrec.inference.item_shares.item_shares`.
+      in :func:`flatrec.inference.item_contributions.item_contributions`.
     - Any other vector that was trained: the cosine of v_j and v_i.
     - The same scores for everybody: nothing, as no item of the user plays a part.
 
@@ -108,8 +108,8 @@ def contributions(
         return Contributions(items, similar * history.data[:, None], "exact")
     if folded is not None:
         return Contributions(items, folded.contributions(history, listed), "exact")
-    if scoring.shares is not None:
-        return Contributions(items, _shared(scoring.items, scoring.shares, history, listed), "exact")
+    if scoring.contributions is not None:
+        return Contributions(items, _sums(scoring.items, scoring.contributions, history, listed), "exact")
     return Contributions(items, _cosines(scoring, items, listed), "similarity")
 
 
@@ -138,16 +138,16 @@ def _strongest(found: Contributions, column: int, catalog: Catalog) -> Iterator[
             yield Reason(catalog.ids[item], float(values[row]), found.kind, title)
 
 
-def _shared(
+def _sums(
     vectors: Float[Tensor, "n_items dim"],
-    shares: Float[Tensor, "n_items dim"],
+    contributions: Float[Tensor, "n_items dim"],
     history: sparse.csr_array,
     listed: Int64[ndarray, "n_listed"],
 ) -> Float[ndarray, "n_history n_listed"]:
     weights = history.data / np.sqrt(history.data.sum(dtype=np.float64) + DEGREE_OFFSET)
-    terms = shares[torch.from_numpy(history.indices.astype(np.int64))] @ vectors[torch.from_numpy(listed)].T
-    shared: ndarray = weights[:, None] * terms.numpy()
-    return shared
+    terms = contributions[torch.from_numpy(history.indices.astype(np.int64))] @ vectors[torch.from_numpy(listed)].T
+    values: ndarray = weights[:, None] * terms.numpy()
+    return values
 
 
 def _cosines(

@@ -48,7 +48,7 @@ def without_users(recommender: Recommender, users: Sequence[str]) -> Recommender
 
 def _scoring_of(scoring: Scoring, kept: Int64[ndarray, "n_kept"]) -> Scoring:
     if isinstance(scoring, Vectors):
-        return Vectors(scoring.users[torch.from_numpy(kept)], scoring.items, scoring.shares)
+        return Vectors(scoring.users[torch.from_numpy(kept)], scoring.items, scoring.contributions)
     if isinstance(scoring, ItemMatrix):
         return ItemMatrix(sparse.csr_array(scoring.profiles[kept]), scoring.similarities)
     if isinstance(scoring, ItemScores):

@@ -166,10 +166,12 @@ def join(
         items.ids, items.features, titles=of_new.titles, images=of_new.images, columns=of_new.columns
     )
     shape = (len(recommender.users), len(catalog))
-    shares = None if vectors.shares is None else torch.cat([vectors.shares, torch.zeros_like(embeddings)])
+    contributions = (
+        None if vectors.contributions is None else torch.cat([vectors.contributions, torch.zeros_like(embeddings)])
+    )
     joined = replace(
         recommender,
-        scoring=Vectors(vectors.users, torch.cat([vectors.items, embeddings]), shares),
+        scoring=Vectors(vectors.users, torch.cat([vectors.items, embeddings]), contributions),
         catalog=catalog,
         history=_widened(recommender.history, shape),
         seen=_widened(recommender.seen, shape),

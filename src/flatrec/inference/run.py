@@ -19,7 +19,7 @@ from flatrec.evaluation import EvaluationResult, Scorer, evaluate_scorer
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
 from flatrec.inference.answers import ItemList
 from flatrec.inference.catalog import Catalog
-from flatrec.inference.item_shares import item_shares
+from flatrec.inference.item_contributions import item_contributions
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.models.base import Baseline, Model
 from flatrec.models.scoring import Scoring, Vectors
@@ -146,11 +146,11 @@ class Run:
 
 
 def _on_cpu(scoring: Scoring, model: Model | Baseline, interactions: Interactions) -> Scoring:
-    """Return copies of vectors, on the CPU, which no further training changes, and the items' shares in them."""
+    """Return copies of vectors, on the CPU, which no further training changes, and the items' contributions in them."""
     if not isinstance(scoring, Vectors) or isinstance(model, Baseline):
         return scoring
     users, items = (table.detach().float().cpu().clone() for table in (scoring.users, scoring.items))
-    return Vectors(users, items, item_shares(model, interactions))
+    return Vectors(users, items, item_contributions(model, interactions))
 
 
 @torch.no_grad()

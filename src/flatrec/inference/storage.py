@@ -182,8 +182,8 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     scoring = recommender.scoring
     if isinstance(scoring, Vectors):
         yield from (("users", scoring.users), ("items", scoring.items))
-        if scoring.shares is not None:
-            yield "shares", scoring.shares
+        if scoring.contributions is not None:
+            yield "contributions", scoring.contributions
     elif isinstance(scoring, ItemMatrix):
         yield from _matrix("similarities", scoring.similarities)
         yield from _matrix("profiles", scoring.profiles)
@@ -268,7 +268,7 @@ def _facts(values: Mapping[str, Any]) -> Facts:
 
 def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -> Scoring:
     if kind == "vectors":
-        return Vectors(tensors["users"], tensors["items"], tensors.get("shares"))
+        return Vectors(tensors["users"], tensors["items"], tensors.get("contributions"))
     if kind == "item-matrix":
         return ItemMatrix(_csr("profiles", tensors, shape), _csr("similarities", tensors, (shape[1], shape[1])))
     if kind == "item-scores":

@@ -24,11 +24,12 @@ class Vectors:
     Args:
         users: one vector per user.
         items: one vector per item, of the same width.
-        shares: one vector per item, if the vectors of users are made of them; see
-            :func:`flatrec.inference.item_shares.item_shares`. They explain scores and do not make them.
+        contributions: one vector per item, if the vectors of users are made of them; see
+            :func:`flatrec.inference.item_contributions.item_contributions`. They explain scores and do not make them.
 
     Raises:
-        ValueError: the vectors of users and items differ in width, or the shares are not of the shape of the items.
+        ValueError: the vectors of users and items differ in width, or the contributions are not of the shape of the
+            items.
 
     Example:
         >>> Vectors(torch.eye(2), torch.tensor([[1.0, 2.0]])).scores(torch.tensor([0, 1])).tolist()
@@ -37,13 +38,13 @@ class Vectors:
 
     users: Float[Tensor, "n_users dim"]
     items: Float[Tensor, "n_items dim"]
-    shares: Float[Tensor, "n_items dim"] | None = None
+    contributions: Float[Tensor, "n_items dim"] | None = None
 
     def __post_init__(self) -> None:
-        if self.shares is not None and self.shares.shape != self.items.shape:
+        if self.contributions is not None and self.contributions.shape != self.items.shape:
             raise ValueError(
-                f"shares must be of the shape of the items, {tuple(self.items.shape)}, but are of shape "
-                f"{tuple(self.shares.shape)}"
+                f"contributions must be of the shape of the items, {tuple(self.items.shape)}, but are of shape "
+                f"{tuple(self.contributions.shape)}"
             )
         if self.users.shape[1] != self.items.shape[1]:
             raise ValueError(

@@ -10,9 +10,9 @@ from flatrec.api import run_experiment
 from flatrec.config import Component
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.metrics import higher_is_better
+from flatrec.inference.evaluation import count_seen, evaluate_recommender
 from flatrec.inference.recommender import Recommender
 from flatrec.inference.storage import load_recommender
-from flatrec.refresh.evaluation import count_seen, evaluate_recommender
 from flatrec.refresh.store import CANDIDATE, FINAL
 from flatrec.refresh.work import Work
 from flatrec.utils.messages import count

@@ -15,8 +15,8 @@ from flatrec.ops.propagation import propagate
 
 
 @torch.no_grad()
-def item_shares(model: Model, interactions: Interactions) -> Float[Tensor, "n_items dim"] | None:
-    """Return the shares s_j of the items in the vectors of users; None if the vectors are no such sums.
+def item_contributions(model: Model, interactions: Interactions) -> Float[Tensor, "n_items dim"] | None:
+    """Return the contributions s_j of the items in the vectors of users; None if the vectors are no such sums.
 
     LightGCN and FREEDOM make a user's vector by the normalized graph M, with X the embeddings of users and items:
 
@@ -27,8 +27,8 @@ def item_shares(model: Model, interactions: Interactions) -> Float[Tensor, "n_it
     user's own part <x_u, v_i> / (L + 1), and w_uj d_u^(-1/2) <s_j, v_i> of each of the user's items.
 
     Args:
-        model: a trained model; subclasses of the two may compute otherwise, so that they have no shares.
-        interactions: what it was trained on. Weights that its graph ignores leave no shares.
+        model: a trained model; subclasses of the two may compute otherwise, so that they have no contributions.
+        interactions: what it was trained on. Weights that its graph ignores leave no contributions.
     """
     if type(model) not in (LightGCN, FREEDOM):
         return None

@@ -12,7 +12,7 @@ from flatrec.config import Evaluation, SplitSettings, Training
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
-from flatrec.refresh.evaluation import count_seen, evaluate_recommender
+from flatrec.inference.evaluation import count_seen, evaluate_recommender
 from flatrec.testing import block_dataset
 from tests.dated import dated_blocks
 

@@ -1,4 +1,4 @@
-"""The shares of a user's items and the user's own part add up to the trained vector."""
+"""The contributions of a user's items and the user's own part add up to the trained vector."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from flatrec.inference.explain import contributions
-from flatrec.inference.item_shares import item_shares
+from flatrec.inference.item_contributions import item_contributions
 from flatrec.inference.run import Run
 from flatrec.inference.storage import load_recommender, save_recommender
 from flatrec.models import BPR, FREEDOM, LightGCN
@@ -61,7 +61,7 @@ def test_what_is_no_sum_over_the_users_items_has_no_shares():
         (plain, LightGCN(plain, LightGCN.Config(n_layers=0))),
         (heavy, LightGCN(heavy)),  # its graph ignores the weights
     ):
-        assert item_shares(model, dataset.interactions) is None
+        assert item_contributions(model, dataset.interactions) is None
 
 
 def test_shares_are_kept_in_the_folder(tmp_path):
@@ -69,7 +69,7 @@ def test_shares_are_kept_in_the_folder(tmp_path):
     recommender = Run(dataset, model).recommender
     save_recommender(recommender, tmp_path / "recommender")
     loaded = load_recommender(tmp_path / "recommender")
-    assert torch.equal(loaded.scoring.shares, recommender.scoring.shares)
+    assert torch.equal(loaded.scoring.contributions, recommender.scoring.contributions)
     user = dataset.users[0]
     assert loaded.recommend(user, 3, explain=True) == recommender.recommend(user, 3, explain=True)
 
