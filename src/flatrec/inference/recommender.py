@@ -228,7 +228,8 @@ class Recommender:
         reranker = None if rerank is None else Reranker.of(rerank, self.catalog, self.scoring)
         for path, positions in audience.by_path():
             scoring, rows = self._scoring_of(path, audience, positions, fold_in)
-            best = _best_of(scoring, rows, excluded[positions], allowed, index=self.index)
+            hidden = excluded if len(positions) == len(users) else excluded[positions]  # a copy takes 0.2 ms
+            best = _best_of(scoring, rows, hidden, allowed, index=self.index)
             of_path = best(k, None) if reranker is None else reranker.lists(best, k)
             items[positions], scores[positions] = of_path.items, of_path.scores
             for position in positions.tolist():
