@@ -90,7 +90,8 @@ def rank_lists(recommender: Recommender, request: ListRequest) -> Ranked:
     reranker = None if request.rerank is None else Reranker.of(request.rerank, catalog, recommender.scoring)
     for path, positions in audience.by_path():
         scoring, rows = _scoring_of(recommender, path, audience, positions, settings=request.fold_in)
-        best = _best_of(scoring, rows, excluded[positions], allowed, index=recommender.index)
+        hidden = excluded if len(positions) == len(users) else excluded[positions]  # a copy takes 0.2 ms
+        best = _best_of(scoring, rows, hidden, allowed, index=recommender.index)
         of_path = best(k, None) if reranker is None else reranker.lists(best, k)
         items[positions], scores[positions] = of_path.items, of_path.scores
         for position in positions.tolist():
