@@ -222,3 +222,23 @@ def test_evaluate_gives_the_scores_of_training(flatrec, runs):
     assert set(found) == {"run", "split", "metrics", "differing"}
     assert found["differing"] == []
     assert found["metrics"] == pytest.approx(stored["test"], abs=1e-6)
+
+
+def test_filters_histories_and_reasons_hold_for_new_items_too(flatrec, runs, tmp_path):
+    folder = write(tmp_path / "new", (0, 1, 2))
+    words = ("recommend", runs / "vbpr", "--user", "user 0", "--new-items", folder, "--json")
+
+    def listed(*more):
+        outcome = flatrec(*words, *more)
+        assert outcome.code == 0, outcome.err
+        return [[item["item"] for item in answer["items"]] for answer in json.loads(outcome.out)["recommendations"]]
+
+    ((first, second, *rest),) = listed()
+    assert listed("--exclude", first) == [[second, *rest]]
+    assert listed("--items", f"{second},item 0") == [[second]]
+    assert listed("--where", "new = false") == [[]]
+    assert listed("--pin", second, "-k", 2) == [[second, first]]
+    outcome = flatrec(*words[:2], "--history", "item 0,item 1", *words[4:], "--explain")
+    (answer,) = json.loads(outcome.out)["recommendations"]
+    assert (answer["user"], answer["path"], len(answer["items"])) == (None, "cold-item", 2 + len(rest))
+    assert any(item["reasons"] for item in answer["items"])

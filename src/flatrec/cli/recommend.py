@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flatrec.inference.answers import ItemList, Recommendation
     from flatrec.inference.candidates import Filters
     from flatrec.inference.joining import JoinedItems
+    from flatrec.inference.recommender import Recommender
     from flatrec.inference.rerank import Rerank
 
 TopK = Annotated[int, typer.Option("-k", "--top-k", help="Number of items in a list.")]
@@ -61,30 +62,57 @@ def recommend(
         )
     if not user and history is None:
         raise ValueError("nobody to recommend to; give --user ID, or --history ID,ID,... of somebody without an id")
+    request = Request(user, k, filters, recommenders.ids(history, "--history"), rerank, explain)
     if new_items is not None:
-        _recommend_new_items(
-            run, user or [], k, new_items, include_known, n_neighbors, method, image_dir, model, data, json
-        )
+        _recommend_new_items(run, request, new_items, include_known, n_neighbors, method, image_dir, model, data, json)
         return
-    recommender = recommenders.opened(run, data=data, model=model)
-    lists = recommender.recommend(
-        user or None,
-        k,
-        filter_seen=filters.filter_seen,
-        items=filters.items,
-        exclude=filters.exclude,
-        where=filters.where,
-        history=recommenders.ids(history, "--history"),
-        rerank=rerank,
-        explain=explain,
-    )
+    lists = request.lists(recommenders.opened(run, data=data, model=model))
     _print_lists({"run": str(run)}, lists, json=json)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a recommender, whichever items it has.
+
+    Args:
+        users: original ids; None for somebody without one.
+        k: length of a list.
+        filters: which items may be recommended.
+        history: items of users who were not trained on.
+        rerank: what else the lists should be like.
+        explain: whether each item names the user's own items that contributed most.
+    """
+
+    users: Sequence[str] | None
+    k: int
+    filters: Filters
+    history: Sequence[str] | None
+    rerank: Rerank | None
+    explain: bool
+
+    def lists(self, recommender: Recommender) -> list[ItemList]:
+        """Return what a recommender answers."""
+        return recommender.recommend(
+            self.users or None,
+            self.k,
+            filter_seen=self.filters.filter_seen,
+            items=self.filters.items,
+            exclude=self.filters.exclude,
+            where=self.filters.where,
+            history=self.history,
+            rerank=self.rerank,
+            explain=self.explain,
+        )
+
+    def among(self, items: Sequence[str]) -> Request:
+        """Return the same request for some of the items only."""
+        listed = set(items if self.filters.items is None else self.filters.items)
+        return replace(self, filters=replace(self.filters, items=[item for item in items if item in listed]))
 
 
 def _recommend_new_items(
     run: Path,
-    users: Sequence[str],
-    k: int,
+    request: Request,
     new_items: Path,
     include_known: bool,
     n_neighbors: int | None,
@@ -105,10 +133,10 @@ def _recommend_new_items(
     check_supported(loaded, method=method, n_neighbors=n_neighbors)  # before anything is encoded
     device = str(choose_device(options.experiment(None, None)))
     items = encode_new_items(new_items, loaded.dataset, image_dir=image_dir, device=device, progress=counting)
-    for user in users:
+    for user in request.users or () if request.history is None else ():
         loaded.dataset.users.index_of(user)  # who is not known has no embedding, and new items have no popularity
     joined = join_new_items(loaded, items, source=str(new_items), n_neighbors=n_neighbors, method=method)
-    lists = joined.recommender.recommend(users, k, items=None if include_known else joined.items.ids)
+    lists = (request if include_known else request.among(joined.items.ids)).lists(joined.recommender)
     if not include_known:
         lists = [replace(answer, path="cold-item") for answer in lists]
     about = {**_summary(joined), "n_neighbors": n_neighbors, "include_known": include_known}
