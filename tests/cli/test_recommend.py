@@ -55,7 +55,7 @@ def test_somebody_without_an_id_is_answered_from_a_history(flatrec, shop_run):
     run, _ = shop_run
     (answer,) = lists(flatrec("recommend", run, "--history", "item-00001,item-00002,nothing", "-k", 3, "--json"))
     assert (answer["user"], answer["path"]) == (None, "history")
-    assert answer["note"] == "1 of 3 items of the history are not known"
+    assert answer["note"] == "1 of 3 items of the history is not known"
     shown = flatrec("recommend", run, "--history", "item-00001", "-k", 3).out
     assert "For the history (history)" in shown
 
@@ -68,7 +68,7 @@ def test_lists_are_diverse_limited_pinned_and_explained(flatrec, shop_run):
     listed = [one["item"] for one in found["items"]]
     assert len({categories[item] for item in listed}) == len(listed)
     (plain,) = lists(flatrec(*words, "--explain"))
-    assert all(one["reasons"] and one["reasons"][0]["kind"] == "similarity" for one in plain["items"])
+    assert {reason["kind"] for one in plain["items"] for reason in one["reasons"]} == {"exact"}
     (folded,) = lists(flatrec("recommend", run, "--history", "item-00001", "--explain", "--json"))
     for one in folded["items"]:
         assert {reason["kind"] for reason in one["reasons"]} == {"exact"}
@@ -87,7 +87,9 @@ def test_lists_are_diverse_limited_pinned_and_explained(flatrec, shop_run):
         (["--user", "a", "--max-per", "category"], "--max-per must have the form COLUMN=N, but is 'category'"),
         (["--user", "a", "--max-per", "kind_of=2"], "kind_of"),
         (["--user", "a", "--boost", "much:price < 3"], "--boost must have the form STRENGTH:CONDITION"),
-        (["--user", "a", "--diversity", "2"], "diversity"),
+        (["--user", "a", "--diversity", "2"], "flatrec: diversity must lie in [0, 1], but is 2.0"),
+        (["--user", "a", "--reserve", "0:price < 3"], "flatrec: reserve must be at least 1, but is 0"),
+        (["--user", "a", "--boost", "nan:price < 3"], "flatrec: boosts must be at least -100 and at most 100"),
         (["--user", "a", "-k", "0"], "k must be at least 1"),
         (["--user", "a", "--include-known"], "give --new-items too"),
     ],

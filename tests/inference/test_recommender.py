@@ -117,12 +117,12 @@ def test_a_history_answers_for_an_unknown_user():
         assert answer.path == "history"
         assert "hat" not in names(answer)
         assert names(answer) == ["chair", "shoe"]
-        assert answer.note == "1 of 2 items of the history are not known"
+        assert answer.note == "1 of 2 items of the history is not known"
     (anonymous,) = recommender().recommend(history=["hat"], k=1)
     assert (anonymous.user, anonymous.path, names(anonymous)) == (None, "history", ["chair"])
     (nothing,) = recommender().recommend("nobody", 1, history=["what is this"])
     assert nothing.path == "popular"
-    assert nothing.note == "user 'nobody' is not known; 1 of 1 item of the history are not known"
+    assert nothing.note == "user 'nobody' is not known; 1 of 1 item of the history is not known"
 
 
 def test_a_history_of_a_known_user_only_counts_as_seen():

@@ -127,3 +127,20 @@ def test_exact_reasons_add_up_to_the_score_of_a_history(kind):
     assert full
     for one in full:
         assert sum(reason.contribution for reason in one.reasons) == pytest.approx(one.score, abs=1e-5)
+
+
+@pytest.mark.parametrize("argument", ["exclude", "history"])
+def test_one_text_for_a_user_is_not_a_list_of_letters(argument):
+    with pytest.raises(TypeError, match=r"write \['item 1'\]"):
+        recommender().recommend("stranger", **{argument: {"stranger": "item 1"}})
+
+
+def test_a_note_says_that_the_history_of_a_trained_user_only_counts_as_seen():
+    trained, stranger = recommender().recommend(["user 0", "stranger"], k=1, history=["item 2"])
+    assert "user 'user 0' was trained on, so that the history only counts as seen" in trained.note
+    assert "only counts as seen" not in stranger.note
+
+
+def test_a_history_of_one_unknown_item_is_counted_in_the_singular():
+    (answer,) = recommender().recommend(k=1, history=["nothing"])
+    assert answer.note == "1 of 1 item of the history is not known"

@@ -59,7 +59,7 @@ def export(
     ] = None,
     overwrite: options.Overwrite = False,
     model: options.OwnModel = None,
-    data: options.MovedData = None,
+    data: options.NewerData = None,
     json: options.Json = False,
 ) -> None:
     """Write recommendations, similar items or vectors of a trained run into files or a table of a database.

@@ -123,7 +123,7 @@ def similar(
     k: TopK = 10,
     where: recommenders.Where = None,
     model: options.OwnModel = None,
-    data: options.MovedData = None,
+    data: options.NewerData = None,
     json: options.Json = False,
 ) -> None:
     """Find the items that are most similar to an item.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -118,12 +118,12 @@ def _rerank(
 
     if diversity is None and not (max_per or reserve or boost or pin):
         return None
-    numbers = {
+    numbers: dict[str, Any] = {
         "max_per": {name: count for count, name in _numbered("--max-per", max_per, "=", "COLUMN=N", first=False)},
         "reserve": {name: count for count, name in _numbered("--reserve", reserve, ":", "N:CONDITION")},
         "boosts": {name: count for count, name in _numbered("--boost", boost, ":", "STRENGTH:CONDITION")},
     }
-    return Rerank.model_validate({"diversity": diversity or 0.0, "pins": tuple(pin or ()), **numbers})
+    return Rerank(diversity=diversity or 0.0, pins=tuple(pin or ()), **numbers)
 
 
 def _numbered(

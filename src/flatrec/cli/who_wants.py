@@ -28,7 +28,7 @@ def who_wants(
         typer.Option(help="Folder of new items that `flatrec encode` wrote, which may hold the item."),
     ] = None,
     model: options.OwnModel = None,
-    data: options.MovedData = None,
+    data: options.NewerData = None,
     json: options.Json = False,
 ) -> None:
     """Find the users who want an item most: those for whom it has the highest score.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy import sparse
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.where import select
+from flatrec.utils.messages import clipped
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,20 @@ class Filters:
     where: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("items", "exclude"):
-            if isinstance(getattr(self, name), str):
-                raise TypeError(f"{name} must be a sequence of item ids, not one text; write [{getattr(self, name)!r}]")
+        """Keep the ids as tuples, so that an iterator is read once.
+
+        Raises:
+            TypeError: ids are one text or no texts, or the condition is no text.
+        """
+        if self.where is not None and not isinstance(self.where, str):
+            raise TypeError(f"where must be a condition such as 'price < 30', but is {clipped(repr(self.where))}")
+        exclude = self.exclude
+        if isinstance(exclude, Mapping):
+            object.__setattr__(self, "exclude", {user: id_tuple("exclude", ids) for user, ids in exclude.items()})
+        elif exclude is not None:
+            object.__setattr__(self, "exclude", id_tuple("exclude", exclude))
+        if self.items is not None:
+            object.__setattr__(self, "items", id_tuple("items", self.items))
 
     def allowed(self, catalog: Catalog) -> Bool[ndarray, "n_items"] | None:
         """Return which items may be recommended to anybody; None if all may.
@@ -56,6 +68,27 @@ class Filters:
     def excluded_of(self, user: str) -> Sequence[str]:
         """Return the ids of the items that only this user may not get."""
         return self.exclude.get(user, ()) if isinstance(self.exclude, Mapping) else ()
+
+
+def id_tuple(name: str, ids: object) -> tuple[str, ...]:
+    """Return ids that a caller gave, in their order.
+
+    Args:
+        name: how messages call the argument.
+        ids: any iterable of texts; those of NumPy become Python's.
+
+    Raises:
+        TypeError: the ids are one text, a mapping or not iterable, or one of them is no text.
+    """
+    if isinstance(ids, str):
+        raise TypeError(f"{name} must be a sequence of ids, not one text; write [{clipped(ids)!r}]")
+    if isinstance(ids, (bytes, Mapping)) or not isinstance(ids, Iterable):
+        raise TypeError(f"{name} must be a sequence of ids, but is {clipped(repr(ids))}; write a list of texts")
+    listed = tuple(ids)
+    for one in listed:
+        if not isinstance(one, str):
+            raise TypeError(f"{name} must have ids as texts, but has {clipped(repr(one))}; write {clipped(str(one))!r}")
+    return tuple(map(str, listed))
 
 
 def item_mask(ids: Sequence[str], items: Vocabulary) -> Bool[ndarray, "n_items"]:

@@ -62,8 +62,11 @@ def note_of(
             sentences.append(f"user {clipped(user)!r} is not known")
         elif not recommender.history[[recommender.users.index_of(user)]].nnz:
             sentences.append(f"user {clipped(user)!r} has no training interaction")
+    if path == "known" and user is not None and history:
+        sentences.append(f"user {clipped(user)!r} was trained on, so that the history only counts as seen")
     if unknown := sum(item not in recommender.items for item in history):
-        sentences.append(f"{unknown} of {count(len(history), 'item')} of the history are not known")
+        verb = "is" if unknown == 1 else "are"
+        sentences.append(f"{unknown} of {count(len(history), 'item')} of the history {verb} not known")
     if len(listed) < n_wanted:
         left = f"only {count(len(listed), 'item')}" if listed else "no item"
         limits = f", and so are items above max_per of the best {rerank.pool}" if rerank and rerank.max_per else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,7 +19,7 @@ from flatrec.inference.ann.index import ItemIndex
 from flatrec.inference.ann.search import Request, rank_by_index
 from flatrec.inference.answers import AnswerPath, ItemList, Ranked
 from flatrec.inference.audience import Audience
-from flatrec.inference.candidates import Filters
+from flatrec.inference.candidates import Filters, id_tuple
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.descriptions import described, note_of
 from flatrec.inference.explain import explained
@@ -155,10 +155,11 @@ class Recommender:
             explain: whether each item names the user's own items that contributed most to its score.
 
         Raises:
+            TypeError: ids are no texts, or one text where several are expected.
             ValueError: k is below 1, a condition is malformed or names an unknown column, or the items cannot be
                 re-ranked so.
         """
-        asked: Sequence[str | None] = [None] if users is None else [users] if isinstance(users, str) else users
+        asked = _asked(users)
         filters = Filters(filter_seen, items, exclude, where)
         histories = self._known_histories(asked) | _by_user(history, asked)
         ranked = self.rank(asked, k, filters, histories=histories, fold_in=fold_in, rerank=rerank)
@@ -419,14 +420,29 @@ def _best_of(
     return best
 
 
+def _asked(users: str | Iterable[str | None] | None) -> tuple[str | None, ...]:
+    """Return the users of a request.
+
+    Raises:
+        TypeError: an id is no text.
+    """
+    if users is None or isinstance(users, str):
+        return (None if users is None else str(users),)
+    if not isinstance(users, (bytes, Iterable)):
+        return id_tuple("users", users)
+    asked = tuple(users)
+    named = iter(id_tuple("users", [user for user in asked if user is not None]))
+    return tuple(None if user is None else next(named) for user in asked)
+
+
 def _by_user(history: Histories | None, users: Sequence[str | None]) -> dict[str | None, Sequence[str]]:
     """Return the history of each user.
 
     Raises:
-        TypeError: the history is one text.
+        TypeError: a history is one text, or an id is no text.
     """
-    if isinstance(history, str):
-        raise TypeError(f"history must be a sequence of item ids, not one text; write [{history!r}]")
+    if history is None:
+        return {}
     if isinstance(history, Mapping):
-        return {user: history[user] for user in users if user is not None and user in history}
-    return dict.fromkeys(users, history) if history is not None else {}
+        return {user: id_tuple("history", history[user]) for user in users if user is not None and user in history}
+    return dict.fromkeys(users, id_tuple("history", history))
