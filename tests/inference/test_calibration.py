@@ -98,3 +98,10 @@ def test_a_sample_depends_on_the_seed_and_the_purpose_alone():
     assert (one != sample(candidates, 10, 1, "items")).any()
     assert (one != sample(candidates, 10, 0, "users")).any()
     assert len(sample(candidates, 1000, 0, "items")) == 100
+
+
+@pytest.mark.parametrize(("length", "scale"), [(1e-6, 10.0), (1e6, 0.1)])
+def test_embeddings_of_almost_no_length_do_not_decide(length, scale):
+    users, items = torch.tensor([[1.0]]), torch.tensor([[4.0], [3.0], [2.0]])
+    treated = TreatedAsNew(np.array([1]), torch.tensor([[length]]))
+    assert calibrate(users, items, treated, seen=nothing_seen(users, items), k=2).scale == scale

@@ -35,10 +35,12 @@ def test_users_without_training_are_answered_by_their_interactions():
     assert set(listed(after.recommend("dan", 4, filter_seen=False)[0])) == set(BEFORE.items)
 
 
-def test_a_history_that_is_given_with_a_request_wins():
+def test_a_history_that_is_given_with_a_request_comes_to_what_is_known():
     after = recommender().with_interactions(AFTER)
+    known = after.histories["dan"]
     given = after.recommend("dan", 4, history=["mug"])[0]
-    assert listed(given) == listed(recommender().recommend("dan", 4, history=["mug"])[0])
+    assert listed(given) == listed(recommender().recommend("dan", 4, history=[*known, "mug"])[0])
+    assert {*known, "mug"}.isdisjoint(listed(given))
 
 
 def test_rank_for_exports_knows_the_histories_too():

@@ -135,10 +135,10 @@ def matrix(rows):
 
 
 def history_of(user, given, known):
-    """The items that a user is judged by: what the request gives, else what the recommender has."""
-    if given is None or (isinstance(given, dict) and user not in given):
-        return known.get(user, ())
-    return given[user] if isinstance(given, dict) else given
+    """The items that a user is judged by: what the recommender has, and what the request gives."""
+    own = known.get(user, ()) if user is not None else ()
+    more = given.get(user, ()) if isinstance(given, dict) else given or ()
+    return [*own, *more]
 
 
 worlds = st.builds(World, st.sampled_from(KINDS), st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 7))
@@ -187,7 +187,7 @@ def test_rankings_by_index_are_the_lists_and_no_list_depends_on_the_other_users(
     recommender = world.recommender(filter_seen=True)
     lists = recommender.recommend(users, k, **request)
     assert [recommender.recommend(user, k, **request)[0] for user in users] == lists
-    histories = {user: history_of(user, request["history"], world.known) for user in users}
+    histories = {user: history_of(user, request["history"], {}) for user in users}
     filters = Filters(**{name: request[name] for name in ("filter_seen", "items", "exclude", "where")})
     ranked = recommender.rank(users, k, filters, histories=histories)
     found = [[world.items[item] for item in row if item >= 0] for row in ranked.items.tolist()]

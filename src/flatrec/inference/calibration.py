@@ -33,6 +33,7 @@ from flatrec.utils import seeding
 N_USERS = 1000  # most users whose lists are compared
 N_ITEMS = 2000  # most known items that are treated as new
 N_FOLDS = 10
+MAX_SCALE = 10.0  # and at least its inverse: beyond, a few embeddings of almost no length would decide
 BLOCK_SCORES = 2_000_000
 
 
@@ -91,7 +92,7 @@ def calibrate(
     """Return the scale at which known items hold as many places when they are treated as new as they do when trained.
 
     If no scale gives so many, as too few of the embeddings have a positive score, the scale is the one that gives the
-    most places. O(n_users * n_items * N_FOLDS) time.
+    most places. It is at least 0.1 and at most 10. O(n_users * n_items * N_FOLDS) time.
 
     Args:
         users: embeddings of the users whose lists are compared.
@@ -117,7 +118,7 @@ def calibrate(
         places += int((is_treated[listed[1]] & ~listed[0].isneginf()).sum())
         ratios += [_entry_ratios(scores, new_scores, treated, fold, k=k) for fold in folds]
     sorted_ratios = torch.cat(ratios).double().sort().values
-    scale = _scale_of(sorted_ratios[sorted_ratios.isfinite()], places)
+    scale = min(max(_scale_of(sorted_ratios[sorted_ratios.isfinite()], places), 1 / MAX_SCALE), MAX_SCALE)
     before, after = (int((sorted_ratios < value).sum()) for value in (1.0, scale))
     return Calibration(scale, k, len(users), len(treated.indices), places, before, after)
 

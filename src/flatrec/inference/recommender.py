@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int64
+from jaxtyping import Float32
 from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
@@ -16,26 +17,21 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import Ranking, rank
 from flatrec.inference.ann.index import ItemIndex
-from flatrec.inference.ann.search import Request, rank_by_index
 from flatrec.inference.answers import AnswerPath, ItemList, Ranked
-from flatrec.inference.audience import Audience
-from flatrec.inference.candidates import Filters, id_tuple
+from flatrec.inference.candidates import Filters
 from flatrec.inference.catalog import Catalog
-from flatrec.inference.descriptions import described, note_of
-from flatrec.inference.explain import explained
-from flatrec.inference.fold_in import DEFAULT, FoldIn, folded_in
-from flatrec.inference.rerank import BestOf, Rerank, Reranker
+from flatrec.inference.descriptions import described
+from flatrec.inference.fold_in import DEFAULT, FoldIn
+from flatrec.inference.lists import make_lists, rank_lists
+from flatrec.inference.request import Histories, ListRequest, asked_users, histories_by_user
+from flatrec.inference.rerank import Rerank
 from flatrec.models.scoring import ItemScores, Scoring, Vectors
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from flatrec.data.encoded_items import EncodedItems
     from flatrec.inference.ann.settings import IndexSettings
     from flatrec.inference.joining import ItemDetails
     from flatrec.inference.who_wants import InterestedUser
-
-Histories: TypeAlias = Sequence[str] | Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -161,34 +157,11 @@ class Recommender:
             ValueError: k is below 1, a condition is malformed or names an unknown column, or the items cannot be
                 re-ranked so.
         """
-        asked = _asked(users)
+        asked = asked_users(users)
+        histories = self._histories(asked, histories_by_user(history, asked))
         filters = Filters(filter_seen, items, exclude, where)
-        histories = self._known_histories(asked) | _by_user(history, asked)
-        ranked = self.rank(asked, k, filters, histories=histories, fold_in=fold_in, rerank=rerank)
-        mask = filters.allowed(self.catalog)
-        lists = [
-            described(indices, scores, self.catalog)
-            for indices, scores in zip(ranked.items, ranked.scores, strict=True)
-        ]
-        notes = [
-            note_of(
-                self,
-                user,
-                path=path,
-                history=histories.get(user, ()),
-                listed=items_of_user,
-                n_wanted=min(k, len(self.items)),
-                n_allowed=len(self.items) if mask is None else int(mask.sum()),
-                rerank=rerank,
-            )
-            for user, path, items_of_user in zip(asked, ranked.paths, lists, strict=True)
-        ]
-        if explain:
-            lists = [
-                explained(self, items_of_user, user=user, path=path, history=histories.get(user, ()), fold_in=fold_in)
-                for user, path, items_of_user in zip(asked, ranked.paths, lists, strict=True)
-            ]
-        return [ItemList(*parts) for parts in zip(lists, ranked.paths, asked, notes, strict=True)]
+        request = ListRequest(asked, k, filters, histories=histories, fold_in=fold_in, rerank=rerank)
+        return make_lists(self, request, explain=explain)
 
     def rank(
         self,
@@ -213,30 +186,8 @@ class Recommender:
         Raises:
             ValueError: k is below 1, a filter is malformed, or the items cannot be re-ranked so.
         """
-        k = min(k, len(self.items))
-        audience = Audience.of(
-            users,
-            self._known_histories(users) | dict(histories or {}),
-            known_users=self.users,
-            known_items=self.items,
-            training=self.history,
-        )
-        filter_seen = self.filter_seen if filters.filter_seen is None else filters.filter_seen
-        excluded = audience.excluded(filters, self.items, self.seen if filter_seen else None)
-        mask = filters.allowed(self.catalog)
-        allowed = None if mask is None else torch.from_numpy(mask)
-        items = torch.full((len(users), max(k, 1)), -1, dtype=torch.int64)
-        scores = torch.full((len(users), max(k, 1)), -torch.inf)
-        paths: list[AnswerPath] = ["popular"] * len(users)
-        reranker = None if rerank is None else Reranker.of(rerank, self.catalog, self.scoring)
-        for path, positions in audience.by_path():
-            scoring, rows = self._scoring_of(path, audience, positions, fold_in)
-            best = _best_of(scoring, rows, excluded[positions], allowed, index=self.index)
-            of_path = best(k, None) if reranker is None else reranker.lists(best, k)
-            items[positions], scores[positions] = of_path.items, of_path.scores
-            for position in positions.tolist():
-                paths[position] = "popular" if isinstance(scoring, ItemScores) else path
-        return Ranked(items, scores, tuple(paths))
+        known = self._histories(users, histories or {})
+        return rank_lists(self, ListRequest(users, k, filters, histories=known, fold_in=fold_in, rerank=rerank))
 
     def similar(self, items: str | Sequence[str], k: int = 10, *, where: str | None = None) -> list[ItemList]:
         """Return, for each item, the k items most similar to it: by cosine of vectors, or by the stored similarities.
@@ -356,22 +307,6 @@ class Recommender:
         seen = self.seen if self.filter_seen else sparse.csr_array(self.seen.shape)
         return replace(self, index=build_index(self.scoring, seen, settings or IndexSettings()))
 
-    def _scoring_of(
-        self, path: AnswerPath, audience: Audience, positions: Int64[ndarray, "n"], settings: FoldIn
-    ) -> tuple[Scoring, Int64[Tensor, "n"]]:
-        """Return how the scores of the users of a path are made, and the index of each of them there."""
-        if isinstance(self.scoring, ItemScores):
-            return self.scoring, torch.zeros(len(positions), dtype=torch.int64)
-        if path == "known":
-            return self.scoring, torch.from_numpy(audience.indices[positions])
-        if path == "history":
-            histories = audience.history_matrix(positions, len(self.items))
-            return folded_in(self.scoring, histories, self.catalog.popularity, settings), torch.arange(len(positions))
-        return self.popular, torch.zeros(len(positions), dtype=torch.int64)
-
-    def _known_histories(self, users: Sequence[str | None]) -> dict[str | None, Sequence[str]]:
-        return {user: self.histories[user] for user in users if user is not None and user in self.histories}
-
     def with_interactions(self, dataset: Dataset) -> Recommender:
         """Return a recommender that takes newer interactions into account, of all splits of a data set.
 
@@ -412,52 +347,11 @@ class Recommender:
         """The most popular items, for users of whom nothing is known."""
         return ItemScores(torch.from_numpy(self.catalog.popularity).float(), len(self.users))
 
-
-def _best_of(
-    scoring: Scoring,
-    rows: Int64[Tensor, "n"],
-    excluded: sparse.csr_array,
-    allowed: Bool[Tensor, "n_items"] | None,
-    *,
-    index: ItemIndex | None,
-) -> BestOf:
-    """Return what ranks, for some of the users, the items that the filters allow, or those of them that a mask has."""
-
-    def score(block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
-        return scoring.scores(rows[block])
-
-    def best(n: int, selected: Bool[Tensor, "n_items"] | None) -> Ranking:
-        mask = selected if allowed is None else allowed if selected is None else allowed & selected
-        if index is not None and isinstance(scoring, Vectors):
-            return rank_by_index(index, Request(scoring.users[rows], scoring.items, n, excluded, mask))
-        return rank(score, torch.arange(len(rows)), n, excluded, allowed=mask)
-
-    return best
-
-
-def _asked(users: str | Iterable[str | None] | None) -> tuple[str | None, ...]:
-    """Return the users of a request.
-
-    Raises:
-        TypeError: an id is no text.
-    """
-    if users is None or isinstance(users, str):
-        return (None if users is None else str(users),)
-    if not isinstance(users, (bytes, Iterable)):
-        return id_tuple("users", users)
-    asked = tuple(users)
-    named = iter(id_tuple("users", [user for user in asked if user is not None]))
-    return tuple(None if user is None else next(named) for user in asked)
-
-
-def _by_user(history: Histories | None, users: Sequence[str | None]) -> dict[str | None, Sequence[str]]:
-    """Return the history of each user.
-
-    Raises:
-        TypeError: a history is one text, or an id is no text.
-    """
-    if history is None:
-        return {}
-    if isinstance(history, Mapping):
-        return {user: id_tuple("history", history[user]) for user in users if user is not None and user in history}
-    return dict.fromkeys(users, id_tuple("history", history))
+    def _histories(
+        self, users: Sequence[str | None], given: Mapping[str | None, Sequence[str]]
+    ) -> dict[str | None, Sequence[str]]:
+        """Return the history of each user: what this recommender knows of it, then what is given."""
+        known: dict[str | None, Sequence[str]] = {
+            user: self.histories[user] for user in users if user is not None and user in self.histories
+        }
+        return {user: (*known.get(user, ()), *given.get(user, ())) for user in {**known, **given}}

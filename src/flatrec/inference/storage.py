@@ -37,7 +37,7 @@ RUN = "data.json"  # what a run folder says of its run
 USERS, ITEMS = "users.parquet", "items.parquet"
 FORMAT, VERSION = "flatrec recommender", 1
 MAPPED_FROM = 2**26  # bytes from which a tensor is read from the disk as it is used, instead of at once
-ADVICE = "write it again (flatrec train, or Recommender.save), or restore the folder"
+ADVICE = "write it again (flatrec train, or save_recommender), or restore the folder"
 _KINDS: dict[type[Vectors] | type[ItemMatrix] | type[ItemScores], str] = {
     Vectors: "vectors",
     ItemMatrix: "item-matrix",
