@@ -97,6 +97,13 @@ def test_rows_of_exports_and_of_a_table_are_removed(trained, shop, command):
     database.close()
 
 
+def test_somebody_is_forgotten_behind_a_link_which_stays(shop, command):
+    (shop / "current").symlink_to(shop / "run" / FOLDER)
+    command("recommender", "forget", shop / "current", "--user", PERSON)
+    assert (shop / "current").is_symlink()
+    assert PERSON not in load_recommender(shop / "run").users
+
+
 def test_it_says_what_was_removed_and_what_still_holds_the_person(shop, command):
     out = command("recommender", "forget", shop / "run", "--user", PERSON, "--user", OTHER).out
     said = " ".join(out.split())

@@ -226,9 +226,3 @@ def test_the_files_have_the_permissions_of_new_files(tmp_path):
     save_recommender(recommender(), tmp_path / "saved")
     modes = {path.stat().st_mode for path in (tmp_path / "saved").iterdir()}
     assert modes == {(tmp_path / "mine").stat().st_mode}
-
-
-def test_a_recommender_saves_itself_as_save_recommender_does(tmp_path):
-    recommender().save(tmp_path / "one")
-    save_recommender(recommender(), tmp_path / "other")
-    assert contents(tmp_path / "one") == contents(tmp_path / "other")

@@ -116,7 +116,7 @@ def forget(
 
     if (to is None) != (table is None):
         raise ValueError("rows of a table are named by --to URL and --table NAME; give both or neither")
-    folder = recommender_folder(run)
+    folder = recommender_folder(run).resolve()  # a link, such as `current`, stays, and what it names is written
     with ExitStack() as stack:
         if run_dir.has_run(folder.parent):
             stack.enter_context(lock_folder(folder.parent, "changes"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -328,19 +327,6 @@ class Recommender:
         from flatrec.inference.forget import without_users
 
         return without_users(self, users)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the recommender into a folder, which ``flatrec.load_recommender`` reads; an old one there is replaced.
-
-        :func:`flatrec.inference.storage.save_recommender` says what is written.
-
-        Raises:
-            ValueError: the folder holds something else.
-            OSError: it cannot be written.
-        """
-        from flatrec.inference.storage import save_recommender
-
-        save_recommender(self, folder)
 
     @property
     def popular(self) -> ItemScores:
