@@ -42,7 +42,11 @@ COMMANDS: dict[str, Command] = {
         "Edit the texts and images of some items, to measure how much worse a trained model becomes.",
     ),
     "train": Command("flatrec.cli.train:train", TRAIN, "Train a recommender and score it on the test split."),
-    "evaluate": Command("flatrec.cli.train:evaluate", TRAIN, "Score a finished run again."),
+    "evaluate": Command(
+        "flatrec.cli.train:evaluate",
+        TRAIN,
+        "Score a finished run again; if its data have changed since, its recommender on the data as they are now.",
+    ),
     "cold-start": Command(
         "flatrec.cli.cold_start:cold_start",
         TRAIN,
@@ -65,7 +69,11 @@ COMMANDS: dict[str, Command] = {
         "Recommend the items that a user is most likely to want.",
     ),
     "similar": Command("flatrec.cli.recommend:similar", RECOMMEND, "Find the items that are most similar to an item."),
-    "who-wants": Command("flatrec.cli.who_wants:who_wants", RECOMMEND, "Find the users who want an item most."),
+    "who-wants": Command(
+        "flatrec.cli.who_wants:who_wants",
+        RECOMMEND,
+        "Find the users who want an item most: those for whom it has the highest score.",
+    ),
     "export": Command(
         "flatrec.cli.export:export",
         RECOMMEND,
