@@ -220,6 +220,13 @@ def test_options_that_make_no_sense_are_refused(options, message):
         ExportOptions(**options)
 
 
+def test_a_target_may_be_a_text_and_users_are_kept_as_a_tuple(by_hand, tmp_path):
+    report = export_recommendations(by_hand, str(tmp_path / "recs.csv"), ExportOptions(k=1, users=("u1", "u0")))
+    assert (report.rows, ExportOptions(users=["u1"]).users) == (2, ("u1",))
+    with pytest.raises(TypeError, match=r"users must be a sequence of ids, not one text; write \['u1'\]"):
+        ExportOptions(users="u1")
+
+
 def test_a_format_is_named_in_full():
     assert format_named("jsonl") == "jsonl"
     with pytest.raises(ValueError, match="one of parquet, csv, jsonl, but is 'xlsx'"):

@@ -15,7 +15,7 @@ from flatrec.utils.messages import count, quoted
 
 
 def export_recommendations(
-    recommender: Recommender, target: Path | DatabaseTable, options: ExportOptions | None = None
+    recommender: Recommender, target: Path | str | DatabaseTable, options: ExportOptions | None = None
 ) -> ExportReport:
     """Write the recommendations for all users, or for some, one row per recommended item.
 
@@ -49,11 +49,13 @@ def export_recommendations(
     options = options or ExportOptions()
     users = _all_users(recommender) if options.users is None else options.users
     blocks = RecommendationBlocks(recommender, options.k, options.filters, users, options.rerank)
-    return _prepared("recommendations", recommender, blocks, options).into(target)
+    return _prepared("recommendations", recommender, blocks, options).into(
+        Path(target) if isinstance(target, str) else target
+    )
 
 
 def export_similar(
-    recommender: Recommender, target: Path | DatabaseTable, options: ExportOptions | None = None
+    recommender: Recommender, target: Path | str | DatabaseTable, options: ExportOptions | None = None
 ) -> ExportReport:
     """Write the items that are most similar to each item, one row per similar item.
 
@@ -78,7 +80,7 @@ def export_similar(
             "are left out, and re-ranking"
         )
     blocks = SimilarBlocks(recommender, options.k, options.filters)
-    return _prepared("similar", recommender, blocks, options).into(target)
+    return _prepared("similar", recommender, blocks, options).into(Path(target) if isinstance(target, str) else target)
 
 
 def _all_users(recommender: Recommender) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from flatrec.inference.candidates import Filters
+from flatrec.inference.candidates import Filters, id_tuple
 from flatrec.inference.export.shards import Shard
 from flatrec.inference.rerank import Rerank
 from flatrec.utils.messages import clipped
@@ -33,6 +33,7 @@ class ExportOptions:
         overwrite: whether files of another export, or of unknown origin, are replaced.
 
     Raises:
+        TypeError: users are no ids.
         ValueError: k is out of range, there is no user, a user repeats, or the format is unknown.
 
     Example:
@@ -54,6 +55,7 @@ class ExportOptions:
         if self.format is not None:
             format_named(self.format)
         if self.users is not None:
+            object.__setattr__(self, "users", id_tuple("users", self.users))
             _check_users(self.users)
 
     def format_of(self, file: Path) -> Format:
@@ -86,8 +88,6 @@ def format_named(name: str) -> Format:
 
 
 def _check_users(users: Sequence[str]) -> None:
-    if isinstance(users, str):
-        raise TypeError(f"users must be a sequence of ids, not one text; write [{clipped(users)!r}]")
     if not users:
         raise ValueError("users must name at least one user, but are empty; leave them out to export all users")
     if len(set(users)) != len(users):

@@ -36,7 +36,7 @@ _BLOCK = 50_000  # rows
 _ADVICE = "export again with --overwrite"
 
 
-def export_vectors(recommender: Recommender, folder: Path, *, overwrite: bool = False) -> ExportReport:
+def export_vectors(recommender: Recommender, folder: Path | str, *, overwrite: bool = False) -> ExportReport:
     """Write the vectors of all users and items; the score of an item for a user is their inner product.
 
     The folder appears complete or not at all; one with the same vectors is left as it is.
@@ -61,7 +61,7 @@ def export_vectors(recommender: Recommender, folder: Path, *, overwrite: bool = 
         ...     print(report.rows, np.load(folder / "items.npy").shape)
         54 (24, 64)
     """
-    vectors = _vectors(recommender)
+    folder, vectors = Path(folder), _vectors(recommender)
     generation = digest(FORMAT, *recommender_values(recommender))
     report = ExportReport("vectors", str(folder), generation, rows=vectors.n_users + vectors.n_items)
     if _is_finished(folder, generation):
