@@ -40,7 +40,7 @@ def test_an_index_is_built_shown_and_removed(flatrec, folder):
     assert 0.9 <= facts["recall"] <= 1
     assert load_recommender(folder).index.facts.recall == facts["recall"]
     shown = json.loads(flatrec("recommender", "info", folder, "--json").out)
-    assert shown["index_recall"] == facts["recall"]
+    assert shown["index"]["recall"] == facts["recall"]
     assert "index.faiss" in shown["files"]
     assert "has no index: its lists are exact" in flatrec("recommender", "index", folder, "--remove").out
     assert load_recommender(folder).index is None

@@ -57,9 +57,20 @@ def info(run: Folder, json: options.Json = False) -> None:
     if json:
         print_json(found)
         return
-    rows = [[name, str(value)] for name, value in found.items() if name != "files"]
+    rows = [[name.replace("_", " "), _shown(value)] for name, value in found.items() if name != "files"]
     print_table(str(folder), ["", ""], rows)
     print_table("Files", ["file", "bytes"], [[name, size] for name, size in found["files"].items()])
+
+
+def _shown(value: object) -> str:
+    """Return a value as people read it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 def _described(recommender: Recommender, folder: Path) -> dict[str, Any]:
@@ -81,9 +92,8 @@ def _described(recommender: Recommender, folder: Path) -> dict[str, Any]:
         "training_interactions": int(recommender.history.nnz),
         "filter_seen": recommender.filter_seen,
         "columns": [name for name in recommender.catalog.frame.columns if name != "new"],
-        "index": None if recommender.index is None else recommender.index.facts.model_dump(),
         "features": sorted(recommender.catalog.features),
-        "index_recall": None if recommender.index is None else recommender.index.facts.recall,
+        "index": None if recommender.index is None else recommender.index.facts.model_dump(),
         "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},
     }
 
