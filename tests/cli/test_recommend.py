@@ -112,3 +112,15 @@ def test_a_run_of_a_study_gets_a_recommender_only_if_asked(flatrec, blocks, tmp_
     assert flatrec(*words, "--set", "training.save_recommender=always", "--out", tmp_path / "with").code == 0
     assert len(list((tmp_path / "without").rglob("recommender.json"))) == 0
     assert len(list((tmp_path / "with").rglob("recommender.json"))) == 4
+
+
+@pytest.mark.parametrize(
+    "command", [("recommend", "--user", "a"), ("similar", "--item", "a"), ("who-wants", "--item", "a")]
+)
+def test_a_folder_that_holds_nothing_is_one_line(flatrec, tmp_path, command):
+    outcome = flatrec(command[0], tmp_path, *command[1:])
+    assert (outcome.code, outcome.err) == (
+        2,
+        f"flatrec: {tmp_path} holds no recommender (no recommender.json); name the folder of a run that flatrec train "
+        "wrote, or that of a recommender\n",
+    )

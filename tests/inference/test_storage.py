@@ -221,6 +221,14 @@ def test_a_recommender_in_the_folder_of_another_run_is_refused(tmp_path):
     assert load_recommender(tmp_path / "run-0" / "recommender").facts.data == dataset.name
 
 
+def test_a_folder_of_a_nightly_job_names_the_recommender_in_use(tmp_path):
+    save_recommender(recommender(), tmp_path / "generations" / "1")
+    (tmp_path / "current").symlink_to(tmp_path / "generations" / "1")
+    with pytest.raises(FileNotFoundError, match="name the one in use, .*current"):
+        load_recommender(tmp_path)
+    assert load_recommender(tmp_path / "current").users
+
+
 def test_the_files_have_the_permissions_of_new_files(tmp_path):
     (tmp_path / "mine").touch()
     save_recommender(recommender(), tmp_path / "saved")

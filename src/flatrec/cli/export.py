@@ -27,7 +27,7 @@ _LIST_FILE = "one id per line, or a table (.csv, .tsv, .parquet) with a column o
 
 @recommenders.with_request
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, or of a recommender.", show_default=False)],
+    run: options.RecommenderDir,
     filters: Filters,
     rerank: Rerank | None,
     what: Annotated[str, typer.Option(help="What to export: recommendations, similar or vectors.")] = WHAT[0],

@@ -67,6 +67,7 @@ Sets = Annotated[
 Device = Annotated[str | None, typer.Option(help="Device: auto, cpu or cuda. Default: auto.", show_default=False)]
 Resume = Annotated[bool, typer.Option("--resume", help="Resume the run in the folder, bit for bit.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
+RecommenderDir = Annotated[Path, typer.Argument(help="Folder of a run, or of a recommender.", show_default=False)]
 RunDir = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
 MovedData = Annotated[str | None, typer.Option(help="Path of the run's data, if they were moved.", show_default=False)]
 NewerData = Annotated[

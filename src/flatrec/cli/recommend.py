@@ -36,7 +36,7 @@ N_SHOWN = 10  # ids that a note names
 
 @recommenders.with_request
 def recommend(
-    run: options.RunDir,
+    run: options.RecommenderDir,
     filters: Filters,
     rerank: Rerank | None,
     user: recommenders.Users = None,
@@ -146,7 +146,7 @@ def _recommend_new_items(
 
 
 def similar(
-    run: options.RunDir,
+    run: options.RecommenderDir,
     item: Annotated[str, typer.Option(help="Id of an item.", show_default=False)],
     k: TopK = 10,
     where: recommenders.Where = None,

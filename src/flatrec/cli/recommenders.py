@@ -159,7 +159,7 @@ def opened(run: Path, *, data: str | None = None, model: str | None = None) -> R
         FileNotFoundError: there is neither a recommender nor a run.
         ValueError: the folder is damaged.
     """
-    from flatrec.inference.storage import has_recommender, load_recommender
+    from flatrec.inference.storage import has_recommender, load_recommender, recommender_folder
 
     if has_recommender(run):
         from flatrec.cli.changed_data import with_newer
@@ -167,7 +167,10 @@ def opened(run: Path, *, data: str | None = None, model: str | None = None) -> R
         recommender = load_recommender(run)
         return recommender if data is None else with_newer(recommender, data)
     from flatrec.api import load_run
+    from flatrec.runs import run_dir
 
+    if not run_dir.has_run(run):
+        recommender_folder(run)  # says what is expected there
     return load_run(run, data, model=model).recommender
 
 

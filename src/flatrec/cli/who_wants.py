@@ -12,7 +12,7 @@ from flatrec.cli.printing import print_json, print_table
 
 
 def who_wants(
-    run: options.RunDir,
+    run: options.RecommenderDir,
     item: Annotated[str, typer.Option(help="Id of an item, known or new.", show_default=False)],
     k: Annotated[int, typer.Option("-k", "--top-k", help="Number of users.")] = 10,
     include_seen: Annotated[

@@ -118,6 +118,10 @@ def recommender_folder(path: Path) -> Path:
             if not (folder / MANIFEST).is_file():
                 raise ValueError(f"{folder} is not finished (it has no {MANIFEST}); {ADVICE}")
             return folder
+    if (path / "current" / FACTS).is_file():
+        raise FileNotFoundError(
+            f"{path} holds the recommenders of a nightly job; name the one in use, {path / 'current'}"
+        )
     raise FileNotFoundError(
         f"{path} holds no recommender (no {FACTS}); name the folder of a run that flatrec train wrote, or that of a "
         "recommender"
