@@ -167,6 +167,17 @@ def test_what_is_wrong_with_an_export_is_said_in_one_line(tmp_path, more, said):
     assert "\n" not in str(caught.value)
 
 
+def test_lists_without_items_are_refused_and_the_old_ones_stay(shop):
+    settings = settings_of(shop, '\n[[export]]\nout = "lists.csv"\nwhere = "price < 0"\n', text=KNN)
+    (shop / "lists.csv").write_text("yesterday's")
+    with pytest.raises(
+        ValueError, match=r"export\[0\]: where allows none of 18 items, so that all lists would be empty"
+    ):
+        refresh(settings, now=NOW)
+    assert (shop / "lists.csv").read_text() == "yesterday's"
+    assert Store(shop / "store").numbers() == [1]
+
+
 def test_the_record_of_exports_is_kept_with_the_generation(first):
     state = Store(first / "store").states()[0]
     assert [(one["what"], one["rows"]) for one in state.exports] == [("recommendations", 72), ("similar", 36)]

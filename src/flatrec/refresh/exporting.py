@@ -7,6 +7,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from jaxtyping import Bool
+from numpy import ndarray
+
 from flatrec.data.dataset import Dataset
 from flatrec.data.id_lists import read_ids
 from flatrec.inference.candidates import Filters
@@ -32,7 +35,8 @@ def check_exports(exports: tuple[ExportSettings, ...], dataset: Dataset) -> None
     Raises:
         FileNotFoundError: a file of users or the folder of a file is not there.
         ModuleNotFoundError: the packages for a database are not installed.
-        ValueError: a format is unknown, a condition does not fit the items, or an environment variable is not set.
+        ValueError: a format is unknown, a condition does not fit the items or fits none of them, or an environment
+            variable is not set.
     """
     catalog = Catalog.of(dataset) if any(export.where for export in exports) else None
     for number, export in enumerate(exports):
@@ -44,7 +48,7 @@ def check_exports(exports: tuple[ExportSettings, ...], dataset: Dataset) -> None
                 _check_database(target)
             options = options_of(export)
             if catalog is not None:
-                options.filters.allowed(catalog)
+                _check_items(options.filters.allowed(catalog))
         except ValueError as error:
             raise ValueError(f"export[{number}]: {error}") from None
 
@@ -102,6 +106,15 @@ def _export(recommender: Recommender, export: ExportSettings) -> ExportReport:
         return export_vectors(recommender, target, overwrite=True)
     call = export_recommendations if export.what == "recommendations" else export_similar
     return call(recommender, target, options_of(export))
+
+
+def _check_items(allowed: Bool[ndarray, "n_items"] | None) -> None:
+    """Refuse lists without items: the old ones stay if a delivery says, by mistake, that nothing can be sold."""
+    if allowed is not None and not allowed.any():
+        raise ValueError(
+            f"where allows none of {len(allowed)} items, so that all lists would be empty; repair the items, or change "
+            "the condition"
+        )
 
 
 def _check_file(export: ExportSettings, target: Path) -> None:
