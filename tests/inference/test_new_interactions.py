@@ -78,3 +78,9 @@ def test_newer_data_may_come_twice():
 def test_it_is_not_saved_as_the_folder_would_lose_the_histories(tmp_path):
     with pytest.raises(ValueError, match=r"^a recommender with newer interactions has histories .* with_interactions$"):
         save_recommender(recommender().with_interactions(AFTER), tmp_path / "saved")
+
+
+def test_data_of_another_shop_are_refused():
+    other = dataset(["ann"], ["sofa", "desk"], [("ann", "sofa", 0)], name="furniture")
+    with pytest.raises(ValueError, match=r"^'furniture' has no item in common .*\['sofa', 'desk'\], .*'cup'.*$"):
+        recommender().with_interactions(other)

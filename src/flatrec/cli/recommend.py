@@ -124,8 +124,10 @@ def _recommend_new_items(
 ) -> None:
     from flatrec.api import load_run
     from flatrec.cli.progress import counting
-    from flatrec.content import encode_new_items
+    from flatrec.content import encode_new_items, read_new_item_table
     from flatrec.inference.cold_start import check_supported, join_new_items
+    from flatrec.inference.item_details import details_of
+    from flatrec.inference.joining import ItemDetails
     from flatrec.runs.session import choose_device
 
     loaded = load_run(run, data, model=model)
@@ -135,7 +137,10 @@ def _recommend_new_items(
     items = encode_new_items(new_items, loaded.dataset, image_dir=image_dir, device=device, progress=counting)
     for user in request.users or () if request.history is None else ():
         loaded.dataset.users.index_of(user)  # who is not known has no embedding, and new items have no popularity
-    joined = join_new_items(loaded, items, source=str(new_items), n_neighbors=n_neighbors, method=method)
+    table = read_new_item_table(new_items, loaded.dataset)
+    catalog = loaded.recommender.catalog
+    details = ItemDetails() if table is None else details_of(table, items.ids, catalog)
+    joined = join_new_items(loaded, items, details, source=str(new_items), n_neighbors=n_neighbors, method=method)
     lists = (request if include_known else request.among(joined.items.ids)).lists(joined.recommender)
     if not include_known:
         lists = [replace(answer, path="cold-item") for answer in lists]

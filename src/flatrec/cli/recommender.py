@@ -170,7 +170,18 @@ def _untouched(folder: Path) -> list[str]:
         return ["the run that made the recommender, and its data"]
     data = run_dir.read_experiment(run).data or "the data in memory that the run was made from"
     checkpoints = sorted(str(path) for path in run.rglob("*.safetensors") if folder not in path.parents)
-    return [*checkpoints, data]
+    return [*checkpoints, *_other_generations(run), data]
+
+
+def _other_generations(run: Path) -> list[str]:
+    """Return the other runs of a nightly job's folder, whose recommenders hold the users as well."""
+    from flatrec.refresh.store import CANDIDATE, FINAL, GENERATIONS
+
+    generations = run.parent.parent
+    if generations.name != GENERATIONS:
+        return []
+    runs = sorted(path for name in (CANDIDATE, FINAL) for path in generations.glob(f"*/{name}"))
+    return [str(path) for path in runs if path != run]
 
 
 def _print_forgotten(done: Forgotten, folder: Path, untouched: list[str]) -> None:

@@ -7,6 +7,7 @@ TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
     from flatrec.content.encode import encode_new_items as encode_new_items
     from flatrec.content.encode import encode_table as encode_table
+    from flatrec.content.encode import read_new_item_table as read_new_item_table
     from flatrec.content.item_source import ItemSource as ItemSource
     from flatrec.content.llm.adjust import CaptionColumns as CaptionColumns
     from flatrec.content.llm.adjust import adjust_items as adjust_items
@@ -25,6 +26,7 @@ _HOMES = {
     "augment_items": "flatrec.content.llm.augment",
     "encode_new_items": "flatrec.content.encode",
     "encode_table": "flatrec.content.encode",
+    "read_new_item_table": "flatrec.content.encode",
 }
 
 

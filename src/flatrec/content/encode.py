@@ -17,6 +17,7 @@ from flatrec.content.report import write_warnings
 from flatrec.data.dataset import Dataset
 from flatrec.data.encoded_items import EncodedItems, finish_update, prepare_folder, read_encoded, write_ids
 from flatrec.data.formats.description import DESCRIPTION, parse
+from flatrec.data.items import ItemTable, read_items
 from flatrec.data.tables.files import TABLE_SUFFIXES
 from flatrec.utils.atomic_write import write_text
 
@@ -145,6 +146,19 @@ def encode_new_items(
             progress=progress,
         )
         return read_encoded(Path(folder))
+
+
+def read_new_item_table(path: Path, dataset: Dataset) -> ItemTable | None:
+    """Return the table of new items that :func:`encode_new_items` encodes; None for a folder of encoded ones.
+
+    Raises:
+        FileNotFoundError: there is no such table.
+        ValueError: it is malformed, or lacks the column of ids that ``encode.json`` names.
+    """
+    if path.is_dir() or path.suffix.lower() not in TABLE_SUFFIXES:
+        return None
+    recipe = _recipe_of(dataset)
+    return read_items(path, recipe.id_column if recipe is not None else None)
 
 
 def _recipe_of(dataset: Dataset) -> Recipe | None:

@@ -10,7 +10,7 @@ from scipy import sparse
 from flatrec.data.dataset import Dataset
 from flatrec.inference.matching import indices_in, renumbered
 from flatrec.inference.recommender import Recommender
-from flatrec.utils.messages import count
+from flatrec.utils.messages import count, quoted
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +55,17 @@ def add_interactions(recommender: Recommender, dataset: Dataset) -> NewInteracti
     Args:
         recommender: the recommender.
         dataset: newer data of the same shop.
+
+    Raises:
+        ValueError: it has no item in common with the recommender.
     """
     users, items = indices_in(recommender.users, dataset.users), indices_in(recommender.items, dataset.items)
+    if not (items >= 0).any():
+        raise ValueError(
+            f"{dataset.name!r} has no item in common with the recommender: its ids look like "
+            f"{quoted(list(dataset.items)[:3])}, those of the recommender like {quoted(list(recommender.items)[:3])}; "
+            "give newer data of the same shop"
+        )
     shape = (dataset.n_users, len(recommender.items))
     by_user = renumbered(_all(dataset), np.arange(dataset.n_users), items, shape)
     newer = renumbered(by_user, users, np.arange(shape[1]), recommender.seen.shape)

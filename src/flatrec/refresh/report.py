@@ -114,7 +114,7 @@ def _comparison(state: State) -> str:
 
 def _exports(state: State) -> str:
     return _table(
-        ("what", "where", "rows"),
+        ("what", "target", "rows"),
         [(export["what"], export["target"], _number(export["rows"])) for export in state.exports],
     )
 

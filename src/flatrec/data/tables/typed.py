@@ -50,10 +50,10 @@ def _typed(rows: TableRows, name: str) -> pl.Series:
         return column.cast(pl.String)
     if kind.is_decimal():
         return column.cast(pl.Float64)
-    return column if kind != pl.String or rows.table.text is None else _of_text(column, rows.decimal)
+    return column if kind != pl.String or rows.table.text is None else typed_text(column, rows.decimal)
 
 
-def _of_text(column: pl.Series, decimal: str) -> pl.Series:
+def typed_text(column: pl.Series, decimal: str) -> pl.Series:
     """Return the first kind that all cells are; the first cells decide which kinds are tried."""
     stripped = column.str.strip_chars()
     cells = stripped.to_frame("cell").select(pl.when(pl.col("cell") != "").then("cell"))["cell"]
