@@ -3,7 +3,7 @@
 A tenth of the items is held out of training entirely (and another tenth, which is not used here). Then these items join
 the recommender as new ones, and the ten best of all items are listed for every user with a test interaction, once with
 the embeddings of the new items as they are and once at the scale of the known items. Printed are the fraction of
-places that new items hold, the fraction of the relevant interactions that are with new items, and the Recall@10 of the
+slots that new items hold, the fraction of the relevant interactions that are with new items, and the Recall@10 of the
 known and of the new relevant items, each over the users who have such items: mean and deviation over the seeds.
 
 ``python experiments/new_item_scale.py --data ML_SMALL --models freedom,vbpr``; ``--data shop`` is the built-in shop.
@@ -79,7 +79,7 @@ def measured(data: str, model: str, epochs: int, seed: int) -> Mapping[str, floa
 
 
 def figures(recommender: Recommender, holdout: Holdout, columns: np.ndarray) -> dict[str, float]:
-    """Return the fraction of places that new items hold, the users who list one, and the recall of known and new."""
+    """Return the fraction of slots that new items hold, the users who list one, and the recall of known and new."""
     known, new = relevant(holdout, columns)
     users = np.flatnonzero(np.diff(known.indptr) + np.diff(new.indptr))
     training, valid = (holdout.remaining.interactions.matrix(split) for split in ("train", "valid"))

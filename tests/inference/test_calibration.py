@@ -38,7 +38,7 @@ def test_one_user_and_one_new_item_by_hand():
     treated = TreatedAsNew(np.array([1]), torch.tensor([[1.0]]))
     found = calibrate(users, items, treated, seen=nothing_seen(users, items), k=2)
     assert found.scale > 2
-    assert (found.places, found.places_before, found.places_after) == (1, 0, 1)
+    assert (found.slots, found.slots_before, found.slots_after) == (1, 0, 1)
 
 
 def test_a_place_that_the_item_does_not_hold_as_trained_is_not_given_to_it():
@@ -46,7 +46,7 @@ def test_a_place_that_the_item_does_not_hold_as_trained_is_not_given_to_it():
     treated = TreatedAsNew(np.array([2]), torch.tensor([[5.0]]))
     found = calibrate(users, items, treated, seen=nothing_seen(users, items), k=2)
     assert found.scale == pytest.approx(3 / 5 / 2)
-    assert (found.places, found.places_before, found.places_after) == (0, 1, 0)
+    assert (found.slots, found.slots_before, found.slots_after) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -58,10 +58,10 @@ def test_the_places_are_those_of_brute_force_and_as_many_as_trained(seed, monkey
     treated = TreatedAsNew(indices, 0.7 * items[indices] + 0.1 * torch.rand(23, 4, generator=stream))
     seen = sparse.random_array((12, 40), density=0.2, rng=np.random.default_rng(seed), format="csr")
     found = calibrate(users, items, treated, seen=seen, k=5)
-    assert found.places_before == places_by_brute_force(users, items, treated, seen, 5, 1.0)
-    assert found.places_after == places_by_brute_force(users, items, treated, seen, 5, found.scale)
-    assert found.places == found.places_after
-    assert found.places_before < found.places
+    assert found.slots_before == places_by_brute_force(users, items, treated, seen, 5, 1.0)
+    assert found.slots_after == places_by_brute_force(users, items, treated, seen, 5, found.scale)
+    assert found.slots == found.slots_after
+    assert found.slots_before < found.slots
     assert found.scale > 1
 
 
@@ -70,7 +70,7 @@ def test_items_whose_embeddings_stay_the_same_keep_their_places():
     users, items = torch.rand(30, 4, generator=stream), torch.rand(50, 4, generator=stream)
     treated = TreatedAsNew(np.arange(50), items / 3)
     found = calibrate(users, items, treated, seen=nothing_seen(users, items), k=10)
-    assert found.places == found.places_after == 300
+    assert found.slots == found.slots_after == 300
     assert found.scale == pytest.approx(3, rel=0.02)
 
 
@@ -78,7 +78,7 @@ def test_embeddings_without_a_positive_score_are_left_as_they_are():
     users, items = torch.tensor([[1.0]]), torch.tensor([[4.0], [3.0]])
     treated = TreatedAsNew(np.array([0]), torch.tensor([[-1.0]]))
     found = calibrate(users, items, treated, seen=nothing_seen(users, items), k=1)
-    assert (found.scale, found.places, found.places_after) == (1.0, 1, 0)
+    assert (found.scale, found.slots, found.slots_after) == (1.0, 1, 0)
 
 
 def test_a_user_who_has_seen_almost_everything_lists_new_items_at_any_scale():
@@ -86,7 +86,7 @@ def test_a_user_who_has_seen_almost_everything_lists_new_items_at_any_scale():
     treated = TreatedAsNew(np.array([1]), torch.tensor([[0.01]]))
     seen = sparse.csr_array(([1.0], ([0], [0])), shape=(1, 3))
     found = calibrate(users, items, treated, seen=seen, k=2)
-    assert (found.places, found.places_before, found.places_after) == (1, 1, 1)
+    assert (found.slots, found.slots_before, found.slots_after) == (1, 1, 1)
 
 
 def test_a_sample_depends_on_the_seed_and_the_purpose_alone():

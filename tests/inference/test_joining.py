@@ -142,7 +142,7 @@ def synthetic(n_users=60, n_items=90, dim=6):
 def test_known_items_hold_as_many_places_as_new_ones_as_when_they_were_trained():
     arrivals = IndexedFeatures(["a", "b"], np.random.default_rng(1).random((2, 6)), "text_feat.npy")
     found = join_nearest(synthetic(), EncodedItems(("a", "b"), {"text": arrivals})).calibration
-    assert (found.n_users, found.n_items, found.k, found.places) == (60, 90, 10, 600)
-    assert found.places_before < 500
-    assert found.places_after == found.places
+    assert (found.n_users, found.n_items, found.k, found.slots) == (60, 90, 10, 600)
+    assert found.slots_before < 500
+    assert found.slots_after == found.slots
     assert found.scale > 1.02

@@ -4,13 +4,13 @@ The embedding of a new item is not trained, so nothing says that its scores are 
 are compared on known items that are treated as new: an item in the sample has a trained embedding ``v`` and the
 embedding ``w`` that it would get as a new item. The sample is divided into folds. In each fold, the items of the fold
 have ``scale * w`` in place of ``v``, and all other known items keep theirs. The scale is chosen so that, summed over
-the folds and over a sample of users, the items hold as many places in the lists of the k best items as they hold when
+the folds and over a sample of users, the items hold as many slots in the lists of the k best items as they hold when
 all of them are trained.
 
 For one user and one fold, let ``o_1 >= o_2 >= ...`` be the scores of the other items and ``c_1 >= c_2 >= ...`` those of
 the fold's items at scale 1, both without the items that the user has seen. The m-th of them is in the list if fewer
 than k items have a higher score, that is, if ``scale * c_m > o_(k + 1 - m)``. So it enters at the ratio
-``o_(k + 1 - m) / c_m``, and the number of places at a scale is the number of ratios below it. The scale lies between
+``o_(k + 1 - m) / c_m``, and the number of slots at a scale is the number of ratios below it. The scale lies between
 the ratio of the last place that is wanted and the next one.
 """
 
@@ -39,25 +39,25 @@ BLOCK_SCORES = 2_000_000
 
 @dataclass(frozen=True)
 class Calibration:
-    """How new items are scaled, and the places that known items hold when they are treated as new.
+    """How new items are scaled, and the slots that known items hold when they are treated as new.
 
     Args:
         scale: what the embeddings of new items are multiplied by.
         k: length of the lists.
         n_users: number of users whose lists were compared.
         n_items: number of known items that were treated as new.
-        places: number of places that these items hold as trained.
-        places_before: number of places that they hold as new items at scale 1.
-        places_after: number of places that they hold as new items at this scale.
+        slots: number of slots that these items hold as trained.
+        slots_before: number of slots that they hold as new items at scale 1.
+        slots_after: number of slots that they hold as new items at this scale.
     """
 
     scale: float
     k: int
     n_users: int
     n_items: int
-    places: int
-    places_before: int
-    places_after: int
+    slots: int
+    slots_before: int
+    slots_after: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +89,10 @@ def calibrate(
     seen: sparse.csr_array,
     k: int = 10,
 ) -> Calibration:
-    """Return the scale at which known items hold as many places when they are treated as new as they do when trained.
+    """Return the scale at which known items hold as many slots when they are treated as new as they do when trained.
 
     If no scale gives so many, as too few of the embeddings have a positive score, the scale is the one that gives the
-    most places. It is at least 0.1 and at most 10. O(n_users * n_items * N_FOLDS) time.
+    most slots. It is at least 0.1 and at most 10. O(n_users * n_items * N_FOLDS) time.
 
     Args:
         users: embeddings of the users whose lists are compared.
@@ -105,22 +105,22 @@ def calibrate(
         >>> items = torch.tensor([[4.0], [3.0], [2.0]])  # the second one is treated as new, and gets a third
         >>> treated = TreatedAsNew(np.array([1]), items[[1]] / 3)
         >>> found = calibrate(torch.ones(1, 1), items, treated, seen=sparse.csr_array((1, 3)), k=2)
-        >>> found.places, found.places_before, found.places_after
+        >>> found.slots, found.slots_before, found.slots_after
         (1, 0, 1)
     """
     k = min(k, len(items))
     folds = [torch.from_numpy(fold) for fold in np.array_split(np.arange(len(treated.indices)), N_FOLDS) if len(fold)]
     is_treated = torch.zeros(len(items), dtype=torch.bool)
     is_treated[torch.from_numpy(treated.indices)] = True
-    ratios, places = [], 0
+    ratios, slots = [], 0
     for scores, new_scores in _blocks(users, items, treated, seen):
         listed = grouped_topk(scores, k)
-        places += int((is_treated[listed[1]] & ~listed[0].isneginf()).sum())
+        slots += int((is_treated[listed[1]] & ~listed[0].isneginf()).sum())
         ratios += [_entry_ratios(scores, new_scores, treated, fold, k=k) for fold in folds]
     sorted_ratios = torch.cat(ratios).double().sort().values
-    scale = min(max(_scale_of(sorted_ratios[sorted_ratios.isfinite()], places), 1 / MAX_SCALE), MAX_SCALE)
+    scale = min(max(_scale_of(sorted_ratios[sorted_ratios.isfinite()], slots), 1 / MAX_SCALE), MAX_SCALE)
     before, after = (int((sorted_ratios < value).sum()) for value in (1.0, scale))
-    return Calibration(scale, k, len(users), len(treated.indices), places, before, after)
+    return Calibration(scale, k, len(users), len(treated.indices), slots, before, after)
 
 
 def _blocks(
@@ -157,12 +157,12 @@ def _entry_ratios(
     return torch.where(best_new > 0, best_others / best_new, torch.inf).flatten()
 
 
-def _scale_of(ratios: Float[Tensor, "n"], places: int) -> float:
+def _scale_of(ratios: Float[Tensor, "n"], slots: int) -> float:
     """Return the scale at which so many of the increasing ratios lie below it, or the one that most lie below."""
     positive: list[float] = ratios[ratios > 0].tolist()  # at the others, every positive scale gives the place
     if not positive:
         return 1.0
-    wanted = max(0, places - (len(ratios) - len(positive)))
+    wanted = max(0, slots - (len(ratios) - len(positive)))
     if wanted >= len(positive):
         return positive[-1] * (1 + 1e-6)
     lower = positive[wanted - 1] if wanted else 0.0
