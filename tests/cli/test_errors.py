@@ -49,7 +49,7 @@ def one_line(outcome, code, *parts):
         (("train", "--out", "RUN", "--data", "NOWHERE"), ("NOWHERE", "does not exist")),
         (("train", "--out", "RUN", "--config", "NOWHERE.toml"), ("NOWHERE.toml",)),
         (("evaluate", "NOWHERE"), ("NOWHERE", "no finished run")),
-        (("recommend", "NOWHERE", "--user", "a"), ("NOWHERE", "no finished run")),
+        (("recommend", "NOWHERE", "--user", "a"), ("NOWHERE", "holds no recommender")),
         (("data", "info", "NOWHERE"), ("NOWHERE", "does not exist")),
         (("data", "shop", "OUT", "--users", "1"), ("users", "1")),
         (("data", "shop", "OUT", "--like", "babies"), ("babies",)),
