@@ -18,6 +18,8 @@ from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Recommender
 from flatrec.models.scoring import ItemMatrix, ItemScores, Vectors
 
+pytestmark = pytest.mark.repeats  # other tests compare the annotations with values
+
 KINDS = ("vectors", "matrix", "scores")
 STRANGERS = ["stranger", "somebody", ""]
 HALVES = [0.0, 0.0, 0.5, 1.0, 1.0, 1.5, 2.0]  # sums of their products are exact, so that equal scores are equal

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from flatrec.inference.where import columns_of, select
 
+pytestmark = pytest.mark.repeats  # other tests compare the annotations with values
+
 COMPARE = {
     "=": operator.eq,
     "!=": operator.ne,

@@ -73,6 +73,7 @@ def polled(url, client, names, users):
     yield from client(SEEN)
 
 
+@pytest.mark.slow
 def test_a_reader_sees_one_whole_export_at_any_moment(url, client):
     users = 500
     export(url, "zero", make=lambda _: iter(()))
