@@ -7,11 +7,24 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 USER = "flatrec"  # a superuser without a password
+
+
+@contextmanager
+def running_server(*options):
+    """Yield a server that runs until the block ends; the test is skipped where there is none."""
+    pytest.importorskip("psycopg")
+    server = Server(*options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 class Server:

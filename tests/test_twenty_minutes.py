@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.inference.export.database.exports import Client
-from tests.postgresql_server import USER, Server
+from tests.postgresql_server import USER, running_server
 
 PAGE = Path(__file__).parents[1] / "docs" / "shop-in-twenty-minutes.md"
 INSTALL = "python -m venv"  # the commands of this block install the package, which the test has already
@@ -26,13 +26,8 @@ def steps():
 
 @pytest.fixture
 def server():
-    pytest.importorskip("psycopg")
-    made = Server()
-    try:
-        made.start()
+    with running_server() as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ import pytest
 from flatrec.data.formats import mmrec
 from flatrec.research.reporting import study_result
 from flatrec.testing import block_dataset
-from tests.postgresql_server import Server
+from tests.postgresql_server import running_server
 
 BIN = Path(sys.executable).parent
 pytestmark = pytest.mark.slow
@@ -144,13 +144,8 @@ def test_a_study_over_a_dask_cluster_comes_to_the_same(folder):
 @pytest.fixture
 def server():
     """A PostgreSQL server of its own."""
-    pytest.importorskip("psycopg")
-    made = Server()
-    try:
-        made.start()
+    with running_server() as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

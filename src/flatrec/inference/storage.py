@@ -20,6 +20,7 @@ from torch import Tensor
 
 from flatrec._version import __version__
 from flatrec.data.features import Features
+from flatrec.data.frames.writing import item_table
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.ann.files import FILE as INDEX
 from flatrec.inference.ann.files import read_index, write_index
@@ -157,7 +158,8 @@ def _write(recommender: Recommender, folder: Path) -> list[str]:
     catalog = recommender.catalog
     _save_tensors(dict(_tensors(recommender)), folder / TENSORS)
     pl.DataFrame({"user": pl.Series(list(recommender.users), dtype=pl.String)}).write_parquet(folder / USERS)
-    _items(catalog).write_parquet(folder / ITEMS)
+    items = item_table(catalog.ids, catalog.titles, catalog.images, catalog.columns)
+    items.write_parquet(folder / ITEMS)
     names = [FACTS, TENSORS, USERS, ITEMS]
     if catalog.features:
         _save_tensors(dict(_features(catalog.features)), folder / FEATURES)
@@ -203,16 +205,6 @@ def _matrix(name: str, matrix: sparse.csr_array) -> Iterator[tuple[str, Tensor]]
     sorted_matrix = matrix.sorted_indices()
     for part in ("data", "indices", "indptr"):
         yield f"{name}.{part}", torch.tensor(getattr(sorted_matrix, part))
-
-
-def _items(catalog: Catalog) -> pl.DataFrame:
-    columns = [pl.Series("item", list(catalog.ids), dtype=pl.String)]
-    if catalog.titles is not None:
-        columns.append(pl.Series("title", catalog.titles, dtype=pl.String))
-    if catalog.images is not None:
-        names = [None if image is None else str(image) for image in catalog.images]
-        columns.append(pl.Series("image", names, dtype=pl.String))
-    return pl.DataFrame(columns + (catalog.columns.get_columns() if catalog.columns is not None else []))
 
 
 def _features(features: Mapping[str, Features]) -> Iterator[tuple[str, Tensor]]:

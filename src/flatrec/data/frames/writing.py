@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
 import polars as pl
 
 from flatrec.data.dataset import Dataset
@@ -9,15 +12,23 @@ from flatrec.data.dataset import Dataset
 
 def items_frame(dataset: Dataset) -> pl.DataFrame:
     """Return the items; see :meth:`flatrec.data.dataset.Dataset.items_frame`."""
-    columns = [pl.Series("item", list(dataset.items), dtype=pl.String)]
-    if dataset.titles is not None:
-        columns.append(pl.Series("title", dataset.titles, dtype=pl.String))
-    if dataset.images is not None:
-        names = [None if image is None else str(image) for image in dataset.images]
-        columns.append(pl.Series("image", names, dtype=pl.String))
-    if dataset.item_columns is not None:
-        columns += dataset.item_columns.get_columns()
-    return pl.DataFrame(columns)
+    return item_table(dataset.items, dataset.titles, dataset.images, dataset.item_columns)
+
+
+def item_table(
+    ids: Iterable[str],
+    titles: Sequence[str | None] | None,
+    images: Sequence[Path | None] | None,
+    columns: pl.DataFrame | None,
+) -> pl.DataFrame:
+    """Return a row per item: ``item``, ``title`` and ``image`` if there are any, and the item columns."""
+    series = [pl.Series("item", list(ids), dtype=pl.String)]
+    if titles is not None:
+        series.append(pl.Series("title", titles, dtype=pl.String))
+    if images is not None:
+        names = [None if image is None else str(image) for image in images]
+        series.append(pl.Series("image", names, dtype=pl.String))
+    return pl.DataFrame(series + (columns.get_columns() if columns is not None else []))
 
 
 def features_frame(dataset: Dataset, modality: str) -> pl.DataFrame:

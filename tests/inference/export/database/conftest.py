@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tests.inference.export.database.exports import Client
-from tests.postgresql_server import Server
+from tests.postgresql_server import running_server
 
 _NUMBERS = itertools.count()
 
@@ -15,13 +15,8 @@ _NUMBERS = itertools.count()
 @pytest.fixture(scope="session")
 def server():
     """A PostgreSQL server that runs."""
-    pytest.importorskip("psycopg")
-    made = Server("-c", "fsync=off")
-    try:
-        made.start()
+    with running_server("-c", "fsync=off") as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
