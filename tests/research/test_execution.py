@@ -80,7 +80,7 @@ def test_a_job_that_always_kills_its_worker_is_lost_alone(tmp_path):
     assert ended == {job: job.number for job in jobs if job.number != 1}
 
 
-# A thread of joblib's executor may still look for a job that the error has just taken from the queue (joblib 1.5).
+# A thread of joblib's executor may still look for a job that the error has just taken from the queue (joblib 1.6).
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_bug_in_a_job_comes_out(tmp_path, count):
