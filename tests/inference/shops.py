@@ -9,8 +9,8 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.catalog import Catalog
+from flatrec.inference.matching import all_interactions
 from flatrec.inference.recommender import Facts, Recommender
-from flatrec.inference.run import all_interactions
 from flatrec.models.scoring import Vectors
 
 TRAIN, VALID, TEST = 0, 1, 2

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 import flatrec
 from flatrec.evaluation import inner_product, rank
-from flatrec.inference.run import Run, all_interactions
+from flatrec.inference.matching import all_interactions
+from flatrec.inference.run import Run
 from flatrec.inference.storage import save_recommender
 from flatrec.models import BASELINES, MODELS
 from flatrec.testing import tiny_dataset

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 
 import polars as pl
@@ -24,14 +23,6 @@ def first(tmp_path_factory):
     deliver(folder, events(30))
     refresh(settings_of(folder, FILE + SIMILAR, text=KNN), now=NOW)
     return folder
-
-
-@pytest.fixture
-def shop(first, tmp_path):
-    """A copy of it with the delivery of the next day."""
-    shutil.copytree(first, tmp_path / "shop", symlinks=True)
-    deliver(tmp_path / "shop", events(31))
-    return tmp_path / "shop"
 
 
 def database(folder):

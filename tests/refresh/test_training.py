@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from flatrec.refresh import refresh
@@ -20,13 +18,6 @@ def first(tmp_path_factory):
     deliver(folder, events(30))
     refresh(settings_of(folder, text=WARM), now=NOW)
     return folder
-
-
-@pytest.fixture
-def shop(first, tmp_path):
-    shutil.copytree(first, tmp_path / "shop", symlinks=True)
-    deliver(tmp_path / "shop", events(31))
-    return tmp_path / "shop"
 
 
 def starts(shop, number):

@@ -52,7 +52,7 @@ class Audience:
         """
         pairs = [(user is not None and user in known_users, user) for user in users]
         indices = np.array([known_users.index_of(str(user)) if known else -1 for known, user in pairs], dtype=np.int64)
-        trained = np.diff(stored_rows(training, indices).indptr) > 0
+        trained = (indices >= 0) & (training.indptr[indices] < training.indptr[indices + 1])
         found = [known_indices(histories.get(user, ()), known_items) for user in users]
         return cls(users, indices, found, trained)
 

@@ -18,7 +18,6 @@ from flatrec.evaluation.evaluate import Mask, UnknownUsers
 from flatrec.inference.fold_in import folded_in
 from flatrec.inference.matching import indices_in, renumbered
 from flatrec.inference.recommender import Recommender
-from flatrec.models.scoring import ItemScores
 
 
 def evaluate_recommender(
@@ -85,8 +84,7 @@ class _Scorer:
     """Scores all items of a data set for a block of its users; minus infinity for items that are not known."""
 
     def __init__(self, recommender: Recommender, dataset: Dataset, older: sparse.csr_array) -> None:
-        self.scoring = recommender.scoring
-        self.popular = recommender.scoring if isinstance(recommender.scoring, ItemScores) else recommender.popular
+        self.scoring, self.popular = recommender.scoring, recommender.popular
         self.users = indices_in(recommender.users, dataset.users)
         self.items = torch.from_numpy(indices_in(recommender.items, dataset.items))
         counts = np.diff(recommender.history.indptr)

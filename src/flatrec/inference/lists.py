@@ -37,8 +37,8 @@ def make_lists(recommender: Recommender, request: ListRequest, *, explain: bool)
     Raises:
         ValueError: k is below 1, a filter is malformed, or the items cannot be re-ranked so.
     """
-    ranked = rank_lists(recommender, request)
     mask, n_items = request.filters.allowed(recommender.catalog), len(recommender.items)
+    ranked = _rank(recommender, request, mask)
     histories = [request.histories.get(user, ()) for user in request.users]
     lists = [
         described(indices, scores, recommender.catalog)
@@ -71,6 +71,11 @@ def rank_lists(recommender: Recommender, request: ListRequest) -> Ranked:
     Raises:
         ValueError: k is below 1, a filter is malformed, or the items cannot be re-ranked so.
     """
+    return _rank(recommender, request, request.filters.allowed(recommender.catalog))
+
+
+def _rank(recommender: Recommender, request: ListRequest, mask: Bool[ndarray, "n_items"] | None) -> Ranked:
+    """Return the lists of a request among the items that its filters allow, which ``mask`` says; None for all."""
     catalog, filters = recommender.catalog, request.filters
     users, k = request.users, min(request.k, len(catalog))
     audience = Audience.of(
@@ -82,7 +87,6 @@ def rank_lists(recommender: Recommender, request: ListRequest) -> Ranked:
     )
     filter_seen = recommender.filter_seen if filters.filter_seen is None else filters.filter_seen
     excluded = audience.excluded(filters, recommender.items, recommender.seen if filter_seen else None)
-    mask = filters.allowed(catalog)
     allowed = None if mask is None else torch.from_numpy(mask)
     items = torch.full((len(users), max(k, 1)), -1, dtype=torch.int64)
     scores = torch.full((len(users), max(k, 1)), -torch.inf)
@@ -109,8 +113,6 @@ def _scoring_of(
 ) -> tuple[Scoring, Int64[Tensor, "n"]]:
     """Return how the scores of the users of a path are made, and the index of each of them there."""
     scoring, popularity = recommender.scoring, recommender.catalog.popularity
-    if isinstance(scoring, ItemScores):
-        return scoring, torch.zeros(len(positions), dtype=torch.int64)
     if path == "known":
         return scoring, torch.from_numpy(audience.indices[positions])
     if path == "history":

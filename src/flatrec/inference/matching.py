@@ -7,6 +7,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 from scipy import sparse
 
+from flatrec.data.interactions import SPLITS, Interactions
 from flatrec.data.vocabulary import Vocabulary
 
 
@@ -36,3 +37,9 @@ def renumbered(
     matrix = sparse.csr_array((values, (rows[kept], columns[kept])), shape=shape)
     matrix.sort_indices()
     return matrix
+
+
+def all_interactions(interactions: Interactions) -> sparse.csr_array:
+    """Return the interactions of all splits as a matrix of users by items."""
+    first, *others = (interactions.matrix(split) for split in SPLITS)
+    return sparse.csr_array(sum(others, start=first))

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from flatrec.data.dataset import Dataset
-from flatrec.inference.matching import indices_in, renumbered
+from flatrec.inference.matching import all_interactions, indices_in, renumbered
 from flatrec.inference.recommender import Recommender
 from flatrec.utils.messages import count, quoted
 
@@ -67,7 +67,7 @@ def add_interactions(recommender: Recommender, dataset: Dataset) -> NewInteracti
             "give newer data of the same shop"
         )
     shape = (dataset.n_users, len(recommender.items))
-    by_user = renumbered(_all(dataset), np.arange(dataset.n_users), items, shape)
+    by_user = renumbered(all_interactions(dataset.interactions), np.arange(dataset.n_users), items, shape)
     newer = renumbered(by_user, users, np.arange(shape[1]), recommender.seen.shape)
     seen = sparse.csr_array(_binary(recommender.seen) + newer)
     trained = np.append(np.diff(recommender.history.indptr) > 0, False)[users]
@@ -96,14 +96,6 @@ def _histories(
         )
         for user in guests.tolist()
     }
-
-
-def _all(dataset: Dataset) -> sparse.csr_array:
-    interactions = dataset.interactions
-    values = np.ones(len(interactions), dtype=np.float32)
-    return sparse.csr_array(
-        (values, (interactions.users, interactions.items)), shape=(dataset.n_users, dataset.n_items)
-    )
 
 
 def _binary(matrix: sparse.csr_array) -> sparse.csr_array:

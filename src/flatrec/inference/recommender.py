@@ -330,7 +330,9 @@ class Recommender:
 
     @property
     def popular(self) -> ItemScores:
-        """The most popular items, for users of whom nothing is known."""
+        """What users of whom nothing is known get: the most popular items, or what everybody gets."""
+        if isinstance(self.scoring, ItemScores):
+            return self.scoring
         return ItemScores(torch.from_numpy(self.catalog.popularity).float(), len(self.users))
 
     def _histories(

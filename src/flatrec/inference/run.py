@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from scipy import sparse
 from torch import Tensor
 
 from flatrec.config import DEFAULT_METRICS, Evaluation
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import SPLITS, Interactions, Split
+from flatrec.data.interactions import Interactions, Split
 from flatrec.evaluation import EvaluationResult, Scorer, evaluate_scorer
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
 from flatrec.inference.answers import ItemList
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.item_contributions import item_contributions
+from flatrec.inference.matching import all_interactions
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.models.base import Baseline, Model
 from flatrec.models.scoring import Scoring, Vectors
@@ -162,9 +162,3 @@ def user_item_embeddings(model: Model) -> tuple[Float[Tensor, "n_users dim"], Fl
         return model.user_item_embeddings(model.encode())
     finally:
         model.train(training)
-
-
-def all_interactions(interactions: Interactions) -> sparse.csr_array:
-    """Return the interactions of all splits as a matrix of users by items."""
-    first, *others = (interactions.matrix(split) for split in SPLITS)
-    return sparse.csr_array(sum(others, start=first))
