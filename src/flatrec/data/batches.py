@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from numpy import ndarray
 from torch import Generator, Tensor
 
@@ -27,7 +27,10 @@ class Batch:
 
     users: Int64[Tensor, "batch"]
     positives: Int64[Tensor, "batch"]
-    negatives: Int64[Tensor, "batch"]
+    negatives: Int64[Tensor, "batch"] | Int64[Tensor, "batch n_negatives"]
+    in_batch: bool = False
+    hardest: bool = False
+    log_q: Float[Tensor, "n_items"] | None = None
 
     def __len__(self) -> int:
         return len(self.users)

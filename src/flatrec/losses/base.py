@@ -1,0 +1,36 @@
+"""What every ranking loss is: a function of the vectors of a batch, with its settings as fields."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from flatrec.data.batches import Batch
+from flatrec.strategies.settings import checked_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingLoss(ABC):
+    """The loss by which a model ranks; its fields are its settings, checked when it is made.
+
+    Raises:
+        TypeError: a setting is not of its type.
+        ValueError: a setting is out of range.
+    """
+
+    def __post_init__(self) -> None:
+        for name, value in checked_settings(self).items():
+            object.__setattr__(self, name, value)
+
+    @abstractmethod
+    def __call__(
+        self,
+        users: Float[Tensor, "batch dim"],
+        positives: Float[Tensor, "batch dim"],
+        negatives: Float[Tensor, "batch n_negatives dim"],
+        batch: Batch,
+    ) -> Float[Tensor, ""]:
+        """The mean loss of a batch, given the vectors of its users, positives and negatives."""

@@ -1,0 +1,1 @@
+"""Negative sampling: which items an interaction is compared with."""
