@@ -1,0 +1,50 @@
+"""Hardest of n: of some candidates, the one that the model scores highest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Int64
+from torch import Generator, Tensor
+
+from flatrec.data.interactions import Interactions
+from flatrec.sampling.base import NegativeSampling
+from flatrec.sampling.unbought import UnboughtItems
+from flatrec.utils.ranges import PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardest(NegativeSampling):
+    """Dynamic negative sampling (Zhang et al., SIGIR 2013, https://doi.org/10.1145/2484028.2484126).
+
+    Candidates are uniform over the items that a user has no training interaction with; the one with the highest score
+    under the present parameters is the negative. With one candidate it is uniform sampling.
+
+    Deviations: the paper draws among the best-ranked candidates by a probability that falls with the rank as well; here
+    the best one is taken.
+
+    Args:
+        n_candidates: number of candidates per interaction.
+
+    Example:
+        >>> Hardest(n_candidates=8).n_drawn
+        8
+    """
+
+    hardest: ClassVar[bool] = True
+    n_candidates: PositiveInt = 4
+
+    @property
+    def n_drawn(self) -> int:
+        """The number of candidates."""
+        return self.n_candidates
+
+    def draw(
+        self, users: Int64[Tensor, "n"], generator: Generator, unbought: UnboughtItems
+    ) -> Int64[Tensor, "n n_drawn"]:
+        """Draw the candidates uniformly."""
+        return unbought.draw(users, generator, self.n_candidates)
+
+    def log_q(self, interactions: Interactions) -> None:  # noqa: ARG002 - alike for all
+        """Candidates are equal; one negative is left, so that nothing is to be corrected."""
