@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_linear
-from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
+from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import DropoutRate, LayerCount, NonNegativeFloat
 
@@ -50,7 +52,7 @@ class BM3(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of BM3.
 
         Args:
@@ -84,11 +86,26 @@ class BM3(Model):
         )
         self.projections = nn.ModuleList(xavier_linear(width, embedding_dim) for width in self.features.widths)
         self.predictor = xavier_linear(embedding_dim, embedding_dim)
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's graph with dropped edges."""
+        self.graph.draw(generator)
 
     def encode(self) -> Encoded:
         """The predicted embeddings; ``aux`` has those that they are predicted from, and the projected features."""
-        users, items = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
+        users, items = propagate(
+            self.graph.current(),
+            self.nodes,
+            self.config.n_layers,
+            reduce="mean",
+            dropout=self.config.message_dropout,
+            training=self.training,
+        ).split(self.sizes)
         online = torch.cat([users, items + self.nodes[self.sizes[0] :]])
         projected = {
             f"features_{name}": project(table)

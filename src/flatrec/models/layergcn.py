@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int64
@@ -12,11 +13,12 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.interaction import edge_dropout_graph, training_graph
+from flatrec.graphs.epoch_graph import EpochGraph
+from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
-from flatrec.models.settings import GraphConfig, WeightedEdgesConfig
+from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveLayerCount
 
 
@@ -47,7 +49,7 @@ class LayerGCN(Model):
         0
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig):
         """Settings of LayerGCN.
 
         Args:
@@ -69,32 +71,26 @@ class LayerGCN(Model):
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
         self.loss_weights = {"squares": self.config.reg_weight}
-        self.interactions = dataset.interactions
         self.nodes = node_table(dataset, self.config.embedding_dim)
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
-        self.epoch_graph = self.graph
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
         self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))  # begun so far
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's pruned graph: by degree in odd epochs, uniformly in even ones."""
-        if self.config.edge_dropout > 0:
-            weighting: Literal["degree", "uniform"] = "degree" if self.epochs % 2 == 0 else "uniform"
-            graph = edge_dropout_graph(
-                self.interactions,
-                self.config.edge_dropout,
-                generator,
-                weighting,
-                weighted=self.config.weighted_edges,
-            )
-            self.epoch_graph = graph.to(self.nodes.device)
+        self.graph.draw(generator, "degree" if self.epochs % 2 == 0 else "uniform")
         self.epochs += 1
 
     def encode(self) -> Encoded:
         """The sum of the weighted layers."""
-        graph = self.epoch_graph if self.training else self.graph
-        hidden, total = self.nodes, torch.zeros_like(self.nodes)
+        graph = self.graph.current()
+        hidden: Tensor = self.nodes
+        total = torch.zeros_like(self.nodes)
         for _ in range(self.config.n_layers):
-            near = graph(hidden)
+            near = F.dropout(graph(hidden), self.config.message_dropout, self.training)
             hidden = F.cosine_similarity(near, self.nodes, dim=1)[:, None] * near
             total = total + hidden
         return Encoded(total)

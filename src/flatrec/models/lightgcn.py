@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import GraphConfig, WeightedEdgesConfig
+from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import LayerCount, NonNegativeFloat
 
@@ -41,7 +43,7 @@ class LightGCN(Model):
         0
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig):
         """Settings of LightGCN.
 
         Args:
@@ -62,11 +64,28 @@ class LightGCN(Model):
         super().__init__(dataset, config)
         self.loss_weights = {"norms": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's graph with dropped edges."""
+        self.graph.draw(generator)
 
     def encode(self) -> Encoded:
         """The propagated table."""
-        return Encoded(propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean"))
+        return Encoded(
+            propagate(
+                self.graph.current(),
+                self.nodes,
+                self.config.n_layers,
+                reduce="mean",
+                dropout=self.config.message_dropout,
+                training=self.training,
+            )
+        )
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR on the propagated rows, and the norms of the rows before propagation."""

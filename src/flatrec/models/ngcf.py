@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, SearchSpace
 from flatrec.models.layers import node_table, xavier_linear
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import EmbeddingConfig, WeightedEdgesConfig
+from flatrec.models.settings import EmbeddingConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveInt
@@ -50,7 +52,7 @@ class NGCF(Model):
         20
     """
 
-    class Config(WeightedEdgesConfig, EmbeddingConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, EmbeddingConfig):
         """Settings of NGCF.
 
         Args:
@@ -81,9 +83,18 @@ class NGCF(Model):
         steps = list(zip((self.config.embedding_dim, *self.config.hidden_dims), self.config.hidden_dims, strict=False))
         self.sums = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
         self.products = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
-        entries = self.graph.coo()
-        self.edges = Edges(entries.row, entries.col, self.graph.shape) if self.config.node_dropout > 0 else None
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
+        self.edges = self._edges() if self.config.node_dropout > 0 else None
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's graph with dropped edges; entries of it are then left out at every step."""
+        self.graph.draw(generator)
+        if self.edges is not None and self.config.edge_dropout > 0:
+            self.edges = self._edges().to(self.nodes.device)
 
     def encode(self) -> Encoded:
         """All layers, side by side."""
@@ -91,7 +102,9 @@ class NGCF(Model):
         layers = [hidden]
         kept = self._kept()
         for add, multiply in zip(self.sums, self.products, strict=True):
-            near = self.graph(hidden) if self.edges is None or kept is None else self.edges.product(kept, hidden)
+            near = (
+                self.graph.current()(hidden) if self.edges is None or kept is None else self.edges.product(kept, hidden)
+            )
             outcome = F.leaky_relu(add(hidden + near) + multiply(near * hidden), SLOPE)
             hidden = l2_normalize(F.dropout(outcome, self.config.message_dropout, self.training))
             layers.append(hidden)
@@ -102,8 +115,12 @@ class NGCF(Model):
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
 
+    def _edges(self) -> Edges:
+        entries = self.graph.dropped.coo()
+        return Edges(entries.row, entries.col, self.graph.dropped.shape)
+
     def _kept(self) -> Tensor | None:
         """The graph's entries after dropout, in the order of the edges; None where nothing is dropped."""
         if self.edges is None or not self.training:
             return None
-        return F.dropout(self.graph.matrix.values, self.config.node_dropout)
+        return F.dropout(self.graph.dropped.matrix.values, self.config.node_dropout)
