@@ -18,7 +18,7 @@ def loss_and_gradient(penalty, negatives):
 
 
 def test_the_squared_penalty_is_as_worked_by_hand():
-    # squares of the rows: 5, 9.25, 16.0625, 5, 8; users 5 + 5 + 9.25, positives 16.0625 + 5 + 5, negatives 5 + 8 + 16.0625
+    # Squares of the rows: 5, 9.25, 16.0625, 5, 8.
     loss, gradient = loss_and_gradient(squared_penalty, NEGATIVES[:, 0])
     assert loss == pytest.approx((19.25 + 26.0625 + 29.0625) / 6, abs=1e-10)
     occurrences = torch.tensor([2, 1, 1 + 1, 2 + 1, 1], dtype=torch.float64)

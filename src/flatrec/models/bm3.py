@@ -14,7 +14,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_linear
 from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
@@ -35,8 +35,9 @@ class BM3(Model):
              + modality_weight * sum over m of [apart(f(v_m), i) + apart(f(v_m), v_m)]
              + reg_weight * (norm of u + norm of i, over all rows) / n_items
 
-    Negatives are not used. As in the released code: the features that are projected are trained, starting from the raw
-    ones; the item embedding is added once more to the mean of layers; the norms are not squared.
+    Negatives are not used; free rows are the batch's rows of E_user and, for positives, of E_item. As in the released
+    code: the features that are projected are trained, starting from the raw ones; the item embedding is added once more
+    to the mean of layers; the norms are not squared.
 
     Deviations: any number of modalities. Dropout on targets is drawn for each row of the batch. The release draws it
     for the whole table, so that an item that occurs twice in a batch is there the same target both times.
@@ -70,6 +71,7 @@ class BM3(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (1, 2),
         "model.dropout": (0.3, 0.5),
@@ -125,9 +127,17 @@ class BM3(Model):
             predicted = self.predictor(F.embedding(batch.positives, table))
             terms[f"modalities/across_{name}"] = _apart(predicted, item_targets)
             terms[f"modalities/within_{name}"] = _apart(predicted, self._targets(table, batch.positives))
+        return {**terms, **self.penalty_terms(lambda: self._norms(online), lambda: self._free_rows(batch))}
+
+    def _norms(self, online: Tensor) -> Mapping[str, Tensor]:
         halves = online.split(self.sizes)
-        terms["norms"] = torch.stack([torch.linalg.vector_norm(half) for half in halves]).sum() / self.sizes[1]
-        return terms
+        return {"norms": torch.stack([torch.linalg.vector_norm(half) for half in halves]).sum() / self.sizes[1]}
+
+    def _free_rows(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Without rows of negatives, which the loss does not read."""
+        indices = torch.cat([batch.users, batch.positives + self.sizes[0]])
+        users, positives = F.embedding(indices, self.nodes).chunk(2)
+        return users, positives, positives[:, :0]
 
     def _targets(self, table: Tensor, indices: Tensor) -> Tensor:
         return F.dropout(F.embedding(indices, table.detach()), self.config.dropout, self.training)

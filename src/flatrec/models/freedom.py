@@ -14,7 +14,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.knn import fused_knn_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, bpr_loss_of_differences, gather_embeddings
@@ -39,7 +39,8 @@ class FREEDOM(Model):
 
     Training propagates over a graph whose edges are dropped by degree, again every epoch; ranking uses the full
     graph. As in the released
-    code: BPR is a mean over the batch; embeddings have no penalty. With ``weighted_edges`` both graphs have weights,
+    code: BPR is a mean over the batch; embeddings have no penalty of their own; free rows are those of E_user and
+        E_item. With ``weighted_edges`` both graphs have weights,
     but which edges are dropped does not depend on them.
 
     Deviations: the features stay as they are, where the released code trains them, starting from the raw ones
@@ -78,6 +79,7 @@ class FREEDOM(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.8, 0.9),
         "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3),
@@ -126,4 +128,4 @@ class FREEDOM(Model):
         for (name, table), project in zip(encoded.aux.items(), self.projections, strict=True):
             gaps = project(row_differences(table, batch.positives, batch.negatives))
             terms[f"bpr_{name}"] = bpr_loss_of_differences(users, gaps)
-        return terms
+        return {**terms, **self.penalty_terms(dict, partial(gather_embeddings, self.nodes, batch, self.sizes[0]))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -15,10 +16,10 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import bidirectional
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
-from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
+from flatrec.models.losses import beside_preferences, bpr_loss, gather_embeddings, image_square, mean_squares
 from flatrec.models.settings import FeatureConfig, GraphDropoutConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
@@ -40,6 +41,9 @@ class GRCN(Model):
         loss = BPR(H) + reg_weight * (ids + preferences + sum over m of the mean of P[u]^2 over the batch)
         ids = mean of ids[u]^2 + (mean of ids[p]^2 + mean of ids[n]^2) / 2 over the batch
         preferences = mean of P^2 over all users, of images alone
+
+    Free rows are the batch's rows of ids, and its users' rows of P of every modality, not C. All of them are brought to
+    length 1 before they are used, so that a penalty on them acts on the size of their steps alone.
 
     As in the released code: the edges that refine preferences do not lead into users, so that this refinement does
     nothing (``n_routings=0``). With ``n_routings`` above 0 preferences are refined as in the paper, unit(P) <-
@@ -78,6 +82,7 @@ class GRCN(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
         "optimizer.lr": (1.0, 0.1, 0.01, 1e-3, 1e-4),
@@ -116,15 +121,19 @@ class GRCN(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, and the squares of ids, of all preferences for images, and of the batch's preferences."""
         named = dict(zip(self.features.names, self.preferences, strict=True))
-        return {
-            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
-            "squares/ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
-            "squares/preferences": image_square(named),
-            **{
-                f"squares/preference_{name}": F.embedding(batch.users, one).square().mean()
-                for name, one in named.items()
+        rows = partial(gather_embeddings, self.nodes, batch, self.sizes[0])
+        penalties = self.penalty_terms(
+            lambda: {
+                "squares/ids": mean_squares(*rows()),
+                "squares/preferences": image_square(named),
+                **{
+                    f"squares/preference_{name}": F.embedding(batch.users, one).square().mean()
+                    for name, one in named.items()
+                },
             },
-        }
+            lambda: beside_preferences(rows(), batch, self.preferences),
+        )
+        return {"bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])), **penalties}
 
     def _refined(
         self, preference: Tensor, items: Float[Tensor, "n_items dim"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import random_walk_graph
 from flatrec.graphs.knn import knn, knn_matrix
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
@@ -44,6 +45,8 @@ class LATTICE(Model):
         user u = G[u]
         item i = G[i] + unit(h)[i]
         loss = BPR + reg_weight * half the squares of the batch's final rows / reg_rows
+
+    Free rows are the batch's rows of E_user and E_item.
 
     As in the released code: features are trained, starting from the raw ones; gradients flow through S in the first
     step of an epoch only, which is how the graph is learned, and S is frozen as it was at that step's start for the
@@ -90,6 +93,7 @@ class LATTICE(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3),
         "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3),
@@ -152,7 +156,11 @@ class LATTICE(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and half the squares of the final rows over ``reg_rows``."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        return {"bpr": bpr_loss(*blocks), "squares": half_squares(*blocks) / self.config.reg_rows}
+        penalties = self.penalty_terms(
+            lambda: {"squares": half_squares(*blocks) / self.config.reg_rows},
+            partial(gather_embeddings, self.nodes, batch, self.sizes[0]),
+        )
+        return {"bpr": bpr_loss(*blocks), **penalties}
 
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""

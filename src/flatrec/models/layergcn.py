@@ -15,7 +15,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
@@ -33,10 +33,10 @@ class LayerGCN(Model):
         H = h_1 + ... + h_L, layer 0 not included
         loss = sum of -ln sigma(margin) + reg_weight * half the squares of the batch's rows of X
 
-    Both are sums over the batch, not means. Training propagates over a graph pruned once per epoch, degrees counted
-    again; epochs alternate between draws by degree (the first) and uniform ones. Ranking uses the full graph. As in the
-    released code, the similarity gets no small constant added. With ``weighted_edges`` both graphs have weights, but
-    which edges are pruned does not depend on them.
+    Both are sums over the batch, not means, as is any other penalty, of the batch's rows of X. Training propagates over
+    a graph pruned once per epoch, degrees counted again; epochs alternate between draws by degree (the first) and
+    uniform ones. Ranking uses the full graph. As in the released code, the similarity gets no small constant added.
+    With ``weighted_edges`` both graphs have weights, but which edges are pruned does not depend on them.
 
     Deviations: the count of epochs that decides which draw is next is part of the model's state, so that a resumed run
     draws what an uninterrupted one would.
@@ -62,6 +62,7 @@ class LayerGCN(Model):
         reg_weight: NonNegativeFloat = 1e-3
 
     config: Config
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.0, 0.1, 0.2),
         "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5),
@@ -97,7 +98,7 @@ class LayerGCN(Model):
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR summed over the batch, and half the squares of the rows before propagation."""
-        return {
-            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) * len(batch),
-            "squares": half_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
-        }
+        rows = partial(gather_embeddings, self.nodes, batch, self.sizes[0])
+        bpr = bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))
+        penalties = self.penalty_terms(lambda: {"squares": half_squares(*rows()) / len(batch)}, rows)
+        return {name: term * len(batch) for name, term in {"bpr": bpr, **penalties}.items()}

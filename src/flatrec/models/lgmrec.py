@@ -16,7 +16,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import DEGREE_OFFSET, interaction_matrix, training_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_all, norm_penalty
@@ -48,6 +48,8 @@ class LGMRec(Model):
         r = C_items; n_hyper_layers times: hub = Q_items^T r, r = Q_items hub, t = Q_users hub
         H = C + sum over m of unit(G_m) + hyper_weight * unit([sum of t ; sum of r])
         loss = BPR(H) + contrastive_weight * contrast + reg_weight * norms of the batch's rows of H
+
+    Free rows are the batch's rows of E_user and E_item.
 
     The contrast is, for every two modalities, InfoNCE by cosine of the batch's users' t against all users' plus that of
     its positives' r against all items'. As in the released code: features are frozen; the contrast is a sum over the
@@ -95,6 +97,7 @@ class LGMRec(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_hyper_layers": (1, 2),
         "model.n_hyperedges": (4, 64),
@@ -168,7 +171,11 @@ class LGMRec(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the contrast of users and that of items, and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        terms, norms = {"bpr": bpr_loss(*blocks)}, norm_penalty(*blocks)
+        terms = {"bpr": bpr_loss(*blocks)}
+        penalties = self.penalty_terms(
+            lambda: {"norms": norm_penalty(*blocks)},
+            partial(gather_embeddings, self.nodes, batch, self.sizes[0]),
+        )
         for kind, indices in (("users", batch.users), ("items", batch.positives)):
             once = indices.unique(return_counts=True)  # popular items come up many times
             contrasts = [
@@ -176,7 +183,7 @@ class LGMRec(Model):
                 for one, other in itertools.combinations(self.features.names, 2)
             ]
             terms[f"contrast/{kind}"] = torch.stack([encoded.node_embeddings.new_zeros(()), *contrasts]).sum()
-        return {**terms, "norms": norms}
+        return {**terms, **penalties}
 
     def _contrast(  # noqa: PLR0917 - two views of one kind
         self, parts: Mapping[str, Tensor], kind: str, once: tuple[Tensor, Tensor], one: str, other: str

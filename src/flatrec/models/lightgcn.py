@@ -12,7 +12,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
@@ -29,7 +29,7 @@ class LightGCN(Model):
         score(u, i) = <h_u, h_i>
         loss = BPR(H) + reg_weight * norms of the batch's rows of X
 
-    This is its eq. 8 with equal layer weights.
+    This is its eq. 8 with equal layer weights. Free rows are the batch's rows of X.
 
     Deviations: the paper sums BPR over the batch and penalizes squared norms; the mean and the plain norms here
     are those of the public library whose numbers the field compares with. The 1e-10 that it adds inside the logarithm
@@ -55,6 +55,7 @@ class LightGCN(Model):
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (1, 2, 3, 4),
         "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
@@ -89,7 +90,6 @@ class LightGCN(Model):
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR on the propagated rows, and the norms of the rows before propagation."""
-        return {
-            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
-            "norms": norm_penalty(*gather_embeddings(self.nodes, batch, self.sizes[0])),
-        }
+        rows = partial(gather_embeddings, self.nodes, batch, self.sizes[0])
+        bpr = bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))
+        return {"bpr": bpr, **self.penalty_terms(lambda: {"norms": norm_penalty(*rows())}, rows)}

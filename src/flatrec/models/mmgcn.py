@@ -15,10 +15,10 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import mean_graphs
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
-from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
+from flatrec.models.losses import beside_preferences, bpr_loss, gather_embeddings, image_square, mean_squares
 from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear, linear, matmul
 from flatrec.ops.normalize import l2_normalize
@@ -43,6 +43,9 @@ class MMGCN(Model):
         loss = BPR(H) + reg_weight * (ids + preferences)
         ids = mean of Z[u]^2 + (mean of Z[p]^2 + mean of Z[n]^2) / 2 over the batch
         preferences = mean of P^2 over all users, of images alone
+
+    Free rows are the batch's rows of Z, and its users' rows of P of every modality. Rows of P are brought to length 1
+    before they are used, so that a penalty on them acts on the size of their steps alone.
 
     As in the released code: the modalities are averaged, where the paper adds them up; the last layer counts alone;
     only images (the modality called ``image``) are mapped, and only their preferences are penalized.
@@ -77,6 +80,7 @@ class MMGCN(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1),
         "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2),
@@ -134,11 +138,15 @@ class MMGCN(Model):
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the squares of id rows, and those of preferences."""
-        return {
-            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
-            "squares/ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
-            "squares/preferences": image_square(dict(zip(self.features.names, self.preferences, strict=True))),
-        }
+        rows = partial(gather_embeddings, self.nodes, batch, self.sizes[0])
+        penalties = self.penalty_terms(
+            lambda: {
+                "squares/ids": mean_squares(*rows()),
+                "squares/preferences": image_square(dict(zip(self.features.names, self.preferences, strict=True))),
+            },
+            lambda: beside_preferences(rows(), batch, self.preferences),
+        )
+        return {"bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])), **penalties}
 
 
 def _both_means(interactions: Interactions, *, weighted: bool) -> nn.ModuleList:

@@ -14,7 +14,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table, xavier_linear
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.models.settings import EmbeddingConfig, GraphDropoutConfig, WeightedEdgesConfig
@@ -37,6 +37,8 @@ class NGCF(Model):
         h_l = unit(dropout(lrelu(y_l))), of slope 0.2
         H = [h_0, h_1, ..., h_L]
         loss = BPR(H) + reg_weight * norms of the batch's rows of H
+
+    Free rows are the batch's rows of X alone.
 
     Deviations: follows the public library whose numbers the field compares with where that differs from the paper:
     both maps have a bias; the next layer continues from the normalized rows (the authors' release normalizes only the
@@ -68,6 +70,7 @@ class NGCF(Model):
         reg_weight: NonNegativeFloat = 1e-5
 
     config: Config
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.hidden_dims": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
         "model.node_dropout": (0.0, 0.1, 0.2),
@@ -113,7 +116,9 @@ class NGCF(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, and the norms of the batch's final rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
+        users, positives, negatives = (block[..., : self.config.embedding_dim] for block in blocks)  # layer 0 is X
+        penalties = self.penalty_terms(lambda: {"norms": norm_penalty(*blocks)}, lambda: (users, positives, negatives))
+        return {"bpr": bpr_loss(*blocks), **penalties}
 
     def _edges(self) -> Edges:
         entries = self.graph.dropped.coo()

@@ -14,7 +14,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table
 from flatrec.models.losses import info_nce
@@ -38,6 +38,8 @@ class SLMRec(Model):
         Y_k = mean of layers 0..L of M on [E_user ; X_k], for k = id and every m, the same E_user in each
         users = [Y_id, Y_1, Y_2, ...] W + b, items likewise with a map of their own
         loss = NCE(unit(users[u]), unit(items[p]); temperature) + alignment_weight * sum over m of alignment_m
+
+    There is no penalty of its own; free rows are the batch's rows of E_user and, for positives, of E_item.
 
     Alignment goes along a chain, on the rows y_k = Y_k[p], by linear maps A and B:
 
@@ -86,6 +88,7 @@ class SLMRec(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.alignment_weight": (0.01, 0.05, 0.1, 0.5, 1.0),
         "model.alignment_temperature": (0.1, 0.2, 0.5, 1.0),
@@ -147,7 +150,13 @@ class SLMRec(Model):
             anchor = self.anchors[step](self.bridge(anchor) if self.bridge is not None and step == 1 else anchor)
             partner = self.partners[step](F.embedding(batch.positives, encoded.aux[f"view_{name}"]))
             terms[f"alignment/{name}"] = info_nce(anchor, partner, self.config.alignment_temperature)
-        return terms
+        return {**terms, **self.penalty_terms(dict, lambda: self._free_rows(batch))}
+
+    def _free_rows(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Without rows of negatives, which the loss does not read."""
+        indices = torch.cat([batch.users, batch.positives + self.sizes[0]])
+        users, positives = F.embedding(indices, self.nodes).chunk(2)
+        return users, positives, positives[:, :0]
 
 
 def _linear(inputs: int, outputs: int) -> Linear:
