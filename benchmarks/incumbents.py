@@ -86,7 +86,7 @@ def freedom(ours: Any, theirs: Any) -> list[tuple[Tensor, Tensor]]:
 
 
 def freedom_graph(ours: Any, theirs: Any) -> None:
-    matrix = ours.epoch_graph.coo()
+    matrix = ours.graph.dropped.coo()
     where = torch.tensor([matrix.row.tolist(), matrix.col.tolist()])
     theirs.masked_adj = torch.sparse_coo_tensor(where, torch.from_numpy(matrix.data), matrix.shape)
 

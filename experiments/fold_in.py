@@ -158,7 +158,7 @@ def propagated_items(run: Run) -> ndarray | None:
     model = run.model
     if not isinstance(model, (LightGCN, FREEDOM)):
         return None
-    sums = propagate(model.graph, model.nodes.detach(), model.config.n_layers - 1, reduce="sum")
+    sums = propagate(model.graph.full, model.nodes.detach(), model.config.n_layers - 1, reduce="sum")
     table: ndarray = sums[model.sizes[0] :].double().numpy()
     return table
 

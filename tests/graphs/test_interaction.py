@@ -6,9 +6,9 @@ import torch
 from scipy import stats
 
 from flatrec.data.interactions import Interactions
+from flatrec.graphs.epoch_graph import drop_edges
 from flatrec.graphs.interaction import (
     bidirectional,
-    edge_dropout_graph,
     interaction_matrix,
     mean_graphs,
     normalized_graph,
@@ -46,6 +46,10 @@ def kept_by(graph):
     """The user-item pairs of a graph, as a set."""
     dense = graph.coo().toarray()
     return set(zip(*(column.tolist() for column in np.nonzero(dense[:N_USERS, N_USERS:])), strict=True))
+
+
+def edge_dropout_graph(pairs, rate, stream, weighting="degree", *, weighted=False):
+    return training_graph(drop_edges(pairs, rate, stream, weighting), weighted=weighted)
 
 
 def thinned(pairs, rate, seed=0):

@@ -238,7 +238,7 @@ def test_evaluation_and_hooks_are_the_model_s():
     model = make("freedom", DATA)
     wrapped = Adversarial(model, epsilon=EPSILON)
     wrapped.on_epoch_start(seeding.generator(0, "model", 1))
-    assert model.epoch_graph is not model.graph
+    assert model.graph.dropped is not model.graph.full
     lattice = make("lattice", DATA)
     Adversarial(lattice, epsilon=EPSILON).on_step_end()
     assert not lattice.fresh

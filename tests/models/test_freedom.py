@@ -124,11 +124,11 @@ def test_an_epoch_draws_a_graph_of_the_share_that_is_left(dataset):
     model = freedom(dataset, edge_dropout=0.4)
     n_pairs = dataset.interactions.count("train")
     model.on_epoch_start(seeding.generator(0, "model", 1))
-    first = model.epoch_graph.coo()
+    first = model.graph.dropped.coo()
     assert first.nnz == 2 * int(n_pairs * 0.6)
     model.on_epoch_start(seeding.generator(0, "model", 2))
-    assert (first.toarray() != model.epoch_graph.coo().toarray()).any()
-    assert model.graph.coo().nnz == 2 * n_pairs
+    assert (first.toarray() != model.graph.dropped.coo().toarray()).any()
+    assert model.graph.full.coo().nnz == 2 * n_pairs
 
 
 def test_ranking_uses_the_full_graph_and_training_the_thinned_one(dataset):
@@ -153,7 +153,7 @@ def test_thinning_that_leaves_no_pair_still_trains(dataset):
     tiny = replace(dataset, interactions=pairs)
     model = freedom(tiny, edge_dropout=0.9)
     model.on_epoch_start(seeding.generator(0, "model", 1))
-    assert model.epoch_graph.coo().nnz == 0
+    assert model.graph.dropped.coo().nnz == 0
     testing.check_gradients(model, testing.whole_batch(tiny))
 
 

@@ -85,7 +85,7 @@ class Adapter:
 
 
 def norm_adj(case):
-    return {"norm_adj": case.model.graph.coo()}
+    return {"norm_adj": case.model.graph.full.coo()}
 
 
 def halves(name, users, items):
@@ -121,8 +121,8 @@ def thinned(case, prefix, monkeypatch):  # noqa: ARG001
     if prefix or "thinned/user" not in case.there:
         return {}
     users, items = (case.there[f"thinned/{name}"].astype(np.int32) for name in ("user", "item"))
-    case.model.epoch_graph = normalized_graph(case.dataset.interactions, users, items)
-    return {"train_norm_adj": case.model.epoch_graph.coo()}
+    case.model.graph.dropped = normalized_graph(case.dataset.interactions, users, items)
+    return {"train_norm_adj": case.model.graph.dropped.coo()}
 
 
 def drawn_user_graph(case, prefix, monkeypatch):  # noqa: ARG001

@@ -121,8 +121,8 @@ def test_ngcf_drops_entries_of_the_graph_and_scales_the_rest(dataset):
     torch.manual_seed(0)
     nodes = array(model.train().encode().node_embeddings)
     torch.manual_seed(0)
-    kept = torch.nn.functional.dropout(model.graph.matrix.values, 0.5)
-    entries, graph = model.graph.coo(), np.zeros(model.graph.shape)
+    kept = torch.nn.functional.dropout(model.graph.full.matrix.values, 0.5)
+    entries, graph = model.graph.full.coo(), np.zeros(model.graph.full.shape)
     graph[entries.row, entries.col] = array(kept)
     assert set(np.unique(np.round(graph / np.where(graph > 0, symmetric(dataset), 1), 4))) == {0, 2}
     table = array(model.nodes)
@@ -136,13 +136,12 @@ def test_ngcf_drops_entries_of_the_graph_and_scales_the_rest(dataset):
 
 def test_layergcn_alternates_between_draws_by_degree_and_uniform_ones(dataset, monkeypatch):
     heard = []
-    real = make("layergcn", dataset).epoch_graph
 
-    def spy(interactions, rate, generator, weighting, *, weighted):  # noqa: ARG001
+    def spy(interactions, rate, generator, weighting):  # noqa: ARG001
         heard.append(weighting)
-        return real
+        return interactions
 
-    monkeypatch.setattr("flatrec.models.layergcn.edge_dropout_graph", spy)
+    monkeypatch.setattr("flatrec.graphs.epoch_graph.drop_edges", spy)
     model = make("layergcn", dataset)
     for epoch in range(1, 4):
         model.on_epoch_start(seeding.generator(0, "model", epoch))

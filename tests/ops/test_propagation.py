@@ -60,3 +60,23 @@ def test_the_input_is_left_as_it_is(graph, nodes, reduce):
 def test_derivatives_pass_the_numerical_check(graph, nodes, reduce):
     assert torch.autograd.gradcheck(lambda x: propagate(graph, x, 2, reduce), (nodes,))
     assert torch.autograd.gradgradcheck(lambda x: propagate(graph, x, 2, reduce) ** 2, (nodes,))
+
+
+@pytest.mark.parametrize("reduce", ["mean", "sum", "last"])
+def test_dropout_masks_the_output_of_each_layer_after_the_first(matrix, graph, nodes, reduce):
+    torch.manual_seed(0)
+    outcome = propagate(graph, nodes, 2, reduce=reduce, dropout=0.25)
+    torch.manual_seed(0)
+    first = torch.nn.functional.dropout(graph(nodes), 0.25)
+    second = torch.nn.functional.dropout(graph(first), 0.25)
+    masks = [layer == 0 for layer in (first, second)]
+    one = torch.where(masks[0], 0, matrix @ nodes / 0.75)
+    two = torch.where(masks[1], 0, matrix @ one / 0.75)
+    expected = {"last": two, "sum": nodes + one + two, "mean": (nodes + one + two) / 3}[reduce]
+    assert any(mask.any() for mask in masks)
+    torch.testing.assert_close(outcome, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_without_training_nothing_is_dropped(graph, nodes):
+    plain = propagate(graph, nodes, 2, reduce="mean")
+    assert torch.equal(propagate(graph, nodes, 2, reduce="mean", dropout=0.5, training=False), plain)

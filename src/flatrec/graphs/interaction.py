@@ -1,15 +1,11 @@
-"""The user-item graph: build it, normalize it, drop some of its edges."""
+"""The user-item graph: build it, normalize it."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
-import torch
 from jaxtyping import Float32, Float64, Int, Int64
 from numpy import ndarray
 from scipy import sparse
-from torch import Generator
 
 from flatrec.data.interactions import Interactions
 from flatrec.ops.spmm import Graph
@@ -49,42 +45,6 @@ def random_walk_graph(interactions: Interactions) -> Graph:
     return _row_normalized(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
 
 
-def edge_dropout_graph(
-    interactions: Interactions,
-    rate: float,
-    generator: Generator,
-    weighting: Literal["degree", "uniform"] = "degree",
-    *,
-    weighted: bool = False,
-) -> Graph:
-    """Return the normalized graph of a random subset of the training interactions, with the degrees of that subset.
-
-    int(n_interactions * (1 - rate)) interactions, as floats round it, are drawn without replacement. With ``degree``
-    the probability of each is proportional to its entry in the full graph without weights, so that interactions of busy
-    users and popular items are dropped first (FREEDOM, section 3.2); with ``uniform`` all are equally likely. Weights
-    of interactions play no part in the draw, so that they count once: in the entries of the graph. The draw takes the
-    largest of independent exponential keys, which is the same distribution as drawing one by one and, unlike
-    ``torch.multinomial``, has no limit on the number of interactions.
-
-    Args:
-        interactions: the training interactions to draw from.
-        rate: fraction of the interactions to drop, in [0, 1).
-        generator: decides which ones are dropped; equal states give equal graphs.
-        weighting: what the probabilities depend on.
-        weighted: whether the graph of the subset is weighted.
-    """
-    users, items = interactions.indices("train")
-    masses = torch.from_numpy(_entries(interactions, users, items))
-    if weighting == "uniform":
-        masses = torch.ones_like(masses)
-    keys = masses.log() - torch.empty_like(masses).exponential_(generator=generator).log()
-    drawn = keys.topk(int(len(users) * (1 - rate)), sorted=False).indices.sort().values.numpy()
-    edge_weights = _edge_weights(interactions, weighted)
-    return normalized_graph(
-        interactions, users[drawn], items[drawn], None if edge_weights is None else edge_weights[drawn]
-    )
-
-
 def normalized_graph(
     interactions: Interactions,
     users: Int[ndarray, "n_interactions"],
@@ -92,10 +52,10 @@ def normalized_graph(
     weights: Float32[ndarray, "n_interactions"] | None = None,
 ) -> Graph:
     """Return the symmetrically normalized graph of these interactions over all users and items."""
-    entries = _entries(interactions, users, items, weights).astype(np.float32)
+    values = entries(interactions, users, items, weights).astype(np.float32)
     n_nodes = interactions.n_users + interactions.n_items
     ends = bidirectional(interactions, users, items)
-    matrix = sparse.csr_array((np.concatenate([entries, entries]), ends), shape=(n_nodes, n_nodes))
+    matrix = sparse.csr_array((np.concatenate([values, values]), ends), shape=(n_nodes, n_nodes))
     return Graph(matrix, symmetric=True)
 
 
@@ -105,6 +65,19 @@ def bidirectional(
     """Return the ends of the edges from users to items, then from items to users; item nodes follow user nodes."""
     shifted = items.astype(np.int64) + interactions.n_users
     return np.concatenate([users, shifted]), np.concatenate([shifted, users])
+
+
+def entries(
+    interactions: Interactions,
+    users: Int[ndarray, "n_interactions"],
+    items: Int[ndarray, "n_interactions"],
+    weights: Float32[ndarray, "n_interactions"] | None = None,
+) -> Float64[ndarray, "n_interactions"]:
+    """Return the entry of each of these interactions in their symmetrically normalized graph."""
+    user_degrees = np.bincount(users, weights, minlength=interactions.n_users) + DEGREE_OFFSET
+    item_degrees = np.bincount(items, weights, minlength=interactions.n_items) + DEGREE_OFFSET
+    values: ndarray = (user_degrees[users] * item_degrees[items]) ** -0.5
+    return values if weights is None else weights * values
 
 
 def _row_normalized(matrix: sparse.csr_array) -> Graph:
@@ -119,15 +92,3 @@ def _edge_weights(interactions: Interactions, weighted: bool) -> Float32[ndarray
         return None
     weights: ndarray = interactions.weights[interactions.mask("train")]
     return weights
-
-
-def _entries(
-    interactions: Interactions,
-    users: Int[ndarray, "n_interactions"],
-    items: Int[ndarray, "n_interactions"],
-    weights: Float32[ndarray, "n_interactions"] | None = None,
-) -> Float64[ndarray, "n_interactions"]:
-    user_degrees = np.bincount(users, weights, minlength=interactions.n_users) + DEGREE_OFFSET
-    item_degrees = np.bincount(items, weights, minlength=interactions.n_items) + DEGREE_OFFSET
-    entries: ndarray = (user_degrees[users] * item_degrees[items]) ** -0.5
-    return entries if weights is None else weights * entries

@@ -36,6 +36,6 @@ def item_contributions(model: Model, interactions: Interactions) -> Float[Tensor
     n_layers = model.config.n_layers
     if n_layers == 0 or (interactions.weights is not None and not model.config.weighted_edges):
         return None
-    sums = propagate(model.graph, model.nodes.detach(), n_layers - 1, reduce="sum")[model.sizes[0] :].cpu()
+    sums = propagate(model.graph.full, model.nodes.detach(), n_layers - 1, reduce="sum")[model.sizes[0] :].cpu()
     degrees = torch.from_numpy(interactions.item_weights("train")) + DEGREE_OFFSET
     return (sums.double() * degrees.rsqrt()[:, None] / (n_layers + 1)).float()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
@@ -15,10 +15,13 @@ from torch import Generator, Tensor, nn
 from flatrec.config import Config, Option
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.losses.penalties import Penalty
 from flatrec.models.scoring import Scoring
 
 Modalities: TypeAlias = Literal["none", "one or more"]
 Cold: TypeAlias = Literal["features", "nearest"]
+Replaceable: TypeAlias = Literal["loss", "regularization"]
+PENALTIES = frozenset({"norms", "squares"})  # the groups of terms that are a model's own penalty
 SearchSpace: TypeAlias = Mapping[str, tuple[Option, ...]]
 
 
@@ -62,6 +65,9 @@ class Model(nn.Module, ABC):
     interactions from that item's features and its own row of a table alone, and not from other items, as over a graph
     of similar items, or from sums over all items. ``nearest`` serves every model.
 
+    ``REPLACEABLE`` says what settings of an experiment may replace: ``regularization`` for a model whose ``loss_terms``
+    takes its penalty from ``penalty_terms``. A model's own penalty has the groups ``norms`` or ``squares``.
+
     Args:
         dataset: gives training interactions, and features where ``MODALITIES`` says so.
         config: settings; the defaults if left out.
@@ -73,6 +79,9 @@ class Model(nn.Module, ABC):
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
     SEARCH_SPACE: ClassVar[SearchSpace] = {}
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset()
+    own_penalty: bool = True
+    penalty: Penalty | None = None
 
     def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
         super().__init__()
@@ -107,6 +116,34 @@ class Model(nn.Module, ABC):
             raise ValueError(f"loss_weights has {unused!r}, but the terms of the loss are {', '.join(groups)}")
         sums = {name: terms[0] if len(terms) == 1 else torch.stack(terms).sum() for name, terms in groups.items()}
         return functools.reduce(torch.add, (self.loss_weights.get(name, 1) * total for name, total in sums.items()))
+
+    def replace_penalty(self, penalty: Penalty | None, weight: float) -> None:
+        """Take a penalty on the batch's free rows in place of the model's own; None for no penalty at all.
+
+        Raises:
+            ValueError: the model has no free rows that a penalty could be taken of.
+        """
+        if "regularization" not in self.REPLACEABLE:
+            raise ValueError(
+                f"{type(self).__name__} has no free rows that a penalty could be taken of; set regularization.kind to "
+                "default, or to decoupled for the decay of all parameters"
+            )
+        self.own_penalty, self.penalty = False, penalty
+        others = {name: value for name, value in self.loss_weights.items() if name not in PENALTIES | {"penalty"}}
+        self.loss_weights = others if penalty is None else {**others, "penalty": weight}
+
+    def penalty_terms(
+        self, own: Callable[[], Mapping[str, Tensor]], free_rows: Callable[[], tuple[Tensor, Tensor, Tensor]]
+    ) -> Mapping[str, Tensor]:
+        """The terms of the penalty that is in force; neither argument is called where it is not needed.
+
+        Args:
+            own: the terms of the model's own penalty.
+            free_rows: the rows of users, positives and negatives that another penalty is taken of.
+        """
+        if self.own_penalty:
+            return own()
+        return {} if self.penalty is None else {"penalty": self.penalty(*free_rows())}
 
     def user_item_embeddings(
         self, encoded: Encoded

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_linear
-from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
+from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import DropoutRate, LayerCount, NonNegativeFloat
 
@@ -33,8 +35,9 @@ class BM3(Model):
              + modality_weight * sum over m of [apart(f(v_m), i) + apart(f(v_m), v_m)]
              + reg_weight * (norm of u + norm of i, over all rows) / n_items
 
-    Negatives are not used. As in the released code: the features that are projected are trained, starting from the raw
-    ones; the item embedding is added once more to the mean of layers; the norms are not squared.
+    Negatives are not used; free rows are the batch's rows of E_user and, for positives, of E_item. As in the released
+    code: the features that are projected are trained, starting from the raw ones; the item embedding is added once more
+    to the mean of layers; the norms are not squared.
 
     Deviations: any number of modalities. Dropout on targets is drawn for each row of the batch. The release draws it
     for the whole table, so that an item that occurs twice in a batch is there the same target both times.
@@ -50,7 +53,7 @@ class BM3(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of BM3.
 
         Args:
@@ -68,6 +71,7 @@ class BM3(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (1, 2),
         "model.dropout": (0.3, 0.5),
@@ -84,11 +88,26 @@ class BM3(Model):
         )
         self.projections = nn.ModuleList(xavier_linear(width, embedding_dim) for width in self.features.widths)
         self.predictor = xavier_linear(embedding_dim, embedding_dim)
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's graph with dropped edges."""
+        self.graph.draw(generator)
 
     def encode(self) -> Encoded:
         """The predicted embeddings; ``aux`` has those that they are predicted from, and the projected features."""
-        users, items = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
+        users, items = propagate(
+            self.graph.current(),
+            self.nodes,
+            self.config.n_layers,
+            reduce="mean",
+            dropout=self.config.message_dropout,
+            training=self.training,
+        ).split(self.sizes)
         online = torch.cat([users, items + self.nodes[self.sizes[0] :]])
         projected = {
             f"features_{name}": project(table)
@@ -108,9 +127,17 @@ class BM3(Model):
             predicted = self.predictor(F.embedding(batch.positives, table))
             terms[f"modalities/across_{name}"] = _apart(predicted, item_targets)
             terms[f"modalities/within_{name}"] = _apart(predicted, self._targets(table, batch.positives))
+        return {**terms, **self.penalty_terms(lambda: self._norms(online), lambda: self._free_rows(batch))}
+
+    def _norms(self, online: Tensor) -> Mapping[str, Tensor]:
         halves = online.split(self.sizes)
-        terms["norms"] = torch.stack([torch.linalg.vector_norm(half) for half in halves]).sum() / self.sizes[1]
-        return terms
+        return {"norms": torch.stack([torch.linalg.vector_norm(half) for half in halves]).sum() / self.sizes[1]}
+
+    def _free_rows(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Without rows of negatives, which the loss does not read."""
+        indices = torch.cat([batch.users, batch.positives + self.sizes[0]])
+        users, positives = F.embedding(indices, self.nodes).chunk(2)
+        return users, positives, positives[:, :0]
 
     def _targets(self, table: Tensor, indices: Tensor) -> Tensor:
         return F.dropout(F.embedding(indices, table.detach()), self.config.dropout, self.training)

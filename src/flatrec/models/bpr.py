@@ -9,7 +9,7 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
 from flatrec.models.settings import EmbeddingConfig
@@ -24,7 +24,8 @@ class BPR(Model):
         score(u, i) = <e_u, e_i>
         loss = mean of -ln sigma(score(u, p) - score(u, n)) + reg_weight * norms
 
-    norms are the Frobenius norms of the three row blocks of the batch, added up and divided by its size.
+    norms are the Frobenius norms of the three row blocks of the batch, added up and divided by its size. These are the
+    free rows.
 
     Deviations: the paper penalizes squared norms with a weight for users, positives and negatives each; the form here
     is that of :func:`flatrec.models.losses.norm_penalty`, as for LightGCN, so that the two differ by the graph alone.
@@ -47,6 +48,7 @@ class BPR(Model):
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
@@ -61,4 +63,5 @@ class BPR(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
+        penalties = self.penalty_terms(lambda: {"norms": norm_penalty(*blocks)}, lambda: blocks)
+        return {"bpr": bpr_loss(*blocks), **penalties}

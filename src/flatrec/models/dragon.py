@@ -79,7 +79,14 @@ class DRAGON(PreferenceModel):
         parts = []
         weights = self.user_weights.split(1, dim=1)
         for tower, table, weight in zip(self.towers, self.features(), weights, strict=True):
-            users, items = propagate(self.graph, tower(table), self.config.n_layers, reduce="sum").split(self.sizes)
+            users, items = propagate(
+                self.graph.current(),
+                tower(table),
+                self.config.n_layers,
+                reduce="sum",
+                dropout=self.config.message_dropout,
+                training=self.training,
+            ).split(self.sizes)
             own = users * weight
             alike = propagate(self.item_graph, items, self.config.n_item_layers, reduce="last")
             parts.append(torch.cat([own + self.user_graph(own), items + alike]))

@@ -70,7 +70,14 @@ class DualGNN(PreferenceModel):
     def encode(self) -> Encoded:
         """All modalities propagated at once, side by side; then users over the user graph."""
         inputs = [tower(table) for tower, table in zip(self.towers, self.features(), strict=True)]
-        nodes = propagate(self.graph, torch.cat(inputs, dim=1), self.config.n_layers, reduce="sum")
+        nodes = propagate(
+            self.graph.current(),
+            torch.cat(inputs, dim=1),
+            self.config.n_layers,
+            reduce="sum",
+            dropout=self.config.message_dropout,
+            training=self.training,
+        )
         users, items = nodes.unflatten(1, (len(inputs), self.config.embedding_dim)).split(self.sizes)
         if self.config.fusion == "released":
             users = torch.cat([users.sum(dim=1, keepdim=True), users[:, 1:]], dim=1)

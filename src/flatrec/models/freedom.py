@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -10,13 +11,14 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.interaction import edge_dropout_graph, training_graph
+from flatrec.graphs.epoch_graph import EpochGraph
+from flatrec.graphs.interaction import training_graph
 from flatrec.graphs.knn import fused_knn_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, bpr_loss_of_differences, gather_embeddings
-from flatrec.models.settings import ItemGraphConfig, WeightedEdgesConfig
+from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.propagation import propagate
 from flatrec.ops.spmm import row_differences
@@ -37,7 +39,8 @@ class FREEDOM(Model):
 
     Training propagates over a graph whose edges are dropped by degree, again every epoch; ranking uses the full
     graph. As in the released
-    code: BPR is a mean over the batch; embeddings have no penalty. With ``weighted_edges`` both graphs have weights,
+    code: BPR is a mean over the batch; embeddings have no penalty of their own; free rows are those of E_user and
+        E_item. With ``weighted_edges`` both graphs have weights,
     but which edges are dropped does not depend on them.
 
     Deviations: the features stay as they are, where the released code trains them, starting from the raw ones
@@ -59,7 +62,7 @@ class FREEDOM(Model):
         ValueError: the data set has no features, or fewer items than ``n_neighbors``.
     """
 
-    class Config(WeightedEdgesConfig, ItemGraphConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, ItemGraphConfig):
         """Settings of FREEDOM.
 
         Args:
@@ -76,6 +79,7 @@ class FREEDOM(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.8, 0.9),
         "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3),
@@ -84,31 +88,36 @@ class FREEDOM(Model):
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
         embedding_dim = self.config.embedding_dim
-        self.interactions = dataset.interactions
         self.nodes = node_table(dataset, embedding_dim)
         self.features = FeatureTables(
             dataset, missing_modality=self.config.missing_modality, trained=self.config.features == "trained"
         )
         self.loss_weights = dict.fromkeys([f"bpr_{name}" for name in self.features.names], self.config.modality_weight)
         self.projections = nn.ModuleList(Linear(width, embedding_dim, bias=False) for width in self.features.widths)
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
-        self.epoch_graph = self.graph
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
         self.item_graph = fused_knn_graph(
             filled_features(dataset, self.config.missing_modality), self.config.n_neighbors, self.config.image_weight
         )
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's graph with dropped edges."""
-        if self.config.edge_dropout > 0:
-            graph = edge_dropout_graph(
-                self.interactions, self.config.edge_dropout, generator, weighted=self.config.weighted_edges
-            )
-            self.epoch_graph = graph.to(self.nodes.device)
+        self.graph.draw(generator, "degree")
 
     def encode(self) -> Encoded:
         """Both propagations; the features are projected where a batch needs them."""
-        graph = self.epoch_graph if self.training else self.graph
-        users, items = propagate(graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
+        graph = self.graph.current()
+        users, items = propagate(
+            graph,
+            self.nodes,
+            self.config.n_layers,
+            reduce="mean",
+            dropout=self.config.message_dropout,
+            training=self.training,
+        ).split(self.sizes)
         alike = propagate(self.item_graph, self.nodes[self.sizes[0] :], self.config.n_item_layers, reduce="last")
         return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, self.features(), strict=True)))
 
@@ -119,4 +128,4 @@ class FREEDOM(Model):
         for (name, table), project in zip(encoded.aux.items(), self.projections, strict=True):
             gaps = project(row_differences(table, batch.positives, batch.negatives))
             terms[f"bpr_{name}"] = bpr_loss_of_differences(users, gaps)
-        return terms
+        return {**terms, **self.penalty_terms(dict, partial(gather_embeddings, self.nodes, batch, self.sizes[0]))}

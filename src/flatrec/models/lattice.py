@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -13,13 +14,14 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import random_walk_graph
 from flatrec.graphs.knn import knn, knn_matrix
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
-from flatrec.models.settings import ItemGraphConfig
+from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize, l2_normalize_
 from flatrec.ops.propagation import propagate
@@ -44,13 +46,16 @@ class LATTICE(Model):
         item i = G[i] + unit(h)[i]
         loss = BPR + reg_weight * half the squares of the batch's final rows / reg_rows
 
+    Free rows are the batch's rows of E_user and E_item.
+
     As in the released code: features are trained, starting from the raw ones; gradients flow through S in the first
     step of an epoch only, which is how the graph is learned, and S is frozen as it was at that step's start for the
     rest of it; evaluation builds it again. Each time costs O(n_items^2 modality_dim). The squares are divided by the
     configured batch size, however many interactions the batch has: set ``reg_rows`` together with
     ``training.batch_size``. The release searches the learning rate in 1e-4 to 5e-3 and lets it fall by 4 % every 50
     epochs, which is left to the optimizer's settings here. There is no ``weighted_edges``: a self loop counts as much
-    as one interaction without a weight, which says nothing beside weights of any unit.
+    as one interaction without a weight, which says nothing beside weights of any unit. Dropout of edges and messages is
+    about the user-item graph; self loops stay.
 
     Deviations: the release lets the loss itself find out that a step is the first of its epoch, so that the second pass
     of a two-pass strategy differentiates another function; here the hooks say so, and all passes of a step agree.
@@ -69,7 +74,7 @@ class LATTICE(Model):
         ValueError: the data set has no features, or fewer items than ``n_neighbors``.
     """
 
-    class Config(ItemGraphConfig):
+    class Config(GraphDropoutConfig, ItemGraphConfig):
         """Settings of LATTICE.
 
         Args:
@@ -88,6 +93,7 @@ class LATTICE(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3),
         "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3),
@@ -102,15 +108,15 @@ class LATTICE(Model):
         )
         self.projections = nn.ModuleList(Linear(width, self.config.modality_dim) for width in self.features.widths)
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
-        self.graph = random_walk_graph(dataset.interactions)
+        self.graph = EpochGraph(dataset.interactions, random_walk_graph, self.config.edge_dropout)
         raw = filled_features(dataset, self.config.missing_modality)
         self.raw_graphs = nn.ModuleList(raw_graph(raw[name], self.config.n_neighbors) for name in self.features.names)
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 
     def on_epoch_start(self, generator: Generator) -> None:
-        """Freeze the item graph as it is now, and let the first step learn it."""
-        del generator  # nothing is drawn
+        """Draw the epoch's user-item graph, freeze the item graph as it is now, and let the first step learn it."""
+        self.graph.draw(generator)
         if self.config.n_item_layers == 0:
             return
         with torch.no_grad():
@@ -137,13 +143,24 @@ class LATTICE(Model):
                 raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
                 learned = edges.product(values, alike)
                 alike = (1 - raw_fraction) * learned + raw_fraction * torch.stack(raw).sum(dim=0)
-        users, items = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean").split(self.sizes)
+        users, items = propagate(
+            self.graph.current(),
+            self.nodes,
+            self.config.n_layers,
+            reduce="mean",
+            dropout=self.config.message_dropout,
+            training=self.training,
+        ).split(self.sizes)
         return Encoded(torch.cat([users, items + l2_normalize(alike)]))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and half the squares of the final rows over ``reg_rows``."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        return {"bpr": bpr_loss(*blocks), "squares": half_squares(*blocks) / self.config.reg_rows}
+        penalties = self.penalty_terms(
+            lambda: {"squares": half_squares(*blocks) / self.config.reg_rows},
+            partial(gather_embeddings, self.nodes, batch, self.sizes[0]),
+        )
+        return {"bpr": bpr_loss(*blocks), **penalties}
 
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""

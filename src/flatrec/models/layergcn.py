@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int64
@@ -12,11 +13,12 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.interaction import edge_dropout_graph, training_graph
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.graphs.epoch_graph import EpochGraph
+from flatrec.graphs.interaction import training_graph
+from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
-from flatrec.models.settings import GraphConfig, WeightedEdgesConfig
+from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveLayerCount
 
 
@@ -31,10 +33,10 @@ class LayerGCN(Model):
         H = h_1 + ... + h_L, layer 0 not included
         loss = sum of -ln sigma(margin) + reg_weight * half the squares of the batch's rows of X
 
-    Both are sums over the batch, not means. Training propagates over a graph pruned once per epoch, degrees counted
-    again; epochs alternate between draws by degree (the first) and uniform ones. Ranking uses the full graph. As in the
-    released code, the similarity gets no small constant added. With ``weighted_edges`` both graphs have weights, but
-    which edges are pruned does not depend on them.
+    Both are sums over the batch, not means, as is any other penalty, of the batch's rows of X. Training propagates over
+    a graph pruned once per epoch, degrees counted again; epochs alternate between draws by degree (the first) and
+    uniform ones. Ranking uses the full graph. As in the released code, the similarity gets no small constant added.
+    With ``weighted_edges`` both graphs have weights, but which edges are pruned does not depend on them.
 
     Deviations: the count of epochs that decides which draw is next is part of the model's state, so that a resumed run
     draws what an uninterrupted one would.
@@ -47,7 +49,7 @@ class LayerGCN(Model):
         0
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig):
         """Settings of LayerGCN.
 
         Args:
@@ -60,6 +62,7 @@ class LayerGCN(Model):
         reg_weight: NonNegativeFloat = 1e-3
 
     config: Config
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.0, 0.1, 0.2),
         "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5),
@@ -69,39 +72,33 @@ class LayerGCN(Model):
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
         self.loss_weights = {"squares": self.config.reg_weight}
-        self.interactions = dataset.interactions
         self.nodes = node_table(dataset, self.config.embedding_dim)
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
-        self.epoch_graph = self.graph
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
         self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))  # begun so far
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's pruned graph: by degree in odd epochs, uniformly in even ones."""
-        if self.config.edge_dropout > 0:
-            weighting: Literal["degree", "uniform"] = "degree" if self.epochs % 2 == 0 else "uniform"
-            graph = edge_dropout_graph(
-                self.interactions,
-                self.config.edge_dropout,
-                generator,
-                weighting,
-                weighted=self.config.weighted_edges,
-            )
-            self.epoch_graph = graph.to(self.nodes.device)
+        self.graph.draw(generator, "degree" if self.epochs % 2 == 0 else "uniform")
         self.epochs += 1
 
     def encode(self) -> Encoded:
         """The sum of the weighted layers."""
-        graph = self.epoch_graph if self.training else self.graph
-        hidden, total = self.nodes, torch.zeros_like(self.nodes)
+        graph = self.graph.current()
+        hidden: Tensor = self.nodes
+        total = torch.zeros_like(self.nodes)
         for _ in range(self.config.n_layers):
-            near = graph(hidden)
+            near = F.dropout(graph(hidden), self.config.message_dropout, self.training)
             hidden = F.cosine_similarity(near, self.nodes, dim=1)[:, None] * near
             total = total + hidden
         return Encoded(total)
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR summed over the batch, and half the squares of the rows before propagation."""
-        return {
-            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) * len(batch),
-            "squares": half_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
-        }
+        rows = partial(gather_embeddings, self.nodes, batch, self.sizes[0])
+        bpr = bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))
+        penalties = self.penalty_terms(lambda: {"squares": half_squares(*rows()) / len(batch)}, rows)
+        return {name: term * len(batch) for name, term in {"bpr": bpr, **penalties}.items()}

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import DEGREE_OFFSET, interaction_matrix, training_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_all, norm_penalty
-from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
+from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
@@ -47,10 +49,13 @@ class LGMRec(Model):
         H = C + sum over m of unit(G_m) + hyper_weight * unit([sum of t ; sum of r])
         loss = BPR(H) + contrastive_weight * contrast + reg_weight * norms of the batch's rows of H
 
+    Free rows are the batch's rows of E_user and E_item.
+
     The contrast is, for every two modalities, InfoNCE by cosine of the batch's users' t against all users' plus that of
     its positives' r against all items'. As in the released code: features are frozen; the contrast is a sum over the
     batch, not a mean; one temperature serves softmax and contrast; of two modalities the first by name is the anchor.
-    ``weighted_edges`` is about M alone: R stays binary, and the mean of Y takes every item of a user equally.
+    ``weighted_edges`` and dropout on edges and messages are about M alone: R stays binary and whole, and the mean of Y
+    takes every item of a user equally.
 
     Deviations: the release leaves the noise on when it ranks; here it is off in evaluation. Its contrast is written for
     two modalities and fails with one; here it goes over all pairs of modalities, of which there is none with one
@@ -67,7 +72,7 @@ class LGMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of LGMRec.
 
         Args:
@@ -92,6 +97,7 @@ class LGMRec(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_hyper_layers": (1, 2),
         "model.n_hyperedges": (4, 64),
@@ -111,14 +117,29 @@ class LGMRec(Model):
         self.hyperedges = nn.ParameterList(
             xavier_uniform(width, self.config.n_hyperedges) for width in self.features.widths
         )
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
         self.bought = interaction_matrix(dataset.interactions)
         degrees = torch.from_numpy(dataset.interactions.matrix("train").sum(axis=1))
         self.register_buffer("shares", 1 / (degrees[:, None] + DEGREE_OFFSET), persistent=False)
 
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's graph with dropped edges."""
+        self.graph.draw(generator)
+
     def encode(self) -> Encoded:
         """The sum of local and global views; both sides of each modality's hypergraph are parts."""
-        ids = propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean")
+        ids = propagate(
+            self.graph.current(),
+            self.nodes,
+            self.config.n_layers,
+            reduce="mean",
+            dropout=self.config.message_dropout,
+            training=self.training,
+        )
         local, hyper = ids, []
         parts: dict[str, Tensor] = {}
         for name, table, projection, edges in zip(
@@ -130,7 +151,12 @@ class LGMRec(Model):
                 [self.config.embedding_dim], dim=1
             )
             modality = propagate(
-                self.graph, torch.cat([self.shares * summed, projected]), self.config.n_modality_layers, reduce="last"
+                self.graph.current(),
+                torch.cat([self.shares * summed, projected]),
+                self.config.n_modality_layers,
+                reduce="last",
+                dropout=self.config.message_dropout,
+                training=self.training,
             )
             local = local + l2_normalize(modality)
             of_items, of_users = self._dependencies(of_items), self._dependencies(of_users)
@@ -145,7 +171,11 @@ class LGMRec(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the contrast of users and that of items, and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        terms, norms = {"bpr": bpr_loss(*blocks)}, norm_penalty(*blocks)
+        terms = {"bpr": bpr_loss(*blocks)}
+        penalties = self.penalty_terms(
+            lambda: {"norms": norm_penalty(*blocks)},
+            partial(gather_embeddings, self.nodes, batch, self.sizes[0]),
+        )
         for kind, indices in (("users", batch.users), ("items", batch.positives)):
             once = indices.unique(return_counts=True)  # popular items come up many times
             contrasts = [
@@ -153,7 +183,7 @@ class LGMRec(Model):
                 for one, other in itertools.combinations(self.features.names, 2)
             ]
             terms[f"contrast/{kind}"] = torch.stack([encoded.node_embeddings.new_zeros(()), *contrasts]).sum()
-        return {**terms, "norms": norms}
+        return {**terms, **penalties}
 
     def _contrast(  # noqa: PLR0917 - two views of one kind
         self, parts: Mapping[str, Tensor], kind: str, once: tuple[Tensor, Tensor], one: str, other: str

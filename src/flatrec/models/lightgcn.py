@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import GraphConfig, WeightedEdgesConfig
+from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import LayerCount, NonNegativeFloat
 
@@ -27,7 +29,7 @@ class LightGCN(Model):
         score(u, i) = <h_u, h_i>
         loss = BPR(H) + reg_weight * norms of the batch's rows of X
 
-    This is its eq. 8 with equal layer weights.
+    This is its eq. 8 with equal layer weights. Free rows are the batch's rows of X.
 
     Deviations: the paper sums BPR over the batch and penalizes squared norms; the mean and the plain norms here
     are those of the public library whose numbers the field compares with. The 1e-10 that it adds inside the logarithm
@@ -41,7 +43,7 @@ class LightGCN(Model):
         0
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig):
         """Settings of LightGCN.
 
         Args:
@@ -53,6 +55,7 @@ class LightGCN(Model):
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (1, 2, 3, 4),
         "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
@@ -62,15 +65,31 @@ class LightGCN(Model):
         super().__init__(dataset, config)
         self.loss_weights = {"norms": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's graph with dropped edges."""
+        self.graph.draw(generator)
 
     def encode(self) -> Encoded:
         """The propagated table."""
-        return Encoded(propagate(self.graph, self.nodes, self.config.n_layers, reduce="mean"))
+        return Encoded(
+            propagate(
+                self.graph.current(),
+                self.nodes,
+                self.config.n_layers,
+                reduce="mean",
+                dropout=self.config.message_dropout,
+                training=self.training,
+            )
+        )
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR on the propagated rows, and the norms of the rows before propagation."""
-        return {
-            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
-            "norms": norm_penalty(*gather_embeddings(self.nodes, batch, self.sizes[0])),
-        }
+        rows = partial(gather_embeddings, self.nodes, batch, self.sizes[0])
+        bpr = bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))
+        return {"bpr": bpr, **self.penalty_terms(lambda: {"norms": norm_penalty(*rows())}, rows)}

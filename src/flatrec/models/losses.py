@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from jaxtyping import Float, Int64
@@ -60,6 +60,14 @@ def mean_squares(
 ) -> Float[Tensor, ""]:
     """Half the mean squares of the blocks, added up, users counted for each of their two items."""
     return users.square().mean() + (positives.square().mean() + negatives.square().mean()) / 2
+
+
+def beside_preferences(
+    rows: tuple[Tensor, Tensor, Tensor], batch: Batch, preferences: Iterable[Float[Tensor, "n_users _"]]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Free rows of users, positives and negatives, with the users' preferences of every modality beside theirs."""
+    users, positives, negatives = rows
+    return torch.cat([users, *(F.embedding(batch.users, one) for one in preferences)], dim=1), positives, negatives
 
 
 def image_square(preferences: Mapping[str, Float[Tensor, "n_users _"]]) -> Float[Tensor, ""]:

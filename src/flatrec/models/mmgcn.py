@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, TypeAlias, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.data.interactions import Interactions
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import mean_graphs
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
-from flatrec.models.losses import bpr_loss, gather_embeddings, image_square, mean_squares
-from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
+from flatrec.models.losses import beside_preferences, bpr_loss, gather_embeddings, image_square, mean_squares
+from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear, linear, matmul
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.spmm import Graph
@@ -41,6 +44,9 @@ class MMGCN(Model):
         ids = mean of Z[u]^2 + (mean of Z[p]^2 + mean of Z[n]^2) / 2 over the batch
         preferences = mean of P^2 over all users, of images alone
 
+    Free rows are the batch's rows of Z, and its users' rows of P of every modality. Rows of P are brought to length 1
+    before they are used, so that a penalty on them acts on the size of their steps alone.
+
     As in the released code: the modalities are averaged, where the paper adds them up; the last layer counts alone;
     only images (the modality called ``image``) are mapped, and only their preferences are penalized.
 
@@ -59,7 +65,7 @@ class MMGCN(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of MMGCN.
 
         Args:
@@ -74,6 +80,7 @@ class MMGCN(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1),
         "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2),
@@ -95,38 +102,61 @@ class MMGCN(Model):
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, width) for width in widths)
         self.networks = nn.ModuleList(
             nn.ModuleList(
-                _Layer(embedding_dim if layer else width, embedding_dim, first=layer == 0)
+                _Layer(
+                    embedding_dim if layer else width,
+                    embedding_dim,
+                    first=layer == 0,
+                    message_dropout=self.config.message_dropout,
+                )
                 for layer in range(self.config.n_layers)
             )
             for width in widths
         )
-        self.to_users, self.to_items = mean_graphs(dataset.interactions, weighted=self.config.weighted_edges)
+        self.graphs = EpochGraph(
+            dataset.interactions,
+            partial(_both_means, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's graphs with dropped edges."""
+        self.graphs.draw(generator)
 
     def encode(self) -> Encoded:
         """The mean over modalities."""
         ids = self.nodes.split(self.sizes)
+        to_users, to_items = (cast(Graph, graph) for graph in self.graphs.current())
         outcomes = []
         tables = zip(self.features.names, self.features(), self.preferences, self.networks, strict=True)
         for name, table, preference, network in tables:
             items = l2_normalize(self.maps[name](table)) if name in self.maps else table
             hidden = l2_normalize(preference), items
             for layer in cast(nn.ModuleList, network):
-                hidden = layer(self.to_users, self.to_items, hidden, ids)
+                hidden = layer(to_users, to_items, hidden, ids)
             outcomes.append(torch.cat(hidden))
         return Encoded(torch.stack(outcomes).mean(dim=0))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the squares of id rows, and those of preferences."""
-        return {
-            "bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])),
-            "squares/ids": mean_squares(*gather_embeddings(self.nodes, batch, self.sizes[0])),
-            "squares/preferences": image_square(dict(zip(self.features.names, self.preferences, strict=True))),
-        }
+        rows = partial(gather_embeddings, self.nodes, batch, self.sizes[0])
+        penalties = self.penalty_terms(
+            lambda: {
+                "squares/ids": mean_squares(*rows()),
+                "squares/preferences": image_square(dict(zip(self.features.names, self.preferences, strict=True))),
+            },
+            lambda: beside_preferences(rows(), batch, self.preferences),
+        )
+        return {"bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])), **penalties}
+
+
+def _both_means(interactions: Interactions, *, weighted: bool) -> nn.ModuleList:
+    return nn.ModuleList(mean_graphs(interactions, weighted=weighted))
 
 
 class _Layer(nn.Module):
-    def __init__(self, width: int, dim: int, *, first: bool) -> None:
+    def __init__(self, width: int, dim: int, *, first: bool, message_dropout: float = 0.0) -> None:
         super().__init__()
+        self.message_dropout = message_dropout
         self.convolution = xavier_normal(width, width)
         self.own = xavier_linear(width, dim)
         # The release draws the first of these otherwise than the rest.
@@ -145,7 +175,7 @@ class _Layer(nn.Module):
         return of_users, of_items
 
     def _joined(self, mean: Tensor, before: Tensor, ids: Tensor) -> Tensor:
-        near = F.leaky_relu(mean, inplace=True)
+        near = F.dropout(F.leaky_relu(mean, inplace=True), self.message_dropout, self.training)
         own = F.leaky_relu(self.own(before), inplace=True) + ids
         of_near, of_own = self.joined.weight.tensor_split([near.shape[1]], dim=1)
         # The two blocks of columns apart spare the wide table that holds both, and its gradient.

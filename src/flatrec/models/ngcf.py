@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Model, SearchSpace
+from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table, xavier_linear
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
-from flatrec.models.settings import EmbeddingConfig, WeightedEdgesConfig
+from flatrec.models.settings import EmbeddingConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveInt
@@ -36,6 +38,8 @@ class NGCF(Model):
         H = [h_0, h_1, ..., h_L]
         loss = BPR(H) + reg_weight * norms of the batch's rows of H
 
+    Free rows are the batch's rows of X alone.
+
     Deviations: follows the public library whose numbers the field compares with where that differs from the paper:
     both maps have a bias; the next layer continues from the normalized rows (the authors' release normalizes only the
     copy that is concatenated, and activates the two maps one by one); BPR is a mean, the norms are not squared. Its
@@ -50,7 +54,7 @@ class NGCF(Model):
         20
     """
 
-    class Config(WeightedEdgesConfig, EmbeddingConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, EmbeddingConfig):
         """Settings of NGCF.
 
         Args:
@@ -66,6 +70,7 @@ class NGCF(Model):
         reg_weight: NonNegativeFloat = 1e-5
 
     config: Config
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.hidden_dims": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
         "model.node_dropout": (0.0, 0.1, 0.2),
@@ -81,9 +86,18 @@ class NGCF(Model):
         steps = list(zip((self.config.embedding_dim, *self.config.hidden_dims), self.config.hidden_dims, strict=False))
         self.sums = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
         self.products = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
-        entries = self.graph.coo()
-        self.edges = Edges(entries.row, entries.col, self.graph.shape) if self.config.node_dropout > 0 else None
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
+        self.edges = self._edges() if self.config.node_dropout > 0 else None
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's graph with dropped edges; entries of it are then left out at every step."""
+        self.graph.draw(generator)
+        if self.edges is not None and self.config.edge_dropout > 0:
+            self.edges = self._edges().to(self.nodes.device)
 
     def encode(self) -> Encoded:
         """All layers, side by side."""
@@ -91,7 +105,9 @@ class NGCF(Model):
         layers = [hidden]
         kept = self._kept()
         for add, multiply in zip(self.sums, self.products, strict=True):
-            near = self.graph(hidden) if self.edges is None or kept is None else self.edges.product(kept, hidden)
+            near = (
+                self.graph.current()(hidden) if self.edges is None or kept is None else self.edges.product(kept, hidden)
+            )
             outcome = F.leaky_relu(add(hidden + near) + multiply(near * hidden), SLOPE)
             hidden = l2_normalize(F.dropout(outcome, self.config.message_dropout, self.training))
             layers.append(hidden)
@@ -100,10 +116,16 @@ class NGCF(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, and the norms of the batch's final rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
+        users, positives, negatives = (block[..., : self.config.embedding_dim] for block in blocks)  # layer 0 is X
+        penalties = self.penalty_terms(lambda: {"norms": norm_penalty(*blocks)}, lambda: (users, positives, negatives))
+        return {"bpr": bpr_loss(*blocks), **penalties}
+
+    def _edges(self) -> Edges:
+        entries = self.graph.dropped.coo()
+        return Edges(entries.row, entries.col, self.graph.dropped.shape)
 
     def _kept(self) -> Tensor | None:
         """The graph's entries after dropout, in the order of the edges; None where nothing is dropped."""
         if self.edges is None or not self.training:
             return None
-        return F.dropout(self.graph.matrix.values, self.config.node_dropout)
+        return F.dropout(self.graph.dropped.matrix.values, self.config.node_dropout)

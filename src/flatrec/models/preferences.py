@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, cast
 
 import torch
@@ -14,12 +15,13 @@ from torch.nn import functional as F
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.cooccurrence import UserGraph
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_normal
-from flatrec.models.losses import bpr_loss, gather_embeddings
-from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
+from flatrec.models.losses import beside_preferences, bpr_loss, gather_embeddings
+from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
@@ -28,10 +30,14 @@ from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 class PreferenceModel(Model):
     """A model with one tower per modality, free weights of the modalities for each user, and a user graph.
 
-    ``weighted_edges`` is about the user-item graph; the user graph counts common items without weights.
+    ``weighted_edges`` and dropout on edges and messages are about the user-item graph; the user graph counts common
+    items without weights.
+
+    Free rows are the batch's users' preferences of every modality and their weights; items have none. Preferences are
+    brought to length 1 before they are used, so that a penalty on them acts on the size of their steps alone.
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of such a model.
 
         Args:
@@ -46,6 +52,7 @@ class PreferenceModel(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
         "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
@@ -60,16 +67,25 @@ class PreferenceModel(Model):
             for width in self.features.widths
         )
         self.user_weights = preference_weights(dataset.n_users, len(self.features))
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
         self.user_graph = UserGraph(dataset.interactions, self.config.n_user_neighbors)
 
     def on_epoch_start(self, generator: Generator) -> None:
-        """Draw which neighbors are repeated."""
+        """Draw which neighbors are repeated, then the epoch's user-item graph."""
         self.user_graph.draw(generator)
+        self.graph.draw(generator)
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR to base 2, and the squares of each modality's preferences and of all weights per user or item."""
-        terms = {"bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2)}
+        bpr = bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2)
+        return {"bpr": bpr, **self.penalty_terms(lambda: self._squares(batch), lambda: self._free_rows(batch))}
+
+    def _squares(self, batch: Batch) -> Mapping[str, Tensor]:
+        terms = {}
         for name, tower in zip(self.features.names, self.towers, strict=True):
             preferences = F.embedding(batch.users, cast(Tower, tower).preference)
             terms[f"squares/preference_{name}"] = preferences.square().mean()
@@ -77,6 +93,12 @@ class PreferenceModel(Model):
         return terms | {
             f"squares/{name}": table.square().mean() for name, table in self.named_parameters(recurse=False)
         }
+
+    def _free_rows(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        preferences = [cast(Tower, tower).preference for tower in self.towers]
+        weights = F.embedding(batch.users, self.user_weights)
+        no_rows = weights.new_empty(len(batch), 0)
+        return beside_preferences((weights, no_rows, no_rows), batch, preferences)
 
 
 class Tower(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flatrec.models.base import ModelConfig
 from flatrec.models.features import MissingModality
-from flatrec.utils.ranges import LayerCount, PositiveInt
+from flatrec.utils.ranges import DropoutRate, LayerCount, PositiveInt
 
 
 class EmbeddingConfig(ModelConfig):
@@ -36,6 +36,19 @@ class WeightedEdgesConfig(ModelConfig):
     """
 
     weighted_edges: bool = False
+
+
+class GraphDropoutConfig(ModelConfig):
+    """Settings of a model that drops edges and messages of the user-item graph in training.
+
+    Args:
+        edge_dropout: fraction of the training interactions left out of each epoch's user-item graph.
+        message_dropout: fraction of the entries of each layer's output over the user-item graph set to zero in
+            training.
+    """
+
+    edge_dropout: DropoutRate = 0.0
+    message_dropout: DropoutRate = 0.0
 
 
 class FeatureConfig(EmbeddingConfig):

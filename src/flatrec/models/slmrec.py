@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table
 from flatrec.models.losses import info_nce
-from flatrec.models.settings import FeatureConfig, GraphConfig, WeightedEdgesConfig
+from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
@@ -36,6 +38,8 @@ class SLMRec(Model):
         Y_k = mean of layers 0..L of M on [E_user ; X_k], for k = id and every m, the same E_user in each
         users = [Y_id, Y_1, Y_2, ...] W + b, items likewise with a map of their own
         loss = NCE(unit(users[u]), unit(items[p]); temperature) + alignment_weight * sum over m of alignment_m
+
+    There is no penalty of its own; free rows are the batch's rows of E_user and, for positives, of E_item.
 
     Alignment goes along a chain, on the rows y_k = Y_k[p], by linear maps A and B:
 
@@ -66,7 +70,7 @@ class SLMRec(Model):
         ValueError: the data set has no features.
     """
 
-    class Config(WeightedEdgesConfig, GraphConfig, FeatureConfig):
+    class Config(GraphDropoutConfig, WeightedEdgesConfig, GraphConfig, FeatureConfig):
         """Settings of SLMRec.
 
         Args:
@@ -84,6 +88,7 @@ class SLMRec(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.alignment_weight": (0.01, 0.05, 0.1, 0.5, 1.0),
         "model.alignment_temperature": (0.1, 0.2, 0.5, 1.0),
@@ -108,14 +113,29 @@ class SLMRec(Model):
         self.anchors = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
         self.partners = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
         self.bridge = _linear(embedding_dim, embedding_dim) if len(self.chain) == 2 else None
-        self.graph = training_graph(dataset.interactions, weighted=self.config.weighted_edges)
+        self.graph = EpochGraph(
+            dataset.interactions,
+            partial(training_graph, weighted=self.config.weighted_edges),
+            self.config.edge_dropout,
+        )
+
+    def on_epoch_start(self, generator: Generator) -> None:
+        """Draw the epoch's graph with dropped edges."""
+        self.graph.draw(generator)
 
     def encode(self) -> Encoded:
         """Ids and modalities propagated at once, side by side, then fused."""
         users, items = self.nodes.split(self.sizes)
         seen = [project(table) for project, table in zip(self.maps, self.features(), strict=True)]
         inputs = torch.cat([users.repeat(1, 1 + len(seen)), torch.cat([items, *seen], dim=1)])
-        of_users, of_items = propagate(self.graph, inputs, self.config.n_layers, reduce="mean").split(self.sizes)
+        of_users, of_items = propagate(
+            self.graph.current(),
+            inputs,
+            self.config.n_layers,
+            reduce="mean",
+            dropout=self.config.message_dropout,
+            training=self.training,
+        ).split(self.sizes)
         names = ["ids", *(f"view_{name}" for name in self.features.names)]
         views = dict(zip(names, of_items.chunk(len(names), dim=1), strict=True))
         return Encoded(torch.cat([self.fuse_users(of_users), self.fuse_items(of_items)]), views)
@@ -130,7 +150,13 @@ class SLMRec(Model):
             anchor = self.anchors[step](self.bridge(anchor) if self.bridge is not None and step == 1 else anchor)
             partner = self.partners[step](F.embedding(batch.positives, encoded.aux[f"view_{name}"]))
             terms[f"alignment/{name}"] = info_nce(anchor, partner, self.config.alignment_temperature)
-        return terms
+        return {**terms, **self.penalty_terms(dict, lambda: self._free_rows(batch))}
+
+    def _free_rows(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Without rows of negatives, which the loss does not read."""
+        indices = torch.cat([batch.users, batch.positives + self.sizes[0]])
+        users, positives = F.embedding(indices, self.nodes).chunk(2)
+        return users, positives, positives[:, :0]
 
 
 def _linear(inputs: int, outputs: int) -> Linear:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Cold, Encoded, Modalities, Model, SearchSpace
+from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_uniform
 from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
@@ -27,6 +27,8 @@ class VBPR(Model):
         user u = [g_u, t_u]
         item i = [g_i, F_i W + b]
         loss = BPR + reg_weight * norms of the batch's rows
+
+    Free rows are the batch's g_u and t_u, and g_i.
 
     Deviations: as in the public library whose numbers the field compares with, all modalities where the paper has
     images alone; no item bias and no global image bias, but a bias of the projection; norms that are not squared,
@@ -57,6 +59,7 @@ class VBPR(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
@@ -78,4 +81,10 @@ class VBPR(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        return {"bpr": bpr_loss(*blocks), "norms": norm_penalty(*blocks)}
+        users, positives, negatives = blocks
+        width = self.config.embedding_dim
+        penalties = self.penalty_terms(
+            lambda: {"norms": norm_penalty(*blocks)},
+            lambda: (users, positives[..., :width], negatives[..., :width]),
+        )
+        return {"bpr": bpr_loss(*blocks), **penalties}

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from flatrec.ops.spmm import CSRMatrix, Graph
 
+Reduction: TypeAlias = Literal["mean", "sum", "last"]
+
 
 def propagate(
-    graph: Graph, x: Float[Tensor, "n_nodes dim"], n_layers: int, reduce: Literal["mean", "sum", "last"] = "mean"
+    graph: Graph,
+    x: Float[Tensor, "n_nodes dim"],
+    n_layers: int,
+    reduce: Reduction = "mean",
+    *,
+    dropout: float = 0.0,
+    training: bool = True,
 ) -> Float[Tensor, "n_nodes dim"]:
     """Return what ``n_layers`` products with the graph M make of X, reduced over the layers.
+
+    With dropout the layers are X_0 = X and X_l = dropout(M X_(l-1)), each mask drawn from torch's global generator.
 
     Args:
         graph: M.
         x: X, the node embeddings of layer 0.
         n_layers: L, at least 0.
         reduce: ``mean`` for (X + MX + ... + M^L X) / (L + 1), ``sum`` for X + MX + ... + M^L X, ``last`` for M^L X.
+        dropout: fraction of the entries of each layer after the first that is set to zero, the others scaled up by
+            1 / (1 - dropout), in [0, 1).
+        training: whether there is dropout at all.
     """
+    if dropout > 0 and training:
+        return _propagate_with_dropout(graph, x, n_layers, reduce, dropout=dropout)
     if reduce == "last":
         for _ in range(n_layers):
             x = graph(x)
@@ -31,6 +47,18 @@ def propagate(
     scale = 1 / (n_layers + 1) if reduce == "mean" else 1.0
     x = x.to(graph.matrix.values.dtype)
     return cast(Tensor, _ScaledSum.apply(x, graph.matrix, graph.transposed, n_layers, scale))  # type: ignore[no-untyped-call]
+
+
+def _propagate_with_dropout(
+    graph: Graph, x: Tensor, n_layers: int, reduce: Reduction, *, dropout: float
+) -> Float[Tensor, "n_nodes dim"]:
+    layers = [x.to(graph.matrix.values.dtype)]
+    for _ in range(n_layers):
+        layers.append(F.dropout(graph(layers[-1]), dropout))
+    if reduce == "last":
+        return layers[-1]
+    total = torch.stack(layers).sum(dim=0)
+    return total / len(layers) if reduce == "mean" else total
 
 
 class _ScaledSum(torch.autograd.Function):

@@ -17,6 +17,7 @@ from flatrec.ops.foreach import foreach
 from flatrec.ops.param_vector import Vector, norm, times
 from flatrec.strategies.context import NonFiniteGradientError, all_finite
 from flatrec.strategies.state import Layout
+from flatrec.training.weight_decay import decay_weights
 from flatrec.utils.messages import shortlist
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
@@ -42,6 +43,7 @@ class TrainStepContext:
             own, for less memory. A loss that is a mean over interactions has the gradient of the whole batch up to
             rounding; a contrast within the batch, or a penalty on the norm of its rows, sees its portion only.
         precision: what matrix products are computed in; parameters and gradients stay float32.
+        weight_decay: weight of the decoupled decay of :func:`flatrec.training.weight_decay.decay_weights`.
 
     Example:
         >>> from flatrec.models import BPR
@@ -66,6 +68,7 @@ class TrainStepContext:
         perturb_exclude: Sequence[str] = (),
         grad_accumulation_steps: int = 1,
         precision: Precision = "float32",
+        weight_decay: float = 0.0,
     ) -> None:
         self.model = model
         self.objective = model if objective is None else objective
@@ -89,6 +92,7 @@ class TrainStepContext:
         self.same_dropout_mask = same_dropout_mask
         self.grad_accumulation_steps = grad_accumulation_steps
         self.precision = precision
+        self.weight_decay = weight_decay
         self.progress = 0.0  # the trainer sets it before each step
         self._dropout_seed: int | None = None
         self._buffers: list[Tensor] = []  # the perturbed values; the memory is reused
@@ -173,11 +177,12 @@ class TrainStepContext:
             _set_data(self.perturbed_params, values)
 
     def update(self, gradient: Vector) -> None:
-        """Clip the gradient, and let the base optimizer take one step with it."""
+        """Clip the gradient, shrink the parameters, and let the base optimizer take one step with the gradient."""
         if self.max_grad_norm is not None:
             gradient = _clipped(gradient, self.max_grad_norm)
         for parameter, tensor in zip(self.params, gradient, strict=True):
             parameter.grad = tensor.contiguous()  # torch's fused optimizers misread the strides of anything else
+        decay_weights(self.optimizer, self.weight_decay)
         self.optimizer.step()
         self._clear()
 
