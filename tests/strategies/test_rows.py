@@ -102,15 +102,16 @@ def test_rows_of_equal_norm_and_equal_gradients_move_as_one_vector():
 
 
 class _Recorded(TrainStepContext):
-    """Keeps where the strategy went."""
+    """Keeps where the strategy went, and how long the rows were."""
 
     def perturbed(self, direction, scale=1.0):
         self.eps = [scale * part for part in direction]
+        self.lengths = [one.detach().norm(dim=1) for one in self.perturbed_params]
         return super().perturbed(direction, scale)
 
 
 @pytest.mark.parametrize("control", ["none", "random"])
-def test_rows_that_no_loss_reaches_do_not_move_and_the_others_by_their_length(control):
+def test_rows_that_no_loss_reaches_do_not_move_and_the_others_move_by_their_length(control):
     data = block_dataset()
     model = BPR(data, BPR.Config(embedding_dim=8)).double()
     context = _Recorded(model, torch.optim.SGD(model.parameters(), lr=0.1))
@@ -120,13 +121,81 @@ def test_rows_that_no_loss_reaches_do_not_move_and_the_others_by_their_length(co
     reached[few.users] = True
     reached[data.n_users + torch.cat([few.positives, few.negatives.flatten()])] = True
     assert 0 < reached.sum() < len(reached)
-    lengths = context.eps[0].norm(dim=1)
-    assert (lengths[~reached] == 0).all()
-    before = BPR(data, BPR.Config(embedding_dim=8)).nodes  # only its shape
-    assert before.shape == context.eps[0].shape
-    (start,) = [0.3 * one for one in [_rows_before]] if (_rows_before := _start(data)) is not None else [None]
-    assert torch.allclose(lengths[reached], start[reached], rtol=1e-2)
+    assert torch.allclose(context.eps[0].norm(dim=1), 0.3 * context.lengths[0] * reached, atol=1e-10, rtol=0)
 
 
-def _start(data):
-    return None if data is None else None
+def test_tiny_rows_are_directions_and_zeros_are_none():
+    rows = torch.tensor([[3e-30, 4e-30], [0.0, 0.0], [-3e20, 4e20]])
+    (found,) = row_directions([rows], [torch.tensor([[5.0], [7.0], [10.0]])])
+    assert torch.allclose(found, torch.tensor([[3.0, 4.0], [0.0, 0.0], [-6.0, 8.0]]))
+    (kept,) = nonzero_rows([torch.ones(3, 2)], [rows])
+    assert kept.tolist() == [[1, 1], [0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("control", ["none", "random"])
+@pytest.mark.parametrize("scale", ["absolute", "relative", "row"])
+@pytest.mark.parametrize("name", PERTURBING)
+def test_radius_zero_is_plain_bit_for_bit(name, scale, control):
+    settings = {"rho": 0.0, "rho_scale": scale, "control": control}
+    assert (stepped(Network(), name, settings)[0] == stepped(Network(), "plain", {})[0]).all()
+    assert (stepped(Network(), name, {**settings, "rho": 0.2})[0] != stepped(Network(), "plain", {})[0]).any()
+
+
+@pytest.mark.parametrize("name", PERTURBING)
+def test_before_its_start_a_step_is_plain_and_costs_one_gradient(name):
+    model = Network()
+    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    calls, inner = [], context.gradients
+    context.gradients = lambda *batches: calls.append(1) or inner(*batches)
+    strategy = build_strategy(Component(name, {"rho": 0.2, "start_epoch": 1.5}))
+    strategy.reset(0)
+    context.progress = 1.4
+    strategy.step(context, batch(0))
+    assert len(calls) == 1
+    assert (flat(model) == stepped(Network(), "plain", {})[0]).all()
+    context.progress = 1.5
+    strategy.step(context, batch(1))
+    assert len(calls) == 3
+
+
+def test_the_mean_of_bsam_is_up_to_date_when_the_perturbation_begins():
+    _, late = stepped(Quadratic(), "bsam", {"start_epoch": 3.0})
+    assert torch.cat([one.flatten() for one in late.mean]).numpy() == pytest.approx(
+        0.4 * Quadratic().flat_gradient(flat(Quadratic()), 0), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize(("progress", "fraction"), [(2.0, 0.0), (3.0, 0.25), (6.0, 1.0)])
+def test_the_warm_up_begins_at_the_start(progress, fraction):
+    settings = {"rho": 0.4, "rho_warmup": 4.0, "start_epoch": 2.0}
+    late = stepped(Quadratic(), "sam", settings, progress=progress)[0]
+    assert (late == stepped(Quadratic(), "sam", {"rho": 0.4 * fraction})[0]).all()
+
+
+def test_the_control_depends_on_the_seed_and_the_step_alone():
+    settings = {"rho": 0.3, "control": "random"}
+    ends = [stepped(Network(), "sam", settings, seed=seed)[0] for seed in (0, 0, 1)]
+    assert (ends[0] == ends[1]).all()
+    assert (ends[0] != ends[2]).any()
+    assert (draws([(3,)], step=1) != draws([(3,)], step=2)).all()
+
+
+@pytest.mark.parametrize("settings", [{"rho_scale": "row"}, {"control": "random"}, {"start_epoch": 1e-9}])
+@pytest.mark.parametrize("name", ["sam", "bsam+"])
+def test_state_put_into_a_fresh_strategy_goes_on_bit_for_bit(name, settings):
+    settings = {"rho": 0.3, "rho_scale": "row", "control": "random", **settings}
+
+    def context_of(model):
+        return TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+
+    def go_on(context, strategy, numbers):
+        for number in numbers:
+            strategy.step(context, *map(batch, range(number, number + strategy.batches_per_step)))
+
+    whole, halves = Network(), Network()
+    go_on(context_of(whole), build_strategy(Component(name, settings)), range(6))
+    before, after, context = *(build_strategy(Component(name, settings)) for _ in range(2)), context_of(halves)
+    go_on(context, before, range(3))
+    after.load_state(before.state(), context.params)
+    go_on(context, after, range(3, 6))
+    assert (flat(halves) == flat(whole)).all()
