@@ -19,6 +19,7 @@ pytestmark = pytest.mark.repeats
 def made(kind, *, double=True, **settings):
     torch.manual_seed(0)
     model = kind(block_dataset(), kind.Config(**settings))
+    model.on_epoch_start(torch.Generator().manual_seed(0))  # first, so that what it draws becomes float64 too
     return (model.double() if double else model).train()
 
 
@@ -27,7 +28,6 @@ def context_of(model, target="embeddings", lr=0.1, optimizer=torch.optim.SGD, **
 
 
 def trained(model, name, target, *, settings=None, steps=2, **given):
-    model.on_epoch_start(torch.Generator().manual_seed(0))
     context, strategy = context_of(model, target, **given), build_strategy(Component(name, settings or {}))
     batch = whole_batch(block_dataset())
     first, second = batch.split(2)
@@ -122,7 +122,7 @@ def test_every_model_trains_with_perturbed_embeddings(kind, name, settings):
     assert not torch.equal(ends[0], ends[1])
 
 
-@pytest.mark.parametrize("kind", ["lightgcn", "bm3", "lgmrec", "slmrec"])
+@pytest.mark.parametrize("kind", ["lightgcn", "bm3", "lgmrec"])
 def test_gradients_of_a_step_see_one_mask_and_leave_no_perturbation(kind):
     context, batch = context_of(made(MODELS[kind])), whole_batch(block_dataset())
     torch.manual_seed(3)
