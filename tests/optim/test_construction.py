@@ -42,9 +42,13 @@ def test_every_setting_reaches_the_strategy(kind):
     for one in fields(strategy):
         if not one.init or one.name in NOT_HERE:
             continue
-        other = {"constant": "inverse", "absolute": "relative", "fisher": "dynamic", "manhattan": "cosine", "none": "random"}.get(
-            one.default
-        )
+        other = {
+            "constant": "inverse",
+            "absolute": "relative",
+            "fisher": "dynamic",
+            "manhattan": "cosine",
+            "none": "random",
+        }.get(one.default)
         other = other or (one.default + 1 if isinstance(one.default, int) else one.default / 2)
         made = kind(adam(network()), **{one.name: other})
         assert getattr(made.strategy, one.name) == other

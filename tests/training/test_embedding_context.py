@@ -115,9 +115,7 @@ def test_a_step_encodes_once_per_update(name):
 @pytest.mark.parametrize("name", ["sam", "bsam", "bsam+"])
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_model_trains_with_perturbed_embeddings(kind, name, settings):
-    ends = [
-        trained(made(MODELS[kind]), name, "embeddings", settings={"rho": rho, **settings}) for rho in (0.0, 0.5)
-    ]
+    ends = [trained(made(MODELS[kind]), name, "embeddings", settings={"rho": rho, **settings}) for rho in (0.0, 0.5)]
     assert torch.isfinite(ends[1]).all()
     assert not torch.equal(ends[0], ends[1])
 
@@ -178,9 +176,11 @@ def test_making_the_context_draws_no_random_number_and_leaves_the_mode():
 def test_a_gradient_that_is_not_finite_on_its_way_to_the_parameters_changes_nothing():
     model = made(LightGCN)
     context, before = context_of(model), model.nodes.detach().clone()
-    with pytest.raises(NonFiniteGradientError), context.step():
+    with context.step():
         _, (gradient,) = context.gradients(whole_batch(block_dataset()))
-        context.update([torch.full_like(gradient[0], float("inf")), *gradient[1:]])
+        endless = [torch.full_like(gradient[0], float("inf")), *gradient[1:]]
+        with pytest.raises(NonFiniteGradientError):
+            context.update(endless)
     assert torch.equal(model.nodes, before)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from flatrec.data.batches import Batch
@@ -50,9 +50,9 @@ class EmbeddingStepContext:
             part, such as that of a penalty on the rows before propagation or of maps that the loss applies
         update(g): the base optimizer gets J_H' g_H + J_A' g_A + g_Theta, J the Jacobian of ``encode`` at Theta
 
-    For the gradient of a loss that is the gradient by Theta. ``encode`` runs once per update and its backward pass once,
-    whatever the strategy does; each gradient that a strategy asks for costs a pass over the batch. Every strategy works
-    unchanged, measured in H: radius, running mean and state are those of the final embeddings.
+    For the gradient of a loss that is the gradient by Theta. ``encode`` runs once per update and its backward pass
+    once, whatever the strategy does; each gradient that a strategy asks for costs a pass over the batch. Every strategy
+    works unchanged, measured in H: radius, running mean and state are those of the final embeddings.
 
     A second gradient is taken at H + eps but pulled back by the Jacobian at Theta, which does not depend on eps.
     Dropout and noise within ``encode`` are the same for all gradients of a step; those of the loss are too unless the
@@ -78,7 +78,9 @@ class EmbeddingStepContext:
         if context.objective is not context.model:
             raise ValueError("perturb_target is embeddings, which training.amr does not go with; set amr.epsilon to 0")
         if len(context.perturbed_params) < len(context.params):
-            raise ValueError("perturb_target is embeddings, so perturb_exclude has no parameter to exclude; leave it out")
+            raise ValueError(
+                "perturb_target is embeddings, so perturb_exclude has no parameter to exclude; leave it out"
+            )
         if context.grad_accumulation_steps > 1:
             raise ValueError(
                 "perturb_target is embeddings, which are encoded once per step; set grad_accumulation_steps to 1"
@@ -89,7 +91,8 @@ class EmbeddingStepContext:
         self.progress = 0.0
         self._leaves: _Leaves | None = None
         self._shapes = self._initial_values()
-        self._buffer: list[Tensor] = []  # the perturbed values; the memory is reused
+        self._buffer: list[Tensor] = []  # the perturbed values; the memory is reused, as fresh memory is slow
+        self._totals: list[Tensor] = []  # the gradient of the parameters, likewise
 
     @property
     def params(self) -> Sequence[Tensor]:
@@ -172,12 +175,11 @@ class EmbeddingStepContext:
         if not chosen:
             return list(direct)
         weights = [(part * scale if self._is_scaled else part).to(output.dtype) for output, part in chosen]
-        pulled = torch.autograd.grad(
-            [output for output, _ in chosen], self.context.params, weights, allow_unused=True
-        )
+        pulled = torch.autograd.grad([output for output, _ in chosen], self.context.params, weights, allow_unused=True)
+        self._totals = self._totals or [torch.empty_like(own) for own in direct]
         return [
-            own if part is None else torch.add(own, part, alpha=1 / scale)
-            for own, part in zip(direct, pulled, strict=True)
+            own if part is None else torch.add(own, part, alpha=1 / scale, out=total)
+            for own, part, total in zip(direct, pulled, self._totals, strict=True)
         ]
 
     @property
