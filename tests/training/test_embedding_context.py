@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from flatrec.config import Component
+from flatrec.config import Component, Training
+from flatrec.data.batches import Sampler
 from flatrec.models import FREEDOM, MODELS, VBPR, Adversarial, LightGCN
 from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.strategies import NonFiniteGradientError
 from flatrec.testing import block_dataset, whole_batch
 from flatrec.training.embedding_context import EmbeddingStepContext, perturbing
 from flatrec.training.step_context import TrainStepContext
+from flatrec.training.trainer import Trainer
 
 pytestmark = pytest.mark.repeats
 
@@ -195,3 +197,41 @@ def test_what_does_not_go_together_is_refused_in_one_line():
         with pytest.raises(ValueError, match=message) as caught:
             EmbeddingStepContext(TrainStepContext(model, optimizer, **settings))
         assert "\n" not in str(caught.value)
+
+
+class _StopError(Exception):
+    """Raised in the middle of a run."""
+
+
+def fitted(folder, *, stop_after=None):
+    """A run of four epochs, from its checkpoint if there is one, which may be ended like a kill."""
+    data = block_dataset()
+    torch.manual_seed(0)
+    model = LightGCN(data, LightGCN.Config(embedding_dim=8))
+    strategy = build_strategy(Component("bsam+", {"rho": 0.1, "rho_scale": "row", "start_epoch": 1.0}))
+    settings = Training(epochs=4, select="last", tensorboard=False)
+    context = context_of(model, optimizer=torch.optim.Adam)
+    trainer = Trainer(context, strategy, Sampler(data.interactions, 16), None, settings=settings, seed=3, folder=folder)
+    trainer.resume()
+    step = strategy.step
+
+    def stepped(*given):
+        if context.progress >= (stop_after or 9):
+            raise _StopError
+        return step(*given)
+
+    strategy.step = stepped
+    if stop_after is None:
+        trainer.run()
+    else:
+        with pytest.raises(_StopError):
+            trainer.run()
+    return model.nodes.detach()
+
+
+def test_a_run_that_goes_on_from_its_checkpoint_ends_in_the_same_bits(tmp_path):
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = fitted(tmp_path / "whole")
+    fitted(tmp_path / "killed", stop_after=2.5)
+    assert torch.equal(fitted(tmp_path / "killed"), whole)

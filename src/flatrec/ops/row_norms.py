@@ -1,6 +1,7 @@
 """Norms of the rows of parameters, and directions that are measured row by row.
 
-A row is what the first dimension of a tensor counts; a tensor with fewer than two dimensions is one row.
+A row is what the first dimension of a tensor counts; a tensor with fewer than two dimensions is one row. Needs torch
+alone, as :mod:`flatrec.optim` does.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from flatrec.ops.normalize import l2_normalize_
 from flatrec.ops.param_vector import Vector
 
 
@@ -27,12 +27,14 @@ def row_directions(direction: Vector, lengths: Vector) -> list[Tensor]:
         direction: one tensor per parameter.
         lengths: for each tensor a column with the length of each row.
     """
-    return [_directed(as_rows(one), length).view(one.shape) for one, length in zip(direction, lengths, strict=True)]
+    return [_directed(as_rows(one), length).reshape(one.shape) for one, length in zip(direction, lengths, strict=True)]
 
 
 def _directed(rows: Tensor, lengths: Tensor) -> Tensor:
     chosen = nonzero_indices(rows)
-    directed = l2_normalize_(rows[chosen]) * lengths[chosen]
+    directed = rows[chosen]
+    directed /= torch.maximum(directed.amax(dim=1, keepdim=True), -directed.amin(dim=1, keepdim=True))
+    directed *= lengths[chosen] / torch.linalg.vector_norm(directed, dim=1, keepdim=True)  # no square vanished
     return directed if len(chosen) == len(rows) else torch.zeros_like(rows).index_copy_(0, chosen, directed)
 
 
@@ -46,7 +48,7 @@ def nonzero_indices(rows: Tensor) -> Tensor:
 def nonzero_rows(x: Vector, like: Vector) -> list[Tensor]:
     """Return ``x`` with zeros in the rows in which ``like`` has nothing but zeros."""
     return [
-        torch.where(as_rows(other).any(dim=1, keepdim=True), as_rows(tensor), 0).view(tensor.shape)
+        torch.where(as_rows(other).any(dim=1, keepdim=True), as_rows(tensor), 0).reshape(tensor.shape)
         for tensor, other in zip(x, like, strict=True)
     ]
 
