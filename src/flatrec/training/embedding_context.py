@@ -113,6 +113,12 @@ class EmbeddingStepContext:
         """Return the gradient of the node embeddings."""
         return self.layout.select_perturbed(gradient)
 
+    def row_counts(self, batch: Batch) -> list[Tensor]:
+        """How often a batch reads each user and each item, as a positive or a negative."""
+        n_users, n_items = self.model.sizes
+        items = torch.cat([batch.positives, batch.negatives.flatten()])
+        return [batch.users.bincount(minlength=n_users), items.bincount(minlength=n_items)]
+
     @contextmanager
     def step(self) -> Iterator[None]:
         """Context manager for one step; at its end what it encoded is forgotten."""
