@@ -34,6 +34,7 @@ def adam():
         (lambda: SAM(adam(), rho=float("nan")), "rho"),
         (lambda: SAM(adam(), interval=0), "interval"),
         (lambda: SAM(adam(), rho_warmup=3.0), "rho_warmup"),
+        (lambda: SAM(adam(), start_epoch=3.0), "start_epoch"),
         (lambda: BSAM(adam(), lam=1.5), "lam"),
         (lambda: BSAM(adam(), lam=-0.1), "lam"),
         (lambda: ASAM(adam(), eta=-1.0), "eta"),

@@ -15,7 +15,7 @@ from tests.optim.kinds import ALL, adam, data, network, train, values
 
 KINDS = [getattr(optim, name) for name in optim.__all__ if name not in ("Closure", "NonFiniteGradientError")]
 ALONE = [one for one in KINDS if one not in (Mixed, optim.StrategyOptimizer)]
-NOT_HERE = {"rho_warmup"}  # counts epochs
+NOT_HERE = {"rho_warmup", "start_epoch"}  # they count epochs
 
 
 @pytest.mark.parametrize("kind", ALONE)
@@ -26,7 +26,7 @@ def test_signatures_show_the_settings_of_the_strategy_with_its_defaults(kind):
         if one.kind is inspect.Parameter.KEYWORD_ONLY
     }
     own = {one.name: one.default for one in fields(getattr(strategies, kind.__name__)) if one.init}
-    extra = {"seed": 0} if kind in (ESAM, SSAM) else {}
+    extra = {"seed": 0} if getattr(strategies, kind.__name__).draws_random_numbers else {}
     assert shown == {name: one for name, one in own.items() if name not in NOT_HERE} | {
         **extra,
         "same_dropout_mask": False,
@@ -42,9 +42,13 @@ def test_every_setting_reaches_the_strategy(kind):
     for one in fields(strategy):
         if not one.init or one.name in NOT_HERE:
             continue
-        other = {"constant": "inverse", "absolute": "relative", "fisher": "dynamic", "manhattan": "cosine"}.get(
-            one.default
-        )
+        other = {
+            "constant": "inverse",
+            "absolute": "relative",
+            "fisher": "dynamic",
+            "manhattan": "cosine",
+            "none": "random",
+        }.get(one.default)
         other = other or (one.default + 1 if isinstance(one.default, int) else one.default / 2)
         made = kind(adam(network()), **{one.name: other})
         assert getattr(made.strategy, one.name) == other

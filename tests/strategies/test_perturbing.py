@@ -277,7 +277,7 @@ def test_mixed_around_any_strategy_reports_the_loss_of_its_first_batch():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"rho_scale": "absolut"}, ValueError, "rho_scale must be one of absolute, relative, but is 'absolut'"),
+        ({"rho_scale": "absolut"}, ValueError, "rho_scale must be one of absolute, relative, row, but is 'absolut'"),
         ({"rho_schedule": "z"}, ValueError, "rho_schedule must be one of constant, inverse, but is 'z'"),
         ({"distance": "z"}, ValueError, "distance must be a number or one of manhattan, .*, but is 'z'"),
         ({"distance": float("nan")}, ValueError, "distance must be finite, but is nan"),

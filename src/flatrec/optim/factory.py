@@ -17,7 +17,7 @@ from flatrec.optim.wrapper import StrategyOptimizer
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.settings import checked_setting
 
-NOT_HERE = "rho_warmup"  # counts epochs, which an optimizer does not see
+NOT_HERE = ("rho_warmup", "start_epoch")  # they count epochs, which an optimizer does not see
 SHARED = {
     "seed": "seed of the random numbers that are drawn.",
     "same_dropout_mask": "whether dropout draws the same masks in both passes over a batch.",
@@ -55,7 +55,7 @@ def _signature(strategy: type[Strategy]) -> Signature:
     settings = [
         Parameter(setting.name, Parameter.KEYWORD_ONLY, default=_default(setting), annotation=hints[setting.name])
         for setting in declared
-        if setting.init and setting.name != NOT_HERE
+        if setting.init and setting.name not in NOT_HERE
     ]
     if strategy.draws_random_numbers:
         settings.append(Parameter("seed", Parameter.KEYWORD_ONLY, default=0, annotation=int))

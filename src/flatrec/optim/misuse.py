@@ -13,7 +13,7 @@ from flatrec.strategies.settings import python_number
 
 Init = TypeVar("Init", bound=Callable[..., None])
 
-WARM_UP = "rho_warmup counts epochs, which an optimizer does not see; change rho in param_groups"
+EPOCHS = "{} counts epochs, which an optimizer does not see; change rho in param_groups"
 BASE = "torch.optim.SGD(model.parameters(), lr=...)"
 
 
@@ -37,7 +37,7 @@ def check_arguments(
 
     Raises:
         TypeError: one is not so; the message says what to write.
-        ValueError: ``rho_warmup`` is given, which an optimizer cannot have.
+        ValueError: ``rho_warmup`` or ``start_epoch`` is given, which an optimizer cannot have.
     """
     first, second = list(signature.parameters)[:2]
     inner = positional[0] if positional else settings.get(first)
@@ -49,8 +49,8 @@ def check_arguments(
             f"{name}({got}...)"
         )
     for key in settings:
-        if key == "rho_warmup":
-            raise ValueError(WARM_UP)
+        if key in ("rho_warmup", "start_epoch"):
+            raise ValueError(EPOCHS.format(key))
         if key not in signature.parameters:
             raise TypeError(
                 f"{name} has no setting {key!r}; help({name}) lists them; settings of the base optimizer go into it, "

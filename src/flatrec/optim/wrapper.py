@@ -14,7 +14,7 @@ from torch.optim import LBFGS, Optimizer, SparseAdam
 
 from flatrec.ops.param_vector import Vector
 from flatrec.optim.closures import Closure, ClosureContext, real
-from flatrec.optim.misuse import WARM_UP
+from flatrec.optim.misuse import EPOCHS
 from flatrec.optim.running_statistics import kept_running_statistics
 from flatrec.optim.saved import check_base_state
 from flatrec.strategies.base import Gradients, Shift, Strategy, TwoPass
@@ -72,8 +72,8 @@ class StrategyOptimizer(Optimizer):
         model: nn.Module | None = None,
     ) -> None:
         _check_base(optimizer)
-        if isinstance(strategy, SAMStrategy) and strategy.rho_warmup:
-            raise ValueError(WARM_UP)
+        if isinstance(strategy, SAMStrategy) and (strategy.rho_warmup or strategy.start_epoch):
+            raise ValueError(EPOCHS.format("rho_warmup" if strategy.rho_warmup else "start_epoch"))
         self.base = optimizer
         self.strategy = strategy
         self.same_dropout_mask = same_dropout_mask

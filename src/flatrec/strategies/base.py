@@ -203,6 +203,9 @@ class TwoPass(SingleBatchStrategy):
     def choose_point(self, context: StepContext[Any], gradient: Vector) -> Shift | Vector:
         """Where to take the second gradient; or the gradient for the base optimizer, if this step takes no second."""
 
+    def on_first_pass(self, first: FirstPass[BatchT]) -> None:  # noqa: B027 - optional, hence not abstract
+        """Look at the batch before the point is chosen; an optimizer in a user's own loop does not call it."""
+
     def combine(self, gradients: Gradients) -> Vector:
         """The gradient for the base optimizer, by default the one at the perturbed point."""
         return gradients.perturbed_grad
@@ -214,6 +217,7 @@ class TwoPass(SingleBatchStrategy):
 
     def transform_gradient(self, first: FirstPass[BatchT]) -> Vector:
         """The gradient that :meth:`combine` makes of both, or that of a step without a second one."""
+        self.on_first_pass(first)
         point = self.choose_point(first.context, first.gradient)
         if not isinstance(point, Shift):
             return point

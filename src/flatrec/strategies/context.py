@@ -62,6 +62,14 @@ class StepContext(Protocol[BatchIn]):
         """Let the base optimizer take one step with a gradient for all parameters."""
 
 
+@runtime_checkable
+class RowCounts(Protocol[BatchIn]):
+    """A step context whose perturbed vector is one table of users, then items."""
+
+    def row_counts(self, batch: BatchIn) -> list[Tensor]:
+        """How often a batch reads each user and each item, two vectors."""
+
+
 def all_finite(losses: Sequence[Tensor], gradients: Sequence[Vector]) -> bool:
     """Return True if all losses and gradients are finite; a sum of squares that overflows counts as not finite."""
     sizes = [*losses, *(norm(gradient).to(losses[0]) for gradient in gradients)]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from flatrec.ops.param_vector import Vector, cosine, norm, plus_scaled_into, quotient
+from flatrec.ops.row_norms import nonzero_rows, row_directions, row_norms
 from flatrec.strategies.base import Shift, TwoPass, shift_by
 from flatrec.strategies.context import StepContext
 from flatrec.strategies.diagnostics import Diagnostics
 from flatrec.strategies.state import state_count
+from flatrec.utils import seeding
 from flatrec.utils.ranges import NonNegativeFloat
 
 
@@ -68,19 +71,39 @@ class SAMStrategy(TwoPass):
     - times 1 (``rho_schedule="constant"``) or 1 / t at the t-th step (``"inverse"``, as in the theorems),
     - times epochs / ``rho_warmup`` while fewer epochs than that have passed (0 for no warm-up).
 
+    With ``rho_scale="row"`` there is a radius for each row: the row theta_r of a parameter moves by
+    rho * ||theta_r|| * v_r / ||v_r||, in the Euclidean norm whatever the strategy's metric is, and rho is subject to
+    schedule and warm-up as before. A row is what the first dimension counts, such as one user or item of a table of
+    embeddings; a parameter with fewer than two dimensions is one row. Rows with v_r = 0, such as those that no loss of
+    the batch reaches, and rows of zeros do not move.
+
+    ``control="random"`` moves by as much, globally or row by row, along a Gaussian direction in place of v: it shows
+    what the direction is worth. Under ``"row"`` the same rows move. The draws depend on the seed and the step alone.
+
+    Before ``start_epoch`` a step takes one gradient and is plain. The strategy follows training all the same: its
+    running mean, if it has one, is up to date at the start, and t counts every step; the warm-up begins at
+    ``start_epoch``.
+
     Args:
         rho_schedule: how the radius changes over steps.
-        rho_scale: whether the radius is absolute or relative to the norm of the parameters.
+        rho_scale: whether the radius is absolute, relative to the norm of the parameters, or relative to the norm of
+            each row.
         rho_warmup: epochs over which the radius grows linearly from 0; 0 for no warm-up.
+        control: whether the perturbation has the strategy's direction or, for comparison, a random one.
+        start_epoch: epochs of plain training, at one gradient a step, before the first perturbation.
 
     Raises:
         TypeError: a setting is not a number where one is expected.
         ValueError: a setting is out of range.
     """
 
+    draws_random_numbers: ClassVar[bool] = True  # for the control
+
     rho_schedule: Literal["constant", "inverse"] = "constant"
-    rho_scale: Literal["absolute", "relative"] = "absolute"
+    rho_scale: Literal["absolute", "relative", "row"] = "absolute"
     rho_warmup: NonNegativeFloat = 0.0
+    control: Literal["none", "random"] = "none"
+    start_epoch: NonNegativeFloat = 0.0
     steps: int = state_count()
     diagnostics: Diagnostics = field(default_factory=Diagnostics, init=False, repr=False)
 
@@ -99,22 +122,52 @@ class SAMStrategy(TwoPass):
             return gradient
         if grad is not gradient:
             self.diagnostics.add("perturbed fraction of |g1|", norm(grad) / norm(gradient))
+        if self.rho_scale == "row":
+            perturbation = self._by_rows(perturbation, params)
+        elif self.control == "random":
+            perturbation = self._random(perturbation)
         self.diagnostics.add("cos(eps, g1)", _cosine(perturbation, grad))
         if perturbation.length == 0:
             return gradient
         return shift_by(perturbation.direction, float(radius), float(perturbation.length))
+
+    @property
+    def gradients_per_step(self) -> float:
+        """One gradient, and a second one at one of ``interval`` steps from ``start_epoch`` on."""
+        return super().gradients_per_step
 
     def take_diagnostics(self) -> dict[str, float]:
         """Mean cos(eps, g1), and whatever else the strategy measures."""
         return self.diagnostics.take()
 
     def _radius(self, progress: float, params: Vector) -> Tensor | float:
+        if progress < self.start_epoch:
+            return 0.0
         radius = self.rho / self.steps if self.rho_schedule == "inverse" else self.rho
-        if progress < self.rho_warmup:
-            radius *= progress / self.rho_warmup
-        if radius == 0 or self.rho_scale == "absolute":
+        if progress - self.start_epoch < self.rho_warmup:
+            radius *= (progress - self.start_epoch) / self.rho_warmup
+        if radius == 0 or self.rho_scale != "relative":
             return radius
         return radius * norm(params)
+
+    def _by_rows(self, perturbation: Perturbation, params: Vector) -> Perturbation:
+        """The perturbation whose rows are as long as those of the parameters."""
+        direction = perturbation.direction
+        if self.control == "random":
+            direction = nonzero_rows(self._draw(direction), direction)
+        direction = row_directions(direction, row_norms(params))
+        length = norm(direction)
+        return Perturbation(direction, (length > 0).to(length), length)
+
+    def _random(self, perturbation: Perturbation) -> Perturbation:
+        """A random perturbation whose Euclidean length is that of another one."""
+        direction = self._draw(perturbation.direction)
+        length = norm(direction)
+        return Perturbation(direction, length * quotient(perturbation.length, perturbation.norm), length)
+
+    def _draw(self, like: Vector) -> list[Tensor]:
+        stream = seeding.generator(self.seed, "random direction", self.steps)
+        return [torch.randn(tensor.shape, generator=stream, dtype=tensor.dtype).to(tensor.device) for tensor in like]
 
 
 def _cosine(perturbation: Perturbation, grad: Vector) -> Tensor:

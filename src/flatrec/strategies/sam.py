@@ -16,8 +16,8 @@ class SAM(SAMStrategy):
     implementation take the batch's).
 
     Example:
-        >>> SAM(rho=0.05, interval=2)
-        SAM(rho=0.05, interval=2, rho_schedule='constant', rho_scale='absolute', rho_warmup=0.0)
+        >>> SAM(rho=0.05, interval=2).gradients_per_step
+        1.5
     """
 
     def perturbation(self, point: Point) -> Perturbation:

@@ -129,8 +129,8 @@ class TrainStepContext:
         self, batches: Sequence[Batch], weights: Sequence[float]
     ) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Return weighted losses and their gradients, whether finite or not."""
-        self._seed_dropout()
-        with self._autocast():
+        self.seed_dropout()
+        with self.autocast():
             encoded = self.objective.encode()
             losses = [self.objective.loss(encoded, batch) for batch in batches]
         losses = [loss.float() * weight if weight != 1 else loss for loss, weight in zip(losses, weights, strict=True)]
@@ -159,7 +159,8 @@ class TrainStepContext:
             gradients = gradients or added_gradients
         return losses, gradients
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """Context manager in which matrix products have the precision of the settings."""
         kind = torch.bfloat16 if self.precision == "bfloat16" else torch.float16
         return torch.autocast(self.params[0].device.type, dtype=kind, enabled=self.precision != "float32")
 
@@ -190,7 +191,7 @@ class TrainStepContext:
         self.optimizer.zero_grad(set_to_none=True)
         self._dropout_seed = None
 
-    def _seed_dropout(self) -> None:
+    def seed_dropout(self) -> None:
         """Seed torch as at the start of this step; a step's seed is drawn from the state that the last step left."""
         if not self.same_dropout_mask:
             return

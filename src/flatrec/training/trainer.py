@@ -21,6 +21,7 @@ from flatrec.strategies.base import Strategy
 from flatrec.strategies.context import NonFiniteGradientError
 from flatrec.training import checkpoint as checkpoints
 from flatrec.training.checkpoint import Checkpoint
+from flatrec.training.embedding_context import EmbeddingStepContext
 from flatrec.training.identity import Identity
 from flatrec.training.records import Callback, EpochRecord, append_line, read_lines, write_lines
 from flatrec.training.step_context import TrainStepContext
@@ -84,7 +85,7 @@ class Trainer:
 
     def __init__(
         self,
-        context: TrainStepContext,
+        context: TrainStepContext | EmbeddingStepContext,
         strategy: Strategy,
         sampler: Sampler,
         validate: Callable[[Model], Mapping[str, float]] | None,

@@ -1,0 +1,238 @@
+"""The context of training steps that perturb final embeddings in place of parameters, at one ``encode`` a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from flatrec.data.batches import Batch
+from flatrec.models.base import Encoded, Model
+from flatrec.ops.foreach import foreach
+from flatrec.ops.param_vector import Vector
+from flatrec.optim.noise import Noise
+from flatrec.strategies.context import NonFiniteGradientError, all_finite
+from flatrec.strategies.state import Layout
+from flatrec.training.step_context import LOSS_SCALE, TrainStepContext
+
+PerturbTarget: TypeAlias = Literal["parameters", "embeddings"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Leaves:
+    """What a step encoded once.
+
+    Args:
+        outputs: the encoded tensors that the loss is differentiated by, first the node embeddings, with their graph.
+        values: the same tensors in float32 at least, without the graph; the loss reads these.
+        encoded: what the loss gets, made of the values.
+        noise: the state of the random generators after ``encode``.
+    """
+
+    outputs: list[Tensor]
+    values: list[Tensor]
+    encoded: Encoded
+    noise: Noise
+
+
+class EmbeddingStepContext:
+    """A :class:`flatrec.strategies.StepContext` whose perturbed vector is H, the node embeddings a model encodes.
+
+    With E(Theta) what ``encode`` returns (H and further tensors A) and L(H, A, Theta) the loss of a batch, a strategy
+    sees the trained vector [H, A, Theta], of which it perturbs H alone:
+
+        gradients: dL/dH, dL/dA and dL/dTheta with H and A as variables of their own, so that the last one is the direct
+            part, such as that of a penalty on the rows before propagation or of maps that the loss applies
+        update(g): the base optimizer gets J_H' g_H + J_A' g_A + g_Theta, J the Jacobian of ``encode`` at Theta
+
+    For the gradient of a loss that is the gradient by Theta. ``encode`` runs once per update and its backward pass
+    once, whatever the strategy does; each gradient that a strategy asks for costs a pass over the batch. Every strategy
+    works unchanged, measured in H: radius, running mean and state are those of the final embeddings.
+
+    A second gradient is taken at H + eps but pulled back by the Jacobian at Theta, which does not depend on eps.
+    Dropout and noise within ``encode`` are the same for all gradients of a step; those of the loss are too unless the
+    step context was made without ``same_dropout_mask``. Under lower precision H is perturbed in float32.
+
+    Args:
+        context: model, optimizer and settings of the steps.
+
+    Raises:
+        ValueError: the context has another objective than the model, leaves parameters unperturbed, or takes a batch in
+            portions.
+
+    Example:
+        >>> from flatrec.models import LightGCN
+        >>> from flatrec.strategies import SAM
+        >>> from flatrec.testing import block_dataset, whole_batch
+        >>> model = LightGCN(block_dataset(), LightGCN.Config(embedding_dim=8))
+        >>> inner = TrainStepContext(model, torch.optim.Adam(model.parameters()))
+        >>> loss = SAM(rho=0.05, rho_scale="row").step(EmbeddingStepContext(inner), whole_batch(block_dataset()))
+    """
+
+    def __init__(self, context: TrainStepContext) -> None:
+        if context.objective is not context.model:
+            raise ValueError("perturb_target is embeddings, which training.amr does not go with; set amr.epsilon to 0")
+        if len(context.perturbed_params) < len(context.params):
+            raise ValueError(
+                "perturb_target is embeddings, so perturb_exclude has no parameter to exclude; leave it out"
+            )
+        if context.grad_accumulation_steps > 1:
+            raise ValueError(
+                "perturb_target is embeddings, which are encoded once per step; set grad_accumulation_steps to 1"
+            )
+        self.context = context
+        self.model: Model = context.model
+        self.optimizer: Optimizer = context.optimizer
+        self.progress = 0.0
+        self._leaves: _Leaves | None = None
+        self._shapes = self._initial_values()
+        self._buffer: list[Tensor] = []  # the perturbed values; the memory is reused, as fresh memory is slow
+        self._totals: list[Tensor] = []  # the gradient of the parameters, likewise
+
+    @property
+    def params(self) -> Sequence[Tensor]:
+        """The encoded tensors, node embeddings first, and the parameters of the model."""
+        return [*(self._shapes if self._leaves is None else self._leaves.values), *self.context.params]
+
+    @property
+    def perturbed_params(self) -> Sequence[Tensor]:
+        """The node embeddings."""
+        return self.params[:1]
+
+    @property
+    def layout(self) -> Layout:
+        """The ids of all tensors; only the first is perturbed."""
+        return Layout(tuple(range(len(self.params))), (0,))
+
+    def select_perturbed(self, gradient: Vector) -> Vector:
+        """Return the gradient of the node embeddings."""
+        return self.layout.select_perturbed(gradient)
+
+    def row_counts(self, batch: Batch) -> list[Tensor]:
+        """How often a batch reads each user and each item, as a positive or a negative."""
+        n_users, n_items = self.model.sizes
+        items = torch.cat([batch.positives, batch.negatives.flatten()])
+        return [batch.users.bincount(minlength=n_users), items.bincount(minlength=n_items)]
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Context manager for one step; at its end what it encoded is forgotten."""
+        with self.context.step():
+            try:
+                yield
+            finally:
+                self._leaves = None
+
+    def gradients(self, *batches: Batch) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """The loss and the gradient of each batch, by the encoded tensors and directly by the parameters.
+
+        Raises:
+            NonFiniteGradientError: a loss or gradient is NaN or infinite.
+        """
+        leaves = self._encoded()
+        again = self.context.same_dropout_mask
+        with leaves.noise.of("loss" if again else object()), self.context.autocast():
+            losses = [self.model.loss(leaves.encoded, batch) for batch in batches]
+        gradients = []
+        for loss in losses:
+            scaled = loss * LOSS_SCALE if self._is_scaled else loss
+            gradient = list(torch.autograd.grad(scaled, self.params, materialize_grads=True))
+            gradients.append(self._unscaled(gradient))
+        losses = [loss.detach() for loss in losses]
+        if not all_finite(losses, gradients):
+            raise NonFiniteGradientError("a loss or gradient is not finite")
+        return losses, gradients
+
+    @contextmanager
+    def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
+        """Context manager that adds ``scale * direction`` to the node embeddings and restores them bit for bit."""
+        (embeddings,), (eps,) = self.perturbed_params, direction
+        value = embeddings.detach()
+        self._buffer = self._buffer or [torch.empty_like(value)]
+        torch.add(value, eps, alpha=scale, out=self._buffer[0])
+        try:
+            embeddings.data = self._buffer[0]
+            yield
+        finally:
+            embeddings.data = value
+
+    def update(self, gradient: Vector) -> None:
+        """Pull the gradient back to the parameters, clip it, and let the base optimizer take one step.
+
+        Raises:
+            NonFiniteGradientError: what reaches the parameters is NaN or infinite; nothing is updated.
+        """
+        leaves = self._encoded()
+        direct = list(gradient[len(leaves.values) :])
+        total = self._plus_pulled_back(leaves.outputs, gradient[: len(leaves.values)], direct)
+        self._leaves = None
+        if not all_finite([total[0].new_zeros(())], [total]):
+            raise NonFiniteGradientError("the gradient of a parameter is not finite")
+        self.context.update(total)
+
+    def _plus_pulled_back(self, outputs: Vector, gradient: Vector, direct: Vector) -> list[Tensor]:
+        scale = LOSS_SCALE if self._is_scaled else 1.0
+        chosen = [pair for pair in zip(outputs, gradient, strict=True) if pair[0].requires_grad]
+        if not chosen:
+            return list(direct)
+        weights = [(part * scale if self._is_scaled else part).to(output.dtype) for output, part in chosen]
+        pulled = torch.autograd.grad([output for output, _ in chosen], self.context.params, weights, allow_unused=True)
+        self._totals = self._totals or [torch.empty_like(own) for own in direct]
+        return [
+            own if part is None else torch.add(own, part, alpha=1 / scale, out=total)
+            for own, part, total in zip(direct, pulled, self._totals, strict=True)
+        ]
+
+    @property
+    def _is_scaled(self) -> bool:
+        return self.context.precision == "float16"
+
+    def _unscaled(self, gradient: list[Tensor]) -> list[Tensor]:
+        return foreach("mul_", gradient, 1 / LOSS_SCALE) if self._is_scaled else gradient
+
+    def _encoded(self) -> _Leaves:
+        """What this step encoded, now if it has not yet."""
+        if self._leaves is None:
+            self.context.seed_dropout()
+            self._leaves = self._encode()
+        return self._leaves
+
+    def _encode(self) -> _Leaves:
+        """Encode once, and cut the result off from its graph."""
+        with torch.enable_grad(), self.context.autocast():
+            encoded = self.model.encode()
+        values = {name: tensor for name, tensor in encoded.aux.items() if tensor.requires_grad}
+        outputs = [encoded.node_embeddings, *values.values()]
+        leaves = [_leaf(output) for output in outputs]
+        aux = {**encoded.aux, **dict(zip(values, leaves[1:], strict=True))}
+        devices = {parameter.device for parameter in self.context.params}
+        return _Leaves(outputs, leaves, replace(encoded, node_embeddings=leaves[0], aux=aux), Noise(devices))
+
+    def _initial_values(self) -> list[Tensor]:
+        """The encoded tensors before the first step, whose shapes a saved state is compared with."""
+        training = self.model.training
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            try:
+                self.model.eval()
+                return [leaf.detach() for leaf in self._encode().values]
+            finally:
+                self.model.train(training)
+
+
+def _leaf(output: Tensor) -> Tensor:
+    kind = torch.promote_types(output.dtype, torch.float32)
+    return output.detach().to(kind).requires_grad_()
+
+
+def perturbing(context: TrainStepContext, target: PerturbTarget) -> TrainStepContext | EmbeddingStepContext:
+    """Return the context whose perturbed vector is the one that ``training.perturb_target`` asks for.
+
+    Raises:
+        ValueError: as :class:`EmbeddingStepContext`.
+    """
+    return context if target == "parameters" else EmbeddingStepContext(context)
