@@ -99,6 +99,11 @@ COMMANDS: dict[str, Command] = {
         RESEARCH,
         "Search for settings by validation scores, and test the best ones on fresh seeds.",
     ),
+    "league": Command(
+        "flatrec.cli.league:league",
+        RESEARCH,
+        "Tune methods by equally many trials, compare them on fresh seeds, and write a page with the verdict.",
+    ),
     "report": Command(
         "flatrec.cli.report:report",
         RESEARCH,

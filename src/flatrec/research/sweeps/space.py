@@ -84,10 +84,28 @@ def read_space(path: Path) -> Space:
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; give the path of a .toml file with settings to try")
-    space = {name: _dimension(value, f"{path}: {name}") for name, value in _leaves(config.toml_tree(path))}
+    space = parse_space(config.toml_tree(path), str(path))
     if not space:
         raise ValueError(f'{path} names no setting; give one, such as "optimizer.lr" = [0.001, 0.005]')
     return space
+
+
+def parse_space(tree: Mapping[str, Any], where: str) -> dict[str, Choices | Range]:
+    """Return the space that a table of a TOML file holds; ``where`` is its name in messages.
+
+    Raises:
+        ValueError: a value is neither a list of values nor a range.
+    """
+    return {name: _dimension(value, f"{where}: {name}") for name, value in flatten(tree)}
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the values of a tree of settings by their dotted names; a range counts as one value."""
+    leaves: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        group = isinstance(value, Mapping) and not {"low", "high"} & set(value)
+        leaves += flatten(value, f"{prefix}{key}.") if group else [(prefix + key, value)]
+    return leaves
 
 
 def suggest(space: Space, trial: Trial) -> dict[str, Option]:
@@ -135,14 +153,6 @@ def with_values(experiment: Experiment, values: Mapping[str, Option]) -> Experim
     for name, value in values.items():
         experiment = config.changed(experiment, config.nested(name.split("."), value))
     return with_defaults(experiment)
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        group = isinstance(value, Mapping) and not {"low", "high"} & set(value)
-        leaves += _leaves(value, f"{prefix}{key}.") if group else [(prefix + key, value)]
-    return leaves
 
 
 def _dimension(value: object, where: str) -> Choices | Range:
