@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from flatrec.data.batches import Sampler
 from flatrec.data.interactions import Interactions
+from flatrec.sampling.sampler import Sampler
 from flatrec.testing import block_dataset
 
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from flatrec import testing
-from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.models import BASELINES, MODELS
 from flatrec.ops.spmm import Graph
+from flatrec.sampling.sampler import Sampler
 from flatrec.utils import seeding
 from tests.models.settings import SETTINGS, make
 

@@ -5,9 +5,9 @@ import torch
 
 from flatrec import testing
 from flatrec.config import Component, Training
-from flatrec.data.batches import Sampler
 from flatrec.models import MODELS
 from flatrec.registry.instantiate import build_strategy, strategy_names
+from flatrec.sampling.sampler import Sampler
 from flatrec.strategies import MIXABLE
 from flatrec.training import Trainer, optimizers
 from flatrec.training.step_context import TrainStepContext

@@ -12,8 +12,8 @@ from flatrec.models.base import Encoded, Model
 from flatrec.ops.param_vector import norm
 from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Mixed, Plain, Point, SAMStrategy
-from flatrec.strategies.settings import checked_settings
 from flatrec.training.step_context import TrainStepContext
+from flatrec.utils.checked_settings import checked_settings
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
 

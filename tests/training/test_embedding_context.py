@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from flatrec.config import Component, Training
-from flatrec.data.batches import Sampler
 from flatrec.models import FREEDOM, MODELS, VBPR, Adversarial, LightGCN
 from flatrec.registry.instantiate import build_strategy, strategy_names
+from flatrec.sampling.sampler import Sampler
 from flatrec.strategies import NonFiniteGradientError
 from flatrec.testing import block_dataset, whole_batch
 from flatrec.training.embedding_context import EmbeddingStepContext, perturbing

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from flatrec.config import Component, Training
-from flatrec.data.batches import Sampler
 from flatrec.models import BPR, FREEDOM, LightGCN
 from flatrec.registry.instantiate import build_strategy
+from flatrec.sampling.sampler import Sampler
 from flatrec.testing import block_dataset
 from flatrec.training import DivergedError, Trainer, optimizers
 from flatrec.training.step_context import TrainStepContext

@@ -9,6 +9,7 @@ from flatrec.config.experiment import (
     Experiment,
     Option,
     Options,
+    Regularization,
     Training,
     settings,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Experiment",
     "Option",
     "Options",
+    "Regularization",
     "SettingError",
     "SplitMethod",
     "SplitSettings",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import InstanceOf, field_validator
+from pydantic import InstanceOf, field_validator, model_validator
 
 from flatrec.config.base import Config
 from flatrec.config.split import SplitSettings
@@ -73,6 +73,32 @@ class AMR(Config):
     weight: NonNegativeFloat = 1.0
 
 
+class Regularization(Config):
+    """The penalty on a model's free rows, which are those of tables that a batch reads; see docs/regularization.md.
+
+    Args:
+        kind: which penalty. ``default`` is the model's own with the model's own weight; ``none`` is none; ``norm`` adds
+            up the norms of the batch's rows, not squared; ``squared`` is half the squares of the rows per interaction,
+            the penalty of the papers of BPR and LightGCN; ``decoupled`` lets all parameters decay before each step.
+        weight: weight of the penalty; of ``default`` and ``none`` there is none to set.
+
+    Raises:
+        ValueError: a value is out of range, or a weight is given to a kind that has none.
+    """
+
+    kind: Literal["default", "none", "norm", "squared", "decoupled"] = "default"
+    weight: NonNegativeFloat = 0.0
+
+    @model_validator(mode="after")
+    def _check_weight(self) -> Regularization:
+        if self.kind in ("default", "none") and self.weight > 0:
+            raise ValueError(
+                f"regularization.weight is {self.weight}, but regularization.kind {self.kind} has no weight; set "
+                'regularization.kind to "squared", "norm" or "decoupled", or leave the weight out'
+            )
+        return self
+
+
 class Training(Config):
     """How long and in which portions a model is trained.
 
@@ -92,6 +118,8 @@ class Training(Config):
         same_dropout_mask: whether all passes of a step use the same dropout masks and the same noise.
         perturb_exclude: patterns of parameter names, such as ``["features.*"]``, that strategies do not perturb and
             leave out of their norms; these parameters are still trained.
+        perturb_target: what strategies perturb: the ``parameters``, or the final ``embeddings`` of users and items,
+            which are encoded once per step (:mod:`flatrec.training.embedding_context`).
         grad_accumulation_steps: number of portions in which the gradient of a batch is computed, which needs less
             memory; there is still one update per batch.
         second_batch: source of the second batch of a mixed strategy. ``independent``: a second, independently shuffled
@@ -122,6 +150,7 @@ class Training(Config):
     max_grad_norm: NonNegativeFloat = 0.0
     same_dropout_mask: bool = True
     perturb_exclude: tuple[str, ...] = ()
+    perturb_target: Literal["parameters", "embeddings"] = "parameters"
     grad_accumulation_steps: PositiveInt = 1
     second_batch: Literal["independent", "split"] = "independent"
     weighted_sampling: bool = False
@@ -203,6 +232,10 @@ class Experiment(Config):
         seed: the seed of initial parameters, batches, negatives, edge dropout and noise.
         device: where the model is trained; ``auto`` is CUDA if there is a CUDA device.
         model: name and settings of the model.
+        loss: name and settings of the loss by which the model ranks (``flatrec list losses``); ``default`` is the
+            model's own.
+        sampling: name and settings of the choice of negatives (``flatrec list samplings``).
+        regularization: the penalty on the model's free rows.
         strategy: name and settings of the strategy; a ``+`` at the end of its name mixes it.
         optimizer: name and settings of the base optimizer.
         training: how long and in which portions the model is trained.
@@ -214,6 +247,9 @@ class Experiment(Config):
     seed: Annotated[int, Range(ge=-(2**63), le=2**63 - 1)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     model: InstanceOf[Component] = Component("freedom")
+    loss: InstanceOf[Component] = Component("default")
+    sampling: InstanceOf[Component] = Component("uniform")
+    regularization: Regularization = Regularization()
     strategy: InstanceOf[Component] = Component("bsam+")
     optimizer: InstanceOf[Component] = Component("adam")
     training: Training = Training()

@@ -1,33 +1,33 @@
-"""Batches of training interactions with sampled negatives, and the epochs that yield them."""
+"""Batches of training interactions with negatives."""
 
 from __future__ import annotations
 
-import itertools
-import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-import numpy as np
-import torch
-from jaxtyping import Bool, Float, Float64, Int64
-from numpy import ndarray
-from torch import Generator, Tensor
-
-from flatrec.data.interactions import Interactions
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 SecondBatch: TypeAlias = Literal["independent", "split"]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Training interactions by index, each with one item that its user has not interacted with in training."""
+    """Training interactions by index, each with items that its user has not interacted with in training.
+
+    Args:
+        users: the users.
+        positives: the items they interacted with.
+        negatives: N items for each interaction.
+        in_batch: whether a ranking loss takes the other positives of the batch as negatives; those that were drawn are
+            then for the other terms of a loss.
+        hardest: whether of the negatives of an interaction only the one with the highest score counts.
+        log_q: the logarithm of the probability with which each item is a negative; None if all are equal.
+    """
 
     users: Int64[Tensor, "batch"]
     positives: Int64[Tensor, "batch"]
-    negatives: Int64[Tensor, "batch"] | Int64[Tensor, "batch n_negatives"]
+    negatives: Int64[Tensor, "batch n_negatives"]
     in_batch: bool = False
     hardest: bool = False
     log_q: Float[Tensor, "n_items"] | None = None
@@ -35,129 +35,21 @@ class Batch:
     def __len__(self) -> int:
         return len(self.users)
 
+    @property
+    def indices(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Users, positives and negatives."""
+        return self.users, self.positives, self.negatives
+
+    def with_indices(
+        self,
+        users: Int64[Tensor, "batch"],
+        positives: Int64[Tensor, "batch"],
+        negatives: Int64[Tensor, "batch n_negatives"],
+    ) -> Batch:
+        """A batch of other interactions, sampled in the same way."""
+        return replace(self, users=users, positives=positives, negatives=negatives)
+
     def split(self, portions: int) -> list[Batch]:
         """Split the batch into portions of almost equal size, which are views."""
-        columns = (column.tensor_split(portions) for column in (self.users, self.positives, self.negatives))
-        return [Batch(*portion) for portion in zip(*columns, strict=True)]
-
-
-class Sampler:
-    """Shuffled epochs over the training interactions.
-
-    Each pass reads every interaction once, or, with weighted sampling, draws as many as there are: with replacement, an
-    interaction of weight w with probability w / (sum of the weights) in each draw.
-
-    A negative is uniform over the items its user has no training interaction with, drawn exactly and
-    without rejection: a rank among those items is drawn and turned into an item by one binary search, so the cost
-    does not grow with how much a user bought. Users who have every item have no negative; their interactions are left
-    out, with a warning in the log.
-
-    Args:
-        interactions: the interactions whose training split is sampled.
-        batch_size: number of interactions per batch; the last batch of a pass may be smaller.
-        device: the device of the batches.
-        weighted: whether passes are drawn by the weights of the interactions.
-
-    Example:
-        >>> from flatrec.testing import block_dataset
-        >>> sampler = Sampler(block_dataset().interactions, batch_size=64)
-        >>> first, second = next(sampler.epoch(torch.Generator(), batches_per_step=2))
-        >>> len(first), len(second)
-        (64, 64)
-
-    Raises:
-        ValueError: there is no interaction to train on, the batch size is below 1, or interactions without weights are
-            to be drawn by them.
-    """
-
-    def __init__(
-        self, interactions: Interactions, batch_size: int, device: torch.device | None = None, *, weighted: bool = False
-    ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, but is {batch_size}")
-        self.batch_size = batch_size
-        self.device = device
-        trainable = _trainable(interactions)
-        self._users, self._positives = (
-            torch.from_numpy(column[trainable].astype(np.int64)) for column in interactions.indices("train")
-        )
-        self._weight_sums = torch.from_numpy(_weight_sums(interactions, trainable)) if weighted else None
-        self._n_items = interactions.n_items
-        bought = interactions.matrix("train")
-        self._starts = torch.from_numpy(bought.indptr.astype(np.int64))
-        ranks = np.arange(bought.nnz) - np.repeat(bought.indptr[:-1], np.diff(bought.indptr))
-        owners = np.repeat(np.arange(bought.shape[0]), np.diff(bought.indptr))
-        # Item minus its rank = how many unbought items come before it; sorted within a user, so also over all users.
-        self._unbought_before = torch.from_numpy(owners * (self._n_items + 1) + bought.indices - ranks)
-
-    def __len__(self) -> int:
-        """Return the number of batches per pass."""
-        return -(-len(self._users) // self.batch_size)
-
-    def steps(self, batches_per_step: int, second_batch: SecondBatch) -> int:
-        """Return the number of updates per epoch."""
-        return len(self) if second_batch == "independent" else -(-len(self) // batches_per_step)
-
-    def epoch(
-        self, generator: Generator, batches_per_step: int = 1, second_batch: SecondBatch = "independent"
-    ) -> Iterator[tuple[Batch, ...]]:
-        """Yield the batches of each step of one epoch.
-
-        Args:
-            generator: the source of all randomness; equal states give equal epochs.
-            batches_per_step: number of batches per step.
-            second_batch: ``independent`` draws each from its own shuffled pass (every interaction is read that many
-                times); ``split`` takes successive batches of one pass. A last step with too few batches is filled
-                from the front of the pass.
-        """
-        if second_batch == "independent":
-            yield from zip(*(self._one_pass(generator) for _ in range(batches_per_step)), strict=True)
-            return
-        batches = itertools.cycle(self._one_pass(generator))
-        for _ in range(self.steps(batches_per_step, second_batch)):
-            yield tuple(itertools.islice(batches, batches_per_step))
-
-    def _one_pass(self, generator: Generator) -> list[Batch]:
-        order = self._order(generator)
-        users, positives = self._users[order], self._positives[order]
-        columns = [column.to(self.device) for column in (users, positives, self.negatives(users, generator))]
-        return [Batch(*portion) for portion in zip(*(column.split(self.batch_size) for column in columns), strict=True)]
-
-    def _order(self, generator: Generator) -> Int64[Tensor, "n"]:
-        """Return the interactions of a pass: a permutation, or independent draws by weight."""
-        if self._weight_sums is None:
-            return torch.randperm(len(self._users), generator=generator)
-        uniform = torch.rand(len(self._users), generator=generator, dtype=torch.float64)
-        drawn = torch.searchsorted(self._weight_sums, uniform * self._weight_sums[-1], right=True)
-        return drawn.clamp_(max=len(self._users) - 1)  # the product may be rounded up to the sum of all weights
-
-    def negatives(self, users: Int64[Tensor, "n"], generator: Generator) -> Int64[Tensor, "n"]:
-        """Draw one item per user, uniform among those that the user has no training interaction with."""
-        first, last = self._starts[users], self._starts[users + 1]
-        unbought = self._n_items - (last - first)
-        uniform = torch.rand(len(users), generator=generator, dtype=torch.float64)
-        ranks = (uniform * unbought).long().clamp_(max=unbought - 1)
-        keys = users * (self._n_items + 1) + ranks
-        return ranks + torch.searchsorted(self._unbought_before, keys, right=True) - first
-
-
-def _weight_sums(interactions: Interactions, trainable: Bool[ndarray, "n_train"]) -> Float64[ndarray, "n"]:
-    """Return the running sum of the weights of the interactions that are drawn."""
-    if interactions.weights is None:
-        raise ValueError("weighted sampling needs weights, but the interactions have none; sample without weights")
-    sums: ndarray = np.cumsum(interactions.weights[interactions.mask("train")][trainable], dtype=np.float64)
-    return sums
-
-
-def _trainable(interactions: Interactions) -> Bool[ndarray, "n_train"]:
-    """Return True for each training interaction of a user who lacks an item."""
-    users, _ = interactions.indices("train")
-    trainable: ndarray = np.bincount(users, minlength=interactions.n_users)[users] < interactions.n_items
-    if not trainable.any():
-        raise ValueError(
-            f"training needs a user with a training interaction and an item without one, but none of the {len(users)} "
-            f"training interactions over {interactions.n_items} items has such a user; give more items or interactions"
-        )
-    if not trainable.all():
-        logger.warning("%d training interactions of users who have every item are left out", int((~trainable).sum()))
-    return trainable
+        columns = (column.tensor_split(portions) for column in self.indices)
+        return [self.with_indices(*portion) for portion in zip(*columns, strict=True)]

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flatrec.data.batches import Batch
-from flatrec.strategies.settings import checked_settings
+from flatrec.utils.checked_settings import checked_settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,11 @@ from torch import Generator, Tensor, nn
 from flatrec.config import Config, Option
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.losses.base import RankingLoss
+from flatrec.losses.bpr import BPRLoss
 from flatrec.losses.penalties import Penalty
 from flatrec.models.scoring import Scoring
+from flatrec.sampling.narrowing import hardest_negatives
 
 Modalities: TypeAlias = Literal["none", "one or more"]
 Cold: TypeAlias = Literal["features", "nearest"]
@@ -65,8 +68,9 @@ class Model(nn.Module, ABC):
     interactions from that item's features and its own row of a table alone, and not from other items, as over a graph
     of similar items, or from sums over all items. ``nearest`` serves every model.
 
-    ``REPLACEABLE`` says what settings of an experiment may replace: ``regularization`` for a model whose ``loss_terms``
-    takes its penalty from ``penalty_terms``. A model's own penalty has the groups ``norms`` or ``squares``.
+    ``REPLACEABLE`` says what settings of an experiment may replace: ``loss`` for a model whose ``loss_terms`` ranks by
+    ``ranking``, ``regularization`` for one that takes its penalty from ``penalty_terms``. A model's own penalty has the
+    groups ``norms`` or ``squares``.
 
     Args:
         dataset: gives training interactions, and features where ``MODALITIES`` says so.
@@ -80,6 +84,7 @@ class Model(nn.Module, ABC):
     COLD: ClassVar[Cold] = "nearest"
     SEARCH_SPACE: ClassVar[SearchSpace] = {}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset()
+    ranking: RankingLoss = BPRLoss()
     own_penalty: bool = True
     penalty: Penalty | None = None
 
@@ -109,6 +114,8 @@ class Model(nn.Module, ABC):
         Raises:
             ValueError: ``loss_weights`` has a weight that no term uses.
         """
+        if batch.hardest:
+            batch = hardest_negatives(*self.user_item_embeddings(encoded), batch)
         groups: dict[str, list[Tensor]] = {}
         for name, term in self.loss_terms(encoded, batch).items():
             groups.setdefault(name.partition("/")[0], []).append(term)
@@ -116,6 +123,18 @@ class Model(nn.Module, ABC):
             raise ValueError(f"loss_weights has {unused!r}, but the terms of the loss are {', '.join(groups)}")
         sums = {name: terms[0] if len(terms) == 1 else torch.stack(terms).sum() for name, terms in groups.items()}
         return functools.reduce(torch.add, (self.loss_weights.get(name, 1) * total for name, total in sums.items()))
+
+    def replace_ranking(self, ranking: RankingLoss) -> None:
+        """Rank by another loss than BPR.
+
+        Raises:
+            ValueError: the model has a loss of its own that no other can replace.
+        """
+        if "loss" not in self.REPLACEABLE:
+            raise ValueError(
+                f"{type(self).__name__} has a loss of its own, which loss.name cannot replace; set loss.name to default"
+            )
+        self.ranking = ranking
 
     def replace_penalty(self, penalty: Penalty | None, weight: float) -> None:
         """Take a penalty on the batch's free rows in place of the model's own; None for no penalty at all.

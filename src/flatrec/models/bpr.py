@@ -9,9 +9,10 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.losses.penalties import norm_penalty
 from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
-from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
+from flatrec.models.losses import gather_embeddings
 from flatrec.models.settings import EmbeddingConfig
 from flatrec.utils.ranges import NonNegativeFloat
 
@@ -28,7 +29,7 @@ class BPR(Model):
     free rows.
 
     Deviations: the paper penalizes squared norms with a weight for users, positives and negatives each; the form here
-    is that of :func:`flatrec.models.losses.norm_penalty`, as for LightGCN, so that the two differ by the graph alone.
+    is :func:`flatrec.losses.penalties.norm_penalty`, as for LightGCN, so that the two differ by the graph alone.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -48,7 +49,7 @@ class BPR(Model):
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
@@ -64,4 +65,4 @@ class BPR(Model):
         """BPR and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         penalties = self.penalty_terms(lambda: {"norms": norm_penalty(*blocks)}, lambda: blocks)
-        return {"bpr": bpr_loss(*blocks), **penalties}
+        return {"ranking": self.ranking(*blocks, batch), **penalties}

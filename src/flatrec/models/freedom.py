@@ -17,7 +17,7 @@ from flatrec.graphs.knn import fused_knn_graph
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
-from flatrec.models.losses import bpr_loss, bpr_loss_of_differences, gather_embeddings
+from flatrec.models.losses import bpr_loss_of_differences, gather_embeddings
 from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.propagation import propagate
@@ -79,7 +79,7 @@ class FREEDOM(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.8, 0.9),
         "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3),
@@ -122,10 +122,11 @@ class FREEDOM(Model):
         return Encoded(torch.cat([users, items + alike]), dict(zip(self.features.names, self.features(), strict=True)))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
-        """The BPR of the embeddings as ``bpr``, then that of each modality as ``bpr_`` with its name."""
+        """The ranking loss of the embeddings, then the BPR of each modality as ``bpr_`` with its name."""
         users, positives, negatives = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        terms = {"bpr": bpr_loss(users, positives, negatives)}
+        terms = {"ranking": self.ranking(users, positives, negatives, batch)}
+        n_negatives, drawn = batch.negatives.shape[1], batch.negatives.flatten()
         for (name, table), project in zip(encoded.aux.items(), self.projections, strict=True):
-            gaps = project(row_differences(table, batch.positives, batch.negatives))
-            terms[f"bpr_{name}"] = bpr_loss_of_differences(users, gaps)
+            gaps = project(row_differences(table, batch.positives.repeat_interleave(n_negatives), drawn))
+            terms[f"bpr_{name}"] = bpr_loss_of_differences(users.repeat_interleave(n_negatives, dim=0), gaps)
         return {**terms, **self.penalty_terms(dict, partial(gather_embeddings, self.nodes, batch, self.sizes[0]))}

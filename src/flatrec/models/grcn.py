@@ -19,7 +19,7 @@ from flatrec.graphs.interaction import bidirectional
 from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
-from flatrec.models.losses import beside_preferences, bpr_loss, gather_embeddings, image_square, mean_squares
+from flatrec.models.losses import beside_preferences, gather_embeddings, image_square, mean_squares
 from flatrec.models.settings import FeatureConfig, GraphDropoutConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
@@ -82,7 +82,7 @@ class GRCN(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
         "optimizer.lr": (1.0, 0.1, 0.01, 1e-3, 1e-4),
@@ -133,7 +133,8 @@ class GRCN(Model):
             },
             lambda: beside_preferences(rows(), batch, self.preferences),
         )
-        return {"bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])), **penalties}
+        blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
+        return {"ranking": self.ranking(*blocks, batch), **penalties}
 
     def _refined(
         self, preference: Tensor, items: Float[Tensor, "n_items dim"]

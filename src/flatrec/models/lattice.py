@@ -20,7 +20,7 @@ from flatrec.graphs.knn import knn, knn_matrix
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
-from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
+from flatrec.models.losses import gather_embeddings, half_squares
 from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize, l2_normalize_
@@ -93,7 +93,7 @@ class LATTICE(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3),
         "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3),
@@ -160,7 +160,7 @@ class LATTICE(Model):
             lambda: {"squares": half_squares(*blocks) / self.config.reg_rows},
             partial(gather_embeddings, self.nodes, batch, self.sizes[0]),
         )
-        return {"bpr": bpr_loss(*blocks), **penalties}
+        return {"ranking": self.ranking(*blocks, batch), **penalties}
 
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""

@@ -17,7 +17,7 @@ from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
-from flatrec.models.losses import bpr_loss, gather_embeddings, half_squares
+from flatrec.models.losses import gather_embeddings, half_squares
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveLayerCount
 
@@ -62,7 +62,7 @@ class LayerGCN(Model):
         reg_weight: NonNegativeFloat = 1e-3
 
     config: Config
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.0, 0.1, 0.2),
         "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5),
@@ -99,6 +99,6 @@ class LayerGCN(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR summed over the batch, and half the squares of the rows before propagation."""
         rows = partial(gather_embeddings, self.nodes, batch, self.sizes[0])
-        bpr = bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))
+        ranking = self.ranking(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]), batch)
         penalties = self.penalty_terms(lambda: {"squares": half_squares(*rows()) / len(batch)}, rows)
-        return {name: term * len(batch) for name, term in {"bpr": bpr, **penalties}.items()}
+        return {name: term * len(batch) for name, term in {"ranking": ranking, **penalties}.items()}

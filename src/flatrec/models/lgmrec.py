@@ -16,10 +16,11 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import DEGREE_OFFSET, interaction_matrix, training_graph
+from flatrec.losses.penalties import norm_penalty
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_uniform
-from flatrec.models.losses import bpr_loss, gather_embeddings, info_nce_among_all, norm_penalty
+from flatrec.models.losses import gather_embeddings, info_nce_among_all
 from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import linear, matmul
 from flatrec.ops.normalize import l2_normalize
@@ -97,7 +98,7 @@ class LGMRec(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_hyper_layers": (1, 2),
         "model.n_hyperedges": (4, 64),
@@ -171,7 +172,7 @@ class LGMRec(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR, the contrast of users and that of items, and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
-        terms = {"bpr": bpr_loss(*blocks)}
+        terms = {"ranking": self.ranking(*blocks, batch)}
         penalties = self.penalty_terms(
             lambda: {"norms": norm_penalty(*blocks)},
             partial(gather_embeddings, self.nodes, batch, self.sizes[0]),

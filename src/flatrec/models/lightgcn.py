@@ -12,9 +12,10 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
+from flatrec.losses.penalties import norm_penalty
 from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
-from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
+from flatrec.models.losses import gather_embeddings
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import LayerCount, NonNegativeFloat
@@ -33,7 +34,7 @@ class LightGCN(Model):
 
     Deviations: the paper sums BPR over the batch and penalizes squared norms; the mean and the plain norms here
     are those of the public library whose numbers the field compares with. The 1e-10 that it adds inside the logarithm
-    is left out; see :func:`flatrec.models.losses.bpr_loss`.
+    is left out; see :class:`flatrec.losses.bpr.BPRLoss`.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -55,7 +56,7 @@ class LightGCN(Model):
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (1, 2, 3, 4),
         "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
@@ -91,5 +92,5 @@ class LightGCN(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR on the propagated rows, and the norms of the rows before propagation."""
         rows = partial(gather_embeddings, self.nodes, batch, self.sizes[0])
-        bpr = bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))
-        return {"bpr": bpr, **self.penalty_terms(lambda: {"norms": norm_penalty(*rows())}, rows)}
+        ranking = self.ranking(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]), batch)
+        return {"ranking": ranking, **self.penalty_terms(lambda: {"norms": norm_penalty(*rows())}, rows)}

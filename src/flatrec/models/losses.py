@@ -17,46 +17,30 @@ from flatrec.ops.normalize import SHORTEST, l2_normalize
 
 def gather_embeddings(
     nodes: Float[Tensor, "n_nodes dim"], batch: Batch, n_users: int
-) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
+) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch n_negatives dim"]]:
     """The rows of users, positives and negatives, by one gather (three cost three dense backward passes)."""
-    indices: Int64[Tensor, "3_batch"] = torch.cat([batch.users, batch.positives + n_users, batch.negatives + n_users])
-    users, positives, negatives = F.embedding(indices, nodes).chunk(3)
-    return users, positives, negatives
-
-
-def bpr_loss(
-    users: Float[Tensor, "batch dim"], positives: Float[Tensor, "batch dim"], negatives: Float[Tensor, "batch dim"]
-) -> Float[Tensor, ""]:
-    """Bayesian personalized ranking: the mean of -ln sigma(<u, p> - <u, n>), stable for any margin.
-
-    Some releases add 1e-10 inside the logarithm to keep it finite, which is not needed here. It caps the loss of an
-    interaction at 23 and stops its gradient there; margins above -10 give the same to six digits.
-    """
-    return bpr_loss_of_differences(users, positives - negatives)
+    items: Int64[Tensor, "items"] = torch.cat([batch.positives, batch.negatives.flatten()]) + n_users
+    rows = F.embedding(torch.cat([batch.users, items]), nodes)
+    users, positives, negatives = rows.split([len(batch), len(batch), batch.negatives.numel()])
+    return users, positives, negatives.view(*batch.negatives.shape, -1)
 
 
 def bpr_loss_of_differences(
     users: Float[Tensor, "batch dim"], differences: Float[Tensor, "batch dim"]
 ) -> Float[Tensor, ""]:
-    """The same, given p - n."""
+    """BPR given p - n: the mean of -ln sigma(<u, p - n>)."""
     return -F.logsigmoid((users * differences).sum(dim=1)).mean()
 
 
-def norm_penalty(*blocks: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
-    """The Frobenius norms of the blocks, added up and divided by the batch size; not squared.
-
-    The form that LightGCN has in the libraries the field compares with. A block of zeros gives gradient 0.
-    """
-    return torch.stack([torch.linalg.vector_norm(block) for block in blocks]).sum() / len(blocks[0])
-
-
-def half_squares(*blocks: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
+def half_squares(*blocks: Float[Tensor, "batch *_"]) -> Float[Tensor, ""]:
     """Half the sum of all squared entries."""
     return torch.stack([block.square().sum() for block in blocks]).sum() / 2
 
 
 def mean_squares(
-    users: Float[Tensor, "batch dim"], positives: Float[Tensor, "batch dim"], negatives: Float[Tensor, "batch dim"]
+    users: Float[Tensor, "batch dim"],
+    positives: Float[Tensor, "batch dim"],
+    negatives: Float[Tensor, "batch n_negatives dim"],
 ) -> Float[Tensor, ""]:
     """Half the mean squares of the blocks, added up, users counted for each of their two items."""
     return users.square().mean() + (positives.square().mean() + negatives.square().mean()) / 2

@@ -18,7 +18,7 @@ from flatrec.graphs.interaction import mean_graphs
 from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
-from flatrec.models.losses import beside_preferences, bpr_loss, gather_embeddings, image_square, mean_squares
+from flatrec.models.losses import beside_preferences, gather_embeddings, image_square, mean_squares
 from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear, linear, matmul
 from flatrec.ops.normalize import l2_normalize
@@ -80,7 +80,7 @@ class MMGCN(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1),
         "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2),
@@ -146,7 +146,8 @@ class MMGCN(Model):
             },
             lambda: beside_preferences(rows(), batch, self.preferences),
         )
-        return {"bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])), **penalties}
+        blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
+        return {"ranking": self.ranking(*blocks, batch), **penalties}
 
 
 def _both_means(interactions: Interactions, *, weighted: bool) -> nn.ModuleList:

@@ -14,9 +14,10 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_graph
+from flatrec.losses.penalties import norm_penalty
 from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table, xavier_linear
-from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
+from flatrec.models.losses import gather_embeddings
 from flatrec.models.settings import EmbeddingConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.sddmm import Edges
@@ -44,7 +45,7 @@ class NGCF(Model):
     both maps have a bias; the next layer continues from the normalized rows (the authors' release normalizes only the
     copy that is concatenated, and activates the two maps one by one); BPR is a mean, the norms are not squared. Its
     dropout stays on when it ranks; here it is off in evaluation. The 1e-10 that it adds inside the logarithm is left
-    out; see :func:`flatrec.models.losses.bpr_loss`.
+    out; see :class:`flatrec.losses.bpr.BPRLoss`.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -70,7 +71,7 @@ class NGCF(Model):
         reg_weight: NonNegativeFloat = 1e-5
 
     config: Config
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.hidden_dims": ((64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512)),
         "model.node_dropout": (0.0, 0.1, 0.2),
@@ -118,7 +119,7 @@ class NGCF(Model):
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         users, positives, negatives = (block[..., : self.config.embedding_dim] for block in blocks)  # layer 0 is X
         penalties = self.penalty_terms(lambda: {"norms": norm_penalty(*blocks)}, lambda: (users, positives, negatives))
-        return {"bpr": bpr_loss(*blocks), **penalties}
+        return {"ranking": self.ranking(*blocks, batch), **penalties}
 
     def _edges(self) -> Edges:
         entries = self.graph.dropped.coo()

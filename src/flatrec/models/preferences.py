@@ -20,7 +20,7 @@ from flatrec.graphs.interaction import training_graph
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_normal
-from flatrec.models.losses import beside_preferences, bpr_loss, gather_embeddings
+from flatrec.models.losses import beside_preferences, gather_embeddings
 from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
@@ -52,7 +52,7 @@ class PreferenceModel(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
         "optimizer.lr": (0.1, 0.01, 1e-3, 1e-4, 1e-5),
@@ -81,8 +81,8 @@ class PreferenceModel(Model):
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR to base 2, and the squares of each modality's preferences and of all weights per user or item."""
-        bpr = bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])) / math.log(2)
-        return {"bpr": bpr, **self.penalty_terms(lambda: self._squares(batch), lambda: self._free_rows(batch))}
+        ranking = self.ranking(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]), batch) / math.log(2)
+        return {"ranking": ranking, **self.penalty_terms(lambda: self._squares(batch), lambda: self._free_rows(batch))}
 
     def _squares(self, batch: Batch) -> Mapping[str, Tensor]:
         terms = {}

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.losses.penalties import norm_penalty
 from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_uniform
-from flatrec.models.losses import bpr_loss, gather_embeddings, norm_penalty
+from flatrec.models.losses import gather_embeddings
 from flatrec.models.settings import FeatureConfig
 from flatrec.ops.matmul import linear
 from flatrec.utils.ranges import NonNegativeFloat
@@ -33,7 +34,7 @@ class VBPR(Model):
     Deviations: as in the public library whose numbers the field compares with, all modalities where the paper has
     images alone; no item bias and no global image bias, but a bias of the projection; norms that are not squared,
     taken of projected features as well. The 1e-10 that it adds inside the logarithm is left out; see
-    :func:`flatrec.models.losses.bpr_loss`. Features are concatenated by name, which changes nothing but the order of W.
+    :class:`flatrec.losses.bpr.BPRLoss`. Features are concatenated by name, which changes nothing but the order of W.
 
     Example:
         >>> from flatrec.testing import block_dataset, whole_batch
@@ -59,7 +60,7 @@ class VBPR(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
-    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"regularization"})
+    REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
@@ -87,4 +88,4 @@ class VBPR(Model):
             lambda: {"norms": norm_penalty(*blocks)},
             lambda: (users, positives[..., :width], negatives[..., :width]),
         )
-        return {"bpr": bpr_loss(*blocks), **penalties}
+        return {"ranking": self.ranking(*blocks, batch), **penalties}

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from flatrec.optim.misuse import check_arguments
 from flatrec.optim.wrapper import StrategyOptimizer
 from flatrec.strategies.base import Strategy
-from flatrec.strategies.settings import checked_setting
+from flatrec.utils.checked_settings import checked_setting
 
 NOT_HERE = ("rho_warmup", "start_epoch")  # they count epochs, which an optimizer does not see
 SHARED = {

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from torch.optim import Optimizer
 
-from flatrec.strategies.settings import python_number
+from flatrec.utils.checked_settings import python_number
 
 Init = TypeVar("Init", bound=Callable[..., None])
 

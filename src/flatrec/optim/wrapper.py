@@ -20,7 +20,7 @@ from flatrec.optim.saved import check_base_state
 from flatrec.strategies.base import Gradients, Shift, Strategy, TwoPass
 from flatrec.strategies.mixed import Mixed
 from flatrec.strategies.perturbation import SAMStrategy
-from flatrec.strategies.settings import python_number
+from flatrec.utils.checked_settings import python_number
 
 STRATEGY = "strategy"
 

@@ -13,19 +13,29 @@ from flatrec.config import Component, Config, Evaluation, Experiment, config_of,
 from flatrec.config.generated import takes_fields
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.metrics import resolve_metrics
+from flatrec.losses import LOSSES
+from flatrec.losses.base import RankingLoss
 from flatrec.models import BASELINES, MODELS
 from flatrec.models.base import Baseline, Model, ModelConfig
 from flatrec.registry.constructors import check_form, settings_class
 from flatrec.registry.naming import check_mixable, own_class, unknown_name
+from flatrec.sampling import SAMPLINGS
+from flatrec.sampling.base import NegativeSampling
 from flatrec.strategies import MIXABLE, STRATEGIES
 from flatrec.strategies.base import SingleBatchStrategy, Strategy
 from flatrec.strategies.mixed import Mixed
 from flatrec.training import optimizers
 from flatrec.utils import seeding, user_classes
-from flatrec.utils.messages import raised
+from flatrec.utils.lazy_registry import Registry
+from flatrec.utils.messages import raised, unknown
 
 T = TypeVar("T")
-Kind: TypeAlias = Literal["model", "strategy", "optimizer"]
+DEFAULT_LOSS = "default"  # each model's own
+Kind: TypeAlias = Literal["model", "loss", "sampling", "strategy", "optimizer"]
+
+
+class OwnLoss(Config):
+    """The settings of a model's own loss: none."""
 
 
 class Unrecorded(Config):
@@ -35,7 +45,7 @@ class Unrecorded(Config):
 
 
 def with_defaults(experiment: Experiment) -> Experiment:
-    """The experiment with all settings of its model, strategy and optimizer checked, typed and stated; metrics too.
+    """The experiment with all settings of its components checked, typed and stated; metrics too.
 
     A run folder records this. What is typed already stays as it is.
 
@@ -44,6 +54,8 @@ def with_defaults(experiment: Experiment) -> Experiment:
     """
     return experiment.replace(
         model=checked("model", experiment.model),
+        loss=checked("loss", experiment.loss),
+        sampling=checked("sampling", experiment.sampling),
         strategy=checked("strategy", experiment.strategy),
         optimizer=checked("optimizer", experiment.optimizer),
         evaluation=_checked_evaluation(experiment.evaluation),
@@ -95,6 +107,10 @@ def config_class(kind: Kind, name: str) -> type[Config]:
     if kind == "strategy":
         inner = settings_class(strategy_class(name))
         return _mixed_config(inner) if name.endswith("+") else inner
+    if kind == "loss":
+        return OwnLoss if name == DEFAULT_LOSS else config_of(_listed(LOSSES, "loss", name))
+    if kind == "sampling":
+        return config_of(_listed(SAMPLINGS, "sampling", name))
     if kind == "optimizer":
         return optimizers.config_class(name)
     assert_never(kind)
@@ -156,6 +172,35 @@ def _built(kind: Kind, name: str, make: Callable[[], T]) -> T:
         if not user_classes.is_own(name):
             raise
         raise ValueError(f"{user_classes.parsed(name).class_name} could not be built: {raised(error)}") from error
+
+
+def _listed(table: Registry[T], kind: Kind, name: str) -> type[T]:
+    if name not in table:
+        more = [DEFAULT_LOSS] if kind == "loss" else []
+        raise ValueError(unknown(kind, name, [*more, *table]))
+    return table[name]
+
+
+def build_loss(component: Component) -> RankingLoss | None:
+    """A ranking loss; None for the model's own.
+
+    Raises:
+        ValueError: an unknown name or setting, or one that the loss refuses.
+    """
+    if component.name == DEFAULT_LOSS:
+        return None
+    settings = dict(resolve_kwargs("loss", component))
+    return _built("loss", component.name, lambda: LOSSES[component.name](**settings))
+
+
+def build_sampling(component: Component) -> NegativeSampling:
+    """A choice of negatives.
+
+    Raises:
+        ValueError: an unknown name or setting, or one that it refuses.
+    """
+    settings = dict(resolve_kwargs("sampling", component))
+    return _built("sampling", component.name, lambda: SAMPLINGS[component.name](**settings))
 
 
 def strategy_names() -> list[str]:

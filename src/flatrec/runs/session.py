@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from flatrec.config import AMR, Config, Experiment
-from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS
 from flatrec.data.row_counts import row_counts
@@ -21,11 +20,14 @@ from flatrec.inference.storage import FOLDER as RECOMMENDER
 from flatrec.inference.storage import remove_recommender, save_recommender
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
-from flatrec.runs import run_dir, selection, weights
+from flatrec.registry.instantiate import build_sampling
+from flatrec.runs import objective, run_dir, selection, weights
 from flatrec.runs.origin import Origin, read_origin
 from flatrec.runs.warm_start import WarmStart, load_values
+from flatrec.sampling.sampler import Sampler
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
+from flatrec.training.embedding_context import perturbing
 from flatrec.training.step_context import TrainStepContext
 from flatrec.training.trainer import CHECKPOINT
 from flatrec.utils.provenance import machine, peak_gpu_memory_mb, peak_memory_mb, reset_peak_gpu_memory, versions
@@ -114,11 +116,12 @@ class Session:
         selection.check(self.experiment, self.dataset)
         weights.check(self.experiment, self.dataset)
         reset_peak_gpu_memory(self.device)
+        objective.apply(self.experiment, model)
         model.to(self.device)
         chosen = self.experiment.optimizer
         assert isinstance(chosen.settings, Config)
         optimizer = optimizers.make(chosen.name, model.parameters(), chosen.settings)
-        context = TrainStepContext(
+        inner = TrainStepContext(
             model,
             optimizer,
             objective=_attacked(model, settings.amr),
@@ -127,11 +130,19 @@ class Session:
             perturb_exclude=settings.perturb_exclude,
             grad_accumulation_steps=settings.grad_accumulation_steps,
             precision=settings.precision,
+            weight_decay=objective.weight_decay(self.experiment),
+        )
+        sampler = Sampler(
+            self.dataset.interactions,
+            settings.batch_size,
+            self.device,
+            weighted=settings.weighted_sampling,
+            negatives=build_sampling(self.experiment.sampling),
         )
         return Trainer(
-            context,
+            perturbing(inner, settings.perturb_target),
             strategy,
-            Sampler(self.dataset.interactions, settings.batch_size, self.device, weighted=settings.weighted_sampling),
+            sampler,
             self._validate if self.dataset.interactions.count("valid") else None,
             settings=settings,
             seed=self.experiment.seed,

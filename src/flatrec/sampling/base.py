@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from flatrec.data.interactions import Interactions
 from flatrec.sampling.unbought import UnboughtItems
-from flatrec.strategies.settings import checked_settings
+from flatrec.utils.checked_settings import checked_settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from flatrec.ops.param_vector import Vector
 from flatrec.strategies.context import BatchT, NonFiniteGradientError, StepContext
-from flatrec.strategies.settings import checked_settings
 from flatrec.strategies.state import Layout, pack_state, realign_state, reset_state, unpack_state
+from flatrec.utils.checked_settings import checked_settings
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 LARGEST_SCALE = torch.finfo(torch.float32).max

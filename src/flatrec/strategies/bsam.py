@@ -9,8 +9,8 @@ from torch import Tensor
 
 from flatrec.ops.param_vector import PairStats, Vector, ema_update
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, subtract_scaled_mean
-from flatrec.strategies.settings import Decay, FiniteFloat
 from flatrec.strategies.state import buffer, buffer_like, state_vector, zeros_like_if_empty
+from flatrec.utils.checked_settings import Decay, FiniteFloat
 
 Measure: TypeAlias = Literal["manhattan", "manhattan-mean", "euclidean", "cosine"]
 Distance: TypeAlias = Measure | FiniteFloat

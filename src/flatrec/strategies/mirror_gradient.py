@@ -9,8 +9,8 @@ from torch import Tensor
 from flatrec.ops.param_vector import times
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.context import BatchT, StepContext
-from flatrec.strategies.settings import FiniteFloat
 from flatrec.strategies.state import state_count
+from flatrec.utils.checked_settings import FiniteFloat
 from flatrec.utils.ranges import PositiveInt
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
-from flatrec.data.batches import Batch, Sampler
+from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
+from flatrec.sampling.sampler import Sampler
 from flatrec.utils import seeding
 
 

@@ -35,7 +35,7 @@ class _Renumbering:
     def batch(self, batch: Batch) -> Batch:
         """The same interactions under the new indices."""
         users, items = (torch.from_numpy(np.argsort(order)) for order in (self.users, self.items))
-        return Batch(users[batch.users], items[batch.positives], items[batch.negatives])
+        return batch.with_indices(users[batch.users], items[batch.positives], items[batch.negatives])
 
     def tensor(self, value: Tensor, owners: Owners) -> Tensor:
         """The same entries under the new indices, given what each dimension counts."""

@@ -139,7 +139,7 @@ def _margin(model: Model, dataset: Dataset, batch: Batch) -> float:
     if not well_shaped(found, dataset):
         raise NotApplicableError("embeddings have the wrong shape, which another check reports")
     users, items = (one.double() for one in found)
-    return float((users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(dim=1).mean())
+    return float((users[batch.users] * (items[batch.positives] - items[batch.negatives[:, 0]])).sum(dim=1).mean())
 
 
 def _train(model: Model, strategy: Strategy, batch: Batch, *, steps: int, lr: float) -> None:

@@ -14,6 +14,7 @@ from flatrec.testing.datasets import whole_batch
 from flatrec.testing.messages import kind_of, listed, number, require
 from flatrec.testing.model_state import changes, snapshot, unregistered
 from flatrec.testing.runs import (
+    BATCH_COLUMNS,
     begin_epoch,
     copied,
     edits,
@@ -93,7 +94,7 @@ def check_batch(model: Model, batch: Batch) -> None:
     """
     given = copied(batch)
     loss_of(model, encoded(model.train()), given)
-    edited = [f"batch.{name}" for name, column in vars(batch).items() if not same(column, vars(given)[name])]
+    edited = [f"batch.{name}" for name in BATCH_COLUMNS if not same(getattr(batch, name), getattr(given, name))]
     require(not edited, edits(edited))
 
 

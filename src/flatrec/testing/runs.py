@@ -21,6 +21,8 @@ from flatrec.testing.messages import ContractError, kind_of, listed, require
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 
+BATCH_COLUMNS = ("users", "positives", "negatives")
+
 
 @contextmanager
 def random_state(seed: int, *, numpy_seed: int | None = None) -> Iterator[None]:
@@ -60,13 +62,12 @@ def begin_epoch(model: Model, epoch: int = 1) -> None:
 
 def copied(batch: Batch) -> Batch:
     """The same batch in memory of its own, so that a model that edits it spoils nothing else."""
-    return Batch(*(column.clone() for column in vars(batch).values()))
+    return batch.with_indices(*(column.clone() for column in batch.indices))
 
 
 def halves(batch: Batch) -> list[Batch]:
     """The interactions of a batch, divided into two batches."""
-    columns = [column.chunk(2) for column in vars(batch).values()]
-    return [Batch(*parts) for parts in zip(*columns, strict=True)]
+    return batch.split(2)
 
 
 def training_loss(model: Model, batch: Batch, *, noise: int = 0, numpy_seed: int | None = None) -> Tensor:
@@ -181,7 +182,7 @@ def loss_of(model: Model, given: Encoded, batch: Batch) -> Tensor:
     try:
         loss: object = model.loss(given, batch)
     except FrozenInstanceError as error:
-        edited = [f"batch.{name}" for name in vars(batch) if f"'{name}'" in str(error)]
+        edited = [f"batch.{name}" for name in BATCH_COLUMNS if f"'{name}'" in str(error)]
         require(not edited, edits(edited))
         raise
     shown = kind_of(loss)

@@ -15,8 +15,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from torch import Tensor
 
 from flatrec.config import Training
-from flatrec.data.batches import Sampler
 from flatrec.models.base import Model
+from flatrec.sampling.sampler import Sampler
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.context import NonFiniteGradientError
 from flatrec.training import checkpoint as checkpoints

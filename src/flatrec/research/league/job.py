@@ -13,7 +13,6 @@ import torch
 from flatrec import __version__
 from flatrec.api import load_run
 from flatrec.config import Experiment, Option
-from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES
 from flatrec.registry.instantiate import build_strategy
@@ -24,6 +23,7 @@ from flatrec.research.studies.base import PlannedRun, Source
 from flatrec.research.studies.runner import train_or_wait
 from flatrec.runs import selection
 from flatrec.runs.session import choose_device
+from flatrec.sampling.sampler import Sampler
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS, DivergedError
 from flatrec.utils.messages import message, place_of, raised

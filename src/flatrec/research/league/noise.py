@@ -8,12 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from flatrec.inference.run import Run
-from flatrec.models.scoring import Vectors
-from flatrec.research.studies.rescoring import trained_model
 from flatrec.evaluation import evaluate_scorer
-from flatrec.inference.run import user_item_embeddings
+from flatrec.inference.run import Run, user_item_embeddings
+from flatrec.models.scoring import Vectors
 from flatrec.registry.naming import available_metrics
+from flatrec.research.studies.rescoring import trained_model
 from flatrec.utils import seeding
 
 

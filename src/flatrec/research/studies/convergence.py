@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from matplotlib.figure import Figure
 
-from flatrec.data.batches import Sampler, SecondBatch
+from flatrec.data.batches import SecondBatch
 from flatrec.evaluation.metrics import higher_is_better
 from flatrec.evaluation.significance import spread
 from flatrec.registry.instantiate import build_strategy
@@ -29,6 +29,7 @@ from flatrec.research.studies.base import (
     group_by_strategy,
 )
 from flatrec.runs.selection import monitor_of
+from flatrec.sampling.sampler import Sampler
 
 Axis: TypeAlias = Callable[[FinishedRun], list[float]]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from flatrec.config import Experiment
-from flatrec.data.batches import Batch, Sampler
+from flatrec.data.batches import Batch
 from flatrec.evaluation.significance import SIGNIFICANCE_LEVEL, holm, spread
 from flatrec.inference.run import Run
 from flatrec.models import Model
@@ -34,6 +34,7 @@ from flatrec.research.studies.base import (
 )
 from flatrec.research.studies.comparisons import paired_over_seeds
 from flatrec.research.studies.rescoring import trained_model
+from flatrec.sampling.sampler import Sampler
 from flatrec.utils import seeding
 
 QUANTITIES = {

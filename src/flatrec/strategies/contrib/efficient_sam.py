@@ -9,8 +9,8 @@ import torch
 
 from flatrec.ops.param_vector import norm, times
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy
-from flatrec.strategies.settings import Probability
 from flatrec.utils import seeding
+from flatrec.utils.checked_settings import Probability
 
 
 @dataclass(kw_only=True, eq=False)

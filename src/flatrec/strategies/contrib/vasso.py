@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from flatrec.ops.param_vector import Vector, lerp_into
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, euclidean_perturbation
-from flatrec.strategies.settings import Probability
 from flatrec.strategies.state import buffer, buffer_like, state_vector, zeros_like_if_empty
+from flatrec.utils.checked_settings import Probability
 
 
 @dataclass(kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""Settings of strategies: each is checked against the type of its field, which names its range or its choices."""
+"""Settings that are fields of a dataclass: each is checked against the type of its field, its range or its choices."""
 
 from __future__ import annotations
 
