@@ -10,6 +10,7 @@ from scipy import stats
 
 from flatrec.data.interactions import Interactions
 from flatrec.sampling.sampler import Sampler
+from flatrec.sampling.unbought import UnboughtItems
 from flatrec.testing import block_dataset
 
 
@@ -40,7 +41,7 @@ def read(steps):
 
 
 def triples(batch):
-    return list(zip(batch.users.tolist(), batch.positives.tolist(), batch.negatives.tolist(), strict=True))
+    return list(zip(batch.users.tolist(), batch.positives.tolist(), batch.negatives[:, 0].tolist(), strict=True))
 
 
 def training_interactions(interactions):
@@ -85,8 +86,8 @@ BOUGHT = [{0, 1, 2}, {5, 6, 7}, {0, 3, 4, 7}, {2}, {0, 1, 2, 4, 5, 7}]
 def test_negatives_are_uniform_over_what_the_user_has_not_bought(bought):
     others = [(0, item) for item in (1, 6)] + [(2, item) for item in range(7)]
     interactions = interactions_of([(1, item) for item in bought] + others, 4, 8)
-    drawn = Sampler(interactions, 10).negatives(torch.ones(8000, dtype=torch.int64), stream(1))
-    counts = np.bincount(drawn.numpy(), minlength=8)
+    drawn = UnboughtItems(interactions).draw(torch.ones(8000, dtype=torch.int64), stream(1), 1)
+    counts = np.bincount(drawn[:, 0].numpy(), minlength=8)
     left = sorted(set(range(8)) - bought)
     assert not counts[list(bought)].any()
     assert stats.chisquare(counts[left]).pvalue > 0.01
@@ -94,7 +95,7 @@ def test_negatives_are_uniform_over_what_the_user_has_not_bought(bought):
 
 def test_negatives_of_one_batch_are_independent_of_one_another():
     interactions = interactions_of([(0, 0), (1, 0)], 2, 3)
-    first, second = Sampler(interactions, 2).negatives(torch.tensor([0, 1] * 4000), stream(2)).reshape(-1, 2).T.numpy()
+    first, second = UnboughtItems(interactions).draw(torch.tensor([0, 1] * 4000), stream(2), 1).reshape(-1, 2).T.numpy()
     counts = np.bincount(first * 3 + second, minlength=9).reshape(3, 3)[1:, 1:]
     assert stats.chisquare(counts.ravel()).pvalue > 0.01
 
@@ -102,13 +103,13 @@ def test_negatives_of_one_batch_are_independent_of_one_another():
 def test_a_user_who_lacks_one_item_gets_it():
     for lacking in (0, 3, 6):
         interactions = interactions_of([(0, item) for item in range(7) if item != lacking] + [(1, 2)], 2, 7)
-        drawn = Sampler(interactions, 2).negatives(torch.zeros(50, dtype=torch.int64), stream())
+        drawn = UnboughtItems(interactions).draw(torch.zeros(50, dtype=torch.int64), stream(), 1)
         assert drawn.unique().tolist() == [lacking]
 
 
 def test_a_user_without_a_interaction_can_get_any_item():
     interactions = interactions_of([(0, 1), (2, 2)], 3, 4)
-    drawn = Sampler(interactions, 2).negatives(torch.ones(400, dtype=torch.int64), stream())
+    drawn = UnboughtItems(interactions).draw(torch.ones(400, dtype=torch.int64), stream(), 1)
     assert drawn.unique().tolist() == [0, 1, 2, 3]
 
 
@@ -230,7 +231,7 @@ def test_the_order_in_which_interactions_are_stored_does_not_bias_negatives():
     sampler = Sampler(blocks.interactions, 1000)
     bought = blocks.interactions.matrix("train").toarray() > 0
     ((batch,),) = sampler.epoch(stream())
-    assert not bought[batch.users, batch.negatives].any()
+    assert not bought[batch.users, batch.negatives[:, 0]].any()
     assert bought[batch.users, batch.positives].all()
 
 

@@ -13,7 +13,7 @@ from flatrec.losses.bpr import BPRLoss
 from flatrec.losses.cosine_contrastive import CosineContrastiveLoss
 from flatrec.losses.direct_au import DirectAULoss, uniformity
 from flatrec.losses.softmax import SoftmaxLoss
-from flatrec.models.losses import bpr_loss
+from flatrec.models.losses import bpr_loss_of_differences
 
 LOG_Q = torch.tensor([0.1, 0.2, 0.3, 0.25, 0.15], dtype=torch.float64).log()
 USERS, ITEMS = torch.tensor([0, 1, 0, 2, 3]), torch.tensor([1, 3, 2, 3, 0])  # rows 0 and 2: a user, 1 and 3: an item
@@ -213,7 +213,7 @@ def test_softmax_with_one_negative_is_bpr(smoothing):
 
 def test_bpr_with_one_negative_is_bit_equal_to_the_function():
     blocks = [block.float() for block in vectors(1)]
-    assert torch.equal(BPRLoss()(*blocks, batch_of(1)), bpr_loss(blocks[0], blocks[1], blocks[2][:, 0]))
+    assert torch.equal(BPRLoss()(*blocks, batch_of(1)), bpr_loss_of_differences(blocks[0], blocks[1] - blocks[2][:, 0]))
 
 
 def test_a_correction_that_is_the_same_for_all_items_cancels():

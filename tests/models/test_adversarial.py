@@ -103,8 +103,8 @@ class TestNoise:
         """A model, what it encodes, and the noise of a batch that two items have no part in."""
         model = Adversarial(make("vbpr", DATA).double(), epsilon=EPSILON)
         batch = testing.whole_batch(DATA)
-        there = (batch.positives > 1) & (batch.negatives > 1)
-        batch = type(batch)(*(column[there] for column in vars(batch).values()))
+        there = (batch.positives > 1) & (batch.negatives[:, 0] > 1)
+        batch = batch.with_indices(*(column[there] for column in batch.indices))
         encoded = model.encode()
         clean = model.model.loss(encoded, batch)
         return model, encoded, batch, clean, model.noise(clean, encoded.tables)
@@ -124,14 +124,14 @@ class TestNoise:
         items = torch.cat([model.items, seen], dim=1)
         users, positives, negatives = (
             table[number]
-            for table, number in ((model.users, batch.users), (items, batch.positives), (items, batch.negatives))
+            for table, number in ((model.users, batch.users), (items, batch.positives), (items, batch.negatives[:, 0]))
         )
         margin = (users * (positives - negatives)).sum(dim=1)
         slope = -torch.sigmoid(-margin) / n  # of the mean of -log sigmoid
         hidden = torch.zeros_like(seen)
         hidden.index_add_(0, batch.positives, slope[:, None] * users[:, dim:])
-        hidden.index_add_(0, batch.negatives, -slope[:, None] * users[:, dim:])
-        for block, numbers in ((positives, batch.positives), (negatives, batch.negatives)):
+        hidden.index_add_(0, batch.negatives[:, 0], -slope[:, None] * users[:, dim:])
+        for block, numbers in ((positives, batch.positives), (negatives, batch.negatives[:, 0])):
             hidden.index_add_(0, numbers, model.config.reg_weight * block[:, dim:] / (block.norm() * n))
         gradient = hidden @ model.projection.weight[:, : model.features.widths[0]]
         expected = EPSILON * gradient[2:] / gradient[2:].norm(dim=1, keepdim=True)

@@ -134,5 +134,5 @@ def test_a_weight_that_no_term_of_the_loss_uses_is_refused():
     dataset = testing.block_dataset()
     model = make("bpr", dataset)
     model.loss_weights = {"norm": 0.5}
-    with pytest.raises(ValueError, match="loss_weights has 'norm', but the terms of the loss are bpr, norms"):
+    with pytest.raises(ValueError, match="loss_weights has 'norm', but the terms of the loss are ranking, norms"):
         model.loss(model.encode(), testing.whole_batch(dataset))

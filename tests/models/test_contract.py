@@ -61,7 +61,7 @@ def test_bpr_and_lightgcn_penalize_the_norms_of_the_rows_before_propagation(data
     for name, options, propagate in (("bpr", {}, torch.eye(54).double()), ("lightgcn", {"n_layers": 1}, step)):
         model = MODELS[name](dataset, MODELS[name].Config(embedding_dim=4, reg_weight=0.7, **options))
         table = model.nodes.detach().double()
-        places = (batch.users, batch.positives + 30, batch.negatives + 30)
+        places = (batch.users, batch.positives + 30, batch.negatives[:, 0] + 30)
         users, positives, negatives = ((propagate @ table)[numbers] for numbers in places)
         margins = (users * (positives - negatives)).sum(dim=1)
         norms = sum(table[numbers].square().sum().sqrt() for numbers in places)

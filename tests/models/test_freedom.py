@@ -8,7 +8,7 @@ from flatrec import testing
 from flatrec.data.features import Features
 from flatrec.graphs.knn import knn_matrix, modality_weights
 from flatrec.models import FREEDOM
-from flatrec.models.losses import bpr_loss, gather_embeddings
+from flatrec.models.losses import bpr_loss_of_differences, gather_embeddings
 from flatrec.utils import seeding
 
 SETTINGS = {"embedding_dim": 8, "n_neighbors": 4}
@@ -78,10 +78,12 @@ def test_the_loss_is_the_sum_of_one_bpr_for_the_ids_and_one_a_modality():
     model, batch = freedom(dataset, modality_weight=0.25), testing.whole_batch(dataset)
     encoded = model.train().encode()
     users, positives, negatives = gather_embeddings(encoded.node_embeddings, batch, dataset.n_users)
-    expected = bpr_loss(users, positives, negatives)
+    expected = bpr_loss_of_differences(users, positives - negatives[:, 0])
     for (_, one), projection in zip(sorted(dataset.features.items()), model.projections, strict=True):
         table = torch.from_numpy(one.values.copy()) @ projection.weight.T
-        expected = expected + 0.25 * bpr_loss(users, table[batch.positives], table[batch.negatives])
+        expected = expected + 0.25 * bpr_loss_of_differences(
+            users, table[batch.positives] - table[batch.negatives[:, 0]]
+        )
     torch.testing.assert_close(model.loss(encoded, batch), expected)
 
 

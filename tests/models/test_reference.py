@@ -246,7 +246,7 @@ ADAPTERS = {
             ),
         ),
         places=halves("nodes", "embedding_dict.user_emb", "embedding_dict.item_emb"),
-        terms={"bpr": "bpr", "norms": "reg"},
+        terms={"ranking": "bpr", "norms": "reg"},
         graphs=norm_adj,
         **CLOSE,
     ),
@@ -269,7 +269,7 @@ ADAPTERS = {
             **feature_tables(),
             **numbered("{name}_trs.weight", "projections.{number}.weight", parts=("",)),
         },
-        terms={"bpr": "bpr", "bpr_image": "bpr_image", "bpr_text": "bpr_text"},
+        terms={"ranking": "bpr", "bpr_image": "bpr_image", "bpr_text": "bpr_text"},
         graphs=lambda case: {**norm_adj(case), **item_graphs(case)},
         prepare=thinned,
         variants=("", "nodrop/"),
@@ -287,7 +287,7 @@ ADAPTERS = {
             ),
         ),
         places=halves("nodes", "user_embeddings", "item_embeddings"),
-        terms={"bpr": "bpr_sum", "squares": "l2_half_sum"},
+        terms={"ranking": "bpr_sum", "squares": "l2_half_sum"},
         graphs=norm_adj,
         prepare=thinned,
         variants=("", "nodrop/"),
@@ -305,7 +305,7 @@ ADAPTERS = {
             ),
         ),
         places=ngcf_places,
-        terms={"bpr": "bpr", "norms": "reg"},
+        terms={"ranking": "bpr", "norms": "reg"},
         graphs=norm_adj,
     ),
     "vbpr": Adapter(
@@ -313,14 +313,14 @@ ADAPTERS = {
             dataset, VBPR.Config(embedding_dim=there["embedding_size"], reg_weight=there["reg_weight"])
         ),
         places=vbpr_places,
-        terms={"bpr": "bpr", "norms": "reg"},
+        terms={"ranking": "bpr", "norms": "reg"},
     ),
     "mmgcn": Adapter(
         make=lambda dataset, there: MMGCN(
             dataset, MMGCN.Config(embedding_dim=there["embedding_size"], reg_weight=there["reg_weight"])
         ),
         places=mmgcn_places,
-        terms={"bpr": "bpr", "squares/ids": "reg_id", "squares/preferences": "reg_preference_image"},
+        terms={"ranking": "bpr", "squares/ids": "reg_id", "squares/preferences": "reg_preference_image"},
         representation=1e-6,
         score=1e-6,
         gradient=3e-4,
@@ -341,7 +341,7 @@ ADAPTERS = {
             **numbered("{letter}_gcn.MLP", "projections.{number}"),
         },
         terms={
-            "bpr": "bpr",
+            "ranking": "bpr",
             "squares/ids": "reg_id",
             "squares/preferences": "reg_preference_image_all",
             "squares/preference_image": "reg_preference_image_batch",
@@ -361,7 +361,7 @@ ADAPTERS = {
         ),
         places=lambda _: {"weight_u": Place("user_weights"), "weight_i": Place("item_weights"), **towers()},
         terms={
-            "bpr": "bpr_log2",
+            "ranking": "bpr_log2",
             "squares/preference_image": "reg_preference_image",
             "squares/preference_text": "reg_preference_text",
             "squares/user_weights": "reg_weight_u",
@@ -391,7 +391,7 @@ ADAPTERS = {
             **feature_tables(),
             **numbered("{name}_trs", "projections.{number}"),
         },
-        terms={"bpr": "bpr", "squares": "emb_weighted"},
+        terms={"ranking": "bpr", "squares": "emb_weighted"},
         graphs=lattice_graphs,
         prepare=lattice_step,
         variants=("", "detached/"),
@@ -455,7 +455,7 @@ ADAPTERS = {
         ),
         places=lambda _: {"weight_u": Place("user_weights"), **towers()},
         terms={
-            "bpr": "bpr_log2",
+            "ranking": "bpr_log2",
             "squares/preference_image": "reg_preference_image",
             "squares/preference_text": "reg_preference_text",
             "squares/user_weights": "reg_weight_u",
@@ -482,7 +482,7 @@ ADAPTERS = {
         ),
         places=lgmrec_places,
         terms={
-            "bpr": "bpr",
+            "ranking": "bpr",
             "norms": "reg",
             "contrast/users": "hcl_user_sum",
             "contrast/items": "hcl_item_sum",
@@ -513,7 +513,10 @@ class Case:
             target.copy_(torch.from_numpy(self.there[f"param/{theirs}"]).view_as(target))
         assert all(one.isfinite().all() for one in state.values()), "a parameter of ours has no origin"
         self.model.load_state_dict(state, strict=False)
-        self.batch = Batch(*(torch.from_numpy(self.there[f"batch/{name}"]) for name in ("users", "pos", "neg")))
+        users, positives, negatives = (
+            torch.from_numpy(self.there[f"batch/{name}"]) for name in ("users", "pos", "neg")
+        )
+        self.batch = Batch(users, positives, negatives[:, None])
 
     def matrix(self, name):
         row, column, values, shape = (self.there[f"graph/{name}/{part}"] for part in ("row", "col", "val", "shape"))

@@ -80,7 +80,7 @@ def ranked(model):
 
 
 def margins(users, items, batch):
-    return (users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(axis=1)
+    return (users[batch.users] * (items[batch.positives] - items[batch.negatives[:, 0]])).sum(axis=1)
 
 
 def bpr(users, items, batch):
@@ -96,7 +96,7 @@ def test_bpr_and_its_gradient(dataset, batch):
     model = make("bpr", dataset, reg_weight=0.7)
     table, n_users, n = array(model.nodes), dataset.n_users, len(batch)
     users, positives, negatives = (
-        numbers.numpy() for numbers in (batch.users, batch.positives + n_users, batch.negatives + n_users)
+        numbers.numpy() for numbers in (batch.users, batch.positives + n_users, batch.negatives[:, 0] + n_users)
     )
     slope = -1 / (1 + np.exp(margins(table[:n_users], table[n_users:], batch)))[:, None] / n
     expected = np.zeros_like(table)

@@ -79,7 +79,7 @@ class Network(Model):
 
 def batch(number: int) -> Batch:
     """A batch that carries nothing but its number."""
-    return Batch(*(torch.tensor([number]) for _ in range(3)))
+    return Batch(torch.tensor([number]), torch.tensor([number]), torch.tensor([[number]]))
 
 
 def flat(model: Model) -> np.ndarray:

@@ -26,7 +26,7 @@ def batch():
     users, positives, negatives = [0, 0, 0, 1, 2], [0, 1, 0, 0, 2], [3, 3, 3, 4, 0]
     like = block_dataset()
     assert like.n_users > 3 < like.n_items
-    return Batch(*(torch.tensor(column) for column in (users, positives, negatives)))
+    return Batch(torch.tensor(users), torch.tensor(positives), torch.tensor(negatives)[:, None])
 
 
 def slope(nodes, n_users):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from flatrec.models import Encoded, LightGCN, Model, ModelConfig
 from flatrec.models.layers import node_table
-from flatrec.models.losses import bpr_loss, gather_embeddings
+from flatrec.models.losses import gather_embeddings
 
 
 class Sound(Model):
@@ -29,7 +29,7 @@ class Sound(Model):
         return Encoded(self.nodes)
 
     def loss_terms(self, encoded, batch):
-        return {"bpr": bpr_loss(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]))}
+        return {"ranking": self.ranking(*gather_embeddings(encoded.node_embeddings, batch, self.sizes[0]), batch)}
 
 
 class UnregisteredTable(Sound):
@@ -93,8 +93,8 @@ class EditingBatch(Sound):
     def loss(self, encoded, batch):
         batch.positives.add_(self.sizes[0])
         batch.negatives.add_(self.sizes[0])
-        users, positives, negatives = (F.embedding(one, encoded.node_embeddings) for one in vars(batch).values())
-        return bpr_loss(users, positives, negatives)
+        users, positives, negatives = (F.embedding(one, encoded.node_embeddings) for one in batch.indices)
+        return self.ranking(users, positives, negatives, batch)
 
 
 class EditingBatchByName(Sound):

@@ -54,6 +54,6 @@ def _check_sampling(experiment: Experiment, model: Model) -> None:
         )
     if isinstance(build_loss(experiment.loss), DirectAULoss):
         raise ValueError(
-            f"sampling.name is in-batch, but loss.name is {experiment.loss.name}; set loss.name to softmax, bce, ccl or "
-            "bpr"
+            f"sampling.name is in-batch, but loss.name is {experiment.loss.name}; "
+            "set loss.name to softmax, bce, ccl or bpr"
         )
