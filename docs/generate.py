@@ -58,9 +58,12 @@ _HEADINGS = {
     "experiment": "Experiment",
     "training": "Training",
     "training.amr": "Adversarial noise on item features",
+    "regularization": "Regularization",
     "evaluation": "Evaluation",
     "split": "Split",
     "model": "Models and baselines",
+    "loss": "Losses",
+    "sampling": "Sampling of negatives",
     "strategy": "Strategies",
 }
 

@@ -58,7 +58,9 @@ COMMANDS: dict[str, Command] = {
         "Train one model with several strategies on the same seeds, and test which differences are significant.",
     ),
     "list": Command(
-        "flatrec.cli.lists:app", TRAIN, "List models, strategies, optimizers, metrics, settings and data sets."
+        "flatrec.cli.lists:app",
+        TRAIN,
+        "List models, losses, samplings, strategies, optimizers, metrics, settings and data sets.",
     ),
     "demo": Command(
         "flatrec.cli.demo:demo", TRAIN, "Generate a shop, train, compare, recommend, and write a report to look at."

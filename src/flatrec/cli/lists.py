@@ -1,4 +1,4 @@
-"""flatrec list models | strategies | optimizers | metrics | settings | datasets."""
+"""flatrec list models | losses | samplings | strategies | optimizers | metrics | settings | datasets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Names = Annotated[
 ]
 
 app = typer.Typer(
-    help="List models, strategies, optimizers, metrics, settings and data sets.",
+    help="List models, losses, samplings, strategies, optimizers, metrics, settings and data sets.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -66,6 +66,30 @@ def strategies(json: options.Json = False) -> None:
         for name in strategy_names()
     }
     _show("strategy", "strategies", described, json=json)
+
+
+@app.command()
+def losses(json: options.Json = False) -> None:
+    """List the losses that a model can rank by instead of its own (`loss.name`).
+
+    Example: `flatrec list losses`
+    """
+    from flatrec.losses.registry import ENTRIES as LOSSES
+
+    described = {name: f"{one.about} {one.paper}".strip() for name, one in LOSSES.items()}
+    _show("loss", "losses", {"default": "Each model's own.", **described}, json=json)
+
+
+@app.command()
+def samplings(json: options.Json = False) -> None:
+    """List the choices of negatives (`sampling.name`).
+
+    Example: `flatrec list samplings`
+    """
+    from flatrec.sampling.registry import ENTRIES as SAMPLINGS
+
+    described = {name: f"{one.about} {one.paper}".strip() for name, one in SAMPLINGS.items()}
+    _show("sampling", "samplings", described, json=json)
 
 
 @app.command("optimizers")

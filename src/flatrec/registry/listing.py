@@ -1,4 +1,4 @@
-"""Every setting that there is, in groups: those of an experiment, and of each model, strategy and optimizer."""
+"""Every setting that there is, in groups: those of an experiment, and of each of its components."""
 
 from __future__ import annotations
 
@@ -6,18 +6,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flatrec.config import AMR, Config, Evaluation, Experiment, SplitSettings, Training
+from flatrec.config import AMR, Component, Config, Evaluation, Experiment, Regularization, SplitSettings, Training
 from flatrec.config.description import Setting, describe_settings
+from flatrec.losses import LOSSES
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import Kind, config_class, strategy_names
+from flatrec.sampling import SAMPLINGS
 from flatrec.training import optimizers
 from flatrec.utils.messages import unknown
 
-GROUPS = ("experiment", "training", "training.amr", "evaluation", "split", "model", "strategy", "optimizer")
+GROUPS = (
+    "experiment",
+    "training",
+    "training.amr",
+    "regularization",
+    "evaluation",
+    "split",
+    "model",
+    "loss",
+    "sampling",
+    "strategy",
+    "optimizer",
+)
 _CLASSES: dict[str, type[Config]] = {
     "experiment": Experiment,
     "training": Training,
     "training.amr": AMR,
+    "regularization": Regularization,
     "evaluation": Evaluation,
     "split": SplitSettings,
 }
@@ -59,10 +74,12 @@ def _all() -> Iterator[SettingsGroup]:
     for group, kind in _CLASSES.items():
         settings = describe_settings(kind)
         if group == "experiment":
-            settings = tuple(setting for setting in settings if setting.name not in ("model", "strategy", "optimizer"))
+            settings = tuple(one for one in settings if not isinstance(one.default, Component))
         yield SettingsGroup(group, "", settings)
     names: dict[Kind, list[str]] = {
         "model": [*MODELS, *BASELINES],
+        "loss": list(LOSSES),
+        "sampling": list(SAMPLINGS),
         "strategy": strategy_names(),
         "optimizer": list(optimizers.names()),
     }
