@@ -80,3 +80,11 @@ def test_the_usual_space_has_the_papers_grids_and_the_models_own():
     assert space["strategy.kappa"] == Choices((0.2, 0.4, 0.6, 0.8))
     assert "model.edge_dropout" in space
     assert not any(name.startswith("strategy") for name in default_space("freedom", "plain"))
+
+
+def test_a_penalty_with_a_weight_is_searched_instead_of_the_models_own():
+    space = default_space("lightgcn", "plain", "squared")
+    assert space["regularization.weight"] == Choices((0.0, 1e-4, 1e-3, 1e-2, 3e-2))
+    assert set(space) == {"model.n_layers", "regularization.weight"}
+    assert set(default_space("lightgcn", "plain")) == {"model.n_layers", "model.reg_weight"}
+    assert "regularization.weight" not in default_space("lightgcn", "plain", "none")

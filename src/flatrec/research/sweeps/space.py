@@ -19,6 +19,9 @@ from flatrec.strategies.mixed import Mixed
 from flatrec.utils.user_classes import short
 
 
+PENALTY_WEIGHTS = (0.0, 1e-4, 1e-3, 1e-2, 3e-2)  # from none, for dense data, to what helps on sparse ones
+
+
 @dataclass(frozen=True)
 class Choices:
     """A list of values, one of which a trial has."""
@@ -53,8 +56,13 @@ class Range:
 Space: TypeAlias = Mapping[str, Choices | Range]  # by the dotted name of the setting
 
 
-def default_space(model: str, strategy: str) -> Space:
+def default_space(model: str, strategy: str, regularization: str = "default") -> Space:
     """Return the search spaces of a model and a strategy, as their classes state them.
+
+    Args:
+        model: name of the model.
+        strategy: name of the strategy.
+        regularization: the kind of penalty. One with a weight is searched instead of the weight of the model's own.
 
     Raises:
         ValueError: an unknown name, or neither of the two has a search space.
@@ -64,6 +72,9 @@ def default_space(model: str, strategy: str) -> Space:
     of_model = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
     # A user's own class may inherit the space of a model that has other settings.
     space = {name: values for name, values in of_model.items() if name in settings or not name.startswith("model.")}
+    if regularization not in ("default", "none"):
+        space = {name: values for name, values in space.items() if name != "model.reg_weight"}
+        space["regularization.weight"] = PENALTY_WEIGHTS
     options = config_class("strategy", strategy).model_fields
     of_strategy = {**strategy_class(strategy).SEARCH_SPACE, **(Mixed.SEARCH_SPACE if strategy.endswith("+") else {})}
     space |= {f"strategy.{name}": values for name, values in of_strategy.items() if name in options}

@@ -73,7 +73,9 @@ class Sweep:
     @property
     def proposed_space(self) -> Space:
         """The space, or the default one of the model and the strategy."""
-        return self.space or default_space(self.experiment.model.name, self.experiment.strategy.name)
+        return self.space or default_space(
+            self.experiment.model.name, self.experiment.strategy.name, self.experiment.regularization.kind
+        )
 
 
 def run_sweep(
