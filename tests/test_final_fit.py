@@ -301,3 +301,15 @@ def test_all_interactions_can_be_trained_on_without_a_run_to_repeat(on_disk, tmp
     assert loaded.recommend("user 0", 3) == trained.recommend("user 0", 3)
     with pytest.raises(ValueError, match="the test split has no interaction"):
         loaded.evaluate("test")
+
+
+@pytest.mark.parametrize("kind", ["ema", "aswa"])
+def test_the_average_of_a_run_is_kept_and_its_final_fit_averages_without_validation(on_disk, tmp_path, kind):
+    chosen = run_experiment(
+        experiment(on_disk, training=SHORT.replace(average=kind, average_start=1)), out=tmp_path / "run"
+    )
+    again = load_run(tmp_path / "run")
+    assert again.evaluate("valid").metrics == chosen.result["valid"]
+    final = refit(tmp_path / "run", tmp_path / "final")
+    assert final.result["epochs"] == chosen.result["best_epoch"] > 1
+    assert final.result["settings"]["training"]["average"] == {"ema": "ema", "aswa": "swa"}[kind]

@@ -167,8 +167,12 @@ def _split_as_before(recorded: Experiment, data: str | Dataset | None) -> Datase
 
 
 def _on_all_interactions(recorded: Experiment, origin: Origin) -> Experiment:
-    """Return the settings of a run for all interactions; nothing is scored, so metrics of the user's own fall away."""
-    training = recorded.training.replace(select="last")
+    """Return the settings of a run for all interactions; nothing is scored, so metrics of the user's own fall away.
+
+    Nor can validation decide which epochs are averaged: in place of ASWA all of them are.
+    """
+    average = "swa" if recorded.training.average == "aswa" else recorded.training.average
+    training = recorded.training.replace(select="last", average=average)
     if origin.epochs:  # a baseline has none
         training = training.replace(epochs=origin.epochs)
     metrics = tuple(metric for metric in recorded.evaluation.metrics if not user_classes.is_own(metric))

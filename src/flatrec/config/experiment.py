@@ -11,7 +11,7 @@ from pydantic import InstanceOf, field_validator, model_validator
 from flatrec.config.base import Config
 from flatrec.config.split import SplitSettings
 from flatrec.utils import user_classes
-from flatrec.utils.ranges import NonNegativeFloat, PositiveInt, Range
+from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, Range
 
 DEFAULT_METRICS = ("recall", "ndcg", "precision", "map", "hit_rate", "item_coverage", "avg_popularity")
 
@@ -114,6 +114,13 @@ class Training(Config):
             (:func:`flatrec.runs.selection.monitored`).
         select: which epoch is kept: the ``best`` on validation, or the ``last``; the latter needs no validation split
             and ignores ``patience``.
+        monitor_window: number of evaluations over whose mean the monitored metric is taken, the last ones. An epoch
+            with fewer evaluations before it cannot be the best, unless training ends with it.
+        average: which weights are monitored, kept and saved: those of the epoch (``none``), their exponential moving
+            average over steps (``ema``), their mean over the ends of epochs (``swa``), or that mean with only the
+            epochs that make it better on validation (``aswa``); see :mod:`flatrec.training.averaging`.
+        average_decay: weight of the average before each step of ``ema``.
+        average_start: number of epochs before averaging begins; none of them can be the best.
         max_grad_norm: norm to which larger gradients are clipped; 0 for no clipping.
         same_dropout_mask: whether all passes of a step use the same dropout masks and the same noise.
         perturb_exclude: patterns of parameter names, such as ``["features.*"]``, that strategies do not perturb and
@@ -138,7 +145,7 @@ class Training(Config):
         amr: adversarial noise on item features, for any model that reads some and with any strategy; off by default.
 
     Raises:
-        ValueError: a value is out of range.
+        ValueError: a value is out of range, or nothing could be averaged as asked.
     """
 
     epochs: PositiveInt = 1000
@@ -147,6 +154,10 @@ class Training(Config):
     evaluate_every: PositiveInt = 1
     monitor: str = "recall@20"
     select: Literal["best", "last"] = "best"
+    monitor_window: PositiveInt = 1
+    average: Literal["none", "ema", "swa", "aswa"] = "none"
+    average_decay: Annotated[float, Range(ge=0, lt=1)] = 0.998
+    average_start: NonNegativeInt = 0
     max_grad_norm: NonNegativeFloat = 0.0
     same_dropout_mask: bool = True
     perturb_exclude: tuple[str, ...] = ()
@@ -159,6 +170,20 @@ class Training(Config):
     save_recommender: Literal["auto", "always", "never"] = "auto"
     tensorboard: bool = True
     amr: AMR = AMR()
+
+    @model_validator(mode="after")
+    def _check_average(self) -> Training:
+        if self.average == "aswa" and self.select == "last":
+            raise ValueError(
+                "training.average is aswa, which needs validation, but training.select is last; set training.average "
+                "to swa or ema"
+            )
+        if self.average != "none" and self.average_start >= self.epochs:
+            raise ValueError(
+                f"training.average_start is {self.average_start}, but training.epochs is {self.epochs}, so that "
+                "nothing would be averaged; set it to fewer epochs"
+            )
+        return self
 
     @property
     def tie_breaker(self) -> str:

@@ -26,7 +26,10 @@ class EpochRecord:
         train_seconds: time for its steps.
         evaluate_seconds: time for its validation, 0 if there was none.
         skipped: steps skipped because a loss or gradient was not finite.
-        valid: validation metrics, empty if the epoch was not evaluated.
+        valid: validation metrics, empty if the epoch was not evaluated; with ``training.average`` those of the averaged
+            weights, empty too before averaging begins.
+        raw_valid: validation metrics of the weights that were not averaged, which decide nothing; empty without
+            averaging.
         monitor: the validation metric that decides, empty if the epoch was not evaluated.
         best: whether it is the best epoch so far.
         diagnostics: means of what the strategy measured.
@@ -38,6 +41,7 @@ class EpochRecord:
     evaluate_seconds: float
     skipped: int
     valid: Mapping[str, float] = field(default_factory=dict)
+    raw_valid: Mapping[str, float] = field(default_factory=dict)
     monitor: str = ""
     best: bool = False
     diagnostics: Mapping[str, float] = field(default_factory=dict)

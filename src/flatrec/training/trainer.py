@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from torch import Tensor
 
 from flatrec.config import Training
@@ -20,9 +19,11 @@ from flatrec.sampling.sampler import Sampler
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.context import NonFiniteGradientError
 from flatrec.training import checkpoint as checkpoints
+from flatrec.training.averaging import make_average
 from flatrec.training.checkpoint import Checkpoint
 from flatrec.training.embedding_context import EmbeddingStepContext
 from flatrec.training.identity import Identity
+from flatrec.training.progress import Progress, judged, progress_of, score_of, without_early_best
 from flatrec.training.records import Callback, EpochRecord, append_line, read_lines, write_lines
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import provenance, seeding
@@ -37,23 +38,12 @@ class DivergedError(RuntimeError):
     """Training failed: no step of an epoch or none of ten in a row had a finite gradient, or a weight is not finite."""
 
 
-@with_config(ConfigDict(extra="forbid"))
-@dataclass(frozen=True)
-class Progress:
-    """The state of training after an epoch, besides tensors; a checkpoint holds it."""
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_score: float | None = None
-    best_tie_breaker: float | None = None  # the best epoch's NDCG at the same K, where it was measured
-    bad_epochs: int = 0  # evaluations in a row without a better epoch
-    consecutive_nonfinite: int = 0  # skipped steps in a row
-    stopped: bool = False
-
-
 @dataclass(frozen=True)
 class FitResult:
-    """The result of training; the model holds the parameters of the best epoch, or of the last if that is selected."""
+    """The result of training; the model holds the parameters of the best epoch, or of the last if that is selected.
+
+    With ``training.average`` these are the averaged ones.
+    """
 
     epochs: int
     best_epoch: int
@@ -80,7 +70,7 @@ class Trainer:
         higher_is_better: the direction of the monitored metric.
 
     Raises:
-        ValueError: the best epoch is to be kept, but there is no validation.
+        ValueError: the best epoch is to be kept or ASWA to average, but there is no validation.
     """
 
     def __init__(
@@ -99,6 +89,10 @@ class Trainer:
     ) -> None:
         if validate is None and settings.select == "best":
             raise ValueError("the best epoch is chosen by validation, but there is none; set training.select to last")
+        if settings.average == "aswa" and validate is None:
+            raise ValueError(
+                "training.average is aswa, which needs validation, but there is none; set it to swa or ema"
+            )
         self.context, self.strategy, self.sampler, self.validate = context, strategy, sampler, validate
         self.model = context.model
         self.settings = settings
@@ -110,6 +104,13 @@ class Trainer:
         self.steps = sampler.steps(strategy.batches_per_step, settings.second_batch)
         self.progress = Progress()
         self.records: list[EpochRecord] = []
+        self.average = make_average(
+            self.model,
+            settings,
+            lambda one, other: score_of(one, settings).is_better(
+                score_of(other, settings), higher_is_better=self.higher_is_better
+            ),
+        )
         self._best: dict[str, Tensor] = {}
 
     def run(self) -> FitResult:
@@ -141,9 +142,11 @@ class Trainer:
         before = self.progress.epoch
         losses, skipped = self._train(epoch)
         self._check_weights(epoch)
+        if self.average is not None:
+            self.average.on_epoch_end(epoch)
         trained = time.perf_counter()
         due = epoch % self.settings.evaluate_every == 0 or epoch == self.settings.epochs
-        valid = self._evaluate() if due else {}
+        raw, valid = self._evaluate(epoch) if due else ({}, {})
         self.progress = self._judged(epoch, valid)
         record = EpochRecord(
             epoch=epoch,
@@ -152,22 +155,30 @@ class Trainer:
             evaluate_seconds=time.perf_counter() - trained,
             skipped=skipped,
             valid=valid,
+            raw_valid=raw,
             monitor=self.settings.monitor if valid else "",
             best=self.progress.best_epoch == epoch,
             diagnostics=self.strategy.take_diagnostics(),
         )
         self.records.append(record)
         if record.best:
-            self._best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+            self._best = self._kept()
         self._save(record, before)
         for callback in self.callbacks:
             callback.on_epoch(record)
+
+    def _kept(self) -> dict[str, Tensor]:
+        """A copy of the parameters, averaged if they are to be, and of the buffers."""
+        with self.average.applied() if self.average is not None else nullcontext():
+            return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
 
     def _train(self, epoch: int) -> tuple[list[Tensor], int]:
         self.model.train()
         torch.manual_seed(seeding.derive_seed(self.seed, "noise", epoch))
         self.model.on_epoch_start(seeding.generator(self.seed, "model", epoch))
         stream = seeding.generator(self.seed, "batches", epoch)
+        if self.average is not None:
+            self.average.on_epoch_start(epoch)
         losses: list[Tensor] = []
         skipped = 0
         steps = self.sampler.epoch(stream, self.strategy.batches_per_step, self.settings.second_batch)
@@ -176,6 +187,8 @@ class Trainer:
             try:
                 losses.append(self.strategy.step(self.context, *batches))
                 self.progress = replace(self.progress, consecutive_nonfinite=0)
+                if self.average is not None:
+                    self.average.on_update()
             except NonFiniteGradientError:
                 skipped += 1
                 self._skip_step(epoch)
@@ -208,8 +221,16 @@ class Trainer:
             "or set training.max_grad_norm"
         )
 
-    def _evaluate(self) -> Mapping[str, float]:
+    def _evaluate(self, epoch: int) -> tuple[Mapping[str, float], Mapping[str, float]]:
+        """The metrics of the parameters as they are, where others are monitored, and those that are monitored."""
         self.model.eval()
+        metrics = self._validated()
+        if self.average is None:
+            return {}, metrics
+        last = next((record.valid for record in reversed(self.records) if record.valid), {})
+        return metrics, self.average.evaluated(epoch, self._validated, last)
+
+    def _validated(self) -> Mapping[str, float]:
         return self.validate(self.model) if self.validate is not None else {}
 
     def _judged(self, epoch: int, valid: Mapping[str, float]) -> Progress:
@@ -217,20 +238,9 @@ class Trainer:
             return replace(self.progress, epoch=epoch, best_epoch=epoch)
         if not valid:
             return replace(self.progress, epoch=epoch)
-        score, tie_breaker = valid[self.settings.monitor], valid.get(self.settings.tie_breaker)
-        best = (self.progress.best_score, self.progress.best_tie_breaker)
-        if _better((score, tie_breaker), best, higher_is_better=self.higher_is_better):
-            return replace(
-                self.progress,
-                epoch=epoch,
-                best_epoch=epoch,
-                best_score=score,
-                best_tie_breaker=tie_breaker,
-                bad_epochs=0,  # also where the tie-breaker alone is better: there is a new best epoch
-            )
-        bad_epochs = self.progress.bad_epochs + 1
-        stopped = bad_epochs >= self.settings.patience
-        return replace(self.progress, epoch=epoch, bad_epochs=bad_epochs, stopped=stopped)
+        evaluations = [*(record.valid for record in self.records if record.valid), valid]
+        higher = self.higher_is_better
+        return judged(self.progress, epoch, evaluations, self.settings, higher_is_better=higher)
 
     def _save(self, record: EpochRecord, before: int) -> None:
         """Write the files that are due; the checkpoint holds the best parameters too, so that the two cannot disagree.
@@ -247,7 +257,9 @@ class Trainer:
             tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
             tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.items()}
             tensors |= {f"strategy.{name}": tensor for name, tensor in self.strategy.state().items()}
-            if not record.best:
+            if self.average is not None:
+                tensors |= {f"average.{name}": tensor for name, tensor in self.average.state().items()}
+            if not record.best or self.average is not None:
                 tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
             self._write_checkpoint(tensors, metadata)
 
@@ -280,21 +292,23 @@ class Trainer:
             return
         saved = checkpoints.load(path, self.context.params[0].device)
         self.identity.check(saved.metadata.get("run"), path)
-        progress = _progress(saved, path)
+        progress = progress_of(saved, path)
         records = read_lines(lines, self.identity.digest)
         if len(records) < progress.epoch:
             raise ValueError(
                 f"{lines} holds {len(records)} epochs, but {CHECKPOINT} beside it is of epoch {progress.epoch}; put "
                 "back the file of this run, or train again with --overwrite"
             )
-        self.progress = progress
+        self.records = records[: progress.epoch]
+        self.progress = without_early_best(progress, self.records, self.settings)
+        if self.progress.best_epoch != progress.best_epoch:
+            self.records = [replace(record, best=False) for record in self.records]
         if progress.epoch > 0:
             self._check_device(str(saved.metadata.get("device")))
             try:
                 self._load(saved)
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from None
-        self.records = records[: progress.epoch]
         write_lines(lines, self.records, self.identity.digest)  # a killed run may have written past its checkpoint
 
     def _load(self, saved: Checkpoint) -> None:
@@ -308,7 +322,9 @@ class Trainer:
         load_parameters(self.model, saved)
         self.strategy.reset(self.seed)
         self.strategy.load_state(saved.section("strategy"), self.context.params)
-        self._best = best
+        if self.average is not None:
+            self.average.load_state(saved.section("average"))
+        self._best = best if self.progress.best_epoch > 0 else {}
 
     @property
     def _device(self) -> str:
@@ -322,30 +338,6 @@ class Trainer:
                 f"{self.folder} was trained on {before} so far, and cannot go on on {self._device} bit for bit; resume "
                 "it on such a device, or train it again (--overwrite)"
             )
-
-
-def _better(
-    score: tuple[float, float | None], best: tuple[float | None, float | None], *, higher_is_better: bool
-) -> bool:
-    """Return True if an epoch's score, then its tie-breaker, is better than the best so far."""
-    if best[0] is None or score[0] != best[0]:
-        return best[0] is None or (score[0] > best[0]) == higher_is_better
-    return score[1] is not None and best[1] is not None and score[1] > best[1]
-
-
-def _progress(saved: Checkpoint, path: Path) -> Progress:
-    try:
-        progress = TypeAdapter(Progress).validate_json(json.dumps(saved.metadata.get("progress")), strict=True)
-        if (
-            0 <= progress.best_epoch <= progress.epoch
-            and progress.bad_epochs >= 0
-            and progress.consecutive_nonfinite >= 0
-        ):
-            return progress
-        reason = "its epochs are out of order"
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].lower()
-    raise ValueError(f"{path} holds an impossible state of training ({reason}); {checkpoints.ADVICE}") from None
 
 
 def best_parameters(saved: Checkpoint) -> dict[str, Tensor]:
