@@ -107,7 +107,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({"sede": 1}, "unknown setting 'sede'; did you mean seed? there are data, seed, device, model, strategy"),
+        ({"sede": 1}, "unknown setting 'sede'; did you mean seed? there are data, seed, device, model, loss"),
         ({"zzz": 1}, "unknown setting 'zzz'; there are data"),
         ({"training": {"epoch": 1}}, "training: unknown setting 'epoch'; did you mean epochs? there are epochs, batch"),
         ({"evaluation": {"k": [5]}}, "evaluation: unknown setting 'k'; did you mean ks?"),

@@ -148,6 +148,8 @@ def test_a_run_records_place_and_digest_with_all_settings(run):
         "n_layers": 3,
         "reg_weight": 1e-4,
         "weighted_edges": False,
+        "edge_dropout": 0.0,
+        "message_dropout": 0.0,
         "width": 3,
     }
     assert settings["strategy"]["options"] == {"scale": 0.5, "kappa": 0.7}
@@ -427,6 +429,8 @@ def test_objects_are_recorded_as_far_as_they_can_be_known():
         "n_layers": 1,
         "reg_weight": 1e-4,
         "weighted_edges": False,
+        "edge_dropout": 0.0,
+        "message_dropout": 0.0,
     }
     options = settings["strategy"]["options"]
     assert (options["rho"], options["kappa"], options["interval"]) == (0.3, 0.2, 1)

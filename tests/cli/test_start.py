@@ -131,7 +131,11 @@ def test_help_groups_the_commands_and_says_where_to_start():
     [
         ("flatrec ", 1, {*COMMANDS}),
         ("flatrec comp", 1, {"compare"}),
-        ("flatrec list ", 2, {"models", "strategies", "optimizers", "metrics", "settings", "datasets"}),
+        (
+            "flatrec list ",
+            2,
+            {"models", "losses", "samplings", "strategies", "optimizers", "metrics", "settings", "datasets"},
+        ),
         ("flatrec train --over", 2, {"--overwrite"}),
     ],
 )

@@ -262,7 +262,7 @@ def _batches(problem: Regression, batch_size: int, seed: int) -> Iterator[Batch]
         raise ValueError(f"batch_size must lie between 1 and the {n_samples} samples, but is {batch_size}")
     stream = seeding.generator(seed, "samples of a regression")
     orders = (torch.randperm(n_samples, generator=stream)[:batch_size] for _ in count())
-    return (Batch(order, order, order) for order in orders)
+    return (Batch(order, order, order[:, None]) for order in orders)
 
 
 def _slope(sizes: Sequence[int] | Sequence[float], values: Sequence[float]) -> float | None:
