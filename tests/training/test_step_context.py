@@ -95,6 +95,20 @@ def test_update_clips_the_whole_gradient_and_only_when_it_is_longer():
     assert flat(model) == pytest.approx(before - 0.5 / 5**0.5 - 0.1)
 
 
+def test_rows_of_a_gradient_are_clipped_one_by_one_before_the_whole():
+    model = Quadratic()
+    model.second = torch.nn.Parameter(torch.zeros(3, 2, 1, dtype=torch.float64))
+    vector = torch.tensor([2.0, 3.0, 6.0], dtype=torch.float64)  # one row of norm 7
+    rows = torch.tensor([[[3.0], [4.0]], [[0.0], [0.0]], [[0.3], [0.4]]], dtype=torch.float64)
+    first, expected = model.first.detach().clone(), torch.tensor([0.6, 0.8, 0.0, 0.0, 0.3, 0.4], dtype=torch.float64)
+    context_of(model, max_row_grad_norm=1.0).update([vector, rows])
+    assert model.second.detach().flatten() == pytest.approx(-expected, abs=1e-10)
+    assert model.first.detach() == pytest.approx(first - vector / 7, abs=1e-10)
+    model.second.data.zero_()
+    context_of(model, max_row_grad_norm=1.0, max_grad_norm=0.75).update([vector, rows])
+    assert model.second.detach().flatten() == pytest.approx(-expected / 2, abs=1e-10)  # norm 1.5 after the rows
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_gradient_that_is_not_finite_raises_before_anything_changes(value):
     model = Quadratic()
@@ -132,8 +146,9 @@ def test_complex_parameters_are_an_error():
 
 
 def test_clip_must_be_positive():
-    with pytest.raises(ValueError, match="max_grad_norm"):
-        context_of(Quadratic(), max_grad_norm=0.0)
+    for name in ("max_grad_norm", "max_row_grad_norm"):
+        with pytest.raises(ValueError, match=f"{name} must be positive"):
+            context_of(Quadratic(), **{name: 0.0})
 
 
 def test_vector_algebra_treats_a_list_as_one_vector():

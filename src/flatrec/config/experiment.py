@@ -122,6 +122,8 @@ class Training(Config):
         average_decay: weight of the average before each step of ``ema``.
         average_start: number of epochs before averaging begins; none of them can be the best.
         max_grad_norm: norm to which larger gradients are clipped; 0 for no clipping.
+        max_row_grad_norm: norm to which larger rows of a gradient are clipped, such as those of users and items, before
+            ``max_grad_norm``; 0 for no clipping.
         same_dropout_mask: whether all passes of a step use the same dropout masks and the same noise.
         perturb_exclude: patterns of parameter names, such as ``["features.*"]``, that strategies do not perturb and
             leave out of their norms; these parameters are still trained.
@@ -159,6 +161,7 @@ class Training(Config):
     average_decay: Annotated[float, Range(ge=0, lt=1)] = 0.998
     average_start: NonNegativeInt = 0
     max_grad_norm: NonNegativeFloat = 0.0
+    max_row_grad_norm: NonNegativeFloat = 0.0
     same_dropout_mask: bool = True
     perturb_exclude: tuple[str, ...] = ()
     perturb_target: Literal["parameters", "embeddings"] = "parameters"

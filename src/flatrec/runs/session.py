@@ -126,6 +126,7 @@ class Session:
             optimizer,
             objective=_attacked(model, settings.amr),
             max_grad_norm=settings.max_grad_norm or None,
+            max_row_grad_norm=settings.max_row_grad_norm or None,
             same_dropout_mask=settings.same_dropout_mask,
             perturb_exclude=settings.perturb_exclude,
             grad_accumulation_steps=settings.grad_accumulation_steps,

@@ -34,6 +34,9 @@ class TrainStepContext:
         objective: what is encoded and differentiated, if another loss wraps the model; None for the model.
         max_grad_norm: the largest norm of a gradient that reaches the base optimizer, over all parameters; None for no
             limit. Perturbations are never clipped.
+        max_row_grad_norm: the largest norm of a row of a gradient that reaches the base optimizer, before
+            ``max_grad_norm``; None for no limit. A row is a slice along the first dimension, such as the embedding of a
+            user; a vector is one row.
         same_dropout_mask: whether all gradients of one step see the same dropout and sampled noise, so that they
             differentiate one function; the next step draws new noise either way. It re-seeds torch's global
             generators, so fork them (``torch.random.fork_rng``) where their state matters to you.
@@ -64,6 +67,7 @@ class TrainStepContext:
         *,
         objective: Model | None = None,
         max_grad_norm: float | None = None,
+        max_row_grad_norm: float | None = None,
         same_dropout_mask: bool = True,
         perturb_exclude: Sequence[str] = (),
         grad_accumulation_steps: int = 1,
@@ -80,8 +84,9 @@ class TrainStepContext:
             raise ValueError(
                 "the model has complex parameters; keep their real and imaginary parts as parameters instead"
             )
-        if max_grad_norm is not None and not max_grad_norm > 0:
-            raise ValueError(f"max_grad_norm must be positive or left out, but is {max_grad_norm}")
+        for name, limit in (("max_grad_norm", max_grad_norm), ("max_row_grad_norm", max_row_grad_norm)):
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name} must be positive or left out, but is {limit}")
         if grad_accumulation_steps < 1:
             raise ValueError(f"grad_accumulation_steps must be at least 1, but is {grad_accumulation_steps}")
         names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -89,6 +94,7 @@ class TrainStepContext:
         self.perturbed_params: list[nn.Parameter] = [self.params[index] for index in perturbed]
         self.layout = Layout(tuple(range(len(self.params))), tuple(perturbed))
         self.max_grad_norm = max_grad_norm
+        self.max_row_grad_norm = max_row_grad_norm
         self.same_dropout_mask = same_dropout_mask
         self.grad_accumulation_steps = grad_accumulation_steps
         self.precision = precision
@@ -179,6 +185,8 @@ class TrainStepContext:
 
     def update(self, gradient: Vector) -> None:
         """Clip the gradient, shrink the parameters, and let the base optimizer take one step with the gradient."""
+        if self.max_row_grad_norm is not None:
+            gradient = [_rows_clipped(tensor, self.max_row_grad_norm) for tensor in gradient]
         if self.max_grad_norm is not None:
             gradient = _clipped(gradient, self.max_grad_norm)
         for parameter, tensor in zip(self.params, gradient, strict=True):
@@ -203,6 +211,12 @@ class TrainStepContext:
 def _clipped(gradient: Vector, limit: float) -> list[Tensor]:
     factor = (limit / norm(gradient)).clamp(max=1)  # a zero gradient gives infinity, clamped to 1
     return times(gradient, factor)
+
+
+def _rows_clipped(tensor: Tensor, limit: float) -> Tensor:
+    rows = tensor.reshape(len(tensor), -1) if tensor.dim() > 1 else tensor.reshape(1, -1)
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return (rows * (limit / lengths).clamp(max=1)).view(tensor.shape)  # a row of zeros stays one
 
 
 def _set_data(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
