@@ -106,6 +106,11 @@ COMMANDS: dict[str, Command] = {
         RESEARCH,
         "Tune methods by equally many trials, compare them on fresh seeds, and write a page with the verdict.",
     ),
+    "robustness": Command(
+        "flatrec.cli.robustness:robustness",
+        RESEARCH,
+        "Measure how much a run, or vectors of any library, lose under noise and other disturbances; with gates.",
+    ),
     "report": Command(
         "flatrec.cli.report:report",
         RESEARCH,

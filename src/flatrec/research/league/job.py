@@ -17,8 +17,8 @@ from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES
 from flatrec.registry.instantiate import build_strategy
 from flatrec.research.league.curve import Curve, points_of
-from flatrec.research.league.noise import scores_under_noise
 from flatrec.research.league.records import Kind, Record, decisive_settings
+from flatrec.research.robustness.noise import scores_under_noise
 from flatrec.research.studies.base import PlannedRun, Source
 from flatrec.research.studies.runner import train_or_wait
 from flatrec.runs import selection
