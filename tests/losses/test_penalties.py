@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from flatrec.losses.penalties import norm_penalty, squared_penalty
-from flatrec.models import losses
 
 TABLE = torch.tensor([[1.0, -2.0], [0.5, 3.0], [4.0, 0.25], [-1.0, 2.0], [2.0, 2.0]], dtype=torch.float64)
 USERS, POSITIVES = torch.tensor([0, 0, 1]), torch.tensor([2, 3, 3])

@@ -242,7 +242,9 @@ def _tried(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def _show(kind: Literal["strategy", "optimizer"], title: str, described: Mapping[str, str], *, json: bool) -> None:
+def _show(
+    kind: Literal["loss", "sampling", "strategy", "optimizer"], title: str, described: Mapping[str, str], *, json: bool
+) -> None:
     """A table of strategies or optimizers with their settings as they are where nothing is set."""
     from flatrec.config import Component
     from flatrec.registry.instantiate import checked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
@@ -45,7 +46,7 @@ def next_point(
 class _Proposals:
     """A study of Optuna in memory, which is asked for points and told their scores."""
 
-    def __init__(self, space: Space, sampler: BaseSampler, direction: str) -> None:
+    def __init__(self, space: Space, sampler: BaseSampler, direction: Literal["minimize", "maximize"]) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would print that a study was made
         self.space = space
         self.distributions = {name: distribution(dimension) for name, dimension in space.items()}

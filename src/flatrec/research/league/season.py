@@ -129,13 +129,15 @@ class Season:
         seed = seeding.derive_seed(rules.trial_seed, f"league {cell.name} {method.name}") % 2**32
         if rules.sampler == "random":
             points = random_points(space, n_trials, seed)
-            return self._looked_up(files, [self._job("trial", cell, method, i, points[i]) for i in range(n_trials)])
+            return self._looked_up(
+                files, [self._job("trial", cell, method, i, point=points[i]) for i in range(n_trials)]
+            )
         recorded: list[Record] = []
         for number in range(n_trials):
             scores = [record.score for record in recorded]
             better = all(higher_is_better(record.monitor) for record in recorded)
             point = next_point(space, scores, seed, n_trials, higher_is_better=better)
-            found, missing = self._looked_up(files, [self._job("trial", cell, method, number, point)])
+            found, missing = self._looked_up(files, [self._job("trial", cell, method, number, point=point)])
             if missing:
                 return recorded, missing
             recorded += found
@@ -150,7 +152,7 @@ class Season:
             return [], []
         point = {name: tuple(value) if isinstance(value, list) else value for name, value in winner.point.items()}
         n_seeds = len(self.league.rules.final_seeds)
-        return self._looked_up(files, [self._job("final", cell, method, i, point) for i in range(n_seeds)])
+        return self._looked_up(files, [self._job("final", cell, method, i, point=point) for i in range(n_seeds)])
 
     def finished(self, files: RecordFiles) -> Finished:
         """Return all that is recorded.
@@ -170,10 +172,10 @@ class Season:
             self._check_same_data(trials)
         return Finished(tuple(trials), tuple(finals))
 
-    def _job(self, kind: Kind, cell: Cell, method: Method, number: int, point: Mapping[str, Option]) -> Job:
+    def _job(self, kind: Kind, cell: Cell, method: Method, number: int, *, point: Mapping[str, Option]) -> Job:
         rules = self.league.rules
         seed = rules.trial_seed if kind == "trial" else rules.final_seeds[number]
-        experiment = experiment_of(self.league, cell, method, point, seed)
+        experiment = experiment_of(self.league, cell, method, point, seed=seed)
         noise: tuple[float, ...] = ()
         if kind == "final":
             noise = rules.noise
@@ -206,7 +208,7 @@ class Season:
 
     def _check_data(self, cell: Cell) -> None:
         """Make sure that a cell's data can be trained on and scored, and say what should be known of them."""
-        experiment = experiment_of(self.league, cell, self.league.methods[0], {}, self.league.rules.trial_seed)
+        experiment = experiment_of(self.league, cell, self.league.methods[0], {}, seed=self.league.rules.trial_seed)
         dataset = Source(experiment.data, experiment.split).load()
         check_undivided(dataset)
         if not dataset.interactions.count("valid") or not dataset.interactions.count("test"):

@@ -15,7 +15,7 @@ from flatrec.research.sweeps.space import Choices, Space
 MODEL = "model."
 
 
-def experiment_of(league: League, cell: Cell, method: Method, point: Mapping[str, Option], seed: int) -> Experiment:
+def experiment_of(league: League, cell: Cell, method: Method, point: Mapping[str, Option], *, seed: int) -> Experiment:
     """Return the settings of a run, with all defaults.
 
     Args:
@@ -104,7 +104,7 @@ def _check_method(league: League, cell: Cell, method: Method) -> None:
             "ones; add values to the space, or lower n_trials for all"
         )
     for values in _single_values(space):
-        experiment_of(league, cell, method, values, rules.trial_seed)
+        experiment_of(league, cell, method, values, seed=rules.trial_seed)
 
 
 def _single_values(space: Space) -> Iterator[dict[str, Option]]:
@@ -117,7 +117,7 @@ def _single_values(space: Space) -> Iterator[dict[str, Option]]:
 
 def _check_metric(league: League, metric: str) -> None:
     for cell in league.cells:
-        evaluation = experiment_of(league, cell, league.methods[0], {}, league.rules.trial_seed).evaluation
+        evaluation = experiment_of(league, cell, league.methods[0], {}, seed=league.rules.trial_seed).evaluation
         name, _, k = metric.partition("@")
         if name not in evaluation.metrics or k not in map(str, evaluation.ks):
             raise ValueError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flatrec.research.robustness.base import Disturbance
 from flatrec.research.robustness.adversarial import AdversarialFeatures
+from flatrec.research.robustness.base import Disturbance
 from flatrec.research.robustness.features import EditedFeatures, FeatureNoise, MissingFeatures, ShuffledFeatures
 from flatrec.research.robustness.noise import ItemNoise, VectorNoise
 

@@ -18,7 +18,6 @@ from flatrec.registry.instantiate import config_class, model_class, strategy_cla
 from flatrec.strategies.mixed import Mixed
 from flatrec.utils.user_classes import short
 
-
 PENALTY_WEIGHTS = (0.0, 1e-4, 1e-3, 1e-2, 3e-2)  # from none, for dense data, to what helps on sparse ones
 
 
