@@ -15,7 +15,7 @@ from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, 
 
 DEFAULT_METRICS = ("recall", "ndcg", "precision", "map", "hit_rate", "item_coverage", "avg_popularity")
 
-Option: TypeAlias = bool | int | float | str | Sequence[float]
+Option: TypeAlias = bool | int | float | str | Sequence[int] | Sequence[float]
 Options: TypeAlias = Mapping[str, Option]
 
 
@@ -121,6 +121,8 @@ class Training(Config):
             epochs that make it better on validation (``aswa``); see :mod:`flatrec.training.averaging`.
         average_decay: weight of the average before each step of ``ema``.
         average_start: number of epochs before averaging begins; none of them can be the best.
+        lr_warmup: number of epochs, also a fraction of one, over whose steps the learning rate grows linearly to that
+            of the schedule; 0 for none.
         max_grad_norm: norm to which larger gradients are clipped; 0 for no clipping.
         max_row_grad_norm: norm to which larger rows of a gradient are clipped, such as those of users and items, before
             ``max_grad_norm``; 0 for no clipping.
@@ -160,6 +162,7 @@ class Training(Config):
     average: Literal["none", "ema", "swa", "aswa"] = "none"
     average_decay: Annotated[float, Range(ge=0, lt=1)] = 0.998
     average_start: NonNegativeInt = 0
+    lr_warmup: NonNegativeFloat = 0.0
     max_grad_norm: NonNegativeFloat = 0.0
     max_row_grad_norm: NonNegativeFloat = 0.0
     same_dropout_mask: bool = True
@@ -266,6 +269,9 @@ class Experiment(Config):
         regularization: the penalty on the model's free rows.
         strategy: name and settings of the strategy; a ``+`` at the end of its name mixes it.
         optimizer: name and settings of the base optimizer.
+        schedule: name and settings of the learning rate over epochs: ``constant``, or a class of
+            ``torch.optim.lr_scheduler`` in lower case that needs no metric, function or other schedule, such as
+            ``cosineannealinglr``.
         training: how long and in which portions the model is trained.
         evaluation: what is measured.
         split: how the interactions are split; what is left out is as the data say.
@@ -280,6 +286,7 @@ class Experiment(Config):
     regularization: Regularization = Regularization()
     strategy: InstanceOf[Component] = Component("bsam+")
     optimizer: InstanceOf[Component] = Component("adam")
+    schedule: InstanceOf[Component] = Component("constant")
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     split: SplitSettings = SplitSettings()

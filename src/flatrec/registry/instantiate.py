@@ -24,14 +24,14 @@ from flatrec.sampling.base import NegativeSampling
 from flatrec.strategies import MIXABLE, STRATEGIES
 from flatrec.strategies.base import SingleBatchStrategy, Strategy
 from flatrec.strategies.mixed import Mixed
-from flatrec.training import optimizers
+from flatrec.training import optimizers, schedules
 from flatrec.utils import seeding, user_classes
 from flatrec.utils.lazy_registry import Registry
 from flatrec.utils.messages import raised, unknown
 
 T = TypeVar("T")
 DEFAULT_LOSS = "default"  # each model's own
-Kind: TypeAlias = Literal["model", "loss", "sampling", "strategy", "optimizer"]
+Kind: TypeAlias = Literal["model", "loss", "sampling", "strategy", "optimizer", "schedule"]
 
 
 class OwnLoss(Config):
@@ -58,6 +58,7 @@ def with_defaults(experiment: Experiment) -> Experiment:
         sampling=checked("sampling", experiment.sampling),
         strategy=checked("strategy", experiment.strategy),
         optimizer=checked("optimizer", experiment.optimizer),
+        schedule=checked("schedule", experiment.schedule),
         evaluation=_checked_evaluation(experiment.evaluation),
     )
 
@@ -113,6 +114,8 @@ def config_class(kind: Kind, name: str) -> type[Config]:
         return config_of(_listed(SAMPLINGS, "sampling", name))
     if kind == "optimizer":
         return optimizers.config_class(name)
+    if kind == "schedule":
+        return schedules.config_class(name)
     assert_never(kind)
 
 

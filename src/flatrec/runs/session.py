@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
 
 from flatrec.config import AMR, Config, Experiment
 from flatrec.data.dataset import Dataset
@@ -28,6 +29,7 @@ from flatrec.sampling.sampler import Sampler
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
 from flatrec.training.embedding_context import perturbing
+from flatrec.training.schedules import CONSTANT, LearningRate
 from flatrec.training.step_context import TrainStepContext
 from flatrec.training.trainer import CHECKPOINT
 from flatrec.utils.provenance import machine, peak_gpu_memory_mb, peak_memory_mb, reset_peak_gpu_memory, versions
@@ -151,7 +153,15 @@ class Session:
             identity=self.identity,
             callbacks=callbacks,
             higher_is_better=settings.select == "last" or higher_is_better(self.monitor),
+            learning_rate=self._learning_rate(optimizer),
         )
+
+    def _learning_rate(self, optimizer: Optimizer) -> LearningRate | None:
+        chosen, training = self.experiment.schedule, self.experiment.training
+        if chosen.name == CONSTANT and training.lr_warmup == 0:
+            return None
+        assert isinstance(chosen.settings, Config)
+        return LearningRate(optimizer, chosen.name, chosen.settings, warmup=training.lr_warmup, epochs=training.epochs)
 
     def _validate(self, _: Model) -> Mapping[str, float]:
         """All that the trainer gets to see of the evaluator."""

@@ -216,7 +216,8 @@ def _clipped(gradient: Vector, limit: float) -> list[Tensor]:
 def _rows_clipped(tensor: Tensor, limit: float) -> Tensor:
     rows = tensor.reshape(len(tensor), -1) if tensor.dim() > 1 else tensor.reshape(1, -1)
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return (rows * (limit / lengths).clamp(max=1)).view(tensor.shape)  # a row of zeros stays one
+    clipped: Tensor = rows * (limit / lengths).clamp(max=1)  # a row of zeros stays one
+    return clipped.view(tensor.shape)
 
 
 def _set_data(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:

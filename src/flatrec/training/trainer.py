@@ -25,6 +25,7 @@ from flatrec.training.embedding_context import EmbeddingStepContext
 from flatrec.training.identity import Identity
 from flatrec.training.progress import Progress, judged, progress_of, score_of, without_early_best
 from flatrec.training.records import Callback, EpochRecord, append_line, read_lines, write_lines
+from flatrec.training.schedules import LearningRate
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import provenance, seeding
 
@@ -68,6 +69,7 @@ class Trainer:
         identity: the run that these files belong to; files of another run are refused.
         callbacks: objects that are informed of the progress.
         higher_is_better: the direction of the monitored metric.
+        learning_rate: sets the learning rate of every step; None to leave it to the optimizer.
 
     Raises:
         ValueError: the best epoch is to be kept or ASWA to average, but there is no validation.
@@ -86,6 +88,7 @@ class Trainer:
         identity: Identity = Identity(),  # noqa: B008
         callbacks: Sequence[Callback] = (),
         higher_is_better: bool = True,
+        learning_rate: LearningRate | None = None,
     ) -> None:
         if validate is None and settings.select == "best":
             raise ValueError("the best epoch is chosen by validation, but there is none; set training.select to last")
@@ -101,6 +104,7 @@ class Trainer:
         self.identity = identity
         self.callbacks = callbacks
         self.higher_is_better = higher_is_better
+        self.learning_rate = learning_rate
         self.steps = sampler.steps(strategy.batches_per_step, settings.second_batch)
         self.progress = Progress()
         self.records: list[EpochRecord] = []
@@ -183,6 +187,8 @@ class Trainer:
         skipped = 0
         steps = self.sampler.epoch(stream, self.strategy.batches_per_step, self.settings.second_batch)
         for step, batches in enumerate(steps, start=1):
+            if self.learning_rate is not None:
+                self.learning_rate.set(epoch, step, self.steps)
             self.context.progress = epoch - 1 + (step - 1) / self.steps
             try:
                 losses.append(self.strategy.step(self.context, *batches))
