@@ -104,6 +104,11 @@ COMMANDS: dict[str, Command] = {
         RESEARCH,
         "Tune methods by equally many trials, compare them on fresh seeds, and write a page with the verdict.",
     ),
+    "reproduce": Command(
+        "flatrec.cli.reproduce:reproduce",
+        RESEARCH,
+        "Train a row of the paper's tables at the paper's settings, and show it beside what the paper reports.",
+    ),
     "report": Command(
         "flatrec.cli.report:report",
         RESEARCH,
