@@ -111,6 +111,11 @@ COMMANDS: dict[str, Command] = {
         RESEARCH,
         "Measure how much a run, or vectors of any library, lose under noise and other disturbances; with gates.",
     ),
+    "reproduce": Command(
+        "flatrec.cli.reproduce:reproduce",
+        RESEARCH,
+        "Train a row of the paper's tables at the paper's settings, and show it beside what the paper reports.",
+    ),
     "report": Command(
         "flatrec.cli.report:report",
         RESEARCH,
