@@ -96,3 +96,14 @@ def test_a_baseline_without_vectors_says_what_does_not_apply(flatrec, blocks, tm
     outcome = flatrec("robustness", tmp_path / "popular", *gate)
     one_line(outcome, 2)
     assert "items cannot be measured" in outcome.err
+
+
+def test_a_run_is_trained_again_where_that_is_asked_for(flatrec, trained):
+    gate = ("--fail-if", "recall@10 drops 100% under false-interactions=30%")
+    outcome = flatrec("robustness", trained, *gate)
+    one_line(outcome, 2)
+    assert "--retrain" in outcome.err
+    outcome = flatrec("robustness", trained, "--draws", 1, "--retrain", "--json", "--no-page", *gate)
+    assert outcome.code == 0, outcome.err
+    kinds = {one["kind"] for one in json.loads(outcome.out)["levels"]}
+    assert kinds == {*VECTOR_KINDS, "false-interactions", "random-shilling", "bandwagon-shilling"}

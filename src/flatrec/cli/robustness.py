@@ -80,7 +80,7 @@ def robustness(
         retrain=retrain,
         seed=seed,
         more_levels=[(gate.kind, gate.level) for gate in gates],
-        on_level=lambda kind, level: print_progress(f"{kind} {100 * level:g} %"),
+        on_level=_report,
     )
     failed = [gate for gate in gates if gate.fails(card)]
     content = card.as_json()
@@ -100,6 +100,10 @@ def robustness(
         raise typer.Exit(GATE_FAILED)
 
 
+def _report(kind: str, level: float) -> None:
+    print_progress(f"{kind} {100 * level:g} %")
+
+
 def _of_run(
     folder: Path,
     data: str | None,
@@ -115,7 +119,7 @@ def _of_run(
 
     loaded = load_run(folder, data, device or "auto", model, metrics=metrics)
     experiment = options.experiment(folder / run_dir.EXPERIMENT, None, model=model, strategy=strategy, device=device)
-    return Subject.of_run(loaded, experiment, str(loaded.result["model"]), split)
+    return Subject.of_run(loaded, experiment, str(loaded.result["model"]), split=split)
 
 
 def _of_vectors(run: Path | None, users: Path | None, items: Path | None, data: str | None, split: Split) -> Subject:
@@ -127,7 +131,7 @@ def _of_vectors(run: Path | None, users: Path | None, items: Path | None, data: 
         raise ValueError(
             "expected the folder of a run, or --users, --items and --data together; give one of the two, and all of it"
         )
-    return Subject.of_vectors(read_vectors(users, items), load(data), Evaluation(), users.stem, split)
+    return Subject.of_vectors(read_vectors(users, items), load(data), Evaluation(), users.stem, split=split)
 
 
 def _check_metrics(gates: Sequence[Gate], subject: Subject) -> None:

@@ -51,7 +51,8 @@ class AdversarialFeatures(Disturbance):
     def scores(self, subject: Subject, level: float, seed: int, draw: int) -> Mapping[str, float]:
         """Return metrics of the model that was built again from the moved features."""
         run, experiment = subject.run, subject.experiment
-        assert run is not None and experiment is not None
+        assert run is not None
+        assert experiment is not None
         directions = loss_directions(run, experiment, seed, draw)
         return scores_with_features(subject, lambda dataset: moved(dataset, directions, level))
 

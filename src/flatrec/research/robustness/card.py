@@ -97,7 +97,7 @@ def measure(
     retrain: bool = False,
     seed: int = 0,
     more_levels: Sequence[tuple[str, float]] = (),
-    on_level: Callable[[str, float], None] = lambda kind, level: None,
+    on_level: Callable[[str, float], None] | None = None,
 ) -> RobustnessCard:
     """Measure every kind of disturbance that applies.
 
@@ -122,7 +122,8 @@ def measure(
     for name, kind in DISTURBANCES.items():
         more = {level for other, level in more_levels if other == name}
         for level in sorted({*kind.LEVELS, *more}) if name not in left_out else ():
-            on_level(name, level)
+            if on_level is not None:
+                on_level(name, level)
             numbers = range(1 if kind.RETRAINS else draws)
             levels.append(Level(name, level, tuple(kind.scores(subject, level, seed, draw) for draw in numbers)))
     undisturbed = subject.scores(subject.scoring)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
@@ -145,7 +145,8 @@ def scores_with_features(subject: Subject, change: Callable[[Dataset], Dataset])
         change: changes the features of a data set; called again with trained feature tables in their place.
     """
     run, experiment = subject.run, subject.experiment
-    assert run is not None and experiment is not None
+    assert run is not None
+    assert experiment is not None
     other = rebuild(run, experiment, change(run.dataset))
     assert isinstance(other.model, Model)
     for tables in feature_tables(other.model):
@@ -168,7 +169,7 @@ def feature_tables(model: Model) -> list[FeatureTables]:
 def _as_dataset(tables: FeatureTables, dataset: Dataset) -> Dataset:
     """Return the data set with what a model trained in the place of its features."""
     features = {
-        name: Features(table.values.detach().cpu().numpy(), np.ones(dataset.n_items, dtype=np.bool_))
+        name: Features(cast(Tensor, table.values).detach().cpu().numpy(), np.ones(dataset.n_items, dtype=np.bool_))
         for name, table in zip(tables.names, tables.tables, strict=True)
     }
     return dataset.with_features(features)
@@ -176,6 +177,6 @@ def _as_dataset(tables: FeatureTables, dataset: Dataset) -> Dataset:
 
 @torch.no_grad()
 def _replace_trained(tables: FeatureTables, dataset: Dataset) -> None:
-    missing = "zero" if tables.missing_modality == "zero" else "mean"
+    missing: Literal["mean", "zero"] = "zero" if tables.missing_modality == "zero" else "mean"
     for name, table in zip(tables.names, tables.tables, strict=True):
-        table.values.copy_(torch.tensor(dataset.features[name].impute(missing)))
+        cast(Tensor, table.values).copy_(torch.tensor(dataset.features[name].impute(missing)))

@@ -27,7 +27,8 @@ def with_relative_noise(vectors: Float[Tensor, "n dim"], level: float, generator
     """
     noise = torch.randn(vectors.shape, generator=generator, dtype=vectors.dtype).to(vectors.device)
     lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    return vectors + noise * lengths * (level / vectors.shape[1] ** 0.5)
+    moved: Tensor = vectors + noise * lengths * (level / vectors.shape[1] ** 0.5)
+    return moved
 
 
 def scores_under_noise(run: Run, level: float, draws: int, seed: int) -> tuple[Mapping[str, float], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flatrec.evaluation.significance import spread
 from flatrec.research.reporting.formats import metric_name, percent
@@ -11,6 +12,9 @@ from flatrec.research.reporting.study_result import Column, Image, StudyResult, 
 from flatrec.research.robustness.card import RobustnessCard
 from flatrec.research.robustness.gate import Gate
 from flatrec.research.robustness.registry import DISTURBANCES
+
+if TYPE_CHECKING:
+    from flatrec.research.reporting.plots import Panel
 
 PAGE, FIGURE = "robustness.html", "robustness"
 PREFERRED = ("recall@10", "ndcg@10")
@@ -63,48 +67,22 @@ def write_page(folder: Path, card: RobustnessCard, gates: Sequence[Gate], settin
         ModuleNotFoundError: jinja2 or matplotlib is not installed.
         OSError: the folder cannot be written to.
     """
-    from flatrec.research.reporting.plots import Line, Panel, lines, save
+    from flatrec.research.reporting.plots import lines, save
     from flatrec.research.reporting.study_report import FIGURES, write_report
 
     metric = shown_metrics(card)[0]
-    by_kind: dict[str, list[tuple[float, list[float]]]] = {}
-    before = card.undisturbed[metric]
-    for one in card.levels if before > 0 else ():
-        changes = [100 * (before - value) / before for value in one.values(metric)]
-        by_kind.setdefault(one.kind, []).append((100 * one.level, changes))
-    panels = [
-        Panel(
-            kind,
-            (
-                Line(
-                    "mean over draws",
-                    tuple(level for level, _ in rows),
-                    tuple(spread(changes)[0] for _, changes in rows),
-                    tuple(min(changes) for _, changes in rows),
-                    tuple(max(changes) for _, changes in rows),
-                ),
-            ),
-        )
-        for kind, rows in by_kind.items()
-    ]
-    images = ()
+    panels = _panels(card, metric)
+    images: tuple[Image, ...] = ()
     if panels:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
         figure = lines(panels, x_label="level, %", y_label=f"relative drop of {metric_name(metric)}, %")
         save(figure, folder / FIGURES, FIGURE)
         images = (Image(FIGURE, "Drop by level", "Means over draws; bands from the lowest draw to the highest."),)
-    kinds = dict.fromkeys(one.kind for one in card.levels)
-    about = Table(
-        "kinds",
-        "What was disturbed",
-        (Column("kind"), Column("disturbance")),
-        tuple((name, DISTURBANCES[name].ABOUT) for name in kinds),
-    )
     result = StudyResult(
         "robustness",
         f"Robustness of {card.name}",
         "How much does this recommender lose when vectors, features or training data are disturbed?",
-        (drops_table(card), about),
+        (drops_table(card), _kinds(card)),
         images,
         findings(card, gates),
         settings=dict(settings),
@@ -116,3 +94,29 @@ def write_page(folder: Path, card: RobustnessCard, gates: Sequence[Gate], settin
 
 def _cells(triples: Sequence[tuple[Value, Value, Value]]) -> list[Value]:
     return [cell for triple in triples for cell in triple]
+
+
+def _panels(card: RobustnessCard, metric: str) -> list[Panel]:
+    """Return a curve of the drop for each kind; none where there was nothing to lose."""
+    from flatrec.research.reporting.plots import Line, Panel
+
+    by_kind: dict[str, list[tuple[float, list[float]]]] = {}
+    before = card.undisturbed[metric]
+    for one in card.levels if before > 0 else ():
+        drops = [100 * (before - value) / before for value in one.values(metric)]
+        by_kind.setdefault(one.kind, []).append((100 * one.level, drops))
+    panels = []
+    for kind, rows in by_kind.items():
+        levels, drawn = zip(*rows, strict=True)
+        means = tuple(spread(drops)[0] for drops in drawn)
+        panels.append(
+            Panel(kind, (Line("mean over draws", levels, means, tuple(map(min, drawn)), tuple(map(max, drawn))),))
+        )
+    return panels
+
+
+def _kinds(card: RobustnessCard) -> Table:
+    """Make a table of what the kinds are."""
+    kinds = dict.fromkeys(one.kind for one in card.levels)
+    columns = (Column("kind"), Column("disturbance"))
+    return Table("kinds", "What was disturbed", columns, tuple((kind, DISTURBANCES[kind].ABOUT) for kind in kinds))

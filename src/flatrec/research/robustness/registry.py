@@ -5,6 +5,7 @@ from __future__ import annotations
 from flatrec.research.robustness.adversarial import AdversarialFeatures
 from flatrec.research.robustness.base import Disturbance
 from flatrec.research.robustness.features import EditedFeatures, FeatureNoise, MissingFeatures, ShuffledFeatures
+from flatrec.research.robustness.interactions import BandwagonShilling, FalseInteractions, RandomShilling
 from flatrec.research.robustness.noise import ItemNoise, VectorNoise
 
 DISTURBANCES: dict[str, Disturbance] = {
@@ -17,5 +18,8 @@ DISTURBANCES: dict[str, Disturbance] = {
         MissingFeatures(),
         EditedFeatures(),
         AdversarialFeatures(),
+        FalseInteractions(),
+        RandomShilling(),
+        BandwagonShilling(),
     )
 }

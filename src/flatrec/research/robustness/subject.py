@@ -45,13 +45,13 @@ class Subject:
     experiment: Experiment | None = None
 
     @classmethod
-    def of_run(cls, run: Run, experiment: Experiment, name: str, split: Split = "test") -> Subject:
+    def of_run(cls, run: Run, experiment: Experiment, name: str, *, split: Split = "test") -> Subject:
         """Return the subject of a trained run."""
         return cls(name, run.dataset, evaluation_of(run), split, scoring_of(run), run, experiment)
 
     @classmethod
     def of_vectors(
-        cls, vectors: Vectors, dataset: Dataset, evaluation: Evaluation, name: str, split: Split = "test"
+        cls, vectors: Vectors, dataset: Dataset, evaluation: Evaluation, name: str, *, split: Split = "test"
     ) -> Subject:
         """Return the subject of vectors, one per user and item of a data set, in the order of their indices.
 
