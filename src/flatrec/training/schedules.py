@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import torch
 from pydantic import create_model
@@ -57,7 +57,7 @@ def config_class(name: str) -> type[Config]:
     known = names()
     if name not in known:
         raise ValueError(unknown("schedule", name, [CONSTANT, *known]))
-    return _config_of(known[name])
+    return _config_of(cast("Hashable", known[name]))
 
 
 @cache
