@@ -46,16 +46,10 @@ def test_tables():
 
 
 def test_tiny_data_end_to_end_and_resumed(data, tmp_path):
-    trained = []
-
-    def heard(seed):
-        trained.append(seed)
-        return ()
-
     first = reproduce("table2", ROW, data, tmp_path / "out", seeds=(0, 1))
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("result.json")}
     assert len(times) == 2
-    second = reproduce("table2", ROW, data, tmp_path / "out", seeds=(0, 1, 2), callbacks=heard)
+    second = reproduce("table2", ROW, data, tmp_path / "out", seeds=(0, 1, 2))
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert second.scores["ndcg@5"].values[:2] == first.scores["ndcg@5"].values
     written = json.loads((tmp_path / "out" / "reproduction.json").read_text())
