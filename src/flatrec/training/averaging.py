@@ -143,7 +143,7 @@ class SWA(_Unconditional):
     cyclical or a constant one as in the paper.
 
     Source: Izmailov et al., UAI 2018, https://arxiv.org/abs/1803.05407, algorithm 1. Batch normalization has nothing to
-    be computed anew: buffers are those of the last epoch.
+    be computed again: buffers are those of the last epoch.
     """
 
     def on_epoch_end(self, epoch: int) -> None:
@@ -157,7 +157,7 @@ class ASWA(Average):
 
     The first weights always join. Only epochs that are evaluated can join, and each costs one validation more.
 
-    Source: Demir et al., 2024, https://arxiv.org/abs/2406.19092. The paper also begins the mean anew with the weights
+    Source: Demir et al., 2024, https://arxiv.org/abs/2406.19092. The paper also begins the mean again with the weights
     of an epoch that score better than the mean ("hard update"). This is left out: then weights that are not averaged
     would be selected by validation too, and had a second chance. So ``start`` decides where the mean begins.
 

@@ -36,7 +36,7 @@ def test_the_paper_states_every_group_of_settings():
 def test_every_component_of_every_row_states_all_of_its_settings(row):
     experiment = paper_experiment(row)
     assert experiment.model_fields_set == set(Experiment.model_fields)
-    for kind in ("model", "loss", "sampling", "strategy", "optimizer"):
+    for kind in ("model", "loss", "sampling", "schedule", "strategy", "optimizer"):
         component = getattr(experiment, kind)
         assert isinstance(component, Component)
         complete = getattr(with_defaults(experiment), kind)
