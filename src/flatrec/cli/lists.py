@@ -14,6 +14,7 @@ from flatrec.models.registry import ENTRIES, FEATURES
 if TYPE_CHECKING:
     from flatrec.cli.descriptions import Description
     from flatrec.data.fetching.catalog import PublicDataset
+    from flatrec.registry.instantiate import Kind
     from flatrec.utils.lazy_registry import Entry
 
 Names = Annotated[
@@ -242,9 +243,7 @@ def _tried(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def _show(
-    kind: Literal["loss", "sampling", "strategy", "optimizer"], title: str, described: Mapping[str, str], *, json: bool
-) -> None:
+def _show(kind: Kind, title: str, described: Mapping[str, str], *, json: bool) -> None:
     """A table of strategies or optimizers with their settings as they are where nothing is set."""
     from flatrec.config import Component
     from flatrec.registry.instantiate import checked
