@@ -104,7 +104,7 @@ COMMANDS: dict[str, Command] = {
     "league": Command(
         "flatrec.cli.league:league",
         RESEARCH,
-        "Tune methods by equally many trials, compare them on fresh seeds, and write a page with the verdict.",
+        "Tune methods by equally many trials, and record them and their finals on fresh seeds.",
     ),
     "robustness": Command(
         "flatrec.cli.robustness:robustness",

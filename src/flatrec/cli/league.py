@@ -15,7 +15,7 @@ def league(
     file: Annotated[Path, typer.Argument(help="TOML file that describes the league.", show_default=False)],
     out: Annotated[
         Path,
-        typer.Option("--out", help="Folder for records, tables, the page, and runs in progress.", show_default=False),
+        typer.Option("--out", help="Folder for records and runs in progress.", show_default=False),
     ],
     data: Annotated[
         list[str] | None,
@@ -32,7 +32,6 @@ def league(
     keep_runs: Annotated[
         bool, typer.Option("--keep-runs", help="Keep run folders after their runs are recorded.")
     ] = False,
-    report_only: Annotated[bool, typer.Option("--report-only", help="Train nothing; report what is recorded.")] = False,
     jobs: Annotated[
         int,
         typer.Option("--jobs", help="Number of runs trained at the same time; on a cluster, -1 means one per core."),
@@ -40,7 +39,7 @@ def league(
     backend: options.Backend = "local",
     address: options.ClusterAddress = None,
 ) -> None:
-    """Tune methods by equally many trials, compare them on fresh seeds, and write a page with the verdict.
+    """Tune methods by equally many trials, and record them and their finals on fresh seeds.
 
     Finished trials and finals are recorded in --out, and the same command goes on from there, on any machine.
 
@@ -50,11 +49,8 @@ def league(
     from flatrec.research.league import read_league, run_league
 
     described = read_league(file, dict(map(_named_path, data or ())))
-    if not report_only:
-        chosen = options.names(cells)
-        run_league(
-            described, out, workers=Workers(jobs, backend, address), keep_runs=keep_runs, cells=chosen, on_run=_report
-        )
+    workers = Workers(jobs, backend, address)
+    run_league(described, out, workers=workers, keep_runs=keep_runs, cells=options.names(cells), on_run=_report)
 
 
 def _named_path(text: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ OF_PLAN = ("settings", "space")
 
 
 def read_league(path: Path, data: Mapping[str, str] | None = None) -> League:
-    """Read a league; its format is described in ``docs/league.md``.
+    """Read a league; ``experiments/league/first-season.toml`` shows the format.
 
     Args:
         path: a TOML file.
