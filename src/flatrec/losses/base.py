@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flatrec.data.batches import Batch
-from flatrec.utils.checked_settings import checked_settings
+from flatrec.utils.checked_settings import store_checked_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,7 @@ class RankingLoss(ABC):
     """
 
     def __post_init__(self) -> None:
-        for name, value in checked_settings(self).items():
-            object.__setattr__(self, name, value)
+        store_checked_settings(self)
 
     @abstractmethod
     def __call__(

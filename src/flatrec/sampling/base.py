@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from flatrec.data.interactions import Interactions
 from flatrec.sampling.unbought import UnboughtItems
-from flatrec.utils.checked_settings import checked_settings
+from flatrec.utils.checked_settings import store_checked_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,7 @@ class NegativeSampling(ABC):
     hardest: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        for name, value in checked_settings(self).items():
-            object.__setattr__(self, name, value)
+        store_checked_settings(self)
 
     @property
     @abstractmethod

@@ -14,7 +14,7 @@ from torch import Tensor
 from flatrec.ops.param_vector import Vector
 from flatrec.strategies.context import BatchT, NonFiniteGradientError, StepContext
 from flatrec.strategies.state import Layout, pack_state, realign_state, reset_state, unpack_state
-from flatrec.utils.checked_settings import checked_settings
+from flatrec.utils.checked_settings import store_checked_settings
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 LARGEST_SCALE = torch.finfo(torch.float32).max
@@ -36,8 +36,7 @@ class Strategy(ABC):
     _layout: Layout | None = None
 
     def __post_init__(self) -> None:
-        for name, value in checked_settings(self).items():
-            setattr(self, name, value)
+        store_checked_settings(self)
 
     @abstractmethod
     def take_step(self, context: StepContext[BatchT], *batches: BatchT) -> Tensor:

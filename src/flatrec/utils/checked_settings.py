@@ -37,6 +37,17 @@ def checked_settings(owner: object) -> Mapping[str, object]:
     return {name: checked_setting(name, hints[name], getattr(owner, name)) for name in settings}
 
 
+def store_checked_settings(owner: object) -> None:
+    """Replace the settings of a dataclass, frozen or not, by their checked values; for its ``__post_init__``.
+
+    Raises:
+        TypeError: a setting is not a number, or not a whole number, where one is expected.
+        ValueError: a setting is out of range or not among its choices, or the annotations cannot be read.
+    """
+    for name, value in checked_settings(owner).items():
+        object.__setattr__(owner, name, value)
+
+
 def python_number(value: object) -> object:
     """Return a number of NumPy or a tensor of no dimension as Python's number; any other value as it is."""
     if isinstance(value, Tensor) and value.ndim == 0:
