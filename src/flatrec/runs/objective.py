@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from flatrec.config import Experiment
+from flatrec.config import Experiment, Regularization
+from flatrec.losses.base import RankingLoss
 from flatrec.losses.direct_au import DirectAULoss
 from flatrec.losses.penalties import norm_penalty, squared_penalty
 from flatrec.models import Model
 from flatrec.registry.instantiate import build_loss, build_sampling
+from flatrec.sampling.base import NegativeSampling
 
 PENALTIES = {"none": None, "norm": norm_penalty, "squared": squared_penalty, "decoupled": None}
 
 
-def apply(experiment: Experiment, model: Model) -> None:
-    """Let a model rank by the loss and take the penalty that an experiment asks for.
+def apply(experiment: Experiment, model: Model) -> NegativeSampling:
+    """Let a model rank by the loss and take the penalty that an experiment asks for; return its sampling.
 
     Raises:
         ValueError: the model has a loss of its own or no free rows, or loss and sampling do not fit each other.
     """
-    _check_sampling(experiment, model)
-    if (loss := build_loss(experiment.loss)) is not None:
+    loss, sampling = build_loss(experiment.loss), build_sampling(experiment.sampling)
+    _check_sampling(experiment, model, loss, sampling)
+    if loss is not None:
         try:
             model.replace_ranking(loss)
         except ValueError as error:
             raise ValueError(f"loss.name is {experiment.loss.name}: {error}") from None
-    chosen = experiment.regularization
+    _replace_penalty(experiment.regularization, model)
+    return sampling
+
+
+def _replace_penalty(chosen: Regularization, model: Model) -> None:
     if chosen.kind == "default" or (chosen.kind == "decoupled" and "regularization" not in model.REPLACEABLE):
         return
     try:
@@ -37,8 +44,7 @@ def weight_decay(experiment: Experiment) -> float:
     return experiment.regularization.weight if experiment.regularization.kind == "decoupled" else 0.0
 
 
-def _check_sampling(experiment: Experiment, model: Model) -> None:
-    sampling = build_sampling(experiment.sampling)
+def _check_sampling(experiment: Experiment, model: Model, loss: RankingLoss | None, sampling: NegativeSampling) -> None:
     name = experiment.sampling.name
     if name != "uniform" and "loss" not in model.REPLACEABLE:
         raise ValueError(
@@ -52,7 +58,7 @@ def _check_sampling(experiment: Experiment, model: Model) -> None:
             "sampling.name is in-batch, whose negatives are those of a whole batch; set "
             "training.grad_accumulation_steps to 1"
         )
-    if isinstance(build_loss(experiment.loss), DirectAULoss):
+    if isinstance(loss, DirectAULoss):
         raise ValueError(
             f"sampling.name is in-batch, but loss.name is {experiment.loss.name}; "
             "set loss.name to softmax, bce, ccl or bpr"

@@ -21,7 +21,6 @@ from flatrec.inference.storage import FOLDER as RECOMMENDER
 from flatrec.inference.storage import remove_recommender, save_recommender
 from flatrec.models import Adversarial, Baseline, Model
 from flatrec.ops.matmul import onednn_pays
-from flatrec.registry.instantiate import build_sampling
 from flatrec.runs import objective, run_dir, selection, weights
 from flatrec.runs.origin import Origin, read_origin
 from flatrec.runs.warm_start import WarmStart, load_values
@@ -118,7 +117,7 @@ class Session:
         selection.check(self.experiment, self.dataset)
         weights.check(self.experiment, self.dataset)
         reset_peak_gpu_memory(self.device)
-        objective.apply(self.experiment, model)
+        negatives = objective.apply(self.experiment, model)
         model.to(self.device)
         chosen = self.experiment.optimizer
         assert isinstance(chosen.settings, Config)
@@ -140,7 +139,7 @@ class Session:
             settings.batch_size,
             self.device,
             weighted=settings.weighted_sampling,
-            negatives=build_sampling(self.experiment.sampling),
+            negatives=negatives,
         )
         return Trainer(
             perturbing(inner, settings.perturb_target),
