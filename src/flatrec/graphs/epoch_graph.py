@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Generator, nn
 
 from flatrec.data.interactions import Interactions
-from flatrec.graphs.interaction import entries
+from flatrec.graphs.interaction import entries, training_graph
+from flatrec.ops.spmm import Graph
 
 Weighting: TypeAlias = Literal["degree", "uniform"]
 GraphT = TypeVar("GraphT", bound=nn.Module)
@@ -55,6 +57,17 @@ class EpochGraph(nn.Module, Generic[GraphT]):
     def current(self) -> GraphT:
         """The graph to propagate over: the epoch's in training mode, the full one in evaluation mode."""
         return self.dropped if self.training else self.full
+
+
+def training_epoch_graph(interactions: Interactions, *, weighted: bool, edge_dropout: float) -> EpochGraph[Graph]:
+    """Return the normalized user-item graph whose edges each epoch drops.
+
+    Args:
+        interactions: the training interactions.
+        weighted: whether edges count by the weights of the interactions.
+        edge_dropout: fraction of the training interactions to leave out of each epoch's graph, in [0, 1).
+    """
+    return EpochGraph(interactions, partial(training_graph, weighted=weighted), edge_dropout)
 
 
 def drop_edges(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -12,8 +11,7 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.epoch_graph import EpochGraph
-from flatrec.graphs.interaction import training_graph
+from flatrec.graphs.epoch_graph import training_epoch_graph
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, xavier_linear
@@ -88,10 +86,8 @@ class BM3(Model):
         )
         self.projections = nn.ModuleList(xavier_linear(width, embedding_dim) for width in self.features.widths)
         self.predictor = xavier_linear(embedding_dim, embedding_dim)
-        self.graph = EpochGraph(
-            dataset.interactions,
-            partial(training_graph, weighted=self.config.weighted_edges),
-            self.config.edge_dropout,
+        self.graph = training_epoch_graph(
+            dataset.interactions, weighted=self.config.weighted_edges, edge_dropout=self.config.edge_dropout
         )
 
     def on_epoch_start(self, generator: Generator) -> None:

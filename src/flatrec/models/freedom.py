@@ -11,8 +11,7 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.epoch_graph import EpochGraph
-from flatrec.graphs.interaction import training_graph
+from flatrec.graphs.epoch_graph import training_epoch_graph
 from flatrec.graphs.knn import fused_knn_graph
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
@@ -94,10 +93,8 @@ class FREEDOM(Model):
         )
         self.loss_weights = dict.fromkeys([f"bpr_{name}" for name in self.features.names], self.config.modality_weight)
         self.projections = nn.ModuleList(Linear(width, embedding_dim, bias=False) for width in self.features.widths)
-        self.graph = EpochGraph(
-            dataset.interactions,
-            partial(training_graph, weighted=self.config.weighted_edges),
-            self.config.edge_dropout,
+        self.graph = training_epoch_graph(
+            dataset.interactions, weighted=self.config.weighted_edges, edge_dropout=self.config.edge_dropout
         )
         self.item_graph = fused_knn_graph(
             filled_features(dataset, self.config.missing_modality), self.config.n_neighbors, self.config.image_weight

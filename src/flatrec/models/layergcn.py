@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.epoch_graph import EpochGraph
-from flatrec.graphs.interaction import training_graph
+from flatrec.graphs.epoch_graph import training_epoch_graph
 from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings, half_squares
@@ -73,10 +72,8 @@ class LayerGCN(Model):
         super().__init__(dataset, config)
         self.loss_weights = {"squares": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
-        self.graph = EpochGraph(
-            dataset.interactions,
-            partial(training_graph, weighted=self.config.weighted_edges),
-            self.config.edge_dropout,
+        self.graph = training_epoch_graph(
+            dataset.interactions, weighted=self.config.weighted_edges, edge_dropout=self.config.edge_dropout
         )
         self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))  # begun so far
 

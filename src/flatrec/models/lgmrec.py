@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.epoch_graph import EpochGraph
-from flatrec.graphs.interaction import DEGREE_OFFSET, interaction_matrix, training_graph
+from flatrec.graphs.epoch_graph import training_epoch_graph
+from flatrec.graphs.interaction import DEGREE_OFFSET, interaction_matrix
 from flatrec.losses.penalties import norm_penalty
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
@@ -118,10 +118,8 @@ class LGMRec(Model):
         self.hyperedges = nn.ParameterList(
             xavier_uniform(width, self.config.n_hyperedges) for width in self.features.widths
         )
-        self.graph = EpochGraph(
-            dataset.interactions,
-            partial(training_graph, weighted=self.config.weighted_edges),
-            self.config.edge_dropout,
+        self.graph = training_epoch_graph(
+            dataset.interactions, weighted=self.config.weighted_edges, edge_dropout=self.config.edge_dropout
         )
         self.bought = interaction_matrix(dataset.interactions)
         degrees = torch.from_numpy(dataset.interactions.matrix("train").sum(axis=1))

@@ -10,8 +10,7 @@ from torch import Generator, Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.epoch_graph import EpochGraph
-from flatrec.graphs.interaction import training_graph
+from flatrec.graphs.epoch_graph import training_epoch_graph
 from flatrec.losses.penalties import norm_penalty
 from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
@@ -66,10 +65,8 @@ class LightGCN(Model):
         super().__init__(dataset, config)
         self.loss_weights = {"norms": self.config.reg_weight}
         self.nodes = node_table(dataset, self.config.embedding_dim)
-        self.graph = EpochGraph(
-            dataset.interactions,
-            partial(training_graph, weighted=self.config.weighted_edges),
-            self.config.edge_dropout,
+        self.graph = training_epoch_graph(
+            dataset.interactions, weighted=self.config.weighted_edges, edge_dropout=self.config.edge_dropout
         )
 
     def on_epoch_start(self, generator: Generator) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -12,8 +11,7 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.epoch_graph import EpochGraph
-from flatrec.graphs.interaction import training_graph
+from flatrec.graphs.epoch_graph import training_epoch_graph
 from flatrec.losses.penalties import norm_penalty
 from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table, xavier_linear
@@ -87,10 +85,8 @@ class NGCF(Model):
         steps = list(zip((self.config.embedding_dim, *self.config.hidden_dims), self.config.hidden_dims, strict=False))
         self.sums = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
         self.products = nn.ModuleList(xavier_linear(*sizes, zero_bias=True) for sizes in steps)
-        self.graph = EpochGraph(
-            dataset.interactions,
-            partial(training_graph, weighted=self.config.weighted_edges),
-            self.config.edge_dropout,
+        self.graph = training_epoch_graph(
+            dataset.interactions, weighted=self.config.weighted_edges, edge_dropout=self.config.edge_dropout
         )
         self.edges = self._edges() if self.config.node_dropout > 0 else None
 
