@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models.scoring import Vectors
-from flatrec.research.robustness.base import Disturbance
+from flatrec.research.robustness.base import Disturbance, Outcome
 from flatrec.research.robustness.subject import Subject, evaluation_of, scores_of
 from flatrec.research.studies.rescoring import trained_model
 from flatrec.utils import seeding
@@ -58,10 +58,10 @@ class _VectorNoise(Disturbance):
         """Say why there are no vectors, if there are none."""
         return "" if isinstance(subject.scoring, Vectors) else "it does not score by vectors of users and items"
 
-    def scores(self, subject: Subject, level: float, seed: int, draw: int) -> Mapping[str, float]:
+    def outcome(self, subject: Subject, level: float, seed: int, draw: int) -> Outcome:
         """Return metrics with noise on the vectors."""
         assert isinstance(subject.scoring, Vectors)
-        return subject.scores(self.noisy(subject.scoring, level, seed, draw))
+        return Outcome(subject.scores(self.noisy(subject.scoring, level, seed, draw)))
 
     @abstractmethod
     def noisy(self, vectors: Vectors, level: float, seed: int, draw: int) -> Vectors:
