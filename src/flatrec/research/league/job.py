@@ -24,8 +24,8 @@ from flatrec.research.robustness.subject import Subject
 from flatrec.research.studies.base import PlannedRun, Source
 from flatrec.research.studies.runner import train_or_wait
 from flatrec.runs import selection
+from flatrec.runs.objective import make_sampler
 from flatrec.runs.session import choose_device
-from flatrec.sampling.sampler import Sampler
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS, DivergedError
 from flatrec.utils.messages import message, place_of, raised
@@ -129,7 +129,7 @@ def _identity(job: Job, dataset: Dataset) -> dict[str, Any]:
 def _steps(experiment: Experiment, dataset: Dataset) -> int:
     """Return the number of updates per epoch."""
     training = experiment.training
-    sampler = Sampler(dataset.interactions, training.batch_size, torch.device("cpu"))
+    sampler = make_sampler(experiment, dataset.interactions, torch.device("cpu"))
     return sampler.steps(build_strategy(experiment.strategy).batches_per_step, training.second_batch)
 
 
@@ -158,7 +158,9 @@ def _disturbed(job: Job, dataset: Dataset) -> dict[str, tuple[Mapping[str, float
     subject = Subject.of_run(load_run(job.folder, dataset, job.experiment.device), job.experiment, job.name)
     seed = job.experiment.seed
     return {
-        f"{kind}={level:g}": tuple(DISTURBANCES[kind].scores(subject, level, seed, draw) for draw in range(job.draws))
+        f"{kind}={level:g}": tuple(
+            DISTURBANCES[kind].outcome(subject, level, seed, draw).metrics for draw in range(job.draws)
+        )
         for kind, levels in job.disturbances.items()
         if not DISTURBANCES[kind].reason(subject)
         for level in levels

@@ -17,10 +17,10 @@ from flatrec.inference.run import Run
 from flatrec.models.base import Model
 from flatrec.models.features import FeatureTables
 from flatrec.ops.normalize import l2_normalize_
-from flatrec.research.robustness.base import Disturbance
+from flatrec.research.robustness.base import Disturbance, Outcome
 from flatrec.research.robustness.features import FeatureNoise, feature_tables, scores_with_features
 from flatrec.research.robustness.subject import Subject
-from flatrec.sampling.sampler import Sampler
+from flatrec.runs.objective import make_sampler
 from flatrec.utils import seeding
 
 Directions = Mapping[str, Tensor]  # one row of length 1 (or 0) per item, by modality
@@ -29,9 +29,10 @@ Directions = Mapping[str, Tensor]  # one row of length 1 (or 0) per item, by mod
 class AdversarialFeatures(Disturbance):
     """A step along the gradient of the training loss with respect to the features.
 
-    As the fast gradient method (Goodfellow et al., ICLR 2015, https://arxiv.org/abs/1412.6572) with the direction of
-    Miyato et al. (ICLR 2017, https://arxiv.org/abs/1605.07725): with Gamma[i] the gradient of the loss, added up over
-    all batches of training interactions, with respect to the row that the model reads of item i, its features move by
+    As the fast gradient sign method (Goodfellow et al., ICLR 2015, https://arxiv.org/abs/1412.6572), but with the
+    gradient of length 1 in the place of its sign, as Miyato et al. have it (ICLR 2017,
+    https://arxiv.org/abs/1605.07725): with Gamma[i] the gradient of the loss, added up over all batches of training
+    interactions, with respect to the row that the model reads of item i, its features move by
 
         level * ||x_i|| * Gamma[i] / ||Gamma[i]||, and not at all where Gamma[i] is 0.
 
@@ -48,13 +49,13 @@ class AdversarialFeatures(Disturbance):
         """Say that no model is known, or that it reads no features."""
         return FeatureNoise().reason(subject)
 
-    def scores(self, subject: Subject, level: float, seed: int, draw: int) -> Mapping[str, float]:
+    def outcome(self, subject: Subject, level: float, seed: int, draw: int) -> Outcome:
         """Return metrics of the model that was built again from the moved features."""
         run, experiment = subject.run, subject.experiment
         assert run is not None
         assert experiment is not None
         directions = loss_directions(run, experiment, seed, draw)
-        return scores_with_features(subject, lambda dataset: moved(dataset, directions, level))
+        return Outcome(scores_with_features(subject, lambda dataset: moved(dataset, directions, level)))
 
 
 def moved(dataset: Dataset, directions: Directions, level: float) -> Dataset:
@@ -72,7 +73,7 @@ def loss_directions(run: Run, experiment: Experiment, seed: int, draw: int) -> D
 
     Args:
         run: run whose model reads features.
-        experiment: its settings, for the size of a batch.
+        experiment: its settings, for the batches.
         seed: seed of the negatives.
         draw: number of the draw.
     """
@@ -83,7 +84,7 @@ def loss_directions(run: Run, experiment: Experiment, seed: int, draw: int) -> D
     flat = [table for some in tables for table in some]
     device = flat[0].device
     sums = [torch.zeros_like(table) for table in flat]
-    sampler = Sampler(run.dataset.interactions, experiment.training.batch_size, device)
+    sampler = make_sampler(experiment, run.dataset.interactions, device)
     for (batch,) in sampler.epoch(seeding.generator(seed, "adversarial", draw)):
         with torch.enable_grad(), ExitStack() as stack:
             _read(stack, readers, tables)
