@@ -20,7 +20,8 @@ from tests.cli.conftest import SMALL
 COMMANDS = [
     (), ("train",), ("evaluate",), ("compare",), ("recommend",), ("similar",), ("export",), ("demo",), ("data",),
     ("data", "info"), ("data", "shop"), ("check-model",),
-    ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"), ("list", "metrics"),
+    ("list",), ("list", "models"), ("list", "strategies"), ("list", "optimizers"), ("list", "schedules"),
+    ("list", "metrics"),
 ]  # fmt: skip
 
 

@@ -134,7 +134,10 @@ def test_help_groups_the_commands_and_says_where_to_start():
         (
             "flatrec list ",
             2,
-            {"models", "losses", "samplings", "strategies", "optimizers", "metrics", "settings", "datasets"},
+            {
+                *("models", "losses", "samplings", "strategies", "optimizers", "schedules"),
+                *("metrics", "settings", "datasets"),
+            },
         ),
         ("flatrec train --over", 2, {"--overwrite"}),
     ],

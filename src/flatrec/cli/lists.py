@@ -1,9 +1,9 @@
-"""flatrec list models | losses | samplings | strategies | optimizers | metrics | settings | datasets."""
+"""flatrec list models | losses | samplings | strategies | optimizers | schedules | metrics | settings | datasets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,7 +23,7 @@ Names = Annotated[
 ]
 
 app = typer.Typer(
-    help="List models, losses, samplings, strategies, optimizers, metrics, settings and data sets.",
+    help="List models, losses, samplings, strategies, optimizers, schedules, metrics, settings and data sets.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -109,6 +109,24 @@ def base_optimizers(json: options.Json = False) -> None:
     )
 
 
+@app.command("schedules")
+def learning_rate_schedules(json: options.Json = False) -> None:
+    """List the learning-rate schedules of the installed torch (`schedule.name`).
+
+    Example: `flatrec list schedules`
+    """
+    from flatrec.training import schedules
+
+    described = {schedules.CONSTANT: "The same learning rate in every epoch."}
+    described |= {name: _first_sentence(kind) for name, kind in schedules.names().items()}
+    rows = [_schedule(name, about) for name, about in described.items()]
+    if json:
+        print_json({"schedules": rows})
+        return
+    print_table("schedules", ["name", "about", "settings and defaults"], [_schedule_cells(row) for row in rows])
+    print_text("--set schedule.name=steplr --set schedule.step_size=10 chooses one and states what has no default")
+
+
 @app.command()
 def metrics(json: options.Json = False) -> None:
     """List the metrics that `evaluation.metrics` takes: title, the better direction, definition.
@@ -144,7 +162,7 @@ def settings(
         str | None,
         typer.Argument(
             metavar="GROUP_OR_NAME",
-            help="Name of a group, such as `training`, or of a model, strategy or optimizer, such as `freedom`.",
+            help="Name of a group, such as `training`, or of a model, optimizer or the like, such as `freedom`.",
             show_default=False,
         ),
     ] = None,
@@ -211,6 +229,27 @@ def _show_dataset(dataset: PublicDataset) -> None:
         print_text(f"{modality}: {names[0]} (default)" + "".join(f", {name}" for name in names[1:]))
     for file in (*dataset.files, *(encoder.file for encoder in dataset.encoders if encoder.file)):
         print_text(f"{file.address}" + (f" ({readable_size(file.size)})" if file.size else ""))
+
+
+def _first_sentence(kind: type) -> str:
+    from flatrec.config.description import one_line, parse_docstring
+
+    return one_line(parse_docstring(kind).short_description)
+
+
+def _schedule(name: str, about: str) -> dict[str, Any]:
+    """What a program reads of a schedule: the settings that must be given, and the defaults of all others."""
+    from flatrec.registry.instantiate import config_class
+
+    fields = config_class("schedule", name).model_fields
+    required = [key for key, field in fields.items() if field.is_required()]
+    defaults = {key: field.default for key, field in fields.items() if not field.is_required()}
+    return {"name": name, "about": about, "required": required, "settings": defaults}
+
+
+def _schedule_cells(row: Mapping[str, Any]) -> list[str]:
+    optional = [f"[{key}]" if value is None else f"{key}={value}" for key, value in row["settings"].items()]
+    return [row["name"], row["about"], ", ".join([*row["required"], *optional])]
 
 
 def _modalities(one: Entry) -> str:

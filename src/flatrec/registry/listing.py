@@ -12,7 +12,7 @@ from flatrec.losses import LOSSES
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import Kind, config_class, strategy_names
 from flatrec.sampling import SAMPLINGS
-from flatrec.training import optimizers
+from flatrec.training import optimizers, schedules
 from flatrec.utils.messages import unknown
 
 GROUPS = (
@@ -27,6 +27,7 @@ GROUPS = (
     "sampling",
     "strategy",
     "optimizer",
+    "schedule",
 )
 _CLASSES: dict[str, type[Config]] = {
     "experiment": Experiment,
@@ -40,10 +41,10 @@ _CLASSES: dict[str, type[Config]] = {
 
 @dataclass(frozen=True)
 class SettingsGroup:
-    """The settings of one group, or of one model, strategy or optimizer."""
+    """The settings of one group, or of one model, loss, sampling, strategy, optimizer or schedule."""
 
     group: str  # one of ``GROUPS``
-    name: str  # the model, strategy or optimizer; empty for groups without names
+    name: str  # the model, loss, sampling, strategy, optimizer or schedule; empty for groups without names
     settings: tuple[Setting, ...]  # all of them
 
     def key(self, setting: Setting) -> str:
@@ -57,7 +58,7 @@ class SettingsGroup:
 
 
 def setting_groups(what: str | None = None) -> list[SettingsGroup]:
-    """The settings of everything, of one group, or of one model, strategy or optimizer.
+    """The settings of everything, of one group, or of one component, such as a model or a schedule.
 
     Raises:
         ValueError: there is no such group and no such name.
@@ -82,6 +83,7 @@ def _all() -> Iterator[SettingsGroup]:
         "sampling": list(SAMPLINGS),
         "strategy": strategy_names(),
         "optimizer": list(optimizers.names()),
+        "schedule": [schedules.CONSTANT, *schedules.names()],
     }
     for component_kind, known in names.items():
         for name in known:

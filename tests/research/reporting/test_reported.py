@@ -6,7 +6,7 @@ import pytest
 
 from flatrec.models import MODELS
 from flatrec.registry.instantiate import strategy_names
-from flatrec.research.reporting.reported import Reported, reported
+from flatrec.research.reporting.reported import Case, Reported, reported, reported_cases
 
 ROWS = list(
     csv.DictReader(
@@ -20,6 +20,13 @@ def test_every_table_has_the_cells_that_it_prints_first():
     # II: 9 models x 3 strategies x 5 sets x 4 metrics. IV: 3 x 3 x 2 sets x 3 levels. V: 3 sizes x 3 x 3 x 4 sets x 4.
     # VI: 1 optimizer x 1 model x 3 strategies x 2 sets x 4. VIII: 3 models x 6 strategies x 2 sets x 2.
     assert Counter(row["table"] for row in ROWS) == {"II": 540, "IV": 54, "V": 432, "VI": 24, "VIII": 72}
+
+
+def test_the_cases_of_a_table_are_those_that_it_prints_first():
+    counts = {table: len(reported_cases(table)) for table in ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")}
+    assert counts == {"I": 0, "II": 135, "III": 0, "IV": 54, "V": 108, "VI": 6, "VII": 0, "VIII": 36}
+    assert reported_cases("II")[0] == Case("baby", "ngcf", "plain", "")
+    assert reported_cases("IV")[4] == Case("baby", "mmgcn", "bsam", "features 1e-05")
 
 
 def test_no_cell_is_there_twice():

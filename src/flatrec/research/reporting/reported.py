@@ -16,9 +16,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TypeAlias
+from typing import NamedTuple
 
-_Key: TypeAlias = tuple[str, str, str, str, str]
+
+class Case(NamedTuple):
+    """What a cell is of, besides the metric.
+
+    Args:
+        dataset: name of the data set, in lower case.
+        model: name of the model.
+        strategy: name of the strategy.
+        condition: what differs from the paper's usual run, as in :func:`reported`; empty where nothing does.
+    """
+
+    dataset: str
+    model: str
+    strategy: str
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,14 +66,23 @@ def reported(dataset: str, model: str, strategy: str, metric: str, *, condition:
         >>> reported("Baby", "freedom", "bsam+", "recall@10")
         Reported(value=0.0661, table='Table II', suspect=False)
     """
-    return _cells().get((dataset.lower(), model, strategy, metric, condition))
+    return _cells().get((Case(dataset.lower(), model, strategy, condition), metric))
+
+
+def reported_cases(table: str) -> tuple[Case, ...]:
+    """Return the cases of which a table is the first to print a cell, in the paper's order; there are none of others.
+
+    Args:
+        table: number of the table, such as ``II``.
+    """
+    return tuple(dict.fromkeys(case for (case, _), cell in _cells().items() if cell.table == f"Table {table}"))
 
 
 @cache
-def _cells() -> Mapping[_Key, Reported]:
+def _cells() -> Mapping[tuple[Case, str], Reported]:
     text = files("flatrec.research.reporting").joinpath("reported.csv").read_text(encoding="utf-8")
     return {
-        (row["dataset"], row["model"], row["strategy"], row["metric"], row["condition"]): Reported(
+        (Case(row["dataset"], row["model"], row["strategy"], row["condition"]), row["metric"]): Reported(
             float(row["value"]), f"Table {row['table']}", row["suspect"] == "1"
         )
         for row in csv.DictReader(text.splitlines())

@@ -154,12 +154,19 @@ def reproduce(
     return result
 
 
-def scores_of(row: Row, results: Sequence[Mapping[str, Any]]) -> dict[str, Score]:
-    """Return our scores by metric, each beside the reported one, neither adjusted to the other."""
+def scores_of(row: Row | None, results: Sequence[Mapping[str, Any]]) -> dict[str, Score]:
+    """Return our scores by metric, each beside the reported one, neither adjusted to the other.
+
+    Args:
+        row: what the results are of; None for what the paper does not have.
+        results: one per seed, as in ``result.json``.
+    """
     scores = {}
     for metric in METRICS:
         values = tuple(float(result["test"][metric]) for result in results)
-        cell = reported(row.dataset, row.model, row.strategy, metric, condition=row.condition)
+        cell = None
+        if row is not None:
+            cell = reported(row.dataset, row.model, row.strategy, metric, condition=row.condition)
         printed, suspect = (None, False) if cell is None else (cell.value, cell.suspect)
         scores[metric] = Score(*spread(values), values, printed, suspect)
     return scores
