@@ -1,4 +1,4 @@
-"""Two small problems in float64, and every step worked out on flat vectors without a context."""
+"""Three small problems in float64, and every step worked out on flat vectors without a context."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from torch import nn
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
+from flatrec.strategies import ON_EMBEDDINGS
+from flatrec.training.embedding_context import EmbeddingStepContext, perturbing
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 
 N_BATCHES = 12
@@ -77,9 +80,63 @@ class Network(Model):
         return np.concatenate([(before.T @ inputs).ravel(), active.T @ errors])
 
 
+class Factors(Model):
+    """Matrix factorization by BPR over as many users and items as there are batches; its rows are its embeddings."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.sizes = (N_BATCHES, N_BATCHES)
+        self.nodes = nn.Parameter(torch.tensor(np.random.default_rng(2).normal(size=(2 * N_BATCHES, 2))))
+
+    def encode(self):
+        return Encoded(self.nodes)
+
+    def loss_terms(self, encoded, batch):
+        users, items = self.user_item_embeddings(encoded)
+        gaps = items[batch.positives] - items[batch.negatives[:, 0]]
+        return {"loss": -torch.nn.functional.logsigmoid((users[batch.users] * gaps).sum(dim=1)).mean()}
+
+    def flat_gradient(self, theta, number):
+        """The slope of BPR, interaction by interaction."""
+        nodes = theta.reshape(2 * N_BATCHES, 2)
+        slope = np.zeros_like(nodes)
+        for user, positive, negative in rows_of(number):
+            gap = nodes[positive] - nodes[negative]
+            pull = -1 / (1 + np.exp(nodes[user] @ gap)) / INTERACTIONS
+            slope[user] += pull * gap
+            slope[positive] += pull * nodes[user]
+            slope[negative] -= pull * nodes[user]
+        return slope.ravel()
+
+
+INTERACTIONS = 3  # of a batch
+
+
 def batch(number: int) -> Batch:
-    """A batch that carries nothing but its number."""
-    return Batch(torch.tensor([number]), torch.tensor([number]), torch.tensor([[number]]))
+    """A batch of three interactions, two of the user that has its number; other problems look at the number alone."""
+    users, positives, negatives = ([(number + more) % N_BATCHES for more in offsets] for offsets in OFFSETS)
+    return Batch(torch.tensor(users), torch.tensor(positives), torch.tensor(negatives)[:, None])
+
+
+OFFSETS = [(0, 0, 1), (0, 1, 0), (2, 3, 2)]  # of users, positives and negatives
+
+
+def rows_of(number: int) -> list[tuple[int, int, int]]:
+    """The rows of user, positive and negative of each interaction in the table of users, then items."""
+    few = batch(number)
+    columns = few.users, few.positives + N_BATCHES, few.negatives[:, 0] + N_BATCHES
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def problems_of(name: str) -> list[type[Model]]:
+    """The problems that a strategy is tested with."""
+    return [Factors] if name.removesuffix("+") in ON_EMBEDDINGS else [Quadratic, Network]
+
+
+def context_of(model: Model, optimizer: torch.optim.Optimizer) -> TrainStepContext | EmbeddingStepContext:
+    """The context in which a problem is solved: for factors that of embeddings."""
+    target = "embeddings" if isinstance(model, Factors) else "parameters"
+    return perturbing(TrainStepContext(model, optimizer), target)
 
 
 def flat(model: Model) -> np.ndarray:
@@ -160,7 +217,7 @@ class HandStrategy:
     def __init__(self, name: str, settings: Mapping[str, object]):
         self.name, self.settings, self.mean, self.orthogonal, self.step = name, settings, 0.0, 0.0, 0
         self.rho = settings.get("rho", 0.1)
-        self.inside = []
+        self.inside, self.number, self.past = [], 0, []
 
     def get(self, key, default):
         return self.settings.get(key, default)
@@ -168,9 +225,11 @@ class HandStrategy:
     def transform_gradient(self, gradient_of, theta, number):
         """The gradient for the base optimizer."""
         gradient = gradient_of(theta, number)
-        self.step += 1
+        self.step, self.number = self.step + 1, number
         if self.name == "plain":
             return gradient
+        if self.name == "sharpcf":
+            return gradient + trajectory(self, theta)
         if self.name == "looksam" and (self.step - 1) % self.get("interval", 5):
             return gradient + self.get("alpha", 0.7) * length(gradient) / length(self.orthogonal) * self.orthogonal
         eps = BY_HAND[self.name][0](self, theta, gradient)
@@ -183,6 +242,8 @@ class HandStrategy:
         if self.name == "gnp":
             alpha = self.get("alpha", 0.7)
             return (1 - alpha) * gradient + alpha * perturbed
+        if self.name == "pamacf":
+            return gradient + self.get("lam", 1.0) * perturbed
         return perturbed
 
 
@@ -241,6 +302,44 @@ def ssam_mask(hand, gradient):
     return kept + [outside[place] for place in order[: len(gradient) - n_outside - len(kept)]]
 
 
+def helen(hand, _theta, gradient):
+    """Row by row: the counts of a batch, each relative to the largest of users or items."""
+    slope, eps = gradient.reshape(2 * N_BATCHES, 2), np.zeros((2 * N_BATCHES, 2))
+    read = [row for rows in rows_of(hand.number) for row in rows]
+    for table in (range(N_BATCHES), range(N_BATCHES, 2 * N_BATCHES)):
+        size = np.sqrt(sum((slope[row] ** 2).sum() for row in table))
+        most = max(read.count(row) for row in table)
+        for row in table:
+            eps[row] = hand.rho * max(read.count(row) / most, hand.get("bound", 0.3)) * slope[row] / size
+    return eps.ravel()
+
+
+def pamacf(hand, theta, gradient):
+    """Row by row: the mean radius of the interactions that read it."""
+    nodes, slope = (flat_rows.reshape(2 * N_BATCHES, 2) for flat_rows in (theta, gradient))
+    interactions, eps = rows_of(hand.number), np.zeros((2 * N_BATCHES, 2))
+    squares = [nodes[user] @ nodes[user] for user, _, _ in interactions]
+    radii = [2 * hand.rho / (1 + np.exp(1 - square / np.mean(squares))) for square in squares]
+    for row in range(2 * N_BATCHES):
+        reading = [radius for rows, radius in zip(interactions, radii, strict=True) if row in rows]
+        if reading:
+            eps[row] = np.mean(reading) * slope[row] / length(slope[row])
+    return eps.ravel()
+
+
+def trajectory(hand, theta):
+    """The slope of the trajectory loss of SharpCF where every step begins an epoch."""
+    hand.past.append(theta.copy())
+    slope, window = np.zeros((2 * N_BATCHES, 2)), hand.get("window", 3)
+    if hand.step > max(window, hand.get("start_epoch", 0)):
+        nodes, before = (values.reshape(2 * N_BATCHES, 2) for values in (theta, hand.past[-1 - window]))
+        for user, positive, _ in rows_of(hand.number):
+            gap = nodes[user] @ nodes[positive] - before[user] @ before[positive]
+            slope[user] += hand.get("lam", 0.1) * 2 * gap * nodes[positive] / INTERACTIONS
+            slope[positive] += hand.get("lam", 0.1) * 2 * gap * nodes[user] / INTERACTIONS
+    return slope.ravel()
+
+
 DISTANCES = ["manhattan", "manhattan-mean", "euclidean", "cosine", 0.7]
 
 # One row per strategy: its perturbation worked by hand, and the settings that it is tested with.
@@ -265,6 +364,9 @@ BY_HAND = {
         ],
     ),
     "esam": (esam, [{"rho": 0.2, "beta": 0.7}, {"rho": 0.2}]),
+    "helen": (helen, [{"rho": 0.4, "bound": 0.6}, {"rho": 0.4, "bound": 0.0}, {"rho": 0.4}]),
+    "pamacf": (pamacf, [{"rho": 0.4, "lam": 0.5}, {"rho": 0.4}]),
+    "sharpcf": (None, [{"lam": 2.0, "window": 1}, {"lam": 2.0, "window": 2, "start_epoch": 4.0}, {}]),
     "mg": (None, [{"alpha1": 1.2, "alpha2": 0.3, "interval": 2}, {}]),
 }
 

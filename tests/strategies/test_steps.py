@@ -14,6 +14,7 @@ from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import (
     BY_HAND,
     DISTANCES,
+    Factors,
     HandAdagrad,
     HandAdam,
     HandMomentum,
@@ -22,8 +23,10 @@ from tests.strategies.problems import (
     Network,
     Quadratic,
     batch,
+    context_of,
     flat,
     hand_run,
+    problems_of,
 )
 
 pytestmark = pytest.mark.repeats
@@ -41,18 +44,20 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("problem", [Quadratic, Network])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize(("name", "settings"), CASES)
+@pytest.mark.parametrize(
+    ("problem", "name", "settings"), [(problem, *case) for case in CASES for problem in problems_of(case[0])]
+)
 def test_steps_equal_those_worked_by_hand(problem, optimizer, name, settings):
     hand, options = OPTIMIZERS[optimizer]
     model = problem()
     # After one step, after three, and after some more.
     want = [hand_run(model.flat_gradient, flat(model), hand(0.05), name, steps, settings) for steps in (1, 3, STEPS)]
     kind = "sgd" if optimizer == "momentum" else optimizer
-    context = TrainStepContext(model, make(kind, model.parameters(), {"lr": 0.05, **options}))
+    context = context_of(model, make(kind, model.parameters(), {"lr": 0.05, **options}))
     strategy = build_strategy(Component(name, settings))
     for step in range(STEPS):
+        context.progress = float(step)  # each step begins an epoch
         numbers = [step] if strategy.batches_per_step == 1 else [2 * step, 2 * step + 1]
         strategy.step(context, *map(batch, numbers))
         if step + 1 in (1, 3, STEPS):
@@ -63,8 +68,9 @@ def test_every_strategy_is_worked_by_hand():
     assert {name for name, _ in CASES} == set(strategy_names())
 
 
-def test_the_hand_worked_gradient_of_the_network_is_right():
-    model = Network()
+@pytest.mark.parametrize("problem", [Network, Factors])
+def test_the_hand_worked_gradient_is_right(problem):
+    model = problem()
     (_,), (gradient,) = TrainStepContext(model, torch.optim.SGD(model.parameters())).gradients(batch(3))
     assert np.allclose(np.concatenate([part.flatten() for part in gradient]), model.flat_gradient(flat(model), 3))
 

@@ -13,7 +13,8 @@
     loss_of(batch).backward(); optimizer.second_step()
 
 Every strategy of :mod:`flatrec.strategies` has its optimizer here, under the name of its class; it is made when it is
-first used, from the fields of the strategy. Needs torch alone. BSAM is batch-focused SAM, not Bayesian SAM;
+first used, from the fields of the strategy. Those that need the users and items of a batch, which an optimizer does not
+see, are the exception. Needs torch alone. BSAM is batch-focused SAM, not Bayesian SAM;
 FriendlySAM is Friendly SAM (F-SAM), FisherSAM is Fisher SAM.
 """
 
@@ -25,9 +26,10 @@ from flatrec.optim.closures import Closure
 from flatrec.optim.mixed import Mixed
 from flatrec.optim.wrapper import StrategyOptimizer
 from flatrec.strategies.context import NonFiniteGradientError
-from flatrec.strategies.registry import ENTRIES
+from flatrec.strategies.registry import EMBEDDINGS, ENTRIES
 
-_NAMES = {entry.class_name: name for name, entry in ENTRIES.items()}
+_NAMES = {entry.class_name: name for name, entry in ENTRIES.items() if entry.family != EMBEDDINGS}
+_WITHOUT = {entry.class_name: name for name, entry in ENTRIES.items() if entry.family == EMBEDDINGS}
 
 __all__ = ["Closure", "Mixed", "NonFiniteGradientError", "StrategyOptimizer", *sorted(_NAMES)]
 
@@ -41,6 +43,11 @@ else:
         from flatrec.optim.factory import optimizer_class
         from flatrec.strategies import STRATEGIES
 
+        if name in _WITHOUT:
+            raise AttributeError(
+                f"{name} needs the users and items of a batch, which an optimizer does not see; train with "
+                f"strategy {_WITHOUT[name]} and training.perturb_target = embeddings"
+            )
         if name not in _NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return globals().setdefault(name, optimizer_class(STRATEGIES[_NAMES[name]], __name__))

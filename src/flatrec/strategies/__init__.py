@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flatrec.strategies.registry import ENTRIES, ONE_BATCH
+from flatrec.strategies.registry import EMBEDDINGS, ENTRIES, ONE_BATCH
 from flatrec.utils.lazy_registry import Registry, homes, lazy
 
 if TYPE_CHECKING:  # what type checkers see; a new strategy need not be added here
@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # what type checkers see; a new strategy need not be added he
     from flatrec.strategies.context import StepContext as StepContext
     from flatrec.strategies.contrib.efficient_sam import ESAM as ESAM
     from flatrec.strategies.contrib.gradient_norm_penalty import GradientNormPenalty as GradientNormPenalty
+    from flatrec.strategies.contrib.helen import Helen as Helen
+    from flatrec.strategies.contrib.pamacf import PamaCF as PamaCF
+    from flatrec.strategies.contrib.sharpcf import SharpCF as SharpCF
     from flatrec.strategies.contrib.sparse_sam import SSAM as SSAM
     from flatrec.strategies.contrib.vasso import VaSSO as VaSSO
     from flatrec.strategies.fisher_sam import FisherSAM as FisherSAM
@@ -34,7 +37,9 @@ if TYPE_CHECKING:  # what type checkers see; a new strategy need not be added he
     from flatrec.strategies.sam import SAM as SAM
 
 # A "+" after the name of one of these, which end in a gradient, wraps it in Mixed.
-MIXABLE: "Registry[SingleBatchStrategy]" = Registry(ENTRIES, (ONE_BATCH,))
+MIXABLE: "Registry[SingleBatchStrategy]" = Registry(ENTRIES, (ONE_BATCH, EMBEDDINGS))
+# These need the users and items of a batch, which training.perturb_target=embeddings gives them.
+ON_EMBEDDINGS: "Registry[SingleBatchStrategy]" = Registry(ENTRIES, (EMBEDDINGS,))
 STRATEGIES: "Registry[Strategy]" = Registry(ENTRIES)
 
 _BASE, _CONTEXT, _PERTURBATION = (f"flatrec.strategies.{name}" for name in ("base", "context", "perturbation"))
@@ -67,4 +72,4 @@ else:
 
 
 def __dir__() -> list[str]:
-    return sorted({"MIXABLE", "STRATEGIES", *_HOMES})
+    return sorted({"MIXABLE", "ON_EMBEDDINGS", "STRATEGIES", *_HOMES})

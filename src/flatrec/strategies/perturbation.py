@@ -39,12 +39,14 @@ class Perturbation(NamedTuple):
         length: the length of the direction in the strategy's own metric, a scalar.
         norm: the Euclidean length of the direction, a scalar.
         cosine: the cosine of its angle to the gradient, a scalar, if it is known already.
+        by_rows: whether each row has a length that means something of its own, which a random control keeps.
     """
 
     direction: Vector
     length: Tensor
     norm: Tensor
     cosine: Tensor | None = None
+    by_rows: bool = False
 
 
 def euclidean_perturbation(direction: Vector) -> Perturbation:
@@ -78,7 +80,8 @@ class SAMStrategy(TwoPass):
     the batch reaches, and rows of zeros do not move.
 
     ``control="random"`` moves by as much, globally or row by row, along a Gaussian direction in place of v: it shows
-    what the direction is worth. Under ``"row"`` the same rows move. The draws depend on the seed and the step alone.
+    what the direction is worth. Under ``"row"``, and for strategies with a radius for each row, the same rows move. The
+    draws depend on the seed and the step alone.
 
     Before ``start_epoch`` a step takes one gradient and is plain. The strategy follows training all the same: its
     running mean, if it has one, is up to date at the start, and t counts every step; the warm-up begins at
@@ -160,8 +163,11 @@ class SAMStrategy(TwoPass):
         return Perturbation(direction, (length > 0).to(length), length)
 
     def _random(self, perturbation: Perturbation) -> Perturbation:
-        """A random perturbation whose Euclidean length is that of another one."""
+        """A random perturbation whose Euclidean length is that of another one, or the length of each row."""
         direction = self._draw(perturbation.direction)
+        if perturbation.by_rows:
+            drawn = nonzero_rows(direction, perturbation.direction)
+            direction = row_directions(drawn, row_norms(perturbation.direction))
         length = norm(direction)
         return Perturbation(direction, length * quotient(perturbation.length, perturbation.norm), length)
 

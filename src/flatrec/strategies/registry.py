@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from flatrec.utils.lazy_registry import Entry
 
-# Families: strategies that end in a gradient, so that a "+" mixes them, and all others.
-ONE_BATCH, OTHERS = "one batch", "others"
+# Families: strategies that end in a gradient, so that a "+" mixes them; those of them that need the users and items of
+# a batch, and so training.perturb_target=embeddings; and all others.
+ONE_BATCH, EMBEDDINGS, OTHERS = "one batch", "embeddings", "others"
 
 
 def _row(target: str, about: str, family: str = ONE_BATCH) -> Entry:
@@ -39,6 +40,17 @@ ENTRIES: dict[str, Entry] = {
     "esam": _row(
         "contrib.efficient_sam:ESAM",
         "Efficient SAM (Du et al., ICLR 2022, https://arxiv.org/abs/2110.03141): its stochastic weight perturbation.",
+    ),
+    "helen": _row("contrib.helen:Helen", "Helen (Zhu et al., WWW 2024, https://arxiv.org/abs/2403.00798).", EMBEDDINGS),
+    "pamacf": _row(
+        "contrib.pamacf:PamaCF",
+        "Personalized magnitude adversarial collaborative filtering (Zhang et al., NeurIPS 2024, https://arxiv.org/abs/2410.22844).",
+        EMBEDDINGS,
+    ),
+    "sharpcf": _row(
+        "contrib.sharpcf:SharpCF",
+        "Sharpness-aware collaborative filtering (Chen et al., RecSys 2023, https://arxiv.org/abs/2308.13541).",
+        EMBEDDINGS,
     ),
     "mg": _row(
         "mirror_gradient:MirrorGradient",

@@ -6,6 +6,7 @@ the old tensors in place, so that a step that fails can be undone by assigning t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -40,10 +41,14 @@ class Layout(NamedTuple):
 
 @dataclass(frozen=True)
 class VectorState:
-    """How a vector is laid out: over which parameters, and in which type; None for the type of the parameters."""
+    """How a vector is laid out: over which parameters, and in which type; None for the type of the parameters.
+
+    ``several`` says that there may be any number of such vectors, in order.
+    """
 
     group: Group
     dtype: torch.dtype | None
+    several: bool = False
 
 
 def state_count(default: int = 0) -> Any:  # noqa: ANN401 - what dataclasses.field returns
@@ -59,6 +64,12 @@ def state_vector(group: Group = "perturbed", dtype: torch.dtype | None = None) -
         dtype: type of the tensors; None for the type of the parameters.
     """
     return field(default_factory=list, init=False, repr=False, metadata={STATE: VectorState(group, dtype)})
+
+
+def state_history(group: Group = "perturbed", dtype: torch.dtype | None = None) -> Any:  # noqa: ANN401
+    """Declare a list of vectors that belong to a checkpoint, oldest first; none at first."""
+    spec = VectorState(group, dtype, several=True)
+    return field(default_factory=list, init=False, repr=False, metadata={STATE: spec})
 
 
 def buffer() -> Any:  # noqa: ANN401
@@ -99,12 +110,18 @@ def realign_state(owner: object, before: Layout, after: Layout, params: Vector) 
     """Adapt vectors to a change of parameters: tensors of those that left are dropped, those that joined get zeros."""
     values = dict(zip(after.trained, params, strict=True))
     for name, spec in _vectors(owner).items():
-        vector = getattr(owner, name)
-        if vector:
-            old = dict(zip(_ids(name, spec, before, vector), vector, strict=True))
-            setattr(
-                owner, name, [old[key] if key in old else _zeros(values[key], spec) for key in after.ids(spec.group)]
-            )
+        realigned = []
+        for label, vector in _labeled(owner, name, spec):
+            old = dict(zip(_ids(label, spec, before, vector), vector, strict=True)) if vector else {}
+            kept = [old[key] if key in old else _zeros(values[key], spec) for key in after.ids(spec.group)]
+            realigned.append(kept if vector else vector)
+        setattr(owner, name, realigned if spec.several else realigned[0])
+
+
+def _labeled(owner: object, name: str, spec: VectorState) -> list[tuple[str, Vector]]:
+    """The vector of a field by its name, or the vectors by names such as ``past.0``."""
+    value = getattr(owner, name)
+    return [(f"{name}.{index}", vector) for index, vector in enumerate(value)] if spec.several else [(name, value)]
 
 
 def _zeros(parameter: Tensor, spec: VectorState) -> Tensor:
@@ -112,12 +129,15 @@ def _zeros(parameter: Tensor, spec: VectorState) -> Tensor:
 
 
 def pack_state(owner: object, layout: Layout | None) -> dict[str, Tensor]:
-    """Return the state as tensors by name, such as ``steps``, ``mean.0``, ``mean.1``, with the ids of parameters."""
+    """Return the state as tensors by name, such as ``steps``, ``mean.0``, ``mean.1``, with the ids of parameters.
+
+    In a name such as ``past.2.0`` of a history, the index of the vector comes before the id.
+    """
     packed = {entry.name: torch.tensor(getattr(owner, entry.name)) for entry in _fields(owner) if _is_count(entry)}
     for name, spec in _vectors(owner).items():
-        vector = getattr(owner, name)
-        ids = _ids(name, spec, layout, vector) if layout is not None else range(len(vector))
-        packed |= {f"{name}.{number}": tensor for number, tensor in zip(ids, vector, strict=True)}
+        for label, vector in _labeled(owner, name, spec):
+            ids = _ids(label, spec, layout, vector) if layout is not None else range(len(vector))
+            packed |= {f"{label}.{number}": tensor for number, tensor in zip(ids, vector, strict=True)}
     return packed
 
 
@@ -134,7 +154,7 @@ def _ids(name: str, spec: VectorState, layout: Layout, vector: Vector) -> tuple[
 class UnpackedState(NamedTuple):
     """The checked values of a saved state."""
 
-    values: Mapping[str, int | list[Tensor]]
+    values: Mapping[str, int | list[Tensor] | list[list[Tensor]]]
     layout: Layout
 
 
@@ -144,23 +164,34 @@ def unpack_state(owner: object, state: Mapping[str, Tensor], params: Sequence[Te
     Raises:
         ValueError: a name, shape or type does not fit.
     """
-    values: dict[str, int | list[Tensor]] = {
+    values: dict[str, int | list[Tensor] | list[list[Tensor]]] = {
         entry.name: _count(entry.name, state.get(entry.name)) for entry in _fields(owner) if _is_count(entry)
     }
     layout, known = Layout(), set(values)
     for name, spec in _vectors(owner).items():
-        names = {f"{name}.{number}": number for number in range(len(params)) if f"{name}.{number}" in state}
-        ids = tuple(names.values())
-        known |= set(names)
-        values[name] = [_tensor(key, state[key], params[number], spec) for key, number in names.items()]
-        if ids and layout.ids(spec.group) not in ((), ids):
-            raise _mismatch(f"{name} is there for other parameters than the rest")
-        if ids:
-            layout = layout._replace(**{spec.group: ids})
+        vectors = []
+        for label in _labels(name, spec, state):
+            names = {f"{label}.{number}": number for number in range(len(params)) if f"{label}.{number}" in state}
+            ids = tuple(names.values())
+            known |= set(names)
+            vectors.append([_tensor(key, state[key], params[number], spec) for key, number in names.items()])
+            if ids and layout.ids(spec.group) not in ((), ids):
+                raise _mismatch(f"{label} is there for other parameters than the rest")
+            if ids:
+                layout = layout._replace(**{spec.group: ids})
+        values[name] = vectors if spec.several else vectors[0]
     unknown = sorted(set(state) - known)
     if unknown:
         raise _mismatch(f"there is no field for {unknown[0]!r}")
     return UnpackedState(values, layout)
+
+
+def _labels(name: str, spec: VectorState, state: Mapping[str, Tensor]) -> list[str]:
+    """The names of the vectors of a field in a saved state, without gaps."""
+    if not spec.several:
+        return [name]
+    prefixes = {key.rpartition(".")[0] for key in state}
+    return list(itertools.takewhile(prefixes.__contains__, (f"{name}.{index}" for index in itertools.count())))
 
 
 def _count(name: str, value: Tensor | None) -> int:

@@ -10,7 +10,7 @@ import torch
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Model
-from flatrec.strategies import MIXABLE, STRATEGIES, Mixed, NonFiniteGradientError, Plain, Strategy
+from flatrec.strategies import MIXABLE, ON_EMBEDDINGS, STRATEGIES, Mixed, NonFiniteGradientError, Plain, Strategy
 from flatrec.testing.datasets import whole_batch
 from flatrec.testing.messages import ContractError, NotApplicableError, listed, number, one_line, require
 from flatrec.testing.runs import (
@@ -26,6 +26,7 @@ from flatrec.testing.runs import (
     training_loss,
     well_shaped,
 )
+from flatrec.training.embedding_context import PerturbTarget, perturbing
 from flatrec.training.step_context import TrainStepContext
 
 STEPS = 3  # of each of two epochs, in which a parameter may be reached
@@ -103,8 +104,9 @@ def check_strategies(make: Callable[[], Model], batch: Batch, *, steps: int = 3,
     alone: dict[str, Strategy] = {name: kind() for name, kind in STRATEGIES.items()}
     mixed = {f"{name}+": Mixed(kind()) for name, kind in MIXABLE.items()}
     for label, strategy in {**alone, **mixed}.items():
+        target: PerturbTarget = "embeddings" if label.removesuffix("+") in ON_EMBEDDINGS else "parameters"
         try:
-            _train(make(), strategy, batch, steps=steps, lr=lr)
+            _train(make(), strategy, batch, steps=steps, lr=lr, target=target)
         except NonFiniteGradientError:
             raise ContractError(f"{label}: a loss or gradient is not finite") from None
         except (Exception, SystemExit) as error:  # a stranger's model may raise anything
@@ -142,9 +144,9 @@ def _margin(model: Model, dataset: Dataset, batch: Batch) -> float:
     return float((users[batch.users] * (items[batch.positives] - items[batch.negatives[:, 0]])).sum(dim=1).mean())
 
 
-def _train(model: Model, strategy: Strategy, batch: Batch, *, steps: int, lr: float) -> None:
+def _train(model: Model, strategy: Strategy, batch: Batch, *, steps: int, lr: float, target: PerturbTarget) -> None:
     begin_epoch(model)
-    context = TrainStepContext(model, torch.optim.Adam(model.parameters(), lr=lr))
+    context = perturbing(TrainStepContext(model, torch.optim.Adam(model.parameters(), lr=lr)), target)
     batches = cycle(halves(batch))
     with random_state(0):
         for step in range(1, steps + 1):

@@ -9,15 +9,11 @@ from torch import Tensor
 
 from flatrec.ops.param_vector import Vector, norm
 from flatrec.strategies.base import FirstPass
-from flatrec.strategies.context import BatchT, RowCounts
+from flatrec.strategies.batch_rows import no_rows, row_counts
+from flatrec.strategies.context import BatchT
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy
 from flatrec.strategies.state import buffer
 from flatrec.utils.ranges import Fraction
-
-NO_COUNTS = (
-    "Helen needs the counts of users and items in a batch, which final embeddings alone have; set "
-    "training.perturb_target to embeddings"
-)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -34,8 +30,10 @@ class Helen(SAMStrategy):
     Deviations: the tables are those of the final embeddings, which for matrix factorization are the tables of the
     paper; parameters of other kinds, which the release perturbs by rho and the norm of the whole gradient, are not
     perturbed. That each table is divided by its own norm is the release's form. The base optimizer is whatever training
-    has, where the release has an Adam of its own. With ``rho_scale="row"`` the counts have no effect. An optimizer of
-    :mod:`flatrec.optim` has no counts and refuses a step.
+    has, where the release has an Adam of its own.
+
+    With ``rho_scale="row"`` the counts have no effect. ``control="random"`` moves each row as far along a random
+    direction. There is no optimizer of this strategy in :mod:`flatrec.optim`, where users and items are not seen.
 
     Args:
         bound: the smallest radius of a row relative to that of the most frequent one (the paper's xi).
@@ -57,9 +55,7 @@ class Helen(SAMStrategy):
         Raises:
             ValueError: the context knows no users and items.
         """
-        if not isinstance(first.context, RowCounts):
-            raise ValueError(NO_COUNTS)
-        self._counts = first.context.row_counts(first.batch)
+        self._counts = row_counts(first, type(self).__name__)
 
     def perturbation(self, point: Point) -> Perturbation:
         """Along the gradient, each row as far as its count says.
@@ -68,14 +64,15 @@ class Helen(SAMStrategy):
             ValueError: the rows have not been counted.
         """
         if not self._counts:
-            raise ValueError(NO_COUNTS)
+            raise no_rows(type(self).__name__)
         (grad,) = point.grad
         tables = grad.split([len(counts) for counts in self._counts])
         direction = [torch.cat([self._scaled(*pair) for pair in zip(tables, self._counts, strict=True)])]
         length = norm(direction)
-        return Perturbation(direction, (length > 0).to(length), length)
+        return Perturbation(direction, (length > 0).to(length), length, by_rows=True)
 
     def _scaled(self, grad: Tensor, counts: Tensor) -> Tensor:
-        radii = (counts / counts.max().clamp_min(1)).clamp_min(self.bound).to(grad)
+        exact = counts.to(grad.dtype)  # the quotient of whole numbers would be float32
+        radii = (exact / exact.max().clamp_min(1)).clamp_min(self.bound)
         size = torch.linalg.vector_norm(grad)
         return grad * (radii / torch.where(size > 0, size, 1))[:, None]
