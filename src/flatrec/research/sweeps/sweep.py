@@ -107,7 +107,8 @@ def run_sweep(
         InUseError: another process runs a study or sweep in ``out``.
         ConnectionError: the store cannot be reached.
     """
-    sweep = replace(sweep, experiment=with_defaults(sweep.experiment), space=sweep.proposed_space)
+    sweep = replace(sweep, experiment=with_defaults(sweep.experiment))  # on which the default space depends
+    sweep = replace(sweep, space=sweep.proposed_space)
     experiment, space, workers = sweep.experiment, sweep.proposed_space, workers or Workers()
     _check(space, experiment)
     given, dataset = dataset, planned_run(experiment, dataset).source.load()
