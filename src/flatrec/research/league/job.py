@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from flatrec.models import BASELINES
 from flatrec.registry.instantiate import build_strategy
 from flatrec.research.league.curve import Curve, points_of
 from flatrec.research.league.records import Kind, Record, decisive_settings
-from flatrec.research.robustness.noise import scores_under_noise
+from flatrec.research.robustness.registry import DISTURBANCES
+from flatrec.research.robustness.subject import Subject
 from flatrec.research.studies.base import PlannedRun, Source
 from flatrec.research.studies.runner import train_or_wait
 from flatrec.runs import selection
@@ -41,8 +42,8 @@ class Job:
         point: values of the method's space.
         experiment: all settings of the run.
         runs: folder of run folders.
-        noise: lengths of the noise under which a final is scored, relative to the length of each vector.
-        draws: draws of the noise.
+        disturbances: kinds of disturbance under which a final is scored, with their levels.
+        draws: draws of each disturbance.
     """
 
     kind: Kind
@@ -52,7 +53,7 @@ class Job:
     point: Mapping[str, Option]
     experiment: Experiment
     runs: Path
-    noise: tuple[float, ...] = ()
+    disturbances: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     draws: int = 1
 
     @property
@@ -147,13 +148,17 @@ def _record(job: Job, dataset: Dataset, result: Mapping[str, Any]) -> Record:
         score=smoothed.at(best_epoch) if curve else selection.score_of(result),
         curve=curve,
         test=dict(result["test"]) if final else {},
-        noisy=_noisy(job, dataset) if final and job.noise else {},
+        disturbed=_disturbed(job, dataset) if final and job.disturbances else {},
     )
 
 
-def _noisy(job: Job, dataset: Dataset) -> dict[str, tuple[Mapping[str, float], ...]]:
-    if job.experiment.model.name in BASELINES:
-        return {}
-    run = load_run(job.folder, dataset, job.experiment.device)
+def _disturbed(job: Job, dataset: Dataset) -> dict[str, tuple[Mapping[str, float], ...]]:
+    """Return metrics of the test split by kind and level of the disturbances that apply."""
+    subject = Subject.of_run(load_run(job.folder, dataset, job.experiment.device), job.experiment, job.name)
     seed = job.experiment.seed
-    return {f"{level:g}": scores_under_noise(run, level, job.draws, seed) for level in job.noise}
+    return {
+        f"{kind}={level:g}": tuple(DISTURBANCES[kind].scores(subject, level, seed, draw) for draw in range(job.draws))
+        for kind, levels in job.disturbances.items()
+        if not DISTURBANCES[kind].reason(subject)
+        for level in levels
+    }

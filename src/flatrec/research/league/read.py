@@ -42,7 +42,9 @@ def read_league(path: Path, data: Mapping[str, str] | None = None) -> League:
 def _league(tree: Mapping[str, Any], moved: Mapping[str, str]) -> League:
     names = [field.name for field in fields(Rules)]
     _check_keys(tree, [*names, *TABLES], "")
-    rules = config.instantiate(Rules, {key: value for key, value in tree.items() if key in names}, "league")
+    stated = {key: value for key, value in tree.items() if key in names}
+    stated["disturbances"] = {kind: _as_tuple(levels) for kind, levels in _table(tree, "disturbances").items()}
+    rules = config.instantiate(Rules, stated, "league")
     paths = _table(tree, "data")
     if unknown := next((name for name in moved if name not in paths), None):
         raise ValueError(f"there is no data set {unknown!r} in the table data, which has {', '.join(paths) or 'none'}")
@@ -92,6 +94,10 @@ def _settings(tree: Mapping[str, Any], where: str) -> dict[str, Option]:
         else:
             raise ValueError(f"{where}settings.{name} must be one value, but is {value!r}; values to try go to space")
     return found
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _table(tree: Mapping[str, Any], key: str, where: str = "") -> Mapping[str, Any]:

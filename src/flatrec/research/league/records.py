@@ -60,7 +60,8 @@ class Record:
         score: validation score of the kept epoch, the mean over the window; None for a run that diverged.
         curve: evaluations on validation: epoch, gradients, seconds and score of each.
         test: metrics of the test split, for a final.
-        noisy: metrics of the test split under noise on the final vectors, by length of the noise, one per draw.
+        disturbed: metrics of the test split under disturbances, by kind and level, such as ``vectors=0.5``; one per
+            draw.
         error: why there is no score; empty if there is one.
     """
 
@@ -85,7 +86,7 @@ class Record:
     score: float | None = None
     curve: tuple[Point, ...] = ()
     test: Mapping[str, float] = field(default_factory=dict)
-    noisy: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
+    disturbed: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
     error: str = ""
 
     @property

@@ -176,12 +176,12 @@ class Season:
         rules = self.league.rules
         seed = rules.trial_seed if kind == "trial" else rules.final_seeds[number]
         experiment = experiment_of(self.league, cell, method, point, seed=seed)
-        noise: tuple[float, ...] = ()
+        disturbances: Mapping[str, tuple[float, ...]] = {}
         if kind == "final":
-            noise = rules.noise
+            disturbances = rules.disturbances
             if rules.replication == "splits":
                 experiment = _split_by_seed(experiment)
-        return Job(kind, cell.name, method.name, number, point, experiment, Path(RUNS), noise, rules.draws)
+        return Job(kind, cell.name, method.name, number, point, experiment, Path(RUNS), disturbances, rules.draws)
 
     def _looked_up(self, files: RecordFiles, jobs: Sequence[Job]) -> tuple[list[Record], list[Job]]:
         """Return the records of jobs, under their names here, and the jobs that have none."""

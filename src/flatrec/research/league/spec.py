@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from flatrec.config import Option
+from flatrec.research.robustness.gate import check_level
+from flatrec.research.robustness.registry import DISTURBANCES
 from flatrec.research.sweeps.space import Choices, Range, Space
-from flatrec.utils.messages import shortlist
+from flatrec.utils.messages import shortlist, unknown
 
 MAX_COUNT = 10_000  # of trials or seeds
 TUNED = "optimizer.lr"  # what every space contains, besides a regularization
@@ -74,8 +76,8 @@ class Comparison:
         method: name of the method.
         baseline: name of the method that it is compared with.
         metric: metric of the test split.
-        noise: length of the noise on the final vectors, relative to the length of each; above 0, the fraction of the
-            metric that is left under this noise is compared instead of the metric.
+        under: a disturbance and its level, such as ``vectors=0.5``: the fraction of the metric that is left under it is
+            compared instead of the metric; empty for none.
         claim: what a difference in favor of the method would confirm, in words.
         cells: names of the cells; empty for all.
     """
@@ -83,7 +85,7 @@ class Comparison:
     method: str
     baseline: str
     metric: str
-    noise: float = 0.0
+    under: str = ""
     claim: str = ""
     cells: tuple[str, ...] = ()
 
@@ -103,8 +105,9 @@ class Rules:
             data as well, for methods without randomness of their own.
         budget: gradients of the table at equal cost; 0 for those of the longest run of ``budget_of``.
         budget_of: name of a method; empty for the first.
-        noise: lengths of the noise on final vectors for which finalists are scored, relative to the length of each.
-        draws: draws of the noise.
+        disturbances: kinds of disturbance under which finalists are scored (:mod:`flatrec.research.robustness`), with
+            their levels; a kind that does not apply to a model is left out.
+        draws: draws of each disturbance.
 
     Raises:
         ValueError: a rule is broken; the message says which.
@@ -118,7 +121,7 @@ class Rules:
     replication: Literal["seeds", "splits"] = "seeds"
     budget: int = 0
     budget_of: str = ""
-    noise: tuple[float, ...] = ()
+    disturbances: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     draws: int = 2
 
     def __post_init__(self) -> None:
@@ -131,11 +134,15 @@ class Rules:
                 f"final_seeds contain {self.trial_seed}, the seed of the trials, which chose the finalists; take fresh "
                 "ones"
             )
-        if self.budget < 0 or self.draws < 1 or any(level <= 0 for level in self.noise):
-            raise ValueError(
-                f"budget must be at least 0, draws at least 1 and noise above 0, but are {self.budget}, {self.draws} "
-                f"and {list(self.noise)}"
-            )
+        if self.budget < 0 or self.draws < 1:
+            raise ValueError(f"budget must be at least 0 and draws at least 1, but are {self.budget} and {self.draws}")
+        for kind, levels in self.disturbances.items():
+            _check_disturbance(kind, levels)
+
+    @property
+    def levels(self) -> list[str]:
+        """Kinds of disturbance with their levels, such as ``vectors=0.5``."""
+        return [f"{kind}={level:g}" for kind, levels in self.disturbances.items() for level in levels]
 
 
 @dataclass(frozen=True)
@@ -208,12 +215,21 @@ def _check_comparison(league: League, comparison: Comparison) -> None:
         _check_known("comparisons: cells", cell, [one.name for one in league.cells])
     if comparison.method == comparison.baseline:
         raise ValueError(f"comparisons: {comparison.method} is compared with itself; name another baseline")
-    if comparison.noise and comparison.noise not in league.rules.noise:
-        raise ValueError(
-            f"comparisons: noise {comparison.noise} is not one of the league's, {list(league.rules.noise)}"
-        )
+    if comparison.under:
+        _check_known("comparisons: under", comparison.under, league.rules.levels)
+
+
+def _check_disturbance(kind: str, levels: Sequence[float]) -> None:
+    if kind not in DISTURBANCES:
+        raise ValueError(unknown("kind of disturbance", kind, list(DISTURBANCES)))
+    if DISTURBANCES[kind].RETRAINS:
+        raise ValueError(f"disturbances: {kind} trains again, which a league does not; use flatrec robustness")
+    for level in levels:
+        if level <= 0:
+            raise ValueError(f"disturbances: levels of {kind} must be above 0, but one is {level:g}")
+        check_level(kind, level)
 
 
 def _check_known(what: str, name: str, names: Sequence[str]) -> None:
     if name not in names:
-        raise ValueError(f"{what} must be one of {shortlist(list(names))}, but is {name!r}")
+        raise ValueError(f"{what} must be one of {shortlist(list(names)) or 'none'}, but is {name!r}")

@@ -10,11 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models.scoring import Vectors
 from flatrec.research.robustness.base import Disturbance
-from flatrec.research.robustness.subject import Subject, evaluation_of, scores_of
-from flatrec.research.studies.rescoring import trained_model
+from flatrec.research.robustness.subject import Subject
 from flatrec.utils import seeding
 
 LEVELS = (0.05, 0.1, 0.2, 0.5)
@@ -29,20 +27,6 @@ def with_relative_noise(vectors: Float[Tensor, "n dim"], level: float, generator
     lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     moved: Tensor = vectors + noise * lengths * (level / vectors.shape[1] ** 0.5)
     return moved
-
-
-def scores_under_noise(run: Run, level: float, draws: int, seed: int) -> tuple[Mapping[str, float], ...]:
-    """Return metrics of the test split, one per draw, with noise on the final vectors of users and items.
-
-    Args:
-        run: run with a trained model.
-        level: length of the noise, relative to that of each vector.
-        draws: number of draws.
-        seed: seed of the noise.
-    """
-    vectors = Vectors(*(vectors.detach() for vectors in user_item_embeddings(trained_model(run))))
-    noisy = (noisy_vectors(vectors, level, seed, draw) for draw in range(draws))
-    return tuple(scores_of(one, run.dataset, evaluation_of(run), "test") for one in noisy)
 
 
 def noisy_vectors(vectors: Vectors, level: float, seed: int, draw: int) -> Vectors:
