@@ -39,7 +39,7 @@ def experiment(on_disk, **changes):
 
 
 def test_the_result_has_every_promised_key_and_is_json(on_disk, tmp_path):
-    run_experiment(experiment(on_disk), out=tmp_path / "run")
+    run_experiment(experiment(on_disk, strategy=Component("bsam+")), out=tmp_path / "run")
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert set(result) >= KEYS
     assert set(result["seconds"]) == {"train_per_epoch", "evaluate"}

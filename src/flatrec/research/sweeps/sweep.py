@@ -73,9 +73,10 @@ class Sweep:
     @property
     def proposed_space(self) -> Space:
         """The space, or the default one of the model and the strategy."""
-        return self.space or default_space(
-            self.experiment.model.name, self.experiment.strategy.name, self.experiment.regularization.kind
-        )
+        if self.space:
+            return self.space
+        chosen = with_defaults(self.experiment)
+        return default_space(chosen.model.name, chosen.strategy.name, chosen.regularization.kind)
 
 
 def run_sweep(
@@ -107,8 +108,7 @@ def run_sweep(
         InUseError: another process runs a study or sweep in ``out``.
         ConnectionError: the store cannot be reached.
     """
-    sweep = replace(sweep, experiment=with_defaults(sweep.experiment))  # on which the default space depends
-    sweep = replace(sweep, space=sweep.proposed_space)
+    sweep = replace(sweep, experiment=with_defaults(sweep.experiment), space=sweep.proposed_space)
     experiment, space, workers = sweep.experiment, sweep.proposed_space, workers or Workers()
     _check(space, experiment)
     given, dataset = dataset, planned_run(experiment, dataset).source.load()
