@@ -79,7 +79,9 @@ def test_a_comparison_and_a_sweep_take_them(flatrec, blocks, mine, tmp_path):
     assert outcome.code == 0, outcome.err
     assert {trained_lr(tmp_path / "compared" / name / "seed-0") for name in ("plain", "sam")} == {0.003}
     (tmp_path / "space.toml").write_text('"model.n_layers" = [1]\n')
-    outcome = flatrec("sweep", *words, "--space", "space.toml", "--trials", 1, "--seeds", 0, "--out", tmp_path / "sweep")
+    outcome = flatrec(
+        "sweep", *words, "--space", "space.toml", "--trials", 1, "--seeds", 0, "--out", tmp_path / "sweep"
+    )
     assert outcome.code == 0, outcome.err
     assert {trained_lr(path.parent) for path in (tmp_path / "sweep").rglob("experiment.toml")} == {0.003}
 

@@ -260,9 +260,7 @@ def test_a_subclass_inherits_them_unless_it_has_its_own():
 
 
 def test_a_weight_without_a_kind_is_refused_where_the_model_has_no_default():
-    with pytest.raises(
-        ValueError, match=r"weight is 0.1, but regularization.kind default has no weight"
-    ):
+    with pytest.raises(ValueError, match=r"weight is 0.1, but regularization.kind default has no weight"):
         with_defaults(stated("bpr", "regularization.weight=0.1"))
 
 
