@@ -33,13 +33,16 @@ def on_disk(tmp_path):
 
 def experiment(on_disk, **changes):
     made = Experiment(
-        data=str(on_disk), model=Component("freedom", {"embedding_dim": 4, "n_neighbors": 3}), training=SHORT
+        data=str(on_disk),
+        model=Component("freedom", {"embedding_dim": 4, "n_neighbors": 3}),
+        strategy=Component("bsam+"),
+        training=SHORT,
     )
     return made.replace(**changes)
 
 
 def test_the_result_has_every_promised_key_and_is_json(on_disk, tmp_path):
-    run_experiment(experiment(on_disk, strategy=Component("bsam+")), out=tmp_path / "run")
+    run_experiment(experiment(on_disk), out=tmp_path / "run")
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert set(result) >= KEYS
     assert set(result["seconds"]) == {"train_per_epoch", "evaluate"}

@@ -14,7 +14,7 @@ from flatrec.models import MODELS, LightGCN
 from flatrec.refresh import read_settings
 from flatrec.registry.instantiate import own_defaults, with_defaults
 from flatrec.registry.model_defaults import defaults_sentence
-from flatrec.registry.naming import import_named
+from flatrec.registry.naming import import_named, with_named
 from flatrec.research.league.settings import experiment_of
 from flatrec.research.league.spec import Cell, League, Method, Plan, Rules
 from flatrec.research.reproduction.experiment import paper_experiment
@@ -178,6 +178,14 @@ def test_a_file_and_python_state_as_set_does(name, tmp_path):
     assert with_defaults(python.replace(seed=3, training=python.training.replace(patience=3))).optimizer.options[
         "lr"
     ] == pytest.approx(0.003)
+
+
+def test_importing_classes_and_travelling_to_a_worker_state_nothing(name):
+    experiment = stated(name, "strategy.rho=0.5", "optimizer.weight_decay=0.5")
+    expected = with_defaults(experiment)
+    assert expected.strategy == Component("sam", {**expected.strategy.options, "rho": 0.5})
+    assert with_defaults(with_named(experiment)) == expected
+    assert with_defaults(pickle.loads(pickle.dumps(experiment))) == expected
 
 
 def test_a_complete_experiment_stays_what_it_is_when_the_defaults_change(name, tmp_path, monkeypatch):
