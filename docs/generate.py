@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Sequence
@@ -48,10 +49,10 @@ embedding_dim = 32
 epochs = 50
 ```
 
-Everything that is left out has its default. An unknown name, a value of the wrong type and a value out of range are
-refused before anything is trained. `flatrec list settings` prints these tables; `flatrec list settings freedom` prints
-one of them. The settings of an optimizer are the arguments of its class in the installed torch: `flatrec list settings
-optimizer` prints them.
+Everything that is left out has its default; a model may have [its own](training.md#defaults-of-a-model). An unknown
+name, a value of the wrong type and a value out of range are refused before anything is trained. `flatrec list settings`
+prints these tables; `flatrec list settings freedom` prints one of them. The settings of an optimizer are the arguments
+of its class in the installed torch: `flatrec list settings optimizer` prints them.
 """
 
 _HEADINGS = {
@@ -138,6 +139,10 @@ def section(one: Description) -> str:
     if one.search_space:
         tried = [[f"`{key}`", ", ".join(map(str, values))] for key, values in one.search_space.items()]
         parts.append(table(["setting", "search space"], tried))
+    if one.defaults:
+        parts.append("[Defaults of the model](training.md#defaults-of-a-model), where nothing else is stated:\n")
+        own = [[f"`{key}`", code_cell(json.dumps(value))] for key, value in one.defaults.items()]
+        parts.append(table(["setting", "default"], own))
     parts += [f"Raises `{error.type_name}`: {prose(one_line(error.description))}\n" for error in one.doc.raises]
     if one.doc.examples:
         parts.append(example(one))

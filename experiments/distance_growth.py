@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 
 from matplotlib.figure import Figure
 
-from flatrec import Dataset, Training, fit
+from flatrec import Dataset, Regularization, Training, fit
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.strategies.bsam import DISTANCES
 
@@ -32,6 +32,7 @@ def watched(dataset: Dataset, distance: str, width: int, *, seed: int, epochs: i
         model_settings={"embedding_dim": width},
         strategy_settings={"distance": distance},
         optimizer_settings={"lr": 0.005},
+        regularization=Regularization(kind="default"),
         training=Training(epochs=epochs, evaluate_every=epochs, tensorboard=False),
         seed=seed,
     )

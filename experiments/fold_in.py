@@ -207,6 +207,7 @@ def trained(dataset: Dataset, model: str, seed: int, epochs: int) -> Run:
         model,
         "plain",
         optimizer_settings={"lr": 0.005},
+        regularization=flatrec.Regularization(kind="default"),
         training=training,
         evaluation=evaluation,
         seed=seed,

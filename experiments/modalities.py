@@ -34,6 +34,7 @@ def main() -> None:
                 "freedom",
                 "plain",
                 optimizer_settings={"lr": 0.005},
+                regularization=flatrec.Regularization(kind="default"),
                 training=training,
                 seed=seed,
             )

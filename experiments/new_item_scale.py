@@ -58,6 +58,7 @@ def measured(data: str, model: str, epochs: int, seed: int) -> Mapping[str, floa
         model,
         "plain",
         optimizer_settings={"lr": 0.005},
+        regularization=flatrec.Regularization(kind="default"),
         training=flatrec.Training(epochs=epochs, tensorboard=False),
         seed=seed,
     )

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flatrec import Dataset, Training, fit
+from flatrec import Dataset, Regularization, Training, fit
 from flatrec.data.features import Features
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.evaluation.significance import spread
@@ -38,7 +38,15 @@ def scores(dataset: Dataset, model: str, seeds: Sequence[int], lr: float) -> lis
     found = []
     for seed in seeds:
         data = shuffled(dataset, seed) if change else dataset
-        run = fit(data, name, "plain", seed=seed, optimizer_settings={"lr": lr}, training=Training(tensorboard=False))
+        run = fit(
+            data,
+            name,
+            "plain",
+            seed=seed,
+            optimizer_settings={"lr": lr},
+            regularization=Regularization(kind="default"),
+            training=Training(tensorboard=False),
+        )
         found.append(float(run.result["test"][METRIC]))
     return found
 

@@ -33,7 +33,10 @@ def on_disk(tmp_path):
 
 def experiment(on_disk, **changes):
     made = Experiment(
-        data=str(on_disk), model=Component("freedom", {"embedding_dim": 4, "n_neighbors": 3}), training=SHORT
+        data=str(on_disk),
+        model=Component("freedom", {"embedding_dim": 4, "n_neighbors": 3}),
+        strategy=Component("bsam+"),
+        training=SHORT,
     )
     return made.replace(**changes)
 

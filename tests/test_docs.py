@@ -113,6 +113,14 @@ def test_the_page_of_models_is_what_the_docstrings_say(generator):
     assert committed == generator.models_page(), "run make docs"
 
 
+def test_the_page_of_models_shows_the_defaults_of_a_model(generator, monkeypatch):
+    monkeypatch.setattr(MODELS["lightgcn"], "DEFAULTS", {"regularization.kind": "squared", "optimizer.lr": 0.003})
+    section = generator.section(describe("lightgcn"))
+    assert '| `regularization.kind` | `"squared"` |\n| `optimizer.lr` | `0.003` |' in section
+    assert "training.md#defaults-of-a-model" in section
+    assert "#defaults-of-a-model" not in generator.section(describe("bpr"))
+
+
 def test_the_page_of_settings_is_what_the_classes_say(generator):
     committed = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert committed == generator.settings_page(), "run make docs"

@@ -8,7 +8,7 @@ from flatrec._version import __version__
 TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
     from flatrec.api import fit, load_run, run_experiment
-    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, SplitSettings, Training
+    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, Regularization, SplitSettings, Training
     from flatrec.data.builder import EventSettings
     from flatrec.data.dataset import Dataset
     from flatrec.data.formats.table import ItemSource, TableSettings
@@ -37,6 +37,7 @@ __all__ = [
     "ItemSource",
     "Recommendation",
     "Recommender",
+    "Regularization",
     "RowSettings",
     "Run",
     "SplitSettings",
@@ -68,6 +69,7 @@ _HOMES = {
     "ItemSource": "flatrec.data.formats.table",
     "Recommendation": "flatrec.inference.answers",
     "Recommender": "flatrec.inference.recommender",
+    "Regularization": "flatrec.config",
     "RowSettings": "flatrec.data.tables.events",
     "Run": "flatrec.inference.run",
     "SplitSettings": "flatrec.config",

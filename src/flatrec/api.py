@@ -6,22 +6,19 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from flatrec.config import Component, Evaluation, Experiment, Option, SplitSettings, Training
+from flatrec.config import Component, Evaluation, Experiment, Option, Options, Regularization, SplitSettings, Training
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.evaluation.metrics import Metric
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Model
-from flatrec.registry.instantiate import (
-    build_strategy,
-    model_component,
-    strategy_component,
-    with_defaults,
-)
+from flatrec.registry.instantiate import build_strategy, own_defaults, with_defaults
+from flatrec.registry.model_defaults import defaults_sentence
 from flatrec.registry.naming import import_metrics, import_metrics_of_run, import_named, of_run
+from flatrec.registry.objects import model_component, strategy_component
 from flatrec.runs import objective, run_dir
 from flatrec.runs.origin import Origin
 from flatrec.runs.session import Session, choose_device
@@ -38,12 +35,13 @@ logger = logging.getLogger(__name__)
 def fit(
     dataset: Dataset,
     model: Model | type[Model] | str = "freedom",
-    strategy: Strategy | type[Strategy] | str = "bsam+",
+    strategy: Strategy | type[Strategy] | str | None = None,
     *,
-    optimizer: str = "adam",
+    optimizer: str | None = None,
     model_settings: Mapping[str, Option] | None = None,
     strategy_settings: Mapping[str, Option] | None = None,
     optimizer_settings: Mapping[str, Option] | None = None,
+    regularization: Regularization | None = None,
     training: Training | None = None,
     evaluation: Evaluation | None = None,
     seed: int = 0,
@@ -56,6 +54,9 @@ def fit(
 ) -> Run:
     """Train a recommender and score it once on the test split.
 
+    What is left out has the model's own default (``DEFAULTS`` of its class), else the general one, which is ``plain``
+    for the strategy and ``adam`` for the optimizer. :func:`run_experiment` takes every setting that there is.
+
     Args:
         dataset: what to learn from.
         model: a name; a class of your own or its place, such as ``mine.py:Mine``; or a model made from this data set
@@ -65,6 +66,7 @@ def fit(
         model_settings: for a model given by name or class.
         strategy_settings: for a strategy given by name or class.
         optimizer_settings: such as ``{"lr": 0.001}``.
+        regularization: the penalty on the model's free rows.
         training: how long and in which portions the model is trained.
         evaluation: what is measured.
         seed: of everything random.
@@ -95,8 +97,9 @@ def fit(
         else Component(import_named("model", model), dict(model_settings or {})),
         strategy=strategy_component(strategy)
         if isinstance(strategy, Strategy)
-        else Component(import_named("strategy", strategy), dict(strategy_settings or {})),
-        optimizer=Component(optimizer, dict(optimizer_settings or {})),
+        else _component("strategy", _imported_strategy(strategy), strategy_settings),
+        optimizer=_component("optimizer", optimizer, optimizer_settings),
+        regularization=regularization or Regularization(),
         training=training or Training(),
         evaluation=_with_imported(evaluation or Evaluation()),
         seed=seed,
@@ -113,6 +116,16 @@ def fit(
         strategy=strategy_object,
         init_from=Path(init_from) if init_from else None,
     )
+
+
+def _imported_strategy(strategy: type[Strategy] | str | None) -> str | None:
+    return None if strategy is None else import_named("strategy", strategy)
+
+
+def _component(group: Literal["strategy", "optimizer"], name: str | None, settings: Options | None) -> Component:
+    """A component as the arguments state it; without a name that of the defaults."""
+    default: Component = Experiment.model_fields[group].default
+    return Component(default.name if name is None else name, dict(settings or {}), named=name is not None)
 
 
 def _with_imported(evaluation: Evaluation) -> Evaluation:
@@ -158,7 +171,7 @@ def run_experiment(
     """Carry out an experiment; the same as :func:`fit` from settings alone.
 
     Args:
-        experiment: the settings; what is left out takes its default.
+        experiment: the settings; what is left out has the model's own default, else the general one.
         dataset: the data, where they are in memory already.
         out: the run folder; None to keep all in memory.
         resume: go on with the run in ``out``.
@@ -178,7 +191,10 @@ def run_experiment(
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
         DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
     """
-    experiment = with_defaults(experiment)
+    kind = None if model is None else type(model)
+    if log_warnings and (taken := defaults_sentence(own_defaults(experiment, kind))):
+        logger.info("%s", taken)
+    experiment = with_defaults(experiment, kind)
     if resume and (overwrite or out is None):
         raise ValueError("resume needs a run folder, and does not go together with overwrite; give one of the two")
     data = (
@@ -234,9 +250,9 @@ def run_or_resume(
 
     The caller logs what :func:`flatrec.runs.selection.choice_warnings` finds, once for all runs.
     """
-    resume = run_dir.has_run(path)
+    resume, experiment = run_dir.has_run(path), with_defaults(experiment)
     if resume and (path / run_dir.RESULT).exists():
-        run_dir.check_same(path, with_defaults(experiment), dataset)
+        run_dir.check_same(path, experiment, dataset)
         result = run_dir.read_result(path)
         if result["settings"]["training"]["epochs"] == experiment.training.epochs:
             return result

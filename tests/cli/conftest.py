@@ -44,7 +44,8 @@ SMALL += ("--set", "training.monitor=ndcg@20")  # recall@20 holds all items that
 
 @pytest.fixture
 def trained(flatrec, blocks, tmp_path):
-    """A finished run of LightGCN on it."""
-    outcome = flatrec("train", "--data", blocks, "--model", "lightgcn", *SMALL, "--out", tmp_path / "run")
+    """A finished run of LightGCN with BSAM+ on it."""
+    words = ("--data", blocks, "--model", "lightgcn", "--strategy", "bsam+", *SMALL)
+    outcome = flatrec("train", *words, "--out", tmp_path / "run")
     assert outcome.code == 0, outcome.err
     return tmp_path / "run"

@@ -154,7 +154,7 @@ def test_train_prints_one_json_object_and_nothing_else(flatrec, blocks, tmp_path
 
 
 def test_train_with_adversarial_noise_records_it(flatrec, blocks, tmp_path):
-    outcome = flatrec("train", "--data", blocks, "--model", "vbpr", "--json", *SMALL,
+    outcome = flatrec("train", "--data", blocks, "--model", "vbpr", "--strategy", "bsam+", "--json", *SMALL,
                       "--set", "training.amr.epsilon=0.1", "--out", tmp_path / "run")  # fmt: skip
     assert outcome.code == 0, outcome.err
     assert json.loads(outcome.out)["settings"]["training"]["amr"] == {"epsilon": 0.1, "weight": 1.0}

@@ -10,11 +10,13 @@ from typing import Any
 
 from docstring_parser import Docstring
 
+from flatrec.config import Option
 from flatrec.config.description import Setting, describe_settings, one_line, parse_docstring
 from flatrec.models import Model
 from flatrec.models.base import Modalities
 from flatrec.registry.constructors import settings_class
 from flatrec.registry.instantiate import model_class
+from flatrec.registry.model_defaults import model_defaults
 
 _REFERENCE = re.compile(
     r"\((?P<authors>[^()]+), (?P<venue>[^,()]+) (?P<year>\d{4}), (?P<link>https?://\S+?)\)(?=[\s.,;]|$)"
@@ -46,6 +48,7 @@ class Description:
         reference: its paper, where the first line of the class names one.
         settings: those that a user can set.
         search_space: values that searches try by default, by dotted setting.
+        defaults: the model's own defaults of settings of an experiment, by dotted setting.
         doc: the docstring of the class.
     """
 
@@ -56,6 +59,7 @@ class Description:
     reference: Reference | None
     settings: tuple[Setting, ...]
     search_space: Mapping[str, tuple[object, ...]]
+    defaults: Mapping[str, Option]
     doc: Docstring
 
     def tried(self, setting: Setting) -> tuple[object, ...]:
@@ -70,6 +74,7 @@ class Description:
             "modalities": self.modalities,
             "reference": None if self.reference is None else asdict(self.reference),
             "search_space": {key: list(values) for key, values in self.search_space.items()},
+            "defaults": dict(self.defaults),
             "settings": {
                 setting.name: setting.as_dict() | {"tried": list(self.tried(setting))} for setting in self.settings
             },
@@ -93,6 +98,7 @@ def describe(name: str) -> Description:
         reference=_reference(one_line(doc.short_description)),
         settings=describe_settings(settings_class(kind)),
         search_space=search_space,
+        defaults=model_defaults(kind),
         doc=doc,
     )
 

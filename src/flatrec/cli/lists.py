@@ -262,8 +262,9 @@ def _cited(one: Entry) -> str:
 
 
 def _show_model(one: Description) -> None:
-    """A table of the settings; those of other groups that the search space of the model has come last."""
+    """A table of the settings, those of other groups in the search space last; and the model's own defaults."""
     from flatrec.config.description import plain
+    from flatrec.registry.model_defaults import defaults_sentence
 
     rows = []
     for setting in one.settings:
@@ -276,6 +277,8 @@ def _show_model(one: Description) -> None:
     print_text(f"modalities: {one.modalities}" + (f"; {one.reference}, {one.reference.link}" if one.reference else ""))
     if rows:
         print_table("", ["setting", "default", "search space", "meaning"], rows)
+    if one.defaults:
+        print_text(defaults_sentence(one.defaults))
 
 
 def _tried(values: Sequence[object]) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.cli.progress import training_bar
+from flatrec.cli.progress import print_progress, training_bar
 from flatrec.utils.messages import count
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ def train(
     from flatrec.api import load_to_train, run_experiment
     from flatrec.cli.windows import train_windows
     from flatrec.final_fit import check_beginning, final_fit
-    from flatrec.registry.instantiate import with_defaults
+    from flatrec.registry.instantiate import own_defaults, with_defaults
+    from flatrec.registry.model_defaults import defaults_sentence
 
     if refit is not None:
         _check_repeated({"--config": experiment, "--set": sets, "--seed": seed})
@@ -61,7 +62,10 @@ def train(
     else:
         file = _recorded(out, data, experiment) if resume else experiment
         settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
+        taken = defaults_sentence(own_defaults(settings))
         settings = with_defaults(settings)  # errors show before the data are read
+        if taken:
+            print_progress(taken)
         dataset, origin = load_to_train(settings.data, settings.split), None
     if dataset.split_report.settings.windows:
         if init_from is not None:

@@ -75,12 +75,17 @@ class Config(BaseModel):
         return {name: value.as_dict() if isinstance(value, Config) else value for name, value in self}
 
     def replace(self: C, **changes: Any) -> C:  # noqa: ANN401 - checked against the fields
-        """A copy in which some settings have other values.
+        """A copy in which some settings have other values; these count as stated, with those that were before.
 
         Raises:
             SettingError: as the constructor.
         """
-        return type(self)(**{**dict(self), **changes})
+        return type(self)(**{**stated_settings(self), **changes})
+
+
+def stated_settings(config: Config) -> dict[str, Any]:
+    """The settings that were given to the constructor, by name; all others have their defaults."""
+    return {name: value for name, value in config if name in config.model_fields_set}
 
 
 def validate(kind: type[C], values: object, group: str) -> C:

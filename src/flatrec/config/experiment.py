@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import InstanceOf, field_validator, model_validator
+from pydantic import InstanceOf, PrivateAttr, field_validator, model_validator
 
 from flatrec.config.base import Config
 from flatrec.config.split import SplitSettings
 from flatrec.utils import user_classes
 from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, Range
 
+WITHOUT_WEIGHT = ("default", "none")  # kinds of penalty that have no weight to set
 DEFAULT_METRICS = ("recall", "ndcg", "precision", "map", "hit_rate", "item_coverage", "avg_popularity")
 
 Option: TypeAlias = bool | int | float | str | Sequence[int] | Sequence[float]
@@ -26,11 +27,14 @@ class Component:
     Args:
         name: as in ``flatrec list models``, ``strategies`` or ``optimizers``; or a class of the user's own.
         settings: those that differ from the defaults, as the user wrote them; or all of them, checked and typed, as
-            :func:`flatrec.registry.with_defaults` gives them.
+            :func:`flatrec.registry.instantiate.with_defaults` gives them.
+        named: whether the user chose the name; if it is only the general default, a default of the model may take its
+            place. Components that differ in nothing else are equal.
     """
 
     name: str
     settings: Options | Config = field(default_factory=dict)
+    named: bool = True
 
     @property
     def options(self) -> Options:
@@ -49,9 +53,9 @@ class Component:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __reduce__(self) -> tuple[type[Component], tuple[str, Options]]:
+    def __reduce__(self) -> tuple[type[Component], tuple[str, Options, bool]]:
         """Pickle the settings as written: a generated class of settings is not known in another process."""
-        return Component, (self.name, dict(self.options))
+        return Component, (self.name, dict(self.options), self.named)
 
 
 def _can_be_written(value: object) -> bool:
@@ -83,7 +87,8 @@ class Regularization(Config):
         weight: weight of the penalty; of ``default`` and ``none`` there is none to set.
 
     Raises:
-        ValueError: a value is out of range, or a weight is given to a kind that has none.
+        ValueError: a value is out of range, or a weight is given to a kind that has none. A weight without a kind is
+            for the kind that is the model's default, and refused when that is known and has none.
     """
 
     kind: Literal["default", "none", "norm", "squared", "decoupled"] = "default"
@@ -91,7 +96,9 @@ class Regularization(Config):
 
     @model_validator(mode="after")
     def _check_weight(self) -> Regularization:
-        if self.kind in ("default", "none") and self.weight > 0:
+        if "kind" not in self.model_fields_set:
+            return self  # the kind may still be a model's default; with_defaults checks what it is then
+        if self.kind in WITHOUT_WEIGHT and self.weight > 0:
             raise ValueError(
                 f"regularization.weight is {self.weight}, but regularization.kind {self.kind} has no weight; set "
                 'regularization.kind to "squared", "norm" or "decoupled", or leave the weight out'
@@ -258,6 +265,9 @@ class Evaluation(Config):
 class Experiment(Config):
     """Everything that decides a run; equal experiments on one machine give equal bits.
 
+    What is left out of an experiment that is not :attr:`complete` has the model's own default
+    (``flatrec.models.Model.DEFAULTS``), else the general one.
+
     Args:
         data: a path that :func:`flatrec.load_data` reads, or ``shop``, the built-in data set.
         seed: the seed of initial parameters, batches, negatives, edge dropout and noise.
@@ -280,16 +290,46 @@ class Experiment(Config):
     data: str = "shop"
     seed: Annotated[int, Range(ge=-(2**63), le=2**63 - 1)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    model: InstanceOf[Component] = Component("freedom")
-    loss: InstanceOf[Component] = Component("default")
-    sampling: InstanceOf[Component] = Component("uniform")
+    model: InstanceOf[Component] = Component("freedom", named=False)
+    loss: InstanceOf[Component] = Component("default", named=False)
+    sampling: InstanceOf[Component] = Component("uniform", named=False)
     regularization: Regularization = Regularization()
-    strategy: InstanceOf[Component] = Component("bsam+")
-    optimizer: InstanceOf[Component] = Component("adam")
-    schedule: InstanceOf[Component] = Component("constant")
+    strategy: InstanceOf[Component] = Component("plain", named=False)
+    optimizer: InstanceOf[Component] = Component("adam", named=False)
+    schedule: InstanceOf[Component] = Component("constant", named=False)
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     split: SplitSettings = SplitSettings()
+    _complete: bool = PrivateAttr(default=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to the defaults of the model: all is stated, or was when a run recorded it.
+
+        What a recorded experiment lacks, since the setting did not exist yet, has the general default.
+        """
+        return self._complete
+
+    def completed(self) -> Experiment:
+        """The same experiment, of which nothing is left to the defaults of the model."""
+        copy = self.model_copy()
+        object.__setattr__(copy, "__pydantic_private__", {"_complete": True})  # settings are frozen
+        return copy
+
+    def replace(self, **changes: Any) -> Experiment:  # noqa: ANN401 - checked against the fields
+        """A copy in which some settings have other values; complete if this experiment is.
+
+        Raises:
+            SettingError: as the constructor.
+        """
+        copy = super().replace(**changes)
+        return copy.completed() if self.complete else copy
+
+    def __eq__(self, other: object) -> bool:
+        """Return True if all settings are equal, whoever stated them."""
+        return isinstance(other, Experiment) and dict(self) == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def as_dict(self) -> dict[str, Any]:
         """Every setting by name, components and groups of settings as dictionaries."""

@@ -9,14 +9,15 @@ from typing import Any
 
 import tomli_w
 
-from flatrec.config.base import Config, SettingError, plain_value, validate
-from flatrec.config.experiment import Component, Experiment, settings_tree
+from flatrec.config.base import Config, SettingError, plain_value, stated_settings, validate
+from flatrec.config.experiment import WITHOUT_WEIGHT, Component, Experiment, Regularization, settings_tree
 from flatrec.config.old_words import unknown_setting
 from flatrec.config.split import SplitSettings
+from flatrec.utils.integrity import COMMENT
 
 
 def read(path: Path) -> Experiment:
-    """An experiment from a TOML file.
+    """An experiment from a TOML file; one that a run recorded, which ends in a digest, is complete.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -26,9 +27,10 @@ def read(path: Path) -> Experiment:
         raise FileNotFoundError(f"there is no experiment file {path}; give the path of a .toml file")
     tree = toml_tree(path)
     try:
-        return changed(Experiment(), tree)
+        experiment = changed(Experiment(), tree)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    return experiment.completed() if COMMENT in path.read_text(encoding="utf-8") else experiment
 
 
 def toml_tree(path: Path) -> dict[str, Any]:
@@ -82,7 +84,8 @@ def nested(keys: Sequence[str], value: object) -> dict[str, Any]:
 def changed(experiment: Experiment, tree: Mapping[str, Any]) -> Experiment:
     """The experiment with the values of a tree put in.
 
-    Naming another model, strategy, optimizer or method of splitting than before drops the settings of the former one.
+    Naming another model, strategy, optimizer or method of splitting than before drops the settings of the former one,
+    and a kind of penalty without a weight drops the weight. What stood in the tree counts as stated.
 
     Raises:
         ValueError: an unknown key, or a value of the wrong type or out of range.
@@ -97,18 +100,21 @@ def changed(experiment: Experiment, tree: Mapping[str, Any]) -> Experiment:
         elif isinstance(before, SplitSettings) and isinstance(value, Mapping):
             values[key] = validate(SplitSettings, value, key).over(before)
         elif isinstance(before, Config) and isinstance(value, Mapping):
-            values[key] = validate(type(before), _merged(before.as_dict(), value), key)
+            values[key] = validate(type(before), _merged(before, value), key)
         else:
             values[key] = value
     return experiment.replace(**values)
 
 
-def _merged(before: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The former values with the latter put in, group by group."""
-    merged = {**before, **values}
+def _merged(before: Config, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What was stated before with the values put in, group by group."""
+    merged = {**stated_settings(before), **values}
     for name, value in values.items():
-        if isinstance(value, Mapping) and isinstance(before.get(name), Mapping):
-            merged[name] = _merged(before[name], value)
+        group = getattr(before, name, None)
+        if isinstance(value, Mapping) and isinstance(group, Config):
+            merged[name] = _merged(group, value)
+    if isinstance(before, Regularization) and values.get("kind") in WITHOUT_WEIGHT and "weight" not in values:
+        merged.pop("weight", None)
     return merged
 
 
@@ -124,4 +130,5 @@ def _component(before: Component, key: str, values: object) -> Component:
         if not isinstance(value, (bool, int, float, str, tuple)):
             text = f" must be a number, true, false, a string or a list, but is {value!r}"
             raise SettingError(f"{key}.{option}", text)
-    return Component(name, {**(before.options if name == before.name else {}), **options})
+    options = {**(before.options if name == before.name else {}), **options}
+    return Component(name, options, named=before.named or "name" in values)

@@ -26,6 +26,7 @@ Cold: TypeAlias = Literal["features", "nearest"]
 Replaceable: TypeAlias = Literal["loss", "regularization"]
 PENALTIES = frozenset({"norms", "squares"})  # the groups of terms that are a model's own penalty
 SearchSpace: TypeAlias = Mapping[str, tuple[Option, ...]]
+Defaults: TypeAlias = Mapping[str, Option]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,12 @@ class Model(nn.Module, ABC):
     of any name. ``SEARCH_SPACE`` holds the values that searches try by default, by the dotted name of the setting
     (``model.n_layers``, ``optimizer.lr``).
 
+    ``DEFAULTS`` holds what an experiment with this model has where the user states nothing, by the dotted name of the
+    setting (``regularization.kind``, ``optimizer.lr``, ``training.average``); what it does not name has the general
+    default. Those of the models here were measured: validation chose them on at least two data sets, and
+    experiments/LOG.md has the figures. A subclass inherits them, unless it has its own. What a user states goes before
+    them, and takes with it what belongs to it: see :mod:`flatrec.registry.model_defaults`.
+
     ``COLD`` says how an item that the model was not trained on gets an embedding; see
     :mod:`flatrec.inference.cold_start`. ``features`` is for a model that computes the embedding of an item without
     interactions from that item's features and its own row of a table alone, and not from other items, as over a graph
@@ -83,6 +90,7 @@ class Model(nn.Module, ABC):
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
     SEARCH_SPACE: ClassVar[SearchSpace] = {}
+    DEFAULTS: ClassVar[Defaults] = {}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset()
     ranking: RankingLoss = BPRLoss()
     own_penalty: bool = True

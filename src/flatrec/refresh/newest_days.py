@@ -90,7 +90,7 @@ def experiment_of(experiment: Experiment, dataset: Dataset, settings: CompareSet
     evaluation = evaluation.replace(
         ks=tuple(sorted({*evaluation.ks, k})), metrics=tuple(dict.fromkeys((*evaluation.metrics, name)))
     )
-    return experiment.replace(
+    return experiment.completed().replace(
         data=dataset.source or "",
         evaluation=evaluation,
         training=experiment.training.replace(save_recommender="always"),

@@ -100,7 +100,9 @@ class RefreshSettings(Config):
     Args:
         data: a path that :func:`flatrec.load_data` reads, or ``shop``, the built-in data set.
         folder: the folder of the recommenders, which the job keeps: ``current`` in it is the one in use.
-        train: the experiment of a candidate; its data and split follow from the other settings.
+        train: the experiment of a candidate; its data and split follow from the other settings. What is left out has
+            the general default, not that of the model: name the ``experiment.toml`` of a run as ``train.config`` to
+            train as that run did.
         check: bounds that a delivery must keep.
         compare: how a candidate is compared with the recommender in use.
         export: what is written for other programs when a recommender is promoted.
@@ -180,7 +182,10 @@ def _text(tree: Mapping[str, Any], name: str) -> str:
 
 
 def _experiment(values: object, base: Path) -> Experiment:
-    """Return the experiment of a candidate: that of the file that it names, then what stands beside the name."""
+    """Return the experiment of a candidate: that of the file that it names, then what stands beside the name.
+
+    It takes no default of its model, so that the nights before and after a newer version train alike.
+    """
     if not isinstance(values, Mapping):
         raise SettingError("train", f" is a group of settings, such as train.model, but is {values!r}")
     for name, instead in _SET_ELSEWHERE.items():
@@ -195,4 +200,4 @@ def _experiment(values: object, base: Path) -> Experiment:
         raise error.within("train") from None
     except ValueError as error:
         raise ValueError(f"train: {error}") from None
-    return with_defaults(with_named(experiment))
+    return with_defaults(with_named(experiment.completed()))

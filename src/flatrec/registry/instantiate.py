@@ -1,23 +1,23 @@
-"""From names and settings to models, strategies and optimizers, and back from objects to names and settings."""
+"""From names and settings to models, strategies and optimizers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Literal, TypeAlias, TypeVar, assert_never
 
 import torch
 from pydantic import create_model
 
-from flatrec.config import Component, Config, Evaluation, Experiment, config_of, validate
-from flatrec.config.generated import takes_fields
+from flatrec.config import Component, Config, Evaluation, Experiment, Option, Regularization, config_of, validate
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.metrics import resolve_metrics
 from flatrec.losses import LOSSES
 from flatrec.losses.base import RankingLoss
 from flatrec.models import BASELINES, MODELS
 from flatrec.models.base import Baseline, Model, ModelConfig
-from flatrec.registry.constructors import check_form, settings_class
+from flatrec.registry.constructors import settings_class
+from flatrec.registry.model_defaults import known_class, model_defaults, open_defaults, with_layer
 from flatrec.registry.naming import check_mixable, own_class, unknown_name
 from flatrec.sampling import SAMPLINGS
 from flatrec.sampling.base import NegativeSampling
@@ -38,27 +38,73 @@ class OwnLoss(Config):
     """The settings of a model's own loss: none."""
 
 
-class Unrecorded(Config):
-    """Stands for the settings of a strategy that was given as an object and does not keep them."""
+def with_defaults(experiment: Experiment, model: type[Model] | type[Baseline] | None = None) -> Experiment:
+    """The complete experiment: what is left out has the model's own default, else the general one.
 
-    unrecorded: str = "it was given as an object, whose settings are not known"
+    All settings of its components are checked, typed and stated; metrics too. A run folder records this. What is typed
+    already stays as it is, and an experiment that is complete takes no default of its model
+    (:mod:`flatrec.registry.model_defaults`).
 
-
-def with_defaults(experiment: Experiment) -> Experiment:
-    """The experiment with all settings of its components checked, typed and stated; metrics too.
-
-    A run folder records this. What is typed already stays as it is.
+    Args:
+        experiment: what the user states.
+        model: the class of the model, if it was given as an object; by default the one that the experiment names.
 
     Raises:
-        ValueError: an unknown name or setting, or a value of the wrong type or out of range.
+        ValueError: an unknown name or setting, or a value of the wrong type or out of range; or the class has a
+            mistake in ``DEFAULTS``, or a default of it does not go with what the user states.
     """
-    return experiment.replace(
+    taken = own_defaults(experiment, model)
+    if not taken:
+        return _stated(experiment)
+    try:
+        return _stated(with_layer(experiment, taken))
+    except ValueError as error:
+        _stated(experiment)  # a mistake of the user alone is said as such
+        listed = ", ".join(f"{name} = {value!r}" for name, value in taken.items())
+        raise ValueError(f"{error}; defaults of the model do not go with that ({listed}); set them") from None
+
+
+def own_defaults(experiment: Experiment, model: type[Model] | type[Baseline] | None = None) -> dict[str, Option]:
+    """The model's own defaults that an experiment takes, since the user has left these settings open.
+
+    Args:
+        experiment: what the user states.
+        model: as in :func:`with_defaults`.
+
+    Raises:
+        ValueError: the class has a mistake in ``DEFAULTS``.
+    """
+    if experiment.complete:
+        return {}
+    kind = model or known_class(experiment.model.name)
+    defaults = model_defaults(kind)
+    if kind is None or not defaults:
+        return {}
+    try:
+        _check_defaults(kind, defaults)
+    except ValueError as error:
+        raise ValueError(f"{kind.__name__}.DEFAULTS: {error}") from None
+    return open_defaults(experiment, defaults)
+
+
+def _check_defaults(kind: type[Model] | type[Baseline], defaults: Mapping[str, Option]) -> None:
+    """Make sure that defaults of a model are settings that go together."""
+    of_model = {name.removeprefix("model."): value for name, value in defaults.items() if name.startswith("model.")}
+    others = {name: value for name, value in defaults.items() if not name.startswith("model.")}
+    model = Component(kind.__name__, validate(kind.Config, of_model, "model"))
+    _stated(with_layer(Experiment(model=model), others))
+
+
+def _stated(experiment: Experiment) -> Experiment:
+    """The experiment, complete, with everything in it stated and checked."""
+    return experiment.completed().replace(
         model=checked("model", experiment.model),
         loss=checked("loss", experiment.loss),
         sampling=checked("sampling", experiment.sampling),
         strategy=checked("strategy", experiment.strategy),
         optimizer=checked("optimizer", experiment.optimizer),
         schedule=checked("schedule", experiment.schedule),
+        regularization=validate(Regularization, dict(experiment.regularization), "regularization"),
         evaluation=_checked_evaluation(experiment.evaluation),
     )
 
@@ -107,7 +153,7 @@ def config_class(kind: Kind, name: str) -> type[Config]:
         return settings_class(model_class(name))
     if kind == "strategy":
         inner = settings_class(strategy_class(name))
-        return _mixed_config(inner) if name.endswith("+") else inner
+        return mixed_config(inner) if name.endswith("+") else inner
     if kind == "loss":
         return OwnLoss if name == DEFAULT_LOSS else config_of(_listed(LOSSES, "loss", name))
     if kind == "sampling":
@@ -120,7 +166,8 @@ def config_class(kind: Kind, name: str) -> type[Config]:
 
 
 @cache
-def _mixed_config(inner: type[Config]) -> type[Config]:
+def mixed_config(inner: type[Config]) -> type[Config]:
+    """The class of the settings of a mixed strategy, from that of the strategy that is mixed."""
     return create_model(f"Mixed{inner.__name__}", __base__=(config_of(Mixed, skip=1), inner))
 
 
@@ -241,41 +288,3 @@ def build_strategy(component: Component) -> Strategy:
         return strategy
     assert isinstance(strategy, SingleBatchStrategy)
     return _built("strategy", component.name, lambda: Mixed(strategy, **settings))
-
-
-def model_component(model: Model) -> Component:
-    """The name and settings of a model that was given as an object, as far as it keeps them in ``config``."""
-    try:
-        check_form(type(model), "model")
-    except ValueError:  # an object may be made in any way; what it was made with is then not known
-        return Component(_name(type(model)), Unrecorded())
-    return Component(_name(type(model)), model.config)
-
-
-def strategy_component(strategy: Strategy) -> Component:
-    """The name and settings of a strategy that was given as an object, as far as it is a dataclass and so keeps them.
-
-    Example:
-        >>> from flatrec.strategies.sam import SAM
-        >>> component = strategy_component(Mixed(SAM(rho=0.2), kappa=0.5))
-        >>> component.name, component.settings.rho, component.settings.kappa
-        ('sam+', 0.2, 0.5)
-    """
-    if isinstance(strategy, Mixed):
-        inner, kind = strategy_component(strategy.inner), config_of(Mixed, skip=1)
-        mixed = {name: getattr(strategy, name) for name in kind.model_fields}
-        if isinstance(inner.settings, Unrecorded):
-            return Component(f"{inner.name}+", inner.settings)
-        settings = _mixed_config(config_of(type(strategy.inner)))(**dict(inner.settings), **mixed)
-        return Component(f"{inner.name}+", settings)
-    if not takes_fields(type(strategy)):
-        return Component(_name(type(strategy)), Unrecorded())
-    fields = config_of(type(strategy))
-    return Component(_name(type(strategy)), fields(**{name: getattr(strategy, name) for name in fields.model_fields}))
-
-
-def _name(kind: type) -> str:
-    """The name that the tables have for a class, or where the class stands."""
-    target = f"{kind.__module__}:{kind.__qualname__}"
-    entries = {**MODELS.entries, **STRATEGIES.entries}
-    return next((name for name, one in entries.items() if one.target == target), target)

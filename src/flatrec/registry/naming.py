@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from flatrec.config import Component, Experiment
 from flatrec.config.old_words import NAMES, new_name
@@ -164,8 +165,8 @@ def with_named(experiment: Experiment) -> Experiment:
     """
     model, strategy = experiment.model, experiment.strategy
     return experiment.replace(
-        model=Component(import_named("model", model.name), model.settings),
-        strategy=Component(import_named("strategy", strategy.name), strategy.settings),
+        model=replace(model, name=import_named("model", model.name)),
+        strategy=replace(strategy, name=import_named("strategy", strategy.name)),
         evaluation=experiment.evaluation.replace(metrics=import_metrics(experiment.evaluation.metrics)),
     )
 

@@ -126,15 +126,15 @@ def compare(
     strategies = [import_named("strategy", name) for name in strategies]
     _check(strategies, seeds, experiment, dataset)
     labels = user_classes.labels(strategies, strategy_names())
-    experiments = {labels[name]: _for_strategy(experiment, name, strategies) for name in strategies}
+    experiments = {labels[name]: with_defaults(_for_strategy(experiment, name, strategies)) for name in strategies}
     for of_strategy in experiments.values():
-        build_strategy(with_defaults(of_strategy).strategy)  # errors show before the first run
+        build_strategy(of_strategy.strategy)  # errors show before the first run
     out.mkdir(parents=True, exist_ok=True)
     with lock_folder(out, "compares"):
         for path in (run_folder(out, name, seed) for name in experiments for seed in seeds) if overwrite else ():
             run_dir.clear(path)
         (out / COMPARISON_FILE).unlink(missing_ok=True)  # it would not belong to the runs that follow
-        selection.log_warnings(selection.choice_warnings(experiment, dataset))
+        selection.log_warnings(selection.choice_warnings(next(iter(experiments.values())), dataset))
         results: dict[str, list[dict[str, Any]]] = {name: [] for name in experiments}
         for seed in seeds:
             for name in experiments:

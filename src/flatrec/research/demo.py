@@ -157,13 +157,15 @@ def _build_shop(out: Path, settings: DemoSettings, announce: Callable[[str], Non
 
 
 def _experiment(dataset: Dataset, settings: DemoSettings) -> Experiment:
+    """Return the settings of every run; what the demo does not state does not follow the defaults of the model."""
     return Experiment(
         data=dataset.source or dataset.name,
+        model=Component("freedom"),
         optimizer=Component("adam", dict(settings.optimizer)),
         training=settings.training,
         evaluation=Evaluation(),
         device="cpu",
-    )
+    ).completed()
 
 
 def _score(out: Path, name: str, experiment: Experiment, dataset: Dataset) -> Mapping[str, float]:

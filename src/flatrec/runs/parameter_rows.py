@@ -33,7 +33,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions
 from flatrec.models import Model
-from flatrec.registry.instantiate import model_component
+from flatrec.registry.objects import model_component
 from flatrec.testing.datasets import block_dataset
 from flatrec.testing.equivariance import check_permutation
 from flatrec.testing.messages import NotApplicableError

@@ -14,7 +14,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.trained_ids import RowsById
 from flatrec.models import Baseline, Model
-from flatrec.registry.instantiate import model_component
+from flatrec.registry.objects import model_component
 from flatrec.runs import run_dir
 from flatrec.runs.earlier_run import EarlierRun, Load, read_earlier_run
 from flatrec.runs.parameter_rows import parameter_owners

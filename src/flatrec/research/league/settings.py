@@ -16,7 +16,7 @@ MODEL = "model."
 
 
 def experiment_of(league: League, cell: Cell, method: Method, point: Mapping[str, Option], *, seed: int) -> Experiment:
-    """Return the settings of a run, with all defaults.
+    """Return the settings of a run, with all general defaults: a method is what the file says, whatever the model's.
 
     Args:
         league: the league.
@@ -36,7 +36,7 @@ def experiment_of(league: League, cell: Cell, method: Method, point: Mapping[str
             "them to the settings of the cell and of the method"
         )
     try:
-        experiment = config.changed(Experiment(), _tree({**settings, **point}))
+        experiment = config.changed(Experiment().completed(), _tree({**settings, **point}))
         experiment = with_defaults(experiment.replace(data=cell.data, seed=seed))
         build_strategy(experiment.strategy)
     except ValueError as error:

@@ -41,7 +41,7 @@ def paper_experiment(row: Row, data: str = "", *, given_split: bool = False, see
     }
     if row.condition.startswith("batch "):
         tree["training"] = {**tree["training"], "batch_size": int(row.condition.removeprefix("batch "))}
-    return changed(Experiment(), tree)
+    return changed(Experiment().completed(), tree)
 
 
 def _strategy(row: Row, paper: Mapping[str, Any]) -> Mapping[str, Any]:

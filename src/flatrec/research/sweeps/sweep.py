@@ -73,9 +73,10 @@ class Sweep:
     @property
     def proposed_space(self) -> Space:
         """The space, or the default one of the model and the strategy."""
-        return self.space or default_space(
-            self.experiment.model.name, self.experiment.strategy.name, self.experiment.regularization.kind
-        )
+        if self.space:
+            return self.space
+        chosen = with_defaults(self.experiment)
+        return default_space(chosen.model.name, chosen.strategy.name, chosen.regularization.kind)
 
 
 def run_sweep(
