@@ -16,14 +16,13 @@ from flatrec.evaluation.metrics import Metric
 from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Model
 from flatrec.registry.instantiate import (
-    build_model,
     build_strategy,
     model_component,
     strategy_component,
     with_defaults,
 )
 from flatrec.registry.naming import import_metrics, import_metrics_of_run, import_named, of_run
-from flatrec.runs import run_dir
+from flatrec.runs import objective, run_dir
 from flatrec.runs.origin import Origin
 from flatrec.runs.session import Session, choose_device
 from flatrec.runs.transfer import take_parameters
@@ -191,7 +190,8 @@ def run_experiment(
         strategy = build_strategy(experiment.strategy)
     if model is not None:
         _check_size(model, data)
-    built = build_model(experiment.model, data, experiment.seed) if model is None else model
+        objective.apply(experiment, model)
+    built = objective.build_with_objective(experiment, data) if model is None else model
     start = take_parameters(init_from, out, built, data, resume=resume, load=load)
     session = Session(
         experiment,
@@ -284,7 +284,7 @@ def load_run(
     run_dir.check_data(path, dataset)
     saved = checkpoint.load(path / CHECKPOINT)
     run_dir.identity(recorded, dataset, read_warm_start(path)).check(saved.metadata.get("run"), path / CHECKPOINT)
-    built = build_model(experiment.model, dataset, experiment.seed)
+    built = objective.build_with_objective(experiment, dataset)
     if isinstance(built, Model):
         load_parameters(built, saved, best=True)
         built.to(choose_device(experiment)).eval()

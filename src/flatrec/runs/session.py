@@ -24,7 +24,6 @@ from flatrec.ops.matmul import onednn_pays
 from flatrec.runs import objective, run_dir, selection, weights
 from flatrec.runs.origin import Origin, read_origin
 from flatrec.runs.warm_start import WarmStart, load_values
-from flatrec.sampling.sampler import Sampler
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
 from flatrec.training.embedding_context import perturbing
@@ -40,7 +39,7 @@ class Session:
     Args:
         experiment: its settings, with all defaults stated.
         dataset: the data.
-        model: the model that is trained, or a baseline.
+        model: the model that is trained, with the loss of the experiment; or a baseline.
         strategy: the strategy that trains it.
         out: the run folder; None to keep all in memory.
         callbacks: objects that are told of the progress.
@@ -117,7 +116,6 @@ class Session:
         selection.check(self.experiment, self.dataset)
         weights.check(self.experiment, self.dataset)
         reset_peak_gpu_memory(self.device)
-        negatives = objective.apply(self.experiment, model)
         model.to(self.device)
         chosen = self.experiment.optimizer
         assert isinstance(chosen.settings, Config)
@@ -134,17 +132,10 @@ class Session:
             precision=settings.precision,
             weight_decay=objective.weight_decay(self.experiment),
         )
-        sampler = Sampler(
-            self.dataset.interactions,
-            settings.batch_size,
-            self.device,
-            weighted=settings.weighted_sampling,
-            negatives=negatives,
-        )
         return Trainer(
             perturbing(inner, settings.perturb_target),
             strategy,
-            sampler,
+            objective.make_sampler(self.experiment, self.dataset.interactions, self.device),
             self._validate if self.dataset.interactions.count("valid") else None,
             settings=settings,
             seed=self.experiment.seed,

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from flatrec.config import Component, Regularization
 from flatrec.models.features import FeatureTables
 from flatrec.research.robustness.adversarial import AdversarialFeatures, loss_directions, moved
+from flatrec.runs import objective
 from flatrec.sampling.sampler import Sampler
+from flatrec.sampling.uniform import Uniform
 from flatrec.utils import seeding
 from tests.research.robustness.test_features import DATA, subject_of
 
+SOFTMAX = {
+    "loss": Component("softmax", {"temperature": 0.5}),
+    "sampling": Component("uniform", {"n_negatives": 3}),
+    "regularization": Regularization(kind="squared", weight=0.25),
+}
 
-def test_directions_are_those_of_finite_differences_over_all_batches():
+
+@pytest.mark.parametrize(("settings", "n_negatives"), [({}, 1), (SOFTMAX, 3)], ids=["own loss", "softmax"])
+def test_directions_are_those_of_finite_differences_over_all_batches(settings, n_negatives):
     subject = subject_of("vbpr")
+    subject = replace(subject, experiment=subject.experiment.replace(**settings))
     model = subject.run.model
+    objective.apply(subject.experiment, model)
     directions = loss_directions(subject.run, subject.experiment, 4, 1)
     model.double()
     (reader,) = (part for part in model.modules() if isinstance(part, FeatureTables))
-    batches = Sampler(DATA.interactions, subject.experiment.training.batch_size)
+    batches = Sampler(
+        DATA.interactions, subject.experiment.training.batch_size, negatives=Uniform(n_negatives=n_negatives)
+    )
     batches = [batch for (batch,) in batches.epoch(seeding.generator(4, "adversarial", 1))]
     tables = [table.detach().clone().double() for table in reader()]
 

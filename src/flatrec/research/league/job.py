@@ -24,8 +24,8 @@ from flatrec.research.robustness.subject import Subject
 from flatrec.research.studies.base import PlannedRun, Source
 from flatrec.research.studies.runner import train_or_wait
 from flatrec.runs import selection
+from flatrec.runs.objective import make_sampler
 from flatrec.runs.session import choose_device
-from flatrec.sampling.sampler import Sampler
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS, DivergedError
 from flatrec.utils.messages import message, place_of, raised
@@ -129,7 +129,7 @@ def _identity(job: Job, dataset: Dataset) -> dict[str, Any]:
 def _steps(experiment: Experiment, dataset: Dataset) -> int:
     """Return the number of updates per epoch."""
     training = experiment.training
-    sampler = Sampler(dataset.interactions, training.batch_size, torch.device("cpu"))
+    sampler = make_sampler(experiment, dataset.interactions, torch.device("cpu"))
     return sampler.steps(build_strategy(experiment.strategy).batches_per_step, training.second_batch)
 
 

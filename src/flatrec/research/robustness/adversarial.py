@@ -20,7 +20,7 @@ from flatrec.ops.normalize import l2_normalize_
 from flatrec.research.robustness.base import Disturbance
 from flatrec.research.robustness.features import FeatureNoise, feature_tables, scores_with_features
 from flatrec.research.robustness.subject import Subject
-from flatrec.sampling.sampler import Sampler
+from flatrec.runs.objective import make_sampler
 from flatrec.utils import seeding
 
 Directions = Mapping[str, Tensor]  # one row of length 1 (or 0) per item, by modality
@@ -72,7 +72,7 @@ def loss_directions(run: Run, experiment: Experiment, seed: int, draw: int) -> D
 
     Args:
         run: run whose model reads features.
-        experiment: its settings, for the size of a batch.
+        experiment: its settings, for the batches.
         seed: seed of the negatives.
         draw: number of the draw.
     """
@@ -83,7 +83,7 @@ def loss_directions(run: Run, experiment: Experiment, seed: int, draw: int) -> D
     flat = [table for some in tables for table in some]
     device = flat[0].device
     sums = [torch.zeros_like(table) for table in flat]
-    sampler = Sampler(run.dataset.interactions, experiment.training.batch_size, device)
+    sampler = make_sampler(experiment, run.dataset.interactions, device)
     for (batch,) in sampler.epoch(seeding.generator(seed, "adversarial", draw)):
         with torch.enable_grad(), ExitStack() as stack:
             _read(stack, readers, tables)

@@ -34,7 +34,7 @@ from flatrec.research.studies.base import (
 )
 from flatrec.research.studies.comparisons import paired_over_seeds
 from flatrec.research.studies.rescoring import trained_model
-from flatrec.sampling.sampler import Sampler
+from flatrec.runs.objective import make_sampler
 from flatrec.utils import seeding
 
 QUANTITIES = {
@@ -129,7 +129,10 @@ class LossAround:
 
 @dataclass(frozen=True, eq=False)
 class TrainingLoss:
-    """Mean training loss of some batches, with the same noise at every call."""
+    """Mean training loss of some batches, with the same noise at every call.
+
+    It is the loss, with the penalty, that the experiment trains by; adversarial noise (``training.amr``) is left out.
+    """
 
     model: Model
     batches: tuple[Batch, ...]
@@ -141,8 +144,7 @@ class TrainingLoss:
         stream = seeding.generator(experiment.seed, "landscape")
         model.on_epoch_start(stream)
         device = next(model.parameters()).device
-        training = experiment.training
-        sampler = Sampler(run.dataset.interactions, training.batch_size, device, weighted=training.weighted_sampling)
+        sampler = make_sampler(experiment, run.dataset.interactions, device)
         batches = tuple(batch for (batch,) in islice(sampler.epoch(stream), count))
         return TrainingLoss(model, batches, seeding.derive_seed(experiment.seed, "noise of the landscape"))
 

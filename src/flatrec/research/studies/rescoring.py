@@ -12,7 +12,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.inference.run import Run
 from flatrec.models import Model
 from flatrec.models.features import FeatureTables
-from flatrec.registry.instantiate import build_model
+from flatrec.runs.objective import build_with_objective
 
 
 def trained_model(run: Run) -> Model:
@@ -39,7 +39,7 @@ def rebuild(run: Run, experiment: Experiment, dataset: Dataset) -> Run:
     """
     trained = trained_model(run)
     device = next(trained.parameters()).device
-    model = build_model(experiment.model, dataset, experiment.seed)
+    model = build_with_objective(experiment, dataset)
     assert isinstance(model, Model)
     model.load_state_dict(trained.state_dict())
     return replace(run, dataset=dataset, model=model.to(device).eval(), result={})
