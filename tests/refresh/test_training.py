@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+import flatrec
 from flatrec.refresh import refresh
 from flatrec.refresh.store import CANDIDATE, FINAL, Store
 from flatrec.runs.warm_start import read_warm_start
+from flatrec.training import checkpoint
+from flatrec.training.trainer import CHECKPOINT
 from tests.refresh.deliveries import KNN, NOW, SETTINGS, deliver, events, settings_of
 
 WARM = SETTINGS.replace("warm_start = false", "warm_start = true")
@@ -53,6 +56,31 @@ def test_training_starts_from_initial_parameters_where_there_are_no_others(shop,
     assert starts(shop, 2) == [None, None]
 
 
+def rows_by_id(folder):
+    """The vectors of users and items that a run answers by."""
+    told = flatrec.load_recommender(folder)
+    both = ((told.users, told.scoring.users), (told.catalog.ids, told.scoring.items))
+    return {name: row.tolist() for ids, rows in both for name, row in zip(ids, rows, strict=True)}
+
+
+@pytest.mark.parametrize("kind", ["ema", "swa"])
+def test_the_next_generation_starts_from_averaged_weights(tmp_path, kind):
+    averaged = WARM.replace("epochs = 2", f'epochs = 4\naverage = "{kind}"') + "[train.optimizer]\nlr = 0.05\n"
+    standing = WARM.replace("epochs = 2", "epochs = 1") + '[train.optimizer]\nname = "sgd"\nlr = 1e-30\n'
+    deliver(tmp_path, events(30))
+    refresh(settings_of(tmp_path, text=averaged), now=NOW)
+    before = {}
+    for name in (CANDIDATE, FINAL):  # the next generation takes the place of these files
+        folder = Store(tmp_path / "store").folder(1) / name
+        saved, before[name] = checkpoint.load(folder / CHECKPOINT), rows_by_id(folder)
+        assert list(before[name].values()) == saved.section("best")["nodes"].tolist()
+        assert list(before[name].values()) != saved.section("model")["nodes"].tolist()
+    deliver(tmp_path, events(31))
+    assert refresh(settings_of(tmp_path, text=standing), now=NOW).outcome == "promoted"
+    for name in (CANDIDATE, FINAL):
+        assert rows_by_id(Store(tmp_path / "store").folder(2) / name) == before[name]
+
+
 def test_training_starts_from_initial_parameters_where_the_others_are_damaged(shop, caplog):
     (Store(shop / "store").folder(1) / FINAL / "checkpoint.safetensors").write_bytes(b"damaged")
     assert refresh(settings_of(shop, text=WARM), now=NOW).outcome == "promoted"
@@ -70,8 +98,6 @@ def test_a_model_of_the_users_own_is_trained_and_fitted(shop):
 
 
 def test_the_final_fit_is_of_all_interactions_and_the_candidate_of_older_ones(shop):
-    import flatrec
-
     refresh(settings_of(shop, text=WARM), now=NOW)
     folder = Store(shop / "store").folder(2)
     table = events(31).unique(["user", "item"])
