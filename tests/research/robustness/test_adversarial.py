@@ -69,6 +69,6 @@ def test_level_0_changes_nothing_and_parameters_stay(model):
     subject = subject_of(model)
     before = {name: one.clone() for name, one in subject.run.model.state_dict().items()}
     kind = AdversarialFeatures()
-    assert kind.scores(subject, 0.0, 5, 1) == subject.scores(subject.scoring)
-    assert kind.scores(subject, 3.0, 5, 1) == kind.scores(subject, 3.0, 5, 1)
+    assert kind.outcome(subject, 0.0, 5, 1).metrics == subject.scores(subject.scoring)
+    assert kind.outcome(subject, 3.0, 5, 1).metrics == kind.outcome(subject, 3.0, 5, 1).metrics
     assert all(torch.equal(one, before[name]) for name, one in subject.run.model.state_dict().items())

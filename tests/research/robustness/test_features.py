@@ -35,7 +35,7 @@ def subject_of(model, dataset=DATA, **settings):
 @pytest.mark.parametrize("kind", KINDS)
 def test_level_0_changes_nothing(model, kind):
     subject = subject_of(model)
-    assert kind.scores(subject, 0.0, 5, 1) == subject.scores(subject.scoring)
+    assert kind.outcome(subject, 0.0, 5, 1).metrics == subject.scores(subject.scoring)
 
 
 @pytest.mark.parametrize("kind", [FeatureNoise(), ShuffledFeatures(), MissingFeatures()])
@@ -45,7 +45,7 @@ def test_vbpr_scores_as_one_that_was_given_the_disturbed_features(kind):
     other = build_model(subject.experiment.model, changed, 0)
     other.load_state_dict(subject.run.model.state_dict())
     expected = Run.of(changed, other.eval(), subject.evaluation).evaluate("test").metrics
-    assert kind.scores(subject, 0.5, 5, 1) == expected
+    assert kind.outcome(subject, 0.5, 5, 1).metrics == expected
     assert expected != subject.scores(subject.scoring)
 
 
@@ -89,7 +89,7 @@ def test_trained_tables_change_as_features_do(monkeypatch):
 
     scoring_of = features.scoring_of
     monkeypatch.setattr(features, "scoring_of", lambda run: seen.append(run.model) or scoring_of(run))
-    MissingFeatures().scores(subject, 0.5, 5, 0)
+    MissingFeatures().outcome(subject, 0.5, 5, 0)
     (after,) = (part for part in seen[0].modules() if isinstance(part, FeatureTables))
     stream = seeding.generator(5, "missing 0.5", 0)
     gone = torch.randperm(18, generator=stream)[:9]

@@ -50,15 +50,15 @@ def test_scores_are_those_of_a_full_sort_with_the_same_draw(subject, level, draw
     users, items = (rows.numpy() for rows in (subject.scoring.users, subject.scoring.items))
     stream = seeding.generator(7, f"noise on items {level:g}", draw)
     expected = recall(users, noise(items, level, stream), 3)
-    assert ItemNoise().scores(subject, level, 7, draw)["recall@3"] == pytest.approx(expected, abs=1e-10)
+    assert ItemNoise().outcome(subject, level, 7, draw).metrics["recall@3"] == pytest.approx(expected, abs=1e-10)
     stream = seeding.generator(7, f"noise {level:g}", draw)
     expected = recall(noise(users, level, stream), noise(items, level, stream), 3)
-    assert VectorNoise().scores(subject, level, 7, draw)["recall@3"] == pytest.approx(expected, abs=1e-10)
+    assert VectorNoise().outcome(subject, level, 7, draw).metrics["recall@3"] == pytest.approx(expected, abs=1e-10)
 
 
 @pytest.mark.parametrize("kind", [ItemNoise(), VectorNoise()])
 def test_noise_of_0_changes_nothing(subject, kind):
-    assert kind.scores(subject, 0.0, 1, 0) == subject.scores(subject.scoring)
+    assert kind.outcome(subject, 0.0, 1, 0).metrics == subject.scores(subject.scoring)
 
 
 def test_noise_is_as_long_as_the_level_says_and_relative_to_each_row():

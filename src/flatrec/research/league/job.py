@@ -158,7 +158,9 @@ def _disturbed(job: Job, dataset: Dataset) -> dict[str, tuple[Mapping[str, float
     subject = Subject.of_run(load_run(job.folder, dataset, job.experiment.device), job.experiment, job.name)
     seed = job.experiment.seed
     return {
-        f"{kind}={level:g}": tuple(DISTURBANCES[kind].scores(subject, level, seed, draw) for draw in range(job.draws))
+        f"{kind}={level:g}": tuple(
+            DISTURBANCES[kind].outcome(subject, level, seed, draw).metrics for draw in range(job.draws)
+        )
         for kind, levels in job.disturbances.items()
         if not DISTURBANCES[kind].reason(subject)
         for level in levels

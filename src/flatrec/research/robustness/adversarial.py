@@ -17,7 +17,7 @@ from flatrec.inference.run import Run
 from flatrec.models.base import Model
 from flatrec.models.features import FeatureTables
 from flatrec.ops.normalize import l2_normalize_
-from flatrec.research.robustness.base import Disturbance
+from flatrec.research.robustness.base import Disturbance, Outcome
 from flatrec.research.robustness.features import FeatureNoise, feature_tables, scores_with_features
 from flatrec.research.robustness.subject import Subject
 from flatrec.runs.objective import make_sampler
@@ -48,13 +48,13 @@ class AdversarialFeatures(Disturbance):
         """Say that no model is known, or that it reads no features."""
         return FeatureNoise().reason(subject)
 
-    def scores(self, subject: Subject, level: float, seed: int, draw: int) -> Mapping[str, float]:
+    def outcome(self, subject: Subject, level: float, seed: int, draw: int) -> Outcome:
         """Return metrics of the model that was built again from the moved features."""
         run, experiment = subject.run, subject.experiment
         assert run is not None
         assert experiment is not None
         directions = loss_directions(run, experiment, seed, draw)
-        return scores_with_features(subject, lambda dataset: moved(dataset, directions, level))
+        return Outcome(scores_with_features(subject, lambda dataset: moved(dataset, directions, level)))
 
 
 def moved(dataset: Dataset, directions: Directions, level: float) -> Dataset:

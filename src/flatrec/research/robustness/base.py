@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from flatrec.research.robustness.subject import Subject
+from flatrec.research.robustness.target import TargetHits
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one draw of a disturbance leads to.
+
+    Args:
+        metrics: metrics under the disturbance.
+        target: hit rates of the item that is pushed; None if none is.
+    """
+
+    metrics: Mapping[str, float]
+    target: TargetHits | None = None
 
 
 class Disturbance(ABC):
@@ -26,5 +41,5 @@ class Disturbance(ABC):
         """Say in one sentence part why this kind cannot be measured; empty if it can be."""
 
     @abstractmethod
-    def scores(self, subject: Subject, level: float, seed: int, draw: int) -> Mapping[str, float]:
-        """Return metrics under the disturbance; equal arguments give equal metrics."""
+    def outcome(self, subject: Subject, level: float, seed: int, draw: int) -> Outcome:
+        """Return what one draw of the disturbance leads to; equal arguments give equal outcomes."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from flatrec._version import __version__
@@ -13,6 +14,7 @@ from flatrec.evaluation.significance import spread
 from flatrec.research.analysis.perturbation import relative_drop
 from flatrec.research.robustness.registry import DISTURBANCES
 from flatrec.research.robustness.subject import Subject
+from flatrec.research.robustness.target import TargetHits
 from flatrec.utils.atomic_write import write_text
 
 FILE = "robustness.json"
@@ -27,11 +29,13 @@ class Level:
         kind: name of the disturbance.
         level: how strong it is, as a fraction.
         draws: metrics of each draw.
+        targets: hit rates of the item that each draw pushes; empty if none is pushed.
     """
 
     kind: str
     level: float
     draws: tuple[Mapping[str, float], ...]
+    targets: tuple[TargetHits, ...] = ()
 
     def values(self, metric: str) -> tuple[float, ...]:
         """Return a metric of each draw for which it is defined."""
@@ -41,6 +45,11 @@ class Level:
         """Return the relative drop of the mean over draws; None where there was nothing to lose."""
         values, before = self.values(metric), undisturbed[metric]
         return relative_drop(before, spread(values)[0]) if values and before > 0 else None
+
+    def target_hits(self, name: str) -> tuple[float, float] | None:
+        """Return the mean hit rates of the pushed items before and after, such as ``hit_rate@10``; None without any."""
+        pairs = [(one.before[name], one.after[name]) for one in self.targets if name in one.before]
+        return (fmean(before for before, _ in pairs), fmean(after for _, after in pairs)) if pairs else None
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,8 @@ class RobustnessCard:
                 mean, deviation = spread(values)
                 drop = one.drop(metric, self.undisturbed)
                 metrics[metric] = {"mean": mean, "deviation": deviation, "drop": drop, "draws": list(values)}
-        return {"kind": one.kind, "level": one.level, "metrics": metrics}
+        targets = [asdict(target) for target in one.targets]
+        return {"kind": one.kind, "level": one.level, "metrics": metrics, **({"targets": targets} if targets else {})}
 
 
 def measure(
@@ -125,7 +135,9 @@ def measure(
             if on_level is not None:
                 on_level(name, level)
             numbers = range(1 if kind.RETRAINS else draws)
-            levels.append(Level(name, level, tuple(kind.scores(subject, level, seed, draw) for draw in numbers)))
+            outcomes = [kind.outcome(subject, level, seed, draw) for draw in numbers]
+            targets = tuple(one.target for one in outcomes if one.target is not None)
+            levels.append(Level(name, level, tuple(one.metrics for one in outcomes), targets))
     undisturbed = subject.scores(subject.scoring)
     data = subject.dataset
     return RobustnessCard(

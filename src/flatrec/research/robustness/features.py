@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -15,7 +15,7 @@ from flatrec.data.features import Features
 from flatrec.models.base import Model
 from flatrec.models.features import FeatureTables
 from flatrec.research.analysis.perturbation import IMAGE, TEXT, adjust_features
-from flatrec.research.robustness.base import Disturbance
+from flatrec.research.robustness.base import Disturbance, Outcome
 from flatrec.research.robustness.noise import LEVELS, with_relative_noise
 from flatrec.research.robustness.subject import Subject, scoring_of
 from flatrec.research.studies.rescoring import rebuild
@@ -40,13 +40,13 @@ class FeatureDisturbance(Disturbance):
             return "the model reads no features"
         return ""
 
-    def scores(self, subject: Subject, level: float, seed: int, draw: int) -> Mapping[str, float]:
+    def outcome(self, subject: Subject, level: float, seed: int, draw: int) -> Outcome:
         """Return metrics of the model that was built again from the disturbed features."""
 
         def change(dataset: Dataset) -> Dataset:
             return self.disturbed(dataset, level, seeding.generator(seed, f"{self.NAME} {level:g}", draw))
 
-        return scores_with_features(subject, change)
+        return Outcome(scores_with_features(subject, change))
 
     @abstractmethod
     def disturbed(self, dataset: Dataset, level: float, stream: Generator) -> Dataset:

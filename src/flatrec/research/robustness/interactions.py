@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -17,20 +16,36 @@ from flatrec.api import run_experiment
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
+from flatrec.inference.run import Run
 from flatrec.models.base import Model
-from flatrec.research.robustness.base import Disturbance
+from flatrec.research.robustness.base import Disturbance, Outcome
 from flatrec.research.robustness.subject import Subject, evaluation_of, scores_of, scoring_of
+from flatrec.research.robustness.target import TargetHits, target_hit_rates
 from flatrec.utils import seeding
 
 LEVELS = (0.1, 0.2)
 POPULAR = 0.01  # fraction of the items that a bandwagon attack takes for popular
 
 
-class TrainingDisturbance(Disturbance):
-    """A kind that adds interactions to the training split; the model is trained again, with the run's seed.
+@dataclass(frozen=True, eq=False)
+class Disturbed:
+    """A data set with more training interactions, and maybe more users, behind the others.
 
-    Validation and test interactions stay. The drop is against the run itself, so it holds what another course of
-    training changes by chance.
+    Args:
+        dataset: the data set.
+        target: index of the item that is pushed; None if none is.
+    """
+
+    dataset: Dataset
+    target: int | None = None
+
+
+class TrainingDisturbance(Disturbance):
+    """A kind that adds interactions to the training split; the model is trained again on them.
+
+    Validation and test interactions stay. The comparison is paired: it is with the run itself, which is what the same
+    settings and the same seed give without the disturbance. Since other interactions make other batches, and more users
+    another initial draw, the difference still holds what another course of training changes by chance.
     """
 
     LEVELS: ClassVar[tuple[float, ...]] = LEVELS
@@ -40,19 +55,36 @@ class TrainingDisturbance(Disturbance):
         """Say that there is nothing to train again."""
         if subject.run is None:
             return "only vectors are known, not how they were trained"
+        if subject.run.result.get("init_from"):
+            return "it began with the parameters of an earlier run, from which it is not trained again"
         return "" if isinstance(subject.run.model, Model) else "the model is not trained"
 
-    def scores(self, subject: Subject, level: float, seed: int, draw: int) -> Mapping[str, float]:
-        """Return metrics of a run that was trained on the disturbed interactions."""
+    def outcome(self, subject: Subject, level: float, seed: int, draw: int) -> Outcome:
+        """Return metrics of a run that was trained on the disturbed interactions, and how often a target is hit."""
         assert subject.experiment is not None
-        stream = seeding.generator(seed, f"{self.NAME} {level:g}", draw)
-        dataset = self.disturbed(subject.dataset, level, stream)
-        trained = run_experiment(subject.experiment, dataset, log_warnings=False)
-        return scores_of(scoring_of(trained), trained.dataset, evaluation_of(trained), subject.split)
+        changed = self.disturbed(subject.dataset, level, seeding.generator(seed, f"{self.NAME} {level:g}", draw))
+        trained = run_experiment(subject.experiment, changed.dataset, log_warnings=False)
+        metrics = scores_of(scoring_of(trained), trained.dataset, evaluation_of(trained), subject.split)
+        return Outcome(metrics, None if changed.target is None else _target_hits(subject, trained, changed.target))
 
     @abstractmethod
-    def disturbed(self, dataset: Dataset, level: float, stream: Generator) -> Dataset:
-        """Return the data set with more training interactions, and maybe more users, behind the others."""
+    def disturbed(self, dataset: Dataset, level: float, stream: Generator) -> Disturbed:
+        """Return the disturbed data set."""
+
+
+def _target_hits(subject: Subject, trained: Run, target: int) -> TargetHits:
+    before, after = (
+        target_hit_rates(
+            scoring,
+            data.interactions,
+            subject.evaluation,
+            subject.split,
+            target=target,
+            n_users=subject.dataset.n_users,
+        )
+        for scoring, data in ((subject.scoring, subject.dataset), (scoring_of(trained), trained.dataset))
+    )
+    return TargetHits(subject.dataset.items[target], before, after)
 
 
 class FalseInteractions(TrainingDisturbance):
@@ -61,7 +93,7 @@ class FalseInteractions(TrainingDisturbance):
     NAME: ClassVar[str] = "false-interactions"
     ABOUT: ClassVar[str] = "false training interactions, by their number relative to the true ones; trained again"
 
-    def disturbed(self, dataset: Dataset, level: float, stream: Generator) -> Dataset:
+    def disturbed(self, dataset: Dataset, level: float, stream: Generator) -> Disturbed:
         """Return the data set with false interactions; there cannot be more than free cells."""
         old = dataset.interactions
         wanted = round(level * old.count("train"))
@@ -70,7 +102,8 @@ class FalseInteractions(TrainingDisturbance):
         ranks = _distinct(n_free, min(wanted, n_free), stream)
         # The r-th free cell lies behind as many taken cells as have at most r free cells before them.
         cells = ranks + np.searchsorted(taken - np.arange(len(taken)), ranks, side="right")
-        return dataset.with_interactions(_with_training(old, cells // old.n_items, cells % old.n_items, old.n_users))
+        changed = _with_training(old, cells // old.n_items, cells % old.n_items, old.n_users)
+        return Disturbed(dataset.with_interactions(changed))
 
 
 class _Shilling(TrainingDisturbance):
@@ -81,8 +114,8 @@ class _Shilling(TrainingDisturbance):
     define the attacks for ratings; here an interaction stands in the place of a rating.
     """
 
-    def disturbed(self, dataset: Dataset, level: float, stream: Generator) -> Dataset:
-        """Return the data set with fake users."""
+    def disturbed(self, dataset: Dataset, level: float, stream: Generator) -> Disturbed:
+        """Return the data set with fake users, and the item that they push."""
         old = dataset.interactions
         counts = old.item_counts("train")
         rare = np.flatnonzero(counts == counts.min())
@@ -95,7 +128,7 @@ class _Shilling(TrainingDisturbance):
         items = np.array(profiles, dtype=np.int64).reshape(-1)
         ids = Vocabulary("user", [*dataset.users, *_fake_ids(dataset, n_fake)])
         interactions = _with_training(old, users, items, old.n_users + n_fake)
-        return replace(dataset, interactions=interactions, users=ids, log=None)
+        return Disturbed(replace(dataset, interactions=interactions, users=ids, log=None), target)
 
     @abstractmethod
     def filler(self, counts: ndarray, target: int, length: int, stream: Generator) -> Int64[ndarray, "length"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -11,7 +10,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from flatrec.models.scoring import Vectors
-from flatrec.research.robustness.base import Disturbance
+from flatrec.research.robustness.base import Disturbance, Outcome
 from flatrec.research.robustness.subject import Subject
 from flatrec.utils import seeding
 
@@ -42,10 +41,10 @@ class _VectorNoise(Disturbance):
         """Say why there are no vectors, if there are none."""
         return "" if isinstance(subject.scoring, Vectors) else "it does not score by vectors of users and items"
 
-    def scores(self, subject: Subject, level: float, seed: int, draw: int) -> Mapping[str, float]:
+    def outcome(self, subject: Subject, level: float, seed: int, draw: int) -> Outcome:
         """Return metrics with noise on the vectors."""
         assert isinstance(subject.scoring, Vectors)
-        return subject.scores(self.noisy(subject.scoring, level, seed, draw))
+        return Outcome(subject.scores(self.noisy(subject.scoring, level, seed, draw)))
 
     @abstractmethod
     def noisy(self, vectors: Vectors, level: float, seed: int, draw: int) -> Vectors:

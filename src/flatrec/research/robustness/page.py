@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flatrec.evaluation.significance import spread
 from flatrec.research.reporting.formats import metric_name, percent
 from flatrec.research.reporting.study_result import Column, Image, StudyResult, Table, Value, write_study_result
-from flatrec.research.robustness.card import RobustnessCard
+from flatrec.research.robustness.card import Level, RobustnessCard
 from flatrec.research.robustness.gate import Gate
 from flatrec.research.robustness.registry import DISTURBANCES
 
@@ -45,6 +45,27 @@ def drops_table(card: RobustnessCard) -> Table:
     return Table("robustness", f"Robustness of {card.name} on {card.data}", tuple(columns), tuple(rows), note)
 
 
+def targets_table(card: RobustnessCard) -> Table | None:
+    """Make a table of how often pushed items are recommended; None if the card has no attack."""
+    levels = [one for one in card.levels if one.targets]
+    if not levels:
+        return None
+    names = tuple(levels[0].targets[0].before)
+    columns = [Column("kind"), Column("level"), Column("target")]
+    for name in names:
+        columns += [Column(f"{name} before", "number"), Column(f"{name} after", "number")]
+    rows: list[tuple[Value, ...]] = []
+    for one in levels:
+        pairs = [one.target_hits(name) or (None, None) for name in names]
+        items = ", ".join(target.item for target in one.targets)
+        rows.append((one.kind, f"{100 * one.level:g} %", items, *(cell for pair in pairs for cell in pair)))
+    note = (
+        "Fraction of the users, without fake ones and those who have the item already, whose first k items hold the "
+        "one that is pushed: by the run, and by the one that was trained with the same settings and seed under attack."
+    )
+    return Table("targets", "Hit rate of pushed items", tuple(columns), tuple(rows), note)
+
+
 def findings(card: RobustnessCard, gates: Sequence[Gate] = ()) -> tuple[str, ...]:
     """Say what is lost at the highest level of each kind, which gates hold, and what was left out."""
     metric = shown_metrics(card)[0]
@@ -54,6 +75,7 @@ def findings(card: RobustnessCard, gates: Sequence[Gate] = ()) -> tuple[str, ...
         drop = one.drop(metric, card.undisturbed)
         change = percent(None if drop is None else -drop)
         sentences.append(f"{metric_name(metric)} under {kind} at {100 * one.level:g} %: {change}.")
+        sentences += _hits_sentence(one, metric.partition("@")[2])
     sentences += [
         f"Gate {'fails' if gate.fails(card) else 'holds'}: {gate} ({percent(-gate.lost(card))})." for gate in gates
     ]
@@ -82,7 +104,7 @@ def write_page(folder: Path, card: RobustnessCard, gates: Sequence[Gate], settin
         "robustness",
         f"Robustness of {card.name}",
         "How much does this recommender lose when vectors, features or training data are disturbed?",
-        (drops_table(card), _kinds(card)),
+        tuple(table for table in (drops_table(card), targets_table(card), _kinds(card)) if table is not None),
         images,
         findings(card, gates),
         settings=dict(settings),
@@ -90,6 +112,18 @@ def write_page(folder: Path, card: RobustnessCard, gates: Sequence[Gate], settin
     )
     write_study_result(folder, result)
     return write_report([folder], folder / PAGE)
+
+
+def _hits_sentence(level: Level, k: str) -> list[str]:
+    """Say how often the item that an attack pushes is recommended; nothing of other kinds."""
+    hits = level.target_hits(f"hit_rate@{k}")
+    if hits is None:
+        return []
+    before, after = (f"{100 * value:.1f} %" for value in hits)
+    return [
+        f"The item that {level.kind} pushes at {100 * level.level:g} % is among the first {k} of {before} of the users "
+        f"without the attack, and of {after} under it."
+    ]
 
 
 def _cells(triples: Sequence[tuple[Value, Value, Value]]) -> list[Value]:
