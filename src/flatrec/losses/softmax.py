@@ -18,7 +18,7 @@ from flatrec.utils.ranges import PositiveFloat
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxLoss(RankingLoss):
-    """Sampled softmax (Wu et al., ACM TOIS 2024, https://arxiv.org/abs/2201.02327), InfoNCE with in-batch negatives.
+    """Sampled softmax (Wu et al., ACM TOIS 42(4), 2024, https://arxiv.org/abs/2201.02327); InfoNCE is a case of it.
 
     With N the negatives of an interaction (u, p), and the scores
 
@@ -27,9 +27,9 @@ class SoftmaxLoss(RankingLoss):
         loss = mean of -ln( exp s(u, p) / (exp s(u, p) + sum over n in N of exp s(u, n)) )
 
     log_q(i) is the logarithm of the probability with which the sampling draws i: without this correction, items that
-    are drawn often are pushed down too far (Yi et al., RecSys 2019, https://doi.org/10.1145/3298689.3346996, section
-    3.2, who correct positives and negatives alike). Under uniform sampling it cancels. That a user's own items are not
-    drawn is not corrected for.
+    are drawn often are pushed down too far (Yi et al., RecSys 2019, https://doi.org/10.1145/3298689.3346996, who
+    correct positives and negatives alike). Under uniform sampling it cancels. That a user's own items are not drawn is
+    not corrected for.
 
     With label smoothing e (Szegedy et al., CVPR 2016, https://arxiv.org/abs/1512.00567, section 7) the target of the
     positive is 1 - e + e / (1 + |N|), and that of each negative e / (1 + |N|).
@@ -38,7 +38,7 @@ class SoftmaxLoss(RankingLoss):
     for rows of the same user or item, which are no negatives. With one drawn negative, temperature 1 and neither
     correction nor cosines it is BPR.
 
-    Deviations: Wu et al. use cosines alone; here inner products are the default, since a model ranks by them.
+    Deviations: cosines are the default choice of Wu et al.; here it is inner products, since a model ranks by them.
 
     Args:
         temperature: what scores are divided by: small ones stress the hardest negatives. Some 0.1 to 0.2 with cosines.

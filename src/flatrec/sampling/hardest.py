@@ -21,8 +21,8 @@ class Hardest(NegativeSampling):
     Candidates are uniform over the items that a user has no training interaction with; the one with the highest score
     under the present parameters is the negative. With one candidate it is uniform sampling.
 
-    Deviations: the paper draws among the best-ranked candidates by a probability that falls with the rank as well; here
-    the best one is taken.
+    Deviations: the paper chooses from the list that the present model ranks; of the ways to do so this is the one that
+    is common since: the best of a few candidates.
 
     Args:
         n_candidates: number of candidates per interaction.

@@ -111,7 +111,7 @@ class EMA(_Unconditional):
     It begins as a copy of the parameters that ``start`` epochs leave, the initial ones for 0. There is no correction
     for the weight of these: they have decay^t of it after t updates.
 
-    Source: Polyak & Juditsky, SIAM Journal on Control and Optimization 1992, for averages over steps; in this
+    Source: Polyak & Juditsky, SIAM Journal on Control and Optimization 30(4), 1992, for equal means over steps; in this
     exponential form Tarvainen & Valpola, NeurIPS 2017, https://arxiv.org/abs/1703.01780, equation of section 2.
 
     Args:
@@ -157,9 +157,10 @@ class ASWA(Average):
 
     The first weights always join. Only epochs that are evaluated can join, and each costs one validation more.
 
-    Source: Demir et al., 2024, https://arxiv.org/abs/2406.19092. The paper also begins the mean again with the weights
-    of an epoch that score better than the mean ("hard update"). This is left out: then weights that are not averaged
-    would be selected by validation too, and had a second chance. So ``start`` decides where the mean begins.
+    Source: Demir, Sharma & Ngonga Ngomo, 2024, https://arxiv.org/abs/2406.19092. Their released code also begins the
+    mean again with the weights of an epoch that score better than the mean ("hard update"). This is left out: then
+    weights that are not averaged would be selected by validation too, and had a second chance. So ``start`` decides
+    where the mean begins.
 
     Args:
         model: the model that is trained.

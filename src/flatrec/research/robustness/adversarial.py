@@ -29,9 +29,10 @@ Directions = Mapping[str, Tensor]  # one row of length 1 (or 0) per item, by mod
 class AdversarialFeatures(Disturbance):
     """A step along the gradient of the training loss with respect to the features.
 
-    As the fast gradient method (Goodfellow et al., ICLR 2015, https://arxiv.org/abs/1412.6572) with the direction of
-    Miyato et al. (ICLR 2017, https://arxiv.org/abs/1605.07725): with Gamma[i] the gradient of the loss, added up over
-    all batches of training interactions, with respect to the row that the model reads of item i, its features move by
+    As the fast gradient sign method (Goodfellow et al., ICLR 2015, https://arxiv.org/abs/1412.6572), but with the
+    gradient of length 1 in the place of its sign, as Miyato et al. have it (ICLR 2017,
+    https://arxiv.org/abs/1605.07725): with Gamma[i] the gradient of the loss, added up over all batches of training
+    interactions, with respect to the row that the model reads of item i, its features move by
 
         level * ||x_i|| * Gamma[i] / ||Gamma[i]||, and not at all where Gamma[i] is 0.
 

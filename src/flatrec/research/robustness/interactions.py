@@ -109,9 +109,11 @@ class FalseInteractions(TrainingDisturbance):
 class _Shilling(TrainingDisturbance):
     """Fake users who push one item, with profiles of the median length of training.
 
-    The target is drawn from the items with the fewest training interactions. Lam & Riedl, WWW 2004
-    (https://doi.org/10.1145/988672.988726) and Mobasher et al., TOIT 2007 (https://doi.org/10.1145/1278366.1278372)
-    define the attacks for ratings; here an interaction stands in the place of a rating.
+    The target is drawn from the items with the fewest training interactions. The attacks are defined for ratings: by
+    Lam & Riedl, WWW 2004 (https://doi.org/10.1145/988672.988726), and with the bandwagon attack among them by Mobasher,
+    Burke, Bhaumik & Williams, ACM TOIT 7(4), 2007 (https://doi.org/10.1145/1278366.1278372).
+
+    Deviations: an interaction stands in the place of a rating, so that profiles differ in their items alone.
     """
 
     def disturbed(self, dataset: Dataset, level: float, stream: Generator) -> Disturbed:
