@@ -27,7 +27,8 @@ COMBINATIONS = [*READING, (BPRLoss(), Hardest()), (DirectAULoss(), Uniform())]
 
 def batch_by(sampling):
     users, positives = (torch.tensor(column, dtype=torch.int64) for column in DATA.interactions.indices("train"))
-    drawn = sampling.draw(users, torch.Generator().manual_seed(1), UnboughtItems(DATA.interactions))
+    unbought = UnboughtItems(DATA.interactions, sampling.weights(DATA.interactions))
+    drawn = unbought.draw(users, torch.Generator().manual_seed(1), sampling.n_drawn)
     return Batch(
         users,
         positives,

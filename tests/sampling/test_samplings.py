@@ -31,6 +31,11 @@ def stream(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def draw(sampling, users, generator, interactions):
+    """What a sampler draws for these users."""
+    return UnboughtItems(interactions, sampling.weights(interactions)).draw(users, generator, sampling.n_drawn)
+
+
 # Counts 4, 2, 1, 3, 0; user 0 has items 0 and 2.
 PAIRS = [(0, 0), (0, 2), (1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (1, 3), (2, 3), (3, 3)]
 SAMPLINGS = [Uniform(n_negatives=3), Popularity(n_negatives=3), Popularity(exponent=0.4), InBatch(), Hardest()]
@@ -41,7 +46,7 @@ SAMPLINGS = [Uniform(n_negatives=3), Popularity(n_negatives=3), Popularity(expon
 def test_popular_items_are_drawn_with_their_exact_probabilities(exponent, user):
     interactions = interactions_of(PAIRS, 5, 5)
     sampling = Popularity(n_negatives=2, exponent=exponent)
-    drawn = sampling.draw(torch.full((20000,), user), stream(3), UnboughtItems(interactions))
+    drawn = draw(sampling, torch.full((20000,), user), stream(3), interactions)
     weights = np.array([4.0, 2.0, 1.0, 3.0, 1.0]) ** exponent  # an item without interactions counts one
     weights[[item for owner, item in PAIRS if owner == user]] = 0
     counts, left = np.bincount(drawn.flatten().numpy(), minlength=5), weights > 0
@@ -51,9 +56,7 @@ def test_popular_items_are_drawn_with_their_exact_probabilities(exponent, user):
 
 
 def test_the_draw_can_be_told_from_a_uniform_one():
-    drawn = Popularity(exponent=1.0).draw(
-        torch.full((20000,), 4), stream(3), UnboughtItems(interactions_of(PAIRS, 5, 5))
-    )
+    drawn = draw(Popularity(exponent=1.0), torch.full((20000,), 4), stream(3), interactions_of(PAIRS, 5, 5))
     assert stats.chisquare(np.bincount(drawn.flatten().numpy(), minlength=5)).pvalue < 1e-6
 
 
@@ -91,7 +94,7 @@ def test_uniform_draws_are_those_of_ranks_bit_for_bit(exponent):
     interactions = random_interactions(n_users=30, n_items=50)
     users = torch.from_numpy(interactions.users.astype(np.int64))
     sampling = Uniform() if exponent is None else Popularity(exponent=exponent)
-    drawn = sampling.draw(users, stream(1), UnboughtItems(interactions))
+    drawn = draw(sampling, users, stream(1), interactions)
     expected = uniform_by_ranks(interactions, users, stream(1))
     assert torch.equal(drawn.flatten(), expected)
 
@@ -109,9 +112,8 @@ def test_no_training_item_of_the_user_is_ever_drawn(seed, share, n_items):
     interactions = random_interactions(seed, n_items=n_items, share=share)
     bought = interactions.matrix("train").toarray() > 0
     users = torch.from_numpy(np.flatnonzero(~bought.all(axis=1))).repeat(20)
-    unbought = UnboughtItems(interactions)
     for sampling in SAMPLINGS:
-        drawn = sampling.draw(users, stream(seed), unbought)
+        drawn = draw(sampling, users, stream(seed), interactions)
         assert drawn.shape == (len(users), sampling.n_drawn)
         assert 0 <= drawn.min() <= drawn.max() < n_items
         assert not bought[users[:, None], drawn].any()
@@ -120,8 +122,8 @@ def test_no_training_item_of_the_user_is_ever_drawn(seed, share, n_items):
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_equal_states_give_equal_draws_and_others_differ(sampling):
     interactions, users = random_interactions(n_items=40), torch.arange(2, 9).repeat(5)
-    first, again = (sampling.draw(users, stream(4), UnboughtItems(interactions)) for _ in range(2))
-    other = sampling.draw(users, stream(5), UnboughtItems(interactions))
+    first, again = (draw(sampling, users, stream(4), interactions) for _ in range(2))
+    other = draw(sampling, users, stream(5), interactions)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -129,15 +131,8 @@ def test_equal_states_give_equal_draws_and_others_differ(sampling):
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_a_draw_does_not_touch_the_global_random_state(sampling):
     before = torch.get_rng_state()
-    sampling.draw(torch.arange(2, 9), stream(), UnboughtItems(random_interactions()))
+    draw(sampling, torch.arange(2, 9), stream(), random_interactions())
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_two_exponents_over_the_same_items_do_not_mix():
-    unbought, users = UnboughtItems(interactions_of(PAIRS, 5, 5)), torch.full((200,), 4)
-    alone = Popularity(exponent=2.0).draw(users, stream(), UnboughtItems(interactions_of(PAIRS, 5, 5)))
-    Popularity(exponent=0.5).draw(users, stream(1), unbought)
-    assert torch.equal(Popularity(exponent=2.0).draw(users, stream(), unbought), alone)
 
 
 def test_the_heaviest_weights_of_many_users_do_not_overflow():

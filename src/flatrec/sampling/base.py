@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from jaxtyping import Float, Int64
-from torch import Generator, Tensor
+from numpy import ndarray
+from torch import Tensor
 
 from flatrec.data.interactions import Interactions
-from flatrec.sampling.unbought import UnboughtItems
 from flatrec.utils.checked_settings import store_checked_settings
 
 
@@ -38,10 +38,8 @@ class NegativeSampling(ABC):
         """The number of items drawn for each interaction."""
 
     @abstractmethod
-    def draw(
-        self, users: Int64[Tensor, "n"], generator: Generator, unbought: UnboughtItems
-    ) -> Int64[Tensor, "n n_drawn"]:
-        """Draw items that the users have no training interaction with; equal states give equal items."""
+    def weights(self, interactions: Interactions) -> Int64[ndarray, "n_items"] | None:
+        """Whole numbers in proportion to which items are drawn, as :class:`UnboughtItems` needs; None if alike."""
 
     @abstractmethod
     def log_q(self, interactions: Interactions) -> Float[Tensor, "n_items"] | None:

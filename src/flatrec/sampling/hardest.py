@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Int64
-from torch import Generator, Tensor
-
 from flatrec.data.interactions import Interactions
 from flatrec.sampling.base import NegativeSampling
-from flatrec.sampling.unbought import UnboughtItems
 from flatrec.utils.ranges import PositiveInt
 
 
@@ -40,11 +36,8 @@ class Hardest(NegativeSampling):
         """The number of candidates."""
         return self.n_candidates
 
-    def draw(
-        self, users: Int64[Tensor, "n"], generator: Generator, unbought: UnboughtItems
-    ) -> Int64[Tensor, "n n_drawn"]:
-        """Draw the candidates uniformly."""
-        return unbought.draw(users, generator, self.n_candidates)
+    def weights(self, interactions: Interactions) -> None:  # noqa: ARG002 - alike for all
+        """All items are equal."""
 
     def log_q(self, interactions: Interactions) -> None:  # noqa: ARG002 - alike for all
         """Candidates are equal; one negative is left, so that nothing is to be corrected."""

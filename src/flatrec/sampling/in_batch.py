@@ -7,12 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
-from torch import Generator, Tensor
+from jaxtyping import Float
+from torch import Tensor
 
 from flatrec.data.interactions import Interactions
 from flatrec.sampling.base import NegativeSampling
-from flatrec.sampling.unbought import UnboughtItems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +35,8 @@ class InBatch(NegativeSampling):
         """One, which the ranking loss does not read."""
         return 1
 
-    def draw(
-        self, users: Int64[Tensor, "n"], generator: Generator, unbought: UnboughtItems
-    ) -> Int64[Tensor, "n n_drawn"]:
-        """Draw one item uniformly."""
-        return unbought.draw(users, generator, 1)
+    def weights(self, interactions: Interactions) -> None:  # noqa: ARG002 - alike for all
+        """All items are equal."""
 
     def log_q(self, interactions: Interactions) -> Float[Tensor, "n_items"]:
         """The logarithm of each item's fraction of the training interactions.

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from numpy import ndarray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from flatrec.data.interactions import Interactions
 from flatrec.sampling.base import NegativeSampling
-from flatrec.sampling.unbought import MAX_WEIGHT, UnboughtItems
+from flatrec.sampling.unbought import MAX_WEIGHT
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 
@@ -45,13 +45,6 @@ class Popularity(NegativeSampling):
     def n_drawn(self) -> int:
         """The number of negatives."""
         return self.n_negatives
-
-    def draw(
-        self, users: Int64[Tensor, "n"], generator: Generator, unbought: UnboughtItems
-    ) -> Int64[Tensor, "n n_drawn"]:
-        """Draw by popularity."""
-        weighted = unbought.weighted(self.exponent, lambda: self.weights(unbought.interactions))
-        return weighted.draw(users, generator, self.n_negatives)
 
     def log_q(self, interactions: Interactions) -> Float[Tensor, "n_items"]:
         """Ln q, as it is drawn by."""

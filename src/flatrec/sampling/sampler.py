@@ -67,7 +67,8 @@ class Sampler:
             torch.from_numpy(column[trainable].astype(np.int64)) for column in interactions.indices("train")
         )
         self._weight_sums = torch.from_numpy(_weight_sums(interactions, trainable)) if weighted else None
-        self._negatives, self._unbought = negatives, UnboughtItems(interactions)
+        self._negatives = negatives
+        self._unbought = UnboughtItems(interactions, negatives.weights(interactions))
         log_q = negatives.log_q(interactions)
         self._log_q = None if log_q is None else log_q.to(device)
 
@@ -101,7 +102,7 @@ class Sampler:
     def _one_pass(self, generator: Generator) -> list[Batch]:
         order = self._order(generator)
         users, positives = self._users[order], self._positives[order]
-        drawn = self._negatives.draw(users, generator, self._unbought)
+        drawn = self._unbought.draw(users, generator, self._negatives.n_drawn)
         columns = [column.to(self.device).split(self.batch_size) for column in (users, positives, drawn)]
         kind = self._negatives
         return [

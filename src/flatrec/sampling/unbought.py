@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from jaxtyping import Int64
@@ -28,8 +26,6 @@ class UnboughtItems:
     """
 
     def __init__(self, interactions: Interactions, weights: Int64[ndarray, "n_items"] | None = None) -> None:
-        self.interactions = interactions
-        self._by_exponent: dict[float, UnboughtItems] = {}
         bought = interactions.matrix("train")
         weights = np.ones(interactions.n_items, dtype=np.int64) if weights is None else weights
         ends = np.cumsum(weights)
@@ -52,9 +48,3 @@ class UnboughtItems:
         place = torch.searchsorted(self._keys, repeated * (self._total + 1) + drawn, right=True)
         items = torch.searchsorted(self._ends, drawn + self._sums[place] - self._sums[first], right=True)
         return items.view(len(users), n_negatives)
-
-    def weighted(self, exponent: float, weights: Callable[[], Int64[ndarray, "n_items"]]) -> UnboughtItems:
-        """The same with other weights, which belong to an exponent; made once."""
-        if exponent not in self._by_exponent:
-            self._by_exponent[exponent] = UnboughtItems(self.interactions, weights())
-        return self._by_exponent[exponent]

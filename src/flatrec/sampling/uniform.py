@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Int64
-from torch import Generator, Tensor
-
 from flatrec.data.interactions import Interactions
 from flatrec.sampling.base import NegativeSampling
-from flatrec.sampling.unbought import UnboughtItems
 from flatrec.utils.ranges import PositiveInt
 
 
@@ -32,11 +28,8 @@ class Uniform(NegativeSampling):
         """The number of negatives."""
         return self.n_negatives
 
-    def draw(
-        self, users: Int64[Tensor, "n"], generator: Generator, unbought: UnboughtItems
-    ) -> Int64[Tensor, "n n_drawn"]:
-        """Draw uniformly."""
-        return unbought.draw(users, generator, self.n_negatives)
+    def weights(self, interactions: Interactions) -> None:  # noqa: ARG002 - alike for all
+        """All items are equal."""
 
     def log_q(self, interactions: Interactions) -> None:  # noqa: ARG002 - alike for all
         """All items are equal."""
