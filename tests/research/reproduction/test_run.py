@@ -7,18 +7,11 @@ from statistics import fmean, stdev
 
 import pytest
 
-from flatrec.data.formats import mmrec
 from flatrec.research.reproduction import find_row, reproduce, rows_of
 from flatrec.research.reproduction.run import differing_counts, scores_of
 from flatrec.testing import block_dataset
 
 ROW = find_row("table2", "baby/lightgcn/bsam+")
-
-
-@pytest.fixture
-def data(tmp_path):
-    mmrec.write(block_dataset(blocks=3, users=8, items=6), tmp_path / "blocks")
-    return str(tmp_path / "blocks")
 
 
 def test_scores_are_means_and_deviations_beside_the_printed_values():
@@ -40,6 +33,8 @@ def test_known_and_unknown_rows(name):
 
 
 def test_tables():
+    assert [row.name for row in rows_of("table4")[:3]] == ["baby/mmgcn/plain", "baby/mmgcn/bsam", "baby/mmgcn/bsam+"]
+    assert len(rows_of("table4")) == 2 * 3 * 3
     assert len(rows_of("table2")) == 5 * 9 * 3
     with pytest.raises(ValueError, match="unknown table 'table3'; did you mean table"):
         rows_of("table3")
@@ -62,6 +57,11 @@ def test_tiny_data_end_to_end_and_resumed(data, tmp_path):
     page = (tmp_path / "out" / "reproduction.md").read_text()
     assert "0.0524" in page
     assert written["warning"] in page
+
+
+def test_what_the_paper_does_not_have_has_no_reported_value():
+    results = [{"test": dict.fromkeys(("recall@5", "recall@10", "ndcg@5", "ndcg@10"), 0.1)}]
+    assert {score.reported for score in scores_of(None, results).values()} == {None}
 
 
 def test_counts_of_the_paper_give_no_warning(monkeypatch):
