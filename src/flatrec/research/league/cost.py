@@ -48,7 +48,7 @@ def cost_of(runs: MethodRuns) -> Cost | None:
 
 @dataclass(frozen=True)
 class ParetoPoint:
-    """A method in the picture of quality against cost.
+    """A method by quality and cost.
 
     Args:
         method: name of the method.

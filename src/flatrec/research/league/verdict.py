@@ -97,8 +97,8 @@ def verdicts(league: League, runs: Mapping[tuple[str, str], MethodRuns]) -> list
 
     All p values of the season are corrected together by Holm's method, in which a test that is still open counts with
     p = 1. Holm's corrected values never rise when one of the p values falls, so a significant difference stays
-    significant as more tests come in. One that is not yet, but would be if all open tests had p = 0, is open as well, so
-    that no verdict changes.
+    significant as more tests come in. One that is not yet, but would be if all open tests had p = 0, is open as well,
+    so that no verdict changes.
     """
     measured = [
         _measured(comparison, runs[cell.name, comparison.method], runs[cell.name, comparison.baseline])

@@ -28,10 +28,11 @@ COLUMNS = (
 )
 NOTE = (
     "Difference: method minus baseline, mean over the final seeds that both have. Confirmed: p after Holm's correction "
-    "over all tests of the season is below 0.05 and the method is better; contradicted: it is below 0.05 and the method "
-    "is worse; not shown: it is not below 0.05, whatever becomes of tests that are open; open: runs are missing, or the "
-    "correction depends on tests whose runs are. Open tests count in the correction with p = 1. Detectable: the smallest "
-    "true difference that a paired t-test over these seeds shows with probability 0.8 at level 0.05, before correction."
+    "over all tests of the season is below 0.05 and the method is better; contradicted: it is below 0.05 and the "
+    "method is worse; not shown: it is not below 0.05, whatever becomes of tests that are open; open: runs are "
+    "missing, or the correction depends on tests whose runs are. Open tests count in the correction with p = 1. "
+    "Detectable: the smallest true difference that a paired t-test over these seeds shows with probability 0.8 at "
+    "level 0.05, before correction."
 )
 
 
