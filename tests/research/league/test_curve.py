@@ -1,77 +1,26 @@
-"""The gradients of a run, and what its validation curve reached within them."""
+"""Scores over cost, worked by hand."""
 
 from __future__ import annotations
 
 import pytest
 
-from flatrec.data.formats import mmrec
-from flatrec.research.league import Cell, League, Method, Plan
-from flatrec.research.league.curve import Curve, GradientCount, Point
-from flatrec.research.league.job import Job, run_job
-from flatrec.research.league.records import Record
-from flatrec.research.league.settings import experiment_of
-from flatrec.research.league.spec import Rules
-from flatrec.testing import block_dataset
-from flatrec.training.step_context import TrainStepContext
+from flatrec.research.league.curve import Curve, Point
+
+POINTS = (Point(2, 20.0, 1.0, 0.1), Point(4, 40.0, 2.0, 0.4), Point(6, 60.0, 3.0, 0.3), Point(8, 80.0, 4.0, 0.35))
 
 
-def test_steps_before_the_start_are_plain():
-    # Four steps per epoch and a start at 1.5 epochs: steps 0 to 5 are plain, at 1 gradient, the others take 2.
-    count = GradientCount(2.0, 4, 1.5, 1.0)
-    assert [count.until(epoch) for epoch in range(4)] == [0, 4, 6 + 2 * 2, 6 + 2 * 6]
+def test_the_best_score_within_a_budget_of_gradients():
+    curve = Curve(POINTS)
+    assert [curve.best(budget) for budget in (19.0, 20.0, 39.9, 40.0, 1000.0)] == [None, 0.1, 0.1, 0.4, 0.4]
+    lower = Curve(POINTS, higher_is_better=False)
+    assert lower.best(1000.0) == 0.1
 
 
-def test_a_start_within_a_step_begins_with_the_next_one():
-    # 1.4 epochs of four steps are 5.6 steps; step 5 lies at 1.25 and is plain, step 6 at 1.5.
-    assert GradientCount(3.0, 4, 1.4, 2.0).until(2) == 6 * 2 + 2 * 3
-
-
-def test_a_run_that_ends_before_the_start_is_plain():
-    assert GradientCount(2.0, 4, 10.0, 1.0).until(3) == 12
-
-
-def test_without_a_start_all_steps_cost_the_same():
-    assert GradientCount(1.5, 10).until(4) == 60
-
-
-@pytest.mark.parametrize(
-    ("strategy", "settings"),
-    [("plain", {}), ("sam", {"start_epoch": 1.5}), ("bsam+", {"start_epoch": 1.0}), ("sam", {"interval": 2})],
-)
-def test_a_record_counts_the_gradients_that_training_takes(strategy, settings, tmp_path, monkeypatch):
-    counted = []
-    gradients = TrainStepContext.gradients
-    monkeypatch.setattr(
-        TrainStepContext,
-        "gradients",
-        lambda self, *batches: counted.append(len(batches)) or gradients(self, *batches),
-    )
-    record = run_job(job_of(strategy, settings, tmp_path))
-    assert isinstance(record, Record)
-    assert record.steps > 2
-    assert record.gradients == sum(counted)
-    assert [point.gradients for point in record.curve][-1] == sum(counted)
-
-
-def test_the_best_score_within_a_budget_is_that_of_the_evaluations_it_pays_for():
-    curve = Curve((Point(1, 10.0, 1.0, 0.1), Point(2, 20.0, 2.0, 0.3), Point(3, 30.0, 3.0, 0.2)))
-    assert [curve.best(budget) for budget in (9.0, 10.0, 19.0, 20.0, 100.0)] == [None, 0.1, 0.1, 0.3, 0.3]
-
-
-def job_of(strategy, settings, folder):
-    """A trial of three epochs of about five steps on tiny data."""
-    mmrec.write(block_dataset(blocks=3, users=8, items=6), folder / "data")
-    stated = {
-        "model.name": "lightgcn",
-        "model.embedding_dim": 4,
-        "strategy.name": strategy,
-        **{f"strategy.{name}": value for name, value in settings.items()},
-        "training.epochs": 3,
-        "training.batch_size": 16,
-        "training.monitor": "ndcg@20",
-        "training.tensorboard": False,
-    }
-    method = Method("method", Plan(stated))
-    league = League(Rules(), {}, (Cell("cell", str(folder / "data")),), (method,))
-    experiment = experiment_of(league, league.cells[0], method, {}, seed=0)
-    return Job("trial", "cell", "method", 0, {}, experiment, folder / "runs")
+def test_a_window_takes_the_mean_of_the_last_evaluations():
+    curve = Curve(POINTS, window=3)
+    assert curve.smoothed() == pytest.approx([0.1, 0.25, 0.8 / 3, 0.35])
+    assert curve.at(6) == pytest.approx(0.8 / 3)
+    assert curve.best(60.0) == pytest.approx(0.8 / 3)
+    assert curve.best(80.0) == pytest.approx(0.35)
+    with pytest.raises(KeyError):
+        curve.at(5)
