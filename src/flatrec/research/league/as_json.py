@@ -54,6 +54,9 @@ def _verdict(one: Verdict) -> dict[str, Any]:
         "holm_p": one.corrected_p,
         "detectable": one.detectable,
         "relative_detectable": one.relative(one.detectable),
+        "corrected_detectable": one.corrected_detectable,
+        "relative_corrected_detectable": one.relative(one.corrected_detectable),
+        "n_tests": one.n_tests,
         "notes": list(one.notes),
     }
 

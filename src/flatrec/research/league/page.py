@@ -20,6 +20,8 @@ from flatrec.research.reporting.html import data_uri
 from flatrec.research.reporting.study_report import Chapter, html
 from flatrec.research.reporting.study_result import Image, StudyResult, Table
 
+PARETO, CELL = "pareto", "cell"  # kinds of chapters with figures
+
 
 def html_page(season: SeasonResults) -> str:
     """Return the page: styles, script and figures inside, nothing loaded from anywhere."""
@@ -43,7 +45,7 @@ def chapters(season: SeasonResults) -> list[StudyResult]:
     first = StudyResult(
         "verdicts", "What the season says", question, tuple(verdict_tables(season.verdicts)), findings=season.summary()
     )
-    return [first, *(_cell(season, cell) for cell in season.league.cells), _rules(season)]
+    return [first, _pareto(season), *(_cell(season, cell) for cell in season.league.cells), _rules(season)]
 
 
 def _cell(season: SeasonResults, cell: Cell) -> StudyResult:
@@ -51,11 +53,11 @@ def _cell(season: SeasonResults, cell: Cell) -> StudyResult:
     models = " and ".join(dict.fromkeys(one.model for one in runs))
     metric, monitor = season.metric, season.monitor(cell.name)
     return StudyResult(
-        cell.name,
+        CELL,
         cell.name,
         f"Which method of training is best for {models} here, and what does it cost?",
         tuple(_tables(season, cell.name)),
-        tuple(_images(runs, metric, monitor)),
+        tuple(_trials_image(runs, monitor)),
         (best_of_cell(runs, metric), *_gaps(runs)),
         settings={name: str(value) for name, value in cell.settings.items()},
         fingerprints=_fingerprint(cell.name, runs),
@@ -83,36 +85,42 @@ def _tables(season: SeasonResults, cell: str) -> Iterator[Table]:
 
 def _gaps(runs: Sequence[MethodRuns]) -> Iterator[str]:
     if gaps := [gap for one in runs for gap in one.gaps]:
-        yield f"Missing: {'; '.join(gaps)}."
+        yield f"Missing or diverged: {'; '.join(gaps)}."
 
 
-def _images(runs: Sequence[MethodRuns], metric: str, monitor: str) -> Iterator[Image]:
-    cell = runs[0].cell
-    if pareto(runs, metric):
-        caption = (
-            f"{metric_name(metric)} on the test split against seconds of training: means over finals, bars of one "
-            f"standard deviation. Filled and joined: methods that no other one dominates. Square: {runs[0].method}, "
-            "the baseline of costs."
-        )
-        yield Image("pareto", f"Quality against cost, {cell}", caption)
+def _pareto(season: SeasonResults) -> StudyResult:
+    """Return the chapter with the Pareto figure of each cell that has finals."""
+    first, metric = season.league.methods[0].name, metric_name(season.metric)
+    caption = (
+        f"{metric} on the test split against seconds of training: means over finals, bars of one standard deviation. "
+        f"Filled and joined: methods that no other one dominates. Square: {first}, the baseline of costs."
+    )
+    images = [
+        Image(cell.name, f"Quality against cost, {cell.name}", caption)
+        for cell in season.league.cells
+        if pareto(season.of_cell(cell.name), season.metric)
+    ]
+    findings = () if images else ("No final is recorded yet.",)
+    return StudyResult(PARETO, "Quality against cost", "What does quality cost?", (), tuple(images), findings)
+
+
+def _trials_image(runs: Sequence[MethodRuns], monitor: str) -> Iterator[Image]:
     if any(record.score is not None for one in runs for record in one.trials):
         caption = f"The best validation {metric_name(monitor)} so far; every method has as many trials."
-        yield Image("trials", f"Validation over trials, {cell}", caption)
+        yield Image("trials", f"Validation over trials, {runs[0].cell}", caption)
 
 
 def _figures(season: SeasonResults, result: StudyResult) -> dict[str, str]:
-    """Draw the figures of a chapter."""
-    if not result.images:
-        return {}
-    runs = season.of_cell(result.study)
-    drawn = {
-        "pareto": lambda: pareto_figure(pareto(runs, season.metric), season.metric, runs[0].method),
-        "trials": lambda: progress_figure(runs, season.monitor(result.study)),
-    }
-    return {
-        image.name: data_uri(svg(drawn[image.name](), f"{result.study} {image.name}"), "image/svg+xml")
-        for image in result.images
-    }
+    """Draw the figures of a chapter, as data URIs by their names."""
+    return {image.name: data_uri(_svg(season, result, image), "image/svg+xml") for image in result.images}
+
+
+def _svg(season: SeasonResults, result: StudyResult, image: Image) -> bytes:
+    if result.study == CELL:
+        runs = season.of_cell(result.title)
+        return svg(progress_figure(runs, season.monitor(result.title)), f"trials {result.title}")
+    points = pareto(season.of_cell(image.name), season.metric)
+    return svg(pareto_figure(points, season.metric, season.league.methods[0].name), f"pareto {image.name}")
 
 
 def _rules(season: SeasonResults) -> StudyResult:

@@ -28,25 +28,26 @@ def power(shift: float, n: int, level: float = SIGNIFICANCE_LEVEL) -> float:
     return float(stats.ncf.sf(critical**2, 1, n - 1, shift**2))
 
 
-def detectable_difference(deviation: float, n: int) -> float:
-    """Return the smallest true mean of differences that a paired t-test shows with probability 0.8 at level 0.05.
+def detectable_difference(deviation: float, n: int, level: float = SIGNIFICANCE_LEVEL) -> float:
+    """Return the smallest true mean of differences that a paired t-test shows with probability 0.8.
 
     Args:
         deviation: standard deviation of the differences.
         n: number of differences, at least 2.
+        level: significance level, two-sided.
 
     Raises:
         ValueError: there are fewer than two differences.
     """
     if n < 2:
         raise ValueError(f"a paired t-test needs at least 2 differences, but there are {n}")
-    return _shift(n) * deviation / math.sqrt(n)
+    return _shift(n, level) * deviation / math.sqrt(n)
 
 
 @lru_cache
-def _shift(n: int) -> float:
+def _shift(n: int, level: float) -> float:
     """Return the noncentrality at which the test has its power."""
     high = 4.0
-    while power(high, n) < POWER:
+    while power(high, n, level) < POWER:
         high *= 2
-    return float(optimize.brentq(lambda shift: power(shift, n) - POWER, 1.0, high, xtol=1e-12))
+    return float(optimize.brentq(lambda shift: power(shift, n, level) - POWER, 1.0, high, xtol=1e-12))

@@ -69,17 +69,15 @@ class MethodRuns:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What is missing, in parts of sentences; empty if nothing is."""
+        """What is missing or diverged, in parts of sentences; empty if nothing is."""
         if self.never_trains:
-            return (f"all {self.n_trials} trials of {self.method} diverged",)
+            return (f"{self.method}: all {self.n_trials} trials diverged",)
         if not self.is_tuned:
-            return (f"{self.method} has {len(self.trials)} of {self.n_trials} trials and no finals",)
+            return (f"{self.method}: {len(self.trials)} of {self.n_trials} trials",)
         diverged = [record.seed for record in self.finals if record.error]
-        parts = []
-        if missing := self.missing_seeds:
-            parts.append(f"{self.method} lacks the {of_seeds('final', missing)}")
+        parts = [f"{self.method}: no {of_seeds('final', self.missing_seeds)}"] if self.missing_seeds else []
         if diverged:
-            parts.append(f"the {of_seeds('final', diverged)} of {self.method} diverged")
+            parts.append(f"{self.method}: diverged {of_seeds('final', diverged)}")
         return tuple(parts)
 
 

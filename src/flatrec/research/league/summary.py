@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from statistics import median
 
 from flatrec.research.league.cost import ParetoPoint, pareto
 from flatrec.research.league.runs import MethodRuns, listed
@@ -68,7 +67,7 @@ def _cheaper(points: Sequence[ParetoPoint], best: ParetoPoint) -> str:
     cheaper = [point for point in points if not point.is_dominated and point is not best]
     if not cheaper:
         return "; no method is cheaper" if len(points) > 1 else ""
-    listing = listed([f"{point.method} ({_gain(point, best)}, {_times(point, best)} the seconds)" for point in cheaper])
+    listing = listed([f"{point.method} ({_gain(point, best)}, {_times(point, best)} its seconds)" for point in cheaper])
     return f"; cheaper and not dominated: {listing}"
 
 
@@ -94,28 +93,45 @@ def _without_claim(verdicts: Sequence[Verdict]) -> Iterator[str]:
             yield f"{comparison.method} is significantly {title} than {comparison.baseline} in {what} in {cells}."
     if unclear := [one for one in verdicts if one.word == "not shown"]:
         parts = [
-            f"{comparison.method} against {comparison.baseline} in "
-            f"{listed([f'{one.cell}{numbers(one)}' for one in of_comparison])}"
+            f"{comparison.method} against {comparison.baseline} ({_extent(list(of_comparison))})"
             for comparison, of_comparison in groupby(unclear, key=lambda one: one.comparison)
         ]
         yield f"No difference is shown of {'; '.join(parts)}."
+
+
+def _extent(verdicts: Sequence[Verdict]) -> str:
+    """Say in which cells verdicts are, and between which relative differences."""
+    cells = verdicts[0].cell if len(verdicts) == 1 else f"{len(verdicts)} cells"
+    found = sorted(amount for one in verdicts if (amount := one.relative(one.difference)) is not None)
+    if not found:
+        return cells
+    return f"{cells}, {_range(percent(found[0]), percent(found[-1]))}"
 
 
 def _detectable(league: League, verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Say how small a difference the tests could have shown."""
     n_seeds = len(league.rules.final_seeds)
     for what, tests in (
-        ("metrics", [one for one in verdicts if not one.comparison.under]),
-        ("fractions left under disturbances", [one for one in verdicts if one.comparison.under]),
+        ("of metrics", [one for one in verdicts if not one.comparison.under]),
+        ("of what is left under disturbances", [one for one in verdicts if one.comparison.under]),
     ):
-        found = [one.relative(one.detectable) for one in tests if one.p is not None]
-        if amounts := sorted(100 * amount for amount in found if amount is not None):
-            low, high = f"{amounts[0]:.1f}", f"{amounts[-1]:.1f}"
-            extent = f"{low} to {high}{SPACE}% of the baseline, {median(amounts):.1f}{SPACE}% in the median"
+        tested = [one for one in tests if one.p is not None]
+        low = [amount for one in tested if (amount := one.relative(one.detectable)) is not None]
+        high = [amount for one in tested if (amount := one.relative(one.corrected_detectable)) is not None]
+        if low:
             yield (
-                f"What {n_seeds} seeds could have shown (power 0.8, before correction) in tests of {what}: differences "
-                f"of {extent if low != high else f'{low}{SPACE}% of the baseline'}; smaller ones remain unknown."
+                f"In tests {what}, {n_seeds} seeds could have shown, with probability 0.8, differences of "
+                f"{_percentages(low)} of the baseline at level 0.05, and of {_percentages(high)} at the strictest "
+                f"step of the correction ({tested[0].n_tests} tests); smaller ones remain unknown."
             )
+
+
+def _percentages(fractions: Sequence[float]) -> str:
+    return _range(*(f"{100 * fraction:.1f}{SPACE}%" for fraction in (min(fractions), max(fractions))))
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 def _open(verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -142,4 +158,4 @@ def _gain(point: ParetoPoint, other: ParetoPoint) -> str:
 
 
 def _times(point: ParetoPoint, other: ParetoPoint) -> str:
-    return f"{point.seconds / other.seconds:.2f} times" if other.seconds else "an unknown multiple of"
+    return f"{point.seconds / other.seconds:.2f} times" if other.seconds else "unknown times"

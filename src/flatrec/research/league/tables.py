@@ -34,7 +34,8 @@ def finals_table(league: League, runs: Sequence[MethodRuns], metrics: Sequence[s
             columns.append(Column(f"against {runs[0].method}", "percent"))
             for row, one in zip(rows, runs, strict=True):
                 row.append(_relative(values_of(one, metric).spread.mean, first) if one is not runs[0] else None)
-    note = f"Test split, mean and standard deviation over {len(league.rules.final_seeds)} fresh seeds; n are recorded."
+    n_seeds = len(league.rules.final_seeds)
+    note = f"Test split, mean and standard deviation over {n_seeds} fresh seeds, of which n have scores."
     return _table("finals", "Finals on the test split", columns, rows, note=note)
 
 

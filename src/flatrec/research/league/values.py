@@ -41,7 +41,7 @@ class Values:
     Args:
         by_seed: values by seed, of the finals that have one.
         without: seeds of finals that are scored, but have no value.
-        lacks: what the latter lack, in part of a sentence.
+        lacks: what the latter lack, in part of a sentence; empty if there are none.
     """
 
     by_seed: Mapping[int, float]
@@ -69,12 +69,19 @@ def values_of(runs: MethodRuns, metric: str, under: str = "") -> Values:
     """
     values = {record.seed: value_of(record, metric, under) for record in runs.scored}
     without = tuple(seed for seed, value in values.items() if value is None)
-    what = f"scores under {under}" if under else metric
-    whose = f"the finals of {runs.method}" if len(without) == len(values) else f"the {of_seeds('final', without)}"
-    lacks = f"{whose} of {runs.method} have no {what}" if len(without) < len(values) else f"{whose} have no {what}"
-    if under and len(without) == len(values):
-        lacks += f", as where the disturbance does not apply to {runs.model}"
-    return Values({seed: value for seed, value in values.items() if value is not None}, without, lacks)
+    return Values(
+        {seed: value for seed, value in values.items() if value is not None},
+        without,
+        _lacks(runs, f"scores under {under}" if under else metric, without) if without else "",
+    )
+
+
+def _lacks(runs: MethodRuns, what: str, seeds: Sequence[int]) -> str:
+    """Say which finals lack something."""
+    if len(seeds) < len(runs.scored):
+        return f"{runs.method}: {of_seeds('final', seeds)} without {what}"
+    reason = f", which may not apply to {runs.model}" if what.startswith("scores under") else ""
+    return f"{runs.method}: finals without {what}{reason}"
 
 
 def value_of(record: Record, metric: str, under: str = "") -> float | None:

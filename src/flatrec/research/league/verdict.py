@@ -37,6 +37,7 @@ class Verdict:
         t: statistic of the paired t-test.
         p: its two-sided p.
         corrected_p: p after Holm's correction over all tests of the season, at most: open ones count with p = 1.
+        n_tests: number of tests of the season, among which p was corrected.
         notes: what is missing, what was left out, and why there is no test, in parts of sentences.
     """
 
@@ -49,6 +50,7 @@ class Verdict:
     t: float | None = None
     p: float | None = None
     corrected_p: float | None = None
+    n_tests: int = 1
     notes: tuple[str, ...] = ()
 
     @property
@@ -82,14 +84,22 @@ class Verdict:
 
         None where the differences have no spread.
         """
-        deviation = self.deviation
-        if deviation is None or deviation <= ROUNDING * max(map(abs, (*self.values, *self.baseline_values))):
-            return None
-        return detectable_difference(deviation, len(self.values))
+        return self._detectable(SIGNIFICANCE_LEVEL)
+
+    @property
+    def corrected_detectable(self) -> float | None:
+        """The same at the strictest level of Holm's correction, 0.05 divided by the number of tests."""
+        return self._detectable(SIGNIFICANCE_LEVEL / self.n_tests)
 
     def relative(self, amount: float | None) -> float | None:
         """Return a difference relative to the mean of the baseline; None where that is 0."""
         return amount / abs(self.baseline_mean) if amount is not None and self.baseline_mean else None
+
+    def _detectable(self, level: float) -> float | None:
+        deviation = self.deviation
+        if deviation is None or deviation <= ROUNDING * max(map(abs, (*self.values, *self.baseline_values))):
+            return None
+        return detectable_difference(deviation, len(self.values), level)
 
 
 def verdicts(league: League, runs: Mapping[tuple[str, str], MethodRuns]) -> list[Verdict]:
@@ -106,6 +116,8 @@ def verdicts(league: League, runs: Mapping[tuple[str, str], MethodRuns]) -> list
         for cell in league.cells
         if not comparison.cells or cell.name in comparison.cells
     ]
+    n_tests = sum(one.word != "no test" for one in measured)
+    measured = [replace(one, n_tests=max(n_tests, 1)) for one in measured]
     worst = holm([None if one.word == "no test" else 1.0 if one.p is None else one.p for one in measured])
     best = holm([None if one.word in ("no test", "open") else 1.0 if one.p is None else one.p for one in measured])
     return [
