@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -25,6 +26,32 @@ class Point(NamedTuple):
     gradients: float
     seconds: float
     score: float
+
+
+@dataclass(frozen=True)
+class GradientCount:
+    """Gradients of batches over the epochs of a run.
+
+    Args:
+        per_step: gradients of a step, on average.
+        steps: steps per epoch.
+        start_epoch: epochs of plain training before, as ``strategy.start_epoch`` has it.
+        plain_per_step: gradients of a step before ``start_epoch``.
+    """
+
+    per_step: float
+    steps: int
+    start_epoch: float = 0.0
+    plain_per_step: float = 1.0
+
+    def until(self, epoch: int) -> float:
+        """Return the gradients of so many epochs.
+
+        Step n, counted from 0, is plain if n / steps lies below ``start_epoch``.
+        """
+        n_steps = epoch * self.steps
+        n_plain = min(n_steps, math.ceil(self.start_epoch * self.steps))
+        return n_plain * self.plain_per_step + (n_steps - n_plain) * self.per_step
 
 
 @dataclass(frozen=True)
@@ -61,17 +88,17 @@ class Curve:
         return choose(scores, default=None)
 
 
-def points_of(records: Sequence[EpochRecord], monitor: str, gradients_per_epoch: float) -> tuple[Point, ...]:
+def points_of(records: Sequence[EpochRecord], monitor: str, gradients: GradientCount) -> tuple[Point, ...]:
     """Return the evaluations in the records of a run.
 
     Args:
         records: records of its epochs.
         monitor: metric that is monitored.
-        gradients_per_epoch: gradients of a step times steps of an epoch.
+        gradients: gradients of its epochs.
     """
     seconds: Iterable[float] = accumulate(record.train_seconds for record in records)
     return tuple(
-        Point(record.epoch, record.epoch * gradients_per_epoch, round(elapsed, 3), record.valid[monitor])
+        Point(record.epoch, gradients.until(record.epoch), round(elapsed, 3), record.valid[monitor])
         for record, elapsed in zip(records, seconds, strict=True)
         if monitor in record.valid
     )

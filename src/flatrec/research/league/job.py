@@ -17,7 +17,7 @@ from flatrec.config import Experiment, Option
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES
 from flatrec.registry.instantiate import build_strategy
-from flatrec.research.league.curve import Curve, points_of
+from flatrec.research.league.curve import Curve, GradientCount, points_of
 from flatrec.research.league.records import Kind, Record, decisive_settings
 from flatrec.research.robustness.registry import DISTURBANCES
 from flatrec.research.robustness.subject import Subject
@@ -26,6 +26,8 @@ from flatrec.research.studies.runner import train_or_wait
 from flatrec.runs import selection
 from flatrec.runs.objective import make_sampler
 from flatrec.runs.session import choose_device
+from flatrec.strategies.mixed import Mixed
+from flatrec.strategies.perturbation import SAMStrategy
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS, DivergedError
 from flatrec.utils.messages import message, place_of, raised
@@ -107,6 +109,7 @@ def window_of(experiment: Experiment) -> int:
 def _identity(job: Job, dataset: Dataset) -> dict[str, Any]:
     experiment = job.experiment
     trained = experiment.model.name not in BASELINES
+    count = _gradient_count(experiment, dataset)
     return {
         "kind": job.kind,
         "cell": job.cell,
@@ -121,23 +124,33 @@ def _identity(job: Job, dataset: Dataset) -> dict[str, Any]:
         "device": choose_device(experiment).type if trained else "cpu",
         "monitor": selection.monitored(experiment, dataset).metric,
         "window": window_of(experiment),
-        "gradients_per_step": float(build_strategy(experiment.strategy).gradients_per_step) if trained else 0.0,
-        "steps": _steps(experiment, dataset) if trained else 0,
+        "gradients_per_step": count.per_step,
+        "steps": count.steps,
+        "start_epoch": count.start_epoch,
+        "plain_gradients_per_step": count.plain_per_step,
     }
 
 
-def _steps(experiment: Experiment, dataset: Dataset) -> int:
-    """Return the number of updates per epoch."""
-    training = experiment.training
+def _gradient_count(experiment: Experiment, dataset: Dataset) -> GradientCount:
+    """Return the gradients that the epochs of a run take; a baseline takes none."""
+    if experiment.model.name in BASELINES:
+        return GradientCount(0.0, 0)
+    training, strategy = experiment.training, build_strategy(experiment.strategy)
     sampler = make_sampler(experiment, dataset.interactions, torch.device("cpu"))
-    return sampler.steps(build_strategy(experiment.strategy).batches_per_step, training.second_batch)
+    inner = strategy.inner if isinstance(strategy, Mixed) else strategy
+    return GradientCount(
+        float(strategy.gradients_per_step),
+        sampler.steps(strategy.batches_per_step, training.second_batch),
+        float(inner.start_epoch) if isinstance(inner, SAMStrategy) else 0.0,
+        float(strategy.batches_per_step),
+    )
 
 
 def _record(job: Job, dataset: Dataset, result: Mapping[str, Any]) -> Record:
     identity = _identity(job, dataset)
     file = job.folder / RECORDS
     records = read_lines(file) if file.exists() else []
-    curve = points_of(records, identity["monitor"], identity["gradients_per_step"] * identity["steps"])
+    curve = points_of(records, identity["monitor"], _gradient_count(job.experiment, dataset))
     best_epoch = int(result["best_epoch"])
     smoothed = Curve(curve, identity["window"])
     final = job.kind == "final"

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from flatrec.config import Experiment, settings
 from flatrec.evaluation.metrics import higher_is_better
-from flatrec.research.league.curve import Curve, Point
+from flatrec.research.league.curve import Curve, GradientCount, Point
 from flatrec.utils import user_classes
 from flatrec.utils.atomic_write import check_target, write_text
 from flatrec.utils.integrity import read_text, seal, unseal
@@ -54,6 +54,8 @@ class Record:
         window: number of evaluations whose mean is the score.
         gradients_per_step: gradients of batches per step, on average.
         steps: steps per epoch.
+        start_epoch: epochs before the first perturbation, in which steps are plain.
+        plain_gradients_per_step: gradients of a step of these epochs.
         epochs: number of epochs that were trained.
         best_epoch: epoch that was kept.
         seconds: seconds of training, without evaluations.
@@ -80,6 +82,8 @@ class Record:
     window: int
     gradients_per_step: float
     steps: int
+    start_epoch: float = 0.0
+    plain_gradients_per_step: float = 1.0
     epochs: int = 0
     best_epoch: int = 0
     seconds: float = 0.0
@@ -92,7 +96,12 @@ class Record:
     @property
     def gradients(self) -> float:
         """Gradients of batches that the run computed."""
-        return self.gradients_per_step * self.steps * self.epochs
+        return self.gradient_count.until(self.epochs)
+
+    @property
+    def gradient_count(self) -> GradientCount:
+        """Gradients of batches over epochs."""
+        return GradientCount(self.gradients_per_step, self.steps, self.start_epoch, self.plain_gradients_per_step)
 
     @property
     def validation(self) -> Curve:

@@ -90,11 +90,16 @@ def json_text(table: Table) -> str:
 def markdown(table: Table) -> str:
     """A table as GitHub shows it, under its title and above its note."""
     ends = ["---" if column.kind == "text" else "---:" for column in table.columns]
-    lines = [f"| {' | '.join(cells)} |" for cells in _cells(table, _in_markdown)]
-    note = ["", f"*{_in_markdown(table.note)}*"] if table.note else []
+    lines = [f"| {' | '.join(cells)} |" for cells in _cells(table, escape_markdown)]
+    note = ["", f"*{escape_markdown(table.note)}*"] if table.note else []
     return "\n".join(
-        [f"**{_in_markdown(table.title)}**", "", lines[0], f"| {' | '.join(ends)} |", *lines[1:], *note, ""]
+        [f"**{escape_markdown(table.title)}**", "", lines[0], f"| {' | '.join(ends)} |", *lines[1:], *note, ""]
     )
+
+
+def escape_markdown(text: str) -> str:
+    """Write a text as one line of Markdown, in which nothing is markup."""
+    return _MARKDOWN.sub(r"\\\g<0>", _in_a_line(text))
 
 
 def latex(table: Table) -> str:
@@ -154,10 +159,6 @@ def _cells(table: Table, escaped: Callable[[str], str]) -> Iterator[list[str]]:
 def _signed(number: str) -> str:
     """A number in print: a proper minus, and no sign before what is rounded to zero."""
     return number.replace("-", MINUS) if float(number) else number.lstrip("+-")
-
-
-def _in_markdown(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\g<0>", _in_a_line(text))
 
 
 def _in_latex(text: str) -> str:

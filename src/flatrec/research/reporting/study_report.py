@@ -88,7 +88,7 @@ def load(folders: Sequence[Path], *, figures: bool = True) -> list[Chapter]:
     return chapters
 
 
-def html(chapters: Sequence[Chapter]) -> str:
+def html(chapters: Sequence[Chapter], title: str = TITLE) -> str:
     """Return the page: styles, script and figures inside, nothing loaded from anywhere.
 
     Raises:
@@ -106,7 +106,7 @@ def html(chapters: Sequence[Chapter]) -> str:
     }
     environment.tests |= {"folded": _folded, "wide": _wide}
     return environment.get_template("studies.html.j2").render(
-        title=TITLE,
+        title=title,
         chapters=chapters,
         names=_names(chapters),
         fingerprints=_fingerprints(chapters),
