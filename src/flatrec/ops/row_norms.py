@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from flatrec.ops.param_vector import Vector
+from flatrec.ops.row_vector import Part, RowMatrix, RowVector, parts_of, whole
 
 
 def row_norms(x: Vector) -> list[Tensor]:
@@ -17,7 +18,7 @@ def row_norms(x: Vector) -> list[Tensor]:
     return [torch.linalg.vector_norm(as_rows(tensor), dim=1, keepdim=True) for tensor in x]
 
 
-def row_directions(direction: Vector, lengths: Vector) -> list[Tensor]:
+def row_directions(direction: Vector, lengths: Vector) -> Vector:
     """Return the direction with each row brought to a length of its own; rows of zeros stay.
 
     Rows of any finite size are brought to their length exactly. The cost is that of the rows that are not zero, and one
@@ -27,14 +28,22 @@ def row_directions(direction: Vector, lengths: Vector) -> list[Tensor]:
         direction: one tensor per parameter.
         lengths: for each tensor a column with the length of each row.
     """
-    return [_directed(as_rows(one), length).reshape(one.shape) for one, length in zip(direction, lengths, strict=True)]
+    return RowVector([_part_directed(*pair) for pair in zip(parts_of(direction), lengths, strict=True)])
+
+
+def _part_directed(part: Part, lengths: Tensor) -> Part:
+    if isinstance(part, RowMatrix) and part.rows is not None:
+        return RowMatrix(part.rows, _directed(part.values, lengths.index_select(0, part.rows)), len(lengths))
+    tensor = whole(part)
+    return _directed(as_rows(tensor), lengths).reshape(tensor.shape)
 
 
 def _directed(rows: Tensor, lengths: Tensor) -> Tensor:
     chosen = nonzero_indices(rows)
-    directed = rows[chosen]
+    directed = rows.index_select(0, chosen)
     directed /= torch.maximum(directed.amax(dim=1, keepdim=True), -directed.amin(dim=1, keepdim=True))
-    directed *= lengths[chosen] / torch.linalg.vector_norm(directed, dim=1, keepdim=True)  # no square vanished
+    sizes = torch.linalg.vector_norm(directed, dim=1, keepdim=True)  # no square vanished
+    directed *= lengths.index_select(0, chosen) / sizes
     return directed if len(chosen) == len(rows) else torch.zeros_like(rows).index_copy_(0, chosen, directed)
 
 
