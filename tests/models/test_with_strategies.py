@@ -10,9 +10,11 @@ from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.sampling.sampler import Sampler
 from flatrec.strategies import MIXABLE
 from flatrec.training import Trainer, optimizers
+from flatrec.training.embedding_context import perturbing
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 from tests.models.settings import make
+from tests.strategies.problems import target_of
 from tests.training.kills import KillAt, Killed
 
 pytestmark = pytest.mark.repeats  # of every model and every strategy, see test_contract
@@ -28,7 +30,7 @@ def name(request):
 # Mixing is the same code around each, so three of them stand for all; what strategies remember is of five shapes.
 ALONE = [name for name in strategy_names() if not name.endswith("+")]
 MIXED = ["plain+", "sam+", "bsam+"]
-REMEMBERING = ["plain", "sam", "bsam", "bsam+", "mg", "looksam+", "ssam"]
+REMEMBERING = ["plain", "sam", "bsam", "bsam+", "mg", "looksam+", "ssam", "sharpcf"]
 
 
 @pytest.fixture(params=[*ALONE, *MIXED])
@@ -47,10 +49,11 @@ def test_steps_move_every_parameter_lower_the_loss_and_keep_everything_finite(na
     dataset = testing.block_dataset()
     model = make(name, dataset)
     model.on_epoch_start(seeding.generator(0, "model", 1))
-    has_radius = strategy.removesuffix("+") in MIXABLE and "plain" not in strategy
+    has_radius = strategy.removesuffix("+") in MIXABLE and strategy not in ("plain", "plain+", "sharpcf")
     step = build_strategy(Component(strategy, {"rho": 0.01} if has_radius else {}))
     batches = [testing.whole_batch(dataset, seed) for seed in range(step.batches_per_step)]
-    context = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
+    inner = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
+    context = perturbing(inner, target_of(strategy))
     before = loss_of(model, batches[0])
     start = {key: one.detach().clone() for key, one in model.named_parameters()}
     with torch.random.fork_rng():
@@ -65,12 +68,12 @@ def test_steps_move_every_parameter_lower_the_loss_and_keep_everything_finite(na
 
 def trainer_of(name, strategy, folder, callbacks=()):
     model = make(name, DATA, seed=3)
-    context = TrainStepContext(
+    inner = TrainStepContext(
         model, optimizers.make("adam", model.parameters(), optimizers.settings("adam", {"lr": 0.01}))
     )
     return Trainer(
-        context,
-        build_strategy(Component(strategy, {})),
+        perturbing(inner, target_of(strategy)),
+        build_strategy(Component(strategy, {"window": 1, "lam": 1.0} if strategy == "sharpcf" else {})),
         Sampler(DATA.interactions, 16),
         lambda model: {"recall@20": sum(float(one.detach().sum()) for one in model.parameters()) * 1000 % 1},
         settings=Training(epochs=EPOCHS, batch_size=16),

@@ -7,7 +7,7 @@ import torch
 from flatrec import optim
 from flatrec.config import Component
 from flatrec.registry.instantiate import build_strategy
-from flatrec.strategies import STRATEGIES
+from flatrec.strategies import ON_EMBEDDINGS, STRATEGIES
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Network, Quadratic, batch, flat
 
@@ -20,7 +20,9 @@ BASES = {
     "rmsprop": lambda params: torch.optim.RMSprop(params, lr=0.05),
     "adagrad": lambda params: torch.optim.Adagrad(params, lr=0.05),
 }
-OPTIMIZERS = {name: getattr(optim, entry.class_name) for name, entry in STRATEGIES.entries.items()}
+OPTIMIZERS = {
+    name: getattr(optim, entry.class_name) for name, entry in STRATEGIES.entries.items() if name not in ON_EMBEDDINGS
+}
 
 
 def closure_of(model, optimizer, number):
@@ -33,7 +35,7 @@ def closure_of(model, optimizer, number):
     return closure
 
 
-def test_every_strategy_has_its_optimizer():
+def test_every_other_strategy_has_its_optimizer():
     for name, kind in OPTIMIZERS.items():
         assert kind.__name__ == STRATEGIES[name].__name__
         assert kind.__name__ in optim.__all__
@@ -44,6 +46,15 @@ def test_every_strategy_has_its_optimizer():
 def test_a_name_that_no_strategy_has_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'NoSAM'"):
         optim.NoSAM  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ON_EMBEDDINGS)
+def test_a_strategy_that_needs_users_and_items_has_no_optimizer_and_says_where_it_trains(name):
+    kind = ON_EMBEDDINGS.entries[name].class_name
+    message = f"{kind} needs the users and items .* strategy {name} and training.perturb_target = embeddings$"
+    with pytest.raises(AttributeError, match=message):
+        getattr(optim, kind)
+    assert kind not in dir(optim)
 
 
 @pytest.mark.parametrize("problem", [Quadratic, Network])

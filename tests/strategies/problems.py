@@ -11,7 +11,7 @@ from torch import nn
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
 from flatrec.strategies import ON_EMBEDDINGS
-from flatrec.training.embedding_context import EmbeddingStepContext, perturbing
+from flatrec.training.embedding_context import EmbeddingStepContext, PerturbTarget, perturbing
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 
@@ -130,13 +130,17 @@ def rows_of(number: int) -> list[tuple[int, int, int]]:
 
 def problems_of(name: str) -> list[type[Model]]:
     """The problems that a strategy is tested with."""
-    return [Factors] if name.removesuffix("+") in ON_EMBEDDINGS else [Quadratic, Network]
+    return [Factors] if target_of(name) == "embeddings" else [Quadratic, Network]
+
+
+def target_of(name: str) -> PerturbTarget:
+    """What a strategy perturbs, where it can perturb parameters these."""
+    return "embeddings" if name.removesuffix("+") in ON_EMBEDDINGS else "parameters"
 
 
 def context_of(model: Model, optimizer: torch.optim.Optimizer) -> TrainStepContext | EmbeddingStepContext:
     """The context in which a problem is solved: for factors that of embeddings."""
-    target = "embeddings" if isinstance(model, Factors) else "parameters"
-    return perturbing(TrainStepContext(model, optimizer), target)
+    return perturbing(TrainStepContext(model, optimizer), "embeddings" if isinstance(model, Factors) else "parameters")
 
 
 def flat(model: Model) -> np.ndarray:

@@ -11,19 +11,19 @@ from flatrec.config import Component
 from flatrec.models.base import Encoded, Model
 from flatrec.ops.param_vector import norm
 from flatrec.registry.instantiate import build_strategy, strategy_names
-from flatrec.strategies import BSAM, MIXABLE, SAM, STRATEGIES, Mixed, Plain, Point, SAMStrategy
+from flatrec.strategies import BSAM, MIXABLE, ON_EMBEDDINGS, SAM, STRATEGIES, Mixed, Plain, Point, SAMStrategy
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils.checked_settings import checked_settings
-from tests.strategies.problems import Network, Quadratic, batch, flat
+from tests.strategies.problems import Quadratic, batch, context_of, flat, problems_of
 
 
 def trained(name, settings, numbers, *, progress=0.0, model=None):
     """Parameters and strategy after one step a number, two batches each where mixed; SGD."""
-    model = model or Quadratic()
-    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
-    context.progress = progress
+    model = model or problems_of(name)[0]()
+    context = context_of(model, torch.optim.SGD(model.parameters(), lr=0.05))
     strategy = build_strategy(Component(name, settings))
     for number in numbers:
+        context.progress = progress + number if name.startswith("sharpcf") else progress  # each step begins an epoch
         strategy.step(context, *map(batch, range(number, number + strategy.batches_per_step)))
     return flat(model), strategy
 
@@ -32,12 +32,25 @@ def same(one, other):
     return (one == other).all()
 
 
-WITH_RADIUS = [name for name in MIXABLE if name != "plain"]
+WITH_RADIUS = [name for name in MIXABLE if name not in ("plain", "sharpcf")]
+
+
+def plainly(name, numbers):
+    """Parameters after plain steps on the problem of another strategy."""
+    return trained("plain", {}, numbers, model=problems_of(name)[0]())[0]
 
 
 @pytest.mark.parametrize("name", WITH_RADIUS)
 def test_radius_zero_is_plain_training(name):
-    assert same(trained(name, {"rho": 0.0}, range(4))[0], trained("plain", {}, range(4))[0])
+    assert same(trained(name, {"rho": 0.0}, range(4))[0], plainly(name, range(4)))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"lam": 0.0, "window": 1}, {"lam": 9.0, "window": 4}, {"lam": 9.0, "start_epoch": 4.0}]
+)
+def test_weight_zero_or_no_past_is_plain_training(settings):
+    assert same(trained("sharpcf", settings, range(4))[0], plainly("sharpcf", range(4)))
+    assert not same(trained("sharpcf", {"lam": 9.0, "window": 3}, range(4))[0], plainly("sharpcf", range(4)))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +77,7 @@ def test_strategies_that_are_others_at_the_ends_of_their_settings(one, other):
     assert trained(*one, numbers)[0] == pytest.approx(trained(*other, numbers)[0], abs=1e-13)
 
 
-@pytest.mark.parametrize("name", [name for name in WITH_RADIUS if name not in ("looksam", "esam")])
+@pytest.mark.parametrize("name", [name for name in WITH_RADIUS if name not in ("looksam", "esam", *ON_EMBEDDINGS)])
 def test_the_perturbation_has_the_length_of_the_radius(name):
     model = Quadratic()
     gradient = [torch.tensor(part) for part in np.split(model.flat_gradient(flat(model), 0), [3])]
@@ -84,7 +97,7 @@ def test_the_perturbation_has_the_length_of_the_radius(name):
 @pytest.mark.parametrize("name", MIXABLE)
 def test_mixing_with_weight_one_is_the_inner_strategy_and_with_zero_plain_training_on_the_second_batch(name):
     assert same(trained(f"{name}+", {"kappa": 1.0}, range(4))[0], trained(name, {}, range(4))[0])
-    assert same(trained(f"{name}+", {"kappa": 0.0}, range(4))[0], trained("plain", {}, range(1, 5))[0])
+    assert same(trained(f"{name}+", {"kappa": 0.0}, range(4))[0], plainly(name, range(1, 5)))
 
 
 def test_interval_perturbs_every_kth_step_only():
@@ -148,15 +161,16 @@ def test_diagnostics_of_sam_says_that_it_climbs():
 @pytest.mark.parametrize("name", strategy_names())
 def test_state_put_into_a_fresh_strategy_continues_bit_for_bit(name):
     scheduled = issubclass(STRATEGIES[name.removesuffix("+")], SAMStrategy)
-    settings = {"rho_schedule": "inverse"} if scheduled else {}
-    model = Network()
-    whole, _ = trained(name, settings, range(6), model=model)
-    model = Network()
+    settings = {"rho_schedule": "inverse"} if scheduled else {"window": 2} if "sharpcf" in name else {}
+    problem = problems_of(name)[-1]
+    whole, _ = trained(name, settings, range(6), model=problem())
+    model = problem()
     _, before = trained(name, settings, range(3), model=model)
-    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    context = context_of(model, torch.optim.SGD(model.parameters(), lr=0.05))
     after = build_strategy(Component(name, settings))
     after.load_state(before.state(), context.params)
     for number in range(3, 6):
+        context.progress = float(number)
         after.step(context, *map(batch, range(number, number + after.batches_per_step)))
     assert same(flat(model), whole)
 
@@ -200,6 +214,10 @@ def test_settings_out_of_range_are_refused(settings, message):
         ("ssam", {"drop": 1.1}),
         ("esam", {"beta": 0.0}),
         ("esam", {"beta": 1.1}),
+        ("helen", {"bound": 1.1}),
+        ("pamacf", {"lam": -0.1}),
+        ("sharpcf", {"lam": -0.1}),
+        ("sharpcf", {"window": 0}),
         ("mg", {"interval": 0}),
     ],
 )

@@ -14,7 +14,7 @@ from flatrec.strategies import MIXABLE, SAM, STRATEGIES, SAMStrategy
 from flatrec.testing import block_dataset, whole_batch
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
-from tests.strategies.problems import BY_HAND, HandStrategy, Network, Quadratic, batch, flat
+from tests.strategies.problems import BY_HAND, HandStrategy, Network, Quadratic, batch, context_of, flat, problems_of
 
 PERTURBING = [name for name in MIXABLE if issubclass(STRATEGIES[name], SAMStrategy)]
 SHAPES = {Quadratic: [(3,), (2, 1)], Network: [(4, 3), (4,)]}
@@ -41,7 +41,7 @@ def hand_rows(direction, theta, shapes, rho):
 
 
 def stepped(model, name, settings, number=0, lr=0.05, progress=0.0, seed=0):
-    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=lr))
+    context = context_of(model, torch.optim.SGD(model.parameters(), lr=lr))
     context.progress = progress
     strategy = build_strategy(Component(name, settings))
     strategy.reset(seed)
@@ -137,14 +137,16 @@ def test_tiny_rows_are_directions_and_zeros_are_none():
 @pytest.mark.parametrize("name", PERTURBING)
 def test_radius_zero_is_plain_bit_for_bit(name, scale, control):
     settings = {"rho": 0.0, "rho_scale": scale, "control": control}
-    assert (stepped(Network(), name, settings)[0] == stepped(Network(), "plain", {})[0]).all()
-    assert (stepped(Network(), name, {**settings, "rho": 0.2})[0] != stepped(Network(), "plain", {})[0]).any()
+    problem = problems_of(name)[-1]
+    assert (stepped(problem(), name, settings)[0] == stepped(problem(), "plain", {})[0]).all()
+    assert (stepped(problem(), name, {**settings, "rho": 0.2})[0] != stepped(problem(), "plain", {})[0]).any()
 
 
 @pytest.mark.parametrize("name", PERTURBING)
 def test_before_its_start_a_step_is_plain_and_costs_one_gradient(name):
-    model = Network()
-    context = TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    problem = problems_of(name)[-1]
+    model = problem()
+    context = context_of(model, torch.optim.SGD(model.parameters(), lr=0.05))
     calls, inner = [], context.gradients
     context.gradients = lambda *batches: calls.append(1) or inner(*batches)
     strategy = build_strategy(Component(name, {"rho": 0.2, "start_epoch": 1.5}))
@@ -152,7 +154,7 @@ def test_before_its_start_a_step_is_plain_and_costs_one_gradient(name):
     context.progress = 1.4
     strategy.step(context, batch(0))
     assert len(calls) == 1
-    assert (flat(model) == stepped(Network(), "plain", {})[0]).all()
+    assert (flat(model) == stepped(problem(), "plain", {})[0]).all()
     context.progress = 1.5
     strategy.step(context, batch(1))
     assert len(calls) == 3

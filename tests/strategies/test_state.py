@@ -11,11 +11,20 @@ import flatrec
 from flatrec.config import Component
 from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.strategies import ESAM, SAM, SSAM, Mixed, NonFiniteGradientError, SAMStrategy, euclidean_perturbation
-from flatrec.strategies.state import state_count, state_vector
+from flatrec.strategies.state import (
+    Layout,
+    pack_state,
+    realign_state,
+    state_count,
+    state_history,
+    state_vector,
+    unpack_state,
+)
 from flatrec.testing import block_dataset
 from flatrec.training import checkpoint
 from flatrec.training.step_context import TrainStepContext
-from tests.strategies.problems import N_BATCHES, Network, batch, flat
+from tests.strategies import problems
+from tests.strategies.problems import N_BATCHES, Network, batch, flat, problems_of, target_of
 
 pytestmark = pytest.mark.repeats
 STEPS = 30
@@ -23,11 +32,16 @@ ALL = strategy_names()
 
 
 def context_of(model):
-    return TrainStepContext(model, torch.optim.SGD(model.parameters(), lr=0.01))
+    return problems.context_of(model, torch.optim.SGD(model.parameters(), lr=0.01))
+
+
+def problem_of(name):
+    return problems_of(name)[-1]()
 
 
 def train(strategy, context, numbers):
     for number in numbers:
+        context.progress = float(number)  # each step begins an epoch
         strategy.step(context, *(batch((number + more) % N_BATCHES) for more in range(strategy.batches_per_step)))
 
 
@@ -39,9 +53,9 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def counted(strategy):
+def counted(strategy, model):
     """Batch gradients a step, in the mean over many steps."""
-    context, n_gradients = context_of(Network()), []
+    context, n_gradients = context_of(model), []
     inner = context.gradients
 
     def gradients(*batches):
@@ -68,7 +82,7 @@ def settings_of(name):
 )
 def test_the_gradients_of_a_step_are_those_declared(name, settings):
     strategy = build_strategy(Component(name, settings))
-    assert counted(strategy) == pytest.approx(strategy.gradients_per_step, abs=1e-12)
+    assert counted(strategy, problem_of(name)) == pytest.approx(strategy.gradients_per_step, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if "+" not in name])
@@ -82,17 +96,17 @@ def test_the_setting_that_makes_steps_cheaper_is_called_interval(name):
         and type(one.default) is int
         and build_strategy(Component(name, {one.name: 10 * one.default})).gradients_per_step < usual
     ]
-    assert cheaper == (["interval"] if name != "plain" else [])
+    assert cheaper == (["interval"] if name not in ("plain", "sharpcf") else [])
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_after_a_reset_a_strategy_is_as_new(name):
     used, new = build_strategy(Component(name)), build_strategy(Component(name))
-    train(used, context_of(Network()), range(7))
+    train(used, context_of(problem_of(name)), range(7))
     used.reset(0)
     assert same(remembered(used), remembered(new))
     assert used.take_diagnostics() == {}
-    one, other = Network(), Network()
+    one, other = problem_of(name), problem_of(name)
     train(used, context_of(one), range(5))
     train(new, context_of(other), range(5))
     assert (flat(one) == flat(other)).all()
@@ -104,8 +118,9 @@ def test_an_object_that_trained_before_trains_again_like_a_fresh_one(name):
         run = flatrec.fit(dataset, "bpr", strategy, training=training, seed=seed)
         return torch.cat([one.detach().flatten() for one in run.model.parameters()])
 
-    dataset, training = block_dataset(), flatrec.Training(epochs=2, batch_size=16)
-    strategy = build_strategy(Component(name))
+    dataset = block_dataset()
+    training = flatrec.Training(epochs=2, batch_size=16, perturb_target=target_of(name))
+    strategy = build_strategy(Component(name, {"window": 1} if "sharpcf" in name else {}))
     assert torch.equal(fitted(strategy), fitted(strategy))
 
 
@@ -135,7 +150,7 @@ def test_five_seeds_draw_five_sequences_of_masks(name):
 def test_the_others_draw_nothing(name):
     ends = []
     for seed in range(2):
-        strategy, model = build_strategy(Component(name)), Network()
+        strategy, model = build_strategy(Component(name)), problem_of(name)
         strategy.reset(seed)
         train(strategy, context_of(model), range(4))
         ends.append(flat(model))
@@ -154,7 +169,7 @@ def test_the_trainer_gives_the_seed_of_the_run():
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("name", ALL)
 def test_a_step_that_raises_leaves_what_is_remembered(name, which, cause):
-    strategy, context, raised = build_strategy(Component(name)), context_of(Network()), 0
+    strategy, context, raised = build_strategy(Component(name)), context_of(problem_of(name)), 0
     inner = context.gradients
     for number in range(10):
         calls, before = [], remembered(strategy)
@@ -242,6 +257,50 @@ def test_unperturbed_parameters_have_no_memory_and_numbers_stay_theirs():
     assert strategy.state().keys() == {"steps", "mean.1"}
 
 
+@dataclass
+class Remembering:
+    """What keeps a list of vectors."""
+
+    past: list[list[torch.Tensor]] = state_history()
+
+
+def test_a_history_is_saved_in_order_and_loaded_by_the_ids_of_parameters():
+    layout, params = Layout((0, 1, 2), (0, 2)), [torch.zeros(2), torch.zeros(5), torch.zeros(3, 1)]
+    owner = Remembering()
+    owner.past = [[torch.full((2,), float(age)), torch.full((3, 1), float(age))] for age in range(11)]
+    packed = pack_state(owner, layout)
+    assert list(packed)[:3] == ["past.0.0", "past.0.2", "past.1.0"]
+    loaded = unpack_state(Remembering(), packed, params)
+    assert [[one.tolist() for one in vector] for vector in loaded.values["past"]] == [
+        [[age] * 2, [[age]] * 3] for age in range(11)
+    ]
+    assert loaded.layout == Layout((), (0, 2))
+    assert unpack_state(Remembering(), {}, params).values == {"past": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"past.1.0": torch.zeros(4)}, "'past.1.0' must have shape"),
+        ({"past.2.1": torch.zeros(5)}, "past.2 is there for other parameters than the rest"),
+        ({"past.4.0": torch.zeros(2)}, "there is no field for 'past.4.0'"),
+    ],
+)
+def test_a_history_that_does_not_fit_is_refused(changes, said):
+    params = [torch.zeros(2), torch.zeros(5)]
+    packed = {f"past.{age}.0": torch.zeros(2) for age in range(2)}
+    with pytest.raises(ValueError, match=said):
+        unpack_state(Remembering(), {**packed, **changes}, params)
+
+
+def test_a_history_follows_parameters_that_leave_and_join():
+    owner = Remembering()
+    owner.past = [[torch.ones(2), torch.ones(3)], [torch.full((2,), 2.0), torch.full((3,), 2.0)]]
+    params = [torch.zeros(3), torch.zeros(4)]
+    realign_state(owner, Layout((0, 1), (0, 1)), Layout((1, 2), (1, 2)), params)
+    assert [[one.tolist() for one in vector] for vector in owner.past] == [[[1] * 3, [0] * 4], [[2] * 3, [0] * 4]]
+
+
 def test_two_wrapped_strategies_keep_their_memories_apart():
     mixed = Mixed(SAM())
     train(mixed, context_of(Network()), range(2))
@@ -270,7 +329,7 @@ class Stopping:
 
 
 def run(out, name, settings, *, seed=5, **more):
-    chosen = flatrec.Training(epochs=3, batch_size=16, tensorboard=False)
+    chosen = flatrec.Training(epochs=3, batch_size=16, tensorboard=False, perturb_target=target_of(name))
     return flatrec.fit(
         block_dataset(), "bpr", name, strategy_settings=settings, training=chosen, seed=seed, out=out, **more
     )
@@ -290,6 +349,11 @@ def parameters(run):
         ("bsam+", {}),
         ("looksam", {}),
         ("mg", {}),
+        ("helen", {}),
+        ("pamacf", {"control": "random"}),
+        ("pamacf+", {}),
+        ("sharpcf", {"window": 1, "lam": 5.0}),
+        ("sharpcf+", {"window": 2, "lam": 5.0}),
     ],
 )
 def test_a_run_that_goes_on_ends_in_the_same_bits_and_another_seed_in_others(tmp_path, name, settings):
