@@ -58,6 +58,7 @@ def test_what_a_user_states_wins_from_a_file_and_from_set(flatrec, blocks, mine,
 
 def test_a_run_is_resumed_repeated_and_refitted_as_recorded(flatrec, blocks, tmp_path, monkeypatch):
     run = tmp_path / "run"
+    monkeypatch.setattr(LightGCN, "DEFAULTS", {})
     assert flatrec("train", "--data", blocks, "--model", "lightgcn", *SMALL, "--out", run).code == 0
     monkeypatch.setattr(LightGCN, "DEFAULTS", {"optimizer.lr": 0.25, "strategy.name": "sam"})
     again = (
