@@ -62,6 +62,16 @@ class RowMatrix:
         """The values of ``rows``, or the whole matrix."""
         return self._values
 
+    def with_values(self, values: Tensor) -> RowMatrix:
+        """Return a matrix of other values in the same rows.
+
+        Raises:
+            ValueError: the rows are not known any more.
+        """
+        if self._rows is None:
+            raise ValueError("a matrix that was read as a whole has no rows any more; take its values")
+        return RowMatrix(self._rows, values, self._n_all)
+
     def whole(self) -> Tensor:
         """Return the matrix as a tensor, which is the same one at every call."""
         if self._rows is not None:
