@@ -31,11 +31,11 @@ COLUMNS = (
 NOTE = (
     "Relative: the difference, method minus baseline, in % of the baseline, over the final seeds that both have. "
     "Confirmed: p after Holm's correction over all tests of the season is below 0.05 and the method is better; "
-    "contradicted: it is below 0.05 and the method is worse; not shown: it is not below 0.05, whatever becomes of tests that are open; open: "
-    "runs are missing, or the correction depends on tests whose runs are. Open tests count in the correction with "
-    "p = 1. Detectable: the smallest true difference that a paired t-test over these seeds shows with probability 0.8 "
-    "at level 0.05; corrected: the same at 0.05 divided by the number of tests, the strictest step of the correction; "
-    "both in % of the baseline."
+    "contradicted: it is below 0.05 and the method is worse; not shown: it is not below 0.05, whatever becomes of "
+    "open tests; open: runs are missing, or the correction depends on tests whose runs are. Open tests count in the "
+    "correction with p = 1. Detectable: the smallest true difference that a paired t-test over these seeds shows with "
+    "probability 0.8 at level 0.05; corrected: the same at 0.05 divided by the number of tests, the strictest step of "
+    "the correction; both in % of the baseline."
 )
 
 
