@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import fsum
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def _record(job: Job, dataset: Dataset, result: Mapping[str, Any]) -> Record:
         **identity,
         epochs=int(result["epochs"]),
         best_epoch=best_epoch,
-        seconds=round(sum(record.train_seconds for record in records), 3),
+        seconds=round(fsum(record.train_seconds for record in records), 3),
         score=smoothed.at(best_epoch) if curve else selection.score_of(result),
         curve=curve,
         test=dict(result["test"]) if final else {},

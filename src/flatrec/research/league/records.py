@@ -122,12 +122,14 @@ class Wanted:
         kind: trial or final.
         settings: all settings that decide its score, with its seed.
         stated: dotted names of the settings that the league states or tries.
-        fingerprint: fingerprint of the data; None where the data are not at hand, which any data then fit.
+        cell: name of the cell.
+        fingerprint: fingerprint of the data; None where the data are not at hand, and the name of the cell decides.
     """
 
     kind: Kind
     settings: Mapping[str, Any]
     stated: frozenset[str]
+    cell: str
     fingerprint: str | None
 
     def fits(self, record: Record) -> bool:
@@ -135,11 +137,14 @@ class Wanted:
 
         Settings that a record does not have, since it was written before they existed, must be left at their default.
         """
-        if record.kind != self.kind or (self.fingerprint is not None and record.fingerprint != self.fingerprint):
+        if record.kind != self.kind or not self._same_data(record):
             return False
         if any(record.settings.get(name, value) != value for name, value in self.settings.items()):
             return False
         return all(name in record.settings for name in self.stated if name in self.settings)
+
+    def _same_data(self, record: Record) -> bool:
+        return record.cell == self.cell if self.fingerprint is None else record.fingerprint == self.fingerprint
 
 
 class RecordFiles:

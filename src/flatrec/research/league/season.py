@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def run_league(
         league: the league.
         out: folder for the records and, while they train, for run folders.
         workers: processes or cluster that make the runs; by default they are made one after the other.
-        keep_runs: whether run folders are kept after their runs are recorded.
+        keep_runs: whether run folders are kept after their runs are recorded; a call without it removes them.
         cells: names of the cells to run; empty for all.
         on_run: called as each run ends, with its name, its error if it failed, and the number of runs that are left of
             those that could begin.
@@ -82,6 +83,8 @@ def run_league(
         finished = replace(season.finished(files), failures=tuple(failures))
         if not cells and (count := files.unused()):
             logger.warning("%d records in %s are of other settings or data, and are not used", count, out)
+        for name in () if keep_runs else season.recorded:  # a process that was killed may not have removed its last run
+            shutil.rmtree(out / RUNS / name, ignore_errors=True)
         if not any((out / RUNS).iterdir()):
             (out / RUNS).rmdir()
     return finished
@@ -117,6 +120,7 @@ class Season:
         self.league = league
         self.cells = [cell for cell in league.cells if not cells or cell.name in cells]
         self.with_data = with_data
+        self.recorded: set[str] = set()  # names of the run folders of which a record was found
         self._fingerprints: dict[Source, str] = {}
         for cell in self.cells if with_data else ():
             self._check_data(cell)
@@ -192,6 +196,7 @@ class Season:
             if record is None:
                 missing.append(job)
             else:
+                self.recorded.add(job.folder.name)
                 records.append(replace(record, cell=job.cell, method=job.method, number=job.number))
         return records, missing
 
@@ -199,7 +204,7 @@ class Season:
         cell = next(cell for cell in self.cells if cell.name == job.cell)
         names = frozenset({*stated(self.league, cell, self.league.method(job.method)), *job.point})
         fingerprint = self._fingerprint(job.source) if self.with_data else None
-        return Wanted(job.kind, decisive_settings(job.experiment), names, fingerprint)
+        return Wanted(job.kind, decisive_settings(job.experiment), names, job.cell, fingerprint)
 
     def _fingerprint(self, source: Source) -> str:
         if source not in self._fingerprints:

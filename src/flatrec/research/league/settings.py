@@ -100,7 +100,7 @@ def _check_method(league: League, cell: Cell, method: Method) -> None:
         points == 1 and (method.reason or model_name(league, cell, method) in BASELINES)
     ):
         raise ValueError(
-            f"{where}: the space has {points} points, but every method gets n_trials = {rules.n_trials} different "
+            f"{where}: the space has {points:g} points, but every method gets n_trials = {rules.n_trials} different "
             "ones; add values to the space, or lower n_trials for all"
         )
     for values in _single_values(space):

@@ -180,7 +180,7 @@ def n_points(space: Space) -> float:
     """Return the number of different points of a space, which is infinite where a setting is a range."""
     if any(isinstance(dimension, Range) for dimension in space.values()):
         return math.inf
-    return math.prod(len(set(map(str, choices.values))) for choices in _choices(space))
+    return float(math.prod(len(set(map(str, choices.values))) for choices in _choices(space)))
 
 
 def is_tuned(space: Space) -> bool:
