@@ -34,6 +34,7 @@ class Mine(LightGCN):
         width: int = 2
 
     SEARCH_SPACE = {}
+    DEFAULTS = {}
 
 class Scaled(SingleBatchStrategy):
     def __init__(self, *, scale: float = 0.5):

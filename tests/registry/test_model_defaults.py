@@ -175,9 +175,8 @@ def test_a_file_and_python_state_as_set_does(name, tmp_path):
     expected = with_defaults(stated(name, "optimizer.weight_decay=0.5", "training.epochs=3"))
     assert with_defaults(read(path)) == expected
     assert with_defaults(python) == expected
-    assert with_defaults(python.replace(seed=3, training=python.training.replace(patience=3))).optimizer.options[
-        "lr"
-    ] == pytest.approx(0.003)
+    again = with_defaults(python.replace(seed=3, training=python.training.replace(patience=3)))
+    assert (again.optimizer.options["lr"], again.training.average, again.training.patience) == (0.003, "ema", 3)
 
 
 def test_importing_classes_and_travelling_to_a_worker_state_nothing(name):

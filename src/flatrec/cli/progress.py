@@ -22,10 +22,11 @@ class ProgressBar:
 
     Args:
         title: what is being trained.
+        note: a line to print when training begins; empty for none.
     """
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self, title: str, note: str = "") -> None:
+        self.title, self.note = title, note
         self.monitor, self.status = "", ""
         self.best: float | None = None
         self.console = Console(stderr=True)
@@ -34,6 +35,8 @@ class ProgressBar:
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Open the bar."""
         del first_epoch  # the bar is of the steps of one epoch
+        if self.note:
+            print_progress(self.note)
         self.epochs = epochs
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
         self.progress = Progress(
@@ -77,11 +80,11 @@ def better_of(monitor: str, score: float, best: float | None) -> float:
     return max(score, best) if higher_is_better(monitor) else min(score, best)
 
 
-def training_bar(experiment: Experiment) -> ProgressBar:
-    """Return a bar for the training of an experiment."""
+def training_bar(experiment: Experiment, note: str = "") -> ProgressBar:
+    """Return a bar for the training of an experiment, with a line to print when it begins."""
     from flatrec.utils.user_classes import short
 
-    return ProgressBar(f"{short(experiment.model.name)} {short(experiment.strategy.name)}")
+    return ProgressBar(f"{short(experiment.model.name)} {short(experiment.strategy.name)}", note)
 
 
 @contextmanager

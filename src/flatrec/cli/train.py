@@ -55,6 +55,7 @@ def train(
     from flatrec.registry.instantiate import own_defaults, with_defaults
     from flatrec.registry.model_defaults import defaults_sentence
 
+    taken = ""
     if refit is not None:
         _check_repeated({"--config": experiment, "--set": sets, "--seed": seed})
         settings, dataset, origin = final_fit(refit, out, data=data, device=device, model=model, strategy=strategy)
@@ -64,15 +65,15 @@ def train(
         settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
         taken = defaults_sentence(own_defaults(settings))
         settings = with_defaults(settings)  # errors show before the data are read
-        if taken:
-            print_progress(taken)
         dataset, origin = load_to_train(settings.data, settings.split), None
     if dataset.split_report.settings.windows:
         if init_from is not None:
             raise ValueError("--init-from is for a run of its own, not for runs over windows; set split.windows = 0")
+        if taken:
+            print_progress(taken)
         train_windows(settings, dataset, out, resume=resume, overwrite=overwrite, json=json)
         return
-    bar = training_bar(settings)
+    bar = training_bar(settings, taken)
     run = run_experiment(
         settings,
         dataset,

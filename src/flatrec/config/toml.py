@@ -13,7 +13,6 @@ from flatrec.config.base import Config, SettingError, plain_value, stated_settin
 from flatrec.config.experiment import WITHOUT_WEIGHT, Component, Experiment, Regularization, settings_tree
 from flatrec.config.old_words import unknown_setting
 from flatrec.config.split import SplitSettings
-from flatrec.utils.integrity import COMMENT
 
 
 def read(path: Path) -> Experiment:
@@ -23,6 +22,8 @@ def read(path: Path) -> Experiment:
         FileNotFoundError: there is no such file.
         ValueError: not TOML, an unknown key, or a value of the wrong type or out of range.
     """
+    from flatrec.utils.integrity import COMMENT  # which imports numpy, as help and lists do not
+
     if not path.is_file():
         raise FileNotFoundError(f"there is no experiment file {path}; give the path of a .toml file")
     tree = toml_tree(path)

@@ -123,7 +123,13 @@ def checked(kind: Kind, component: Component) -> Component:
     Raises:
         ValueError: an unknown name or setting, or a value of the wrong type or out of range.
     """
-    return Component(user_classes.canonical(component.name), resolve_kwargs(kind, component))
+    name = user_classes.canonical(component.name)
+    try:
+        return Component(name, resolve_kwargs(kind, component))
+    except ValueError as error:
+        if component.named or kind == "model" or not component.options.keys() - config_class(kind, name).model_fields:
+            raise
+        raise ValueError(f"{error}; {kind}.name is {name} by default, so name the one that has it") from None
 
 
 def resolve_kwargs(kind: Kind, component: Component) -> Config:
