@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 import pytest
 
 from flatrec.registry.instantiate import with_defaults
-from flatrec.research.league import read_league, run_league
+from flatrec.research.league import read_league
 from flatrec.research.league.season import read_season
 from flatrec.research.league.settings import check_league, experiment_of, space_of
 from flatrec.research.league.spec import n_points
@@ -139,7 +139,6 @@ def test_tiny_data_end_to_end_and_resumed(data, tmp_path):
     assert "| recall@10 | bsam+ | 2 |" in (out / "tuned.md").read_text()
     before = (out / "trials.jsonl").read_bytes(), (out / "finals.jsonl").read_bytes()
     assert reproduce_tuned("table2", ROW, data, out, n_trials=2, n_seeds=2) == first
-    assert run_league(league, out).finals == recorded.finals  # as flatrec league does
     assert before == ((out / "trials.jsonl").read_bytes(), (out / "finals.jsonl").read_bytes())
 
 
