@@ -139,7 +139,7 @@ def _box(text: str, x: float, y: float, label: _Label) -> Bbox:
 
 def _fits(box: Bbox, taken: Sequence[Bbox], inside: Bbox) -> bool:
     within = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
-    return within and not any(box.overlaps(other) for other in taken)
+    return bool(within) and not any(box.overlaps(other) for other in taken)
 
 
 def _places(points: Sequence[ParetoPoint]) -> tuple[list[float], list[float]]:

@@ -49,7 +49,7 @@ def robustness_table(league: League, runs: Sequence[MethodRuns], metric: str) ->
     for level in levels:
         columns += [Column(level, "number", 1), Column("deviation", "number", 1)]
         for row, one in zip(rows, runs, strict=True):
-            row += values_of(one, metric, level).spread.cells(100)
+            row += values_of(one, metric, level).spread.cells(100.0)
     draws = league.rules.draws
     note = (
         f"{metric_name(metric)} of the test split under the disturbance, in % of that without it; mean and standard "
