@@ -50,7 +50,7 @@ def row_norms(x: Vector) -> RowNorms:
     return RowNorms(x)
 
 
-def row_directions(direction: Vector, lengths: RowNorms) -> RowVector:
+def row_directions(direction: Vector, lengths: Sequence[Tensor]) -> RowVector:
     """Return the direction with each row brought to a length of its own; rows of zeros stay.
 
     Rows of any finite size are brought to their length exactly. The cost is that of the rows that are not zero, and one
@@ -58,16 +58,22 @@ def row_directions(direction: Vector, lengths: RowNorms) -> RowVector:
 
     Args:
         direction: one tensor per parameter.
-        lengths: for each tensor a column with the length of each row.
+        lengths: for each tensor a column with the length of each row, such as :class:`RowNorms`.
     """
     return RowVector([_part_directed(part, lengths, index) for index, part in enumerate(parts_of(direction))])
 
 
-def _part_directed(part: Part, lengths: RowNorms, index: int) -> Part:
-    if isinstance(part, RowMatrix) and part.rows is not None:
-        return part.with_values(_directed(part.values, lengths.of_rows(index, part.rows)))
+def _part_directed(part: Part, lengths: Sequence[Tensor], index: int) -> Part:
+    if isinstance(part, RowMatrix) and (rows := part.rows) is not None:
+        return part.with_values(_directed(part.values, _lengths_of(lengths, index, rows)))
     tensor = whole(part)
     return _directed(as_rows(tensor), lengths[index]).reshape(tensor.shape)
+
+
+def _lengths_of(lengths: Sequence[Tensor], index: int, rows: Tensor) -> Tensor:
+    if isinstance(lengths, RowNorms):
+        return lengths.of_rows(index, rows)
+    return lengths[index].index_select(0, rows)
 
 
 def _directed(rows: Tensor, lengths: Tensor) -> Tensor:

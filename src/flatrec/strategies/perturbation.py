@@ -155,7 +155,7 @@ class SAMStrategy(TwoPass):
 
     def _by_rows(self, perturbation: Perturbation, params: Vector) -> Perturbation:
         """The perturbation whose rows are as long as those of the parameters."""
-        direction = perturbation.direction
+        direction: Vector = perturbation.direction
         if self.control == "random":
             direction = nonzero_rows(self._draw(direction), direction)
         direction = row_directions(direction, row_norms(params))
@@ -164,7 +164,7 @@ class SAMStrategy(TwoPass):
 
     def _random(self, perturbation: Perturbation) -> Perturbation:
         """A random perturbation whose Euclidean length is that of another one, or the length of each row."""
-        direction = self._draw(perturbation.direction)
+        direction: Vector = self._draw(perturbation.direction)
         if perturbation.by_rows:
             drawn = nonzero_rows(direction, perturbation.direction)
             direction = row_directions(drawn, row_norms(perturbation.direction))

@@ -104,7 +104,7 @@ class TunedReproduction:
         )
         few = "" if len(self.seeds) >= MIN_SEEDS else f" Fewer than {MIN_SEEDS} seeds are not a result."
         note = (
-            "Mean and sample deviation over fresh seeds, beside the value that the paper prints, which does not say how "
+            "Mean and sample deviation over fresh seeds, beside the value that the paper prints; it does not say how "
             f"methods other than BSAM and BSAM+ were tuned.{few}"
         )
         return Table(
