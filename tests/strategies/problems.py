@@ -220,7 +220,7 @@ class HandStrategy:
 
     def __init__(self, name: str, settings: Mapping[str, object]):
         self.name, self.settings, self.mean, self.orthogonal, self.step = name, settings, 0.0, 0.0, 0
-        self.rho = settings.get("rho", 0.1)
+        self.rho = settings.get("rho", 0.01 if name == "pamacf" else 0.1)
         self.inside, self.number, self.past = [], 0, []
 
     def get(self, key, default):

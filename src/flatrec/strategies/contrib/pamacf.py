@@ -39,6 +39,8 @@ class PamaCF(SAMStrategy):
       is read twice, the two are the same.
     - The release's ``user_lmb`` is fixed at its default of 2: its product with ``eps`` alone has an effect.
     - The release begins after five epochs, which is ``start_epoch=5``; the default is 0, as for all strategies here.
+      Its rows begin with norms of about 0.8, and its rho is 0.3 to 0.9; rows here begin with norms of some hundredths,
+      so that the default is 0.01. A rho above the norms at the beginning keeps a model from learning; start it late.
     - ``rho = 0`` takes the gradient of L alone; the formula has 1 + lam times that.
     - Penalties on rows before propagation are counted in both losses, where the release's L2 counts once.
 
@@ -50,15 +52,16 @@ class PamaCF(SAMStrategy):
         lam: lambda, the weight of the loss at the perturbed point.
 
     Example:
-        >>> PamaCF(rho=0.5, lam=1.0).lam
+        >>> PamaCF(rho=0.5, lam=1.0, start_epoch=5.0).lam
         1.0
 
     Raises:
         ValueError: a setting is out of range.
     """
 
-    SEARCH_SPACE = {"rho": (0.1, 0.3, 0.5, 0.9)}
+    SEARCH_SPACE = {"rho": (0.01, 0.03, 0.1, 0.3)}
 
+    rho: NonNegativeFloat = 0.01
     lam: NonNegativeFloat = 1.0
     _rows: BatchRows | None = field(default=None, init=False, repr=False)
 
