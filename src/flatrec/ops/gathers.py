@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -12,24 +12,29 @@ from torch.overrides import TorchFunctionMode
 
 from flatrec.ops.row_vector import Part, RowIndex, RowMatrix
 
-# Options of F.embedding that change its gradient or the table.
-CHANGING = ("padding_idx", "max_norm", "scale_grad_by_freq", "sparse")
+# Options of F.embedding with which it changes neither its gradient nor the table.
+UNCHANGED: Mapping[str, bool | None] = {
+    "padding_idx": None,
+    "max_norm": None,
+    "scale_grad_by_freq": False,
+    "sparse": False,
+}
 
 
-class _Gather(NamedTuple):
-    """Rows that were gathered of a table, as a variable of their own."""
+class _Slope(NamedTuple):
+    """The gradient of a loss by rows that were gathered of a table."""
 
     readings: Tensor
-    rows: Tensor
+    values: Tensor
 
 
 class GatheredGradients:
     """Gradients of losses by tables that the losses gather rows of.
 
-    The rows that ``F.embedding`` gathers of a table are variables of their own, so that a gradient costs what these
-    rows cost; the backward pass of ``F.embedding`` fills a matrix as large as the table. Whatever else reads a table is
-    differentiated as usual, and both are added up. Tables on other devices than the CPU are differentiated as usual:
-    there a whole matrix is filled faster than its rows are found.
+    Where ``F.embedding`` gathers rows of a table, the gradient costs what these rows cost; its own backward pass fills
+    a matrix as large as the table. Whatever else reads a table is differentiated as usual, and both are added up.
+    Tables on other devices than the CPU are differentiated as usual: there a whole matrix is filled faster than its
+    rows are found.
 
     Args:
         tables: the leaves that gradients are taken by, of any shape.
@@ -56,28 +61,21 @@ class GatheredGradients:
         """
         with _Recorder(self.tables) as recorder:
             loss = function()
-            gathers = [list(some) for some in recorder.gathers]
-            variables = [*self.tables, *(gather.rows for some in gathers for gather in some)]
-            # Recorded as well, so that what a checkpoint computes again is computed as the first time.
-            scaled = loss * scale if scale != 1 else loss
-            found: Iterator[Tensor | None] = iter(torch.autograd.grad(scaled, variables, allow_unused=True))
-        if scale != 1:
-            found = (None if one is None else one / scale for one in found)
-        whole = [next(found) for _ in self.tables]
-        slopes = [[(gather.readings, next(found)) for gather in some] for some in gathers]
-        return loss.detach(), [self._part(*given) for given in zip(self.tables, whole, slopes, strict=True)]
+        variables = [*self.tables, *recorder.anchors]
+        found = torch.autograd.grad(loss * scale if scale != 1 else loss, variables, allow_unused=True)
+        parts = map(self._part, self.tables, found, recorder.slopes)
+        return loss.detach(), [part if scale == 1 else _divided(part, scale) for part in parts]
 
-    def _part(self, table: Tensor, whole: Tensor | None, slopes: list[tuple[Tensor, Tensor | None]]) -> Part:
-        """The gradient by one table, given that by the table itself and those by the rows gathered of it."""
-        reached = [(readings, slope) for readings, slope in slopes if slope is not None]
-        if not reached:
-            return torch.zeros_like(table) if whole is None else whole
-        readings, slope = reached[0] if len(reached) == 1 else map(torch.cat, zip(*reached, strict=True))
-        if whole is not None:
-            return whole.index_add(0, readings, slope)
+    def _part(self, table: Tensor, gradient: Tensor | None, slopes: list[_Slope]) -> Part:
+        """The gradient by one table, given that by the table as a whole and those by the rows gathered of it."""
+        if not slopes:
+            return torch.zeros_like(table) if gradient is None else gradient
+        readings, values = slopes[0] if len(slopes) == 1 else map(torch.cat, zip(*slopes, strict=True))
+        if gradient is not None:
+            return gradient.index_add(0, readings, values)
         index = self._index(readings, len(table))
-        values = slope.new_zeros(len(index.rows), table.shape[1]).index_add_(0, index.places, slope)
-        return RowMatrix(index.rows, values, len(table))
+        sums = values.new_zeros(len(index.rows), table.shape[1]).index_add_(0, index.places, values)
+        return RowMatrix(index.rows, sums, len(table))
 
     def _index(self, readings: Tensor, n_all: int) -> RowIndex:
         """The index of readings, which often are those of another table or of an earlier loss."""
@@ -90,12 +88,13 @@ class GatheredGradients:
 
 
 class _Recorder(TorchFunctionMode):
-    """Context manager in which rows that are gathered of tables are variables of their own."""
+    """Context manager in which the gradient by rows that are gathered of tables is kept instead of spread out."""
 
     def __init__(self, tables: Sequence[Tensor]) -> None:
         super().__init__()
         self.numbers = {id(table): number for number, table in enumerate(tables) if table.device.type == "cpu"}
-        self.gathers: list[list[_Gather]] = [[] for _ in tables]
+        self.anchors = [torch.zeros((), requires_grad=True) for _ in tables]
+        self.slopes: list[list[_Slope]] = [[] for _ in tables]
 
     def __torch_function__(
         self,
@@ -111,11 +110,33 @@ class _Recorder(TorchFunctionMode):
 
     def _embedding(self, readings: Tensor, table: Tensor, **options: Any) -> Tensor:  # noqa: ANN401
         number = self.numbers.get(id(table))
-        if number is None or any(options.get(name) not in (None, False) for name in CHANGING):
+        if number is None or any(options.get(name, off) is not off for name, off in UNCHANGED.items()):
             return F.embedding(readings, table, **options)
-        return self._gathered(number, readings, table)
+        given = self.anchors[number], table.detach(), readings, self.slopes[number]
+        return cast(Tensor, _Gather.apply(*given))  # type: ignore[no-untyped-call]
 
-    def _gathered(self, number: int, readings: Tensor, table: Tensor) -> Tensor:
-        rows = table.detach().index_select(0, readings.flatten()).requires_grad_()
-        self.gathers[number].append(_Gather(readings.flatten(), rows))
-        return rows.view(*readings.shape, table.shape[1])
+
+class _Gather(torch.autograd.Function):
+    """Rows of a table; their gradient is appended to a list.
+
+    The anchor has no value: a gradient by it reaches this function. What is saved is what ``F.embedding`` saves, which
+    takes the place of this function where a checkpoint computes it again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, table: Tensor, readings: Tensor, slopes: list[_Slope]) -> Tensor:  # noqa: ANN401, ARG004, PLR0917
+        ctx.save_for_backward(readings)
+        ctx.slopes = slopes
+        return table.index_select(0, readings.flatten()).view(*readings.shape, table.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, ...]:  # noqa: ANN401
+        (readings,), (gradient,) = ctx.saved_tensors, gradients
+        ctx.slopes.append(_Slope(readings.flatten(), gradient.reshape(-1, gradient.shape[-1])))
+        return None, None, None, None
+
+
+def _divided(part: Part, scale: float) -> Part:
+    if isinstance(part, RowMatrix):
+        return part.with_values(part.values / scale)
+    return part / scale
