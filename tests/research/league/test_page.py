@@ -77,7 +77,7 @@ def test_the_summary_says_what_is_missing():
     assert SeasonResults.of(of, Finished((), ())).summary() == (
         "cell: no final is recorded yet (0 of 4 trials are).",
         "Claim: New ones are better (new against base, Recall@20): open in cell.",
-        "1 of 1 tests are open, since not all runs are recorded.",
+        "Open tests, as not all runs are recorded: 1 of 1.",
     )
     best, claim, reason = SeasonResults.of(of, finished({"base": BASE}, new=(None, None))).summary()
     assert best.endswith("base has the best mean Recall@20 on the test split, 0.2400 ± 0.0418 (5 seeds).")
