@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from flatrec.research.league import Comparison, Finished
+from flatrec.research.league import Comparison, Finished, Method, Plan
 from flatrec.research.league.report import JSON, MARKDOWN, PAGE, with_other_cells, write_reports
 from flatrec.research.league.results import SeasonResults
 from tests.research.league.made import BASE, SEEDS, final, finished, joined, league, plus, trial
@@ -77,7 +77,7 @@ def test_the_summary_says_what_is_missing():
     assert SeasonResults.of(of, Finished((), ())).summary() == (
         "cell: no final is recorded yet (0 of 4 trials are).",
         "Claim: New ones are better (new against base, Recall@20): open in cell.",
-        "1 of 1 tests are open, since not all runs are recorded.",
+        "Open tests, as not all runs are recorded: 1 of 1.",
     )
     best, claim, reason = SeasonResults.of(of, finished({"base": BASE}, new=(None, None))).summary()
     assert best.endswith("base has the best mean Recall@20 on the test split, 0.2400 ± 0.0418 (5 seeds).")
@@ -185,3 +185,17 @@ def test_cells_that_were_not_run_keep_what_is_recorded_of_them(monkeypatch, tmp_
     assert [record.cell for record in both.trials] == ["cell", "other", "other"]
     assert both.failures == run.failures
     assert with_other_cells(league(), run, tmp_path, []) is run
+
+
+def test_a_league_of_a_baseline_without_comparisons_is_reported(tmp_path):
+    of = league(("popularity",), [], replication="splits")
+    of = replace(of, methods=(Method("popularity", Plan({"model.name": "popularity"}), reason="nothing to tune"),))
+    untrained = {"steps": 0, "gradients_per_step": 0.0, "epochs": 0, "seconds": 0.0, "curve": ()}
+    finals = tuple(final("popularity", seed, 0.1 * seed, **untrained) for seed in SEEDS)
+    write_reports(of, Finished((replace(trial("popularity", 0, 0.1), **untrained),), finals), tmp_path)
+    tree = json.loads((tmp_path / JSON).read_text())
+    assert tree["summary"] == [
+        "cell: popularity has the best mean Recall@20 on the test split, 0.3000 ± 0.1581 (5 seeds)."
+    ]
+    assert (tree["verdicts"], tree["cells"][0]["methods"][0]["n_trials"]) == ([], 1)
+    assert "the data are split again by each seed" in (tmp_path / PAGE).read_text()

@@ -31,7 +31,7 @@ def html_page(season: SeasonResults) -> str:
 def markdown_page(season: SeasonResults) -> str:
     """Return the same without figures."""
     parts = [f"# {escape_markdown(_title(season))}\n"]
-    for result in chapters(season):
+    for result in (result for result in chapters(season) if result.tables):
         parts.append(f"## {escape_markdown(result.title)}\n")
         if result.findings:
             parts.append("\n".join(f"- {escape_markdown(sentence)}" for sentence in result.findings) + "\n")

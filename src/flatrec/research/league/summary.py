@@ -9,7 +9,7 @@ from flatrec.research.league.cost import ParetoPoint, pareto
 from flatrec.research.league.runs import MethodRuns, listed
 from flatrec.research.league.spec import Comparison, League
 from flatrec.research.league.verdict import Verdict
-from flatrec.research.league.verdict_table import measured, numbers
+from flatrec.research.league.verdict_table import extent, measured, numbers
 from flatrec.research.reporting.formats import SPACE, metric_name, percent
 
 CLAIMS = ("confirmed", "contradicted", "not shown", "no test", "open")
@@ -105,7 +105,7 @@ def _extent(verdicts: Sequence[Verdict]) -> str:
     found = sorted(amount for one in verdicts if (amount := one.relative(one.difference)) is not None)
     if not found:
         return cells
-    return f"{cells}, {_range(percent(found[0]), percent(found[-1]))}"
+    return f"{cells}, {extent(percent(found[0]), percent(found[-1]))}"
 
 
 def _detectable(league: League, verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -119,25 +119,25 @@ def _detectable(league: League, verdicts: Sequence[Verdict]) -> Iterator[str]:
         low = [amount for one in tested if (amount := one.relative(one.detectable)) is not None]
         high = [amount for one in tested if (amount := one.relative(one.corrected_detectable)) is not None]
         if low:
+            strict = (
+                f", and of {_percentages(high)} at the strictest step of the correction ({tested[0].n_tests} tests)"
+                if tested[0].n_tests > 1
+                else ""
+            )
             yield (
                 f"In tests {what}, {n_seeds} seeds could have shown, with probability 0.8, differences of "
-                f"{_percentages(low)} of the baseline at level 0.05, and of {_percentages(high)} at the strictest "
-                f"step of the correction ({tested[0].n_tests} tests); smaller ones remain unknown."
+                f"{_percentages(low)} of the baseline at level 0.05{strict}; smaller ones remain unknown."
             )
 
 
 def _percentages(fractions: Sequence[float]) -> str:
-    return _range(*(f"{100 * fraction:.1f}{SPACE}%" for fraction in (min(fractions), max(fractions))))
-
-
-def _range(low: str, high: str) -> str:
-    return low if low == high else f"{low} to {high}"
+    return extent(*(f"{100 * fraction:.1f}{SPACE}%" for fraction in (min(fractions), max(fractions))))
 
 
 def _open(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Say how many tests are open, and which cannot be made."""
     if waiting := sum(one.word == "open" for one in verdicts):
-        yield f"{waiting} of {len(verdicts)} tests are open, since not all runs are recorded."
+        yield f"Open tests, as not all runs are recorded: {waiting} of {len(verdicts)}."
     for one in verdicts:
         if one.word == "no test":
             comparison = one.comparison

@@ -64,8 +64,13 @@ def numbers(one: Verdict) -> str:
         parts.append(p_value(one.corrected_p))
     low, high = one.relative(one.detectable), one.relative(one.corrected_detectable)
     if one.word == "not shown" and low is not None and high is not None:
-        parts.append(f"detectable {100 * low:.1f} to {100 * high:.1f}{SPACE}%")
+        parts.append(f"detectable {extent(f'{100 * low:.1f}', f'{100 * high:.1f}')}{SPACE}%")
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def extent(low: str, high: str) -> str:
+    """Write ``low to high``, or one of them if they are the same."""
+    return low if low == high else f"{low} to {high}"
 
 
 def measured(metric: str, under: str) -> str:
