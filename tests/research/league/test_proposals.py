@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flatrec.research.league.proposals import next_point, random_points
+from flatrec.research.league.proposals import common_points, next_point, random_points
 from flatrec.research.sweeps.space import Choices, Range
 
 SPACE = {
@@ -64,3 +64,35 @@ def test_half_of_the_trials_are_random_and_the_others_follow_the_scores():
         far += sum(point["regularization.weight"] for point in down[8:])
     assert near / 24 > 0.7
     assert far / 24 < 0.3
+
+
+def test_common_points_share_the_values_of_settings_that_spaces_share():
+    wider = {"strategy.rho": Choices((0.1, 0.2, 0.3, 0.4, 0.5)), **SPACE}
+    one, two = common_points(SPACE, 6, 3), common_points(wider, 6, 3)
+    assert [{name: point[name] for name in SPACE} for point in two] == one
+    assert keys(common_points(SPACE, 4, 3)) == keys(one)[:4]
+    assert common_points(SPACE, 6, 4) != one
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_common_points_are_different_and_try_each_value_before_one_again(seed):
+    points = common_points(SPACE, N_POINTS, seed)
+    assert len(set(keys(points))) == N_POINTS
+    assert {point["optimizer.lr"] for point in points[:3]} == {0.001, 0.003, 0.01}
+    assert {type(point["training.average_start"]) for point in points} == {int}
+
+
+def test_a_common_point_that_was_tried_gives_way_to_the_next_value_of_the_last_setting():
+    space = {"one": Choices((1, 2)), "two": Choices((1, 2))}
+    for seed in range(10):
+        points = [(point["one"], point["two"]) for point in common_points(space, 4, seed)]
+        assert len(set(points)) == 4
+        assert sorted(points[:2]) in ([(1, 1), (2, 2)], [(1, 2), (2, 1)])
+
+
+def test_common_points_of_ranges_lie_within_them():
+    space = {"rate": Range(1e-4, 1.0, log=True), "weight": Range(2.0, 3.0)}
+    points = common_points(space, 200, 0)
+    assert all(1e-4 <= point["rate"] <= 1 and 2 <= point["weight"] <= 3 for point in points)
+    assert 0.4 < sum(point["rate"] < 1e-2 for point in points) / 200 < 0.6  # the median of the logarithm
+    assert 2.45 < sum(point["weight"] for point in points) / 200 < 2.55

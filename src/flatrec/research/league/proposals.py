@@ -1,15 +1,17 @@
-"""The points of a space that trials try: proposed by Optuna, different from one another, and always the same."""
+"""The points of a space that trials try: different from one another, and always the same."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from flatrec.config import Option
-from flatrec.research.sweeps.space import Choices, Space, distribution, grid
+from flatrec.research.sweeps.space import Choices, Range, Space, distribution, grid
 
 MAX_REPETITIONS = 1000  # of points that were proposed before, until the first untried one of the grid is taken
 
@@ -23,6 +25,61 @@ def random_points(space: Space, n_points: int, seed: int) -> list[dict[str, Opti
         seed: seed of the draws.
     """
     return _Proposals(space, RandomSampler(seed=seed), "maximize").all([None] * n_points)
+
+
+def common_points(space: Space, n_points: int, seed: int) -> list[dict[str, Option]]:
+    """Return different points of a space; a setting has the same values in the same trials of every space it is in.
+
+    So methods that share settings, such as the learning rate and the regularization, try the same values of these, and
+    no method is ahead because its trials happened to hold a good combination of them. Each value of a list comes once,
+    in random order, before one of them comes again. A point that was tried already is replaced by the nearest untried
+    one, where the last setting changes first.
+
+    Args:
+        space: settings and their values, with at least ``n_points`` points.
+        n_points: number of points.
+        seed: seed of the draws, the same for all spaces.
+    """
+    streams = {name: _values(dimension, n_points, f"{seed} {name}") for name, dimension in space.items()}
+    seen: set[str] = set()
+    points: list[dict[str, Option]] = []
+    for number in range(n_points):
+        beginnings = {name: stream[number] for name, stream in streams.items()}
+        point = next(one for one in _from(space, beginnings) if str(one) not in seen)
+        seen.add(str(point))
+        points.append(point)
+    return points
+
+
+def _values(dimension: Choices | Range, n_values: int, seed: str) -> list[Option]:
+    """Return values of one setting; more of them begin with the same ones."""
+    stream = random.Random(seed)  # noqa: S311 - a text as the seed, alike on every machine
+    if isinstance(dimension, Range):
+        return [_between(dimension, stream.random()) for _ in range(n_values)]
+    values: list[Option] = []
+    while len(values) < n_values:
+        values += stream.sample(dimension.values, len(dimension.values))
+    return values[:n_values]
+
+
+def _between(dimension: Range, fraction: float) -> float:
+    """Return the number at a fraction of a range."""
+    if dimension.log:
+        return dimension.low * (dimension.high / dimension.low) ** fraction
+    return dimension.low + (dimension.high - dimension.low) * fraction
+
+
+def _from(space: Space, beginnings: Mapping[str, Option]) -> Iterator[dict[str, Option]]:
+    """Yield all points of the lists of a space, from one on, of which the last setting changes first."""
+    lists = [_rotated(space[name], value) for name, value in beginnings.items()]
+    yield from (dict(zip(beginnings, values, strict=True)) for values in itertools.product(*lists))
+
+
+def _rotated(dimension: Choices | Range, first: Option) -> list[Option]:
+    if isinstance(dimension, Range):
+        return [first]
+    position = dimension.values.index(first)
+    return [*dimension.values[position:], *dimension.values[:position]]
 
 
 def next_point(

@@ -13,6 +13,7 @@ from flatrec.research.league.spec import League
 from flatrec.research.reporting.formats import metric_name
 
 SAMPLERS = {
+    "common": "drawn beforehand, with the same values of a setting in the same trials of all methods of a cell",
     "random": "drawn at random beforehand",
     "tpe": "proposed by TPE from the scores of earlier trials of the same method and cell, the first half at random",
 }

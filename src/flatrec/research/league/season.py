@@ -14,7 +14,7 @@ from flatrec.evaluation.metrics import higher_is_better
 from flatrec.models import BASELINES
 from flatrec.research.execution import Lost, Workers, execute
 from flatrec.research.league.job import Failed, Job, remove_run, run_job
-from flatrec.research.league.proposals import next_point, random_points
+from flatrec.research.league.proposals import common_points, next_point, random_points
 from flatrec.research.league.records import Kind, Record, RecordFiles, Wanted, decisive_settings
 from flatrec.research.league.settings import check_league, experiment_of, model_name, space_of, stated
 from flatrec.research.league.spec import Cell, League, Method, n_points
@@ -131,8 +131,10 @@ class Season:
         space = space_of(self.league, cell, method)
         n_trials = int(min(rules.n_trials, n_points(space)))
         seed = seeding.derive_seed(rules.trial_seed, f"league {cell.name} {method.name}") % 2**32
-        if rules.sampler == "random":
-            points = random_points(space, n_trials, seed)
+        if rules.sampler != "tpe":
+            of_cell = seeding.derive_seed(rules.trial_seed, f"league {cell.name}")
+            common = rules.sampler == "common"
+            points = common_points(space, n_trials, of_cell) if common else random_points(space, n_trials, seed)
             return self._looked_up(
                 files, [self._job("trial", cell, method, i, point=points[i]) for i in range(n_trials)]
             )
