@@ -99,8 +99,8 @@ class Rules:
         n_trials: number of trials of every method in every cell.
         trial_seed: seed of all trials, and of their proposals.
         final_seeds: seeds of the finalists, none of which is that of the trials.
-        sampler: ``common`` for points that are drawn beforehand, with the same values of a setting in the same trials of
-            all methods of a cell; ``random`` for points that are drawn beforehand for each method; ``tpe`` for points
+        sampler: ``common`` for points that are drawn beforehand, with the same values of a setting in the same trials
+            of all methods of a cell; ``random`` for points that are drawn beforehand for each method; ``tpe`` for points
             that follow from the scores of earlier trials of the same method and cell.
         replication: what the final seeds decide. ``seeds``: everything random in a run. ``splits``: the split of the
             data as well, for methods without randomness of their own.
