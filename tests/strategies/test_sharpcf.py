@@ -8,7 +8,7 @@ import torch
 
 from flatrec.strategies import Mixed, SharpCF
 from flatrec.strategies.batch_rows import BatchRows
-from flatrec.strategies.contrib.sharpcf import trajectory_gradient
+from flatrec.strategies.contrib.sharpcf import Tables, plus_trajectory_gradient
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import INTERACTIONS, N_BATCHES, Factors, batch, context_of, flat, rows_of
 
@@ -26,12 +26,13 @@ def trained(strategy, numbers, model=None):
 
 def test_the_gradient_of_the_trajectory_loss_is_that_of_torch():
     generator = torch.Generator().manual_seed(0)
-    table, before = (torch.randn(7, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    table, before, own = (torch.randn(7, 3, generator=generator, dtype=torch.float64) for _ in range(3))
     rows = BatchRows(torch.tensor([0, 1, 1, 2, 1]), torch.tensor([3, 4, 5, 4, 4]), torch.empty(5, 0))
     leaf = table.clone().requires_grad_()
     scores, past = ((one[rows.users] * one[rows.positives]).sum(dim=1) for one in (leaf, before))
-    (want,) = torch.autograd.grad((scores - past).square().mean(), leaf)
-    assert torch.allclose(trajectory_gradient(table, before, rows), want, atol=1e-12, rtol=0)
+    (want,) = torch.autograd.grad(0.7 * (scores - past).square().mean(), leaf)
+    found = plus_trajectory_gradient(own, 0.7, Tables(table, before), rows)
+    assert torch.allclose(found, own + want, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("window", [1, 2])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from flatrec.ops.param_vector import Vector
@@ -80,7 +79,11 @@ class SharpCF(SingleBatchStrategy):
         if first.context.progress < self.start_epoch or len(self.past) <= self.window:
             return first.gradient
         (before,) = self.past[0]
-        return _plus(first, self.lam * trajectory_gradient(table, before, rows))
+        trained, (embeddings,) = first.context.layout
+        return [
+            plus_trajectory_gradient(part, self.lam, Tables(table, before), rows) if number == embeddings else part
+            for number, part in zip(trained, first.gradient, strict=True)
+        ]
 
     def _begin_epoch(self, context: StepContext[Any], table: Tensor) -> None:
         """Keep the embeddings if this is the first step of an epoch."""
@@ -90,18 +93,17 @@ class SharpCF(SingleBatchStrategy):
             self.epochs = epochs
 
 
-def trajectory_gradient(table: Tensor, before: Tensor, rows: BatchRows) -> Tensor:
-    """The gradient of the mean squared difference of the scores of two tables, by the first of them."""
-    users, items = table[rows.users], table[rows.positives]
-    scores, past = (users * items).sum(dim=1), (before[rows.users] * before[rows.positives]).sum(dim=1)
-    pull = ((scores - past) * (2 / len(scores)))[:, None]
-    gradient = torch.zeros_like(table)
-    return gradient.index_add_(0, rows.users, pull * items).index_add_(0, rows.positives, pull * users)
+class Tables(NamedTuple):
+    """Embeddings of users, then items, now and some epochs before."""
+
+    now: Tensor
+    before: Tensor
 
 
-def _plus(first: FirstPass[BatchT], added: Tensor) -> Vector:
-    """The gradient of the first pass with something added to that of the embeddings."""
-    trained, (embeddings,) = first.context.layout
-    return [
-        part + added if number == embeddings else part for number, part in zip(trained, first.gradient, strict=True)
-    ]
+def plus_trajectory_gradient(gradient: Tensor, weight: float, tables: Tables, rows: BatchRows) -> Tensor:
+    """A gradient plus that of the weighted mean squared difference of the scores of two tables, by the one of now."""
+    (users, items), (past_users, past_items) = ((table[rows.users], table[rows.positives]) for table in tables)
+    gaps = (users * items).sum(dim=1) - (past_users * past_items).sum(dim=1)
+    pull = (gaps * (2 * weight / len(gaps)))[:, None]
+    total = gradient.clone()
+    return total.index_add_(0, rows.users, pull * items).index_add_(0, rows.positives, pull * users)
