@@ -100,8 +100,8 @@ class Rules:
         trial_seed: seed of all trials, and of their proposals.
         final_seeds: seeds of the finalists, none of which is that of the trials.
         sampler: ``common`` for points that are drawn beforehand, with the same values of a setting in the same trials
-            of all methods of a cell; ``random`` for points that are drawn beforehand for each method; ``tpe`` for points
-            that follow from the scores of earlier trials of the same method and cell.
+            of all methods of a cell; ``random`` for points that are drawn beforehand for each method; ``tpe`` for
+            points that follow from the scores of earlier trials of the same method and cell.
         replication: what the final seeds decide. ``seeds``: everything random in a run. ``splits``: the split of the
             data as well, for methods without randomness of their own.
         budget: gradients of the table at equal cost; 0 for those of the longest run of ``budget_of``.
