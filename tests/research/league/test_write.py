@@ -65,7 +65,7 @@ def kinds(value):
 
 
 @pytest.mark.repeats  # checks of annotations draw random numbers, which is not allowed here
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(leagues())
 def test_what_is_read_equals_what_was_written(tmp_path_factory, league):
     path = tmp_path_factory.mktemp("league") / "league.toml"

@@ -116,11 +116,11 @@ def test_tables_that_make_no_league_are_refused(table, data, tmp_path):
 @pytest.mark.usefixtures("two_epochs")
 def test_tiny_data_end_to_end_and_resumed(data, tmp_path):
     out = tmp_path / "out"
-    first = reproduce_tuned("table2", ROW, data, out, n_trials=2, n_seeds=2)
+    first = reproduce_tuned("table2", ROW, data, out, n_trials=1, n_seeds=2)
     assert [(one.name, one.trials, one.points) for one in first.methods] == [
-        ("plain", 2, 60),
-        ("bsam+", 2, 1280),
-        ("plain l2", 2, 60),
+        ("plain", 1, 60),
+        ("bsam+", 1, 1280),
+        ("plain l2", 1, 60),
     ]
     league = read_league(out / "league.toml")
     recorded = read_season(league, out)
@@ -130,15 +130,14 @@ def test_tiny_data_end_to_end_and_resumed(data, tmp_path):
         score = one.scores["recall@10"]
         assert (score.values, score.mean, score.deviation) == (tuple(scores), fmean(scores), stdev(scores))
         assert one.chosen == finals[0].point
-        best = max((trial for trial in recorded.trials if trial.method == one.name), key=lambda trial: trial.score)
-        assert one.chosen == best.point
+        assert [one.chosen] == [trial.point for trial in recorded.trials if trial.method == one.name]
     assert [one.scores["recall@10"].reported for one in first.methods] == [0.0479, 0.0524, None]
     written = json.loads((out / "tuned.json").read_text())
-    assert (written["seeds"], [one["trials"] for one in written["methods"]]) == ([1, 2], [2, 2, 2])
+    assert (written["seeds"], [one["trials"] for one in written["methods"]]) == ([1, 2], [1, 1, 1])
     assert "Table I of the paper counts 19,445" in written["warning"]
-    assert "| recall@10 | bsam+ | 2 |" in (out / "tuned.md").read_text()
+    assert "| recall@10 | bsam+ | 1 |" in (out / "tuned.md").read_text()
     before = (out / "trials.jsonl").read_bytes(), (out / "finals.jsonl").read_bytes()
-    assert reproduce_tuned("table2", ROW, data, out, n_trials=2, n_seeds=2) == first
+    assert reproduce_tuned("table2", ROW, data, out, n_trials=1, n_seeds=2) == first
     assert before == ((out / "trials.jsonl").read_bytes(), (out / "finals.jsonl").read_bytes())
 
 

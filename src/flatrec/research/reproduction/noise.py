@@ -109,7 +109,7 @@ class NoiseReproduction:
         note = (
             "Recall@10 before and after noise on features, beside the values that the paper prints; drop = (before - "
             "after) / before of each seed; p of the paired t-test of the drops against those of plain, corrected by "
-            f"Holm.{few}"
+            f"Holm over all rows of the study, noise on embeddings among them.{few}"
         )
         return Table(
             "reproduction", f"{NOISE}, {self.row.name}, test split", columns, tuple(map(_cells, self.scores)), note

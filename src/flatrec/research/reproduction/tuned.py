@@ -104,8 +104,8 @@ class TunedReproduction:
         )
         few = "" if len(self.seeds) >= MIN_SEEDS else f" Fewer than {MIN_SEEDS} seeds are not a result."
         note = (
-            "Mean and sample deviation over fresh seeds, beside the value that the paper prints; it does not say how "
-            f"methods other than BSAM and BSAM+ were tuned.{few}"
+            "Mean and sample deviation over fresh seeds, beside the value of the paper, which does not say how methods "
+            f"other than BSAM and BSAM+ were tuned.{few}"
         )
         return Table(
             "tuned", f"{self.table}, {self.row.name}, every method tuned equally, test split", columns, rows, note
