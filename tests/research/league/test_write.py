@@ -43,7 +43,7 @@ def leagues(draw):
         title=draw(texts),
         n_trials=draw(some.integers(1, 99)),
         final_seeds=tuple(draw(some.lists(some.integers(1, 9), min_size=2, max_size=5, unique=True))),
-        sampler=draw(some.sampled_from(["random", "tpe"])),
+        sampler=draw(some.sampled_from(["common", "random", "tpe"])),
         budget_of=draw(some.sampled_from(["", *(method.name for method in methods)])),
         disturbances=draw(some.sampled_from([{}, {"vectors": (0.1, 0.5)}, {"vectors": (0.5,), "edit": (0.01,)}])),
     )
@@ -98,7 +98,7 @@ def test_the_text_is_as_a_person_would_write_it():
         (Comparison("sam+", "plain", "recall@10", claim="it helps"),),
     )
     assert league_text(league, comment="Edit me.") == (
-        '# Edit me.\ntitle = "Two"\nn_trials = 8\ntrial_seed = 0\nfinal_seeds = [1, 2]\nsampler = "random"\n'
+        '# Edit me.\ntitle = "Two"\nn_trials = 8\ntrial_seed = 0\nfinal_seeds = [1, 2]\nsampler = "common"\n'
         'replication = "seeds"\nbudget = 0\nbudget_of = ""\ndraws = 2\n'
         '\n[data]\nbaby = "data/baby"\n'
         '\n[settings]\n"training.epochs" = 3\n'

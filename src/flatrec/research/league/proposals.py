@@ -65,7 +65,7 @@ def _values(dimension: Choices | Range, n_values: int, seed: str) -> list[Option
 def _between(dimension: Range, fraction: float) -> float:
     """Return the number at a fraction of a range."""
     if dimension.log:
-        return dimension.low * (dimension.high / dimension.low) ** fraction
+        return float(dimension.low * (dimension.high / dimension.low) ** fraction)
     return dimension.low + (dimension.high - dimension.low) * fraction
 
 

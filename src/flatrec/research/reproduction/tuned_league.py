@@ -74,7 +74,7 @@ def tuned_league(
         n_trials=n_trials,
         trial_seed=0,
         final_seeds=tuple(range(1, n_seeds + 1)),
-        sampler="tpe",
+        sampler="common",
     )
     return League(rules, shared, (cell,), tuple(methods), _comparisons(row.strategy))
 
