@@ -72,11 +72,12 @@ def _fingerprint(cell: str, runs: Sequence[MethodRuns]) -> dict[str, str]:
 def _tables(season: SeasonResults, cell: str) -> Iterator[Table]:
     league, runs = season.league, season.of_cell(cell)
     names = [name for one in runs for record in one.scored for name in record.test]
-    metrics = list(dict.fromkeys([season.metric, *names]))
-    yield finals_table(league, runs, metrics)
+    if names:
+        yield finals_table(league, runs, list(dict.fromkeys([season.metric, *names])))
     if (robustness := robustness_table(league, runs, season.metric)) is not None:
         yield robustness
-    yield cost_table(runs, season.metric)
+    if names:
+        yield cost_table(runs, season.metric)
     if (budget := budget_table(league, season.runs, cell, season.monitor(cell))) is not None:
         yield budget
     yield chosen_table(runs)
@@ -106,7 +107,7 @@ def _pareto(season: SeasonResults) -> StudyResult:
 
 def _trials_image(runs: Sequence[MethodRuns], monitor: str) -> Iterator[Image]:
     if any(record.score is not None for one in runs for record in one.trials):
-        caption = f"The best validation {metric_name(monitor)} so far; every method has as many trials."
+        caption = f"The best validation {metric_name(monitor)} so far, over the trials of each method."
         yield Image("trials", f"Validation over trials, {runs[0].cell}", caption)
 
 

@@ -75,6 +75,8 @@ class MethodRuns:
         if not self.is_tuned:
             return (f"{self.method}: {len(self.trials)} of {self.n_trials} trials",)
         diverged = [record.seed for record in self.finals if record.error]
+        if not self.finals:
+            return (f"{self.method}: no finals",)
         parts = [f"{self.method}: no {of_seeds('final', self.missing_seeds)}"] if self.missing_seeds else []
         if diverged:
             parts.append(f"{self.method}: diverged {of_seeds('final', diverged)}")
