@@ -27,11 +27,12 @@ import torch
 from results import record
 
 from flatrec.config import Component
-from flatrec.data.batches import Batch, Sampler
+from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.models import MODELS, Model
 from flatrec.registry.instantiate import build_model, build_strategy
+from flatrec.sampling.sampler import Sampler
 from flatrec.training import optimizers
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding

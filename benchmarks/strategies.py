@@ -31,7 +31,7 @@ from torch.profiler import ProfilerActivity, profile
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.registry.instantiate import strategy_names
-from flatrec.strategies import Mixed
+from flatrec.strategies import ON_EMBEDDINGS, Mixed
 from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.provenance import peak_memory_mb
 
@@ -106,12 +106,17 @@ def rows(
             }
 
 
+def names_on_parameters() -> list[str]:
+    """Names of the strategies but for plain and those that perturb final embeddings alone."""
+    return [name for name in strategy_names() if name != PLAIN and name.removesuffix("+") not in ON_EMBEDDINGS]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a JSON line a row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--models", default="lightgcn,freedom")
-    parser.add_argument("--strategies", default=",".join(name for name in strategy_names() if name != PLAIN))
+    parser.add_argument("--strategies", default=",".join(names_on_parameters()))
     parser.add_argument("--steps", type=int, default=11)
     parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--together", type=int, default=0, help="strategies in memory at once; default all")

@@ -19,11 +19,11 @@ from typing import Any
 from flatrec import load_data
 from flatrec.cli.options import experiment
 from flatrec.config import Experiment
-from flatrec.data.batches import Sampler
 from flatrec.data.dataset import Dataset
 from flatrec.models import MODELS
 from flatrec.registry.instantiate import build_strategy, with_defaults
 from flatrec.runs import run_dir
+from flatrec.sampling.sampler import Sampler
 
 
 def trained(settings: Experiment, dataset: Dataset, path: Path, words: Sequence[str]) -> dict[str, Any]:

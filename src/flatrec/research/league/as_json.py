@@ -9,7 +9,7 @@ from typing import Any
 
 from flatrec._version import __version__
 from flatrec.evaluation.metrics import higher_is_better
-from flatrec.research.league.cost import budget_in, cost_of, pareto, within_budget
+from flatrec.research.league.cost import Cost, budget_in, cost_of, pareto, within_budget
 from flatrec.research.league.records import Record
 from flatrec.research.league.results import SeasonResults
 from flatrec.research.league.runs import MethodRuns
@@ -93,7 +93,7 @@ def _method(season: SeasonResults, one: MethodRuns, budget: float | None, *, is_
         "finals": [{**_run(record), "test": _defined(record.test)} for record in one.finals],
         "test": {metric: asdict(values_of(one, metric).spread) for metric in metrics},
         "left": {level: asdict(values_of(one, season.metric, level).spread) for level in season.league.rules.levels},
-        "cost": None if cost is None else asdict(cost),
+        "cost": None if cost is None else _cost(cost),
         "within_budget": asdict(Spread.of(list(reached.values()))),
         "not_dominated": is_undominated if one.scored else None,
         "missing": list(one.gaps),
@@ -122,4 +122,13 @@ def _space(space: Space) -> dict[str, Any]:
     return {
         name: list(dimension.values) if isinstance(dimension, Choices) else asdict(dimension)
         for name, dimension in space.items()
+    }
+
+
+def _cost(cost: Cost) -> dict[str, float]:
+    return {
+        "epochs": cost.epochs,
+        "gradients": cost.gradients,
+        "seconds": cost.seconds,
+        "tuning_seconds": cost.tuning_seconds,
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 
 from flatrec.evaluation.metrics import higher_is_better
+from flatrec.research.league.records import Record
 from flatrec.research.league.runs import MethodRuns
 from flatrec.research.league.spec import League
 from flatrec.research.league.values import Spread, values_of
@@ -19,19 +20,25 @@ class Cost:
     Args:
         epochs: epochs that were trained, those after the best one included.
         gradients: gradients of batches.
-        seconds: seconds of training, without evaluations, by the clock.
-        tuning_seconds: the same of all trials together.
+        seconds_per_epoch: seconds of an epoch by the clock, without evaluations; the median over all trials and finals,
+            since one run that had to wait for others says nothing of the method.
+        tuning_epochs: epochs of all trials together.
     """
 
     epochs: float
     gradients: float
-    seconds: float
-    tuning_seconds: float
+    seconds_per_epoch: float
+    tuning_epochs: int
 
     @property
-    def seconds_per_epoch(self) -> float:
-        """Seconds of an epoch."""
-        return self.seconds / self.epochs if self.epochs else 0.0
+    def seconds(self) -> float:
+        """Seconds of training of a final."""
+        return self.seconds_per_epoch * self.epochs
+
+    @property
+    def tuning_seconds(self) -> float:
+        """Seconds of training of all trials together."""
+        return self.seconds_per_epoch * self.tuning_epochs
 
 
 def cost_of(runs: MethodRuns) -> Cost | None:
@@ -41,9 +48,14 @@ def cost_of(runs: MethodRuns) -> Cost | None:
     return Cost(
         fmean(record.epochs for record in runs.scored),
         fmean(record.gradients for record in runs.scored),
-        fmean(record.seconds for record in runs.scored),
-        sum(sorted(record.seconds for record in runs.trials)),
+        _seconds_per_epoch([*runs.trials, *runs.scored]),
+        sum(record.epochs for record in runs.trials),
     )
+
+
+def _seconds_per_epoch(records: Sequence[Record]) -> float:
+    found = [record.seconds / record.epochs for record in records if record.epochs]
+    return median(found) if found else 0.0  # a baseline has no epochs
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ class ParetoPoint:
 
     Args:
         method: name of the method.
-        seconds: mean seconds of a final.
+        seconds: seconds of a final.
         quality: mean and deviation of the metric on the test split.
         is_dominated: whether another method is at least as good and at most as expensive, and not equal in both.
     """

@@ -29,12 +29,13 @@ class SharpCF(SingleBatchStrategy):
 
     Deviations:
 
-    - The paper keeps the score that each interaction had when it was last trained on in epoch e - E. Here the past
-      scores are those of the embeddings at the beginning of epoch e - E: a batch does not say which of the training
-      interactions it holds, and all past scores then belong to one and the same model. This takes E + 1 tables of
-      embeddings of memory, also in a checkpoint.
-    - The authors published no code. Public implementations by others add this term to the *sum* of the losses of a
-      batch, where models here take their mean: a weight of theirs is |B| times the one here.
+    - Public implementations by others, after which this one is written since the authors published none, keep the
+      score that each interaction had when it was trained on in epoch e - E. Here the past scores are those of the
+      embeddings at the beginning of epoch e - E: a batch does not say which of the training interactions it holds, and
+      all past scores then belong to one and the same model. This takes E + 1 tables of embeddings of memory, also in a
+      checkpoint.
+    - They add this term to the *sum* of the losses of a batch, where models here take their mean: a weight of theirs is
+      |B| times the one here.
     - The first epoch with a trajectory loss is ``start_epoch`` at the earliest, counted from 0.
 
     There is no optimizer of this strategy in :mod:`flatrec.optim`, where users and items are not seen.
