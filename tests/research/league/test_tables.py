@@ -64,8 +64,8 @@ def test_costs_are_relative_to_the_first_method():
     records = replace(finished({"base": (), "new": ()}), finals=finals)
     table = cost_table(of_cell(records), "recall@20")
     base, new = table.rows
-    # Four epochs of ten steps in 8 seconds, in two trials and a final; the other final had to wait. Three epochs of ten
-    # steps of two gradients in 30 seconds, in three finals; two trials of four epochs, whose 8 seconds are in the minority.
+    # Four epochs of ten steps in 8 seconds, in two trials and a final; the other final had to wait.
+    # Three epochs of ten steps of two gradients in 30 seconds, in three finals; the two trials are in the minority.
     assert base == ("base", 2, 4.0, 40.0, 1.0, 8.0, 1.0, 2.0, 1.0, 16.0, "yes")
     assert new == ("new", 3, 3.0, 60.0, 1.5, 30.0, 3.75, 10.0, 5.0, 80.0, "yes")
 

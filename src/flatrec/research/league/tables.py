@@ -81,9 +81,9 @@ def cost_table(runs: Sequence[MethodRuns], metric: str) -> Table:
     rows = [[*_cost_row(one, cost_of(one), of_first), "yes" if one.method in undominated else ""] for one in runs]
     note = (
         "Means over finals. Gradients are of batches, as many as were computed until training stopped. Seconds are "
-        "those of an epoch without evaluations, by the clock, the median over trials and finals, times the epochs; they "
-        "vary with what else the machine does. Not dominated: no other "
-        "method is at least as good on the test split in at most as many seconds."
+        "those of an epoch without evaluations, by the clock, the median over trials and finals, times the epochs; "
+        "they vary with what else the machine does. Not dominated: no other method is at least as good on the test "
+        "split in at most as many seconds."
     )
     return _table("cost", "What a final costs", columns, rows, note=note)
 
