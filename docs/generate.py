@@ -51,8 +51,8 @@ epochs = 50
 
 Everything that is left out has its default; a model may have [its own](training.md#defaults-of-a-model). An unknown
 name, a value of the wrong type and a value out of range are refused before anything is trained. `flatrec list settings`
-prints these tables; `flatrec list settings freedom` prints one of them. The settings of an optimizer are the arguments
-of its class in the installed torch: `flatrec list settings optimizer` prints them.
+prints these tables; `flatrec list settings freedom` prints one of them. The settings of an optimizer or a schedule
+are the arguments of its class in the installed torch: `flatrec list settings optimizer` prints them.
 """
 
 _HEADINGS = {
