@@ -126,7 +126,7 @@ def test_rows_that_no_loss_reaches_do_not_move_and_the_others_move_by_their_leng
 
 def test_tiny_rows_are_directions_and_zeros_are_none():
     rows = torch.tensor([[3e-30, 4e-30], [0.0, 0.0], [-3e20, 4e20]])
-    (found,) = row_directions([rows], [torch.tensor([[5.0], [7.0], [10.0]])])
+    (found,) = row_directions([rows], row_norms([torch.tensor([[5.0, 0.0], [0.0, 7.0], [6.0, 8.0]])]))
     assert torch.allclose(found, torch.tensor([[3.0, 4.0], [0.0, 0.0], [-6.0, 8.0]]))
     (kept,) = nonzero_rows([torch.ones(3, 2)], [rows])
     assert kept.tolist() == [[1, 1], [0, 0], [1, 1]]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flatrec.ops.foreach import foreach
+from flatrec.ops.row_vector import aligned_values, stored_values
 
 Vector: TypeAlias = Sequence[Tensor]
 
@@ -17,12 +18,12 @@ BLOCK_ENTRIES = 2**16  # 256 KB: a few blocks stay in the cache of one core toge
 
 def dot(x: Vector, y: Vector) -> Tensor:
     """Return the inner product, a scalar tensor."""
-    return torch.stack([torch.dot(a.flatten(), b.flatten()) for a, b in zip(x, y, strict=True)]).sum()
+    return torch.stack([torch.dot(a.flatten(), b.flatten()) for a, b in aligned_values(x, y)]).sum()
 
 
 def norm(x: Vector) -> Tensor:
     """Return the Euclidean norm over all entries, a scalar tensor."""
-    length: Tensor = torch.linalg.vector_norm(torch.stack(foreach("norm", x)))
+    length: Tensor = torch.linalg.vector_norm(torch.stack(foreach("norm", stored_values(x))))
     return length
 
 

@@ -6,43 +6,84 @@ alone, as :mod:`flatrec.optim` does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import overload
+
 import torch
 from torch import Tensor
 
 from flatrec.ops.param_vector import Vector
+from flatrec.ops.row_vector import Part, RowMatrix, RowVector, parts_of, whole
 
 
-def row_norms(x: Vector) -> list[Tensor]:
+class RowNorms(Sequence[Tensor]):
+    """The Euclidean norm of each row of a vector, one column per tensor, computed where it is read.
+
+    Args:
+        x: one tensor per parameter.
+    """
+
+    def __init__(self, x: Vector) -> None:
+        self._x = x
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Tensor]: ...
+    def __getitem__(self, index: int | slice) -> Tensor | list[Tensor]:
+        """The column of a tensor, or a list of columns."""
+        if isinstance(index, slice):
+            return [_norms(as_rows(tensor)) for tensor in self._x[index]]
+        return _norms(as_rows(self._x[index]))
+
+    def __len__(self) -> int:
+        """The number of tensors."""
+        return len(self._x)
+
+    def of_rows(self, index: int, rows: Tensor) -> Tensor:
+        """Return the norms of some rows of one tensor."""
+        return _norms(as_rows(self._x[index]).index_select(0, rows))
+
+
+def row_norms(x: Vector) -> RowNorms:
     """Return the Euclidean norm of each row, one column per tensor."""
-    return [torch.linalg.vector_norm(as_rows(tensor), dim=1, keepdim=True) for tensor in x]
+    return RowNorms(x)
 
 
-def row_directions(direction: Vector, lengths: Vector) -> list[Tensor]:
+def row_directions(direction: Vector, lengths: RowNorms) -> RowVector:
     """Return the direction with each row brought to a length of its own; rows of zeros stay.
 
     Rows of any finite size are brought to their length exactly. The cost is that of the rows that are not zero, and one
-    pass over memory to find them.
+    pass over memory to find them, unless the direction says where they are.
 
     Args:
         direction: one tensor per parameter.
         lengths: for each tensor a column with the length of each row.
     """
-    return [_directed(as_rows(one), length).reshape(one.shape) for one, length in zip(direction, lengths, strict=True)]
+    return RowVector([_part_directed(part, lengths, index) for index, part in enumerate(parts_of(direction))])
+
+
+def _part_directed(part: Part, lengths: RowNorms, index: int) -> Part:
+    if isinstance(part, RowMatrix) and part.rows is not None:
+        return part.with_values(_directed(part.values, lengths.of_rows(index, part.rows)))
+    tensor = whole(part)
+    return _directed(as_rows(tensor), lengths[index]).reshape(tensor.shape)
 
 
 def _directed(rows: Tensor, lengths: Tensor) -> Tensor:
-    chosen = nonzero_indices(rows)
-    directed = rows[chosen]
-    directed /= torch.maximum(directed.amax(dim=1, keepdim=True), -directed.amin(dim=1, keepdim=True))
-    directed *= lengths[chosen] / torch.linalg.vector_norm(directed, dim=1, keepdim=True)  # no square vanished
-    return directed if len(chosen) == len(rows) else torch.zeros_like(rows).index_copy_(0, chosen, directed)
-
-
-def nonzero_indices(rows: Tensor) -> Tensor:
-    """Return the indices of the rows of a matrix that are not zero in every entry."""
     if rows.shape[1] == 0:
-        return torch.arange(len(rows), device=rows.device)[:0]
-    return ((rows.amax(dim=1) != 0) | (rows.amin(dim=1) != 0)).nonzero().flatten()
+        return rows
+    largest = torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True))
+    chosen = largest.flatten().nonzero().flatten()
+    if len(chosen) == len(rows):
+        return _with_lengths(rows / largest, lengths)
+    some, of_some, largest = (one.index_select(0, chosen) for one in (rows, lengths, largest))
+    return torch.zeros_like(rows).index_copy_(0, chosen, _with_lengths(some / largest, of_some))
+
+
+def _with_lengths(rows: Tensor, lengths: Tensor) -> Tensor:
+    """Rows whose largest entry is 1, so that no square vanishes, brought to their lengths in place."""
+    return rows.mul_(lengths / torch.linalg.vector_norm(rows, dim=1, keepdim=True))
 
 
 def nonzero_rows(x: Vector, like: Vector) -> list[Tensor]:
@@ -56,3 +97,8 @@ def nonzero_rows(x: Vector, like: Vector) -> list[Tensor]:
 def as_rows(tensor: Tensor) -> Tensor:
     """Return a tensor as a matrix of its rows."""
     return tensor.flatten(1) if tensor.ndim > 1 else tensor.reshape(1, -1)
+
+
+def _norms(rows: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return norms

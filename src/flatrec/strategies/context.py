@@ -48,7 +48,7 @@ class StepContext(Protocol[BatchIn]):
     def step(self) -> AbstractContextManager[None]:
         """Context manager for one step; at its end, however it ends, all that belongs to the step is cleaned up."""
 
-    def gradients(self, *batches: BatchIn) -> tuple[list[Tensor], list[list[Tensor]]]:
+    def gradients(self, *batches: BatchIn) -> tuple[list[Tensor], Sequence[Vector]]:
         """The loss and the gradient of each batch at the current parameters.
 
         Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 import torch
@@ -13,8 +14,9 @@ from torch.optim import Optimizer
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
-from flatrec.ops.foreach import foreach
+from flatrec.ops.gathers import GatheredGradients
 from flatrec.ops.param_vector import Vector
+from flatrec.ops.row_vector import Part, RowMatrix, RowVector, parts_of, whole
 from flatrec.optim.noise import Noise
 from flatrec.strategies.context import NonFiniteGradientError, all_finite
 from flatrec.strategies.state import Layout
@@ -32,12 +34,14 @@ class _Leaves:
         values: the same tensors in float32 at least, without the graph; the loss reads these.
         encoded: what the loss gets, made of the values.
         noise: the state of the random generators after ``encode``.
+        gradients: the gradients by the values, then by the parameters.
     """
 
     outputs: list[Tensor]
     values: list[Tensor]
     encoded: Encoded
     noise: Noise
+    gradients: GatheredGradients
 
 
 class EmbeddingStepContext:
@@ -111,7 +115,7 @@ class EmbeddingStepContext:
 
     def select_perturbed(self, gradient: Vector) -> Vector:
         """Return the gradient of the node embeddings."""
-        return self.layout.select_perturbed(gradient)
+        return RowVector(parts_of(gradient)[:1])
 
     def row_counts(self, batch: Batch) -> list[Tensor]:
         """How often a batch reads each user and each item, as a positive or a negative."""
@@ -128,31 +132,33 @@ class EmbeddingStepContext:
             finally:
                 self._leaves = None
 
-    def gradients(self, *batches: Batch) -> tuple[list[Tensor], list[list[Tensor]]]:
+    def gradients(self, *batches: Batch) -> tuple[list[Tensor], list[RowVector]]:
         """The loss and the gradient of each batch, by the encoded tensors and directly by the parameters.
 
         Raises:
             NonFiniteGradientError: a loss or gradient is NaN or infinite.
         """
         leaves = self._encoded()
-        again = self.context.same_dropout_mask
-        with leaves.noise.of("loss" if again else object()), self.context.autocast():
-            losses = [self.model.loss(leaves.encoded, batch) for batch in batches]
-        gradients = []
-        for loss in losses:
-            scaled = loss * LOSS_SCALE if self._is_scaled else loss
-            gradient = list(torch.autograd.grad(scaled, self.params, materialize_grads=True))
-            gradients.append(self._unscaled(gradient))
-        losses = [loss.detach() for loss in losses]
+        with leaves.noise.of("loss" if self.context.same_dropout_mask else object()):
+            found = [leaves.gradients.of(partial(self._loss, leaves, batch), self._scale) for batch in batches]
+        losses, gradients = [loss for loss, _ in found], [RowVector(parts) for _, parts in found]
         if not all_finite(losses, gradients):
             raise NonFiniteGradientError("a loss or gradient is not finite")
         return losses, gradients
 
+    def _loss(self, leaves: _Leaves, batch: Batch) -> Tensor:
+        with self.context.autocast():
+            return self.model.loss(leaves.encoded, batch)
+
     @contextmanager
     def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
         """Context manager that adds ``scale * direction`` to the node embeddings and restores them bit for bit."""
-        (embeddings,), (eps,) = self.perturbed_params, direction
-        value = embeddings.detach()
+        (embeddings,), (part,) = self.perturbed_params, parts_of(direction)
+        if isinstance(part, RowMatrix) and part.rows is not None:
+            with _moved_rows(embeddings.data, part.rows, part.values, scale):
+                yield
+            return
+        value, (eps,) = embeddings.detach(), direction
         self._buffer = self._buffer or [torch.empty_like(value)]
         torch.add(value, eps, alpha=scale, out=self._buffer[0])
         try:
@@ -167,33 +173,30 @@ class EmbeddingStepContext:
         Raises:
             NonFiniteGradientError: what reaches the parameters is NaN or infinite; nothing is updated.
         """
-        leaves = self._encoded()
-        direct = list(gradient[len(leaves.values) :])
-        total = self._plus_pulled_back(leaves.outputs, gradient[: len(leaves.values)], direct)
+        leaves, parts = self._encoded(), parts_of(gradient)
+        count = len(leaves.values)
+        total = self._plus_pulled_back(leaves.outputs, gradient[:count], parts[count:])
         self._leaves = None
         if not all_finite([total[0].new_zeros(())], [total]):
             raise NonFiniteGradientError("the gradient of a parameter is not finite")
         self.context.update(total)
 
-    def _plus_pulled_back(self, outputs: Vector, gradient: Vector, direct: Vector) -> list[Tensor]:
-        scale = LOSS_SCALE if self._is_scaled else 1.0
+    def _plus_pulled_back(self, outputs: Vector, gradient: Vector, direct: Sequence[Part]) -> list[Tensor]:
         chosen = [pair for pair in zip(outputs, gradient, strict=True) if pair[0].requires_grad]
         if not chosen:
-            return list(direct)
-        weights = [(part * scale if self._is_scaled else part).to(output.dtype) for output, part in chosen]
+            return list(RowVector(direct))
+        weights = [(part * self._scale if self._scale != 1 else part).to(output.dtype) for output, part in chosen]
         pulled = torch.autograd.grad([output for output, _ in chosen], self.context.params, weights, allow_unused=True)
-        self._totals = self._totals or [torch.empty_like(own) for own in direct]
+        self._totals = self._totals or [torch.empty_like(parameter) for parameter in self.context.params]
         return [
-            own if part is None else torch.add(own, part, alpha=1 / scale, out=total)
+            whole(own) if part is None else _sum_into(total, part, own, 1 / self._scale)
             for own, part, total in zip(direct, pulled, self._totals, strict=True)
         ]
 
     @property
-    def _is_scaled(self) -> bool:
-        return self.context.precision == "float16"
-
-    def _unscaled(self, gradient: list[Tensor]) -> list[Tensor]:
-        return foreach("mul_", gradient, 1 / LOSS_SCALE) if self._is_scaled else gradient
+    def _scale(self) -> float:
+        """The factor that keeps small gradients from vanishing."""
+        return LOSS_SCALE if self.context.precision == "float16" else 1.0
 
     def _encoded(self) -> _Leaves:
         """What this step encoded, now if it has not yet."""
@@ -211,7 +214,9 @@ class EmbeddingStepContext:
         leaves = [_leaf(output) for output in outputs]
         aux = {**encoded.aux, **dict(zip(values, leaves[1:], strict=True))}
         devices = {parameter.device for parameter in self.context.params}
-        return _Leaves(outputs, leaves, replace(encoded, node_embeddings=leaves[0], aux=aux), Noise(devices))
+        encoded = replace(encoded, node_embeddings=leaves[0], aux=aux)
+        gradients = GatheredGradients([*leaves, *self.context.params])
+        return _Leaves(outputs, leaves, encoded, Noise(devices), gradients)
 
     def _initial_values(self) -> list[Tensor]:
         """The encoded tensors before the first step, whose shapes a saved state is compared with."""
@@ -227,6 +232,24 @@ class EmbeddingStepContext:
 def _leaf(output: Tensor) -> Tensor:
     kind = torch.promote_types(output.dtype, torch.float32)
     return output.detach().to(kind).requires_grad_()
+
+
+@contextmanager
+def _moved_rows(table: Tensor, rows: Tensor, direction: Tensor, scale: float) -> Iterator[None]:
+    """Context manager in which some rows of a table are moved, in place: a table is larger than its rows."""
+    values = table.index_select(0, rows)
+    try:
+        table.index_copy_(0, rows, torch.add(values, direction, alpha=scale))
+        yield
+    finally:
+        table.index_copy_(0, rows, values)
+
+
+def _sum_into(out: Tensor, pulled: Tensor, direct: Part, factor: float) -> Tensor:
+    """Return ``direct + factor * pulled``, in memory ``out``."""
+    if isinstance(direct, RowMatrix) and direct.rows is not None:
+        return torch.mul(pulled, factor, out=out).index_add_(0, direct.rows, direct.values)
+    return torch.add(whole(direct), pulled, alpha=factor, out=out)
 
 
 def perturbing(context: TrainStepContext, target: PerturbTarget) -> TrainStepContext | EmbeddingStepContext:
