@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from flatrec.ops.row_vector import Part, RowIndex, RowMatrix
+from flatrec.ops.row_vector import Part, RowIndex, RowMatrix, RowVector
 
 # Options of F.embedding with which it changes neither its gradient nor the table.
 UNCHANGED: Mapping[str, bool | None] = {
@@ -19,6 +20,18 @@ UNCHANGED: Mapping[str, bool | None] = {
     "scale_grad_by_freq": False,
     "sparse": False,
 }
+
+
+class GradientOf(NamedTuple):
+    """A loss and its gradient.
+
+    Args:
+        loss: the loss, without its graph.
+        gradient: one part per table.
+    """
+
+    loss: Tensor
+    gradient: RowVector
 
 
 class _Slope(NamedTuple):
@@ -42,29 +55,44 @@ class GatheredGradients:
     Example:
         >>> table = torch.eye(3, requires_grad=True)
         >>> gradients = GatheredGradients([table])
-        >>> loss, (gradient,) = gradients.of(lambda: F.embedding(torch.tensor([1, 1]), table).sum())
-        >>> gradient.rows.tolist(), gradient.values.tolist()
-        ([1], [[2.0, 2.0, 2.0]])
+        >>> found = gradients.of(lambda: F.embedding(torch.tensor([1, 1]), table).sum())
+        >>> found.gradient[0].tolist()
+        [[0.0, 0.0, 0.0], [2.0, 2.0, 2.0], [0.0, 0.0, 0.0]]
     """
 
     def __init__(self, tables: Sequence[Tensor]) -> None:
         self.tables = list(tables)
         self._indices: list[tuple[int, Tensor, RowIndex]] = []  # of the readings so far
 
-    def of(self, function: Callable[[], Tensor], scale: float = 1.0) -> tuple[Tensor, list[Part]]:
+    def of(self, function: Callable[[], Tensor], scale: float = 1.0, n_first: int | None = None) -> GradientOf:
         """Return the loss that a function computes, and its gradient by each table.
 
         Args:
             function: computes the loss, a scalar.
             scale: factor of the loss in the backward pass, which keeps small gradients of float16 from vanishing; the
                 gradients are divided by it, exactly if it is a power of two.
+            n_first: number of tables whose gradient is computed now, the first ones; that by the others is computed
+                when it is first asked for, while the tables are what they were. None for all.
         """
         with _Recorder(self.tables) as recorder:
             loss = function()
-        variables = [*self.tables, *recorder.anchors]
-        found = torch.autograd.grad(loss * scale if scale != 1 else loss, variables, allow_unused=True)
-        parts = map(self._part, self.tables, found, recorder.slopes)
-        return loss.detach(), [part if scale == 1 else _divided(part, scale) for part in parts]
+        scaled = loss * scale if scale != 1 else loss
+        count = len(self.tables) if n_first is None else n_first
+        some, others = slice(count), slice(count, None)
+        if not self.tables[others]:
+            return GradientOf(loss.detach(), RowVector(self._parts(scaled, recorder, some, scale)))
+        first = self._parts(scaled, recorder, some, scale, again=True)
+        rest = partial(self._parts, scaled, recorder, others, scale)
+        return GradientOf(loss.detach(), RowVector(first, rest, len(self.tables) - count))
+
+    def _parts(
+        self, loss: Tensor, recorder: _Recorder, some: slice, scale: float, *, again: bool = False
+    ) -> list[Part]:
+        """The gradient by some of the tables; the loss can be differentiated once more if that is asked for."""
+        variables = [*self.tables[some], *recorder.anchors[some]]
+        found = torch.autograd.grad(loss, variables, retain_graph=again, allow_unused=True)
+        parts = map(self._part, self.tables[some], found, recorder.slopes[some])
+        return [part if scale == 1 else _divided(part, scale) for part in parts]
 
     def _part(self, table: Tensor, gradient: Tensor | None, slopes: list[_Slope]) -> Part:
         """The gradient by one table, given that by the table as a whole and those by the rows gathered of it."""

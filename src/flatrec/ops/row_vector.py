@@ -5,7 +5,7 @@ Needs torch alone, as :mod:`flatrec.optim` does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias, overload
 
 import torch
@@ -90,6 +90,8 @@ class RowVector(Sequence[Tensor]):
 
     Args:
         parts: the tensors and matrices.
+        rest: computes further parts when they are first asked for; None if there are none.
+        n_rest: number of further parts.
 
     Example:
         >>> vector = RowVector([RowMatrix(torch.tensor([0]), torch.ones(1, 2), 2), torch.zeros(3)])
@@ -97,8 +99,21 @@ class RowVector(Sequence[Tensor]):
         [torch.Size([2, 2]), torch.Size([3])]
     """
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self.parts = tuple(parts)
+    def __init__(
+        self, parts: Sequence[Part], rest: Callable[[], Sequence[Part]] | None = None, n_rest: int = 0
+    ) -> None:
+        self._parts, self._rest, self._n = tuple(parts), rest, len(parts) + n_rest
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All parts."""
+        if self._rest is not None:
+            self._parts, self._rest = (*self._parts, *self._rest()), None
+        return self._parts
+
+    def first(self, count: int) -> RowVector:
+        """Return the vector of the first parts; of those that are known, none of the others is computed."""
+        return RowVector((self._parts if count <= len(self._parts) else self.parts)[:count])
 
     @overload
     def __getitem__(self, index: int) -> Tensor: ...
@@ -112,7 +127,7 @@ class RowVector(Sequence[Tensor]):
 
     def __len__(self) -> int:
         """The number of tensors."""
-        return len(self.parts)
+        return self._n
 
 
 def parts_of(x: Sequence[Tensor]) -> Sequence[Part]:

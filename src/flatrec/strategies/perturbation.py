@@ -120,7 +120,7 @@ class SAMStrategy(TwoPass):
         radius = self._radius(context.progress, params)
         if radius == 0 or self.steps % self.interval != 0:
             return gradient
-        if grad is not gradient:
+        if isinstance(gradient, list) and grad is not gradient:  # one by embeddings and parameters has no such unit
             self.diagnostics.add("perturbed fraction of |g1|", norm(grad) / norm(gradient))
         if self.rho_scale == "row":
             perturbation = self._by_rows(perturbation, params)

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
-from flatrec.ops.gathers import GatheredGradients
+from flatrec.ops.gathers import GatheredGradients, GradientOf
 from flatrec.ops.param_vector import Vector
 from flatrec.ops.row_vector import Part, RowMatrix, RowVector, parts_of, whole
 from flatrec.optim.noise import Noise
@@ -96,6 +96,7 @@ class EmbeddingStepContext:
         self._leaves: _Leaves | None = None
         self._shapes = self._initial_values()
         self._buffer: list[Tensor] = []  # the perturbed values; the memory is reused, as fresh memory is slow
+        self._is_perturbed = False
         self._totals: list[Tensor] = []  # the gradient of the parameters, likewise
 
     @property
@@ -115,7 +116,7 @@ class EmbeddingStepContext:
 
     def select_perturbed(self, gradient: Vector) -> Vector:
         """Return the gradient of the node embeddings."""
-        return RowVector(parts_of(gradient)[:1])
+        return gradient.first(1) if isinstance(gradient, RowVector) else self.layout.select_perturbed(gradient)
 
     def row_counts(self, batch: Batch) -> list[Tensor]:
         """How often a batch reads each user and each item, as a positive or a negative."""
@@ -140,11 +141,19 @@ class EmbeddingStepContext:
         """
         leaves = self._encoded()
         with leaves.noise.of("loss" if self.context.same_dropout_mask else object()):
-            found = [leaves.gradients.of(partial(self._loss, leaves, batch), self._scale) for batch in batches]
-        losses, gradients = [loss for loss, _ in found], [RowVector(parts) for _, parts in found]
-        if not all_finite(losses, gradients):
+            found = [self._gradient(leaves, batch, now=number > 0) for number, batch in enumerate(batches)]
+        losses, gradients = [one.loss for one in found], [one.gradient for one in found]
+        if not all_finite(losses, [gradient.first(len(leaves.values)) for gradient in gradients]):
             raise NonFiniteGradientError("a loss or gradient is not finite")
         return losses, gradients
+
+    def _gradient(self, leaves: _Leaves, batch: Batch, *, now: bool) -> GradientOf:
+        """The loss of a batch and its gradient, the direct part now if it is sure to be read.
+
+        Of the first gradient of a step most strategies read what belongs to the embeddings alone.
+        """
+        loss = partial(self._loss, leaves, batch)
+        return leaves.gradients.of(loss, self._scale, None if now or self._is_perturbed else len(leaves.values))
 
     def _loss(self, leaves: _Leaves, batch: Batch) -> Tensor:
         with self.context.autocast():
@@ -154,13 +163,23 @@ class EmbeddingStepContext:
     def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
         """Context manager that adds ``scale * direction`` to the node embeddings and restores them bit for bit."""
         (embeddings,), (part,) = self.perturbed_params, parts_of(direction)
-        if isinstance(part, RowMatrix) and part.rows is not None:
-            with _moved_rows(embeddings.data, part.rows, part.values, scale):
-                yield
-            return
-        value, (eps,) = embeddings.detach(), direction
+        before, self._is_perturbed = self._is_perturbed, True
+        try:
+            if isinstance(part, RowMatrix) and part.rows is not None:
+                with _moved_rows(embeddings.data, part.rows, part.values, scale):
+                    yield
+            else:
+                with self._moved(embeddings, whole(part), scale):
+                    yield
+        finally:
+            self._is_perturbed = before
+
+    @contextmanager
+    def _moved(self, embeddings: Tensor, direction: Tensor, scale: float) -> Iterator[None]:
+        """Context manager in which all embeddings are moved, in memory of their own."""
+        value = embeddings.detach()
         self._buffer = self._buffer or [torch.empty_like(value)]
-        torch.add(value, eps, alpha=scale, out=self._buffer[0])
+        torch.add(value, direction, alpha=scale, out=self._buffer[0])
         try:
             embeddings.data = self._buffer[0]
             yield
