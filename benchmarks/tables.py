@@ -59,6 +59,15 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "ratio": "ratio",
         "state_copies": "copies kept",
     },
+    "methods": {
+        "model": "model",
+        "method": "method",
+        "ms": "ms",
+        "plain_ms": "plain, ms",
+        "ratio": "ratio",
+        "range": "95 % interval",
+        "epoch_ratio": "epoch, ratio",
+    },
     "evaluation": {
         "dim": "columns",
         "flatrec_seconds": "flatrec, s",
