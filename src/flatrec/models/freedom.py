@@ -13,7 +13,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import training_epoch_graph
 from flatrec.graphs.knn import fused_knn_graph
-from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
+from flatrec.models.base import Defaults, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss_of_differences, gather_embeddings
@@ -78,6 +78,7 @@ class FREEDOM(Model):
 
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
+    DEFAULTS: ClassVar[Defaults] = {"optimizer.lr": 0.003, "model.edge_dropout": 0.5}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.8, 0.9),

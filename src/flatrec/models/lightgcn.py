@@ -12,7 +12,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import training_epoch_graph
 from flatrec.losses.penalties import norm_penalty
-from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
+from flatrec.models.base import Defaults, Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
@@ -55,6 +55,11 @@ class LightGCN(Model):
         reg_weight: NonNegativeFloat = 1e-4
 
     config: Config
+    DEFAULTS: ClassVar[Defaults] = {
+        "optimizer.lr": 0.01,
+        "regularization.kind": "squared",
+        "regularization.weight": 0.03,
+    }
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (1, 2, 3, 4),
