@@ -165,7 +165,7 @@ def test_a_model_and_a_strategy_can_be_given_as_objects():
         DATA,
         "freedom",
         "bsam+",
-        model_settings={"embedding_dim": 4, "n_neighbors": 3, "edge_dropout": 0.8},  # an object has its class's defaults
+        model_settings={"embedding_dim": 4, "n_neighbors": 3, "edge_dropout": 0.8},
         strategy_settings={"rho": 0.05},
         training=SHORT,
     )
