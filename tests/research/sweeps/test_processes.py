@@ -97,7 +97,7 @@ def test_two_folders_share_one_store(begin, tmp_path):
 
 
 def test_trials_of_equal_settings_at_the_same_time_wait_for_one_another(tmp_path, capfd):
-    prepare(tmp_path, "[0.01]")
+    prepare(tmp_path, "[0.02]")
     with pytest.raises(SystemExit) as stop:
         main(sweep(tmp_path, tmp_path / "out", "--workers", "2"))
     said = capfd.readouterr().err

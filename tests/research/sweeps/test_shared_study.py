@@ -34,6 +34,7 @@ def experiment(tmp_path):
         "data": str(written(tmp_path / "blocks")),
         "model": {"name": "lightgcn", "embedding_dim": 4},
         "strategy": {"name": "sam"},
+        "regularization": {"kind": "default"},
         "training": {"epochs": 1, "batch_size": 32, "monitor": "recall@5", "tensorboard": False},
     }
     return config.changed(Experiment(), changes)
