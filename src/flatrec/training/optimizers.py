@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 
 import torch
@@ -11,6 +10,7 @@ from torch.optim import Optimizer
 
 from flatrec.config import Config, Options, config_of, validate
 from flatrec.ops.dispatch import has_kernel
+from flatrec.training.torch_classes import classes_by_name
 from flatrec.utils.messages import unknown
 
 # LBFGS needs a closure, SparseAdam sparse gradients; a strategy provides neither.
@@ -19,12 +19,7 @@ _UNSUITABLE = {"Optimizer", "LBFGS", "SparseAdam"}
 
 def names() -> dict[str, type[Optimizer]]:
     """Return every suitable optimizer of the installed torch, by lower-case name."""
-    classes = {name: one for name, one in vars(torch.optim).items() if inspect.isclass(one)}
-    return {
-        name.lower(): one
-        for name, one in sorted(classes.items())
-        if issubclass(one, Optimizer) and name not in _UNSUITABLE
-    }
+    return classes_by_name(torch.optim, Optimizer, _UNSUITABLE)
 
 
 def config_class(name: str) -> type[Config]:

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from flatrec.config import Config
 from flatrec.config.generated import Generated
+from flatrec.training.torch_classes import classes_by_name
 from flatrec.utils.messages import unknown
 
 CONSTANT = "constant"
@@ -38,12 +39,7 @@ class Constant(Config):
 
 def names() -> dict[str, type[LRScheduler]]:
     """Return every suitable schedule of the installed torch, by lower-case name; ``constant`` is none of torch's."""
-    classes = {name: one for name, one in vars(torch.optim.lr_scheduler).items() if inspect.isclass(one)}
-    return {
-        name.lower(): one
-        for name, one in sorted(classes.items())
-        if issubclass(one, LRScheduler) and name not in _UNSUITABLE
-    }
+    return classes_by_name(torch.optim.lr_scheduler, LRScheduler, _UNSUITABLE)
 
 
 def config_class(name: str) -> type[Config]:
