@@ -9,9 +9,9 @@ from scipy import sparse
 
 from flatrec import testing
 from flatrec.data.features import Features
+from flatrec.graphs.cosine import cosine_graph
 from flatrec.graphs.knn import knn_matrix
 from flatrec.models import mmgcn
-from flatrec.models.lattice import raw_graph
 from flatrec.ops.spmm import Graph
 from flatrec.utils import seeding
 from tests.models.settings import make
@@ -343,7 +343,7 @@ def test_lattice_does_not_let_rounding_decide_where_cosines_cancel(dataset, seed
     values = np.random.default_rng(seed).standard_normal((dataset.n_items, 5)).astype(np.float32)
     values[1] = -values[0] * 3
     pair = Features(values, np.ones(dataset.n_items, dtype=np.bool_))
-    graph = raw_graph(pair.values[:2], 2)
+    graph = cosine_graph(pair.values[:2], 2)
     assert graph.coo().nnz == 0 or np.abs(graph.coo().data).max() == 0
 
 
