@@ -11,7 +11,8 @@ from tests.models.settings import make
 
 DATA = testing.block_dataset()
 BATCH = testing.whole_batch(DATA)
-WIDE = {"lightgcn", "layergcn", "freedom", "lattice", "lgmrec", "bpr", "ngcf"}  # users and items in one table `nodes`
+# users and items in one table `nodes`
+WIDE = {"lightgcn", "layergcn", "freedom", "lattice", "lgmrec", "bpr", "ngcf", "mgcn"}
 
 
 def loss_of(model):

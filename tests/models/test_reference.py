@@ -29,6 +29,7 @@ from flatrec.models import (
     FREEDOM,
     GRCN,
     LATTICE,
+    MGCN,
     MMGCN,
     MODELS,
     NGCF,
@@ -66,7 +67,8 @@ class Adapter:
     """How a model here answers to one there.
 
     ``places`` maps each parameter of theirs to ours; what it leaves out the original never trains, or it is in
-    ``cancelling``: without influence on the loss. ``prepare`` puts in the inputs of a variant, given its prefix. The
+    ``cancelling``: without influence on the loss. ``weighted`` are terms
+    that are stored there with their weights. ``prepare`` puts in the inputs of a variant, given its prefix. The
     tolerances are those of the README: largest absolute difference of representations and of scores, relative
     difference of losses, and of gradients by norm.
     """
@@ -78,6 +80,7 @@ class Adapter:
     prepare: Callable = lambda *_: None
     variants: Sequence[str] = ("",)
     cancelling: frozenset[str] = frozenset()
+    weighted: frozenset[str] = frozenset()
     representation: float = 5e-6
     score: float = 1e-5
     loss: float = 1e-6
@@ -234,8 +237,34 @@ def lgmrec_places(case):
     }
 
 
+def cosine_graphs(case):
+    graphs = zip(case.model.features.names, case.model.item_graphs, strict=True)
+    return {**norm_adj(case), **{f"item_item_{name}": graph.coo() for name, graph in graphs}}
+
+
+def gated_places(case):
+    """What MGCN and SMORE have in common."""
+    return {
+        **EMBEDDINGS(case),
+        **feature_tables(),
+        **numbered("{name}_trs", "projections.{number}"),
+        **numbered("gate_{letter}.0", "purifiers.{number}"),
+        **numbered("gate_{name}_prefer.0", "preference_gates.{number}"),
+    }
+
+
+def mgcn_places(case):
+    query = {"0.weight": "0.weight", "0.bias": "0.bias", "2.weight": "2.weight"}
+    return {
+        **gated_places(case),
+        **{f"query_common.{theirs}": Place(f"query.{ours}") for theirs, ours in query.items()},
+    }
+
+
 EMBEDDINGS = halves("nodes", "user_embedding.weight", "item_id_embedding.weight")
+CONTRASTED = {"ranking": "bpr", "squares": "emb_weighted", "contrast/users": "cl_user", "contrast/items": "cl_item"}
 CLOSE = {"representation": 1e-6, "score": 1e-6, "gradient": 1e-5}
+TIGHT = {**CLOSE, "loss": 2e-6}
 
 ADAPTERS = {
     "lightgcn": Adapter(
@@ -392,6 +421,7 @@ ADAPTERS = {
             **numbered("{name}_trs", "projections.{number}"),
         },
         terms={"ranking": "bpr", "squares": "emb_weighted"},
+        weighted=frozenset({"squares"}),
         graphs=lattice_graphs,
         prepare=lattice_step,
         variants=("", "detached/"),
@@ -490,6 +520,25 @@ ADAPTERS = {
         graphs=norm_adj,
         prepare=stored_gumbel,
         variants=("", "gumbel/"),
+    ),
+    "mgcn": Adapter(
+        make=lambda dataset, there: MGCN(
+            dataset,
+            MGCN.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_ui_layers"],
+                n_item_layers=there["n_layers"],
+                n_neighbors=there["knn_k"],
+                contrastive_weight=there["cl_loss"],
+                reg_weight=there["reg_weight"],
+                reg_rows=there["train_batch_size"],
+            ),
+        ),
+        places=mgcn_places,
+        terms=CONTRASTED,
+        graphs=cosine_graphs,
+        weighted=frozenset({"squares"}),
+        **TIGHT,
     ),
 }
 
@@ -621,9 +670,9 @@ def test_representations_in_training(prefixed):
 def test_loss_and_each_of_its_terms(prefixed):
     case, prefix = prefixed
     encoded = case.model.train().encode()
-    weight = case.settings["reg_weight"] if isinstance(case.model, LATTICE) else 1  # stored weighted there
+    weights = {name: case.model.loss_weights[name] for name in case.adapter.weighted}
     terms = case.model.loss_terms(encoded, case.batch)
-    ours = {case.adapter.terms[name]: value * (weight if name == "squares" else 1) for name, value in terms.items()}
+    ours = {case.adapter.terms[name]: value * weights.get(name, 1) for name, value in terms.items()}
     ours["total"] = case.model.loss(encoded, case.batch)
     theirs = {name.removeprefix(f"{prefix}loss/") for name in case.there if name.startswith(f"{prefix}loss/")}
     assert set(ours) == theirs

@@ -407,6 +407,49 @@ def test_bm3_gives_targets_no_gradient(dataset, batch):
     assert not gradient.any()
 
 
+def cosine_neighbors(rows, k):
+    """The k largest cosines of each row, normalized by row sums."""
+    cosines = unit(rows) @ unit(rows).T
+    cosines[cosines < np.sort(cosines, axis=1)[:, [-k]]] = 0
+    roots = cosines.sum(axis=1) ** -0.5
+    return roots[:, None] * cosines * roots
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values))
+
+
+def gated_view(model, dataset, purifier, projected, graph):
+    """A view of MGCN or SMORE."""
+    items = graph @ (array(model.nodes)[dataset.n_users :] * sigmoid(affine(purifier, projected)))
+    users = symmetric(dataset)[: dataset.n_users, dataset.n_users :] @ items
+    return np.concatenate([users, items])
+
+
+def test_mgcn_fuses_three_modalities(dataset, batch):
+    model = make("mgcn", dataset, reg_weight=0.3)
+    content = mean_of_layers(symmetric(dataset), array(model.nodes), 2)
+    views, queries = [], []
+    for place, rows in enumerate(features(dataset).values()):
+        graph = cosine_neighbors(rows, 4)
+        views.append(gated_view(model, dataset, model.purifiers[place], affine(model.projections[place], rows), graph))
+        queries.append(np.tanh(affine(model.query[0], views[-1])) @ array(model.query[2].weight).T)
+    weights = softmax(np.stack(queries, axis=-1))[:, 0]
+    common = sum(weights[:, [place]] * view for place, view in enumerate(views))
+    special = sum(
+        sigmoid(affine(gate, content)) * (view - common)
+        for gate, view in zip(model.preference_gates, views, strict=True)
+    )
+    side = (common + special) / 4
+    np.testing.assert_allclose(np.concatenate(ranked(model)), content + side, atol=1e-5)
+    users, items = np.split(content + side, [dataset.n_users])
+    rows = (users[batch.users], items[batch.positives], items[batch.negatives[:, 0]])
+    expected = bpr(users, items, batch) + 0.3 * sum((one**2).sum() for one in rows) / (2 * len(batch))
+    for nodes in (batch.users, batch.positives + dataset.n_users):
+        expected += 0.01 * nce(unit(side[nodes]), unit(content[nodes]), 0.2)
+    assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 def test_lgmrec_contrasts_every_two_of_three_modalities(dataset, batch, layers, monkeypatch):
     draws = torch.Generator().manual_seed(0)

@@ -11,7 +11,7 @@ from flatrec.models import MODELS
 from flatrec.testing import whole_batch
 from tests.models.settings import make
 
-WITH = ["bm3", "dragon", "dualgnn", "freedom", "layergcn", "lgmrec", "lightgcn", "mmgcn", "ngcf", "slmrec"]
+WITH = ["bm3", "dragon", "dualgnn", "freedom", "layergcn", "lgmrec", "lightgcn", "mgcn", "mmgcn", "ngcf", "slmrec"]
 PLAIN = testing.tiny_dataset()
 
 

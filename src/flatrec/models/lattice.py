@@ -109,7 +109,9 @@ class LATTICE(Model):
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
         self.graph = EpochGraph(dataset.interactions, random_walk_graph, self.config.edge_dropout)
         raw = filled_features(dataset, self.config.missing_modality)
-        self.raw_graphs = nn.ModuleList(cosine_graph(raw[name], self.config.n_neighbors) for name in self.features.names)
+        self.raw_graphs = nn.ModuleList(
+            cosine_graph(raw[name], self.config.n_neighbors) for name in self.features.names
+        )
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 

@@ -91,6 +91,12 @@ ENTRIES: dict[str, Entry] = {
         "Local graphs of ids and modalities, and a global hypergraph learned from features.",
         "Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400",
     ),
+    "mgcn": Entry(
+        "flatrec.models.mgcn:MGCN",
+        FEATURES,
+        "Item features purified by ids, spread over separate graphs, and fused by how users behave.",
+        "Yu et al., ACM MM 2023, https://arxiv.org/abs/2308.03588",
+    ),
     "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(
         "flatrec.models.item_knn:ItemKNN",
