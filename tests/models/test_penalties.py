@@ -12,7 +12,7 @@ from tests.models.settings import make
 DATA = testing.block_dataset()
 BATCH = testing.whole_batch(DATA)
 # users and items in one table `nodes`
-WIDE = {"lightgcn", "layergcn", "freedom", "lattice", "lgmrec", "bpr", "ngcf", "mgcn"}
+WIDE = {"lightgcn", "layergcn", "freedom", "lattice", "lgmrec", "bpr", "ngcf", "mgcn", "smore"}
 
 
 def loss_of(model):

@@ -5,6 +5,7 @@ to a folder that holds a folder a set, each with <model>.npz and <model>.json. A
 ADAPTERS.
 """
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ from flatrec.models import (
     MMGCN,
     MODELS,
     NGCF,
+    SMORE,
     VBPR,
     DualGNN,
     LayerGCN,
@@ -250,6 +252,43 @@ def gated_places(case):
         **numbered("{name}_trs", "projections.{number}"),
         **numbered("gate_{letter}.0", "purifiers.{number}"),
         **numbered("gate_{name}_prefer.0", "preference_gates.{number}"),
+    }
+
+
+def keep(monkeypatch, masks):
+    """Dropout that keeps the entries of these masks, one after the other, and then from the first again."""
+    drawn = itertools.cycle(torch.from_numpy(mask) for mask in masks)
+    monkeypatch.setattr(
+        "torch.nn.functional.dropout",
+        lambda rows, rate, training=True: rows * next(drawn) / (1 - rate) if training else rows,
+    )
+
+
+def dropping(case, **rates):
+    """The case's model with these rates, as floats."""
+    case.model.config = case.model.config.model_copy(update={name: float(rate) for name, rate in rates.items()})
+
+
+def smore_masks(case, prefix, monkeypatch):
+    """Preferences as dropped there."""
+    if prefix:
+        dropping(case, preference_dropout=case.there["drop/rate"])
+        keep(monkeypatch, [case.there[f"drop/keep_mask/{name}"] for name in ("fusion", "image", "text")])
+
+
+def smore_graphs(case):
+    return {**cosine_graphs(case), "item_item_fusion": case.model.fusion_graph.coo()}
+
+
+def smore_places(case):
+    return {
+        **gated_places(case),
+        **numbered("query_{letter}.0", "queries.{number}.0"),
+        **numbered("query_{letter}.2", "queries.{number}.2", parts=("weight",)),
+        **numbered("{name}_complex_weight", "filters.{number}", parts=("",)),
+        "fusion_complex_weight": Place("fusion_filter"),
+        **{f"gate_f.0.{part}": Place(f"fusion_purifier.{part}") for part in ("weight", "bias")},
+        **{f"gate_fusion_prefer.0.{part}": Place(f"fusion_gate.{part}") for part in ("weight", "bias")},
     }
 
 
@@ -537,6 +576,29 @@ ADAPTERS = {
         places=mgcn_places,
         terms=CONTRASTED,
         graphs=cosine_graphs,
+        weighted=frozenset({"squares"}),
+        **TIGHT,
+    ),
+    "smore": Adapter(
+        make=lambda dataset, there: SMORE(
+            dataset,
+            SMORE.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_ui_layers"],
+                n_item_layers=there["n_layers"],
+                n_image_neighbors=there["image_knn_k"],
+                n_neighbors=there["text_knn_k"],
+                contrastive_weight=there["cl_loss"],
+                reg_weight=there["reg_weight"],
+                reg_rows=there["train_batch_size"],
+                preference_dropout=there["dropout_rate"],
+            ),
+        ),
+        places=smore_places,
+        terms=CONTRASTED,
+        graphs=smore_graphs,
+        prepare=smore_masks,
+        variants=("", "drop/"),
         weighted=frozenset({"squares"}),
         **TIGHT,
     ),

@@ -450,6 +450,28 @@ def test_mgcn_fuses_three_modalities(dataset, batch):
     assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_smore_fuses_the_spectra_of_three_modalities(dataset):
+    model = make("smore", dataset, embedding_dim=7, n_image_neighbors=3)  # an odd width has no frequency of its half
+    content = mean_of_layers(symmetric(dataset), array(model.nodes), 3)
+
+    def filtered(spectrum, weight):
+        return np.fft.irfft(spectrum * (array(weight) @ [1, 1j]), n=7, axis=1, norm="ortho")
+
+    spectra, graphs = [], []
+    for project, (name, rows) in zip(model.projections, features(dataset).items(), strict=True):
+        spectra.append(np.fft.rfft(affine(project, rows), axis=1, norm="ortho"))
+        graphs.append(cosine_neighbors(rows, 3 if name == "image" else 4))
+    fused = filtered(np.prod(spectra, axis=0), model.fusion_filter)
+    whole = gated_view(model, dataset, model.fusion_purifier, fused, np.max(graphs, axis=0))
+    side = sigmoid(affine(model.fusion_gate, content)) * whole
+    for place, (spectrum, graph) in enumerate(zip(spectra, graphs, strict=True)):
+        view = gated_view(model, dataset, model.purifiers[place], filtered(spectrum, model.filters[place]), graph)
+        query = model.queries[place]
+        attention = softmax(np.tanh(affine(query[0], whole)) @ array(query[2].weight).T)
+        side = side + sigmoid(affine(model.preference_gates[place], content)) * attention * view
+    np.testing.assert_allclose(np.concatenate(ranked(model)), content + side / 4, atol=1e-5)
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 def test_lgmrec_contrasts_every_two_of_three_modalities(dataset, batch, layers, monkeypatch):
     draws = torch.Generator().manual_seed(0)

@@ -26,7 +26,7 @@ BELONGS = {  # by hand, from the models' docstrings; every other parameter belon
     "items": ("items", "item_weights", "features.tables.*.values"),
     "nodes": ("nodes", "confidence"),
 }
-TRAINED_FEATURES = {"lattice": 2, "bm3": 2, "mgcn": 2}  # tables per model
+TRAINED_FEATURES = {"lattice": 2, "bm3": 2, "mgcn": 2, "smore": 2}  # tables per model
 
 
 def expected(name):
@@ -63,7 +63,9 @@ def earlier(model, data, name="bpr"):
 @pytest.mark.parametrize("now", DATA)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_parameter_of_every_model_is_taken_by_id(name, now):
-    options = {"missing_modality": "learned"} if name not in ("bpr", "ngcf", "lightgcn", "layergcn") else {}
+    options = (
+        {"missing_modality": "learned"} if name not in ("bpr", "ngcf", "lightgcn", "layergcn") else {}
+    )
     before, initial, model = (
         make(name, data, seed, **options) for seed, data in ((1, BEFORE), (2, DATA[now]), (2, DATA[now]))
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from numpy import ndarray
@@ -51,3 +54,17 @@ def edge_matrix(edges: Edges, values: Float[Tensor, "n_edges"]) -> sparse.csr_ar
     """Return the edges with these values as a matrix; edges with the same ends add up."""
     entries = (values.cpu().numpy(), (edges.rows.cpu().numpy(), edges.columns.cpu().numpy()))
     return sparse.csr_array(entries, shape=edges.shape)
+
+
+def largest_of(graphs: Sequence[Graph]) -> Graph:
+    """Return the union of the edges of graphs of one shape, each edge with the largest of its entries.
+
+    The result is not normalized again.
+    """
+    stored = [graph.coo() for graph in graphs]
+    n_columns = graphs[0].shape[1]
+    keys = np.concatenate([entries.row.astype(np.int64) * n_columns + entries.col for entries in stored])
+    edges, places = np.unique(keys, return_inverse=True)
+    values = np.full(len(edges), -np.inf, dtype=np.float32)
+    np.maximum.at(values, places, np.concatenate([entries.data for entries in stored]))
+    return Graph(sparse.csr_array((values, np.divmod(edges, n_columns)), shape=graphs[0].shape), symmetric=False)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.ngcf import NGCF as NGCF
     from flatrec.models.popularity import Popularity as Popularity
     from flatrec.models.slmrec import SLMRec as SLMRec
+    from flatrec.models.smore import SMORE as SMORE
     from flatrec.models.vbpr import VBPR as VBPR
 
 MODELS: "Registry[Model]" = Registry(ENTRIES, (CLICKS, FEATURES))

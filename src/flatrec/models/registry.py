@@ -97,6 +97,12 @@ ENTRIES: dict[str, Entry] = {
         "Item features purified by ids, spread over separate graphs, and fused by how users behave.",
         "Yu et al., ACM MM 2023, https://arxiv.org/abs/2308.03588",
     ),
+    "smore": Entry(
+        "flatrec.models.smore:SMORE",
+        FEATURES,
+        "Modalities filtered and fused in the frequency domain, each over an item graph of its own.",
+        "Ong & Khong, WSDM 2025, https://arxiv.org/abs/2412.14978",
+    ),
     "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(
         "flatrec.models.item_knn:ItemKNN",
