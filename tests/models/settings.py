@@ -9,6 +9,7 @@ SETTINGS = {
     "ngcf": {"embedding_dim": 8, "hidden_dims": (8, 7), "reg_weight": 0.01},
     "lightgcn": {"embedding_dim": 8, "n_layers": 2, "reg_weight": 0.01},
     "layergcn": {"embedding_dim": 8, "n_layers": 3, "reg_weight": 0.01, "edge_dropout": 0.2},
+    "fourierkan-gcf": {"embedding_dim": 8, "grid_size": 3, "reg_weight": 0.01},
     "vbpr": {"embedding_dim": 8, "reg_weight": 0.01},
     "mmgcn": {"embedding_dim": 8, "hidden_dim": 16},
     "grcn": {"embedding_dim": 8, "modality_dim": 7},

@@ -15,6 +15,7 @@ WITH = [
     "bm3",
     "dragon",
     "dualgnn",
+    "fourierkan-gcf",
     "freedom",
     "layergcn",
     "lgmrec",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.bpr import BPR as BPR
     from flatrec.models.dragon import DRAGON as DRAGON
     from flatrec.models.dualgnn import DualGNN as DualGNN
+    from flatrec.models.fourierkan_gcf import FourierKANGCF as FourierKANGCF
     from flatrec.models.freedom import FREEDOM as FREEDOM
     from flatrec.models.grcn import GRCN as GRCN
     from flatrec.models.item_knn import ItemKNN as ItemKNN

@@ -31,6 +31,12 @@ ENTRIES: dict[str, Entry] = {
         "Propagation whose layers are weighted by their similarity to the embeddings, over a pruned graph.",
         "Zhou et al., ICDE 2023, https://arxiv.org/abs/2207.11088",
     ),
+    "fourierkan-gcf": Entry(
+        "flatrec.models.fourierkan_gcf:FourierKANGCF",
+        CLICKS,
+        "NGCF whose only weights are Fourier series of the products with the neighbors.",
+        "Xu et al., arXiv 2024, https://arxiv.org/abs/2406.01034",
+    ),
     "vbpr": Entry(
         "flatrec.models.vbpr:VBPR",
         FEATURES,
