@@ -26,6 +26,7 @@ from flatrec.graphs.interaction import normalized_graph, training_graph
 from flatrec.graphs.knn import knn_matrix
 from flatrec.models import (
     BM3,
+    COHESION,
     DRAGON,
     FREEDOM,
     GRCN,
@@ -169,14 +170,28 @@ def lattice_graphs(case):
     return {**norm_adj(case), "item_item": case.model.frozen.coo(), **raw}
 
 
-def towers():
+def tower(there, ours):
     names = {"MLP.weight": "wide.weight", "MLP.bias": "wide.bias", "MLP_1.weight": "narrow.weight"}
     names |= {"MLP_1.bias": "narrow.bias", "preference": "preference"}
+    return {f"{there}.{theirs}": Place(f"{ours}.{name}") for theirs, name in names.items()}
+
+
+def towers(pattern="{letter}_gcn", ours="towers.{number}"):
+    """One tower a modality."""
     return {
-        f"{letter}_gcn.{theirs}": Place(f"towers.{number}.{ours}")
+        theirs: place
         for number, letter in enumerate(MODALITIES)
-        for theirs, ours in names.items()
+        for theirs, place in tower(pattern.format(letter=letter), ours.format(number=number)).items()
     }
+
+
+def cohesion_inputs(case, prefix, monkeypatch):
+    """The neighbors as drawn there; edges are dropped, or the id tower is trained, in one variant each."""
+    drawn_user_graph(case, prefix, monkeypatch)
+    if prefix == "pruned/":
+        thinned(case, "", monkeypatch)
+    id_tower = "trained" if prefix == "idgrad/" else "released"
+    case.model.config = case.model.config.model_copy(update={"id_tower": id_tower})
 
 
 def mmgcn_places(_):
@@ -582,6 +597,41 @@ ADAPTERS = {
         graphs=lambda case: {"item_item": case.model.item_graph.coo()},
         prepare=drawn_user_graph,
         score=2e-5,
+    ),
+    "cohesion": Adapter(
+        make=lambda dataset, there: COHESION(
+            dataset,
+            COHESION.Config(
+                embedding_dim=there["embedding_size"],
+                hidden_dim=4 * there["embedding_size"],
+                n_layers=there["num_layer"],
+                n_item_layers=there["n_mm_layers"],
+                n_neighbors=there["knn_k"],
+                image_weight=there["mm_image_weight"],
+                n_user_neighbors=there["user_graph_k"],
+                reg_weight=there["reg_weight"],
+                edge_dropout=there["dropout"],
+                user_weights="released",
+            ),
+        ),
+        places=lambda _: {
+            "weight_u": Place("user_weights"),
+            "id_feat": Place("items"),
+            **tower("id_gcn", "id_tower"),
+            **towers(),
+        },
+        terms={
+            "ranking": "bpr_log2",
+            "squares/preference_image": "reg_image",
+            "squares/preference_text": "reg_text",
+            "squares/user_weights": "reg_weight_u",
+        },
+        graphs=lambda case: {**norm_adj(case), **item_graphs(case)},
+        prepare=cohesion_inputs,
+        variants=("", "pruned/", "idgrad/"),
+        score=2e-5,
+        loss=2e-6,
+        gradient=2e-5,
     ),
     "lgmrec": Adapter(
         make=lambda dataset, there: LGMRec(

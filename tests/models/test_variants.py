@@ -269,7 +269,42 @@ def test_dragon_puts_three_modalities_side_by_side(dataset, batch):
     assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["dualgnn", "dragon"])
+def cohesion_layers(model, dataset, tower, table):
+    ids, own = array(model.items), affine(tower.narrow, leaky(affine(tower.wide, table)))
+    nodes = unit(np.concatenate([array(tower.preference), np.sqrt((ids**2 + own**2) / 2 + 1e-8)]))
+    total, hidden = nodes, nodes
+    for _ in range(model.config.n_layers):
+        near = symmetric(dataset) @ hidden
+        hidden = (unit(near) * unit(nodes)).sum(axis=1, keepdims=True) * near
+        total = total + hidden
+    return np.split(total, [dataset.n_users])
+
+
+@pytest.mark.parametrize("n_negatives", [1, 3])
+def test_cohesion_weighs_ids_and_three_modalities(dataset, n_negatives):
+    model = make("cohesion", dataset, n_layers=3)
+    batch = testing.whole_batch(dataset)
+    drawn = (batch.negatives + torch.arange(n_negatives)) % dataset.n_items
+    batch = batch.with_indices(batch.users, batch.positives, drawn)
+    tables = [array(model.items), *features(dataset).values()]
+    shares = {"audio": 0.45, "image": 0.1, "text": 0.45}
+    alike = sum(share * knn_matrix(dataset.features[name].values, 4).toarray() for name, share in shares.items())
+    users, items = [], []
+    for tower, table in zip([model.id_tower, *model.towers], tables, strict=True):
+        of_users, of_items = cohesion_layers(model, dataset, tower, table)
+        users.append(over_user_graph(dataset, of_users))
+        items.append(of_items + alike @ of_items)
+    for ours, theirs in zip(ranked(model), (users, items), strict=True):
+        np.testing.assert_allclose(ours, np.concatenate(theirs, axis=1), atol=1e-5)
+    gaps = [rows[batch.positives][:, None] - rows[batch.negatives] for rows in items]
+    margins = np.stack([(rows[batch.users][:, None] * gap).sum(axis=2) for rows, gap in zip(users, gaps, strict=True)])
+    weights = 1 - softmax(margins.mean(axis=2).T)
+    expected = np.log2(1 + np.exp(-(weights.T[:, :, None] * margins).sum(axis=0))).mean()
+    expected += 1e-3 * sum((array(tower.preference)[batch.users] ** 2).mean() for tower in model.towers)
+    assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cohesion", "dualgnn", "dragon"])
 def test_training_draws_repeated_neighbors_and_ranking_does_not(name, dataset):
     model = make(name, dataset)
     before = testing.scores(model), model.train().encode().node_embeddings

@@ -13,6 +13,7 @@ from tests.models.settings import make
 
 WITH = [
     "bm3",
+    "cohesion",
     "dragon",
     "dualgnn",
     "fourierkan-gcf",

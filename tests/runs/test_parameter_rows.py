@@ -22,7 +22,7 @@ from flatrec.testing import block_dataset
 from tests.models.settings import SETTINGS, make
 
 BELONGS = {  # by hand, from the models' docstrings; every other parameter belongs to neither users nor items
-    "users": ("users", "user_weights", "preferences.*", "towers.*.preference"),
+    "users": ("users", "user_weights", "preferences.*", "towers.*.preference", "id_tower.preference"),
     "items": ("items", "item_weights", "features.tables.*.values"),
     "nodes": ("nodes", "confidence"),
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.base import ModelConfig as ModelConfig
     from flatrec.models.bm3 import BM3 as BM3
     from flatrec.models.bpr import BPR as BPR
+    from flatrec.models.cohesion import COHESION as COHESION
     from flatrec.models.dragon import DRAGON as DRAGON
     from flatrec.models.dualgnn import DualGNN as DualGNN
     from flatrec.models.fourierkan_gcf import FourierKANGCF as FourierKANGCF

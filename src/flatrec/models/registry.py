@@ -109,6 +109,12 @@ ENTRIES: dict[str, Entry] = {
         "Modalities filtered and fused in the frequency domain, each over an item graph of its own.",
         "Ong & Khong, WSDM 2025, https://arxiv.org/abs/2412.14978",
     ),
+    "cohesion": Entry(
+        "flatrec.models.cohesion:COHESION",
+        FEATURES,
+        "Ids refine every modality first, and what a user likes least in an interaction weighs most.",
+        "Xu et al., SIGIR 2025, https://arxiv.org/abs/2504.04452",
+    ),
     "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(
         "flatrec.models.item_knn:ItemKNN",
