@@ -23,6 +23,7 @@ SETTINGS = {
     "mgcn": {"embedding_dim": 8, "n_neighbors": 4},
     "smore": {"embedding_dim": 8, "n_neighbors": 4, "preference_dropout": 0.1},
     "cohesion": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4, "n_user_neighbors": 40},
+    "mentor": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4},
 }
 GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec"}  # features or graph give the answer away before training
 KNOWN_ANSWER = {"bpr"}  # models without public numbers, checked against dense algebra in test_variants.py

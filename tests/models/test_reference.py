@@ -31,6 +31,7 @@ from flatrec.models import (
     FREEDOM,
     GRCN,
     LATTICE,
+    MENTOR,
     MGCN,
     MMGCN,
     MODELS,
@@ -192,6 +193,32 @@ def cohesion_inputs(case, prefix, monkeypatch):
         thinned(case, "", monkeypatch)
     id_tower = "trained" if prefix == "idgrad/" else "released"
     case.model.config = case.model.config.model_copy(update={"id_tower": id_tower})
+
+
+def mentor_inputs(case, prefix, monkeypatch):
+    """Noise and masks as drawn there, which the variant without a prefix has none of; one repair in two variants."""
+    switches = {
+        "views": "shared" if prefix == "shared/" else "released",
+        "mask_loss": "trained" if prefix == "livemask/" else "released",
+    }
+    case.model.config = case.model.config.model_copy(update=switches)
+    if not prefix:
+        monkeypatch.setattr("flatrec.models.mentor.uniform", torch.zeros_like)
+        return
+    dropping(case, mask_rate=case.there["noisy/rate"])
+    keep(monkeypatch, [case.there[f"noisy/keep_mask/{side}"] for side in ("user", "item")])
+    places = itertools.product((1, 2), MODALITIES.values(), (1, 2))
+    stored = [case.there[f"noisy/noise/{name}_view{view}_hop{hop}"] for view, name, hop in places]
+    drawn = itertools.cycle(torch.from_numpy(noise) for noise in stored)
+    monkeypatch.setattr("flatrec.models.mentor.uniform", lambda _: next(drawn))
+
+
+def mentor_places(_):
+    places = {"weight_u": Place("user_weights"), "id_feat": Place("items"), **tower("id_gcn", "id_tower"), **towers()}
+    places |= {f"mlp.{part}": Place(f"mask_map.{part}") for part in ("weight", "bias")}
+    for view in range(2):
+        places |= towers(f"{{letter}}_gcn_n{view + 1}", f"view_towers.{view}.{{number}}")
+    return places
 
 
 def mmgcn_places(_):
@@ -629,6 +656,45 @@ ADAPTERS = {
         graphs=lambda case: {**norm_adj(case), **item_graphs(case)},
         prepare=cohesion_inputs,
         variants=("", "pruned/", "idgrad/"),
+        score=2e-5,
+        loss=2e-6,
+        gradient=2e-5,
+    ),
+    "mentor": Adapter(
+        make=lambda dataset, there: MENTOR(
+            dataset,
+            MENTOR.Config(
+                embedding_dim=there["embedding_size"],
+                hidden_dim=4 * there["embedding_size"],
+                n_item_layers=there["n_mm_layers"],
+                n_neighbors=there["knn_k"],
+                image_weight=there["mm_image_weight"],
+                mask_rate=there["dropout"],
+                temperature=there["temp"],
+                alignment_weight=there["align_weight"],
+                mask_weight=there["mask_weight_f"],
+                contrastive_weight=there["mask_weight_g"],
+                reg_weight=there["reg_weight"],
+                views="released",
+                mask_loss="released",
+            ),
+        ),
+        places=mentor_places,
+        terms={
+            "ranking": "bpr_log2",
+            "alignment": "align",
+            "mask/users": "mask_user",
+            "mask/items": "mask_item",
+            "contrast/users": "graph_user",
+            "contrast/items": "graph_item",
+            "squares/preference_image": "reg_image",
+            "squares/preference_text": "reg_text",
+            "squares/user_weights": "reg_weight_u",
+        },
+        graphs=item_graphs,
+        prepare=mentor_inputs,
+        variants=("", "noisy/", "shared/", "livemask/"),
+        representation=6e-6,
         score=2e-5,
         loss=2e-6,
         gradient=2e-5,

@@ -1,5 +1,6 @@
 """What the public numbers do not cover, against dense algebra written here from the equations."""
 
+import itertools
 import math
 
 import numpy as np
@@ -302,6 +303,60 @@ def test_cohesion_weighs_ids_and_three_modalities(dataset, n_negatives):
     expected = np.log2(1 + np.exp(-(weights.T[:, :, None] * margins).sum(axis=0))).mean()
     expected += 1e-3 * sum((array(tower.preference)[batch.users] ** 2).mean() for tower in model.towers)
     assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def distance(one, other):
+    return abs(one.mean() - other.mean()) + abs(one.var(ddof=1) - other.var(ddof=1))
+
+
+def test_mentor_aligns_masks_and_contrasts_three_modalities(dataset, batch):
+    settings = {"reg_weight": 0.2, "alignment_weight": 0.3, "mask_weight": 0.4, "contrastive_weight": 0.5}
+    model = make("mentor", dataset, n_layers=1, **settings).eval()  # without noise and masks
+    shares = {"audio": 0.45, "image": 0.1, "text": 0.45}
+    alike = sum(share * knn_matrix(dataset.features[name].values, 4).toarray() for name, share in shares.items())
+    of_users, of_items = towers(model, dataset, layers=1)
+    ids = affine(model.id_tower.narrow, leaky(affine(model.id_tower.wide, array(model.items))))
+    nodes = unit(np.concatenate([array(model.id_tower.preference), ids]))
+    sides = [*zip(of_users, of_items, strict=True), np.split(nodes + symmetric(dataset) @ nodes, [dataset.n_users])]
+    blocks = [np.concatenate([users, items + alike @ items]) for users, items in sides]
+    weights = array(model.user_weights)
+    users = np.concatenate(
+        [weights[:, [place]] * block[: dataset.n_users] for place, block in enumerate(blocks[:3])], 1
+    )
+    items = np.concatenate([block[dataset.n_users :] for block in blocks[:3]], axis=1)
+    for ours, theirs in zip(ranked(model), (users, items), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    wide = [np.concatenate([users, items]), *(np.tile(block, (1, 3)) for block in blocks)]
+    aligned = sum(distance(one, other) for one, other in itertools.combinations(wide, 2))
+    cosines = [(unit(rows) * unit(affine(model.mask_map, rows))).sum(axis=1).mean() for rows in (users, items)]
+    squares = sum((array(tower.preference)[batch.users] ** 2).mean() for tower in model.towers) + (weights**2).mean()
+    expected = bpr(users, items, batch) / math.log(2) + 0.2 * squares + 0.3 * aligned + 0.4 * (2 - sum(cosines))
+    expected += 0.5 * sum(nce(unit(rows), unit(rows), 0.2) for rows in (users, items))
+    assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_noise_and_masks_of_mentor_are_for_training_and_its_switches_change_what_is_trained(dataset, batch):
+    model = make("mentor", dataset)
+    losses = []
+    for training in (False, False, True):
+        model.train(training)
+        losses.append(model.loss(model.encode(), batch).item())
+    assert losses[0] == losses[1] != losses[2]
+    for settings in ({"noise": 0.0}, {"mask_rate": 0.0}):
+        model = make("mentor", dataset, **settings).train()
+        assert model.loss(model.encode(), batch).item() not in losses
+    trained = {}
+    for options in ({}, {"views": "released"}, {"mask_loss": "released"}):
+        model = make("mentor", dataset, **options)
+        terms = model.loss_terms(model.encode(), batch)
+        params = [model.towers[0].preference, model.mask_map.weight]
+        tasks = [terms[f"{task}/users"] for task in ("contrast", "mask")]
+        trained[str(options)] = [
+            task.requires_grad
+            and bool(torch.autograd.grad(task, one, materialize_grads=True, retain_graph=True)[0].any())
+            for task, one in zip(tasks, params, strict=True)
+        ]
+    assert list(trained.values()) == [[True, True], [False, True], [True, False]]
 
 
 @pytest.mark.parametrize("name", ["cohesion", "dualgnn", "dragon"])

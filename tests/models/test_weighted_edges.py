@@ -21,6 +21,7 @@ WITH = [
     "layergcn",
     "lgmrec",
     "lightgcn",
+    "mentor",
     "mgcn",
     "mmgcn",
     "ngcf",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.layergcn import LayerGCN as LayerGCN
     from flatrec.models.lgmrec import LGMRec as LGMRec
     from flatrec.models.lightgcn import LightGCN as LightGCN
+    from flatrec.models.mentor import MENTOR as MENTOR
     from flatrec.models.mgcn import MGCN as MGCN
     from flatrec.models.mmgcn import MMGCN as MMGCN
     from flatrec.models.ngcf import NGCF as NGCF

@@ -162,7 +162,8 @@ class COHESION(Model):
     def _weights(self, products: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
         """For each column, one minus the softmax of the margins of the parts."""
         margins = products.unflatten(1, (-1, self.config.embedding_dim)).sum(dim=2)
-        return (1 - margins.softmax(dim=1)).repeat_interleave(self.config.embedding_dim, dim=1)
+        weights: Tensor = 1 - margins.softmax(dim=1)
+        return weights.repeat_interleave(self.config.embedding_dim, dim=1)
 
     def _squares(self, batch: Batch) -> Mapping[str, Tensor]:
         terms = preference_squares(self.features.names, self.towers, batch)

@@ -115,6 +115,12 @@ ENTRIES: dict[str, Entry] = {
         "Ids refine every modality first, and what a user likes least in an interaction weighs most.",
         "Xu et al., SIGIR 2025, https://arxiv.org/abs/2504.04452",
     ),
+    "mentor": Entry(
+        "flatrec.models.mentor:MENTOR",
+        FEATURES,
+        "Modalities aligned with ids by their moments, and general features made robust to noise and masks.",
+        "Xu et al., AAAI 2025, https://arxiv.org/abs/2402.19407",
+    ),
     "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(
         "flatrec.models.item_knn:ItemKNN",

@@ -127,7 +127,8 @@ class SMORE(GatedViewModel):
     ) -> Float[Tensor, "n_items dim"]:
         """What a filter leaves of the rows with this spectrum."""
         filtered = spectrum * torch.view_as_complex(weight)
-        return torch.fft.irfft(filtered, n=self.config.embedding_dim, dim=1, norm="ortho")
+        rows: Tensor = torch.fft.irfft(filtered, n=self.config.embedding_dim, dim=1, norm="ortho")
+        return rows
 
     def _preferred(self, gate: nn.Module, content: Float[Tensor, "n_nodes dim"]) -> Float[Tensor, "n_nodes dim"]:
         return F.dropout(gate(content).sigmoid(), self.config.preference_dropout, self.training)
@@ -140,4 +141,5 @@ def _spectral_filter(dim: int) -> nn.Parameter:
 
 def _spectrum(rows: Float[Tensor, "n_items dim"]) -> Complex[Tensor, "n_items n_frequencies"]:
     """The unitary transform, in float32 at least: half precision has none."""
-    return torch.fft.rfft(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1, norm="ortho")
+    spectrum: Tensor = torch.fft.rfft(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1, norm="ortho")
+    return spectrum
