@@ -25,7 +25,7 @@ SETTINGS = {
     "cohesion": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4, "n_user_neighbors": 40},
     "mentor": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4},
 }
-GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec"}  # features or graph give the answer away before training
+GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec", "mentor"}  # features or graph give the answer away before training
 KNOWN_ANSWER = {"bpr"}  # models without public numbers, checked against dense algebra in test_variants.py
 MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
 

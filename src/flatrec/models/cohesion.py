@@ -23,7 +23,7 @@ from flatrec.models.losses import beside_preferences, gather_embeddings
 from flatrec.models.preferences import Tower, preference_squares, preference_weights
 from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig, WeightedEdgesConfig
 from flatrec.ops.normalize import l2_normalize
-from flatrec.ops.propagation import propagate, refined_layers
+from flatrec.ops.propagation import propagate, propagate_by_similarity
 from flatrec.utils.ranges import Fraction, NonNegativeFloat, PositiveInt, PositiveLayerCount
 
 SMALLEST = 1e-8  # added under the root, whose gradient is finite then
@@ -151,7 +151,7 @@ class COHESION(Model):
         """All layers of one tower, whose items are refined by the ids."""
         squares = (self.items.square() + tower.of_items(table).square()) / 2
         nodes = l2_normalize(torch.cat([tower.preference, (squares + SMALLEST).sqrt()]))
-        return nodes + refined_layers(
+        return nodes + propagate_by_similarity(
             self.graph.current(),
             nodes,
             self.config.n_layers,

@@ -17,7 +17,7 @@ from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings, half_squares
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
-from flatrec.ops.propagation import refined_layers
+from flatrec.ops.propagation import propagate_by_similarity
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveLayerCount
 
 
@@ -85,7 +85,9 @@ class LayerGCN(Model):
     def encode(self) -> Encoded:
         """The sum of the weighted layers."""
         graph, dropout = self.graph.current(), self.config.message_dropout
-        return Encoded(refined_layers(graph, self.nodes, self.config.n_layers, dropout=dropout, training=self.training))
+        return Encoded(
+            propagate_by_similarity(graph, self.nodes, self.config.n_layers, dropout=dropout, training=self.training)
+        )
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR summed over the batch, and half the squares of the rows before propagation."""

@@ -49,7 +49,7 @@ def propagate(
     return cast(Tensor, _ScaledSum.apply(x, graph.matrix, graph.transposed, n_layers, scale))  # type: ignore[no-untyped-call]
 
 
-def refined_layers(
+def propagate_by_similarity(
     graph: Graph, x: Float[Tensor, "n_nodes dim"], n_layers: int, *, dropout: float = 0.0, training: bool = True
 ) -> Float[Tensor, "n_nodes dim"]:
     """Return the sum of layers 1 to ``n_layers``, each weighted row by row by its similarity to layer 0.
