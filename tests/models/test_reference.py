@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +73,10 @@ class Adapter:
     """How a model here answers to one there.
 
     ``places`` maps each parameter of theirs to ours; what it leaves out the original never trains, or it is in
-    ``cancelling``: without influence on the loss. ``weighted`` are terms
-    that are stored there with their weights. ``prepare`` puts in the inputs of a variant, given its prefix. The
-    tolerances are those of the README: largest absolute difference of representations and of scores, relative
-    difference of losses, and of gradients by norm.
+    ``cancelling``: without influence on the loss. ``weighted`` are terms that are stored there with their weights.
+    ``middle`` gives intermediate values there, out of ``aux``. ``prepare`` puts in the inputs of a variant, given
+    its prefix. The tolerances are those of the README: largest absolute difference of representations and of
+    scores, relative difference of losses, and of gradients by norm.
     """
 
     make: Callable
@@ -87,6 +87,7 @@ class Adapter:
     variants: Sequence[str] = ("",)
     cancelling: frozenset[str] = frozenset()
     weighted: frozenset[str] = frozenset()
+    middle: Mapping[str, Callable[[Mapping[str, torch.Tensor]], torch.Tensor]] = field(default_factory=dict)
     representation: float = 5e-6
     score: float = 1e-5
     loss: float = 1e-6
@@ -372,6 +373,14 @@ def mgcn_places(case):
 
 
 EMBEDDINGS = halves("nodes", "user_embedding.weight", "item_id_embedding.weight")
+SIDES = {"content": lambda aux: aux["content"], "side": lambda aux: aux["side"]}
+VIEWS = {
+    "view1": lambda aux: aux["view_0"],
+    "view2": lambda aux: aux["view_1"],
+    "guide": lambda aux: aux["ids"].tile(1, 2),
+    "image_only": lambda aux: aux["modality_image"].tile(1, 2),
+    "text_only": lambda aux: aux["modality_text"].tile(1, 2),
+}
 CONTRASTED = {"ranking": "bpr", "squares": "emb_weighted", "contrast/users": "cl_user", "contrast/items": "cl_item"}
 CLOSE = {"representation": 1e-6, "score": 1e-6, "gradient": 1e-5}
 TIGHT = {**CLOSE, "loss": 2e-6}
@@ -693,6 +702,7 @@ ADAPTERS = {
         },
         graphs=item_graphs,
         prepare=mentor_inputs,
+        middle=VIEWS,
         variants=("", "noisy/", "shared/", "livemask/"),
         representation=6e-6,
         score=2e-5,
@@ -741,6 +751,7 @@ ADAPTERS = {
         ),
         places=mgcn_places,
         terms=CONTRASTED,
+        middle=SIDES,
         graphs=cosine_graphs,
         weighted=frozenset({"squares"}),
         **TIGHT,
@@ -762,6 +773,7 @@ ADAPTERS = {
         ),
         places=smore_places,
         terms=CONTRASTED,
+        middle=SIDES,
         graphs=smore_graphs,
         prepare=smore_masks,
         variants=("", "drop/"),
@@ -906,6 +918,14 @@ def test_representations_in_training(prefixed):
     users, items = case.model.train().user_item_embeddings(case.model.encode())
     close(users, case.there[f"{name}/user"], case.adapter.representation)
     close(items, case.there[f"{name}/item"], case.adapter.representation)
+
+
+def test_what_the_loss_reads_beside_the_embeddings(prefixed):
+    case, prefix = prefixed
+    aux = case.model.train().encode().aux
+    for name, value in case.adapter.middle.items():
+        if f"{prefix}mid/{name}" in case.there:
+            close(value(aux), case.there[f"{prefix}mid/{name}"], 1e-5)
 
 
 def test_loss_and_each_of_its_terms(prefixed):
