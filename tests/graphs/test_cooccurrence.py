@@ -244,7 +244,7 @@ def test_a_user_graph_without_a_short_row_is_not_built_again():
     assert graph.drawn is graph.whole
 
 
-FILES = [path for name in ("dragon", "dualgnn") for path in sorted(FOLDER.glob(f"*/{name}.npz"))]
+FILES = [path for name in ("cohesion", "dragon", "dualgnn") for path in sorted(FOLDER.glob(f"*/{name}.npz"))]
 ABSENT = pytest.param(
     None, marks=pytest.mark.skip(reason=f"no reference numbers in {FOLDER}; set FLATREC_REFERENCE"), id="absent"
 )

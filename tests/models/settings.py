@@ -9,6 +9,7 @@ SETTINGS = {
     "ngcf": {"embedding_dim": 8, "hidden_dims": (8, 7), "reg_weight": 0.01},
     "lightgcn": {"embedding_dim": 8, "n_layers": 2, "reg_weight": 0.01},
     "layergcn": {"embedding_dim": 8, "n_layers": 3, "reg_weight": 0.01, "edge_dropout": 0.2},
+    "fourierkan-gcf": {"embedding_dim": 8, "grid_size": 3, "reg_weight": 0.01},
     "vbpr": {"embedding_dim": 8, "reg_weight": 0.01},
     "mmgcn": {"embedding_dim": 8, "hidden_dim": 16},
     "grcn": {"embedding_dim": 8, "modality_dim": 7},
@@ -19,8 +20,12 @@ SETTINGS = {
     "freedom": {"embedding_dim": 8, "n_neighbors": 4, "edge_dropout": 0.3, "modality_weight": 0.1},
     "dragon": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4, "n_user_neighbors": 40},
     "lgmrec": {"embedding_dim": 8, "dropout": 0.2},
+    "mgcn": {"embedding_dim": 8, "n_neighbors": 4},
+    "smore": {"embedding_dim": 8, "n_neighbors": 4, "preference_dropout": 0.1},
+    "cohesion": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4, "n_user_neighbors": 40},
+    "mentor": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4},
 }
-GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec"}  # features or graph give the answer away before training
+GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec", "mentor"}  # features or graph give the answer away before training
 KNOWN_ANSWER = {"bpr"}  # models without public numbers, checked against dense algebra in test_variants.py
 MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
 

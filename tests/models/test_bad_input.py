@@ -86,7 +86,12 @@ def test_more_neighbors_than_items_are_refused(name):
         make(name, testing.block_dataset(), n_neighbors=25)
 
 
-@pytest.mark.parametrize("name", ["dualgnn", "dragon"])
+def test_more_neighbors_of_images_than_items_are_refused():
+    with pytest.raises(ValueError, match="n_image_neighbors must be at most 24, the number of items, but is 25"):
+        make("smore", testing.block_dataset(), n_image_neighbors=25)
+
+
+@pytest.mark.parametrize("name", ["cohesion", "dualgnn", "dragon"])
 def test_more_user_neighbors_than_users_are_as_many_as_there_are(name):
     dataset = testing.block_dataset()
     most, more = (make(name, dataset, n_user_neighbors=count) for count in (29, 500))

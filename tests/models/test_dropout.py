@@ -31,7 +31,10 @@ def test_only_the_papers_that_drop_something_do_so_by_default():
         "freedom": 0.8,
         "layergcn": 0.1,
     }
-    assert {name: one.message_dropout for name, one in defaults.items() if one.message_dropout} == {"ngcf": 0.1}
+    assert {name: one.message_dropout for name, one in defaults.items() if one.message_dropout} == {
+        "fourierkan-gcf": 0.1,
+        "ngcf": 0.1,
+    }
 
 
 @pytest.mark.parametrize("setting", ["edge_dropout", "message_dropout"])

@@ -11,7 +11,8 @@ from tests.models.settings import make
 
 DATA = testing.block_dataset()
 BATCH = testing.whole_batch(DATA)
-WIDE = {"lightgcn", "layergcn", "freedom", "lattice", "lgmrec", "bpr", "ngcf"}  # users and items in one table `nodes`
+# users and items in one table `nodes`
+WIDE = {"lightgcn", "layergcn", "freedom", "lattice", "lgmrec", "bpr", "ngcf", "mgcn", "smore", "fourierkan-gcf"}
 
 
 def loss_of(model):
@@ -68,7 +69,7 @@ def test_no_kind_gathers_more_than_another_and_none_gathers_least(name, monkeypa
             loss_of(model)
         counts.append(len(calls))
     assert counts[0] <= counts[1] == counts[2]
-    if name in {"bpr", "vbpr", "ngcf"}:  # the free rows are columns of those that are there
+    if name in {"bpr", "vbpr", "ngcf", "fourierkan-gcf"}:  # the free rows are columns of those that are there
         assert counts[0] == counts[2]
 
 

@@ -5,10 +5,11 @@ to a folder that holds a folder a set, each with <model>.npz and <model>.json. A
 ADAPTERS.
 """
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +26,26 @@ from flatrec.graphs.interaction import normalized_graph, training_graph
 from flatrec.graphs.knn import knn_matrix
 from flatrec.models import (
     BM3,
+    COHESION,
     DRAGON,
     FREEDOM,
     GRCN,
     LATTICE,
+    MENTOR,
+    MGCN,
     MMGCN,
     MODELS,
     NGCF,
+    SMORE,
     VBPR,
     DualGNN,
+    FourierKANGCF,
     LayerGCN,
     LGMRec,
     LightGCN,
     SLMRec,
 )
+from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
 from flatrec.utils import seeding
 from tests.models.settings import KNOWN_ANSWER
@@ -66,9 +73,10 @@ class Adapter:
     """How a model here answers to one there.
 
     ``places`` maps each parameter of theirs to ours; what it leaves out the original never trains, or it is in
-    ``cancelling``: without influence on the loss. ``prepare`` puts in the inputs of a variant, given its prefix. The
-    tolerances are those of the README: largest absolute difference of representations and of scores, relative
-    difference of losses, and of gradients by norm.
+    ``cancelling``: without influence on the loss. ``weighted`` are terms that are stored there with their weights.
+    ``middle`` gives intermediate values there, out of ``aux``. ``prepare`` puts in the inputs of a variant, given
+    its prefix. The tolerances are those of the README: largest absolute difference of representations and of
+    scores, relative difference of losses, and of gradients by norm.
     """
 
     make: Callable
@@ -78,6 +86,8 @@ class Adapter:
     prepare: Callable = lambda *_: None
     variants: Sequence[str] = ("",)
     cancelling: frozenset[str] = frozenset()
+    weighted: frozenset[str] = frozenset()
+    middle: Mapping[str, Callable[[Mapping[str, torch.Tensor]], torch.Tensor]] = field(default_factory=dict)
     representation: float = 5e-6
     score: float = 1e-5
     loss: float = 1e-6
@@ -162,14 +172,54 @@ def lattice_graphs(case):
     return {**norm_adj(case), "item_item": case.model.frozen.coo(), **raw}
 
 
-def towers():
+def tower(there, ours):
     names = {"MLP.weight": "wide.weight", "MLP.bias": "wide.bias", "MLP_1.weight": "narrow.weight"}
     names |= {"MLP_1.bias": "narrow.bias", "preference": "preference"}
+    return {f"{there}.{theirs}": Place(f"{ours}.{name}") for theirs, name in names.items()}
+
+
+def towers(pattern="{letter}_gcn", ours="towers.{number}"):
+    """One tower a modality."""
     return {
-        f"{letter}_gcn.{theirs}": Place(f"towers.{number}.{ours}")
+        theirs: place
         for number, letter in enumerate(MODALITIES)
-        for theirs, ours in names.items()
+        for theirs, place in tower(pattern.format(letter=letter), ours.format(number=number)).items()
     }
+
+
+def cohesion_inputs(case, prefix, monkeypatch):
+    """The neighbors as drawn there; edges are dropped, or the id tower is trained, in one variant each."""
+    drawn_user_graph(case, prefix, monkeypatch)
+    if prefix == "pruned/":
+        thinned(case, "", monkeypatch)
+    id_tower = "trained" if prefix == "idgrad/" else "released"
+    case.model.config = case.model.config.model_copy(update={"id_tower": id_tower})
+
+
+def mentor_inputs(case, prefix, monkeypatch):
+    """Noise and masks as drawn there, which the variant without a prefix has none of; one repair in two variants."""
+    switches = {
+        "views": "shared" if prefix == "shared/" else "released",
+        "mask_loss": "trained" if prefix == "livemask/" else "released",
+    }
+    case.model.config = case.model.config.model_copy(update=switches)
+    if not prefix:
+        monkeypatch.setattr("flatrec.models.mentor.uniform", torch.zeros_like)
+        return
+    dropping(case, mask_rate=case.there["noisy/rate"])
+    keep(monkeypatch, [case.there[f"noisy/keep_mask/{side}"] for side in ("user", "item")])
+    places = itertools.product((1, 2), MODALITIES.values(), (1, 2))
+    stored = [case.there[f"noisy/noise/{name}_view{view}_hop{hop}"] for view, name, hop in places]
+    drawn = itertools.cycle(torch.from_numpy(noise) for noise in stored)
+    monkeypatch.setattr("flatrec.models.mentor.uniform", lambda _: next(drawn))
+
+
+def mentor_places(_):
+    places = {"weight_u": Place("user_weights"), "id_feat": Place("items"), **tower("id_gcn", "id_tower"), **towers()}
+    places |= {f"mlp.{part}": Place(f"mask_map.{part}") for part in ("weight", "bias")}
+    for view in range(2):
+        places |= towers(f"{{letter}}_gcn_n{view + 1}", f"view_towers.{view}.{{number}}")
+    return places
 
 
 def mmgcn_places(_):
@@ -234,8 +284,106 @@ def lgmrec_places(case):
     }
 
 
+def cosine_graphs(case):
+    graphs = zip(case.model.features.names, case.model.item_graphs, strict=True)
+    return {**norm_adj(case), **{f"item_item_{name}": graph.coo() for name, graph in graphs}}
+
+
+def gated_places(case):
+    """What MGCN and SMORE have in common."""
+    return {
+        **EMBEDDINGS(case),
+        **feature_tables(),
+        **numbered("{name}_trs", "projections.{number}"),
+        **numbered("gate_{letter}.0", "purifiers.{number}"),
+        **numbered("gate_{name}_prefer.0", "preference_gates.{number}"),
+    }
+
+
+def keep(monkeypatch, masks):
+    """Dropout that keeps the entries of these masks, one after the other, and then from the first again."""
+    drawn = itertools.cycle(torch.from_numpy(mask) for mask in masks)
+    monkeypatch.setattr(
+        "torch.nn.functional.dropout",
+        lambda rows, rate, training=True: rows * next(drawn) / (1 - rate) if training else rows,
+    )
+
+
+def dropping(case, **rates):
+    """The case's model with these rates, as floats."""
+    case.model.config = case.model.config.model_copy(update={name: float(rate) for name, rate in rates.items()})
+
+
+def smore_masks(case, prefix, monkeypatch):
+    """Preferences as dropped there."""
+    if prefix:
+        dropping(case, preference_dropout=case.there["drop/rate"])
+        keep(monkeypatch, [case.there[f"drop/keep_mask/{name}"] for name in ("fusion", "image", "text")])
+
+
+def fourierkan_masks(case, prefix, monkeypatch):
+    """Entries of the graph, then of each layer, as dropped there."""
+    if prefix:
+        dropping(case, node_dropout=case.there["drop/node_rate"], message_dropout=case.there["drop/message_rate"])
+        entries = case.model.graph.full.coo()
+        case.model.edges = Edges(entries.row, entries.col, entries.shape)
+        kept = case.matrix("train_norm_adj")[entries.row, entries.col] > 0
+        keep(monkeypatch, [kept, *(case.there[f"drop/keep_mask/{layer}"] for layer in range(case.model.depth))])
+
+
+def fourierkan_graphs(case):
+    """The entries that are left are input; their values are not."""
+    whole = case.model.graph.full.coo()
+    kept = case.matrix("train_norm_adj")[whole.row, whole.col] > 0
+    values = whole.data[kept] / (1 - case.there["drop/node_rate"])
+    left = sparse.coo_array((values, (whole.row[kept], whole.col[kept])), shape=whole.shape)
+    return {"norm_adj": whole, "train_norm_adj": left}
+
+
+def fourierkan_places(case):
+    layers = {
+        f"GNNlayers.{layer}.interActTransform.fouriercoeffs": Place(f"coefficients.{layer}")
+        for layer in range(case.model.depth)
+    }
+    return {**halves("nodes", "user_embedding.weight", "item_embedding.weight")(case), **layers}
+
+
+def smore_graphs(case):
+    return {**cosine_graphs(case), "item_item_fusion": case.model.fusion_graph.coo()}
+
+
+def smore_places(case):
+    return {
+        **gated_places(case),
+        **numbered("query_{letter}.0", "queries.{number}.0"),
+        **numbered("query_{letter}.2", "queries.{number}.2", parts=("weight",)),
+        **numbered("{name}_complex_weight", "filters.{number}", parts=("",)),
+        "fusion_complex_weight": Place("fusion_filter"),
+        **{f"gate_f.0.{part}": Place(f"fusion_purifier.{part}") for part in ("weight", "bias")},
+        **{f"gate_fusion_prefer.0.{part}": Place(f"fusion_gate.{part}") for part in ("weight", "bias")},
+    }
+
+
+def mgcn_places(case):
+    query = {"0.weight": "0.weight", "0.bias": "0.bias", "2.weight": "2.weight"}
+    return {
+        **gated_places(case),
+        **{f"query_common.{theirs}": Place(f"query.{ours}") for theirs, ours in query.items()},
+    }
+
+
 EMBEDDINGS = halves("nodes", "user_embedding.weight", "item_id_embedding.weight")
+SIDES = {"content": lambda aux: aux["content"], "side": lambda aux: aux["side"]}
+VIEWS = {
+    "view1": lambda aux: aux["view_0"],
+    "view2": lambda aux: aux["view_1"],
+    "guide": lambda aux: aux["ids"].tile(1, 2),
+    "image_only": lambda aux: aux["modality_image"].tile(1, 2),
+    "text_only": lambda aux: aux["modality_text"].tile(1, 2),
+}
+CONTRASTED = {"ranking": "bpr", "squares": "emb_weighted", "contrast/users": "cl_user", "contrast/items": "cl_item"}
 CLOSE = {"representation": 1e-6, "score": 1e-6, "gradient": 1e-5}
+TIGHT = {**CLOSE, "loss": 2e-6}
 
 ADAPTERS = {
     "lightgcn": Adapter(
@@ -307,6 +455,27 @@ ADAPTERS = {
         places=ngcf_places,
         terms={"ranking": "bpr", "norms": "reg"},
         graphs=norm_adj,
+    ),
+    "fourierkan-gcf": Adapter(
+        make=lambda dataset, there: FourierKANGCF(
+            dataset,
+            FourierKANGCF.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_layer"] - 1,
+                grid_size=there["grid_size"],
+                message_dropout=there["dropout_message"],
+                node_dropout=there["dropout_node"],
+                reg_weight=there["reg_weight"],
+            ),
+        ),
+        places=fourierkan_places,
+        terms={"ranking": "bpr", "norms": "reg"},
+        graphs=fourierkan_graphs,
+        prepare=fourierkan_masks,
+        variants=("", "drop/"),
+        score=2e-5,
+        loss=2e-6,
+        gradient=2e-5,
     ),
     "vbpr": Adapter(
         make=lambda dataset, there: VBPR(
@@ -392,6 +561,7 @@ ADAPTERS = {
             **numbered("{name}_trs", "projections.{number}"),
         },
         terms={"ranking": "bpr", "squares": "emb_weighted"},
+        weighted=frozenset({"squares"}),
         graphs=lattice_graphs,
         prepare=lattice_step,
         variants=("", "detached/"),
@@ -464,6 +634,81 @@ ADAPTERS = {
         prepare=drawn_user_graph,
         score=2e-5,
     ),
+    "cohesion": Adapter(
+        make=lambda dataset, there: COHESION(
+            dataset,
+            COHESION.Config(
+                embedding_dim=there["embedding_size"],
+                hidden_dim=4 * there["embedding_size"],
+                n_layers=there["num_layer"],
+                n_item_layers=there["n_mm_layers"],
+                n_neighbors=there["knn_k"],
+                image_weight=there["mm_image_weight"],
+                n_user_neighbors=there["user_graph_k"],
+                reg_weight=there["reg_weight"],
+                edge_dropout=there["dropout"],
+                user_weights="released",
+            ),
+        ),
+        places=lambda _: {
+            "weight_u": Place("user_weights"),
+            "id_feat": Place("items"),
+            **tower("id_gcn", "id_tower"),
+            **towers(),
+        },
+        terms={
+            "ranking": "bpr_log2",
+            "squares/preference_image": "reg_image",
+            "squares/preference_text": "reg_text",
+            "squares/user_weights": "reg_weight_u",
+        },
+        graphs=lambda case: {**norm_adj(case), **item_graphs(case)},
+        prepare=cohesion_inputs,
+        variants=("", "pruned/", "idgrad/"),
+        score=2e-5,
+        loss=2e-6,
+        gradient=2e-5,
+    ),
+    "mentor": Adapter(
+        make=lambda dataset, there: MENTOR(
+            dataset,
+            MENTOR.Config(
+                embedding_dim=there["embedding_size"],
+                hidden_dim=4 * there["embedding_size"],
+                n_item_layers=there["n_mm_layers"],
+                n_neighbors=there["knn_k"],
+                image_weight=there["mm_image_weight"],
+                mask_rate=there["dropout"],
+                temperature=there["temp"],
+                alignment_weight=there["align_weight"],
+                mask_weight=there["mask_weight_f"],
+                contrastive_weight=there["mask_weight_g"],
+                reg_weight=there["reg_weight"],
+                views="released",
+                mask_loss="released",
+            ),
+        ),
+        places=mentor_places,
+        terms={
+            "ranking": "bpr_log2",
+            "alignment": "align",
+            "mask/users": "mask_user",
+            "mask/items": "mask_item",
+            "contrast/users": "graph_user",
+            "contrast/items": "graph_item",
+            "squares/preference_image": "reg_image",
+            "squares/preference_text": "reg_text",
+            "squares/user_weights": "reg_weight_u",
+        },
+        graphs=item_graphs,
+        prepare=mentor_inputs,
+        middle=VIEWS,
+        variants=("", "noisy/", "shared/", "livemask/"),
+        representation=6e-6,
+        score=2e-5,
+        loss=2e-6,
+        gradient=2e-5,
+    ),
     "lgmrec": Adapter(
         make=lambda dataset, there: LGMRec(
             dataset,
@@ -490,6 +735,50 @@ ADAPTERS = {
         graphs=norm_adj,
         prepare=stored_gumbel,
         variants=("", "gumbel/"),
+    ),
+    "mgcn": Adapter(
+        make=lambda dataset, there: MGCN(
+            dataset,
+            MGCN.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_ui_layers"],
+                n_item_layers=there["n_layers"],
+                n_neighbors=there["knn_k"],
+                contrastive_weight=there["cl_loss"],
+                reg_weight=there["reg_weight"],
+                reg_rows=there["train_batch_size"],
+            ),
+        ),
+        places=mgcn_places,
+        terms=CONTRASTED,
+        middle=SIDES,
+        graphs=cosine_graphs,
+        weighted=frozenset({"squares"}),
+        **TIGHT,
+    ),
+    "smore": Adapter(
+        make=lambda dataset, there: SMORE(
+            dataset,
+            SMORE.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_ui_layers"],
+                n_item_layers=there["n_layers"],
+                n_image_neighbors=there["image_knn_k"],
+                n_neighbors=there["text_knn_k"],
+                contrastive_weight=there["cl_loss"],
+                reg_weight=there["reg_weight"],
+                reg_rows=there["train_batch_size"],
+                preference_dropout=there["dropout_rate"],
+            ),
+        ),
+        places=smore_places,
+        terms=CONTRASTED,
+        middle=SIDES,
+        graphs=smore_graphs,
+        prepare=smore_masks,
+        variants=("", "drop/"),
+        weighted=frozenset({"squares"}),
+        **TIGHT,
     ),
 }
 
@@ -535,13 +824,18 @@ def dataset(there):
     )
 
 
+def model_name(path):
+    """The name by which the model of a file is known here."""
+    return path.stem.replace("_", "-")
+
+
 def variants(path):
     """The prefixes under which a file holds losses."""
     with np.load(path) as there:
         return sorted(name.removesuffix("loss/total") for name in there.files if name.endswith("loss/total"))
 
 
-FILES = [path for path in sorted(FOLDER.glob("*/*.npz")) if path.stem in ADAPTERS]
+FILES = [path for path in sorted(FOLDER.glob("*/*.npz")) if model_name(path) in ADAPTERS]
 CASES = [
     pytest.param((path, variant), id=f"{path.parent.name}-{path.stem}-{variant or 'main/'}"[:-1])
     for path in FILES
@@ -556,14 +850,14 @@ ABSENT = pytest.param(
 def prefixed(request, monkeypatch):
     """A case with the inputs of one of its variants put in, and the prefix of that variant's numbers."""
     path, prefix = request.param
-    case = Case(path, ADAPTERS[path.stem])
+    case = Case(path, ADAPTERS[model_name(path)])
     case.adapter.prepare(case, prefix, monkeypatch)
     return case, prefix
 
 
 @pytest.fixture(params=[pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in FILES] or [ABSENT])
 def case(request):
-    return Case(request.param, ADAPTERS[request.param.stem])
+    return Case(request.param, ADAPTERS[model_name(request.param)])
 
 
 def close(ours, theirs, tolerance):
@@ -573,9 +867,9 @@ def close(ours, theirs, tolerance):
 
 @pytest.mark.skipif(not FILES, reason="no reference numbers")
 def test_the_sets_have_every_model_and_no_variant_is_passed_over():
-    assert {path.stem for path in FILES} == set(ADAPTERS)
+    assert {model_name(path) for path in FILES} == set(ADAPTERS)
     for path in FILES:
-        assert set(variants(path)) <= set(ADAPTERS[path.stem].variants), path
+        assert set(variants(path)) <= set(ADAPTERS[model_name(path)].variants), path
 
 
 def test_a_folder_that_was_named_holds_numbers():
@@ -609,6 +903,14 @@ def test_representations_and_scores_in_evaluation(prefixed):
     close(users @ items.T, case.there[f"{theirs}out/scores"], case.adapter.score)
 
 
+def test_scores_as_released(case):
+    if "out/scores_released" not in case.there:
+        return  # the release ranks by what it trains
+    case.model.config = case.model.config.model_copy(update={"scoring": "released"})
+    users, items = case.model.eval().user_item_embeddings(case.model.encode())
+    close(users @ items.T, case.there["out/scores_released"], case.adapter.score)
+
+
 def test_representations_in_training(prefixed):
     case, prefix = prefixed
     # What has no training numbers of its own trains on what it ranks by; with noise the release ranks by noise too.
@@ -618,12 +920,20 @@ def test_representations_in_training(prefixed):
     close(items, case.there[f"{name}/item"], case.adapter.representation)
 
 
+def test_what_the_loss_reads_beside_the_embeddings(prefixed):
+    case, prefix = prefixed
+    aux = case.model.train().encode().aux
+    for name, value in case.adapter.middle.items():
+        if f"{prefix}mid/{name}" in case.there:
+            close(value(aux), case.there[f"{prefix}mid/{name}"], 1e-5)
+
+
 def test_loss_and_each_of_its_terms(prefixed):
     case, prefix = prefixed
     encoded = case.model.train().encode()
-    weight = case.settings["reg_weight"] if isinstance(case.model, LATTICE) else 1  # stored weighted there
+    weights = {name: case.model.loss_weights[name] for name in case.adapter.weighted}
     terms = case.model.loss_terms(encoded, case.batch)
-    ours = {case.adapter.terms[name]: value * (weight if name == "squares" else 1) for name, value in terms.items()}
+    ours = {case.adapter.terms[name]: value * weights.get(name, 1) for name, value in terms.items()}
     ours["total"] = case.model.loss(encoded, case.batch)
     theirs = {name.removeprefix(f"{prefix}loss/") for name in case.there if name.startswith(f"{prefix}loss/")}
     assert set(ours) == theirs

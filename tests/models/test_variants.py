@@ -1,5 +1,6 @@
 """What the public numbers do not cover, against dense algebra written here from the equations."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,9 +10,9 @@ from scipy import sparse
 
 from flatrec import testing
 from flatrec.data.features import Features
+from flatrec.graphs.cosine import cosine_graph
 from flatrec.graphs.knn import knn_matrix
 from flatrec.models import mmgcn
-from flatrec.models.lattice import raw_graph
 from flatrec.ops.spmm import Graph
 from flatrec.utils import seeding
 from tests.models.settings import make
@@ -269,7 +270,96 @@ def test_dragon_puts_three_modalities_side_by_side(dataset, batch):
     assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["dualgnn", "dragon"])
+def cohesion_layers(model, dataset, tower, table):
+    ids, own = array(model.items), affine(tower.narrow, leaky(affine(tower.wide, table)))
+    nodes = unit(np.concatenate([array(tower.preference), np.sqrt((ids**2 + own**2) / 2 + 1e-8)]))
+    total, hidden = nodes, nodes
+    for _ in range(model.config.n_layers):
+        near = symmetric(dataset) @ hidden
+        hidden = (unit(near) * unit(nodes)).sum(axis=1, keepdims=True) * near
+        total = total + hidden
+    return np.split(total, [dataset.n_users])
+
+
+@pytest.mark.parametrize("n_negatives", [1, 3])
+def test_cohesion_weighs_ids_and_three_modalities(dataset, n_negatives):
+    model = make("cohesion", dataset, n_layers=3)
+    batch = testing.whole_batch(dataset)
+    drawn = (batch.negatives + torch.arange(n_negatives)) % dataset.n_items
+    batch = batch.with_indices(batch.users, batch.positives, drawn)
+    tables = [array(model.items), *features(dataset).values()]
+    shares = {"audio": 0.45, "image": 0.1, "text": 0.45}
+    alike = sum(share * knn_matrix(dataset.features[name].values, 4).toarray() for name, share in shares.items())
+    users, items = [], []
+    for tower, table in zip([model.id_tower, *model.towers], tables, strict=True):
+        of_users, of_items = cohesion_layers(model, dataset, tower, table)
+        users.append(over_user_graph(dataset, of_users))
+        items.append(of_items + alike @ of_items)
+    for ours, theirs in zip(ranked(model), (users, items), strict=True):
+        np.testing.assert_allclose(ours, np.concatenate(theirs, axis=1), atol=1e-5)
+    gaps = [rows[batch.positives][:, None] - rows[batch.negatives] for rows in items]
+    margins = np.stack([(rows[batch.users][:, None] * gap).sum(axis=2) for rows, gap in zip(users, gaps, strict=True)])
+    weights = 1 - softmax(margins.mean(axis=2).T)
+    expected = np.log2(1 + np.exp(-(weights.T[:, :, None] * margins).sum(axis=0))).mean()
+    expected += 1e-3 * sum((array(tower.preference)[batch.users] ** 2).mean() for tower in model.towers)
+    assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def distance(one, other):
+    return abs(one.mean() - other.mean()) + abs(one.var(ddof=1) - other.var(ddof=1))
+
+
+def test_mentor_aligns_masks_and_contrasts_three_modalities(dataset, batch):
+    settings = {"reg_weight": 0.2, "alignment_weight": 0.3, "mask_weight": 0.4, "contrastive_weight": 0.5}
+    model = make("mentor", dataset, n_layers=1, **settings).eval()  # without noise and masks
+    shares = {"audio": 0.45, "image": 0.1, "text": 0.45}
+    alike = sum(share * knn_matrix(dataset.features[name].values, 4).toarray() for name, share in shares.items())
+    of_users, of_items = towers(model, dataset, layers=1)
+    ids = affine(model.id_tower.narrow, leaky(affine(model.id_tower.wide, array(model.items))))
+    nodes = unit(np.concatenate([array(model.id_tower.preference), ids]))
+    sides = [*zip(of_users, of_items, strict=True), np.split(nodes + symmetric(dataset) @ nodes, [dataset.n_users])]
+    blocks = [np.concatenate([users, items + alike @ items]) for users, items in sides]
+    weights = array(model.user_weights)
+    users = np.concatenate(
+        [weights[:, [place]] * block[: dataset.n_users] for place, block in enumerate(blocks[:3])], 1
+    )
+    items = np.concatenate([block[dataset.n_users :] for block in blocks[:3]], axis=1)
+    for ours, theirs in zip(ranked(model), (users, items), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    wide = [np.concatenate([users, items]), *(np.tile(block, (1, 3)) for block in blocks)]
+    aligned = sum(distance(one, other) for one, other in itertools.combinations(wide, 2))
+    cosines = [(unit(rows) * unit(affine(model.mask_map, rows))).sum(axis=1).mean() for rows in (users, items)]
+    squares = sum((array(tower.preference)[batch.users] ** 2).mean() for tower in model.towers) + (weights**2).mean()
+    expected = bpr(users, items, batch) / math.log(2) + 0.2 * squares + 0.3 * aligned + 0.4 * (2 - sum(cosines))
+    expected += 0.5 * sum(nce(unit(rows), unit(rows), 0.2) for rows in (users, items))
+    assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_noise_and_masks_of_mentor_are_for_training_and_its_switches_change_what_is_trained(dataset, batch):
+    model = make("mentor", dataset)
+    losses = []
+    for training in (False, False, True):
+        model.train(training)
+        losses.append(model.loss(model.encode(), batch).item())
+    assert losses[0] == losses[1] != losses[2]
+    for settings in ({"noise": 0.0}, {"mask_rate": 0.0}):
+        model = make("mentor", dataset, **settings).train()
+        assert model.loss(model.encode(), batch).item() not in losses
+    trained = {}
+    for options in ({}, {"views": "released"}, {"mask_loss": "released"}):
+        model = make("mentor", dataset, **options)
+        terms = model.loss_terms(model.encode(), batch)
+        params = [model.towers[0].preference, model.mask_map.weight]
+        tasks = [terms[f"{task}/users"] for task in ("contrast", "mask")]
+        trained[str(options)] = [
+            task.requires_grad
+            and bool(torch.autograd.grad(task, one, materialize_grads=True, retain_graph=True)[0].any())
+            for task, one in zip(tasks, params, strict=True)
+        ]
+    assert list(trained.values()) == [[True, True], [False, True], [True, False]]
+
+
+@pytest.mark.parametrize("name", ["cohesion", "dualgnn", "dragon"])
 def test_training_draws_repeated_neighbors_and_ranking_does_not(name, dataset):
     model = make(name, dataset)
     before = testing.scores(model), model.train().encode().node_embeddings
@@ -343,7 +433,7 @@ def test_lattice_does_not_let_rounding_decide_where_cosines_cancel(dataset, seed
     values = np.random.default_rng(seed).standard_normal((dataset.n_items, 5)).astype(np.float32)
     values[1] = -values[0] * 3
     pair = Features(values, np.ones(dataset.n_items, dtype=np.bool_))
-    graph = raw_graph(pair.values[:2], 2)
+    graph = cosine_graph(pair.values[:2], 2)
     assert graph.coo().nnz == 0 or np.abs(graph.coo().data).max() == 0
 
 
@@ -405,6 +495,71 @@ def test_bm3_gives_targets_no_gradient(dataset, batch):
         model.predictor.bias.fill_(1)
     (gradient,) = torch.autograd.grad(model.loss(model.encode(), batch), model.nodes)
     assert not gradient.any()
+
+
+def cosine_neighbors(rows, k):
+    """The k largest cosines of each row, normalized by row sums."""
+    cosines = unit(rows) @ unit(rows).T
+    cosines[cosines < np.sort(cosines, axis=1)[:, [-k]]] = 0
+    roots = cosines.sum(axis=1) ** -0.5
+    return roots[:, None] * cosines * roots
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values))
+
+
+def gated_view(model, dataset, purifier, projected, graph):
+    """A view of MGCN or SMORE."""
+    items = graph @ (array(model.nodes)[dataset.n_users :] * sigmoid(affine(purifier, projected)))
+    users = symmetric(dataset)[: dataset.n_users, dataset.n_users :] @ items
+    return np.concatenate([users, items])
+
+
+def test_mgcn_fuses_three_modalities(dataset, batch):
+    model = make("mgcn", dataset, reg_weight=0.3)
+    content = mean_of_layers(symmetric(dataset), array(model.nodes), 2)
+    views, queries = [], []
+    for place, rows in enumerate(features(dataset).values()):
+        graph = cosine_neighbors(rows, 4)
+        views.append(gated_view(model, dataset, model.purifiers[place], affine(model.projections[place], rows), graph))
+        queries.append(np.tanh(affine(model.query[0], views[-1])) @ array(model.query[2].weight).T)
+    weights = softmax(np.stack(queries, axis=-1))[:, 0]
+    common = sum(weights[:, [place]] * view for place, view in enumerate(views))
+    special = sum(
+        sigmoid(affine(gate, content)) * (view - common)
+        for gate, view in zip(model.preference_gates, views, strict=True)
+    )
+    side = (common + special) / 4
+    np.testing.assert_allclose(np.concatenate(ranked(model)), content + side, atol=1e-5)
+    users, items = np.split(content + side, [dataset.n_users])
+    rows = (users[batch.users], items[batch.positives], items[batch.negatives[:, 0]])
+    expected = bpr(users, items, batch) + 0.3 * sum((one**2).sum() for one in rows) / (2 * len(batch))
+    for nodes in (batch.users, batch.positives + dataset.n_users):
+        expected += 0.01 * nce(unit(side[nodes]), unit(content[nodes]), 0.2)
+    assert model.loss(model.encode(), batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_smore_fuses_the_spectra_of_three_modalities(dataset):
+    model = make("smore", dataset, embedding_dim=7, n_image_neighbors=3)  # an odd width has no frequency of its half
+    content = mean_of_layers(symmetric(dataset), array(model.nodes), 3)
+
+    def filtered(spectrum, weight):
+        return np.fft.irfft(spectrum * (array(weight) @ [1, 1j]), n=7, axis=1, norm="ortho")
+
+    spectra, graphs = [], []
+    for project, (name, rows) in zip(model.projections, features(dataset).items(), strict=True):
+        spectra.append(np.fft.rfft(affine(project, rows), axis=1, norm="ortho"))
+        graphs.append(cosine_neighbors(rows, 3 if name == "image" else 4))
+    fused = filtered(np.prod(spectra, axis=0), model.fusion_filter)
+    whole = gated_view(model, dataset, model.fusion_purifier, fused, np.max(graphs, axis=0))
+    side = sigmoid(affine(model.fusion_gate, content)) * whole
+    for place, (spectrum, graph) in enumerate(zip(spectra, graphs, strict=True)):
+        view = gated_view(model, dataset, model.purifiers[place], filtered(spectrum, model.filters[place]), graph)
+        query = model.queries[place]
+        attention = softmax(np.tanh(affine(query[0], whole)) @ array(query[2].weight).T)
+        side = side + sigmoid(affine(model.preference_gates[place], content)) * attention * view
+    np.testing.assert_allclose(np.concatenate(ranked(model)), content + side / 4, atol=1e-5)
 
 
 @pytest.mark.parametrize("layers", [1, 3])

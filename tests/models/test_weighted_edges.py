@@ -11,7 +11,23 @@ from flatrec.models import MODELS
 from flatrec.testing import whole_batch
 from tests.models.settings import make
 
-WITH = ["bm3", "dragon", "dualgnn", "freedom", "layergcn", "lgmrec", "lightgcn", "mmgcn", "ngcf", "slmrec"]
+WITH = [
+    "bm3",
+    "cohesion",
+    "dragon",
+    "dualgnn",
+    "fourierkan-gcf",
+    "freedom",
+    "layergcn",
+    "lgmrec",
+    "lightgcn",
+    "mentor",
+    "mgcn",
+    "mmgcn",
+    "ngcf",
+    "slmrec",
+    "smore",
+]
 PLAIN = testing.tiny_dataset()
 
 

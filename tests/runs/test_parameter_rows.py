@@ -22,11 +22,11 @@ from flatrec.testing import block_dataset
 from tests.models.settings import SETTINGS, make
 
 BELONGS = {  # by hand, from the models' docstrings; every other parameter belongs to neither users nor items
-    "users": ("users", "user_weights", "preferences.*", "towers.*.preference"),
+    "users": ("users", "user_weights", "preferences.*", "towers.*.preference", "id_tower.preference"),
     "items": ("items", "item_weights", "features.tables.*.values"),
     "nodes": ("nodes", "confidence"),
 }
-TRAINED_FEATURES = {"lattice": 2, "bm3": 2}  # tables per model
+TRAINED_FEATURES = {"lattice": 2, "bm3": 2, "mgcn": 2, "smore": 2}  # tables per model
 
 
 def expected(name):
@@ -63,7 +63,9 @@ def earlier(model, data, name="bpr"):
 @pytest.mark.parametrize("now", DATA)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_parameter_of_every_model_is_taken_by_id(name, now):
-    options = {"missing_modality": "learned"} if name not in ("bpr", "ngcf", "lightgcn", "layergcn") else {}
+    options = (
+        {"missing_modality": "learned"} if name not in ("bpr", "ngcf", "lightgcn", "layergcn", "fourierkan-gcf") else {}
+    )
     before, initial, model = (
         make(name, data, seed, **options) for seed, data in ((1, BEFORE), (2, DATA[now]), (2, DATA[now]))
     )

@@ -13,8 +13,10 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.base import ModelConfig as ModelConfig
     from flatrec.models.bm3 import BM3 as BM3
     from flatrec.models.bpr import BPR as BPR
+    from flatrec.models.cohesion import COHESION as COHESION
     from flatrec.models.dragon import DRAGON as DRAGON
     from flatrec.models.dualgnn import DualGNN as DualGNN
+    from flatrec.models.fourierkan_gcf import FourierKANGCF as FourierKANGCF
     from flatrec.models.freedom import FREEDOM as FREEDOM
     from flatrec.models.grcn import GRCN as GRCN
     from flatrec.models.item_knn import ItemKNN as ItemKNN
@@ -22,10 +24,13 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.layergcn import LayerGCN as LayerGCN
     from flatrec.models.lgmrec import LGMRec as LGMRec
     from flatrec.models.lightgcn import LightGCN as LightGCN
+    from flatrec.models.mentor import MENTOR as MENTOR
+    from flatrec.models.mgcn import MGCN as MGCN
     from flatrec.models.mmgcn import MMGCN as MMGCN
     from flatrec.models.ngcf import NGCF as NGCF
     from flatrec.models.popularity import Popularity as Popularity
     from flatrec.models.slmrec import SLMRec as SLMRec
+    from flatrec.models.smore import SMORE as SMORE
     from flatrec.models.vbpr import VBPR as VBPR
 
 MODELS: "Registry[Model]" = Registry(ENTRIES, (CLICKS, FEATURES))

@@ -8,28 +8,27 @@ from typing import ClassVar, Literal, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Int64
 from scipy import sparse
 from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.cosine import cosine_graph, edge_matrix, row_normalized
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import random_walk_graph
-from flatrec.graphs.knn import knn, knn_matrix
+from flatrec.graphs.knn import knn
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings, half_squares
 from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig
 from flatrec.ops.matmul import Linear
-from flatrec.ops.normalize import l2_normalize, l2_normalize_
+from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
 from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
 from flatrec.utils.ranges import Fraction, NonNegativeFloat, PositiveInt
-
-CANCELED = 1e-4  # a row sum this small against its absolute entries is what rounding left of cosines that cancel
 
 
 class LATTICE(Model):
@@ -110,7 +109,9 @@ class LATTICE(Model):
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
         self.graph = EpochGraph(dataset.interactions, random_walk_graph, self.config.edge_dropout)
         raw = filled_features(dataset, self.config.missing_modality)
-        self.raw_graphs = nn.ModuleList(raw_graph(raw[name], self.config.n_neighbors) for name in self.features.names)
+        self.raw_graphs = nn.ModuleList(
+            cosine_graph(raw[name], self.config.n_neighbors) for name in self.features.names
+        )
         self.fresh = True  # whether this step learns the item graph
         self.frozen: Graph | None = None
 
@@ -121,7 +122,7 @@ class LATTICE(Model):
             return
         with torch.no_grad():
             weights = self.modality_weights.softmax(dim=0)
-            learned = _matrix(*self._learned(weights)) * (1 - self.config.raw_fraction)
+            learned = edge_matrix(*self._learned(weights)) * (1 - self.config.raw_fraction)
             for weight, graph in zip(weights.tolist(), self.raw_graphs, strict=True):
                 learned = learned + self.config.raw_fraction * weight * cast(Graph, graph).coo()
         self.frozen = Graph(sparse.csr_array(learned), symmetric=False).to(self.nodes.device)
@@ -173,29 +174,8 @@ class LATTICE(Model):
             ends = l2_normalize(projected)
             values.append(weight * _edges(indices, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
         edges = _edges(np.tile(indices, len(columns)), np.concatenate(columns), n_items).to(weights.device)
-        return edges, _normalized(edges, torch.cat(values))
+        return edges, row_normalized(edges, torch.cat(values))
 
 
 def _edges(rows: Int64[np.ndarray, "n"], columns: Int64[np.ndarray, "n"], n_items: int) -> Edges:
     return Edges(rows, columns, (n_items, n_items))
-
-
-def raw_graph(features: Float32[np.ndarray, "n_items width"], neighbors: int) -> Graph:
-    """LAP(TOP(features))."""
-    kept = knn_matrix(features, neighbors).tocoo()
-    edges = Edges(kept.row, kept.col, kept.shape)
-    l2_normalize = l2_normalize_(torch.tensor(features))
-    return Graph(_matrix(edges, _normalized(edges, edges.sddmm(l2_normalize, l2_normalize))), symmetric=False)
-
-
-def _normalized(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
-    """D^(-1/2) S D^(-1/2), D the row sums; empty where a sum is negative or the rounding of one."""
-    sums = edges.row_sums(values)
-    fit = sums > CANCELED * edges.row_sums(values.abs())
-    roots = torch.where(fit, torch.where(fit, sums, 1).rsqrt(), 0)  # the inner one keeps gradients finite
-    return roots[edges.rows] * values * roots[edges.columns]
-
-
-def _matrix(edges: Edges, values: Float[Tensor, "n_edges"]) -> sparse.csr_array:
-    entries = (values.cpu().numpy(), (edges.rows.cpu().numpy(), edges.columns.cpu().numpy()))
-    return sparse.csr_array(entries, shape=edges.shape)

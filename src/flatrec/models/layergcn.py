@@ -9,7 +9,6 @@ from typing import ClassVar
 import torch
 from jaxtyping import Int64
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
@@ -18,6 +17,7 @@ from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings, half_squares
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
+from flatrec.ops.propagation import propagate_by_similarity
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveLayerCount
 
 
@@ -84,14 +84,10 @@ class LayerGCN(Model):
 
     def encode(self) -> Encoded:
         """The sum of the weighted layers."""
-        graph = self.graph.current()
-        hidden: Tensor = self.nodes
-        total = torch.zeros_like(self.nodes)
-        for _ in range(self.config.n_layers):
-            near = F.dropout(graph(hidden), self.config.message_dropout, self.training)
-            hidden = F.cosine_similarity(near, self.nodes, dim=1)[:, None] * near
-            total = total + hidden
-        return Encoded(total)
+        graph, dropout = self.graph.current(), self.config.message_dropout
+        return Encoded(
+            propagate_by_similarity(graph, self.nodes, self.config.n_layers, dropout=dropout, training=self.training)
+        )
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR summed over the batch, and half the squares of the rows before propagation."""

@@ -1,9 +1,9 @@
-"""What DualGNN and DRAGON share: users by preference and items by features, and a graph of users who buy alike."""
+"""Towers of user preferences and item features, which several models have, and the base of DualGNN and DRAGON."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, cast
 
 import torch
@@ -81,10 +81,7 @@ class PreferenceModel(Model):
         return {"ranking": ranking, **self.penalty_terms(lambda: self._squares(batch), lambda: self._free_rows(batch))}
 
     def _squares(self, batch: Batch) -> Mapping[str, Tensor]:
-        terms = {}
-        for name, tower in zip(self.features.names, self.towers, strict=True):
-            preferences = F.embedding(batch.users, cast(Tower, tower).preference)
-            terms[f"squares/preference_{name}"] = preferences.square().mean()
+        terms = preference_squares(self.features.names, self.towers, batch)
         # The weights per user, and in DualGNN those per item: the only parameters outside of modules.
         return terms | {
             f"squares/{name}": table.square().mean() for name, table in self.named_parameters(recurse=False)
@@ -108,8 +105,19 @@ class Tower(nn.Module):
 
     def forward(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_nodes dim"]:
         """Users first, then items; every row of length 1."""
-        items = self.narrow(F.leaky_relu(self.wide(features)))
-        return l2_normalize(torch.cat([self.preference, items]))
+        return l2_normalize(torch.cat([self.preference, self.of_items(features)]))
+
+    def of_items(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_items dim"]:
+        """Items alone, of any length."""
+        return cast(Tensor, self.narrow(F.leaky_relu(self.wide(features))))
+
+
+def preference_squares(names: Iterable[str], towers: Iterable[nn.Module], batch: Batch) -> dict[str, Tensor]:
+    """The mean square of the preferences of the batch's users in each modality, as ``squares/preference_`` with it."""
+    return {
+        f"squares/preference_{name}": F.embedding(batch.users, cast(Tower, tower).preference).square().mean()
+        for name, tower in zip(names, towers, strict=True)
+    }
 
 
 def preference_weights(rows: int, modalities: int) -> nn.Parameter:

@@ -31,6 +31,12 @@ ENTRIES: dict[str, Entry] = {
         "Propagation whose layers are weighted by their similarity to the embeddings, over a pruned graph.",
         "Zhou et al., ICDE 2023, https://arxiv.org/abs/2207.11088",
     ),
+    "fourierkan-gcf": Entry(
+        "flatrec.models.fourierkan_gcf:FourierKANGCF",
+        CLICKS,
+        "NGCF whose only weights are Fourier series of the products with the neighbors.",
+        "Xu et al., arXiv 2024, https://arxiv.org/abs/2406.01034",
+    ),
     "vbpr": Entry(
         "flatrec.models.vbpr:VBPR",
         FEATURES,
@@ -90,6 +96,30 @@ ENTRIES: dict[str, Entry] = {
         FEATURES,
         "Local graphs of ids and modalities, and a global hypergraph learned from features.",
         "Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400",
+    ),
+    "mgcn": Entry(
+        "flatrec.models.mgcn:MGCN",
+        FEATURES,
+        "Item features purified by ids, spread over separate graphs, and fused by how users behave.",
+        "Yu et al., ACM MM 2023, https://arxiv.org/abs/2308.03588",
+    ),
+    "smore": Entry(
+        "flatrec.models.smore:SMORE",
+        FEATURES,
+        "Modalities filtered and fused in the frequency domain, each over an item graph of its own.",
+        "Ong & Khong, WSDM 2025, https://arxiv.org/abs/2412.14978",
+    ),
+    "cohesion": Entry(
+        "flatrec.models.cohesion:COHESION",
+        FEATURES,
+        "Ids refine every modality first, and what a user likes least in an interaction weighs most.",
+        "Xu et al., SIGIR 2025, https://arxiv.org/abs/2504.04452",
+    ),
+    "mentor": Entry(
+        "flatrec.models.mentor:MENTOR",
+        FEATURES,
+        "Modalities aligned with ids by their moments, and general features made robust to noise and masks.",
+        "Xu et al., AAAI 2025, https://arxiv.org/abs/2402.19407",
     ),
     "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(

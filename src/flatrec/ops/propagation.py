@@ -49,6 +49,28 @@ def propagate(
     return cast(Tensor, _ScaledSum.apply(x, graph.matrix, graph.transposed, n_layers, scale))  # type: ignore[no-untyped-call]
 
 
+def propagate_by_similarity(
+    graph: Graph, x: Float[Tensor, "n_nodes dim"], n_layers: int, *, dropout: float = 0.0, training: bool = True
+) -> Float[Tensor, "n_nodes dim"]:
+    """Return the sum of layers 1 to ``n_layers``, each weighted row by row by its similarity to layer 0.
+
+    With Z_l = dropout(M X_(l-1)), row v of X_l is cos(Z_l[v], X[v]) Z_l[v], as in LayerGCN.
+
+    Args:
+        graph: M.
+        x: X, the node embeddings of layer 0, which is not in the sum.
+        n_layers: L, at least 0.
+        dropout: fraction of the entries of each Z set to zero, the others scaled up, in [0, 1).
+        training: whether there is dropout at all.
+    """
+    hidden, total = x, torch.zeros_like(x)
+    for _ in range(n_layers):
+        near = F.dropout(graph(hidden), dropout, training)
+        hidden = F.cosine_similarity(near, x, dim=1)[:, None] * near
+        total = total + hidden
+    return total
+
+
 def _propagate_with_dropout(
     graph: Graph, x: Tensor, n_layers: int, reduce: Reduction, *, dropout: float
 ) -> Float[Tensor, "n_nodes dim"]:
