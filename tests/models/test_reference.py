@@ -32,6 +32,7 @@ from flatrec.models import (
     MMGCN,
     MODELS,
     NGCF,
+    PGL,
     VBPR,
     DualGNN,
     LayerGCN,
@@ -232,6 +233,22 @@ def lgmrec_places(case):
         **numbered("item_{name}_trs", "projections.{number}", parts=("",)),
         **numbered("{letter}_hyper", "hyperedges.{number}", parts=("",)),
     }
+
+
+def pgl_views(case, prefix, monkeypatch):
+    """The graph as thinned there, and the entries that each of the two copies keeps."""
+    thinned(case, "", monkeypatch)
+    if not prefix:
+        return
+    for side in ("user", "item"):
+        case.there[f"views/train_out/{side}"] = case.there[f"train_out/{side}"]
+    keep = [
+        torch.from_numpy(np.concatenate([case.there[f"views/input/keep_{side}_{copy}"] for side in ("user", "item")]))
+        for copy in (1, 2)
+    ]
+    stream = iter(keep * 100)
+    rate = case.settings["views_dropout"]
+    monkeypatch.setattr("torch.nn.functional.dropout", lambda rows, *_: rows * next(stream) / (1 - rate))
 
 
 EMBEDDINGS = halves("nodes", "user_embedding.weight", "item_id_embedding.weight")
@@ -491,6 +508,34 @@ ADAPTERS = {
         prepare=stored_gumbel,
         variants=("", "gumbel/"),
     ),
+    "pgl": Adapter(
+        make=lambda dataset, there: PGL(
+            dataset,
+            PGL.Config(
+                embedding_dim=there["embedding_size"],
+                n_layers=there["n_ui_layers"],
+                n_item_layers=there["n_mm_layers"],
+                n_neighbors=there["knn_k"],
+                image_weight=there["mm_image_weight"],
+                edge_dropout=1 - there["kept_share_of_edges"],
+                dropout=there["dropout"],
+                temperature=there["temperature"],
+                contrastive_weight=there["reg_weight"],
+            ),
+        ),
+        places=lambda _: {
+            **numbered("user_{name}.weight", "preferences.{number}", parts=("",)),
+            **feature_tables(),
+            **numbered("{name}_trs", "projections.{number}"),
+        },
+        terms={"ranking": "bpr", "contrast/users": "contrastive_user", "contrast/items": "contrastive_item"},
+        graphs=lambda case: {**norm_adj(case), "item_item": case.model.item_graph.coo()},
+        prepare=pgl_views,
+        variants=("", "views/"),
+        representation=2e-6,
+        score=2e-6,
+        loss=2e-6,
+    ),
 }
 
 
@@ -541,7 +586,15 @@ def variants(path):
         return sorted(name.removesuffix("loss/total") for name in there.files if name.endswith("loss/total"))
 
 
-FILES = [path for path in sorted(FOLDER.glob("*/*.npz")) if path.stem in ADAPTERS]
+BY_FILE = {name.replace("-", ""): adapter for name, adapter in ADAPTERS.items()}
+
+
+def adapter_of(path):
+    """Files are called by the names of the models, in spellings of their own."""
+    return BY_FILE.get(path.stem.replace("_", ""))
+
+
+FILES = [path for path in sorted(FOLDER.glob("*/*.npz")) if adapter_of(path)]
 CASES = [
     pytest.param((path, variant), id=f"{path.parent.name}-{path.stem}-{variant or 'main/'}"[:-1])
     for path in FILES
@@ -556,14 +609,14 @@ ABSENT = pytest.param(
 def prefixed(request, monkeypatch):
     """A case with the inputs of one of its variants put in, and the prefix of that variant's numbers."""
     path, prefix = request.param
-    case = Case(path, ADAPTERS[path.stem])
+    case = Case(path, adapter_of(path))
     case.adapter.prepare(case, prefix, monkeypatch)
     return case, prefix
 
 
 @pytest.fixture(params=[pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in FILES] or [ABSENT])
 def case(request):
-    return Case(request.param, ADAPTERS[request.param.stem])
+    return Case(request.param, adapter_of(request.param))
 
 
 def close(ours, theirs, tolerance):
@@ -573,9 +626,9 @@ def close(ours, theirs, tolerance):
 
 @pytest.mark.skipif(not FILES, reason="no reference numbers")
 def test_the_sets_have_every_model_and_no_variant_is_passed_over():
-    assert {path.stem for path in FILES} == set(ADAPTERS)
+    assert {path.stem.replace("_", "") for path in FILES} == set(BY_FILE)
     for path in FILES:
-        assert set(variants(path)) <= set(ADAPTERS[path.stem].variants), path
+        assert set(variants(path)) <= set(adapter_of(path).variants), path
 
 
 def test_a_folder_that_was_named_holds_numbers():

@@ -11,7 +11,20 @@ from flatrec.models import MODELS
 from flatrec.testing import whole_batch
 from tests.models.settings import make
 
-WITH = ["bm3", "dragon", "dualgnn", "freedom", "layergcn", "lgmrec", "lightgcn", "mmgcn", "ngcf", "slmrec"]
+WITH = [
+    "bm3",
+    "da-mrs",
+    "dragon",
+    "dualgnn",
+    "freedom",
+    "layergcn",
+    "lgmrec",
+    "lightgcn",
+    "mmgcn",
+    "ngcf",
+    "pgl",
+    "slmrec",
+]
 PLAIN = testing.tiny_dataset()
 
 

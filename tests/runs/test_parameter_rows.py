@@ -26,7 +26,7 @@ BELONGS = {  # by hand, from the models' docstrings; every other parameter belon
     "items": ("items", "item_weights", "features.tables.*.values"),
     "nodes": ("nodes", "confidence"),
 }
-TRAINED_FEATURES = {"lattice": 2, "bm3": 2}  # tables per model
+TRAINED_FEATURES = {"lattice": 2, "bm3": 2, "pgl": 2}  # tables per model
 
 
 def expected(name):

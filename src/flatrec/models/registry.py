@@ -91,6 +91,12 @@ ENTRIES: dict[str, Entry] = {
         "Local graphs of ids and modalities, and a global hypergraph learned from features.",
         "Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400",
     ),
+    "pgl": Entry(
+        "flatrec.models.pgl:PGL",
+        FEATURES,
+        "Modalities propagated over a small part of the user-item graph in training, and over all of it for ranking.",
+        "Yu et al., AAAI 2025, https://doi.org/10.1609/aaai.v39i12.33429",
+    ),
     "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(
         "flatrec.models.item_knn:ItemKNN",
