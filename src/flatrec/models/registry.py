@@ -91,6 +91,12 @@ ENTRIES: dict[str, Entry] = {
         "Local graphs of ids and modalities, and a global hypergraph learned from features.",
         "Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400",
     ),
+    "da-mrs": Entry(
+        "flatrec.models.da_mrs:DAMRS",
+        FEATURES,
+        "Item graphs that all modalities agree on, a loss that weighs doubtful interactions, and alignment of both.",
+        "Xv et al., KDD 2024, https://arxiv.org/abs/2406.12501",
+    ),
     "pgl": Entry(
         "flatrec.models.pgl:PGL",
         FEATURES,

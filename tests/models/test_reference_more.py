@@ -1,0 +1,63 @@
+"""What the public numbers have beside graphs, representations, losses and gradients, for models with more inside."""
+
+import numpy as np
+import pytest
+import torch
+
+from flatrec.graphs.cooccurrence import item_cooccurrence_matrix
+from flatrec.models import da_mrs
+from flatrec.ops.normalize import l2_normalize
+from tests.models.test_reference import FILES, Case, adapter_of, close
+
+
+def cases(stem):
+    paths = [path for path in FILES if path.stem == stem]
+    absent = pytest.param(None, marks=pytest.mark.skip(reason="no reference numbers"), id="absent")
+    return [pytest.param(path, id=path.parent.name) for path in paths] or [absent]
+
+
+def load(path, prefix, monkeypatch):
+    case = Case(path, adapter_of(path))
+    case.adapter.prepare(case, prefix, monkeypatch)
+    return case
+
+
+class TestDAMRS:
+    @pytest.fixture(params=cases("damrs"))
+    def case(self, request, monkeypatch):
+        return load(request.param, "", monkeypatch)
+
+    def test_each_graph_and_the_weights_of_interactions(self, case):
+        encoded = case.model.encode()
+        for name in ("image", "text"):
+            close(encoded.aux[f"modality_{name}"], case.there[f"mid/h_{name}"], 2e-6)
+        close(encoded.aux["session"], case.there["mid/h_session"], 2e-6)
+        close(encoded.aux["feedback"], case.there["mid/graph_item"], 2e-6)
+        users = encoded.node_embeddings[case.batch.users]
+        units = [l2_normalize(encoded.aux[name]) for name in case.model.views]
+        belief, doubt = da_mrs._weights(users, units, case.batch)
+        close(belief, case.there["mid/positive_weight"], 2e-6)
+        close(doubt, case.there["mid/negative_weight"], 2e-6)
+
+    def test_labels_up_to_ties(self, case):
+        encoded = case.model.encode()
+        units = [l2_normalize(encoded.aux[name]).detach() for name in case.model.views]
+        items = torch.from_numpy(case.there["mid/batch_items"])
+        chances = [(unit[items] @ unit.T).softmax(dim=1) for unit in units]
+        labels = da_mrs.pseudo_labels(units, items, case.settings["pseudo_labels"])
+        for view, chance, (joint, single) in zip(case.model.views, chances, labels, strict=True):
+            name = view.removeprefix("modality_")
+            total = torch.stack(chances).sum(dim=0) + chance
+            for kind, ours, values in (("joint", joint, total), ("single", single, chance)):
+                theirs = torch.from_numpy(case.there[f"mid/{kind}_positive_{name}"])
+                found, expected = (values.gather(1, one).sort(dim=1).values for one in (ours, theirs))
+                torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+
+    def test_session_neighbors_are_as_frequent(self, case):
+        counts = item_cooccurrence_matrix(
+            case.dataset.interactions, case.settings["session_topk"], np.arange(case.dataset.n_items)
+        ).tocoo()
+        often = counts.data >= case.settings["minimum_common_users"]
+        items, frequencies = (case.there[f"input/session_{name}"] for name in ("item", "count"))
+        ours = sorted(zip(counts.row[often].tolist(), counts.data[often].tolist(), strict=True))
+        assert ours == sorted(zip(items.tolist(), np.float32(frequencies).tolist(), strict=True))
