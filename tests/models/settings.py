@@ -19,10 +19,18 @@ SETTINGS = {
     "freedom": {"embedding_dim": 8, "n_neighbors": 4, "edge_dropout": 0.3, "modality_weight": 0.1},
     "dragon": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4, "n_user_neighbors": 40},
     "lgmrec": {"embedding_dim": 8, "dropout": 0.2},
+    "llmrec": {"embedding_dim": 8, "prune_fraction": 0.3, "modality_weight": 0.3, "modality_bpr_weight": 0.1},
     "da-mrs": {"embedding_dim": 8, "n_neighbors": 4, "n_pseudo_labels": 4},
     "pgl": {"embedding_dim": 8, "n_neighbors": 4, "edge_dropout": 0.3},
 }
-GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec", "pgl"}  # features or graph give the answer away before training
+GIVEN_AWAY = {
+    "dragon",
+    "dualgnn",
+    "grcn",
+    "lgmrec",
+    "llmrec",
+    "pgl",
+}  # features or graph give the answer away before training
 KNOWN_ANSWER = {"bpr"}  # models without public numbers, checked against dense algebra in test_variants.py
 MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
 FEATURES_IN_GRAPHS = {"da-mrs"}  # models that read features when they are made, and then no more

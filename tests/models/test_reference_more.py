@@ -61,3 +61,22 @@ class TestDAMRS:
         items, frequencies = (case.there[f"input/session_{name}"] for name in ("item", "count"))
         ours = sorted(zip(counts.row[often].tolist(), counts.data[often].tolist(), strict=True))
         assert ours == sorted(zip(items.tolist(), np.float32(frequencies).tolist(), strict=True))
+
+
+class TestLLMRec:
+    @pytest.fixture(params=cases("llmrec"))
+    def case(self, request, monkeypatch):
+        return load(request.param, "", monkeypatch)
+
+    def test_every_view_of_users_and_items(self, case):
+        parts = case.model.encode().aux
+        names = {f"modality_{name}": name for name in ("image", "text")} | {"profiles": "profile"}
+        names |= {name: name for name in parts if name.startswith("attribute_")}
+        for ours, theirs in names.items():
+            for side, rows in zip(("user", "item"), parts[ours].split(case.model.sizes), strict=True):
+                close(rows, case.there[f"mid/{side}_{theirs}"], 5e-5)
+
+    def test_the_extended_batch(self, case):
+        batch = case.model.suggested.extended(case.batch, case.settings["aug_sample_rate"], random=True)
+        for ours, theirs in zip(batch.indices, ("users", "pos", "neg"), strict=True):
+            assert ours.flatten().tolist() == case.there[f"mid/batch_{theirs}"].tolist()

@@ -38,6 +38,15 @@ def mean_graphs(interactions: Interactions, *, weighted: bool = False) -> tuple[
     return _row_normalized(matrix), _row_normalized(sparse.csr_array(matrix.T))
 
 
+def root_degree_graphs(interactions: Interactions) -> tuple[Graph, Graph]:
+    """Return the halves of the graph with rows divided by d^(1/2): from items to users, and from users to items.
+
+    d is the number of training interactions of the row's node; a node without an interaction has an empty row.
+    """
+    matrix = interactions.matrix("train")
+    return _root_divided(matrix), _root_divided(sparse.csr_array(matrix.T))
+
+
 def random_walk_graph(interactions: Interactions) -> Graph:
     """Return the random walk with self loops, D^-1 (A + I), D the row sums of A + I."""
     matrix = interactions.matrix("train")
@@ -78,6 +87,12 @@ def entries(
     item_degrees = np.bincount(items, weights, minlength=interactions.n_items) + DEGREE_OFFSET
     values: ndarray = (user_degrees[users] * item_degrees[items]) ** -0.5
     return values if weights is None else weights * values
+
+
+def _root_divided(matrix: sparse.csr_array) -> Graph:
+    degrees = np.diff(matrix.indptr)
+    values = (np.repeat(degrees, degrees) ** -0.5).astype(np.float32)
+    return Graph(sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape), symmetric=False)
 
 
 def _row_normalized(matrix: sparse.csr_array) -> Graph:

@@ -91,6 +91,12 @@ ENTRIES: dict[str, Entry] = {
         "Local graphs of ids and modalities, and a global hypergraph learned from features.",
         "Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400",
     ),
+    "llmrec": Entry(
+        "flatrec.models.llmrec:LLMRec",
+        FEATURES,
+        "Profiles, attributes and pairs that a language model wrote, beside features and pruned losses.",
+        "Wei et al., WSDM 2024, https://arxiv.org/abs/2311.00423",
+    ),
     "da-mrs": Entry(
         "flatrec.models.da_mrs:DAMRS",
         FEATURES,
