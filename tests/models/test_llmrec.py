@@ -10,7 +10,7 @@ from flatrec import testing
 from flatrec.data.augmentation import Augmentation
 from flatrec.data.features import Features
 from flatrec.models import LLMRec
-from flatrec.models.augmented import SuggestedPairs
+from flatrec.models.augmented import Suggestions
 
 OPTIONS = {"embedding_dim": 8, "prune_fraction": 0.3, "attribute_weight": 0.3, "attribute_bpr_weight": 0.1}
 MASKED = {"mask_fraction": 0.3, "restoration_weight": 0.5}
@@ -62,7 +62,7 @@ def test_each_part_may_be_missing(parts, terms):
 
 def test_pairs_extend_a_batch_in_training_at_random_and_otherwise_in_its_order():
     dataset = augmented(testing.block_dataset())
-    pairs, batch = SuggestedPairs(dataset.augmentation), testing.whole_batch(dataset)
+    pairs, batch = Suggestions(dataset.augmentation), testing.whole_batch(dataset)
     there = dataset.augmentation.is_suggested[batch.users[:18].numpy()]
     first = pairs.extended(batch, 0.1, random=False)
     assert first.users[len(batch) :].tolist() == batch.users[:18][torch.from_numpy(there)].tolist()

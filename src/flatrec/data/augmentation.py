@@ -63,7 +63,9 @@ class Augmentation:
     def is_suggested(self) -> Bool[ndarray, "n_users"]:
         """Which users have a pair."""
         assert self.suggestions is not None
-        return np.all(self.suggestions >= 0, axis=1)
+        liked, disliked = self.suggestions.T
+        suggested: ndarray = (liked >= 0) & (disliked >= 0)
+        return suggested
 
     def check(self, n_users: int, n_items: int) -> None:
         """Make sure that all fits a data set.

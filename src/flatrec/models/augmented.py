@@ -29,15 +29,15 @@ class AugmentedVectors(nn.Module):
         return self.values if not len(masked) else self.values.index_copy(0, masked, self.mean.expand(len(masked), -1))
 
 
-class SuggestedPairs(nn.Module):
+class Suggestions(nn.Module):
     """For each user a liked and a disliked item, -1 twice for none."""
 
-    pairs: Int64[Tensor, "n_users two"]
+    chosen: Int64[Tensor, "n_users two"]
 
     def __init__(self, augmentation: Augmentation) -> None:
         super().__init__()
-        pairs = augmentation.suggestions
-        self.register_buffer("pairs", None if pairs is None else torch.tensor(pairs), persistent=False)
+        items = augmentation.suggestions
+        self.register_buffer("chosen", None if items is None else torch.tensor(items), persistent=False)
 
     def extended(self, batch: Batch, fraction: float, *, random: bool) -> Batch:
         """Return the batch with the pairs of some of its users behind its interactions.
@@ -48,10 +48,10 @@ class SuggestedPairs(nn.Module):
             random: whether they are drawn at all; otherwise the first ones are taken.
         """
         count = int(len(batch) * fraction)
-        if self.pairs is None or not count:
+        if self.chosen is None or not count:
             return batch
         users = batch.users[drawn(len(batch), count, batch.users.device) if random else slice(count)]
-        liked, disliked = self.pairs[users].unbind(dim=1)
+        liked, disliked = self.chosen[users].unbind(dim=1)
         there = (liked >= 0) & (disliked >= 0)
         negatives = disliked[there, None].expand(-1, batch.negatives.shape[1])
         return batch.with_indices(

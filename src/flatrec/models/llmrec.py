@@ -17,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import root_degree_graphs
-from flatrec.models.augmented import AugmentedVectors, SuggestedPairs, drawn
+from flatrec.models.augmented import AugmentedVectors, Suggestions, drawn
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, uniform_linear
@@ -141,7 +141,7 @@ class LLMRec(Model):
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
         self.projections = nn.ModuleList(uniform_linear(width, dim) for width in self.features.widths)
         said = dataset.augmentation or Augmentation()
-        self.suggested = SuggestedPairs(said)
+        self.suggested = Suggestions(said)
         self.attribute_names = tuple(said.attributes)
         self.profiles = None if said.profiles is None else AugmentedVectors(torch.tensor(said.profiles.impute()))
         self.attributes = nn.ModuleList(
