@@ -19,11 +19,13 @@ SETTINGS = {
     "freedom": {"embedding_dim": 8, "n_neighbors": 4, "edge_dropout": 0.3, "modality_weight": 0.1},
     "dragon": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4, "n_user_neighbors": 40},
     "lgmrec": {"embedding_dim": 8, "dropout": 0.2},
+    "diffmm": {"embedding_dim": 8, "hidden_dims": (12, 9), "rebuilt_edge_dropout": 0.2, "denoiser_batch_size": 16},
     "llmrec": {"embedding_dim": 8, "prune_fraction": 0.3, "modality_weight": 0.3, "modality_bpr_weight": 0.1},
     "da-mrs": {"embedding_dim": 8, "n_neighbors": 4, "n_pseudo_labels": 4},
     "pgl": {"embedding_dim": 8, "n_neighbors": 4, "edge_dropout": 0.3},
 }
 GIVEN_AWAY = {
+    "diffmm",
     "dragon",
     "dualgnn",
     "grcn",

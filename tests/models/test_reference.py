@@ -37,6 +37,7 @@ from flatrec.models import (
     NGCF,
     PGL,
     VBPR,
+    DiffMM,
     DualGNN,
     LayerGCN,
     LGMRec,
@@ -90,6 +91,8 @@ class Adapter:
     rounded: Mapping[str, float] = field(default_factory=dict)  # terms of theirs with a larger tolerance
     weighted: frozenset[str] = frozenset()  # terms of ours that are stored weighted there
     partial: frozenset[str] = frozenset()  # variants of which only some terms are stored
+    ranked: frozenset[str] = frozenset()  # variants that rank otherwise than the main one
+    elsewhere: str = "\0"  # how the names of parameters begin that other tests compare
 
 
 def norm_adj(case):
@@ -269,6 +272,77 @@ def da_mrs_graphs(case):
     stored_session(case, "", None)
     names = [f"item_item_{name.removeprefix('modality_')}" for name in case.model.views]
     return norm_adj(case) | {name: graph.coo() for name, graph in zip(names, case.model.item_graphs, strict=True)}
+
+
+def make_diffmm(dataset, there, **options):
+    settings = {
+        "embedding_dim": there["latdim"],
+        "n_layers": there["gnn_layer"],
+        "rebuilt_weight": there["ris_adj_lambda"],
+        "residual_weight": there["ris_lambda"],
+        "contrastive_weight": there["ssl_reg"],
+        "temperature": there["temp"],
+        "reg_weight": there["reg"],
+        "ranking_rows": there["batch"],
+        "rebuilt_edge_dropout": 1 - there["keepRate"],
+        "n_rebuilt": there["rebuild_k"],
+        "n_steps": there["steps"],
+        "noise_scale": there["noise_scale"],
+        "noise_min": there["noise_min"],
+        "noise_max": there["noise_max"],
+        "sampling_steps": there["sampling_steps"],
+        "signal_weight": there["e_loss"],
+        "hidden_dims": tuple(json.loads(there["dims"])),
+        "time_dim": there["d_emb_size"],
+        "unit_rows": there["norm"],
+        "denoiser_dropout": there["denoiser_dropout_in_this_run"],
+    }
+    return DiffMM(dataset, DiffMM.Config(**settings | options))
+
+
+DENOISER = {"time": "emb_layer", "down0": "in_layers.0", "up0": "out_layers.0"}
+
+
+def load_denoisers(case):
+    """Their denoisers; of the first map's columns the last belong to the step."""
+    for name, denoiser in zip(MODALITIES.values(), case.model.rebuilt.denoisers, strict=True):
+        ours = denoiser.weights()
+        for layer, theirs in DENOISER.items():
+            weight, bias = (
+                torch.from_numpy(case.there[f"param/denoise_{name}.{theirs}.{part}"]) for part in ("weight", "bias")
+            )
+            ours[f"{layer}_bias"].copy_(bias)
+            blocks = {f"{layer}_weight": weight}
+            if layer == "down0":
+                blocks = {
+                    "down0_rows": weight[:, : case.dataset.n_items],
+                    "down0_step": weight[:, case.dataset.n_items :],
+                }
+            for key, block in blocks.items():
+                ours[key].copy_(block)
+
+
+def diffmm_variant(case, prefix, monkeypatch):  # noqa: ARG001
+    """The variant's settings and parameters; graphs as the denoisers rebuild them, or as they were dropped there."""
+    options = {
+        "linear/": {"projection": "linear", "contrast": "embeddings"},
+        "mixed/": {"projection": "mixed"},
+        "clmain/": {"contrast": "embeddings"},
+    }.get(prefix, {})
+    case.load(make_diffmm(case.dataset, case.settings, **options), prefix)
+    load_denoisers(case)
+    case.model.rebuilt.rebuild(torch.Generator())
+    case.model.rebuilt.dropped = case.model.rebuilt.complete()
+    if prefix == "edgedrop/":
+        names = [f"{name}_ui" for name in MODALITIES.values()]
+        graphs = [sparse.csr_array(case.matrix(name, prefix)) for name in names]
+        case.model.rebuilt.dropped = torch.nn.ModuleList(Graph(graph, symmetric=False) for graph in graphs)
+
+
+def diffmm_graphs(case):
+    diffmm_variant(case, "", None)
+    rebuilt = zip(MODALITIES.values(), case.model.rebuilt.complete(), strict=True)
+    return norm_adj(case) | {f"{name}_ui": graph.coo() for name, graph in rebuilt}
 
 
 ATTRIBUTES = ("year", "title", "director", "country", "language")
@@ -456,6 +530,7 @@ ADAPTERS = {
         },
         prepare=drawn_user_graph,
         variants=("", "intended/"),
+        ranked=frozenset({"intended/"}),
         score=2e-5,
     ),
     "lattice": Adapter(
@@ -578,6 +653,30 @@ ADAPTERS = {
         graphs=norm_adj,
         prepare=stored_gumbel,
         variants=("", "gumbel/"),
+    ),
+    "diffmm": Adapter(
+        make=make_diffmm,
+        places=lambda case: {
+            "uEmbeds": Place("nodes", stop=case.dataset.n_users),
+            "iEmbeds": Place("nodes", start=case.dataset.n_users),
+            "modal_weight": Place("modality_weights"),
+            **{
+                f"{name}_trans{f'.{part}' if linear else ''}": Place(f"projections.{number}.{part}")
+                for number, name in enumerate(case.model.features.names)
+                for linear in [case.model._is_linear(name)]
+                for part in (("weight", "bias") if linear else ("weight",))
+            },
+        },
+        terms={"ranking": "bpr", "squares": "reg_weighted", "contrast": "cl_weighted"},
+        graphs=diffmm_graphs,
+        prepare=diffmm_variant,
+        variants=("", "linear/", "mixed/", "clmain/", "edgedrop/"),
+        weighted=frozenset({"squares", "contrast"}),
+        partial=frozenset({"clmain/"}),
+        ranked=frozenset({"linear/", "mixed/"}),
+        elsewhere="denoise_",
+        score=2e-5,
+        loss=2e-6,
     ),
     "llmrec": Adapter(
         make=make_llmrec,
@@ -707,8 +806,10 @@ class Case:
         assert all(one.isfinite().all() for one in state.values()), "a parameter of ours has no origin"
         self.model.load_state_dict(state, strict=False)
 
-    def matrix(self, name):
-        row, column, values, shape = (self.there[f"graph/{name}/{part}"] for part in ("row", "col", "val", "shape"))
+    def matrix(self, name, prefix=""):
+        row, column, values, shape = (
+            self.there[f"{prefix}graph/{name}/{part}"] for part in ("row", "col", "val", "shape")
+        )
         return sparse.coo_array((values, (row, column)), shape=tuple(shape)).toarray()
 
 
@@ -738,9 +839,10 @@ def augmentation(there, n_users, n_items):
 
 
 def variants(path):
-    """The prefixes under which a file holds losses."""
+    """The prefixes under which a file holds losses of models; that of denoisers is compared in test_reference_more."""
     with np.load(path) as there:
-        return sorted(name.removesuffix("loss/total") for name in there.files if name.endswith("loss/total"))
+        prefixes = {name.removesuffix("loss/total") for name in there.files if name.endswith("loss/total")}
+        return sorted(prefixes - {"diffusion/"})
 
 
 BY_FILE = {name.replace("-", ""): adapter for name, adapter in ADAPTERS.items()}
@@ -812,7 +914,7 @@ def test_graphs(case):
 def test_representations_and_scores_in_evaluation(prefixed):
     # The graph of a training epoch, and noise, must not matter.
     case, prefix = prefixed
-    theirs = prefix if prefix == "intended/" else ""
+    theirs = prefix if prefix in case.adapter.ranked else ""
     users, items = case.model.eval().user_item_embeddings(case.model.encode())
     close(users, case.there[f"{theirs}out/user"], case.adapter.representation)
     close(items, case.there[f"{theirs}out/item"], case.adapter.representation)
@@ -859,7 +961,7 @@ def test_gradient_of_every_parameter(prefixed):
 
 def test_what_is_left_out_the_original_never_trains(case):
     theirs = {name.removeprefix("param/") for name in case.there if name.startswith("param/")}
-    left_out = theirs - set(case.places)
+    left_out = {name for name in theirs - set(case.places) if not name.startswith(case.adapter.elsewhere)}
     assert left_out - case.adapter.cancelling <= case.untrained
     assert {f"grad/{name}" for name in left_out - case.adapter.cancelling}.isdisjoint(case.there)
     for name in case.adapter.cancelling:  # a gradient of rounding errors

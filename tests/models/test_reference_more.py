@@ -6,8 +6,9 @@ import torch
 
 from flatrec.graphs.cooccurrence import item_cooccurrence_matrix
 from flatrec.models import da_mrs
+from flatrec.models.diffusion import denoised, denoising_loss
 from flatrec.ops.normalize import l2_normalize
-from tests.models.test_reference import FILES, Case, adapter_of, close
+from tests.models.test_reference import DENOISER, FILES, Case, adapter_of, close
 
 
 def cases(stem):
@@ -80,3 +81,60 @@ class TestLLMRec:
         batch = case.model.suggested.extended(case.batch, case.settings["aug_sample_rate"], random=True)
         for ours, theirs in zip(batch.indices, ("users", "pos", "neg"), strict=True):
             assert ours.flatten().tolist() == case.there[f"mid/batch_{theirs}"].tolist()
+
+
+class TestDiffMM:
+    @pytest.fixture(params=cases("diffmm"))
+    def case(self, request, monkeypatch):
+        return load(request.param, "", monkeypatch)
+
+    def test_the_schedule(self, case):
+        schedule = case.model.rebuilt.schedule
+        close(schedule.left, case.there["mid/alphas_cumprod"], 1e-6)
+        close(schedule.forward_factor, case.there["mid/posterior_mean_coef1"], 1e-6)
+        close(schedule.stay_factor, case.there["mid/posterior_mean_coef2"], 1e-6)
+
+    def test_what_is_denoised_and_the_edges_of_it(self, case):
+        rebuilt = case.model.rebuilt
+        rows = rebuilt.interaction_rows(torch.arange(case.dataset.n_users))
+        for number, name in enumerate(case.model.features.names):
+            clean = denoised(rebuilt.denoisers[number], rebuilt.schedule, rows)
+            close(clean, case.there[f"mid/denoised_{name}"], 5e-6)
+            users, items = (case.there[f"mid/rebuilt_{name}_{side}"] for side in ("user", "item"))
+            assert rebuilt.rebuilt[number, users, 0].tolist() == items.tolist()
+
+    @pytest.mark.parametrize("prefix", ["", "linear/", "mixed/", "edgedrop/"])
+    def test_the_views_of_the_contrast(self, case, prefix, monkeypatch):
+        case.adapter.prepare(case, prefix, monkeypatch)
+        parts = case.model.train().encode().aux
+        for name in case.model.features.names:
+            for side, rows in zip(("user", "item"), parts[f"view_{name}"].split(case.model.sizes), strict=True):
+                close(rows, case.there[f"{prefix}mid/cl_{side}_{name}"], 5e-6)
+
+    def test_a_step_of_each_denoiser(self, case):
+        there, rebuilt = case.there, case.model.rebuilt
+        rows = rebuilt.interaction_rows(torch.from_numpy(there["input/diffusion_users"]))
+        ids = case.model.nodes.detach()[case.dataset.n_users :]
+        for number, name in enumerate(case.model.features.names):
+            modality = case.model.projections[number](case.model.features()[number]).detach()
+            steps, noise = (torch.from_numpy(there[f"input/{kind}_{name}"]) for kind in ("timestep", "noise"))
+            denoiser, noisy = rebuilt.denoisers[number], rebuilt.schedule.noisy(rows, steps, noise)
+            close(noisy, there[f"diffusion/mid/x_t_{name}"], 5e-6)
+            close(denoiser(noisy, steps), there[f"diffusion/mid/prediction_{name}"], 5e-6)
+            weights = rebuilt.schedule.weights[steps]
+            errors, gaps = denoising_loss(denoiser(noisy, steps), rows, weights, (modality, ids))
+            for ours, theirs in ((errors, "elbo"), (gaps, "msi")):
+                expected = there[f"diffusion/mid/{theirs}_row_{name}"]
+                np.testing.assert_allclose(ours.numpy(), expected, rtol=4e-6, atol=1e-7)
+                assert ours.mean().item() == pytest.approx(float(there[f"diffusion/loss/{theirs}_{name}"]), rel=2e-6)
+            objective = rebuilt.objective(denoiser, rows, (modality, ids), steps, noise)
+            self.check_step(case, name, *denoiser.weights.gradients(objective))
+
+    def check_step(self, case, name, total, slopes):
+        assert total.item() == pytest.approx(float(case.there[f"diffusion/loss/total_{name}"]), rel=2e-6)
+        slopes["down0_weight"] = torch.cat([slopes.pop("down0_rows"), slopes.pop("down0_step")], dim=1)
+        for layer, theirs in DENOISER.items():
+            for part in ("weight", "bias"):
+                expected = case.there[f"diffusion/grad/denoise_{name}.{theirs}.{part}"]
+                error = np.linalg.norm(slopes[f"{layer}_{part}"].numpy() - expected)
+                assert error <= 1e-4 * max(1e-3, np.linalg.norm(expected)), (layer, part)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64, Int, Int64
 from numpy import ndarray
 from scipy import sparse
+from torch import Generator
 
 from flatrec.data.interactions import Interactions
 from flatrec.ops.spmm import Graph
@@ -52,6 +54,35 @@ def random_walk_graph(interactions: Interactions) -> Graph:
     matrix = interactions.matrix("train")
     adjacency = sparse.block_array([[None, matrix], [matrix.T, None]], format="csr")
     return _row_normalized(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
+
+
+def training_self_loop_graph(interactions: Interactions) -> Graph:
+    """Return the symmetrically normalized graph of all training interactions with self loops."""
+    return self_loop_graph(interactions.matrix("train"))
+
+
+def self_loop_graph(matrix: sparse.csr_array) -> Graph:
+    """Return D^(-1/2) (A + I) D^(-1/2), users first, then items, D the row sums of A + I, of a binary matrix."""
+    adjacency = sparse.block_array([[None, matrix], [matrix.T, None]], format="csr")
+    looped = sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32))
+    roots = np.diff(looped.indptr) ** -0.5
+    rows = np.repeat(np.arange(len(roots)), np.diff(looped.indptr))
+    values = (roots[rows] * roots[looped.indices]).astype(np.float32)
+    return Graph(sparse.csr_array((values, looped.indices, looped.indptr), shape=looped.shape), symmetric=True)
+
+
+def kept_entries(graph: Graph, dropout: float, generator: Generator) -> Graph:
+    """Return a graph without a fraction of its entries, on average, the others scaled up by 1 / (1 - dropout).
+
+    The two directions of an edge are dropped independently of each other.
+    """
+    if dropout == 0:
+        return graph
+    matrix = graph.coo()
+    kept = torch.rand(matrix.nnz, generator=generator).numpy() >= dropout
+    entries = (matrix.data[kept] / np.float32(1 - dropout), (matrix.row[kept], matrix.col[kept]))
+    thinned = Graph(sparse.csr_array(entries, shape=matrix.shape), symmetric=False)
+    return thinned.to(graph.matrix.values.device)
 
 
 def normalized_graph(

@@ -91,6 +91,12 @@ ENTRIES: dict[str, Entry] = {
         "Local graphs of ids and modalities, and a global hypergraph learned from features.",
         "Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400",
     ),
+    "diffmm": Entry(
+        "flatrec.models.diffmm:DiffMM",
+        FEATURES,
+        "Graphs that denoisers rebuild for each modality every epoch, and a contrast of modalities.",
+        "Jiang et al., ACM MM 2024, https://arxiv.org/abs/2406.11781",
+    ),
     "llmrec": Entry(
         "flatrec.models.llmrec:LLMRec",
         FEATURES,
