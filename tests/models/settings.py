@@ -24,10 +24,25 @@ SETTINGS = {
     "smore": {"embedding_dim": 8, "n_neighbors": 4, "preference_dropout": 0.1},
     "cohesion": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4, "n_user_neighbors": 40},
     "mentor": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4},
+    "diffmm": {"embedding_dim": 8, "hidden_dims": (12, 9), "rebuilt_edge_dropout": 0.2, "denoiser_batch_size": 16},
+    "llmrec": {"embedding_dim": 8, "prune_fraction": 0.3, "modality_weight": 0.3, "modality_bpr_weight": 0.1},
+    "da-mrs": {"embedding_dim": 8, "n_neighbors": 4, "n_pseudo_labels": 4},
+    "pgl": {"embedding_dim": 8, "n_neighbors": 4, "edge_dropout": 0.3},
 }
-GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec", "mentor"}  # features or graph give the answer away before training
+GIVEN_AWAY = {  # features or graph give the answer away before training
+    "diffmm",
+    "dragon",
+    "dualgnn",
+    "grcn",
+    "lgmrec",
+    "llmrec",
+    "mentor",
+    "pgl",
+}
 KNOWN_ANSWER = {"bpr"}  # models without public numbers, checked against dense algebra in test_variants.py
 MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
+FEATURES_IN_GRAPHS = {"da-mrs"}  # models that read features when they are made, and then no more
+READING = [name for name in MULTIMODAL if name not in FEATURES_IN_GRAPHS]
 
 
 def make(name, dataset, seed=0, **options):

@@ -16,7 +16,7 @@ from flatrec.models.features import FeatureTables
 from flatrec.registry.instantiate import build_strategy
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
-from tests.models.settings import MULTIMODAL, make
+from tests.models.settings import READING, make
 from tests.training.kills import KillAt, Killed
 
 DATA = testing.block_dataset()
@@ -25,7 +25,7 @@ NEAR = {"rtol": 1e-9, "atol": 1e-10}
 SHORT = Training(epochs=3, batch_size=32, tensorboard=False)
 
 
-@pytest.fixture(params=MULTIMODAL)
+@pytest.fixture(params=READING)
 def name(request):
     return request.param
 
@@ -249,7 +249,7 @@ def test_evaluation_and_hooks_are_the_model_s():
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in MULTIMODAL])
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in READING])
 def test_a_model_without_features_is_refused(name):
     with pytest.raises(ValueError, match="reads no item features, so there is nothing to perturb; set epsilon to 0"):
         Adversarial(make(name, DATA), epsilon=0.1)

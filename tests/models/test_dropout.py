@@ -30,6 +30,7 @@ def test_only_the_papers_that_drop_something_do_so_by_default():
     assert {name: one.edge_dropout for name, one in defaults.items() if one.edge_dropout} == {
         "freedom": 0.8,
         "layergcn": 0.1,
+        "pgl": 0.7,
     }
     assert {name: one.message_dropout for name, one in defaults.items() if one.message_dropout} == {
         "fourierkan-gcf": 0.1,

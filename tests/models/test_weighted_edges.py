@@ -14,6 +14,7 @@ from tests.models.settings import make
 WITH = [
     "bm3",
     "cohesion",
+    "da-mrs",
     "dragon",
     "dualgnn",
     "fourierkan-gcf",
@@ -25,6 +26,7 @@ WITH = [
     "mgcn",
     "mmgcn",
     "ngcf",
+    "pgl",
     "slmrec",
     "smore",
 ]

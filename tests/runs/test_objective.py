@@ -30,7 +30,7 @@ def run(model, **more):
 
 
 def test_all_models_but_those_with_losses_of_their_own_rank_by_any_loss():
-    assert set(MODELS) - set(RANKING) == {"bm3", "slmrec"}
+    assert set(MODELS) - set(RANKING) == {"bm3", "da-mrs", "llmrec", "slmrec"}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -54,7 +54,7 @@ def test_the_default_loss_is_bpr_bit_for_bit(model):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("model", ["bm3", "slmrec"])
+@pytest.mark.parametrize("model", ["bm3", "da-mrs", "llmrec", "slmrec"])
 def test_a_model_with_a_loss_of_its_own_refuses_others_and_other_negatives(model):
     with pytest.raises(ValueError, match=r"loss\.name is softmax: .* has a loss of its own"):
         run(model, loss=Component("softmax"))

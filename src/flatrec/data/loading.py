@@ -8,6 +8,7 @@ from pathlib import Path
 from flatrec.config.split import SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat, data_formats
+from flatrec.data.tables.augmentation_files import read_augmentation
 from flatrec.data.tables.files import visible
 from flatrec.utils.integrity import check_manifest
 from flatrec.utils.messages import shortlist
@@ -17,6 +18,9 @@ ADVICE = "prepare it again, or delete flatrec-manifest.json to use the files as 
 
 def load_data(path: Path | str, split: SplitSettings | None = None) -> Dataset:
     """Read the data set at a path: a folder in a known format, a ``dataset.toml``, or a single table.
+
+    Files of its augmentation lie in the folder, or beside the description; see
+    :func:`flatrec.data.tables.augmentation_files.read_augmentation`.
 
     Args:
         path: where the data are.
@@ -37,7 +41,10 @@ def load_data(path: Path | str, split: SplitSettings | None = None) -> Dataset:
         dataset = data_format.read(path).split_again(split)
     else:
         dataset = data_format.read_split(path, split)
-    return replace(dataset, source=str(path.resolve()))
+    described = path.is_dir() or path.suffix.lower() == ".toml"
+    folder = path if path.is_dir() else path.parent
+    said = read_augmentation(dataset, folder) if described else None
+    return replace(dataset, source=str(path.resolve()), augmentation=said)
 
 
 def detect_format(path: Path) -> DataFormat:

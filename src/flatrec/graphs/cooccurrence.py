@@ -1,4 +1,4 @@
-"""User-user graphs from the training items that two users have in common."""
+"""User-user graphs from the training items that two users have in common, and the same of items and their users."""
 
 from __future__ import annotations
 
@@ -34,11 +34,30 @@ def cooccurrence_matrix(interactions: Interactions, n_neighbors: int) -> sparse.
     """
     if n_neighbors < 1:
         raise ValueError(f"n_neighbors must be at least 1, but is {n_neighbors}; DualGNN and DRAGON take 10 to 40")
-    matrix = interactions.matrix("train")
-    build = partial(_build, matrix, n_neighbors)
-    if int((interactions.item_counts("train") ** 2).sum()) < CACHED_FROM:
-        return build()
-    return cached("cooccurrence-1", [matrix.indptr, matrix.indices, interactions.n_items, n_neighbors], build)
+    return _counted(interactions.matrix("train"), n_neighbors)
+
+
+def item_cooccurrence_matrix(
+    interactions: Interactions, n_neighbors: int, order: Int64[ndarray, "n_items"]
+) -> sparse.csr_array:
+    """Return the number of training users that each item has in common with its nearest items.
+
+    Row i of the (n_items, n_items) float32 matrix is to items what a row of :func:`cooccurrence_matrix` is to users.
+    O(sum of squared user degrees) time.
+
+    Args:
+        interactions: the training interactions.
+        n_neighbors: largest number of entries in a row.
+        order: the items in an order that does not depend on their indices, such as that of their ids; of equal counts
+            at the end of a list, the item that comes first stays.
+
+    Raises:
+        ValueError: ``n_neighbors`` is below 1.
+    """
+    if n_neighbors < 1:
+        raise ValueError(f"n_neighbors must be at least 1, but is {n_neighbors}; DA-MRS takes 2")
+    counts = _counted(sparse.csr_array(interactions.matrix("train").T)[order], n_neighbors).tocoo()
+    return sparse.csr_array((counts.data, (order[counts.row], order[counts.col])), shape=counts.shape)
 
 
 class UserGraph(nn.Module):
@@ -113,6 +132,14 @@ def drawn_multiplicities(
     drawn = np.clip(drawn, counts.indptr[rows], counts.indptr[rows + 1] - 1)  # whatever rounding does at the edges
     multiplicities: ndarray = 1 + np.bincount(drawn, minlength=counts.nnz).astype(np.int64)
     return multiplicities
+
+
+def _counted(matrix: sparse.csr_array, n_neighbors: int) -> sparse.csr_array:
+    """Return the common columns of each row and its nearest rows, from disk if that was counted before."""
+    build = partial(_build, matrix, n_neighbors)
+    if int((np.bincount(matrix.indices) ** 2).sum()) < CACHED_FROM:
+        return build()
+    return cached("cooccurrence-1", [matrix.indptr, matrix.indices, matrix.shape[1], n_neighbors], build)
 
 
 def _build(matrix: sparse.csr_array, n_neighbors: int) -> sparse.csr_array:

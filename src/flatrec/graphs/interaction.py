@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64, Int, Int64
 from numpy import ndarray
 from scipy import sparse
+from torch import Generator
 
 from flatrec.data.interactions import Interactions
 from flatrec.ops.spmm import Graph
@@ -38,11 +40,49 @@ def mean_graphs(interactions: Interactions, *, weighted: bool = False) -> tuple[
     return _row_normalized(matrix), _row_normalized(sparse.csr_array(matrix.T))
 
 
+def root_degree_graphs(interactions: Interactions) -> tuple[Graph, Graph]:
+    """Return the halves of the graph with rows divided by d^(1/2): from items to users, and from users to items.
+
+    d is the number of training interactions of the row's node; a node without an interaction has an empty row.
+    """
+    matrix = interactions.matrix("train")
+    return _root_divided(matrix), _root_divided(sparse.csr_array(matrix.T))
+
+
 def random_walk_graph(interactions: Interactions) -> Graph:
     """Return the random walk with self loops, D^-1 (A + I), D the row sums of A + I."""
     matrix = interactions.matrix("train")
     adjacency = sparse.block_array([[None, matrix], [matrix.T, None]], format="csr")
     return _row_normalized(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
+
+
+def training_self_loop_graph(interactions: Interactions) -> Graph:
+    """Return the symmetrically normalized graph of all training interactions with self loops."""
+    return self_loop_graph(interactions.matrix("train"))
+
+
+def self_loop_graph(matrix: sparse.csr_array) -> Graph:
+    """Return D^(-1/2) (A + I) D^(-1/2), users first, then items, D the row sums of A + I, of a binary matrix."""
+    adjacency = sparse.block_array([[None, matrix], [matrix.T, None]], format="csr")
+    looped = sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32))
+    roots = np.diff(looped.indptr) ** -0.5
+    rows = np.repeat(np.arange(len(roots)), np.diff(looped.indptr))
+    values = (roots[rows] * roots[looped.indices]).astype(np.float32)
+    return Graph(sparse.csr_array((values, looped.indices, looped.indptr), shape=looped.shape), symmetric=True)
+
+
+def kept_entries(graph: Graph, dropout: float, generator: Generator) -> Graph:
+    """Return a graph without a fraction of its entries, on average, the others scaled up by 1 / (1 - dropout).
+
+    The two directions of an edge are dropped independently of each other.
+    """
+    if dropout == 0:
+        return graph
+    matrix = graph.coo()
+    kept = torch.rand(matrix.nnz, generator=generator).numpy() >= dropout
+    entries = (matrix.data[kept] / np.float32(1 - dropout), (matrix.row[kept], matrix.col[kept]))
+    thinned = Graph(sparse.csr_array(entries, shape=matrix.shape), symmetric=False)
+    return thinned.to(graph.matrix.values.device)
 
 
 def normalized_graph(
@@ -78,6 +118,12 @@ def entries(
     item_degrees = np.bincount(items, weights, minlength=interactions.n_items) + DEGREE_OFFSET
     values: ndarray = (user_degrees[users] * item_degrees[items]) ** -0.5
     return values if weights is None else weights * values
+
+
+def _root_divided(matrix: sparse.csr_array) -> Graph:
+    degrees = np.diff(matrix.indptr)
+    values = (np.repeat(degrees, degrees) ** -0.5).astype(np.float32)
+    return Graph(sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape), symmetric=False)
 
 
 def _row_normalized(matrix: sparse.csr_array) -> Graph:

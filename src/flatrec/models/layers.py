@@ -37,3 +37,10 @@ def xavier_linear(inputs: int, outputs: int, *, zero_bias: bool = False) -> Line
     if zero_bias:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def uniform_linear(inputs: int, outputs: int) -> Linear:
+    """A linear map with Xavier-uniform weights and torch's own biases."""
+    layer = Linear(inputs, outputs)
+    nn.init.xavier_uniform_(layer.weight)
+    return layer

@@ -121,6 +121,30 @@ ENTRIES: dict[str, Entry] = {
         "Modalities aligned with ids by their moments, and general features made robust to noise and masks.",
         "Xu et al., AAAI 2025, https://arxiv.org/abs/2402.19407",
     ),
+    "diffmm": Entry(
+        "flatrec.models.diffmm:DiffMM",
+        FEATURES,
+        "Graphs that denoisers rebuild for each modality every epoch, and a contrast of modalities.",
+        "Jiang et al., ACM MM 2024, https://arxiv.org/abs/2406.11781",
+    ),
+    "llmrec": Entry(
+        "flatrec.models.llmrec:LLMRec",
+        FEATURES,
+        "Profiles, attributes and pairs that a language model wrote, beside features and pruned losses.",
+        "Wei et al., WSDM 2024, https://arxiv.org/abs/2311.00423",
+    ),
+    "da-mrs": Entry(
+        "flatrec.models.da_mrs:DAMRS",
+        FEATURES,
+        "Item graphs that all modalities agree on, a loss that weighs doubtful interactions, and alignment of both.",
+        "Xv et al., KDD 2024, https://arxiv.org/abs/2406.12501",
+    ),
+    "pgl": Entry(
+        "flatrec.models.pgl:PGL",
+        FEATURES,
+        "Modalities propagated over a small part of the user-item graph in training, and over all of it for ranking.",
+        "Yu et al., AAAI 2025, https://doi.org/10.1609/aaai.v39i12.33429",
+    ),
     "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(
         "flatrec.models.item_knn:ItemKNN",

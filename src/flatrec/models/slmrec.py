@@ -14,10 +14,9 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import training_epoch_graph
 from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
-from flatrec.models.layers import node_table
+from flatrec.models.layers import node_table, uniform_linear
 from flatrec.models.losses import info_nce
 from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
-from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import MAX_COUNT, LayerCount, NonNegativeFloat, PositiveFloat, Range
@@ -103,14 +102,14 @@ class SLMRec(Model):
         )
         self.chain = tuple(sorted(self.features.names, key=lambda name: (name != "image", name == "text", name)))
         views = 1 + len(self.features)
-        self.maps = nn.ModuleList(_linear(width, embedding_dim) for width in self.features.widths)
-        self.fuse_users = _linear(views * embedding_dim, embedding_dim)
-        self.fuse_items = _linear(views * embedding_dim, embedding_dim)
+        self.maps = nn.ModuleList(uniform_linear(width, embedding_dim) for width in self.features.widths)
+        self.fuse_users = uniform_linear(views * embedding_dim, embedding_dim)
+        self.fuse_items = uniform_linear(views * embedding_dim, embedding_dim)
         last = embedding_dim // 2 if len(self.chain) > 1 else embedding_dim
         widths = [embedding_dim] * (len(self.chain) - 1) + [last]
-        self.anchors = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
-        self.partners = nn.ModuleList(_linear(embedding_dim, width) for width in widths)
-        self.bridge = _linear(embedding_dim, embedding_dim) if len(self.chain) == 2 else None
+        self.anchors = nn.ModuleList(uniform_linear(embedding_dim, width) for width in widths)
+        self.partners = nn.ModuleList(uniform_linear(embedding_dim, width) for width in widths)
+        self.bridge = uniform_linear(embedding_dim, embedding_dim) if len(self.chain) == 2 else None
         self.graph = training_epoch_graph(
             dataset.interactions, weighted=self.config.weighted_edges, edge_dropout=self.config.edge_dropout
         )
@@ -153,9 +152,3 @@ class SLMRec(Model):
         indices = torch.cat([batch.users, batch.positives + self.sizes[0]])
         users, positives = F.embedding(indices, self.nodes).chunk(2)
         return users, positives, positives[:, :0]
-
-
-def _linear(inputs: int, outputs: int) -> Linear:
-    layer = Linear(inputs, outputs)
-    nn.init.xavier_uniform_(layer.weight)
-    return layer

@@ -59,7 +59,10 @@ def tiny_dataset() -> Dataset:
 def unshared(dataset: Dataset) -> Dataset:
     """The same data set in memory of its own."""
     features = {name: Features(one.values, one.present) for name, one in dataset.features.items()}
-    return replace(dataset, interactions=replace(dataset.interactions), features=features)
+    said = dataset.augmentation and dataset.augmentation.reindexed(
+        np.arange(dataset.n_users), np.arange(dataset.n_items)
+    )
+    return replace(dataset, interactions=replace(dataset.interactions), features=features, augmentation=said)
 
 
 def restricted(dataset: Dataset, selected: Bool[ndarray, "n_interactions"]) -> Dataset:
@@ -81,6 +84,7 @@ def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarra
         images=None,
         item_columns=None,
         log=None,
+        augmentation=dataset.augmentation and dataset.augmentation.reindexed(users, items),
     )
 
 
@@ -113,6 +117,8 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
         titles=None,
         images=None,
         item_columns=None,
+        augmentation=dataset.augmentation
+        and dataset.augmentation.reindexed(np.concatenate([np.arange(old.n_users), np.arange(users)]), rows),
     )
 
 

@@ -15,7 +15,7 @@ from flatrec.research.analysis.perturbation import (
 )
 from tests.models.settings import make
 
-NO_TABLE = {"dualgnn", "dragon"}  # their items are made of features only
+NO_TABLE = {"dualgnn", "dragon", "pgl"}  # their items are made of features only
 
 
 def stream(seed=0):

@@ -17,6 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.formats import DataFormat
 from flatrec.data.preparation import with_preparation
 from flatrec.data.tables.arrays import mask_file
+from flatrec.data.tables.augmentation_files import PREFIX, augmentation_writers
 from flatrec.data.tables.files import scan, single_file, visible
 from flatrec.data.tables.indexed import ITEM_TABLES, USER_TABLE, feature_files, read_indexed
 from flatrec.data.tables.text import Layout
@@ -56,7 +57,7 @@ def read(directory: Path) -> Dataset:
 def write(
     dataset: Dataset, directory: Path, extra_files: Mapping[str, Writer] | None = None, *, manifest: bool = False
 ) -> None:
-    """Write a data set so that :func:`read` returns it with the same fingerprint.
+    """Write a data set so that :func:`flatrec.data.loading.load_data` returns it with the same fingerprint.
 
     Each file is replaced as a whole or not at all. Items without a modality get the mean of the others, for readers
     that do not know the masks. Images are not copied: their paths are written relative to the folder.
@@ -78,9 +79,10 @@ def write(
             f"{dataset.name} has users with the same item in two splits, which {directory} cannot hold; set repeat = "
             "false, or keep the source"
         )
-    for name in (dataset.name, *dataset.features):
+    attributes = dataset.augmentation.attributes if dataset.augmentation else {}
+    for name in (dataset.name, *dataset.features, *attributes):
         if not name or name != Path(name).name or name.startswith("."):
-            raise ValueError(f"{name!r} cannot be used in a file name; rename the data set or modality")
+            raise ValueError(f"{name!r} cannot be used in a file name; rename the data set, modality or attribute")
     directory.mkdir(parents=True, exist_ok=True)
     files = _writers(dataset, directory) | dict(extra_files or {})
     _check_foreign(directory, files)
@@ -91,15 +93,15 @@ def write(
     for name in (*(name for name in files if name != interactions), interactions):
         with atomic_write(directory / name) as temporary, temporary.open("wb") as file:
             files[name](file)
-    for modality in dataset.features:
-        if mask_file(directory, modality).name not in files:
-            mask_file(directory, modality).unlink(missing_ok=True)
+    for path in (*(mask_file(directory, modality) for modality in dataset.features), *visible(directory, f"{PREFIX}*")):
+        if path.name not in files:
+            path.unlink(missing_ok=True)
     if manifest:
         write_manifest(directory, files)
 
 
 def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
-    writers: dict[str, Writer] = {}
+    writers: dict[str, Writer] = augmentation_writers(dataset)
     for modality, features in dataset.features.items():
         writers[f"{modality}_feat.npy"] = _array_writer(features.impute())
         if not features.present.all():

@@ -172,6 +172,10 @@ def _with_new_items(dataset: Dataset, features: Mapping[str, Features], trained:
         images=None,
         item_columns=None,
         log=None,
+        augmentation=dataset.augmentation
+        and dataset.augmentation.reindexed(
+            np.arange(dataset.n_users), np.concatenate([np.arange(dataset.n_items), np.full(n_new, -1)])
+        ),
     )
 
 

@@ -46,8 +46,11 @@ class AdversarialFeatures(Disturbance):
     LEVELS: ClassVar[tuple[float, ...]] = (0.05, 0.1, 0.2)
 
     def reason(self, subject: Subject) -> str:
-        """Say that no model is known, or that it reads no features."""
-        return FeatureNoise().reason(subject)
+        """Say that no model is known, that it reads no features, or that its loss does not reach them."""
+        reason, run = FeatureNoise().reason(subject), subject.run
+        if reason or run is None or not isinstance(run.model, Model) or feature_tables(run.model):
+            return reason
+        return "the model reads features for its graphs alone, which no gradient reaches"
 
     def outcome(self, subject: Subject, level: float, seed: int, draw: int) -> Outcome:
         """Return metrics of the model that was built again from the moved features."""

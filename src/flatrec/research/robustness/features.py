@@ -36,7 +36,8 @@ class FeatureDisturbance(Disturbance):
         run = subject.run
         if run is None:
             return "only vectors are known, not the model that made them of features"
-        if not isinstance(run.model, Model) or not run.dataset.features or not feature_tables(run.model):
+        reads = isinstance(run.model, Model) and (run.model.MODALITIES != "none" or feature_tables(run.model))
+        if not reads or not run.dataset.features:
             return "the model reads no features"
         return ""
 
