@@ -59,6 +59,7 @@ _HEADINGS = {
     "experiment": "Experiment",
     "training": "Training",
     "training.amr": "Adversarial noise on item features",
+    "training.mdvt": "Virtual triplets in the loss",
     "regularization": "Regularization",
     "evaluation": "Evaluation",
     "split": "Split",

@@ -8,7 +8,17 @@ from flatrec._version import __version__
 TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
     from flatrec.api import fit, load_run, run_experiment
-    from flatrec.config import AMR, Component, Config, Evaluation, Experiment, Regularization, SplitSettings, Training
+    from flatrec.config import (
+        AMR,
+        MDVT,
+        Component,
+        Config,
+        Evaluation,
+        Experiment,
+        Regularization,
+        SplitSettings,
+        Training,
+    )
     from flatrec.data.builder import EventSettings
     from flatrec.data.dataset import Dataset
     from flatrec.data.formats.table import ItemSource, TableSettings
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AMR",
+    "MDVT",
     "Component",
     "Config",
     "Dataset",
@@ -67,6 +78,7 @@ _HOMES = {
     "FeatureSource": "flatrec.data.tables.feature_files",
     "ItemList": "flatrec.inference.answers",
     "ItemSource": "flatrec.data.formats.table",
+    "MDVT": "flatrec.config",
     "Recommendation": "flatrec.inference.answers",
     "Recommender": "flatrec.inference.recommender",
     "Regularization": "flatrec.config",

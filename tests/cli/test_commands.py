@@ -13,6 +13,7 @@ import flatrec as package
 from flatrec.data.formats import mmrec
 from flatrec.evaluation.metrics import METRICS
 from flatrec.models import BASELINES, MODELS
+from flatrec.models.registry import ENTRIES, FAMILIES
 from flatrec.runs.run_dir import read_result
 from flatrec.testing import block_dataset
 from tests.cli.conftest import SMALL
@@ -117,7 +118,15 @@ def test_list_models_says_what_they_are_and_where_they_come_from(flatrec):
     assert listed["slmrec"]["settings"]["missing_modality"]["default"] == "mean"
     assert listed["bpr"]["about"].startswith("Matrix factorization with the BPR loss: ")
     assert (listed["popularity"]["modalities"], listed["popularity"]["reference"]) == ("none", None)
+    assert {name: one["family"] for name, one in listed.items()} == {
+        name: entry.family for name, entry in ENTRIES.items()
+    }
     shown = flatrec("list", "models").out
+    places = [shown.index(title) for title in FAMILIES.values()]
+    assert places == sorted(places)
+    for name, entry in ENTRIES.items():  # each under the title of its family
+        row = shown.index(f"\u2502 {name} ")
+        assert list(FAMILIES)[sum(place < row for place in places) - 1] == entry.family
     assert "Zhou & Shen, ACM MM 2023" in shown
     assert "https://arxiv.org/abs/2211.06924" in shown
     assert max(map(len, shown.splitlines())) <= 140

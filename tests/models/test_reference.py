@@ -277,7 +277,7 @@ def slmrec_places(case):
 def vbpr_places(case):
     """Features stand text first there, and by name here."""
     texts = case.there["feat/text"].shape[1]
-    for name in ("param/item_linear.weight", "grad/item_linear.weight"):
+    for name in [one for one in case.there if one.endswith("item_linear.weight")]:
         case.there[name] = np.roll(case.there[name], -texts, axis=1)
     return {
         "u_embedding": Place("users"),

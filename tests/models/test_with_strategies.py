@@ -14,7 +14,7 @@ from flatrec.training.embedding_context import perturbing
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 from tests.models.settings import make
-from tests.strategies.problems import target_of
+from tests.strategies.problems import SHORT_MEMORY, TRAJECTORY, target_of
 from tests.training.kills import KillAt, Killed
 
 pytestmark = pytest.mark.repeats  # of every model and every strategy, see test_contract
@@ -27,10 +27,10 @@ def name(request):
     return request.param
 
 
-# Mixing is the same code around each, so three of them stand for all; what strategies remember is of five shapes.
+# Mixing is the same code around each, so three of them stand for all; what strategies remember is of few shapes.
 ALONE = [name for name in strategy_names() if not name.endswith("+")]
 MIXED = ["plain+", "sam+", "bsam+"]
-REMEMBERING = ["plain", "sam", "bsam", "bsam+", "mg", "looksam+", "ssam", "sharpcf"]
+REMEMBERING = ["plain", "sam", "bsam", "bsam+", "mg", "looksam+", "ssam", "sharpcf", "saf", "mesa"]
 
 
 @pytest.fixture(params=[*ALONE, *MIXED])
@@ -49,7 +49,7 @@ def test_steps_move_every_parameter_lower_the_loss_and_keep_everything_finite(na
     dataset = testing.block_dataset()
     model = make(name, dataset)
     model.on_epoch_start(seeding.generator(0, "model", 1))
-    has_radius = strategy.removesuffix("+") in MIXABLE and strategy not in ("plain", "plain+", "sharpcf")
+    has_radius = strategy.removesuffix("+") in MIXABLE and strategy not in ("plain", "plain+", *TRAJECTORY)
     step = build_strategy(Component(strategy, {"rho": 0.01} if has_radius else {}))
     batches = [testing.whole_batch(dataset, seed) for seed in range(step.batches_per_step)]
     inner = TrainStepContext(model.train(), torch.optim.Adam(model.parameters(), lr=1e-3))
@@ -73,7 +73,7 @@ def trainer_of(name, strategy, folder, callbacks=()):
     )
     return Trainer(
         perturbing(inner, target_of(strategy)),
-        build_strategy(Component(strategy, {"window": 1, "lam": 1.0} if strategy == "sharpcf" else {})),
+        build_strategy(Component(strategy, SHORT_MEMORY.get(strategy, {}))),
         Sampler(DATA.interactions, 16),
         lambda model: {"recall@20": sum(float(one.detach().sum()) for one in model.parameters()) * 1000 % 1},
         settings=Training(epochs=EPOCHS, batch_size=16),

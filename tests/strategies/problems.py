@@ -232,8 +232,8 @@ class HandStrategy:
         self.step, self.number = self.step + 1, number
         if self.name == "plain":
             return gradient
-        if self.name == "sharpcf":
-            return gradient + trajectory(self, theta)
+        if self.name in TRAJECTORY:
+            return gradient + TRAJECTORY[self.name](self, theta)
         if self.name == "looksam" and (self.step - 1) % self.get("interval", 5):
             return gradient + self.get("alpha", 0.7) * length(gradient) / length(self.orthogonal) * self.orthogonal
         eps = BY_HAND[self.name][0](self, theta, gradient)
@@ -344,6 +344,50 @@ def trajectory(hand, theta):
     return slope.ravel()
 
 
+def saf(hand, theta):
+    """The slope of the trajectory loss of SAF where every step begins an epoch."""
+    hand.past.append(theta.copy())
+    window = hand.get("window", 3)
+    if hand.step > max(window, hand.get("start_epoch", 0)):
+        return divergence(hand, theta, hand.past[-1 - window], hand.get("lam", 0.3))
+    return np.zeros_like(theta)
+
+
+def mesa(hand, theta):
+    """The slope of the trajectory loss of MESA, the first average being the start."""
+    decay = hand.get("decay", 0.998)
+    hand.mean = theta.copy() if hand.step == 1 else decay * hand.mean + (1 - decay) * theta
+    if hand.step > hand.get("start_epoch", 0):
+        return divergence(hand, theta, hand.mean, hand.get("lam", 0.8))
+    return np.zeros_like(theta)
+
+
+def divergence(hand, theta, past, lam):
+    """The slope of lam T^2 times the mean divergence, through the probability that the positive ranks first."""
+    slope, temperature = np.zeros((2 * N_BATCHES, 2)), hand.get("temperature", 5.0)
+    nodes, before = (values.reshape(2 * N_BATCHES, 2) for values in (theta, past))
+    for user, positive, negative in rows_of(hand.number):
+        now, then = (
+            1 / (1 + np.exp(-table[user] @ (table[positive] - table[negative]) / temperature))
+            for table in (nodes, before)
+        )
+        # d/dx of -q ln p - (1 - q) ln(1 - p) with p = sigmoid(x / T)
+        pull = lam * temperature**2 * (-then * (1 - now) + (1 - then) * now) / temperature / INTERACTIONS
+        slope[user] += pull * (nodes[positive] - nodes[negative])
+        slope[positive] += pull * nodes[user]
+        slope[negative] -= pull * nodes[user]
+    return slope.ravel()
+
+
+TRAJECTORY = {"sharpcf": trajectory, "saf": saf, "mesa": mesa}  # strategies that hold scores near those of a past
+
+# Settings with which the past counts after few epochs, and shows.
+SHORT_MEMORY = {
+    "sharpcf": {"window": 1, "lam": 1.0},
+    "saf": {"window": 1, "lam": 10.0},
+    "mesa": {"decay": 0.5, "lam": 10.0},
+}
+
 DISTANCES = ["manhattan", "manhattan-mean", "euclidean", "cosine", 0.7]
 
 # One row per strategy: its perturbation worked by hand, and the settings that it is tested with.
@@ -371,6 +415,24 @@ BY_HAND = {
     "helen": (helen, [{"rho": 0.4, "bound": 0.6}, {"rho": 0.4, "bound": 0.0}, {"rho": 0.4}]),
     "pamacf": (pamacf, [{"rho": 0.4, "lam": 0.5}, {"rho": 0.4}]),
     "sharpcf": (None, [{"lam": 2.0, "window": 1}, {"lam": 2.0, "window": 2, "start_epoch": 4.0}, {}]),
+    "saf": (
+        None,
+        [
+            {"lam": 3.0, "window": 1, "temperature": 0.5},
+            {"lam": 9.0, "window": 2, "start_epoch": 4.0},
+            {"lam": 9.0, "window": 1},
+            {},
+        ],
+    ),
+    "mesa": (
+        None,
+        [
+            {"lam": 3.0, "temperature": 0.5, "decay": 0.7},
+            {"lam": 9.0, "decay": 0.0, "start_epoch": 2.0},
+            {"lam": 30.0},
+            {},
+        ],
+    ),
     "mg": (None, [{"alpha1": 1.2, "alpha2": 0.3, "interval": 2}, {}]),
 }
 

@@ -14,7 +14,7 @@ from flatrec.registry.instantiate import build_strategy, strategy_names
 from flatrec.strategies import BSAM, MIXABLE, ON_EMBEDDINGS, SAM, STRATEGIES, Mixed, Plain, Point, SAMStrategy
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils.checked_settings import checked_settings
-from tests.strategies.problems import Quadratic, batch, context_of, flat, problems_of
+from tests.strategies.problems import SHORT_MEMORY, TRAJECTORY, Quadratic, batch, context_of, flat, problems_of
 
 
 def trained(name, settings, numbers, *, progress=0.0, model=None):
@@ -23,7 +23,8 @@ def trained(name, settings, numbers, *, progress=0.0, model=None):
     context = context_of(model, torch.optim.SGD(model.parameters(), lr=0.05))
     strategy = build_strategy(Component(name, settings))
     for number in numbers:
-        context.progress = progress + number if name.startswith("sharpcf") else progress  # each step begins an epoch
+        begins = name.removesuffix("+") in TRAJECTORY  # each step an epoch
+        context.progress = progress + number if begins else progress
         strategy.step(context, *map(batch, range(number, number + strategy.batches_per_step)))
     return flat(model), strategy
 
@@ -32,7 +33,7 @@ def same(one, other):
     return (one == other).all()
 
 
-WITH_RADIUS = [name for name in MIXABLE if name not in ("plain", "sharpcf")]
+WITH_RADIUS = [name for name in MIXABLE if name not in ("plain", *TRAJECTORY)]
 
 
 def plainly(name, numbers):
@@ -48,9 +49,16 @@ def test_radius_zero_is_plain_training(name):
 @pytest.mark.parametrize(
     "settings", [{"lam": 0.0, "window": 1}, {"lam": 9.0, "window": 4}, {"lam": 9.0, "start_epoch": 4.0}]
 )
-def test_weight_zero_or_no_past_is_plain_training(settings):
-    assert same(trained("sharpcf", settings, range(4))[0], plainly("sharpcf", range(4)))
-    assert not same(trained("sharpcf", {"lam": 9.0, "window": 3}, range(4))[0], plainly("sharpcf", range(4)))
+@pytest.mark.parametrize("name", ["sharpcf", "saf"])
+def test_weight_zero_or_no_past_is_plain_training(name, settings):
+    assert same(trained(name, settings, range(4))[0], plainly(name, range(4)))
+    assert not same(trained(name, {"lam": 9.0, "window": 3}, range(4))[0], plainly(name, range(4)))
+
+
+@pytest.mark.parametrize("settings", [{"lam": 0.0}, {"lam": 9.0, "start_epoch": 4.0}])
+def test_weight_zero_or_a_late_start_of_mesa_is_plain_training(settings):
+    assert same(trained("mesa", settings, range(4))[0], plainly("mesa", range(4)))
+    assert not same(trained("mesa", {"lam": 9.0}, range(4))[0], plainly("mesa", range(4)))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +169,7 @@ def test_diagnostics_of_sam_says_that_it_climbs():
 @pytest.mark.parametrize("name", strategy_names())
 def test_state_put_into_a_fresh_strategy_continues_bit_for_bit(name):
     scheduled = issubclass(STRATEGIES[name.removesuffix("+")], SAMStrategy)
-    settings = {"rho_schedule": "inverse"} if scheduled else {"window": 2} if "sharpcf" in name else {}
+    settings = {"rho_schedule": "inverse"} if scheduled else SHORT_MEMORY.get(name.removesuffix("+"), {})
     problem = problems_of(name)[-1]
     whole, _ = trained(name, settings, range(6), model=problem())
     model = problem()
@@ -218,6 +226,11 @@ def test_settings_out_of_range_are_refused(settings, message):
         ("pamacf", {"lam": -0.1}),
         ("sharpcf", {"lam": -0.1}),
         ("sharpcf", {"window": 0}),
+        ("saf", {"lam": -0.1}),
+        ("saf", {"window": 0}),
+        ("saf", {"temperature": 0.0}),
+        ("mesa", {"temperature": float("inf")}),
+        ("mesa", {"decay": 1.0}),
         ("mg", {"interval": 0}),
     ],
 )

@@ -11,11 +11,11 @@ from flatrec.testing import block_dataset, whole_batch
 from flatrec.training.embedding_context import perturbing
 from flatrec.training.optimizers import make
 from flatrec.training.step_context import TrainStepContext
-from tests.strategies.problems import target_of
+from tests.strategies.problems import TRAJECTORY, target_of
 
 pytestmark = pytest.mark.repeats
 
-WITHOUT_SCHEDULE = ("plain", "mg", "looksam", "sharpcf")
+WITHOUT_SCHEDULE = ("plain", "mg", "looksam", *TRAJECTORY)
 PERTURBING = [name for name in strategy_names() if name.removesuffix("+") not in WITHOUT_SCHEDULE]
 OF_PARAMETERS = [name for name in strategy_names() if target_of(name) == "parameters"]
 

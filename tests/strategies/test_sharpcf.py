@@ -8,7 +8,8 @@ import torch
 
 from flatrec.strategies import Mixed, SharpCF
 from flatrec.strategies.batch_rows import BatchRows
-from flatrec.strategies.contrib.sharpcf import Tables, plus_trajectory_gradient
+from flatrec.strategies.contrib.sharpcf import plus_trajectory_gradient
+from flatrec.strategies.contrib.trajectory import Tables
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import INTERACTIONS, N_BATCHES, Factors, batch, context_of, flat, rows_of
 

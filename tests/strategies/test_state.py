@@ -24,7 +24,16 @@ from flatrec.testing import block_dataset
 from flatrec.training import checkpoint
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies import problems
-from tests.strategies.problems import N_BATCHES, Network, batch, flat, problems_of, target_of
+from tests.strategies.problems import (
+    N_BATCHES,
+    SHORT_MEMORY,
+    TRAJECTORY,
+    Network,
+    batch,
+    flat,
+    problems_of,
+    target_of,
+)
 
 pytestmark = pytest.mark.repeats
 STEPS = 30
@@ -96,7 +105,7 @@ def test_the_setting_that_makes_steps_cheaper_is_called_interval(name):
         and type(one.default) is int
         and build_strategy(Component(name, {one.name: 10 * one.default})).gradients_per_step < usual
     ]
-    assert cheaper == (["interval"] if name not in ("plain", "sharpcf") else [])
+    assert cheaper == (["interval"] if name not in ("plain", *TRAJECTORY) else [])
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -120,7 +129,7 @@ def test_an_object_that_trained_before_trains_again_like_a_fresh_one(name):
 
     dataset = block_dataset()
     training = flatrec.Training(epochs=2, batch_size=16, perturb_target=target_of(name))
-    strategy = build_strategy(Component(name, {"window": 1} if "sharpcf" in name else {}))
+    strategy = build_strategy(Component(name, SHORT_MEMORY.get(name.removesuffix("+"), {})))
     assert torch.equal(fitted(strategy), fitted(strategy))
 
 
@@ -354,6 +363,10 @@ def parameters(run):
         ("pamacf+", {}),
         ("sharpcf", {"window": 1, "lam": 5.0}),
         ("sharpcf+", {"window": 2, "lam": 5.0}),
+        ("saf", {"window": 1, "lam": 50.0}),
+        ("saf+", {"window": 2, "lam": 50.0}),
+        ("mesa", {"lam": 50.0}),
+        ("mesa+", {"lam": 50.0, "decay": 0.5}),
     ],
 )
 def test_a_run_that_goes_on_ends_in_the_same_bits_and_another_seed_in_others(tmp_path, name, settings):

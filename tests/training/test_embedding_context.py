@@ -14,6 +14,7 @@ from flatrec.testing import block_dataset, whole_batch
 from flatrec.training.embedding_context import EmbeddingStepContext, perturbing
 from flatrec.training.step_context import TrainStepContext
 from flatrec.training.trainer import Trainer
+from tests.strategies.problems import TRAJECTORY
 
 pytestmark = pytest.mark.repeats
 
@@ -48,7 +49,7 @@ def test_without_perturbation_every_model_takes_the_ordinary_step(kind, name):
     assert torch.allclose(ends[1], ends[0], atol=1e-10, rtol=0)
 
 
-WITHOUT_RADIUS = ("plain", "mg", "sharpcf")
+WITHOUT_RADIUS = ("plain", "mg", *TRAJECTORY)
 
 
 @pytest.mark.parametrize("name", [name for name in strategy_names() if name.removesuffix("+") not in WITHOUT_RADIUS])

@@ -12,8 +12,9 @@ from docstring_parser import Docstring
 
 from flatrec.config import Option
 from flatrec.config.description import Setting, describe_settings, one_line, parse_docstring
-from flatrec.models import Model
+from flatrec.models import Baseline, Model
 from flatrec.models.base import Modalities
+from flatrec.models.registry import BASELINE, CLICKS, FEATURES
 from flatrec.registry.constructors import settings_class
 from flatrec.registry.instantiate import model_class
 from flatrec.registry.model_defaults import model_defaults
@@ -44,6 +45,7 @@ class Description:
         name: on the command line.
         kind: the class.
         about: the first line of its module, without the name.
+        family: ``clicks`` for a model that reads interactions alone, ``features``, or ``baseline``.
         modalities: what item features it reads.
         reference: its paper, where the first line of the class names one.
         settings: those that a user can set.
@@ -55,6 +57,7 @@ class Description:
     name: str
     kind: type[object]
     about: str
+    family: str
     modalities: Modalities
     reference: Reference | None
     settings: tuple[Setting, ...]
@@ -71,6 +74,7 @@ class Description:
         return {
             "name": self.name,
             "about": self.about,
+            "family": self.family,
             "modalities": self.modalities,
             "reference": None if self.reference is None else asdict(self.reference),
             "search_space": {key: list(values) for key, values in self.search_space.items()},
@@ -94,6 +98,7 @@ def describe(name: str) -> Description:
         name=name,
         kind=kind,
         about=_about(kind),
+        family=_family(kind),
         modalities=kind.MODALITIES if issubclass(kind, Model) else "none",
         reference=_reference(one_line(doc.short_description)),
         settings=describe_settings(settings_class(kind)),
@@ -101,6 +106,12 @@ def describe(name: str) -> Description:
         defaults=model_defaults(kind),
         doc=doc,
     )
+
+
+def _family(kind: type[Model] | type[Baseline]) -> str:
+    if not issubclass(kind, Model):
+        return BASELINE
+    return CLICKS if kind.MODALITIES == "none" else FEATURES
 
 
 def _about(kind: type[object]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.models.registry import ENTRIES, FEATURES
+from flatrec.models.registry import ENTRIES, FAMILIES
 
 if TYPE_CHECKING:
     from flatrec.cli.descriptions import Description
@@ -32,15 +32,16 @@ app = typer.Typer(
 
 @app.command()
 def models(names: Names = None, json: options.Json = False) -> None:
-    """List the models and the baselines, which need no training, with their papers.
+    """List the models by family, and the baselines, which need no training, with their papers.
 
     With names, show only these, with their settings, defaults and search spaces.
 
     Example: `flatrec list models freedom`
     """
     if not names and not json:
-        rows = [[name, one.about, _modalities(one), _cited(one)] for name, one in ENTRIES.items()]
-        print_table("models", ["name", "what it is", "modalities", "reference"], rows)
+        for family, title in FAMILIES.items():
+            rows = [[name, one.about, _cited(one)] for name, one in ENTRIES.items() if one.family == family]
+            print_table(title, ["name", "what it is", "reference"], rows)
         print_text("flatrec list models NAME shows settings and defaults")
         return
     from flatrec.cli.descriptions import describe
@@ -250,10 +251,6 @@ def _schedule(name: str, about: str) -> dict[str, Any]:
 def _schedule_cells(row: Mapping[str, Any]) -> list[str]:
     optional = [f"[{key}]" if value is None else f"{key}={value}" for key, value in row["settings"].items()]
     return [row["name"], row["about"], ", ".join([*row["required"], *optional])]
-
-
-def _modalities(one: Entry) -> str:
-    return "one or more" if one.family == FEATURES else "none"
 
 
 def _cited(one: Entry) -> str:

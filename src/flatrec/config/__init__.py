@@ -4,6 +4,7 @@ from flatrec.config.base import Config, SettingError, validate
 from flatrec.config.experiment import (
     AMR,
     DEFAULT_METRICS,
+    MDVT,
     Component,
     Evaluation,
     Experiment,
@@ -20,6 +21,7 @@ from flatrec.config.toml import assignment, changed, nested, read, toml_tree, wr
 __all__ = [
     "AMR",
     "DEFAULT_METRICS",
+    "MDVT",
     "Component",
     "Config",
     "Evaluation",

@@ -11,7 +11,7 @@ from pydantic import InstanceOf, PrivateAttr, field_validator, model_validator
 from flatrec.config.base import Config
 from flatrec.config.split import SplitSettings
 from flatrec.utils import user_classes
-from flatrec.utils.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, Range
+from flatrec.utils.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Range
 
 WITHOUT_WEIGHT = ("default", "none")  # kinds of penalty that have no weight to set
 DEFAULT_METRICS = ("recall", "ndcg", "precision", "map", "hit_rate", "item_coverage", "avg_popularity")
@@ -75,6 +75,28 @@ class AMR(Config):
 
     epsilon: NonNegativeFloat = 0.0
     weight: NonNegativeFloat = 1.0
+
+
+class MDVT(Config):
+    """Virtual triplets in the loss; see :class:`flatrec.models.virtual_triplets.VirtualTriplets`.
+
+    Args:
+        weight: weight of the virtual triplets, beside the model's loss with one minus that; 0 for no virtual triplets.
+        k: number of items on either side of a user's triplets: those nearest to the user, and those farthest.
+        warmup: when the virtual triplets begin: at ``start_epoch`` (``static``), or at the first epoch from then on
+            before which the loss fell by less than ``threshold`` (``dynamic``).
+        start_epoch: smallest number of epochs without virtual triplets.
+        threshold: fall of the mean loss from one epoch to the next, relative to that of the next; ``dynamic`` alone.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    weight: Fraction = 0.0
+    k: PositiveInt = 1
+    warmup: Literal["dynamic", "static"] = "dynamic"
+    start_epoch: NonNegativeInt = 4
+    threshold: NonNegativeFloat = 0.1
 
 
 class Regularization(Config):
@@ -154,6 +176,7 @@ class Training(Config):
             studies and comparisons do not.
         tensorboard: whether TensorBoard curves are written into the run folder, if TensorBoard is installed.
         amr: adversarial noise on item features, for any model that reads some and with any strategy; off by default.
+        mdvt: virtual triplets in the loss, for any model and with any strategy; off by default.
 
     Raises:
         ValueError: a value is out of range, or nothing could be averaged as asked.
@@ -183,6 +206,7 @@ class Training(Config):
     save_recommender: Literal["auto", "always", "never"] = "auto"
     tensorboard: bool = True
     amr: AMR = AMR()
+    mdvt: MDVT = MDVT()
 
     @model_validator(mode="after")
     def _check_average(self) -> Training:

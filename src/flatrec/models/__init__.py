@@ -32,13 +32,20 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.slmrec import SLMRec as SLMRec
     from flatrec.models.smore import SMORE as SMORE
     from flatrec.models.vbpr import VBPR as VBPR
+    from flatrec.models.virtual_triplets import VirtualTriplets as VirtualTriplets
 
 MODELS: "Registry[Model]" = Registry(ENTRIES, (CLICKS, FEATURES))
 BASELINES: "Registry[Baseline]" = Registry(ENTRIES, (BASELINE,))
 
 _BASE = "flatrec.models.base"
 _HOMES = homes(
-    ENTRIES, Adversarial="flatrec.models.adversarial", Encoded=_BASE, Model=_BASE, ModelConfig=_BASE, Baseline=_BASE
+    ENTRIES,
+    Adversarial="flatrec.models.adversarial",
+    VirtualTriplets="flatrec.models.virtual_triplets",
+    Encoded=_BASE,
+    Model=_BASE,
+    ModelConfig=_BASE,
+    Baseline=_BASE,
 )
 
 

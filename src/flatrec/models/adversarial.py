@@ -10,10 +10,11 @@ from typing import ClassVar, TypeAlias
 
 import torch
 from jaxtyping import Float
-from torch import Generator, Tensor, nn
+from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Modalities, Model
+from flatrec.models.extra_loss import ExtraLoss
 from flatrec.models.features import FeatureTables
 from flatrec.ops.normalize import l2_normalize_
 
@@ -28,7 +29,7 @@ class _Attackable(Encoded):
     tables: Tables = ()
 
 
-class Adversarial(Model):
+class Adversarial(ExtraLoss):
     """Adversarial multimedia recommendation, AMR (Tang et al., TKDE 2020, https://arxiv.org/abs/1809.07062).
 
     Around any model that reads item features, and with any strategy. With L the model's loss of a batch, F_m the
@@ -62,9 +63,6 @@ class Adversarial(Model):
     Cost: about three times a plain gradient (two more backward passes, one more ``encode`` a batch; the one without
     noise is shared by all batches), and memory for one more copy of the features and their gradient.
 
-    What is trained are the parameters of ``model``, and that is what validation, hooks and checkpoints are for; an
-    object of this class is only for a step context to differentiate.
-
     Args:
         model: reads its features through :class:`flatrec.models.features.FeatureTables`.
         epsilon: length of a row of Delta, above 0.
@@ -83,9 +81,10 @@ class Adversarial(Model):
     """
 
     MODALITIES: ClassVar[Modalities] = "one or more"
+    ENCODES_AGAIN: ClassVar[bool] = True
 
     def __init__(self, model: Model, *, epsilon: float, weight: float = 1.0) -> None:
-        nn.Module.__init__(self)  # of a model there is nothing to set up but what the one within has
+        super().__init__(model)
         if not 0 < epsilon < math.inf or not 0 <= weight < math.inf:
             raise ValueError(
                 f"epsilon must be finite and above 0 and weight finite and at least 0, but are {epsilon} and {weight}"
@@ -95,8 +94,6 @@ class Adversarial(Model):
                 f"{type(model).__name__} reads no item features, so there is nothing to perturb; set epsilon to 0, or "
                 "choose a model with features such as vbpr"
             )
-        self.config, self.sizes = model.config, model.sizes
-        self.model = model
         self.epsilon = epsilon
         self.weight = weight
         self.loss_weights = {"attacked": weight} if weight else {}
@@ -137,20 +134,6 @@ class Adversarial(Model):
         rows = iter(slopes)
         # A slope may share memory with another or with what autograd holds, and directions are made in place.
         return [[l2_normalize_(next(rows).clone()).mul_(self.epsilon) for _ in some] for some in tables]
-
-    def user_item_embeddings(
-        self, encoded: Encoded
-    ) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """Those of the model."""
-        return self.model.user_item_embeddings(encoded)
-
-    def on_epoch_start(self, generator: Generator) -> None:
-        """The model's."""
-        self.model.on_epoch_start(generator)
-
-    def on_step_end(self) -> None:
-        """The model's."""
-        self.model.on_step_end()
 
     @contextmanager
     def _reading(self, tables: Tables) -> Iterator[None]:

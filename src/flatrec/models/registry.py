@@ -5,6 +5,11 @@ from __future__ import annotations
 from flatrec.utils.lazy_registry import Entry
 
 CLICKS, FEATURES, BASELINE = "clicks", "features", "baseline"  # families: what is read, or nothing trained
+FAMILIES = {  # in the order in which they are listed
+    CLICKS: "models that read interactions alone",
+    FEATURES: "models that read item features too, of one or more modalities",
+    BASELINE: "baselines, which need no training",
+}
 
 ENTRIES: dict[str, Entry] = {
     "bpr": Entry(

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flatrec.config import AMR, Component, Config, Evaluation, Experiment, Regularization, SplitSettings, Training
+from flatrec.config import (
+    AMR,
+    MDVT,
+    Component,
+    Config,
+    Evaluation,
+    Experiment,
+    Regularization,
+    SplitSettings,
+    Training,
+)
 from flatrec.config.description import Setting, describe_settings
 from flatrec.losses import LOSSES
 from flatrec.models import BASELINES, MODELS
@@ -19,6 +29,7 @@ GROUPS = (
     "experiment",
     "training",
     "training.amr",
+    "training.mdvt",
     "regularization",
     "evaluation",
     "split",
@@ -33,6 +44,7 @@ _CLASSES: dict[str, type[Config]] = {
     "experiment": Experiment,
     "training": Training,
     "training.amr": AMR,
+    "training.mdvt": MDVT,
     "regularization": Regularization,
     "evaluation": Evaluation,
     "split": SplitSettings,

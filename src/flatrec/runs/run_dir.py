@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flatrec import config
-from flatrec.config import Evaluation, Experiment
+from flatrec.config import MDVT, Evaluation, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.inference.storage import FOLDER as RECOMMENDER
 from flatrec.inference.storage import has_recommender, remove_recommender
@@ -333,14 +333,16 @@ def _evaluated(folder: Path, epoch: int) -> bool:
 def _settings(experiment: Experiment) -> dict[str, Any]:
     """The settings that decide the numbers of an epoch, by dotted name; the others are None.
 
-    Those of the split are among the others, since the fingerprint of the data tells the split.
+    Those of the split are among the others, since the fingerprint of the data tells the split, and so are those of
+    virtual triplets that have no weight: runs that were recorded before there were any are of the same settings.
     """
     free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard", "training.save_recommender")
+    idle = [] if experiment.training.mdvt.weight else [f"training.mdvt.{name}" for name in MDVT.model_fields]
     decisive = experiment.evaluation.decisive
     names = {
         "model.name": user_classes.identity(experiment.model.name),
         "strategy.name": user_classes.identity(experiment.strategy.name),
         **{f"evaluation.{name}": decisive.get(name) for name in Evaluation.model_fields},
     }
-    all_settings = config.settings(experiment) | names | dict.fromkeys(free)
+    all_settings = config.settings(experiment) | names | dict.fromkeys([*free, *idle])
     return {name: value for name, value in all_settings.items() if not name.startswith("split.")}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from flatrec.config import AMR, Config, Experiment
+from flatrec.config import MDVT, Config, Experiment, Training
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS
 from flatrec.data.row_counts import row_counts
@@ -19,7 +19,8 @@ from flatrec.evaluation.metrics import higher_is_better
 from flatrec.inference.run import Run
 from flatrec.inference.storage import FOLDER as RECOMMENDER
 from flatrec.inference.storage import remove_recommender, save_recommender
-from flatrec.models import Adversarial, Baseline, Model
+from flatrec.models import Adversarial, Baseline, Model, VirtualTriplets
+from flatrec.models.virtual_triplets import WarmUp
 from flatrec.ops.matmul import onednn_pays
 from flatrec.runs import objective, run_dir, selection, weights
 from flatrec.runs.origin import Origin, read_origin
@@ -123,7 +124,7 @@ class Session:
         inner = TrainStepContext(
             model,
             optimizer,
-            objective=_attacked(model, settings.amr),
+            objective=_objective(model, settings),
             max_grad_norm=settings.max_grad_norm or None,
             max_row_grad_norm=settings.max_row_grad_norm or None,
             same_dropout_mask=settings.same_dropout_mask,
@@ -210,14 +211,25 @@ class Session:
         }
 
 
-def _attacked(model: Model, amr: AMR) -> Model:
-    """What the gradients are taken of: the model, or its loss with and without adversarial noise."""
-    if amr.epsilon == 0:
-        return model
+def _objective(model: Model, settings: Training) -> Model:
+    """What the gradients are taken of: the model, or extra losses around it, first that under adversarial noise."""
+    objective, group = model, ""
     try:
-        return Adversarial(model, epsilon=amr.epsilon, weight=amr.weight)
-    except ValueError as error:  # the model reads no features
-        raise ValueError(f"training.amr: {error}") from None
+        if settings.amr.epsilon > 0:
+            group = "training.amr"
+            objective = Adversarial(objective, epsilon=settings.amr.epsilon, weight=settings.amr.weight)
+        if settings.mdvt.weight > 0:
+            group = "training.mdvt"
+            objective = VirtualTriplets(
+                objective, weight=settings.mdvt.weight, k=settings.mdvt.k, warm_up=_warm_up(settings.mdvt)
+            )
+    except ValueError as error:  # the model reads no features, or has too few items
+        raise ValueError(f"{group}: {error}") from None
+    return objective
+
+
+def _warm_up(mdvt: MDVT) -> WarmUp:
+    return WarmUp(start_epoch=mdvt.start_epoch, threshold=mdvt.threshold if mdvt.warmup == "dynamic" else None)
 
 
 def _seconds(records: Sequence[EpochRecord]) -> dict[str, float]:

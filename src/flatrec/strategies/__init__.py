@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # what type checkers see; a new strategy need not be added he
     from flatrec.strategies.contrib.gradient_norm_penalty import GradientNormPenalty as GradientNormPenalty
     from flatrec.strategies.contrib.helen import Helen as Helen
     from flatrec.strategies.contrib.pamacf import PamaCF as PamaCF
+    from flatrec.strategies.contrib.saf import MESA as MESA
+    from flatrec.strategies.contrib.saf import SAF as SAF
     from flatrec.strategies.contrib.sharpcf import SharpCF as SharpCF
     from flatrec.strategies.contrib.sparse_sam import SSAM as SSAM
     from flatrec.strategies.contrib.vasso import VaSSO as VaSSO

@@ -52,6 +52,16 @@ ENTRIES: dict[str, Entry] = {
         "Sharpness-aware collaborative filtering (Chen et al., RecSys 2023, https://arxiv.org/abs/2308.13541).",
         EMBEDDINGS,
     ),
+    "saf": _row(
+        "contrib.saf:SAF",
+        "Sharpness-aware training for free (Du et al., NeurIPS 2022, https://arxiv.org/abs/2205.14083).",
+        EMBEDDINGS,
+    ),
+    "mesa": _row(
+        "contrib.saf:MESA",
+        "Memory-efficient sharpness-aware training (Du et al., NeurIPS 2022, https://arxiv.org/abs/2205.14083).",
+        EMBEDDINGS,
+    ),
     "mg": _row(
         "mirror_gradient:MirrorGradient",
         "Mirror Gradient (Zhong et al., WWW 2024, https://arxiv.org/abs/2402.11262).",

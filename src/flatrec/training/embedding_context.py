@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
+from flatrec.models.extra_loss import ExtraLoss
 from flatrec.ops.gathers import GatheredGradients, GradientOf
 from flatrec.ops.param_vector import Vector
 from flatrec.ops.row_vector import Part, RowMatrix, RowVector, parts_of, whole
@@ -66,8 +67,8 @@ class EmbeddingStepContext:
         context: model, optimizer and settings of the steps.
 
     Raises:
-        ValueError: the context has another objective than the model, leaves parameters unperturbed, or takes a batch in
-            portions.
+        ValueError: the loss of the context's objective encodes the model again, the context leaves parameters
+            unperturbed, or it takes a batch in portions.
 
     Example:
         >>> from flatrec.models import LightGCN
@@ -79,7 +80,7 @@ class EmbeddingStepContext:
     """
 
     def __init__(self, context: TrainStepContext) -> None:
-        if context.objective is not context.model:
+        if any(isinstance(part, ExtraLoss) and part.ENCODES_AGAIN for part in context.objective.modules()):
             raise ValueError("perturb_target is embeddings, which training.amr does not go with; set amr.epsilon to 0")
         if len(context.perturbed_params) < len(context.params):
             raise ValueError(
@@ -91,6 +92,7 @@ class EmbeddingStepContext:
             )
         self.context = context
         self.model: Model = context.model
+        self.objective: Model = context.objective
         self.optimizer: Optimizer = context.optimizer
         self.progress = 0.0
         self._leaves: _Leaves | None = None
@@ -157,7 +159,7 @@ class EmbeddingStepContext:
 
     def _loss(self, leaves: _Leaves, batch: Batch) -> Tensor:
         with self.context.autocast():
-            return self.model.loss(leaves.encoded, batch)
+            return self.objective.loss(leaves.encoded, batch)
 
     @contextmanager
     def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
@@ -227,7 +229,7 @@ class EmbeddingStepContext:
     def _encode(self) -> _Leaves:
         """Encode once, and cut the result off from its graph."""
         with torch.enable_grad(), self.context.autocast():
-            encoded = self.model.encode()
+            encoded = self.objective.encode()
         values = {name: tensor for name, tensor in encoded.aux.items() if tensor.requires_grad}
         outputs = [encoded.node_embeddings, *values.values()]
         leaves = [_leaf(output) for output in outputs]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from flatrec.config import Training
 from flatrec.models.base import Model
+from flatrec.models.extra_loss import ExtraLoss
 from flatrec.sampling.sampler import Sampler
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.context import NonFiniteGradientError
@@ -180,6 +181,8 @@ class Trainer:
         self.model.train()
         torch.manual_seed(seeding.derive_seed(self.seed, "noise", epoch))
         self.model.on_epoch_start(seeding.generator(self.seed, "model", epoch))
+        if isinstance(self.context.objective, ExtraLoss):
+            self.context.objective.begin_epoch([record.loss for record in self.records])
         stream = seeding.generator(self.seed, "batches", epoch)
         if self.average is not None:
             self.average.on_epoch_start(epoch)

@@ -131,7 +131,7 @@ class LossAround:
 class TrainingLoss:
     """Mean training loss of some batches, with the same noise at every call.
 
-    It is the loss, with the penalty, that the experiment trains by; adversarial noise (``training.amr``) is left out.
+    It is the loss, with the penalty, that the experiment trains by; AMR and MDVT are left out.
     """
 
     model: Model
