@@ -16,6 +16,7 @@ from numpy import ndarray
 from flatrec.config.split import SplitSettings
 from flatrec.data.cleaning import CleaningReport as CleaningReport
 from flatrec.data.features import Features
+from flatrec.data.groups import Groups
 from flatrec.data.interactions import SPLITS, Interactions, Split
 from flatrec.data.item_columns import check_names
 from flatrec.data.log import InteractionLog, log_of
@@ -50,10 +51,11 @@ class Dataset:
         log: the events from which the interactions were summed, if these do not tell them, so that they can be split
             again; None if each interaction is one event.
         source: the path from which it was read; None if it was built in memory.
+        groups: which users are groups, and who their members are; None if all users are persons.
 
     Raises:
-        ValueError: there is no user or no item, or ids, features, titles, images or item columns do not fit the
-            numbers of users and items.
+        ValueError: there is no user or no item, or ids, features, titles, images, item columns or groups do not fit
+            the numbers of users and items.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Dataset:
     split_report: SplitReport = field(default_factory=SplitReport)
     log: InteractionLog | None = None
     source: str | None = None
+    groups: Groups | None = None
 
     def __post_init__(self) -> None:
         if self.n_users < 1 or self.n_items < 1:
@@ -90,6 +93,10 @@ class Dataset:
                     f"{what} has {size} rows, the data set has {self.n_items} items; "
                     "align them with flatrec.data.features.align"
                 )
+        if self.groups is not None and self.groups.n_users != self.n_users:
+            raise ValueError(
+                f"groups are for {self.groups.n_users} users, the data set has {self.n_users}; make them for its users"
+            )
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
 
     @classmethod
@@ -189,7 +196,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The digest of interactions, splits, ids and features: equal digests mean equal data."""
+        """The digest of interactions, splits, ids, features and groups: equal digests mean equal data."""
         interactions = self.interactions
         order = np.lexsort((interactions.splits, interactions.flat_indices(interactions.users, interactions.items)))
         optional = [column for column in (interactions.timestamps, interactions.weights) if column is not None]
@@ -199,6 +206,7 @@ class Dataset:
             for name in sorted(self.features)
             for value in (name, self.features[name].values, self.features[name].present)
         ]
+        rows += [self.groups.matrix().indptr, self.groups.matrix().indices] if self.groups is not None else []
         return digest(*_delimited(self.users), *_delimited(self.items), *columns, *rows)
 
     @cached_property
