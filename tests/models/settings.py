@@ -19,9 +19,13 @@ SETTINGS = {
     "freedom": {"embedding_dim": 8, "n_neighbors": 4, "edge_dropout": 0.3, "modality_weight": 0.1},
     "dragon": {"embedding_dim": 8, "hidden_dim": 16, "n_neighbors": 4, "n_user_neighbors": 40},
     "lgmrec": {"embedding_dim": 8, "dropout": 0.2},
+    "aligngroup": {"embedding_dim": 8, "n_layers": 1},
 }
 GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec"}  # features or graph give the answer away before training
-KNOWN_ANSWER = {"bpr"}  # models without public numbers, checked against dense algebra in test_variants.py
+# Models without public numbers, checked against dense algebra in test_variants.py, or with numbers for groups, compared
+# in test_aligngroup.py.
+KNOWN_ANSWER = {"bpr", "aligngroup"}
+NEEDS_GROUPS = {"aligngroup"}
 MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
 
 

@@ -91,6 +91,12 @@ ENTRIES: dict[str, Entry] = {
         "Local graphs of ids and modalities, and a global hypergraph learned from features.",
         "Guo et al., AAAI 2024, https://arxiv.org/abs/2312.16400",
     ),
+    "aligngroup": Entry(
+        "flatrec.models.aligngroup:AlignGroup",
+        CLICKS,
+        "Recommends to groups of users as well, whose vectors agree with the middle of their members.",
+        "Xu et al., CIKM 2024, https://arxiv.org/abs/2409.02580",
+    ),
     "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(
         "flatrec.models.item_knn:ItemKNN",
