@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from flatrec import testing
+from flatrec.config import SplitSettings
 from flatrec.data.formats import mmrec
 from flatrec.data.groups import Groups
 from flatrec.data.loading import load_data
@@ -135,6 +136,4 @@ def test_another_split_and_other_indices_keep_the_groups(dataset):
     other = testing.datasets.permuted(dataset, order, np.arange(dataset.n_items))
     assert {other.users[index] for index in other.groups.indices.tolist()} == {"red", "green", "blue"}
     assert testing.datasets.enlarged(dataset, users=2).groups.indices.tolist() == dataset.groups.indices.tolist()
-    from flatrec.config import SplitSettings
-
     assert dataset.split_again(SplitSettings(method="none")).groups is dataset.groups
