@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from flatrec import testing
 from flatrec.data.batches import Batch
@@ -211,8 +212,6 @@ def test_groups_and_persons_share_no_column(blocks):
 def test_the_overlap_of_two_sets_is_as_worked_by_hand():
     # {a, b, c}, {b, c, d}, {d}, {e}: 2 of 4 between the first two, 1 of 3 between the second and the third.
     sets = np.array([[1, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]], dtype=np.float32)
-    from scipy import sparse
-
     third = 1 / 3
     expected = [[1, 0.5, 0, 0], [0.5, 1, third, 0], [0, third, 1, 0], [0, 0, 0, 1]]
     np.testing.assert_allclose(jaccard(sparse.csr_array(sets)).toarray(), expected)
@@ -226,5 +225,6 @@ def test_data_without_groups_are_refused():
 def test_the_perceptron_has_no_vectors_that_rank(blocks):
     model = make("aligngroup", blocks, predictor="mlp")
     assert model.loss(model.encode(), testing.whole_batch(blocks)).isfinite()
-    with pytest.raises(ValueError, match="mlp has no vectors that rank; set it to dot"):
-        model.user_item_embeddings(model.encode())
+    for refused in (lambda: model.user_item_embeddings(model.encode()), lambda: testing.fit(model, blocks, epochs=1)):
+        with pytest.raises(ValueError, match="mlp, which has no vectors that rank; set it to dot"):
+            refused()

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
@@ -72,7 +72,8 @@ class AlignGroup(Model):
             alignment_weight: weight of the alignment.
             predictor: how a group or person and an item are scored. ``dot`` is the inner product. ``mlp`` is the
                 perceptron of the release, sigma(w LeakyReLU(W (a * b) + c) + d) of the product a * b by entries; it
-                does not rank by vectors, so that a model with it has a loss and scores, but no evaluation here.
+                does not rank by vectors, so that a model with it has a loss and scores, but cannot be trained by
+                flatrec, which evaluates by vectors.
         """
 
         embedding_dim: PositiveInt = 32
@@ -117,6 +118,14 @@ class AlignGroup(Model):
         ):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
+    def on_epoch_start(self, generator: Generator) -> None:  # noqa: ARG002 - nothing is drawn
+        """Refuse to train what cannot be evaluated.
+
+        Raises:
+            ValueError: the predictor is the perceptron.
+        """
+        self._check_ranks()
+
     def encode(self) -> Encoded:
         """The vectors of both tasks side by side; ``aux`` has G as ``groups`` and H of all nodes as ``nodes``."""
         layer = total = self.nodes
@@ -147,8 +156,7 @@ class AlignGroup(Model):
         Raises:
             ValueError: the predictor is the perceptron.
         """
-        if self.predictor is not None:
-            raise ValueError("model.predictor mlp has no vectors that rank; set it to dot to evaluate and recommend")
+        self._check_ranks()
         users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
 
@@ -161,6 +169,12 @@ class AlignGroup(Model):
             empty.scatter_reduce(0, places, vectors, kind, include_self=False) for kind in ("amax", "amin")
         )
         return (largest + smallest) / 2
+
+    def _check_ranks(self) -> None:
+        if self.predictor is not None:
+            raise ValueError(
+                "model.predictor is mlp, which has no vectors that rank; set it to dot to train and evaluate"
+            )
 
     def _ranking(self, encoded: Encoded, part: Batch) -> Tensor:
         users, positives, negatives = gather_embeddings(encoded.node_embeddings, part, self.sizes[0])
