@@ -15,6 +15,8 @@ from flatrec.data.groups import Groups
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.graphs.groups import jaccard
+from flatrec.losses.direct_au import DirectAULoss
+from flatrec.losses.softmax import SoftmaxLoss
 from flatrec.models import AlignGroup
 from tests.models.settings import make
 from tests.models.test_reference import FOLDER, Place, close
@@ -207,6 +209,18 @@ def test_groups_and_persons_share_no_column(blocks):
     assert not propagated[~groups].any()
     assert own[~groups].all(dim=1).all()
     assert propagated[groups].any(dim=1).all()
+
+
+@pytest.mark.parametrize("loss", [SoftmaxLoss(cosine=True), DirectAULoss()])
+def test_a_loss_of_cosines_reads_the_half_of_its_kind(blocks, loss):
+    model, batch = make("aligngroup", blocks), testing.whole_batch(blocks)
+    model.replace_ranking(loss)
+    encoded = model.encode()
+    terms = model.loss_terms(encoded, batch)
+    persons = batch.with_indices(*(column[~model.is_group[batch.users]] for column in batch.indices))
+    table = model.nodes
+    vectors = (table[persons.users], table[persons.positives + 30], table[persons.negatives + 30])
+    assert terms["ranking/persons"].item() == pytest.approx(loss(*vectors, persons).item(), rel=1e-6)
 
 
 def test_the_overlap_of_two_sets_is_as_worked_by_hand():

@@ -88,7 +88,7 @@ class _Unseen:
     def draw(self, users: Int64[ndarray, "n"], uniform: Float64[ndarray, "n m"]) -> Int64[ndarray, "n m"]:
         """Return m distinct unseen items for each user, given numbers in [0, 1); ``n_items`` where there are no more.
 
-        Robert Floyd's way of drawing without replacement, for all users at once.
+        Robert Floyd's method of drawing without replacement, for all users at once.
         """
         n_unseen = self.n_items - np.diff(self.starts)[users]
         counts = np.minimum(uniform.shape[1], n_unseen)

@@ -1,4 +1,4 @@
-"""AlignGroup: groups and persons as users of one model; a group agrees with the middle of its members."""
+"""AlignGroup: recommends to groups of users as well, whose vectors agree with the middle of their members."""
 
 from __future__ import annotations
 
@@ -144,8 +144,12 @@ class AlignGroup(Model):
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """The ranking of groups and of persons, each where the batch has some, and the alignment of groups."""
         of_groups = self.is_group[batch.users]
-        parts = {"groups": _selected(batch, of_groups), "persons": _selected(batch, ~of_groups)}
-        ranking = {f"ranking/{name}": self._ranking(encoded, part) for name, part in parts.items() if len(part)}
+        parts = {"persons": _selected(batch, ~of_groups), "groups": _selected(batch, of_groups)}
+        ranking = {
+            f"ranking/{kind}": self._ranking(encoded, part, half)
+            for half, (kind, part) in enumerate(parts.items())
+            if len(part)
+        }
         alignment = self._alignment(encoded, self.row_of_group[parts["groups"].users])
         penalties = self.penalty_terms(dict, lambda: gather_embeddings(self.nodes, batch, self.sizes[0]))
         return {**ranking, "alignment": alignment, **penalties}
@@ -176,20 +180,24 @@ class AlignGroup(Model):
                 "model.predictor is mlp, which has no vectors that rank; set it to dot to train and evaluate"
             )
 
-    def _ranking(self, encoded: Encoded, part: Batch) -> Tensor:
-        users, positives, negatives = gather_embeddings(encoded.node_embeddings, part, self.sizes[0])
-        if self.predictor is not None:  # scores, as inner products of vectors of one entry
-            positives, negatives = self.scores(users, positives), self.scores(users[:, None], negatives)
-            users = torch.ones_like(positives)
-        return self.ranking(users, positives, negatives, part)
-
     def scores(self, users: Float[Tensor, "*n width"], items: Float[Tensor, "*m width"]) -> Float[Tensor, "*k 1"]:
         """The scores of users, groups or persons, and items, given vectors of :meth:`encode` that broadcast."""
         own, propagated = (users * items).chunk(2, dim=-1)  # one of which is zero
+        return self._predicted(own + propagated)
+
+    def _predicted(self, products: Float[Tensor, "*n dim"]) -> Float[Tensor, "*n 1"]:
         if self.predictor is None:
-            return (own + propagated).sum(dim=-1, keepdim=True)
-        rows = (own + propagated).flatten(end_dim=-2)
-        return torch.sigmoid(self.predictor(rows)).view(*own.shape[:-1], 1)
+            return products.sum(dim=-1, keepdim=True)
+        return torch.sigmoid(self.predictor(products.flatten(end_dim=-2))).view(*products.shape[:-1], 1)
+
+    def _ranking(self, encoded: Encoded, part: Batch, half: int) -> Tensor:
+        """The ranking of one kind by its half of the vectors, whose lengths losses of cosines read."""
+        blocks = gather_embeddings(encoded.node_embeddings, part, self.sizes[0])
+        users, positives, negatives = (block.chunk(2, dim=-1)[half] for block in blocks)
+        if self.predictor is not None:  # scores, as inner products of vectors of one entry
+            positives, negatives = self._predicted(users * positives), self._predicted(users[:, None] * negatives)
+            users = torch.ones_like(positives)
+        return self.ranking(users, positives, negatives, part)
 
     def _alignment(self, encoded: Encoded, groups: Tensor) -> Tensor:
         if not len(groups):
