@@ -19,7 +19,7 @@ from flatrec.runs.earlier_run import EarlierRun
 from flatrec.runs.parameter_rows import parameter_owners
 from flatrec.runs.transfer import transfer
 from flatrec.testing import block_dataset
-from tests.models.settings import SETTINGS, make
+from tests.models.settings import MULTIMODAL, SETTINGS, make
 
 BELONGS = {  # by hand, from the models' docstrings; every other parameter belongs to neither users nor items
     "users": ("users", "user_weights", "preferences.*", "towers.*.preference"),
@@ -63,7 +63,7 @@ def earlier(model, data, name="bpr"):
 @pytest.mark.parametrize("now", DATA)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_parameter_of_every_model_is_taken_by_id(name, now):
-    options = {"missing_modality": "learned"} if name not in ("bpr", "ngcf", "lightgcn", "layergcn") else {}
+    options = {"missing_modality": "learned"} if name in MULTIMODAL else {}
     before, initial, model = (
         make(name, data, seed, **options) for seed, data in ((1, BEFORE), (2, DATA[now]), (2, DATA[now]))
     )
