@@ -28,6 +28,7 @@ SETTINGS = {
     "llmrec": {"embedding_dim": 8, "prune_fraction": 0.3, "modality_weight": 0.3, "modality_bpr_weight": 0.1},
     "da-mrs": {"embedding_dim": 8, "n_neighbors": 4, "n_pseudo_labels": 4},
     "pgl": {"embedding_dim": 8, "n_neighbors": 4, "edge_dropout": 0.3},
+    "aligngroup": {"embedding_dim": 8, "n_layers": 1},
 }
 GIVEN_AWAY = {  # features or graph give the answer away before training
     "diffmm",
@@ -39,7 +40,10 @@ GIVEN_AWAY = {  # features or graph give the answer away before training
     "mentor",
     "pgl",
 }
-KNOWN_ANSWER = {"bpr"}  # models without public numbers, checked against dense algebra in test_variants.py
+# Models without public numbers, checked against dense algebra in test_variants.py, or with numbers for groups, compared
+# in test_aligngroup.py.
+KNOWN_ANSWER = {"bpr", "aligngroup"}
+NEEDS_GROUPS = {"aligngroup"}
 MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
 FEATURES_IN_GRAPHS = {"da-mrs"}  # models that read features when they are made, and then no more
 READING = [name for name in MULTIMODAL if name not in FEATURES_IN_GRAPHS]

@@ -7,13 +7,14 @@ import torch
 from flatrec import testing
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
+from flatrec.data.groups import Groups
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.models import BASELINES, MODELS
 from flatrec.ops.spmm import Graph
 from flatrec.sampling.sampler import Sampler
 from flatrec.utils import seeding
-from tests.models.settings import SETTINGS, make
+from tests.models.settings import NEEDS_GROUPS, SETTINGS, make
 
 
 @pytest.fixture(params=sorted(MODELS))
@@ -34,6 +35,7 @@ def data(users, items, n_users, n_items, parts=None):
             modality: Features(stream.standard_normal((n_items, width)).astype(np.float32), everywhere)
             for modality, width in (("image", 4), ("text", 5))
         },
+        groups=Groups(np.array([0]), np.array([n_users - 1]), n_users) if n_users > 1 else None,
     )
 
 
@@ -59,6 +61,10 @@ ONE_OF_A_KIND = {
 @pytest.mark.parametrize("kind", ONE_OF_A_KIND)
 def test_small_data_train_and_stay_finite(name, kind):
     dataset = ONE_OF_A_KIND[kind]
+    if name in NEEDS_GROUPS and dataset.groups is None:
+        with pytest.raises(ValueError, match="needs groups of users, but 'edge' has none"):
+            make(name, dataset)
+        return
     model = make(name, dataset)
     check_finite(model, dataset)
     testing.check_gradients(model, testing.whole_batch(dataset))

@@ -7,7 +7,7 @@ from flatrec import testing
 from flatrec.models import MODELS
 from tests.models.settings import SETTINGS, make
 
-WITHOUT = ["bpr", "vbpr"]  # no graph
+WITHOUT = ["aligngroup", "bpr", "vbpr"]  # no graph of users and items
 WITH = sorted(MODELS.keys() - WITHOUT)
 DATA = testing.tiny_dataset()
 

@@ -44,7 +44,9 @@ def has_changed(run: Path, dataset: Dataset) -> bool:
     return not run_dir.is_of(run, dataset) and has_recommender(run)
 
 
-def evaluate_changed(run: Path, dataset: Dataset, split: Split, metrics: Sequence[str]) -> EvaluationResult:
+def evaluate_changed(
+    run: Path, dataset: Dataset, split: Split, metrics: Sequence[str], *, group: bool = False
+) -> EvaluationResult:
     """Score the recommender of a run on data that have changed since, with notes on what that means.
 
     Args:
@@ -52,6 +54,7 @@ def evaluate_changed(run: Path, dataset: Dataset, split: Split, metrics: Sequenc
         dataset: the data as they are now.
         split: the split that is scored.
         metrics: the places of metrics of the run that are the user's own.
+        group: whether groups alone are scored, whoever was in the evaluations of the run.
 
     Raises:
         ValueError: the recommender is damaged, or the split has no interaction.
@@ -83,6 +86,8 @@ def evaluate_changed(run: Path, dataset: Dataset, split: Split, metrics: Sequenc
         metrics=available_metrics(settings.metrics),
         mask=settings.mask,
         unknown_users=settings.unknown_users,
+        users="groups" if group else settings.users,
+        sampled_negatives=settings.sampled_negatives,
     )
 
 

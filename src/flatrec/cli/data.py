@@ -236,6 +236,8 @@ def _counts(summary: Summary) -> list[list[object]]:
         ["density", f"{summary.density:.4%}"],
         ["items without a training interaction", summary.items_without_training],
     ]
+    if summary.groups is not None:
+        rows[1:1] = [["groups among the users", summary.groups], ["members of groups", summary.memberships]]
     if summary.first is not None:
         rows += [["first interaction (UTC)", summary.first], ["last interaction (UTC)", summary.last]]
     rows += [["split method", summary.split_method]] if summary.split_method is not None else []

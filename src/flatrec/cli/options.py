@@ -119,6 +119,11 @@ def evaluated_split(name: str) -> Split:
     raise ValueError(f"--split must be valid or test, but is {name!r}")
 
 
+Group = Annotated[
+    bool, typer.Option("--group", help="Whether groups alone are scored and monitored: evaluation.users = groups.")
+]
+
+
 def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -> Experiment:
     """The experiment of a command: defaults, then the file, then options that were given, then ``--set``.
 

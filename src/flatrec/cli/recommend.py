@@ -40,6 +40,7 @@ def recommend(
     filters: Filters,
     rerank: Rerank | None,
     user: recommenders.Users = None,
+    group: recommenders.GroupIds = None,
     k: TopK = 10,
     history: recommenders.History = None,
     explain: Explain = False,
@@ -56,17 +57,24 @@ def recommend(
 
     Example: `flatrec recommend runs/first --user user-00007 -k 5`
     """
+    from flatrec.inference.groups import check_groups
+
     if new_items is None and (include_known or n_neighbors or method or image_dir):
         raise ValueError(
             "--include-known, --n-neighbors, --method and --image-dir are about new items; give --new-items too"
         )
-    if not user and history is None:
+    if not user and not group and history is None:
         raise ValueError("nobody to recommend to; give --user ID, or --history ID,ID,... of somebody without an id")
-    request = Request(user, k, filters, recommenders.ids(history, "--history"), rerank, explain)
+    asked = [*(user or ()), *(group or ())]
+    request = Request(asked, k, filters, recommenders.ids(history, "--history"), rerank, explain)
+    if new_items is not None and group:
+        raise ValueError("--new-items is for users; name groups with --user there")
     if new_items is not None:
         _recommend_new_items(run, request, new_items, include_known, n_neighbors, method, image_dir, model, data, json)
         return
-    lists = request.lists(recommenders.opened(run, data=data, model=model))
+    recommender = recommenders.opened(run, data=data, model=model)
+    check_groups(recommender, group or ())
+    lists = request.lists(recommender)
     _print_lists({"run": str(run)}, lists, json=json)
 
 

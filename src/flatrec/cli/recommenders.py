@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Ids = TypeVar("Ids")
 Users = Annotated[list[str] | None, typer.Option("--user", help="Id of a user; repeatable.", show_default=False)]
+GroupIds = Annotated[
+    list[str] | None, typer.Option("--group", help="Id of a group of users; repeatable.", show_default=False)
+]
 History = Annotated[
     str | None,
     typer.Option(

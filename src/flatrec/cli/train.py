@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from flatrec.cli.progress import print_progress, training_bar
 from flatrec.utils.messages import count
 
 logger = logging.getLogger(__name__)
+GROUPS_ALONE = 'evaluation.users="groups"'
 
 
 def train(
@@ -41,6 +43,7 @@ def train(
             show_default=False,
         ),
     ] = None,
+    group: options.Group = False,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -57,11 +60,12 @@ def train(
 
     taken = ""
     if refit is not None:
-        _check_repeated({"--config": experiment, "--set": sets, "--seed": seed})
+        _check_repeated({"--config": experiment, "--set": sets, "--seed": seed, "--group": group or None})
         settings, dataset, origin = final_fit(refit, out, data=data, device=device, model=model, strategy=strategy)
         check_beginning(refit, out, init_from, resume=resume)
     else:
         file = _recorded(out, data, experiment) if resume else experiment
+        sets = [*(sets or ()), *([GROUPS_ALONE] if group else [])]
         settings = options.experiment(file, sets, data=data, model=model, strategy=strategy, seed=seed, device=device)
         taken = defaults_sentence(own_defaults(settings))
         settings = with_defaults(settings)  # errors show before the data are read
@@ -121,7 +125,8 @@ def _print_result(result: Mapping[str, Any], out: Path, n_interactions: int) -> 
 
     model, origin = short(result["model"]), result["refit"]
     if origin is None:
-        print_metrics(f"{model} · {short(result['strategy'])} · {result['data']['name']}", result)
+        scored = scored_title(result["settings"]["evaluation"]["users"])
+        print_metrics(f"{model} · {short(result['strategy'])} · {result['data']['name']}{scored}", result)
         _print_sentences(*(sentence for split in ("valid", "test") for sentence in _sentences(result, split)))
         print_text(f"{_selected_epoch(result)}; the run is in {out}")
         return
@@ -152,6 +157,7 @@ def _selected_epoch(result: Mapping[str, Any]) -> str:
 def evaluate(
     run: options.RunDir,
     split: options.EvaluatedSplit = "test",
+    group: options.Group = False,
     model: options.OwnModel = None,
     metrics: options.OwnMetrics = None,
     data: options.MovedData = None,
@@ -164,21 +170,25 @@ def evaluate(
     """
     from flatrec.api import load_run
     from flatrec.cli import changed_data
+    from flatrec.runs import run_dir
 
     scored = options.evaluated_split(split)
     dataset = changed_data.data_of(run, data)
     result: Mapping[str, Any] = {}
+    of_whom = "groups" if group else run_dir.read_experiment(run).evaluation.users
     differing: tuple[str, ...] = ()
     if changed_data.has_changed(run, dataset):
-        found = changed_data.evaluate_changed(run, dataset, scored, metrics or ())
+        found = changed_data.evaluate_changed(run, dataset, scored, metrics or (), group=group)
     else:
         loaded = load_run(run, dataset, device or "auto", model, metrics=metrics or ())
-        found = loaded.evaluate(scored)
-        result, differing = loaded.result, loaded.differing(scored, found.metrics)
+        found = replace(loaded, users=of_whom).evaluate(scored)
+        result = loaded.result
+        differing = loaded.differing(scored, found.metrics) if of_whom == loaded.users else ()
     if json:
-        print_json({"run": str(run), "split": scored, "metrics": found.metrics, "differing": list(differing)})
+        about = {"run": str(run), "split": scored, **({} if of_whom == "all" else {"users": of_whom})}
+        print_json({**about, "metrics": found.metrics, "differing": list(differing)})
     else:
-        print_metrics(f"{run}", {scored: found.metrics})
+        print_metrics(f"{run}{scored_title(of_whom)}", {scored: found.metrics})
         _print_sentences(
             unknown_sentence(
                 scored,
@@ -190,6 +200,11 @@ def evaluate(
         )
     if differing:
         _warn_of_difference(result, scored, found.metrics, differing)
+
+
+def scored_title(users: str) -> str:
+    """Return what a title says of who is scored; empty if it is everybody."""
+    return "" if users == "all" else f" · {users} alone"
 
 
 def unknown_sentence(split: str, n_users: int, n_interactions: int, *, unknown_users: str) -> str:

@@ -241,6 +241,10 @@ class Evaluation(Config):
             Python also the class itself. Any of them can be ``training.monitor``.
         unknown_users: whether users without a training interaction are in the means (``include``) or not
             (``exclude``); they are counted in either case.
+        users: which users are scored, and monitored in training: all, or in data with groups the ``persons`` or the
+            ``groups`` alone.
+        sampled_negatives: number of items that metrics called ``sampled_`` rank each relevant item among, drawn once
+            from those that the user has in no split.
 
     Raises:
         ValueError: a K is not a positive whole number, or is too large; or there is no metric.
@@ -250,17 +254,19 @@ class Evaluation(Config):
     mask: Literal["train", "train+valid", "none"] = "train"
     metrics: tuple[str, ...] = DEFAULT_METRICS
     unknown_users: Literal["include", "exclude"] = "include"
+    users: Literal["all", "persons", "groups"] = "all"
+    sampled_negatives: PositiveInt = 100
 
     @property
     def decisive(self) -> dict[str, Any]:
         """The settings that tell runs apart, by name; a metric of the user's is the same one wherever its file lies.
 
-        Metrics and unknown users are left out at their defaults: runs that were recorded before these settings existed
-        are of the same settings.
+        Settings that are younger than the others are left out at their defaults: runs that were recorded before these
+        settings existed are of the same settings.
         """
         tree = self.as_dict() | {"metrics": tuple(map(user_classes.identity, self.metrics))}
         default = Evaluation().as_dict()
-        later = ("metrics", "unknown_users")
+        later = ("metrics", "unknown_users", "users", "sampled_negatives")
         return {name: value for name, value in tree.items() if name not in later or value != default[name]}
 
     @field_validator("ks")

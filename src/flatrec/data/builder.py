@@ -15,6 +15,7 @@ from flatrec.data.cleaning import CleaningReport, EventReport, TableCleaningRepo
 from flatrec.data.dataset import Dataset
 from flatrec.data.event_frame import check_events, check_splits, index_events, settle_quantities
 from flatrec.data.features import Features, align, as_float32
+from flatrec.data.groups import Memberships, index_groups
 from flatrec.data.id_overlap import IdOverlap, no_overlap_message
 from flatrec.data.item_columns import align_item_columns
 from flatrec.data.k_core import filter_k_core
@@ -95,6 +96,7 @@ def build_dataset(
     events: EventSettings | None = None,
     features: Mapping[str, IndexedFeatures] | None = None,
     metadata: ItemMetadata | None = None,
+    memberships: Memberships | None = None,
     cleaning_report: TableCleaningReport | None = None,
     event_report: EventReport | None = None,
 ) -> Dataset:
@@ -112,19 +114,20 @@ def build_dataset(
         events: how events become interactions; the defaults of EventSettings if left out.
         features: rows by modality; the modality is missing for items without a row.
         metadata: titles and images by item id.
+        memberships: which users are groups, and who their members are; both are users, with or without an interaction.
         cleaning_report: what reading the interactions changed.
         event_report: the rows that reading left out.
 
     Raises:
         ValueError: there are no interactions, an id or another cell is missing, a split is not 0, 1 or 2, no
-            interaction is left after the filter or in training, the split cannot be made, or features or a table of
-            items do not fit.
+            interaction is left after the filter or in training, the split cannot be made, features or a table of
+            items do not fit, or there are groups and a k-core.
     """
     events = events or EventSettings()
     check_events(name, interactions)
     _check_needs(name, interactions, events)
     interactions, event_report = settle_quantities(name, interactions, event_report, weigh=events.weigh_quantities)
-    indexed = index_events(interactions)
+    indexed = index_events(interactions, _users_of(name, memberships, events))
     log = replace(
         indexed.log,
         weigh_quantities=events.weigh_quantities,
@@ -140,12 +143,14 @@ def build_dataset(
     aligned = {modality: _aligned(rows, items) for modality, rows in features.items()}
     overlap = IdOverlap(frozenset(items), frozenset(indexed.item_ids))
     tables = [cleaning_report or TableCleaningReport(name), *_tables(features, metadata, overlap)]
+    tables += [memberships.cleaning_report] if memberships and memberships.cleaning_report else []
     return replace(
         bare,
         features=aligned,
         titles=tuple(metadata.titles.get(item, item) for item in items) if metadata.titles else None,
         images=tuple(map(metadata.images.get, items)) if metadata.images else None,
         item_columns=_item_columns(metadata, items),
+        groups=index_groups(memberships, list(bare.users)) if memberships else None,
         cleaning_report=replace(
             bare.cleaning_report,
             unknown_features=sum(len(set(rows.ids).difference(items)) for rows in features.values()),
@@ -179,6 +184,18 @@ def _check_needs(name: str, interactions: pl.DataFrame, events: EventSettings) -
             what = "half_life needs the time" if needed == "timestamp" else "weigh_quantities needs the quantity"
             column = "time_column" if needed == "timestamp" else "quantity_column"
             raise ValueError(f"{what} of every interaction, but {name} has none; name its column with {column}")
+
+
+def _users_of(name: str, memberships: Memberships | None, events: EventSettings) -> list[str]:
+    """Return the ids of all groups and members."""
+    if memberships is None:
+        return []
+    if events.k_core > 1:
+        raise ValueError(
+            f"{name} has groups, from which k_core = {events.k_core} would remove members with few interactions of "
+            "their own; leave k_core out"
+        )
+    return [*memberships.groups, *memberships.persons]
 
 
 def _without(items: Sequence[str], ids: Collection[str] | None) -> int:

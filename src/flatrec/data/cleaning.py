@@ -102,6 +102,20 @@ class EventReport:
     without_quantity: int = 0  # purchases and returns of quantity 0, and other events of a negative one; left out
     returns: int = 0  # returns, which are subtracted from purchases
 
+    @staticmethod
+    def total(reports: Sequence[EventReport]) -> EventReport:
+        """Return the sums over the rows of several tables."""
+        return EventReport(
+            rows=sum(report.rows for report in reports),
+            without_id=sum(report.without_id for report in reports),
+            unnamed_events=sum(report.unnamed_events for report in reports),
+            unnamed_event_names=tuple(dict.fromkeys(name for report in reports for name in report.unnamed_event_names)),
+            first_unnamed_event=next((one.first_unnamed_event for one in reports if one.first_unnamed_event), ""),
+            low_ratings=sum(report.low_ratings for report in reports),
+            without_quantity=sum(report.without_quantity for report in reports),
+            returns=sum(report.returns for report in reports),
+        )
+
     def sentences(self) -> Iterator[str]:
         """Yield one sentence for each count that is not 0."""
         if self.without_id:

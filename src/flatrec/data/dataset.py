@@ -17,6 +17,7 @@ from flatrec.config.split import SplitSettings
 from flatrec.data.augmentation import Augmentation
 from flatrec.data.cleaning import CleaningReport as CleaningReport
 from flatrec.data.features import Features
+from flatrec.data.groups import Groups
 from flatrec.data.interactions import SPLITS, Interactions, Split
 from flatrec.data.item_columns import check_names
 from flatrec.data.log import InteractionLog, log_of
@@ -52,10 +53,11 @@ class Dataset:
             again; None if each interaction is one event.
         source: the path from which it was read; None if it was built in memory.
         augmentation: what a language model says of users and items, where there is any.
+        groups: which users are groups, and who their members are; None if all users are persons.
 
     Raises:
-        ValueError: there is no user or no item, or ids, features, titles, images, item columns or augmentation do not
-            fit the numbers of users and items.
+        ValueError: there is no user or no item, or ids, features, titles, images, item columns, augmentation or groups
+            do not fit the numbers of users and items.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Dataset:
     log: InteractionLog | None = None
     source: str | None = None
     augmentation: Augmentation | None = None
+    groups: Groups | None = None
 
     def __post_init__(self) -> None:
         if self.n_users < 1 or self.n_items < 1:
@@ -95,6 +98,10 @@ class Dataset:
                 )
         if self.augmentation is not None:
             self.augmentation.check(self.n_users, self.n_items)
+        if self.groups is not None and self.groups.n_users != self.n_users:
+            raise ValueError(
+                f"groups are for {self.groups.n_users} users, the data set has {self.n_users}; make them for its users"
+            )
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
 
     @classmethod
@@ -194,7 +201,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The digest of interactions, splits, ids, features and augmentation: equal digests mean equal data."""
+        """The digest of interactions, splits, ids, features, augmentation and groups; equal data have equal digests."""
         interactions = self.interactions
         order = np.lexsort((interactions.splits, interactions.flat_indices(interactions.users, interactions.items)))
         optional = [column for column in (interactions.timestamps, interactions.weights) if column is not None]
@@ -204,6 +211,7 @@ class Dataset:
             for name in sorted(self.features)
             for value in (name, self.features[name].values, self.features[name].present)
         ]
+        rows += [self.groups.matrix().indptr, self.groups.matrix().indices] if self.groups is not None else []
         said = () if self.augmentation is None else tuple(self.augmentation.digested())
         return digest(*_delimited(self.users), *_delimited(self.items), *columns, *rows, *said)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -78,13 +79,17 @@ def settle_quantities(
     return interactions, report
 
 
-def index_events(interactions: pl.DataFrame) -> IndexedInteractions:
+def index_events(interactions: pl.DataFrame, further_users: Sequence[str] = ()) -> IndexedInteractions:
     """Return the events by index; indices follow the ids: by value if all are whole numbers, else alphabetically.
+
+    Args:
+        interactions: the events by id.
+        further_users: ids of users that need not have an event.
 
     Raises:
         ValueError: a split is not 0, 1 or 2.
     """
-    users, user_ids = _encode(interactions["user"])
+    users, user_ids = _encode(interactions["user"], further_users)
     items, item_ids = _encode(interactions["item"])
     columns = {name: interactions[name].to_numpy() for name in interactions.columns if name not in ("user", "item")}
     log = InteractionLog(
@@ -124,8 +129,9 @@ def id_order(ids: pl.Series) -> Int[ndarray, "n_ids"]:
     return values.select(pl.arg_sort_by("value", "id")).to_series().to_numpy().astype(np.int64)
 
 
-def _encode(ids: pl.Series) -> tuple[Int[ndarray, "n_interactions"], list[str]]:
-    distinct = ids.unique().rename("id")
+def _encode(ids: pl.Series, further: Sequence[str] = ()) -> tuple[Int[ndarray, "n_interactions"], list[str]]:
+    distinct = pl.concat([ids, pl.Series(ids.name, further, dtype=ids.dtype)]) if further else ids
+    distinct = distinct.unique().rename("id")
     distinct = distinct.gather(id_order(distinct))
     indices = ids.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int64)
     return indices, distinct.to_list()

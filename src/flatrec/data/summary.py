@@ -70,6 +70,8 @@ class Summary:
     features: Mapping[str, FeatureSummary]
     item_columns: Mapping[str, ItemColumnSummary]
     row_counts: RowCounts
+    groups: int | None  # number of users that are groups; None if there are no groups
+    memberships: int | None  # number of pairs of a group and a member
     cleaning_report: CleaningReport
     warnings: tuple[str, ...]
 
@@ -104,6 +106,8 @@ def summarize(dataset: Dataset) -> Summary:
         features={name: _summarize_features(features) for name, features in dataset.features.items()},
         item_columns=_summarize_columns(dataset.item_columns),
         row_counts=row_counts(dataset),
+        groups=None if dataset.groups is None else len(dataset.groups.indices),
+        memberships=None if dataset.groups is None else len(dataset.groups.groups),
         cleaning_report=dataset.cleaning_report,
         warnings=dataset.warnings,
     )

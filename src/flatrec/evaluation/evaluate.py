@@ -18,6 +18,7 @@ from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions, Split
 from flatrec.evaluation.metrics import METRICS, EvaluationData, Metric, PerUser, TopK, resolve_metrics
 from flatrec.evaluation.ranking import Ranking, Scorer, inner_product, rank
+from flatrec.evaluation.sampled import N_NEGATIVES, mean_per_user, sampled_lists
 from flatrec.utils.messages import raised
 
 Mask = Literal["train", "train+valid", "none"]
@@ -63,6 +64,7 @@ def evaluate(
     metrics: Sequence[str | type[Metric]] = DEFAULT_METRICS,
     unknown_users: UnknownUsers = "include",
     features: Mapping[str, Features] = NO_FEATURES,
+    sampled_negatives: int = N_NEGATIVES,
 ) -> EvaluationResult:
     """Evaluate embeddings, of any library, whose inner products are the scores.
 
@@ -77,6 +79,7 @@ def evaluate(
         metrics: names as in ``flatrec list metrics``, or subclasses of :class:`flatrec.evaluation.Metric`.
         unknown_users: whether users without a training interaction are scored.
         features: item features by modality, such as ``dataset.features``, for metrics that need them.
+        sampled_negatives: number of drawn items that sampled metrics rank each relevant item among.
 
     Raises:
         ValueError: the number of rows differs from the number of users or items, the split has no interaction or is
@@ -98,6 +101,7 @@ def evaluate(
         metrics=metrics,
         unknown_users=unknown_users,
         features=features,
+        sampled_negatives=sampled_negatives,
     )
 
 
@@ -111,6 +115,7 @@ def evaluate_scorer(
     metrics: Sequence[str | type[Metric]] = DEFAULT_METRICS,
     unknown_users: UnknownUsers = "include",
     features: Mapping[str, Features] = NO_FEATURES,
+    sampled_negatives: int = N_NEGATIVES,
 ) -> EvaluationResult:
     """Evaluate a function that scores all items for a block of users; the settings are those of :func:`evaluate`.
 
@@ -130,8 +135,9 @@ def evaluate_scorer(
         torch.from_numpy(np.diff(relevant.indptr)[users.numpy()].astype(np.int64)),
         EvaluationData(interactions, split, users, features),
     )
-    cuts = {k: lists.cut(k) for k in ks}
-    values = {f"{name}@{k}": _value(name, metric, cut) for k, cut in cuts.items() for name, metric in chosen.items()}
+    values = _values({name: one for name, one in chosen.items() if not one.sampled}, lists, ks)
+    if sampled := {name: one for name, one in chosen.items() if one.sampled}:
+        values |= _sampled_values(sampled, sampled_lists(score, lists.data, max(ks), sampled_negatives), ks)
     per_user = {name: value for name, value in values.items() if isinstance(value, Tensor)}
     undefined = {name: int(value.isnan().sum()) for name, value in per_user.items()}
     means = {
@@ -189,6 +195,19 @@ def _scored(interactions: Interactions, split: Split, unknown_users: UnknownUser
                 "nobody to score; set it to include, or split the data again"
             )
     return torch.from_numpy(users.astype(np.int64))
+
+
+def _values(metrics: Mapping[str, Metric], lists: TopK, ks: Sequence[int]) -> dict[str, PerUser | float]:
+    """Return what metrics compute of the first k items of each list, for each k."""
+    cuts = {k: lists.cut(k) for k in ks}
+    return {f"{name}@{k}": _value(name, metric, cut) for k, cut in cuts.items() for name, metric in metrics.items()}
+
+
+def _sampled_values(metrics: Mapping[str, Metric], lists: TopK, ks: Sequence[int]) -> dict[str, PerUser | float]:
+    """Return the same of lists with one row per interaction, as means over the interactions of each user."""
+    values = _values(metrics, lists, ks)
+    users = lists.data.users
+    return {name: mean_per_user(value, users) if isinstance(value, Tensor) else value for name, value in values.items()}
 
 
 def _value(name: str, metric: Metric, lists: TopK) -> PerUser | float:

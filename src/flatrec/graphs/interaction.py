@@ -37,7 +37,7 @@ def mean_graphs(interactions: Interactions, *, weighted: bool = False) -> tuple[
     interaction has an empty row.
     """
     matrix = interactions.weight_matrix("train") if weighted else interactions.matrix("train")
-    return _row_normalized(matrix), _row_normalized(sparse.csr_array(matrix.T))
+    return row_normalized(matrix), row_normalized(sparse.csr_array(matrix.T))
 
 
 def root_degree_graphs(interactions: Interactions) -> tuple[Graph, Graph]:
@@ -53,7 +53,7 @@ def random_walk_graph(interactions: Interactions) -> Graph:
     """Return the random walk with self loops, D^-1 (A + I), D the row sums of A + I."""
     matrix = interactions.matrix("train")
     adjacency = sparse.block_array([[None, matrix], [matrix.T, None]], format="csr")
-    return _row_normalized(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
+    return row_normalized(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
 
 
 def training_self_loop_graph(interactions: Interactions) -> Graph:
@@ -126,7 +126,8 @@ def _root_divided(matrix: sparse.csr_array) -> Graph:
     return Graph(sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape), symmetric=False)
 
 
-def _row_normalized(matrix: sparse.csr_array) -> Graph:
+def row_normalized(matrix: sparse.csr_array) -> Graph:
+    """Return a matrix with each row divided by its sum; empty rows stay empty."""
     owners = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     values = (matrix.data / np.bincount(owners, matrix.data)[owners]).astype(np.float32)  # sums in float64
     return Graph(sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape), symmetric=False)

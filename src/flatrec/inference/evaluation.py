@@ -15,6 +15,8 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Split
 from flatrec.evaluation import EvaluationResult, evaluate_scorer, seen_mask
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
+from flatrec.evaluation.sampled import N_NEGATIVES
+from flatrec.evaluation.scored_users import ScoredUsers, scored_interactions
 from flatrec.inference.fold_in import folded_in
 from flatrec.inference.matching import indices_in, renumbered
 from flatrec.inference.recommender import Recommender
@@ -29,6 +31,8 @@ def evaluate_recommender(
     metrics: Sequence[str] = ("recall",),
     mask: Mask = "train+valid",
     unknown_users: UnknownUsers = "include",
+    users: ScoredUsers = "all",
+    sampled_negatives: int = N_NEGATIVES,
 ) -> EvaluationResult:
     """Return the metrics of a recommender on one split of a data set; users and items are matched by id.
 
@@ -45,20 +49,24 @@ def evaluate_recommender(
         metrics: names as in ``flatrec list metrics``.
         mask: the interactions that are never listed, and that users without training are judged by.
         unknown_users: whether users without a training interaction in the data set are scored.
+        users: which users are scored.
+        sampled_negatives: number of items that sampled metrics draw.
 
     Raises:
-        ValueError: the split has no interaction, or a metric is unknown or lacks the features it needs.
+        ValueError: the split has no interaction, groups are to be scored and there are none, or a metric is unknown or
+            lacks the features it needs.
     """
     older = seen_mask(dataset.interactions, split, "train+valid" if mask == "none" else mask)
     return evaluate_scorer(
         _Scorer(recommender, dataset, older),
-        dataset.interactions,
+        scored_interactions(dataset, users),
         split=split,
         ks=ks,
         mask=mask,
         metrics=metrics,
         unknown_users=unknown_users,
         features=dataset.features,
+        sampled_negatives=sampled_negatives,
     )
 
 

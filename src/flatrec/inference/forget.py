@@ -43,6 +43,7 @@ def without_users(recommender: Recommender, users: Sequence[str]) -> Recommender
         seen=sparse.csr_array(recommender.seen[kept]),
         histories={user: items for user, items in recommender.histories.items() if user not in users},
         facts=replace(recommender.facts, forgotten=_rows_of_training(recommender, gone)),
+        groups=tuple(np.flatnonzero(np.isin(kept, recommender.groups)).tolist()),
     )
 
 

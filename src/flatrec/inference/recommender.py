@@ -72,6 +72,7 @@ class Recommender:
         facts: what it was trained by and on.
         histories: items of users who were not trained on, by user, where none are given with a request.
         index: an approximate index of the item vectors, through which lists are found; without one they are exact.
+        groups: the indices of the users that are groups, in increasing order.
 
     Raises:
         ValueError: the parts are not for the same users and items.
@@ -93,6 +94,7 @@ class Recommender:
     facts: Facts = Facts("unknown")
     histories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     index: ItemIndex | None = None
+    groups: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         expected = (len(self.users), len(self.catalog))

@@ -16,6 +16,8 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions, Split
 from flatrec.evaluation import EvaluationResult, Scorer, evaluate_scorer
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
+from flatrec.evaluation.sampled import N_NEGATIVES
+from flatrec.evaluation.scored_users import ScoredUsers, scored_interactions
 from flatrec.inference.answers import ItemList
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.item_contributions import item_contributions
@@ -38,6 +40,8 @@ class Run:
         result: as in ``result.json``; empty before there is one.
         metrics: what evaluations compute.
         unknown_users: whether evaluations score users without a training interaction.
+        users: which users evaluations score.
+        sampled_negatives: number of items that sampled metrics draw.
     """
 
     dataset: Dataset
@@ -47,6 +51,8 @@ class Run:
     result: Mapping[str, Any] = field(default_factory=dict)
     metrics: Sequence[str] = DEFAULT_METRICS
     unknown_users: UnknownUsers = "include"
+    users: ScoredUsers = "all"
+    sampled_negatives: int = N_NEGATIVES
 
     @classmethod
     def of(cls, dataset: Dataset, model: Model | Baseline, settings: Evaluation) -> Run:
@@ -58,7 +64,18 @@ class Run:
             settings.mask,
             metrics=settings.metrics,
             unknown_users=settings.unknown_users,
+            users=settings.users,
+            sampled_negatives=settings.sampled_negatives,
         )
+
+    @cached_property
+    def scored(self) -> Interactions:
+        """The interactions that evaluations read.
+
+        Raises:
+            ValueError: groups are to be scored, and there are none.
+        """
+        return scored_interactions(self.dataset, self.users)
 
     @cached_property
     def recommender(self) -> Recommender:
@@ -72,6 +89,7 @@ class Run:
             history=interactions.weight_matrix("train"),
             seen=all_interactions(interactions),
             filter_seen=self.mask != "none",
+            groups=() if self.dataset.groups is None else tuple(self.dataset.groups.indices.tolist()),
             facts=Facts(
                 model=result.get("model", type(self.model).__name__),
                 strategy=result.get("strategy", "none"),
@@ -116,13 +134,14 @@ class Run:
             )
         return evaluate_scorer(
             self.scorer(),
-            self.dataset.interactions,
+            self.scored,
             split=split,
             ks=self.ks,
             mask=self.mask,
             metrics=available_metrics(self.metrics),
             unknown_users=self.unknown_users,
             features=self.dataset.features,
+            sampled_negatives=self.sampled_negatives,
         )
 
     def differing(self, split: Split, metrics: Mapping[str, float]) -> tuple[str, ...]:

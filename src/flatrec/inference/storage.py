@@ -199,6 +199,8 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     yield from (entry for entry in _matrix("seen", recommender.seen) if entry[0] != "seen.data")
     yield "popularity", torch.tensor(recommender.catalog.popularity)
     yield "new", torch.tensor(recommender.catalog.new)
+    if recommender.groups:
+        yield "groups", torch.tensor(recommender.groups)
 
 
 def _matrix(name: str, matrix: sparse.csr_array) -> Iterator[tuple[str, Tensor]]:
@@ -255,6 +257,7 @@ def _read(folder: Path, facts: Mapping[str, Any]) -> Recommender:
         seen=_csr("seen", tensors, (n_users, n_items)),
         filter_seen=bool(facts["filter_seen"]),
         facts=_facts(facts["facts"]),
+        groups=tuple(tensors["groups"].tolist()) if "groups" in tensors else (),
     )
 
 

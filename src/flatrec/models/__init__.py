@@ -7,6 +7,7 @@ from flatrec.utils.lazy_registry import Registry, homes, lazy
 
 if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it here
     from flatrec.models.adversarial import Adversarial as Adversarial
+    from flatrec.models.aligngroup import AlignGroup as AlignGroup
     from flatrec.models.base import Baseline as Baseline
     from flatrec.models.base import Encoded as Encoded
     from flatrec.models.base import Model as Model

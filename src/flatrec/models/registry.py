@@ -150,6 +150,12 @@ ENTRIES: dict[str, Entry] = {
         "Modalities propagated over a small part of the user-item graph in training, and over all of it for ranking.",
         "Yu et al., AAAI 2025, https://doi.org/10.1609/aaai.v39i12.33429",
     ),
+    "aligngroup": Entry(
+        "flatrec.models.aligngroup:AlignGroup",
+        CLICKS,
+        "Recommends to groups of users as well, whose vectors agree with the middle of their members.",
+        "Xu et al., CIKM 2024, https://arxiv.org/abs/2409.02580",
+    ),
     "popularity": Entry("flatrec.models.popularity:Popularity", BASELINE, "Everyone gets what most people bought."),
     "item-knn": Entry(
         "flatrec.models.item_knn:ItemKNN",

@@ -20,6 +20,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.evaluation import seen_mask
 from flatrec.evaluation.evaluate import check_features
 from flatrec.evaluation.metrics import resolve_metrics
+from flatrec.evaluation.scored_users import scored_interactions
 from flatrec.runs import weights
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def monitored(experiment: Experiment, dataset: Dataset) -> Monitor:
 
 def _left_to_rank(experiment: Experiment, dataset: Dataset) -> Int[ndarray, "n_users"]:
     """How many items each user of the validation split can be recommended."""
-    users = np.unique(dataset.interactions.indices("valid")[0])
+    users = np.unique(scored_interactions(dataset, experiment.evaluation.users).indices("valid")[0])
     hidden = seen_mask(dataset.interactions, "valid", experiment.evaluation.mask)
     left: ndarray = dataset.n_items - np.diff(hidden.indptr)[users].astype(np.int64)
     return left
@@ -103,9 +104,10 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
     """
     if experiment.training.select == "last":
         return
-    if not dataset.interactions.count("valid"):
+    if not scored_interactions(dataset, experiment.evaluation.users).count("valid"):
         raise ValueError(
-            f"the validation split of {dataset.name!r} has no interaction, but the best epoch is chosen by it; "
+            f"the validation split of {dataset.name!r} has no interaction{_of(experiment)}, but the best epoch is "
+            "chosen by it; "
             "split again, or train N epochs and keep the last (--set training.select=last --set training.epochs=N)"
         )
     if experiment.training.monitor not in _metrics(experiment.evaluation):
@@ -116,6 +118,11 @@ def check(experiment: Experiment, dataset: Dataset) -> None:
             f"{experiment.training.monitor!r}; add its K to evaluation.ks or its name to evaluation.metrics, or choose "
             "another"
         )
+
+
+def _of(experiment: Experiment) -> str:
+    """Return whose interactions an evaluation reads; nothing if they are those of all users."""
+    return "" if experiment.evaluation.users == "all" else f" of {experiment.evaluation.users}"
 
 
 def choice_warnings(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ class Session:
         self.monitor = selection.monitored(experiment, dataset).metric
         selection.check_metrics(experiment, dataset)
         self.unscored = Run.of(dataset, model, experiment.evaluation)
+        self.scored = self.unscored.scored
         curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
         if self.trainer is not None:
@@ -137,7 +138,7 @@ class Session:
             perturbing(inner, settings.perturb_target),
             strategy,
             objective.make_sampler(self.experiment, self.dataset.interactions, self.device),
-            self._validate if self.dataset.interactions.count("valid") else None,
+            self._validate if self.scored.count("valid") else None,
             settings=settings,
             seed=self.experiment.seed,
             folder=self.out,
@@ -166,7 +167,7 @@ class Session:
 
     def _data(self) -> dict[str, Any]:
         """Which data it was, and what a reader of the scores should know of them."""
-        interactions = self.dataset.interactions
+        interactions = self.scored
         return {
             "name": self.dataset.name,
             "path": self.experiment.data,
@@ -181,7 +182,7 @@ class Session:
         }
 
     def _result(self, trained: FitResult) -> dict[str, Any]:
-        run, interactions = self.unscored, self.dataset.interactions
+        run, interactions = self.unscored, self.scored
         evaluated = {split: run.evaluate(split) if interactions.count(split) else None for split in SPLITS[1:]}
         model, records = run.model, trained.records
         trainable = [param for param in model.parameters() if param.requires_grad] if isinstance(model, Model) else []

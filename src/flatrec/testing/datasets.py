@@ -12,6 +12,7 @@ from numpy import ndarray
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
+from flatrec.data.groups import Groups
 from flatrec.data.interactions import Interactions
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.sampling.sampler import Sampler
@@ -26,7 +27,7 @@ def block_dataset(
     ``users`` and ``items`` are the numbers per block. User q of a block has item q of it (modulo ``items``) in
     validation, the next one in test and all others of the block in training: the two held out are all that is left of
     the block. Features are the block's unit vector plus noise, which ``seed`` decides; every modality has a width of
-    its own.
+    its own. In blocks of three users or more, the last user, or the last two of five or more, are groups of the others.
 
     Raises:
         ValueError: a size is too small.
@@ -45,7 +46,19 @@ def block_dataset(
     columns = ((block * users + user).astype(np.int32), (block * items + item).astype(np.int32), parts.astype(np.int8))
     user_ids, item_ids = (Vocabulary(kind, [f"{kind} {n}" for n in range(size)]) for kind, size in sizes.items())
     interactions = Interactions(*columns, sizes["user"], sizes["item"])
-    return Dataset("blocks", interactions, user_ids, item_ids, features)
+    return Dataset("blocks", interactions, user_ids, item_ids, features, groups=_block_groups(blocks, users))
+
+
+def _block_groups(blocks: int, users: int) -> Groups | None:
+    """The last users of each block, at most two, as groups; each lacks one of the block's persons as a member."""
+    n_groups = min(2, (users - 1) // 2)
+    if not n_groups:
+        return None
+    n_persons = users - n_groups
+    block, group, person = (column.ravel() for column in np.indices((blocks, n_groups, n_persons)))
+    member = person != group
+    starts = block * users
+    return Groups((starts + n_persons + group)[member], (starts + person)[member], blocks * users)
 
 
 def tiny_dataset() -> Dataset:
@@ -79,6 +92,7 @@ def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarra
         interactions=replace(old, users=new[0].astype(np.int32), items=new[1].astype(np.int32)),
         users=Vocabulary("user", [dataset.users[number] for number in users.tolist()]),
         items=Vocabulary("item", [dataset.items[number] for number in items.tolist()]),
+        groups=None if dataset.groups is None else _renumbered(dataset.groups, np.argsort(users)),
         features={name: Features(one.values[items], one.present[items]) for name, one in dataset.features.items()},
         titles=None,
         images=None,
@@ -86,6 +100,10 @@ def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarra
         log=None,
         augmentation=dataset.augmentation and dataset.augmentation.reindexed(users, items),
     )
+
+
+def _renumbered(groups: Groups, index_of: Int[ndarray, "n_users"]) -> Groups:
+    return Groups(index_of[groups.groups], index_of[groups.persons], groups.n_users)
 
 
 def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
@@ -100,6 +118,7 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
         extra[place] = extra[place] + size
         columns = [np.concatenate(both) for both in zip(columns, extra, strict=True)]
     rows = np.concatenate([np.arange(old.n_items), np.arange(items)])
+    groups = None if dataset.groups is None else replace(dataset.groups, n_users=old.n_users + users)
     return replace(
         dataset,
         interactions=Interactions(
@@ -111,6 +130,7 @@ def enlarged(dataset: Dataset, *, users: int = 0, items: int = 0) -> Dataset:
             weights=None if old.weights is None else columns[3],
         ),
         log=None,
+        groups=groups,
         users=Vocabulary("user", [*dataset.users, *(f"copy {number} of a user" for number in range(users))]),
         items=Vocabulary("item", [*dataset.items, *(f"copy {number} of an item" for number in range(items))]),
         features={name: Features(one.values[rows], one.present[rows]) for name, one in dataset.features.items()},

@@ -58,8 +58,21 @@ def smallest_reached(values, fraction):
     return min(one for one in values if sum(other <= one for other in values) >= fraction * len(values) - 1e-9)
 
 
+def of_interaction(name, case, user, item, k):
+    """A sampled metric of one interaction: there are so few items that all that the user lacks are drawn."""
+    unseen = [other for other in range(N_ITEMS) if case.splits[user, other] == 3 or other == item]
+    listed = [other for other in unseen if case.scores[user, other] > -np.inf]
+    top = sorted(listed, key=lambda other: (-case.scores[user, other], other))[:k]
+    if item not in top:
+        return 0.0
+    return 1.0 if name == "sampled_hit_rate" else 1 / math.log2(top.index(item) + 2)
+
+
 def of_user(name, case, user, k):
     """One metric of one user; None where it is not defined."""
+    if name.startswith("sampled_"):
+        values = [of_interaction(name, case, user, item, k) for item in case.items(user, "test")]
+        return sum(values) / len(values)
     top, relevant = case.top(user, k), case.items(user, "test")
     hits = [rank for rank, item in enumerate(top, start=1) if item in relevant]
     if name in ("recall", "recall_low_activity", "recall_mid_activity", "recall_high_activity"):

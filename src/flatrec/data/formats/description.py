@@ -17,6 +17,7 @@ from flatrec.data.formats.table import ItemSource, TableSettings, read_tables
 from flatrec.data.id_repair import IdMatching
 from flatrec.data.tables.events import MissingIds, RowSettings
 from flatrec.data.tables.feature_files import FeatureSource
+from flatrec.data.tables.groups import GroupSource
 from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.section import LAYOUT_KEYS, Section
 from flatrec.data.tables.text import PLAIN
@@ -29,10 +30,11 @@ ROW_COLUMNS = ("time_column", "event_column", "quantity_column", "rating_column"
 KEYS = (
     "name", "interactions", "user_column", "item_column", "split_column", *ROW_COLUMNS, "events", "purchase_events",
     "return_events", "weigh_quantities", "half_life", "min_rating", "repeat", "missing_ids", "id_matching", "k_core",
-    "split", "items", "features", *LAYOUT_KEYS,
+    "split", "items", "features", "groups", *LAYOUT_KEYS,
 )  # fmt: skip
 ITEM_COLUMNS = ("id_column", "title_column", "image_column")
 ITEM_KEYS = ("file", *ITEM_COLUMNS, "columns", *LAYOUT_KEYS)
+GROUP_KEYS = ("members", "interactions", "group_column", "member_column", "prefix", *LAYOUT_KEYS)
 FEATURE_KEYS = ("file", "ids", "id_column", *LAYOUT_KEYS)
 
 
@@ -91,6 +93,24 @@ def parse(path: Path) -> TableSettings:
         events=_events(top),
         name=top.text("name") or path.resolve().parent.name,
         layout=top.layout(),
+        groups=_groups(top, id_matching),
+    )
+
+
+def _groups(top: Section, id_matching: IdMatching) -> GroupSource | None:
+    """Return the tables of groups, written like the table of interactions unless their section says otherwise."""
+    groups = top.section("groups", GROUP_KEYS)
+    if groups is None:
+        return None
+    layout = groups.layout()
+    return GroupSource(
+        groups.file("members"),
+        groups.file("interactions"),
+        group_column=groups.text("group_column"),
+        member_column=groups.text("member_column"),
+        prefix=groups.text("prefix") or "",
+        layout=top.layout() if layout == PLAIN else layout,
+        id_matching=id_matching,
     )
 
 

@@ -19,7 +19,7 @@ from flatrec.data.preparation import with_preparation
 from flatrec.data.tables.arrays import mask_file
 from flatrec.data.tables.augmentation_files import PREFIX, augmentation_writers
 from flatrec.data.tables.files import scan, single_file, visible
-from flatrec.data.tables.indexed import ITEM_TABLES, USER_TABLE, feature_files, read_indexed
+from flatrec.data.tables.indexed import GROUP_TABLE, ITEM_TABLES, USER_TABLE, feature_files, read_indexed
 from flatrec.data.tables.text import Layout
 from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import MANIFEST, write_manifest
@@ -37,7 +37,8 @@ def read(directory: Path) -> Dataset:
     (0 train, 1 valid, 2 test) are read, other columns ignored. Features are ``MODALITY_feat.npy`` (or ``.pt``), whose
     row index is the ``itemID``. flatrec adds the optional ``MODALITY_mask.npy`` (False for an item without the
     modality), ``items.parquet`` or ``items.csv`` (``itemID``, any of ``id``, ``title`` and ``image``, and
-    further columns of numbers, texts, dates or truth values) and ``users.parquet`` (``userID``, ``id``). If there is no
+    further columns of numbers, texts, dates or truth values), ``users.parquet`` (``userID``, ``id``) and
+    ``groups.parquet`` (``groupID``, ``memberID``: users that are groups, and their members). If there is no
     ``image`` column, files ``ITEMID.jpg`` or ``.png`` in ``posters/`` or ``images/`` are used. What preparation removed
     is counted in ``prepare.json``. Indices are those of :func:`flatrec.data.tables.indexed.read_indexed`.
 
@@ -108,6 +109,9 @@ def _writers(dataset: Dataset, directory: Path) -> dict[str, Writer]:
             writers[mask_file(directory, modality).name] = _array_writer(features.present)
     users = pl.DataFrame({"userID": range(dataset.n_users), "id": list(dataset.users)})
     writers[USER_TABLE] = users.write_parquet
+    if dataset.groups is not None:
+        memberships = pl.DataFrame({"groupID": dataset.groups.groups, "memberID": dataset.groups.persons})
+        writers[GROUP_TABLE] = memberships.write_parquet
     writers[ITEM_TABLES[0]] = _items(dataset, directory).write_parquet
     interactions = dataset.interactions
     columns = {

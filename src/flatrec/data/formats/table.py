@@ -17,6 +17,7 @@ from flatrec.data.tables.columns import is_missing, to_dict
 from flatrec.data.tables.events import Events, RowSettings, read_events
 from flatrec.data.tables.feature_files import ITEM_NAMES, FeatureSource, guess_column, read_features
 from flatrec.data.tables.files import NO_FILE, TABLE_SUFFIXES, Table, TableRows, path_of, scan
+from flatrec.data.tables.groups import GroupSource, join_events, read_memberships
 from flatrec.data.tables.images import existing_images
 from flatrec.data.tables.parquet import is_parquet
 from flatrec.data.tables.text import GZIPPED, PLAIN, Layout, ending
@@ -72,6 +73,7 @@ class TableSettings:
     events: EventSettings = field(default_factory=EventSettings)  # how events become interactions
     name: str | None = None  # the name of the data set in reports; that of the file if left out
     layout: Layout = PLAIN  # how ``interactions`` is written, if it is a text table
+    groups: GroupSource | None = None  # the tables of groups, if some users are groups
 
 
 def read_tables(settings: TableSettings) -> Dataset:
@@ -81,7 +83,10 @@ def read_tables(settings: TableSettings) -> Dataset:
         FileNotFoundError: a file does not exist.
         ValueError: a column is missing, a file is malformed, or the files do not fit one another.
     """
-    events = _events(settings)
+    events, memberships = _events(settings), None
+    if settings.groups is not None:
+        memberships = read_memberships(settings.groups)
+        events = join_events(events, _group_events(settings, settings.groups), memberships, settings.groups.prefix)
     path = path_of(settings.interactions)
     return build_dataset(
         settings.name or (Path(path.stem) if path.suffix.lower() == GZIPPED else path).stem,
@@ -90,6 +95,7 @@ def read_tables(settings: TableSettings) -> Dataset:
         events=settings.events,
         features={name: read_features(source) for name, source in settings.features.items()},
         metadata=_metadata(settings.items),
+        memberships=memberships,
         cleaning_report=events.cleaning_report,
         event_report=events.report,
     )
@@ -137,6 +143,18 @@ def _events(settings: TableSettings) -> Events:
     rows = table.select({**columns, **named})
     events = read_events(rows, settings.rows)
     return _with_guessed_times(rows, events) if GUESSED_TIME in rows else events
+
+
+def _group_events(settings: TableSettings, source: GroupSource) -> Events:
+    """Read what groups did, as what persons did is read."""
+    return _events(
+        replace(
+            settings,
+            interactions=source.interactions,
+            user_column=source.interaction_column,
+            layout=source.layout,
+        )
+    )
 
 
 def _with_guessed_times(rows: TableRows, events: Events) -> Events:

@@ -29,6 +29,8 @@ def _figures(dataset: Dataset) -> dict[str, str]:
     counts = {"users": dataset.n_users, "items": dataset.n_items, "interactions": len(interactions)}
     counts |= {split: interactions.count(split) for split in SPLITS}
     figures = {name: str(number) for name, number in counts.items()}
+    if dataset.groups is not None:
+        figures["groups"] = str(len(dataset.groups.indices))
     if dataset.features:
         figures["features"] = shortlist(f"{name} ({one.width})" for name, one in dataset.features.items())
     if interactions.timestamps is not None and len(interactions):

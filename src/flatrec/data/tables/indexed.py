@@ -16,6 +16,7 @@ from flatrec.data.builder import build_indexed_dataset
 from flatrec.data.cleaning import CleaningReport, TableCleaningReport
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
+from flatrec.data.groups import Groups
 from flatrec.data.item_columns import RESERVED, align_item_columns
 from flatrec.data.log import IndexedInteractions, InteractionLog
 from flatrec.data.tables.arrays import read_array, read_mask
@@ -33,6 +34,7 @@ from flatrec.utils.messages import clipped
 FEATURE_SUFFIXES = (".npy", ".pt")
 ITEM_TABLES = ("items.parquet", "items.csv")
 USER_TABLE = "users.parquet"
+GROUP_TABLE = "groups.parquet"
 IMAGE_FOLDERS = ("posters", "images")
 MAX_GAP_FACTOR = 10  # indices per item at most, if no feature file says how many items there are
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -57,7 +59,8 @@ class _Items:
 def read_indexed(name: str, interactions: TableRows) -> Dataset:
     """Build a data set from indexed interactions, as read from the file, and the other files of their folder.
 
-    The index of a user is its rank among all ``userID`` (of the interactions and of ``users.parquet``, if it exists),
+    The index of a user is its rank among all ``userID`` (of the interactions and of ``users.parquet``, if it exists);
+    ``groups.parquet``, if it exists, has one row per membership, ``groupID`` and ``memberID``, which are ``userID``;
     the index of an item is its ``itemID``. There are as many items as feature rows; without features, the highest
     ``itemID`` of the interactions and the table of items decides. Nothing is filtered, since feature rows belong to
     indices; interactions without a split are split 8:1:1 with seed 0. ``timestamp`` and ``weight`` are read if the
@@ -69,7 +72,10 @@ def read_indexed(name: str, interactions: TableRows) -> Dataset:
     """
     path, folder = interactions.path, interactions.path.parent
     _check_ids(interactions)
-    users, user_ids = _users(as_indices(interactions["userID"], path).to_numpy(), folder)
+    numbers = as_indices(interactions["userID"], path).to_numpy()
+    user_numbers, id_of = _users(numbers, folder)
+    user_ids = [id_of.get(name, name) for name in map(str, user_numbers.tolist())]
+    users = np.searchsorted(user_numbers, numbers)
     items = as_indices(interactions["itemID"], path).to_numpy()
     splits = as_splits(interactions, "x_label").to_numpy() if "x_label" in interactions else None
     table = _items(folder)
@@ -102,6 +108,7 @@ def read_indexed(name: str, interactions: TableRows) -> Dataset:
     dataset = replace(
         dataset,
         cleaning_report=_cleaning_report(dataset.cleaning_report, interactions.cleaning_report(), table, n_items),
+        groups=_groups(user_numbers, folder),
     )
     features = {key: _features(array, n_items, files[key]) for key, array in arrays.items()}
     return _with_metadata(dataset.with_features(features), table)
@@ -124,8 +131,8 @@ def feature_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _users(numbers: Int[ndarray, "n_interactions"], folder: Path) -> tuple[Int[ndarray, "n_interactions"], list[str]]:
-    """Return indices without gaps, and the original id of every user."""
+def _users(numbers: Int[ndarray, "n_interactions"], folder: Path) -> tuple[Int[ndarray, "n_users"], dict[str, str]]:
+    """Return the ``userID`` of every user in increasing order, and original ids by ``userID``."""
     path = folder / USER_TABLE
     id_of: dict[str, str] = {}
     listed = np.zeros(0, dtype=np.int64)
@@ -134,8 +141,23 @@ def _users(numbers: Int[ndarray, "n_interactions"], folder: Path) -> tuple[Int[n
         column = as_indices(rows["userID"], path)
         listed = _unique(column, path).to_numpy()
         id_of = to_dict(column.cast(pl.String), _names(rows), path)
-    distinct = np.union1d(numbers, listed)
-    return np.searchsorted(distinct, numbers), [id_of.get(name, name) for name in map(str, distinct.tolist())]
+    return np.union1d(numbers, listed), id_of
+
+
+def _groups(user_numbers: Int[ndarray, "n_users"], folder: Path) -> Groups | None:
+    """Return the memberships of ``groups.parquet``, if there is one."""
+    path = folder / GROUP_TABLE
+    if not path.is_file():
+        return None
+    rows = scan(path).select({"groupID": "groupID", "memberID": "memberID"})
+    groups, persons = (as_indices(rows[name], path).to_numpy() for name in ("groupID", "memberID"))
+    unknown = np.setdiff1d(np.concatenate([groups, persons]), user_numbers)
+    if len(unknown):
+        raise ValueError(
+            f"{path} has {len(unknown)} groups or members without an interaction, such as {unknown[0]}; add them to "
+            f"{USER_TABLE}"
+        )
+    return Groups(np.searchsorted(user_numbers, groups), np.searchsorted(user_numbers, persons), len(user_numbers))
 
 
 def _items(folder: Path) -> _Items:

@@ -1,7 +1,7 @@
 """Metrics of top-k lists: what each is, what it is computed from, and the table of all of them.
 
-A new metric is a class in :mod:`ranking`, :mod:`beyond_accuracy` or :mod:`groups`, a row in :mod:`registry`, and its
-test.
+A new metric is a class in :mod:`ranking`, :mod:`beyond_accuracy`, :mod:`groups` or :mod:`sampled`, a row in
+:mod:`registry`, and its test.
 """
 
 from flatrec.evaluation.metrics.base import ExpectedMetric, Metric, PerUser, RandomOrder

@@ -36,6 +36,9 @@ class Metric(ABC):
     definition: ClassVar[str] = ""  # one sentence for ``flatrec list metrics``
     depends_on_order: ClassVar[bool] = False  # if not, it says nothing where k items are all
     needs_features: ClassVar[bool] = False  # True if it cannot be computed for data without item features
+    sampled: ClassVar[bool] = (
+        False  # True if its lists are those of :mod:`flatrec.evaluation.sampled`, not of all items
+    )
 
     @abstractmethod
     def compute(self, lists: TopK) -> PerUser | float:

@@ -14,6 +14,7 @@ from flatrec.evaluation.metrics.beyond_accuracy import (
 )
 from flatrec.evaluation.metrics.groups import HighActivityRecall, LowActivityRecall, MidActivityRecall, TailRecall
 from flatrec.evaluation.metrics.ranking import NDCG, AveragePrecision, HitRate, Precision, Recall, ReciprocalRank
+from flatrec.evaluation.metrics.sampled import SampledHitRate, SampledNDCG
 from flatrec.utils import user_classes
 from flatrec.utils.messages import unknown
 
@@ -33,6 +34,8 @@ METRICS: Mapping[str, Metric] = {
     "recall_low_activity": LowActivityRecall(),
     "recall_mid_activity": MidActivityRecall(),
     "recall_high_activity": HighActivityRecall(),
+    "sampled_hit_rate": SampledHitRate(),
+    "sampled_ndcg": SampledNDCG(),
 }
 
 

@@ -130,7 +130,8 @@ class _Shilling(TrainingDisturbance):
         items = np.array(profiles, dtype=np.int64).reshape(-1)
         ids = Vocabulary("user", [*dataset.users, *_fake_ids(dataset, n_fake)])
         interactions = _with_training(old, users, items, old.n_users + n_fake)
-        return Disturbed(replace(dataset, interactions=interactions, users=ids, log=None), target)
+        groups = None if dataset.groups is None else replace(dataset.groups, n_users=old.n_users + n_fake)
+        return Disturbed(replace(dataset, interactions=interactions, users=ids, log=None, groups=groups), target)
 
     @abstractmethod
     def filler(self, counts: ndarray, target: int, length: int, stream: Generator) -> Int64[ndarray, "length"]:

@@ -16,6 +16,7 @@ from flatrec.data.features import as_float32
 from flatrec.data.interactions import Split
 from flatrec.evaluation import evaluate_scorer
 from flatrec.evaluation.metrics import resolve_metrics
+from flatrec.evaluation.scored_users import scored_interactions
 from flatrec.inference.run import Run
 from flatrec.models.scoring import Scoring, Vectors
 from flatrec.registry.naming import available_metrics
@@ -81,7 +82,14 @@ class Subject:
 
 def evaluation_of(run: Run) -> Evaluation:
     """Return the settings by which a run is evaluated."""
-    return Evaluation(ks=tuple(run.ks), mask=run.mask, metrics=tuple(run.metrics), unknown_users=run.unknown_users)
+    return Evaluation(
+        ks=tuple(run.ks),
+        mask=run.mask,
+        metrics=tuple(run.metrics),
+        unknown_users=run.unknown_users,
+        users=run.users,
+        sampled_negatives=run.sampled_negatives,
+    )
 
 
 def scoring_of(run: Run) -> Scoring:
@@ -94,13 +102,14 @@ def scores_of(scoring: Scoring, dataset: Dataset, evaluation: Evaluation, split:
     """Return metrics of any scores."""
     result = evaluate_scorer(
         scoring.scores,
-        dataset.interactions,
+        scored_interactions(dataset, evaluation.users),
         split=split,
         ks=evaluation.ks,
         mask=evaluation.mask,
         metrics=available_metrics(evaluation.metrics),
         unknown_users=evaluation.unknown_users,
         features=dataset.features,
+        sampled_negatives=evaluation.sampled_negatives,
     )
     return dict(result.metrics)
 
