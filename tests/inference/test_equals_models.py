@@ -20,6 +20,7 @@ from flatrec.inference.matching import all_interactions
 from flatrec.inference.run import Run
 from flatrec.inference.storage import save_recommender
 from flatrec.models import BASELINES, MODELS
+from flatrec.models.scoring import dense
 from flatrec.testing import tiny_dataset
 from tests.models.settings import make
 
@@ -73,12 +74,12 @@ def own_scores(run):
         return lambda block: weights.expand(len(block), -1), lambda item: 0 - (weights - weights[item]).abs()
 
     def similarities(item):
-        row = torch.from_numpy(model.similarities[[item]].toarray()[0])
+        row = torch.from_numpy(dense(model.similarities[[item]])[0].copy())
         row[item] = 1
         return row
 
     def score(block):
-        return torch.from_numpy((model.bought[block.numpy()] @ model.similarities).toarray())
+        return torch.from_numpy(dense(model.bought[block.numpy()] @ model.similarities))
 
     return score, similarities
 

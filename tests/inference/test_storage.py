@@ -33,6 +33,7 @@ def vectors():
 SCORINGS = {
     "vectors": vectors,
     "item-matrix": lambda: ItemMatrix(BOUGHT, SIMILAR),
+    "dense-item-matrix": lambda: ItemMatrix(BOUGHT, SIMILAR.toarray()),
     "item-scores": lambda: ItemScores(torch.tensor([3.0, 1.0, 2.0, 0.0]), N_USERS),
 }
 

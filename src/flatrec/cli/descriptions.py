@@ -12,7 +12,6 @@ from docstring_parser import Docstring
 
 from flatrec.config import Option
 from flatrec.config.description import Setting, describe_settings, one_line, parse_docstring
-from flatrec.models import Model
 from flatrec.models.base import Modalities
 from flatrec.registry.constructors import settings_class
 from flatrec.registry.instantiate import model_class
@@ -89,15 +88,14 @@ def describe(name: str) -> Description:
     """
     kind = model_class(name)
     doc = parse_docstring(kind)
-    search_space = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
     return Description(
         name=name,
         kind=kind,
         about=_about(kind),
-        modalities=kind.MODALITIES if issubclass(kind, Model) else "none",
+        modalities=kind.MODALITIES,
         reference=_reference(one_line(doc.short_description)),
         settings=describe_settings(settings_class(kind)),
-        search_space=search_space,
+        search_space=kind.SEARCH_SPACE,
         defaults=model_defaults(kind),
         doc=doc,
     )

@@ -104,7 +104,7 @@ def contributions(
     if isinstance(scoring, ItemScores):
         return Contributions(items[:0], np.zeros((0, len(listed))), "exact")
     if isinstance(scoring, ItemMatrix):
-        similar = scoring.similarities[items][:, listed].toarray()
+        similar = scoring.similarities_between(items, listed)
         return Contributions(items, similar * history.data[:, None], "exact")
     if folded is not None:
         return Contributions(items, folded.contributions(history, listed), "exact")

@@ -26,7 +26,7 @@ from flatrec.inference.ann.files import FILE as INDEX
 from flatrec.inference.ann.files import read_index, write_index
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
-from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Similarities, Vectors
 from flatrec.training.checkpoint import check_finite
 from flatrec.utils.atomic_write import atomic_write, own_folder, sweep, write_text
 from flatrec.utils.integrity import MANIFEST, check_manifest, read_sealed, seal, write_manifest
@@ -191,7 +191,7 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
         if scoring.contributions is not None:
             yield "contributions", scoring.contributions
     elif isinstance(scoring, ItemMatrix):
-        yield from _matrix("similarities", scoring.similarities)
+        yield from _similarities(scoring.similarities)
         yield from _matrix("profiles", scoring.profiles)
     else:
         yield "values", scoring.values
@@ -199,6 +199,13 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     yield from (entry for entry in _matrix("seen", recommender.seen) if entry[0] != "seen.data")
     yield "popularity", torch.tensor(recommender.catalog.popularity)
     yield "new", torch.tensor(recommender.catalog.new)
+
+
+def _similarities(similarities: Similarities) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(similarities, np.ndarray):
+        yield "similarities", torch.from_numpy(similarities)
+    else:
+        yield from _matrix("similarities", similarities)
 
 
 def _matrix(name: str, matrix: sparse.csr_array) -> Iterator[tuple[str, Tensor]]:
@@ -266,7 +273,9 @@ def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -
     if kind == "vectors":
         return Vectors(tensors["users"], tensors["items"], tensors.get("contributions"))
     if kind == "item-matrix":
-        return ItemMatrix(_csr("profiles", tensors, shape), _csr("similarities", tensors, (shape[1], shape[1])))
+        dense = tensors.get("similarities")
+        similar = _csr("similarities", tensors, (shape[1], shape[1])) if dense is None else dense.numpy()
+        return ItemMatrix(_csr("profiles", tensors, shape), similar)
     if kind == "item-scores":
         return ItemScores(tensors["values"], shape[0])
     raise ValueError(f"it is of kind {clipped(kind)!r}, but must be {', '.join(_KINDS.values())}")

@@ -91,8 +91,7 @@ def _scorer(scoring: Scoring, item: int) -> UserScorer:
             "recommender that was trained by users, such as bpr or item-knn"
         )
     if isinstance(scoring, ItemMatrix):
-        column = np.asarray(scoring.similarities[:, [item]].toarray())
-        return lambda block: torch.from_numpy((scoring.profiles[block] @ column)[:, 0])
+        return lambda block: scoring.scores_of_item(block, item)
     return lambda block: linear(scoring.users[block], scoring.items[[item]])[:, 0]
 
 

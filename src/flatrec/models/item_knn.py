@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import ClassVar
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -9,7 +12,7 @@ from numpy import ndarray
 from scipy import sparse
 
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Baseline, ModelConfig
+from flatrec.models.base import Baseline, ModelConfig, SearchSpace
 from flatrec.models.scoring import ItemMatrix
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
@@ -47,6 +50,9 @@ class ItemKNN(Baseline):
         shrinkage: NonNegativeFloat = 10.0
 
     config: Config
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.n_neighbors": (20, 50, 100, 200), "model.shrinkage": (0.0, 10.0, 100.0)}
+    )
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)

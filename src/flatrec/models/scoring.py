@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
+from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
@@ -85,20 +87,24 @@ class Vectors:
         return total
 
 
+Similarities: TypeAlias = sparse.csr_array | Float[ndarray, "n_items n_items"]
+
+
 @dataclass(frozen=True, eq=False)
 class ItemMatrix:
     """The score sums, over the items of a user, the user's weight of the item times its similarity to the scored one.
 
     Args:
         profiles: the weights of each user's items, (n_users, n_items).
-        similarities: the similarity of every two items, (n_items, n_items); those that are not stored are 0.
+        similarities: the similarity of every two items, (n_items, n_items). What a sparse matrix does not store is 0; a
+            model without zeros has a dense one, at half the memory.
 
     Raises:
         ValueError: the matrices are not for the same items.
     """
 
     profiles: sparse.csr_array
-    similarities: sparse.csr_array
+    similarities: Similarities
 
     def __post_init__(self) -> None:
         n_items = self.profiles.shape[1]
@@ -124,11 +130,22 @@ class ItemMatrix:
 
     def scores_of(self, profiles: sparse.csr_array) -> Float[Tensor, "block n_items"]:
         """Return the scores of all items for users with these profiles, (block, n_items), known or not."""
-        return torch.from_numpy((profiles @ self.similarities).toarray())
+        return torch.from_numpy(dense(profiles @ self.similarities))
+
+    def similarities_between(
+        self, items: Int64[ndarray, "n_rows"], others: Int64[ndarray, "n_columns"]
+    ) -> Float[ndarray, "n_rows n_columns"]:
+        """Return the similarities of some items, one row each, to others, one column each."""
+        return dense(self.similarities[items][:, others])
+
+    def scores_of_item(self, users: slice, item: int) -> Float[Tensor, "block"]:
+        """Return the score of one item for each of the users."""
+        column = dense(self.similarities[:, [item]])
+        return torch.from_numpy((self.profiles[users] @ column)[:, 0])
 
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
         """Return the stored similarities of the item, and 1 for the item itself."""
-        row = torch.from_numpy(self.similarities[[item]].toarray()[0])
+        row = torch.from_numpy(dense(self.similarities[[item]])[0])
         row[item] = 1
         return row
 
@@ -160,3 +177,8 @@ class ItemScores:
 
 
 Scoring: TypeAlias = Vectors | ItemMatrix | ItemScores
+
+
+def dense(matrix: sparse.csr_array | ndarray) -> ndarray:
+    """Return a matrix as an array."""
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()

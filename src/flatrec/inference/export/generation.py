@@ -60,7 +60,8 @@ def _scoring(scoring: Scoring) -> Iterator[Value]:
         yield scoring.items.numpy()
     elif isinstance(scoring, ItemMatrix):
         yield from _matrix(scoring.profiles)
-        yield from _matrix(scoring.similarities)
+        similarities = scoring.similarities
+        yield from [similarities] if isinstance(similarities, np.ndarray) else _matrix(similarities)
     else:
         yield scoring.values.numpy()
 
