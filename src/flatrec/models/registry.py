@@ -98,4 +98,10 @@ ENTRIES: dict[str, Entry] = {
         "Items bought by the same users.",
         "Deshpande & Karypis, TOIS 2004, https://doi.org/10.1145/963770.963776",
     ),
+    "ease": Entry(
+        "flatrec.models.ease:EASE",
+        BASELINE,
+        "A linear model of items by items, in closed form.",
+        "Steck, WWW 2019, https://arxiv.org/abs/1905.03375",
+    ),
 }

@@ -91,4 +91,7 @@ def test_a_penalty_with_a_weight_is_searched_instead_of_the_models_own():
 
 
 def test_a_baseline_is_searched_by_its_own_settings_alone():
-    assert set(default_space("item-knn", "bsam+", "squared")) == {"model.n_neighbors", "model.shrinkage"}
+    assert default_space("ease", "bsam+", "squared") == {
+        "model.reg_weight": Choices((10.0, 50.0, 200.0, 500.0, 1000.0))
+    }
+    assert set(default_space("item-knn", "plain")) == {"model.n_neighbors", "model.shrinkage"}
