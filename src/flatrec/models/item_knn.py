@@ -13,6 +13,7 @@ from scipy import sparse
 
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Baseline, ModelConfig, SearchSpace
+from flatrec.models.neighbors import largest_per_row
 from flatrec.models.scoring import ItemMatrix
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
@@ -70,15 +71,9 @@ class ItemKNN(Baseline):
 
     def _similar(self, by_item: sparse.csr_array, squares: Float[ndarray, "n_items"], start: int) -> sparse.csr_array:
         """Rows ``start`` to ``start + BLOCK_ROWS`` of the similarity matrix, without the diagonal."""
-        neighbors = min(self.config.n_neighbors, len(squares))
         together = (by_item[start : start + BLOCK_ROWS] @ by_item.T).toarray()
         roots = np.sqrt(np.outer(squares[start : start + BLOCK_ROWS], squares)).astype(np.float32)
         norms = roots + self.config.shrinkage
         dense = torch.from_numpy(np.divide(together, norms, out=np.zeros_like(together), where=norms > 0))
         dense.diagonal(start).zero_()
-        values, columns = dense.topk(neighbors, dim=1)
-        rows = torch.arange(len(dense)).repeat_interleave(neighbors)
-        entries = (values.flatten().numpy(), (rows.numpy(), columns.flatten().numpy()))
-        block = sparse.csr_array(entries, shape=(len(dense), dense.shape[1]))
-        block.eliminate_zeros()
-        return block
+        return largest_per_row(dense, self.config.n_neighbors)

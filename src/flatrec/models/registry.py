@@ -104,4 +104,10 @@ ENTRIES: dict[str, Entry] = {
         "A linear model of items by items, in closed form.",
         "Steck, WWW 2019, https://arxiv.org/abs/1905.03375",
     ),
+    "rp3beta": Entry(
+        "flatrec.models.rp3beta:RP3beta",
+        BASELINE,
+        "Random walks from a user's items over other users, popular items held back.",
+        "Christoffel et al., RecSys 2015, https://doi.org/10.1145/2792838.2800180",
+    ),
 }
