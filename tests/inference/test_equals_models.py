@@ -20,7 +20,7 @@ from flatrec.inference.matching import all_interactions
 from flatrec.inference.run import Run
 from flatrec.inference.storage import save_recommender
 from flatrec.models import BASELINES, MODELS
-from flatrec.models.scoring import dense
+from flatrec.models.scoring import Vectors, dense
 from flatrec.testing import tiny_dataset
 from tests.models.settings import make
 
@@ -69,6 +69,10 @@ def own_scores(run):
         users, items = model.user_item_embeddings(model.encode())
         directions = F.normalize(items, dim=1)
         return inner_product(users, items), lambda item: directions @ directions[item]
+    if isinstance(model.scoring(), Vectors):
+        vectors = model.scoring()
+        directions = F.normalize(vectors.items, dim=1)
+        return inner_product(vectors.users, vectors.items), lambda item: directions @ directions[item]
     if type(model).__name__ == "Popularity":
         weights = model.item_weights
         return lambda block: weights.expand(len(block), -1), lambda item: 0 - (weights - weights[item]).abs()

@@ -18,6 +18,7 @@ from flatrec.models.scoring import Vectors
 from flatrec.models.settings import EmbeddingConfig
 
 DENSE_BELOW = 500  # users or items, whichever are fewer, below which all singular vectors are computed
+RANK_TOLERANCE = 1e-10  # singular values below this fraction of the largest are 0
 
 
 class PureSVD(Baseline):
@@ -46,8 +47,8 @@ class PureSVD(Baseline):
         """Settings of PureSVD.
 
         Args:
-            embedding_dim: number of singular vectors, and so the width of the vectors of users and items; where there
-                are fewer users or items, the rest of the columns is 0.
+            embedding_dim: number of singular vectors, and so the width of the vectors of users and items; the
+                columns beyond the rank of the matrix are 0.
         """
 
     config: Config
@@ -70,20 +71,21 @@ def right_singular_vectors(
     """Return the largest singular values in decreasing order, and their right singular vectors.
 
     Nothing is random: the iteration starts from a fixed vector. The sign of a vector is that which makes its largest
-    entry positive. Where the matrix has fewer rows or columns than ``count``, the rest is 0.
+    entry positive. Where the rank of the matrix is below ``count``, the rest is 0.
 
     Args:
         matrix: in float64.
         count: number of vectors, at least 1.
     """
     least = min(matrix.shape)
-    if least < DENSE_BELOW or count >= least // 2:
+    if least < DENSE_BELOW or count >= least:
         _, values, vectors = np.linalg.svd(matrix.toarray(), full_matrices=False)
     else:
         start = np.random.default_rng(0).standard_normal(least)
         _, values, vectors = svds(matrix, k=count, v0=start, return_singular_vectors="vh")
-        values, vectors = values[::-1], vectors[::-1]
-    n_found = min(count, least)
-    vectors = vectors[:n_found] * np.sign(vectors[np.arange(n_found), np.abs(vectors[:n_found]).argmax(axis=1), None])
-    padding = count - n_found
-    return np.pad(values[:n_found], (0, padding)), np.pad(vectors, ((0, padding), (0, 0)))
+    largest = np.argsort(-values, kind="stable")[:count]
+    largest = largest[values[largest] > RANK_TOLERANCE * values.max(initial=0)]
+    chosen, peaks = vectors[largest], np.abs(vectors[largest]).argmax(axis=1)
+    chosen = chosen * np.sign(chosen[np.arange(len(largest)), peaks, None])
+    padding = (0, count - len(largest))
+    return np.pad(values[largest], padding), np.pad(chosen, (padding, (0, 0)))

@@ -110,4 +110,10 @@ ENTRIES: dict[str, Entry] = {
         "Random walks from a user's items over other users, popular items held back.",
         "Christoffel et al., RecSys 2015, https://doi.org/10.1145/2792838.2800180",
     ),
+    "pure-svd": Entry(
+        "flatrec.models.pure_svd:PureSVD",
+        BASELINE,
+        "The singular vectors of the matrix of interactions.",
+        "Cremonesi et al., RecSys 2010, https://doi.org/10.1145/1864708.1864721",
+    ),
 }
