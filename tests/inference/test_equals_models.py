@@ -20,7 +20,7 @@ from flatrec.inference.matching import all_interactions
 from flatrec.inference.run import Run
 from flatrec.inference.storage import save_recommender
 from flatrec.models import BASELINES, MODELS
-from flatrec.models.scoring import Vectors, dense
+from flatrec.models.scoring import UserMatrix, Vectors, dense
 from flatrec.testing import tiny_dataset
 from tests.models.settings import make
 
@@ -76,6 +76,18 @@ def own_scores(run):
     if type(model).__name__ == "Popularity":
         weights = model.item_weights
         return lambda block: weights.expand(len(block), -1), lambda item: 0 - (weights - weights[item]).abs()
+
+    if isinstance(model.scoring(), UserMatrix):
+        columns = model.bought.toarray().astype(np.float64)
+        lengths = np.sqrt((columns**2).sum(axis=0))
+
+        def cosines(item):
+            norms = lengths * lengths[item]
+            row = torch.from_numpy(columns.T @ columns[:, item] / np.where(norms > 0, norms, 1)).float()
+            row[item] = 1
+            return row
+
+        return lambda block: torch.from_numpy((model.similarities[block.numpy()] @ model.bought).toarray()), cosines
 
     def similarities(item):
         row = torch.from_numpy(dense(model.similarities[[item]])[0].copy())

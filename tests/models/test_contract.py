@@ -183,7 +183,7 @@ def test_item_knn_keeps_the_nearest_of_each_item_that_was_bought(small_shop):
 def test_item_knn_does_not_depend_on_its_blocks(dataset, monkeypatch):
     whole = ItemKNN(dataset).scoring().scores(torch.arange(dataset.n_users))
     for rows in (1, 5, 24):
-        monkeypatch.setattr("flatrec.models.item_knn.BLOCK_ROWS", rows)
+        monkeypatch.setattr("flatrec.models.neighbors.BLOCK_ENTRIES", rows * dataset.n_items)
         torch.testing.assert_close(ItemKNN(dataset).scoring().scores(torch.arange(dataset.n_users)), whole)
 
 

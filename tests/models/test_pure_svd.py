@@ -12,9 +12,10 @@ def method(request, monkeypatch):
     monkeypatch.setattr("flatrec.models.pure_svd.DENSE_BELOW", 1000 if request.param == "dense" else 0)
 
 
+@pytest.mark.usefixtures("method")
 @pytest.mark.parametrize("make", [unequal, weighted_dataset])
 @pytest.mark.parametrize("dim", [1, 5, 12])
-def test_scores_are_projections_on_the_leading_eigenvectors(make, dim, method):
+def test_scores_are_projections_on_the_leading_eigenvectors(make, dim):
     dataset = make()
     matrix = dataset.interactions.weight_matrix("train").toarray().astype(np.float64)
     leading = np.linalg.eigh(matrix.T @ matrix)[1][:, -dim:]  # eigenvalues are in increasing order
@@ -23,7 +24,8 @@ def test_scores_are_projections_on_the_leading_eigenvectors(make, dim, method):
     np.testing.assert_allclose(scoring.scores(torch.arange(40)), expected, atol=2e-6 * np.abs(expected).max())
 
 
-def test_the_best_approximation_of_its_rank_is_no_worse_than_the_singular_values_say(method):
+@pytest.mark.usefixtures("method")
+def test_the_best_approximation_of_its_rank_is_no_worse_than_the_singular_values_say():
     matrix = unequal().interactions.matrix("train").astype(np.float64)
     values, vectors = right_singular_vectors(matrix, 6)
     every = np.linalg.svd(matrix.toarray(), compute_uv=False)
@@ -32,7 +34,8 @@ def test_the_best_approximation_of_its_rank_is_no_worse_than_the_singular_values
     assert np.square(left).sum() == pytest.approx(np.square(every[6:]).sum())
 
 
-def test_a_wide_matrix_is_decomposed_like_a_tall_one(method):
+@pytest.mark.usefixtures("method")
+def test_a_wide_matrix_is_decomposed_like_a_tall_one():
     matrix = unequal().interactions.matrix("train").astype(np.float64)
     wide = matrix[:15]
     values, vectors = right_singular_vectors(wide.tocsr(), 4)
@@ -49,7 +52,8 @@ def test_columns_beyond_the_rank_are_zero():
     torch.testing.assert_close(scoring.scores(torch.arange(3)), torch.tensor([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]]))
 
 
-def test_equal_data_give_equal_bits(method):
+@pytest.mark.usefixtures("method")
+def test_equal_data_give_equal_bits():
     first, second = (PureSVD(unequal(), PureSVD.Config(embedding_dim=6)).scoring() for _ in range(2))
     assert torch.equal(first.users, second.users)
     assert torch.equal(first.items, second.items)

@@ -24,7 +24,7 @@ from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.new_items import NewItems, read_new_items
 from flatrec.inference.recommender import Recommender
 from flatrec.models.base import Cold
-from flatrec.models.scoring import ItemMatrix, Vectors
+from flatrec.models.scoring import ItemMatrix, ItemScores, UserMatrix, Vectors
 
 SEED = 0  # of the sample of users and items by which the scale is found
 
@@ -186,7 +186,8 @@ def item_vectors(recommender: Recommender) -> Vectors:
         ValueError: it has none.
     """
     if not isinstance(recommender.scoring, Vectors):
-        kind = "similar items" if isinstance(recommender.scoring, ItemMatrix) else "popularity"
+        kinds = {ItemMatrix: "similar items", UserMatrix: "similar users", ItemScores: "popularity"}
+        kind = kinds[type(recommender.scoring)]
         raise ValueError(
             f"{recommender.facts.model} knows items by their interactions alone ({kind}), so new ones cannot join it; "
             "train a model such as vbpr or freedom"

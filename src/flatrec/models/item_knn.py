@@ -7,17 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from numpy import ndarray
 from scipy import sparse
 
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Baseline, ModelConfig, SearchSpace
-from flatrec.models.neighbors import largest_per_row
+from flatrec.models.neighbors import cosine_neighbors
 from flatrec.models.scoring import ItemMatrix
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
-
-BLOCK_ROWS = 1024  # item rows whose similarities are dense at once
 
 
 class ItemKNN(Baseline):
@@ -59,21 +55,15 @@ class ItemKNN(Baseline):
         super().__init__(dataset, config)
         self.bought = dataset.interactions.weight_matrix("train")
         by_item = sparse.csr_array(self.bought.T)
-        kind = np.float32 if dataset.interactions.weights is None else np.float64  # products of weights may be large
-        squares = by_item.power(2).sum(axis=1, dtype=np.float64).astype(kind)
-        starts = range(0, dataset.n_items, BLOCK_ROWS)
-        blocks = [self._similar(by_item, squares, start) for start in starts]
-        self.similarities = sparse.csr_array(sparse.vstack(blocks))
+        self.similarities = cosine_neighbors(
+            by_item,
+            by_item,
+            self.config.n_neighbors,
+            shrinkage=self.config.shrinkage,
+            without_diagonal=True,
+            dtype=np.float32 if dataset.interactions.weights is None else np.float64,
+        )
 
     def scoring(self) -> ItemMatrix:
         """Summed similarities to what each user bought, each times its weight."""
         return ItemMatrix(self.bought, self.similarities)
-
-    def _similar(self, by_item: sparse.csr_array, squares: Float[ndarray, "n_items"], start: int) -> sparse.csr_array:
-        """Rows ``start`` to ``start + BLOCK_ROWS`` of the similarity matrix, without the diagonal."""
-        together = (by_item[start : start + BLOCK_ROWS] @ by_item.T).toarray()
-        roots = np.sqrt(np.outer(squares[start : start + BLOCK_ROWS], squares)).astype(np.float32)
-        norms = roots + self.config.shrinkage
-        dense = torch.from_numpy(np.divide(together, norms, out=np.zeros_like(together), where=norms > 0))
-        dense.diagonal(start).zero_()
-        return largest_per_row(dense, self.config.n_neighbors)

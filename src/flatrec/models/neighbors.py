@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
@@ -18,7 +20,7 @@ def largest_per_row(block: Float[Tensor, "n_rows n_columns"], n_neighbors: int) 
     values, columns = block.topk(count, dim=1)
     rows = torch.arange(len(block)).repeat_interleave(count)
     entries = (values.flatten().numpy(), (rows.numpy(), columns.flatten().numpy()))
-    largest = sparse.csr_array(entries, shape=tuple(block.shape))
+    largest = sparse.csr_array(entries, shape=(len(block), block.shape[1]))
     largest.eliminate_zeros()
     return largest
 
@@ -40,3 +42,43 @@ def neighbor_matrix(
         for start in range(0, n_rows, step)
     ]
     return sparse.csr_array(sparse.vstack(blocks))
+
+
+def cosine_neighbors(
+    rows: sparse.csr_array,
+    others: sparse.csr_array,
+    n_neighbors: int,
+    *,
+    shrinkage: float,
+    without_diagonal: bool,
+    dtype: type[np.floating] = np.float64,
+) -> sparse.csr_array:
+    """Return the largest cosines of each row of a matrix with the rows of another one, damped where little is shared.
+
+        sim(a, b) = <a, b> / (|a| |b| + shrinkage)
+
+    Args:
+        rows: one row per row of the result.
+        others: one row per column of the result, of the same width.
+        n_neighbors: largest number of entries in a row.
+        shrinkage: the unit is that of a squared entry.
+        without_diagonal: whether entry (a, a) is left out, as both matrices are the same.
+        dtype: that of the squared lengths: the products of whole numbers are exact in float32, those of others are not.
+    """
+    of_rows, of_others = squared_lengths(rows, dtype), squared_lengths(others, dtype)
+
+    def similar(block: slice) -> Float[torch.Tensor, "block n_others"]:
+        together = (rows[block] @ others.T).toarray()
+        norms = np.sqrt(np.outer(of_rows[block], of_others)).astype(np.float32) + shrinkage
+        cosines = torch.from_numpy(np.divide(together, norms, out=np.zeros_like(together), where=norms > 0))
+        if without_diagonal:
+            cosines.diagonal(block.start).zero_()
+        return cosines
+
+    return neighbor_matrix(rows.shape[0], others.shape[0], n_neighbors, similar)
+
+
+def squared_lengths(rows: sparse.csr_array, dtype: type[np.floating]) -> Float[ndarray, "n_rows"]:
+    """Return the squared length of each row, added up in float64."""
+    squares: ndarray = np.asarray(rows.power(2).sum(axis=1, dtype=np.float64)).astype(dtype)
+    return squares

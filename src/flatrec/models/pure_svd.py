@@ -82,7 +82,7 @@ def right_singular_vectors(
         _, values, vectors = np.linalg.svd(matrix.toarray(), full_matrices=False)
     else:
         start = np.random.default_rng(0).standard_normal(least)
-        _, values, vectors = svds(matrix, k=count, v0=start, return_singular_vectors="vh")
+        _, values, vectors = svds(matrix, k=count, v0=start)
     largest = np.argsort(-values, kind="stable")[:count]
     largest = largest[values[largest] > RANK_TOLERANCE * values.max(initial=0)]
     chosen, peaks = vectors[largest], np.abs(vectors[largest]).argmax(axis=1)

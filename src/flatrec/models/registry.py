@@ -116,4 +116,10 @@ ENTRIES: dict[str, Entry] = {
         "The singular vectors of the matrix of interactions.",
         "Cremonesi et al., RecSys 2010, https://doi.org/10.1145/1864708.1864721",
     ),
+    "user-knn": Entry(
+        "flatrec.models.user_knn:UserKNN",
+        BASELINE,
+        "What similar users bought.",
+        "Resnick et al., CSCW 1994, https://doi.org/10.1145/192844.192905",
+    ),
 }

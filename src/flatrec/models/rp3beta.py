@@ -72,8 +72,8 @@ class RP3beta(Baseline):
         self.bought = dataset.interactions.weight_matrix("train")
         weights = self.bought.astype(np.float64)
         of_user, of_item = (np.asarray(weights.sum(axis=axis)) for axis in (1, 0))
-        to_items = _scaled_rows(weights, of_user).power(self.config.alpha)
-        to_users = _scaled_rows(sparse.csr_array(weights.T), of_item).power(self.config.alpha)
+        to_items = _steps(weights, of_user, self.config.alpha)
+        to_users = _steps(sparse.csr_array(weights.T), of_item, self.config.alpha)
         popularity = np.where(of_item > 0, of_item, 1) ** -self.config.beta
 
         def similar(rows: slice) -> Float[Tensor, "block n_items"]:
@@ -89,7 +89,7 @@ class RP3beta(Baseline):
         return ItemMatrix(self.bought, self.similarities)
 
 
-def _scaled_rows(matrix: sparse.csr_array, sums: Float64[ndarray, "n_rows"]) -> sparse.csr_array:
-    """Return a matrix whose rows are divided by their sums, which are above 0 where a row has entries."""
-    counts = np.diff(matrix.indptr)
-    return sparse.csr_array((matrix.data / np.repeat(sums, counts), matrix.indices, matrix.indptr), shape=matrix.shape)
+def _steps(weights: sparse.csr_array, sums: Float64[ndarray, "n_rows"], alpha: float) -> sparse.csr_array:
+    """Return the probabilities of the steps from each row to the power of alpha, by the sums of the rows."""
+    values = (weights.data / np.repeat(sums, np.diff(weights.indptr))) ** alpha
+    return sparse.csr_array((values, weights.indices, weights.indptr), shape=weights.shape)
