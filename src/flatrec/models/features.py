@@ -52,11 +52,7 @@ class FeatureTables(nn.Module):
         normalized: Collection[str] = (),
     ) -> None:
         super().__init__()
-        if not dataset.features:
-            raise ValueError(
-                f"this model needs item features of at least one modality, but data set {dataset.name!r} has none; "
-                "add features, or choose a model without modalities such as lightgcn"
-            )
+        require_features(dataset)
         self.missing_modality = missing_modality
         self.names = tuple(sorted(dataset.features))
         self.widths = tuple(dataset.features[name].width for name in self.names)
@@ -119,6 +115,19 @@ class _Table(nn.Module):
             return self.values
         row = F.normalize(self.stand_in, dim=0) if self.normalized else self.stand_in
         return torch.where(self.absent[:, None], row, self.values)
+
+
+def require_features(dataset: Dataset) -> None:
+    """Make sure that a data set has features of at least one modality.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not dataset.features:
+        raise ValueError(
+            f"this model needs item features of at least one modality, but data set {dataset.name!r} has none; "
+            "add features, or choose a model without modalities such as lightgcn"
+        )
 
 
 def filled_features(dataset: Dataset, missing: MissingModality) -> dict[str, Float32[ndarray, "n_items width"]]:

@@ -6,12 +6,11 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Baseline, ModelConfig, SearchSpace
-from flatrec.models.neighbors import cosine_neighbors
+from flatrec.models.neighbors import Similar, cosines_of_rows, neighbor_matrix
 from flatrec.models.scoring import ItemMatrix
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
@@ -31,7 +30,7 @@ class ItemKNN(Baseline):
     Example:
         >>> from flatrec.testing import block_dataset
         >>> data = block_dataset()
-        >>> ItemKNN(data).scoring().scores(torch.tensor([0, 1])).shape == (2, data.n_items)
+        >>> ItemKNN(data).scoring().n_items == data.n_items
         True
     """
 
@@ -54,16 +53,16 @@ class ItemKNN(Baseline):
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
         self.bought = dataset.interactions.weight_matrix("train")
-        by_item = sparse.csr_array(self.bought.T)
-        self.similarities = cosine_neighbors(
-            by_item,
-            by_item,
-            self.config.n_neighbors,
-            shrinkage=self.config.shrinkage,
-            without_diagonal=True,
-            dtype=np.float32 if dataset.interactions.weights is None else np.float64,
-        )
+        similar = item_cosines(dataset, self.config.shrinkage)
+        self.similarities = neighbor_matrix(dataset.n_items, dataset.n_items, self.config.n_neighbors, similar)
 
     def scoring(self) -> ItemMatrix:
         """Summed similarities to what each user bought, each times its weight."""
         return ItemMatrix(self.bought, self.similarities)
+
+
+def item_cosines(dataset: Dataset, shrinkage: float) -> Similar:
+    """Return a function that gives sim(i, j) for a block of items i and all items j, 0 on the diagonal."""
+    by_item = sparse.csr_array(dataset.interactions.weight_matrix("train").T)
+    dtype = np.float32 if dataset.interactions.weights is None else np.float64
+    return cosines_of_rows(by_item, by_item, shrinkage=shrinkage, without_diagonal=True, dtype=dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from scipy import sparse
 from torch import Tensor
 
 BLOCK_ENTRIES = 8_000_000  # similarities that are dense at once: 32 MB
+
+
+Similar: TypeAlias = Callable[[slice], Tensor]  # dense similarities of a block of rows to all columns
 
 
 def largest_per_row(block: Float[Tensor, "n_rows n_columns"], n_neighbors: int) -> sparse.csr_array:
@@ -25,9 +29,7 @@ def largest_per_row(block: Float[Tensor, "n_rows n_columns"], n_neighbors: int) 
     return largest
 
 
-def neighbor_matrix(
-    n_rows: int, n_columns: int, n_neighbors: int, similar: Callable[[slice], Float[Tensor, "block n_columns"]]
-) -> sparse.csr_array:
+def neighbor_matrix(n_rows: int, n_columns: int, n_neighbors: int, similar: Similar) -> sparse.csr_array:
     """Return the largest similarities of each row, computed block by block.
 
     Args:
@@ -44,30 +46,28 @@ def neighbor_matrix(
     return sparse.csr_array(sparse.vstack(blocks))
 
 
-def cosine_neighbors(
+def cosines_of_rows(
     rows: sparse.csr_array,
     others: sparse.csr_array,
-    n_neighbors: int,
     *,
     shrinkage: float,
     without_diagonal: bool,
     dtype: type[np.floating] = np.float64,
-) -> sparse.csr_array:
-    """Return the largest cosines of each row of a matrix with the rows of another one, damped where little is shared.
+) -> Similar:
+    """Return a function that gives the cosines of a block of rows with the rows of another matrix, damped.
 
         sim(a, b) = <a, b> / (|a| |b| + shrinkage)
 
     Args:
         rows: one row per row of the result.
         others: one row per column of the result, of the same width.
-        n_neighbors: largest number of entries in a row.
         shrinkage: the unit is that of a squared entry.
         without_diagonal: whether entry (a, a) is left out, as both matrices are the same.
         dtype: that of the squared lengths: the products of whole numbers are exact in float32, those of others are not.
     """
     of_rows, of_others = squared_lengths(rows, dtype), squared_lengths(others, dtype)
 
-    def similar(block: slice) -> Float[torch.Tensor, "block n_others"]:
+    def similar(block: slice) -> Float[Tensor, "block n_others"]:
         together = (rows[block] @ others.T).toarray()
         norms = np.sqrt(np.outer(of_rows[block], of_others)).astype(np.float32) + shrinkage
         cosines = torch.from_numpy(np.divide(together, norms, out=np.zeros_like(together), where=norms > 0))
@@ -75,7 +75,7 @@ def cosine_neighbors(
             cosines.diagonal(block.start).zero_()
         return cosines
 
-    return neighbor_matrix(rows.shape[0], others.shape[0], n_neighbors, similar)
+    return similar
 
 
 def squared_lengths(rows: sparse.csr_array, dtype: type[np.floating]) -> Float[ndarray, "n_rows"]:

@@ -122,4 +122,10 @@ ENTRIES: dict[str, Entry] = {
         "What similar users bought.",
         "Resnick et al., CSCW 1994, https://doi.org/10.1145/192844.192905",
     ),
+    "content-knn": Entry(
+        "flatrec.models.content_knn:ContentKNN",
+        BASELINE,
+        "Items whose features are similar.",
+        "Ferrari Dacrema et al., RecSys 2019, https://arxiv.org/abs/1907.06902",
+    ),
 }

@@ -14,7 +14,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
 
-from flatrec.models.neighbors import cosine_neighbors, squared_lengths
+from flatrec.models.neighbors import cosines_of_rows, neighbor_matrix, squared_lengths
 from flatrec.ops.matmul import linear
 
 BLOCK_ROWS = 2**15  # rows that are float64 at once
@@ -186,7 +186,7 @@ class UserMatrix:
         similarities: the similarity of each user who is scored to those users, (n_users, n_known); those that are not
             stored are 0.
         n_neighbors: how many similar users a user with another history gets.
-        shrinkage: how their similarities are damped; see :func:`flatrec.models.neighbors.cosine_neighbors`.
+        shrinkage: how their similarities are damped; see :func:`flatrec.models.neighbors.cosines_of_rows`.
 
     Raises:
         ValueError: the matrices are not for the same users.
@@ -223,7 +223,7 @@ class UserMatrix:
         return torch.from_numpy((self.similarities[users] @ self.profiles[:, [item]].toarray())[:, 0])
 
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
-        """Return the cosine of every item's users with those of an item, weights included, and 1 for the item itself."""
+        """Return the cosine of every item's column of weights with that of an item, and 1 for the item itself."""
         products = (self._by_item @ self._by_item[[item]].T).toarray()[:, 0]
         norms = np.sqrt(self._squares * self._squares[item])
         row = torch.from_numpy(np.divide(products, norms, out=np.zeros_like(norms), where=norms > 0)).float()
@@ -236,10 +236,9 @@ class UserMatrix:
 
     def of_histories(self, histories: sparse.csr_array) -> UserMatrix:
         """Return the same for users with these weights of items, (n_histories, n_items), who are no neighbors."""
-        similarities = cosine_neighbors(
-            histories, self.profiles, self.n_neighbors, shrinkage=self.shrinkage, without_diagonal=False
-        )
-        return replace(self, similarities=similarities)
+        similar = cosines_of_rows(histories, self.profiles, shrinkage=self.shrinkage, without_diagonal=False)
+        sizes = (histories.shape[0], self.profiles.shape[0])
+        return replace(self, similarities=neighbor_matrix(*sizes, self.n_neighbors, similar))
 
     @cached_property
     def _by_item(self) -> sparse.csr_array:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import ClassVar
 
-import numpy as np
-import torch
-
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Baseline, ModelConfig, SearchSpace
-from flatrec.models.neighbors import cosine_neighbors
+from flatrec.models.neighbors import cosines_of_rows, neighbor_matrix
 from flatrec.models.scoring import UserMatrix
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
@@ -37,7 +34,7 @@ class UserKNN(Baseline):
     Example:
         >>> from flatrec.testing import block_dataset
         >>> data = block_dataset()
-        >>> UserKNN(data).scoring().scores(torch.tensor([0, 1])).shape == (2, data.n_items)
+        >>> UserKNN(data).scoring().n_items == data.n_items
         True
     """
 
@@ -60,14 +57,8 @@ class UserKNN(Baseline):
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
         self.bought = dataset.interactions.weight_matrix("train")
-        self.similarities = cosine_neighbors(
-            self.bought,
-            self.bought,
-            self.config.n_neighbors,
-            shrinkage=self.config.shrinkage,
-            without_diagonal=True,
-            dtype=np.float64,
-        )
+        similar = cosines_of_rows(self.bought, self.bought, shrinkage=self.config.shrinkage, without_diagonal=True)
+        self.similarities = neighbor_matrix(dataset.n_users, dataset.n_users, self.config.n_neighbors, similar)
 
     def scoring(self) -> UserMatrix:
         """Summed weights of what each user's neighbors bought, each times the similarity of the neighbor."""
