@@ -22,7 +22,7 @@ SETTINGS = {
 }
 GIVEN_AWAY = {"dragon", "dualgnn", "grcn", "lgmrec"}  # features or graph give the answer away before training
 KNOWN_ANSWER = {"bpr"}  # models without public numbers, checked against dense algebra in test_variants.py
-WITH_VECTORS = {"pure-svd"}  # baselines whose scores are inner products
+WITH_VECTORS = {"als", "pure-svd"}  # baselines whose scores are inner products
 MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
 
 

@@ -128,4 +128,10 @@ ENTRIES: dict[str, Entry] = {
         "Items whose features are similar.",
         "Ferrari Dacrema et al., RecSys 2019, https://arxiv.org/abs/1907.06902",
     ),
+    "als": Entry(
+        "flatrec.models.als:ALS",
+        BASELINE,
+        "Matrix factorization by alternating least squares, every missing interaction a weak zero.",
+        "Hu et al., ICDM 2008, https://doi.org/10.1109/ICDM.2008.22",
+    ),
 }
