@@ -134,4 +134,10 @@ ENTRIES: dict[str, Entry] = {
         "Matrix factorization by alternating least squares, every missing interaction a weak zero.",
         "Hu et al., ICDM 2008, https://doi.org/10.1109/ICDM.2008.22",
     ),
+    "slim": Entry(
+        "flatrec.models.slim:SLIM",
+        BASELINE,
+        "A sparse linear model of items by items, by coordinate descent.",
+        "Ning & Karypis, ICDM 2011, https://doi.org/10.1109/ICDM.2011.134",
+    ),
 }
