@@ -4,7 +4,7 @@ import torch
 
 from flatrec import testing
 from flatrec.data.features import Features
-from flatrec.models import ContentKNN
+from flatrec.models import ContentKNN, HybridKNN, ItemKNN
 from tests.models.shops import weighted_dataset
 
 
@@ -57,14 +57,32 @@ def test_scores_are_sums_over_the_nearest_items():
     np.testing.assert_allclose(scoring.scores(torch.arange(40)), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [ContentKNN])
+@pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
+def test_the_hybrid_mixes_the_similarities_of_both(weight):
+    dataset = with_features((2, 9))
+    both = HybridKNN(dataset, HybridKNN.Config(n_neighbors=100, content_weight=weight, shrinkage=2.0))
+    by_users = ItemKNN(dataset, ItemKNN.Config(n_neighbors=100, shrinkage=2.0)).similarities.toarray()
+    by_content = ContentKNN(dataset, ContentKNN.Config(n_neighbors=100)).similarities.toarray()
+    expected = (1 - weight) * by_users + weight * by_content
+    np.testing.assert_allclose(both.similarities.toarray(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_hybrid_keeps_the_largest_of_the_mixed_similarities():
+    dataset = with_features()
+    config = {"content_weight": 0.3, "shrinkage": 0.0}
+    whole = HybridKNN(dataset, HybridKNN.Config(n_neighbors=100, **config)).similarities.toarray()
+    kept = HybridKNN(dataset, HybridKNN.Config(n_neighbors=4, **config)).similarities.toarray()
+    np.testing.assert_array_equal(kept, np.where(whole >= np.sort(whole, axis=1)[:, [-4]], whole, 0))
+
+
+@pytest.mark.parametrize("kind", [ContentKNN, HybridKNN])
 def test_a_data_set_without_features_is_refused(kind):
     with pytest.raises(ValueError, match=r"needs item features.*'blocks' has none.*lightgcn"):
         kind(testing.block_dataset(modalities=()))
 
 
 @pytest.mark.parametrize("names", [("image",), ("sound",), ("a", "b", "c", "d")], ids="+".join)
-@pytest.mark.parametrize("kind", [ContentKNN])
+@pytest.mark.parametrize("kind", [ContentKNN, HybridKNN])
 def test_any_modalities_give_the_blocks_away(kind, names):
     dataset = testing.block_dataset(modalities=names)
     best = kind(dataset).scoring().scores(torch.arange(30)).topk(8, dim=1).indices

@@ -140,4 +140,10 @@ ENTRIES: dict[str, Entry] = {
         "A sparse linear model of items by items, by coordinate descent.",
         "Ning & Karypis, ICDM 2011, https://doi.org/10.1109/ICDM.2011.134",
     ),
+    "hybrid-knn": Entry(
+        "flatrec.models.hybrid_knn:HybridKNN",
+        BASELINE,
+        "Items bought by the same users, mixed with items whose features are similar.",
+        "Ferrari Dacrema et al., RecSys 2019, https://arxiv.org/abs/1907.06902",
+    ),
 }
