@@ -200,4 +200,4 @@ def test_baselines_give_finite_scores_of_all_items(baseline, dataset):
     assert torch.equal(scores[0], scores[2])
     similarities = BASELINES[baseline](dataset).scoring().item_similarities(2)
     assert similarities.shape == (dataset.n_items,)
-    assert similarities.argmax() == 2 or similarities.max() == similarities[2]
+    assert similarities[2] >= similarities.max() - 1e-6

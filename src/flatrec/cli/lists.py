@@ -9,7 +9,7 @@ import typer
 
 from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.models.registry import ENTRIES, FEATURES
+from flatrec.models.registry import ENTRIES, FEATURE_BASELINE, FEATURES
 
 if TYPE_CHECKING:
     from flatrec.cli.descriptions import Description
@@ -253,7 +253,7 @@ def _schedule_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _modalities(one: Entry) -> str:
-    return "one or more" if one.family == FEATURES else "none"
+    return "one or more" if one.family in (FEATURES, FEATURE_BASELINE) else "none"
 
 
 def _cited(one: Entry) -> str:

@@ -37,7 +37,7 @@ class ContentConfig(ModelConfig):
 
 
 class ContentKNN(Baseline):
-    """Content-based neighbors, as by Ferrari Dacrema et al. (RecSys 2019, https://arxiv.org/abs/1907.06902).
+    """Content-based neighbors (Ferrari Dacrema et al., RecSys 2019, https://arxiv.org/abs/1907.06902).
 
     With f_im the features of item i in modality m, c_m the weight of the modality, and w_uj the weight of an
     interaction, 1 without weights:

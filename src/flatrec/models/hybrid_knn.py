@@ -18,7 +18,7 @@ from flatrec.utils.ranges import Fraction, NonNegativeFloat
 
 
 class HybridKNN(Baseline):
-    """Item-kNN with features, after ItemKNN-CFCBF of Ferrari Dacrema et al. (RecSys 2019, https://arxiv.org/abs/1907.06902).
+    """Item-kNN with features (Ferrari Dacrema et al., RecSys 2019, https://arxiv.org/abs/1907.06902).
 
     With sim_users the similarity of item-knn, sim_content that of content-knn, and c the ``content_weight``:
 
@@ -27,8 +27,8 @@ class HybridKNN(Baseline):
 
     A row keeps its ``n_neighbors`` largest similarities.
 
-    Deviations: the paper appends the weighted features to each item's column of interactions, and takes one cosine of
-    both; here two cosines are mixed, so that the weight means the same for features of any width.
+    Deviations: ItemKNN-CFCBF of the paper appends the weighted features to each item's column of interactions, and takes
+    one cosine of both; here two cosines are mixed, so that the weight means the same for features of any width.
 
     Args:
         dataset: gives the features, and the training interactions.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flatrec.utils.lazy_registry import Entry
 
-CLICKS, FEATURES, BASELINE = "clicks", "features", "baseline"  # families: what is read, or nothing trained
+# Families: what is read, and of baselines that nothing is trained.
+CLICKS, FEATURES, BASELINE, FEATURE_BASELINE = "clicks", "features", "baseline", "baseline with features"
 
 ENTRIES: dict[str, Entry] = {
     "bpr": Entry(
@@ -124,7 +125,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "content-knn": Entry(
         "flatrec.models.content_knn:ContentKNN",
-        BASELINE,
+        FEATURE_BASELINE,
         "Items whose features are similar.",
         "Ferrari Dacrema et al., RecSys 2019, https://arxiv.org/abs/1907.06902",
     ),
@@ -142,7 +143,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "hybrid-knn": Entry(
         "flatrec.models.hybrid_knn:HybridKNN",
-        BASELINE,
+        FEATURE_BASELINE,
         "Items bought by the same users, mixed with items whose features are similar.",
         "Ferrari Dacrema et al., RecSys 2019, https://arxiv.org/abs/1907.06902",
     ),

@@ -31,10 +31,10 @@ class SLIM(Baseline):
 
         W_ji = max(0, <x_j, r_i> + |x_j|^2 W_ji - l1_weight) / (|x_j|^2 + l2_weight)
 
-    in sweeps over all items j, until no weight moves by more than ``tolerance``. It is our own code in NumPy, which does
-    the step of item j for a block of items i at once; scikit-learn, which is no dependency, takes a copy of X and a call
-    per item, and a test compares both. As no entry of X and W is below 0, W_ji is 0 wherever <x_j, x_i> <= l1_weight,
-    and is not looked at. Memory is that of a block of items, whatever the data.
+    in sweeps over all items j, until no weight moves by more than ``tolerance``. It is our own code in NumPy, which
+    does the step of item j for a block of items i at once; scikit-learn, which is no dependency, takes a call and a
+    copy of X per item, and a test compares both. As no entry of X and W is below 0, W_ji is 0 wherever
+    <x_j, x_i> <= l1_weight, and is not looked at. Memory is that of a block of items, whatever the data.
 
     Deviations: the weights of the L1 and the L2 norm are those of the equation above; the paper writes beta/2 and
     lambda.
