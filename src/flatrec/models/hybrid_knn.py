@@ -27,8 +27,8 @@ class HybridKNN(Baseline):
 
     A row keeps its ``n_neighbors`` largest similarities.
 
-    Deviations: ItemKNN-CFCBF of the paper appends the weighted features to each item's column of interactions, and takes
-    one cosine of both; here two cosines are mixed, so that the weight means the same for features of any width.
+    Deviations: ItemKNN-CFCBF of the paper appends the weighted features to each item's column of interactions, and
+    takes one cosine of both; here two cosines are mixed, so that the weight means the same for features of any width.
 
     Args:
         dataset: gives the features, and the training interactions.

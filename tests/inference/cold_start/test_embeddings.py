@@ -175,7 +175,7 @@ def test_known_items_are_listed_too_except_those_of_the_user():
 
 @pytest.mark.parametrize("name", sorted(set(BASELINES) - WITH_VECTORS))
 def test_a_baseline_without_vectors_cannot_embed_new_items(name):
-    with pytest.raises(ValueError, match="knows items by their interactions alone"):
+    with pytest.raises(ValueError, match="has no vectors of items"):
         check_supported(Run(data(), BASELINES[name](data())))
 
 

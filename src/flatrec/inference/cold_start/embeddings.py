@@ -68,7 +68,7 @@ def check_supported(run: Run, *, method: str | None = None, n_neighbors: int = 1
         raise ValueError(f"method must be {' or '.join(get_args(Cold))}, but is {method!r}")
     if isinstance(recommender, Baseline) and not isinstance(recommender.scoring(), Vectors):
         raise ValueError(
-            f"{type(recommender).__name__} knows items by their interactions alone, so it cannot score new ones; train "
+            f"{type(recommender).__name__} has no vectors of items, so it cannot score new ones; train "
             "a model such as vbpr or freedom"
         )
     if not dataset.features:
