@@ -75,15 +75,19 @@ _SPECIAL = re.compile(r"``(?P<code>.+?)``|:\w+:`~?(?P<name>[^`]+)`|(?P<link>http
 def models_page() -> str:
     """The whole page."""
     models, baselines = ([describe(name) for name in names] for names in (MODELS, BASELINES))
-    rows = [[f"[`{one.name}`](#{one.name})", prose(one.about), one.modalities, cited(one)] for one in models]
-    others = [[f"[`{one.name}`](#{one.name})", prose(one.about), cited(one)] for one in baselines]
+    headings = ["what it is", "modalities", "reference"]
     parts = [
         INTRODUCTION,
-        table(["name", "what it is", "modalities", "reference"], rows),
-        table(["baseline", "what it is", "reference"], others),
+        table(["name", *headings], [overview(one) for one in models]),
+        table(["baseline", *headings], [overview(one) for one in baselines]),
         *(section(one) for one in (*models, *baselines)),
     ]
     return "\n".join(parts)
+
+
+def overview(one: Description) -> list[str]:
+    """A model's row in the table of its kind."""
+    return [f"[`{one.name}`](#{one.name})", prose(one.about), one.modalities, cited(one)]
 
 
 def settings_page() -> str:

@@ -122,7 +122,7 @@ def test_a_table_is_to_be_encoded_first(flatrec, runs, tmp_path):
     [
         ("vbpr", (0,), {"widths": {"text": 7}}, ("(text 7)", "(image 4, text 5)", "same encoders")),
         ("lightgcn", (0,), {"widths": {"sound": 5}}, ("(sound 5)", "(image 4, text 5)")),
-        ("popularity", (0,), {}, ("Popularity knows items by their interactions alone", "vbpr or freedom")),
+        ("popularity", (0,), {}, ("Popularity has no vectors of items", "vbpr or freedom")),
         ("vbpr", (0,), {"names": ["item 3"]}, ("no new item", "all of its 1 ids")),
         ("vbpr", (0, 1), {"lacking": (0, 1)}, ("none of the 2 new items", "none can be scored")),
     ],
@@ -156,7 +156,7 @@ def test_other_mistakes_are_one_line(flatrec, runs, tmp_path):
     twice = write(tmp_path / "twice", (0, 1), names=["n", "n"])
     one_line(flatrec(*recommend, "--new-items", twice), 2, str(twice), "must be unique")
     one_line(flatrec(*cold_start, "--split", "train"), 2, "--split must be valid or test")
-    one_line(flatrec("cold-start", runs / "popularity"), 2, "knows items by their interactions alone")
+    one_line(flatrec("cold-start", runs / "popularity"), 2, "has no vectors of items")
     assert not list((runs / "popularity").glob("cold-*"))
 
 

@@ -91,10 +91,18 @@ def test_vectors(flatrec, trained, tmp_path):
     assert pl.read_parquet(tmp_path / "vectors" / "items.parquet")["id"].to_list() == [f"item {n}" for n in range(18)]
 
 
-def test_a_baseline_has_no_vectors(flatrec, blocks, tmp_path):
+def test_a_baseline_of_similar_items_has_no_vectors(flatrec, blocks, tmp_path):
     assert flatrec("train", "--data", blocks, "--model", "item-knn", "--out", tmp_path / "knn").code == 0
     outcome = flatrec("export", tmp_path / "knn", "--what", "vectors", "--out", tmp_path / "vectors")
     one_line(outcome, 2, "item-knn has no vectors to export")
+
+
+def test_a_baseline_of_vectors_exports_them(flatrec, blocks, tmp_path):
+    small = ("--set", "model.embedding_dim=4", "--out", tmp_path / "svd")
+    assert flatrec("train", "--data", blocks, "--model", "pure-svd", *small).code == 0
+    outcome = flatrec("export", tmp_path / "svd", "--what", "vectors", "--out", tmp_path / "vectors")
+    assert outcome.code == 0, outcome.err
+    assert json.loads((tmp_path / "vectors" / "vectors.json").read_text())["dim"] == 4
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from flatrec.inference.matching import all_interactions
 from flatrec.inference.run import Run
 from flatrec.inference.storage import save_recommender
 from flatrec.models import BASELINES, MODELS
+from flatrec.models.scoring import UserMatrix, Vectors, dense
 from flatrec.testing import tiny_dataset
 from tests.models.settings import make
 
@@ -68,17 +69,33 @@ def own_scores(run):
         users, items = model.user_item_embeddings(model.encode())
         directions = F.normalize(items, dim=1)
         return inner_product(users, items), lambda item: directions @ directions[item]
+    if isinstance(model.scoring(), Vectors):
+        vectors = model.scoring()
+        directions = F.normalize(vectors.items, dim=1)
+        return inner_product(vectors.users, vectors.items), lambda item: directions @ directions[item]
     if type(model).__name__ == "Popularity":
         weights = model.item_weights
         return lambda block: weights.expand(len(block), -1), lambda item: 0 - (weights - weights[item]).abs()
 
+    if isinstance(model.scoring(), UserMatrix):
+        columns = model.bought.toarray().astype(np.float64)
+        lengths = np.sqrt((columns**2).sum(axis=0))
+
+        def cosines(item):
+            norms = lengths * lengths[item]
+            row = torch.from_numpy(columns.T @ columns[:, item] / np.where(norms > 0, norms, 1)).float()
+            row[item] = 1
+            return row
+
+        return lambda block: torch.from_numpy((model.similarities[block.numpy()] @ model.bought).toarray()), cosines
+
     def similarities(item):
-        row = torch.from_numpy(model.similarities[[item]].toarray()[0])
+        row = torch.from_numpy(dense(model.similarities[[item]])[0].copy())
         row[item] = 1
         return row
 
     def score(block):
-        return torch.from_numpy((model.bought[block.numpy()] @ model.similarities).toarray())
+        return torch.from_numpy(dense(model.bought[block.numpy()] @ model.similarities))
 
     return score, similarities
 

@@ -24,6 +24,7 @@ from flatrec.inference.storage import load_recommender, save_recommender
 from flatrec.models import BASELINES
 from flatrec.models.scoring import Vectors
 from tests.inference.cold_start.conftest import data, encoded, new, trained
+from tests.models.settings import WITH_VECTORS
 
 
 def recommender():
@@ -111,10 +112,16 @@ def test_details_that_do_not_fit_are_refused_in_one_line(details, message):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_a_baseline_is_not_joined(name):
-    with pytest.raises(ValueError, match="knows items by their interactions alone"):
+@pytest.mark.parametrize("name", sorted(set(BASELINES) - WITH_VECTORS))
+def test_a_baseline_without_vectors_is_not_joined(name):
+    with pytest.raises(ValueError, match="has no vectors of items"):
         Run(data(), BASELINES[name](data())).recommender.with_items(encoded((0,)))
+
+
+@pytest.mark.parametrize("name", sorted(WITH_VECTORS))
+def test_a_baseline_with_vectors_is_joined_by_the_nearest_items(name):
+    joined = Run(data(), BASELINES[name](data())).recommender.with_items(encoded((2,)))
+    assert {one.user for one in joined.who_wants("new 0", 10)} == {f"user {index}" for index in range(20, 30)}
 
 
 def test_without_features_nothing_joins():

@@ -20,7 +20,7 @@ from flatrec.models.scoring import ItemMatrix, ItemScores, Vectors
 
 pytestmark = pytest.mark.repeats  # other tests compare the annotations with values
 
-KINDS = ("vectors", "matrix", "scores")
+KINDS = ("vectors", "matrix", "dense matrix", "scores")
 STRANGERS = ["stranger", "somebody", ""]
 HALVES = [0.0, 0.0, 0.5, 1.0, 1.0, 1.5, 2.0]  # sums of their products are exact, so that equal scores are equal
 SIGNED = [*HALVES, -0.5, -1.0]
@@ -76,6 +76,7 @@ class World:
         scorings = {
             "vectors": lambda: Vectors(vectors[:n_users], vectors[n_users:]),
             "matrix": lambda: ItemMatrix(matrix(self.history), matrix(self.similarities)),
+            "dense matrix": lambda: ItemMatrix(matrix(self.history), np.array(self.similarities, dtype=np.float32)),
             "scores": lambda: ItemScores(torch.tensor(self.values), n_users),
         }
         columns = {name: [row[name] for row in self.rows] for name in ("price", "category")}
@@ -222,7 +223,7 @@ def test_similar_items_are_those_that_sorting_all_others_gives(world, k, where):
         best = sorted(others, key=lambda other: (-similarities[other], other))[:k]  # noqa: B023
         assert [(one.item, one.score) for one in answer] == [(world.items[one], similarities[one]) for one in best]
         assert answer or answer.note
-        if world.kind == "matrix":
+        if world.kind in ("matrix", "dense matrix"):
             assert similarities == [*world.similarities[item][:item], 1.0, *world.similarities[item][item + 1 :]]
         if world.kind == "scores":
             assert similarities == [-abs(value - world.values[item]) for value in world.values]

@@ -16,7 +16,7 @@ from flatrec.inference import storage
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.inference.storage import save_recommender
-from flatrec.models.scoring import ItemMatrix, ItemScores, Vectors
+from flatrec.models.scoring import ItemMatrix, ItemScores, UserMatrix, Vectors
 from flatrec.testing import block_dataset
 from flatrec.utils.integrity import seal
 
@@ -33,6 +33,8 @@ def vectors():
 SCORINGS = {
     "vectors": vectors,
     "item-matrix": lambda: ItemMatrix(BOUGHT, SIMILAR),
+    "dense-item-matrix": lambda: ItemMatrix(BOUGHT, SIMILAR.toarray()),
+    "user-matrix": lambda: UserMatrix(BOUGHT, sparse.csr_array(np.eye(3, k=1, dtype=np.float32)), 5, 0.1),
     "item-scores": lambda: ItemScores(torch.tensor([3.0, 1.0, 2.0, 0.0]), N_USERS),
 }
 

@@ -21,7 +21,7 @@ def by_brute_force(recommender, item, k, filter_seen):
     return [recommender.users[user] for user in sorted(users, key=lambda user: -scores[user])[:k]]
 
 
-@pytest.mark.parametrize("name", ["lightgcn", "item-knn"])
+@pytest.mark.parametrize("name", ["lightgcn", "item-knn", "ease", "user-knn"])
 @pytest.mark.parametrize("filter_seen", [True, False])
 def test_the_users_are_those_with_the_highest_scores(name, filter_seen, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_USERS", 7)

@@ -44,6 +44,7 @@ GIVEN_AWAY = {  # features or graph give the answer away before training
 # in test_aligngroup.py.
 KNOWN_ANSWER = {"bpr", "aligngroup"}
 NEEDS_GROUPS = {"aligngroup"}
+WITH_VECTORS = {"als", "pure-svd"}  # baselines whose scores are inner products
 MULTIMODAL = [name for name, one in MODELS.items() if one.MODALITIES != "none"]
 FEATURES_IN_GRAPHS = {"da-mrs"}  # models that read features when they are made, and then no more
 READING = [name for name in MULTIMODAL if name not in FEATURES_IN_GRAPHS]

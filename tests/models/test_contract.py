@@ -183,7 +183,7 @@ def test_item_knn_keeps_the_nearest_of_each_item_that_was_bought(small_shop):
 def test_item_knn_does_not_depend_on_its_blocks(dataset, monkeypatch):
     whole = ItemKNN(dataset).scoring().scores(torch.arange(dataset.n_users))
     for rows in (1, 5, 24):
-        monkeypatch.setattr("flatrec.models.item_knn.BLOCK_ROWS", rows)
+        monkeypatch.setattr("flatrec.models.neighbors.BLOCK_ENTRIES", rows * dataset.n_items)
         torch.testing.assert_close(ItemKNN(dataset).scoring().scores(torch.arange(dataset.n_users)), whole)
 
 
@@ -200,4 +200,4 @@ def test_baselines_give_finite_scores_of_all_items(baseline, dataset):
     assert torch.equal(scores[0], scores[2])
     similarities = BASELINES[baseline](dataset).scoring().item_similarities(2)
     assert similarities.shape == (dataset.n_items,)
-    assert similarities.argmax() == 2 or similarities.max() == similarities[2]
+    assert similarities[2] >= similarities.max() - 1e-6

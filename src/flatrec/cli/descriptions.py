@@ -14,7 +14,7 @@ from flatrec.config import Option
 from flatrec.config.description import Setting, describe_settings, one_line, parse_docstring
 from flatrec.models import Baseline, Model
 from flatrec.models.base import Modalities
-from flatrec.models.registry import BASELINE, CLICKS, FEATURES
+from flatrec.models.registry import BASELINE, CLICKS, FEATURE_BASELINE, FEATURES
 from flatrec.registry.constructors import settings_class
 from flatrec.registry.instantiate import model_class
 from flatrec.registry.model_defaults import model_defaults
@@ -45,7 +45,8 @@ class Description:
         name: on the command line.
         kind: the class.
         about: the first line of its module, without the name.
-        family: ``clicks`` for a model that reads interactions alone, ``features``, or ``baseline``.
+        family: ``clicks`` for a model that reads interactions alone, ``features``, ``baseline``, or ``baseline with
+            features``.
         modalities: what item features it reads.
         reference: its paper, where the first line of the class names one.
         settings: those that a user can set.
@@ -93,16 +94,15 @@ def describe(name: str) -> Description:
     """
     kind = model_class(name)
     doc = parse_docstring(kind)
-    search_space = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
     return Description(
         name=name,
         kind=kind,
         about=_about(kind),
         family=_family(kind),
-        modalities=kind.MODALITIES if issubclass(kind, Model) else "none",
+        modalities=kind.MODALITIES,
         reference=_reference(one_line(doc.short_description)),
         settings=describe_settings(settings_class(kind)),
-        search_space=search_space,
+        search_space=kind.SEARCH_SPACE,
         defaults=model_defaults(kind),
         doc=doc,
     )
@@ -110,7 +110,7 @@ def describe(name: str) -> Description:
 
 def _family(kind: type[Model] | type[Baseline]) -> str:
     if not issubclass(kind, Model):
-        return BASELINE
+        return BASELINE if kind.MODALITIES == "none" else FEATURE_BASELINE
     return CLICKS if kind.MODALITIES == "none" else FEATURES
 
 

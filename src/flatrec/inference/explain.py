@@ -19,7 +19,7 @@ from flatrec.inference.answers import AnswerPath, Reason, Recommendation
 from flatrec.inference.candidates import known_indices, rows_of
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.fold_in import DEFAULT, FoldIn, FoldInItems
-from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
 
 if TYPE_CHECKING:
     from flatrec.inference.recommender import Recommender
@@ -63,17 +63,20 @@ def explained(
         history: the history that was given for the user.
         fold_in: how a vector was made of it.
     """
-    folded = None
+    folded, scoring = None, recommender.scoring
     if path == "known" and user is not None:
-        own = recommender.history[[recommender.users.index_of(user)]]
+        index = recommender.users.index_of(user)
+        own = recommender.history[[index]]
+        scoring = scoring.of_user(index) if isinstance(scoring, UserMatrix) else scoring
     elif path == "history":
         own = rows_of([known_indices(history, recommender.items)], len(recommender.items))
-        if isinstance(recommender.scoring, Vectors):
-            folded = FoldInItems(recommender.scoring, recommender.catalog.popularity, fold_in)
+        scoring = scoring.of_histories(own) if isinstance(scoring, UserMatrix) else scoring
+        if isinstance(scoring, Vectors):
+            folded = FoldInItems(scoring, recommender.catalog.popularity, fold_in)
     else:
         return tuple(listed)
     indices = np.array([recommender.items.index_of(one.item) for one in listed], dtype=np.int64)
-    all_reasons = reasons(recommender.scoring, own, indices, recommender.catalog, folded=folded)
+    all_reasons = reasons(scoring, own, indices, recommender.catalog, folded=folded)
     return tuple(replace(one, reasons=found) for one, found in zip(listed, all_reasons, strict=True))
 
 
@@ -86,6 +89,7 @@ def contributions(
     """Return what each item of one user contributes to the scores of listed items i.
 
     - A matrix of similar items, exact: w_j sim(j, i).
+    - A matrix of similar users, exact: sum over similar users v of w_j w_vj w_vi sim(u, v) / <w_u, w_v>.
     - A vector that was folded in from the history, exact: w_j v_j^T A^-1 v_i, with A as in
       :class:`flatrec.inference.fold_in.FoldIn`; for the method ``mean`` w_j is the whole factor of v_j, and A is the
       identity.
@@ -95,7 +99,7 @@ def contributions(
     - The same scores for everybody: nothing, as no item of the user plays a part.
 
     Args:
-        scoring: how scores are made.
+        scoring: how scores are made; a matrix of similar users has those of this user alone.
         history: the user's items with their weights, (1, n_items).
         listed: the items to explain.
         folded: the item side of the fold-in that made the user's vector; None for a trained user.
@@ -104,8 +108,10 @@ def contributions(
     if isinstance(scoring, ItemScores):
         return Contributions(items[:0], np.zeros((0, len(listed))), "exact")
     if isinstance(scoring, ItemMatrix):
-        similar = scoring.similarities[items][:, listed].toarray()
+        similar = scoring.similarities_between(items, listed)
         return Contributions(items, similar * history.data[:, None], "exact")
+    if isinstance(scoring, UserMatrix):
+        return Contributions(items, _over_users(scoring, history, listed), "exact")
     if folded is not None:
         return Contributions(items, folded.contributions(history, listed), "exact")
     if scoring.contributions is not None:
@@ -147,6 +153,16 @@ def _sums(
     weights = history.data / np.sqrt(history.data.sum(dtype=np.float64) + DEGREE_OFFSET)
     terms = contributions[torch.from_numpy(history.indices.astype(np.int64))] @ vectors[torch.from_numpy(listed)].T
     values: ndarray = weights[:, None] * terms.numpy()
+    return values
+
+
+def _over_users(
+    scoring: UserMatrix, history: sparse.csr_array, listed: Int64[ndarray, "n_listed"]
+) -> Float[ndarray, "n_history n_listed"]:
+    neighbors = scoring.profiles[scoring.similarities.indices]
+    shared = neighbors[:, history.indices].toarray() * history.data  # the terms of <w_u, w_v>, one row per neighbor
+    factors = scoring.similarities.data / shared.sum(axis=1)
+    values: ndarray = (shared * factors[:, None]).T @ neighbors[:, listed].toarray()
     return values
 
 

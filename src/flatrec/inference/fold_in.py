@@ -15,7 +15,7 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.config import Config
-from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
 from flatrec.utils.ranges import Fraction, NonNegativeFloat, PositiveFloat
 
 BLOCK_NUMBERS = 2_000_000  # float64 numbers held at once: 16 MB
@@ -69,7 +69,8 @@ def folded_in(
 ) -> Scoring:
     """Return how scores are made for users with these histories, whose indices are the rows.
 
-    An item matrix scores them as it does its own users, exactly, and item scores are the same for everybody. With
+    An item matrix scores them as it does its own users, exactly, and item scores are the same for everybody. A user
+    matrix finds the users who are similar to each history; a trained user with this history is one of them. With
     vectors, the users get some by :class:`FoldIn`.
 
     Args:
@@ -83,6 +84,8 @@ def folded_in(
     """
     if isinstance(scoring, ItemMatrix):
         return ItemMatrix(histories, scoring.similarities)
+    if isinstance(scoring, UserMatrix):
+        return scoring.of_histories(histories)
     if isinstance(scoring, ItemScores):
         return ItemScores(scoring.values, histories.shape[0])
     return Vectors(FoldInItems(scoring, popularity, settings).user_vectors(histories), scoring.items)

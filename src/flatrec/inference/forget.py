@@ -14,14 +14,15 @@ from scipy import sparse
 
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.recommender import Recommender
-from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
 
 
 def without_users(recommender: Recommender, users: Sequence[str]) -> Recommender:
     """Return a recommender without users: their ids, vectors, histories and seen items.
 
     They are answered by the most popular items from now on. Numbers of all users together, such as the popularity of
-    items, stay as they are, and so does what the vectors of items learned from everybody.
+    items, stay as they are, and so does what the vectors of items learned from everybody. Where scores are made of
+    similar users, nobody has them as neighbors any more.
 
     Args:
         recommender: the recommender.
@@ -52,6 +53,9 @@ def _scoring_of(scoring: Scoring, kept: Int64[ndarray, "n_kept"]) -> Scoring:
         return Vectors(scoring.users[torch.from_numpy(kept)], scoring.items, scoring.contributions)
     if isinstance(scoring, ItemMatrix):
         return ItemMatrix(sparse.csr_array(scoring.profiles[kept]), scoring.similarities)
+    if isinstance(scoring, UserMatrix):
+        similarities = sparse.csr_array(scoring.similarities[kept][:, kept])
+        return replace(scoring, profiles=sparse.csr_array(scoring.profiles[kept]), similarities=similarities)
     if isinstance(scoring, ItemScores):
         return ItemScores(scoring.values, len(kept))
     assert_never(scoring)

@@ -24,7 +24,7 @@ from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.new_items import NewItems, read_new_items
 from flatrec.inference.recommender import Recommender
 from flatrec.models.base import Cold
-from flatrec.models.scoring import ItemMatrix, Vectors
+from flatrec.models.scoring import ItemMatrix, ItemScores, UserMatrix, Vectors
 
 SEED = 0  # of the sample of users and items by which the scale is found
 
@@ -127,7 +127,7 @@ def join_nearest(
         source: how messages call the items, such as their folder.
 
     Raises:
-        ValueError: the recommender knows items by their interactions alone or holds no features, the items do not fit
+        ValueError: the recommender has no vectors of items or holds no features, the items do not fit
             it, none of them is new, or n_neighbors is below 1.
     """
     vectors = item_vectors(recommender)
@@ -156,7 +156,7 @@ def join(
         details: titles, images and item columns, one per item that ``items`` was read from.
 
     Raises:
-        ValueError: the recommender knows items by their interactions alone, or an item column does not fit.
+        ValueError: the recommender has no vectors of items, or an item column does not fit.
     """
     vectors = item_vectors(recommender)
     found = _calibrated(recommender, vectors, embed)
@@ -186,9 +186,10 @@ def item_vectors(recommender: Recommender) -> Vectors:
         ValueError: it has none.
     """
     if not isinstance(recommender.scoring, Vectors):
-        kind = "similar items" if isinstance(recommender.scoring, ItemMatrix) else "popularity"
+        kinds = {ItemMatrix: "similar items", UserMatrix: "similar users", ItemScores: "popularity"}
+        kind = kinds[type(recommender.scoring)]
         raise ValueError(
-            f"{recommender.facts.model} knows items by their interactions alone ({kind}), so new ones cannot join it; "
+            f"{recommender.facts.model} has no vectors of items ({kind}), so new ones cannot join it; "
             "train a model such as vbpr or freedom"
         )
     return recommender.scoring

@@ -247,7 +247,7 @@ class Recommender:
             source: how messages call the items, such as their folder.
 
         Raises:
-            ValueError: this recommender knows items by their interactions alone or holds no features, the items do not
+            ValueError: this recommender has no vectors of items or holds no features, the items do not
                 fit it, none of them is new, or n_neighbors is below 1.
         """
         from flatrec.inference.joining import ItemDetails, join_nearest

@@ -26,7 +26,7 @@ from flatrec.inference.ann.files import FILE as INDEX
 from flatrec.inference.ann.files import read_index, write_index
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
-from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Vectors
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Similarities, UserMatrix, Vectors
 from flatrec.training.checkpoint import check_finite
 from flatrec.utils.atomic_write import atomic_write, own_folder, sweep, write_text
 from flatrec.utils.integrity import MANIFEST, check_manifest, read_sealed, seal, write_manifest
@@ -39,10 +39,11 @@ USERS, ITEMS = "users.parquet", "items.parquet"
 FORMAT, VERSION = "flatrec recommender", 1
 MAPPED_FROM = 2**26  # bytes from which a tensor is read from the disk as it is used, instead of at once
 ADVICE = "write it again (flatrec train, or save_recommender), or restore the folder"
-_KINDS: dict[type[Vectors] | type[ItemMatrix] | type[ItemScores], str] = {
+_KINDS: dict[type[Vectors] | type[ItemMatrix] | type[ItemScores] | type[UserMatrix], str] = {
     Vectors: "vectors",
     ItemMatrix: "item-matrix",
     ItemScores: "item-scores",
+    UserMatrix: "user-matrix",
 }
 
 
@@ -190,8 +191,13 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
         yield from (("users", scoring.users), ("items", scoring.items))
         if scoring.contributions is not None:
             yield "contributions", scoring.contributions
-    elif isinstance(scoring, ItemMatrix):
+    elif isinstance(scoring, UserMatrix):
         yield from _matrix("similarities", scoring.similarities)
+        yield from _matrix("profiles", scoring.profiles)
+        yield "n_neighbors", torch.tensor(scoring.n_neighbors)
+        yield "shrinkage", torch.tensor(scoring.shrinkage, dtype=torch.float64)
+    elif isinstance(scoring, ItemMatrix):
+        yield from _similarities(scoring.similarities)
         yield from _matrix("profiles", scoring.profiles)
     else:
         yield "values", scoring.values
@@ -201,6 +207,13 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     yield "new", torch.tensor(recommender.catalog.new)
     if recommender.groups:
         yield "groups", torch.tensor(recommender.groups)
+
+
+def _similarities(similarities: Similarities) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(similarities, np.ndarray):
+        yield "similarities", torch.from_numpy(similarities)
+    else:
+        yield from _matrix("similarities", similarities)
 
 
 def _matrix(name: str, matrix: sparse.csr_array) -> Iterator[tuple[str, Tensor]]:
@@ -269,7 +282,13 @@ def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -
     if kind == "vectors":
         return Vectors(tensors["users"], tensors["items"], tensors.get("contributions"))
     if kind == "item-matrix":
-        return ItemMatrix(_csr("profiles", tensors, shape), _csr("similarities", tensors, (shape[1], shape[1])))
+        dense = tensors.get("similarities")
+        similar = _csr("similarities", tensors, (shape[1], shape[1])) if dense is None else dense.numpy()
+        return ItemMatrix(_csr("profiles", tensors, shape), similar)
+    if kind == "user-matrix":
+        neighbors, shrinkage = int(tensors["n_neighbors"]), float(tensors["shrinkage"])
+        similar = _csr("similarities", tensors, (shape[0], shape[0]))
+        return UserMatrix(_csr("profiles", tensors, shape), similar, neighbors, shrinkage)
     if kind == "item-scores":
         return ItemScores(tensors["values"], shape[0])
     raise ValueError(f"it is of kind {clipped(kind)!r}, but must be {', '.join(_KINDS.values())}")

@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.inference.recommender import Recommender
-from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix
 from flatrec.ops.matmul import linear
 from flatrec.ops.topk import stable_topk
 
@@ -90,9 +90,8 @@ def _scorer(scoring: Scoring, item: int) -> UserScorer:
             "popularity scores an item the same for every user, so that nobody wants it more than others; ask a "
             "recommender that was trained by users, such as bpr or item-knn"
         )
-    if isinstance(scoring, ItemMatrix):
-        column = np.asarray(scoring.similarities[:, [item]].toarray())
-        return lambda block: torch.from_numpy((scoring.profiles[block] @ column)[:, 0])
+    if isinstance(scoring, (ItemMatrix, UserMatrix)):
+        return lambda block: scoring.scores_of_item(block, item)
     return lambda block: linear(scoring.users[block], scoring.items[[item]])[:, 0]
 
 

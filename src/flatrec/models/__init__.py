@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flatrec.models.registry import BASELINE, CLICKS, ENTRIES, FEATURES
+from flatrec.models.registry import BASELINE, CLICKS, ENTRIES, FEATURE_BASELINE, FEATURES
 from flatrec.utils.lazy_registry import Registry, homes, lazy
 
 if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it here
@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # what type checkers see; who adds a model need not add it he
     from flatrec.models.virtual_triplets import VirtualTriplets as VirtualTriplets
 
 MODELS: "Registry[Model]" = Registry(ENTRIES, (CLICKS, FEATURES))
-BASELINES: "Registry[Baseline]" = Registry(ENTRIES, (BASELINE,))
+BASELINES: "Registry[Baseline]" = Registry(ENTRIES, (BASELINE, FEATURE_BASELINE))
 
 _BASE = "flatrec.models.base"
 _HOMES = homes(

@@ -191,10 +191,16 @@ class Model(nn.Module, ABC):
 
 
 class Baseline(ABC):
-    """A recommender without parameters, which a trained model must beat."""
+    """A recommender that the trainer does not train, and which a trained model must beat.
+
+    Its constructor computes everything, without randomness: equal data and settings give equal scores, whatever the
+    seed. ``MODALITIES`` and ``SEARCH_SPACE`` mean what they mean for a :class:`Model`.
+    """
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     config: ModelConfig
+    MODALITIES: ClassVar[Modalities] = "none"
+    SEARCH_SPACE: ClassVar[SearchSpace] = {}
 
     def __init__(self, dataset: Dataset, config: ModelConfig | None = None) -> None:
         self.config = _checked_config(type(self), config)

@@ -118,7 +118,7 @@ class _Table(nn.Module):
 
 
 def require_features(dataset: Dataset) -> None:
-    """Make sure that a data set has features.
+    """Make sure that a data set has features of at least one modality.
 
     Raises:
         ValueError: it has none.

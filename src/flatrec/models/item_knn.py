@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import ClassVar
+
 import numpy as np
-import torch
-from jaxtyping import Float
-from numpy import ndarray
 from scipy import sparse
 
 from flatrec.data.dataset import Dataset
-from flatrec.models.base import Baseline, ModelConfig
+from flatrec.models.base import Baseline, ModelConfig, SearchSpace
+from flatrec.models.neighbors import Similar, cosines_of_rows, neighbor_matrix
 from flatrec.models.scoring import ItemMatrix
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
-
-BLOCK_ROWS = 1024  # item rows whose similarities are dense at once
 
 
 class ItemKNN(Baseline):
@@ -31,7 +30,7 @@ class ItemKNN(Baseline):
     Example:
         >>> from flatrec.testing import block_dataset
         >>> data = block_dataset()
-        >>> ItemKNN(data).scoring().scores(torch.tensor([0, 1])).shape == (2, data.n_items)
+        >>> ItemKNN(data).scoring().n_items == data.n_items
         True
     """
 
@@ -47,32 +46,23 @@ class ItemKNN(Baseline):
         shrinkage: NonNegativeFloat = 10.0
 
     config: Config
+    SEARCH_SPACE: ClassVar[SearchSpace] = MappingProxyType(
+        {"model.n_neighbors": (20, 50, 100, 200), "model.shrinkage": (0.0, 10.0, 100.0)}
+    )
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
         self.bought = dataset.interactions.weight_matrix("train")
-        by_item = sparse.csr_array(self.bought.T)
-        kind = np.float32 if dataset.interactions.weights is None else np.float64  # products of weights may be large
-        squares = by_item.power(2).sum(axis=1, dtype=np.float64).astype(kind)
-        starts = range(0, dataset.n_items, BLOCK_ROWS)
-        blocks = [self._similar(by_item, squares, start) for start in starts]
-        self.similarities = sparse.csr_array(sparse.vstack(blocks))
+        similar = item_cosines(dataset, self.config.shrinkage)
+        self.similarities = neighbor_matrix(dataset.n_items, dataset.n_items, self.config.n_neighbors, similar)
 
     def scoring(self) -> ItemMatrix:
         """Summed similarities to what each user bought, each times its weight."""
         return ItemMatrix(self.bought, self.similarities)
 
-    def _similar(self, by_item: sparse.csr_array, squares: Float[ndarray, "n_items"], start: int) -> sparse.csr_array:
-        """Rows ``start`` to ``start + BLOCK_ROWS`` of the similarity matrix, without the diagonal."""
-        neighbors = min(self.config.n_neighbors, len(squares))
-        together = (by_item[start : start + BLOCK_ROWS] @ by_item.T).toarray()
-        roots = np.sqrt(np.outer(squares[start : start + BLOCK_ROWS], squares)).astype(np.float32)
-        norms = roots + self.config.shrinkage
-        dense = torch.from_numpy(np.divide(together, norms, out=np.zeros_like(together), where=norms > 0))
-        dense.diagonal(start).zero_()
-        values, columns = dense.topk(neighbors, dim=1)
-        rows = torch.arange(len(dense)).repeat_interleave(neighbors)
-        entries = (values.flatten().numpy(), (rows.numpy(), columns.flatten().numpy()))
-        block = sparse.csr_array(entries, shape=(len(dense), dense.shape[1]))
-        block.eliminate_zeros()
-        return block
+
+def item_cosines(dataset: Dataset, shrinkage: float) -> Similar:
+    """Return a function that gives sim(i, j) for a block of items i and all items j, 0 on the diagonal."""
+    by_item = sparse.csr_array(dataset.interactions.weight_matrix("train").T)
+    dtype = np.float32 if dataset.interactions.weights is None else np.float64
+    return cosines_of_rows(by_item, by_item, shrinkage=shrinkage, without_diagonal=True, dtype=dtype)

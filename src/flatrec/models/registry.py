@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from flatrec.utils.lazy_registry import Entry
 
-CLICKS, FEATURES, BASELINE = "clicks", "features", "baseline"  # families: what is read, or nothing trained
+# Families: what is read, and of baselines that nothing is trained.
+CLICKS, FEATURES, BASELINE, FEATURE_BASELINE = "clicks", "features", "baseline", "baseline with features"
 FAMILIES = {  # in the order in which they are listed
     CLICKS: "models that read interactions alone",
     FEATURES: "models that read item features too, of one or more modalities",
     BASELINE: "baselines, which need no training",
+    FEATURE_BASELINE: "baselines that read item features",
 }
 
 ENTRIES: dict[str, Entry] = {
@@ -162,5 +164,53 @@ ENTRIES: dict[str, Entry] = {
         BASELINE,
         "Items bought by the same users.",
         "Deshpande & Karypis, TOIS 2004, https://doi.org/10.1145/963770.963776",
+    ),
+    "ease": Entry(
+        "flatrec.models.ease:EASE",
+        BASELINE,
+        "A linear model of items by items, in closed form.",
+        "Steck, WWW 2019, https://arxiv.org/abs/1905.03375",
+    ),
+    "rp3beta": Entry(
+        "flatrec.models.rp3beta:RP3beta",
+        BASELINE,
+        "Random walks from a user's items over other users, popular items held back.",
+        "Christoffel et al., RecSys 2015, https://doi.org/10.1145/2792838.2800180",
+    ),
+    "pure-svd": Entry(
+        "flatrec.models.pure_svd:PureSVD",
+        BASELINE,
+        "The singular vectors of the matrix of interactions.",
+        "Cremonesi et al., RecSys 2010, https://doi.org/10.1145/1864708.1864721",
+    ),
+    "user-knn": Entry(
+        "flatrec.models.user_knn:UserKNN",
+        BASELINE,
+        "What similar users bought.",
+        "Resnick et al., CSCW 1994, https://doi.org/10.1145/192844.192905",
+    ),
+    "content-knn": Entry(
+        "flatrec.models.content_knn:ContentKNN",
+        FEATURE_BASELINE,
+        "Items whose features are similar.",
+        "Ferrari Dacrema et al., RecSys 2019, https://arxiv.org/abs/1907.06902",
+    ),
+    "als": Entry(
+        "flatrec.models.als:ALS",
+        BASELINE,
+        "Matrix factorization by alternating least squares, every missing interaction a weak zero.",
+        "Hu et al., ICDM 2008, https://doi.org/10.1109/ICDM.2008.22",
+    ),
+    "slim": Entry(
+        "flatrec.models.slim:SLIM",
+        BASELINE,
+        "A sparse linear model of items by items, by coordinate descent.",
+        "Ning & Karypis, ICDM 2011, https://doi.org/10.1109/ICDM.2011.134",
+    ),
+    "hybrid-knn": Entry(
+        "flatrec.models.hybrid_knn:HybridKNN",
+        FEATURE_BASELINE,
+        "Items bought by the same users, mixed with items whose features are similar.",
+        "Ferrari Dacrema et al., RecSys 2019, https://arxiv.org/abs/1907.06902",
     ),
 }

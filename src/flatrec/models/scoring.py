@@ -1,17 +1,20 @@
-"""How scores are made, without the class of a model: by vectors, by similar items, or the same for everybody."""
+"""How scores are made, without the class of a model: by vectors, similar items or users, or the same for everybody."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
+from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
 
+from flatrec.models.neighbors import cosines_of_rows, neighbor_matrix, squared_lengths
 from flatrec.ops.matmul import linear
 
 BLOCK_ROWS = 2**15  # rows that are float64 at once
@@ -85,20 +88,24 @@ class Vectors:
         return total
 
 
+Similarities: TypeAlias = sparse.csr_array | Float[ndarray, "n_items n_items"]
+
+
 @dataclass(frozen=True, eq=False)
 class ItemMatrix:
     """The score sums, over the items of a user, the user's weight of the item times its similarity to the scored one.
 
     Args:
         profiles: the weights of each user's items, (n_users, n_items).
-        similarities: the similarity of every two items, (n_items, n_items); those that are not stored are 0.
+        similarities: the similarity of every two items, (n_items, n_items). What a sparse matrix does not store is 0; a
+            model without zeros has a dense one, at half the memory.
 
     Raises:
         ValueError: the matrices are not for the same items.
     """
 
     profiles: sparse.csr_array
-    similarities: sparse.csr_array
+    similarities: Similarities
 
     def __post_init__(self) -> None:
         n_items = self.profiles.shape[1]
@@ -124,11 +131,22 @@ class ItemMatrix:
 
     def scores_of(self, profiles: sparse.csr_array) -> Float[Tensor, "block n_items"]:
         """Return the scores of all items for users with these profiles, (block, n_items), known or not."""
-        return torch.from_numpy((profiles @ self.similarities).toarray())
+        return torch.from_numpy(dense(profiles @ self.similarities))
+
+    def similarities_between(
+        self, items: Int64[ndarray, "n_rows"], others: Int64[ndarray, "n_columns"]
+    ) -> Float[ndarray, "n_rows n_columns"]:
+        """Return the similarities of some items, one row each, to others, one column each."""
+        return dense(self.similarities[items][:, others])
+
+    def scores_of_item(self, users: slice, item: int) -> Float[Tensor, "block"]:
+        """Return the score of one item for each of the users."""
+        column = dense(self.similarities[:, [item]])
+        return torch.from_numpy((self.profiles[users] @ column)[:, 0])
 
     def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
         """Return the stored similarities of the item, and 1 for the item itself."""
-        row = torch.from_numpy(self.similarities[[item]].toarray()[0])
+        row = torch.from_numpy(dense(self.similarities[[item]])[0])
         row[item] = 1
         return row
 
@@ -159,4 +177,81 @@ class ItemScores:
         return 0 - (self.values - self.values[item]).abs()
 
 
-Scoring: TypeAlias = Vectors | ItemMatrix | ItemScores
+@dataclass(frozen=True, eq=False)
+class UserMatrix:
+    """The score sums, over the users who are most similar to a user, their similarity times their weight of the item.
+
+    Args:
+        profiles: the weights of the items of each user who may be similar, (n_known, n_items).
+        similarities: the similarity of each user who is scored to those users, (n_users, n_known); those that are not
+            stored are 0.
+        n_neighbors: how many similar users a user with another history gets.
+        shrinkage: how their similarities are damped; see :func:`flatrec.models.neighbors.cosines_of_rows`.
+
+    Raises:
+        ValueError: the matrices are not for the same users.
+    """
+
+    profiles: sparse.csr_array
+    similarities: sparse.csr_array
+    n_neighbors: int
+    shrinkage: float
+
+    def __post_init__(self) -> None:
+        if self.similarities.shape[1] != self.profiles.shape[0]:
+            raise ValueError(
+                f"similarities must have one column for each of {self.profiles.shape[0]} users, but have shape "
+                f"{self.similarities.shape}"
+            )
+
+    @property
+    def n_users(self) -> int:
+        """Number of users who are scored."""
+        return int(self.similarities.shape[0])
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return int(self.profiles.shape[1])
+
+    def scores(self, users: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
+        """Return the scores of all items for each of the users."""
+        return torch.from_numpy((self.similarities[users.cpu().numpy()] @ self.profiles).toarray())
+
+    def scores_of_item(self, users: slice, item: int) -> Float[Tensor, "block"]:
+        """Return the score of one item for each of the users."""
+        return torch.from_numpy((self.similarities[users] @ self.profiles[:, [item]].toarray())[:, 0])
+
+    def item_similarities(self, item: int) -> Float[Tensor, "n_items"]:
+        """Return the cosine of every item's column of weights with that of an item, and 1 for the item itself."""
+        products = (self._by_item @ self._by_item[[item]].T).toarray()[:, 0]
+        norms = np.sqrt(self._squares * self._squares[item])
+        row = torch.from_numpy(np.divide(products, norms, out=np.zeros_like(norms), where=norms > 0)).float()
+        row[item] = 1
+        return row
+
+    def of_user(self, user: int) -> UserMatrix:
+        """Return the same for one of the users alone."""
+        return replace(self, similarities=self.similarities[[user]])
+
+    def of_histories(self, histories: sparse.csr_array) -> UserMatrix:
+        """Return the same for users with these weights of items, (n_histories, n_items), who are no neighbors."""
+        similar = cosines_of_rows(histories, self.profiles, shrinkage=self.shrinkage, without_diagonal=False)
+        sizes = (histories.shape[0], self.profiles.shape[0])
+        return replace(self, similarities=neighbor_matrix(*sizes, self.n_neighbors, similar))
+
+    @cached_property
+    def _by_item(self) -> sparse.csr_array:
+        return sparse.csr_array(self.profiles.T.astype(np.float64))
+
+    @cached_property
+    def _squares(self) -> Float64[ndarray, "n_items"]:
+        return squared_lengths(self._by_item, np.float64)
+
+
+Scoring: TypeAlias = Vectors | ItemMatrix | ItemScores | UserMatrix
+
+
+def dense(matrix: sparse.csr_array | ndarray) -> ndarray:
+    """Return a matrix as an array."""
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()

@@ -14,7 +14,7 @@ from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import BASELINES, FREEDOM, MODELS
 from flatrec.testing import fit
 from tests.inference.cold_start.conftest import USERS, data, encoded, new, only, trained
-from tests.models.settings import make
+from tests.models.settings import WITH_VECTORS, make
 
 BY_FEATURES = {"vbpr", "mmgcn", "grcn", "dualgnn", "slmrec"}
 BLOCKS_OF_NEW = (2, 0, 1, 0, 2, 1)
@@ -173,10 +173,18 @@ def test_known_items_are_listed_too_except_those_of_the_user():
     assert scores["new 2"] == pytest.approx(joined.calibration.scale * unscaled, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_a_baseline_cannot_embed_new_items(name):
-    with pytest.raises(ValueError, match="knows items by their interactions alone"):
+@pytest.mark.parametrize("name", sorted(set(BASELINES) - WITH_VECTORS))
+def test_a_baseline_without_vectors_cannot_embed_new_items(name):
+    with pytest.raises(ValueError, match="has no vectors of items"):
         check_supported(Run(data(), BASELINES[name](data())))
+
+
+@pytest.mark.parametrize("name", sorted(WITH_VECTORS))
+def test_a_baseline_with_vectors_embeds_new_items_by_the_nearest_ones_alone(name):
+    run = Run(data(), BASELINES[name](data()))
+    assert check_supported(run)[1] == check_supported(run, method="nearest")[1] == "nearest"
+    with pytest.raises(ValueError, match="choose method nearest"):
+        check_supported(run, method="features")
 
 
 def test_without_features_no_item_can_be_embedded():

@@ -88,3 +88,10 @@ def test_a_penalty_with_a_weight_is_searched_instead_of_the_models_own():
     assert set(space) == {"model.n_layers", "regularization.weight"}
     assert set(default_space("lightgcn", "plain")) == {"model.n_layers", "model.reg_weight"}
     assert "regularization.weight" not in default_space("lightgcn", "plain", "none")
+
+
+def test_a_baseline_is_searched_by_its_own_settings_alone():
+    assert default_space("ease", "bsam+", "squared") == {
+        "model.reg_weight": Choices((10.0, 50.0, 200.0, 500.0, 1000.0))
+    }
+    assert set(default_space("item-knn", "plain")) == {"model.n_neighbors", "model.shrinkage"}

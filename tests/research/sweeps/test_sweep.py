@@ -73,6 +73,13 @@ def test_a_grid_is_tried_once_each_and_the_best_on_validation_is_confirmed(exper
     assert (tmp_path / "tables" / "trials.csv").read_text(encoding="utf-8").count("\n") == 4
 
 
+def test_a_baseline_is_tuned_by_its_own_settings(experiment, tmp_path):
+    tuned = config.changed(experiment, {"model": {"name": "ease"}})
+    found = run_sweep(Sweep(tuned, sampler="grid", seeds=(1, 2)), tmp_path)
+    assert sorted(float(row[3]) for row in trials(found)) == [10, 50, 200, 500, 1000]
+    assert found.failures == ()
+
+
 def test_a_sweep_minimizes_a_metric_in_which_lower_is_better(experiment, tmp_path):
     changes = {
         "training": {"monitor": "avg_popularity@5"},

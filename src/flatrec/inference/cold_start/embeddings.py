@@ -22,9 +22,10 @@ from flatrec.inference.known_items import KnownItems
 from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.new_items import NewItems
 from flatrec.inference.run import Run, user_item_embeddings
-from flatrec.models import Model
+from flatrec.models import Baseline, Model
 from flatrec.models.base import Cold
 from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.scoring import Vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,21 +52,23 @@ class NewItemEmbeddings:
         return torch.cat([self.known_items, self.new_items])
 
 
-def check_supported(run: Run, *, method: str | None = None, n_neighbors: int = 10) -> tuple[Model, Cold]:
-    """Return the model of a run and the method by which it embeds new items.
+def check_supported(run: Run, *, method: str | None = None, n_neighbors: int = 10) -> tuple[Model | Baseline, Cold]:
+    """Return the recommender of a run and the method by which it embeds new items.
+
+    A baseline with vectors, such as pure-svd, has the method ``nearest``.
 
     Raises:
-        ValueError: the recommender is not a trained model, the data set has no features, the model does not support
-            the method, or n_neighbors is below 1.
+        ValueError: the recommender has no vectors, the data set has no features, the model does not support the
+            method, or n_neighbors is below 1.
     """
     recommender, dataset = run.model, run.dataset
     if n_neighbors < 1:
         raise ValueError(f"n_neighbors must be at least 1, but is {n_neighbors}")
     if method is not None and method not in get_args(Cold):
         raise ValueError(f"method must be {' or '.join(get_args(Cold))}, but is {method!r}")
-    if not isinstance(recommender, Model):
+    if isinstance(recommender, Baseline) and not isinstance(recommender.scoring(), Vectors):
         raise ValueError(
-            f"{type(recommender).__name__} knows items by their interactions alone, so it cannot score new ones; train "
+            f"{type(recommender).__name__} has no vectors of items, so it cannot score new ones; train "
             "a model such as vbpr or freedom"
         )
     if not dataset.features:
@@ -73,14 +76,15 @@ def check_supported(run: Run, *, method: str | None = None, n_neighbors: int = 1
             f"new items are embedded by their features, but data set {dataset.name!r} has none; add features "
             "(flatrec encode) and train again"
         )
+    own: Cold = recommender.COLD if isinstance(recommender, Model) else "nearest"
     if method == "nearest":
         return recommender, "nearest"
-    if method == "features" != recommender.COLD:
+    if method == "features" != own:
         raise ValueError(
             f"{type(recommender).__name__} does not embed an item by its own features alone, so it cannot embed new "
             "ones by them; choose method nearest"
         )
-    return recommender, recommender.COLD
+    return recommender, own
 
 
 def embed_new_items(
@@ -119,7 +123,7 @@ def embedder(run: Run, *, n_neighbors: int = 10, method: str | None = None) -> t
     """
     model, chosen = check_supported(run, method=method, n_neighbors=n_neighbors)
     known = KnownItems.of(run.dataset)
-    if chosen == "nearest":
+    if chosen == "nearest" or isinstance(model, Baseline):
         return chosen, NearestEmbedder(known, item_vectors(run.recommender).items, n_neighbors)
 
     def embed(features: Mapping[str, Features], itself: Int64[ndarray, "n"] | None) -> Float[Tensor, "n dim"]:

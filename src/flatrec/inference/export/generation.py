@@ -14,7 +14,7 @@ from flatrec.inference.catalog import Catalog
 from flatrec.inference.export.options import ExportOptions
 from flatrec.inference.recommender import Recommender
 from flatrec.inference.rerank import Rerank
-from flatrec.models.scoring import ItemMatrix, Scoring, Vectors
+from flatrec.models.scoring import ItemMatrix, Scoring, UserMatrix, Vectors
 from flatrec.utils.integrity import digest
 
 FORMAT = "flatrec export 1"
@@ -58,9 +58,14 @@ def _scoring(scoring: Scoring) -> Iterator[Value]:
     if isinstance(scoring, Vectors):
         yield scoring.users.numpy()
         yield scoring.items.numpy()
-    elif isinstance(scoring, ItemMatrix):
+    elif isinstance(scoring, UserMatrix):
         yield from _matrix(scoring.profiles)
         yield from _matrix(scoring.similarities)
+        yield from (scoring.n_neighbors, scoring.shrinkage)
+    elif isinstance(scoring, ItemMatrix):
+        yield from _matrix(scoring.profiles)
+        similarities = scoring.similarities
+        yield from [similarities] if isinstance(similarities, np.ndarray) else _matrix(similarities)
     else:
         yield scoring.values.numpy()
 

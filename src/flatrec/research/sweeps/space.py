@@ -68,15 +68,18 @@ def default_space(model: str, strategy: str, regularization: str = "default") ->
     """
     kind = model_class(model)
     settings = {f"model.{name}" for name in config_class("model", model).model_fields}
-    of_model = kind.SEARCH_SPACE if issubclass(kind, Model) else {}
     # A user's own class may inherit the space of a model that has other settings.
-    space = {name: values for name, values in of_model.items() if name in settings or not name.startswith("model.")}
-    if regularization not in ("default", "none"):
+    space = {
+        name: values for name, values in kind.SEARCH_SPACE.items() if name in settings or not name.startswith("model.")
+    }
+    trained = issubclass(kind, Model)
+    if trained and regularization not in ("default", "none"):
         space = {name: values for name, values in space.items() if name != "model.reg_weight"}
         space["regularization.weight"] = PENALTY_WEIGHTS
     options = config_class("strategy", strategy).model_fields
     of_strategy = {**strategy_class(strategy).SEARCH_SPACE, **(Mixed.SEARCH_SPACE if strategy.endswith("+") else {})}
-    space |= {f"strategy.{name}": values for name, values in of_strategy.items() if name in options}
+    if trained:  # no strategy matters to a baseline
+        space |= {f"strategy.{name}": values for name, values in of_strategy.items() if name in options}
     if not space:
         raise ValueError(f"{short(model)} with {short(strategy)} has no default search space; give one with --space")
     return {name: Choices(tuple(values)) for name, values in space.items()}

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from flatrec.api import check_undivided, log_data_warnings
 from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
+from flatrec.models import BASELINES
 from flatrec.registry.instantiate import with_defaults
 from flatrec.research.execution import Lost, Workers, execute
 from flatrec.research.reporting.study_result import StudyResult
@@ -131,7 +132,8 @@ def run_sweep(
         enter()  # errors show before any folder is made
     (out / RUNS).mkdir(parents=True, exist_ok=True)
     with lock_folder(out, "runs a study or sweep"):
-        selection.log_warnings(selection.choice_warnings(experiment, dataset))
+        if experiment.model.name not in BASELINES:
+            selection.log_warnings(selection.choice_warnings(experiment, dataset))
         study, errors = _search(sweep, enter(), out / RUNS, workers, data=given, on_trial=on_trial)
         search = Search(experiment, given, space, monitor, study.get_trials(deepcopy=False), tuple(errors))
         settings = {"sampler": sweep.sampler, "trials": str(sweep.n_trials)}
