@@ -32,7 +32,7 @@ def check_memory(model: str, needed: float, max_memory: float, of_what: str) -> 
         ValueError: more is needed.
 
     Example:
-        >>> check_memory("EASE", 2**31, 1.0, "a matrix")
+        >>> check_memory("EASE", 2.0**31, 1.0, "a matrix")
         Traceback (most recent call last):
         ValueError: EASE needs 2 GiB for a matrix, but max_memory is 1 GiB; raise model.max_memory, or choose item-knn
     """
