@@ -344,9 +344,8 @@ class TestRuns:
             return [one.loss for one in records(experiment.replace(training=training))]
 
         plain = [one.loss for one in records(experiment.replace(training=SHORT))]
-        assert [one == two for one, two in zip(losses(warmup="static", start_epoch=2), plain, strict=True)] == [
-            True, True, False, False,
-        ]  # fmt: skip
+        begins = losses(warmup="static", start_epoch=1)  # sooner than a trend could show
+        assert [one == two for one, two in zip(begins, plain, strict=True)] == [True, False, False, False]
         assert losses(warmup="static", start_epoch=9) == plain
         for start_epoch, threshold in ((0, 0.0), (0, 1e9), (3, 1e9)):  # the rule on the losses that the run reports
             begun = first_epoch(WarmUp(start_epoch=start_epoch, threshold=threshold), plain)
