@@ -137,7 +137,10 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"training": {"amr": 0.1}}, "training.amr is a group of settings (epsilon, weight), but is 0.1"),
         ({"training": {"epochs": {"a": 1}}}, "training.epochs: input should be a valid integer"),
         ({"training": 3}, "training is a group of settings (epochs, batch_size, "),
-        ({"evaluation": []}, "evaluation is a group of settings (ks, mask, metrics, unknown_users), but is []"),
+        (
+            {"evaluation": []},
+            "evaluation is a group of settings (ks, mask, metrics, unknown_users, users, sampled_negatives), but is []",
+        ),
         ({"model": "bpr"}, "model is a group of settings, such as model.name, but is 'bpr'"),
         ({"model": {"name": 3}}, "model.name must be a string, but is 3"),
         ({"model": {"n_layers": {"a": 1}}}, "model.n_layers must be a number, true, false, a string or a list"),

@@ -75,7 +75,7 @@ def test_a_model_of_the_package_is_three_files(tmp_path):
     (models / "example.py").write_text(definition, encoding="utf-8")
     insert(models / "registry.py", '    "popularity": Entry(', f"    {entry}\n")
     insert(settings, '    "bpr": {', f"    {row}\n")
-    insert(settings, '"dragon", "dualgnn", ', '"example", ')
+    insert(settings, '    "dragon",\n', '    "example",\n')
     tests = [f"tests/models/{name}" for name in ("test_contract.py", "test_bad_input.py")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "example or row"],

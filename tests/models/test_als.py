@@ -4,7 +4,7 @@ import torch
 from scipy import sparse
 
 from flatrec.models import ALS
-from flatrec.models.pure_svd import right_singular_vectors
+from flatrec.ops.singular_vectors import right_singular_vectors
 from tests.models.shops import unequal, weighted_dataset
 
 SETTINGS = {"embedding_dim": 5, "alpha": 3.0, "reg_weight": 0.7}

@@ -3,13 +3,13 @@ import pytest
 import torch
 
 from flatrec.models import PureSVD
-from flatrec.models.pure_svd import right_singular_vectors
+from flatrec.ops.singular_vectors import right_singular_vectors
 from tests.models.shops import dataset_of, unequal, weighted_dataset
 
 
 @pytest.fixture(params=["dense", "iterative"])
 def method(request, monkeypatch):
-    monkeypatch.setattr("flatrec.models.pure_svd.DENSE_BELOW", 1000 if request.param == "dense" else 0)
+    monkeypatch.setattr("flatrec.ops.singular_vectors.DENSE_BELOW", 1000 if request.param == "dense" else 0)
 
 
 @pytest.mark.usefixtures("method")

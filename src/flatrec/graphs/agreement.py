@@ -16,7 +16,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.graphs.cache import cached
 from flatrec.graphs.cooccurrence import item_cooccurrence_matrix
 from flatrec.graphs.interaction import DEGREE_OFFSET
-from flatrec.graphs.knn import CACHED_FROM
+from flatrec.graphs.knn import CACHED_FROM, check_n_neighbors
 from flatrec.ops.matmul import linear
 from flatrec.ops.normalize import l2_normalize_
 from flatrec.ops.spmm import Graph
@@ -38,17 +38,20 @@ def agreed_neighbors(
 
     Args:
         features: one row per item, finite; at least one modality.
-        n_neighbors: largest number of entries in a row, at least 1.
+        n_neighbors: largest number of entries in a row, in [1, n_items].
+
+    Raises:
+        ValueError: n_neighbors is out of range.
     """
     names = sorted(features)
     matrices = [features[name] for name in names]
     n_items, n_columns = len(matrices[0]), sum(one.shape[1] for one in matrices)
-    kept = min(n_neighbors, n_items)
-    build = partial(_stacked, matrices, kept)
+    check_n_neighbors(n_neighbors, n_items)
+    build = partial(_stacked, matrices, n_neighbors)
     if n_items**2 * n_columns < CACHED_FROM:
         stacked = build()
     else:
-        stacked = cached("agreed-neighbors-1", [*matrices, kept], build)
+        stacked = cached("agreed-neighbors-1", [*matrices, n_neighbors], build)
     starts = range(0, len(names) * n_items, n_items)
     return {name: sparse.csr_array(stacked[start : start + n_items]) for name, start in zip(names, starts, strict=True)}
 

@@ -94,8 +94,7 @@ def knn(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> Int64[
         ValueError: k is out of range.
     """
     n_items = len(features)
-    if not 1 <= n_neighbors <= n_items:
-        raise ValueError(f"n_neighbors must lie in [1, {n_items}], the number of items, but is {n_neighbors}")
+    check_n_neighbors(n_neighbors, n_items)
     rows = l2_normalize_(torch.tensor(features))
     step = max(1, BLOCK_ENTRIES // min(n_items, BLOCK_COLUMNS))
     nearest = np.empty((n_items, n_neighbors), dtype=np.int64)
@@ -127,3 +126,13 @@ def _nearest_of_block(rows: Float[Tensor, "n_items width"], start: int, step: in
         indices.append(best.indices + first)
     order = torch.cat(values, dim=1).topk(n_neighbors, dim=1).indices
     return torch.cat(indices, dim=1).gather(1, order)
+
+
+def check_n_neighbors(n_neighbors: int, n_items: int) -> None:
+    """Make sure that there are as many items as an item has neighbors, itself included.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    if not 1 <= n_neighbors <= n_items:
+        raise ValueError(f"n_neighbors must lie in [1, {n_items}], the number of items, but is {n_neighbors}")

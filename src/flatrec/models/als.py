@@ -15,9 +15,9 @@ from torch import Tensor
 
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Baseline, SearchSpace
-from flatrec.models.pure_svd import right_singular_vectors
 from flatrec.models.scoring import Vectors
 from flatrec.models.settings import EmbeddingConfig
+from flatrec.ops.singular_vectors import right_singular_vectors
 from flatrec.utils.ranges import PositiveFloat, PositiveInt
 
 BLOCK_NUMBERS = 4_000_000  # float64 numbers held at once for a block of rows: 32 MB, and as much again for products

@@ -5,35 +5,11 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import ClassVar
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from flatrec.data.dataset import Dataset
-from flatrec.data.features import MissingPolicy
-from flatrec.graphs.knn import modality_weights
-from flatrec.models.base import Baseline, Modalities, ModelConfig, SearchSpace
-from flatrec.models.features import filled_features, require_features
-from flatrec.models.neighbors import Similar, neighbor_matrix
+from flatrec.models.base import Baseline, Modalities, SearchSpace
+from flatrec.models.item_similarities import ContentConfig, content_cosines, content_rows
+from flatrec.models.neighbors import neighbor_matrix
 from flatrec.models.scoring import ItemMatrix
-from flatrec.ops.matmul import linear
-from flatrec.ops.normalize import l2_normalize_
-from flatrec.utils.ranges import Fraction, PositiveInt
-
-
-class ContentConfig(ModelConfig):
-    """Settings of a baseline that compares items by their features.
-
-    Args:
-        n_neighbors: number of similar items that are stored per item.
-        image_weight: weight of the modality called ``image``; the others divide the rest evenly.
-        missing_modality: what an item without a modality gets: the mean of the items that have it, or zeros, which are
-            similar to nothing.
-    """
-
-    n_neighbors: PositiveInt = 50
-    image_weight: Fraction = 0.1
-    missing_modality: MissingPolicy = "mean"
 
 
 class ContentKNN(Baseline):
@@ -80,26 +56,3 @@ class ContentKNN(Baseline):
     def scoring(self) -> ItemMatrix:
         """Summed similarities to what each user bought, each times its weight."""
         return ItemMatrix(self.bought, self.similarities)
-
-
-def content_rows(dataset: Dataset, config: ContentConfig) -> Float[Tensor, "n_items width"]:
-    """Return rows whose inner products are the similarities of items; the modalities stand side by side.
-
-    Raises:
-        ValueError: the data set has no features.
-    """
-    require_features(dataset)
-    weights = modality_weights(dataset.features, config.image_weight)
-    filled = filled_features(dataset, config.missing_modality)
-    return torch.cat([l2_normalize_(torch.tensor(filled[name])) * weights[name] ** 0.5 for name in sorted(filled)], 1)
-
-
-def content_cosines(rows: Float[Tensor, "n_items width"]) -> Similar:
-    """Return a function that gives the similarities above 0 of a block of items to all, 0 on the diagonal."""
-
-    def similar(block: slice) -> Float[Tensor, "block n_items"]:
-        cosines = linear(rows[block], rows).clamp(min=0)
-        cosines.diagonal(block.start).zero_()
-        return cosines
-
-    return similar

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Baseline, Modalities, SearchSpace
-from flatrec.models.content_knn import ContentConfig, content_cosines, content_rows
-from flatrec.models.item_knn import item_cosines
+from flatrec.models.item_similarities import ContentConfig, content_cosines, content_rows, item_cosines
 from flatrec.models.neighbors import neighbor_matrix
 from flatrec.models.scoring import ItemMatrix
 from flatrec.utils.ranges import Fraction, NonNegativeFloat

@@ -5,12 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import ClassVar
 
-import numpy as np
-from scipy import sparse
-
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Baseline, ModelConfig, SearchSpace
-from flatrec.models.neighbors import Similar, cosines_of_rows, neighbor_matrix
+from flatrec.models.item_similarities import item_cosines
+from flatrec.models.neighbors import neighbor_matrix
 from flatrec.models.scoring import ItemMatrix
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
@@ -59,10 +57,3 @@ class ItemKNN(Baseline):
     def scoring(self) -> ItemMatrix:
         """Summed similarities to what each user bought, each times its weight."""
         return ItemMatrix(self.bought, self.similarities)
-
-
-def item_cosines(dataset: Dataset, shrinkage: float) -> Similar:
-    """Return a function that gives sim(i, j) for a block of items i and all items j, 0 on the diagonal."""
-    by_item = sparse.csr_array(dataset.interactions.weight_matrix("train").T)
-    dtype = np.float32 if dataset.interactions.weights is None else np.float64
-    return cosines_of_rows(by_item, by_item, shrinkage=shrinkage, without_diagonal=True, dtype=dtype)

@@ -6,12 +6,16 @@ import pytest
 import torch
 
 from flatrec import testing
-from flatrec.models import BM3, MODELS, da_mrs
+from flatrec.models import BM3, COHESION, MODELS, da_mrs
 from flatrec.research.analysis.sharpness import max_loss_increase, mean_loss_increase, sharpness, top_eigenvalue
 from flatrec.utils import seeding
 from tests.models.settings import make
 
-HOLDING = {"bm3": (BM3, "_targets"), "da-mrs": (da_mrs, "_weights")}  # models with detached values, made by these
+HOLDING = {  # models with detached values, made by these
+    "bm3": (BM3, "_targets"),
+    "cohesion": (COHESION, "_weights"),
+    "da-mrs": (da_mrs, "_weights"),
+}
 STEP = 1e-5  # of central differences: their error is of its square, and rounding of its inverse
 
 

@@ -125,7 +125,7 @@ def test_a_study_killed_in_the_middle_is_completed_and_no_run_is_done_twice(shop
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     process = subprocess.Popen([*command, str(torn)], start_new_session=True)
     try:
-        for _ in range(600):
+        for _ in range(2400):
             if len(stamps(torn)) >= 1 or process.poll() is not None:
                 break
             time.sleep(0.05)
