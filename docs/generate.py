@@ -28,6 +28,14 @@ space* lists the values that sweeps try by default. Baselines need no training; 
 a model of your own, read [Adding a model](adding-a-model.md).
 """
 
+LEFT_OUT = """\
+**Left out: PMMIR** (Wu, Macdonald & Ounis, 2024), which the paper of BSAM names, is a conversation: it shows
+images, a user picks one and says in words what should differ, and it shows the next ones. That does not fit a
+library of user and item vectors, since it is trained on sessions with a simulator of the user inside the loop, and
+judged turn by turn. It would need data of sessions with critiques, a captioner and a text encoder that play the user,
+a trainer and a protocol of turns.
+"""
+
 SETTINGS_INTRODUCTION = """\
 # Settings
 
@@ -80,6 +88,7 @@ def models_page() -> str:
         INTRODUCTION,
         table(["name", *headings], [overview(one) for one in models]),
         table(["baseline", *headings], [overview(one) for one in baselines]),
+        LEFT_OUT,
         *(section(one) for one in (*models, *baselines)),
     ]
     return "\n".join(parts)

@@ -148,6 +148,8 @@ def _sentences(result: Mapping[str, Any], split: str) -> tuple[str, str]:
 
 def _selected_epoch(result: Mapping[str, Any]) -> str:
     """Return a sentence on which epoch the model is from, and why."""
+    if not result["epochs"]:
+        return "computed without epochs"
     if result["selected"] == "last":
         return f"the last of {result['epochs']} epochs is kept, as training.select says"
     other = result["selected"] and result["monitor"] != result["settings"]["training"]["monitor"]
