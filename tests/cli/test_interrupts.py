@@ -37,7 +37,7 @@ def stopped(words, delay, number=signal.SIGINT, *, group=False, code=STARTED, un
     with subprocess.Popen(command, **streams, start_new_session=True, preexec_fn=listening) as child:
         assert child.stdout.readline() == "started\n"
         time.sleep(delay)
-        for _ in range(400):
+        for _ in range(1200):
             if until():
                 break
             time.sleep(0.1)
@@ -79,7 +79,12 @@ def test_a_signal_to_end_is_answered_like_an_interrupt(tmp_path):
 
 def test_an_interrupt_of_a_study_with_workers_is_one_line(blocks, tmp_path):
     words = ["study", "overall", "--data", blocks, "--models", "bpr", "--workers", 2, *LONG, "--out", tmp_path / "out"]
-    code, said = stopped(words, 9, group=True)  # as a terminal sends it, to the workers too
+
+    def trained():
+        records = list((tmp_path / "out").rglob("epochs.jsonl"))
+        return len(records) >= 2 and all(len(one.read_text().splitlines()) > 3 for one in records)
+
+    code, said = stopped(words, 1, group=True, until=trained)  # as a terminal sends it, to the workers too
     assert (code, said) == (130, "flatrec: interrupted; run the same command again to continue\n")
 
 
