@@ -39,10 +39,12 @@ def cosine_graph(features: Float32[ndarray, "n_items width"], n_neighbors: int) 
     kept = knn_matrix(features, n_neighbors).tocoo()
     edges = Edges(kept.row, kept.col, kept.shape)
     directions = l2_normalize_(torch.tensor(features))
-    return Graph(edge_matrix(edges, row_normalized(edges, edges.sddmm(directions, directions))), symmetric=False)
+    return Graph(
+        edge_matrix(edges, normalized_by_row_sums(edges, edges.sddmm(directions, directions))), symmetric=False
+    )
 
 
-def row_normalized(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
+def normalized_by_row_sums(edges: Edges, values: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges"]:
     """Return D^(-1/2) S D^(-1/2), D the row sums; empty where a sum is negative or the rounding of one."""
     sums = edges.row_sums(values)
     fit = sums > CANCELED * edges.row_sums(values.abs())

@@ -51,9 +51,7 @@ def root_degree_graphs(interactions: Interactions) -> tuple[Graph, Graph]:
 
 def random_walk_graph(interactions: Interactions) -> Graph:
     """Return the random walk with self loops, D^-1 (A + I), D the row sums of A + I."""
-    matrix = interactions.matrix("train")
-    adjacency = sparse.block_array([[None, matrix], [matrix.T, None]], format="csr")
-    return row_normalized(sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32)))
+    return row_normalized(_with_self_loops(interactions.matrix("train")))
 
 
 def training_self_loop_graph(interactions: Interactions) -> Graph:
@@ -63,8 +61,7 @@ def training_self_loop_graph(interactions: Interactions) -> Graph:
 
 def self_loop_graph(matrix: sparse.csr_array) -> Graph:
     """Return D^(-1/2) (A + I) D^(-1/2), users first, then items, D the row sums of A + I, of a binary matrix."""
-    adjacency = sparse.block_array([[None, matrix], [matrix.T, None]], format="csr")
-    looped = sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32))
+    looped = _with_self_loops(matrix)
     roots = np.diff(looped.indptr) ** -0.5
     rows = np.repeat(np.arange(len(roots)), np.diff(looped.indptr))
     values = (roots[rows] * roots[looped.indices]).astype(np.float32)
@@ -118,6 +115,12 @@ def entries(
     item_degrees = np.bincount(items, weights, minlength=interactions.n_items) + DEGREE_OFFSET
     values: ndarray = (user_degrees[users] * item_degrees[items]) ** -0.5
     return values if weights is None else weights * values
+
+
+def _with_self_loops(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Return A + I, users first, then items, of a matrix of users by items."""
+    adjacency = sparse.block_array([[None, matrix], [matrix.T, None]], format="csr")
+    return sparse.csr_array(adjacency + sparse.eye_array(adjacency.shape[0], dtype=np.float32))
 
 
 def _root_divided(matrix: sparse.csr_array) -> Graph:

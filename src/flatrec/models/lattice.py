@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
-from flatrec.graphs.cosine import cosine_graph, edge_matrix, row_normalized
+from flatrec.graphs.cosine import cosine_graph, edge_matrix, normalized_by_row_sums
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import random_walk_graph
 from flatrec.graphs.knn import knn
@@ -174,7 +174,7 @@ class LATTICE(Model):
             ends = l2_normalize(projected)
             values.append(weight * _edges(indices, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
         edges = _edges(np.tile(indices, len(columns)), np.concatenate(columns), n_items).to(weights.device)
-        return edges, row_normalized(edges, torch.cat(values))
+        return edges, normalized_by_row_sums(edges, torch.cat(values))
 
 
 def _edges(rows: Int64[np.ndarray, "n"], columns: Int64[np.ndarray, "n"], n_items: int) -> Edges:
