@@ -3,8 +3,9 @@
     flatrec data shop baby-like --like baby --image-dim 4096 --text-dim 384
     OMP_NUM_THREADS=1 python benchmarks/steps.py --data baby-like --strategies plain,bsam+ --out steps.json
 
-Times are medians of steps that alternate, in one process, with those of FREEDOM under the same strategy; their ratio
-is what to read, seconds drift with the machine. Memory is the peak of a process that does nothing else, the data
+Times are medians of the CPU seconds of steps that alternate, in one process, with those of FREEDOM under the same
+strategy; their ratio is what to read, seconds drift with the machine. With one thread, CPU seconds are those of the
+clock on a machine that does nothing else. Memory is the peak of a process that does nothing else, the data
 included. Where the system counts a parent's memory until the program starts, as Linux does, that peak is at least the
 parent's; the parent loads the libraries and no data, so it is the smaller one. Both use default settings and Adam; what
 building, an epoch's start and its first step cost stands apart. A step of FREEDOM comes before that first one, so that
@@ -46,9 +47,9 @@ class Steps:
     """The steps of one model under one strategy."""
 
     def __init__(self, model: str | Component, strategy: str, dataset: Dataset, batch_size: int) -> None:
-        started = time.perf_counter()
+        started = time.process_time()
         built = build_model(Component(model) if isinstance(model, str) else model, dataset, seed=0)
-        self.seconds_to_build = time.perf_counter() - started
+        self.seconds_to_build = time.process_time() - started
         assert isinstance(built, Model)
         self.model = built.train()
         self.strategy = build_strategy(Component(strategy))
@@ -63,13 +64,13 @@ class Steps:
 
     def begin(self) -> float:
         """Begin an epoch, its pairs shuffled and its negatives drawn; the seconds it took."""
-        started = time.perf_counter()
+        started = time.process_time()
         self.epoch += 1
         self.model.on_epoch_start(seeding.generator(0, "model", self.epoch))
         stream = seeding.generator(0, "batches", self.epoch)
         batches = self.sampler.epoch(stream, self.strategy.batches_per_step)
         self.batches = itertools.chain([next(batches)], batches)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     def next_batches(self) -> tuple[Batch, ...]:
         """Those of the next step, of a new epoch where this one is over."""
@@ -82,10 +83,10 @@ class Steps:
     def take(self) -> float:
         """Take a step; the seconds it took."""
         batches = self.next_batches()
-        started = time.perf_counter()
+        started = time.process_time()
         self.strategy.step(self.context, *batches)
         self.model.on_step_end()
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     def mean(self, steps: int) -> float:
         """The mean of so many steps, in seconds."""
@@ -122,21 +123,21 @@ def split(steps: Steps, rounds: int) -> dict[str, float]:
     times = []
     for _ in range(rounds):
         (batch,) = steps.next_batches()
-        moments = [time.perf_counter()]
+        moments = [time.process_time()]
         encoded = model.encode()
-        moments.append(time.perf_counter())
+        moments.append(time.process_time())
         loss = model.loss(encoded, batch)
-        moments.append(time.perf_counter())
+        moments.append(time.process_time())
         gradient = torch.autograd.grad(loss, context.params, materialize_grads=True)
-        moments.append(time.perf_counter())
+        moments.append(time.process_time())
         context.update(gradient)
-        moments.append(time.perf_counter())
+        moments.append(time.process_time())
         model.on_step_end()
         times.append([after - before for before, after in itertools.pairwise(moments)])
     medians = [round(1000 * median(column), 2) for column in zip(*times, strict=True)]
-    started = time.perf_counter()
+    started = time.process_time()
     list(steps.sampler.epoch(seeding.generator(0, "batches")))
-    sampling = round(1000 * (time.perf_counter() - started) / len(steps), 2)
+    sampling = round(1000 * (time.process_time() - started) / len(steps), 2)
     return dict(zip(("sampling", "encode", "loss", "backward", "update"), [sampling, *medians], strict=True))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 STEPS = {
     "model": "model",
     "strategy": "strategy",
+    "build": "build, s",
     "step": "step, s",
     "ratio": "against FREEDOM",
     "epoch": "epoch, s",
@@ -51,6 +52,13 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     },
     "steps": STEPS,
     "steps_clothing": STEPS,
+    "baselines": {
+        "baseline": "baseline",
+        "build": "build, s",
+        "ranking": "ranking, s",
+        "ratio": "against vectors",
+        "peak_mb": "peak, MB",
+    },
     "strategies": {
         "model": "model",
         "strategy": "strategy",
