@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from typing import get_type_hints
 
 import polars as pl
 import pytest
 
+from flatrec.cli.augmentation import dataset_options
+from flatrec.content.llm.augmentation_requests import AugmentationSettings
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate, write
 from tests.cli.conftest import SMALL
@@ -60,10 +64,16 @@ def server(monkeypatch, tmp_path):
         yield one
 
 
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("generated") / "shop"
+    write(generate(ShopSettings(users=USERS, items=ITEMS)), folder)
+    return folder
+
+
 @pytest.fixture
-def shop(tmp_path):
-    write(generate(ShopSettings(users=USERS, items=ITEMS)), tmp_path / "shop")
-    return tmp_path / "shop"
+def shop(generated, tmp_path):
+    return shutil.copytree(generated, tmp_path / "shop")
 
 
 def words(shop, server, *more):
@@ -284,7 +294,6 @@ def test_candidates_may_come_from_a_run(flatrec, shop, server, tmp_path):
         (("--image-column", "image"), ("leave the images out",)),
         (("--history", "0"), ("--history must lie between",)),
         (("--set", "training.epochs=3"), ("settings of the split",)),
-        (("--data", "shop"), ("is neither a folder nor described", "flatrec data shop")),
         (("--candidates-from", "nowhere"), ("nowhere",)),
         (("--id-column", "title"), ("no item of", "--id-column")),
     ],
@@ -292,6 +301,19 @@ def test_candidates_may_come_from_a_run(flatrec, shop, server, tmp_path):
 def test_bad_usage_is_one_line_and_asks_nothing(flatrec, shop, server, more, parts):
     one_line(flatrec(*words(shop, server, *more)), 2, *parts)
     assert not server.requests
+
+
+def test_help_names_the_defaults():
+    settings = AugmentationSettings()
+    hints = get_type_hints(dataset_options, include_extras=True)
+    defaults = {
+        "write": ", ".join(settings.parts),
+        "attribute": ", ".join(settings.attributes),
+        "history": settings.history,
+        "candidates": settings.candidates,
+    }
+    for name, default in defaults.items():
+        assert f"Default: {default}." in hints[name].__metadata__[0].help
 
 
 def test_options_of_a_data_set_need_one(flatrec, shop, server):

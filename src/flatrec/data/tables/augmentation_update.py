@@ -14,7 +14,7 @@ from flatrec.data.tables.augmentation_files import ATTRIBUTE, PREFIX, PROFILES, 
 from flatrec.data.tables.files import visible
 from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import MANIFEST, drop_from_manifest
-from flatrec.utils.messages import shortlist, unknown
+from flatrec.utils.messages import unknown
 
 Part: TypeAlias = Literal["profiles", "attributes", "suggestions"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -73,8 +73,10 @@ def check_replaceable(folder: Path, parts: Collection[Part], *, overwrite: bool)
         raise OSError(f"cannot write to {folder}; make it writable, or copy the data to a folder that is")
     present = files_of(folder, parts)
     if present and not overwrite:
-        names = shortlist((path.name for path in present), 3)
-        raise FileExistsError(f"{folder} has {names}; replace them (--overwrite) or write other parts (--write)")
+        more = f" and {len(present) - 1} more" if len(present) > 1 else ""
+        raise FileExistsError(
+            f"{folder} has {present[0].name}{more}; replace them (--overwrite) or write other parts (--write)"
+        )
 
 
 def replace_parts(folder: Path, parts: Collection[Part], tables: Mapping[str, pl.DataFrame]) -> None:
