@@ -84,6 +84,12 @@ def test_the_best_candidates_are_taken_and_their_order_tells_nothing_of_their_ra
     assert again.tolist() == rows.tolist()
 
 
+def test_items_that_nobody_bought_in_training_are_no_candidates():
+    data = dataset(["ab", "c"], ["d", "e"])
+    rows = candidates(data, EVERYTHING, 4, lambda users: torch.ones(len(users), len(ITEMS)))
+    assert [sorted(row) for row in rows.tolist()] == [[-1, -1, -1, 2], [-1, -1, 0, 1]]
+
+
 def test_the_newest_items_are_shown_the_newest_last():
     data = dataset(["abcd", "ef"], times=np.array([4, 1, 3, 2, 9, 8]))
     assert [[ITEMS[item] for item in one] for one in histories(data, EVERYTHING, 3)] == [["d", "c", "a"], ["f", "e"]]
