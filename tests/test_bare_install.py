@@ -42,6 +42,7 @@ COMMANDS = {  # words of a command, and the extra that its line names; None for 
     " ".join(("encode", *ITEMS, "features --text-encoder open_clip/A/B")): "clip",
     "encode items.csv --image-column image --out features --image-encoder timm/x": "timm",
     " ".join(("augment", *ITEMS, "new.csv", *CHAT)): "llm",
+    " ".join(("augment small/items.parquet --id-column id --text-column title --data small", *CHAT)): "llm",
     " ".join(("adjust", *ITEMS, "adjusted --probability 1 --caption-column text")): "llm",
     " ".join(("compare --data small --model vbpr --strategies plain,bsam --seeds 2", *SMALL, "--out compared")): None,
     "study noise --data small --out study": "plots",

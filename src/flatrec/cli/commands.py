@@ -34,7 +34,7 @@ COMMANDS: dict[str, Command] = {
     "augment": Command(
         "flatrec.cli.augment:augment",
         DATA,
-        "Rewrite item texts with a language model that sees text and image.",
+        "Have a language model rewrite item texts, or write what LLMRec takes: profiles, attributes and suggestions.",
     ),
     "adjust": Command(
         "flatrec.cli.adjust:adjust",

@@ -39,7 +39,7 @@ def split_data(
     from flatrec.api import load
     from flatrec.data.split_table import write_split_table
 
-    dataset = load(path, _settings(split, sets or ()))
+    dataset = load(path, split_settings(split, sets or ()))
     write_split_table(dataset, out, overwrite=overwrite)
     figures = dataset.split_description
     if json:
@@ -76,7 +76,7 @@ def print_split(name: str, figures: SplitDescription) -> None:
     print_table(f"{name} · {settings}", [*columns, *dates], rows)
 
 
-def _settings(method: str | None, sets: Sequence[str]) -> SplitSettings:
+def split_settings(method: str | None, sets: Sequence[str]) -> SplitSettings:
     """Return the settings of the options.
 
     Raises:

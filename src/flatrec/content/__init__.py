@@ -1,4 +1,4 @@
-"""Item texts and images: encoded as features, and rewritten or edited with the help of a language model.
+"""Item texts and images: encoded as features, and rewritten, edited or added to with the help of a language model.
 
 The names are imported when they are first used, so that a command's help starts fast.
 """
@@ -14,19 +14,27 @@ if TYPE_CHECKING:
     from flatrec.content.llm.augment import AugmentPrompts as AugmentPrompts
     from flatrec.content.llm.augment import Destination as Destination
     from flatrec.content.llm.augment import augment_items as augment_items
+    from flatrec.content.llm.augment_dataset import augment_dataset as augment_dataset
+    from flatrec.content.llm.augment_dataset import read_requests as read_requests
+    from flatrec.content.llm.augmentation_plan import plan_augmentation as plan_augmentation
+    from flatrec.content.llm.augmentation_requests import AugmentationSettings as AugmentationSettings
     from flatrec.content.llm.settings import Endpoint as Endpoint
 
 _HOMES = {
     "AugmentPrompts": "flatrec.content.llm.augment",
+    "AugmentationSettings": "flatrec.content.llm.augmentation_requests",
     "CaptionColumns": "flatrec.content.llm.adjust",
     "Destination": "flatrec.content.llm.augment",
     "Endpoint": "flatrec.content.llm.settings",
     "ItemSource": "flatrec.content.item_source",
     "adjust_items": "flatrec.content.llm.adjust",
+    "augment_dataset": "flatrec.content.llm.augment_dataset",
     "augment_items": "flatrec.content.llm.augment",
     "encode_new_items": "flatrec.content.encode",
     "encode_table": "flatrec.content.encode",
+    "plan_augmentation": "flatrec.content.llm.augmentation_plan",
     "read_new_item_table": "flatrec.content.encode",
+    "read_requests": "flatrec.content.llm.augment_dataset",
 }
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, Int64, Shaped
 from numpy import ndarray
 
 from flatrec.data.features import Features
-from flatrec.data.interactions import read_only
+from flatrec.data.interactions import SPLITS, Interactions, read_only
 
 NOBODY = -1  # in place of an item that was not suggested
 
@@ -28,9 +28,10 @@ class Augmentation:
         attributes: one vector per item for each attribute, such as ``director``; all of one width.
         suggestions: for each user a liked and a disliked item by index, -1 for none. A user without one of the two has
             none; suggestions are no interactions and enter no graph.
+        shown: the interactions, by user and item index, that the language model was shown; None if it is not known.
 
     Raises:
-        ValueError: attributes differ in their width or number of items, or suggestions are no pairs.
+        ValueError: attributes differ in their width or number of items, or suggestions or shown are no pairs.
 
     Example:
         >>> Augmentation(suggestions=np.array([[3, 0], [-1, -1]])).is_suggested.tolist()
@@ -40,24 +41,27 @@ class Augmentation:
     profiles: Features | None = None
     attributes: Mapping[str, Features] = field(default_factory=dict)
     suggestions: Shaped[ndarray, "..."] | None = None
+    shown: Shaped[ndarray, "..."] | None = None
 
     def __post_init__(self) -> None:
         shapes = {name: one.values.shape for name, one in self.attributes.items()}
         if len(set(shapes.values())) > 1:
             raise ValueError(f"attributes must be vectors of one width for the same items, but have shapes {shapes}")
         object.__setattr__(self, "attributes", MappingProxyType(dict(sorted(self.attributes.items()))))
-        if self.suggestions is None:
+        self._lock_pairs("suggestions", "suggestions must be a liked and a disliked item per user")
+        self._lock_pairs("shown", "shown must be a user and an item per interaction")
+
+    def _lock_pairs(self, name: str, expected: str) -> None:
+        pairs: ndarray | None = getattr(self, name)
+        if pairs is None:
             return
-        if self.suggestions.ndim != 2 or self.suggestions.shape[1] != 2 or self.suggestions.dtype.kind not in "iu":
-            raise ValueError(
-                "suggestions must be a liked and a disliked item per user, by index, but have shape "
-                f"{self.suggestions.shape} and type {self.suggestions.dtype}"
-            )
-        object.__setattr__(self, "suggestions", read_only(self.suggestions, np.dtype(np.int64)))
+        if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
+            raise ValueError(f"{expected}, by index, but have shape {pairs.shape} and type {pairs.dtype}")
+        object.__setattr__(self, name, read_only(pairs, np.dtype(np.int64)))
 
     def __reduce__(self) -> tuple[type[Augmentation], tuple[object, ...]]:
         """Travel to another process as what the constructor takes."""
-        return Augmentation, (self.profiles, dict(self.attributes), self.suggestions)
+        return Augmentation, (self.profiles, dict(self.attributes), self.suggestions, self.shown)
 
     @property
     def is_suggested(self) -> Bool[ndarray, "n_users"]:
@@ -78,6 +82,8 @@ class Augmentation:
         for what, features, size, of in sizes:
             if features is not None and len(features.values) != size:
                 raise ValueError(f"{what} has {len(features.values)} rows, the data set has {size} {of}; give one each")
+        if self.shown is not None and ((self.shown < 0).any() or (self.shown >= np.array([n_users, n_items])).any()):
+            raise ValueError(f"shown must be indices of {n_users} users and {n_items} items, but some are others")
         if self.suggestions is None:
             return
         if len(self.suggestions) != n_users:
@@ -88,25 +94,45 @@ class Augmentation:
                 f"[{self.suggestions.min()}, {self.suggestions.max()}]"
             )
 
+    def check_split(self, interactions: Interactions) -> None:
+        """Make sure that the language model was shown no interaction that a model is scored by.
+
+        Raises:
+            ValueError: it was shown interactions that are validation or test interactions now.
+        """
+        if self.shown is None:
+            return
+        train, *held_out = (interactions.flat_indices(*interactions.indices(split)) for split in SPLITS)
+        shown = interactions.flat_indices(*self.shown.T)
+        if count := int(np.isin(shown, np.setdiff1d(np.concatenate(held_out), train)).sum()):
+            raise ValueError(
+                f"the language model was shown {count} of the interactions that are validation or test ones in this "
+                "split, so that scores would be too good; train with the split that flatrec augment was run with, or "
+                "run it again with this one and --overwrite"
+            )
+
     def reindexed(self, users: Int[ndarray, "n_new_users"], items: Int[ndarray, "n_new_items"]) -> Augmentation:
         """Return the same for other users and items, given the former index of each, -1 for a new one.
 
-        A pair whose items are not both there is left out.
+        A pair whose items are not both there is left out, and so is a shown interaction without its user or item.
         """
-        suggestions = None
+        suggestions, shown = None, None
         if self.suggestions is not None:
-            index = np.full(int(max(items.max(initial=0), self.suggestions.max(initial=0))) + 2, NOBODY)
-            index[items[::-1]] = np.arange(len(items))[::-1]  # of several copies of an item the first
-            index[NOBODY] = NOBODY
+            index = _new_indices(items, self.suggestions)
             suggestions = index[np.where(users[:, None] >= 0, self.suggestions[users], NOBODY)]
+        if self.shown is not None:
+            columns = [_new_indices(rows, self.shown)[self.shown[:, n]] for n, rows in enumerate((users, items))]
+            shown = np.stack(columns, axis=1)
+            shown = shown[(shown >= 0).all(axis=1)]
         return Augmentation(
             None if self.profiles is None else _rows(self.profiles, users),
             {name: _rows(one, items) for name, one in self.attributes.items()},
             suggestions,
+            shown,
         )
 
     def digested(self) -> Iterator[str | ndarray]:
-        """Yield what a fingerprint of the data covers."""
+        """Yield what a fingerprint of the data covers: what a model is trained on."""
         for name, one in (("profiles", self.profiles), *self.attributes.items()):
             if one is not None:
                 yield from (f"augmentation {name}", one.values, one.present)
@@ -117,3 +143,11 @@ class Augmentation:
 def _rows(features: Features, rows: Int[ndarray, "n_rows"]) -> Features:
     known: Int64[ndarray, "n_rows"] = np.maximum(rows, 0)
     return Features(features.values[known], features.present[known] & (rows >= 0))
+
+
+def _new_indices(rows: Int[ndarray, "n_new"], old: Int64[ndarray, "n two"]) -> Int64[ndarray, "n_old"]:
+    """Return the new index of each former one that may be in ``old``, -1 for one that is gone; the last entry is -1."""
+    index = np.full(int(max(rows.max(initial=0), old.max(initial=0))) + 2, NOBODY)
+    index[rows[::-1]] = np.arange(len(rows))[::-1]  # of several copies the first
+    index[NOBODY] = NOBODY
+    return index

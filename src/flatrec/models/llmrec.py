@@ -141,6 +141,7 @@ class LLMRec(Model):
         self.features = FeatureTables(dataset, missing_modality=self.config.missing_modality)
         self.projections = nn.ModuleList(uniform_linear(width, dim) for width in self.features.widths)
         said = dataset.augmentation or Augmentation()
+        said.check_split(dataset.interactions)
         self.suggested = Suggestions(said)
         self.attribute_names = tuple(said.attributes)
         self.profiles = None if said.profiles is None else AugmentedVectors(torch.tensor(said.profiles.impute()))
