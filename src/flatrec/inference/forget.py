@@ -14,6 +14,7 @@ from scipy import sparse
 
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.recommender import Recommender
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
 
 
@@ -58,6 +59,8 @@ def _scoring_of(scoring: Scoring, kept: Int64[ndarray, "n_kept"]) -> Scoring:
         return replace(scoring, profiles=sparse.csr_array(scoring.profiles[kept]), similarities=similarities)
     if isinstance(scoring, ItemScores):
         return ItemScores(scoring.values, len(kept))
+    if isinstance(scoring, ProductPerceptron):
+        return scoring.of_users(torch.from_numpy(kept))
     assert_never(scoring)
 
 

@@ -24,6 +24,7 @@ from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.new_items import NewItems, read_new_items
 from flatrec.inference.recommender import Recommender
 from flatrec.models.base import Cold
+from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, UserMatrix, Vectors
 
 SEED = 0  # of the sample of users and items by which the scale is found
@@ -185,6 +186,8 @@ def item_vectors(recommender: Recommender) -> Vectors:
     Raises:
         ValueError: it has none.
     """
+    if isinstance(recommender.scoring, ProductPerceptron):
+        raise ValueError(f"new items get vectors, but {NO_VECTORS}")
     if not isinstance(recommender.scoring, Vectors):
         kinds = {ItemMatrix: "similar items", UserMatrix: "similar users", ItemScores: "popularity"}
         kind = kinds[type(recommender.scoring)]

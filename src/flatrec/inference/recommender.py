@@ -24,6 +24,7 @@ from flatrec.inference.fold_in import DEFAULT, FoldIn
 from flatrec.inference.lists import make_lists, rank_lists
 from flatrec.inference.request import Histories, ListRequest, asked_users, histories_by_user
 from flatrec.inference.rerank import Rerank
+from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
 from flatrec.models.scoring import ItemScores, Scoring, Vectors
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Recommender:
     ``flatrec.load_recommender(folder)`` reads one, ``Run.recommender`` makes one of a trained run.
 
     Args:
-        scoring: vectors, a matrix of similar items, or one score per item.
+        scoring: vectors, a matrix of similar items or users, a perceptron, or one score per item.
         users: original user ids, in the order of the indices.
         catalog: the items.
         history: weights of the training interactions, (n_users, n_items).
@@ -301,6 +302,8 @@ class Recommender:
         """
         from flatrec.inference.ann import IndexSettings, build_index
 
+        if isinstance(self.scoring, ProductPerceptron):
+            raise ValueError(f"an index finds items by their vectors, but {NO_VECTORS}")
         if not isinstance(self.scoring, Vectors):
             raise ValueError(
                 f"an index is of item vectors, but {self.facts.model} has none; its lists are exact without one"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -23,9 +23,12 @@ from flatrec.inference.catalog import Catalog
 from flatrec.inference.item_contributions import item_contributions
 from flatrec.inference.matching import all_interactions
 from flatrec.inference.recommender import Facts, Recommender
-from flatrec.models.base import Baseline, Model
+from flatrec.models.base import Baseline, Encoded, Model
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import Scoring, Vectors
 from flatrec.registry.naming import available_metrics
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,23 +164,34 @@ class Run:
         """Return how the scores are made, by the parameters that the model has now."""
         if isinstance(self.model, Baseline):
             return self.model.scoring()
-        return Vectors(*user_item_embeddings(self.model))
+        return scoring_of(self.model)
 
 
 def _on_cpu(scoring: Scoring, model: Model | Baseline, interactions: Interactions) -> Scoring:
     """Return copies of vectors, on the CPU, which no further training changes, and the items' contributions in them."""
+    if isinstance(scoring, ProductPerceptron):
+        return scoring.on_cpu()
     if not isinstance(scoring, Vectors) or isinstance(model, Baseline):
         return scoring
     users, items = (table.detach().float().cpu().clone() for table in (scoring.users, scoring.items))
     return Vectors(users, items, item_contributions(model, interactions))
 
 
-@torch.no_grad()
 def user_item_embeddings(model: Model) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
     """Return user and item embeddings of a model in evaluation mode; its mode is restored afterward."""
+    return _evaluated(model, model.user_item_embeddings)
+
+
+def scoring_of(model: Model) -> Scoring:
+    """Return how a model in evaluation mode scores; its mode is restored afterward."""
+    return _evaluated(model, model.scoring)
+
+
+@torch.no_grad()
+def _evaluated(model: Model, read: Callable[[Encoded], T]) -> T:
     training = model.training
     model.eval()
     try:
-        return model.user_item_embeddings(model.encode())
+        return read(model.encode())
     finally:
         model.train(training)

@@ -26,6 +26,7 @@ from flatrec.inference.ann.files import FILE as INDEX
 from flatrec.inference.ann.files import read_index, write_index
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Similarities, UserMatrix, Vectors
 from flatrec.training.checkpoint import check_finite
 from flatrec.utils.atomic_write import atomic_write, own_folder, sweep, write_text
@@ -38,12 +39,14 @@ RUN = "data.json"  # what a run folder says of its run
 USERS, ITEMS = "users.parquet", "items.parquet"
 FORMAT, VERSION = "flatrec recommender", 1
 MAPPED_FROM = 2**26  # bytes from which a tensor is read from the disk as it is used, instead of at once
+PERCEPTRON_TENSORS = ("users", "items", "hidden_weight", "hidden_bias", "output_weight", "output_bias")
 ADVICE = "write it again (flatrec train, or save_recommender), or restore the folder"
-_KINDS: dict[type[Vectors] | type[ItemMatrix] | type[ItemScores] | type[UserMatrix], str] = {
+_KINDS: Mapping[type, str] = {
     Vectors: "vectors",
     ItemMatrix: "item-matrix",
     ItemScores: "item-scores",
     UserMatrix: "user-matrix",
+    ProductPerceptron: "product-perceptron",
 }
 
 
@@ -191,6 +194,9 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
         yield from (("users", scoring.users), ("items", scoring.items))
         if scoring.contributions is not None:
             yield "contributions", scoring.contributions
+    elif isinstance(scoring, ProductPerceptron):
+        yield from scoring.tensors().items()
+        yield "negative_slope", torch.tensor(scoring.negative_slope, dtype=torch.float64)
     elif isinstance(scoring, UserMatrix):
         yield from _matrix("similarities", scoring.similarities)
         yield from _matrix("profiles", scoring.profiles)
@@ -289,6 +295,10 @@ def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -
         neighbors, shrinkage = int(tensors["n_neighbors"]), float(tensors["shrinkage"])
         similar = _csr("similarities", tensors, (shape[0], shape[0]))
         return UserMatrix(_csr("profiles", tensors, shape), similar, neighbors, shrinkage)
+    if kind == "product-perceptron":
+        return ProductPerceptron(
+            **{name: tensors[name] for name in PERCEPTRON_TENSORS}, negative_slope=float(tensors["negative_slope"])
+        )
     if kind == "item-scores":
         return ItemScores(tensors["values"], shape[0])
     raise ValueError(f"it is of kind {clipped(kind)!r}, but must be {', '.join(_KINDS.values())}")

@@ -12,6 +12,7 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.inference.recommender import Recommender
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix
 from flatrec.ops.matmul import linear
 from flatrec.ops.topk import stable_topk
@@ -90,7 +91,7 @@ def _scorer(scoring: Scoring, item: int) -> UserScorer:
             "popularity scores an item the same for every user, so that nobody wants it more than others; ask a "
             "recommender that was trained by users, such as bpr or item-knn"
         )
-    if isinstance(scoring, (ItemMatrix, UserMatrix)):
+    if isinstance(scoring, (ItemMatrix, UserMatrix, ProductPerceptron)):
         return lambda block: scoring.scores_of_item(block, item)
     return lambda block: linear(scoring.users[block], scoring.items[[item]])[:, 0]
 

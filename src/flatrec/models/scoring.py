@@ -1,4 +1,4 @@
-"""How scores are made, without the class of a model: by vectors, similar items or users, or the same for everybody."""
+"""How scores are made, without the class of a model: by vectors, similar items or users, or for everybody."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.models.neighbors import cosines_of_rows, neighbor_matrix, squared_lengths
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.ops.matmul import linear
 
 BLOCK_ROWS = 2**15  # rows that are float64 at once
@@ -249,7 +250,7 @@ class UserMatrix:
         return squared_lengths(self._by_item, np.float64)
 
 
-Scoring: TypeAlias = Vectors | ItemMatrix | ItemScores | UserMatrix
+Scoring: TypeAlias = Vectors | ItemMatrix | ItemScores | UserMatrix | ProductPerceptron
 
 
 def dense(matrix: sparse.csr_array | ndarray) -> ndarray:

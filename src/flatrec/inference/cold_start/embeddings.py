@@ -25,6 +25,7 @@ from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Baseline, Model
 from flatrec.models.base import Cold
 from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
 from flatrec.models.scoring import Vectors
 
 
@@ -71,6 +72,8 @@ def check_supported(run: Run, *, method: str | None = None, n_neighbors: int = 1
             f"{type(recommender).__name__} has no vectors of items, so it cannot score new ones; train "
             "a model such as vbpr or freedom"
         )
+    if isinstance(recommender, Model) and isinstance(run.scoring(), ProductPerceptron):
+        raise ValueError(f"new items get vectors, but {NO_VECTORS}")
     if not dataset.features:
         raise ValueError(
             f"new items are embedded by their features, but data set {dataset.name!r} has none; add features "
