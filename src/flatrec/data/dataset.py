@@ -111,6 +111,7 @@ class Dataset:
         items: Frame | None = None,
         features: Mapping[str, FeatureInput] | None = None,
         *,
+        groups: tuple[Frame, Frame] | None = None,
         columns: TableSettings | None = None,
         split: SplitSettings | None = None,
         name: str = "frames",
@@ -125,6 +126,8 @@ class Dataset:
             items: one row per item: ids, titles, image files, and other columns that ``columns`` names.
             features: features by modality: a frame with a column of item ids; a pair of ids and an array of NumPy or
                 a tensor; an array alone, with its rows in the order of ``items``; or the path of a file of features.
+            groups: if some users are groups, the two of (members, interactions): one row per membership, and one row
+                per event of a group, with the columns of ``interactions`` but a column of groups for that of users.
             columns: which columns mean what, as a ``dataset.toml`` says it; files are left out. By default columns are
                 recognized by their names, such as ``user``, ``item`` and ``split``.
             split: how to split the interactions; what is left out is as ``columns`` says.
@@ -143,7 +146,7 @@ class Dataset:
         """
         from flatrec.data.frames.reading import read_frames
 
-        return read_frames(interactions, items, features or {}, columns=columns, split=split, name=name)
+        return read_frames(interactions, items, features or {}, groups, columns=columns, split=split, name=name)
 
     def to_frame(self) -> pl.DataFrame:
         """Return the interactions with their original ids, a row for each: ``user``, ``item`` and ``split``.
