@@ -46,6 +46,7 @@ def without_users(recommender: Recommender, users: Sequence[str]) -> Recommender
         histories={user: items for user, items in recommender.histories.items() if user not in users},
         facts=replace(recommender.facts, forgotten=_rows_of_training(recommender, gone)),
         groups=tuple(np.flatnonzero(np.isin(kept, recommender.groups)).tolist()),
+        by_members=tuple(np.flatnonzero(np.isin(kept, recommender.by_members)).tolist()),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -93,6 +94,7 @@ class Run:
             seen=all_interactions(interactions),
             filter_seen=self.mask != "none",
             groups=() if self.dataset.groups is None else tuple(self.dataset.groups.indices.tolist()),
+            by_members=_groups_by_members(self.model, self.dataset),
             facts=Facts(
                 model=result.get("model", type(self.model).__name__),
                 strategy=result.get("strategy", "none"),
@@ -165,6 +167,16 @@ class Run:
         if isinstance(self.model, Baseline):
             return self.model.scoring()
         return scoring_of(self.model)
+
+
+def _groups_by_members(model: Model | Baseline, dataset: Dataset) -> tuple[int, ...]:
+    """Return the groups without a training interaction whose vectors follow from members with one."""
+    groups = dataset.groups
+    if groups is None or isinstance(model, Baseline) or not model.GROUPS_BY_MEMBERS:
+        return ()
+    trained = np.bincount(dataset.interactions.indices("train")[0], minlength=dataset.n_users) > 0
+    by_members = np.unique(groups.groups[trained[groups.persons]])
+    return tuple(by_members[~trained[by_members]].tolist())
 
 
 def _on_cpu(scoring: Scoring, model: Model | Baseline, interactions: Interactions) -> Scoring:

@@ -213,6 +213,8 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     yield "new", torch.tensor(recommender.catalog.new)
     if recommender.groups:
         yield "groups", torch.tensor(recommender.groups)
+    if recommender.by_members:
+        yield "by_members", torch.tensor(recommender.by_members)
 
 
 def _similarities(similarities: Similarities) -> Iterator[tuple[str, Tensor]]:
@@ -276,8 +278,13 @@ def _read(folder: Path, facts: Mapping[str, Any]) -> Recommender:
         seen=_csr("seen", tensors, (n_users, n_items)),
         filter_seen=bool(facts["filter_seen"]),
         facts=_facts(facts["facts"]),
-        groups=tuple(tensors["groups"].tolist()) if "groups" in tensors else (),
+        groups=_indices("groups", tensors),
+        by_members=_indices("by_members", tensors),
     )
+
+
+def _indices(name: str, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+    return tuple(tensors[name].tolist()) if name in tensors else ()
 
 
 def _facts(values: Mapping[str, Any]) -> Facts:

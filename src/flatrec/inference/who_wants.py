@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from scipy import sparse
@@ -98,7 +97,7 @@ def _scorer(scoring: Scoring, item: int) -> UserScorer:
 
 def _left_out(recommender: Recommender, item: int, filter_seen: bool) -> Tensor:
     """Return which users are not listed."""
-    hidden = np.diff(recommender.history.indptr) == 0
+    hidden = ~recommender.learned
     if filter_seen:
         hidden[sparse.csc_array(recommender.seen[:, [item]]).indices] = True
     return torch.from_numpy(hidden)

@@ -85,6 +85,7 @@ class AlignGroup(Model):
         predictor: Literal["dot", "mlp"] = "dot"
 
     config: Config
+    GROUPS_BY_MEMBERS: ClassVar[bool] = True
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (2, 3, 4),

@@ -76,6 +76,9 @@ class Model(nn.Module, ABC):
     interactions from that item's features and its own row of a table alone, and not from other items, as over a graph
     of similar items, or from sums over all items. ``nearest`` serves every model.
 
+    ``GROUPS_BY_MEMBERS`` says that the vector of a group follows from its members, so that a group without a training
+    interaction is ranked by it if a member has one. Other groups without one get the most popular items.
+
     ``REPLACEABLE`` says what settings of an experiment may replace: ``loss`` for a model whose ``loss_terms`` ranks by
     ``ranking``, ``regularization`` for one that takes its penalty from ``penalty_terms``. A model's own penalty has the
     groups ``norms`` or ``squares``.
@@ -90,6 +93,7 @@ class Model(nn.Module, ABC):
     loss_weights: Mapping[str, float] = {}
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
+    GROUPS_BY_MEMBERS: ClassVar[bool] = False
     SEARCH_SPACE: ClassVar[SearchSpace] = {}
     DEFAULTS: ClassVar[Defaults] = {}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset()

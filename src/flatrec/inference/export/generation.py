@@ -51,6 +51,8 @@ def recommender_values(recommender: Recommender) -> Iterator[Value]:
     yield from _matrix(recommender.seen)
     for user, history in sorted(recommender.histories.items()):
         yield from _texts([user, *history])
+    if recommender.by_members:
+        yield np.array(recommender.by_members)
     yield "exact" if recommender.index is None else repr(recommender.index.facts)
 
 
