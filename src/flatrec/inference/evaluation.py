@@ -67,6 +67,7 @@ def evaluate_recommender(
         unknown_users=unknown_users,
         features=dataset.features,
         sampled_negatives=sampled_negatives,
+        released_negatives=dataset.released_negatives,
     )
 
 

@@ -147,6 +147,7 @@ class Run:
             unknown_users=self.unknown_users,
             features=self.dataset.features,
             sampled_negatives=self.sampled_negatives,
+            released_negatives=self.dataset.released_negatives,
         )
 
     def differing(self, split: Split, metrics: Mapping[str, float]) -> tuple[str, ...]:
