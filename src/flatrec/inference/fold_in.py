@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -85,7 +85,7 @@ def folded_in(
             makes the scores.
     """
     if isinstance(scoring, ItemMatrix):
-        return ItemMatrix(histories, scoring.similarities)
+        return replace(scoring, profiles=histories)
     if isinstance(scoring, UserMatrix):
         return scoring.of_histories(histories)
     if isinstance(scoring, ItemScores):

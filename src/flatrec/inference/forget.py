@@ -54,7 +54,7 @@ def _scoring_of(scoring: Scoring, kept: Int64[ndarray, "n_kept"]) -> Scoring:
     if isinstance(scoring, Vectors):
         return Vectors(scoring.users[torch.from_numpy(kept)], scoring.items, scoring.contributions)
     if isinstance(scoring, ItemMatrix):
-        return ItemMatrix(sparse.csr_array(scoring.profiles[kept]), scoring.similarities)
+        return replace(scoring, profiles=sparse.csr_array(scoring.profiles[kept]))
     if isinstance(scoring, UserMatrix):
         similarities = sparse.csr_array(scoring.similarities[kept][:, kept])
         return replace(scoring, profiles=sparse.csr_array(scoring.profiles[kept]), similarities=similarities)

@@ -26,6 +26,7 @@ from flatrec.inference.ann.files import FILE as INDEX
 from flatrec.inference.ann.files import read_index, write_index
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
+from flatrec.models.content_similarity import ContentSimilarity
 from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Similarities, UserMatrix, Vectors
 from flatrec.training.checkpoint import check_finite
@@ -205,6 +206,8 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     elif isinstance(scoring, ItemMatrix):
         yield from _similarities(scoring.similarities)
         yield from _matrix("profiles", scoring.profiles)
+        if scoring.content is not None:
+            yield "content", _content_tensor(scoring.content)
     else:
         yield "values", scoring.values
     yield from _matrix("history", recommender.history)
@@ -215,6 +218,16 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
         yield "groups", torch.tensor(recommender.groups)
     if recommender.by_members:
         yield "by_members", torch.tensor(recommender.by_members)
+
+
+def _content_tensor(content: ContentSimilarity) -> Tensor:
+    numbers = (content.n_neighbors, content.weight, content.image_weight, content.missing_modality == "mean")
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def _content(numbers: Tensor) -> ContentSimilarity:
+    n_neighbors, weight, image_weight, uses_mean = numbers.tolist()
+    return ContentSimilarity(int(n_neighbors), weight, image_weight, "mean" if uses_mean else "zero")
 
 
 def _similarities(similarities: Similarities) -> Iterator[tuple[str, Tensor]]:
@@ -297,7 +310,8 @@ def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -
     if kind == "item-matrix":
         dense = tensors.get("similarities")
         similar = _csr("similarities", tensors, (shape[1], shape[1])) if dense is None else dense.numpy()
-        return ItemMatrix(_csr("profiles", tensors, shape), similar)
+        content = _content(tensors["content"]) if "content" in tensors else None
+        return ItemMatrix(_csr("profiles", tensors, shape), similar, content)
     if kind == "user-matrix":
         neighbors, shrinkage = int(tensors["n_neighbors"]), float(tensors["shrinkage"])
         similar = _csr("similarities", tensors, (shape[0], shape[0]))

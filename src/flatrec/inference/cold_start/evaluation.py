@@ -19,13 +19,15 @@ from flatrec.evaluation.evaluate import Mask
 from flatrec.evaluation.scored_users import ScoredUsers, scored_mask
 from flatrec.inference.catalog import concatenated
 from flatrec.inference.cold_start.baselines import content_scorer, expected_at_random
-from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, embedder
+from flatrec.inference.cold_start.embeddings import check_supported
 from flatrec.inference.cold_start.holdout import Holdout, hold_out_items, train_without_held_out
-from flatrec.inference.joining import JoinedItems, item_vectors, join
+from flatrec.inference.cold_start.recommend import joined_to_run
+from flatrec.inference.joining import JoinedItems
 from flatrec.inference.known_items import KnownItems
 from flatrec.inference.new_items import NewItems, with_features
 from flatrec.inference.run import Run
 from flatrec.models.base import Cold
+from flatrec.models.scoring import Scoring, Vectors
 from flatrec.training import Callback
 
 SCORED: Split = "test"  # the split of the relevant interactions in what is scored, whichever split is asked for
@@ -153,9 +155,7 @@ def evaluate_held_out(
     items = held_out_items(holdout, split)
     indices = holdout.items[split]
     features = {name: table.take(indices) for name, table in holdout.full.features.items()}
-    chosen, embed = embedder(run, n_neighbors=n_neighbors, method=method)
-    joined = join(run.recommender, items, chosen, embed)
-    embeddings = _embeddings(joined, run.dataset.n_items)
+    joined = joined_to_run(run, items, n_neighbors=n_neighbors, method=method)
     relevant = _relevant(holdout, split, run.users)
     with_known = _after_known(run, relevant, split)
     users = np.unique(relevant.users)
@@ -166,7 +166,7 @@ def evaluate_held_out(
         seed=holdout.seed,
         n_neighbors=n_neighbors,
         mask=run.mask,
-        method=chosen,
+        method=joined.method,
         scale=joined.calibration.scale,
         users=run.users,
         n_users=len(users),
@@ -174,8 +174,8 @@ def evaluate_held_out(
         n_items=len(indices),
         n_users_without_training=int((n_training == 0)[users].sum()),
         n_items_without_features=len(items.without_features),
-        among_held_out=_compared(run, relevant, *_scorers(run, embeddings, features, include_known=False)),
-        among_all=_compared(run, with_known, *_scorers(run, embeddings, features, include_known=True)),
+        among_held_out=_compared(run, relevant, *_scorers(run, joined, features, include_known=False)),
+        among_all=_compared(run, with_known, *_scorers(run, joined, features, include_known=True)),
     )
 
 
@@ -195,14 +195,6 @@ def held_out_items(holdout: Holdout, split: Split) -> NewItems:
     if not items.ids:
         raise ValueError(f"none of the {len(indices)} items held out for {split} has a feature; draw by another --seed")
     return items
-
-
-def _embeddings(joined: JoinedItems, n_known: int) -> NewItemEmbeddings:
-    """Return the embeddings of users, known items and new ones, as recommendations use them."""
-    vectors = item_vectors(joined.recommender)
-    return NewItemEmbeddings(
-        joined.items, joined.method, vectors.users, vectors.items[:n_known], vectors.items[n_known:]
-    )
 
 
 def _relevant(holdout: Holdout, split: Split, users: ScoredUsers) -> Interactions:
@@ -240,19 +232,26 @@ def _after_known(run: Run, relevant: Interactions, split: Split) -> Interactions
 
 
 def _scorers(
-    run: Run, embeddings: NewItemEmbeddings, features: Mapping[str, Features], *, include_known: bool
+    run: Run, joined: JoinedItems, features: Mapping[str, Features], *, include_known: bool
 ) -> tuple[Scorer, Scorer]:
     """Return the scorers of model and content over the held-out items, after the known ones if these are candidates."""
     known, interactions = run.dataset.features, run.dataset.interactions.matrix("train")
     offset = run.dataset.n_items if include_known else 0
     n_items = offset + len(next(iter(features.values())).present)
-    columns = torch.cat([torch.arange(offset), torch.from_numpy(embeddings.items.rows) + offset])
-    candidates = embeddings.all_items if include_known else embeddings.new_items
+    columns = torch.cat([torch.arange(offset), torch.from_numpy(joined.items.rows) + offset])
+    scoring, first = joined.recommender.scoring, run.dataset.n_items - offset  # the first candidate
     content = content_scorer(interactions, known, _after(known, features) if include_known else features)
     return (
-        _spread(inner_product(embeddings.users, candidates), columns, n_items),
+        _spread(_from(scoring, first), columns, n_items),
         _spread(lambda block: content(block)[:, columns], columns, n_items),
     )
+
+
+def _from(scoring: Scoring, first: int) -> Scorer:
+    """Return a scorer of the items from an index on."""
+    if isinstance(scoring, Vectors):
+        return inner_product(scoring.users, scoring.items[first:])
+    return lambda block: scoring.scores(block)[:, first:]
 
 
 def _after(known: Mapping[str, Features], new: Mapping[str, Features]) -> dict[str, Features]:
