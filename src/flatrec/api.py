@@ -13,7 +13,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.evaluation.metrics import Metric
-from flatrec.inference.run import Run, user_item_embeddings
+from flatrec.inference.run import Run, scoring_of
 from flatrec.models import Model
 from flatrec.registry.instantiate import build_strategy, own_defaults, with_defaults
 from flatrec.registry.model_defaults import defaults_sentence
@@ -145,7 +145,8 @@ def _check_objects(
 
 
 def _check_size(model: Model, dataset: Dataset) -> None:
-    users, items = map(len, user_item_embeddings(model))
+    scoring = scoring_of(model)
+    users, items = scoring.n_users, scoring.n_items
     if (users, items) != (dataset.n_users, dataset.n_items):
         raise ValueError(
             f"the model is for {users} users and {items} items, the data set has {dataset.n_users} and "

@@ -84,3 +84,20 @@ def test_data_without_groups_are_refused(flatrec, tmp_path):
     assert not (tmp_path / "no").exists()
     assert flatrec("train", "--data", tmp_path / "pairs", "--model", "popularity", "--out", tmp_path / "run").code == 0
     assert "trained on data without groups" in flatrec("recommend", tmp_path / "run", "--group", "user 0").err
+
+
+def test_the_commands_take_it_and_refuse_vectors_in_one_line(flatrec, blocks, tmp_path):
+    run = tmp_path / "groups"
+    settings = ("--set", "model.predictor=mlp", "--set", "model.n_layers=1", *SMALL)
+    assert flatrec("train", "--data", blocks, "--model", "aligngroup", *settings, "--group", "--out", run).code == 0
+    again = json.loads(flatrec("evaluate", run, "--json").out)
+    assert (again["users"], again["differing"]) == ("groups", [])
+    answer = json.loads(flatrec("recommend", run, "--group", "user 6", "-k", 2, "--json").out)
+    loaded = library.load_run(run)
+    assert [one["item"] for one in answer["recommendations"][0]["items"]] == [
+        one.item for one in loaded.recommend("user 6", 2)[0]
+    ]
+    refused = flatrec("export", run, "--what", "vectors", "--out", tmp_path / "vectors")
+    assert refused.code != 0
+    assert refused.err.strip().count("\n") == 0
+    assert "train with --set model.predictor=dot" in refused.err

@@ -112,7 +112,7 @@ def test_details_that_do_not_fit_are_refused_in_one_line(details, message):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", sorted(set(BASELINES) - WITH_VECTORS))
+@pytest.mark.parametrize("name", sorted(set(BASELINES) - WITH_VECTORS - {"content-knn", "hybrid-knn"}))
 def test_a_baseline_without_vectors_is_not_joined(name):
     with pytest.raises(ValueError, match="has no vectors of items"):
         Run(data(), BASELINES[name](data())).recommender.with_items(encoded((0,)))

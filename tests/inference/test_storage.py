@@ -16,6 +16,8 @@ from flatrec.inference import storage
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.inference.storage import save_recommender
+from flatrec.models.content_similarity import ContentSimilarity
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, UserMatrix, Vectors
 from flatrec.testing import block_dataset
 from flatrec.utils.integrity import seal
@@ -30,11 +32,19 @@ def vectors():
     return Vectors(torch.randn(N_USERS, 5, generator=generator), torch.randn(N_ITEMS, 5, generator=generator))
 
 
+def perceptron():
+    generator = torch.Generator().manual_seed(1)
+    shapes = ((N_USERS, 4), (N_ITEMS, 4), (2, 4), (2,), (2,), ())
+    return ProductPerceptron(*(torch.randn(shape, generator=generator) for shape in shapes))
+
+
 SCORINGS = {
     "vectors": vectors,
     "item-matrix": lambda: ItemMatrix(BOUGHT, SIMILAR),
+    "content-item-matrix": lambda: ItemMatrix(BOUGHT, SIMILAR, ContentSimilarity(3, 0.5, 0.1, "zero")),
     "dense-item-matrix": lambda: ItemMatrix(BOUGHT, SIMILAR.toarray()),
     "user-matrix": lambda: UserMatrix(BOUGHT, sparse.csr_array(np.eye(3, k=1, dtype=np.float32)), 5, 0.1),
+    "product-perceptron": perceptron,
     "item-scores": lambda: ItemScores(torch.tensor([3.0, 1.0, 2.0, 0.0]), N_USERS),
 }
 
@@ -88,6 +98,8 @@ def test_a_recommender_is_read_as_it_was_written(kind, tmp_path):
     assert (after.seen != 0).toarray().tolist() == (before.seen != 0).toarray().tolist()
     users = torch.arange(N_USERS)
     assert torch.equal(after.scoring.scores(users), before.scoring.scores(users))
+    if isinstance(before.scoring, ItemMatrix):
+        assert after.scoring.content == before.scoring.content
     assert after.recommend(["ann", "bob", "nobody yet", "who"], 4) == before.recommend(
         ["ann", "bob", "nobody yet", "who"], 4
     )

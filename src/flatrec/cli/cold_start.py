@@ -79,7 +79,8 @@ def _print_result(result: ColdStartResult, folder: Path) -> None:
     print_comparison(f"Among the {result.n_items} held-out items, {result.split}", result.method, result.among_held_out)
     print_comparison(f"Among all items, {result.split}", result.method, result.among_all)
     print_text(
-        f"{result.n_items} held-out items, {result.n_interactions} interactions with {result.n_users} users; the model "
+        f"{result.n_items} held-out items, {result.n_interactions} interactions with {result.n_users} "
+        f"{'users' if result.users == 'all' else result.users}; the model "
         f"embeds the items by {options.METHODS[result.method]}; random is the exact expectation; the run without these "
         f"items is in {folder}"
     )

@@ -74,6 +74,7 @@ def _shown(value: object) -> str:
 
 
 def _described(recommender: Recommender, folder: Path) -> dict[str, Any]:
+    from flatrec.models.perceptron import ProductPerceptron
     from flatrec.models.scoring import Vectors
 
     scoring, facts = recommender.scoring, recommender.facts
@@ -83,7 +84,7 @@ def _described(recommender: Recommender, folder: Path) -> dict[str, Any]:
         "data": facts.data,
         "run": facts.run,
         "scores": type(scoring).__name__,
-        "dim": int(scoring.items.shape[1]) if isinstance(scoring, Vectors) else None,
+        "dim": int(scoring.items.shape[1]) if isinstance(scoring, (Vectors, ProductPerceptron)) else None,
         "users": len(recommender.users),
         "forgotten_users": len(facts.forgotten),
         "items": len(recommender.items),

@@ -138,12 +138,16 @@ def _print_result(result: Mapping[str, Any], out: Path, n_interactions: int) -> 
     )
 
 
-def _sentences(result: Mapping[str, Any], split: str) -> tuple[str, str]:
+def _sentences(result: Mapping[str, Any], split: str) -> tuple[str, ...]:
     """Return what a reader of the scores of a split should know of who and what is in them."""
     data, undefined = result["data"], result["undefined"][split]
     counts = data["users_without_training"][split], data["interactions_with_unknown_items"][split]
     unknown_users = result["settings"]["evaluation"]["unknown_users"]
-    return unknown_sentence(split, *counts, unknown_users=unknown_users), undefined_sentence(split, undefined)
+    return (
+        unknown_sentence(split, *counts, unknown_users=unknown_users),
+        undefined_sentence(split, undefined),
+        candidates_sentence(split, result.get("candidates", {}).get(split)),
+    )
 
 
 def _selected_epoch(result: Mapping[str, Any]) -> str:
@@ -188,6 +192,7 @@ def evaluate(
         differing = loaded.differing(scored, found.metrics) if of_whom == loaded.users else ()
     if json:
         about = {"run": str(run), "split": scored, **({} if of_whom == "all" else {"users": of_whom})}
+        about |= {"candidates": found.candidates} if found.candidates == "released" else {}
         print_json({**about, "metrics": found.metrics, "differing": list(differing)})
     else:
         print_metrics(f"{run}{scored_title(of_whom)}", {scored: found.metrics})
@@ -199,6 +204,7 @@ def evaluate(
                 unknown_users=found.unknown_users,
             ),
             undefined_sentence(scored, found.n_undefined),
+            candidates_sentence(scored, found.candidates),
         )
     if differing:
         _warn_of_difference(result, scored, found.metrics, differing)
@@ -218,6 +224,13 @@ def unknown_sentence(split: str, n_users: int, n_interactions: int, *, unknown_u
         f"{split}: users without a training interaction, who {scored} (evaluation.unknown_users): {n_users}; "
         f"interactions with items without one: {n_interactions}"
     )
+
+
+def candidates_sentence(split: str, candidates: str | None) -> str:
+    """Return a sentence on what sampled metrics rank among; empty unless it was released with the data."""
+    if candidates != "released":
+        return ""
+    return f"{split}: metrics called sampled_ rank among the items that were released with the data, not drawn here"
 
 
 def undefined_sentence(split: str, undefined: Mapping[str, int]) -> str:

@@ -21,6 +21,7 @@ from flatrec.data.groups import Groups
 from flatrec.data.interactions import SPLITS, Interactions, Split
 from flatrec.data.item_columns import check_names
 from flatrec.data.log import InteractionLog, log_of
+from flatrec.data.released_negatives import ReleasedNegatives
 from flatrec.data.splitting import SplitDescription, SplitReport, split_log, summarize_split
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.utils.integrity import digest
@@ -54,6 +55,8 @@ class Dataset:
         source: the path from which it was read; None if it was built in memory.
         augmentation: what a language model says of users and items, where there is any.
         groups: which users are groups, and who their members are; None if all users are persons.
+        released_negatives: the items among which sampled metrics rank each test interaction, if the data were published
+            with some; the fingerprint does not include them.
 
     Raises:
         ValueError: there is no user or no item, or ids, features, titles, images, item columns, augmentation or groups
@@ -74,6 +77,7 @@ class Dataset:
     source: str | None = None
     augmentation: Augmentation | None = None
     groups: Groups | None = None
+    released_negatives: ReleasedNegatives | None = None
 
     def __post_init__(self) -> None:
         if self.n_users < 1 or self.n_items < 1:
@@ -111,6 +115,7 @@ class Dataset:
         items: Frame | None = None,
         features: Mapping[str, FeatureInput] | None = None,
         *,
+        groups: tuple[Frame, Frame] | None = None,
         columns: TableSettings | None = None,
         split: SplitSettings | None = None,
         name: str = "frames",
@@ -125,6 +130,8 @@ class Dataset:
             items: one row per item: ids, titles, image files, and other columns that ``columns`` names.
             features: features by modality: a frame with a column of item ids; a pair of ids and an array of NumPy or
                 a tensor; an array alone, with its rows in the order of ``items``; or the path of a file of features.
+            groups: if some users are groups, the two of (members, interactions): one row per membership, and one row
+                per event of a group, with the columns of ``interactions`` but a column of groups for that of users.
             columns: which columns mean what, as a ``dataset.toml`` says it; files are left out. By default columns are
                 recognized by their names, such as ``user``, ``item`` and ``split``.
             split: how to split the interactions; what is left out is as ``columns`` says.
@@ -143,7 +150,7 @@ class Dataset:
         """
         from flatrec.data.frames.reading import read_frames
 
-        return read_frames(interactions, items, features or {}, columns=columns, split=split, name=name)
+        return read_frames(interactions, items, features or {}, groups, columns=columns, split=split, name=name)
 
     def to_frame(self) -> pl.DataFrame:
         """Return the interactions with their original ids, a row for each: ``user``, ``item`` and ``split``.
@@ -223,6 +230,15 @@ class Dataset:
             *self.split_report.sentences(),
             *filter(None, (self._users_without_training(split) for split in SPLITS[1:])),
             *filter(None, (self._items_without_training(split) for split in SPLITS[1:])),
+            *([self._negatives_left_out()] if self.released_negatives and self.released_negatives.n_left_out else []),
+        )
+
+    def _negatives_left_out(self) -> str:
+        assert self.released_negatives is not None
+        n_left_out = self.released_negatives.n_left_out
+        return (
+            f"{n_left_out} of {n_left_out + len(self.released_negatives.negatives)} released negatives are items "
+            "without an interaction, which are no items of the data set: they are left out, and their lists are shorter"
         )
 
     def _users_without_training(self, split: Split) -> str:

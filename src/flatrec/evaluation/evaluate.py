@@ -16,13 +16,15 @@ from torch import Tensor
 from flatrec.config import DEFAULT_METRICS
 from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions, Split
+from flatrec.data.released_negatives import ReleasedNegatives
 from flatrec.evaluation.metrics import METRICS, EvaluationData, Metric, PerUser, TopK, resolve_metrics
 from flatrec.evaluation.ranking import Ranking, Scorer, inner_product, rank
-from flatrec.evaluation.sampled import N_NEGATIVES, mean_per_user, sampled_lists
+from flatrec.evaluation.sampled import N_NEGATIVES, mean_per_user, released_rows, sampled_lists
 from flatrec.utils.messages import raised
 
 Mask = Literal["train", "train+valid", "none"]
 UnknownUsers: TypeAlias = Literal["include", "exclude"]
+Candidates: TypeAlias = Literal["drawn", "released"]
 NO_FEATURES: Mapping[str, Features] = {}
 
 
@@ -42,6 +44,8 @@ class EvaluationResult:
         n_interactions_with_unknown_items: number of interactions of the split with items without a training
             interaction. They count as relevant, also where a model cannot know the item.
         n_undefined: number of scored users for whom a metric is not defined, where there are any.
+        candidates: what sampled metrics rank each relevant item among: items ``drawn`` here, or those ``released`` with
+            the data; None if there is no sampled metric.
     """
 
     users: Int64[Tensor, "n_scored"]
@@ -51,6 +55,7 @@ class EvaluationResult:
     unknown_users: UnknownUsers = "include"
     n_interactions_with_unknown_items: int = 0
     n_undefined: dict[str, int] = field(default_factory=dict)
+    candidates: Candidates | None = None
 
 
 def evaluate(
@@ -116,8 +121,22 @@ def evaluate_scorer(
     unknown_users: UnknownUsers = "include",
     features: Mapping[str, Features] = NO_FEATURES,
     sampled_negatives: int = N_NEGATIVES,
+    released_negatives: ReleasedNegatives | None = None,
 ) -> EvaluationResult:
     """Evaluate a function that scores all items for a block of users; the settings are those of :func:`evaluate`.
+
+    Args:
+        score: the function; given user indices, it returns the scores of all items.
+        interactions: as for :func:`evaluate`.
+        split: as for :func:`evaluate`.
+        ks: as for :func:`evaluate`.
+        mask: as for :func:`evaluate`.
+        metrics: as for :func:`evaluate`.
+        unknown_users: as for :func:`evaluate`.
+        features: as for :func:`evaluate`.
+        sampled_negatives: as for :func:`evaluate`.
+        released_negatives: items that sampled metrics rank each relevant item among instead, if every interaction of
+            the scored users in the test split has some.
 
     Raises:
         ValueError: the split has no interaction or is the training split, a list length is below 1, or a metric is
@@ -136,8 +155,11 @@ def evaluate_scorer(
         EvaluationData(interactions, split, users, features),
     )
     values = _values({name: one for name, one in chosen.items() if not one.sampled}, lists, ks)
+    candidates: Candidates | None = None
     if sampled := {name: one for name, one in chosen.items() if one.sampled}:
-        values |= _sampled_values(sampled, sampled_lists(score, lists.data, max(ks), sampled_negatives), ks)
+        of_items = sampled_lists(score, lists.data, max(ks), sampled_negatives, released=released_negatives)
+        values |= _sampled_values(sampled, of_items, ks)
+        candidates = "drawn" if released_rows(released_negatives, lists.data) is None else "released"
     per_user = {name: value for name, value in values.items() if isinstance(value, Tensor)}
     undefined = {name: int(value.isnan().sum()) for name, value in per_user.items()}
     means = {
@@ -153,6 +175,7 @@ def evaluate_scorer(
         unknown_users,
         interactions.count_with_unknown_items(split),
         {name: count for name, count in undefined.items() if count},
+        candidates,
     )
 
 

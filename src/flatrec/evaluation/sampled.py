@@ -1,4 +1,4 @@
-"""Rankings of one relevant item among items drawn at random: the protocol of papers that do not rank all items."""
+"""Rankings of one relevant item among drawn items: the protocol of papers that do not rank all items."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from flatrec.data.interactions import Interactions
+from flatrec.data.released_negatives import ReleasedNegatives
 from flatrec.evaluation.metrics import EvaluationData, TopK
 from flatrec.evaluation.ranking import BLOCK_SCORES, BLOCK_USERS, Scorer
 from flatrec.ops.topk import stable_topk
@@ -18,7 +19,14 @@ SEED = 0  # the same items for every model
 
 
 @torch.no_grad()
-def sampled_lists(score: Scorer, data: EvaluationData, k: int, n_negatives: int = N_NEGATIVES) -> TopK:
+def sampled_lists(
+    score: Scorer,
+    data: EvaluationData,
+    k: int,
+    n_negatives: int = N_NEGATIVES,
+    *,
+    released: ReleasedNegatives | None = None,
+) -> TopK:
     """Return, for each interaction of the scored users in the split, the list of its item among drawn items.
 
     Each interaction is ranked on its own, against distinct items that are drawn uniformly from those that its user has
@@ -30,23 +38,41 @@ def sampled_lists(score: Scorer, data: EvaluationData, k: int, n_negatives: int 
         data: the scored users and the split; rows of the lists are in the order of these users and of their items.
         k: length of a list, at least 1.
         n_negatives: number of items that are drawn for each interaction.
+        released: items to take instead, if there are some for each of these interactions (:func:`released_rows`). The
+            relevant item itself is left out of them.
     """
     users, relevant = data.users, data.relevant
     step = max(BLOCK_USERS, BLOCK_SCORES // data.interactions.n_items)
     stream = np.random.default_rng(SEED)
     unseen = _Unseen(data.interactions)
+    lists = released_rows(released, data)
     blocks = []
     for start in range(0, len(users), step):
         rows = relevant[start : start + step]
         owners = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
         block = users[start : start + step]
-        drawn = unseen.draw(block.numpy()[owners], stream.random((len(owners), n_negatives)))
         positives = torch.from_numpy(rows.indices.astype(np.int64))
+        if released is not None and lists is not None:
+            drawn = released.padded(lists[relevant.indptr[start] :][: len(owners)], fill=data.interactions.n_items)
+            drawn[drawn == rows.indices[:, None]] = data.interactions.n_items
+        else:
+            drawn = unseen.draw(block.numpy()[owners], stream.random((len(owners), n_negatives)))
         blocks.append(_lists(score(block), torch.from_numpy(owners), positives, torch.from_numpy(drawn), k=k))
     items, scores, hits = (torch.cat(parts) for parts in zip(*blocks, strict=True))
     repeated = users.repeat_interleave(torch.from_numpy(np.diff(relevant.indptr).astype(np.int64)))
     of_interactions = EvaluationData(data.interactions, data.split, repeated, data.features)
     return TopK(items, scores, hits, torch.ones(len(items), dtype=torch.int64), of_interactions)
+
+
+def released_rows(released: ReleasedNegatives | None, data: EvaluationData) -> Int64[ndarray, "n_interactions"] | None:
+    """Return which released list each interaction of the scored users in the test split has.
+
+    It is None for another split, and where one of the interactions has none, as after another split of the data.
+    """
+    if released is None or data.split != "test":
+        return None
+    relevant = data.relevant
+    return released.rows_of(np.repeat(data.users.numpy(), np.diff(relevant.indptr)), relevant.indices)
 
 
 def mean_per_user(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 
@@ -16,13 +20,25 @@ def scored_interactions(dataset: Dataset, users: ScoredUsers) -> Interactions:
     Raises:
         ValueError: groups are to be scored, and there are none.
     """
-    interactions, groups = dataset.interactions, dataset.groups
-    if users == "all" or (users == "persons" and groups is None):
+    is_scored, interactions = scored_mask(dataset, users), dataset.interactions
+    if is_scored.all():
         return interactions
+    return interactions.take(is_scored[interactions.users] | interactions.mask("train"))
+
+
+def scored_mask(dataset: Dataset, users: ScoredUsers) -> Bool[ndarray, "n_users"]:
+    """Return True for each user who is scored.
+
+    Raises:
+        ValueError: groups are to be scored, and there are none.
+    """
+    groups = dataset.groups
+    if users == "all" or (users == "persons" and groups is None):
+        everybody: ndarray = np.ones(dataset.n_users, dtype=np.bool_)
+        return everybody
     if groups is None:
         raise ValueError(
             f"evaluation.users is groups, but {dataset.name!r} has no groups; add [groups] to its dataset.toml, or set "
             "it to all"
         )
-    is_scored = groups.is_group if users == "groups" else ~groups.is_group
-    return interactions.take(is_scored[interactions.users] | interactions.mask("train"))
+    return groups.is_group if users == "groups" else ~groups.is_group

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, overload
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-AnswerPath: TypeAlias = Literal["known", "history", "cold-item", "popular"]
+AnswerPath: TypeAlias = Literal["known", "members", "history", "cold-item", "popular"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class ItemList(Sequence[Recommendation]):
 
     Args:
         items: the items.
-        path: ``known``: by what was learned of the user. ``history``: by a history that the caller gave, for a user who
+        path: ``known``: by what was learned of the user. ``members``: by what was learned of the members of a group
+            without a training interaction. ``history``: by a history that the caller gave, for a user who
             was not trained on. ``cold-item``: items that were not trained on, by their features. ``popular``: the most
             popular items, as nothing is known of the user.
         user: the original id of the user; None without one.

@@ -24,12 +24,14 @@ class Audience:
         indices: the index of each user; -1 if the recommender does not know the user.
         histories: the indices of the items in the history that was given for each user.
         trained: whether each user has a training interaction.
+        by_members: whether each user is a group without one, whose scores follow from its members.
     """
 
     users: Sequence[str | None]
     indices: Int64[ndarray, "n_users"]
     histories: Sequence[Int64[ndarray, "_"]]
     trained: Bool[ndarray, "n_users"]
+    by_members: Bool[ndarray, "n_users"]
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class Audience:
         known_users: Vocabulary,
         known_items: Vocabulary,
         training: sparse.csr_array,
+        by_members: Sequence[int] = (),
     ) -> Audience:
         """Return users by original id, with what is known of them.
 
@@ -49,18 +52,21 @@ class Audience:
             known_users: the users of the recommender.
             known_items: the items of the recommender.
             training: the training interactions, (n_users, n_items).
+            by_members: the indices of groups without one whose scores follow from their members.
         """
         pairs = [(user is not None and user in known_users, user) for user in users]
         indices = np.array([known_users.index_of(str(user)) if known else -1 for known, user in pairs], dtype=np.int64)
         trained = (indices >= 0) & (training.indptr[indices] < training.indptr[indices + 1])
         found = [known_indices(histories.get(user, ()), known_items) for user in users]
-        return cls(users, indices, found, trained)
+        return cls(users, indices, found, trained, np.isin(indices, by_members) & ~trained)
 
     def by_path(self) -> Iterator[tuple[AnswerPath, Int64[ndarray, "n_of_path"]]]:
         """Yield each path that is needed, with the positions of its users among all of them."""
         paths: list[AnswerPath] = [
-            "known" if trained else "history" if len(history) else "popular"
-            for trained, history in zip(self.trained.tolist(), self.histories, strict=True)
+            "known" if trained else "members" if by_members else "history" if len(history) else "popular"
+            for trained, by_members, history in zip(
+                self.trained.tolist(), self.by_members.tolist(), self.histories, strict=True
+            )
         ]
         for path in dict.fromkeys(paths):
             yield path, np.array([position for position, other in enumerate(paths) if other == path], dtype=np.int64)

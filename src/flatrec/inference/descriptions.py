@@ -62,6 +62,10 @@ def note_of(
             sentences.append(f"user {clipped(user)!r} is not known")
         elif not recommender.history[[recommender.users.index_of(user)]].nnz:
             sentences.append(f"user {clipped(user)!r} has no training interaction")
+    if path == "members":
+        sentences.append(f"group {clipped(str(user))!r} has no training interaction, so that its members decide")
+    if path == "members" and history:
+        sentences.append("the history only counts as seen")
     if path == "known" and user is not None and history:
         sentences.append(f"user {clipped(user)!r} was trained on, so that the history only counts as seen")
     if unknown := sum(item not in recommender.items for item in history):

@@ -67,6 +67,7 @@ def evaluate_recommender(
         unknown_users=unknown_users,
         features=dataset.features,
         sampled_negatives=sampled_negatives,
+        released_negatives=dataset.released_negatives,
     )
 
 
@@ -95,8 +96,8 @@ class _Scorer:
         self.scoring, self.popular = recommender.scoring, recommender.popular
         self.users = indices_in(recommender.users, dataset.users)
         self.items = torch.from_numpy(indices_in(recommender.items, dataset.items))
-        counts = np.diff(recommender.history.indptr)
-        self.trained: Bool[ndarray, "n_users"] = (self.users >= 0) & (counts[np.maximum(self.users, 0)] > 0)
+        learned = recommender.learned[np.maximum(self.users, 0)]
+        self.trained: Bool[ndarray, "n_users"] = (self.users >= 0) & learned
         rows: Int64[ndarray, "n_users"] = np.arange(dataset.n_users)
         shape = (dataset.n_users, len(recommender.items))
         histories = renumbered(older, rows, self.items.numpy(), shape)

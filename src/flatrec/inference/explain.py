@@ -19,6 +19,7 @@ from flatrec.inference.answers import AnswerPath, Reason, Recommendation
 from flatrec.inference.candidates import known_indices, rows_of
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.fold_in import DEFAULT, FoldIn, FoldInItems
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def contributions(
       identity.
     - A vector that was trained, of a model whose users are sums over their items, exact: w_j d_u^(-1/2) <s_j, v_i>, as
       in :func:`flatrec.inference.item_contributions.item_contributions`.
-    - Any other vector that was trained: the cosine of v_j and v_i.
+    - Any other vector that was trained, that of a perceptron too: the cosine of v_j and v_i.
     - The same scores for everybody: nothing, as no item of the user plays a part.
 
     Args:
@@ -114,7 +115,7 @@ def contributions(
         return Contributions(items, _over_users(scoring, history, listed), "exact")
     if folded is not None:
         return Contributions(items, folded.contributions(history, listed), "exact")
-    if scoring.contributions is not None:
+    if isinstance(scoring, Vectors) and scoring.contributions is not None:
         return Contributions(items, _sums(scoring.items, scoring.contributions, history, listed), "exact")
     return Contributions(items, _cosines(scoring, items, listed), "similarity")
 
@@ -167,7 +168,7 @@ def _over_users(
 
 
 def _cosines(
-    scoring: Vectors, items: Int64[ndarray, "n_history"], listed: Int64[ndarray, "n_listed"]
+    scoring: Vectors | ProductPerceptron, items: Int64[ndarray, "n_history"], listed: Int64[ndarray, "n_listed"]
 ) -> Float[ndarray, "n_history n_listed"]:
     left, right = (F.normalize(scoring.items[torch.from_numpy(indices)], dim=1) for indices in (items, listed))
     cosines: ndarray = (left @ right.T).numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -15,6 +15,7 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.config import Config
+from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
 from flatrec.utils.ranges import Fraction, NonNegativeFloat, PositiveFloat
 
@@ -80,14 +81,19 @@ def folded_in(
         settings: how vectors of users are made.
 
     Raises:
-        ValueError: the histories are of another number of items, or a weight is not positive and finite.
+        ValueError: the histories are of another number of items, a weight is not positive and finite, or a perceptron
+            makes the scores.
     """
     if isinstance(scoring, ItemMatrix):
-        return ItemMatrix(histories, scoring.similarities)
+        return replace(scoring, profiles=histories)
     if isinstance(scoring, UserMatrix):
         return scoring.of_histories(histories)
     if isinstance(scoring, ItemScores):
         return ItemScores(scoring.values, histories.shape[0])
+    if isinstance(scoring, ProductPerceptron):
+        if not histories.shape[0]:
+            return scoring.of_users(torch.zeros(0, dtype=torch.int64))
+        raise ValueError(f"users who were not trained on get vectors from their items, but {NO_VECTORS}")
     return Vectors(FoldInItems(scoring, popularity, settings).user_vectors(histories), scoring.items)
 
 

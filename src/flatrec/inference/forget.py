@@ -14,6 +14,7 @@ from scipy import sparse
 
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.recommender import Recommender
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
 
 
@@ -45,6 +46,7 @@ def without_users(recommender: Recommender, users: Sequence[str]) -> Recommender
         histories={user: items for user, items in recommender.histories.items() if user not in users},
         facts=replace(recommender.facts, forgotten=_rows_of_training(recommender, gone)),
         groups=tuple(np.flatnonzero(np.isin(kept, recommender.groups)).tolist()),
+        by_members=tuple(np.flatnonzero(np.isin(kept, recommender.by_members)).tolist()),
     )
 
 
@@ -52,12 +54,14 @@ def _scoring_of(scoring: Scoring, kept: Int64[ndarray, "n_kept"]) -> Scoring:
     if isinstance(scoring, Vectors):
         return Vectors(scoring.users[torch.from_numpy(kept)], scoring.items, scoring.contributions)
     if isinstance(scoring, ItemMatrix):
-        return ItemMatrix(sparse.csr_array(scoring.profiles[kept]), scoring.similarities)
+        return replace(scoring, profiles=sparse.csr_array(scoring.profiles[kept]))
     if isinstance(scoring, UserMatrix):
         similarities = sparse.csr_array(scoring.similarities[kept][:, kept])
         return replace(scoring, profiles=sparse.csr_array(scoring.profiles[kept]), similarities=similarities)
     if isinstance(scoring, ItemScores):
         return ItemScores(scoring.values, len(kept))
+    if isinstance(scoring, ProductPerceptron):
+        return scoring.of_users(torch.from_numpy(kept))
     assert_never(scoring)
 
 

@@ -24,7 +24,8 @@ from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.new_items import NewItems, read_new_items
 from flatrec.inference.recommender import Recommender
 from flatrec.models.base import Cold
-from flatrec.models.scoring import ItemMatrix, ItemScores, UserMatrix, Vectors
+from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
 
 SEED = 0  # of the sample of users and items by which the scale is found
 
@@ -117,7 +118,8 @@ def join_nearest(
 ) -> JoinedItems:
     """Return a recommender with new items, whose embeddings are those of the most similar known items, averaged.
 
-    See :mod:`flatrec.inference.nearest_items` for the average, and :mod:`flatrec.inference.calibration` for the scale.
+    Where similar items make the scores, as in content-knn, see :func:`join_similar` instead. See
+    :mod:`flatrec.inference.nearest_items` for the average, and :mod:`flatrec.inference.calibration` for the scale.
 
     Args:
         recommender: the known items, with their features.
@@ -130,6 +132,10 @@ def join_nearest(
         ValueError: the recommender has no vectors of items or holds no features, the items do not fit
             it, none of them is new, or n_neighbors is below 1.
     """
+    if is_content_matrix(recommender.scoring):
+        items = read_new_items(encoded, known_items(recommender), source)
+        details.check(len(encoded.ids))
+        return join_similar(recommender, items, details)
     vectors = item_vectors(recommender)
     known = known_items(recommender)
     items = read_new_items(encoded, known, source)
@@ -161,22 +167,59 @@ def join(
     vectors = item_vectors(recommender)
     found = _calibrated(recommender, vectors, embed)
     embeddings = found.scale * embed(items.features, None)
+    contributions = (
+        None if vectors.contributions is None else torch.cat([vectors.contributions, torch.zeros_like(embeddings)])
+    )
+    scoring = Vectors(vectors.users, torch.cat([vectors.items, embeddings]), contributions)
+    return JoinedItems(_joined(recommender, scoring, items, details), items, method, found)
+
+
+def join_similar(
+    recommender: Recommender,
+    items: NewItems,
+    details: ItemDetails = ItemDetails(),  # noqa: B008
+) -> JoinedItems:
+    """Return a recommender of similar items with new items, by their similarities to the known ones.
+
+    They are those that the items would have if the baseline had been made with each of them, so that the model says how
+    many there are, and scores need no scale. See :class:`flatrec.models.content_similarity.ContentSimilarity`.
+
+    Args:
+        recommender: the known items.
+        items: the new items.
+        details: titles, images and item columns, one per item that ``items`` was read from.
+
+    Raises:
+        ValueError: its items are not compared by features, or an item column does not fit.
+    """
+    scoring, catalog = recommender.scoring, recommender.catalog
+    if not isinstance(scoring, ItemMatrix) or scoring.content is None or not sparse.issparse(scoring.similarities):
+        raise ValueError(f"{recommender.facts.model} does not compare items by features; use content-knn or hybrid-knn")
+    similarities = scoring.content.joined(scoring.similarities, catalog.features, items.features, ~catalog.new)
+    profiles = _widened(scoring.profiles, (scoring.n_users, similarities.shape[1]))
+    widened = ItemMatrix(profiles, similarities, scoring.content)
+    same_scale = Calibration(scale=1.0, k=0, n_users=0, n_items=0, slots=0, slots_before=0, slots_after=0)
+    return JoinedItems(_joined(recommender, widened, items, details), items, "nearest", same_scale)
+
+
+def is_content_matrix(scoring: Scoring) -> bool:
+    """Return True for scores by similar items that features alone can make similar."""
+    return isinstance(scoring, ItemMatrix) and scoring.content is not None
+
+
+def _joined(recommender: Recommender, scoring: Scoring, items: NewItems, details: ItemDetails) -> Recommender:
     of_new = details.take(items.rows)
     catalog = recommender.catalog.joined(
         items.ids, items.features, titles=of_new.titles, images=of_new.images, columns=of_new.columns
     )
     shape = (len(recommender.users), len(catalog))
-    contributions = (
-        None if vectors.contributions is None else torch.cat([vectors.contributions, torch.zeros_like(embeddings)])
-    )
-    joined = replace(
+    return replace(
         recommender,
-        scoring=Vectors(vectors.users, torch.cat([vectors.items, embeddings]), contributions),
+        scoring=scoring,
         catalog=catalog,
         history=_widened(recommender.history, shape),
         seen=_widened(recommender.seen, shape),
     )
-    return JoinedItems(joined, items, method, found)
 
 
 def item_vectors(recommender: Recommender) -> Vectors:
@@ -185,6 +228,8 @@ def item_vectors(recommender: Recommender) -> Vectors:
     Raises:
         ValueError: it has none.
     """
+    if isinstance(recommender.scoring, ProductPerceptron):
+        raise ValueError(f"new items get vectors, but {NO_VECTORS}")
     if not isinstance(recommender.scoring, Vectors):
         kinds = {ItemMatrix: "similar items", UserMatrix: "similar users", ItemScores: "popularity"}
         kind = kinds[type(recommender.scoring)]

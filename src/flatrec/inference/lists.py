@@ -84,6 +84,7 @@ def _rank(recommender: Recommender, request: ListRequest, mask: Bool[ndarray, "n
         known_users=recommender.users,
         known_items=recommender.items,
         training=recommender.history,
+        by_members=recommender.by_members,
     )
     filter_seen = recommender.filter_seen if filters.filter_seen is None else filters.filter_seen
     excluded = audience.excluded(filters, recommender.items, recommender.seen if filter_seen else None)
@@ -113,7 +114,7 @@ def _scoring_of(
 ) -> tuple[Scoring, Int64[Tensor, "n"]]:
     """Return how the scores of the users of a path are made, and the index of each of them there."""
     scoring, popularity = recommender.scoring, recommender.catalog.popularity
-    if path == "known":
+    if path in ("known", "members"):
         return scoring, torch.from_numpy(audience.indices[positions])
     if path == "history":
         histories = audience.history_matrix(positions, len(recommender.items))

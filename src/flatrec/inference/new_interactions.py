@@ -70,7 +70,7 @@ def add_interactions(recommender: Recommender, dataset: Dataset) -> NewInteracti
     by_user = renumbered(all_interactions(dataset.interactions), np.arange(dataset.n_users), items, shape)
     newer = renumbered(by_user, users, np.arange(shape[1]), recommender.seen.shape)
     seen = sparse.csr_array(_binary(recommender.seen) + newer)
-    trained = np.append(np.diff(recommender.history.indptr) > 0, False)[users]
+    trained = np.append(recommender.learned, False)[users]
     guests = np.flatnonzero(~trained & (np.diff(by_user.indptr) > 0))
     unknown = np.flatnonzero(items < 0)
     return NewInteractions(

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
@@ -24,6 +25,7 @@ from flatrec.inference.fold_in import DEFAULT, FoldIn
 from flatrec.inference.lists import make_lists, rank_lists
 from flatrec.inference.request import Histories, ListRequest, asked_users, histories_by_user
 from flatrec.inference.rerank import Rerank
+from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
 from flatrec.models.scoring import ItemScores, Scoring, Vectors
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Recommender:
     ``flatrec.load_recommender(folder)`` reads one, ``Run.recommender`` makes one of a trained run.
 
     Args:
-        scoring: vectors, a matrix of similar items, or one score per item.
+        scoring: vectors, a matrix of similar items or users, a perceptron, or one score per item.
         users: original user ids, in the order of the indices.
         catalog: the items.
         history: weights of the training interactions, (n_users, n_items).
@@ -73,6 +75,7 @@ class Recommender:
         histories: items of users who were not trained on, by user, where none are given with a request.
         index: an approximate index of the item vectors, through which lists are found; without one they are exact.
         groups: the indices of the users that are groups, in increasing order.
+        by_members: the indices of the groups without a training interaction whose scores follow from their members.
 
     Raises:
         ValueError: the parts are not for the same users and items.
@@ -95,6 +98,7 @@ class Recommender:
     histories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     index: ItemIndex | None = None
     groups: Sequence[int] = ()
+    by_members: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         expected = (len(self.users), len(self.catalog))
@@ -301,6 +305,8 @@ class Recommender:
         """
         from flatrec.inference.ann import IndexSettings, build_index
 
+        if isinstance(self.scoring, ProductPerceptron):
+            raise ValueError(f"an index finds items by their vectors, but {NO_VECTORS}")
         if not isinstance(self.scoring, Vectors):
             raise ValueError(
                 f"an index is of item vectors, but {self.facts.model} has none; its lists are exact without one"
@@ -329,6 +335,13 @@ class Recommender:
         from flatrec.inference.forget import without_users
 
         return without_users(self, users)
+
+    @property
+    def learned(self) -> Bool[ndarray, "n_users"]:
+        """True for each user whose scores were learned: by the user's interactions, or those of a group's members."""
+        learned: ndarray = np.diff(self.history.indptr) > 0
+        learned[list(self.by_members)] = True
+        return learned
 
     @property
     def popular(self) -> ItemScores:

@@ -19,6 +19,7 @@ from flatrec.evaluation.ranking import Ranking
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.greedy_lists import Limit, Reserve, Rules, fill_lists
 from flatrec.inference.where import select
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import Scoring, Vectors
 from flatrec.utils.messages import shortlist
 from flatrec.utils.ranges import Fraction, PositiveInt, Range
@@ -175,7 +176,7 @@ def _vectors(settings: Rerank, catalog: Catalog, scoring: Scoring) -> Float[ndar
     """Return the vectors by which items are compared; zeros for an item without any."""
     names = ", ".join(catalog.features) or "there is none"
     if settings.modality is None:
-        if not isinstance(scoring, Vectors):
+        if not isinstance(scoring, (Vectors, ProductPerceptron)):
             raise ValueError(
                 f"diversity compares items by their vectors, which this recommender does not have; compare them by a "
                 f"modality (modality=...: {names}), or limit items by a column (max_per)"

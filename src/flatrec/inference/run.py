@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,9 +24,12 @@ from flatrec.inference.catalog import Catalog
 from flatrec.inference.item_contributions import item_contributions
 from flatrec.inference.matching import all_interactions
 from flatrec.inference.recommender import Facts, Recommender
-from flatrec.models.base import Baseline, Model
+from flatrec.models.base import Baseline, Encoded, Model
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import Scoring, Vectors
 from flatrec.registry.naming import available_metrics
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +94,7 @@ class Run:
             seen=all_interactions(interactions),
             filter_seen=self.mask != "none",
             groups=() if self.dataset.groups is None else tuple(self.dataset.groups.indices.tolist()),
+            by_members=_groups_by_members(self.model, self.dataset),
             facts=Facts(
                 model=result.get("model", type(self.model).__name__),
                 strategy=result.get("strategy", "none"),
@@ -142,6 +147,7 @@ class Run:
             unknown_users=self.unknown_users,
             features=self.dataset.features,
             sampled_negatives=self.sampled_negatives,
+            released_negatives=self.dataset.released_negatives,
         )
 
     def differing(self, split: Split, metrics: Mapping[str, float]) -> tuple[str, ...]:
@@ -161,23 +167,44 @@ class Run:
         """Return how the scores are made, by the parameters that the model has now."""
         if isinstance(self.model, Baseline):
             return self.model.scoring()
-        return Vectors(*user_item_embeddings(self.model))
+        return scoring_of(self.model)
+
+
+def _groups_by_members(model: Model | Baseline, dataset: Dataset) -> tuple[int, ...]:
+    """Return the groups without a training interaction whose vectors follow from members with one."""
+    groups = dataset.groups
+    if groups is None or isinstance(model, Baseline) or not model.GROUPS_BY_MEMBERS:
+        return ()
+    trained = np.bincount(dataset.interactions.indices("train")[0], minlength=dataset.n_users) > 0
+    by_members = np.unique(groups.groups[trained[groups.persons]])
+    return tuple(by_members[~trained[by_members]].tolist())
 
 
 def _on_cpu(scoring: Scoring, model: Model | Baseline, interactions: Interactions) -> Scoring:
     """Return copies of vectors, on the CPU, which no further training changes, and the items' contributions in them."""
+    if isinstance(scoring, ProductPerceptron):
+        return scoring.on_cpu()
     if not isinstance(scoring, Vectors) or isinstance(model, Baseline):
         return scoring
     users, items = (table.detach().float().cpu().clone() for table in (scoring.users, scoring.items))
     return Vectors(users, items, item_contributions(model, interactions))
 
 
-@torch.no_grad()
 def user_item_embeddings(model: Model) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
     """Return user and item embeddings of a model in evaluation mode; its mode is restored afterward."""
+    return _evaluated(model, model.user_item_embeddings)
+
+
+def scoring_of(model: Model) -> Scoring:
+    """Return how a model in evaluation mode scores; its mode is restored afterward."""
+    return _evaluated(model, model.scoring)
+
+
+@torch.no_grad()
+def _evaluated(model: Model, read: Callable[[Encoded], T]) -> T:
     training = model.training
     model.eval()
     try:
-        return model.user_item_embeddings(model.encode())
+        return read(model.encode())
     finally:
         model.train(training)

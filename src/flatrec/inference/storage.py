@@ -26,6 +26,8 @@ from flatrec.inference.ann.files import FILE as INDEX
 from flatrec.inference.ann.files import read_index, write_index
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.recommender import Facts, Recommender
+from flatrec.models.content_similarity import ContentSimilarity
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, Similarities, UserMatrix, Vectors
 from flatrec.training.checkpoint import check_finite
 from flatrec.utils.atomic_write import atomic_write, own_folder, sweep, write_text
@@ -38,12 +40,14 @@ RUN = "data.json"  # what a run folder says of its run
 USERS, ITEMS = "users.parquet", "items.parquet"
 FORMAT, VERSION = "flatrec recommender", 1
 MAPPED_FROM = 2**26  # bytes from which a tensor is read from the disk as it is used, instead of at once
+PERCEPTRON_TENSORS = ("users", "items", "hidden_weight", "hidden_bias", "output_weight", "output_bias")
 ADVICE = "write it again (flatrec train, or save_recommender), or restore the folder"
-_KINDS: dict[type[Vectors] | type[ItemMatrix] | type[ItemScores] | type[UserMatrix], str] = {
+_KINDS: Mapping[type, str] = {
     Vectors: "vectors",
     ItemMatrix: "item-matrix",
     ItemScores: "item-scores",
     UserMatrix: "user-matrix",
+    ProductPerceptron: "product-perceptron",
 }
 
 
@@ -191,6 +195,9 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
         yield from (("users", scoring.users), ("items", scoring.items))
         if scoring.contributions is not None:
             yield "contributions", scoring.contributions
+    elif isinstance(scoring, ProductPerceptron):
+        yield from scoring.tensors().items()
+        yield "negative_slope", torch.tensor(scoring.negative_slope, dtype=torch.float64)
     elif isinstance(scoring, UserMatrix):
         yield from _matrix("similarities", scoring.similarities)
         yield from _matrix("profiles", scoring.profiles)
@@ -199,6 +206,8 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     elif isinstance(scoring, ItemMatrix):
         yield from _similarities(scoring.similarities)
         yield from _matrix("profiles", scoring.profiles)
+        if scoring.content is not None:
+            yield "content", _content_tensor(scoring.content)
     else:
         yield "values", scoring.values
     yield from _matrix("history", recommender.history)
@@ -207,6 +216,18 @@ def _tensors(recommender: Recommender) -> Iterator[tuple[str, Tensor]]:
     yield "new", torch.tensor(recommender.catalog.new)
     if recommender.groups:
         yield "groups", torch.tensor(recommender.groups)
+    if recommender.by_members:
+        yield "by_members", torch.tensor(recommender.by_members)
+
+
+def _content_tensor(content: ContentSimilarity) -> Tensor:
+    numbers = (content.n_neighbors, content.weight, content.image_weight, content.missing_modality == "mean")
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def _content(numbers: Tensor) -> ContentSimilarity:
+    n_neighbors, weight, image_weight, uses_mean = numbers.tolist()
+    return ContentSimilarity(int(n_neighbors), weight, image_weight, "mean" if uses_mean else "zero")
 
 
 def _similarities(similarities: Similarities) -> Iterator[tuple[str, Tensor]]:
@@ -270,8 +291,13 @@ def _read(folder: Path, facts: Mapping[str, Any]) -> Recommender:
         seen=_csr("seen", tensors, (n_users, n_items)),
         filter_seen=bool(facts["filter_seen"]),
         facts=_facts(facts["facts"]),
-        groups=tuple(tensors["groups"].tolist()) if "groups" in tensors else (),
+        groups=_indices("groups", tensors),
+        by_members=_indices("by_members", tensors),
     )
+
+
+def _indices(name: str, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+    return tuple(tensors[name].tolist()) if name in tensors else ()
 
 
 def _facts(values: Mapping[str, Any]) -> Facts:
@@ -284,11 +310,16 @@ def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -
     if kind == "item-matrix":
         dense = tensors.get("similarities")
         similar = _csr("similarities", tensors, (shape[1], shape[1])) if dense is None else dense.numpy()
-        return ItemMatrix(_csr("profiles", tensors, shape), similar)
+        content = _content(tensors["content"]) if "content" in tensors else None
+        return ItemMatrix(_csr("profiles", tensors, shape), similar, content)
     if kind == "user-matrix":
         neighbors, shrinkage = int(tensors["n_neighbors"]), float(tensors["shrinkage"])
         similar = _csr("similarities", tensors, (shape[0], shape[0]))
         return UserMatrix(_csr("profiles", tensors, shape), similar, neighbors, shrinkage)
+    if kind == "product-perceptron":
+        return ProductPerceptron(
+            **{name: tensors[name] for name in PERCEPTRON_TENSORS}, negative_slope=float(tensors["negative_slope"])
+        )
     if kind == "item-scores":
         return ItemScores(tensors["values"], shape[0])
     raise ValueError(f"it is of kind {clipped(kind)!r}, but must be {', '.join(_KINDS.values())}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from scipy import sparse
 from torch import Tensor
 
 from flatrec.inference.recommender import Recommender
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix
 from flatrec.ops.matmul import linear
 from flatrec.ops.topk import stable_topk
@@ -90,14 +90,14 @@ def _scorer(scoring: Scoring, item: int) -> UserScorer:
             "popularity scores an item the same for every user, so that nobody wants it more than others; ask a "
             "recommender that was trained by users, such as bpr or item-knn"
         )
-    if isinstance(scoring, (ItemMatrix, UserMatrix)):
+    if isinstance(scoring, (ItemMatrix, UserMatrix, ProductPerceptron)):
         return lambda block: scoring.scores_of_item(block, item)
     return lambda block: linear(scoring.users[block], scoring.items[[item]])[:, 0]
 
 
 def _left_out(recommender: Recommender, item: int, filter_seen: bool) -> Tensor:
     """Return which users are not listed."""
-    hidden = np.diff(recommender.history.indptr) == 0
+    hidden = ~recommender.learned
     if filter_seen:
         hidden[sparse.csc_array(recommender.seen[:, [item]]).indices] = True
     return torch.from_numpy(hidden)

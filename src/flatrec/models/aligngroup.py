@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
@@ -18,6 +18,8 @@ from flatrec.graphs.groups import GroupGraphs
 from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings, info_nce
+from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
+from flatrec.models.scoring import Scoring
 from flatrec.models.settings import EmbeddingConfig
 from flatrec.ops.matmul import Linear
 from flatrec.ops.normalize import l2_normalize
@@ -71,9 +73,9 @@ class AlignGroup(Model):
             temperature: temperature of the alignment.
             alignment_weight: weight of the alignment.
             predictor: how a group or person and an item are scored. ``dot`` is the inner product. ``mlp`` is the
-                perceptron of the release, sigma(w LeakyReLU(W (a * b) + c) + d) of the product a * b by entries; it
-                does not rank by vectors, so that a model with it has a loss and scores, but cannot be trained by
-                flatrec, which evaluates by vectors.
+                perceptron of the release, sigma(w LeakyReLU(W (a * b) + c) + d) of the product a * b by entries. Its
+                scores are no inner products, so that what reads vectors alone refuses it: exports of vectors, indexes,
+                new items, and users who were not trained on.
         """
 
         embedding_dim: PositiveInt = 32
@@ -83,6 +85,7 @@ class AlignGroup(Model):
         predictor: Literal["dot", "mlp"] = "dot"
 
     config: Config
+    GROUPS_BY_MEMBERS: ClassVar[bool] = True
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (2, 3, 4),
@@ -118,14 +121,6 @@ class AlignGroup(Model):
         ):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
-    def on_epoch_start(self, generator: Generator) -> None:  # noqa: ARG002 - nothing is drawn
-        """Refuse to train what cannot be evaluated.
-
-        Raises:
-            ValueError: the predictor is the perceptron.
-        """
-        self._check_ranks()
-
     def encode(self) -> Encoded:
         """The vectors of both tasks side by side; ``aux`` has G as ``groups`` and H of all nodes as ``nodes``."""
         layer = total = self.nodes
@@ -160,9 +155,30 @@ class AlignGroup(Model):
         Raises:
             ValueError: the predictor is the perceptron.
         """
-        self._check_ranks()
+        if self.predictor is not None:
+            raise ValueError(NO_VECTORS)
         users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
+
+    def scoring(self, encoded: Encoded) -> Scoring:
+        """How the scores are made: by vectors, or by the perceptron, whose weights serve both halves of the vectors."""
+        if self.predictor is None:
+            return super().scoring(encoded)
+        users, items = encoded.node_embeddings.detach().split(self.sizes)
+        hidden, activation, output = self.predictor
+        assert isinstance(hidden, Linear)
+        assert isinstance(activation, nn.LeakyReLU)
+        assert isinstance(output, Linear)
+        weight = hidden.weight.detach()
+        return ProductPerceptron(
+            users,
+            items,
+            torch.cat([weight, weight], dim=1),
+            hidden.bias.detach(),
+            output.weight.detach()[0],
+            output.bias.detach()[0],
+            activation.negative_slope,
+        )
 
     def centers(self, encoded: Encoded) -> Float[Tensor, "n_groups dim"]:
         """The middle between the largest and the smallest entry of each group's members, for each column."""
@@ -173,12 +189,6 @@ class AlignGroup(Model):
             empty.scatter_reduce(0, places, vectors, kind, include_self=False) for kind in ("amax", "amin")
         )
         return (largest + smallest) / 2
-
-    def _check_ranks(self) -> None:
-        if self.predictor is not None:
-            raise ValueError(
-                "model.predictor is mlp, which has no vectors that rank; set it to dot to train and evaluate"
-            )
 
     def scores(self, users: Float[Tensor, "*n width"], items: Float[Tensor, "*m width"]) -> Float[Tensor, "*k 1"]:
         """The scores of users, groups or persons, and items, given vectors of :meth:`encode` that broadcast."""

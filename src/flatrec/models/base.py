@@ -18,7 +18,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.losses.base import RankingLoss
 from flatrec.losses.bpr import BPRLoss
 from flatrec.losses.penalties import Penalty
-from flatrec.models.scoring import Scoring
+from flatrec.models.scoring import Scoring, Vectors
 from flatrec.sampling.narrowing import hardest_negatives
 
 Modalities: TypeAlias = Literal["none", "one or more"]
@@ -51,14 +51,15 @@ class ModelConfig(Config):
 
 
 class Model(nn.Module, ABC):
-    """A trainable recommender whose score is the inner product of a user's and an item's embedding.
+    """A trainable recommender, whose score is the inner product of a user's and an item's embedding by default.
 
     ``Config`` declares its settings; :attr:`config` holds those of an object. ``sizes`` are the numbers of users and of
     items. ``loss_weights`` has the weight of each term of the loss, or of each group of terms; a term without one
     counts once.
 
     A model defines ``encode`` and ``loss_terms``, and the hooks ``on_epoch_start`` and ``on_step_end`` where it needs
-    them. Of the methods that are implemented here it may replace ``loss`` and ``user_item_embeddings``, and no other.
+    them. Of the methods that are implemented here it may replace ``loss``, ``user_item_embeddings`` and
+    ``scoring``, and no other.
 
     ``MODALITIES`` says which item features the model reads: none, or those of any data set with one or more modalities
     of any name. ``SEARCH_SPACE`` holds the values that searches try by default, by the dotted name of the setting
@@ -75,6 +76,9 @@ class Model(nn.Module, ABC):
     interactions from that item's features and its own row of a table alone, and not from other items, as over a graph
     of similar items, or from sums over all items. ``nearest`` serves every model.
 
+    ``GROUPS_BY_MEMBERS`` says that the vector of a group follows from its members, so that a group without a training
+    interaction is ranked by it if a member has one. Other groups without one get the most popular items.
+
     ``REPLACEABLE`` says what settings of an experiment may replace: ``loss`` for a model whose ``loss_terms`` ranks by
     ``ranking``, ``regularization`` for one that takes its penalty from ``penalty_terms``. A model's own penalty has the
     groups ``norms`` or ``squares``.
@@ -89,6 +93,7 @@ class Model(nn.Module, ABC):
     loss_weights: Mapping[str, float] = {}
     MODALITIES: ClassVar[Modalities] = "none"
     COLD: ClassVar[Cold] = "nearest"
+    GROUPS_BY_MEMBERS: ClassVar[bool] = False
     SEARCH_SPACE: ClassVar[SearchSpace] = {}
     DEFAULTS: ClassVar[Defaults] = {}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset()
@@ -178,6 +183,13 @@ class Model(nn.Module, ABC):
         """User and item vectors whose inner products rank: the two halves of the node embeddings."""
         users, items = encoded.node_embeddings.split(self.sizes)
         return users, items
+
+    def scoring(self, encoded: Encoded) -> Scoring:
+        """How the scores are made that evaluations and recommendations rank by: as inner products of the embeddings.
+
+        Only a model whose scores are no inner products replaces it.
+        """
+        return Vectors(*self.user_item_embeddings(encoded))
 
     # The hooks are optional, hence neither abstract nor empty by oversight; only the trainer calls them.
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: B027

@@ -55,4 +55,4 @@ class ContentKNN(Baseline):
 
     def scoring(self) -> ItemMatrix:
         """Summed similarities to what each user bought, each times its weight."""
-        return ItemMatrix(self.bought, self.similarities)
+        return ItemMatrix(self.bought, self.similarities, self.config.similarity())

@@ -74,4 +74,4 @@ class HybridKNN(Baseline):
 
     def scoring(self) -> ItemMatrix:
         """Summed similarities to what each user bought, each times its weight."""
-        return ItemMatrix(self.bought, self.similarities)
+        return ItemMatrix(self.bought, self.similarities, self.config.similarity(self.config.content_weight))

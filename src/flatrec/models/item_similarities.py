@@ -12,10 +12,10 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import MissingPolicy
 from flatrec.graphs.knn import modality_weights
 from flatrec.models.base import ModelConfig
+from flatrec.models.content_similarity import ContentSimilarity, unit_rows
 from flatrec.models.features import filled_features, require_features
 from flatrec.models.neighbors import Similar, cosines_of_rows
 from flatrec.ops.matmul import linear
-from flatrec.ops.normalize import l2_normalize_
 from flatrec.utils.ranges import Fraction, PositiveInt
 
 
@@ -32,6 +32,10 @@ class ContentConfig(ModelConfig):
     n_neighbors: PositiveInt = 50
     image_weight: Fraction = 0.1
     missing_modality: MissingPolicy = "mean"
+
+    def similarity(self, weight: float = 1.0) -> ContentSimilarity:
+        """Return how items without interactions are compared, by features times a weight."""
+        return ContentSimilarity(self.n_neighbors, weight, self.image_weight, self.missing_modality)
 
 
 def item_cosines(dataset: Dataset, shrinkage: float) -> Similar:
@@ -50,7 +54,7 @@ def content_rows(dataset: Dataset, config: ContentConfig) -> Float[Tensor, "n_it
     require_features(dataset)
     weights = modality_weights(dataset.features, config.image_weight)
     filled = filled_features(dataset, config.missing_modality)
-    return torch.cat([l2_normalize_(torch.tensor(filled[name])) * weights[name] ** 0.5 for name in sorted(filled)], 1)
+    return torch.cat([unit_rows(filled[name], weights[name]) for name in sorted(filled)], 1)
 
 
 def content_cosines(rows: Float[Tensor, "n_items width"]) -> Similar:

@@ -1,4 +1,4 @@
-"""How scores are made, without the class of a model: by vectors, similar items or users, or the same for everybody."""
+"""How scores are made, without the class of a model: by vectors, similar items or users, or for everybody."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
 
+from flatrec.models.content_similarity import ContentSimilarity
 from flatrec.models.neighbors import cosines_of_rows, neighbor_matrix, squared_lengths
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.ops.matmul import linear
 
 BLOCK_ROWS = 2**15  # rows that are float64 at once
@@ -99,6 +101,7 @@ class ItemMatrix:
         profiles: the weights of each user's items, (n_users, n_items).
         similarities: the similarity of every two items, (n_items, n_items). What a sparse matrix does not store is 0; a
             model without zeros has a dense one, at half the memory.
+        content: how new items are compared with these by their features; None if they cannot be.
 
     Raises:
         ValueError: the matrices are not for the same items.
@@ -106,6 +109,7 @@ class ItemMatrix:
 
     profiles: sparse.csr_array
     similarities: Similarities
+    content: ContentSimilarity | None = None
 
     def __post_init__(self) -> None:
         n_items = self.profiles.shape[1]
@@ -249,7 +253,7 @@ class UserMatrix:
         return squared_lengths(self._by_item, np.float64)
 
 
-Scoring: TypeAlias = Vectors | ItemMatrix | ItemScores | UserMatrix
+Scoring: TypeAlias = Vectors | ItemMatrix | ItemScores | UserMatrix | ProductPerceptron
 
 
 def dense(matrix: sparse.csr_array | ndarray) -> ndarray:

@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 
 from flatrec.config import MDVT, Config, Experiment, Training
 from flatrec.data.dataset import Dataset
-from flatrec.data.interactions import SPLITS
+from flatrec.data.interactions import SPLITS, Split
 from flatrec.data.row_counts import row_counts
+from flatrec.evaluation import EvaluationResult
 from flatrec.evaluation.metrics import higher_is_better
 from flatrec.inference.run import Run
 from flatrec.inference.storage import FOLDER as RECOMMENDER
@@ -204,12 +205,18 @@ class Session:
             "monitor": self.monitor if interactions.count("valid") else None,
             **{split: found.metrics if found else {} for split, found in evaluated.items()},
             "undefined": {split: found.n_undefined if found else {} for split, found in evaluated.items()},
+            **({"candidates": candidates} if (candidates := _released(evaluated)) else {}),
             "skipped_steps": sum(record.skipped for record in records),
             "seconds": _seconds(records),
             "peak_memory_mb": peak_memory_mb(),
             "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
             "diagnostics": {name: [record.diagnostics.get(name) for record in records] for name in _traced(records)},
         }
+
+
+def _released(evaluated: Mapping[Split, EvaluationResult | None]) -> dict[str, str]:
+    """Return which splits sampled metrics ranked among the items that were released with the data."""
+    return {split: "released" for split, found in evaluated.items() if found and found.candidates == "released"}
 
 
 def _objective(model: Model, settings: Training) -> Model:

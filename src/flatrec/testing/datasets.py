@@ -98,6 +98,7 @@ def permuted(dataset: Dataset, users: Int[ndarray, "n_users"], items: Int[ndarra
         images=None,
         item_columns=None,
         log=None,
+        released_negatives=None,
         augmentation=dataset.augmentation and dataset.augmentation.reindexed(users, items),
     )
 

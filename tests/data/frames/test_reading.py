@@ -19,6 +19,7 @@ from flatrec.data.formats.table import ItemSource, TableSettings
 from flatrec.data.loading import load_data
 from flatrec.data.tables.events import RowSettings
 from flatrec.data.tables.feature_files import FeatureSource
+from flatrec.data.tables.groups import GroupSource
 from flatrec.data.tables.text import Layout
 from tests.data.frames.kinds import KINDS, to_pandas, to_pyarrow
 
@@ -419,3 +420,41 @@ def test_equal_names_of_columns_are_refused():
     assert refusal(frame) == f"the frame of interactions {expected}"
     table = to_pyarrow(clicks())
     assert refusal(table.rename_columns(["user", "user"])) == f"the frame of interactions {expected}"
+
+
+PERSONS = pl.DataFrame({"user": ["anna", "bert", "anna"], "item": ["x", "y", "y"], "split": ["train", "train", "test"]})
+TEAMS = pl.DataFrame({"team": ["red", "red", "blue"], "item": ["x", "y", "y"], "split": ["train", "test", "train"]})
+MEMBERS = pl.DataFrame({"team": ["red", "red", "blue", "green"], "person": ["anna", "bert", "bert", "carl"]})
+
+
+def test_groups_are_those_of_the_same_tables_in_files(tmp_path):
+    for name, frame in (("clicks", PERSONS), ("teams", TEAMS), ("members", MEMBERS)):
+        frame.write_csv(tmp_path / f"{name}.csv")
+    (tmp_path / "dataset.toml").write_text(
+        'interactions = "clicks.csv"\nsplit_column = "split"\n'
+        '[groups]\nmembers = "members.csv"\ninteractions = "teams.csv"\nprefix = "team-"\n'
+    )
+    columns = TableSettings(split_column="split", groups=GroupSource(prefix="team-"))
+    for kind in (to_pandas, to_pyarrow):
+        dataset = Dataset.from_frames(kind(PERSONS), groups=(kind(MEMBERS), kind(TEAMS)), columns=columns)
+        assert dataset.fingerprint == load_data(tmp_path).fingerprint
+    guessed = Dataset.from_frames(PERSONS, groups=(MEMBERS, TEAMS))
+    assert [guessed.users[index] for index in guessed.groups.indices.tolist()] == ["blue", "green", "red"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "columns", "message"),
+    [
+        ((MEMBERS, TEAMS.vstack(TEAMS[:1].with_columns(team=pl.lit("grey")))), None, "no member of 1 groups .* grey"),
+        ((MEMBERS.rename({"person": "animal"}), TEAMS), None, "the frame of members of groups .*no column of member"),
+        ((MEMBERS, TEAMS.drop("split")), None, "the frame of interactions of groups.* has no column 'split'"),
+        ((MEMBERS, PERSONS), None, "the frame of interactions of groups.*no column of group"),
+        (None, TableSettings(groups=GroupSource(prefix="team-")), r"there are none; give groups = \(members"),
+        ((MEMBERS, TEAMS), TableSettings(groups=GroupSource(Path("members.csv"))), "names the file members.csv"),
+    ],
+    ids=["no member", "member column", "split column", "group column", "no frames", "file"],
+)
+def test_groups_that_do_not_fit_are_refused_in_one_line(groups, columns, message):
+    with pytest.raises(ValueError, match=message) as error:
+        Dataset.from_frames(PERSONS, groups=groups, columns=columns)
+    assert "\n" not in str(error.value)

@@ -226,3 +226,22 @@ def test_the_evaluation_of_the_run_itself_is_that_of_the_remaining_interactions(
     found = run.evaluate("test")
     expected = evaluate_scorer(run.scorer(), held.remaining.interactions, split="test", ks=run.ks)
     assert found.metrics == expected.metrics
+
+
+@pytest.mark.parametrize("users", ["groups", "persons"])
+def test_only_scored_users_count(held, run, users):
+    is_group = held.full.groups.is_group
+    scored = np.flatnonzero(is_group if users == "groups" else ~is_group)
+    found = evaluate_held_out(replace(run, users=users), held, split="test")
+    assert (found.users, found.n_users, found.n_interactions) == (users, len(scored), 4 * len(scored))
+    everybody = evaluate_held_out(run, held, split="test")
+    assert everybody.users == "all"
+    assert everybody.n_users == held.full.n_users
+
+
+def test_items_that_no_scored_user_has_are_refused_before_training(held, run):
+    interactions, indices = held.full.interactions, held.items["test"]
+    mask = held.full.groups.is_group[interactions.users] & np.isin(interactions.items, indices)
+    without = replace(held, full=held.full.with_interactions(interactions.take(~mask)))
+    with pytest.raises(ValueError, match=r"none of the 12 items held out for test .* one of the groups that"):
+        evaluate_held_out(replace(run, users="groups"), without, split="test")

@@ -17,9 +17,11 @@ from flatrec.config.split import SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.data.formats.table import ItemSource, TableSettings, guess_settings, read_tables
 from flatrec.data.frames.tables import Frame, as_table
+from flatrec.data.id_repair import IdMatching
 from flatrec.data.tables.arrays import to_numpy
 from flatrec.data.tables.feature_files import FeatureArray, FeatureSource
 from flatrec.data.tables.files import NO_FILE, Table
+from flatrec.data.tables.groups import GroupSource
 from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.objects import object_series
 from flatrec.data.tables.text import Layout
@@ -33,6 +35,7 @@ def read_frames(
     interactions: Frame,
     items: Frame | None,
     features: Mapping[str, FeatureInput],
+    groups: tuple[Frame, Frame] | None = None,
     *,
     columns: TableSettings | None,
     split: SplitSettings | None,
@@ -62,6 +65,7 @@ def read_frames(
             settings,
             items=None if source is None else replace(source, id_matching=matching),
             features={modality: replace(given, id_matching=matching) for modality, given in named.items()},
+            groups=_groups(groups, settings.groups, matching),
             split=settings.split if split is None else split.over(settings.split),
             name=settings.name or name,
         )
@@ -87,6 +91,27 @@ def _items(items: Frame | None, columns: ItemSource | None) -> ItemSource | None
         return replace(columns, file=table)
     title, image = (name if name in table.columns else None for name in ("title", "image"))
     return ItemSource(table, title_column=title, image_column=image)
+
+
+def _groups(
+    groups: tuple[Frame, Frame] | None, columns: GroupSource | None, id_matching: IdMatching
+) -> GroupSource | None:
+    if groups is None:
+        if columns is not None and NO_FILE in (columns.members, columns.interactions):
+            raise ValueError(
+                "columns.groups names columns of frames of groups, but there are none; give groups = (members, "
+                "interactions)"
+            )
+        return columns
+    if not isinstance(groups, tuple) or len(groups) != 2:
+        raise ValueError(f"groups must be the two frames of (members, interactions), but is a {type(groups).__name__}")
+    columns = columns or GroupSource()
+    for file, what in ((columns.members, "members of groups"), (columns.interactions, "interactions of groups")):
+        _check_no_file(file, what)
+    if columns.layout != Layout(decimal=columns.layout.decimal):
+        raise ValueError("columns.groups.layout says how a text file is written; a frame has no part of it but decimal")
+    members, interactions = as_table(groups[0], "members of groups"), as_table(groups[1], "interactions of groups")
+    return replace(columns, members=members, interactions=interactions, id_matching=id_matching)
 
 
 def _check_no_file(file: Path | Table, what: str) -> None:

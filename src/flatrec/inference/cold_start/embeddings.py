@@ -17,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.inference.catalog import concatenated
-from flatrec.inference.joining import Embedder, NearestEmbedder, item_vectors
+from flatrec.inference.joining import Embedder, NearestEmbedder, is_content_matrix, item_vectors
 from flatrec.inference.known_items import KnownItems
 from flatrec.inference.nearest_items import mean_rows, neighbor_weights
 from flatrec.inference.new_items import NewItems
@@ -25,6 +25,7 @@ from flatrec.inference.run import Run, user_item_embeddings
 from flatrec.models import Baseline, Model
 from flatrec.models.base import Cold
 from flatrec.models.features import FeatureTables, MissingModality
+from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
 from flatrec.models.scoring import Vectors
 
 
@@ -55,7 +56,8 @@ class NewItemEmbeddings:
 def check_supported(run: Run, *, method: str | None = None, n_neighbors: int = 10) -> tuple[Model | Baseline, Cold]:
     """Return the recommender of a run and the method by which it embeds new items.
 
-    A baseline with vectors, such as pure-svd, has the method ``nearest``.
+    A baseline with vectors, such as pure-svd, has the method ``nearest``, and so has one that compares items by their
+    features, such as content-knn, whose new items get similarities instead of embeddings.
 
     Raises:
         ValueError: the recommender has no vectors, the data set has no features, the model does not support the
@@ -66,11 +68,14 @@ def check_supported(run: Run, *, method: str | None = None, n_neighbors: int = 1
         raise ValueError(f"n_neighbors must be at least 1, but is {n_neighbors}")
     if method is not None and method not in get_args(Cold):
         raise ValueError(f"method must be {' or '.join(get_args(Cold))}, but is {method!r}")
-    if isinstance(recommender, Baseline) and not isinstance(recommender.scoring(), Vectors):
+    scoring = recommender.scoring() if isinstance(recommender, Baseline) else None
+    if scoring is not None and not isinstance(scoring, Vectors) and not is_content_matrix(scoring):
         raise ValueError(
             f"{type(recommender).__name__} has no vectors of items, so it cannot score new ones; train "
             "a model such as vbpr or freedom"
         )
+    if _has_own_scoring(recommender) and isinstance(run.scoring(), ProductPerceptron):
+        raise ValueError(f"new items get vectors, but {NO_VECTORS}")
     if not dataset.features:
         raise ValueError(
             f"new items are embedded by their features, but data set {dataset.name!r} has none; add features "
@@ -85,6 +90,11 @@ def check_supported(run: Run, *, method: str | None = None, n_neighbors: int = 1
             "ones by them; choose method nearest"
         )
     return recommender, own
+
+
+def _has_own_scoring(recommender: Model | Baseline) -> bool:
+    """Return True for a model that replaces Model.scoring; the others need not be encoded to know how they score."""
+    return isinstance(recommender, Model) and type(recommender).scoring is not Model.scoring
 
 
 def embed_new_items(

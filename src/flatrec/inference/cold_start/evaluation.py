@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from numpy import ndarray
 from torch import Tensor
 
 from flatrec.config import Experiment
@@ -17,15 +16,18 @@ from flatrec.data.features import Features
 from flatrec.data.interactions import Interactions, Split
 from flatrec.evaluation import Scorer, evaluate_scorer, inner_product, seen_mask
 from flatrec.evaluation.evaluate import Mask
+from flatrec.evaluation.scored_users import ScoredUsers, scored_mask
 from flatrec.inference.catalog import concatenated
 from flatrec.inference.cold_start.baselines import content_scorer, expected_at_random
-from flatrec.inference.cold_start.embeddings import NewItemEmbeddings, check_supported, embedder
+from flatrec.inference.cold_start.embeddings import check_supported
 from flatrec.inference.cold_start.holdout import Holdout, hold_out_items, train_without_held_out
-from flatrec.inference.joining import JoinedItems, item_vectors, join
+from flatrec.inference.cold_start.recommend import joined_to_run
+from flatrec.inference.joining import JoinedItems
 from flatrec.inference.known_items import KnownItems
 from flatrec.inference.new_items import NewItems, with_features
 from flatrec.inference.run import Run
 from flatrec.models.base import Cold
+from flatrec.models.scoring import Scoring, Vectors
 from flatrec.training import Callback
 
 SCORED: Split = "test"  # the split of the relevant interactions in what is scored, whichever split is asked for
@@ -59,6 +61,7 @@ class ColdStartResult:
         method: how the model embedded the held-out items.
         scale: what their embeddings were multiplied by, so that they compete with known items; see
             :mod:`flatrec.inference.calibration`.
+        users: which users were scored, as ``evaluation.users`` of the run says.
         n_users: number of users scored, who have an interaction with a held-out item.
         n_interactions: number of these interactions.
         n_items: number of held-out items.
@@ -75,6 +78,7 @@ class ColdStartResult:
     mask: Mask
     method: Cold
     scale: float
+    users: ScoredUsers
     n_users: int
     n_interactions: int
     n_items: int
@@ -111,12 +115,14 @@ def evaluate_cold_start(
 
     Raises:
         ValueError: the model cannot embed new items or not by this method, a setting is out of range, no held-out item
-            has a feature, or ``out`` holds a run with other settings or of other data.
+            has a feature or an interaction with a scored user, or ``out`` holds a run with other settings or of other
+            data.
         DivergedError: ten steps in a row had no finite gradient.
     """
     check_supported(run, method=method, n_neighbors=n_neighbors)
     holdout = hold_out_items(run.dataset, fraction, seed)
     held_out_items(holdout, split)  # refuses what it must before anything is trained
+    _relevant(holdout, split, run.users)
     trained = train_without_held_out(experiment, holdout, out, callbacks)
     return evaluate_held_out(trained, holdout, split=split, n_neighbors=n_neighbors, method=method)
 
@@ -126,8 +132,8 @@ def evaluate_held_out(
 ) -> ColdStartResult:
     """Score the held-out items of a split with a model that was trained on the remaining items.
 
-    All interactions with held-out items count as hits, whichever split they are in. Held-out items of the other split
-    are no candidates, so that what is chosen on validation knows nothing of test.
+    All interactions of the scored users with held-out items count as hits, whichever split they are in. Held-out items
+    of the other split are no candidates, so that what is chosen on validation knows nothing of test.
 
     Args:
         run: trained on ``holdout.remaining``.
@@ -138,7 +144,7 @@ def evaluate_held_out(
 
     Raises:
         ValueError: the run was not trained on ``holdout.remaining``, its model cannot embed new items, no held-out
-            item has a feature, or split is ``train``.
+            item has a feature or an interaction with a scored user, or split is ``train``.
     """
     check_supported(run, method=method, n_neighbors=n_neighbors)
     if run.dataset.fingerprint != holdout.remaining.fingerprint:
@@ -149,10 +155,8 @@ def evaluate_held_out(
     items = held_out_items(holdout, split)
     indices = holdout.items[split]
     features = {name: table.take(indices) for name, table in holdout.full.features.items()}
-    chosen, embed = embedder(run, n_neighbors=n_neighbors, method=method)
-    joined = join(run.recommender, items, chosen, embed)
-    embeddings = _embeddings(joined, run.dataset.n_items)
-    relevant = Interactions(*_relevant(holdout, indices), holdout.full.n_users, len(indices))
+    joined = joined_to_run(run, items, n_neighbors=n_neighbors, method=method)
+    relevant = _relevant(holdout, split, run.users)
     with_known = _after_known(run, relevant, split)
     users = np.unique(relevant.users)
     n_training = np.bincount(run.dataset.interactions.indices("train")[0], minlength=relevant.n_users)
@@ -162,15 +166,16 @@ def evaluate_held_out(
         seed=holdout.seed,
         n_neighbors=n_neighbors,
         mask=run.mask,
-        method=chosen,
+        method=joined.method,
         scale=joined.calibration.scale,
+        users=run.users,
         n_users=len(users),
         n_interactions=len(relevant),
         n_items=len(indices),
         n_users_without_training=int((n_training == 0)[users].sum()),
         n_items_without_features=len(items.without_features),
-        among_held_out=_compared(run, relevant, *_scorers(run, embeddings, features, include_known=False)),
-        among_all=_compared(run, with_known, *_scorers(run, embeddings, features, include_known=True)),
+        among_held_out=_compared(run, relevant, *_scorers(run, joined, features, include_known=False)),
+        among_all=_compared(run, with_known, *_scorers(run, joined, features, include_known=True)),
     )
 
 
@@ -192,22 +197,22 @@ def held_out_items(holdout: Holdout, split: Split) -> NewItems:
     return items
 
 
-def _embeddings(joined: JoinedItems, n_known: int) -> NewItemEmbeddings:
-    """Return the embeddings of users, known items and new ones, as recommendations use them."""
-    vectors = item_vectors(joined.recommender)
-    return NewItemEmbeddings(
-        joined.items, joined.method, vectors.users, vectors.items[:n_known], vectors.items[n_known:]
-    )
+def _relevant(holdout: Holdout, split: Split, users: ScoredUsers) -> Interactions:
+    """Return all interactions of the scored users with the items held out for a split, whose positions are the items.
 
-
-def _relevant(
-    holdout: Holdout, indices: Int64[ndarray, "n_held_out"]
-) -> tuple[Int64[ndarray, "n"], Int64[ndarray, "n"], Int64[ndarray, "n"]]:
-    """Return users, items as positions among the held-out ones, and splits, of all interactions with these items."""
-    interactions = holdout.full.interactions
-    mask = np.isin(interactions.items, indices)
-    splits = np.full(int(mask.sum()), 2, dtype=np.int64)
-    return interactions.users[mask].astype(np.int64), np.searchsorted(indices, interactions.items[mask]), splits
+    Raises:
+        ValueError: there is none.
+    """
+    interactions, indices = holdout.full.interactions, holdout.items[split]
+    mask = np.isin(interactions.items, indices) & scored_mask(holdout.full, users)[interactions.users]
+    if not mask.any():
+        raise ValueError(
+            f"none of the {len(indices)} items held out for {split} has an interaction with one of the {users} that "
+            "evaluation.users scores; hold more out by --fraction, or draw by another --seed"
+        )
+    rows, splits = interactions.users[mask].astype(np.int64), np.full(int(mask.sum()), 2, dtype=np.int64)
+    items = np.searchsorted(indices, interactions.items[mask])
+    return Interactions(rows, items, splits, holdout.full.n_users, len(indices))
 
 
 def _after_known(run: Run, relevant: Interactions, split: Split) -> Interactions:
@@ -227,19 +232,26 @@ def _after_known(run: Run, relevant: Interactions, split: Split) -> Interactions
 
 
 def _scorers(
-    run: Run, embeddings: NewItemEmbeddings, features: Mapping[str, Features], *, include_known: bool
+    run: Run, joined: JoinedItems, features: Mapping[str, Features], *, include_known: bool
 ) -> tuple[Scorer, Scorer]:
     """Return the scorers of model and content over the held-out items, after the known ones if these are candidates."""
     known, interactions = run.dataset.features, run.dataset.interactions.matrix("train")
     offset = run.dataset.n_items if include_known else 0
     n_items = offset + len(next(iter(features.values())).present)
-    columns = torch.cat([torch.arange(offset), torch.from_numpy(embeddings.items.rows) + offset])
-    candidates = embeddings.all_items if include_known else embeddings.new_items
+    columns = torch.cat([torch.arange(offset), torch.from_numpy(joined.items.rows) + offset])
+    scoring, first = joined.recommender.scoring, run.dataset.n_items - offset  # the first candidate
     content = content_scorer(interactions, known, _after(known, features) if include_known else features)
     return (
-        _spread(inner_product(embeddings.users, candidates), columns, n_items),
+        _spread(_from(scoring, first), columns, n_items),
         _spread(lambda block: content(block)[:, columns], columns, n_items),
     )
+
+
+def _from(scoring: Scoring, first: int) -> Scorer:
+    """Return a scorer of the items from an index on."""
+    if isinstance(scoring, Vectors):
+        return inner_product(scoring.users, scoring.items[first:])
+    return lambda block: scoring.scores(block)[:, first:]
 
 
 def _after(known: Mapping[str, Features], new: Mapping[str, Features]) -> dict[str, Features]:

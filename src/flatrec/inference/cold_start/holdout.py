@@ -101,6 +101,7 @@ def without_items(dataset: Dataset, items: Int64[ndarray, "n_removed"]) -> Datas
         images=tuple(images[index] for index in indices) if images else None,
         item_columns=dataset.item_columns[rows] if dataset.item_columns is not None else None,
         source=None,
+        released_negatives=None,
         augmentation=dataset.augmentation and dataset.augmentation.reindexed(np.arange(dataset.n_users), rows),
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from flatrec.data.encoded_items import EncodedItems
-from flatrec.inference.cold_start.embeddings import embedder
-from flatrec.inference.joining import ItemDetails, JoinedItems, join
+from flatrec.inference.cold_start.embeddings import check_supported, embedder
+from flatrec.inference.joining import ItemDetails, JoinedItems, is_content_matrix, join, join_similar
 from flatrec.inference.known_items import KnownItems
-from flatrec.inference.new_items import read_new_items
+from flatrec.inference.new_items import NewItems, read_new_items
 from flatrec.inference.run import Run
 
 
@@ -36,7 +36,24 @@ def join_new_items(
         ValueError: the items do not fit the data set, none of them is new, the model cannot embed new items or not by
             this method, or n_neighbors is below 1.
     """
-    chosen, embed = embedder(run, n_neighbors=n_neighbors, method=method)
+    check_supported(run, method=method, n_neighbors=n_neighbors)
     items = read_new_items(encoded, KnownItems.of(run.dataset), source)
     details.check(len(encoded.ids))
-    return join(run.recommender, items, chosen, embed, details=details)
+    return joined_to_run(run, items, details, n_neighbors=n_neighbors, method=method)
+
+
+def joined_to_run(
+    run: Run,
+    items: NewItems,
+    details: ItemDetails = ItemDetails(),  # noqa: B008
+    *,
+    n_neighbors: int = 10,
+    method: str | None = None,
+) -> JoinedItems:
+    """Return the recommender of a run with new items; see :func:`join_new_items`."""
+    recommender = run.recommender
+    if is_content_matrix(recommender.scoring):
+        check_supported(run, method=method, n_neighbors=n_neighbors)
+        return join_similar(recommender, items, details)
+    chosen, embed = embedder(run, n_neighbors=n_neighbors, method=method)
+    return join(recommender, items, chosen, embed, details=details)

@@ -14,6 +14,7 @@ from flatrec.inference.catalog import Catalog
 from flatrec.inference.export.options import ExportOptions
 from flatrec.inference.recommender import Recommender
 from flatrec.inference.rerank import Rerank
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, Scoring, UserMatrix, Vectors
 from flatrec.utils.integrity import digest
 
@@ -50,6 +51,8 @@ def recommender_values(recommender: Recommender) -> Iterator[Value]:
     yield from _matrix(recommender.seen)
     for user, history in sorted(recommender.histories.items()):
         yield from _texts([user, *history])
+    if recommender.by_members:
+        yield np.array(recommender.by_members)
     yield "exact" if recommender.index is None else repr(recommender.index.facts)
 
 
@@ -58,6 +61,9 @@ def _scoring(scoring: Scoring) -> Iterator[Value]:
     if isinstance(scoring, Vectors):
         yield scoring.users.numpy()
         yield scoring.items.numpy()
+    elif isinstance(scoring, ProductPerceptron):
+        yield from (tensor.numpy() for tensor in scoring.tensors().values())
+        yield scoring.negative_slope
     elif isinstance(scoring, UserMatrix):
         yield from _matrix(scoring.profiles)
         yield from _matrix(scoring.similarities)

@@ -25,6 +25,7 @@ from flatrec.inference.export.files import write_frames
 from flatrec.inference.export.generation import recommender_values
 from flatrec.inference.export.report import ExportReport
 from flatrec.inference.recommender import Recommender
+from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
 from flatrec.models.scoring import Vectors
 from flatrec.utils.atomic_write import own_folder, sweep
 from flatrec.utils.integrity import MANIFEST, check_listed, digest, read_sealed, seal, write_manifest
@@ -113,6 +114,8 @@ def forget_vectors(folder: Path, users: Collection[str]) -> int:
 def _vectors(recommender: Recommender) -> Vectors:
     if isinstance(recommender.scoring, Vectors):
         return recommender.scoring
+    if isinstance(recommender.scoring, ProductPerceptron):
+        raise ValueError(f"there are no vectors to export: {NO_VECTORS}")
     raise ValueError(
         f"{recommender.facts.model} has no vectors to export, as its scores are not inner products; export "
         "recommendations or similar items of it, or the vectors of another model"

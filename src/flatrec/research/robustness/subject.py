@@ -110,6 +110,7 @@ def scores_of(scoring: Scoring, dataset: Dataset, evaluation: Evaluation, split:
         unknown_users=evaluation.unknown_users,
         features=dataset.features,
         sampled_negatives=evaluation.sampled_negatives,
+        released_negatives=dataset.released_negatives,
     )
     return dict(result.metrics)
 
