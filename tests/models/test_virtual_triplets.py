@@ -18,8 +18,9 @@ from flatrec.runs.run_dir import identity
 from flatrec.training.embedding_context import EmbeddingStepContext, perturbing
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
+from tests.models.reference import test_freedom, test_vbpr
+from tests.models.reference.stored import ABSENT, FOLDER, GRAPH, Case, close
 from tests.models.settings import make
-from tests.models.test_reference import ABSENT, ADAPTERS, FOLDER, GRAPH, Case, close
 from tests.training.kills import KillAt, Killed
 
 DATA = testing.block_dataset()
@@ -27,6 +28,7 @@ WEIGHT, K = 0.3, 3
 NEAR = {"rtol": 1e-9, "atol": 1e-10}
 SHORT = Training(epochs=4, batch_size=32, tensorboard=False)
 FILES = sorted(FOLDER.glob("*/mdvt_*.npz"))
+ADAPTERS = {"freedom": test_freedom.ADAPTER, "vbpr": test_vbpr.ADAPTER}
 
 
 @pytest.fixture(params=sorted(MODELS))
