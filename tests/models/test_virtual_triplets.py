@@ -250,6 +250,16 @@ def test_perturbed_embeddings_take_the_same_step_where_nothing_is_perturbed(name
     torch.testing.assert_close(*ends, rtol=0, atol=1e-6 if name == "lattice" else 1e-10)
 
 
+def test_the_plain_part_reads_what_a_context_puts_in_place_of_the_embeddings():
+    wrapped, batch = VirtualTriplets(begun("bpr"), weight=WEIGHT, k=K), testing.whole_batch(DATA)
+    encoded = wrapped.encode()
+    moved = replace(encoded, node_embeddings=2 * encoded.node_embeddings)
+    plain = wrapped.model.encode()
+    expected = wrapped.model.loss(replace(plain, node_embeddings=moved.node_embeddings), batch)
+    assert torch.equal(wrapped.loss_terms(moved, batch)["base"], expected)
+    assert not torch.equal(expected, wrapped.model.loss(plain, batch))
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_comes_near(precision):
     model = begun("freedom")
