@@ -1,4 +1,4 @@
-"""AlignGroup against stored numbers of its release, for both tasks and both predictors; see test_reference.py."""
+"""AlignGroup against stored numbers of its release, for both tasks and both predictors; see reference/stored.py."""
 
 import json
 from types import SimpleNamespace
@@ -18,8 +18,8 @@ from flatrec.graphs.groups import jaccard
 from flatrec.losses.direct_au import DirectAULoss
 from flatrec.losses.softmax import SoftmaxLoss
 from flatrec.models import AlignGroup
+from tests.models.reference.stored import FOLDER, Place, close
 from tests.models.settings import make
-from tests.models.test_reference import FOLDER, Place, close
 
 FILES = sorted(FOLDER.glob("*/aligngroup.npz"))
 ABSENT = pytest.param(

@@ -4,6 +4,7 @@ import torch
 from scipy import sparse
 
 from flatrec.models import ALS
+from flatrec.models.als import _blocks_of_similar_length
 from flatrec.ops.singular_vectors import right_singular_vectors
 from tests.models.shops import unequal, weighted_dataset
 
@@ -74,3 +75,12 @@ def test_users_and_items_without_interactions_have_no_vector():
     assert found.users[-1].abs().max() == 0
     assert found.items[-1].abs().max() == 0
     assert torch.equal(found.users, ALS(unequal(), ALS.Config(**SETTINGS)).scoring().users)
+
+
+@pytest.mark.parametrize("numbers", [1, 200, 4_000_000])
+def test_blocks_hold_every_row_with_entries_once_and_no_more_numbers_than_allowed(numbers, monkeypatch):
+    monkeypatch.setattr("flatrec.models.als.BLOCK_NUMBERS", numbers)
+    lengths = np.random.default_rng(0).integers(0, 20, 60)
+    blocks = list(_blocks_of_similar_length(lengths, 5))
+    assert sorted(np.concatenate(blocks).tolist()) == np.flatnonzero(lengths).tolist()
+    assert all(len(rows) == 1 or len(rows) * 5 * max(5, lengths[rows].max()) <= numbers for rows in blocks)

@@ -87,3 +87,19 @@ def test_any_modalities_give_the_blocks_away(kind, names):
     dataset = testing.block_dataset(modalities=names)
     best = kind(dataset).scoring().scores(torch.arange(30)).topk(8, dim=1).indices
     assert (best // 8 == torch.arange(30)[:, None] // 10).all()
+
+
+def test_scores_of_the_hybrid_sum_the_rows_of_what_was_bought():
+    dataset = with_features((2, 9))
+    model = HybridKNN(dataset, HybridKNN.Config(n_neighbors=3, content_weight=0.3, shrinkage=1.0))
+    expected = dataset.interactions.weight_matrix("train").toarray() @ model.similarities.toarray()
+    np.testing.assert_allclose(model.scoring().scores(torch.arange(40)), expected, rtol=1e-5, atol=1e-5)
+    assert not np.allclose(expected, dataset.interactions.matrix("train").toarray() @ model.similarities.toarray())
+
+
+@pytest.mark.parametrize("entries", [1, 5 * 24])
+@pytest.mark.parametrize("kind", [ContentKNN, HybridKNN])
+def test_content_does_not_depend_on_its_blocks(kind, entries, monkeypatch):
+    whole = kind(with_features()).similarities.toarray()
+    monkeypatch.setattr("flatrec.models.neighbors.BLOCK_ENTRIES", entries)
+    np.testing.assert_allclose(kind(with_features()).similarities.toarray(), whole, rtol=1e-5, atol=1e-6)

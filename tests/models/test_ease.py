@@ -41,6 +41,20 @@ def test_ease_refuses_a_matrix_beyond_the_limit_in_one_line():
         EASE(testing.block_dataset(), EASE.Config(max_memory=1e-6))
 
 
+def test_the_limit_is_twelve_bytes_for_every_two_items():
+    needed = 12 * 24 * 24 / 2**30
+    dataset = testing.block_dataset()
+    EASE(dataset, EASE.Config(max_memory=needed))
+    with pytest.raises(ValueError, match="EASE needs"):
+        EASE(dataset, EASE.Config(max_memory=needed * (1 - 1e-9)))
+
+
+def test_ease_refuses_what_cannot_be_decomposed(monkeypatch):
+    monkeypatch.setattr("scipy.linalg.lapack.dpotrf", lambda gram, **_: (gram, 3))
+    with pytest.raises(ValueError, match=r"cannot be inverted with reg_weight 200.*raise model.reg_weight"):
+        EASE(testing.block_dataset())
+
+
 def test_ease_refuses_a_penalty_that_vanishes_beside_the_weights():
     large = weighted_dataset(scale=1e9)
     with pytest.raises(ValueError, match=r"cannot be inverted with reg_weight 0.001.*raise model.reg_weight"):

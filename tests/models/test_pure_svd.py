@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from flatrec.models import PureSVD
 from flatrec.ops.singular_vectors import right_singular_vectors
@@ -57,3 +58,38 @@ def test_equal_data_give_equal_bits():
     first, second = (PureSVD(unequal(), PureSVD.Config(embedding_dim=6)).scoring() for _ in range(2))
     assert torch.equal(first.users, second.users)
     assert torch.equal(first.items, second.items)
+
+
+@pytest.mark.usefixtures("method")
+@pytest.mark.parametrize("count", [15, 24, 30])
+def test_more_vectors_than_there_are_come_back_as_zeros(count):
+    matrix = unequal().interactions.matrix("train").astype(np.float64)[:15].tocsr()
+    values, vectors = right_singular_vectors(matrix, count)
+    every = np.linalg.svd(matrix.toarray(), compute_uv=False)
+    np.testing.assert_allclose(values, np.pad(np.where(every > 1e-9, every, 0), (0, count - 15)), rtol=1e-9, atol=1e-12)
+    assert vectors.shape == (count, 24)
+    assert not vectors[values == 0].any()
+
+
+@pytest.mark.usefixtures("method")
+def test_equal_matrices_have_vectors_of_equal_bits():
+    matrix = unequal().interactions.matrix("train").astype(np.float64)
+    for first, second in zip(right_singular_vectors(matrix, 6), right_singular_vectors(matrix, 6), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.usefixtures("method")
+def test_the_largest_entry_of_a_vector_is_positive():
+    matrix = unequal().interactions.matrix("train").astype(np.float64)
+    for sign in (1, -1):
+        _, vectors = right_singular_vectors(sign * matrix, 6)
+        assert (vectors[np.arange(6), np.abs(vectors).argmax(axis=1)] > 0).all()
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_the_rank_does_not_depend_on_the_unit(scale):
+    # Values 1, 1e-4 and, but for rounding, 0.
+    matrix = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 2e-4], [0, 0, 0]]) * scale
+    values, vectors = right_singular_vectors(sparse.csr_array(matrix), 3)
+    np.testing.assert_allclose(values, np.array([2, 2e-4, 0]) * scale, rtol=1e-9)
+    np.testing.assert_allclose(vectors, [[0.5**0.5, 0.5**0.5, 0], [0, 0, 1], [0, 0, 0]], atol=1e-9)

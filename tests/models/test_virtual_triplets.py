@@ -18,8 +18,9 @@ from flatrec.runs.run_dir import identity
 from flatrec.training.embedding_context import EmbeddingStepContext, perturbing
 from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
+from tests.models.reference import test_freedom, test_vbpr
+from tests.models.reference.stored import ABSENT, FOLDER, GRAPH, Case, close
 from tests.models.settings import make
-from tests.models.test_reference import ABSENT, ADAPTERS, FOLDER, GRAPH, Case, close
 from tests.training.kills import KillAt, Killed
 
 DATA = testing.block_dataset()
@@ -27,6 +28,7 @@ WEIGHT, K = 0.3, 3
 NEAR = {"rtol": 1e-9, "atol": 1e-10}
 SHORT = Training(epochs=4, batch_size=32, tensorboard=False)
 FILES = sorted(FOLDER.glob("*/mdvt_*.npz"))
+ADAPTERS = {"freedom": test_freedom.ADAPTER, "vbpr": test_vbpr.ADAPTER}
 
 
 @pytest.fixture(params=sorted(MODELS))
@@ -246,6 +248,16 @@ def test_perturbed_embeddings_take_the_same_step_where_nothing_is_perturbed(name
             build_strategy(Component("plain")).step(perturbing(context, target), testing.whole_batch(DATA))
         ends.append(torch.cat([one.detach().flatten() for one in model.parameters()]))
     torch.testing.assert_close(*ends, rtol=0, atol=1e-6 if name == "lattice" else 1e-10)
+
+
+def test_the_plain_part_reads_what_a_context_puts_in_place_of_the_embeddings():
+    wrapped, batch = VirtualTriplets(begun("bpr"), weight=WEIGHT, k=K), testing.whole_batch(DATA)
+    encoded = wrapped.encode()
+    moved = replace(encoded, node_embeddings=2 * encoded.node_embeddings)
+    plain = wrapped.model.encode()
+    expected = wrapped.model.loss(replace(plain, node_embeddings=moved.node_embeddings), batch)
+    assert torch.equal(wrapped.loss_terms(moved, batch)["base"], expected)
+    assert not torch.equal(expected, wrapped.model.loss(plain, batch))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import subprocess
+import sys
+import time
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
 
-from flatrec.research.execution import Lost, Workers, execute
+from flatrec.research.execution import Lost, Workers, execute, joblib_pool
 
 
 class Job(NamedTuple):
@@ -104,3 +109,49 @@ def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch, backend, m
     monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(ModuleNotFoundError, match=rf"pip install 'flatrec\[{backend}\]'"):
         done(threads, [0, 1], Workers(2, backend))
+
+
+MASKS = """
+import signal
+from flatrec.research.execution import Workers, execute
+
+def blocked(_):
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+if __name__ == "__main__":
+    execute(blocked, [0, 1], Workers(2), lambda _, answer: print(answer))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has other signals")
+def test_workers_never_receive_the_interrupt_of_a_terminal():
+    # In a process that has started no other: Python's own helper of processes unblocks signals when it is started.
+    done = subprocess.run([sys.executable, "-c", MASKS], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
+
+
+class Interrupting(dict):
+    """Jobs on whose way to the workers Ctrl-C is pressed."""
+
+    def items(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().items()
+
+
+@pytest.fixture
+def interruptible():
+    """A child of a shell's background job would ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has other signals")
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_while_workers_start_is_silent_on_abandoned_jobs():
+    with warnings.catch_warnings(record=True) as said, joblib_pool.connected(Workers(2)):
+        warnings.simplefilter("always")
+        with pytest.raises(KeyboardInterrupt):
+            next(joblib_pool.results(time.sleep, Interrupting({0: 30, 1: 30}), Workers(2)))
+        gc.collect()
+    assert [str(one.message) for one in said] == []

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from flatrec.config import Training
 from flatrec.models import LightGCN
 from flatrec.strategies import MESA, SAF
 from flatrec.strategies.batch_rows import BatchRows
@@ -104,6 +105,23 @@ def test_where_encode_is_linear_the_average_is_what_averaged_weights_encode():
     model.nodes.data = weights
     assert torch.allclose(strategy.average[0], model.encode().node_embeddings, atol=1e-10)
     assert not torch.allclose(strategy.average[0], now, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(SAF, {"window": 1}), (MESA, {"decay": 0.5})])
+def test_until_its_epoch_training_is_plain_and_the_past_is_kept(kind, settings):
+    strategy = kind(lam=20.0, start_epoch=2.0, **settings)
+    model = trained(strategy, range(2 * STEPS))
+    plain = trained(SAF(lam=0.0), range(2 * STEPS))
+    assert np.array_equal(flat(model), flat(plain))
+    trained(strategy, range(2 * STEPS, 2 * STEPS + 1), model)  # its first step
+    trained(SAF(lam=0.0), range(2 * STEPS, 2 * STEPS + 1), plain)
+    assert not np.allclose(flat(model), flat(plain), atol=1e-3)
+
+
+def test_defaults_are_those_of_the_release_and_the_decay_that_of_training():
+    saf, mesa = SAF(), MESA()
+    assert (saf.lam, saf.temperature, saf.window, saf.start_epoch) == (0.3, 5.0, 3, 0.0)
+    assert (mesa.lam, mesa.temperature, mesa.decay, mesa.start_epoch) == (0.8, 5.0, Training().average_decay, 0.0)
 
 
 @pytest.mark.parametrize("kind", [SAF, MESA])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 
 from flatrec.research.execution.workers import BrokenPoolError, Done, Job, JobRequest, JobResult, Workers, do_job
 from flatrec.utils.interrupts import defer_interrupts
@@ -43,8 +45,23 @@ def results(
     Raises:
         BrokenPoolError: a worker died.
     """
-    joblib = require_extra("joblib", "research")
-    parallel = joblib.Parallel(
+    with _begun(task, jobs, workers) as ended:
+        try:
+            for result in ended:  # noqa: UP028 - `yield from` would close the generator before the block ends
+                yield result
+        except Exception as error:
+            home = type(error).__module__.split(".")[0]
+            if home in ("joblib", "concurrent", "distributed") or isinstance(error, (EOFError, ConnectionError)):
+                raise BrokenPoolError(type(error).__name__) from error
+            raise
+
+
+@contextmanager
+def _begun(
+    task: Callable[[Job], Done], jobs: Mapping[int, Job], workers: Workers
+) -> Iterator[Generator[JobResult[Done], None, None]]:
+    """Give the jobs to workers, and end the workers with the block, without a word of jobs that are abandoned."""
+    parallel = require_extra("joblib", "research").Parallel(
         n_jobs=max(2, workers.n_workers)
         if workers.n_workers > 0
         else -1,  # never 1, for which joblib would stay in this process
@@ -52,17 +69,17 @@ def results(
         pre_dispatch="n_jobs",
         batch_size=1,
     )
-    with defer_interrupts():  # workers are ended by this process, not by a signal that a terminal sends to all
-        ended = parallel(joblib.delayed(do_job)(request) for request in JobRequest.all(task, jobs, workers.threads))
-    try:
-        for result in ended:  # noqa: UP028 - `yield from` would close the generator before the block at the end
-            yield result
-    except Exception as error:
-        home = type(error).__module__.split(".")[0]
-        if home not in ("joblib", "concurrent", "distributed") and not isinstance(error, (EOFError, ConnectionError)):
-            raise
-        raise BrokenPoolError(type(error).__name__) from error
-    finally:
-        with warnings.catch_warnings():  # of jobs that are abandoned
-            warnings.simplefilter("ignore", UserWarning)
-            ended.close()
+    delayed = require_extra("joblib", "research").delayed(do_job)
+    if sys.platform != "win32":
+        resource_tracker.ensure_running()  # as it starts, Python 3.11 unblocks what is blocked below
+    with ExitStack() as stack:
+        with defer_interrupts():  # workers are ended by this process, not by a signal that a terminal sends to all
+            ended = parallel(delayed(request) for request in JobRequest.all(task, jobs, workers.threads))
+            stack.callback(_abandon, ended)  # before the interrupt that was deferred is raised
+        yield ended
+
+
+def _abandon(ended: Generator[object, None, None]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        ended.close()

@@ -1,0 +1,19 @@
+"""Matrices of neighbors: what is stored, and lengths to the last digit."""
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from flatrec.models.neighbors import largest_per_row, squared_lengths
+
+
+def test_a_row_stores_its_largest_entries_and_no_zero():
+    found = largest_per_row(torch.tensor([[0.0, 3, 1, 2], [0, 0, 5, 0], [0, 0, 0, 0]]), 2)
+    assert found.toarray().tolist() == [[0, 3, 0, 2], [0, 0, 5, 0], [0, 0, 0, 0]]
+    assert np.diff(found.indptr).tolist() == [2, 1, 0]
+
+
+def test_squares_are_added_up_in_double_precision():
+    rows = sparse.csr_array(np.array([[4096.0] + [1.0] * 40, [0.0] * 41], dtype=np.float32))
+    assert squared_lengths(rows, np.float64).tolist() == [4096**2 + 40, 0]
+    assert squared_lengths(rows, np.float32).dtype == np.float32
