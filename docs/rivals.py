@@ -22,7 +22,7 @@ from flatrec.research.league.verdict import Verdict
 DOCS = Path(__file__).parent
 LEAGUES = DOCS.parent / "experiments" / "league"
 PAGE, COSTS = DOCS / "choosing-a-model.md", DOCS / "performance.md"
-FILES = {"rivals": "rivals", "rivals-baby": "rivals"}  # the file of a league, and the folder of its records
+NAMES = ("rivals", "rivals-baby")  # of a league's file, and of the folder of its records
 TITLES = {"ml-small": "MovieLens", "tiktok": "TikTok", "baby": "Baby"}
 METRIC = "recall@20"
 
@@ -30,9 +30,9 @@ METRIC = "recall@20"
 def seasons() -> list[SeasonResults]:
     """The leagues of the rivals."""
     found = []
-    for name, folder in FILES.items():
+    for name in NAMES:
         league = read_league(LEAGUES / f"{name}.toml")
-        found.append(SeasonResults.of(league, read_season(league, LEAGUES / folder)))
+        found.append(SeasonResults.of(league, read_season(league, LEAGUES / name)))
     return found
 
 

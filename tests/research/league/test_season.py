@@ -20,10 +20,13 @@ from flatrec.research.league.records import line_of
 from flatrec.research.league.season import best_trial, read_season
 from flatrec.research.league.settings import experiment_of
 from flatrec.research.league.spec import Rules
+from flatrec.research.studies.base import Source
 from flatrec.research.sweeps.space import Choices
 from flatrec.testing import block_dataset
 from flatrec.utils.locks import InUseError, lock_folder
 from tests.research.league.conftest import SETTINGS, SPACE, method
+
+RANDOM = {"split.method": "random"}
 
 
 def comparable(records):
@@ -189,6 +192,18 @@ def test_splits_replicate_what_has_no_randomness_of_its_own(cell, tmp_path):
     assert len({record.fingerprint for record in done.finals}) == 3
     assert len({json.dumps(record.test) for record in done.finals}) > 1
     assert all(record.gradients == 0 for record in done.finals)
+
+
+@pytest.mark.parametrize(("replication", "settings"), [("splits", {}), ("splits", RANDOM), ("seeds", {})])
+def test_trials_on_a_given_split_and_finals_on_random_ones_are_told(cell, replication, settings, tmp_path, caplog):
+    rules = Rules(n_trials=1, final_seeds=(1, 2), replication=replication)
+    methods = (Method("bpr", Plan({"model.name": "bpr"}, {}), reason="one point"),)
+    fixed = {name: value for name, value in SETTINGS.items() if not name.startswith("model.")}
+    done = run_league(League(rules, fixed, (replace(cell, settings=settings),), methods), tmp_path)
+    told = "trials are scored on the split that the data give, finals on random ones" in caplog.text
+    assert told == (replication == "splits" and not settings)
+    (trial,) = done.trials
+    assert (trial.fingerprint == Source(cell.data).load().fingerprint) == (not settings)
 
 
 def test_one_process_at_a_time_writes_records(league, tmp_path):

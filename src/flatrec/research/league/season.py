@@ -224,6 +224,12 @@ class Season:
                 "the data again"
             )
         selection.check(experiment, dataset)
+        if self.league.rules.replication == "splits" and dataset.split_report.settings.method == "given":
+            logger.warning(
+                "%s: trials are scored on the split that the data give, finals on random ones; if the given one is not "
+                'random, set split.method = "random" in the settings of the cell',
+                cell.name,
+            )
         log_data_warnings(dataset)
         if model_name(self.league, cell, self.league.methods[0]) not in BASELINES:
             selection.log_warnings(selection.choice_warnings(experiment, dataset))
