@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from flatrec.research.league import League, Method, Plan
 from flatrec.research.league.records import RecordFiles, Wanted, by_run, decisive_settings, line_of
 from flatrec.research.league.season import read_season, run_league
 from flatrec.research.league.settings import experiment_of
+from flatrec.research.league.spec import Rules
+from tests.research.league.conftest import SETTINGS
 
 
 def edit(path, change):
@@ -86,15 +89,19 @@ def wanted(league, cell, done):
     record = done.trials[0]
     experiment = experiment_of(league, cell, league.methods[0], record.point, seed=0)
     names = frozenset({"optimizer.lr", "regularization.weight", "model.name"})
-    return record, Wanted("trial", decisive_settings(experiment), names, "blocks", record.fingerprint)
+    return record, Wanted("trial", decisive_settings(experiment), names, frozenset({"blocks"}), record.fingerprint)
 
 
 def test_a_record_fits_what_it_is_of(wanted):
     record, asked = wanted
     assert asked.fits(record)
-    assert replace(asked, cell="other").fits(record)
+    other = frozenset({"other"})
+    assert replace(asked, cells=other).fits(record)
     assert replace(asked, fingerprint=None).fits(record)
-    assert not replace(asked, fingerprint=None, cell="other").fits(record)
+    assert not replace(asked, fingerprint=None, cells=other).fits(record)
+    assert replace(asked, fingerprint=None, cells=other | {"blocks"}).fits(record)
+    by_time = replace(record, settings={**record.settings, "split.method": "time"})
+    assert not replace(asked, fingerprint=None).fits(by_time)
     assert not replace(asked, fingerprint="other").fits(record)
     assert not replace(asked, kind="final").fits(record)
     assert not replace(asked, settings={**asked.settings, "seed": 1}).fits(record)
@@ -119,3 +126,16 @@ def test_records_are_grouped_in_the_order_of_their_numbers(done):
     groups = by_run(reversed(done.trials))
     assert groups.keys() == {("blocks", "plain"), ("blocks", "sam")}
     assert all([record.number for record in group] == [0, 1] for group in groups.values())
+
+
+def test_cells_of_the_same_data_share_finals_but_not_trials_on_other_splits(cell, tmp_path):
+    rules = Rules(n_trials=1, final_seeds=(1, 2), replication="splits")
+    fixed = {name: value for name, value in SETTINGS.items() if not name.startswith("model.")}
+    again = replace(cell, name="random", settings={"split.method": "random"})
+    methods = (Method("popular", Plan({"model.name": "popularity"}, {}), reason="there is nothing to tune"),)
+    both = League(rules, fixed, (cell, again), methods)
+    done = run_league(both, tmp_path)
+    assert [len((tmp_path / name).read_text().splitlines()) for name in ("trials.jsonl", "finals.jsonl")] == [2, 2]
+    assert [(one.cell, one.seed) for one in done.finals] == [("blocks", 1), ("blocks", 2), ("random", 1), ("random", 2)]
+    assert len({one.fingerprint for one in done.trials}) == 2
+    assert read_season(both, tmp_path) == done

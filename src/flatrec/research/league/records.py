@@ -131,14 +131,15 @@ class Wanted:
         kind: trial or final.
         settings: all settings that decide its score, with its seed.
         stated: dotted names of the settings that the league states or tries.
-        cell: name of the cell.
-        fingerprint: fingerprint of the data; None where the data are not at hand, and the name of the cell decides.
+        cells: names of the cells of the same data.
+        fingerprint: fingerprint of the data; None where the data are not at hand, and the name of the cell and the
+            settings of the split decide.
     """
 
     kind: Kind
     settings: Mapping[str, Any]
     stated: frozenset[str]
-    cell: str
+    cells: frozenset[str]
     fingerprint: str | None
 
     def fits(self, record: Record) -> bool:
@@ -153,7 +154,14 @@ class Wanted:
         return all(name in record.settings for name in self.stated if name in self.settings)
 
     def _same_data(self, record: Record) -> bool:
-        return record.cell == self.cell if self.fingerprint is None else record.fingerprint == self.fingerprint
+        if self.fingerprint is not None:
+            return record.fingerprint == self.fingerprint
+        return record.cell in self.cells and _split(record.settings) == _split(self.settings)
+
+
+def _split(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the split."""
+    return {name: value for name, value in settings.items() if name.startswith("split.")}
 
 
 class RecordFiles:

@@ -205,8 +205,9 @@ class Season:
     def _wanted(self, job: Job) -> Wanted:
         cell = next(cell for cell in self.cells if cell.name == job.cell)
         names = frozenset({*stated(self.league, cell, self.league.method(job.method)), *job.point})
+        cells = frozenset(one.name for one in self.cells if one.data == cell.data)
         fingerprint = self._fingerprint(job.source) if self.with_data else None
-        return Wanted(job.kind, decisive_settings(job.experiment), names, job.cell, fingerprint)
+        return Wanted(job.kind, decisive_settings(job.experiment), names, cells, fingerprint)
 
     def _fingerprint(self, source: Source) -> str:
         if source not in self._fingerprints:
