@@ -23,7 +23,7 @@ DOCS = Path(__file__).parent
 LEAGUES = DOCS.parent / "experiments" / "league"
 PAGE, COSTS = DOCS / "choosing-a-model.md", DOCS / "performance.md"
 NAMES = ("rivals", "rivals-baby")  # of a league's file, and of the folder of its records
-TITLES = {"ml-small": "MovieLens", "tiktok": "TikTok", "baby": "Baby"}
+TITLES = {"ml-small": "MovieLens", "tiktok": "TikTok", "tiktok-random": "TikTok, random", "baby": "Baby"}
 METRIC = "recall@20"
 
 

@@ -14,6 +14,6 @@ def test_a_row_stores_its_largest_entries_and_no_zero():
 
 
 def test_squares_are_added_up_in_double_precision():
-    rows = sparse.csr_array(np.array([[4096.0] + [1.0] * 40, [0.0] * 41], dtype=np.float32))
-    assert squared_lengths(rows, np.float64).tolist() == [4096**2 + 40, 0]
+    rows = sparse.csr_array(np.array([[4096.0] + [1.0] * 41, [0.0] * 42], dtype=np.float32))
+    assert squared_lengths(rows, np.float64).tolist() == [4096**2 + 41, 0]  # odd, so that float32 has no such number
     assert squared_lengths(rows, np.float32).dtype == np.float32

@@ -75,6 +75,15 @@ class TestItemMatrix:
             ItemMatrix(sparse.csr_array(weights(5, 6)), kind(similarities))
 
 
+def test_a_history_gets_as_many_similar_users_as_is_said():
+    profiles = sparse.csr_array(np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], dtype=np.float32))
+    scoring = UserMatrix(profiles, sparse.csr_array((3, 3), dtype=np.float32), n_neighbors=1, shrinkage=0.0)
+    history = sparse.csr_array(np.array([[1, 1, 0]], dtype=np.float32))
+    np.testing.assert_allclose(scoring.of_histories(history).scores(torch.tensor([0])), [[1, 1, 0]], rtol=1e-6)
+    both = UserMatrix(profiles, scoring.similarities, n_neighbors=2, shrinkage=0.0).of_histories(history)
+    np.testing.assert_allclose(both.scores(torch.tensor([0])), [[1 + 0.5**0.5, 1, 0]], rtol=1e-6)
+
+
 def test_scores_of_all_users_are_the_same_and_near_scores_similar():
     scoring = ItemScores(torch.tensor([3.0, 5, 1]), 4)
     assert scoring.scores(torch.tensor([3, 0])).tolist() == [[3, 5, 1], [3, 5, 1]]
