@@ -80,5 +80,5 @@ def cosines_of_rows(
 
 def squared_lengths(rows: sparse.csr_array, dtype: type[np.floating]) -> Float[ndarray, "n_rows"]:
     """Return the squared length of each row, added up in float64."""
-    squares: ndarray = np.asarray(rows.power(2).sum(axis=1, dtype=np.float64)).astype(dtype)
+    squares: ndarray = np.asarray(rows.astype(np.float64).power(2).sum(axis=1)).astype(dtype)
     return squares
