@@ -24,8 +24,9 @@ INTRODUCTION = """\
 A model is chosen by name (`flatrec train --model freedom`), and `--set model.SETTING=VALUE` sets its settings. In
 Python it is a class of `flatrec.models` that takes the data set and an object of its class `Config`. *Modalities* says
 which item features a model reads: none, or those of any data set with one or more modalities of any name. *Search
-space* lists the values that sweeps try by default. Baselines need no training; a trained model must beat them. To write
-a model of your own, read [Adding a model](adding-a-model.md).
+space* lists the values that sweeps try by default. Baselines need no training; a trained model must beat them, and
+often does not: [Which model should I take?](choosing-a-model.md) has accuracy, cost and memory of all, measured. To
+write a model of your own, read [Adding a model](adding-a-model.md).
 """
 
 LEFT_OUT = """\

@@ -2,16 +2,15 @@
 
     python docs/rivals.py
 
-Between ``<!-- rivals -->`` and ``<!-- end -->`` stands one row per model, best first on average over the data sets, and
-between ``<!-- verdicts -->`` and ``<!-- end -->`` one per stated comparison. Costs are those of docs/performance.md.
+Between ``<!-- rivals -->`` and ``<!-- end -->`` stands one row per model or method, best first on MovieLens, and between
+``<!-- verdicts -->`` and ``<!-- end -->`` one per stated comparison. Costs are those of docs/performance.md.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 
 from flatrec.models import BASELINES
 from flatrec.research.league import read_league, read_season
@@ -47,31 +46,26 @@ def accuracies(found: Sequence[SeasonResults]) -> dict[str, dict[str, Spread]]:
     return rows
 
 
-def mean_share(row: Mapping[str, Spread], best: Mapping[str, float]) -> float:
-    """The mean over the cells of the fraction of the best method's metric; -1 where there is none."""
-    shares = [one.mean / best[cell] for cell, one in row.items() if one.mean is not None]
-    return fmean(shares) if shares else -1.0
-
-
 def rivals_table(found: Sequence[SeasonResults]) -> str:
-    """One row per method, best first."""
+    """One row per method, in the order of the first data set; then the models of which the costs alone are known."""
     rows, costs = accuracies(found), costs_of(COSTS.read_text(encoding="utf-8"))
-    best = {cell: max(row[cell].mean or 0.0 for row in rows.values() if cell in row) for cell in TITLES}
     model_of = {method: runs.model for season in found for (_, method), runs in season.runs.items()}
     lines = [
-        "| method | " + " | ".join(TITLES.values()) + " | of the best | to build, s | a step, in steps of FREEDOM "
-        "| peak, GB |",
-        "|---" * (len(TITLES) + 5) + "|",
+        "| method | " + " | ".join(TITLES.values()) + " | build, s | step, of FREEDOM's | peak, GB |",
+        "|---" * (len(TITLES) + 4) + "|",
     ]
-    for method, row in sorted(rows.items(), key=lambda one: -mean_share(one[1], best)):
-        if not row:
-            continue
+    first = next(iter(TITLES))
+    for method in sorted({*rows, *costs}, key=lambda name: (-mean_of(rows.get(name, {}).get(first)), name)):
+        row = rows.get(method, {})
         cells = [f"{row[cell].mean:.4f} ± {row[cell].deviation or 0:.4f}" if cell in row else "–" for cell in TITLES]
-        share = f"{100 * mean_share(row, best):.0f} % of {len(row)}"
-        name = f"**`{method}`**" if model_of[method] in BASELINES else f"`{method}`"
-        cost = costs.get(method, ("", "", ""))
-        lines.append("| " + " | ".join([name, *cells, share, *cost]) + " |")
+        name = f"**`{method}`**" if model_of.get(method, method) in BASELINES else f"`{method}`"
+        lines.append("| " + " | ".join([name, *cells, *costs.get(method, ("–", "–", "–"))]) + " |")
     return "\n".join(lines)
+
+
+def mean_of(one: Spread | None) -> float:
+    """A mean; 0 where there is none."""
+    return 0.0 if one is None or one.mean is None else one.mean
 
 
 def verdicts_table(found: Sequence[SeasonResults]) -> str:
@@ -108,7 +102,7 @@ def costs_of(page: str) -> dict[str, tuple[str, str, str]]:
             if values.get("strategy", "plain") == "plain":
                 model = values.get("model") or values["baseline"]
                 peak = f"{float(values['peak, MB']) / 1000:.1f}"
-                found[model] = (values.get("build, s", ""), values.get("against FREEDOM", ""), peak)
+                found[model] = (values.get("build, s", "–"), values.get("against FREEDOM", "–"), peak)
     return found
 
 
