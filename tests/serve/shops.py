@@ -1,0 +1,52 @@
+"""Recommenders and clients for the tests of the service."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from PIL import Image
+from starlette.testclient import TestClient
+
+from flatrec.data.features import Features
+from flatrec.inference.storage import save_recommender
+from flatrec.models.scoring import Vectors
+from flatrec.serve.app import make_app
+from flatrec.serve.reload import ServedModel
+from flatrec.serve.settings import ServeSettings
+from tests.inference.shops import ITEMS, USERS, recommender
+
+TITLES = ("Café cup", "Large jug", "Blue mug", None)
+
+
+def shop(folder: Path, scale: float = 1.0):
+    """The recommender by hand with titles, columns, features and an image for the cup; scores by a factor."""
+    picture = folder / "cup.png"
+    if not picture.exists():
+        Image.new("RGB", (4, 4), "white").save(picture)
+    made = recommender(scoring=Vectors(USERS * scale, ITEMS))
+    catalog = replace(
+        made.catalog,
+        titles=TITLES,
+        images=(picture, None, folder / "gone.png", Path("/etc/passwd")),
+        columns=pl.DataFrame({"price": [4.0, 9.0, None, 20.0], "kind": ["cup", "jug", "cup", "pan"]}),
+        features={"text": Features(np.eye(4, 3, dtype=np.float32) + 0.1, np.ones(4, dtype=np.bool_))},
+    )
+    return replace(made, catalog=catalog)
+
+
+def saved(folder: Path, scale: float = 1.0) -> Path:
+    """The folder of that recommender."""
+    save_recommender(shop(folder, scale), folder / "recommender")
+    return folder / "recommender"
+
+
+@contextmanager
+def client_of(path: Path, settings: ServeSettings | None = None, **parts):
+    """A client of the service of a folder."""
+    app = make_app(ServedModel(path), settings or ServeSettings(user_search=True), **parts)
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
+        yield client
