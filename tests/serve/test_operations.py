@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import flatrec
+from flatrec.data.builder import IndexedFeatures
+from flatrec.data.encoded_items import EncodedItems
 from flatrec.serve.served import content_hash
 
 
@@ -64,6 +68,28 @@ def test_items_are_found_by_words_of_title_and_id(client):
 
 def test_users_are_found_by_id_only_where_that_is_asked_for(client):
     assert client.get("/v1/users?q=b").json()["users"] == ["bob"]
+
+
+def test_those_who_want_an_item_most_are_the_recommender_s(client, folder):
+    answer = client.post("/v1/who-wants", json={"item": "pan", "k": 2}).json()
+    expected = flatrec.load_recommender(folder).who_wants("pan", 2)
+    assert answer["users"] == [vars(user) for user in expected]
+    assert answer["path"] == "known"
+
+
+def test_a_new_item_by_its_features_is_wanted_as_if_it_had_joined(client, folder):
+    features = [0.2, 0.9, 0.4]
+    answer = client.post("/v1/who-wants", json={"new_item": {"features": {"text": features}}}).json()
+    rows = IndexedFeatures(["bowl"], np.array([features], dtype=np.float32), "bowl")
+    joined = flatrec.load_recommender(folder).with_items(EncodedItems(("bowl",), {"text": rows}))
+    assert answer["users"] == [vars(user) for user in joined.who_wants("bowl")]
+    assert answer["path"] == "cold-item"
+
+
+def test_scores_are_the_recommender_s(client, folder):
+    answer = client.post("/v1/score", json={"users": ["bob", "ann"], "items": ["pan", "cup"]}).json()
+    expected = flatrec.load_recommender(folder).score(["bob", "ann"], ["pan", "cup"])
+    assert answer["scores"] == expected.tolist()
 
 
 def test_the_model_says_what_it_is(client, folder):

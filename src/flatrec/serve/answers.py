@@ -93,6 +93,36 @@ class SimilarListsAnswer(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+class InterestedUserAnswer(Struct, frozen=True):
+    """A user who may want an item."""
+
+    user: str
+    score: float
+
+
+class WhoWantsAnswer(Struct, frozen=True, kw_only=True):
+    """The users for whom an item has the highest score."""
+
+    item: str | None
+    path: Path
+    users: tuple[InterestedUserAnswer, ...]
+    model: ModelHash
+    generated_at: datetime
+    warnings: tuple[str, ...] = ()
+
+
+class ScoreAnswer(Struct, frozen=True, kw_only=True):
+    """The score of each item, one column each, for each user, one row each, in the order of the request."""
+
+    users: tuple[str, ...]
+    items: tuple[str, ...]
+    scores: tuple[tuple[float, ...], ...]
+    path: Path
+    model: ModelHash
+    generated_at: datetime
+    warnings: tuple[str, ...] = ()
+
+
 class FoundItem(Struct, frozen=True):
     """An item that a search found; ``popularity`` is the sum of the weights of its training interactions."""
 

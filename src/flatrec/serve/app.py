@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
+from threading import BoundedSemaphore
 
 from msgspec import Struct
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
+from flatrec.serve.encoding import ItemEncoder, RecipeEncoder
 from flatrec.serve.endpoint import Endpoint
 from flatrec.serve.gate import Gate
 from flatrec.serve.metrics import Metrics
@@ -29,6 +32,7 @@ def make_app(
     *,
     tokens: Sequence[str] = (),
     events: EventLog | None = None,
+    encoder: ItemEncoder | None = None,
     operations: Sequence[AnyOperation] = (),
     pages: Sequence[Route] = (),
     compare: ServedModel | None = None,
@@ -40,24 +44,25 @@ def make_app(
         settings: how it is run.
         tokens: bearer tokens; without any, everybody may ask.
         events: what happened since training.
+        encoder: encodes new items; by default by the recipe of the run.
         operations: further operations beside those of a recommender, such as one that appends to the log.
         pages: routes that need no token, as they hold nothing of anybody, such as a page and its style.
         compare: a second recommender, which answers the same operations under ``/compare``.
     """
-    service = Service(settings.limits, events or NoEvents())
-    work = Work(settings.limits.threads, settings.limits.waiting, settings.limits.seconds)
+    limits = settings.limits
+    slots = BoundedSemaphore(limits.encodings)
+    service = Service(limits, events or NoEvents(), encoder or RecipeEncoder(), slots)
+    work = Work(limits.threads, limits.waiting, limits.seconds)
     metrics = Metrics()
     all_operations = (*OPERATIONS, *operations)
     if not settings.user_search:
         all_operations = tuple(one for one in all_operations if one.path != "/v1/users")
     models = {"": served} if compare is None else {"": served, "/compare": compare}
-    routes: list[BaseRoute] = [
-        *pages,
-        *plain_routes(served, all_operations, settings.limits, work=work, metrics=metrics),
-    ]
+    routes: list[BaseRoute] = [*pages, *plain_routes(all_operations, models, limits, work=work, metrics=metrics)]
     for prefix, model in models.items():
+        of_model = replace(service, prefix=prefix)
         for operation in all_operations:
-            endpoint = Endpoint(operation, model, service, work, prefix, partial(_count, metrics))
+            endpoint = Endpoint(operation, model, of_model, work, prefix, partial(_count, metrics))
             routes.append(Route(prefix + operation.path, endpoint, methods=[operation.method]))
 
     @asynccontextmanager

@@ -30,9 +30,9 @@ class ImageFile(NamedTuple):
     content_type: str
 
 
-def image_path(item: str, image: Path | None) -> str | None:
-    """Return the path at which the service has the image of an item; None if it has none."""
-    return None if image is None else PATH + quote(item, safe="")
+def image_path(prefix: str, item: str, image: Path | None) -> str | None:
+    """Return the path at which the service has the image of an item, after the prefix of its recommender, if any."""
+    return None if image is None else prefix + PATH + quote(item, safe="")
 
 
 def item_image(item: str, served: Served, limits: Limits) -> ImageFile:

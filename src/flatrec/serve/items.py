@@ -23,20 +23,20 @@ def find_items(query: ItemQuery, served: Served, service: Service) -> ItemsAnswe
         allowed = Filters(where=query.where).allowed(catalog)
     indices, total = served.item_search.find(query.q, query.k, allowed)
     return ItemsAnswer(
-        items=tuple(_found(served, index) for index in indices.tolist()),
+        items=tuple(_found(served, index, service.prefix) for index in indices.tolist()),
         total=total,
         model=served.model,
         generated_at=datetime.now(UTC),
     )
 
 
-def _found(served: Served, index: int) -> FoundItem:
+def _found(served: Served, index: int, prefix: str) -> FoundItem:
     catalog = served.recommender.catalog
     item = catalog.ids[index]
     return FoundItem(
         item=item,
         title=None if catalog.titles is None else catalog.titles[index],
-        image=image_path(item, None if catalog.images is None else catalog.images[index]),
+        image=image_path(prefix, item, None if catalog.images is None else catalog.images[index]),
         new=bool(catalog.new[index]),
         popularity=float(catalog.popularity[index]),
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
+from flatrec.serve.encoding import ItemEncoder
 from flatrec.serve.served import Served
 from flatrec.serve.settings import Limits
 
@@ -56,10 +58,16 @@ class Service:
     Args:
         limits: what a request may cost.
         events: what happened since training.
+        encoder: encodes new items.
+        encodings: is held by those that encode one.
+        prefix: what precedes the paths of this recommender's operations; empty for that of the first.
     """
 
     limits: Limits
     events: EventLog
+    encoder: ItemEncoder
+    encodings: BoundedSemaphore
+    prefix: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.routing import Route
@@ -25,15 +25,24 @@ IMAGE_HEADERS = ((b"content-security-policy", b"default-src 'none'; sandbox"),)
 
 
 def plain_routes(
-    served: ServedModel, operations: Sequence[AnyOperation], limits: Limits, *, work: Work, metrics: Metrics
+    operations: Sequence[AnyOperation],
+    models: Mapping[str, ServedModel],
+    limits: Limits,
+    *,
+    work: Work,
+    metrics: Metrics,
 ) -> list[Route]:
     """Return the routes."""
+    images = [
+        Route(prefix + PATH + "{item:path}", Images(model, limits, work, prefix + PATH), methods=["GET"])
+        for prefix, model in models.items()
+    ]
     return [
         Route("/health/live", Fixed(HttpAnswer(HEALTHY)), methods=["GET"]),
         Route("/health/ready", Fixed(HttpAnswer(HEALTHY)), methods=["GET"]),
         Route("/openapi.json", Fixed(HttpAnswer(document(operations))), methods=["GET"]),
         Route("/metrics", MetricsText(metrics, work), methods=["GET"]),
-        Route(PATH + "{item:path}", Images(served, limits, work), methods=["GET"]),
+        *images,
     ]
 
 
@@ -69,6 +78,7 @@ class Images:
     served: ServedModel
     limits: Limits
     work: Work
+    path: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer.
@@ -78,8 +88,8 @@ class Images:
         """
         del receive
         raw = scope["raw_path"]
-        if not raw.startswith(PATH.encode()):
-            raise Refused(404, f"a path must begin with {PATH}, unencoded; write it so")
-        item = percent_decoded(raw[len(PATH) :])
+        if not raw.startswith(self.path.encode()):
+            raise Refused(404, f"a path must begin with {self.path}, unencoded; write it so")
+        item = percent_decoded(raw[len(self.path) :])
         image = await self.work.run(item_image, item, self.served.current, self.limits)
         await HttpAnswer(image.content, image.content_type, headers=IMAGE_HEADERS).send(send)

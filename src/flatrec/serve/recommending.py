@@ -34,7 +34,7 @@ def recommend_one(query: UserQuery, served: Served, service: Service) -> Recomme
     return RecommendAnswer(
         user=answer.user,
         path=answer.path,
-        items=item_answers(answer),
+        items=item_answers(answer, service),
         warnings=warnings_of(answer),
         model=served.model,
         generated_at=datetime.now(UTC),
@@ -44,7 +44,7 @@ def recommend_one(query: UserQuery, served: Served, service: Service) -> Recomme
 def recommend_many(request: RecommendRequest, served: Served, service: Service) -> ListsAnswer:
     """Return the lists of several users, or of somebody without an id."""
     lists = tuple(
-        UserList(user=answer.user, path=answer.path, items=item_answers(answer), warnings=warnings_of(answer))
+        UserList(user=answer.user, path=answer.path, items=item_answers(answer, service), warnings=warnings_of(answer))
         for answer in _lists(request, served, service)
     )
     return ListsAnswer(lists=lists, model=served.model, generated_at=datetime.now(UTC))
@@ -126,14 +126,14 @@ def _refuse_popular(lists: Sequence[ItemList]) -> None:
             )
 
 
-def item_answers(items: ItemList) -> tuple[ItemAnswer, ...]:
+def item_answers(items: ItemList, service: Service) -> tuple[ItemAnswer, ...]:
     """Return the items of a list as they are answered."""
-    return tuple(map(_item_answer, items))
+    return tuple(_item_answer(item, service.prefix) for item in items)
 
 
-def _item_answer(item: Recommendation) -> ItemAnswer:
+def _item_answer(item: Recommendation, prefix: str) -> ItemAnswer:
     reasons = tuple(ReasonAnswer(one.item, one.contribution, one.kind, one.title) for one in item.reasons)
-    return ItemAnswer(item.item, item.score, item.title, image_path(item.item, item.image), item.new, reasons)
+    return ItemAnswer(item.item, item.score, item.title, image_path(prefix, item.item, item.image), item.new, reasons)
 
 
 def warnings_of(items: ItemList) -> tuple[str, ...]:

@@ -64,6 +64,27 @@ class SimilarRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     where: Condition | None = None
 
 
+class NewItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An item that the recommender does not know, by what there is of it; at least one of the three.
+
+    ``text`` and ``image`` (the bytes of a file, in base64) are encoded as the items of the run were; ``features`` holds
+    vectors by modality, such as ``{"text": [0.1, 0.2]}``, in place of that.
+    """
+
+    text: str | None = None
+    image: bytes | None = None
+    features: dict[str, tuple[float, ...]] = {}
+
+
+class WhoWantsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The users who want an item most: a known one by its id, or a new one."""
+
+    item: Id | None = None
+    new_item: NewItem | None = None
+    k: Length = 10
+    include_seen: bool | None = None
+
+
 class ScoreRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Scores of items for users."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flatrec.inference.joining import ItemEmbedder
 from flatrec.inference.recommender import Recommender
 from flatrec.inference.storage import ADVICE, FACTS, load_recommender, recommender_folder
 from flatrec.serve.text_search import TextSearch, item_search, user_search
@@ -61,6 +62,15 @@ class Served:
     def user_search(self) -> TextSearch:
         """The ids by which users are searched."""
         return user_search(self.recommender)
+
+    @cached_property
+    def embedder(self) -> ItemEmbedder:
+        """What embeds new items.
+
+        Raises:
+            ValueError: the recommender has no vectors of items or holds no features.
+        """
+        return ItemEmbedder(self.recommender)
 
     def trained(self, user: str) -> bool:
         """Return True if the recommender was trained on interactions of a user."""

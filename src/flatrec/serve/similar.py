@@ -21,7 +21,7 @@ def similar_to_one(query: SimilarQuery, served: Served, service: Service) -> Sim
     return SimilarAnswer(
         item=query.item,
         path=found.path,
-        items=item_answers(found),
+        items=item_answers(found, service),
         warnings=warnings_of(found),
         model=served.model,
         generated_at=datetime.now(UTC),
@@ -31,7 +31,7 @@ def similar_to_one(query: SimilarQuery, served: Served, service: Service) -> Sim
 def similar_to_many(request: SimilarRequest, served: Served, service: Service) -> SimilarListsAnswer:
     """Return the items that are similar to each of several items."""
     lists = tuple(
-        SimilarList(item=item, path=found.path, items=item_answers(found), warnings=warnings_of(found))
+        SimilarList(item=item, path=found.path, items=item_answers(found, service), warnings=warnings_of(found))
         for item, found in zip(request.items, _lists(request, served, service), strict=True)
     )
     return SimilarListsAnswer(lists=lists, model=served.model, generated_at=datetime.now(UTC))
