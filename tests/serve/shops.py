@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import polars as pl
+import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -16,6 +21,7 @@ from flatrec.inference.storage import save_recommender
 from flatrec.models.scoring import Vectors
 from flatrec.serve.app import make_app
 from flatrec.serve.reload import ServedModel
+from flatrec.serve.runner import server_config
 from flatrec.serve.settings import ServeSettings
 from tests.inference.shops import ITEMS, USERS, recommender
 
@@ -50,3 +56,39 @@ def client_of(path: Path, settings: ServeSettings | None = None, **parts):
     app = make_app(ServedModel(path), settings or ServeSettings(user_search=True), **parts)
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         yield client
+
+
+@contextmanager
+def server_of(path: Path, settings: ServeSettings | None = None, **parts):
+    """The port of a real server of a folder, in a thread."""
+    settings = settings or ServeSettings(port=0)
+    server = uvicorn.Server(server_config(make_app(ServedModel(path), settings, **parts), settings, factory=False))
+    thread = Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def exchange(port: int, request: bytes, *, wait: float = 10.0) -> tuple[int, bytes]:
+    """Send bytes over a connection of their own and return status and body of the answer; status 0 without one."""
+    with socket.create_connection(("127.0.0.1", port), timeout=wait) as connection:
+        connection.sendall(request)
+        received = b""
+        try:
+            while part := connection.recv(65_536):
+                received += part
+                head, found, body = received.partition(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head)
+                if found and length and len(body) >= int(length[1]):
+                    break
+        except (TimeoutError, ConnectionResetError):
+            pass
+    head, _, body = received.partition(b"\r\n\r\n")
+    return (int(head.split()[1]) if head else 0), body

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 from starlette.types import Receive, Scope
 
-from flatrec.serve.errors import Refused
+from flatrec.serve.errors import Headers, Refused
 from flatrec.utils.messages import clipped
 
 Query = TypeVar("Query", bound=msgspec.Struct)
 SEE = "see /openapi.json"
+DISCARDED = 64 * 2**20  # bytes of a body that are read though it is too long
+CLOSE: Headers = ((b"connection", b"close"),)
 
 
 class ClientGoneError(Exception):
@@ -33,29 +36,47 @@ async def read_body(scope: Scope, receive: Receive, most: int, seconds: float) -
         found = clipped(headers.get(b"content-type", b"").decode("latin-1"))
         raise Refused(415, f"the header Content-Type must be application/json, but is {found!r}; send JSON")
     length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length[:20]) > most:
-        raise _too_long(most)
-    body = bytearray()
+    if length.isdigit() and int(length[:20]) > most + DISCARDED:
+        raise _too_long(most, CLOSE)
     try:
         async with asyncio.timeout(seconds):
-            while True:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise ClientGoneError
-                body += event.get("body", b"")
-                if len(body) > most:
-                    raise _too_long(most)
-                if not event.get("more_body", False):
-                    return bytes(body)
+            body = await _received(receive, most)
     except TimeoutError:
         raise Refused(408, f"the body must arrive within {seconds:g} seconds; send it again", CLOSE) from None
+    if body is None:
+        raise _too_long(most, () if await _discarded(receive, seconds) else CLOSE)
+    return body
 
 
-CLOSE = ((b"connection", b"close"),)
+async def _received(receive: Receive, most: int) -> bytes | None:
+    """Return a body; None as soon as it is too long."""
+    body = bytearray()
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise ClientGoneError
+        body += event.get("body", b"")
+        if len(body) > most:
+            return None
+        if not event.get("more_body", False):
+            return bytes(body)
 
 
-def _too_long(most: int) -> Refused:
-    return Refused(413, f"the body may have {most} bytes, but has more; ask for less at once", CLOSE)
+async def _discarded(receive: Receive, seconds: float) -> bool:
+    """Read the rest of a body, as many clients read no answer before its end; return False if there is too much."""
+    total = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while total < DISCARDED:
+                event = await receive()
+                total += len(event.get("body", b""))
+                if not event.get("more_body", False):
+                    return True
+    return False
+
+
+def _too_long(most: int, headers: Headers) -> Refused:
+    return Refused(413, f"the body may have {most} bytes, but has more; ask for less at once", headers)
 
 
 def decode_body(body: bytes, kind: type[Query]) -> Query:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import msgspec
 
 from flatrec.utils.messages import clipped, message
 
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 KINDS = {
     400: "malformed",
     401: "unauthorized",
@@ -36,7 +38,7 @@ class Refused(Exception):  # noqa: N818
         headers: further headers of the answer.
     """
 
-    def __init__(self, status: int, text: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def __init__(self, status: int, text: str, headers: Headers = ()) -> None:
         super().__init__(text)
         self.status, self.text, self.headers = status, clipped(" ".join(text.split()), 500), headers
 

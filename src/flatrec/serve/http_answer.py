@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from starlette.types import Send
 
+from flatrec.serve.errors import Headers
+
 JSON = "application/json"
 
 
@@ -23,7 +25,7 @@ class HttpAnswer:
     content: bytes
     content_type: str = JSON
     status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
 
     async def send(self, send: Send) -> None:
         """Send it."""

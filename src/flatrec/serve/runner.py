@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from pathlib import Path
 import torch
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from flatrec.inference.storage import ADVICE
@@ -21,9 +24,11 @@ from flatrec.serve.access_log import start_access_log
 from flatrec.serve.served import content_hash, served_folder
 from flatrec.serve.settings import ServeSettings, tokens_from_environment
 from flatrec.utils.integrity import check_manifest
+from flatrec.utils.messages import message
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 BACKLOG = 2048
+OTHER_FILES = 256  # that a process has open beside its connections
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,25 @@ class Factory:
         return make_app(ServedModel(self.path), self.settings, tokens=tokens, compare=compare)
 
 
+@dataclass(frozen=True)
+class WorkerFactory:
+    """The same in one of several processes: one that cannot begin ends all of them, and is not begun again and again.
+
+    Args:
+        factory: what makes the app.
+    """
+
+    factory: Factory
+
+    def __call__(self) -> ASGIApp:
+        """Return the app, or end the process."""
+        try:
+            return self.factory()
+        except (OSError, ValueError) as error:
+            sys.stderr.write(f"flatrec: {message(error)}\n")
+            sys.exit(STARTUP_FAILURE)
+
+
 def serve(factory: Factory) -> None:
     """Answer requests until SIGTERM or Ctrl-C; requests under way are finished.
 
@@ -73,9 +97,28 @@ def serve(factory: Factory) -> None:
             folder = served_folder(path)
             content_hash(folder)
             check_manifest(folder, advice=ADVICE)
-    config = uvicorn.Config(
-        factory,
-        factory=True,
+    _allow_open_files(settings.limits.connections)
+    with _quiet_signals():
+        if settings.workers == 1:
+            uvicorn.Server(server_config(factory, settings, factory=True)).run()
+            return
+        config = server_config(WorkerFactory(factory), settings, factory=True)
+        with tempfile.TemporaryDirectory(prefix="flatrec-metrics-") as folder_of_metrics:
+            os.environ[METRICS] = folder_of_metrics
+            Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+def server_config(app: Factory | WorkerFactory | ASGIApp, settings: ServeSettings, *, factory: bool) -> uvicorn.Config:
+    """Return how uvicorn runs the service.
+
+    Args:
+        app: the app, or what makes it in each process.
+        settings: how it is run.
+        factory: whether ``app`` makes it.
+    """
+    return uvicorn.Config(
+        app,
+        factory=factory,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
@@ -83,19 +126,26 @@ def serve(factory: Factory) -> None:
         access_log=False,
         log_level="warning",
         lifespan="on",
+        http="flatrec.serve.slow_clients:ImpatientProtocol",
         ws="none",
         server_header=False,
         proxy_headers=False,
         limit_concurrency=settings.limits.connections,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds),
     )
-    with _quiet_signals():
-        if settings.workers == 1:
-            uvicorn.Server(config).run()
-            return
-        with tempfile.TemporaryDirectory(prefix="flatrec-metrics-") as folder_of_metrics:
-            os.environ[METRICS] = folder_of_metrics
-            Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+def _allow_open_files(connections: int) -> None:
+    """Raise the number of files that the process may open, as far as the system lets it, for its connections."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
 
 
 @contextmanager
