@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cli.conftest import flatrec  # noqa: F401 - a fixture
 from tests.serve.shops import client_of, saved
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -62,7 +66,7 @@ def client_of(path: Path, settings: ServeSettings | None = None, **parts):
 def server_of(path: Path, settings: ServeSettings | None = None, **parts):
     """The port of a real server of a folder, in a thread."""
     settings = settings or ServeSettings(port=0)
-    server = uvicorn.Server(server_config(make_app(ServedModel(path), settings, **parts), settings, factory=False))
+    server = uvicorn.Server(server_config(make_app(ServedModel(path), settings, **parts), settings))
     thread = Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -92,3 +96,29 @@ def exchange(port: int, request: bytes, *, wait: float = 10.0) -> tuple[int, byt
             pass
     head, _, body = received.partition(b"\r\n\r\n")
     return (int(head.split()[1]) if head else 0), body
+
+
+@contextmanager
+def process_of(path: Path, *words: str):
+    """A process of ``flatrec serve`` and its port; at the end it must stop at SIGTERM, with exit code 0."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flatrec", "serve", str(path), "--port", "0", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        line = process.stderr.readline()
+        assert "http://" in line, line + process.stderr.read()
+        port = int(re.search(r"http://[^:]+:(\d+)", line)[1])
+        reader = Thread(target=lambda: sys.stderr.write(process.stderr.read()))
+        reader.start()
+        while exchange(port, b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\n\r\n", wait=60)[0] != 200:
+            assert process.poll() is None
+        yield process, port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        reader.join()
+        process.stderr.close()

@@ -81,8 +81,11 @@ def serve(
         "user_search": user_search or None,
     }
     settings = _settings({name: value for name, value in given.items() if value is not None}, sets or [])
-    typer.echo(f"{recommender}: http://{settings.host}:{settings.port}/openapi.json", err=True)
-    run_service(Factory(recommender, settings, compare))
+
+    def announce(address: str) -> None:
+        typer.echo(f"flatrec: {recommender} at {address}, described at {address}/openapi.json", err=True)
+
+    run_service(Factory(recommender, settings, compare), announce)
 
 
 def _settings(given: dict[str, object], sets: list[str]) -> ServeSettings:

@@ -10,6 +10,7 @@ from functools import partial
 from threading import BoundedSemaphore
 
 from msgspec import Struct
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
@@ -79,7 +80,11 @@ def make_app(
 
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
     open_paths = {*OPEN_PATHS, *(page.path for page in pages)}
-    return Gate(router, Tokens(tokens), settings.hosts, open_paths, metrics, settings.log_users)
+    gate = Gate(router, Tokens(tokens), settings.hosts, open_paths, metrics, settings.log_users)
+    if not settings.cors_origins:
+        return gate
+    headers = ("authorization", "content-type")
+    return CORSMiddleware(gate, settings.cors_origins, allow_methods=("GET", "POST"), allow_headers=headers)
 
 
 async def _watch(model: ServedModel, seconds: float) -> None:

@@ -26,6 +26,12 @@ STATUSES = {
     503: "The service is busy.",
     507: "The disk is full.",
 }
+PLAIN: dict[str, tuple[str, str, str]] = {  # paths whose answers are no structs: name, summary, type of content
+    "/v1/images/{item}": ("item_image", "Show the image of an item.", "image/*"),
+    "/health/live": ("live", "Answer as long as the process does.", "application/json"),
+    "/health/ready": ("ready", "Answer when the recommender is loaded.", "application/json"),
+    "/metrics": ("metrics", "Show the metrics for Prometheus.", "text/plain"),
+}
 COMMON = {"GET": (400, 401, 421, 422, 503), "POST": (400, 401, 408, 413, 415, 421, 422, 503)}
 
 
@@ -33,7 +39,7 @@ def document(operations: Sequence[AnyOperation]) -> bytes:
     """Return the document (OpenAPI 3.1) as JSON."""
     kinds = [kind for one in operations for kind in (one.query, one.answer)]
     _, components = msgspec.json.schema_components([*kinds, ErrorAnswer], ref_template="#/components/schemas/{name}")
-    paths: dict[str, Json] = {}
+    paths: dict[str, Json] = {path: {"get": _plain(path)} for path in PLAIN}
     for one in operations:
         path = one.path.replace(":path}", "}")
         paths.setdefault(path, {})[one.method.lower()] = _operation(one, path, components)
@@ -70,6 +76,22 @@ def _operation(one: AnyOperation, path: str, components: Json) -> Json:
         return {**found, "requestBody": {"required": True, "content": content}}
     schema = components[one.query.__name__]
     return {**found, "parameters": [_parameter(name, schema, path) for name in schema["properties"]]}
+
+
+def _plain(path: str) -> Json:
+    """Return an operation whose answer is no struct."""
+    name, summary, content_type = PLAIN[path]
+    errors = {"/v1/images/{item}": (400, 401, 404, 421, 422, 503), "/metrics": (401, 421, 503)}.get(path, (421,))
+    item = {"name": "item", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    return {
+        "summary": summary,
+        "operationId": name,
+        "parameters": [item] if "{item}" in path else [],
+        "responses": {
+            "200": {"description": "The answer.", "content": {content_type: {}}},
+            **{str(status): _response(STATUSES[status], _ref(ErrorAnswer)) for status in errors},
+        },
+    }
 
 
 def _parameter(name: str, schema: Json, path: str) -> Json:

@@ -6,9 +6,10 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,13 @@ from pathlib import Path
 import torch
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from flatrec.inference.storage import ADVICE
 from flatrec.serve.access_log import start_access_log
 from flatrec.serve.served import content_hash, served_folder
 from flatrec.serve.settings import ServeSettings, tokens_from_environment
+from flatrec.serve.supervisor import Supervisor
 from flatrec.utils.integrity import check_manifest
-from flatrec.utils.messages import message
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 BACKLOG = 2048
@@ -64,8 +63,8 @@ class Factory:
 
 
 @dataclass(frozen=True)
-class WorkerFactory:
-    """The same in one of several processes: one that cannot begin ends all of them, and is not begun again and again.
+class Worker:
+    """What each of several processes does.
 
     Args:
         factory: what makes the app.
@@ -73,17 +72,25 @@ class WorkerFactory:
 
     factory: Factory
 
-    def __call__(self) -> ASGIApp:
-        """Return the app, or end the process."""
-        try:
-            return self.factory()
-        except (OSError, ValueError) as error:
-            sys.stderr.write(f"flatrec: {message(error)}\n")
-            sys.exit(STARTUP_FAILURE)
+    def __call__(self, listening: socket.socket) -> None:
+        """Answer requests until SIGTERM.
+
+        Raises:
+            FileNotFoundError: there is no recommender.
+            ValueError: it is damaged.
+        """
+        _allow_open_files(self.factory.settings.limits.connections)
+        server = uvicorn.Server(server_config(self.factory(), self.factory.settings))
+        with _quiet_signals():
+            server.run([listening])
 
 
-def serve(factory: Factory) -> None:
+def serve(factory: Factory, announce: Callable[[str], None]) -> None:
     """Answer requests until SIGTERM or Ctrl-C; requests under way are finished.
+
+    Args:
+        factory: what every process makes its app of.
+        announce: hears of the address as soon as clients can connect; they wait until the recommender is loaded.
 
     Raises:
         FileNotFoundError: there is no recommender.
@@ -97,31 +104,46 @@ def serve(factory: Factory) -> None:
             folder = served_folder(path)
             content_hash(folder)
             check_manifest(folder, advice=ADVICE)
-    _allow_open_files(settings.limits.connections)
-    with _quiet_signals():
-        if settings.workers == 1:
-            uvicorn.Server(server_config(factory, settings, factory=True)).run()
-            return
-        config = server_config(WorkerFactory(factory), settings, factory=True)
-        with tempfile.TemporaryDirectory(prefix="flatrec-metrics-") as folder_of_metrics:
-            os.environ[METRICS] = folder_of_metrics
-            Multiprocess(config, sockets=[config.bind_socket()]).run()
+    listening = listen(settings.host, settings.port)
+    announce(address_of(listening))
+    worker = Worker(factory)
+    if settings.workers == 1:
+        worker(listening)
+        return
+    with tempfile.TemporaryDirectory(prefix="flatrec-metrics-") as folder_of_metrics, _quiet_signals():
+        os.environ[METRICS] = folder_of_metrics
+        Supervisor(worker, listening, settings.workers, settings.shutdown_seconds).run()
 
 
-def server_config(app: Factory | WorkerFactory | ASGIApp, settings: ServeSettings, *, factory: bool) -> uvicorn.Config:
-    """Return how uvicorn runs the service.
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address.
 
-    Args:
-        app: the app, or what makes it in each process.
-        settings: how it is run.
-        factory: whether ``app`` makes it.
+    Raises:
+        OSError: it cannot be bound.
     """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise OSError(f"cannot listen on {host}, port {port}: {error.strerror}; choose another with --port") from None
+    return bound
+
+
+def address_of(bound: socket.socket) -> str:
+    """Return the address of a socket, for people."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_config(app: ASGIApp, settings: ServeSettings) -> uvicorn.Config:
+    """Return how uvicorn runs the service."""
     return uvicorn.Config(
         app,
-        factory=factory,
         host=settings.host,
         port=settings.port,
-        workers=settings.workers,
         backlog=BACKLOG,
         access_log=False,
         log_level="warning",
