@@ -2,7 +2,7 @@
 
     python docs/rivals.py
 
-Between ``<!-- rivals -->`` and ``<!-- end -->`` stands one row per model or method, best first on MovieLens, and between
+Between ``<!-- rivals -->`` and ``<!-- end -->`` stands one row per method, best first on MovieLens, and between
 ``<!-- verdicts -->`` and ``<!-- end -->`` one per stated comparison. Costs are those of docs/performance.md.
 """
 

@@ -76,6 +76,11 @@ COMMANDS: dict[str, Command] = {
         RECOMMEND,
         "Find the users who want an item most: those for whom it has the highest score.",
     ),
+    "serve": Command(
+        "flatrec.cli.serve:serve",
+        RECOMMEND,
+        "Answer requests over HTTP: recommendations, similar items, scores; new recommenders without a stop.",
+    ),
     "export": Command(
         "flatrec.cli.export:export",
         RECOMMEND,

@@ -163,9 +163,18 @@ def read_new_item_table(path: Path, dataset: Dataset) -> ItemTable | None:
 
 def _recipe_of(dataset: Dataset) -> Recipe | None:
     """Return how the items of a data set were encoded; None if no ``encode.json`` is beside its features."""
-    if dataset.source is None:
-        return None
-    source = Path(dataset.source)
+    return None if dataset.source is None else recipe_of_source(Path(dataset.source))
+
+
+def recipe_of_source(source: Path) -> Recipe | None:
+    """Return how the items of data were encoded; None if no ``encode.json`` is beside their features.
+
+    Args:
+        source: the folder of the data, or the file that describes them.
+
+    Raises:
+        ValueError: ``encode.json`` or the description is damaged.
+    """
     description = source / DESCRIPTION if source.is_dir() else source
     folders = [source]
     if description.suffix.lower() == ".toml" and description.is_file():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -142,6 +143,44 @@ def join_nearest(
     details.check(len(encoded.ids))
     embed = NearestEmbedder(known, vectors.items, n_neighbors)
     return join(recommender, items, "nearest", embed, details=details)
+
+
+@dataclass(frozen=True, eq=False)
+class ItemEmbedder:
+    """Embeds new items for one recommender, without joining them; what the known items decide is computed once.
+
+    The vectors are those that :func:`join_nearest` gives the items.
+
+    Args:
+        recommender: the known items, with their features.
+        n_neighbors: number of known items per modality that a new item is compared with, at least 1.
+
+    Raises:
+        ValueError: the recommender has no vectors of items or holds no features.
+    """
+
+    recommender: Recommender
+    n_neighbors: int = 10
+    _known: KnownItems = field(init=False)
+    _embed: NearestEmbedder = field(init=False)
+
+    def __post_init__(self) -> None:
+        vectors, known = item_vectors(self.recommender), known_items(self.recommender)
+        object.__setattr__(self, "_known", known)
+        object.__setattr__(self, "_embed", NearestEmbedder(known, vectors.items, self.n_neighbors))
+
+    def vectors(self, encoded: EncodedItems, source: str = "the encoded items") -> Float[Tensor, "n_new dim"]:
+        """Return one vector per new item.
+
+        Raises:
+            ValueError: the items do not fit the recommender, none of them is new, or n_neighbors is below 1.
+        """
+        items = read_new_items(encoded, self._known, source)
+        return self._scale * self._embed(items.features, None)
+
+    @cached_property
+    def _scale(self) -> float:
+        return _calibrated(self.recommender, item_vectors(self.recommender), self._embed).scale
 
 
 def join(

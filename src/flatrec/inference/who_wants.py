@@ -12,7 +12,7 @@ from torch import Tensor
 
 from flatrec.inference.recommender import Recommender
 from flatrec.models.perceptron import ProductPerceptron
-from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix
+from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
 from flatrec.ops.matmul import linear
 from flatrec.ops.topk import stable_topk
 
@@ -61,11 +61,46 @@ def who_wants(
         >>> [wanted.user for wanted in who_wants(recommender, "item 0", k=2, filter_seen=False)]
         ['user 0', 'user 1']
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, but is {k}")
     index = recommender.items.index_of(item)
     score = _scorer(recommender.scoring, index)
     hidden = _left_out(recommender, index, recommender.filter_seen if filter_seen is None else filter_seen)
+    return _best_users(recommender, score, hidden, k)
+
+
+def who_wants_vector(recommender: Recommender, vector: Float[Tensor, "dim"], k: int = 10) -> list[InterestedUser]:
+    """Return the k users for whom an item that the recommender does not hold has the highest score.
+
+    It equals :func:`who_wants` of the item in a recommender that it has joined.
+
+    Args:
+        recommender: the users, with vectors.
+        vector: the vector of the item, such as from :class:`flatrec.inference.joining.ItemEmbedder`.
+        k: number of users; fewer are returned if fewer are left.
+
+    Raises:
+        ValueError: k is below 1, or the recommender has no vectors of that width.
+    """
+    scoring = recommender.scoring
+    if not isinstance(scoring, Vectors) or scoring.users.shape[1] != len(vector):
+        raise ValueError(
+            f"a vector of {len(vector)} columns is compared with such vectors of users, but {recommender.facts.model} "
+            "has none; embed the item by this recommender"
+        )
+
+    def score(block: slice) -> Tensor:
+        return linear(scoring.users[block], vector[None])[:, 0]
+
+    return _best_users(recommender, score, torch.from_numpy(~recommender.learned), k)
+
+
+def _best_users(recommender: Recommender, score: UserScorer, hidden: Tensor, k: int) -> list[InterestedUser]:
+    """Return the k best users in blocks; those that are hidden are left out.
+
+    Raises:
+        ValueError: k is below 1.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, but is {k}")
     best_scores, best_users = torch.zeros(0), torch.zeros(0, dtype=torch.int64)
     for start in range(0, len(hidden), BLOCK_USERS):
         block = slice(start, min(start + BLOCK_USERS, len(hidden)))

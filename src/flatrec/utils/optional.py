@@ -7,7 +7,19 @@ from types import ModuleType
 from typing import Literal, TypeAlias
 
 Extra: TypeAlias = Literal[
-    "ann", "clip", "dask", "encode", "llm", "plots", "postgresql", "ray", "research", "sql", "tensorboard", "timm"
+    "ann",
+    "clip",
+    "dask",
+    "encode",
+    "llm",
+    "plots",
+    "postgresql",
+    "ray",
+    "research",
+    "serve",
+    "sql",
+    "tensorboard",
+    "timm",
 ]
 
 _NEEDED_BY: dict[Extra, str] = {
@@ -20,6 +32,7 @@ _NEEDED_BY: dict[Extra, str] = {
     "postgresql": "PostgreSQL databases need",
     "ray": "the backend ray needs",
     "research": "studies, sweeps, reports and the demo need",
+    "serve": "the service needs",
     "sql": "databases need",
     "tensorboard": "TensorBoard curves need",
     "timm": "timm encoders need",

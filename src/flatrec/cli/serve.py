@@ -1,0 +1,107 @@
+"""flatrec serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flatrec.utils.optional import require_extra
+
+if TYPE_CHECKING:
+    from flatrec.serve.settings import ServeSettings
+
+Folder = Annotated[
+    Path, typer.Argument(help="Folder of a run, of a recommender, or of a nightly job.", show_default=False)
+]
+
+
+def serve(
+    recommender: Folder,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.", show_default=False)
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. Default: 8000.", show_default=False)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes that answer. Default: 1.", show_default=False)
+    ] = None,
+    require_token: Annotated[
+        bool, typer.Option("--require-token", help="Refuse to start without bearer tokens in FLATREC_TOKENS.")
+    ] = False,
+    token: Annotated[str | None, typer.Option(hidden=True)] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Name by which clients may call the service; repeatable.", show_default=False),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin whose pages may call the service from a browser; repeatable.", show_default=False),
+    ] = None,
+    log_users: Annotated[
+        bool, typer.Option("--log-users", help="Write addresses with ids of users and items into the access log.")
+    ] = False,
+    user_search: Annotated[
+        bool, typer.Option("--user-search", help="Let clients search the ids of users (GET /v1/users).")
+    ] = False,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a second recommender, served under /compare.", show_default=False),
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any setting of the service, such as limits.k=100; repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """Answer requests over HTTP: recommendations, similar items, scores; new recommenders without a stop.
+
+    Example: `flatrec serve runs/first --port 8000`
+    """
+    require_extra("uvicorn", "serve")
+    from flatrec.serve.runner import Factory
+    from flatrec.serve.runner import serve as run_service
+
+    if token is not None:
+        raise ValueError(
+            "tokens on a command line can be read by everybody on the machine; put them into the environment variable "
+            "FLATREC_TOKENS, separated by commas"
+        )
+    given = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "require_token": require_token or None,
+        "allowed_hosts": allowed_host,
+        "cors_origins": cors_origin,
+        "log_users": log_users or None,
+        "user_search": user_search or None,
+    }
+    settings = _settings({name: value for name, value in given.items() if value is not None}, sets or [])
+
+    def announce(address: str) -> None:
+        typer.echo(f"flatrec: {recommender} at {address}, described at {address}/openapi.json", err=True)
+
+    run_service(Factory(recommender, settings, compare), announce)
+
+
+def _settings(given: dict[str, object], sets: list[str]) -> ServeSettings:
+    """Return the settings of the options, then of ``--set``.
+
+    Raises:
+        ValueError: a name is unknown, or a value is of another type or out of range.
+    """
+    from flatrec.config import assignment, validate
+    from flatrec.serve.settings import ServeSettings
+
+    limits: dict[str, object] = {}
+    for text in sets:
+        for name, value in assignment(text).items():
+            if name == "limits" and isinstance(value, dict):
+                limits |= value
+            else:
+                given[name] = value
+    return validate(ServeSettings, {**given, **({"limits": limits} if limits else {})}, "serve")

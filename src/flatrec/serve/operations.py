@@ -1,0 +1,98 @@
+"""What an operation of the service is: a method and a path, a struct in, a struct out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from msgspec import Struct
+
+from flatrec.serve.encoding import ItemEncoder
+from flatrec.serve.served import Served
+from flatrec.serve.settings import Limits
+
+Query = TypeVar("Query", bound=Struct)
+
+
+@dataclass(frozen=True)
+class UserSignals:
+    """What a log of events says of a user.
+
+    Args:
+        masked: ids of items that are not listed for the user.
+        history: ids of items by which the user is judged if the recommender was not trained on the user.
+    """
+
+    masked: Sequence[str] = ()
+    history: Sequence[str] = ()
+
+
+@runtime_checkable
+class EventLog(Protocol):
+    """What happened since training; read for every request, in a thread, by several threads at the same time."""
+
+    def signals(self, users: Sequence[str], served: Served) -> Mapping[str, UserSignals]:
+        """Return what is known of users; those without an event may be left out.
+
+        Args:
+            users: original ids, known to the recommender or not.
+            served: the recommender that answers the request.
+        """
+
+
+class NoEvents:
+    """A log in which nothing ever happens."""
+
+    def signals(self, users: Sequence[str], served: Served) -> Mapping[str, UserSignals]:
+        """Return nothing."""
+        del users, served
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """What operations share beside the recommender.
+
+    Args:
+        limits: what a request may cost.
+        events: what happened since training.
+        encoder: encodes new items.
+        encodings: is held by those that encode one.
+        prefix: what precedes the paths of this recommender's operations; empty for that of the first.
+    """
+
+    limits: Limits
+    events: EventLog
+    encoder: ItemEncoder
+    encodings: BoundedSemaphore
+    prefix: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Operation(Generic[Query]):
+    """One operation; its function does no input or output of HTTP and is called in a thread.
+
+    Args:
+        method: ``GET``, whose struct comes from path and query, or ``POST``, whose struct is the body.
+        path: the path; ``{name}`` at its end is a field of the struct, and may contain slashes.
+        summary: what it does, for the document.
+        query: the struct that comes in.
+        answer: the struct that goes out.
+        function: makes one of the other, by the one recommender that answers this request.
+        statuses: statuses of errors that are peculiar to it.
+        body_bytes: the longest body; None for that of the limits.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    summary: str
+    query: type[Query]
+    answer: type[Struct]
+    function: Callable[[Query, Served, Service], Struct]
+    statuses: tuple[int, ...] = ()
+    body_bytes: Callable[[Limits], int] | None = None
+
+
+AnyOperation: TypeAlias = Operation[Any]

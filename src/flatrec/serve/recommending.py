@@ -1,0 +1,141 @@
+"""Lists for users: by training, by a history, or the most popular items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from flatrec.inference.answers import ItemList, Recommendation
+from flatrec.inference.rerank import Rerank
+from flatrec.serve.answers import ItemAnswer, ListsAnswer, ReasonAnswer, RecommendAnswer, UserList
+from flatrec.serve.checks import check_ids, check_length
+from flatrec.serve.errors import Refused, invalid_values
+from flatrec.serve.images import image_path
+from flatrec.serve.operations import Service, UserSignals
+from flatrec.serve.requests import RecommendRequest, UserQuery
+from flatrec.serve.served import Served
+from flatrec.serve.settings import Limits
+from flatrec.utils.messages import clipped
+
+
+def recommend_one(query: UserQuery, served: Served, service: Service) -> RecommendAnswer:
+    """Return the list of one user."""
+    request = RecommendRequest(
+        user=query.user,
+        k=query.k,
+        exclude=query.exclude,
+        where=query.where,
+        diversity=query.diversity,
+        explain=query.explain,
+        include_seen=query.include_seen,
+        fallback=query.fallback,
+    )
+    (answer,) = _lists(request, served, service)
+    return RecommendAnswer(
+        user=answer.user,
+        path=answer.path,
+        items=item_answers(answer, service),
+        warnings=warnings_of(answer),
+        model=served.model,
+        generated_at=datetime.now(UTC),
+    )
+
+
+def recommend_many(request: RecommendRequest, served: Served, service: Service) -> ListsAnswer:
+    """Return the lists of several users, or of somebody without an id."""
+    lists = tuple(
+        UserList(user=answer.user, path=answer.path, items=item_answers(answer, service), warnings=warnings_of(answer))
+        for answer in _lists(request, served, service)
+    )
+    return ListsAnswer(lists=lists, model=served.model, generated_at=datetime.now(UTC))
+
+
+def _lists(request: RecommendRequest, served: Served, service: Service) -> list[ItemList]:
+    users = _users(request)
+    _check(request, users, service.limits)
+    signals = service.events.signals(users, served) if users else {}
+    recommender, filter_seen = served.recommender, None if request.include_seen is None else not request.include_seen
+    with invalid_values():
+        lists = recommender.recommend(
+            list(users) if users else None,
+            request.k,
+            filter_seen=filter_seen,
+            items=request.items,
+            exclude=_excluded(request, users, signals),
+            where=request.where,
+            history=_histories(request, users, served, signals),
+            rerank=Rerank(diversity=request.diversity) if request.diversity else None,
+            explain=request.explain,
+        )
+    if not request.fallback:
+        _refuse_popular(lists)
+    return lists
+
+
+def _users(request: RecommendRequest) -> tuple[str, ...]:
+    if request.user is None:
+        return request.users
+    if request.users:
+        raise Refused(422, "user and users must not be given together; put all ids into users")
+    return (request.user,)
+
+
+def _check(request: RecommendRequest, users: Sequence[str], limits: Limits) -> None:
+    check_length("k", request.k, limits.k)
+    check_ids("users", users, limits.users, limits)
+    histories = request.history.values() if isinstance(request.history, dict) else [request.history]
+    for history in histories:
+        check_ids("history", history, limits.history, limits)
+    check_ids("exclude", request.exclude, limits.ids, limits)
+    check_ids("items", request.items or (), limits.ids, limits)
+    if isinstance(request.history, dict) and not request.history.keys() <= set(users):
+        other = next(iter(request.history.keys() - set(users)))
+        raise Refused(422, f"history has the user {clipped(other)!r}, who is not among users; add the id there")
+
+
+def _histories(
+    request: RecommendRequest, users: Sequence[str], served: Served, signals: Mapping[str, UserSignals]
+) -> Sequence[str] | Mapping[str, Sequence[str]] | None:
+    """Return the history of each user: what the log says of those without training, then what the request gives."""
+    given = request.history
+    if not users:
+        return given if not isinstance(given, dict) else None
+    histories: dict[str, Sequence[str]] = dict(given) if isinstance(given, dict) else dict.fromkeys(users, given)
+    for user, known in signals.items():
+        if known.history and not served.trained(user):
+            histories[user] = (*known.history, *histories.get(user, ()))
+    return {user: history for user, history in histories.items() if history} or None
+
+
+def _excluded(
+    request: RecommendRequest, users: Sequence[str], signals: Mapping[str, UserSignals]
+) -> Sequence[str] | Mapping[str, Sequence[str]] | None:
+    """Return what the request excludes; with what the log masks, unless seen items are asked for."""
+    masked = {user: known.masked for user, known in signals.items() if known.masked and not request.include_seen}
+    if not masked:
+        return request.exclude or None
+    return {user: (*request.exclude, *masked.get(user, ())) for user in users}
+
+
+def _refuse_popular(lists: Sequence[ItemList]) -> None:
+    for answer in lists:
+        if answer.path == "popular":
+            who = "the request" if answer.user is None else f"user {clipped(answer.user)!r}"
+            raise Refused(
+                404, f"{who} must be known or have a history, as fallback is false, but is not; give a history"
+            )
+
+
+def item_answers(items: ItemList, service: Service) -> tuple[ItemAnswer, ...]:
+    """Return the items of a list as they are answered."""
+    return tuple(_item_answer(item, service.prefix) for item in items)
+
+
+def _item_answer(item: Recommendation, prefix: str) -> ItemAnswer:
+    reasons = tuple(ReasonAnswer(one.item, one.contribution, one.kind, one.title) for one in item.reasons)
+    return ItemAnswer(item.item, item.score, item.title, image_path(prefix, item.item, item.image), item.new, reasons)
+
+
+def warnings_of(items: ItemList) -> tuple[str, ...]:
+    """Return what a list says of itself."""
+    return (items.note,) if items.note else ()
