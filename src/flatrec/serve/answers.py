@@ -11,7 +11,8 @@ from flatrec.inference.answers import AnswerPath
 
 ModelHash: TypeAlias = Annotated[str, Meta(description="Content hash of the recommender that answered.")]
 Path: TypeAlias = Annotated[
-    AnswerPath, Meta(description="How the list came about: by training, members of a group, a history, features, or popularity.")
+    AnswerPath,
+    Meta(description="How the list came about: by training, group members, history, features, popularity."),
 ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from flatrec.inference.joining import ItemEmbedder
 from flatrec.inference.recommender import Recommender
 from flatrec.inference.storage import ADVICE, FACTS, load_recommender, recommender_folder
+from flatrec.models.perceptron import ProductPerceptron
 from flatrec.serve.text_search import TextSearch, item_search, user_search
 from flatrec.utils.integrity import MANIFEST, digest, read_text
 
@@ -73,12 +74,14 @@ class Served:
         return ItemEmbedder(self.recommender)
 
     def trained(self, user: str) -> bool:
-        """Return True if the recommender was trained on interactions of a user."""
+        """Return True if the recommender was trained on interactions of a user, or of members of a group."""
         recommender = self.recommender
         if user not in recommender.users:
             return False
         index = recommender.users.index_of(user)
-        return bool(recommender.learned[index])
+        if recommender.history.indptr[index] < recommender.history.indptr[index + 1]:
+            return True
+        return index in recommender.by_members
 
     def probe(self) -> None:
         """Ask for lists of every path, so that what does not answer is refused, and what is computed once is there.
@@ -93,7 +96,8 @@ class Served:
         trained = np.flatnonzero(np.diff(recommender.history.indptr))[:N_PROBES]
         users = [recommender.users[index] for index in trained.tolist()]
         lists = recommender.recommend(users, N_PROBES, filter_seen=False) if users else []
-        lists += recommender.recommend(None, N_PROBES, history=items, filter_seen=False)
+        if not isinstance(recommender.scoring, ProductPerceptron):  # which has no vectors of histories
+            lists += recommender.recommend(None, N_PROBES, history=items, filter_seen=False)
         lists += recommender.recommend(None, N_PROBES)
         lists += recommender.similar(items[:1], N_PROBES)
         for answer in lists:
