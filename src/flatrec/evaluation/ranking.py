@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Integer
+from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
@@ -31,6 +32,30 @@ class Ranking:
 
     items: Int64[Tensor, "n_users k"]
     scores: Float[Tensor, "n_users k"]
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenItems:
+    """The items that each of some users may not get, repeated or not.
+
+    Args:
+        offsets: those of row r are ``items[offsets[r]:offsets[r + 1]]``.
+        items: item indices.
+    """
+
+    offsets: Integer[ndarray, "n_rows_plus_1"]
+    items: Integer[ndarray, "n_hidden"]
+
+    @classmethod
+    def of(cls, rows: Sequence[Integer[ndarray, "_"]]) -> HiddenItems:
+        """Return the items of each row."""
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        return cls(offsets, rows[0] if len(rows) == 1 else np.concatenate([*rows, np.zeros(0, dtype=np.int64)]))
+
+    def take(self, rows: Int64[ndarray, "n_taken"]) -> HiddenItems:
+        """Return some of the rows."""
+        return HiddenItems.of([self.items[self.offsets[row] : self.offsets[row + 1]] for row in rows.tolist()])
 
 
 def inner_product(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Scorer:
@@ -66,16 +91,33 @@ def rank(
     Raises:
         ValueError: k is below 1, or a score is NaN.
     """
+    masks = seen[users.cpu().numpy()]
+    return rank_rows(score, users, k, HiddenItems(masks.indptr, masks.indices), n_items=seen.shape[1], allowed=allowed)
+
+
+@torch.no_grad()
+def rank_rows(
+    score: Scorer,
+    users: Int64[Tensor, "n_ranked"],
+    k: int,
+    hidden: HiddenItems,
+    *,
+    n_items: int,
+    allowed: Bool[Tensor, "n_items"] | None = None,
+) -> Ranking:
+    """Return what :func:`rank` returns; what is never recommended has one row per ranked user, in their order.
+
+    Raises:
+        ValueError: k is below 1, or a score is NaN.
+    """
     if k < 1:
         raise ValueError(f"k must be at least 1, but is {k}")
-    n_items = seen.shape[1]
     step = max(BLOCK_USERS, BLOCK_SCORES // n_items)
-    masks = seen[users.cpu().numpy()]
     items = torch.full((len(users), k), -1, dtype=torch.int64)
     scores = torch.full((len(users), k), -torch.inf)
     for start in range(0, len(users), step):
         block = users[start : start + step]
-        masked = _masked(score(block), masks, start)
+        masked = _masked(score(block), hidden, start)
         if allowed is not None:
             masked = masked.masked_fill(~allowed.to(masked.device), -torch.inf)
         values, columns = stable_topk(masked, min(k, n_items))
@@ -85,11 +127,9 @@ def rank(
     return Ranking(items, scores)
 
 
-def _masked(
-    scores: Float[Tensor, "block n_items"], masks: sparse.csr_array, start: int
-) -> Float[Tensor, "block n_items"]:
-    offsets = masks.indptr[start : start + len(scores) + 1]
+def _masked(scores: Float[Tensor, "block n_items"], hidden: HiddenItems, start: int) -> Float[Tensor, "block n_items"]:
+    offsets = hidden.offsets[start : start + len(scores) + 1]
     rows = np.repeat(np.arange(len(scores)), np.diff(offsets))
-    columns = masks.indices[offsets[0] : offsets[-1]]
+    columns = hidden.items[offsets[0] : offsets[-1]]
     entries = tuple(torch.as_tensor(index, dtype=torch.int64, device=scores.device) for index in (rows, columns))
     return scores.float().index_put(entries, torch.tensor(-torch.inf, device=scores.device))

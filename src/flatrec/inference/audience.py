@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int64, Integer
 from numpy import ndarray
 from scipy import sparse
 
 from flatrec.data.vocabulary import Vocabulary
+from flatrec.evaluation.ranking import HiddenItems
 from flatrec.inference.answers import AnswerPath
 from flatrec.inference.candidates import Filters, known_indices, rows_of
 
@@ -71,26 +72,25 @@ class Audience:
         for path in dict.fromkeys(paths):
             yield path, np.array([position for position, other in enumerate(paths) if other == path], dtype=np.int64)
 
-    def excluded(self, filters: Filters, items: Vocabulary, seen: sparse.csr_array | None) -> sparse.csr_array:
-        """Return what each user may not get, (len(users), n_items): seen items, and those that the filters exclude.
+    def excluded(self, filters: Filters, items: Vocabulary, seen: sparse.csr_array | None) -> HiddenItems:
+        """Return what each user may not get: seen items, and those that the filters exclude.
 
         Args:
             filters: the filters of the request.
             items: the items of the recommender.
             seen: all interactions of the users, (n_users, n_items); None if seen items may be recommended.
         """
-        n_items = len(items)
-        excluded = rows_of([self.none] * len(self.users), n_items)
-        if seen is not None:
-            excluded = stored_rows(seen, self.indices)
-        own = [
-            known_indices(filters.excluded_of(user), items) if user is not None else self.none for user in self.users
-        ]
-        if seen is not None:
-            own = [np.concatenate(both) for both in zip(own, self.histories, strict=True)]
-        if any(len(row) for row in own):
-            excluded = sparse.csr_array(excluded + rows_of(own, n_items))
-        return excluded
+        rows = [self.none] * len(self.users) if seen is None else stored_rows(seen, self.indices)
+        for position, user in enumerate(self.users):
+            own = filters.excluded_of(user) if user is not None else ()
+            parts = [rows[position]]
+            if own:
+                parts.append(known_indices(own, items))
+            if seen is not None and len(self.histories[position]):
+                parts.append(self.histories[position])
+            if len(parts) > 1:
+                rows[position] = np.concatenate(parts)
+        return HiddenItems.of(rows)
 
     @property
     def none(self) -> Int64[ndarray, "0"]:
@@ -102,12 +102,8 @@ class Audience:
         return rows_of([self.histories[position] for position in positions.tolist()], n_items)
 
 
-def stored_rows(matrix: sparse.csr_array, indices: Int64[ndarray, "n"]) -> sparse.csr_array:
-    """Return rows of a matrix, 1 for each stored entry, whatever its value; the row of index -1 has no entries."""
-    known = np.flatnonzero(indices >= 0)
-    rows = matrix[indices[known]]
-    counts = np.zeros(len(indices), dtype=np.int64)
-    counts[known] = np.diff(rows.indptr)
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    values = np.ones(len(rows.indices), dtype=np.float32)
-    return sparse.csr_array((values, rows.indices, offsets), shape=(len(indices), matrix.shape[1]))
+def stored_rows(matrix: sparse.csr_array, indices: Int64[ndarray, "n"]) -> list[Integer[ndarray, "_"]]:
+    """Return the columns of the stored entries of rows, whatever their value; the row of index -1 has none."""
+    none = np.zeros(0, dtype=matrix.indices.dtype)
+    offsets, columns = matrix.indptr, matrix.indices
+    return [columns[offsets[row] : offsets[row + 1]] if row >= 0 else none for row in indices.tolist()]

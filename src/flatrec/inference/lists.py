@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
-from flatrec.evaluation import Ranking, rank
+from flatrec.evaluation.ranking import HiddenItems, Ranking, rank_rows
 from flatrec.inference.ann.index import ItemIndex
 from flatrec.inference.ann.search import Request, rank_by_index
 from flatrec.inference.answers import AnswerPath, ItemList, Ranked
@@ -95,7 +96,7 @@ def _rank(recommender: Recommender, request: ListRequest, mask: Bool[ndarray, "n
     reranker = None if request.rerank is None else Reranker.of(request.rerank, catalog, recommender.scoring)
     for path, positions in audience.by_path():
         scoring, rows = _scoring_of(recommender, path, audience, positions, settings=request.fold_in)
-        hidden = excluded if len(positions) == len(users) else excluded[positions]  # a copy takes 0.2 ms
+        hidden = excluded if len(positions) == len(users) else excluded.take(positions)
         best = _best_of(scoring, rows, hidden, allowed, index=recommender.index)
         of_path = best(k, None) if reranker is None else reranker.lists(best, k)
         items[positions], scores[positions] = of_path.items, of_path.scores
@@ -125,7 +126,7 @@ def _scoring_of(
 def _best_of(
     scoring: Scoring,
     rows: Int64[Tensor, "n"],
-    excluded: sparse.csr_array,
+    excluded: HiddenItems,
     allowed: Bool[Tensor, "n_items"] | None,
     *,
     index: ItemIndex | None,
@@ -138,7 +139,11 @@ def _best_of(
     def best(n: int, selected: Bool[Tensor, "n_items"] | None) -> Ranking:
         mask = selected if allowed is None else allowed if selected is None else allowed & selected
         if index is not None and isinstance(scoring, Vectors):
-            return rank_by_index(index, Request(scoring.users[rows], scoring.items, n, excluded, mask))
-        return rank(score, torch.arange(len(rows)), n, excluded, allowed=mask)
+            values: ndarray = np.ones(len(excluded.items), dtype=np.float32)
+            shape = (len(rows), scoring.n_items)
+            hidden = sparse.csr_array((values, excluded.items, excluded.offsets), shape=shape)
+            return rank_by_index(index, Request(scoring.users[rows], scoring.items, n, hidden, mask))
+        users = torch.arange(len(rows))
+        return rank_rows(score, users, n, excluded, n_items=scoring.n_items, allowed=mask)
 
     return best

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+SMALL = 2**16  # scores up to which all are searched at once, as each operation takes longer than what it saves
 GROUP = 8  # columns whose largest score stands for all of them at first
 
 
@@ -19,7 +20,8 @@ def stable_topk(
     Raises:
         ValueError: a score is NaN.
     """
-    values, columns = grouped_topk(scores, min(k + 1, scores.shape[1]))
+    n_best = min(k + 1, scores.shape[1])
+    values, columns = torch.topk(scores, n_best, dim=1) if scores.numel() <= SMALL else grouped_topk(scores, n_best)
     if values.isnan().any():
         raise ValueError("scores must be numbers, but some are NaN; the model's parameters are broken, train it again")
     unclear = _tied(values)

@@ -59,12 +59,13 @@ def make_app(
     if not settings.user_search:
         all_operations = tuple(one for one in all_operations if one.path != "/v1/users")
     models = {"": served} if compare is None else {"": served, "/compare": compare}
-    routes: list[BaseRoute] = [*pages, *plain_routes(all_operations, models, limits, work=work, metrics=metrics)]
+    routes: list[BaseRoute] = []  # the most frequent ones first, as they are tried in this order
     for prefix, model in models.items():
         of_model = replace(service, prefix=prefix)
         for operation in all_operations:
-            endpoint = Endpoint(operation, model, of_model, work, prefix, partial(_count, metrics))
+            endpoint = Endpoint(operation, model, of_model, work, partial(_count, metrics))
             routes.append(Route(prefix + operation.path, endpoint, methods=[operation.method]))
+    routes += [*pages, *plain_routes(all_operations, models, limits, work=work, metrics=metrics)]
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:

@@ -26,7 +26,6 @@ class Endpoint:
         served: the recommender that answers now; it is taken once per request.
         service: what operations share.
         work: the threads.
-        prefix: what precedes the path of the operation.
         on_answer: hears of each answer.
     """
 
@@ -34,7 +33,6 @@ class Endpoint:
     served: ServedModel
     service: Service
     work: Work
-    prefix: str = ""
     on_answer: Callable[[msgspec.Struct], None] = lambda _answer: None
     lists: tuple[str, ...] = field(init=False)
 
@@ -49,19 +47,26 @@ class Endpoint:
             Refused: it is malformed, or its answer takes too long.
         """
         if self.operation.method == "GET":
-            query = decode_query(scope, self._path_values(scope), self.operation.query, self.lists)
-            answer = await self.work.run(self._answer, query)
+            content = await self._answer_query(scope)
         else:
             limits = self.service.limits
             most = self.operation.body_bytes(limits) if self.operation.body_bytes else limits.body_bytes
             body = await read_body(scope, receive, most, limits.body_seconds)
-            answer = await self.work.run(self._answer, body)
-        await HttpAnswer(answer).send(send)
+            content = await self.work.run(self._answer_body, body, self.served.current)
+        await HttpAnswer(content).send(send)
 
-    def _answer(self, given: msgspec.Struct | bytes) -> bytes:
-        """Return the JSON of the answer by the recommender that is served when the work begins."""
-        served: Served = self.served.current
-        query = decode_body(given, self.operation.query) if isinstance(given, bytes) else given
+    async def _answer_query(self, scope: Scope) -> bytes:
+        query = decode_query(scope, self._path_values(scope), self.operation.query, self.lists)
+        served = self.served.current
+        if self.operation.is_quick(query, served, self.service):
+            return self._answer(query, served)
+        return await self.work.run(self._answer, query, served)
+
+    def _answer_body(self, body: bytes, served: Served) -> bytes:
+        return self._answer(decode_body(body, self.operation.query), served)
+
+    def _answer(self, query: msgspec.Struct, served: Served) -> bytes:
+        """Return the JSON of the answer by one recommender."""
         answer = self.operation.function(query, served, self.service)
         self.on_answer(answer)
         return msgspec.json.encode(answer)
@@ -71,7 +76,7 @@ class Endpoint:
         start, brace, name = self.operation.path.partition("{")
         if not brace:
             return {}
-        raw, before = scope["raw_path"], (self.prefix + start).encode()
+        raw, before = scope["raw_path"], (self.service.prefix + start).encode()
         if not raw.startswith(before):
             raise Refused(404, f"a path must begin with {before.decode()}, unencoded; write it so")
         return {name.rstrip("}").partition(":")[0]: raw[len(before) :]}

@@ -72,7 +72,7 @@ class Service:
 
 @dataclass(frozen=True, eq=False)
 class Operation(Generic[Query]):
-    """One operation; its function does no input or output of HTTP and is called in a thread.
+    """One operation; its function knows nothing of HTTP, and is called in a thread or by the event loop.
 
     Args:
         method: ``GET``, whose struct comes from path and query, or ``POST``, whose struct is the body.
@@ -83,6 +83,7 @@ class Operation(Generic[Query]):
         function: makes one of the other, by the one recommender that answers this request.
         statuses: statuses of errors that are peculiar to it.
         body_bytes: the longest body; None for that of the limits.
+        is_quick: whether a query takes less time than handing it to a thread and back, so that the event loop answers.
     """
 
     method: Literal["GET", "POST"]
@@ -93,6 +94,7 @@ class Operation(Generic[Query]):
     function: Callable[[Query, Served, Service], Struct]
     statuses: tuple[int, ...] = ()
     body_bytes: Callable[[Limits], int] | None = None
+    is_quick: Callable[[Query, Served, Service], bool] = lambda _query, _served, _service: False
 
 
 AnyOperation: TypeAlias = Operation[Any]

@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 
 from flatrec.inference.answers import ItemList, Recommendation
 from flatrec.inference.rerank import Rerank
+from flatrec.models.scoring import Vectors
 from flatrec.serve.answers import ItemAnswer, ListsAnswer, ReasonAnswer, RecommendAnswer, UserList
 from flatrec.serve.checks import check_ids, check_length
 from flatrec.serve.errors import Refused, invalid_values
 from flatrec.serve.images import image_path
-from flatrec.serve.operations import Service, UserSignals
+from flatrec.serve.operations import NoEvents, Service, UserSignals
 from flatrec.serve.requests import RecommendRequest, UserQuery
 from flatrec.serve.served import Served
 from flatrec.serve.settings import Limits
 from flatrec.utils.messages import clipped
+
+QUICK_NUMBERS, QUICK_LENGTH = 2_000_000, 100  # numbers in the vectors of all items, and items of a list
 
 
 def recommend_one(query: UserQuery, served: Served, service: Service) -> RecommendAnswer:
@@ -39,6 +42,15 @@ def recommend_one(query: UserQuery, served: Served, service: Service) -> Recomme
         model=served.model,
         generated_at=datetime.now(UTC),
     )
+
+
+def is_quick(query: UserQuery, served: Served, service: Service) -> bool:
+    """Return True if the list of one user takes well below a millisecond: few items, and nothing but their scores."""
+    scoring = served.recommender.scoring
+    if not isinstance(scoring, Vectors) or scoring.items.numel() > QUICK_NUMBERS or query.k > QUICK_LENGTH:
+        return False
+    plain = not (query.exclude or query.where or query.diversity or query.explain)
+    return plain and isinstance(service.events, NoEvents) and served.recommender.index is None
 
 
 def recommend_many(request: RecommendRequest, served: Served, service: Service) -> ListsAnswer:

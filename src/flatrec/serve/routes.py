@@ -16,7 +16,7 @@ from flatrec.serve.answers import (
 )
 from flatrec.serve.items import find_items, find_users
 from flatrec.serve.operations import AnyOperation, Operation
-from flatrec.serve.recommending import recommend_many, recommend_one
+from flatrec.serve.recommending import is_quick, recommend_many, recommend_one
 from flatrec.serve.requests import (
     ItemQuery,
     ModelQuery,
@@ -35,7 +35,7 @@ from flatrec.serve.wanting import body_bytes, who_wants
 OPERATIONS: tuple[AnyOperation, ...] = (
     Operation(
         "GET", "/v1/recommend/{user:path}", "Recommend items to one user.", UserQuery, RecommendAnswer, recommend_one,
-        statuses=(404,),
+        statuses=(404,), is_quick=is_quick,
     ),
     Operation(
         "POST", "/v1/recommend", "Recommend items to users, or to somebody with a history.", RecommendRequest,
