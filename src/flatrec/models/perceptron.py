@@ -31,7 +31,8 @@ class ProductPerceptron:
 
     Example:
         >>> one = torch.ones(1, 2)
-        >>> ProductPerceptron(one, one, one, *torch.zeros(3, 1)[:, None]).scores(torch.tensor([0])).tolist()
+        >>> zero = torch.zeros(1)
+        >>> ProductPerceptron(one, one, one, zero, zero, zero[0]).scores(torch.tensor([0])).tolist()
         [[0.5]]
     """
 
