@@ -15,17 +15,21 @@ OPTIONAL = (
     "jinja2",
     "joblib",
     "matplotlib",
+    "msgspec",
     "open_clip",
     "openai",
     "optuna",
+    "prometheus_client",
     "psycopg",
     "pytorch_optimizer",
     "ray",
     "sentence_transformers",
     "sklearn",
     "sqlalchemy",
+    "starlette",
     "tensorboard",
     "timm",
+    "uvicorn",
 )
 SMALL = ("--set", "model.embedding_dim=8", "--set", "training.epochs=3", "--set", "training.batch_size=256")
 ITEMS = ("items.csv", "--text-column", "text", "--out")
@@ -49,6 +53,7 @@ COMMANDS = {  # words of a command, and the extra that its line names; None for 
     "sweep --data small --model vbpr --out sweep": "research",
     "report run --out report.html": "plots",
     "demo --out demo": "plots",
+    "serve run": "serve",
 }
 SCRIPT = """
 import contextlib, io, json, sys
@@ -97,7 +102,7 @@ def test_what_needs_no_extra_runs_and_what_needs_one_names_it(outcomes, words, e
     if extra is None:
         assert (code, err.count("Error")) == (0, 0), err
         return
-    assert code == 1
+    assert code == 1, err
     assert out == ""
     (line,) = err.splitlines()
     assert line.startswith("flatrec: ")

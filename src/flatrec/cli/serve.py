@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatrec.utils.optional import require_extra
-
 if TYPE_CHECKING:
     from flatrec.serve.settings import ServeSettings
 
@@ -61,7 +59,6 @@ def serve(
 
     Example: `flatrec serve runs/first --port 8000`
     """
-    require_extra("uvicorn", "serve")
     from flatrec.serve.runner import Factory
     from flatrec.serve.runner import serve as run_service
 

@@ -95,6 +95,7 @@ def _end(workers: list[SpawnProcess], seconds: float) -> None:
 
 def _run(work: Work, listening: socket.socket) -> None:
     """Work in a process of its own, until SIGTERM, or until the process that started it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one tells the others
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         work(listening)

@@ -37,12 +37,16 @@ _NEEDED_BY: dict[Extra, str] = {
     "tensorboard": "TensorBoard curves need",
     "timm": "timm encoders need",
 }
-_EXTRAS: dict[str, Extra] = {  # by package, for imports at the top of research's modules
+_EXTRAS: dict[str, Extra] = {  # by package, for imports at the top of modules of research and serve
     "jinja2": "research",
     "joblib": "research",
     "matplotlib": "research",
+    "msgspec": "serve",
     "optuna": "research",
+    "prometheus_client": "serve",
     "sqlalchemy": "research",
+    "starlette": "serve",
+    "uvicorn": "serve",
 }
 
 
