@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from threading import BoundedSemaphore
 
-from msgspec import Struct
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
@@ -21,10 +20,12 @@ from flatrec.serve.metrics import Metrics
 from flatrec.serve.operations import AnyOperation, EventLog, NoEvents, Service
 from flatrec.serve.plain_routes import OPEN_PATHS, plain_routes
 from flatrec.serve.reload import ServedModel
-from flatrec.serve.routes import OPERATIONS
+from flatrec.serve.routes import OPERATIONS, USERS
 from flatrec.serve.settings import ServeSettings
 from flatrec.serve.tokens import Tokens
 from flatrec.serve.work import Work
+
+COMPARE = "/compare"  # what precedes the paths of a second recommender
 
 
 def make_app(
@@ -48,38 +49,22 @@ def make_app(
         encoder: encodes new items; by default by the recipe of the run.
         operations: further operations beside those of a recommender, such as one that appends to the log.
         pages: routes that need no token, as they hold nothing of anybody, such as a page and its style.
-        compare: a second recommender, which answers the same operations under ``/compare``.
+        compare: a second recommender, which answers the operations of a recommender under ``/compare``.
     """
-    limits = settings.limits
-    slots = BoundedSemaphore(limits.encodings)
-    service = Service(limits, events or NoEvents(), encoder or RecipeEncoder(), slots)
+    limits, metrics = settings.limits, Metrics()
+    encodings = BoundedSemaphore(limits.encodings)
+    service = Service(limits, events or NoEvents(), encoder or RecipeEncoder(), encodings)
     work = Work(limits.threads, limits.waiting, limits.seconds)
-    metrics = Metrics()
-    all_operations = (*OPERATIONS, *operations)
-    if not settings.user_search:
-        all_operations = tuple(one for one in all_operations if one.path != "/v1/users")
-    models = {"": served} if compare is None else {"": served, "/compare": compare}
+    models = {"": served} if compare is None else {"": served, COMPARE: compare}
+    own = [one for one in OPERATIONS if settings.user_search or one.path != USERS]
     routes: list[BaseRoute] = []  # the most frequent ones first, as they are tried in this order
     for prefix, model in models.items():
         of_model = replace(service, prefix=prefix)
-        for operation in all_operations:
-            endpoint = Endpoint(operation, model, of_model, work, partial(_count, metrics))
+        for operation in own if prefix else (*own, *operations):
+            endpoint = Endpoint(operation, model, of_model, work, metrics.answered)
             routes.append(Route(prefix + operation.path, endpoint, methods=[operation.method]))
-    routes += [*pages, *plain_routes(all_operations, models, limits, work=work, metrics=metrics)]
-
-    @asynccontextmanager
-    async def lifespan(_app: object) -> AsyncIterator[None]:
-        metrics.loaded(served.current, new=True)
-        served.on_reload = lambda found, new: metrics.loaded(found, new=new)
-        watchers = [asyncio.create_task(_watch(model, settings.reload_seconds)) for model in models.values()]
-        try:
-            yield
-        finally:
-            for watcher in watchers:
-                watcher.cancel()
-            work.stop()
-
-    router = Router(routes, redirect_slashes=False, lifespan=lifespan)
+    routes += [*pages, *plain_routes((*own, *operations), models, limits, work=work, metrics=metrics)]
+    router = Router(routes, redirect_slashes=False, lifespan=partial(_running, models, metrics, work, settings))
     open_paths = {*OPEN_PATHS, *(page.path for page in pages)}
     gate = Gate(router, Tokens(tokens), settings.hosts, open_paths, metrics, settings.log_users)
     if not settings.cors_origins:
@@ -88,16 +73,25 @@ def make_app(
     return CORSMiddleware(gate, settings.cors_origins, allow_methods=("GET", "POST"), allow_headers=headers)
 
 
+@asynccontextmanager
+async def _running(
+    models: Mapping[str, ServedModel], metrics: Metrics, work: Work, settings: ServeSettings, _app: object
+) -> AsyncIterator[None]:
+    """Watch the folders of the recommenders as long as the app runs."""
+    first = models[""]
+    metrics.loaded(first.current, new=True)
+    first.on_reload = lambda found, new: metrics.loaded(found, new=new)
+    watchers = [asyncio.create_task(_watch(model, settings.reload_seconds)) for model in models.values()]
+    try:
+        yield
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+        work.stop()
+
+
 async def _watch(model: ServedModel, seconds: float) -> None:
     """Look for a new recommender, again and again, in a thread."""
     while True:
         await asyncio.sleep(seconds)
         await asyncio.to_thread(model.refresh)
-
-
-def _count(metrics: Metrics, answer: Struct) -> None:
-    """Count the lists of an answer by their paths."""
-    for one in getattr(answer, "lists", (answer,)):
-        path = getattr(one, "path", None)
-        if path is not None:
-            metrics.answered(path)

@@ -6,9 +6,11 @@ import os
 import time
 from pathlib import Path
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from flatrec.serve.answers import ListsAnswer, RecommendAnswer, SimilarAnswer, SimilarListsAnswer, WhoWantsAnswer
 from flatrec.serve.served import Served
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the environment variable that prometheus-client reads when it is imported
@@ -42,9 +44,13 @@ class Metrics:
         """Count a request."""
         self._seconds.labels(operation, str(status)).observe(seconds)
 
-    def answered(self, path: str, count: int = 1) -> None:
-        """Count the lists of an answer."""
-        self._answers.labels(path).inc(count)
+    def answered(self, answer: Struct) -> None:
+        """Count the lists of an answer by their paths."""
+        if isinstance(answer, (ListsAnswer, SimilarListsAnswer)):
+            for one in answer.lists:
+                self._answers.labels(one.path).inc()
+        elif isinstance(answer, (RecommendAnswer, SimilarAnswer, WhoWantsAnswer)):
+            self._answers.labels(answer.path).inc()
 
     def loaded(self, served: Served, *, new: bool) -> None:
         """Record which recommender answers from now on, and whether it is a new one or the former goes on."""

@@ -32,6 +32,7 @@ from flatrec.serve.scoring import score
 from flatrec.serve.similar import similar_to_many, similar_to_one
 from flatrec.serve.wanting import body_bytes, who_wants
 
+USERS = "/v1/users"  # is there only if it is asked for
 OPERATIONS: tuple[AnyOperation, ...] = (
     Operation(
         "GET", "/v1/recommend/{user:path}", "Recommend items to one user.", UserQuery, RecommendAnswer, recommend_one,
@@ -57,6 +58,6 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         "POST", "/v1/score", "Score items for users.", ScoreRequest, ScoreAnswer, score, statuses=(404,),
     ),
     Operation("GET", "/v1/items", "Search ids and titles of items.", ItemQuery, ItemsAnswer, find_items),
-    Operation("GET", "/v1/users", "Search ids of users.", UserSearchQuery, UsersAnswer, find_users),
+    Operation("GET", USERS, "Search ids of users.", UserSearchQuery, UsersAnswer, find_users),
     Operation("GET", "/v1/model", "Show what is served.", ModelQuery, ModelAnswer, about_model),
 )  # fmt: skip
