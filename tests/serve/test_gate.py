@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
-import logging
+import os
 import time
 
 import pytest
 
-from flatrec.serve import access_log
+from flatrec.serve.access_log import AccessLog
 from flatrec.serve.answers import ModelAnswer
 from flatrec.serve.operations import Operation
 from flatrec.serve.requests import ModelQuery
@@ -81,22 +82,29 @@ def test_metrics_count_requests_and_answers_by_path(folder):
     assert 'flatrec_reloads_total{result="failed"} 0.0' in text
 
 
-def lines_of(folder, settings, caplog):
-    caplog.clear()
-    with caplog.at_level(logging.INFO, logger=access_log.NAME), client_of(folder, settings) as client:
+def lines_of(folder, settings):
+    log = io.BytesIO()
+    with client_of(folder, settings, access_log=AccessLog(log)) as client:
         client.get("/v1/recommend/ann?exclude=cup")
         client.get("/v1/images/mug")
-    return [record.getMessage() for record in caplog.records if record.name == access_log.NAME]
+    return log.getvalue().decode().splitlines()
 
 
-def test_the_access_log_has_no_ids_unless_asked(folder, caplog):
-    first, second = lines_of(folder, ServeSettings(), caplog)
+def test_the_access_log_has_no_ids_unless_asked(folder):
+    first, second = lines_of(folder, ServeSettings())
     assert json.loads(first)["path"] == "/v1/recommend/{user}"
     assert json.loads(first)["status"] == 200
     assert json.loads(second)["path"] == "/v1/images/{item}"
     assert "ann" not in first + second
-    first, _ = lines_of(folder, ServeSettings(log_users=True), caplog)
+    first, _ = lines_of(folder, ServeSettings(log_users=True))
     assert json.loads(first)["address"] == "/v1/recommend/ann?exclude=cup"
+
+
+def test_a_service_goes_on_when_nobody_reads_its_log(folder):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb", buffering=0) as stream, client_of(folder, access_log=AccessLog(stream)) as client:
+        assert client.get("/v1/recommend/ann").status_code == 200
 
 
 def failing(*_):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import sys
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct, json
-
-NAME = "flatrec.serve.access"
-logger = logging.getLogger(NAME)
 
 
 class AccessLine(Struct, frozen=True, omit_defaults=True):
@@ -32,19 +30,33 @@ class AccessLine(Struct, frozen=True, omit_defaults=True):
     address: str = ""
 
 
-def log_access(line: AccessLine) -> None:
-    """Write the line of a request."""
-    if logger.isEnabledFor(logging.INFO):
-        logger.info(json.encode(line).decode())
+@runtime_checkable
+class ByteStream(Protocol):
+    """Where bytes can be written, such as the buffer of standard output."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the bytes."""
+
+    def flush(self) -> object:
+        """Pass on what was taken."""
 
 
-def start_access_log() -> None:
-    """Let the lines go to standard output, one each, whatever else is logged."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.handlers[:] = [handler]
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
+@dataclass(frozen=True, eq=False)
+class AccessLog:
+    """Where the lines go; a service goes on when nobody reads them any more.
+
+    Args:
+        stream: gets a line of JSON for each request; without one there is no log.
+    """
+
+    stream: ByteStream | None = None
+
+    def write(self, line: AccessLine) -> None:
+        """Write the line of a request at once."""
+        if self.stream is not None:
+            with suppress(OSError, ValueError):
+                self.stream.write(json.encode(line) + b"\n")
+                self.stream.flush()
 
 
 def now() -> datetime:

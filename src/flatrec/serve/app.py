@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
+from flatrec.serve.access_log import AccessLog
 from flatrec.serve.encoding import ItemEncoder, RecipeEncoder
 from flatrec.serve.endpoint import Endpoint
 from flatrec.serve.gate import Gate
@@ -38,6 +39,7 @@ def make_app(
     operations: Sequence[AnyOperation] = (),
     pages: Sequence[Route] = (),
     compare: ServedModel | None = None,
+    access_log: AccessLog = AccessLog(),  # noqa: B008
 ) -> ASGIApp:
     """Return the service.
 
@@ -50,6 +52,7 @@ def make_app(
         operations: further operations beside those of a recommender, such as one that appends to the log.
         pages: routes that need no token, as they hold nothing of anybody, such as a page and its style.
         compare: a second recommender, which answers the operations of a recommender under ``/compare``.
+        access_log: gets a line of each request.
     """
     limits, metrics = settings.limits, Metrics()
     encodings = BoundedSemaphore(limits.encodings)
@@ -66,7 +69,7 @@ def make_app(
     routes += [*pages, *plain_routes((*own, *operations), models, limits, work=work, metrics=metrics)]
     router = Router(routes, redirect_slashes=False, lifespan=partial(_running, models, metrics, work, settings))
     open_paths = {*OPEN_PATHS, *(page.path for page in pages)}
-    gate = Gate(router, Tokens(tokens), settings.hosts, open_paths, metrics, settings.log_users)
+    gate = Gate(router, Tokens(tokens), settings.hosts, open_paths, metrics, access_log, settings.log_users)
     if not settings.cors_origins:
         return gate
     headers = ("authorization", "content-type")

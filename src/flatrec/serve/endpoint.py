@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from flatrec.serve.batches import Batches
 from flatrec.serve.decoding import decode_body, decode_query, read_body
 from flatrec.serve.errors import Refused
 from flatrec.serve.http_answer import HttpAnswer
@@ -35,10 +36,13 @@ class Endpoint:
     work: Work
     on_answer: Callable[[msgspec.Struct], None] = lambda _answer: None
     lists: tuple[str, ...] = field(init=False)
+    batches: Batches[msgspec.Struct] = field(init=False)
 
     def __post_init__(self) -> None:
-        fields = msgspec.structs.fields(self.operation.query)
+        fields, limits = msgspec.structs.fields(self.operation.query), self.service.limits
         object.__setattr__(self, "lists", tuple(one.name for one in fields if one.default == ()))
+        most = limits.threads + limits.waiting
+        object.__setattr__(self, "batches", Batches(self._answers, self.work, most, limits.seconds))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request.
@@ -57,17 +61,28 @@ class Endpoint:
 
     async def _answer_query(self, scope: Scope) -> bytes:
         query = decode_query(scope, self._path_values(scope), self.operation.query, self.lists)
-        served = self.served.current
-        if self.operation.is_quick(query, served, self.service):
-            return self._answer(query, served)
-        return await self.work.run(self._answer, query, served)
+        served, together = self.served.current, self.operation.together
+        key = None if together is None else together.key(query, self.service)
+        if together is None or key is None:
+            return await self.work.run(self._answer, query, served)
+        is_quick = together.is_quick(served, self.service)
+        return await self.batches.answer(query, served, key, is_quick=is_quick)
 
     def _answer_body(self, body: bytes, served: Served) -> bytes:
         return self._answer(decode_body(body, self.operation.query), served)
 
     def _answer(self, query: msgspec.Struct, served: Served) -> bytes:
         """Return the JSON of the answer by one recommender."""
-        answer = self.operation.function(query, served, self.service)
+        return self._encoded(self.operation.function(query, served, self.service))
+
+    def _answers(self, queries: Sequence[msgspec.Struct], served: Served) -> list[bytes | Refused]:
+        """Return the JSON of the answers to queries that came at the same time, by one recommender."""
+        together = self.operation.together
+        assert together is not None
+        answers = together.function(queries, served, self.service)
+        return [answer if isinstance(answer, Refused) else self._encoded(answer) for answer in answers]
+
+    def _encoded(self, answer: msgspec.Struct) -> bytes:
         self.on_answer(answer)
         return msgspec.json.encode(answer)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flatrec.serve.access_log import AccessLine, log_access, now
+from flatrec.serve.access_log import AccessLine, AccessLog, now
 from flatrec.serve.decoding import ClientGoneError
 from flatrec.serve.errors import Refused, error_body
 from flatrec.serve.http_answer import HttpAnswer
@@ -34,6 +34,7 @@ class Gate:
         hosts: names by which the service may be called; empty for any.
         open_paths: paths that need no token.
         metrics: counts requests.
+        access_log: gets a line of each request.
         log_users: whether addresses are logged as they were sent.
     """
 
@@ -42,6 +43,7 @@ class Gate:
     hosts: Collection[str]
     open_paths: Collection[str]
     metrics: Metrics
+    access_log: AccessLog
     log_users: bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +87,7 @@ class Gate:
         address = ""
         if self.log_users:
             address = (scope["raw_path"] + b"?" + scope["query_string"]).decode("latin-1").rstrip("?")
-        log_access(AccessLine(now(), scope["method"], path, status, round(1000 * seconds, 2), address))
+        self.access_log.write(AccessLine(now(), scope["method"], path, status, round(1000 * seconds, 2), address))
 
 
 def host_name(header: bytes) -> str:

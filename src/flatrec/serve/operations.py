@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_
 from msgspec import Struct
 
 from flatrec.serve.encoding import ItemEncoder
+from flatrec.serve.errors import Refused
 from flatrec.serve.served import Served
 from flatrec.serve.settings import Limits
 
@@ -71,8 +72,24 @@ class Service:
 
 
 @dataclass(frozen=True, eq=False)
+class Together(Generic[Query]):
+    """How queries that come at the same time are answered by one call.
+
+    Args:
+        key: returns what the queries of one call have in common; None for a query that is answered by itself. Raises
+            :class:`~flatrec.serve.errors.Refused` if a query is not allowed.
+        function: returns one answer or refusal for each query.
+        is_quick: whether a call takes less time than handing it to a thread and back, so that the event loop answers.
+    """
+
+    key: Callable[[Query, Service], Hashable | None]
+    function: Callable[[Sequence[Query], Served, Service], Sequence[Struct | Refused]]
+    is_quick: Callable[[Served, Service], bool]
+
+
+@dataclass(frozen=True, eq=False)
 class Operation(Generic[Query]):
-    """One operation; its function knows nothing of HTTP, and is called in a thread or by the event loop.
+    """One operation; its function knows nothing of HTTP, and is called in a thread.
 
     Args:
         method: ``GET``, whose struct comes from path and query, or ``POST``, whose struct is the body.
@@ -83,7 +100,7 @@ class Operation(Generic[Query]):
         function: makes one of the other, by the one recommender that answers this request.
         statuses: statuses of errors that are peculiar to it.
         body_bytes: the longest body; None for that of the limits.
-        is_quick: whether a query takes less time than handing it to a thread and back, so that the event loop answers.
+        together: how several queries are answered by one call, if that is faster.
     """
 
     method: Literal["GET", "POST"]
@@ -94,7 +111,7 @@ class Operation(Generic[Query]):
     function: Callable[[Query, Served, Service], Struct]
     statuses: tuple[int, ...] = ()
     body_bytes: Callable[[Limits], int] | None = None
-    is_quick: Callable[[Query, Served, Service], bool] = lambda _query, _served, _service: False
+    together: Together[Query] | None = None
 
 
 AnyOperation: TypeAlias = Operation[Any]

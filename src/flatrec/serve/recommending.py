@@ -7,23 +7,30 @@ from datetime import UTC, datetime
 
 from flatrec.inference.answers import ItemList, Recommendation
 from flatrec.inference.rerank import Rerank
-from flatrec.models.scoring import Vectors
 from flatrec.serve.answers import ItemAnswer, ListsAnswer, ReasonAnswer, RecommendAnswer, UserList
 from flatrec.serve.checks import check_ids, check_length
 from flatrec.serve.errors import Refused, invalid_values
 from flatrec.serve.images import image_path
-from flatrec.serve.operations import NoEvents, Service, UserSignals
+from flatrec.serve.operations import Service, UserSignals
 from flatrec.serve.requests import RecommendRequest, UserQuery
 from flatrec.serve.served import Served
 from flatrec.serve.settings import Limits
 from flatrec.utils.messages import clipped
 
-QUICK_NUMBERS, QUICK_LENGTH = 2_000_000, 100  # numbers in the vectors of all items, and items of a list
-
 
 def recommend_one(query: UserQuery, served: Served, service: Service) -> RecommendAnswer:
     """Return the list of one user."""
-    request = RecommendRequest(
+    request = request_of(query)
+    check_request(request, (query.user,), service.limits)
+    (answer,) = lists_for(request, (query.user,), served, service)
+    if not query.fallback:
+        refuse_popular(answer)
+    return answer_of(answer, served, service)
+
+
+def request_of(query: UserQuery) -> RecommendRequest:
+    """Return a query as the request that says the same."""
+    return RecommendRequest(
         user=query.user,
         k=query.k,
         exclude=query.exclude,
@@ -33,7 +40,10 @@ def recommend_one(query: UserQuery, served: Served, service: Service) -> Recomme
         include_seen=query.include_seen,
         fallback=query.fallback,
     )
-    (answer,) = _lists(request, served, service)
+
+
+def answer_of(answer: ItemList, served: Served, service: Service) -> RecommendAnswer:
+    """Return a list as the answer of one user."""
     return RecommendAnswer(
         user=answer.user,
         path=answer.path,
@@ -44,31 +54,31 @@ def recommend_one(query: UserQuery, served: Served, service: Service) -> Recomme
     )
 
 
-def is_quick(query: UserQuery, served: Served, service: Service) -> bool:
-    """Return True if the list of one user takes well below a millisecond: few items, and nothing but their scores."""
-    scoring = served.recommender.scoring
-    if not isinstance(scoring, Vectors) or scoring.items.numel() > QUICK_NUMBERS or query.k > QUICK_LENGTH:
-        return False
-    plain = not (query.exclude or query.where or query.diversity or query.explain)
-    return plain and isinstance(service.events, NoEvents) and served.recommender.index is None
-
-
 def recommend_many(request: RecommendRequest, served: Served, service: Service) -> ListsAnswer:
     """Return the lists of several users, or of somebody without an id."""
-    lists = tuple(
-        UserList(user=answer.user, path=answer.path, items=item_answers(answer, service), warnings=warnings_of(answer))
-        for answer in _lists(request, served, service)
-    )
-    return ListsAnswer(lists=lists, model=served.model, generated_at=datetime.now(UTC))
-
-
-def _lists(request: RecommendRequest, served: Served, service: Service) -> list[ItemList]:
     users = _users(request)
-    _check(request, users, service.limits)
+    check_request(request, users, service.limits)
+    lists = lists_for(request, users, served, service)
+    if not request.fallback:
+        for answer in lists:
+            refuse_popular(answer)
+    answers = tuple(
+        UserList(user=answer.user, path=answer.path, items=item_answers(answer, service), warnings=warnings_of(answer))
+        for answer in lists
+    )
+    return ListsAnswer(lists=answers, model=served.model, generated_at=datetime.now(UTC))
+
+
+def lists_for(request: RecommendRequest, users: Sequence[str], served: Served, service: Service) -> list[ItemList]:
+    """Return the lists of a request for some users, or for somebody without an id.
+
+    Raises:
+        Refused: a value of the request is not allowed.
+    """
     signals = service.events.signals(users, served) if users else {}
     recommender, filter_seen = served.recommender, None if request.include_seen is None else not request.include_seen
     with invalid_values():
-        lists = recommender.recommend(
+        return recommender.recommend(
             list(users) if users else None,
             request.k,
             filter_seen=filter_seen,
@@ -79,9 +89,6 @@ def _lists(request: RecommendRequest, served: Served, service: Service) -> list[
             rerank=Rerank(diversity=request.diversity) if request.diversity else None,
             explain=request.explain,
         )
-    if not request.fallback:
-        _refuse_popular(lists)
-    return lists
 
 
 def _users(request: RecommendRequest) -> tuple[str, ...]:
@@ -92,7 +99,12 @@ def _users(request: RecommendRequest) -> tuple[str, ...]:
     return (request.user,)
 
 
-def _check(request: RecommendRequest, users: Sequence[str], limits: Limits) -> None:
+def check_request(request: RecommendRequest, users: Sequence[str], limits: Limits) -> None:
+    """Refuse a request that is beyond a limit.
+
+    Raises:
+        Refused: it is.
+    """
     check_length("k", request.k, limits.k)
     check_ids("users", users, limits.users, limits)
     histories = request.history.values() if isinstance(request.history, dict) else [request.history]
@@ -129,13 +141,15 @@ def _excluded(
     return {user: (*request.exclude, *masked.get(user, ())) for user in users}
 
 
-def _refuse_popular(lists: Sequence[ItemList]) -> None:
-    for answer in lists:
-        if answer.path == "popular":
-            who = "the request" if answer.user is None else f"user {clipped(answer.user)!r}"
-            raise Refused(
-                404, f"{who} must be known or have a history, as fallback is false, but is not; give a history"
-            )
+def refuse_popular(answer: ItemList) -> None:
+    """Refuse to answer by the most popular items.
+
+    Raises:
+        Refused: the list holds them.
+    """
+    if answer.path == "popular":
+        who = "the request" if answer.user is None else f"user {clipped(answer.user)!r}"
+        raise Refused(404, f"{who} must be known or have a history, as fallback is false, but is not; give a history")
 
 
 def item_answers(items: ItemList, service: Service) -> tuple[ItemAnswer, ...]:

@@ -16,7 +16,8 @@ from flatrec.serve.answers import (
 )
 from flatrec.serve.items import find_items, find_users
 from flatrec.serve.operations import AnyOperation, Operation
-from flatrec.serve.recommending import is_quick, recommend_many, recommend_one
+from flatrec.serve.recommending import recommend_many, recommend_one
+from flatrec.serve.recommending_together import TOGETHER
 from flatrec.serve.requests import (
     ItemQuery,
     ModelQuery,
@@ -36,7 +37,7 @@ USERS = "/v1/users"  # is there only if it is asked for
 OPERATIONS: tuple[AnyOperation, ...] = (
     Operation(
         "GET", "/v1/recommend/{user:path}", "Recommend items to one user.", UserQuery, RecommendAnswer, recommend_one,
-        statuses=(404,), is_quick=is_quick,
+        statuses=(404,), together=TOGETHER,
     ),
     Operation(
         "POST", "/v1/recommend", "Recommend items to users, or to somebody with a history.", RecommendRequest,

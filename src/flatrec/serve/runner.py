@@ -19,7 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from flatrec.inference.storage import ADVICE
-from flatrec.serve.access_log import start_access_log
+from flatrec.serve.access_log import AccessLog
 from flatrec.serve.served import content_hash, served_folder
 from flatrec.serve.settings import ServeSettings, tokens_from_environment
 from flatrec.serve.supervisor import Supervisor
@@ -56,10 +56,10 @@ class Factory:
 
         torch.set_num_threads(1)  # requests are worked on side by side
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
-        start_access_log()
         tokens = tokens_from_environment(required=self.settings.require_token)
         compare = None if self.compare is None else ServedModel(self.compare)
-        return make_app(ServedModel(self.path), self.settings, tokens=tokens, compare=compare)
+        access_log = AccessLog(sys.stdout.buffer)
+        return make_app(ServedModel(self.path), self.settings, tokens=tokens, compare=compare, access_log=access_log)
 
 
 @dataclass(frozen=True)

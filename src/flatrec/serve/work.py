@@ -36,7 +36,7 @@ class Work:
             Refused: too many calls wait, or the time is over.
         """
         if self._begun >= self._most:
-            raise Refused(503, f"at most {self._most} requests at the same time; try again later", RETRY)
+            raise busy(self._most)
         self._begun += 1
         loop = asyncio.get_running_loop()
         future = self._threads.submit(function, *arguments)
@@ -45,9 +45,7 @@ class Work:
             async with asyncio.timeout(self._seconds):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise Refused(
-                503, f"an answer may take {self._seconds:g} seconds, but is not ready; ask for less, or later", RETRY
-            ) from None
+            raise late(self._seconds) from None
 
     def stop(self) -> None:
         """Let the threads end after what they are doing."""
@@ -62,3 +60,13 @@ class Work:
 
 
 RETRY = ((b"retry-after", b"1"),)
+
+
+def busy(most: int) -> Refused:
+    """Return what a client is told if too many requests wait."""
+    return Refused(503, f"at most {most} requests at the same time; try again later", RETRY)
+
+
+def late(seconds: float) -> Refused:
+    """Return what a client is told if an answer takes too long."""
+    return Refused(503, f"an answer may take {seconds:g} seconds, but is not ready; ask for less, or later", RETRY)
