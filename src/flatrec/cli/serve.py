@@ -42,6 +42,7 @@ def serve(
     user_search: Annotated[
         bool, typer.Option("--user-search", help="Let clients search the ids of users (GET /v1/users).")
     ] = False,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve a page to look at, under /.")] = True,
     compare: Annotated[
         Path | None,
         typer.Option(help="Folder of a second recommender, served under /compare.", show_default=False),
@@ -76,6 +77,7 @@ def serve(
         "cors_origins": cors_origin,
         "log_users": log_users or None,
         "user_search": user_search or None,
+        "page": None if page else False,
     }
     settings = _settings({name: value for name, value in given.items() if value is not None}, sets or [])
 

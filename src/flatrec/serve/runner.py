@@ -52,6 +52,7 @@ class Factory:
             ValueError: it is damaged.
         """
         from flatrec.serve.app import make_app  # after the environment says where metrics go
+        from flatrec.serve.page_routes import PageFacts, page_routes
         from flatrec.serve.reload import ServedModel
 
         torch.set_num_threads(1)  # requests are worked on side by side
@@ -59,7 +60,9 @@ class Factory:
         start_access_log()
         tokens = tokens_from_environment(required=self.settings.require_token)
         compare = None if self.compare is None else ServedModel(self.compare)
-        return make_app(ServedModel(self.path), self.settings, tokens=tokens, compare=compare)
+        facts = PageFacts(compare is not None, self.settings.user_search, bool(tokens))
+        pages = page_routes(facts) if self.settings.page else []
+        return make_app(ServedModel(self.path), self.settings, tokens=tokens, pages=pages, compare=compare)
 
 
 @dataclass(frozen=True)
