@@ -64,7 +64,7 @@ function lengthControl() {
 
 function diversityControl() {
   const slider = element("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0 });
-  const shown = element("output", {}, "off");
+  const shown = element("span", { className: "value" }, "off");
   const say = () => {
     shown.textContent = slider.value === "0" ? "off" : slider.value;
     slider.setAttribute("aria-valuetext", shown.textContent);

@@ -190,6 +190,7 @@ function showTrouble(error) {
   if (error.name === "AbortError") return;
   byId("lists").replaceChildren(failure(error, () => location.reload()));
   byId("lists").removeAttribute("aria-busy");
+  document.body.dataset.ready = "";
 }
 
 async function start() {
