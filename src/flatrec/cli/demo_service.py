@@ -10,6 +10,7 @@ from threading import Thread
 
 import typer
 
+from flatrec.config import validate
 from flatrec.serve.runner import Factory, serve
 from flatrec.serve.settings import ServeSettings
 
@@ -18,9 +19,11 @@ def serve_demo(source: Path, compare: Path, *, port: int | None, browser: bool) 
     """Serve a run beside another one until Ctrl-C, and open the page.
 
     Raises:
-        OSError: the port cannot be listened on.
+        ValueError: the port is out of range.
+        OSError: it cannot be listened on.
     """
-    settings = ServeSettings(user_search=True, **({} if port is None else {"port": port}))
+    given = {} if port is None else {"port": port}
+    settings = validate(ServeSettings, {"user_search": True, **given}, "serve")
 
     def announce(address: str) -> None:
         typer.echo(f"flatrec: the page of {source} is at {address} until Ctrl-C", err=True)
