@@ -158,7 +158,8 @@ def test_a_user_is_searched_and_gets_their_list(visit, shop, folders):
     settled(page)
     assert listed(page) == expected(folders[0], "bob", 10)
     assert page.get_attribute(".path", "data-path") == "known"
-    assert page.inner_text(".because >> nth=0").startswith("because you bought Lamp number")
+    assert page.inner_text(".path") == "Learned from what this user bought."
+    assert page.inner_text(".because >> nth=0").split("\n")[0] == "because you bought"
     model = page.evaluate("fetch('v1/model').then((answer) => answer.json())")["model"]
     assert page.get_attribute(".list .hash", "title") == f"Content hash {model}"
     assert page.url == f"{shop}#user=bob"
@@ -173,7 +174,7 @@ def test_a_basket_gets_a_list_by_its_history(visit, shop, folders):
     page.wait_for_selector(".path[data-path=history]")
     settled(page)
     assert listed(page) == expected(folders[0], None, 10, history=["hat-3"])
-    assert page.inner_text(".because >> nth=0") == "because the basket has Hat number 3"
+    assert page.inner_text(".because >> nth=0").split() == ["because", "the", "basket", "has", "Hat", "number", "3"]
     page.click("[data-item=hat-2] .add")
     page.wait_for_selector(".basket li >> nth=1")
     until(page, "!document.querySelector('#lists [data-item=hat-2]')")

@@ -1,7 +1,7 @@
 // The basket: items that somebody without an id has.
 
 import { byId, element } from "./dom.js";
-import { imageOf } from "./cards.js";
+import { clamped, imageOf } from "./cards.js";
 import { findItems, itemOf } from "./items.js";
 
 /** Show the items of a basket; `remove` and `clear` are called by its buttons. */
@@ -23,7 +23,7 @@ function draw(ids, { remove, clear }) {
     const title = itemOf(id).title || id;
     const button = element("button", { type: "button", "aria-label": `Remove ${title}`, data: { id } }, "✕");
     button.addEventListener("click", () => remove(id));
-    return element("li", {}, imageOf(itemOf(id)), element("span", {}, title), button);
+    return element("li", {}, imageOf(itemOf(id)), clamped(title), button);
   });
   const all = element("button", { type: "button", className: "quiet" }, "Empty it");
   all.addEventListener("click", clear);

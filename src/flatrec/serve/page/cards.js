@@ -25,7 +25,7 @@ export const warningsOf = (warnings) =>
 
 /** Return the image of an item, or its first letter where there is none. */
 export function imageOf(item) {
-  const letter = (item.title || item.item).trim().charAt(0).toUpperCase() || "?";
+  const letter = ([...(item.title || item.item).trim()][0] ?? "?").toUpperCase();
   const blank = () => element("span", { className: "blank", "aria-hidden": "true" }, letter);
   const frame = element("span", { className: "frame" });
   if (!item.image) {
@@ -49,7 +49,7 @@ export function imageOf(item) {
  */
 export function card(item, { rank, because, other, open, basket }) {
   const title = item.title || item.item;
-  const name = element("button", { type: "button", className: "name", "aria-haspopup": "dialog" }, title);
+  const name = element("button", { type: "button", className: "name", "aria-haspopup": "dialog" }, clamped(title));
   name.addEventListener("click", () => open(item));
   const reason = because && item.reasons?.find((one) => one.contribution > 0);
   const made = element("li", { className: "product", data: { item: item.item } },
@@ -57,7 +57,7 @@ export function card(item, { rank, because, other, open, basket }) {
     rank && element("span", { className: "place" }, String(rank)),
     element("span", { className: "text" },
       name,
-      reason && element("span", { className: "because" }, `${because} `, element("b", {}, reason.title || reason.item)),
+      reason && element("span", { className: "because" }, `${because} `, clamped(reason.title || reason.item)),
       element("span", { className: "foot" },
         other && element("span", { className: "badge both" }, `in both, no. ${other} there`),
         item.new && element("span", { className: "badge" }, "new"),
@@ -67,6 +67,9 @@ export function card(item, { rank, because, other, open, basket }) {
   if (other) made.classList.add("hit");
   return made;
 }
+
+/** Return a title of at most three lines, in the direction of its script; all of it when pointed at. */
+export const clamped = (title) => element("span", { className: "clamped", dir: "auto", title }, title);
 
 function basketButton(item, title, { has, toggle }) {
   const inside = has(item.item);

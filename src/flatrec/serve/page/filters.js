@@ -2,13 +2,14 @@
 
 import { element } from "./dom.js";
 import { kindOf } from "./conditions.js";
+import { byColumn } from "./state.js";
 
 const LENGTHS = [5, 10, 20, 50];
 const OWN = new Set(["item", "title"]); // columns that the search is for
 
 /** Return the kind of control by column, in the order of the columns. */
 export function kindsOf(model) {
-  const kinds = {};
+  const kinds = byColumn();
   for (const [column, type] of Object.entries(model.columns)) {
     if (OWN.has(column) || (column === "new" && !model.new_items)) continue;
     const kind = kindOf(type, model.choices[column]);
@@ -33,11 +34,11 @@ export function filterControls(container, model, kinds, change) {
   const controls = [...own, ...columns, where];
   const read = () => ({
     ...Object.assign({}, ...own.map((control) => control.read()), where.read()),
-    columns: Object.assign({}, ...columns.map((control) => control.read())),
+    columns: byColumn(...columns.map((control) => control.read())),
   });
   controls.forEach((control) => control.node.addEventListener("change", () => change(read())));
   const clear = element("button", { type: "button", className: "quiet" }, "Clear filters");
-  clear.addEventListener("click", () => change({ ...read(), where: "", columns: {} }));
+  clear.addEventListener("click", () => change({ ...read(), where: "", columns: byColumn() }));
   container.replaceChildren(
     element("div", { className: "grid" }, ...[...own, ...columns].map((control) => control.node)),
     where.node,
@@ -98,7 +99,7 @@ function whereControl() {
 }
 
 function columnControl(column, kind, model) {
-  if (kind === "number" || kind === "date") return rangeControl(column, kind);
+  if (["number", "date", "datetime"].includes(kind)) return rangeControl(column, kind === "number" ? kind : "date");
   const choices = kind === "boolean" ? [["true", "yes"], ["false", "no"]] : model.choices[column].map((one) => [one, one]);
   const options = choices.map(([value, text]) => element("option", { value }, text));
   const select = element("select", {}, element("option", { value: "" }, "any"), ...options);

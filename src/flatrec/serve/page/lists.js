@@ -28,6 +28,7 @@ export function recommendationLists({ prefixes, open, basket, onAnswers }) {
   let shown = "";
   let running = null;
   container.classList.toggle("two", prefixes.length > 1);
+  byId("overlap").hidden = prefixes.length === 1;
   for (const [event, lit] of [["mouseover", true], ["focusin", true], ["mouseout", false], ["focusout", false]]) {
     container.addEventListener(event, ({ target }) => light(container, target.closest(".product.hit"), lit));
   }

@@ -3,7 +3,7 @@
 import { byId, element, sentence } from "./dom.js";
 import { COMPARE, Failure, expectToken, get, operation } from "./api.js";
 import { showBasket } from "./basket.js";
-import { failure, imageOf } from "./cards.js";
+import { clamped, failure, imageOf } from "./cards.js";
 import { combobox } from "./combobox.js";
 import { condition } from "./conditions.js";
 import { filterControls, kindsOf } from "./filters.js";
@@ -84,7 +84,7 @@ const ofBasket = {
       : [...state.basket, item.item];
     const focused = document.activeElement?.closest(".product")?.dataset.item;
     choose({ mode: "basket", basket });
-    if (focused) byId("item-search-input").focus(); // the card leaves the list
+    if (focused) byId("results").focus({ preventScroll: true }); // the card leaves the list
   },
   remove: (id) => {
     choose({ basket: state.basket.filter((one) => one !== id) });
@@ -118,7 +118,7 @@ function makeParts(about) {
       },
       draw: ({ value, title }) => [
         imageOf(itemOf(value)),
-        element("span", {}, title || value),
+        clamped(title || value),
         title ? element("span", { className: "soft id" }, value) : null,
       ].filter(Boolean),
     }),

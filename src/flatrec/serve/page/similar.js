@@ -70,7 +70,7 @@ export function similarDialog({ find, open, close, basket, names }) {
 
 function draw(dialog, item, state, { close, basket, find, body }) {
   const focused = dialog.contains(document.activeElement);
-  const title = element("h2", { id: "similar-title", tabIndex: -1 }, item.title || item.item);
+  const title = element("h2", { id: "similar-title", tabIndex: -1, dir: "auto" }, item.title || item.item);
   const closing = element("button", { type: "button", className: "quiet close", "aria-label": "Close" }, "✕");
   closing.addEventListener("click", close);
   dialog.replaceChildren(

@@ -2,9 +2,12 @@
 
 export const DEFAULT_K = 10;
 
+/** Return an object whose keys are names of columns, which may be any text, `__proto__` too. */
+export const byColumn = (...parts) => Object.assign(Object.create(null), ...parts);
+
 /** Return what is chosen at first. `columns` has by column {min, max} of numbers and dates, or {is} of all others. */
 export const emptyState = () => ({
-  mode: "user", user: "", basket: [], k: DEFAULT_K, diversity: 0, where: "", columns: {}, similar: "", by: "",
+  mode: "user", user: "", basket: [], k: DEFAULT_K, diversity: 0, where: "", columns: byColumn(), similar: "", by: "",
 });
 
 /** Return the state that an address such as `#user=ann&max.price=60` holds. */
