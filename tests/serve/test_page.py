@@ -422,6 +422,29 @@ def test_errors_and_warnings_are_sentences(visit, shop, complaints):
     complaints[:] = [said for said in complaints if "422" not in said]
 
 
+def test_an_address_can_hold_any_name_and_any_id(visit, shop, complaints):
+    page = visit(shop, "#user=ann&min.__proto__=5&is.constructor=x&max.price=4&similar=nothing")
+    page.wait_for_selector("#similar .notice:has-text('nothing')")
+    assert page.evaluate("({}).min") is None
+    assert page.inner_text("#filtered code") == "price <= 4"
+    complaints[:] = [said for said in complaints if "404" not in said]
+
+
+def test_a_new_recommender_is_named_as_soon_as_it_answers(visit, tmp_path):
+    folder = saved_shop(tmp_path)
+    settings = ServeSettings(port=0, reload_seconds=0.1)
+    with server_of(folder, settings, pages=pages()) as port:
+        page = visit(f"http://127.0.0.1:{port}/", "#user=ann")
+        former = page.inner_text("#models .hash")
+        saved_shop(tmp_path, seed=1)
+        until(page, f"fetch('v1/model').then((one) => one.json()).then((one) => !one.model.startsWith('{former}'))")
+        page.fill("#user-search-input", "bob")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"#models .hash:not(:text-is('{former}'))")
+        settled(page)
+        assert page.inner_text("#models .hash") == page.inner_text(".list .hash") != former
+
+
 def test_a_service_that_is_gone_is_asked_again(visit, shop, complaints):
     page = visit(shop)
     page.route("**/v1/recommend", lambda route: route.abort())
