@@ -42,11 +42,11 @@ def serve(
     user_search: Annotated[
         bool, typer.Option("--user-search", help="Let clients search the ids of users (GET /v1/users).")
     ] = False,
-    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve a page to look at, under /.")] = True,
     compare: Annotated[
         Path | None,
         typer.Option(help="Folder of a second recommender, served under /compare.", show_default=False),
     ] = None,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve a page to look at, under /.")] = True,
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,12 +72,12 @@ def serve(
         "host": host,
         "port": port,
         "workers": workers,
+        "page": None if page else False,
         "require_token": require_token or None,
         "allowed_hosts": allowed_host,
         "cors_origins": cors_origin,
         "log_users": log_users or None,
         "user_search": user_search or None,
-        "page": None if page else False,
     }
     settings = _settings({name: value for name, value in given.items() if value is not None}, sets or [])
 
