@@ -53,6 +53,7 @@ COMMANDS = {  # words of a command, and the extra that its line names; None for 
     "sweep --data small --model vbpr --out sweep": "research",
     "report run --out report.html": "plots",
     "demo --out demo": "plots",
+    "demo --out demo --serve": "serve",
     "serve run": "serve",
 }
 SCRIPT = """

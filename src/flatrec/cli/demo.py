@@ -23,11 +23,36 @@ def demo(
             "takes the real ones if they are installed.",
         ),
     ] = "auto",
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Serve the demo and open its page; a demo that is there is served at once."),
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the page, with --serve. Default: 8000.", show_default=False)
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="With --serve, open no browser.")] = False,
 ) -> None:
     """Generate a shop, train, compare, recommend, and write a report to look at.
 
     Example: `flatrec demo --out demo`
     """
+    if not serve:
+        if port is not None or no_browser:
+            raise ValueError("--port and --no-browser are about the page of --serve, which is missing; add it")
+        _make(out, overwrite=overwrite, encoders=encoders)
+        return
+    from flatrec.cli.demo_service import serve_demo
+    from flatrec.research.demo_runs import finished_demo
+
+    if overwrite or finished_demo(out) is None:
+        _make(out, overwrite=overwrite, encoders=encoders)
+    runs = finished_demo(out)
+    assert runs is not None
+    serve_demo(runs.source, runs.baseline, port=port, browser=not no_browser)
+
+
+def _make(out: Path, *, overwrite: bool, encoders: str) -> None:
+    """Make the demo and print what it found."""
     from flatrec.cli.progress import ProgressBar, print_progress
     from flatrec.content.shop_features import Encoders
     from flatrec.research import DemoSettings, run_demo

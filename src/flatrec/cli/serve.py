@@ -46,6 +46,7 @@ def serve(
         Path | None,
         typer.Option(help="Folder of a second recommender, served under /compare.", show_default=False),
     ] = None,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve a page to look at, under /.")] = True,
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,6 +72,7 @@ def serve(
         "host": host,
         "port": port,
         "workers": workers,
+        "page": None if page else False,
         "require_token": require_token or None,
         "allowed_hosts": allowed_host,
         "cors_origins": cors_origin,

@@ -162,7 +162,7 @@ def _experiment(dataset: Dataset, settings: DemoSettings) -> Experiment:
         data=dataset.source or dataset.name,
         model=Component("freedom"),
         optimizer=Component("adam", dict(settings.optimizer)),
-        training=settings.training,
+        training=settings.training.replace(save_recommender="always"),  # flatrec serve needs them
         evaluation=Evaluation(),
         device="cpu",
     ).completed()

@@ -25,6 +25,7 @@ def about_model(query: ModelQuery, served: Served, service: Service) -> ModelAns
         new_items=int(recommender.catalog.new.sum()),
         interactions=int(recommender.seen.nnz),
         columns={name: str(kind) for name, kind in recommender.catalog.frame.schema.items()},
+        choices=served.choices,
         features=tuple(sorted(recommender.catalog.features)),
         test={name: float(value) for name, value in facts.test.items()},
         written_at=served.written_at,

@@ -155,7 +155,10 @@ class UsersAnswer(Struct, frozen=True, kw_only=True):
 
 
 class ModelAnswer(Struct, frozen=True, kw_only=True):
-    """The recommender that is served."""
+    """The recommender that is served.
+
+    ``columns`` has the types of the item columns, and ``choices`` the values of the text columns with few of them.
+    """
 
     model: ModelHash
     name: str
@@ -166,6 +169,7 @@ class ModelAnswer(Struct, frozen=True, kw_only=True):
     new_items: int
     interactions: int
     columns: dict[str, str]
+    choices: dict[str, tuple[str, ...]]
     features: tuple[str, ...]
     test: dict[str, float]
     written_at: datetime

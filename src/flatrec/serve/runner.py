@@ -52,14 +52,22 @@ class Factory:
             ValueError: it is damaged.
         """
         from flatrec.serve.app import make_app  # after the environment says where metrics go
+        from flatrec.serve.page_routes import PageFacts, page_routes
         from flatrec.serve.reload import ServedModel
 
         torch.set_num_threads(1)  # requests are worked on side by side
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         tokens = tokens_from_environment(required=self.settings.require_token)
         compare = None if self.compare is None else ServedModel(self.compare)
-        access_log = AccessLog(sys.stdout.buffer)
-        return make_app(ServedModel(self.path), self.settings, tokens=tokens, compare=compare, access_log=access_log)
+        facts = PageFacts(compare is not None, self.settings.user_search, bool(tokens))
+        return make_app(
+            ServedModel(self.path),
+            self.settings,
+            tokens=tokens,
+            pages=page_routes(facts) if self.settings.page else (),
+            compare=compare,
+            access_log=AccessLog(sys.stdout.buffer),
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from flatrec.inference.joining import ItemEmbedder
 from flatrec.inference.recommender import Recommender
@@ -16,6 +17,7 @@ from flatrec.models.perceptron import ProductPerceptron
 from flatrec.serve.text_search import TextSearch, item_search, user_search
 from flatrec.utils.integrity import MANIFEST, digest, read_text
 
+MOST_CHOICES, LONGEST_CHOICE = 100, 100  # values of a text column that are named, and their characters
 N_PROBES = 3  # users, items and history items that a probe asks for
 
 
@@ -63,6 +65,18 @@ class Served:
     def user_search(self) -> TextSearch:
         """The ids by which users are searched."""
         return user_search(self.recommender)
+
+    @cached_property
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """The values of each text column of the items that has few different ones, in their order."""
+        found = {}
+        for column in self.recommender.catalog.frame.drop("item", "title", strict=False):
+            if column.dtype not in (pl.String, pl.Categorical, pl.Enum) or column.n_unique() > MOST_CHOICES:
+                continue
+            values = column.cast(pl.String).drop_nulls().unique().sort().to_list()
+            if all(0 < len(value) <= LONGEST_CHOICE for value in values):
+                found[column.name] = tuple(values)
+        return found
 
     @cached_property
     def embedder(self) -> ItemEmbedder:

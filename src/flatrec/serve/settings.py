@@ -68,6 +68,7 @@ class ServeSettings(Config):
         reload_seconds: time between two looks at the folder for a new recommender.
         log_users: whether the access log has the ids of users and items, which are part of the paths.
         user_search: whether ids of users can be searched.
+        page: whether there is a page to look at, under ``/``.
         shutdown_seconds: time for requests under way to end after SIGTERM.
         limits: what a single request may cost.
     """
@@ -81,6 +82,7 @@ class ServeSettings(Config):
     reload_seconds: PositiveFloat = 2.0
     log_users: bool = False
     user_search: bool = False
+    page: bool = True
     shutdown_seconds: PositiveFloat = 30.0
     limits: Limits = Limits()
 
