@@ -16,14 +16,15 @@ Query = TypeVar("Query")
 Waiting: TypeAlias = "deque[tuple[Query, asyncio.Future[bytes]]]"
 Place: TypeAlias = tuple[Served, Hashable]
 MOST, MOST_QUICK = 32, 16  # queries of a call in a thread, and in the event loop
+TURNS = 2  # of the event loop, in which it reads what has arrived meanwhile; each takes some microseconds
 
 
 @dataclass(eq=False)
 class Batches(Generic[Query]):
     """Collects queries until they can be answered, and no longer.
 
-    Nothing waits for further queries. Those that are quick are answered by the event loop, all that it has read since
-    its last turn by one call. The others wait until the call before is back from its thread.
+    Nothing waits for queries that may come. Those that are quick are answered by the event loop, all that it has read
+    in its last turns by one call. The others wait until the call before is back from its thread.
 
     Args:
         answers: answers queries of one recommender; one answer or refusal for each.
@@ -68,11 +69,18 @@ class Batches(Generic[Query]):
         self._places[place] = deque([(query, future)])
         loop = asyncio.get_running_loop()
         if is_quick:
-            loop.call_soon(self._answer_here, place)
+            loop.call_soon(self._answer_soon, place, TURNS)
         else:
             task = loop.create_task(self._answer_in_threads(place))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _answer_soon(self, place: Place, turns: int) -> None:
+        """Answer after some turns of the loop."""
+        if turns > 0:
+            asyncio.get_running_loop().call_soon(self._answer_soon, place, turns - 1)
+        else:
+            self._answer_here(place)
 
     def _answer_here(self, place: Place) -> None:
         """Answer what has come; the rest in the next turn of the loop, so that others have theirs."""
