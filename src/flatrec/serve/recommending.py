@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from flatrec.event_log import LogUnavailableError
 from flatrec.inference.answers import ItemList, Recommendation
 from flatrec.inference.rerank import Rerank
 from flatrec.models.scoring import Vectors
@@ -16,8 +18,9 @@ from flatrec.serve.operations import NoEvents, Service, UserSignals
 from flatrec.serve.requests import RecommendRequest, UserQuery
 from flatrec.serve.served import Served
 from flatrec.serve.settings import Limits
-from flatrec.utils.messages import clipped
+from flatrec.utils.messages import clipped, message
 
+logger = logging.getLogger(__name__)
 QUICK_NUMBERS, QUICK_LENGTH = 2_000_000, 100  # numbers in the vectors of all items, and items of a list
 
 
@@ -33,12 +36,12 @@ def recommend_one(query: UserQuery, served: Served, service: Service) -> Recomme
         include_seen=query.include_seen,
         fallback=query.fallback,
     )
-    (answer,) = _lists(request, served, service)
+    (answer,), warnings = _lists(request, served, service)
     return RecommendAnswer(
         user=answer.user,
         path=answer.path,
         items=item_answers(answer, service),
-        warnings=warnings_of(answer),
+        warnings=(*warnings_of(answer), *warnings),
         model=served.model,
         generated_at=datetime.now(UTC),
     )
@@ -55,17 +58,19 @@ def is_quick(query: UserQuery, served: Served, service: Service) -> bool:
 
 def recommend_many(request: RecommendRequest, served: Served, service: Service) -> ListsAnswer:
     """Return the lists of several users, or of somebody without an id."""
+    answers, warnings = _lists(request, served, service)
     lists = tuple(
         UserList(user=answer.user, path=answer.path, items=item_answers(answer, service), warnings=warnings_of(answer))
-        for answer in _lists(request, served, service)
+        for answer in answers
     )
-    return ListsAnswer(lists=lists, model=served.model, generated_at=datetime.now(UTC))
+    return ListsAnswer(lists=lists, model=served.model, generated_at=datetime.now(UTC), warnings=warnings)
 
 
-def _lists(request: RecommendRequest, served: Served, service: Service) -> list[ItemList]:
+def _lists(request: RecommendRequest, served: Served, service: Service) -> tuple[list[ItemList], tuple[str, ...]]:
+    """Return the lists, and what is to be known of all of them."""
     users = _users(request)
     _check(request, users, service.limits)
-    signals = service.events.signals(users, served) if users else {}
+    signals, warnings = signals_of(users, served, service)
     recommender, filter_seen = served.recommender, None if request.include_seen is None else not request.include_seen
     with invalid_values():
         lists = recommender.recommend(
@@ -73,7 +78,7 @@ def _lists(request: RecommendRequest, served: Served, service: Service) -> list[
             request.k,
             filter_seen=filter_seen,
             items=request.items,
-            exclude=_excluded(request, users, signals),
+            exclude=_excluded(request, users, signals if hides_seen(request.include_seen, served) else {}),
             where=request.where,
             history=_histories(request, users, served, signals),
             rerank=Rerank(diversity=request.diversity) if request.diversity else None,
@@ -81,7 +86,26 @@ def _lists(request: RecommendRequest, served: Served, service: Service) -> list[
         )
     if not request.fallback:
         _refuse_popular(lists)
-    return lists
+    return lists, warnings
+
+
+def signals_of(
+    users: Sequence[str], served: Served, service: Service
+) -> tuple[Mapping[str, UserSignals], tuple[str, ...]]:
+    """Return what the log says of users; nothing and a warning if it cannot be read."""
+    if not users:
+        return {}, ()
+    try:
+        return service.events.signals(users, served), ()
+    except LogUnavailableError as error:
+        logger.warning("%s", message(error))
+        service.count_events("unread", 1)
+        return {}, ("the log of events could not be read: the newest events are not considered",)
+
+
+def hides_seen(include_seen: bool | None, served: Served) -> bool:
+    """Return True if items that a user has are left out: as the request says, or else as in evaluations."""
+    return served.recommender.filter_seen if include_seen is None else not include_seen
 
 
 def _users(request: RecommendRequest) -> tuple[str, ...]:
@@ -122,8 +146,8 @@ def _histories(
 def _excluded(
     request: RecommendRequest, users: Sequence[str], signals: Mapping[str, UserSignals]
 ) -> Sequence[str] | Mapping[str, Sequence[str]] | None:
-    """Return what the request excludes; with what the log masks, unless seen items are asked for."""
-    masked = {user: known.masked for user, known in signals.items() if known.masked and not request.include_seen}
+    """Return what the request excludes, and what the log masks."""
+    masked = {user: known.masked for user, known in signals.items() if known.masked}
     if not masked:
         return request.exclude or None
     return {user: (*request.exclude, *masked.get(user, ())) for user in users}

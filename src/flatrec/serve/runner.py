@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from flatrec.inference.storage import ADVICE
 from flatrec.serve.access_log import start_access_log
+from flatrec.serve.events import logged_events
 from flatrec.serve.served import content_hash, served_folder
 from flatrec.serve.settings import ServeSettings, tokens_from_environment
 from flatrec.serve.supervisor import Supervisor
@@ -59,7 +60,10 @@ class Factory:
         start_access_log()
         tokens = tokens_from_environment(required=self.settings.require_token)
         compare = None if self.compare is None else ServedModel(self.compare)
-        return make_app(ServedModel(self.path), self.settings, tokens=tokens, compare=compare)
+        events = logged_events(self.settings)
+        operations = () if events is None else (events.operation(),)
+        served = ServedModel(self.path)
+        return make_app(served, self.settings, tokens=tokens, compare=compare, events=events, operations=operations)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def serve(factory: Factory, announce: Callable[[str], None]) -> None:
 
     Raises:
         FileNotFoundError: there is no recommender.
-        ValueError: it is damaged, or tokens are required and there are none.
+        ValueError: it is damaged, tokens are required and there are none, or what should be a log of events is none.
         OSError: the address cannot be listened on.
     """
     settings = factory.settings
@@ -104,6 +108,9 @@ def serve(factory: Factory, announce: Callable[[str], None]) -> None:
             folder = served_folder(path)
             content_hash(folder)
             check_manifest(folder, advice=ADVICE)
+    events = logged_events(settings)
+    if events is not None:
+        events.close()
     listening = listen(settings.host, settings.port)
     announce(address_of(listening))
     worker = Worker(factory)

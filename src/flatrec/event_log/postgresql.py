@@ -1,0 +1,193 @@
+"""A log of events in a table of a PostgreSQL database."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import polars as pl
+import psycopg
+from psycopg.abc import Query
+from psycopg.rows import TupleRow
+
+from flatrec.event_log.pool import Pool
+from flatrec.event_log.store import (
+    COLUMNS,
+    ROWS,
+    SCHEMA,
+    TABLE,
+    Event,
+    EventStore,
+    LogFullError,
+    LogUnavailableError,
+    UserEvent,
+)
+from flatrec.inference.export.database.address import parse_address
+from flatrec.utils.messages import clipped
+
+DISK_FULL = "53100"
+_LONGEST = 200  # characters of the server's own words
+_CREATE = (
+    f'CREATE TABLE {TABLE} (number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "user" TEXT NOT NULL, '
+    "item TEXT NOT NULL, event TEXT NOT NULL, time BIGINT NOT NULL, id TEXT UNIQUE)",
+    f'CREATE INDEX {TABLE}_by_user ON {TABLE} ("user", time, number)',
+)
+_COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+_INSERT = (
+    f'INSERT INTO {TABLE} ("user", item, event, time, id) '
+    "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[]) ON CONFLICT (id) DO NOTHING"
+)
+_NEWEST = (
+    'SELECT one."user", found.item, found.event FROM unnest(%s::text[]) AS one("user") CROSS JOIN LATERAL '  # noqa: S608
+    f'(SELECT item, event, time, number FROM {TABLE} WHERE "user" = one."user" '
+    "AND (%s::text[] IS NULL OR event = ANY(%s::text[])) ORDER BY time DESC, number DESC LIMIT %s) AS found "
+    "ORDER BY found.time DESC, found.number DESC"
+)
+_UNTIL = (
+    f'SELECT number, "user", item, event, time FROM {TABLE} '  # noqa: S608
+    "WHERE number > %s AND number <= %s ORDER BY number LIMIT %s"
+)
+
+
+class PostgreSQLStore(EventStore):
+    """A log in a PostgreSQL database, in the first schema of its search path.
+
+    Args:
+        url: the URL of the database, which may have a password.
+        seconds: time to wait for the server, and for locks of other sessions.
+        create: whether a table that is not there is made.
+
+    Raises:
+        FileNotFoundError: there is no such table.
+        ValueError: it is no URL of PostgreSQL, the table is no log of events, or the database is not in UTF-8.
+        LogUnavailableError: the database cannot be reached.
+    """
+
+    def __init__(self, url: str, seconds: float, *, create: bool) -> None:
+        self._address, self._seconds = parse_address(url), seconds
+        self._pool = Pool(self._connect, _answers)
+        with self._errors():
+            self._prepare(create=create)
+
+    def append(self, events: Sequence[Event]) -> int:
+        """Write events in one transaction, which the server has on its disk when this returns."""
+        columns = [list(column) for column in zip(*events, strict=True)]
+        with self._errors(), self._pool.connection() as connection, connection.transaction():
+            return connection.execute(_INSERT, columns).rowcount if events else 0
+
+    def newest(
+        self, users: Sequence[str], count: int, names: Collection[str] | None = None
+    ) -> Mapping[str, Sequence[UserEvent]]:
+        """Return the newest events of users, in one query."""
+        chosen = None if names is None else list(names)
+        found: dict[str, list[UserEvent]] = {}
+        with self._errors(), self._pool.connection() as connection:
+            rows = connection.execute(_NEWEST, (list(dict.fromkeys(users)), chosen, chosen, count)).fetchall()
+        for user, item, event in rows:
+            found.setdefault(user, []).append(UserEvent(item, event))
+        return found
+
+    def last_number(self) -> int:
+        """Return the number of the last event, after all that have a number already are written or given up."""
+        with self._errors(), self._pool.connection() as connection, connection.transaction():
+            connection.execute(f"LOCK TABLE {TABLE} IN SHARE MODE")
+            (number,) = _row(connection, f"SELECT coalesce(max(number), 0) FROM {TABLE}")  # noqa: S608
+        return int(number)
+
+    def until(self, number: int) -> pl.DataFrame:
+        """Return all events up to a number."""
+        frames, last = [pl.DataFrame(schema=SCHEMA)], 0
+        with self._errors(), self._pool.connection() as connection:
+            while rows := connection.execute(_UNTIL, (last, number, ROWS)).fetchall():
+                last = rows[-1][0]
+                frames.append(pl.DataFrame([row[1:] for row in rows], schema=SCHEMA, orient="row"))
+        return pl.concat(frames)
+
+    def forget(self, users: Sequence[str]) -> int:
+        """Delete the events of users, and make their space usable again."""
+        with self._errors(), self._pool.connection() as connection:
+            removed = connection.execute(f'DELETE FROM {TABLE} WHERE "user" = ANY(%s)', (list(users),)).rowcount  # noqa: S608
+            connection.execute(f"VACUUM {TABLE}")
+        return removed
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    def _prepare(self, *, create: bool) -> None:
+        """Make the table if it is not there, and check that it is a log.
+
+        Raises:
+            FileNotFoundError: there is no table.
+            ValueError: it is no log, or texts of all languages cannot be stored.
+        """
+        shown = self._address.shown
+        with self._pool.connection() as connection:
+            (encoding,) = _row(connection, "SHOW server_encoding")
+            if encoding != "UTF8":
+                raise ValueError(
+                    f"{shown} must be in UTF8, but is in {encoding}; create the database with that encoding"
+                )
+            columns = _columns(connection)
+            if not columns and create:
+                with connection.transaction():
+                    for statement in _CREATE:
+                        connection.execute(statement)
+                columns = _columns(connection)
+        if not columns:
+            raise FileNotFoundError(f"{shown} has no table {TABLE}; flatrec serve makes it")
+        if columns != COLUMNS:
+            raise ValueError(
+                f"the table {TABLE} of {shown} must have the columns {', '.join(COLUMNS)}, but has "
+                f"{', '.join(columns)}; choose another database or schema"
+            )
+
+    def _connect(self) -> psycopg.Connection[TupleRow]:
+        url = self._address.url.set(drivername="postgresql")
+        options = {"connect_timeout": math.ceil(self._seconds), "tcp_user_timeout": math.ceil(1000 * self._seconds)}
+        url = url.update_query_dict({name: str(value) for name, value in options.items() if name not in url.query})
+        connection = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+        try:
+            connection.execute("SET synchronous_commit = on")
+            connection.execute(f"SET lock_timeout = {math.ceil(1000 * self._seconds)}")
+            connection.execute(f"SET idle_in_transaction_session_timeout = {math.ceil(1000 * self._seconds)}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: psycopg.Error) -> Exception:
+        shown = self._address.shown
+        if error.sqlstate == DISK_FULL:
+            return LogFullError(f"the disk of {shown} is full, so that nothing was written; free some space")
+        reason = clipped(self._address.conceal(" ".join(str(error).split())), _LONGEST)
+        return LogUnavailableError(
+            f"the log of events in {shown} cannot be used now: {reason}; see to it, or try again"
+        )
+
+
+def _columns(connection: psycopg.Connection[TupleRow]) -> tuple[str, ...]:
+    return tuple(str(row[0]) for row in connection.execute(_COLUMNS, (TABLE,)).fetchall())
+
+
+def _row(connection: psycopg.Connection[TupleRow], query: Query) -> TupleRow:
+    row = connection.execute(query).fetchone()
+    assert row is not None  # of such a query there is always one
+    return row
+
+
+def _answers(connection: psycopg.Connection[TupleRow]) -> bool:
+    """Return True if a connection that waited still leads to the server."""
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.Error:
+        return False
+    return True
