@@ -159,9 +159,10 @@ class SQLiteStore(EventStore):
                         f"{self._path} cannot have a write-ahead log, which a log of events needs; choose a file on a "
                         "disk of this machine"
                     )
-        with self._transaction() as connection:
-            for statement in _CREATE if create else ():
-                connection.execute(statement)
+            with self._transaction() as connection:
+                for statement in _CREATE:
+                    connection.execute(statement)
+        with self._pool.connection() as connection:
             columns = tuple(row[1] for row in connection.execute(f"PRAGMA table_info({TABLE})"))
         if columns != COLUMNS:
             found = f"has the columns {', '.join(columns)}" if columns else "is not there"
