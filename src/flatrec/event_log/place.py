@@ -49,17 +49,35 @@ class LogPlace:
             ModuleNotFoundError: the driver of PostgreSQL is not installed.
             LogUnavailableError: it cannot be opened.
         """
+        store = self.store(seconds)
+        try:
+            store.prepare(create=create)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def store(self, seconds: float) -> EventStore:
+        """Return the log without looking at it; the first call that needs it opens it.
+
+        Args:
+            seconds: time to wait for a lock, or for the server.
+
+        Raises:
+            ValueError: the environment variable holds no URL of PostgreSQL.
+            ModuleNotFoundError: the driver of PostgreSQL is not installed.
+        """
         if self.path is not None:
             from flatrec.event_log.sqlite import SQLiteStore
 
-            return SQLiteStore(self.path, seconds, create=create)
+            return SQLiteStore(self.path, seconds)
         from flatrec.inference.export.database.tables import require_drivers
 
         url = self._url()
         require_drivers(url)
         from flatrec.event_log.postgresql import PostgreSQLStore
 
-        return PostgreSQLStore(url, seconds, create=create)
+        return PostgreSQLStore(url, seconds)
 
     def _url(self) -> str:
         url = os.environ.get(str(self.url_env), "").strip()

@@ -56,19 +56,36 @@ class PostgreSQLStore(EventStore):
     Args:
         url: the URL of the database, which may have a password.
         seconds: time to wait for the server, and for locks of other sessions.
-        create: whether a table that is not there is made.
 
     Raises:
-        FileNotFoundError: there is no such table.
-        ValueError: it is no URL of PostgreSQL, the table is no log of events, or the database is not in UTF-8.
-        LogUnavailableError: the database cannot be reached.
+        ValueError: it is no URL of PostgreSQL.
     """
 
-    def __init__(self, url: str, seconds: float, *, create: bool) -> None:
+    def __init__(self, url: str, seconds: float) -> None:
         self._address, self._seconds = parse_address(url), seconds
         self._pool = Pool(self._connect, _answers)
-        with self._errors():
-            self._prepare(create=create)
+
+    def prepare(self, *, create: bool) -> None:
+        """Make the table if it is not there, and check that it is a log and takes texts of all languages."""
+        shown = self._address.shown
+        with self._errors(), self._pool.connection() as connection:
+            (encoding,) = _row(connection, "SHOW server_encoding")
+            columns = _columns(connection)
+            if not columns and create:
+                with connection.transaction():
+                    for statement in _CREATE:
+                        connection.execute(statement)
+                columns = _columns(connection)
+        encoding = encoding.decode() if isinstance(encoding, bytes) else encoding  # in SQL_ASCII there are no texts
+        if encoding != "UTF8":
+            raise ValueError(f"{shown} must be in UTF8, but is in {encoding}; create the database in UTF8")
+        if not columns:
+            raise FileNotFoundError(f"{shown} has no table {TABLE}; flatrec serve makes it")
+        if columns != COLUMNS:
+            raise ValueError(
+                f"the table {TABLE} of {shown} must have the columns {', '.join(COLUMNS)}, but has "
+                f"{', '.join(columns)}; choose another database or schema"
+            )
 
     def append(self, events: Sequence[Event]) -> int:
         """Write events in one transaction, which the server has on its disk when this returns."""
@@ -114,34 +131,6 @@ class PostgreSQLStore(EventStore):
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
-
-    def _prepare(self, *, create: bool) -> None:
-        """Make the table if it is not there, and check that it is a log.
-
-        Raises:
-            FileNotFoundError: there is no table.
-            ValueError: it is no log, or texts of all languages cannot be stored.
-        """
-        shown = self._address.shown
-        with self._pool.connection() as connection:
-            (encoding,) = _row(connection, "SHOW server_encoding")
-            if encoding != "UTF8":
-                raise ValueError(
-                    f"{shown} must be in UTF8, but is in {encoding}; create the database with that encoding"
-                )
-            columns = _columns(connection)
-            if not columns and create:
-                with connection.transaction():
-                    for statement in _CREATE:
-                        connection.execute(statement)
-                columns = _columns(connection)
-        if not columns:
-            raise FileNotFoundError(f"{shown} has no table {TABLE}; flatrec serve makes it")
-        if columns != COLUMNS:
-            raise ValueError(
-                f"the table {TABLE} of {shown} must have the columns {', '.join(COLUMNS)}, but has "
-                f"{', '.join(columns)}; choose another database or schema"
-            )
 
     def _connect(self) -> psycopg.Connection[TupleRow]:
         url = self._address.url.set(drivername="postgresql")

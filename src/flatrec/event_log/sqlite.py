@@ -28,9 +28,9 @@ from flatrec.event_log.store import (
 
 LEAST_SPACE = 64 * 1024  # bytes; with less, a failure of the disk means that it is full
 _CREATE = (
-    f'CREATE TABLE IF NOT EXISTS {TABLE} (number INTEGER PRIMARY KEY AUTOINCREMENT, "user" TEXT NOT NULL, '
+    f'CREATE TABLE {TABLE} (number INTEGER PRIMARY KEY AUTOINCREMENT, "user" TEXT NOT NULL, '
     "item TEXT NOT NULL, event TEXT NOT NULL, time INTEGER NOT NULL, id TEXT UNIQUE)",
-    f'CREATE INDEX IF NOT EXISTS {TABLE}_by_user ON {TABLE} ("user", time)',
+    f'CREATE INDEX {TABLE}_by_user ON {TABLE} ("user", time)',
 )
 _INSERT = f'INSERT INTO {TABLE} ("user", item, event, time, id) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING'
 _FOREIGN = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
@@ -49,23 +49,30 @@ class SQLiteStore(EventStore):
     Args:
         path: the file.
         seconds: time to wait for another process that writes.
-        create: whether a file or table that is not there is made.
-
-    Raises:
-        FileNotFoundError: there is no such file, or no folder for it.
-        ValueError: the file is no SQLite database, or holds no log of events.
-        LogUnavailableError: it cannot be opened.
     """
 
-    def __init__(self, path: Path, seconds: float, *, create: bool) -> None:
+    def __init__(self, path: Path, seconds: float) -> None:
         self._path, self._seconds = path, seconds
+        self._pool = Pool(self._connect, self._is_current)
+
+    def prepare(self, *, create: bool) -> None:
+        """Make the file and the table if they are not there, and check that the table is a log."""
+        path = self._path
         if not path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {path.parent} for the log of events; create it first")
         if not create and not path.is_file():
             raise FileNotFoundError(f"there is no log of events {path}; flatrec serve --events makes one")
-        self._pool = Pool(self._connect, self._is_current)
         with self._errors():
-            self._prepare(create=create)
+            if create:
+                self._create()
+            with self._pool.connection() as connection:
+                columns = _columns(connection)
+        if columns != COLUMNS:
+            found = f"has the columns {', '.join(columns)}" if columns else "is not there"
+            raise ValueError(
+                f"{path} must hold the table {TABLE} of the columns {', '.join(COLUMNS)}, but the table {found}; "
+                "choose another file"
+            )
 
     def append(self, events: Sequence[Event]) -> int:
         """Write events in one transaction, which is on the disk when this returns."""
@@ -145,31 +152,22 @@ class SQLiteStore(EventStore):
                     connection.execute("ROLLBACK")
                 raise
 
-    def _prepare(self, *, create: bool) -> None:
-        """Make the file and the table if they are not there, and check that the table is a log.
+    def _create(self) -> None:
+        """Make the file and the table if they are not there.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the disk does not allow for a write-ahead log.
         """
-        if create:
-            with closing(self._opened("rwc")) as connection:
-                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-                if mode != "wal":
-                    raise ValueError(
-                        f"{self._path} cannot have a write-ahead log, which a log of events needs; choose a file on a "
-                        "disk of this machine"
-                    )
-            with self._transaction() as connection:
-                for statement in _CREATE:
-                    connection.execute(statement)
-        with self._pool.connection() as connection:
-            columns = tuple(row[1] for row in connection.execute(f"PRAGMA table_info({TABLE})"))
-        if columns != COLUMNS:
-            found = f"has the columns {', '.join(columns)}" if columns else "is not there"
+        with closing(self._opened("rwc")) as connection:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
             raise ValueError(
-                f"{self._path} must hold the table {TABLE} of the columns {', '.join(COLUMNS)}, but the table {found}; "
-                "choose another file"
+                f"{self._path} cannot have a write-ahead log, which a log of events needs; choose a file on a disk of "
+                "this machine"
             )
+        with self._transaction() as connection:
+            for statement in () if _columns(connection) else _CREATE:
+                connection.execute(statement)
 
     def _connect(self) -> _Connection:
         """Return a connection to the file, which is never made here: one that was removed is no empty log."""
@@ -226,6 +224,10 @@ class SQLiteStore(EventStore):
             return shutil.disk_usage(self._path.parent).free < LEAST_SPACE
         except OSError:
             return False
+
+
+def _columns(connection: sqlite3.Connection) -> tuple[str, ...]:
+    return tuple(row[1] for row in connection.execute(f"PRAGMA table_info({TABLE})"))
 
 
 def _identity(path: Path) -> tuple[int, int]:

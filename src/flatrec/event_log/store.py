@@ -51,6 +51,19 @@ class EventStore(ABC):
     """An open log; several threads and processes may use one at the same time."""
 
     @abstractmethod
+    def prepare(self, *, create: bool) -> None:
+        """Check that there is a log.
+
+        Args:
+            create: whether one that is not there is made.
+
+        Raises:
+            FileNotFoundError: there is none, or no folder for it.
+            ValueError: what is there is no log.
+            LogUnavailableError: it cannot be opened.
+        """
+
+    @abstractmethod
     def append(self, events: Sequence[Event]) -> int:
         """Write events, all of them or none, and return how many were not there yet by their ids.
 

@@ -26,19 +26,23 @@ logger = logging.getLogger(__name__)
 
 
 def logged_events(settings: ServeSettings) -> LoggedEvents | None:
-    """Open the log of a service, which is made if it is not there; None without one.
+    """Return the log of a service, which is made if it is not there; None without one.
+
+    One that cannot be opened now, such as by a worker that is started again while the database is away, is opened by
+    the first request that finds it.
 
     Raises:
-        FileNotFoundError: there is no folder for it.
         ValueError: what is there is no log.
-        LogUnavailableError: it cannot be opened.
     """
     place = settings.events.place
     if place is None:
         return None
-    return LoggedEvents(
-        place.open(create=True, seconds=settings.events.seconds), settings.events, settings.limits.history
-    )
+    store = place.store(settings.events.seconds)
+    try:
+        store.prepare(create=True)
+    except OSError as error:
+        logger.warning("%s", message(error))
+    return LoggedEvents(store, settings.events, settings.limits.history)
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,6 +99,7 @@ def serve(factory: Factory, announce: Callable[[str], None]) -> None:
     Raises:
         FileNotFoundError: there is no recommender.
         ValueError: it is damaged, tokens are required and there are none, or what should be a log of events is none.
+        LogUnavailableError: the log of events cannot be opened.
         OSError: the address cannot be listened on.
     """
     settings = factory.settings
@@ -108,9 +109,9 @@ def serve(factory: Factory, announce: Callable[[str], None]) -> None:
             folder = served_folder(path)
             content_hash(folder)
             check_manifest(folder, advice=ADVICE)
-    events = logged_events(settings)
-    if events is not None:
-        events.close()
+    place = settings.events.place
+    if place is not None:
+        place.open(create=True, seconds=settings.events.seconds).close()
     listening = listen(settings.host, settings.port)
     announce(address_of(listening))
     worker = Worker(factory)
