@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import polars as pl
 import psycopg
@@ -48,6 +49,7 @@ _UNTIL = (
     f'SELECT number, "user", item, event, time FROM {TABLE} '  # noqa: S608
     "WHERE number > %s AND number <= %s ORDER BY number LIMIT %s"
 )
+_Connection: TypeAlias = psycopg.Connection[TupleRow]
 
 
 class PostgreSQLStore(EventStore):
@@ -72,9 +74,7 @@ class PostgreSQLStore(EventStore):
             (encoding,) = _row(connection, "SHOW server_encoding")
             columns = _columns(connection)
             if not columns and create:
-                with connection.transaction():
-                    for statement in _CREATE:
-                        connection.execute(statement)
+                _create(connection)
                 columns = _columns(connection)
         encoding = encoding.decode() if isinstance(encoding, bytes) else encoding  # in SQL_ASCII there are no texts
         if encoding != "UTF8":
@@ -132,7 +132,7 @@ class PostgreSQLStore(EventStore):
         """Close all connections."""
         self._pool.close()
 
-    def _connect(self) -> psycopg.Connection[TupleRow]:
+    def _connect(self) -> _Connection:
         url = self._address.url.set(drivername="postgresql")
         options = {"connect_timeout": math.ceil(self._seconds), "tcp_user_timeout": math.ceil(1000 * self._seconds)}
         url = url.update_query_dict({name: str(value) for name, value in options.items() if name not in url.query})
@@ -163,17 +163,25 @@ class PostgreSQLStore(EventStore):
         )
 
 
-def _columns(connection: psycopg.Connection[TupleRow]) -> tuple[str, ...]:
+def _columns(connection: _Connection) -> tuple[str, ...]:
     return tuple(str(row[0]) for row in connection.execute(_COLUMNS, (TABLE,)).fetchall())
 
 
-def _row(connection: psycopg.Connection[TupleRow], query: Query) -> TupleRow:
+def _create(connection: _Connection) -> None:
+    """Make the table, unless another process just did."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (TABLE,))
+        for statement in () if _columns(connection) else _CREATE:
+            connection.execute(statement)
+
+
+def _row(connection: _Connection, query: Query) -> TupleRow:
     row = connection.execute(query).fetchone()
     assert row is not None  # of such a query there is always one
     return row
 
 
-def _answers(connection: psycopg.Connection[TupleRow]) -> bool:
+def _answers(connection: _Connection) -> bool:
     """Return True if a connection that waited still leads to the server."""
     try:
         connection.execute("SELECT 1")
