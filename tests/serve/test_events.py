@@ -15,9 +15,8 @@ from hypothesis import HealthCheck, given, settings
 import flatrec
 from flatrec.inference.storage import save_recommender
 from flatrec.serve.answers import EventsAnswer
-from flatrec.serve.events import LoggedEvents
-from flatrec.serve.openapi import document
-from flatrec.serve.settings import EventSettings, Limits
+from flatrec.serve.events import PATH
+from flatrec.serve.settings import Limits
 from tests.serve.fuzzing import cases
 from tests.serve.logs import event, logging_client, send
 from tests.serve.shops import shop
@@ -120,6 +119,22 @@ def test_settings_say_which_events_mask_and_which_are_history(folder, log):
         send(client, event("new", "cup"))
         assert listed(client, "new")["path"] == "history"
     assert [row[2] for row in rows(log)] == ["view", "purchase", "purchase", "view"]
+
+
+def test_nobody_wants_what_they_have_by_the_log(logging, log):
+    def wanting(**further):
+        return logging.post("/v1/who-wants", json={"item": "pan", "k": 1, **further}).json()
+
+    assert [user["user"] for user in wanting()["users"]] == ["bob"]
+    send(logging, event("bob", "pan"))
+    assert [user["user"] for user in wanting()["users"]] == ["ann"]
+    assert [user["user"] for user in wanting(include_seen=True)["users"]] == ["bob"]
+    send(logging, event("ann", "pan"))
+    assert wanting()["users"] == []
+    assert "no user is left" in wanting()["warnings"][0]
+    log.unlink()
+    assert [user["user"] for user in wanting()["users"]] == ["bob"]
+    assert "could not be read" in wanting()["warnings"][0]
 
 
 def test_an_event_with_an_id_is_written_once(logging, log):
@@ -267,11 +282,11 @@ def test_what_becomes_of_an_event_while_the_file_is_damaged_is_said(logging, log
 @pytest.mark.parametrize("n_cases", [200, pytest.param(3000, marks=pytest.mark.slow)])
 def test_requests_that_are_drawn_from_the_document(folder, log, n_cases):
     with logging_client(folder, log) as client:
-        operation = LoggedEvents(None, EventSettings(), 1).operation()
-        drawn, counts = cases(msgspec.json.decode(document((operation,)))), collections.Counter()
+        whole, counts = client.get("/openapi.json").json(), collections.Counter()
+        drawn = cases({**whole, "paths": {PATH: whole["paths"][PATH]}})
 
         @settings(max_examples=n_cases, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-        @given(case=drawn.filter(lambda case: case.method == "POST"))
+        @given(case=drawn)
         def ask(case):
             headers = {"content-type": case.content_type} if case.content_type else {}
             answer = client.request(case.method, case.address, content=case.body, headers=headers)

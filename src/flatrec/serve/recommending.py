@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from flatrec.event_log import LogUnavailableError
 from flatrec.inference.answers import ItemList, Recommendation
 from flatrec.inference.rerank import Rerank
 from flatrec.models.scoring import Vectors
@@ -18,9 +16,9 @@ from flatrec.serve.operations import NoEvents, Service, UserSignals
 from flatrec.serve.requests import RecommendRequest, UserQuery
 from flatrec.serve.served import Served
 from flatrec.serve.settings import Limits
-from flatrec.utils.messages import clipped, message
+from flatrec.serve.signals import hides_seen, signals_of
+from flatrec.utils.messages import clipped
 
-logger = logging.getLogger(__name__)
 QUICK_NUMBERS, QUICK_LENGTH = 2_000_000, 100  # numbers in the vectors of all items, and items of a list
 
 
@@ -87,25 +85,6 @@ def _lists(request: RecommendRequest, served: Served, service: Service) -> tuple
     if not request.fallback:
         _refuse_popular(lists)
     return lists, warnings
-
-
-def signals_of(
-    users: Sequence[str], served: Served, service: Service
-) -> tuple[Mapping[str, UserSignals], tuple[str, ...]]:
-    """Return what the log says of users; nothing and a warning if it cannot be read."""
-    if not users:
-        return {}, ()
-    try:
-        return service.events.signals(users, served), ()
-    except LogUnavailableError as error:
-        logger.warning("%s", message(error))
-        service.count_events("unread", 1)
-        return {}, ("the log of events could not be read: the newest events are not considered",)
-
-
-def hides_seen(include_seen: bool | None, served: Served) -> bool:
-    """Return True if items that a user has are left out: as the request says, or else as in evaluations."""
-    return served.recommender.filter_seen if include_seen is None else not include_seen
 
 
 def _users(request: RecommendRequest) -> tuple[str, ...]:
