@@ -104,4 +104,7 @@ def test_a_server_that_stops_is_found_again_and_has_all_events(monkeypatch):
         server.start()
         assert len(log.newest(["ann"], 99)["ann"]) == 50
         assert log.append([event(99)]) == 1
+        server.stop()
+        server.start()  # while nobody asked
+        assert log.append([event(100)]) == 1
         log.close()

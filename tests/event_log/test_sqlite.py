@@ -18,7 +18,9 @@ def event(number, size=1):
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "events.sqlite"
+    folder = tmp_path / "a ?#% folder"
+    folder.mkdir()
+    return folder / "events.sqlite"
 
 
 @pytest.fixture
@@ -164,9 +166,18 @@ def test_a_full_disk_refuses_events_and_loses_none(tmp_path):
         log.close()
 
 
-def test_what_is_forgotten_is_not_in_the_file_any_more(path, log):
+def test_what_is_forgotten_is_not_in_the_file_any_more(path, log, monkeypatch):
     log.append([Event("a-secret-person", f"i{number}", "view", 1, f"a-secret-person-{number}") for number in range(50)])
     log.append([event(1)])
+    original = log._pool._connect
+
+    def careless():
+        connection = original()
+        connection.execute("PRAGMA secure_delete = OFF")  # the default of most builds of SQLite
+        return connection
+
+    log.close()
+    monkeypatch.setattr(log._pool, "_connect", careless)
     assert log.forget(["a-secret-person"]) == 50
     for one in path.parent.glob("events.sqlite*"):
         assert b"a-secret-person" not in one.read_bytes()

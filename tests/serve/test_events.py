@@ -266,6 +266,19 @@ def test_a_log_that_another_process_locks_is_unavailable(folder, log):
         assert send(client, GOOD).json()["written"] == 1
 
 
+def test_an_event_that_waits_too_long_for_a_thread_is_not_written_later(folder, log):
+    limits = Limits(threads=1, seconds=0.3)
+    with logging_client(folder, log, seconds=1.0, limits=limits) as client:
+        with closing(sqlite3.connect(log, isolation_level=None)) as one:
+            one.execute("BEGIN IMMEDIATE")
+            answers = [send(client, GOOD).status_code for _ in range(3)]  # the first one waits for the lock
+            time.sleep(1.0)
+        assert answers == [503] * 3
+        time.sleep(0.3)
+        assert rows(log) == []
+        assert send(client, GOOD).status_code == 200
+
+
 def test_what_becomes_of_an_event_while_the_file_is_damaged_is_said(logging, log):
     send(logging, *(event("ann", f"i{number}") for number in range(1000)))
     with log.open("r+b") as file:

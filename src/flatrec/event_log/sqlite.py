@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import polars as pl
 
@@ -174,6 +173,7 @@ class SQLiteStore(EventStore):
         connection = self._opened("rw")
         try:
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA fullfsync = ON")  # which macOS needs for the same
             connection.file = _identity(self._path)
         except BaseException:
             connection.close()
@@ -182,7 +182,7 @@ class SQLiteStore(EventStore):
 
     def _opened(self, mode: str) -> _Connection:
         return sqlite3.connect(
-            f"file:{quote(str(self._path.absolute()))}?mode={mode}",
+            f"{self._path.absolute().as_uri()}?mode={mode}",
             uri=True,
             timeout=self._seconds,
             isolation_level=None,
