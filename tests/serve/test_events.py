@@ -117,8 +117,16 @@ def test_settings_say_which_events_mask_and_which_are_history(folder, log):
         new = listed(client, "new")
         assert (new["path"], sorted(ids(new))) == ("popular", ["cup", "jug", "mug"])
         send(client, event("new", "cup"))
-        assert listed(client, "new")["path"] == "history"
-    assert [row[2] for row in rows(log)] == ["view", "purchase", "purchase", "view"]
+        new = listed(client, "new")
+        assert (new["path"], sorted(ids(new))) == ("history", ["cup", "jug", "mug"])
+        given = client.post("/v1/recommend", json={"users": ["bob", "new", "ann"], "history": {"new": ["jug"]}}).json()
+        assert [sorted(ids(one)) for one in given["lists"]] == [["cup", "pan"], ["cup", "mug"], ["pan"]]
+        send(client, event("cat", "mug"))  # who has the pan in the data, but not in training
+        cat = listed(client, "cat")
+        assert (cat["path"], sorted(ids(cat))) == ("history", ["cup", "jug", "mug"])
+        assert "cup" not in ids(listed(client, "cat", "&exclude=cup"))
+        assert sorted(ids(listed(client, "cat", "&include_seen=true"))) == ALL
+    assert [row[2] for row in rows(log)] == ["view", "purchase", "purchase", "view", "view"]
 
 
 def test_nobody_wants_what_they_have_by_the_log(logging, log):
@@ -202,8 +210,9 @@ def test_what_does_not_fit_is_refused_as_a_whole(logging, log, body):
         (b'{"events": [{"user": "\xed\xa0\x80", "item": "pan"}]}', 400),
         (b'{"events": [{"user": "\xff", "item": "pan"}]}', 400),
         (b'{"events": ' + b"[" * 100_000, 422),
+        (b'{"events": [{"user": "' + b"x" * 10_000_000 + b'", "item": "pan"}]}', 413),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_bytes_that_are_no_events_are_refused(logging, log, content, status):
     answer = logging.post("/v1/events", content=content, headers={"content-type": "application/json"})

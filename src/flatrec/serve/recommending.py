@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from flatrec.inference.answers import ItemList, Recommendation
 from flatrec.inference.rerank import Rerank
@@ -19,6 +20,7 @@ from flatrec.serve.settings import Limits
 from flatrec.serve.signals import hides_seen, signals_of
 from flatrec.utils.messages import clipped
 
+Exclusions: TypeAlias = Sequence[str] | Mapping[str, Sequence[str]] | None
 QUICK_NUMBERS, QUICK_LENGTH = 2_000_000, 100  # numbers in the vectors of all items, and items of a list
 
 
@@ -69,19 +71,27 @@ def _lists(request: RecommendRequest, served: Served, service: Service) -> tuple
     users = _users(request)
     _check(request, users, service.limits)
     signals, warnings = signals_of(users, served, service)
-    recommender, filter_seen = served.recommender, None if request.include_seen is None else not request.include_seen
-    with invalid_values():
-        lists = recommender.recommend(
-            list(users) if users else None,
+    hides = hides_seen(request.include_seen, served)
+    history = _histories(request, users, served, signals)
+
+    def ask(asked: Sequence[str], exclude: Exclusions, *, filter_seen: bool) -> list[ItemList]:
+        return served.recommender.recommend(
+            list(asked) or None,
             request.k,
             filter_seen=filter_seen,
             items=request.items,
-            exclude=_excluded(request, users, signals if hides_seen(request.include_seen, served) else {}),
+            exclude=exclude,
             where=request.where,
-            history=_histories(request, users, served, signals),
+            history=history,
             rerank=Rerank(diversity=request.diversity) if request.diversity else None,
             explain=request.explain,
         )
+
+    with invalid_values():
+        lists = ask(users, _excluded(request, users, signals if hides else {}), filter_seen=hides)
+        if hides and (unmasked := _with_unmasked_history(signals, served)):
+            instead = {one.user: one for one in ask([*unmasked], _seen(request, unmasked, served), filter_seen=False)}
+            lists = [instead.get(one.user, one) for one in lists]
     if not request.fallback:
         _refuse_popular(lists)
     return lists, warnings
@@ -122,14 +132,35 @@ def _histories(
     return {user: history for user, history in histories.items() if history} or None
 
 
-def _excluded(
-    request: RecommendRequest, users: Sequence[str], signals: Mapping[str, UserSignals]
-) -> Sequence[str] | Mapping[str, Sequence[str]] | None:
+def _excluded(request: RecommendRequest, users: Sequence[str], signals: Mapping[str, UserSignals]) -> Exclusions:
     """Return what the request excludes, and what the log masks."""
     masked = {user: known.masked for user, known in signals.items() if known.masked}
     if not masked:
         return request.exclude or None
     return {user: (*request.exclude, *masked.get(user, ())) for user in users}
+
+
+def _with_unmasked_history(signals: Mapping[str, UserSignals], served: Served) -> dict[str, UserSignals]:
+    """Return the users whose history in the log has items that may be listed; a recommender alone lists none of it."""
+    return {
+        user: known
+        for user, known in signals.items()
+        if not set(known.history) <= set(known.masked) and not served.trained(user)
+    }
+
+
+def _seen(request: RecommendRequest, signals: Mapping[str, UserSignals], served: Served) -> Mapping[str, Sequence[str]]:
+    """Return what users may not get: by the request, as its history, by the log, and by the data."""
+    recommender, given, found = served.recommender, request.history, {}
+    for user, known in signals.items():
+        of_user = given.get(user, ()) if isinstance(given, dict) else given
+        data: Sequence[int] = ()
+        if user in recommender.users:
+            row = recommender.users.index_of(user)
+            data = recommender.seen.indices[recommender.seen.indptr[row] : recommender.seen.indptr[row + 1]].tolist()
+        in_data = [recommender.items[index] for index in data]
+        found[user] = (*request.exclude, *known.masked, *of_user, *in_data)
+    return found
 
 
 def _refuse_popular(lists: Sequence[ItemList]) -> None:
