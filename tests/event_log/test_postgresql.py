@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -38,7 +41,7 @@ def test_a_locked_table_is_unavailable_and_nothing_is_written(log, database):
     with psycopg.connect(database) as other:
         other.execute("LOCK TABLE flatrec_events")
         for act in (lambda: log.append([event(1)]), lambda: log.newest(["ann"], 9)):
-            with pytest.raises(LogUnavailableError, match="lock timeout"):
+            with pytest.raises(LogUnavailableError, match="statement timeout"):
                 act()
     assert log.newest(["ann"], 9) == {}
     assert log.append([event(1)]) == 1
@@ -90,6 +93,46 @@ def test_what_is_no_log_is_said_in_one_line(database, server, monkeypatch):
         LogPlace(url_env="EVENTS_URL").open(create=True)
     assert "a-secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_is_too_slow_or_does_not_answer_at_all_is_given_up(monkeypatch):
+    with running_server() as server:
+        monkeypatch.setenv("EVENTS_URL", server.url())
+        log = LogPlace(url_env="EVENTS_URL").open(create=True, seconds=1.0)
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute(
+                "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN IF NEW.item = 'i2' THEN PERFORM pg_sleep(30); END IF; RETURN NEW; END $$"
+            )
+            connection.execute(
+                "CREATE TRIGGER slow BEFORE INSERT ON flatrec_events FOR EACH ROW EXECUTE FUNCTION slow()"
+            )
+        began = time.monotonic()
+        with pytest.raises(LogUnavailableError, match="statement timeout"):
+            log.append([event(1), event(2)])
+        assert time.monotonic() - began < 5
+        assert log.append([event(1)]) == 1
+        stopped = processes(server)
+        for number in stopped:
+            os.kill(number, signal.SIGSTOP)
+        try:
+            for _ in range(2):  # by a connection that waited, and by a new one
+                began = time.monotonic()
+                with pytest.raises(LogUnavailableError):
+                    log.newest(["ann"], 9)
+                assert time.monotonic() - began < 8
+        finally:
+            for number in stopped:
+                os.kill(number, signal.SIGCONT)
+        assert len(log.newest(["ann"], 9)["ann"]) == 1
+        log.close()
+
+
+def processes(server):
+    """The processes of a server."""
+    first = int((server.folder / "data" / "postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return [first, *map(int, children)]
 
 
 def test_a_server_that_stops_is_found_again_and_has_all_events(monkeypatch):

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import flatrec
+from flatrec.event_log import LogUnavailableError
+from flatrec.event_log.sqlite import SQLiteStore
 from flatrec.inference.storage import save_recommender
 from flatrec.serve.answers import EventsAnswer
 from flatrec.serve.events import PATH
+from flatrec.serve.pause import Pause
 from flatrec.serve.settings import Limits
 from tests.serve.fuzzing import cases
 from tests.serve.logs import event, logging_client, send
@@ -265,7 +268,10 @@ def test_a_log_that_is_gone_costs_the_signals_and_nothing_else(logging, log, cli
 
 
 def test_a_log_that_another_process_locks_is_unavailable(folder, log):
-    with logging_client(folder, log, seconds=0.1) as client, closing(sqlite3.connect(log, isolation_level=None)) as one:
+    with (
+        logging_client(folder, log, seconds=0.1, pause=0.01) as client,
+        closing(sqlite3.connect(log, isolation_level=None)) as one,
+    ):
         one.execute("BEGIN IMMEDIATE")
         assert send(client, GOOD).status_code == 503
         answer = listed(client, "ann")
@@ -275,9 +281,55 @@ def test_a_log_that_another_process_locks_is_unavailable(folder, log):
         assert send(client, GOOD).json()["written"] == 1
 
 
+def test_a_log_that_makes_one_wait_makes_nobody_else_wait(folder, log, monkeypatch):
+    def locked(*_):
+        time.sleep(0.3)
+        raise LogUnavailableError("the log is locked")
+
+    with logging_client(folder, log, seconds=0.4, pause=0.5) as client:
+        send(client, event("ann", "pan"))
+        with monkeypatch.context() as patched:
+            patched.setattr(SQLiteStore, "newest", locked)
+            patched.setattr(SQLiteStore, "append", locked)
+            first, others = seconds_of(client, 1), seconds_of(client, 20)
+            assert first >= 0.3 > others
+            assert [send(client, GOOD).status_code for _ in range(20)] == [503] * 20
+        time.sleep(0.6)
+        assert ids(listed(client, "ann")) == ids(listed(client, "ann")) == ["mug"]
+        assert send(client, GOOD).status_code == 200
+
+
+def seconds_of(client, count):
+    began = time.monotonic()
+    for _ in range(count):
+        assert ids(listed(client, "ann")) == ["mug", "pan"]
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize(("slow", "tries"), [(0.05, 1), (10.0, 3)])
+def test_a_pause_follows_a_failure_that_took_long(slow, tries):
+    pause, tried = Pause(slow, 0.3), []
+
+    def fail():
+        with pause.between():
+            tried.append(True)
+            time.sleep(0.1)
+            raise LogUnavailableError("not now")
+
+    for _ in range(3):
+        with pytest.raises(LogUnavailableError):
+            fail()
+    assert len(tried) == tries
+    time.sleep(0.35)
+    with pause.between():
+        pass
+    with pause.between():
+        pass
+
+
 def test_an_event_that_waits_too_long_for_a_thread_is_not_written_later(folder, log):
     limits = Limits(threads=1, seconds=0.3)
-    with logging_client(folder, log, seconds=1.0, limits=limits) as client:
+    with logging_client(folder, log, seconds=1.0, pause=0.01, limits=limits) as client:
         with closing(sqlite3.connect(log, isolation_level=None)) as one:
             one.execute("BEGIN IMMEDIATE")
             answers = [send(client, GOOD).status_code for _ in range(3)]  # the first one waits for the lock

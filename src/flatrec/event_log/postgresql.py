@@ -12,6 +12,7 @@ import psycopg
 from psycopg.abc import Query
 from psycopg.rows import TupleRow
 
+from flatrec.event_log.hang_up import hanging_up
 from flatrec.event_log.pool import Pool
 from flatrec.event_log.store import (
     COLUMNS,
@@ -28,6 +29,7 @@ from flatrec.inference.export.database.address import parse_address
 from flatrec.utils.messages import clipped
 
 DISK_FULL = "53100"
+_GRACE = 1.0  # seconds beyond those after which the server itself gives up
 _LONGEST = 200  # characters of the server's own words
 _CREATE = (
     f'CREATE TABLE {TABLE} (number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "user" TEXT NOT NULL, '
@@ -65,12 +67,12 @@ class PostgreSQLStore(EventStore):
 
     def __init__(self, url: str, seconds: float) -> None:
         self._address, self._seconds = parse_address(url), seconds
-        self._pool = Pool(self._connect, _answers)
+        self._pool = Pool(self._connect, self._answers)
 
     def prepare(self, *, create: bool) -> None:
         """Make the table if it is not there, and check that it is a log and takes texts of all languages."""
         shown = self._address.shown
-        with self._errors(), self._pool.connection() as connection:
+        with self._session() as connection:
             (encoding,) = _row(connection, "SHOW server_encoding")
             columns = _columns(connection)
             if not columns and create:
@@ -88,9 +90,9 @@ class PostgreSQLStore(EventStore):
             )
 
     def append(self, events: Sequence[Event]) -> int:
-        """Write events in one transaction, which the server has on its disk when this returns."""
+        """Write events by one statement, whose effect the server has on its disk when this returns."""
         columns = [list(column) for column in zip(*events, strict=True)]
-        with self._errors(), self._pool.connection() as connection, connection.transaction():
+        with self._session() as connection:
             return connection.execute(_INSERT, columns).rowcount if events else 0
 
     def newest(
@@ -99,7 +101,7 @@ class PostgreSQLStore(EventStore):
         """Return the newest events of users, in one query."""
         chosen = None if names is None else list(names)
         found: dict[str, list[UserEvent]] = {}
-        with self._errors(), self._pool.connection() as connection:
+        with self._session() as connection:
             rows = connection.execute(_NEWEST, (list(dict.fromkeys(users)), chosen, chosen, count)).fetchall()
         for user, item, event in rows:
             found.setdefault(user, []).append(UserEvent(item, event))
@@ -107,7 +109,7 @@ class PostgreSQLStore(EventStore):
 
     def last_number(self) -> int:
         """Return the number of the last event, after all that have a number already are written or given up."""
-        with self._errors(), self._pool.connection() as connection, connection.transaction():
+        with self._session() as connection, connection.transaction():
             connection.execute(f"LOCK TABLE {TABLE} IN SHARE MODE")
             (number,) = _row(connection, f"SELECT coalesce(max(number), 0) FROM {TABLE}")  # noqa: S608
         return int(number)
@@ -125,6 +127,7 @@ class PostgreSQLStore(EventStore):
         """Delete the events of users, and make their space usable again."""
         with self._errors(), self._pool.connection() as connection:
             removed = connection.execute(f'DELETE FROM {TABLE} WHERE "user" = ANY(%s)', (list(users),)).rowcount  # noqa: S608
+            connection.execute("SET statement_timeout = 0")
             connection.execute(f"VACUUM {TABLE}")
         return removed
 
@@ -138,13 +141,29 @@ class PostgreSQLStore(EventStore):
         url = url.update_query_dict({name: str(value) for name, value in options.items() if name not in url.query})
         connection = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
         try:
-            connection.execute("SET synchronous_commit = on")
-            connection.execute(f"SET lock_timeout = {math.ceil(1000 * self._seconds)}")
-            connection.execute(f"SET idle_in_transaction_session_timeout = {math.ceil(1000 * self._seconds)}")
+            with hanging_up(connection, self._seconds + _GRACE):
+                connection.execute("SET synchronous_commit = on")
+                for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                    connection.execute(f"SET {name} = {math.ceil(1000 * self._seconds)}")
         except BaseException:
             connection.close()
             raise
         return connection
+
+    @contextmanager
+    def _session(self) -> Iterator[_Connection]:
+        """Yield a connection for a call that somebody waits for."""
+        with self._errors(), self._pool.connection() as connection, hanging_up(connection, self._seconds + _GRACE):
+            yield connection
+
+    def _answers(self, connection: _Connection) -> bool:
+        """Return True if a connection that waited still leads to the server."""
+        try:
+            with hanging_up(connection, self._seconds):
+                connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -179,12 +198,3 @@ def _row(connection: _Connection, query: Query) -> TupleRow:
     row = connection.execute(query).fetchone()
     assert row is not None  # of such a query there is always one
     return row
-
-
-def _answers(connection: _Connection) -> bool:
-    """Return True if a connection that waited still leads to the server."""
-    try:
-        connection.execute("SELECT 1")
-    except psycopg.Error:
-        return False
-    return True

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from flatrec.event_log import Event, EventStore, LogFullError, LogUnavailableError
@@ -14,6 +14,7 @@ from flatrec.event_log.store import UserEvent
 from flatrec.serve.answers import EventsAnswer
 from flatrec.serve.errors import Refused
 from flatrec.serve.operations import AnyOperation, Operation, Service, UserSignals
+from flatrec.serve.pause import Pause
 from flatrec.serve.requests import EventsRequest, NewEvent
 from flatrec.serve.served import Served
 from flatrec.serve.settings import EventSettings, Limits, ServeSettings
@@ -58,6 +59,12 @@ class LoggedEvents:
     store: EventStore
     settings: EventSettings
     count: int
+    reading: Pause = field(init=False)
+    writing: Pause = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("reading", "writing"):
+            object.__setattr__(self, name, Pause(self.settings.seconds / 2, self.settings.pause))
 
     def signals(self, users: Sequence[str], served: Served) -> Mapping[str, UserSignals]:
         """Return what users did, as far as it masks items or counts as history.
@@ -68,7 +75,8 @@ class LoggedEvents:
         del served
         mask, history = self.settings.mask, self.settings.history
         names = None if mask is None or history is None else {*mask, *history}
-        found = self.store.newest([user for user in users if _is_storable(user)], self.count, names)
+        with self.reading.between():
+            found = self.store.newest([user for user in users if _is_storable(user)], self.count, names)
         return {user: UserSignals(_items(events, mask), _items(events, history)) for user, events in found.items()}
 
     def close(self) -> None:
@@ -114,14 +122,15 @@ class LoggedEvents:
 
     def _event(self, number: int, sent: NewEvent, now: float, limits: Limits) -> Event:
         name = self.settings.default if sent.event is None else sent.event
-        for field, text in (("user", sent.user), ("item", sent.item), ("event", name), ("id", sent.id)):
+        for part, text in (("user", sent.user), ("item", sent.item), ("event", name), ("id", sent.id)):
             if text is not None:
-                _check_text(f"{field} of events[{number}]", text, limits)
+                _check_text(f"{part} of events[{number}]", text, limits)
         return Event(sent.user, sent.item, name, _seconds(number, sent.time, now), sent.id)
 
     def _written(self, events: Sequence[Event]) -> int:
         try:
-            return self.store.append(events)
+            with self.writing.between():
+                return self.store.append(events)
         except LogFullError as error:
             logger.error("%s", message(error))
             raise Refused(

@@ -68,6 +68,7 @@ class EventSettings(Config):
         mask: the events whose item is not listed for the user any more; left out, all.
         history: the events by whose items a user without training is judged; left out, all.
         seconds: time to wait for the log, below ``limits.seconds``.
+        pause: time for which a log that was waited for in vain is not asked again.
     """
 
     path: str | None = None
@@ -76,6 +77,7 @@ class EventSettings(Config):
     mask: tuple[str, ...] | None = None
     history: tuple[str, ...] | None = None
     seconds: PositiveFloat = 2.0
+    pause: PositiveFloat = 5.0
 
     @property
     def place(self) -> LogPlace | None:
