@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import shutil
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from flatrec.event_log.store import (
     UserEvent,
 )
 
+_ATTEMPTS = (0.0005, 0.003)  # seconds between two attempts to write
 LEAST_SPACE = 64 * 1024  # bytes; with less, a failure of the disk means that it is full
 _CREATE = (
     f'CREATE TABLE {TABLE} (number INTEGER PRIMARY KEY AUTOINCREMENT, "user" TEXT NOT NULL, '
@@ -142,7 +145,7 @@ class SQLiteStore(EventStore):
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that is the only one to write until the block ends; errors undo what it wrote."""
         with self._errors(), self._pool.connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -150,6 +153,24 @@ class SQLiteStore(EventStore):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Begin to write as soon as nobody else does.
+
+        SQLite itself waits longer and longer between its attempts, so that of many writers some wait for seconds.
+        """
+        end = time.monotonic() + self._seconds
+        connection.execute("PRAGMA busy_timeout = 0")
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(random.uniform(*_ATTEMPTS))
+            else:
+                connection.execute(f"PRAGMA busy_timeout = {round(1000 * self._seconds)}")
+                return
 
     def _create(self) -> None:
         """Make the file and the table if they are not there.
@@ -207,7 +228,7 @@ class SQLiteStore(EventStore):
             raise LogUnavailableError(f"the log of events {self._path} cannot be used: {error.strerror}") from None
 
     def _explained(self, error: sqlite3.Error) -> Exception:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = _code(error)
         if code in _FOREIGN:
             return LogUnavailableError(
                 f"{self._path} must be a SQLite database, but is none or is damaged ({error}); choose another file, or "
@@ -224,6 +245,11 @@ class SQLiteStore(EventStore):
             return shutil.disk_usage(self._path.parent).free < LEAST_SPACE
         except OSError:
             return False
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return the primary result code of SQLite."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _columns(connection: sqlite3.Connection) -> tuple[str, ...]:
