@@ -89,7 +89,7 @@ def killed_service(folder, *words):
 
 def test_after_a_kill_every_acknowledged_event_is_there(tmp_path, log):
     folder, acknowledged = saved(tmp_path), []
-    for _ in range(3):
+    for _ in range(2):
         with killed_service(folder, "--events", str(log)) as (process, port):
             clients = Clients(port)
             while clients.count < 150:
