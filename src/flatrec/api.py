@@ -12,6 +12,7 @@ from flatrec.config import Component, Evaluation, Experiment, Option, Options, R
 from flatrec.data.dataset import Dataset
 from flatrec.data.loading import load_data
 from flatrec.data.shop import ShopSettings, generate
+from flatrec.data.tables.logged import LoggedEvents
 from flatrec.evaluation.metrics import Metric
 from flatrec.inference.run import Run, scoring_of
 from flatrec.models import Model
@@ -308,21 +309,24 @@ def load_run(
     return replace(Run.of(dataset, built, experiment.evaluation), result=result)
 
 
-def load(data: str, split: SplitSettings | None = None) -> Dataset:
+def load(data: str, split: SplitSettings | None = None, *, logged: LoggedEvents | None = None) -> Dataset:
     """The data set that an experiment names: ``shop`` is the built-in one, anything else a path.
 
     Args:
         data: the name or path.
         split: how to split the data; what is left out is as they say.
+        logged: the events of a log that are joined to those of the data.
 
     Raises:
         FileNotFoundError: there is no such path.
-        ValueError: it cannot be read, or no path is known.
+        ValueError: it cannot be read or joined with a log, or no path is known.
     """
     if not data:
         raise ValueError("the run was made from data in memory; give them: load_run(folder, dataset), or --data PATH")
     if data != "shop":
-        return load_data(data, split)
+        return load_data(data, split, logged=logged)
+    if logged is not None:
+        raise ValueError("the built-in shop takes no events of a log; name the data of the shop that has the log")
     if Path(data).exists():
         logger.warning("'shop' is the built-in shop, not the folder of this name: for the folder write ./shop")
     shop = replace(generate(ShopSettings()).dataset, source="shop")

@@ -12,6 +12,7 @@ from flatrec import load_recommender
 from flatrec.api import run_experiment
 from flatrec.config import Component, Experiment, Training
 from flatrec.data.formats import mmrec
+from flatrec.event_log import Event, LogPlace
 from flatrec.inference.export import ExportOptions, export_recommendations, export_vectors
 from flatrec.inference.storage import FOLDER
 from flatrec.runs import run_dir
@@ -95,6 +96,27 @@ def test_rows_of_exports_and_of_a_table_are_removed(trained, shop, command):
     with sqlite3.connect(shop / "shop.db") as database:
         assert database.execute("select user_id, item_id from recs").fetchall() == [(OTHER, "a")]
     database.close()
+
+
+def test_events_of_a_person_are_removed_from_the_log(shop, command):
+    log = LogPlace(shop / "events.sqlite").open(create=True)
+    log.append([Event(PERSON, "a", "click", 1), Event(OTHER, "a", "click", 2), Event("only-here", "b", "click", 3)])
+    words = ("recommender", "forget", shop / "run", "--user", PERSON, "--user", "only-here")
+    found = json.loads(command(*words, "--events", shop / "events.sqlite", "--json").out)
+    assert (found["users"], found["unknown"], found["events"]) == ([PERSON], ["only-here"], 2)
+    assert log.until(9)["user"].to_list() == [OTHER]
+    for path in shop.glob("events.sqlite*"):
+        for gone in (PERSON, "only-here"):
+            assert gone.encode() not in path.read_bytes(), path
+    log.close()
+    for place, said in (
+        ("none.sqlite", "there is no log of events"),
+        ("postgresql://me:secret@host/db", "there is a URL"),
+    ):
+        ended = command(*words, "--events", place, code=2)
+        assert said in ended.err
+        assert "secret" not in ended.err
+        assert ended.err.count("\n") == 1
 
 
 def test_somebody_is_forgotten_behind_a_link_which_stays(shop, command):

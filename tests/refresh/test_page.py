@@ -9,6 +9,7 @@ import pytest
 
 from flatrec.refresh import CheckSettings, CompareSettings, RefreshSettings, read_settings
 from flatrec.refresh.export_settings import ExportSettings
+from flatrec.refresh.log_settings import LogSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "refresh.md").read_text(encoding="utf-8")
 
@@ -24,7 +25,13 @@ def test_the_file_on_the_page_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("group", "kind"),
-    [("", RefreshSettings), ("check", CheckSettings), ("compare", CompareSettings), ("export", ExportSettings)],
+    [
+        ("", RefreshSettings),
+        ("check", CheckSettings),
+        ("compare", CompareSettings),
+        ("export", ExportSettings),
+        ("events", LogSettings),
+    ],  # fmt: skip
 )
 def test_the_page_lists_every_setting(group, kind):
     listed = set()
@@ -33,5 +40,5 @@ def test_the_page_lists_every_setting(group, kind):
         owner = first.partition(".")[0]
         listed |= {first, *(f"{owner}{name}" if name.startswith(".") else name for name in others)}
     for name in kind.model_fields:
-        if (group, name) not in {("", "check"), ("", "compare"), ("", "export")}:
+        if (group, name) not in {("", "check"), ("", "compare"), ("", "export"), ("", "events")}:
             assert (f"{group}.{name}" if group else name) in listed

@@ -49,6 +49,16 @@ def test_an_endless_body_is_refused(port):
     assert (status, kind(body)) == (413, "too-large")
 
 
+def test_a_body_that_is_a_little_too_long_is_refused_at_once(folder):
+    with server_of(folder, ServeSettings(port=0)) as patient:  # for 10 seconds
+        for size in (2**20, 3 * 2**20):
+            content = json.dumps({"user": "x" * size}).encode()
+            began = time.monotonic()
+            status, _ = exchange(patient, JSON_POST + f"content-length: {len(content)}\r\n\r\n".encode() + content)
+            assert status == 413
+            assert time.monotonic() - began < 5
+
+
 def test_a_body_of_10_mb_is_refused_and_read_to_its_end(port):
     content = json.dumps({"user": "x" * 10_000_000}).encode()
     status, body = exchange(port, JSON_POST + f"content-length: {len(content)}\r\n\r\n".encode() + content)

@@ -13,9 +13,10 @@ import flatrec
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.inference.storage import save_recommender
 from flatrec.serve.errors import KINDS
+from flatrec.serve.events import PATH as EVENTS
 from flatrec.serve.routes import OPERATIONS
-from flatrec.serve.settings import Limits, ServeSettings
-from tests.serve.shops import client_of
+from flatrec.serve.settings import Limits
+from tests.serve.logs import logging_client
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 CALLS = re.findall(r"^curl .*$", PAGE, flags=re.MULTILINE)
@@ -27,7 +28,7 @@ def shop_client(tmp_path_factory):
     dataset = generate(ShopSettings(users=300, items=120)).dataset
     training = flatrec.Training(epochs=1, tensorboard=False)
     save_recommender(flatrec.fit(dataset, "lightgcn", training=training).recommender, folder)
-    with client_of(folder, ServeSettings()) as client:
+    with logging_client(folder, folder.with_name("events.sqlite")) as client:
         yield client
 
 
@@ -40,6 +41,7 @@ def test_the_requests_are_answered(shop_client, call):
 
 
 def test_every_operation_limit_and_status_is_named():
+    assert f"POST {EVENTS}" in PAGE
     for operation in OPERATIONS:
         assert f"{operation.method} {operation.path.replace(':path}', '}')}" in PAGE
     section = PAGE.partition("## Limits")[2].partition("## ")[0]
@@ -49,4 +51,4 @@ def test_every_operation_limit_and_status_is_named():
         shown = row.split("|")[2]
         assert any(text in shown for text in (f"{value:g}", f"{value:,}", f"{value / 2**20:g} MiB")), row
     for status, kind in KINDS.items():
-        assert re.search(rf"\| .*\b{status}\b", PAGE) or kind in ("conflict", "storage-full"), status
+        assert re.search(rf"\| .*\b{status}\b", PAGE) or kind == "conflict", status

@@ -41,6 +41,9 @@ class Log:
         }
         return {user: known[user] for user in users if user in known}
 
+    def close(self):
+        pass
+
 
 def test_what_a_log_masks_is_not_listed_and_users_without_training_are_folded_in(folder):
     with client_of(folder, events=Log()) as client:

@@ -15,6 +15,7 @@ from flatrec.cli.recommender_index import build_index
 from flatrec.utils.messages import count, quoted
 
 if TYPE_CHECKING:
+    from flatrec.event_log import LogPlace
     from flatrec.inference.recommender import Recommender
 
 app = typer.Typer(
@@ -36,12 +37,29 @@ class Forgotten:
         unknown: ids that it did not know.
         exports: number of rows that were removed, by file.
         table: number of rows that were removed from the table; None if none was named.
+        events: number of events that were removed from the log; None if none was named.
     """
 
     users: tuple[str, ...]
     unknown: tuple[str, ...]
     exports: dict[str, int]
     table: int | None
+    events: int | None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where users are removed beside the recommender.
+
+    Args:
+        exports: files and folders.
+        table: the URL of a database and the name of its table.
+        log: the log of events.
+    """
+
+    exports: tuple[Path, ...] = ()
+    table: tuple[str | None, str | None] = (None, None)
+    log: LogPlace | None = None
 
 
 @app.command()
@@ -115,23 +133,36 @@ def forget(
         typer.Option(metavar="URL", help="Database with exported lists, by its SQLAlchemy URL.", show_default=False),
     ] = None,
     table: Annotated[str | None, typer.Option(help="Table of the database.", show_default=False)] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="SQLite file of the log of events of flatrec serve.", show_default=False),
+    ] = None,
+    events_url_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Environment variable with the postgresql:// URL of that log.", show_default=False
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Remove users from a recommender: ids, vectors, histories and seen items; and their rows from exports.
+    """Remove users from a recommender: ids, vectors, histories and seen items; and their rows from exports and a log.
 
     Example: `flatrec recommender forget runs/first --user user-00007 --export recs.parquet`
     """
+    from flatrec.event_log import LogPlace
     from flatrec.inference.storage import load_recommender, recommender_folder
     from flatrec.runs import run_dir
     from flatrec.utils.locks import lock_folder
 
     if (to is None) != (table is None):
         raise ValueError("rows of a table are named by --to URL and --table NAME; give both or neither")
+    log = None if events is None and events_url_env is None else LogPlace(events, events_url_env)
+    places = Places(tuple(export or ()), (to, table), log)
     folder = recommender_folder(run).resolve()  # a link, such as `current`, stays, and what it names is written
     with ExitStack() as stack:
         if run_dir.has_run(folder.parent):
             stack.enter_context(lock_folder(folder.parent, "changes"))
-        done = _forget(load_recommender(run), folder, user, export or [], (to, table))
+        done = _forget(load_recommender(run), folder, user, places)
     untouched = _untouched(folder)
     if json:
         print_json({"recommender": str(folder), **vars(done), "untouched": untouched})
@@ -139,26 +170,35 @@ def forget(
     _print_forgotten(done, folder, untouched)
 
 
-def _forget(
-    recommender: Recommender, folder: Path, users: list[str], exports: list[Path], table: tuple[str | None, str | None]
-) -> Forgotten:
-    """Remove users from exports and the table first, so that a command that failed can be given again."""
+def _forget(recommender: Recommender, folder: Path, users: list[str], places: Places) -> Forgotten:
+    """Remove users from exports, table and log first, so that a command that failed can be given again."""
     from flatrec.inference.export.forget import forget_in_export
     from flatrec.inference.storage import save_recommender
 
     unknown = [user for user in users if user not in recommender.users]
-    if unknown and not exports and None in table:
+    if unknown and places == Places():
         recommender.users.index_of(unknown[0])  # says which ids are similar
-    removed = {str(one.file): one.rows for export in exports for one in forget_in_export(export, users)}
+    removed = {str(one.file): one.rows for export in places.exports for one in forget_in_export(export, users)}
     rows = None
-    if table[0] is not None and table[1] is not None:
+    url, table = places.table
+    if url is not None and table is not None:
         from flatrec.inference.export.database import delete_users
 
-        rows = delete_users(table[0], table[1], users)
+        rows = delete_users(url, table, users)
+    n_events = None if places.log is None else _forget_in_log(places.log, users)
     known = tuple(user for user in dict.fromkeys(users) if user in recommender.users)
     if known:
         save_recommender(recommender.without_users(known), folder)
-    return Forgotten(known, tuple(unknown), removed, rows)
+    return Forgotten(known, tuple(unknown), removed, rows, n_events)
+
+
+def _forget_in_log(place: LogPlace, users: list[str]) -> int:
+    """Remove the events of users from a log, and return how many."""
+    log = place.open()
+    try:
+        return log.forget(users)
+    finally:
+        log.close()
 
 
 def _untouched(folder: Path) -> list[str]:
@@ -194,8 +234,10 @@ def _print_forgotten(done: Forgotten, folder: Path, untouched: list[str]) -> Non
         print_text(f"{count(rows, 'row')} removed from {file}")
     if done.table is not None:
         print_text(f"{count(done.table, 'row')} removed from the table")
+    if done.events is not None:
+        print_text(f"{count(done.events, 'event')} removed from the log")
     print_text(
-        f"not touched, and may still hold what was removed: {', '.join(untouched)}; exports and tables that were not "
-        "named; copies and backups. Remove the users from the data and train again (flatrec train --overwrite): a run "
-        "on data that still have them learns them again"
+        f"not touched, and may still hold what was removed: {', '.join(untouched)}; exports, tables and logs of events "
+        "that were not named; copies and backups. Remove the users from the data and train again (flatrec train "
+        "--overwrite): a run on data that still have them learns them again"
     )

@@ -42,6 +42,20 @@ def serve(
     user_search: Annotated[
         bool, typer.Option("--user-search", help="Let clients search the ids of users (GET /v1/users).")
     ] = False,
+    events: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="SQLite file of the log of events (POST /v1/events); is made.", show_default=False
+        ),
+    ] = None,
+    events_url_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Environment variable with the postgresql:// URL of the log of events, in the place of a file.",
+            show_default=False,
+        ),
+    ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(help="Folder of a second recommender, served under /compare.", show_default=False),
@@ -68,7 +82,8 @@ def serve(
             "tokens on a command line can be read by everybody on the machine; put them into the environment variable "
             "FLATREC_TOKENS, separated by commas"
         )
-    given = {
+    log = {"path": events, "url_env": events_url_env}
+    given: dict[str, object] = {
         "host": host,
         "port": port,
         "workers": workers,
@@ -78,6 +93,7 @@ def serve(
         "cors_origins": cors_origin,
         "log_users": log_users or None,
         "user_search": user_search or None,
+        "events": {name: value for name, value in log.items() if value is not None} or None,
     }
     settings = _settings({name: value for name, value in given.items() if value is not None}, sets or [])
 
@@ -96,11 +112,8 @@ def _settings(given: dict[str, object], sets: list[str]) -> ServeSettings:
     from flatrec.config import assignment, validate
     from flatrec.serve.settings import ServeSettings
 
-    limits: dict[str, object] = {}
     for text in sets:
         for name, value in assignment(text).items():
-            if name == "limits" and isinstance(value, dict):
-                limits |= value
-            else:
-                given[name] = value
-    return validate(ServeSettings, {**given, **({"limits": limits} if limits else {})}, "serve")
+            before = given.get(name)
+            given[name] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
+    return validate(ServeSettings, given, "serve")

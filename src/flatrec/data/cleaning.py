@@ -101,6 +101,8 @@ class EventReport:
     low_ratings: int = 0  # rows with a rating below the minimum, which were left out
     without_quantity: int = 0  # purchases and returns of quantity 0, and other events of a negative one; left out
     returns: int = 0  # returns, which are subtracted from purchases
+    logged: int = 0  # rows that a log of events added
+    logged_before: int = 0  # events of the log that are rows of the source already, and are not counted as rows again
 
     @staticmethod
     def total(reports: Sequence[EventReport]) -> EventReport:
@@ -114,6 +116,8 @@ class EventReport:
             low_ratings=sum(report.low_ratings for report in reports),
             without_quantity=sum(report.without_quantity for report in reports),
             returns=sum(report.returns for report in reports),
+            logged=sum(report.logged for report in reports),
+            logged_before=sum(report.logged_before for report in reports),
         )
 
     def sentences(self) -> Iterator[str]:
@@ -131,6 +135,9 @@ class EventReport:
             yield f"{rows} with a quantity of 0, or a negative one of no purchase, left out"
         if self.returns:
             yield f"{count(self.returns, 'return')} subtracted from earlier purchases of the same user and item"
+        if self.logged or self.logged_before:
+            before = f"; {self.logged_before} more are rows of the data already" if self.logged_before else ""
+            yield f"{count(self.logged, 'event')} of the log added{before}"
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from flatrec.api import load
-from flatrec.config import SplitSettings
 from flatrec.data.dataset import Dataset
 from flatrec.refresh.checks import Check, RefusedError, refusal, run_checks
 from flatrec.refresh.delivery import Delivery, Ids, describe, fingerprint_of
 from flatrec.refresh.ending import abandon, conclude, record_missing
 from flatrec.refresh.exporting import check_exports
 from flatrec.refresh.newest_days import newest_days
+from flatrec.refresh.reading import Reading, read_delivery
 from flatrec.refresh.report import render
 from flatrec.refresh.settings import RefreshSettings
 from flatrec.refresh.state import State, write_state
@@ -76,9 +75,7 @@ def refresh(
     with lock_folder(store.path, "refreshes"):
         store.clean()
         record_missing(store)
-        dataset = _read(settings)
-        check_exports(settings.export, dataset)
-        state = _begin(store, dataset, settings)
+        dataset, state = _begin(store, settings)
         work = Work(settings, store, dataset, state, accept=accept, now=now, callbacks=callbacks)
         _carry_out(work)
         ended = conclude(settings, store, work.state)
@@ -98,7 +95,7 @@ def preview(settings: RefreshSettings, *, now: int | None = None) -> Preview:
         FileNotFoundError: there are no data.
         ValueError: the data cannot be read.
     """
-    dataset = _read(settings)
+    dataset = read_delivery(settings).dataset
     check_exports(settings.export, dataset)
     delivery = describe(dataset, newest_days(dataset, settings.compare))
     accepted = last_accepted(Store(settings.folder), 0)
@@ -107,26 +104,40 @@ def preview(settings: RefreshSettings, *, now: int | None = None) -> Preview:
     return Preview(delivery, checks, refusal(checks))
 
 
-def _read(settings: RefreshSettings) -> Dataset:
-    return load(settings.data, SplitSettings(method="none"))
+def _begin(store: Store, settings: RefreshSettings) -> tuple[Dataset, State]:
+    """Return the delivery, and the generation that a kill or an error stopped if it is of this delivery, or a new one.
+
+    A generation that was stopped goes on with the events of the log that it began with.
+    """
+    latest = next(iter(store.states()), None)
+    stopped = latest if latest is not None and latest.finished is None else None
+    reading = None
+    if stopped is not None and _is_usable(stopped, store, settings):
+        reading = read_delivery(settings, stopped.events_until)
+        check_exports(settings.export, reading.dataset)
+        if fingerprint_of(reading.dataset) == stopped.fingerprint:
+            return reading.dataset, stopped
+    if reading is None or settings.events is not None:
+        reading = read_delivery(settings)
+        check_exports(settings.export, reading.dataset)
+    if stopped is not None:
+        abandon(settings, store, stopped)
+    return reading.dataset, _new_state(store, settings, reading)
 
 
-def _begin(store: Store, dataset: Dataset, settings: RefreshSettings) -> State:
-    """Return the generation that a kill or an error stopped, if it is of this delivery, or else a new one."""
-    states, decisive, in_use = store.states(), settings_digest(settings), store.in_use()
-    latest, fingerprint = states[0] if states else None, fingerprint_of(dataset)
-    if latest is not None and latest.finished is None:
-        same = (latest.fingerprint, latest.settings) == (fingerprint, decisive)
-        if same and in_use in (latest.in_use, latest.number):
-            return latest
-        abandon(settings, store, latest)
-        in_use = store.in_use()
+def _is_usable(stopped: State, store: Store, settings: RefreshSettings) -> bool:
+    """Return True if a stopped generation is of these settings and of the recommender in use."""
+    return stopped.settings == settings_digest(settings) and store.in_use() in (stopped.in_use, stopped.number)
+
+
+def _new_state(store: Store, settings: RefreshSettings, reading: Reading) -> State:
     state = State(
         number=max(store.numbers(), default=0) + 1,
         started=as_date_time(int(time.time())),
-        fingerprint=fingerprint,
-        settings=decisive,
-        in_use=in_use,
+        fingerprint=fingerprint_of(reading.dataset),
+        settings=settings_digest(settings),
+        events_until=reading.events_until,
+        in_use=store.in_use(),
     )
     store.folder(state.number).mkdir()
     write_state(store.folder(state.number), state)

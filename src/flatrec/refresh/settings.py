@@ -14,6 +14,7 @@ from flatrec.config.old_words import unknown_setting
 from flatrec.evaluation.metrics import resolve_metrics
 from flatrec.models import BASELINES
 from flatrec.refresh.export_settings import ExportSettings
+from flatrec.refresh.log_settings import LogSettings
 from flatrec.registry.instantiate import with_defaults
 from flatrec.registry.naming import with_named
 from flatrec.utils.ranges import MAX_COUNT, Fraction, NonNegativeFloat, PositiveFloat, Range
@@ -105,6 +106,7 @@ class RefreshSettings(Config):
             train as that run did.
         check: bounds that a delivery must keep.
         compare: how a candidate is compared with the recommender in use.
+        events: the log of events that is read beside the data; None without one.
         export: what is written for other programs when a recommender is promoted.
         keep: number of promoted recommenders that stay in the folder; at least two, so that a program that is reading
             the former one can end.
@@ -116,6 +118,7 @@ class RefreshSettings(Config):
     train: InstanceOf[Experiment] = Experiment()
     check: CheckSettings = CheckSettings()
     compare: CompareSettings = CompareSettings()
+    events: InstanceOf[LogSettings] | None = None
     export: tuple[InstanceOf[ExportSettings], ...] = ()
     keep: Annotated[int, Range(ge=2, le=MAX_COUNT)] = 7
     warm_start: bool = True
@@ -149,6 +152,7 @@ def _settings(tree: Mapping[str, Any], base: Path) -> RefreshSettings:
             "data": data if data == "shop" else str(base / data),
             "folder": base / folder,
             "train": _experiment(tree.get("train", {}), base),
+            "events": validate(LogSettings, tree["events"], "events").within(base) if "events" in tree else None,
             "export": _exports(tree.get("export", []), base),
         }
     )

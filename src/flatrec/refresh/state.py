@@ -26,6 +26,7 @@ class State:
         started: when it was begun, in UTC.
         fingerprint: the digest of the delivery.
         settings: the digest of the settings that decide what is trained and compared.
+        events_until: the number of the last event of the log that was read; None without a log.
         in_use: the generation that was in use when this one began; None if there was none.
         delivery: the figures of the delivery.
         before: the figures of the last accepted delivery; None if there was none.
@@ -45,6 +46,7 @@ class State:
     started: str
     fingerprint: str
     settings: str
+    events_until: int | None = None
     in_use: int | None = None
     delivery: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] | None = None

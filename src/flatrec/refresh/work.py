@@ -106,4 +106,6 @@ def settings_digest(settings: RefreshSettings) -> str:
         "compare": settings.compare.as_dict(),
         "warm_start": settings.warm_start,
     }
+    if settings.events is not None:
+        tree["events"] = settings.events.as_dict()
     return digest(json.dumps(tree, sort_keys=True, default=str))

@@ -112,6 +112,21 @@ class WhoWantsAnswer(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+class EventsAnswer(Struct, frozen=True, kw_only=True):
+    """What became of events that were sent: all of them are in the log now.
+
+    ``written`` were not there yet, and ``repeated`` were, by their ids. ``unknown_items`` counts the items that the
+    recommender does not know.
+    """
+
+    written: int
+    repeated: int
+    unknown_items: int
+    model: ModelHash
+    generated_at: datetime
+    warnings: tuple[str, ...] = ()
+
+
 class ScoreAnswer(Struct, frozen=True, kw_only=True):
     """The score of each item, one column each, for each user, one row each, in the order of the request."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -56,7 +56,9 @@ def make_app(
     """
     limits, metrics = settings.limits, Metrics()
     encodings = BoundedSemaphore(limits.encodings)
-    service = Service(limits, events or NoEvents(), encoder or RecipeEncoder(), encodings)
+    service = Service(
+        limits, events or NoEvents(), encoder or RecipeEncoder(), encodings, count_events=metrics.counted_events
+    )
     work = Work(limits.threads, limits.waiting, limits.seconds)
     models = {"": served} if compare is None else {"": served, COMPARE: compare}
     own = [one for one in OPERATIONS if settings.user_search or one.path != USERS]
@@ -67,7 +69,11 @@ def make_app(
             endpoint = Endpoint(operation, model, of_model, work, metrics.answered)
             routes.append(Route(prefix + operation.path, endpoint, methods=[operation.method]))
     routes += [*pages, *plain_routes((*own, *operations), models, limits, work=work, metrics=metrics)]
-    router = Router(routes, redirect_slashes=False, lifespan=partial(_running, models, metrics, work, settings))
+    router = Router(
+        routes,
+        redirect_slashes=False,
+        lifespan=partial(_running, models, metrics, settings, partial(_stop, work, service)),
+    )
     open_paths = {*OPEN_PATHS, *(page.path for page in pages)}
     gate = Gate(router, Tokens(tokens), settings.hosts, open_paths, metrics, access_log, settings.log_users)
     if not settings.cors_origins:
@@ -78,7 +84,11 @@ def make_app(
 
 @asynccontextmanager
 async def _running(
-    models: Mapping[str, ServedModel], metrics: Metrics, work: Work, settings: ServeSettings, _app: object
+    models: Mapping[str, ServedModel],
+    metrics: Metrics,
+    settings: ServeSettings,
+    stop: Callable[[], None],
+    _app: object,
 ) -> AsyncIterator[None]:
     """Watch the folders of the recommenders as long as the app runs."""
     first = models[""]
@@ -90,7 +100,12 @@ async def _running(
     finally:
         for watcher in watchers:
             watcher.cancel()
-        work.stop()
+        stop()
+
+
+def _stop(work: Work, service: Service) -> None:
+    work.stop()
+    service.events.close()
 
 
 async def _watch(model: ServedModel, seconds: float) -> None:

@@ -40,26 +40,25 @@ async def read_body(scope: Scope, receive: Receive, most: int, seconds: float) -
         raise _too_long(most, CLOSE)
     try:
         async with asyncio.timeout(seconds):
-            body = await _received(receive, most)
+            body, is_whole = await _received(receive, most)
     except TimeoutError:
         raise Refused(408, f"the body must arrive within {seconds:g} seconds; send it again", CLOSE) from None
-    if body is None:
-        raise _too_long(most, () if await _discarded(receive, seconds) else CLOSE)
+    if len(body) > most:
+        raise _too_long(most, () if is_whole or await _discarded(receive, seconds) else CLOSE)
     return body
 
 
-async def _received(receive: Receive, most: int) -> bytes | None:
-    """Return a body; None as soon as it is too long."""
+async def _received(receive: Receive, most: int) -> tuple[bytes, bool]:
+    """Return a body, as soon as it is too long or whole, and whether it is whole."""
     body = bytearray()
     while True:
         event = await receive()
         if event["type"] == "http.disconnect":
             raise ClientGoneError
         body += event.get("body", b"")
-        if len(body) > most:
-            return None
-        if not event.get("more_body", False):
-            return bytes(body)
+        is_whole = not event.get("more_body", False)
+        if is_whole or len(body) > most:
+            return bytes(body), is_whole
 
 
 async def _discarded(receive: Receive, seconds: float) -> bool:

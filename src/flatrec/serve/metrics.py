@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from flatrec.serve.answers import ListsAnswer, RecommendAnswer, SimilarAnswer, SimilarListsAnswer, WhoWantsAnswer
+from flatrec.serve.operations import EventResult
 from flatrec.serve.served import Served
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the environment variable that prometheus-client reads when it is imported
@@ -31,6 +32,8 @@ class Metrics:
         )  # fmt: skip
         self._answers = self._counter("answers", "Lists that were answered, by path.", ["path"])
         self._reloads = self._counter("reloads", "New recommenders that were loaded, or failed to.", ["result"])
+        self._events = self._counter("events", "Events that were sent, by what became of them.", ["result"])
+        self._unread = self._counter("event_log_read_failures", "Answers without the log, as it was not read.", [])
         self._loaded = self._gauge("model_loaded_timestamp_seconds", "When the recommender was loaded.", LATEST)
         self._written = self._gauge("model_written_timestamp_seconds", "When its folder was written.", LATEST)
         self._age = self._gauge("model_age_seconds", "Time since its folder was written.", LATEST)
@@ -51,6 +54,13 @@ class Metrics:
                 self._answers.labels(one.path).inc()
         elif isinstance(answer, (RecommendAnswer, SimilarAnswer, WhoWantsAnswer)):
             self._answers.labels(answer.path).inc()
+
+    def counted_events(self, result: EventResult, number: int) -> None:
+        """Count events by what became of them, or a failure to read the log."""
+        if result == "unread":
+            self._unread.inc(number)
+        else:
+            self._events.labels(result).inc(number)
 
     def loaded(self, served: Served, *, new: bool) -> None:
         """Record which recommender answers from now on, and whether it is a new one or the former goes on."""

@@ -15,6 +15,7 @@ from flatrec.serve.served import Served
 from flatrec.serve.settings import Limits
 
 Query = TypeVar("Query", bound=Struct)
+EventResult: TypeAlias = Literal["written", "repeated", "refused", "unread"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,13 @@ class EventLog(Protocol):
         Args:
             users: original ids, known to the recommender or not.
             served: the recommender that answers the request.
+
+        Raises:
+            LogUnavailableError: the log cannot be read now; the request is answered without it.
         """
+
+    def close(self) -> None:
+        """Close the log when the service ends."""
 
 
 class NoEvents:
@@ -50,6 +57,13 @@ class NoEvents:
         """Return nothing."""
         del users, served
         return {}
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def _count_nothing(result: EventResult, number: int) -> None:
+    del result, number
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +76,7 @@ class Service:
         encoder: encodes new items.
         encodings: is held by those that encode one.
         prefix: what precedes the paths of this recommender's operations; empty for that of the first.
+        count_events: counts events by what became of them, and ``unread`` once for each failure to read the log.
     """
 
     limits: Limits
@@ -69,6 +84,7 @@ class Service:
     encoder: ItemEncoder
     encodings: BoundedSemaphore
     prefix: str = ""
+    count_events: Callable[[EventResult, int], None] = _count_nothing
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from flatrec.inference.answers import ItemList, Recommendation
-from flatrec.inference.rerank import Rerank
 from flatrec.serve.answers import ItemAnswer, ListsAnswer, ReasonAnswer, RecommendAnswer, UserList
 from flatrec.serve.checks import check_ids, check_length
-from flatrec.serve.errors import Refused, invalid_values
+from flatrec.serve.errors import Refused
 from flatrec.serve.images import image_path
-from flatrec.serve.operations import Service, UserSignals
+from flatrec.serve.listing import lists_for
+from flatrec.serve.operations import Service
 from flatrec.serve.requests import RecommendRequest, UserQuery
 from flatrec.serve.served import Served
 from flatrec.serve.settings import Limits
@@ -22,10 +22,10 @@ def recommend_one(query: UserQuery, served: Served, service: Service) -> Recomme
     """Return the list of one user."""
     request = request_of(query)
     check_request(request, (query.user,), service.limits)
-    (answer,) = lists_for(request, (query.user,), served, service)
-    if not query.fallback:
-        refuse_popular(answer)
-    return answer_of(answer, served, service)
+    (answer,), warnings = lists_for(request, (query.user,), served, service)
+    if not query.fallback and (refused := refusal(answer)):
+        raise refused
+    return answer_of(answer, served, service, warnings)
 
 
 def request_of(query: UserQuery) -> RecommendRequest:
@@ -42,13 +42,20 @@ def request_of(query: UserQuery) -> RecommendRequest:
     )
 
 
-def answer_of(answer: ItemList, served: Served, service: Service) -> RecommendAnswer:
-    """Return a list as the answer of one user."""
+def answer_of(answer: ItemList, served: Served, service: Service, warnings: Sequence[str]) -> RecommendAnswer:
+    """Return a list as the answer of one user.
+
+    Args:
+        answer: the list.
+        served: the recommender that made it.
+        service: what operations share.
+        warnings: what is to be known of it beside what it says of itself.
+    """
     return RecommendAnswer(
         user=answer.user,
         path=answer.path,
         items=item_answers(answer, service),
-        warnings=warnings_of(answer),
+        warnings=(*warnings_of(answer), *warnings),
         model=served.model,
         generated_at=datetime.now(UTC),
     )
@@ -58,37 +65,15 @@ def recommend_many(request: RecommendRequest, served: Served, service: Service) 
     """Return the lists of several users, or of somebody without an id."""
     users = _users(request)
     check_request(request, users, service.limits)
-    lists = lists_for(request, users, served, service)
-    if not request.fallback:
-        for answer in lists:
-            refuse_popular(answer)
+    lists, warnings = lists_for(request, users, served, service)
+    for answer in () if request.fallback else lists:
+        if refused := refusal(answer):
+            raise refused
     answers = tuple(
         UserList(user=answer.user, path=answer.path, items=item_answers(answer, service), warnings=warnings_of(answer))
         for answer in lists
     )
-    return ListsAnswer(lists=answers, model=served.model, generated_at=datetime.now(UTC))
-
-
-def lists_for(request: RecommendRequest, users: Sequence[str], served: Served, service: Service) -> list[ItemList]:
-    """Return the lists of a request for some users, or for somebody without an id.
-
-    Raises:
-        Refused: a value of the request is not allowed.
-    """
-    signals = service.events.signals(users, served) if users else {}
-    recommender, filter_seen = served.recommender, None if request.include_seen is None else not request.include_seen
-    with invalid_values():
-        return recommender.recommend(
-            list(users) if users else None,
-            request.k,
-            filter_seen=filter_seen,
-            items=request.items,
-            exclude=_excluded(request, users, signals),
-            where=request.where,
-            history=_histories(request, users, served, signals),
-            rerank=Rerank(diversity=request.diversity) if request.diversity else None,
-            explain=request.explain,
-        )
+    return ListsAnswer(lists=answers, model=served.model, generated_at=datetime.now(UTC), warnings=warnings)
 
 
 def _users(request: RecommendRequest) -> tuple[str, ...]:
@@ -117,39 +102,12 @@ def check_request(request: RecommendRequest, users: Sequence[str], limits: Limit
         raise Refused(422, f"history has the user {clipped(other)!r}, who is not among users; add the id there")
 
 
-def _histories(
-    request: RecommendRequest, users: Sequence[str], served: Served, signals: Mapping[str, UserSignals]
-) -> Sequence[str] | Mapping[str, Sequence[str]] | None:
-    """Return the history of each user: what the log says of those without training, then what the request gives."""
-    given = request.history
-    if not users:
-        return given if not isinstance(given, dict) else None
-    histories: dict[str, Sequence[str]] = dict(given) if isinstance(given, dict) else dict.fromkeys(users, given)
-    for user, known in signals.items():
-        if known.history and not served.trained(user):
-            histories[user] = (*known.history, *histories.get(user, ()))
-    return {user: history for user, history in histories.items() if history} or None
-
-
-def _excluded(
-    request: RecommendRequest, users: Sequence[str], signals: Mapping[str, UserSignals]
-) -> Sequence[str] | Mapping[str, Sequence[str]] | None:
-    """Return what the request excludes; with what the log masks, unless seen items are asked for."""
-    masked = {user: known.masked for user, known in signals.items() if known.masked and not request.include_seen}
-    if not masked:
-        return request.exclude or None
-    return {user: (*request.exclude, *masked.get(user, ())) for user in users}
-
-
-def refuse_popular(answer: ItemList) -> None:
-    """Refuse to answer by the most popular items.
-
-    Raises:
-        Refused: the list holds them.
-    """
-    if answer.path == "popular":
-        who = "the request" if answer.user is None else f"user {clipped(answer.user)!r}"
-        raise Refused(404, f"{who} must be known or have a history, as fallback is false, but is not; give a history")
+def refusal(answer: ItemList) -> Refused | None:
+    """Return what is said to those who do not want the most popular items, if a list holds them."""
+    if answer.path != "popular":
+        return None
+    who = "the request" if answer.user is None else f"user {clipped(answer.user)!r}"
+    return Refused(404, f"{who} must be known or have a history, as fallback is false, but is not; give a history")
 
 
 def item_answers(items: ItemList, service: Service) -> tuple[ItemAnswer, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from flatrec.inference.answers import ItemList
 from flatrec.models.scoring import Vectors
 from flatrec.serve.answers import RecommendAnswer
 from flatrec.serve.errors import Refused
+from flatrec.serve.listing import lists_for
 from flatrec.serve.operations import NoEvents, Service, Together
-from flatrec.serve.recommending import answer_of, check_request, lists_for, refuse_popular, request_of
+from flatrec.serve.recommending import answer_of, check_request, refusal, request_of
 from flatrec.serve.requests import UserQuery
 from flatrec.serve.served import Served
 
@@ -20,17 +20,12 @@ def recommend_together(
     queries: Sequence[UserQuery], served: Served, service: Service
 ) -> list[RecommendAnswer | Refused]:
     """Return the lists of queries with equal keys."""
-    lists = lists_for(request_of(queries[0]), [query.user for query in queries], served, service)
-    return [_answer(*pair, served, service) for pair in zip(queries, lists, strict=True)]
-
-
-def _answer(query: UserQuery, answer: ItemList, served: Served, service: Service) -> RecommendAnswer | Refused:
-    try:
-        if not query.fallback:
-            refuse_popular(answer)
-    except Refused as refused:
-        return refused
-    return answer_of(answer, served, service)
+    users = [query.user for query in queries]
+    lists, warnings = lists_for(request_of(queries[0]), users, served, service)
+    return [
+        (None if query.fallback else refusal(answer)) or answer_of(answer, served, service, warnings)
+        for query, answer in zip(queries, lists, strict=True)
+    ]
 
 
 def _key(query: UserQuery, service: Service) -> Hashable | None:

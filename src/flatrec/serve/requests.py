@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
@@ -83,6 +84,26 @@ class WhoWantsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     new_item: NewItem | None = None
     k: Length = 10
     include_seen: bool | None = None
+
+
+class NewEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that a user did with an item.
+
+    ``time`` is an ISO date and time, in UTC unless it has a zone, or Unix seconds; left out, it is now. An event with
+    an ``id`` is written once, however often it is sent.
+    """
+
+    user: Id
+    item: Id
+    event: Annotated[str, Meta(min_length=1, description="What happened, such as `purchase`.")] | None = None
+    time: datetime | float | None = None
+    id: Annotated[str, Meta(min_length=1, description="Id of the event itself, such as a UUID.")] | None = None
+
+
+class EventsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Events, all of which are written or none."""
+
+    events: tuple[NewEvent, ...]
 
 
 class ScoreRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

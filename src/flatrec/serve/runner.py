@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from flatrec.inference.storage import ADVICE
 from flatrec.serve.access_log import AccessLog
+from flatrec.serve.events import logged_events
 from flatrec.serve.served import content_hash, served_folder
 from flatrec.serve.settings import ServeSettings, tokens_from_environment
 from flatrec.serve.supervisor import Supervisor
@@ -59,11 +60,14 @@ class Factory:
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         tokens = tokens_from_environment(required=self.settings.require_token)
         compare = None if self.compare is None else ServedModel(self.compare)
+        events = logged_events(self.settings)
         facts = PageFacts(compare is not None, self.settings.user_search, bool(tokens))
         return make_app(
             ServedModel(self.path),
             self.settings,
             tokens=tokens,
+            events=events,
+            operations=() if events is None else (events.operation(),),
             pages=page_routes(facts) if self.settings.page else (),
             compare=compare,
             access_log=AccessLog(sys.stdout.buffer),
@@ -102,7 +106,8 @@ def serve(factory: Factory, announce: Callable[[str], None]) -> None:
 
     Raises:
         FileNotFoundError: there is no recommender.
-        ValueError: it is damaged, or tokens are required and there are none.
+        ValueError: it is damaged, tokens are required and there are none, or what should be a log of events is none.
+        LogUnavailableError: the log of events cannot be opened.
         OSError: the address cannot be listened on.
     """
     settings = factory.settings
@@ -112,6 +117,9 @@ def serve(factory: Factory, announce: Callable[[str], None]) -> None:
             folder = served_folder(path)
             content_hash(folder)
             check_manifest(folder, advice=ADVICE)
+    place = settings.events.place
+    if place is not None:
+        place.open(create=True, seconds=settings.events.seconds).close()
     listening = listen(settings.host, settings.port)
     announce(address_of(listening))
     worker = Worker(factory)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from flatrec.config import Config
+from flatrec.event_log import LogPlace
 from flatrec.utils.ranges import PositiveFloat, Range
 
 TOKENS = "FLATREC_TOKENS"  # the environment variable with the bearer tokens, separated by commas
@@ -27,6 +29,7 @@ class Limits(Config):
         ids: number of ids in any other list, such as ``exclude``.
         id_length: number of characters of an id.
         dimensions: number of values of a feature.
+        events: number of events that are sent at once.
         image_bytes: size of an image, sent or served.
         image_pixels: width times height of an image that is sent.
         seconds: time from the end of the body to the answer.
@@ -44,6 +47,7 @@ class Limits(Config):
     ids: Count = 10_000
     id_length: Count = 512
     dimensions: Count = 16_384
+    events: Count = 1000
     image_bytes: Bytes = 8 * 2**20
     image_pixels: Annotated[int, Range(ge=1, le=64_000_000)] = 25_000_000
     seconds: PositiveFloat = 10.0
@@ -52,6 +56,39 @@ class Limits(Config):
     waiting: Count = 256
     encodings: Annotated[int, Range(ge=1, le=64)] = 1
     connections: Count = 2000
+
+
+class EventSettings(Config):
+    """The log of events, and what its events mean; without a place there is no log.
+
+    Args:
+        path: the SQLite file of the log.
+        url_env: the name of the environment variable with the URL of a PostgreSQL database, in the place of a file.
+        default: the name of an event that is sent without one.
+        mask: the events whose item is not listed for the user any more; left out, all.
+        history: the events by whose items a user without training is judged; left out, all.
+        seconds: time to wait for the log, below ``limits.seconds``.
+        pause: time for which a log that was waited for in vain is not asked again.
+    """
+
+    path: str | None = None
+    url_env: str | None = None
+    default: str = "interaction"
+    mask: tuple[str, ...] | None = None
+    history: tuple[str, ...] | None = None
+    seconds: PositiveFloat = 2.0
+    pause: PositiveFloat = 5.0
+
+    @property
+    def place(self) -> LogPlace | None:
+        """Where the log is; None without one.
+
+        Raises:
+            ValueError: there are two places.
+        """
+        if self.path is None and self.url_env is None:
+            return None
+        return LogPlace(None if self.path is None else Path(self.path), self.url_env)
 
 
 class ServeSettings(Config):
@@ -71,6 +108,7 @@ class ServeSettings(Config):
         page: whether there is a page to look at, under ``/``.
         shutdown_seconds: time for requests under way to end after SIGTERM.
         limits: what a single request may cost.
+        events: the log of events.
     """
 
     host: str = "127.0.0.1"
@@ -85,6 +123,7 @@ class ServeSettings(Config):
     page: bool = True
     shutdown_seconds: PositiveFloat = 30.0
     limits: Limits = Limits()
+    events: EventSettings = EventSettings()
 
     @property
     def hosts(self) -> tuple[str, ...]:

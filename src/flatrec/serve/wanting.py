@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -16,10 +16,11 @@ from flatrec.inference.who_wants import InterestedUser, who_wants_vector
 from flatrec.serve.answers import InterestedUserAnswer, WhoWantsAnswer
 from flatrec.serve.checks import check_length, item_index
 from flatrec.serve.errors import Refused, invalid_values
-from flatrec.serve.operations import Service
+from flatrec.serve.operations import NoEvents, Service
 from flatrec.serve.requests import NewItem, WhoWantsRequest
 from flatrec.serve.served import Served
 from flatrec.serve.settings import Limits
+from flatrec.serve.signals import hides_seen, signals_of
 from flatrec.serve.work import RETRY
 from flatrec.utils.messages import clipped
 
@@ -31,27 +32,47 @@ def who_wants(request: WhoWantsRequest, served: Served, service: Service) -> Who
     check_length("k", request.k, service.limits.k)
     if (request.item is None) == (request.new_item is None):
         raise Refused(422, "either item or new_item must be given, and not both; item is the id of a known item")
+    users: Sequence[InterestedUser]
+    warnings: tuple[str, ...] = ()
     if request.new_item is not None:
         users, new = _of_new(request.new_item, request.k, served, service), True
     else:
         index = item_index(served, str(request.item), service.limits)
         new = bool(served.recommender.catalog.new[index])
-        filter_seen = None if request.include_seen is None else not request.include_seen
-        with invalid_values():
-            users = served.recommender.who_wants(str(request.item), request.k, filter_seen=filter_seen)
+        users, warnings = _of_known(request, served, service)
+    if not users:
+        warnings = ("no user is left: none has a training interaction, or all have the item", *warnings)
     return WhoWantsAnswer(
         item=request.item,
         path="cold-item" if new else "known",
         users=tuple(InterestedUserAnswer(user.user, user.score) for user in users),
         model=served.model,
         generated_at=datetime.now(UTC),
-        warnings=() if users else ("no user is left: none has a training interaction, or all have the item",),
+        warnings=warnings,
     )
 
 
 def body_bytes(limits: Limits) -> int:
     """Return the longest body: the image in base64 comes on top of the rest."""
     return limits.body_bytes + limits.image_bytes * 4 // 3
+
+
+def _of_known(
+    request: WhoWantsRequest, served: Served, service: Service
+) -> tuple[Sequence[InterestedUser], tuple[str, ...]]:
+    """Return the users who want a known item, without those who have it by the log, and what is to be known of them."""
+    item, hides, k = str(request.item), hides_seen(request.include_seen, served), request.k
+    reads = hides and not isinstance(service.events, NoEvents)
+    while True:
+        k = 2 * k if reads else k  # as some of them may have it
+        with invalid_values():
+            users = served.recommender.who_wants(item, k, filter_seen=hides)
+        if not reads:
+            return users, ()
+        signals, warnings = signals_of([user.user for user in users], served, service)
+        left = [user for user in users if user.user not in signals or item not in signals[user.user].masked]
+        if len(left) >= request.k or len(users) < k or warnings:
+            return left[: request.k], warnings
 
 
 def _of_new(item: NewItem, k: int, served: Served, service: Service) -> list[InterestedUser]:

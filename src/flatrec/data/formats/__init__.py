@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flatrec.config.split import SplitSettings
 from flatrec.data.dataset import Dataset
+from flatrec.data.tables.logged import LoggedEvents
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class DataFormat:
         order: formats with a lower number are asked first; the first one that matches reads the path.
         read_split: returns the data set with another split than its own, which need not be possible; None if data in
             this format do not say how to split them.
+        read_logged: returns the data set with another split and with the events of a log; None if data in this format
+            cannot be joined with any.
     """
 
     name: str
@@ -33,6 +36,7 @@ class DataFormat:
     read: Callable[[Path], Dataset]
     order: int = 50
     read_split: Callable[[Path, SplitSettings], Dataset] | None = None
+    read_logged: Callable[[Path, SplitSettings, LoggedEvents], Dataset] | None = None
 
 
 @cache

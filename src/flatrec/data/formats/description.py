@@ -18,6 +18,7 @@ from flatrec.data.id_repair import IdMatching
 from flatrec.data.tables.events import MissingIds, RowSettings
 from flatrec.data.tables.feature_files import FeatureSource
 from flatrec.data.tables.groups import GroupSource
+from flatrec.data.tables.logged import LoggedEvents
 from flatrec.data.tables.malformed import reading
 from flatrec.data.tables.section import LAYOUT_KEYS, Section
 from flatrec.data.tables.text import PLAIN
@@ -60,7 +61,20 @@ def read_split(path: Path, split: SplitSettings) -> Dataset:
         FileNotFoundError: as in :func:`read`.
         ValueError: as in :func:`read`, or the data cannot be split so.
     """
-    settings = parse(path / DESCRIPTION if path.is_dir() else path)
+    return _read_split(parse(path / DESCRIPTION if path.is_dir() else path), split)
+
+
+def read_logged(path: Path, split: SplitSettings, logged: LoggedEvents) -> Dataset:
+    """Read the data set with another split and with the events of a log.
+
+    Raises:
+        FileNotFoundError: as in :func:`read`.
+        ValueError: as in :func:`read`, the data cannot be split so, or have no times.
+    """
+    return _read_split(replace(parse(path / DESCRIPTION if path.is_dir() else path), logged=logged), split)
+
+
+def _read_split(settings: TableSettings, split: SplitSettings) -> Dataset:
     own = settings.split.method
     if own is None or split.method in (None, own):
         return read_tables(settings).split_again(split)
@@ -196,4 +210,4 @@ def _split(top: Section) -> SplitSettings:
         return validate(SplitSettings, top.table.get("split", {}), "split")
 
 
-FORMAT = DataFormat("description", DESCRIPTION, matches, read, order=0, read_split=read_split)
+FORMAT = DataFormat("description", DESCRIPTION, matches, read, order=0, read_split=read_split, read_logged=read_logged)

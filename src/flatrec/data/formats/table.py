@@ -19,6 +19,7 @@ from flatrec.data.tables.feature_files import ITEM_NAMES, FeatureSource, guess_c
 from flatrec.data.tables.files import NO_FILE, TABLE_SUFFIXES, Table, TableRows, path_of, scan
 from flatrec.data.tables.groups import GroupSource, join_events, read_memberships
 from flatrec.data.tables.images import existing_images
+from flatrec.data.tables.logged import LoggedEvents, join_logged
 from flatrec.data.tables.parquet import is_parquet
 from flatrec.data.tables.text import GZIPPED, PLAIN, Layout, ending
 from flatrec.data.tables.times import as_timestamps
@@ -74,6 +75,7 @@ class TableSettings:
     name: str | None = None  # the name of the data set in reports; that of the file if left out
     layout: Layout = PLAIN  # how ``interactions`` is written, if it is a text table
     groups: GroupSource | None = None  # the tables of groups, if some users are groups
+    logged: LoggedEvents | None = None  # the events of a log that are joined to those of ``interactions``
 
 
 def read_tables(settings: TableSettings) -> Dataset:
@@ -87,6 +89,8 @@ def read_tables(settings: TableSettings) -> Dataset:
     if settings.groups is not None:
         memberships = read_memberships(settings.groups)
         events = join_events(events, _group_events(settings, settings.groups), memberships, settings.groups.prefix)
+    if settings.logged is not None:
+        events = join_logged(events, settings.logged, settings.rows)
     path = path_of(settings.interactions)
     return build_dataset(
         settings.name or (Path(path.stem) if path.suffix.lower() == GZIPPED else path).stem,
@@ -114,6 +118,16 @@ def read(path: Path) -> Dataset:
         ValueError: no column has a name of users or items, or the file is malformed.
     """
     return read_tables(guess_settings(path))
+
+
+def read_logged(path: Path, split: SplitSettings, logged: LoggedEvents) -> Dataset:
+    """Read the data set of a single table with the events of a log.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: as in :func:`read`, or the table has no times.
+    """
+    return read_tables(replace(guess_settings(path), split=split, logged=logged))
 
 
 def guess_settings(interactions: Path | Table) -> TableSettings:
@@ -200,4 +214,4 @@ def matches(path: Path) -> bool:
     return is_parquet(path) or (path.is_file() and ending(path) in TABLE_SUFFIXES)
 
 
-FORMAT = DataFormat("table", "a .csv, .tsv or .parquet table", matches, read, order=90)
+FORMAT = DataFormat("table", "a .csv, .tsv or .parquet table", matches, read, order=90, read_logged=read_logged)

@@ -1,0 +1,49 @@
+"""The delivery of one night: the data, and the events of the log up to a number that a later start reads to again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flatrec.api import load
+from flatrec.config import SplitSettings
+from flatrec.data.dataset import Dataset
+from flatrec.data.tables.logged import LoggedEvents
+from flatrec.refresh.settings import RefreshSettings
+
+NO_SPLIT = SplitSettings(method="none")
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What was read.
+
+    Args:
+        dataset: the delivery, all of its interactions in one split.
+        events_until: the number of the last event of the log that is in it; None without a log.
+    """
+
+    dataset: Dataset
+    events_until: int | None = None
+
+
+def read_delivery(settings: RefreshSettings, events_until: int | None = None) -> Reading:
+    """Read the data, and the events of the log if there is one.
+
+    Args:
+        settings: the settings of the job.
+        events_until: the number of the last event that is read; by default the newest one.
+
+    Raises:
+        FileNotFoundError: there are no data, or no log.
+        ValueError: the data cannot be read, or what should be a log is none.
+        LogUnavailableError: the log cannot be read.
+    """
+    if settings.events is None:
+        return Reading(load(settings.data, NO_SPLIT))
+    log = settings.events.place.open()
+    try:
+        until = log.last_number() if events_until is None else events_until
+        logged = LoggedEvents(log.until(until), settings.events.weights)
+    finally:
+        log.close()
+    return Reading(load(settings.data, NO_SPLIT, logged=logged), until)
