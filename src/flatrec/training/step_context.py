@@ -15,7 +15,8 @@ from flatrec.data.batches import Batch
 from flatrec.models.base import Model
 from flatrec.ops.foreach import foreach
 from flatrec.ops.param_vector import Vector, norm, times
-from flatrec.strategies.context import NonFiniteGradientError, all_finite
+from flatrec.ops.scalars import Scalar, add_scaled, at_hand
+from flatrec.strategies.finiteness import FiniteChecks
 from flatrec.strategies.state import Layout
 from flatrec.training.weight_decay import decay_weights
 from flatrec.utils.messages import shortlist
@@ -100,6 +101,7 @@ class TrainStepContext:
         self.precision = precision
         self.weight_decay = weight_decay
         self.progress = 0.0  # the trainer sets it before each step
+        self.checks = FiniteChecks("a loss or gradient is not finite")
         self._dropout_seed: int | None = None
         self._buffers: list[Tensor] = []  # the perturbed values; the memory is reused
 
@@ -127,8 +129,7 @@ class TrainStepContext:
             losses, gradients = self._weighted_gradients(batches, [1.0] * len(batches))
         else:
             losses, gradients = self._accumulated_gradients(batches)
-        if not all_finite(losses, gradients):
-            raise NonFiniteGradientError("a loss or gradient is not finite")
+        self.checks.require(losses, gradients)
         return losses, gradients
 
     def _weighted_gradients(
@@ -171,12 +172,15 @@ class TrainStepContext:
         return torch.autocast(self.params[0].device.type, dtype=kind, enabled=self.precision != "float32")
 
     @contextmanager
-    def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
+    def perturbed(self, direction: Vector, scale: Scalar = 1.0) -> Iterator[None]:
         """Context manager that adds ``scale * direction`` to the perturbed parameters and restores them bit for bit."""
         values = [parameter.detach() for parameter in self.perturbed_params]
         self._buffers = self._buffers or [torch.empty_like(value) for value in values]
+        known = at_hand(scale)
+        if isinstance(known, Tensor):
+            self.checks.require([known])
         for value, tensor, moved in zip(values, direction, self._buffers, strict=True):
-            torch.add(value, tensor, alpha=scale, out=moved)
+            add_scaled(value, tensor, known, out=moved)
         try:
             _set_data(self.perturbed_params, self._buffers)
             yield
@@ -184,7 +188,12 @@ class TrainStepContext:
             _set_data(self.perturbed_params, values)
 
     def update(self, gradient: Vector) -> None:
-        """Clip the gradient, shrink the parameters, and let the base optimizer take one step with the gradient."""
+        """Clip the gradient, shrink the parameters, and let the base optimizer take one step with the gradient.
+
+        Raises:
+            NonFiniteGradientError: something of the step is NaN or infinite; nothing is updated.
+        """
+        self.checks.settle()
         if self.max_row_grad_norm is not None:
             gradient = [_rows_clipped(tensor, self.max_row_grad_norm) for tensor in gradient]
         if self.max_grad_norm is not None:
@@ -197,6 +206,7 @@ class TrainStepContext:
 
     def _clear(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
+        self.checks.forget()
         self._dropout_seed = None
 
     def seed_dropout(self) -> None:
