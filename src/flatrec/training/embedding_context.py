@@ -23,6 +23,7 @@ from flatrec.ops.scalars import Scalar, add_scaled
 from flatrec.optim.noise import Noise
 from flatrec.strategies.state import Layout
 from flatrec.training.step_context import LOSS_SCALE, TrainStepContext
+from flatrec.utils.devices import forked_generators
 
 PerturbTarget: TypeAlias = Literal["parameters", "embeddings"]
 
@@ -241,7 +242,7 @@ class EmbeddingStepContext:
     def _initial_values(self) -> list[Tensor]:
         """The encoded tensors before the first step, whose shapes a saved state is compared with."""
         training = self.model.training
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
+        with forked_generators(self.context.params[0].device):
             try:
                 self.model.eval()
                 return [leaf.detach() for leaf in self._encode().values]

@@ -19,9 +19,10 @@ from flatrec.ops.scalars import Scalar, add_scaled, at_hand
 from flatrec.strategies.finiteness import FiniteChecks
 from flatrec.strategies.state import Layout
 from flatrec.training.weight_decay import decay_weights
+from flatrec.utils import devices
 from flatrec.utils.messages import shortlist
 
-Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+Precision: TypeAlias = Literal["float32", "tf32", "bfloat16", "float16"]
 
 LOSS_SCALE = 2.0**10  # keeps small float16 gradients from vanishing; fixed, so that a resumed run needs no state of it
 
@@ -40,13 +41,14 @@ class TrainStepContext:
             user; a vector is one row.
         same_dropout_mask: whether all gradients of one step see the same dropout and sampled noise, so that they
             differentiate one function; the next step draws new noise either way. It re-seeds torch's global
-            generators, so fork them (``torch.random.fork_rng``) where their state matters to you.
+            generators of the CPU and of the parameters' device, so fork them where their state matters to you.
         perturb_exclude: patterns of names, such as ``features.*``, of parameters that strategies do not perturb and
             leave out of their norms; they are trained all the same.
         grad_accumulation_steps: portions in which the gradient of a batch is computed, each with an ``encode`` of its
             own, for less memory. A loss that is a mean over interactions has the gradient of the whole batch up to
             rounding; a contrast within the batch, or a penalty on the norm of its rows, sees its portion only.
-        precision: what matrix products are computed in; parameters and gradients stay float32.
+        precision: what matrix products are computed in; parameters and gradients stay float32. ``tf32`` is left to
+            :func:`flatrec.utils.devices.numerics`.
         weight_decay: weight of the decoupled decay of :func:`flatrec.training.weight_decay.decay_weights`.
 
     Example:
@@ -169,7 +171,8 @@ class TrainStepContext:
     def autocast(self) -> torch.autocast:
         """Context manager in which matrix products have the precision of the settings."""
         kind = torch.bfloat16 if self.precision == "bfloat16" else torch.float16
-        return torch.autocast(self.params[0].device.type, dtype=kind, enabled=self.precision != "float32")
+        enabled = self.precision not in ("float32", "tf32")
+        return torch.autocast(self.params[0].device.type, dtype=kind, enabled=enabled)
 
     @contextmanager
     def perturbed(self, direction: Vector, scale: Scalar = 1.0) -> Iterator[None]:
@@ -215,7 +218,7 @@ class TrainStepContext:
             return
         if self._dropout_seed is None:
             self._dropout_seed = int(torch.randint(2**62, (), dtype=torch.int64))
-        torch.manual_seed(self._dropout_seed)
+        devices.seed(self.params[0].device, self._dropout_seed)
 
 
 def _clipped(gradient: Vector, limit: float) -> list[Tensor]:
