@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 NAMES = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without which cuBLAS is not deterministic
@@ -56,6 +57,23 @@ def seed(device: torch.device, number: int) -> None:
             torch.cuda.manual_seed(number)
     elif device.type == "mps":
         torch.mps.manual_seed(number)
+
+
+def moved(tensor: Tensor, device: torch.device | None) -> Tensor:
+    """Return a tensor on a device, to which it is copied while the processor goes on, as far as the device can."""
+    if device is None:
+        return tensor
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return how many bytes of a GPU's memory torch can still use; None for other devices."""
+    if device.type != "cuda":
+        return None
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 @contextmanager
