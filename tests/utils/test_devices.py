@@ -95,3 +95,20 @@ def test_a_gpu_without_memory_names_the_settings_that_help():
     said = message(error)
     assert said.startswith("out of memory on the GPU (2.50 GiB at once); raise training.grad_accumulation_steps")
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(("n_gpus", "chosen"), [(0, []), (1, []), (2, [0, 1, 0, 1])])
+def test_jobs_take_turns_on_several_gpus(monkeypatch, n_gpus, chosen):
+    seen(monkeypatch, n_gpus)
+    found = []
+    monkeypatch.setattr(torch.cuda, "set_device", found.append)
+    for number in range(4):
+        devices.take_turns(number)
+    assert found == chosen
+
+
+def test_a_copy_to_no_gpu_is_an_ordinary_one():
+    tensor = torch.arange(3)
+    assert devices.moved(tensor, None) is tensor
+    assert devices.moved(tensor, torch.device("meta")).device.type == "meta"
+    assert devices.free_memory(torch.device("cpu")) is None

@@ -49,6 +49,12 @@ def choose(name: str) -> torch.device:
     return device
 
 
+def take_turns(number: int) -> None:
+    """Let ``cuda`` be one of several GPUs, so that jobs with successive numbers share all of them."""
+    if torch.cuda.is_available() and torch.cuda.device_count() > 1:
+        torch.cuda.set_device(number % torch.cuda.device_count())
+
+
 def seed(device: torch.device, number: int) -> None:
     """Seed torch's generator of the CPU and that of a device; those of other devices go on as they are."""
     torch.default_generator.manual_seed(number)
