@@ -1,4 +1,4 @@
-.PHONY: install demo test check docs bench study-smoke
+.PHONY: install demo test check docs bench gpu-check study-smoke
 PYTHON ?= python3
 BIN := .venv/bin
 # Spinning OpenMP threads cost far more than they give on small machines; one thread is the fast choice there.
@@ -39,6 +39,12 @@ bench: install runs/baby-like runs/clothing-like
 	$(BIN)/python benchmarks/compiled.py --data runs/baby-like --out $(BENCH_OUT)/compiled.json
 	$(BIN)/python benchmarks/neighbors.py --items 100000 --width 384 --neighbors 10
 	$(BIN)/python benchmarks/tables.py $(BENCH_OUT) docs/performance.md
+
+# What a GPU computes beside the CPU, and how fast, in six minutes; GPU=cpu tries the script at small sizes.
+GPU ?= cuda
+GPU_PYTHON ?= $(BIN)/python
+gpu-check:
+	$(GPU_PYTHON) benchmarks/gpu.py --device $(GPU) $(if $(filter cpu,$(GPU)),--small)
 
 # Every study in miniature on the built-in shop, and a page of them all.
 STUDIES := overall noise adjustment generalization competitors optimizers combinations batch-size convergence landscape parameters \

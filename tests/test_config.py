@@ -115,7 +115,7 @@ def test_an_error_in_a_file_names_it(tmp_path):
         ({"seed": 1.0}, "seed: input should be a valid integer, but it is 1.0"),
         ({"seed": True}, "seed: input should be a valid integer, but it is True"),
         ({"data": 3}, "data: input should be a valid string, but it is 3"),
-        ({"device": "gpu"}, "device: input should be 'auto', 'cpu' or 'cuda', but it is 'gpu'"),
+        ({"device": "gpu"}, "device must be auto, cpu, cuda, cuda:1 (the second GPU and so on) or mps, but is 'gpu'"),
         ({"training": {"epochs": 1.5}}, "training.epochs: input should be a valid integer"),
         ({"training": {"select": "first"}}, "training.select: input should be 'best' or 'last', but it is 'first'"),
         (

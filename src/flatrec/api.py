@@ -71,7 +71,7 @@ def fit(
         training: how long and in which portions the model is trained.
         evaluation: what is measured.
         seed: of everything random.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` and so on, or ``mps``.
         out: a folder for checkpoints, curves and the result; needs model and strategy by name or class, so that the
             run can be loaded again.
         resume: go on with the run in ``out``.
@@ -280,7 +280,7 @@ def load_run(
     Args:
         path: the run folder.
         data: where the data are now, if not where the run found them, or the data themselves.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` and so on, or ``mps``.
         model: the class of a run that was made with one of your own, or its place; code is run only where it is named.
         metrics: the classes of the run's metrics that are your own, or their places; one that is not named is left out
             of evaluations.

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from flatrec.evaluation import inner_product, rank
 from flatrec.evaluation import ranking as module
+from flatrec.ops.topk import topk_by_keys
 
 INF = math.inf
 
@@ -205,3 +206,22 @@ def test_the_tensor_that_a_scorer_returns_is_left_as_it_is():
     scores = torch.tensor([[3.0, 2.0, 1.0]])
     rank(lambda _: scores, torch.tensor([0]), 1, hidden_of((1, 3), [(0, 0)]))
     assert scores.tolist() == [[3, 2, 1]]
+
+
+def test_the_lists_of_another_device_come_from_it_at_once(monkeypatch):
+    """What a GPU does, on the CPU: all rows by keys, numbers checked at the end."""
+    scores = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (70, 90)).astype(np.float32))
+    seen = hidden_of((70, 90))
+    expected = rank(lambda users: scores[users], torch.arange(70), 5, seen)
+    monkeypatch.setattr(module, "stable_topk", topk_by_keys)
+    monkeypatch.setattr(module, "block_rows", lambda *_: 32)
+    found = rank(lambda users: scores[users], torch.arange(70), 5, seen)
+    assert torch.equal(found.items, expected.items)
+    assert torch.equal(found.scores, expected.scores)
+
+
+def test_blocks_are_as_large_as_the_free_memory_of_a_gpu_allows(monkeypatch):
+    assert module.block_rows(torch.device("cpu"), 1_000) == 2_000
+    assert module.block_rows(torch.device("cpu"), 10**7) == 32
+    monkeypatch.setattr(module, "free_memory", lambda _: 128 * 10**9)
+    assert module.block_rows(torch.device("cuda"), 100_000) == 10_000

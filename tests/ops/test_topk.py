@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from flatrec.ops import topk
-from flatrec.ops.topk import grouped_topk, stable_topk
+from flatrec.ops.topk import grouped_topk, stable_topk, topk_by_keys
 
 
 @given(
@@ -28,10 +28,13 @@ def test_the_largest_come_first_and_of_equal_ones_the_lower_column(seed, n_colum
         patch.setattr(topk, "GROUP", group)
         values, columns = stable_topk(torch.from_numpy(scores), k)
         unordered, _ = grouped_topk(torch.from_numpy(scores), k, ordered=False)
+        by_keys = topk_by_keys(torch.from_numpy(scores), k)
     np.testing.assert_array_equal(values, expected)
     np.testing.assert_array_equal(
         np.where(np.isneginf(expected), -1, columns), np.where(np.isneginf(expected), -1, order)
     )
+    np.testing.assert_array_equal(by_keys[0], expected)
+    np.testing.assert_array_equal(by_keys[1], order)
     np.testing.assert_array_equal(unordered.sort(dim=1, descending=True).values, expected)
 
 
@@ -43,3 +46,12 @@ def test_zeros_of_either_sign_are_equal():
 def test_nan_is_refused():
     with pytest.raises(ValueError, match="scores must be numbers, but some are NaN"):
         stable_topk(torch.tensor([[1.0, torch.nan]]), 1)
+
+
+def test_on_another_device_nan_comes_first_and_nothing_is_asked():
+    negative = torch.tensor([-1], dtype=torch.int32).view(torch.float32)  # NaN, and its sign is minus
+    scores = torch.tensor([[1.0, torch.inf, torch.nan, 0.0]])
+    assert topk_by_keys(scores, 2)[1].tolist() == [[2, 1]]
+    assert topk_by_keys(torch.cat([scores, negative[None]], dim=1)[:, [0, 1, 4]], 2)[1].tolist() == [[2, 1]]
+    values, columns = stable_topk(torch.zeros(2, 5, device="meta"), 3)
+    assert values.shape == columns.shape == (2, 3)

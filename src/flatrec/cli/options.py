@@ -64,7 +64,10 @@ Sets = Annotated[
         help="Any setting, such as strategy.rho=0.2; repeatable; overrides everything else.",
     ),
 ]
-Device = Annotated[str | None, typer.Option(help="Device: auto, cpu or cuda. Default: auto.", show_default=False)]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps. Default: auto.", show_default=False),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Resume the run in the folder, bit for bit.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 RecommenderDir = Annotated[Path, typer.Argument(help="Folder of a run, or of a recommender.", show_default=False)]

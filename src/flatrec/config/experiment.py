@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import InstanceOf, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, InstanceOf, PrivateAttr, field_validator, model_validator
 
 from flatrec.config.base import Config
 from flatrec.config.split import SplitSettings
 from flatrec.utils import user_classes
+from flatrec.utils.devices import check_name
 from flatrec.utils.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Range
 
 WITHOUT_WEIGHT = ("default", "none")  # kinds of penalty that have no weight to set
@@ -169,7 +170,10 @@ class Training(Config):
             as there are, each with a probability proportional to its weight, instead of reading each once; needs data
             with weights.
         precision: number type of matrix products; parameters and gradients stay float32. ``float16`` has a narrow
-            range, which LGMRec overflows; ``bfloat16`` works for every model.
+            range, which LGMRec overflows; ``bfloat16`` works for every model. ``tf32`` lets a GPU round the factors of
+            float32 products to 10 bits; elsewhere it is ``float32``.
+        deterministic: whether torch refuses algorithms whose results differ from run to run, which on a GPU are faster;
+            on a CPU there are none in use.
         checkpoint_every: number of epochs from one checkpoint to the next.
         save_recommender: whether the run folder gets a recommender, which answers without the data and the class of
             the model; if it is ``auto``, those of ``flatrec train`` and ``flatrec.fit`` do, and those of sweeps,
@@ -201,7 +205,8 @@ class Training(Config):
     grad_accumulation_steps: PositiveInt = 1
     second_batch: Literal["independent", "split"] = "independent"
     weighted_sampling: bool = False
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
+    deterministic: bool = False
     checkpoint_every: PositiveInt = 1
     save_recommender: Literal["auto", "always", "never"] = "auto"
     tensorboard: bool = True
@@ -301,7 +306,8 @@ class Experiment(Config):
     Args:
         data: a path that :func:`flatrec.load_data` reads, or ``shop``, the built-in data set.
         seed: the seed of initial parameters, batches, negatives, edge dropout and noise.
-        device: where the model is trained; ``auto`` is CUDA if there is a CUDA device.
+        device: where the model is trained: ``cpu``, ``cuda`` or one of several as ``cuda:1``, or ``mps`` (never
+            tried); ``auto`` is CUDA if there is a CUDA device.
         model: name and settings of the model.
         loss: name and settings of the loss by which the model ranks (``flatrec list losses``); ``default`` is the
             model's own.
@@ -319,7 +325,7 @@ class Experiment(Config):
 
     data: str = "shop"
     seed: Annotated[int, Range(ge=-(2**63), le=2**63 - 1)] = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Annotated[str, AfterValidator(check_name)] = "auto"
     model: InstanceOf[Component] = Component("freedom", named=False)
     loss: InstanceOf[Component] = Component("default", named=False)
     sampling: InstanceOf[Component] = Component("uniform", named=False)

@@ -13,10 +13,12 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.ops.matmul import linear
-from flatrec.ops.topk import stable_topk
+from flatrec.ops.topk import check_numbers, stable_topk
+from flatrec.utils.devices import free_memory
 
-BLOCK_SCORES = 2_000_000  # scores held at once: 8 MB, which stay in the cache
+BLOCK_SCORES = 2_000_000  # scores that a CPU holds at once: 8 MB, which stay in the cache
 BLOCK_USERS = 32  # smallest block, as every block reads all items
+BYTES = 64  # of a GPU's memory for each score of a block: scores, masks, keys and their sorting
 
 Scorer = Callable[[Tensor], Tensor]
 
@@ -112,18 +114,38 @@ def rank_rows(
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, but is {k}")
-    step = max(BLOCK_USERS, BLOCK_SCORES // n_items)
-    items = torch.full((len(users), k), -1, dtype=torch.int64)
-    scores = torch.full((len(users), k), -torch.inf)
-    for start in range(0, len(users), step):
-        block = users[start : start + step]
-        masked = _masked(score(block), hidden, start)
+    listed, start, step = [], 0, block_rows(torch.device("cpu"), n_items)
+    while start < len(users):
+        scored = score(users[start : start + step])
+        masked = _masked(scored, hidden, start)
         if allowed is not None:
             masked = masked.masked_fill(~allowed.to(masked.device), -torch.inf)
-        values, columns = stable_topk(masked, min(k, n_items))
-        target = (slice(start, start + len(block)), slice(values.shape[1]))
-        scores[target] = values.to(scores)
-        items[target] = torch.where(values.isneginf(), -1, columns).to(items)
+        listed.append(stable_topk(masked, min(k, n_items)))
+        start, step = start + len(scored), block_rows(scored.device, n_items)
+    return _ranking(listed, len(users), k)
+
+
+def block_rows(device: torch.device, n_items: int) -> int:
+    """Return how many users are scored at once: as many as a CPU's cache holds, or half the free memory of a GPU."""
+    free = free_memory(device)
+    held = BLOCK_SCORES if free is None else free // (2 * BYTES)
+    return max(BLOCK_USERS, held // max(n_items, 1))
+
+
+def _ranking(listed: Sequence[tuple[Tensor, Tensor]], n_users: int, k: int) -> Ranking:
+    """Return the lists of all blocks, which come from their device at once.
+
+    Raises:
+        ValueError: a score is NaN.
+    """
+    items = torch.full((n_users, k), -1, dtype=torch.int64)
+    scores = torch.full((n_users, k), -torch.inf)
+    if listed:
+        values, columns = (torch.cat(column) if len(listed) > 1 else column[0] for column in zip(*listed, strict=True))
+        if values.device.type != "cpu":
+            check_numbers(values)
+        scores[:, : values.shape[1]] = values.to(scores)
+        items[:, : values.shape[1]] = torch.where(values.isneginf(), -1, columns).to(items)
     return Ranking(items, scores)
 
 

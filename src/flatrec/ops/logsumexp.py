@@ -11,7 +11,8 @@ from torch import Tensor
 
 from flatrec.ops.matmul import matmul
 
-TILE_ROWS, TILE_COLUMNS = 128, 2_048  # inner products held at once: 1 MB, which stays in the cache
+TILE_ROWS, TILE_COLUMNS = 128, 2_048  # inner products held at once by a CPU: 1 MB, which stays in the cache
+HELD = 2**27  # inner products held at once on other devices: 512 MB, as few large operations are the fast ones there
 LN_2 = math.log(2)  # powers of 2 are up to four times faster than those of e, by the library that makes the latter
 SAFE_EXPONENT = 30.0  # e to it, and sums of a billion of these, are far from the limits of float32
 
@@ -21,8 +22,8 @@ def log_sum_exp(
 ) -> Float[Tensor, "rows"]:
     """Return, for each row of ``left``, ln of the sum over the rows of ``right`` of e to their inner product.
 
-    The products are made in tiles that stay in the cache, and made again for the gradient: on CPUs this is several
-    times faster than holding all of them.
+    The products are made in tiles, and made again for the gradient. On CPUs, whose tiles stay in the cache, this is
+    several times faster than holding all of them.
 
     Args:
         left: rows that each get a sum.
@@ -33,16 +34,25 @@ def log_sum_exp(
     return cast(Tensor, _LogSumExp.apply(left, right, bound <= SAFE_EXPONENT))  # type: ignore[no-untyped-call]
 
 
+def _tile(left: Tensor) -> tuple[int, int]:
+    """Return the rows and columns of a tile of products."""
+    if left.device.type == "cpu":
+        return TILE_ROWS, TILE_COLUMNS
+    n_rows = max(1, min(len(left), HELD // TILE_COLUMNS))
+    return n_rows, HELD // n_rows
+
+
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, left: Tensor, right: Tensor, small: bool) -> Tensor:  # noqa: ANN401
-        tiles = right.T.contiguous().split(TILE_COLUMNS, dim=1)
+        n_rows, n_columns = _tile(left)
+        tiles = right.T.contiguous().split(n_columns, dim=1)
         if small:
-            blocks = (left / LN_2).split(TILE_ROWS)
+            blocks = (left / LN_2).split(n_rows)
             tiled = ([matmul(block, tile).exp2_().sum(dim=1) for tile in tiles] for block in blocks)
             sums = [torch.stack(sums_of_tiles).sum(dim=0).log_() for sums_of_tiles in tiled]
         else:
-            tiled = ([matmul(block, tile).logsumexp(dim=1) for tile in tiles] for block in left.split(TILE_ROWS))
+            tiled = ([matmul(block, tile).logsumexp(dim=1) for tile in tiles] for block in left.split(n_rows))
             sums = [torch.stack(sums_of_tiles).logsumexp(dim=0) for sums_of_tiles in tiled]
         outcome = torch.cat(sums)
         ctx.save_for_backward(left, right, outcome)
@@ -59,9 +69,10 @@ class _LogSumExp(torch.autograd.Function):
         scaled_gradient = gradient * (-sums).exp() if ctx.small else gradient
         transposed = right.T.contiguous()  # with few columns, products are several times faster in this layout
         of_left, of_transposed = torch.zeros_like(left), torch.zeros_like(transposed)
-        blocks = zip(*(tensor.split(TILE_ROWS) for tensor in (left, sums, scaled_gradient, of_left)), strict=True)
-        wide = (tensor.split(TILE_COLUMNS, dim=1) for tensor in (transposed, of_transposed))
-        tiles = list(zip(right.split(TILE_COLUMNS), *wide, strict=True))
+        n_rows, n_columns = _tile(left)
+        blocks = zip(*(tensor.split(n_rows) for tensor in (left, sums, scaled_gradient, of_left)), strict=True)
+        wide = (tensor.split(n_columns, dim=1) for tensor in (transposed, of_transposed))
+        tiles = list(zip(right.split(n_columns), *wide, strict=True))
         for block, logarithms, slopes, out in blocks:
             weighted = (block * slopes[:, None]).T.contiguous()
             scaled = block / LN_2

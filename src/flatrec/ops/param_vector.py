@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flatrec.ops.foreach import foreach
 from flatrec.ops.row_vector import aligned_values, stored_values
+from flatrec.ops.scalars import Scalar, add_scaled, at_hand, quotient
 
 Vector: TypeAlias = Sequence[Tensor]
 
@@ -32,10 +33,10 @@ def times(x: Vector, factor: Vector | Tensor | float) -> list[Tensor]:
     return foreach("mul", x, factor)
 
 
-def plus_scaled(x: Vector, y: Vector, factor: Tensor) -> list[Tensor]:
+def plus_scaled(x: Vector, y: Vector, factor: Scalar) -> list[Tensor]:
     """Return the sum ``x + factor * y``."""
-    alpha = float(factor)  # a number is multiplied in while adding, where a tensor costs a pass of its own
-    return [torch.add(a, b, alpha=alpha) for a, b in zip(x, y, strict=True)]
+    known = at_hand(factor)
+    return [add_scaled(a, b, known) for a, b in zip(x, y, strict=True)]
 
 
 def blend(x: Vector, y: Vector, weight: float) -> list[Tensor]:
@@ -85,11 +86,11 @@ def ema_update(mean: Vector, y: Vector, weight: float, *, into: Vector | None = 
     return PairStats(dot, square, other_square, manhattan, euclidean_square)
 
 
-def plus_scaled_into(out: Vector, x: Vector, y: Vector, factor: float) -> tuple[Tensor, Tensor]:
+def plus_scaled_into(out: Vector, x: Vector, y: Vector, factor: Scalar) -> tuple[Tensor, Tensor]:
     """Write ``x + factor * y`` into ``out``, which is contiguous, and return its length and its product with ``x``."""
-    rows = []
+    rows, known = [], at_hand(factor)
     for result, a, b in _blocks(out, x, y):
-        torch.add(a, b, alpha=factor, out=result)
+        add_scaled(a, b, known, out=result)
         rows.append((torch.dot(result, result), torch.dot(result, a)))
     square, product = _column_sums(rows)
     return square.sqrt(), product
@@ -107,11 +108,6 @@ def cosine(x: Vector, y: Vector, length: Tensor | None = None) -> Tensor:
 def unshared(tensor: Tensor) -> Tensor:
     """Return the tensor, or a copy if it is a view of another tensor's memory."""
     return tensor.clone() if tensor._is_view() else tensor
-
-
-def quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Divide a scalar by one that is not negative; the result is 0 where the denominator is 0."""
-    return torch.where(denominator > 0, numerator / denominator, torch.zeros_like(denominator))
 
 
 def _blocks(*vectors: Vector) -> Iterator[tuple[Tensor, ...]]:

@@ -80,6 +80,8 @@ def _lengths_of(lengths: Sequence[Tensor], index: int, rows: Tensor) -> Tensor:
 
 def _quickly_directed(rows: Tensor, lengths: Tensor) -> Tensor:
     """The same up to rounding, in fewer passes where the squares of all rows are far from the limits of their type."""
+    if rows.device.type != "cpu":
+        return directed_at_once(rows, lengths)
     norms = _norms(rows)
     if len(rows) > 0 and bool(((norms > SMALLEST) & (norms < LARGEST)).all()):
         return rows * (lengths / norms)
@@ -89,12 +91,21 @@ def _quickly_directed(rows: Tensor, lengths: Tensor) -> Tensor:
 def _directed(rows: Tensor, lengths: Tensor) -> Tensor:
     if rows.shape[1] == 0:
         return rows
+    if rows.device.type != "cpu":
+        return directed_at_once(rows, lengths)
     largest = torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True))
     chosen = largest.flatten().nonzero().flatten()
     if len(chosen) == len(rows):
         return _with_lengths(rows / largest, lengths)
     some, of_some, largest = (one.index_select(0, chosen) for one in (rows, lengths, largest))
     return torch.zeros_like(rows).index_copy_(0, chosen, _with_lengths(some / largest, of_some))
+
+
+def directed_at_once(rows: Tensor, lengths: Tensor) -> Tensor:
+    """The same without looking which rows are zero, which would be to wait for a device."""
+    largest = torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True))
+    is_zero = largest == 0
+    return _with_lengths(rows / largest.masked_fill(is_zero, 1), lengths).masked_fill(is_zero, 0)
 
 
 def _with_lengths(rows: Tensor, lengths: Tensor) -> Tensor:

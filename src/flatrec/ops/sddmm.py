@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from flatrec.ops.spmm import row_offsets, weighted_bag_sums
 
-BLOCK_ENTRIES = 200_000  # values gathered at once for inner products over edges, so that they stay in the cache
+BLOCK_ENTRIES = 200_000  # values gathered at once by a CPU for inner products over edges: they stay in the cache
+HELD = 2**27  # values gathered at once on other devices: 512 MB, as few large operations are the fast ones there
 
 
 class Edges(nn.Module):
@@ -133,7 +134,7 @@ class _Inner(torch.autograd.Function):
     def forward(ctx: Any, left: Tensor, right: Tensor, edges: Edges) -> Tensor:  # noqa: ANN401
         ctx.save_for_backward(left, right)
         ctx.edges = edges
-        size = max(1, BLOCK_ENTRIES // left.shape[1])
+        size = max(1, (BLOCK_ENTRIES if left.device.type == "cpu" else HELD) // max(1, left.shape[1]))
         ends = zip(edges.rows.split(size), edges.columns.split(size), strict=True)
         return torch.cat([(left.index_select(0, row) * right.index_select(0, column)).sum(1) for row, column in ends])
 

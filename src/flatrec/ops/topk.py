@@ -15,21 +15,44 @@ def stable_topk(
 ) -> tuple[Float[Tensor, "n_rows k"], Int64[Tensor, "n_rows k"]]:
     """Return the k largest float32 scores of each row and their columns, best first; of equal scores the lower column.
 
-    The k + 1 largest scores show which rows have equal scores among them; only those rows are sorted by whole keys.
+    The k + 1 largest scores show which rows have equal scores among them; only those rows are sorted by whole keys. To
+    ask which rows these are, or whether a score is NaN, would be to wait for another device than the CPU: there, all
+    rows are sorted by keys, and NaN comes first.
 
     Raises:
-        ValueError: a score is NaN.
+        ValueError: a score on the CPU is NaN.
     """
+    if scores.device.type != "cpu":
+        return topk_by_keys(scores, k)
     n_best = min(k + 1, scores.shape[1])
     values, columns = torch.topk(scores, n_best, dim=1) if scores.numel() <= SMALL else grouped_topk(scores, n_best)
-    if values.isnan().any():
-        raise ValueError("scores must be numbers, but some are NaN; the model's parameters are broken, train it again")
+    check_numbers(values)
     unclear = _tied(values)
     values, columns = values[:, :k], columns[:, :k]
     if unclear.any():
         columns[unclear] = _keys(scores[unclear]).topk(k, dim=1).indices
         values[unclear] = scores[unclear].gather(1, columns[unclear])
     return values, columns
+
+
+def topk_by_keys(
+    scores: Float[Tensor, "n_rows n_columns"], k: int
+) -> tuple[Float[Tensor, "n_rows k"], Int64[Tensor, "n_rows k"]]:
+    """Return what :func:`stable_topk` does, by keys that are all different; NaN is larger than any number."""
+    largest = torch.iinfo(torch.int64).max
+    keys = _keys(scores).masked_fill(scores.isnan(), largest)
+    columns = keys.topk(k, dim=1).indices
+    return scores.gather(1, columns), columns
+
+
+def check_numbers(scores: Float[Tensor, "..."]) -> None:
+    """Refuse scores that are no numbers.
+
+    Raises:
+        ValueError: a score is NaN.
+    """
+    if scores.isnan().any():
+        raise ValueError("scores must be numbers, but some are NaN; the model's parameters are broken, train it again")
 
 
 def grouped_topk(

@@ -12,13 +12,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from flatrec.ops.foreach import foreach
-from flatrec.ops.param_vector import Vector, norm, unshared
+from flatrec.ops.param_vector import Vector, unshared
+from flatrec.ops.scalars import Scalar, add_scaled, at_hand
 from flatrec.optim.noise import Noise
 from flatrec.optim.running_statistics import kept_running_statistics
-from flatrec.strategies.context import NonFiniteGradientError, all_finite
+from flatrec.strategies.context import NonFiniteGradientError
+from flatrec.strategies.finiteness import FiniteChecks
 from flatrec.strategies.state import Layout
 
 Closure: TypeAlias = Callable[[], Tensor | float]
+NOT_FINITE = "a loss or gradient is not finite and the step has ended; catch this error to go on with the next step"
 
 
 class ClosureContext:
@@ -54,6 +57,7 @@ class ClosureContext:
         self._relative_radii = [radius / self.rho if self.rho else 1.0 for radius in radii]
         self._has_gradient = [False] * len(groups)
         self._noise = Noise({parameter.device for parameter in self.params}) if same_dropout_mask else None
+        self._checks = FiniteChecks(NOT_FINITE)
         self._check()
 
     def _check(self) -> None:
@@ -92,8 +96,7 @@ class ClosureContext:
         """
         results = [self._call(closure) for closure in batches]
         losses, gradients = [loss for loss, _ in results], [gradient for _, gradient in results]
-        if not all_finite(losses, gradients):
-            raise _not_finite()
+        self._checks.require(losses, gradients)
         return losses, gradients
 
     def take_gradient(self) -> list[Tensor]:
@@ -105,8 +108,8 @@ class ClosureContext:
             TypeError: it is sparse.
         """
         gradient = self._take()
-        if not bool(norm(gradient).isfinite()):
-            raise _not_finite()
+        self._checks.require([], [gradient])
+        self._checks.settle()
         return gradient
 
     def _call(self, closure: Closure) -> tuple[Tensor, list[Tensor]]:
@@ -146,16 +149,18 @@ class ClosureContext:
             leaf.grad = None
 
     @contextmanager
-    def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
+    def perturbed(self, direction: Vector, scale: Scalar = 1.0) -> Iterator[None]:
         """Context manager that moves the perturbed parameters, each as far as its group's rho says, and restores them.
 
         They are changed in place and restored bit for bit.
         """
-        before = [parameter.clone() for parameter in self.perturbed_params]
+        before, known = [parameter.clone() for parameter in self.perturbed_params], at_hand(scale)
+        if isinstance(known, Tensor):
+            self._checks.require([known])
         try:
             self.is_perturbed = True
             for parameter, tensor, relative in zip(self.perturbed_params, direction, self._relative_radii, strict=True):
-                parameter.add_(tensor, alpha=scale * relative)
+                add_scaled(parameter, tensor, known * relative, out=parameter)
             with kept_running_statistics(self.model):
                 yield
         finally:
@@ -163,7 +168,12 @@ class ClosureContext:
             self.is_perturbed = False
 
     def update(self, gradient: Vector) -> None:
-        """Let the base optimizer take one step; as in torch, parameters that no closure reached are left alone."""
+        """Let the base optimizer take one step; as in torch, parameters that no closure reached are left alone.
+
+        Raises:
+            NonFiniteGradientError: something of the step is NaN or infinite; nothing is updated.
+        """
+        self._checks.settle()
         for index, (leaf, tensor) in enumerate(zip(self.leaves, gradient, strict=True)):
             signed = _signed(tensor, self._signs[index]).contiguous()
             leaf.grad = _like(leaf, signed) if self._has_gradient[index] else None
@@ -181,12 +191,6 @@ def _chosen(values: list[Any], chosen: list[bool]) -> list[Any]:
 
 def _like(leaf: Tensor, tensor: Tensor) -> Tensor:
     return torch.view_as_complex(tensor) if leaf.is_complex() else tensor
-
-
-def _not_finite() -> NonFiniteGradientError:
-    return NonFiniteGradientError(
-        "a loss or gradient is not finite and the step has ended; catch this error to go on with the next step"
-    )
 
 
 def _is_perturbed(group: Mapping[str, object]) -> bool:

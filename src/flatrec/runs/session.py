@@ -32,6 +32,7 @@ from flatrec.training.embedding_context import perturbing
 from flatrec.training.schedules import CONSTANT, LearningRate
 from flatrec.training.step_context import TrainStepContext
 from flatrec.training.trainer import CHECKPOINT
+from flatrec.utils import devices
 from flatrec.utils.provenance import machine, peak_gpu_memory_mb, peak_memory_mb, reset_peak_gpu_memory, versions
 
 
@@ -185,7 +186,7 @@ class Session:
     def _result(self, trained: FitResult) -> dict[str, Any]:
         run, interactions = self.unscored, self.scored
         evaluated = {split: run.evaluate(split) if interactions.count(split) else None for split in SPLITS[1:]}
-        model, records = run.model, trained.records
+        model, records, deterministic = run.model, trained.records, self.experiment.training.deterministic
         trainable = [param for param in model.parameters() if param.requires_grad] if isinstance(model, Model) else []
         return {
             "model": self.experiment.model.name,
@@ -197,7 +198,7 @@ class Session:
             "seed": self.experiment.seed,
             "settings": self.experiment.as_dict(),
             "versions": versions(),
-            "machine": asdict(machine(self.device, onednn=onednn_pays())),
+            "machine": asdict(machine(self.device, onednn=onednn_pays(), deterministic=deterministic)),
             "parameters": sum(param.numel() for param in trainable),
             "epochs": trained.epochs,
             "best_epoch": trained.best_epoch,
@@ -256,9 +257,6 @@ def choose_device(experiment: Experiment) -> torch.device:
     """The device that an experiment asks for.
 
     Raises:
-        ValueError: CUDA is asked for and not available.
+        ValueError: it is not there.
     """
-    available = torch.cuda.is_available()
-    if experiment.device == "cuda" and not available:
-        raise ValueError("device is cuda, but this torch sees no CUDA device; use --device auto or cpu")
-    return torch.device("cuda" if available and experiment.device != "cpu" else "cpu")
+    return devices.choose(experiment.device)

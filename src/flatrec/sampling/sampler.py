@@ -17,6 +17,7 @@ from flatrec.data.interactions import Interactions
 from flatrec.sampling.base import NegativeSampling
 from flatrec.sampling.unbought import UnboughtItems
 from flatrec.sampling.uniform import Uniform
+from flatrec.utils.devices import moved
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class Sampler:
         order = self._order(generator)
         users, positives = self._users[order], self._positives[order]
         drawn = self._unbought.draw(users, generator, self._negatives.n_drawn)
-        columns = [column.to(self.device).split(self.batch_size) for column in (users, positives, drawn)]
+        columns = [moved(column, self.device).split(self.batch_size) for column in (users, positives, drawn)]
         kind = self._negatives
         return [
             Batch(users, positives, negatives, kind.in_batch, kind.hardest, self._log_q)

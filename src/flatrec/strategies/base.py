@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flatrec.ops.param_vector import Vector
+from flatrec.ops.scalars import Scalar, at_hand, quotient
 from flatrec.strategies.context import BatchT, NonFiniteGradientError, StepContext
 from flatrec.strategies.state import Layout, pack_state, realign_state, reset_state, unpack_state
 from flatrec.utils.checked_settings import store_checked_settings
@@ -157,16 +158,22 @@ class Shift(NamedTuple):
     """Where the second gradient is taken: at the perturbed parameters plus ``scale * direction``."""
 
     direction: Vector
-    scale: float
+    scale: Scalar
 
 
-def shift_by(direction: Vector, radius: float, length: float) -> Shift:
+def shift_by(direction: Vector, radius: Scalar, length: Tensor) -> Shift:
     """Return the shift along a direction of a certain length by a radius.
+
+    Where the length is not at hand, a direction of length 0 is a shift by 0, and a shift that is too large is found by
+    the context that makes it.
 
     Raises:
         NonFiniteGradientError: the shift is larger than float32 can hold.
     """
-    scale = radius / length
+    known_radius, known_length = at_hand(radius), at_hand(length)
+    if isinstance(known_radius, Tensor) or isinstance(known_length, Tensor):
+        return Shift(direction, quotient(radius, length))
+    scale = known_radius / known_length
     if not abs(scale) <= LARGEST_SCALE:
         raise NonFiniteGradientError("the perturbed point lies further away than float32 can hold; lower rho")
     return Shift(direction, scale)

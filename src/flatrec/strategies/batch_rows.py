@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from flatrec.ops.counts import counts
 from flatrec.strategies.base import FirstPass
 from flatrec.strategies.context import BatchT, RowCounts
 
@@ -80,4 +81,4 @@ def mean_by_row(values: Tensor, rows: BatchRows, n_rows: int) -> Tensor:
     spread = [values, values, values.repeat_interleave(rows.negatives.shape[1])]
     index = torch.cat(columns)
     total = values.new_zeros(n_rows).index_add_(0, index, torch.cat(spread))
-    return total / index.bincount(minlength=n_rows).clamp_min(1)
+    return total / counts(index, n_rows).clamp_min(1)

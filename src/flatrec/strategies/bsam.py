@@ -69,7 +69,7 @@ class BSAM(SAMStrategy):
         self.diagnostics.add("cos(g1, m)", stats.cosine)
         self._direction = buffer_like(self._direction, grad)
         length = stats.other_square.sqrt()
-        return subtract_scaled_mean(grad, self.mean, float(distance), length=length, into=self._direction)
+        return subtract_scaled_mean(grad, self.mean, distance, length=length, into=self._direction)
 
     def _distance(self, stats: PairStats, n_parameters: int) -> Tensor:
         match self.distance:

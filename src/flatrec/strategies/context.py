@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar, runtime_checkable
 
-import torch
 from torch import Tensor
 
-from flatrec.ops.param_vector import Vector, norm
+from flatrec.ops.param_vector import Vector
+from flatrec.ops.scalars import Scalar
 from flatrec.strategies.state import Layout
 
 BatchT = TypeVar("BatchT")
@@ -52,14 +52,19 @@ class StepContext(Protocol[BatchIn]):
         """The loss and the gradient of each batch at the current parameters.
 
         Raises:
-            NonFiniteGradientError: a loss or gradient is NaN or infinite.
+            NonFiniteGradientError: a loss or gradient is NaN or infinite. On other devices than the CPU this may be
+                found only when the parameters are about to change.
         """
 
-    def perturbed(self, direction: Vector, scale: float = 1.0) -> AbstractContextManager[None]:
+    def perturbed(self, direction: Vector, scale: Scalar = 1.0) -> AbstractContextManager[None]:
         """Context manager that adds ``scale * direction`` to the perturbed parameters and restores them bit for bit."""
 
     def update(self, gradient: Vector) -> None:
-        """Let the base optimizer take one step with a gradient for all parameters."""
+        """Let the base optimizer take one step with a gradient for all parameters.
+
+        Raises:
+            NonFiniteGradientError: something of the step is NaN or infinite; nothing is updated.
+        """
 
 
 @runtime_checkable
@@ -68,9 +73,3 @@ class RowCounts(Protocol[BatchIn]):
 
     def row_counts(self, batch: BatchIn) -> list[Tensor]:
         """How often a batch reads each user and each item, two vectors."""
-
-
-def all_finite(losses: Sequence[Tensor], gradients: Sequence[Vector]) -> bool:
-    """Return True if all losses and gradients are finite; a sum of squares that overflows counts as not finite."""
-    sizes = [*losses, *(norm(gradient).to(losses[0]) for gradient in gradients)]
-    return bool(torch.isfinite(torch.stack(sizes)).all())

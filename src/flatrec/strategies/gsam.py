@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flatrec.ops.param_vector import Vector, dot, plus_scaled, quotient
+from flatrec.ops.param_vector import Vector, dot, plus_scaled
+from flatrec.ops.scalars import quotient
 from flatrec.strategies.base import Gradients
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, euclidean_perturbation
 from flatrec.utils.ranges import NonNegativeFloat
@@ -40,4 +41,4 @@ class GSAM(SAMStrategy):
         grad, perturbed_grad = gradients
         square = dot(perturbed_grad, perturbed_grad)
         scaled = plus_scaled(perturbed_grad, perturbed_grad, self.alpha * quotient(dot(grad, perturbed_grad), square))
-        return plus_scaled(scaled, grad, square.new_tensor(-self.alpha))
+        return plus_scaled(scaled, grad, -self.alpha)

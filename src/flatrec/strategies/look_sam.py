@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from flatrec.ops.param_vector import Vector, dot, norm, plus_scaled
+from flatrec.ops.scalars import known_zero, quotient
 from flatrec.strategies.base import Gradients, Shift, TwoPass, shift_by
 from flatrec.strategies.context import StepContext
 from flatrec.strategies.state import state_count, state_vector
@@ -48,17 +47,16 @@ class LookSAM(TwoPass):
         length = norm(gradient)
         direction = context.select_perturbed(gradient)
         direction_length = length if direction is gradient else norm(direction)
-        if self.rho == 0 or direction_length == 0:
+        if self.rho == 0 or known_zero(direction_length):
             return gradient
         if is_due:
-            return shift_by(direction, self.rho, float(direction_length))
-        stored_length = norm(self.orthogonal) if self.orthogonal else torch.zeros_like(length)
-        if stored_length == 0:
+            return shift_by(direction, self.rho, direction_length)
+        if not self.orthogonal or known_zero(stored_length := norm(self.orthogonal)):
             return gradient
-        return plus_scaled(gradient, self.orthogonal, self.alpha * length / stored_length)
+        return plus_scaled(gradient, self.orthogonal, quotient(self.alpha * length, stored_length))
 
     def combine(self, gradients: Gradients) -> Vector:
         """The gradient at the perturbed point; its component orthogonal to the other gradient is stored."""
         grad, perturbed_grad = gradients
-        self.orthogonal = plus_scaled(perturbed_grad, grad, -dot(perturbed_grad, grad) / norm(grad) ** 2)
+        self.orthogonal = plus_scaled(perturbed_grad, grad, quotient(-dot(perturbed_grad, grad), norm(grad) ** 2))
         return perturbed_grad

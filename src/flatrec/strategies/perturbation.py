@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from flatrec.ops.param_vector import Vector, cosine, norm, plus_scaled_into, quotient
+from flatrec.ops.param_vector import Vector, cosine, norm, plus_scaled_into
 from flatrec.ops.row_norms import nonzero_rows, row_directions, row_norms
+from flatrec.ops.scalars import Scalar, known_zero, quotient
 from flatrec.strategies.base import Shift, TwoPass, shift_by
 from flatrec.strategies.context import StepContext
 from flatrec.strategies.diagnostics import Diagnostics
@@ -55,7 +56,7 @@ def euclidean_perturbation(direction: Vector) -> Perturbation:
     return Perturbation(direction, length, length)
 
 
-def subtract_scaled_mean(grad: Vector, mean: Vector, scale: float, *, length: Tensor, into: Vector) -> Perturbation:
+def subtract_scaled_mean(grad: Vector, mean: Vector, scale: Scalar, *, length: Tensor, into: Vector) -> Perturbation:
     """Return the perturbation along ``grad - scale * mean``, in memory ``into``; ``length`` is that of ``grad``."""
     own, product = plus_scaled_into(into, grad, mean, -scale)
     return Perturbation(into, own, own, quotient(product, own * length))
@@ -121,7 +122,7 @@ class SAMStrategy(TwoPass):
         perturbation = self.perturbation(Point(params, grad))
         self.steps += 1
         radius = self._radius(context.progress, params)
-        if radius == 0 or self.steps % self.interval != 0:
+        if known_zero(radius) or self.steps % self.interval != 0:
             return gradient
         if isinstance(gradient, list) and grad is not gradient:  # one by embeddings and parameters has no such unit
             self.diagnostics.add("perturbed fraction of |g1|", norm(grad) / norm(gradient))
@@ -130,9 +131,9 @@ class SAMStrategy(TwoPass):
         elif self.control == "random":
             perturbation = self._random(perturbation)
         self.diagnostics.add("cos(eps, g1)", _cosine(perturbation, grad))
-        if perturbation.length == 0:
+        if known_zero(perturbation.length):
             return gradient
-        return shift_by(perturbation.direction, float(radius), float(perturbation.length))
+        return shift_by(perturbation.direction, radius, perturbation.length)
 
     @property
     def gradients_per_step(self) -> float:
@@ -143,7 +144,7 @@ class SAMStrategy(TwoPass):
         """Mean cos(eps, g1), and whatever else the strategy measures."""
         return self.diagnostics.take()
 
-    def _radius(self, progress: float, params: Vector) -> Tensor | float:
+    def _radius(self, progress: float, params: Vector) -> Scalar:
         if progress < self.start_epoch:
             return 0.0
         radius = self.rho / self.steps if self.rho_schedule == "inverse" else self.rho

@@ -15,13 +15,15 @@ from torch.optim import Optimizer
 from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
 from flatrec.models.extra_loss import ExtraLoss
+from flatrec.ops.counts import counts
 from flatrec.ops.gathers import GatheredGradients, GradientOf
 from flatrec.ops.param_vector import Vector
 from flatrec.ops.row_vector import Part, RowMatrix, RowVector, parts_of, whole
+from flatrec.ops.scalars import Scalar, add_scaled
 from flatrec.optim.noise import Noise
-from flatrec.strategies.context import NonFiniteGradientError, all_finite
 from flatrec.strategies.state import Layout
 from flatrec.training.step_context import LOSS_SCALE, TrainStepContext
+from flatrec.utils.devices import forked_generators
 
 PerturbTarget: TypeAlias = Literal["parameters", "embeddings"]
 
@@ -124,7 +126,7 @@ class EmbeddingStepContext:
         """How often a batch reads each user and each item, as a positive or a negative."""
         n_users, n_items = self.model.sizes
         items = torch.cat([batch.positives, batch.negatives.flatten()])
-        return [batch.users.bincount(minlength=n_users), items.bincount(minlength=n_items)]
+        return [counts(batch.users, n_users), counts(items, n_items)]
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -145,8 +147,7 @@ class EmbeddingStepContext:
         with leaves.noise.of("loss" if self.context.same_dropout_mask else object()):
             found = [self._gradient(leaves, batch, now=number > 0) for number, batch in enumerate(batches)]
         losses, gradients = [one.loss for one in found], [one.gradient for one in found]
-        if not all_finite(losses, [gradient.first(len(leaves.values)) for gradient in gradients]):
-            raise NonFiniteGradientError("a loss or gradient is not finite")
+        self.context.checks.require(losses, [gradient.first(len(leaves.values)) for gradient in gradients])
         return losses, gradients
 
     def _gradient(self, leaves: _Leaves, batch: Batch, *, now: bool) -> GradientOf:
@@ -162,7 +163,7 @@ class EmbeddingStepContext:
             return self.objective.loss(leaves.encoded, batch)
 
     @contextmanager
-    def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
+    def perturbed(self, direction: Vector, scale: Scalar = 1.0) -> Iterator[None]:
         """Context manager that adds ``scale * direction`` to the node embeddings and restores them bit for bit."""
         (embeddings,), (part,) = self.perturbed_params, parts_of(direction)
         before, self._is_perturbed = self._is_perturbed, True
@@ -177,11 +178,11 @@ class EmbeddingStepContext:
             self._is_perturbed = before
 
     @contextmanager
-    def _moved(self, embeddings: Tensor, direction: Tensor, scale: float) -> Iterator[None]:
+    def _moved(self, embeddings: Tensor, direction: Tensor, scale: Scalar) -> Iterator[None]:
         """Context manager in which all embeddings are moved, in memory of their own."""
         value = embeddings.detach()
         self._buffer = self._buffer or [torch.empty_like(value)]
-        torch.add(value, direction, alpha=scale, out=self._buffer[0])
+        add_scaled(value, direction, scale, out=self._buffer[0])
         try:
             embeddings.data = self._buffer[0]
             yield
@@ -198,8 +199,7 @@ class EmbeddingStepContext:
         count = len(leaves.values)
         total = self._plus_pulled_back(leaves.outputs, gradient[:count], parts[count:])
         self._leaves = None
-        if not all_finite([total[0].new_zeros(())], [total]):
-            raise NonFiniteGradientError("the gradient of a parameter is not finite")
+        self.context.checks.require([], [total])
         self.context.update(total)
 
     def _plus_pulled_back(self, outputs: Vector, gradient: Vector, direct: Sequence[Part]) -> list[Tensor]:
@@ -242,7 +242,7 @@ class EmbeddingStepContext:
     def _initial_values(self) -> list[Tensor]:
         """The encoded tensors before the first step, whose shapes a saved state is compared with."""
         training = self.model.training
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
+        with forked_generators(self.context.params[0].device):
             try:
                 self.model.eval()
                 return [leaf.detach() for leaf in self._encode().values]
@@ -256,11 +256,11 @@ def _leaf(output: Tensor) -> Tensor:
 
 
 @contextmanager
-def _moved_rows(table: Tensor, rows: Tensor, direction: Tensor, scale: float) -> Iterator[None]:
+def _moved_rows(table: Tensor, rows: Tensor, direction: Tensor, scale: Scalar) -> Iterator[None]:
     """Context manager in which some rows of a table are moved, in place: a table is larger than its rows."""
     values = table.index_select(0, rows)
     try:
-        table.index_copy_(0, rows, torch.add(values, direction, alpha=scale))
+        table.index_copy_(0, rows, add_scaled(values, direction, scale))
         yield
     finally:
         table.index_copy_(0, rows, values)

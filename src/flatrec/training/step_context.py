@@ -15,12 +15,14 @@ from flatrec.data.batches import Batch
 from flatrec.models.base import Model
 from flatrec.ops.foreach import foreach
 from flatrec.ops.param_vector import Vector, norm, times
-from flatrec.strategies.context import NonFiniteGradientError, all_finite
+from flatrec.ops.scalars import Scalar, add_scaled, at_hand
+from flatrec.strategies.finiteness import FiniteChecks
 from flatrec.strategies.state import Layout
 from flatrec.training.weight_decay import decay_weights
+from flatrec.utils import devices
 from flatrec.utils.messages import shortlist
 
-Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+Precision: TypeAlias = Literal["float32", "tf32", "bfloat16", "float16"]
 
 LOSS_SCALE = 2.0**10  # keeps small float16 gradients from vanishing; fixed, so that a resumed run needs no state of it
 
@@ -39,13 +41,14 @@ class TrainStepContext:
             user; a vector is one row.
         same_dropout_mask: whether all gradients of one step see the same dropout and sampled noise, so that they
             differentiate one function; the next step draws new noise either way. It re-seeds torch's global
-            generators, so fork them (``torch.random.fork_rng``) where their state matters to you.
+            generators of the CPU and of the parameters' device, so fork them where their state matters to you.
         perturb_exclude: patterns of names, such as ``features.*``, of parameters that strategies do not perturb and
             leave out of their norms; they are trained all the same.
         grad_accumulation_steps: portions in which the gradient of a batch is computed, each with an ``encode`` of its
             own, for less memory. A loss that is a mean over interactions has the gradient of the whole batch up to
             rounding; a contrast within the batch, or a penalty on the norm of its rows, sees its portion only.
-        precision: what matrix products are computed in; parameters and gradients stay float32.
+        precision: what matrix products are computed in; parameters and gradients stay float32. ``tf32`` is left to
+            :func:`flatrec.utils.devices.numerics`.
         weight_decay: weight of the decoupled decay of :func:`flatrec.training.weight_decay.decay_weights`.
 
     Example:
@@ -100,6 +103,7 @@ class TrainStepContext:
         self.precision = precision
         self.weight_decay = weight_decay
         self.progress = 0.0  # the trainer sets it before each step
+        self.checks = FiniteChecks("a loss or gradient is not finite")
         self._dropout_seed: int | None = None
         self._buffers: list[Tensor] = []  # the perturbed values; the memory is reused
 
@@ -127,8 +131,7 @@ class TrainStepContext:
             losses, gradients = self._weighted_gradients(batches, [1.0] * len(batches))
         else:
             losses, gradients = self._accumulated_gradients(batches)
-        if not all_finite(losses, gradients):
-            raise NonFiniteGradientError("a loss or gradient is not finite")
+        self.checks.require(losses, gradients)
         return losses, gradients
 
     def _weighted_gradients(
@@ -168,15 +171,19 @@ class TrainStepContext:
     def autocast(self) -> torch.autocast:
         """Context manager in which matrix products have the precision of the settings."""
         kind = torch.bfloat16 if self.precision == "bfloat16" else torch.float16
-        return torch.autocast(self.params[0].device.type, dtype=kind, enabled=self.precision != "float32")
+        enabled = self.precision not in ("float32", "tf32")
+        return torch.autocast(self.params[0].device.type, dtype=kind, enabled=enabled)
 
     @contextmanager
-    def perturbed(self, direction: Vector, scale: float = 1.0) -> Iterator[None]:
+    def perturbed(self, direction: Vector, scale: Scalar = 1.0) -> Iterator[None]:
         """Context manager that adds ``scale * direction`` to the perturbed parameters and restores them bit for bit."""
         values = [parameter.detach() for parameter in self.perturbed_params]
         self._buffers = self._buffers or [torch.empty_like(value) for value in values]
+        known = at_hand(scale)
+        if isinstance(known, Tensor):
+            self.checks.require([known])
         for value, tensor, moved in zip(values, direction, self._buffers, strict=True):
-            torch.add(value, tensor, alpha=scale, out=moved)
+            add_scaled(value, tensor, known, out=moved)
         try:
             _set_data(self.perturbed_params, self._buffers)
             yield
@@ -184,7 +191,12 @@ class TrainStepContext:
             _set_data(self.perturbed_params, values)
 
     def update(self, gradient: Vector) -> None:
-        """Clip the gradient, shrink the parameters, and let the base optimizer take one step with the gradient."""
+        """Clip the gradient, shrink the parameters, and let the base optimizer take one step with the gradient.
+
+        Raises:
+            NonFiniteGradientError: something of the step is NaN or infinite; nothing is updated.
+        """
+        self.checks.settle()
         if self.max_row_grad_norm is not None:
             gradient = [_rows_clipped(tensor, self.max_row_grad_norm) for tensor in gradient]
         if self.max_grad_norm is not None:
@@ -197,6 +209,7 @@ class TrainStepContext:
 
     def _clear(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
+        self.checks.forget()
         self._dropout_seed = None
 
     def seed_dropout(self) -> None:
@@ -205,7 +218,7 @@ class TrainStepContext:
             return
         if self._dropout_seed is None:
             self._dropout_seed = int(torch.randint(2**62, (), dtype=torch.int64))
-        torch.manual_seed(self._dropout_seed)
+        devices.seed(self.params[0].device, self._dropout_seed)
 
 
 def _clipped(gradient: Vector, limit: float) -> list[Tensor]:

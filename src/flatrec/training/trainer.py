@@ -28,7 +28,7 @@ from flatrec.training.progress import Progress, judged, progress_of, score_of, w
 from flatrec.training.records import Callback, EpochRecord, append_line, read_lines, write_lines
 from flatrec.training.schedules import LearningRate
 from flatrec.training.step_context import TrainStepContext
-from flatrec.utils import provenance, seeding
+from flatrec.utils import devices, provenance, seeding
 
 MAX_CONSECUTIVE_NONFINITE = 10
 CHECKPOINT, RECORDS = "checkpoint.safetensors", "epochs.jsonl"
@@ -128,8 +128,9 @@ class Trainer:
         if self.progress.epoch == 0:
             self.strategy.reset(self.seed)  # the object may have trained before
             self._write_checkpoint({}, {})  # from now on, a missing checkpoint is an error
-        cuda = range(torch.cuda.device_count())
-        with torch.random.fork_rng(cuda):
+        device, settings = self.context.params[0].device, self.settings
+        exactly = devices.numerics(device, tf32=settings.precision == "tf32", deterministic=settings.deterministic)
+        with devices.forked_generators(device), exactly:
             for callback in self.callbacks:
                 callback.on_start(self.progress.epoch + 1, self.settings.epochs, self.steps)
             try:
@@ -179,7 +180,7 @@ class Trainer:
 
     def _train(self, epoch: int) -> tuple[list[Tensor], int]:
         self.model.train()
-        torch.manual_seed(seeding.derive_seed(self.seed, "noise", epoch))
+        devices.seed(self.context.params[0].device, seeding.derive_seed(self.seed, "noise", epoch))
         self.model.on_epoch_start(seeding.generator(self.seed, "model", epoch))
         if isinstance(self.context.objective, ExtraLoss):
             self.context.objective.begin_epoch([record.loss for record in self.records])

@@ -60,6 +60,11 @@ def _out_of_memory(said: str) -> str:
     asked = ""
     if found:
         asked = f" ({int(found['bytes']) / 2**30:.1f} GiB at once)" if found["bytes"] else f" ({found['size']} at once)"
+    if "CUDA" in said:
+        return (
+            f"out of memory on the GPU{asked}; raise training.grad_accumulation_steps, lower training.batch_size or "
+            "model.embedding_dim, set training.precision to bfloat16, or train on the CPU (--device cpu)"
+        )
     advice = "lower training.batch_size, model.embedding_dim or model.n_layers, or use a larger machine"
     return f"out of memory{asked}; {advice}"
 

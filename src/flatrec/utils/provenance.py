@@ -23,17 +23,23 @@ class Machine:
     gpu: str | None  # the name of the GPU; None if none was used
     cpu: str  # the name of the processor
     onednn: bool  # whether oneDNN computes large products of dense matrices on the CPU
-    deterministic: bool  # whether torch is restricted to deterministic algorithms
+    deterministic: bool  # whether torch was restricted to deterministic algorithms
 
 
-def machine(device: torch.device, *, onednn: bool) -> Machine:
-    """Return the properties of this machine for a run on one of its devices."""
+def machine(device: torch.device, *, onednn: bool, deterministic: bool) -> Machine:
+    """Return the properties of this machine for a run on one of its devices.
+
+    Args:
+        device: the device.
+        onednn: whether oneDNN computed large products on the CPU.
+        deterministic: whether the run asked for deterministic algorithms.
+    """
     return Machine(
         device=device_name(device),
         gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         cpu=_cpu(),
         onednn=onednn,
-        deterministic=torch.are_deterministic_algorithms_enabled(),
+        deterministic=deterministic or torch.are_deterministic_algorithms_enabled(),
     )
 
 

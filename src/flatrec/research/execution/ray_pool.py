@@ -6,6 +6,7 @@ Ray is used directly, since joblib's back end for it returns no result before al
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -49,8 +50,10 @@ def results(
         BrokenPoolError: workers died more often than Ray repeats a job.
     """
     ray = require_extra("ray", "ray")
-    remote = ray.remote(num_cpus=1, max_retries=1)(do_job)
-    n_workers = workers.n_workers if workers.n_workers > 0 else max(1, int(ray.cluster_resources().get("CPU", 1)))
+    resources = ray.cluster_resources()
+    n_workers = workers.n_workers if workers.n_workers > 0 else max(1, int(resources.get("CPU", 1)))
+    n_gpus = gpus_of_a_job(resources.get("GPU", 0.0), n_workers)
+    remote = ray.remote(num_cpus=1, num_gpus=n_gpus, max_retries=1)(do_job)
     waiting = JobRequest.all(task, jobs, workers.threads)
     running: set[object] = set()
     try:
@@ -67,3 +70,13 @@ def results(
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
+
+
+def gpus_of_a_job(n_gpus: float, n_workers: int) -> float:
+    """Return the share of a GPU that a job is given; without one, Ray hides the GPUs from it.
+
+    Example:
+        >>> gpus_of_a_job(0.0, 4), gpus_of_a_job(8.0, 4), gpus_of_a_job(1.0, 3)
+        (0.0, 1.0, 0.3333)
+    """
+    return float(min(1.0, math.floor(10_000 * n_gpus / n_workers) / 10_000))  # Ray counts in parts of 10,000

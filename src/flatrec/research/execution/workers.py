@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from flatrec.utils import user_classes
+from flatrec.utils import devices, user_classes
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
@@ -97,6 +97,7 @@ class JobRequest(Generic[Job, Done]):
 def do_job(request: JobRequest[Job, Done]) -> JobResult[Done]:
     """Do one job, in a worker."""
     torch.set_num_threads(request.threads)
+    devices.take_turns(request.index)
     try:
         _enter(request.folder)
         user_classes.take(request.classes)

@@ -35,7 +35,7 @@ from flatrec.research.studies.base import (
 from flatrec.research.studies.comparisons import paired_over_seeds
 from flatrec.research.studies.rescoring import trained_model
 from flatrec.runs.objective import make_sampler
-from flatrec.utils import seeding
+from flatrec.utils import devices, seeding
 
 QUANTITIES = {
     "loss": "loss",
@@ -150,8 +150,9 @@ class TrainingLoss:
 
     def __call__(self) -> Tensor:
         """Return the loss, with its graph."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        device = next(self.model.parameters()).device
+        with devices.forked_generators(device):
+            devices.seed(device, self.seed)
             encoded = self.model.encode()
             return torch.stack([self.model.loss(encoded, batch) for batch in self.batches]).mean()
 

@@ -90,7 +90,7 @@ class PamaCF(SAMStrategy):
     def combine(self, gradients: Gradients) -> Vector:
         """The gradient of the loss plus lambda times that of the loss at the perturbed point."""
         grad, perturbed_grad = gradients
-        return plus_scaled(grad, perturbed_grad, grad[0].new_tensor(self.lam))
+        return plus_scaled(grad, perturbed_grad, self.lam)
 
 
 def user_scales(users: Tensor) -> Tensor:

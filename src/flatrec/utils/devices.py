@@ -1,0 +1,118 @@
+"""Devices: which one a name means, its random numbers, and how exactly it computes.
+
+A model runs on a CPU or on a GPU by CUDA. ``mps``, the GPU of an Apple computer, is passed on to torch, but was never
+tried.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+NAMES = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without which cuBLAS is not deterministic
+
+
+def check_name(name: str) -> str:
+    """Return the name of a device, if it is one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not NAMES.fullmatch(name):
+        raise ValueError(f"must be auto, cpu, cuda, cuda:1 (the second GPU and so on) or mps, but is {name!r}")
+    return name
+
+
+def choose(name: str) -> torch.device:
+    """Return the device of a name; ``auto`` is a GPU by CUDA if there is one, and else the CPU.
+
+    Raises:
+        ValueError: the name is none, or this machine or this torch has no such device.
+    """
+    check_name(name)
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= n_gpus:
+            seen = "no CUDA device" if n_gpus == 0 else f"{n_gpus} of them, the first is cuda:0"
+            raise ValueError(f"device is {name}, but this torch sees {seen}; use --device auto or cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device is mps, but this torch sees no such device; use --device auto or cpu")
+    return device
+
+
+def take_turns(number: int) -> None:
+    """Let ``cuda`` be one of several GPUs, so that jobs with successive numbers share all of them."""
+    if torch.cuda.is_available() and torch.cuda.device_count() > 1:
+        torch.cuda.set_device(number % torch.cuda.device_count())
+
+
+def seed(device: torch.device, number: int) -> None:
+    """Seed torch's generator of the CPU and that of a device; those of other devices go on as they are."""
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
+
+
+def moved(tensor: Tensor, device: torch.device | None) -> Tensor:
+    """Return a tensor on a device, to which it is copied while the processor goes on, as far as the device can."""
+    if device is None:
+        return tensor
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return how many bytes of a GPU's memory torch can still use; None for other devices."""
+    if device.type != "cuda":
+        return None
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
+
+
+@contextmanager
+def forked_generators(device: torch.device) -> Iterator[None]:
+    """Context manager after which the generators of the CPU and of a device are as they were before."""
+    if device.type in ("cpu", "meta"):
+        with torch.random.fork_rng(()):
+            yield
+        return
+    index = torch.cuda.current_device() if device.index is None and device.type == "cuda" else device.index or 0
+    with torch.random.fork_rng([index], device_type=device.type):
+        yield
+
+
+@contextmanager
+def numerics(device: torch.device, *, tf32: bool = False, deterministic: bool = False) -> Iterator[None]:
+    """Context manager for how a device computes; afterward everything is as it was before.
+
+    Args:
+        device: the device.
+        tf32: whether products of float32 matrices on a GPU round their factors to 10 bits, which is several times
+            faster; other devices do not.
+        deterministic: whether torch refuses algorithms whose results differ from run to run.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cuda.matmul.allow_tf32
+    try:
+        if deterministic:
+            os.environ.setdefault(CUBLAS, ":4096:8")
+            torch.use_deterministic_algorithms(True)
+        if device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = tf32
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        if device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = before[1]
