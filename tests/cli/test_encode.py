@@ -279,3 +279,19 @@ def test_the_manifest_of_a_data_set_goes_on_listing_its_other_files(flatrec, raw
     update_manifest(raw, ["items.csv"], advice="")
     with pytest.raises(ValueError, match=r"clicks\.csv is damaged"):
         check_manifest(raw, advice="")
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1/0", "a/b", "1", "1/2/3", "-1/2", "1/1000000", "１/2", " 1/2"])
+def test_what_is_no_shard_is_one_line(flatrec, raw, text):
+    words = ("encode", raw / "items.csv", "--text-column", "text", "--out", raw / "parts")
+    one_line(flatrec(*words, "--shard", text), 2, "a shard must be")
+
+
+def test_the_command_says_what_became_of_a_shard(flatrec, raw):
+    words = ("encode", raw / "items.csv", "--id-column", "sku", "--text-column", "text", "--image-dir", raw / "images")
+    words = (*words, "--out", raw / "parts", "--shard", "1/1")
+    assert "computed now" in flatrec(*words).out
+    assert "was finished before" in flatrec(*words).out
+    assert '"was_finished": true' in flatrec(*words, "--json").out
+    assert flatrec(*words[:-2]).code == 0
+    assert len(read_encoded(raw / "parts").ids) == ITEMS + 1

@@ -29,6 +29,14 @@ def encode(
     workers: Annotated[int, typer.Option(help="Threads that read and decode images.")] = 2,
     batch_size: Annotated[int, typer.Option(help="Texts or images per pass of the encoder.")] = 64,
     device: options.Device = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER/COUNT",
+            help="Encode only this part of the items, such as 1/4; the same command without it then writes the files.",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Encode item texts and images as feature files, one row per item in the order of the table.
@@ -38,9 +46,30 @@ def encode(
     Example: `flatrec encode items.csv --id-column itemID --text-column text --image-dir posters --out features`
     """
     from flatrec.cli.progress import counting
-    from flatrec.content.encode import DETAILS, encode_table, summary_dict
+    from flatrec.content.encode import DETAILS, encode_shard, encode_table, summary_dict
+    from flatrec.content.shards import Shard
     from flatrec.runs.session import choose_device
 
+    part = None if shard is None else Shard.parse(shard)
+    chosen = str(choose_device(options.experiment(None, None, device=device)))
+    if part is not None:
+        computed = encode_shard(
+            source,
+            out,
+            part,
+            text_encoder=text_encoder,
+            image_encoder=image_encoder,
+            batch_size=batch_size,
+            workers=workers,
+            device=chosen,
+            progress=counting,
+        )
+        if json:
+            print_json({"path": str(part.path(out)), "computed": computed or 0, "was_finished": computed is None})
+        else:
+            said = "was finished before" if computed is None else f"{computed} computed now"
+            print_text(f"{part.path(out)}: {said}")
+        return
     reports = encode_table(
         source,
         out,
@@ -48,7 +77,7 @@ def encode(
         image_encoder=image_encoder,
         batch_size=batch_size,
         workers=workers,
-        device=str(choose_device(options.experiment(None, None, device=device))),
+        device=chosen,
         progress=counting,
     )
     if json:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
-from flatrec.content import encoders
-from flatrec.content.encoders.encoding import EncodingReport, EncodingSettings, encode_images, encode_texts
+from flatrec.content import encoders, shards
+from flatrec.content.encoders.base import ImageEncoder, TextEncoder
+from flatrec.content.encoders.encoding import (
+    EncodingReport,
+    EncodingSettings,
+    encode_images,
+    encode_texts,
+    store_images,
+    store_texts,
+)
 from flatrec.content.encoders.recipe import RECIPE, Recipe, read_recipe
 from flatrec.content.encoders.vector_cache import VectorCache, default_path
-from flatrec.content.item_source import ItemSource, Progress, no_progress
+from flatrec.content.item_source import ItemSource, Progress, RawItems, no_progress
 from flatrec.content.report import write_warnings
+from flatrec.content.shards import Shard
 from flatrec.data.dataset import Dataset
 from flatrec.data.encoded_items import EncodedItems, finish_update, prepare_folder, read_encoded, write_ids
 from flatrec.data.formats.description import DESCRIPTION, parse
@@ -38,6 +49,7 @@ def encode_table(
     """Write features, masks, ids, report and recipe of all items, one row per item in the table's order.
 
     No text or image is encoded twice: vectors are cached by content, so a killed call continues when it is repeated.
+    Shards that :func:`encode_shard` left in the folder give their vectors, and are removed when all is written.
 
     Args:
         source: table and images of the items.
@@ -51,33 +63,116 @@ def encode_table(
 
     Raises:
         ImportError: the extra of an encoder is not installed.
-        ValueError: there is no such column or encoder, nothing is to be encoded, or the folder has features of other
-            items.
+        ValueError: there is no such column or encoder, nothing is to be encoded, the folder has features of other
+            items, or a shard is missing, unfinished, or of other items or encoders.
         OSError: a file cannot be read, or the folder not be written to.
     """
-    if workers < 1 or batch_size < 1:
-        raise ValueError(f"workers and batch_size must be at least 1, but are {workers} and {batch_size}")
-    items = source.read()
-    if items.texts is None and items.images is None:
-        raise ValueError("nothing to encode; give --text-column, --image-dir or --image-column")
+    items = _read(source, workers, batch_size)
     modalities = [name for name, values in (("text", items.texts), ("image", items.images)) if values is not None]
     prepare_folder(out, items.table.ids, modalities)
     by_id = source.image_dir is not None
     given = Recipe(source.id_column, source.text_columns, text_encoder, source.image_column, by_id, image_encoder)
     recipe = given.merged_with(out)
     reports = []
-    with VectorCache(default_path()) as cache:
+    loaded = _load(items, text_encoder, image_encoder, device)
+    with VectorCache(default_path()) as users, shards.joined(out, loaded.fingerprint(items), users) as cache:
         settings = EncodingSettings(cache, batch_size, workers)
-        if items.texts is not None:
-            text = encoders.text_encoder(text_encoder, device=device)
+        if items.texts is not None and loaded.text is not None:
             with progress("texts", len(items.texts)) as on_items:
-                reports.append(encode_texts(items.texts, text, out, settings._replace(on_items=on_items)))
-        if items.images is not None:
-            image = encoders.image_encoder(image_encoder, device=device)
+                reports.append(encode_texts(items.texts, loaded.text, out, settings._replace(on_items=on_items)))
+        if items.images is not None and loaded.image is not None:
             with progress("images", len(items.images)) as on_items:
-                reports.append(encode_images(items.images, image, out, settings._replace(on_items=on_items)))
+                reports.append(encode_images(items.images, loaded.image, out, settings._replace(on_items=on_items)))
     write_features_info(out, items.table.ids, reports, recipe)
+    if (out / shards.FOLDER).is_dir():
+        shutil.rmtree(out / shards.FOLDER)
     return reports
+
+
+def encode_shard(
+    source: ItemSource,
+    out: Path,
+    shard: Shard,
+    *,
+    text_encoder: str = "all-minilm-l6-v2",
+    image_encoder: str = "efficientnet-lite0",
+    batch_size: int = 64,
+    workers: int = 2,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+) -> int | None:
+    """Encode one part of the items; :func:`encode_table` then makes the feature files of all parts.
+
+    A shard that was finished is left as it is, and one that was stopped goes on. Shards may be encoded at the same
+    time, on any machines that see the folder.
+
+    Args:
+        source: table and images of all items.
+        out: folder of the feature files; the shard is written beside them.
+        shard: which part.
+        text_encoder: name for :func:`flatrec.content.encoders.text_encoder`.
+        image_encoder: name for :func:`flatrec.content.encoders.image_encoder`.
+        batch_size: texts or images per pass of the encoder.
+        workers: threads that read and decode images.
+        device: torch device that computes.
+        progress: opens a progress display for each modality.
+
+    Returns:
+        The number of vectors that were computed; None if the shard was finished before.
+
+    Raises:
+        ImportError: the extra of an encoder is not installed.
+        ValueError: there is no such column or encoder, nothing is to be encoded, or the folder has shards of other
+            items or encoders.
+        OSError: a file cannot be read, or the folder not be written to.
+    """
+    items = _read(source, workers, batch_size)
+    loaded = _load(items, text_encoder, image_encoder, device)
+    fingerprint, rows = loaded.fingerprint(items), shard.rows(len(items.table.ids))
+    if shards.is_whole(shard, out, fingerprint):
+        return None
+    computed = 0
+    with VectorCache(default_path()) as users, VectorCache(shard.path(out)) as own:
+        settings = EncodingSettings(shards.ShardCache(own, users), batch_size, workers)
+        if items.texts is not None and loaded.text is not None:
+            texts = dict(list(items.texts.items())[rows])
+            with progress("texts", len(texts)) as on_items:
+                computed += store_texts(texts, loaded.text, settings._replace(on_items=on_items))
+        if items.images is not None and loaded.image is not None:
+            images = dict(list(items.images.items())[rows])
+            with progress("images", len(images)) as on_items:
+                computed += store_images(images, loaded.image, settings._replace(on_items=on_items))
+    shards.finish(shard, out, fingerprint)
+    return computed
+
+
+class _Loaded(NamedTuple):
+    """The encoders of the modalities that there are."""
+
+    text: TextEncoder | None
+    image: ImageEncoder | None
+
+    def fingerprint(self, items: RawItems) -> str:
+        """Return what shards of these items by these encoders have in common."""
+        named = {"text": self.text, "image": self.image}
+        identities = {name: encoder.identity for name, encoder in named.items() if encoder is not None}
+        return shards.fingerprint_of(items.table.ids, identities)
+
+
+def _read(source: ItemSource, workers: int, batch_size: int) -> RawItems:
+    if workers < 1 or batch_size < 1:
+        raise ValueError(f"workers and batch_size must be at least 1, but are {workers} and {batch_size}")
+    items = source.read()
+    if items.texts is None and items.images is None:
+        raise ValueError("nothing to encode; give --text-column, --image-dir or --image-column")
+    return items
+
+
+def _load(items: RawItems, text_encoder: str, image_encoder: str, device: str) -> _Loaded:
+    return _Loaded(
+        None if items.texts is None else encoders.text_encoder(text_encoder, device=device),
+        None if items.images is None else encoders.image_encoder(image_encoder, device=device),
+    )
 
 
 def write_features_info(out: Path, ids: Sequence[str], reports: Sequence[EncodingReport], recipe: Recipe) -> None:

@@ -14,7 +14,7 @@ from numpy import ndarray
 from flatrec.content.encoders.base import Encoder, EncoderInput, ImageEncoder, TextEncoder
 from flatrec.content.encoders.images import decode_image, read_image, suppress_pillow_warnings
 from flatrec.content.encoders.texts import clean_text
-from flatrec.content.encoders.vector_cache import CachedVector, VectorCache, vector_key
+from flatrec.content.encoders.vector_cache import CachedVector, vector_key
 from flatrec.content.report import count_warnings
 from flatrec.data.encoded_items import begin_update
 from flatrec.utils.atomic_write import atomic_write
@@ -52,6 +52,17 @@ class EncodingReport:
         return count_warnings(self.warnings)
 
 
+@runtime_checkable
+class Vectors(Protocol):
+    """Where earlier vectors are, such as :class:`flatrec.content.encoders.vector_cache.VectorCache`."""
+
+    def get(self, keys: Sequence[bytes], dim: int) -> dict[bytes, CachedVector]:
+        """Return the vectors that are there, by key."""
+
+    def put(self, vectors: Mapping[bytes, CachedVector]) -> None:
+        """Store vectors."""
+
+
 class EncodingSettings(NamedTuple):
     """Settings of encoding.
 
@@ -62,7 +73,7 @@ class EncodingSettings(NamedTuple):
         on_items: is called with the number of items that are done.
     """
 
-    cache: VectorCache
+    cache: Vectors
     batch_size: int = 64
     workers: int = 2
     on_items: Callable[[int], None] = lambda _count: None
@@ -103,6 +114,27 @@ def encode_images(
     """
     with Threads(settings.workers) as threads, suppress_pillow_warnings():
         return _encode(list(images), _Images(images, encoder, threads), folder, settings)
+
+
+def store_texts(texts: Mapping[str, str | None], encoder: TextEncoder, settings: EncodingSettings) -> int:
+    """Encode texts into the cache alone, and return how many vectors were computed.
+
+    Raises:
+        ValueError: the encoder returns vectors that are not finite.
+        OSError: the cache cannot be written.
+    """
+    return _store(list(texts), _Texts(texts, encoder), settings)
+
+
+def store_images(images: Mapping[str, Path | None], encoder: ImageEncoder, settings: EncodingSettings) -> int:
+    """Encode images into the cache alone, as :func:`store_texts` does.
+
+    Raises:
+        ValueError: the encoder returns vectors that are not finite.
+        OSError: the cache cannot be written, or an image not be read for lack of permission.
+    """
+    with Threads(settings.workers) as threads, suppress_pillow_warnings():
+        return _store(list(images), _Images(images, encoder, threads), settings)
 
 
 EncodeResult: TypeAlias = CachedVector | tuple[str, ...]  # a vector, or the reasons why there is none
@@ -193,6 +225,15 @@ def _encode(items: Sequence[str], modality: _Modality, folder: Path, settings: E
         path.unlink(missing_ok=True)  # a kill would leave it beside the mask of other features
     missing = int((~present).sum())
     return EncodingReport(name, modality.encoder.identity, dim, len(items), missing, computed, warnings)
+
+
+def _store(items: Sequence[str], modality: _Modality, settings: EncodingSettings) -> int:
+    computed = 0
+    for start in range(0, len(items), ITEMS_PER_BLOCK):
+        block = items[start : start + ITEMS_PER_BLOCK]
+        computed += _encode_block(modality, block, settings)[1]
+        settings.on_items(len(block))
+    return computed
 
 
 def _allocate_npy(path: Path, shape: tuple[int, int]) -> np.memmap[Any, np.dtype[np.float32]]:

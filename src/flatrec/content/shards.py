@@ -1,0 +1,172 @@
+"""Encoding in shards: every process encodes its part of the items, and the last step puts the parts together.
+
+A shard is a cache of vectors beside the features, with a note that says when it is whole. A process that was killed
+goes on where it stopped; the note, written last, says of which items and encoders the vectors are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flatrec.content.encoders.encoding import ITEMS_PER_BLOCK
+from flatrec.content.encoders.vector_cache import CachedVector, VectorCache
+from flatrec.utils.atomic_write import write_text
+from flatrec.utils.integrity import digest, read_text
+from flatrec.utils.messages import clipped, shortlist
+
+FOLDER = "shards"
+MOST = 100_000
+_NAME = re.compile(r"(\d{1,6})-of-(\d{1,6})\.json")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several parts of all items.
+
+    Args:
+        number: which part, from 1 on.
+        count: number of parts.
+
+    Raises:
+        ValueError: there is no such part.
+
+    Example:
+        >>> [Shard(number, 2).rows(600) for number in (1, 2)]
+        [slice(0, 256, None), slice(256, 600, None)]
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count <= MOST:
+            raise ValueError(
+                f"a shard must be one of at most {MOST}, such as 1/4 to 4/4, but is {self.number}/{self.count}"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Return the shard that ``2/4`` means.
+
+        Raises:
+            ValueError: it means none.
+        """
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+        if found is None:
+            raise ValueError(f"a shard must be a number and how many there are, such as 2/4, but is {clipped(text)!r}")
+        return cls(int(found[1]), int(found[2]))
+
+    def rows(self, n_items: int) -> slice:
+        """Return its items: whole blocks, so that an encoder gets the same batches as without shards."""
+        n_blocks = -(-n_items // ITEMS_PER_BLOCK)
+        first, last = ((number * n_blocks) // self.count for number in (self.number - 1, self.number))
+        return slice(min(first * ITEMS_PER_BLOCK, n_items), min(last * ITEMS_PER_BLOCK, n_items))
+
+    def path(self, out: Path) -> Path:
+        """Return the file of its vectors; that of its note has another ending."""
+        return out / FOLDER / f"{self.number}-of-{self.count}.sqlite3"
+
+
+def fingerprint_of(ids: Sequence[str], encoders: Mapping[str, str]) -> str:
+    """Return a digest of all items and of the encoder of each modality; shards with equal ones belong together."""
+    return digest(json.dumps([list(ids), sorted(encoders.items())]).encode())
+
+
+def is_whole(shard: Shard, out: Path, fingerprint: str) -> bool:
+    """Return True if a shard was finished.
+
+    Raises:
+        ValueError: it was, of other items or by another encoder, or its note is damaged.
+    """
+    note = shard.path(out).with_suffix(".json")
+    if not note.is_file() or not shard.path(out).is_file():
+        return False
+    advice = f"remove {note.parent} and encode the shards again"
+    try:
+        found = json.loads(read_text(note, advice=advice))["fingerprint"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{note} is damaged; {advice}") from None
+    if found != fingerprint:
+        raise ValueError(
+            f"{note} is of other items, or of other encoders, than those that are given now; remove {note.parent}, or "
+            "choose another folder"
+        )
+    return True
+
+
+def finish(shard: Shard, out: Path, fingerprint: str) -> None:
+    """Say that a shard is whole.
+
+    Raises:
+        OSError: the note cannot be written.
+    """
+    note = {"fingerprint": fingerprint, "shard": shard.number, "of": shard.count}
+    write_text(shard.path(out).with_suffix(".json"), json.dumps(note) + "\n")
+
+
+@dataclass(frozen=True, eq=False)
+class ShardCache:
+    """The vectors of a shard, which also takes those that the user's cache has."""
+
+    own: VectorCache
+    users: VectorCache
+
+    def get(self, keys: Sequence[bytes], dim: int) -> dict[bytes, CachedVector]:
+        """Return the vectors of a shard, and those of the user's cache, which are the shard's from now on."""
+        found = self.own.get(keys, dim)
+        others = self.users.get([key for key in keys if key not in found], dim)
+        self.own.put(others)
+        return found | others
+
+    def put(self, vectors: Mapping[bytes, CachedVector]) -> None:
+        """Store vectors in both."""
+        self.own.put(vectors)
+        self.users.put(vectors)
+
+
+@dataclass(frozen=True, eq=False)
+class WholeCache:
+    """The vectors of all shards, in their order, before those of the user's cache."""
+
+    shards: Sequence[VectorCache]
+    users: VectorCache
+
+    def get(self, keys: Sequence[bytes], dim: int) -> dict[bytes, CachedVector]:
+        """Return the vectors of the first shard that has them, or of the user's cache."""
+        found: dict[bytes, CachedVector] = {}
+        for cache in (*self.shards, self.users):
+            if missing := [key for key in keys if key not in found]:
+                found |= cache.get(missing, dim)
+        return found
+
+    def put(self, vectors: Mapping[bytes, CachedVector]) -> None:
+        """Store vectors in the user's cache."""
+        self.users.put(vectors)
+
+
+@contextmanager
+def joined(out: Path, fingerprint: str, users: VectorCache) -> Iterator[VectorCache | WholeCache]:
+    """Yield the vectors of all shards beside features; the user's cache where there are no shards.
+
+    Raises:
+        ValueError: a shard is missing, not finished or of something else.
+    """
+    folder = out / FOLDER
+    if not folder.is_dir():
+        yield users
+        return
+    counts = {int(found[2]) for path in folder.iterdir() if (found := _NAME.fullmatch(path.name))}
+    if len(counts) > 1:
+        raise ValueError(f"{folder} has shards of {shortlist(map(str, sorted(counts)))}; remove those of one division")
+    shards = [Shard(number, count) for count in counts for number in range(1, count + 1)]
+    missing = [f"{one.number}/{one.count}" for one in shards if not is_whole(one, out, fingerprint)]
+    if missing or not shards:
+        lacking = f"lacks {shortlist(missing)}" if missing else "has no finished shard"
+        raise ValueError(f"{folder} {lacking}; encode what is missing by --shard, or remove the folder to do all here")
+    with ExitStack() as stack:
+        yield WholeCache([stack.enter_context(VectorCache(one.path(out))) for one in shards], users)
