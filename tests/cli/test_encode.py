@@ -281,7 +281,7 @@ def test_the_manifest_of_a_data_set_goes_on_listing_its_other_files(flatrec, raw
         check_manifest(raw, advice="")
 
 
-@pytest.mark.parametrize("text", ["0/2", "3/2", "1/0", "a/b", "1", "1/2/3", "-1/2", "1/1000000", "１/2", " 1/2"])
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1/0", "a/b", "1", "1/2/3", "-1/2", "1/1000000"])
 def test_what_is_no_shard_is_one_line(flatrec, raw, text):
     words = ("encode", raw / "items.csv", "--text-column", "text", "--out", raw / "parts")
     one_line(flatrec(*words, "--shard", text), 2, "a shard must be")

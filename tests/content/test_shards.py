@@ -11,7 +11,7 @@ from PIL import Image
 from flatrec.content import ItemSource, encode_table, shards
 from flatrec.content.encode import encode_shard
 from flatrec.content.encoders import encoding
-from flatrec.content.shards import Shard
+from flatrec.utils.shards import Shard
 
 N_ITEMS, BLOCK = 30, 4
 
@@ -98,7 +98,7 @@ def test_shards_give_the_files_of_one_run(raw, expected, tmp_path, monkeypatch, 
 def test_every_item_is_in_one_shard():
     for n_items in (0, 1, 4, 255, 256, 257, 5000):
         for count in (1, 2, 3, 7, 40):
-            rows = [Shard(number, count).rows(n_items) for number in range(1, count + 1)]
+            rows = [shards.rows_of(Shard(number, count), n_items) for number in range(1, count + 1)]
             assert [one for part in rows for one in range(n_items)[part]] == list(range(n_items))
 
 
@@ -140,7 +140,7 @@ def test_one_shard_may_be_encoded_twice_at_the_same_time(raw, expected, tmp_path
 
 def test_a_damaged_shard_is_encoded_again_or_refused(raw, expected, tmp_path, monkeypatch):
     encode_shard(source(raw), raw / "parts", Shard(1, 1))
-    path = Shard(1, 1).path(raw / "parts")
+    path = shards.file_of(Shard(1, 1), raw / "parts")
     content, note = path.read_bytes(), path.with_suffix(".json")
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(OSError, match="damaged"):

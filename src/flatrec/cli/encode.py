@@ -47,8 +47,9 @@ def encode(
     """
     from flatrec.cli.progress import counting
     from flatrec.content.encode import DETAILS, encode_shard, encode_table, summary_dict
-    from flatrec.content.shards import Shard
+    from flatrec.content.shards import file_of
     from flatrec.runs.session import choose_device
+    from flatrec.utils.shards import Shard
 
     part = None if shard is None else Shard.parse(shard)
     chosen = str(choose_device(options.experiment(None, None, device=device)))
@@ -65,10 +66,10 @@ def encode(
             progress=counting,
         )
         if json:
-            print_json({"path": str(part.path(out)), "computed": computed or 0, "was_finished": computed is None})
+            print_json({"path": str(file_of(part, out)), "computed": computed or 0, "was_finished": computed is None})
         else:
             said = "was finished before" if computed is None else f"{computed} computed now"
-            print_text(f"{part.path(out)}: {said}")
+            print_text(f"{file_of(part, out)}: {said}")
         return
     reports = encode_table(
         source,

@@ -24,13 +24,13 @@ from flatrec.content.encoders.recipe import RECIPE, Recipe, read_recipe
 from flatrec.content.encoders.vector_cache import VectorCache, default_path
 from flatrec.content.item_source import ItemSource, Progress, RawItems, no_progress
 from flatrec.content.report import write_warnings
-from flatrec.content.shards import Shard
 from flatrec.data.dataset import Dataset
 from flatrec.data.encoded_items import EncodedItems, finish_update, prepare_folder, read_encoded, write_ids
 from flatrec.data.formats.description import DESCRIPTION, parse
 from flatrec.data.items import ItemTable, read_items
 from flatrec.data.tables.files import TABLE_SUFFIXES
 from flatrec.utils.atomic_write import write_text
+from flatrec.utils.shards import Shard
 
 SUMMARY, DETAILS = "encoding.json", "encoding.csv"
 
@@ -128,11 +128,11 @@ def encode_shard(
     """
     items = _read(source, workers, batch_size)
     loaded = _load(items, text_encoder, image_encoder, device)
-    fingerprint, rows = loaded.fingerprint(items), shard.rows(len(items.table.ids))
+    fingerprint, rows = loaded.fingerprint(items), shards.rows_of(shard, len(items.table.ids))
     if shards.is_whole(shard, out, fingerprint):
         return None
     computed = 0
-    with VectorCache(default_path()) as users, VectorCache(shard.path(out)) as own:
+    with VectorCache(default_path()) as users, VectorCache(shards.file_of(shard, out)) as own:
         settings = EncodingSettings(shards.ShardCache(own, users), batch_size, workers)
         if items.texts is not None and loaded.text is not None:
             texts = dict(list(items.texts.items())[rows])

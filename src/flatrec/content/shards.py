@@ -7,7 +7,6 @@ goes on where it stopped; the note, written last, says of which items and encode
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,59 +16,26 @@ from flatrec.content.encoders.encoding import ITEMS_PER_BLOCK
 from flatrec.content.encoders.vector_cache import CachedVector, VectorCache
 from flatrec.utils.atomic_write import write_text
 from flatrec.utils.integrity import digest, read_text
-from flatrec.utils.messages import clipped, shortlist
+from flatrec.utils.messages import shortlist
+from flatrec.utils.shards import Shard, shard_names
 
 FOLDER = "shards"
-MOST = 100_000
-_NAME = re.compile(r"(\d{1,6})-of-(\d{1,6})\.json")
 
 
-@dataclass(frozen=True)
-class Shard:
-    """One of several parts of all items.
-
-    Args:
-        number: which part, from 1 on.
-        count: number of parts.
-
-    Raises:
-        ValueError: there is no such part.
+def rows_of(shard: Shard, n_items: int) -> slice:
+    """Return the items of a shard: whole blocks, so that an encoder gets the same batches as without shards.
 
     Example:
-        >>> [Shard(number, 2).rows(600) for number in (1, 2)]
+        >>> [rows_of(Shard(number, 2), 600) for number in (1, 2)]
         [slice(0, 256, None), slice(256, 600, None)]
     """
+    blocks = shard.of(-(-n_items // ITEMS_PER_BLOCK))
+    return slice(*(min(edge * ITEMS_PER_BLOCK, n_items) for edge in (blocks.start, blocks.stop)))
 
-    number: int
-    count: int
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.number <= self.count <= MOST:
-            raise ValueError(
-                f"a shard must be one of at most {MOST}, such as 1/4 to 4/4, but is {self.number}/{self.count}"
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """Return the shard that ``2/4`` means.
-
-        Raises:
-            ValueError: it means none.
-        """
-        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
-        if found is None:
-            raise ValueError(f"a shard must be a number and how many there are, such as 2/4, but is {clipped(text)!r}")
-        return cls(int(found[1]), int(found[2]))
-
-    def rows(self, n_items: int) -> slice:
-        """Return its items: whole blocks, so that an encoder gets the same batches as without shards."""
-        n_blocks = -(-n_items // ITEMS_PER_BLOCK)
-        first, last = ((number * n_blocks) // self.count for number in (self.number - 1, self.number))
-        return slice(min(first * ITEMS_PER_BLOCK, n_items), min(last * ITEMS_PER_BLOCK, n_items))
-
-    def path(self, out: Path) -> Path:
-        """Return the file of its vectors; that of its note has another ending."""
-        return out / FOLDER / f"{self.number}-of-{self.count}.sqlite3"
+def file_of(shard: Shard, out: Path) -> Path:
+    """Return the file of a shard's vectors beside features; that of its note has another ending."""
+    return shard.file(out / FOLDER / "vectors.sqlite3")
 
 
 def fingerprint_of(ids: Sequence[str], encoders: Mapping[str, str]) -> str:
@@ -83,8 +49,8 @@ def is_whole(shard: Shard, out: Path, fingerprint: str) -> bool:
     Raises:
         ValueError: it was, of other items or by another encoder, or its note is damaged.
     """
-    note = shard.path(out).with_suffix(".json")
-    if not note.is_file() or not shard.path(out).is_file():
+    note = file_of(shard, out).with_suffix(".json")
+    if not note.is_file() or not file_of(shard, out).is_file():
         return False
     advice = f"remove {note.parent} and encode the shards again"
     try:
@@ -105,8 +71,8 @@ def finish(shard: Shard, out: Path, fingerprint: str) -> None:
     Raises:
         OSError: the note cannot be written.
     """
-    note = {"fingerprint": fingerprint, "shard": shard.number, "of": shard.count}
-    write_text(shard.path(out).with_suffix(".json"), json.dumps(note) + "\n")
+    note = {"fingerprint": fingerprint, "shard": shard.index, "of": shard.count}
+    write_text(file_of(shard, out).with_suffix(".json"), json.dumps(note) + "\n")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,13 +126,19 @@ def joined(out: Path, fingerprint: str, users: VectorCache) -> Iterator[VectorCa
     if not folder.is_dir():
         yield users
         return
-    counts = {int(found[2]) for path in folder.iterdir() if (found := _NAME.fullmatch(path.name))}
+    counts = {_count(path) for path in folder.glob("vectors*.json")}
     if len(counts) > 1:
         raise ValueError(f"{folder} has shards of {shortlist(map(str, sorted(counts)))}; remove those of one division")
     shards = [Shard(number, count) for count in counts for number in range(1, count + 1)]
-    missing = [f"{one.number}/{one.count}" for one in shards if not is_whole(one, out, fingerprint)]
+    missing = [str(one) for one in shards if not is_whole(one, out, fingerprint)]
     if missing or not shards:
         lacking = f"lacks {shortlist(missing)}" if missing else "has no finished shard"
         raise ValueError(f"{folder} {lacking}; encode what is missing by --shard, or remove the folder to do all here")
     with ExitStack() as stack:
-        yield WholeCache([stack.enter_context(VectorCache(one.path(out))) for one in shards], users)
+        yield WholeCache([stack.enter_context(VectorCache(file_of(one, out))) for one in shards], users)
+
+
+def _count(note: Path) -> int:
+    """Return how many shards there are by the name of the note of one."""
+    found = shard_names(note.with_name("vectors.json")).fullmatch(note.name)
+    return 1 if found is None else int(found["count"])

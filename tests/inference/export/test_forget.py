@@ -12,7 +12,7 @@ from flatrec.inference.export import export_recommendations, export_similar, exp
 from flatrec.inference.export.forget import Removal, forget_in_export
 from flatrec.inference.export.manifests import stated
 from flatrec.inference.export.options import ExportOptions
-from flatrec.inference.export.shards import Shard
+from flatrec.utils.shards import Shard
 from tests.inference.shops import dataset, recommender
 
 USERS = ["ann", 'bob,"x"', "cat"]  # an id that CSV quotes

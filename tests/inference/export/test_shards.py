@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flatrec.inference.export.shards import Shard, shard_names
+from flatrec.utils.shards import Shard, shard_names
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 16, 40])

@@ -14,9 +14,9 @@ from flatrec.inference.export.files import write_frames
 from flatrec.inference.export.manifests import record, stated
 from flatrec.inference.export.options import ExportOptions, Format
 from flatrec.inference.export.report import ExportReport, Tally
-from flatrec.inference.export.shards import shard_names
 from flatrec.inference.export.vectors import ABOUT, forget_vectors
 from flatrec.utils.atomic_write import atomic_write
+from flatrec.utils.shards import shard_names
 
 COLUMN = "user_id"
 

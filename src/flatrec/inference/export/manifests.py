@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from flatrec.inference.export.report import ExportReport
-from flatrec.inference.export.shards import Shard, shard_names
 from flatrec.utils.atomic_write import write_text
 from flatrec.utils.integrity import file_digest, read_sealed, seal
 from flatrec.utils.messages import shortlist
+from flatrec.utils.shards import Shard, shard_names
 
 FORMAT = "flatrec export 1"
 _ADVICE = "remove it, or export again with --overwrite"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from flatrec.inference.candidates import Filters, id_tuple
-from flatrec.inference.export.shards import Shard
 from flatrec.inference.rerank import Rerank
 from flatrec.utils.messages import clipped
+from flatrec.utils.shards import Shard
 
 Format: TypeAlias = Literal["parquet", "csv", "jsonl"]
 FORMATS: tuple[Format, ...] = get_args(Format)

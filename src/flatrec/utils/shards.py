@@ -1,4 +1,4 @@
-"""One of several portions of an export, each of which a process of its own can write."""
+"""One of several portions of a work, each of which a process of its own can do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXT = re.compile(r"(?P<index>\d{1,9})/(?P<count>\d{1,9})")
 
 @dataclass(frozen=True)
 class Shard:
-    """Which portion of an export, counted from 1; all of it by default.
+    """Which portion of a work, counted from 1; all of it by default.
 
     Args:
         index: the number of this shard, from 1 to ``count``.
