@@ -191,3 +191,18 @@ def test_a_reader_keeps_the_write_ahead_log_and_a_warning_says_so(path, log, cap
         reader.execute("SELECT * FROM flatrec_events").fetchall()
         assert log.forget(["ann"]) == 1
     assert "events.sqlite-wal still holds them" in caplog.text
+
+
+def test_a_log_that_no_event_could_be_written_to_is_refused_at_the_start(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE flatrec_events (number INTEGER PRIMARY KEY, user, item, event, time, id TEXT)")
+    with pytest.raises(ValueError, match="the column id of flatrec_events in .* must be UNIQUE"):
+        LogPlace(path).open(create=True)
+    LogPlace(path).open().close()  # it can be read
+
+
+def test_a_file_without_the_permission_to_write_is_refused_at_the_start(path, monkeypatch):
+    LogPlace(path).open(create=True).close()
+    monkeypatch.setattr("flatrec.event_log.sqlite.os.access", lambda *_: False)  # root may write anything
+    with pytest.raises(ValueError, match="must be writable"):
+        LogPlace(path).open(create=True)

@@ -55,7 +55,7 @@ def recommender(kind="vectors", **changes):
         popularity=np.array([1.0, 0.0, 2.0, 3.0]),
         new=np.zeros(N_ITEMS, dtype=np.bool_),
         titles=("Mug", "Lamp", "", "Last"),
-        images=(Path("mug.png"), None, None, Path("x/last.png")),
+        images=(Path("/shop/mug.png"), None, None, Path("/shop/x/last.png")),
         columns=pl.DataFrame({"price": [1.5, None, 2.0, 9.0], "kind": ["a", "b", None, "a"]}),
         features={
             "image": Features(np.arange(8, dtype=np.float32).reshape(4, 2), np.array([True, False, True, True])),

@@ -50,6 +50,19 @@ def test_the_new_recommender_knows_users_and_items_of_the_log(shop):
     assert "i99" in recommender.items
 
 
+def test_a_first_night_needs_no_log_as_the_service_that_makes_it_needs_the_recommender(shop, caplog):
+    state = refresh(job(shop), now=NOW)
+    assert (state.outcome, state.events_until) == ("promoted", 0)
+    assert "there is no log of events" in caplog.text
+    write(shop, ("zoe", "i0", "click", EARLIER), ("zoe", "i1", "click", EARLIER))
+    assert refresh(job(shop), now=NOW).events_until == 2
+
+
+def test_a_log_that_is_gone_is_an_error_for_a_job_that_goes_on(shop):
+    with pytest.raises(FileNotFoundError, match="there is no log of events"):
+        read_delivery(job(shop), events_until=3)
+
+
 def test_an_event_that_the_data_have_counts_once(shop):
     table = events(31)
     user, item, moment = table.row(0)
@@ -170,11 +183,9 @@ def test_settings_that_do_not_fit_are_said_in_one_line(tmp_path, more, said):
 
 
 def test_what_cannot_be_read_is_said_in_one_line(shop, monkeypatch):
-    for name, content, said in (("none", None, "there is no log of events"), ("text", b"no database" * 100, "SQLite")):
-        if content is not None:
-            (shop / name).write_bytes(content)
-        with pytest.raises((ValueError, OSError), match=said):
-            read(shop, f'\n[events]\npath = "{name}"\n')
+    (shop / "text").write_bytes(b"no database" * 100)
+    with pytest.raises((ValueError, OSError), match="SQLite"):
+        read(shop, '\n[events]\npath = "text"\n')
     monkeypatch.delenv("SHOP_DATABASE", raising=False)
     with pytest.raises(ValueError, match="environment variable SHOP_DATABASE is not set"):
         read(shop, '\n[events]\nurl_env = "SHOP_DATABASE"\n')

@@ -66,6 +66,13 @@ def test_other_origins_may_call_only_if_they_are_named(folder):
         assert "access-control-allow-origin" not in other.headers
 
 
+def test_further_hosts_do_not_take_the_machine_itself_away(folder):
+    with client_of(folder, ServeSettings(allowed_hosts=("shop.local",))) as client:
+        for host in ("localhost", "127.0.0.1:8000", "shop.local:80"):
+            assert client.get("/v1/model", headers={"host": host}).status_code == 200
+        assert client.get("/v1/model", headers={"host": "evil.example"}).status_code == 421
+
+
 def test_metrics_count_requests_and_answers_by_path(folder):
     with client_of(folder) as client:
         client.get("/v1/recommend/ann")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flatrec.inference.storage import save_recommender
-from tests.serve.shops import process_of, saved, shop
+from tests.serve.shops import exchange, process_of, saved, shop
 
 
 def asked(port, path):
@@ -79,6 +79,34 @@ def test_sigterm_finishes_what_is_under_way(tmp_path):
     assert answers == [100] * 8
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_several_workers_refuse_connections_while_they_end(tmp_path):
+    body = json.dumps({"users": ["ann", "bob"] * 50, "explain": True, "diversity": 0.5}).encode()
+    request = (
+        b"POST /v1/recommend HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        + f"content-length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    with process_of(saved(tmp_path), "--workers", "2", "--set", "limits.threads=1") as (process, port):
+        threads = [threading.Thread(target=exchange, args=(port, request), kwargs={"wait": 60}) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: refuses(port), seconds=2)
+        still_there = process.poll() is None
+        for thread in threads:
+            thread.join()
+    assert still_there or process.returncode == 0
+
+
+def refuses(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionError:
+        return True
+    return False
 
 
 def test_what_cannot_be_served_is_said_in_one_line(flatrec, tmp_path, monkeypatch):

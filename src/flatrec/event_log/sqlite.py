@@ -75,6 +75,23 @@ class SQLiteStore(EventStore):
                 f"{path} must hold the table {TABLE} of the columns {', '.join(COLUMNS)}, but the table {found}; "
                 "choose another file"
             )
+        if create:
+            self._check_writable()
+
+    def _check_writable(self) -> None:
+        """Refuse a log that no event could ever be written to.
+
+        Raises:
+            ValueError: the file is read-only, or ids of events are not unique.
+        """
+        with self._errors(), self._pool.connection() as connection:
+            (read_only,) = connection.execute("PRAGMA query_only").fetchone()
+            unique = [row[1] for row in connection.execute(f"PRAGMA index_list({TABLE})") if row[2]]
+            columns = [[row[2] for row in connection.execute(f"PRAGMA index_info({name})")] for name in unique]
+        if read_only or not os.access(self._path, os.W_OK):
+            raise ValueError(f"{self._path} must be writable, as events are written into it; change its permissions")
+        if ["id"] not in columns:
+            raise ValueError(f"the column id of {TABLE} in {self._path} must be UNIQUE; choose another file")
 
     def append(self, events: Sequence[Event]) -> int:
         """Write events in one transaction, which is on the disk when this returns."""

@@ -174,7 +174,7 @@ def _seconds(number: int, sent: datetime | float | None, now: float) -> int:
     if not 0 <= sent <= now + DAY:
         raise Refused(
             422,
-            f"the time of events[{number}] must lie between 1970 and now, in seconds, but is {clipped(str(sent))}; "
-            "send an ISO date and time, Unix seconds (no milliseconds), or none",
+            f"the time of events[{number}] must lie between 1970 and a day from now, but is {clipped(str(sent))}; "
+            "send a time such as 2026-11-29T10:00:00Z, Unix seconds (no milliseconds), or none",
         )
     return math.floor(sent)

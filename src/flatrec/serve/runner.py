@@ -57,7 +57,7 @@ class Factory:
         from flatrec.serve.reload import ServedModel
 
         torch.set_num_threads(1)  # requests are worked on side by side
-        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s flatrec: %(message)s")
         tokens = tokens_from_environment(required=self.settings.require_token)
         compare = None if self.compare is None else ServedModel(self.compare)
         events = logged_events(self.settings)

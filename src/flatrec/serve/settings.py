@@ -23,7 +23,7 @@ class Limits(Config):
 
     Args:
         body_bytes: length of a body; a new item with an image may have the bytes of the image more.
-        k: length of a list.
+        k: length of a list; at least the longest one that is made if no length is asked for.
         users: number of lists in a request.
         history: number of items in a history.
         ids: number of ids in any other list, such as ``exclude``.
@@ -41,7 +41,7 @@ class Limits(Config):
     """
 
     body_bytes: Bytes = 2**20
-    k: Annotated[int, Range(ge=1, le=10_000)] = 500
+    k: Annotated[int, Range(ge=20, le=10_000)] = 500
     users: Count = 100
     history: Count = 1000
     ids: Count = 10_000
@@ -99,8 +99,8 @@ class ServeSettings(Config):
         port: port that it listens on; 0 for a free one.
         workers: number of processes, each with the recommender.
         require_token: whether the service refuses to start without tokens in the environment.
-        allowed_hosts: names by which clients may call the service, as in the header ``Host``; empty for those of the
-            machine itself where the service listens there only, and else for any name.
+        allowed_hosts: names by which clients may call the service, as in the header ``Host``, beside those of the
+            machine itself; empty for those alone where the service listens there only, and else for any name.
         cors_origins: origins whose pages may call the service from a browser, such as ``https://shop.example``.
         reload_seconds: time between two looks at the folder for a new recommender.
         log_users: whether the access log has the ids of users and items, which are part of the paths.
@@ -128,7 +128,9 @@ class ServeSettings(Config):
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names by which clients may call the service; empty for any."""
-        return self.allowed_hosts or (LOOPBACK if self.host in LOOPBACK else ())
+        if not self.allowed_hosts:
+            return LOOPBACK if self.host in LOOPBACK else ()
+        return (*LOOPBACK, *self.allowed_hosts)
 
 
 def tokens_from_environment(*, required: bool) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
@@ -60,11 +61,13 @@ class Supervisor:
                 connection.wait([worker.sentinel for worker in workers], LOOK_SECONDS)
                 workers = [worker if worker.is_alive() else self._restarted(worker) for worker in workers]
         finally:
+            self.listening.close()  # as long as one process has it open, clients can connect and wait in vain
             _end(workers, self.seconds + LEEWAY)
 
     def _started(self) -> SpawnProcess:
         worker = multiprocessing.get_context("spawn").Process(target=_run, args=(self.work, self.listening))
-        worker.start()
+        with _without_interrupts():
+            worker.start()
         return worker
 
     def _restarted(self, worker: SpawnProcess) -> SpawnProcess:
@@ -79,6 +82,19 @@ class Supervisor:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._stopping = True
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Let a process that is started here never hear of Ctrl-C, which reaches all processes of a terminal."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(workers: list[SpawnProcess], seconds: float) -> None:

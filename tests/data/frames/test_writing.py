@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 
 from flatrec.data.dataset import Dataset
 from flatrec.data.features import Features
+from flatrec.data.frames.writing import item_table
 from flatrec.data.interactions import Interactions
 from flatrec.data.shop import ShopSettings, generate
 from flatrec.data.vocabulary import Vocabulary
@@ -95,3 +97,9 @@ def test_a_data_set_travels_to_another_process(dataset):
     assert (there.titles, there.name) == (dataset.titles, "own")
     with pytest.raises(TypeError):
         there.features["other"] = there.features["text"]
+
+
+def test_images_are_found_from_any_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    table = item_table(["a", "b"], None, [Path("images/a.png"), None], None)
+    assert table["image"].to_list() == [str(tmp_path / "images/a.png"), None]

@@ -21,12 +21,15 @@ def item_table(
     images: Sequence[Path | None] | None,
     columns: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    """Return a row per item: ``item``, ``title`` and ``image`` if there are any, and the item columns."""
+    """Return a row per item: ``item``, ``title`` and ``image`` if there are any, and the item columns.
+
+    Paths of images are absolute, so that they lead to the same files from any folder.
+    """
     series = [pl.Series("item", list(ids), dtype=pl.String)]
     if titles is not None:
         series.append(pl.Series("title", titles, dtype=pl.String))
     if images is not None:
-        names = [None if image is None else str(image) for image in images]
+        names = [None if image is None else str(image.absolute()) for image in images]
         series.append(pl.Series("image", names, dtype=pl.String))
     return pl.DataFrame(series + (columns.get_columns() if columns is not None else []))
 
