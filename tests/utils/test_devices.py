@@ -12,12 +12,13 @@ from flatrec.config import Experiment, Training, validate
 from flatrec.runs.session import choose_device
 from flatrec.testing import block_dataset
 from flatrec.utils import devices
+from flatrec.utils.device_names import check_name
 from flatrec.utils.messages import message
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:0", "cuda:13", "mps"])
 def test_names_of_devices(name):
-    assert devices.check_name(name) == name
+    assert check_name(name) == name
     assert validate(Experiment, {"device": name}, "experiment").device == name
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, InstanceOf, PrivateAttr, field_validator, m
 from flatrec.config.base import Config
 from flatrec.config.split import SplitSettings
 from flatrec.utils import user_classes
-from flatrec.utils.devices import check_name
+from flatrec.utils.device_names import check_name
 from flatrec.utils.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Range
 
 WITHOUT_WEIGHT = ("default", "none")  # kinds of penalty that have no weight to set

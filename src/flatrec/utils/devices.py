@@ -7,26 +7,15 @@ tried.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-NAMES = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+from flatrec.utils.device_names import check_name
+
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without which cuBLAS is not deterministic
-
-
-def check_name(name: str) -> str:
-    """Return the name of a device, if it is one.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not NAMES.fullmatch(name):
-        raise ValueError(f"must be auto, cpu, cuda, cuda:1 (the second GPU and so on) or mps, but is {name!r}")
-    return name
 
 
 def choose(name: str) -> torch.device:
