@@ -50,6 +50,7 @@ class BPR(Model):
 
     config: Config
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, int]] = {"nodes": 1}
     SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:

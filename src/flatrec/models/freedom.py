@@ -80,6 +80,7 @@ class FREEDOM(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
     DEFAULTS: ClassVar[Defaults] = {"optimizer.lr": 0.003, "model.edge_dropout": 0.5}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, int]] = {"nodes": 1, "projections.*.weight": 0}
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.8, 0.9),
         "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3),

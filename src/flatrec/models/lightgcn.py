@@ -61,6 +61,7 @@ class LightGCN(Model):
         "regularization.weight": 0.03,
     }
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, int]] = {"nodes": 1}
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (1, 2, 3, 4),
         "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
