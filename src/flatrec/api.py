@@ -19,7 +19,7 @@ from flatrec.inference.run import Run, scoring_of
 from flatrec.models import Model
 from flatrec.ops.columns import ColumnGroup
 from flatrec.parallel.processes import column_group
-from flatrec.parallel.refusals import check_started
+from flatrec.parallel.refusals import check_separable, check_started
 from flatrec.registry.instantiate import build_strategy, own_defaults, with_defaults
 from flatrec.registry.model_defaults import defaults_sentence
 from flatrec.registry.naming import import_metrics, import_metrics_of_run, import_named, of_run
@@ -218,6 +218,8 @@ def run_experiment(
         _check_size(model, data)
         objective.apply(experiment, model)
     built = objective.build_with_objective(experiment, data) if model is None else model
+    if processes.size > 1:
+        check_separable(experiment, built, strategy, processes.size)
     start = take_parameters(init_from, out, built, data, resume=resume, load=load)
     with column_group(experiment, processes) as group:
         whole = built if group is None or start is None else deepcopy(built)  # a run folder keeps its values

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import flatrec
-from flatrec.config import Component, Experiment
+from flatrec.config import Component, Experiment, Regularization
+from flatrec.parallel.refusals import ENTRYWISE
 from flatrec.registry.instantiate import with_defaults
 from flatrec.runs.objective import build_with_objective
 from flatrec.testing import block_dataset
@@ -39,9 +40,10 @@ class Case:
 
     def __str__(self):
         kind = "float64" if self.double else "float32"
-        more = "-".join(str(value) for value in (*self.strategy_settings.values(), *self.training.values()))
-        more += "-".join(one.name for one in self.others.values() if isinstance(one, Component))
-        return "-".join(filter(None, (self.model, self.strategy, kind, self.optimizer, more)))
+        given = {**self.model_settings, **self.strategy_settings, **self.training}
+        more = [f"{name}={value}" for name, value in given.items()]
+        more += [one.name if isinstance(one, Component) else one.kind for one in self.others.values()]
+        return "-".join(filter(None, (self.model, self.strategy, kind, self.optimizer, *more)))
 
     @property
     def tolerance(self):
@@ -73,8 +75,36 @@ class Case:
         )
 
 
-MAIN = [
-    Case(model, strategy, double) for model, strategy, double in itertools.product(MODELS, STRATEGIES, (True, False))
+MAIN = [Case(*case) for case in itertools.product(MODELS, STRATEGIES, (True, False))]
+OTHER_STRATEGIES = [
+    Case("lightgcn", "asam"),
+    Case("lightgcn", "fishersam"),
+    Case("lightgcn", "friendlysam"),
+    Case("lightgcn", "gsam"),
+    Case("lightgcn", "looksam"),
+    Case("lightgcn", "vasso"),
+    Case("lightgcn", "gnp"),
+    Case("lightgcn", "sam", strategy_settings={"rho_scale": "relative", "rho": 0.1}),
+    Case("lightgcn", "bsam", strategy_settings={"rho_scale": "row", "rho": 0.1}),
+    Case("lightgcn", "bsam", strategy_settings={"distance": "manhattan-mean"}),
+    Case("freedom", "bsam", strategy_settings={"distance": "euclidean"}),
+    Case("freedom", "bsam", strategy_settings={"distance": "cosine"}, training={"perturb_exclude": ["no*"]}),
+]
+OTHER_SETTINGS = [
+    Case("freedom", "sam", training={"max_grad_norm": 0.01}),
+    Case("lightgcn", "sam", training={"max_row_grad_norm": 0.001}),
+    Case("lightgcn", "sam", training={"grad_accumulation_steps": 2}),
+    Case("lightgcn", "sam", training={"average": "ema", "average_decay": 0.5}),
+    Case("freedom", "sam", training={"select": "best", "evaluate_every": 1}),
+    Case("freedom", "bsam+", double=False, model_settings={"edge_dropout": 0.5}),
+    Case("lightgcn", "sam", others={"loss": Component("bce"), "sampling": Component("uniform", {"n_negatives": 3})}),
+    Case("bpr", "sam", others={"sampling": Component("uniform", {"n_negatives": 3})}),
+    Case("bpr", "sam", others={"sampling": Component("hardest", {"n_candidates": 3})}),
+    Case("bpr", "sam", others={"sampling": Component("in-batch")}),
+    Case("bpr", "sam", others={"loss": Component("softmax", {"cosine": True}), "sampling": Component("in-batch")}),
+    Case("lightgcn", "sam", others={"loss": Component("ccl"), "sampling": Component("uniform", {"n_negatives": 3})}),
+    Case("freedom", "sam", others={"regularization": Regularization(kind="decoupled", weight=0.01)}),
+    *(Case("lightgcn", "sam", optimizer=name) for name in sorted(ENTRYWISE)),
 ]
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import signal
 
 from torch import distributed
 
-LIMIT = 120  # seconds
+from tests.processes import LIMIT, SERVER
 
 
-def together(size, work, *given, folder):
-    """Let processes with a group among them do ``work(rank, *given)``; all of them must come to its end."""
+def together(size, work, *given, folder, dying=None):
+    """Let processes with a group among them do ``work(rank, *given)``; all must come to its end, but one that dies."""
     folder.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")
     children = [
-        context.Process(target=_begin, args=(rank, size, str(folder / "store"), work, given)) for rank in range(size)
+        SERVER.Process(target=_begin, args=(rank, size, str(folder / "store"), work, given)) for rank in range(size)
     ]
     for child in children:
         child.start()
@@ -24,7 +23,7 @@ def together(size, work, *given, folder):
     codes = [child.exitcode for child in children]
     for child in children:
         child.kill()
-    assert codes == [0] * size
+    assert codes == [-signal.SIGKILL if rank == dying else 0 for rank in range(size)]
 
 
 def _begin(rank, size, store, work, given):

@@ -30,24 +30,26 @@ def check_started(experiment: Experiment, processes: Processes) -> None:
         )
 
 
-def check_separable(experiment: Experiment, model: Model | Baseline, strategy: Strategy) -> None:
-    """Make sure that several processes can share the columns of what an experiment trains.
+def check_separable(experiment: Experiment, model: Model | Baseline, strategy: Strategy, n_processes: int) -> None:
+    """Make sure that so many processes can share the columns of what an experiment trains.
 
     Raises:
         ValueError: they cannot.
     """
     if isinstance(model, Baseline):
         raise ValueError(f"{experiment.model.name} has no columns to share among processes; start a single process")
-    dims = {name: column_dim(model, name) for name, param in model.named_parameters() if param.requires_grad}
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    dims = {name: column_dim(model, name) for name in trained}
     for reason in _reasons(experiment, model, strategy):
         raise ValueError(f"training.parallel is columns, but {reason}; change that, or start a single process")
-    if _reads_rows(experiment, strategy):
-        for name, parameter in model.named_parameters():
-            if dims.get(name) == 0 and parameter.ndim > 1:
-                raise ValueError(
-                    f"training.parallel is columns, but the rows of {name} are what processes share, so that rows "
-                    'cannot be measured; leave out rho_scale = "row" and max_row_grad_norm'
-                )
+    for name, dim in dims.items():
+        if (width := trained[name].shape[dim]) < n_processes:
+            raise ValueError(f"{name} has {width} columns, which {n_processes} processes cannot share; start fewer")
+        if dim == 0 and trained[name].ndim > 1 and _reads_rows(experiment, strategy):
+            raise ValueError(
+                f"training.parallel is columns, but the rows of {name} are what processes share, so that rows cannot "
+                'be measured; leave out rho_scale = "row" and max_row_grad_norm'
+            )
 
 
 def _reasons(experiment: Experiment, model: Model, strategy: Strategy) -> list[str]:

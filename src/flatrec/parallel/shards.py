@@ -42,7 +42,7 @@ class ColumnShards:
         group: this process among the others.
 
     Raises:
-        ValueError: the model does not say where the columns of a parameter lie, or a process would have none.
+        ValueError: the model does not say where the columns of a parameter lie.
     """
 
     def __init__(self, model: Model, group: ColumnGroup) -> None:
@@ -52,12 +52,6 @@ class ColumnShards:
             Shard(name, parameter, column_dim(model, name), tuple(parameter.shape)) for name, parameter in trained
         ]
         self._by_name = {shard.name: shard for shard in self.shards}
-        for shard in self.shards:
-            if (width := shard.shape[shard.dim]) < group.size:
-                raise ValueError(
-                    f"{shard.name} has {width} columns, which {group.size} processes cannot share; start at most "
-                    f"{width}"
-                )
         self.split()
 
     def split(self) -> None:

@@ -24,7 +24,6 @@ from flatrec.models import Adversarial, Baseline, Model, VirtualTriplets
 from flatrec.models.virtual_triplets import WarmUp
 from flatrec.ops.columns import ColumnGroup
 from flatrec.ops.matmul import onednn_pays
-from flatrec.parallel.refusals import check_separable
 from flatrec.parallel.shards import ColumnShards
 from flatrec.runs import objective, run_dir, selection, weights
 from flatrec.runs.origin import Origin, read_origin
@@ -57,8 +56,7 @@ class Session:
             again after training; None if this process trains alone. The first process writes.
 
     Raises:
-        ValueError: the settings do not fit the data, or the optimizer refuses a value; or processes cannot share the
-            columns.
+        ValueError: the settings do not fit the data, or the optimizer refuses a value.
     """
 
     def __init__(
@@ -76,8 +74,6 @@ class Session:
         save_recommender: bool = True,
         group: ColumnGroup | None = None,
     ) -> None:
-        if group is not None:
-            check_separable(experiment, model, strategy)
         self.group, self.writes = group, out is not None and (group is None or group.is_first)
         self.experiment, self.dataset, self.out = experiment, dataset, out
         self.start = start
