@@ -11,7 +11,7 @@ from flatrec.models import LightGCN
 from flatrec.ops.columns import ColumnGroup
 from flatrec.parallel.processes import own_device
 from flatrec.parallel.refusals import check_separable
-from flatrec.parallel.shards import column_dim
+from flatrec.parallel.shards import columns_of
 from flatrec.registry.instantiate import build_strategy, with_defaults
 from flatrec.runs.objective import build_with_objective
 from flatrec.strategies import SAM
@@ -45,7 +45,7 @@ def test_what_needs_all_columns_is_refused(case, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["vbpr", "mmgcn", "popularity"])
+@pytest.mark.parametrize("name", ["ngcf", "mmgcn", "popularity"])
 def test_models_whose_columns_are_not_separable_are_refused(name):
     experiment = with_defaults(Case("bpr").experiment().replace(model=Component(name)))
     with pytest.raises(ValueError, match="share|shared"):
@@ -110,7 +110,7 @@ def test_columns_are_shared_as_evenly_as_they_can_be(n_columns, size):
 
 def test_every_parameter_of_a_separable_model_has_columns():
     model = build_with_objective(with_defaults(Case("freedom").experiment()), DATA)
-    assert {name: column_dim(model, name) for name, _ in model.named_parameters()} == {
+    assert {name: columns_of(model, name).dim for name, _ in model.named_parameters()} == {
         "nodes": 1,
         "projections.0.weight": 0,
         "projections.1.weight": 0,

@@ -19,7 +19,7 @@ from flatrec.losses.base import RankingLoss
 from flatrec.losses.bpr import BPRLoss
 from flatrec.losses.penalties import Penalty
 from flatrec.models.scoring import Scoring, Vectors
-from flatrec.ops.columns import whole_table
+from flatrec.ops.columns import Columns, whole_table
 from flatrec.sampling.narrowing import hardest_negatives
 
 Modalities: TypeAlias = Literal["none", "one or more"]
@@ -85,7 +85,8 @@ class Model(nn.Module, ABC):
     groups ``norms`` or ``squares``.
 
     ``COLUMNS`` is for a model whose columns several processes can share (:mod:`flatrec.parallel`): by a pattern of
-    their names, the dimension of each parameter in which the columns of the embeddings lie. ``encode`` of such a model
+    their names, where the columns of the embeddings lie in each parameter. A parameter without columns is divided
+    by rows, and passes through :func:`flatrec.ops.columns.whole_rows` where it is used. ``encode`` of such a model
     works on each column by itself, and whatever its loss adds up over columns passes through
     :mod:`flatrec.ops.columns`. A subclass does not inherit it.
 
@@ -103,7 +104,7 @@ class Model(nn.Module, ABC):
     SEARCH_SPACE: ClassVar[SearchSpace] = {}
     DEFAULTS: ClassVar[Defaults] = {}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset()
-    COLUMNS: ClassVar[Mapping[str, int]] = {}
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {}
     ranking: RankingLoss = BPRLoss()
     own_penalty: bool = True
     penalty: Penalty | None = None

@@ -35,7 +35,7 @@ def bpr_loss_of_differences(
 
 def half_squares(*blocks: Float[Tensor, "batch *_"]) -> Float[Tensor, ""]:
     """Half the sum of all squared entries."""
-    return torch.stack([block.square().sum() for block in blocks]).sum() / 2
+    return column_sum(torch.stack([block.square().sum() for block in blocks]).sum()) / 2
 
 
 def mean_squares(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, distributed
@@ -18,6 +18,18 @@ from torch import Tensor, distributed
 
 class LostProcessError(ConnectionError):
     """Another process of the run has ended, or has not answered in time."""
+
+
+class Columns(NamedTuple):
+    """Where the columns of the embeddings lie in a parameter.
+
+    Args:
+        dim: the dimension of the columns.
+        blocks: number of tables that stand side by side in the parameter, each of which has all columns.
+    """
+
+    dim: int
+    blocks: int = 1
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,11 @@ def column_sum(x: Tensor) -> Tensor:
     return x if group is None else cast(Tensor, _Sum.apply(x, group))  # type: ignore[no-untyped-call]
 
 
+def column_mean(x: Tensor) -> Tensor:
+    """Return the mean of the entries in all columns, given those of this process."""
+    return x.mean() if current_group() is None else column_sum(x.sum()) / n_all_columns(x.numel())
+
+
 def column_sums(scalars: Sequence[Tensor]) -> list[Tensor]:
     """Return the sum over all columns of several scalars at once, without gradients."""
     group = current_group()
@@ -144,6 +161,15 @@ def column_norm(x: Tensor) -> Tensor:
     """Return the Euclidean norms over all columns, given those over the columns of this process."""
     group = current_group()
     return x if group is None else cast(Tensor, _Norm.apply(x, group))  # type: ignore[no-untyped-call]
+
+
+def whole_rows(x: Tensor) -> Tensor:
+    """Return a parameter that is no table of columns, but whose rows the processes hold in turn.
+
+    It is multiplied with columns, so that its gradient is the sum of those of all processes.
+    """
+    group = current_group()
+    return x if group is None else cast(Tensor, _WholeRows.apply(x, group))  # type: ignore[no-untyped-call]
 
 
 def whole_table(x: Tensor) -> Tensor:
@@ -172,6 +198,18 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401, ARG004
         return gradients[0], None
+
+
+class _WholeRows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: ColumnGroup) -> Tensor:  # noqa: ANN401
+        ctx.group = group
+        return group.whole(x, 0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        total = ctx.group.sum(gradients[0])
+        return total[ctx.group.own_columns(len(total))], None
 
 
 class _Norm(torch.autograd.Function):

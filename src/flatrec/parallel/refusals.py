@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from flatrec.config import Experiment
 from flatrec.models.base import Baseline, Model
+from flatrec.models.preferences import PreferenceModel
 from flatrec.models.settings import GraphDropoutConfig
-from flatrec.parallel.shards import column_dim
+from flatrec.parallel.shards import columns_of
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.mixed import Mixed
 from flatrec.strategies.perturbation import SAMStrategy
@@ -39,11 +40,11 @@ def check_separable(experiment: Experiment, model: Model | Baseline, strategy: S
     if isinstance(model, Baseline):
         raise ValueError(f"{experiment.model.name} has no columns to share among processes; start a single process")
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    dims = {name: column_dim(model, name) for name in trained}
+    found = {name: columns_of(model, name) for name in trained}
     for reason in _reasons(experiment, model, strategy):
         raise ValueError(f"training.parallel is columns, but {reason}; change that, or start a single process")
-    for name, dim in dims.items():
-        if (width := trained[name].shape[dim]) < n_processes:
+    for name, (dim, blocks) in found.items():
+        if (width := trained[name].shape[dim] // blocks) < n_processes:
             raise ValueError(f"{name} has {width} columns, which {n_processes} processes cannot share; start fewer")
         if dim == 0 and trained[name].ndim > 1 and _reads_rows(experiment, strategy):
             raise ValueError(
@@ -62,6 +63,8 @@ def _reasons(experiment: Experiment, model: Model, strategy: Strategy) -> list[s
         "training.mdvt needs all columns": training.mdvt.weight > 0,
         "model.message_dropout is drawn for all columns": isinstance(config, GraphDropoutConfig)
         and config.message_dropout > 0,
+        "regularization.kind reads weights of users as well": isinstance(model, PreferenceModel)
+        and model.penalty is not None,
         f"loss {experiment.loss.name} needs all columns": not vars(ranking).get("SEPARABLE", False),
         f"optimizer {experiment.optimizer.name} needs all columns": experiment.optimizer.name not in ENTRYWISE,
         **_strategy_reasons(experiment.strategy.name, strategy),

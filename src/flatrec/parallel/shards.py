@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import torch
 from torch import Tensor, nn
 
 from flatrec.models.base import Model
-from flatrec.ops.columns import ColumnGroup
+from flatrec.ops.columns import ColumnGroup, Columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,19 +20,28 @@ class Shard:
     Args:
         name: its name in the model.
         parameter: the parameter.
-        dim: the dimension of the columns.
+        columns: where its columns lie.
         shape: the shape of the whole parameter.
     """
 
     name: str
     parameter: nn.Parameter
-    dim: int
+    columns: Columns
     shape: tuple[int, ...]
 
     def own(self, tensor: Tensor, group: ColumnGroup) -> Tensor:
-        """Return the columns of this process, in memory of their own."""
-        columns = group.own_columns(self.shape[self.dim])
-        return tensor.narrow(self.dim, columns.start, columns.stop - columns.start).contiguous().clone()
+        """Return the columns of this process, of a whole tensor, in memory of their own."""
+        dim, blocks = self.columns
+        tables: Tensor = tensor.unflatten(dim, (blocks, -1))
+        columns = group.own_columns(tables.shape[dim + 1])
+        own = tables.narrow(dim + 1, columns.start, columns.stop - columns.start).flatten(dim, dim + 1)
+        return own.clone(memory_format=torch.contiguous_format)
+
+    def whole(self, tensor: Tensor, group: ColumnGroup) -> Tensor:
+        """Return the whole tensor, given the columns of this process."""
+        dim, blocks = self.columns
+        tables: Tensor = tensor.unflatten(dim, (blocks, -1))
+        return group.whole(tables, dim + 1).flatten(dim, dim + 1)
 
 
 class ColumnShards:
@@ -49,7 +59,7 @@ class ColumnShards:
         self.group = group
         trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
         self.shards = [
-            Shard(name, parameter, column_dim(model, name), tuple(parameter.shape)) for name, parameter in trained
+            Shard(name, parameter, columns_of(model, name), tuple(parameter.shape)) for name, parameter in trained
         ]
         self._by_name = {shard.name: shard for shard in self.shards}
         self.split()
@@ -66,7 +76,7 @@ class ColumnShards:
             LostProcessError: another process is gone.
         """
         for shard in self.shards:
-            shard.parameter.data = self.group.whole(shard.parameter.data, shard.dim)
+            shard.parameter.data = shard.whole(shard.parameter.data, self.group)
 
     def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors of a checkpoint with all columns: on the CPU of the first process, nothing in the others.
@@ -81,7 +91,7 @@ class ColumnShards:
         for name, tensor in tensors.items():
             shard = self._shard_of(name)
             if shard is not None and tensor.shape == shard.parameter.shape:
-                tensor = self.group.whole(tensor, shard.dim)
+                tensor = shard.whole(tensor, self.group)
             if self.group.is_first:
                 found[name] = tensor.cpu()
         return found
@@ -106,21 +116,21 @@ class ColumnShards:
         return self.shards[int(number)] if number.isdigit() and int(number) < len(self.shards) else None
 
 
-def column_dim(model: Model, name: str) -> int:
-    """Return the dimension of a parameter in which the columns of the embeddings lie.
+def columns_of(model: Model, name: str) -> Columns:
+    """Return where the columns of the embeddings lie in a parameter.
 
     Raises:
         ValueError: the model does not say so.
     """
-    declared: Mapping[str, int] = vars(type(model)).get("COLUMNS", {})
-    for pattern, dim in declared.items():
+    declared: Mapping[str, Columns] = vars(type(model)).get("COLUMNS", {})
+    for pattern, columns in declared.items():
         if fnmatchcase(name, pattern):
-            return dim
+            return columns
     kind = type(model).__name__
     if not declared:
         raise ValueError(
             f"training.parallel is columns, but the columns of {kind} cannot be shared among processes; start a single "
-            "process, or take bpr, lightgcn or freedom"
+            "process, or take bpr, lightgcn, vbpr, freedom, lattice, dualgnn or dragon"
         )
     raise ValueError(
         f"training.parallel is columns, but {name} of {kind} has no columns to share; start a single process, or "
