@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -31,7 +32,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     train(0, folder / "two", 2, False)
     train(0, folder / "four", 4, False)
-    return [checkpoint.load(folder / name / CHECKPOINT) for name in ("two", "four")]
+    return [*(checkpoint.load(folder / name / CHECKPOINT) for name in ("two", "four")), folder / "two"]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,15 @@ def test_two_processes_save_the_whole_tensors_of_one(begun, whole):
     assert flatrec.load_run(begun, DATA).result["processes"] == 2
     assert (begun / "recommender").is_dir()
     assert len((begun / "epochs.jsonl").read_text().splitlines()) == 2
+
+
+def test_processes_that_rank_for_some_users_each_find_the_scores_of_one(begun, whole):
+    shared, alone = (
+        [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
+        for folder in (begun, whole[2])
+    )
+    assert [record["valid"] for record in shared] == [record["valid"] for record in alone]
+    assert [record["raw_valid"] for record in shared] == [record["raw_valid"] for record in alone]
 
 
 def test_a_run_of_two_processes_goes_on_with_one(begun, whole, tmp_path):

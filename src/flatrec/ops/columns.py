@@ -82,6 +82,14 @@ class ColumnGroup:
         columns = torch.cat([block[:width] for block, width in zip(blocks, widths, strict=True)])
         return columns.movedim(0, dim).contiguous()
 
+    def rows(self, x: Tensor) -> Tensor:
+        """Return the rows of all processes, one after the other, on the device of those of this process.
+
+        Raises:
+            LostProcessError: another process is gone.
+        """
+        return self.whole(x.to(self.device), 0).to(x.device)
+
     def of_first(self, values: Sequence[float]) -> list[float]:
         """Return the numbers that the first process has, so that all processes decide alike.
 
