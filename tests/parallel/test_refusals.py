@@ -15,7 +15,7 @@ from flatrec.parallel.shards import columns_of
 from flatrec.registry.instantiate import build_strategy, with_defaults
 from flatrec.runs.objective import build_with_objective
 from flatrec.strategies import SAM
-from flatrec.utils.processes import Processes
+from flatrec.utils.processes import Processes, check_command
 from tests.parallel.cases import DATA, Case
 
 REFUSED = [
@@ -93,6 +93,16 @@ def test_an_environment_that_makes_no_sense_is_refused(monkeypatch, size, rank, 
     monkeypatch.setenv("RANK", rank)
     with pytest.raises(ValueError, match=message):
         Processes.of_environment()
+
+
+def test_torchrun_is_refused_for_other_commands(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    for name in ("sweep", "train"):
+        check_command(name)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    check_command("train")
+    with pytest.raises(ValueError, match="run flatrec sweep without torchrun"):
+        check_command("sweep")
 
 
 @pytest.mark.parametrize("name", ["cuda:0", "mps"])

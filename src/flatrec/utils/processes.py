@@ -36,6 +36,19 @@ class Processes:
         return found
 
 
+def check_command(name: str) -> None:
+    """Make sure that a command other than ``train`` was not started several times by torchrun.
+
+    Raises:
+        ValueError: it was, and each process would do the same work in the same files.
+    """
+    if name != "train" and "TORCHELASTIC_RUN_ID" in os.environ and (size := Processes.of_environment().size) > 1:
+        raise ValueError(
+            f"torchrun started {size} processes, which flatrec train alone knows how to use; run flatrec {name} "
+            "without torchrun"
+        )
+
+
 def speaks() -> bool:
     """Return True unless this is one of several processes and not the first: the others write and print nothing."""
     try:
