@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +18,9 @@ from flatrec.data.tables.logged import LoggedEvents
 from flatrec.evaluation.metrics import Metric
 from flatrec.inference.run import Run, scoring_of
 from flatrec.models import Model
+from flatrec.ops.columns import ColumnGroup
+from flatrec.parallel.processes import column_group
+from flatrec.parallel.refusals import check_separable, check_started
 from flatrec.registry.instantiate import build_strategy, own_defaults, with_defaults
 from flatrec.registry.model_defaults import defaults_sentence
 from flatrec.registry.naming import import_metrics, import_metrics_of_run, import_named, of_run
@@ -29,6 +34,7 @@ from flatrec.strategies import Strategy
 from flatrec.training import Callback, checkpoint
 from flatrec.training.trainer import CHECKPOINT, load_parameters
 from flatrec.utils.messages import message
+from flatrec.utils.processes import Processes
 
 logger = logging.getLogger(__name__)
 
@@ -188,15 +194,18 @@ def run_experiment(
         save_recommender: whether the run folder gets a recommender, where ``training.save_recommender`` is ``auto``.
 
     Raises:
-        ValueError: a setting is unknown or out of range, or the data or the earlier run do not fit the model.
+        ValueError: a setting is unknown or out of range, or the data or the earlier run do not fit the model; or
+            several processes were started that cannot share the work.
         FileNotFoundError: there are no such data, or there is no earlier run.
         FileExistsError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given.
         DivergedError: ten steps in a row, or all of an epoch, had no finite gradient.
+        LostProcessError: of several processes that share the work, one is gone.
     """
     kind = None if model is None else type(model)
     if log_warnings and (taken := defaults_sentence(own_defaults(experiment, kind))):
         logger.info("%s", taken)
-    experiment = with_defaults(experiment, kind)
+    experiment, processes = with_defaults(experiment, kind), Processes.of_environment()
+    check_started(experiment, processes)
     if resume and (overwrite or out is None):
         raise ValueError("resume needs a run folder, and does not go together with overwrite; give one of the two")
     data = (
@@ -210,26 +219,43 @@ def run_experiment(
         _check_size(model, data)
         objective.apply(experiment, model)
     built = objective.build_with_objective(experiment, data) if model is None else model
+    if processes.size > 1:
+        check_separable(experiment, built, strategy, processes.size)
     start = take_parameters(init_from, out, built, data, resume=resume, load=load)
-    session = Session(
-        experiment,
-        data,
-        built,
-        strategy,
-        out=out,
-        callbacks=callbacks,
-        log_warnings=log_warnings,
-        origin=origin,
-        start=start,
-        save_recommender=save_recommender,
-    )
-    if out is None:
-        return session.run(resume=False)
-    # Last of all, so that what cannot be trained leaves no folder behind.
-    with run_dir.lock_run_dir(
-        out, experiment, data, resume=resume, overwrite=overwrite, origin=origin, start=start, model=built
-    ):
-        return session.run(resume=resume)
+    with column_group(experiment, processes) as group:
+        whole = built if group is None or start is None else deepcopy(built)  # a run folder keeps its values
+        session = Session(
+            experiment,
+            data,
+            built,
+            strategy,
+            out=out,
+            callbacks=callbacks,
+            log_warnings=log_warnings,
+            origin=origin,
+            start=start,
+            save_recommender=save_recommender,
+            group=group,
+        )
+        if out is None:
+            return session.run(resume=False)
+        # Last of all, so that what cannot be trained leaves no folder behind.
+        with _locked_by_first(
+            group,
+            run_dir.lock_run_dir(
+                out, experiment, data, resume=resume, overwrite=overwrite, origin=origin, start=start, model=whole
+            ),
+        ):
+            return session.run(resume=resume)
+
+
+@contextmanager
+def _locked_by_first(group: ColumnGroup | None, lock: AbstractContextManager[None]) -> Iterator[None]:
+    """Context manager in which the first of several processes holds the lock of a run folder for all of them."""
+    with lock if group is None or group.is_first else nullcontext():
+        if group is not None:
+            group.wait()
+        yield
 
 
 def check_undivided(dataset: Dataset) -> None:

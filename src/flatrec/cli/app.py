@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -15,10 +16,12 @@ from typer.main import get_command
 
 from flatrec._version import __version__
 from flatrec.cli.commands import COMMANDS
+from flatrec.cli.one_voice import one_voice
 from flatrec.utils.interrupts import INTERRUPTED, Guard
 from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.messages import LONGEST, clipped, message, place_of, raised
 from flatrec.utils.optional import explain_missing
+from flatrec.utils.processes import check_command
 
 DEBUG = "--debug"
 BAD_USAGE, FAILED, NOBODY_READS = 2, 1, 141  # the last as a shell has it for a program that writes to a closed pipe
@@ -116,8 +119,10 @@ def run(words: list[str], guard: Guard) -> int:
 
 def _answered(words: list[str], guard: Guard, *, debug: bool) -> int:
     try:
-        _check_words(words)
-        code = int(app(words, prog_name="flatrec", standalone_mode=False) or 0)
+        with one_voice(_UsageError) if words[:1] == ["train"] else nullcontext():
+            check_command(words[0] if words else "")
+            _check_words(words)
+            code = int(app(words, prog_name="flatrec", standalone_mode=False) or 0)
         return _interrupted(guard) if code == INTERRUPTED else code
     except BrokenPipeError:
         raise

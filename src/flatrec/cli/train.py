@@ -14,6 +14,7 @@ from flatrec.cli import options
 from flatrec.cli.printing import print_json, print_table, print_text
 from flatrec.cli.progress import print_progress, training_bar
 from flatrec.utils.messages import count
+from flatrec.utils.processes import Processes, speaks
 
 logger = logging.getLogger(__name__)
 GROUPS_ALONE = 'evaluation.users="groups"'
@@ -71,6 +72,8 @@ def train(
         settings = with_defaults(settings)  # errors show before the data are read
         dataset, origin = load_to_train(settings.data, settings.split), None
     if dataset.split_report.settings.windows:
+        if (size := Processes.of_environment().size) > 1:
+            raise ValueError(f"windows are trained one after the other, but {size} processes were started; start one")
         if init_from is not None:
             raise ValueError("--init-from is for a run of its own, not for runs over windows; set split.windows = 0")
         if taken:
@@ -84,10 +87,12 @@ def train(
         out,
         resume=resume,
         overwrite=overwrite,
-        callbacks=[bar],
+        callbacks=[bar] if speaks() else [],
         origin=origin,
         init_from=init_from,
     )
+    if not speaks():
+        return
     if json:
         print_json(run.result)
     else:

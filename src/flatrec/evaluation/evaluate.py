@@ -20,6 +20,7 @@ from flatrec.data.released_negatives import ReleasedNegatives
 from flatrec.evaluation.metrics import METRICS, EvaluationData, Metric, PerUser, TopK, resolve_metrics
 from flatrec.evaluation.ranking import Ranking, Scorer, inner_product, rank
 from flatrec.evaluation.sampled import N_NEGATIVES, mean_per_user, released_rows, sampled_lists
+from flatrec.ops.columns import current_group
 from flatrec.utils.messages import raised
 
 Mask = Literal["train", "train+valid", "none"]
@@ -146,7 +147,7 @@ def evaluate_scorer(
     _check(ks, split, chosen, features)
     relevant = interactions.matrix(split)
     users = _scored(interactions, split, unknown_users)
-    ranking = rank(score, users, max(ks), seen_mask(interactions, split, mask))
+    ranking = _ranked(score, users, max(ks), seen_mask(interactions, split, mask))
     lists = TopK(
         ranking.items,
         ranking.scores,
@@ -218,6 +219,15 @@ def _scored(interactions: Interactions, split: Split, unknown_users: UnknownUser
                 "nobody to score; set it to include, or split the data again"
             )
     return torch.from_numpy(users.astype(np.int64))
+
+
+def _ranked(score: Scorer, users: Int64[Tensor, "n_scored"], k: int, seen: sparse.csr_array) -> Ranking:
+    """Return the lists of all users; where processes share columns, each of them ranks for some of the users."""
+    group = current_group()
+    if group is None or len(users) < group.size:
+        return rank(score, users, k, seen)
+    own = rank(score, users[group.own_columns(len(users))], k, seen)
+    return Ranking(group.rows(own.items), group.rows(own.scores))
 
 
 def _values(metrics: Mapping[str, Metric], lists: TopK, ks: Sequence[int]) -> dict[str, PerUser | float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -39,6 +40,8 @@ class BCELoss(RankingLoss):
         >>> BCELoss(label_smoothing=0.1)
         BCELoss(negative_weight=1.0, label_smoothing=0.1)
     """
+
+    SEPARABLE: ClassVar[bool] = True
 
     negative_weight: NonNegativeFloat = 1.0
     label_smoothing: LabelSmoothing = 0.0

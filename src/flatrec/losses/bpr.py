@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -12,6 +13,7 @@ from flatrec.data.batches import Batch
 from flatrec.losses.base import RankingLoss
 from flatrec.losses.scores import mean_loss, mean_where
 from flatrec.losses.smoothing import LabelSmoothing
+from flatrec.ops.columns import column_sum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class BPRLoss(RankingLoss):
         BPRLoss(label_smoothing=0.0)
     """
 
+    SEPARABLE: ClassVar[bool] = True
+
     label_smoothing: LabelSmoothing = 0.0
 
     def __call__(
@@ -51,7 +55,7 @@ class BPRLoss(RankingLoss):
         """The mean over the batch."""
         if batch.in_batch or negatives.shape[1] > 1:
             return mean_loss(users, positives, negatives, batch, loss=self._of_scores)
-        return self._of_margins((users * (positives - negatives[:, 0])).sum(dim=1)).mean()
+        return self._of_margins(column_sum((users * (positives - negatives[:, 0])).sum(dim=1))).mean()
 
     def _of_scores(
         self, positives: Float[Tensor, "rows"], negatives: Float[Tensor, "rows n"], counts: Bool[Tensor, "rows n"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from flatrec.data.batches import Batch
 from flatrec.losses.base import RankingLoss
 from flatrec.losses.scores import mean_loss, mean_where
-from flatrec.ops.normalize import l2_normalize
+from flatrec.ops.normalize import unit_rows
 from flatrec.utils.ranges import NonNegativeFloat, Range
 
 Margin: TypeAlias = Annotated[float, Range(ge=-1, le=1)]
@@ -41,6 +41,8 @@ class CosineContrastiveLoss(RankingLoss):
         CosineContrastiveLoss(margin=0.8, negative_weight=10.0)
     """
 
+    SEPARABLE: ClassVar[bool] = True
+
     margin: Margin = 0.4
     negative_weight: NonNegativeFloat = 10.0
 
@@ -53,8 +55,8 @@ class CosineContrastiveLoss(RankingLoss):
     ) -> Float[Tensor, ""]:
         """The mean over the batch."""
         if not batch.in_batch:
-            negatives = l2_normalize(negatives.flatten(0, 1)).view_as(negatives)
-        return mean_loss(l2_normalize(users), l2_normalize(positives), negatives, batch, loss=self._of_scores)
+            negatives = unit_rows(negatives.flatten(0, 1)).view_as(negatives)
+        return mean_loss(unit_rows(users), unit_rows(positives), negatives, batch, loss=self._of_scores)
 
     def _of_scores(
         self, positives: Float[Tensor, "rows"], negatives: Float[Tensor, "rows n"], counts: Bool[Tensor, "rows n"]

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from flatrec.ops.columns import column_norm, column_sum
+
 Penalty: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]  # of users, positives and negatives
 
 
@@ -30,7 +32,7 @@ def norm_penalty(
         negatives: rows of the negatives, one or N per interaction; of N, the norm is that of all of them.
     """
     blocks = (users, positives, negatives)
-    return torch.stack([torch.linalg.vector_norm(block) for block in blocks]).sum() / len(users)
+    return column_norm(torch.stack([torch.linalg.vector_norm(block) for block in blocks])).sum() / len(users)
 
 
 def squared_penalty(
@@ -56,4 +58,4 @@ def squared_penalty(
     """
     n_negatives = negatives.shape[1] if negatives.ndim == 3 else 1
     squares = users.square().sum() + positives.square().sum() + negatives.square().sum() / n_negatives
-    return squares / (2 * len(users))
+    return column_sum(squares) / (2 * len(users))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from flatrec.data.batches import Batch
+from flatrec.ops.columns import column_sum
 from flatrec.ops.matmul import matmul
 
 BLOCK_ROWS = 128  # rows of a batch whose scores with all its positives are held at once: 1 MB for a batch of 2,048
@@ -50,10 +51,10 @@ def mean_loss(
         offsets = positives.new_zeros(()) if log_q is None else log_q.to(kind)[batch.positives]
         if batch.in_batch:
             return _mean_in_batch(users, positives, batch, loss=loss, offsets=offsets)
-        scores = torch.bmm(negatives.to(kind), users[:, :, None]).squeeze(2)
+        scores = column_sum(torch.bmm(negatives.to(kind), users[:, :, None]).squeeze(2))
         if log_q is not None:
             scores = scores - log_q.to(kind)[batch.negatives]
-        positive_scores = (users * positives).sum(dim=1) - offsets
+        positive_scores = column_sum((users * positives).sum(dim=1)) - offsets
         return loss(positive_scores, scores, torch.ones_like(scores, dtype=torch.bool)).mean()
 
 
@@ -66,12 +67,13 @@ def _mean_in_batch(
     offsets: Float[Tensor, "*batch"],
 ) -> Float[Tensor, ""]:
     """The mean loss where each row has the other positives of the batch as its negatives."""
-    positive_scores = (users * positives).sum(dim=1) - offsets
+    positive_scores = column_sum((users * positives).sum(dim=1)) - offsets
 
     def of_block(rows: slice) -> Tensor:
         other_users = batch.users[rows, None] != batch.users
         other_items = batch.positives[rows, None] != batch.positives
-        return loss(positive_scores[rows], matmul(users[rows], positives.T) - offsets, other_users & other_items)
+        scores = column_sum(matmul(users[rows], positives.T)) - offsets
+        return loss(positive_scores[rows], scores, other_users & other_items)
 
     blocks = [slice(start, start + BLOCK_ROWS) for start in range(0, len(users), BLOCK_ROWS)]
     losses = [checkpoint(of_block, rows, use_reentrant=False, preserve_rng_state=False) for rows in blocks]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,7 +13,7 @@ from flatrec.data.batches import Batch
 from flatrec.losses.base import RankingLoss
 from flatrec.losses.scores import mean_loss
 from flatrec.losses.smoothing import LabelSmoothing
-from flatrec.ops.normalize import l2_normalize
+from flatrec.ops.normalize import unit_rows
 from flatrec.utils.ranges import PositiveFloat
 
 
@@ -51,6 +52,8 @@ class SoftmaxLoss(RankingLoss):
         SoftmaxLoss(temperature=0.2, log_q_correction=True, cosine=True, label_smoothing=0.0)
     """
 
+    SEPARABLE: ClassVar[bool] = True
+
     temperature: PositiveFloat = 1.0
     log_q_correction: bool = True
     cosine: bool = False
@@ -65,8 +68,8 @@ class SoftmaxLoss(RankingLoss):
     ) -> Float[Tensor, ""]:
         """The mean over the batch."""
         if self.cosine:
-            users, positives = l2_normalize(users), l2_normalize(positives)
-            negatives = negatives if batch.in_batch else l2_normalize(negatives.flatten(0, 1)).view_as(negatives)
+            users, positives = unit_rows(users), unit_rows(positives)
+            negatives = negatives if batch.in_batch else unit_rows(negatives.flatten(0, 1)).view_as(negatives)
         log_q = batch.log_q if self.log_q_correction else None
         return mean_loss(users / self.temperature, positives, negatives, batch, loss=self._of_scores, log_q=log_q)
 

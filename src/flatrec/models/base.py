@@ -19,6 +19,7 @@ from flatrec.losses.base import RankingLoss
 from flatrec.losses.bpr import BPRLoss
 from flatrec.losses.penalties import Penalty
 from flatrec.models.scoring import Scoring, Vectors
+from flatrec.ops.columns import Columns, whole_table
 from flatrec.sampling.narrowing import hardest_negatives
 
 Modalities: TypeAlias = Literal["none", "one or more"]
@@ -83,6 +84,12 @@ class Model(nn.Module, ABC):
     ``ranking``, ``regularization`` for one that takes its penalty from ``penalty_terms``. A model's own penalty has the
     groups ``norms`` or ``squares``.
 
+    ``COLUMNS`` is for a model whose columns several processes can share (:mod:`flatrec.parallel`): by a pattern of
+    their names, where the columns of the embeddings lie in each parameter. A parameter without columns is divided
+    by rows, and passes through :func:`flatrec.ops.columns.whole_rows` where it is used. ``encode`` of such a model
+    works on each column by itself, and whatever its loss adds up over columns passes through
+    :mod:`flatrec.ops.columns`. A subclass does not inherit it.
+
     Args:
         dataset: gives training interactions, and features where ``MODALITIES`` says so.
         config: settings; the defaults if left out.
@@ -97,6 +104,7 @@ class Model(nn.Module, ABC):
     SEARCH_SPACE: ClassVar[SearchSpace] = {}
     DEFAULTS: ClassVar[Defaults] = {}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset()
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {}
     ranking: RankingLoss = BPRLoss()
     own_penalty: bool = True
     penalty: Penalty | None = None
@@ -189,7 +197,7 @@ class Model(nn.Module, ABC):
 
         Only a model whose scores are no inner products replaces it.
         """
-        return Vectors(*self.user_item_embeddings(encoded))
+        return Vectors(*map(whole_table, self.user_item_embeddings(encoded)))
 
     # The hooks are optional, hence neither abstract nor empty by oversight; only the trainer calls them.
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: B027

@@ -14,6 +14,7 @@ from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings
 from flatrec.models.settings import EmbeddingConfig
+from flatrec.ops.columns import Columns
 from flatrec.utils.ranges import NonNegativeFloat
 
 
@@ -50,6 +51,7 @@ class BPR(Model):
 
     config: Config
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {"nodes": Columns(1)}
     SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 
 from flatrec.data.dataset import Dataset
@@ -10,6 +13,7 @@ from flatrec.models.base import Encoded
 from flatrec.models.features import filled_features
 from flatrec.models.preferences import PreferenceModel
 from flatrec.models.settings import ItemGraphConfig
+from flatrec.ops.columns import Columns, whole_rows
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import Fraction
 
@@ -64,6 +68,11 @@ class DRAGON(PreferenceModel):
         image_weight: Fraction = 0.1
 
     config: Config
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {
+        "*_weights": Columns(0),
+        "towers.*.preference": Columns(1),
+        "towers.*": Columns(0),
+    }
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
         super().__init__(dataset, config)
@@ -77,7 +86,7 @@ class DRAGON(PreferenceModel):
         Narrow products one after the other are faster than a wide one, whose rows leave the cache sooner.
         """
         parts = []
-        weights = self.user_weights.split(1, dim=1)
+        weights = whole_rows(self.user_weights).split(1, dim=1)
         for tower, table, weight in zip(self.towers, self.features(), weights, strict=True):
             users, items = propagate(
                 self.graph.current(),

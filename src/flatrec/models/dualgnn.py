@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from flatrec.data.dataset import Dataset
 from flatrec.models.base import Cold, Encoded
 from flatrec.models.preferences import PreferenceModel, preference_weights
+from flatrec.ops.columns import Columns, whole_rows
 from flatrec.ops.propagation import propagate
 
 
@@ -61,6 +63,11 @@ class DualGNN(PreferenceModel):
         fusion: Literal["intended", "released"] = "intended"
 
     config: Config
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {
+        "*_weights": Columns(0),
+        "towers.*.preference": Columns(1),
+        "towers.*": Columns(0),
+    }
     COLD: ClassVar[Cold] = "features"
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
@@ -78,8 +85,8 @@ class DualGNN(PreferenceModel):
             dropout=self.config.message_dropout,
             training=self.training,
         )
-        users, items = nodes.unflatten(1, (len(inputs), self.config.embedding_dim)).split(self.sizes)
+        users, items = nodes.unflatten(1, (len(inputs), -1)).split(self.sizes)
         if self.config.fusion == "released":
             users = torch.cat([users.sum(dim=1, keepdim=True), users[:, 1:]], dim=1)
-        own = (self.user_weights[:, :, None] * users).sum(dim=1)
+        own = (whole_rows(self.user_weights)[:, :, None] * users).sum(dim=1)
         return Encoded(torch.cat([own + self.user_graph(own), items.sum(dim=1)]))

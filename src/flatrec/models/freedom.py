@@ -18,6 +18,7 @@ from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import bpr_loss_of_differences, gather_embeddings
 from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig, WeightedEdgesConfig
+from flatrec.ops.columns import Columns
 from flatrec.ops.matmul import Linear
 from flatrec.ops.propagation import propagate
 from flatrec.ops.spmm import row_differences
@@ -80,6 +81,7 @@ class FREEDOM(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
     DEFAULTS: ClassVar[Defaults] = {"optimizer.lr": 0.003, "model.edge_dropout": 0.5}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {"nodes": Columns(1), "projections.*.weight": Columns(0)}
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.8, 0.9),
         "model.modality_weight": (0.0, 1e-5, 1e-4, 1e-3),

@@ -23,8 +23,9 @@ from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings, half_squares
 from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig
-from flatrec.ops.matmul import Linear
-from flatrec.ops.normalize import l2_normalize
+from flatrec.ops.columns import Columns, whole_rows
+from flatrec.ops.matmul import Linear, linear
+from flatrec.ops.normalize import l2_normalize, unit_rows
 from flatrec.ops.propagation import propagate
 from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
@@ -93,6 +94,11 @@ class LATTICE(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {
+        "nodes": Columns(1),
+        "projections.*": Columns(0),
+        "modality_weights": Columns(0),
+    }
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.reg_weight": (0.0, 1e-5, 1e-4, 1e-3),
         "optimizer.lr": (1e-4, 5e-4, 1e-3, 5e-3),
@@ -121,7 +127,7 @@ class LATTICE(Model):
         if self.config.n_item_layers == 0:
             return
         with torch.no_grad():
-            weights = self.modality_weights.softmax(dim=0)
+            weights = whole_rows(self.modality_weights).softmax(dim=0)
             learned = edge_matrix(*self._learned(weights)) * (1 - self.config.raw_fraction)
             for weight, graph in zip(weights.tolist(), self.raw_graphs, strict=True):
                 learned = learned + self.config.raw_fraction * weight * cast(Graph, graph).coo()
@@ -138,7 +144,7 @@ class LATTICE(Model):
         if self.training and not self.fresh and self.frozen is not None:
             alike = propagate(self.frozen, alike, self.config.n_item_layers, reduce="last")
         elif self.config.n_item_layers > 0:
-            weights, raw_fraction = self.modality_weights.softmax(dim=0), self.config.raw_fraction
+            weights, raw_fraction = whole_rows(self.modality_weights).softmax(dim=0), self.config.raw_fraction
             edges, values = self._learned(weights)
             for _ in range(self.config.n_item_layers):
                 raw = [weight * graph(alike) for weight, graph in zip(weights, self.raw_graphs, strict=True)]
@@ -152,7 +158,7 @@ class LATTICE(Model):
             dropout=self.config.message_dropout,
             training=self.training,
         ).split(self.sizes)
-        return Encoded(torch.cat([users, items + l2_normalize(alike)]))
+        return Encoded(torch.cat([users, items + unit_rows(alike)]))
 
     def loss_terms(self, encoded: Encoded, batch: Batch) -> Mapping[str, Tensor]:
         """BPR and half the squares of the final rows over ``reg_rows``."""
@@ -169,7 +175,7 @@ class LATTICE(Model):
         indices = np.repeat(np.arange(n_items), self.config.n_neighbors)
         columns, values = [], []
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
-            projected = project(table)
+            projected = linear(table, *map(whole_rows, cast(Linear, project).parameters()))
             columns.append(knn(projected.detach().float().cpu().numpy(), self.config.n_neighbors).ravel())
             ends = l2_normalize(projected)
             values.append(weight * _edges(indices, columns[-1], n_items).to(ends.device).sddmm(ends, ends))

@@ -16,6 +16,7 @@ from flatrec.models.base import Defaults, Encoded, Model, Replaceable, SearchSpa
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
+from flatrec.ops.columns import Columns
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import LayerCount, NonNegativeFloat
 
@@ -61,6 +62,7 @@ class LightGCN(Model):
         "regularization.weight": 0.03,
     }
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {"nodes": Columns(1)}
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (1, 2, 3, 4),
         "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
+from flatrec.ops.columns import column_sum
 from flatrec.ops.logsumexp import log_sum_exp
 from flatrec.ops.matmul import linear
 from flatrec.ops.normalize import SHORTEST, l2_normalize
@@ -29,12 +30,12 @@ def bpr_loss_of_differences(
     users: Float[Tensor, "batch dim"], differences: Float[Tensor, "batch dim"]
 ) -> Float[Tensor, ""]:
     """BPR given p - n: the mean of -ln sigma(<u, p - n>)."""
-    return -F.logsigmoid((users * differences).sum(dim=1)).mean()
+    return -F.logsigmoid(column_sum((users * differences).sum(dim=1))).mean()
 
 
 def half_squares(*blocks: Float[Tensor, "batch *_"]) -> Float[Tensor, ""]:
     """Half the sum of all squared entries."""
-    return torch.stack([block.square().sum() for block in blocks]).sum() / 2
+    return column_sum(torch.stack([block.square().sum() for block in blocks]).sum()) / 2
 
 
 def mean_squares(

@@ -20,8 +20,9 @@ from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_normal
 from flatrec.models.losses import beside_preferences, gather_embeddings
 from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
-from flatrec.ops.matmul import Linear
-from flatrec.ops.normalize import l2_normalize
+from flatrec.ops.columns import column_mean, whole_rows
+from flatrec.ops.matmul import Linear, linear
+from flatrec.ops.normalize import unit_rows
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
 
 
@@ -84,7 +85,7 @@ class PreferenceModel(Model):
         terms = preference_squares(self.features.names, self.towers, batch)
         # The weights per user, and in DualGNN those per item: the only parameters outside of modules.
         return terms | {
-            f"squares/{name}": table.square().mean() for name, table in self.named_parameters(recurse=False)
+            f"squares/{name}": column_mean(table.square()) for name, table in self.named_parameters(recurse=False)
         }
 
     def _free_rows(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -105,17 +106,18 @@ class Tower(nn.Module):
 
     def forward(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_nodes dim"]:
         """Users first, then items; every row of length 1."""
-        return l2_normalize(torch.cat([self.preference, self.of_items(features)]))
+        return unit_rows(torch.cat([self.preference, self.of_items(features)]))
 
     def of_items(self, features: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_items dim"]:
         """Items alone, of any length."""
-        return cast(Tensor, self.narrow(F.leaky_relu(self.wide(features))))
+        hidden = F.leaky_relu(linear(features, whole_rows(self.wide.weight), whole_rows(self.wide.bias)))
+        return cast(Tensor, self.narrow(hidden))
 
 
 def preference_squares(names: Iterable[str], towers: Iterable[nn.Module], batch: Batch) -> dict[str, Tensor]:
     """The mean square of the preferences of the batch's users in each modality, as ``squares/preference_`` with it."""
     return {
-        f"squares/preference_{name}": F.embedding(batch.users, cast(Tower, tower).preference).square().mean()
+        f"squares/preference_{name}": column_mean(F.embedding(batch.users, cast(Tower, tower).preference).square())
         for name, tower in zip(names, towers, strict=True)
     }
 

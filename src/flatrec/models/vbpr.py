@@ -16,6 +16,7 @@ from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_uniform
 from flatrec.models.losses import gather_embeddings
 from flatrec.models.settings import FeatureConfig
+from flatrec.ops.columns import Columns
 from flatrec.ops.matmul import linear
 from flatrec.utils.ranges import NonNegativeFloat
 
@@ -61,6 +62,11 @@ class VBPR(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {
+        "users": Columns(1, blocks=2),
+        "items": Columns(1),
+        "projection.*": Columns(0),
+    }
     SEARCH_SPACE: ClassVar[SearchSpace] = {"model.reg_weight": (2.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 
     def __init__(self, dataset: Dataset, config: Config | None = None) -> None:
@@ -83,7 +89,7 @@ class VBPR(Model):
         """BPR, and the norms of the batch's rows."""
         blocks = gather_embeddings(encoded.node_embeddings, batch, self.sizes[0])
         users, positives, negatives = blocks
-        width = self.config.embedding_dim
+        width = self.items.shape[1]
         penalties = self.penalty_terms(
             lambda: {"norms": norm_penalty(*blocks)},
             lambda: (users, positives[..., :width], negatives[..., :width]),

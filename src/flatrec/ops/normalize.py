@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from flatrec.ops.columns import ColumnGroup, current_group
+
 SHORTEST = 1e-12  # rows below count as this long, so that a row of zeros stays what it is
 BLOCK_ENTRIES = 2**17  # 512 KB: a few of them stay in the cache of one core together
 
@@ -20,6 +22,15 @@ def l2_normalize(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
     """
     kind = torch.promote_types(rows.dtype, torch.float32)
     return cast(Tensor, _Unit.apply(rows.to(kind)))  # type: ignore[no-untyped-call]
+
+
+def unit_rows(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
+    """Return what :func:`l2_normalize` does, by the lengths over all columns where processes share them."""
+    group = current_group()
+    if group is None:
+        return l2_normalize(rows)
+    kind = torch.promote_types(rows.dtype, torch.float32)
+    return cast(Tensor, _SharedUnit.apply(rows.to(kind), group))  # type: ignore[no-untyped-call]
 
 
 def l2_normalize_(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
@@ -58,6 +69,24 @@ class _Unit(torch.autograd.Function):
             along = (slope * block).sum(dim=1, keepdim=True).mul_(factor * factor)
             torch.addcmul(slope, block, along, value=-1, out=out).mul_(factor)
         return outcome
+
+
+class _SharedUnit(torch.autograd.Function):
+    """(g - e <g, e>) / |x| is the gradient of e = x / |x|; both the norm and the inner product are over all columns."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, group: ColumnGroup) -> Tensor:  # noqa: ANN401
+        lengths = group.sum(rows.square().sum(dim=1, keepdim=True)).sqrt_().clamp_min_(SHORTEST)
+        outcome = rows / lengths
+        ctx.save_for_backward(outcome, lengths)
+        ctx.group = group
+        return outcome
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        (outcome, lengths), (gradient,) = ctx.saved_tensors, gradients
+        along = ctx.group.sum((gradient * outcome).sum(dim=1, keepdim=True))
+        return (gradient - outcome * along) / lengths, None
 
 
 def _size(rows: Tensor) -> int:

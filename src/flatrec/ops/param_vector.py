@@ -1,4 +1,7 @@
-"""Algebra on vectors that are lists of tensors, one tensor per parameter."""
+"""Algebra on vectors that are lists of tensors, one tensor per parameter.
+
+Sums over entries are those over all columns, where processes share them; see :mod:`flatrec.ops.columns`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from flatrec.ops.columns import column_norm, column_sum, column_sums, n_all_columns
 from flatrec.ops.foreach import foreach
 from flatrec.ops.row_vector import aligned_values, stored_values
 from flatrec.ops.scalars import Scalar, add_scaled, at_hand, quotient
@@ -19,13 +23,17 @@ BLOCK_ENTRIES = 2**16  # 256 KB: a few blocks stay in the cache of one core toge
 
 def dot(x: Vector, y: Vector) -> Tensor:
     """Return the inner product, a scalar tensor."""
-    return torch.stack([torch.dot(a.flatten(), b.flatten()) for a, b in aligned_values(x, y)]).sum()
+    return column_sum(torch.stack([torch.dot(a.flatten(), b.flatten()) for a, b in aligned_values(x, y)]).sum())
 
 
 def norm(x: Vector) -> Tensor:
     """Return the Euclidean norm over all entries, a scalar tensor."""
-    length: Tensor = torch.linalg.vector_norm(torch.stack(foreach("norm", stored_values(x))))
-    return length
+    return column_norm(torch.linalg.vector_norm(torch.stack(foreach("norm", stored_values(x)))))
+
+
+def n_entries(x: Vector) -> int:
+    """Return the number of entries."""
+    return n_all_columns(sum(tensor.numel() for tensor in x))
 
 
 def times(x: Vector, factor: Vector | Tensor | float) -> list[Tensor]:
@@ -133,4 +141,4 @@ def _block_size(tensor: Tensor) -> int:
 
 def _column_sums(rows: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     """Sum each column pairwise; adding one number after the other would lose digits."""
-    return [torch.stack(column).sum() for column in zip(*rows, strict=True)]
+    return column_sums([torch.stack(column).sum() for column in zip(*rows, strict=True)])

@@ -12,6 +12,7 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from flatrec.ops.columns import column_norm, current_group
 from flatrec.ops.param_vector import Vector
 from flatrec.ops.row_vector import Part, RowMatrix, RowVector, parts_of, whole
 
@@ -89,6 +90,8 @@ def _quickly_directed(rows: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _directed(rows: Tensor, lengths: Tensor) -> Tensor:
+    if current_group() is not None:
+        return _directed_by_columns(rows, lengths)
     if rows.shape[1] == 0:
         return rows
     if rows.device.type != "cpu":
@@ -99,6 +102,13 @@ def _directed(rows: Tensor, lengths: Tensor) -> Tensor:
         return _with_lengths(rows / largest, lengths)
     some, of_some, largest = (one.index_select(0, chosen) for one in (rows, lengths, largest))
     return torch.zeros_like(rows).index_copy_(0, chosen, _with_lengths(some / largest, of_some))
+
+
+def _directed_by_columns(rows: Tensor, lengths: Tensor) -> Tensor:
+    """The same where processes share the columns; in float64, in which no square of float32 vanishes."""
+    norms = column_norm(torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=torch.float64))
+    factors = torch.where(norms > 0, lengths / norms, torch.zeros_like(norms))
+    return (rows * factors).to(rows.dtype)
 
 
 def directed_at_once(rows: Tensor, lengths: Tensor) -> Tensor:
@@ -127,5 +137,4 @@ def as_rows(tensor: Tensor) -> Tensor:
 
 
 def _norms(rows: Tensor) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return norms
+    return column_norm(torch.linalg.vector_norm(rows, dim=1, keepdim=True))

@@ -333,10 +333,12 @@ def _evaluated(folder: Path, epoch: int) -> bool:
 def _settings(experiment: Experiment) -> dict[str, Any]:
     """The settings that decide the numbers of an epoch, by dotted name; the others are None.
 
-    Those of the split are among the others, since the fingerprint of the data tells the split, and so are those of
+    How many processes share the work is among the others, as the device is: the last digits alone depend on it. Those
+    of the split are among the others, since the fingerprint of the data tells the split, and so are those of
     virtual triplets that have no weight: runs that were recorded before there were any are of the same settings.
     """
-    free = ("data", "training.epochs", "training.checkpoint_every", "training.tensorboard", "training.save_recommender")
+    options = ("epochs", "parallel", "checkpoint_every", "tensorboard", "save_recommender")
+    free = ["data", *(f"training.{name}" for name in options)]
     idle = [] if experiment.training.mdvt.weight else [f"training.mdvt.{name}" for name in MDVT.model_fields]
     decisive = experiment.evaluation.decisive
     names = {

@@ -22,7 +22,9 @@ from flatrec.inference.storage import FOLDER as RECOMMENDER
 from flatrec.inference.storage import remove_recommender, save_recommender
 from flatrec.models import Adversarial, Baseline, Model, VirtualTriplets
 from flatrec.models.virtual_triplets import WarmUp
+from flatrec.ops.columns import ColumnGroup
 from flatrec.ops.matmul import onednn_pays
+from flatrec.parallel.shards import ColumnShards
 from flatrec.runs import objective, run_dir, selection, weights
 from flatrec.runs.origin import Origin, read_origin
 from flatrec.runs.warm_start import WarmStart, load_values
@@ -50,6 +52,8 @@ class Session:
         origin: the run that is repeated, if this is a final fit; of a final fit that is resumed, its folder knows.
         start: what the model took over from an earlier run.
         save_recommender: whether the run folder gets a recommender, where ``training.save_recommender`` is ``auto``.
+        group: this process among several that share the columns of the model, which is whole until then and is whole
+            again after training; None if this process trains alone. The first process writes.
 
     Raises:
         ValueError: the settings do not fit the data, or the optimizer refuses a value.
@@ -68,16 +72,21 @@ class Session:
         origin: Origin | None = None,
         start: WarmStart | None = None,
         save_recommender: bool = True,
+        group: ColumnGroup | None = None,
     ) -> None:
+        self.group, self.writes = group, out is not None and (group is None or group.is_first)
         self.experiment, self.dataset, self.out = experiment, dataset, out
         self.start = start
         self.identity = run_dir.identity(experiment, dataset, start)
         self.device = choose_device(experiment) if isinstance(model, Model) else torch.device("cpu")
+        self.device = self.device if group is None else group.device
         self.monitor = selection.monitored(experiment, dataset).metric
         selection.check_metrics(experiment, dataset)
         self.unscored = Run.of(dataset, model, experiment.evaluation)
         self.scored = self.unscored.scored
-        curves = [TensorBoard(out / run_dir.TENSORBOARD)] if out is not None and experiment.training.tensorboard else []
+        curves = []
+        if out is not None and self.writes and experiment.training.tensorboard:
+            curves = [TensorBoard(out / run_dir.TENSORBOARD)]
         self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
         if self.trainer is not None:
             self.warnings = selection.choice_warnings(experiment, dataset)
@@ -93,10 +102,11 @@ class Session:
         if self.trainer is not None and resume:
             self.trainer.resume()
             if self.start is not None and self.out is not None and self.trainer.progress.epoch == 0:
-                load_values(self.out, self.start, self.trainer.model)
-        if self.out is not None:  # an earlier result would not be that of the run that goes on
-            (self.out / run_dir.RESULT).unlink(missing_ok=True)
-            remove_recommender(self.out)
+                self._begin_with_values(self.out, self.start, self.trainer)
+        if self.out is not None:
+            if self.writes:  # an earlier result would not be that of the run that goes on
+                (self.out / run_dir.RESULT).unlink(missing_ok=True)
+                remove_recommender(self.out)
             self.origin = read_origin(self.out)
         if self.origin is not None and (warning := self.origin.warning(self.dataset.name)):
             self.warnings = (*self.warnings, warning)
@@ -105,7 +115,7 @@ class Session:
         trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
         result = self._result(trained)
         run = replace(self.unscored, result=result)
-        if self.out is not None:
+        if self.out is not None and self.writes:
             if self.trainer is None:
                 metadata = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
                 checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, metadata))
@@ -115,11 +125,20 @@ class Session:
             run_dir.finish(self.out, result, self.identity)
         return run
 
+    def _begin_with_values(self, folder: Path, start: WarmStart, trainer: Trainer) -> None:
+        if trainer.shards is None:
+            load_values(folder, start, trainer.model)
+            return
+        trainer.shards.join()
+        load_values(folder, start, trainer.model)
+        trainer.shards.split()
+
     def _trainer(self, model: Model, strategy: Strategy, callbacks: Sequence[Callback]) -> Trainer:
         settings = self.experiment.training.replace(monitor=self.monitor)
         selection.check(self.experiment, self.dataset)
         weights.check(self.experiment, self.dataset)
         reset_peak_gpu_memory(self.device)
+        shards = None if self.group is None else ColumnShards(model, self.group)
         model.to(self.device)
         chosen = self.experiment.optimizer
         assert isinstance(chosen.settings, Config)
@@ -148,6 +167,7 @@ class Session:
             callbacks=callbacks,
             higher_is_better=settings.select == "last" or higher_is_better(self.monitor),
             learning_rate=self._learning_rate(optimizer),
+            shards=shards,
         )
 
     def _learning_rate(self, optimizer: Optimizer) -> LearningRate | None:
@@ -199,6 +219,7 @@ class Session:
             "settings": self.experiment.as_dict(),
             "versions": versions(),
             "machine": asdict(machine(self.device, onednn=onednn_pays(), deterministic=deterministic)),
+            **({} if self.group is None else {"processes": self.group.size}),
             "parameters": sum(param.numel() for param in trainable),
             "epochs": trained.epochs,
             "best_epoch": trained.best_epoch,

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flatrec.data.batches import Batch
+from flatrec.ops.columns import column_sum
 
 
 @torch.no_grad()
@@ -20,6 +21,6 @@ def hardest_negatives(users: Float[Tensor, "n_users dim"], items: Float[Tensor, 
         items: item vectors.
         batch: interactions with N negatives each.
     """
-    scores = torch.bmm(items[batch.negatives], users[batch.users][:, :, None]).squeeze(2)
+    scores = column_sum(torch.bmm(items[batch.negatives], users[batch.users][:, :, None]).squeeze(2))
     chosen = scores.argmax(dim=1, keepdim=True)
     return replace(batch, negatives=batch.negatives.gather(1, chosen), hardest=False)

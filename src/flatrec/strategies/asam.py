@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flatrec.ops.foreach import foreach
 from flatrec.ops.param_vector import norm, times
@@ -30,6 +31,7 @@ class ASAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     eta: NonNegativeFloat = 0.01
 
     def perturbation(self, point: Point) -> Perturbation:

@@ -28,10 +28,15 @@ class Strategy(ABC):
     their types, and what it keeps from step to step is declared by :func:`flatrec.strategies.state.state_count` and
     ``state_vector``. This class then does the rest: a checkpoint holds the state, :meth:`reset` clears it, a step that
     raises leaves it as it was, and vectors follow the parameters if these change between steps.
+
+    ``SEPARABLE`` says that whatever it adds up over entries passes through :mod:`flatrec.ops.param_vector` and that it
+    draws nothing by entry, so that several processes can share the columns of the parameters. A subclass does not
+    inherit it.
     """
 
     batches_per_step: ClassVar[int] = 1
     draws_random_numbers: ClassVar[bool] = False
+    SEPARABLE: ClassVar[bool] = False
     SEARCH_SPACE: ClassVar[Mapping[str, tuple[float, ...]]] = {}  # values that sweeps try by default, by setting
     seed: int = 0  # of everything that is drawn
     _layout: Layout | None = None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from torch import Tensor
 
-from flatrec.ops.param_vector import PairStats, Vector, ema_update
+from flatrec.ops.param_vector import PairStats, Vector, ema_update, n_entries
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, subtract_scaled_mean
 from flatrec.strategies.state import buffer, buffer_like, state_vector, zeros_like_if_empty
 from flatrec.utils.checked_settings import Decay, FiniteFloat
@@ -50,6 +50,7 @@ class BSAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     SEARCH_SPACE = {**SAMStrategy.SEARCH_SPACE, "lam": (0.2, 0.4, 0.6, 0.8)}
 
     lam: Decay = 0.6
@@ -64,19 +65,19 @@ class BSAM(SAMStrategy):
         before, self._next = zeros_like_if_empty(self.mean, grad), buffer_like(self._next, grad)
         stats = ema_update(before, grad, 1 - self.lam, into=self._next)
         self.mean, self._next = self._next, before
-        distance = self._distance(stats, sum(tensor.numel() for tensor in grad))
+        distance = self._distance(stats, grad)
         self.diagnostics.add("distance", distance)
         self.diagnostics.add("cos(g1, m)", stats.cosine)
         self._direction = buffer_like(self._direction, grad)
         length = stats.other_square.sqrt()
         return subtract_scaled_mean(grad, self.mean, distance, length=length, into=self._direction)
 
-    def _distance(self, stats: PairStats, n_parameters: int) -> Tensor:
+    def _distance(self, stats: PairStats, grad: Vector) -> Tensor:
         match self.distance:
             case "manhattan":
                 return stats.manhattan
             case "manhattan-mean":
-                return stats.manhattan / n_parameters
+                return stats.manhattan / n_entries(grad)
             case "euclidean":
                 return stats.euclidean_square.sqrt()
             case "cosine":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flatrec.ops.foreach import foreach
 from flatrec.ops.param_vector import dot, norm, times
@@ -32,6 +33,7 @@ class FisherSAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     eta: NonNegativeFloat = 1.0
 
     def perturbation(self, point: Point) -> Perturbation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flatrec.ops.param_vector import Vector, lerp_into, norm
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, subtract_scaled_mean
@@ -32,6 +33,7 @@ class FriendlySAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     SEARCH_SPACE = {**SAMStrategy.SEARCH_SPACE, "lam": (0.2, 0.4, 0.6, 0.8)}
 
     sigma: FiniteFloat = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flatrec.ops.param_vector import Vector, dot, plus_scaled
 from flatrec.ops.scalars import quotient
@@ -30,6 +31,7 @@ class GSAM(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     alpha: NonNegativeFloat = 0.1
 
     def perturbation(self, point: Point) -> Perturbation:

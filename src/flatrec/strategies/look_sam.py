@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from flatrec.ops.param_vector import Vector, dot, norm, plus_scaled
 from flatrec.ops.scalars import known_zero, quotient
@@ -35,6 +35,7 @@ class LookSAM(TwoPass):
         ValueError: a setting is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     alpha: NonNegativeFloat = 0.7
     interval: PositiveInt = 5
     steps: int = state_count()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -40,6 +41,7 @@ class MirrorGradient(Strategy):
         ValueError: interval is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     alpha1: FiniteFloat = 1.0
     alpha2: FiniteFloat = 0.2
     interval: PositiveInt = 3

@@ -36,6 +36,7 @@ class Mixed(Strategy):
         ValueError: kappa is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     SEARCH_SPACE = {"kappa": (0.2, 0.4, 0.6, 0.8)}
     batches_per_step: ClassVar[int] = 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, euclidean_perturbation
 
@@ -19,6 +20,8 @@ class SAM(SAMStrategy):
         >>> SAM(rho=0.05, interval=2).gradients_per_step
         1.5
     """
+
+    SEPARABLE: ClassVar[bool] = True
 
     def perturbation(self, point: Point) -> Perturbation:
         """Along the gradient."""

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from flatrec.data.batches import Batch
 from flatrec.models.base import Model
+from flatrec.ops.columns import column_norm
 from flatrec.ops.foreach import foreach
 from flatrec.ops.param_vector import Vector, norm, times
 from flatrec.ops.scalars import Scalar, add_scaled, at_hand
@@ -228,7 +229,7 @@ def _clipped(gradient: Vector, limit: float) -> list[Tensor]:
 
 def _rows_clipped(tensor: Tensor, limit: float) -> Tensor:
     rows = tensor.reshape(len(tensor), -1) if tensor.dim() > 1 else tensor.reshape(1, -1)
-    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    lengths = column_norm(torch.linalg.vector_norm(rows, dim=1, keepdim=True))
     clipped: Tensor = rows * (limit / lengths).clamp(max=1)  # a row of zeros stays one
     return clipped.view(tensor.shape)
 

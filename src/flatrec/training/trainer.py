@@ -16,6 +16,8 @@ from torch import Tensor
 from flatrec.config import Training
 from flatrec.models.base import Model
 from flatrec.models.extra_loss import ExtraLoss
+from flatrec.ops.columns import ColumnGroup, everywhere, sharing
+from flatrec.parallel.shards import ColumnShards
 from flatrec.sampling.sampler import Sampler
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.context import NonFiniteGradientError
@@ -71,6 +73,8 @@ class Trainer:
         callbacks: objects that are informed of the progress.
         higher_is_better: the direction of the monitored metric.
         learning_rate: sets the learning rate of every step; None to leave it to the optimizer.
+        shards: the columns of the model that this process holds, of several; None if it holds all. The first process
+            writes the files.
 
     Raises:
         ValueError: the best epoch is to be kept or ASWA to average, but there is no validation.
@@ -90,6 +94,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         higher_is_better: bool = True,
         learning_rate: LearningRate | None = None,
+        shards: ColumnShards | None = None,
     ) -> None:
         if validate is None and settings.select == "best":
             raise ValueError("the best epoch is chosen by validation, but there is none; set training.select to last")
@@ -106,6 +111,8 @@ class Trainer:
         self.callbacks = callbacks
         self.higher_is_better = higher_is_better
         self.learning_rate = learning_rate
+        self.shards = shards
+        self.writes = folder is not None and (shards is None or shards.group.is_first)
         self.steps = sampler.steps(strategy.batches_per_step, settings.second_batch)
         self.progress = Progress()
         self.records: list[EpochRecord] = []
@@ -130,7 +137,7 @@ class Trainer:
             self._write_checkpoint({}, {})  # from now on, a missing checkpoint is an error
         device, settings = self.context.params[0].device, self.settings
         exactly = devices.numerics(device, tf32=settings.precision == "tf32", deterministic=settings.deterministic)
-        with devices.forked_generators(device), exactly:
+        with devices.forked_generators(device), exactly, sharing(self._group):
             for callback in self.callbacks:
                 callback.on_start(self.progress.epoch + 1, self.settings.epochs, self.steps)
             try:
@@ -140,6 +147,8 @@ class Trainer:
                 for callback in self.callbacks:
                     callback.on_end()
         self.model.load_state_dict(self._best)
+        if self.shards is not None:
+            self.shards.join()
         self.model.eval()
         return FitResult(self.progress.epoch, self.progress.best_epoch, tuple(self.records))
 
@@ -221,7 +230,7 @@ class Trainer:
             )
 
     def _check_weights(self, epoch: int) -> None:
-        if not all(checkpoints.all_finite(parameter) for parameter in self.context.params):
+        if not everywhere(all(checkpoints.all_finite(parameter) for parameter in self.context.params)):
             self._diverged(epoch, "a weight is not finite any more")
 
     def _diverged(self, epoch: int, reason: str) -> NoReturn:
@@ -241,7 +250,11 @@ class Trainer:
         return metrics, self.average.evaluated(epoch, self._validated, last)
 
     def _validated(self) -> Mapping[str, float]:
-        return self.validate(self.model) if self.validate is not None else {}
+        """The metrics; those of the first process, where there are several, so that all decide alike."""
+        metrics = self.validate(self.model) if self.validate is not None else {}
+        if self._group is None or not metrics:
+            return metrics
+        return dict(zip(metrics, self._group.of_first(list(metrics.values())), strict=True))
 
     def _judged(self, epoch: int, valid: Mapping[str, float]) -> Progress:
         if self.settings.select == "last":
@@ -260,7 +273,8 @@ class Trainer:
         """
         if self.folder is None:
             return
-        append_line(self.folder / RECORDS, record, self.identity.digest)
+        if self.writes:
+            append_line(self.folder / RECORDS, record, self.identity.digest)
         due = record.epoch % self.settings.checkpoint_every == 0 or record.epoch == self.settings.epochs
         if due or self.progress.stopped or before == 0:
             optimizer, metadata = checkpoints.optimizer_state(self.context.optimizer)
@@ -271,10 +285,10 @@ class Trainer:
                 tensors |= {f"average.{name}": tensor for name, tensor in self.average.state().items()}
             if not record.best or self.average is not None:
                 tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
-            self._write_checkpoint(tensors, metadata)
+            self._write_checkpoint(tensors if self.shards is None else self.shards.whole(tensors), metadata)
 
     def _write_checkpoint(self, tensors: Mapping[str, Tensor], optimizer: Mapping[str, object]) -> None:
-        if self.folder is not None:
+        if self.folder is not None and self.writes:
             metadata = {
                 "run": self.identity.as_dict(),
                 "device": self._device,
@@ -284,23 +298,27 @@ class Trainer:
             checkpoints.save(self.folder / CHECKPOINT, Checkpoint(tensors, metadata))
 
     def resume(self) -> None:
-        """Load the checkpoint of the folder, if there is one, to go on from there.
+        """Load the checkpoint of the folder, if there is one, to go on from there; every process does.
 
         Raises:
             ValueError: the checkpoint or the records are damaged, missing, of another run, or of another kind of
                 device.
         """
-        if self.folder is None:
-            return
-        path, lines = self.folder / CHECKPOINT, self.folder / RECORDS
+        if self.folder is not None:
+            self._resume(self.folder)
+        if self._group is not None:
+            self._group.wait()  # until all have read what the first will write
+
+    def _resume(self, folder: Path) -> None:
+        path, lines = folder / CHECKPOINT, folder / RECORDS
         if not path.exists():
             if lines.exists() or path.with_suffix(".json").exists():
                 raise ValueError(
-                    f"{self.folder} holds a run that began, but its {CHECKPOINT} is gone; put it back, or train again "
+                    f"{folder} holds a run that began, but its {CHECKPOINT} is gone; put it back, or train again "
                     "with --overwrite"
                 )
             return
-        saved = checkpoints.load(path, self.context.params[0].device)
+        saved = self._loaded(path)
         self.identity.check(saved.metadata.get("run"), path)
         progress = progress_of(saved, path)
         records = read_lines(lines, self.identity.digest)
@@ -319,7 +337,17 @@ class Trainer:
                 self._load(saved)
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from None
-        write_lines(lines, self.records, self.identity.digest)  # a killed run may have written past its checkpoint
+        if self.writes:  # a killed run may have written past its checkpoint
+            write_lines(lines, self.records, self.identity.digest)
+
+    def _loaded(self, path: Path) -> Checkpoint:
+        """The checkpoint, on the device, with the columns of this process."""
+        device = self.context.params[0].device
+        if self.shards is None:
+            return checkpoints.load(path, device)
+        saved = checkpoints.load(path)
+        own = self.shards.own(saved.tensors)
+        return Checkpoint({name: tensor.to(device) for name, tensor in own.items()}, saved.metadata)
 
     def _load(self, saved: Checkpoint) -> None:
         best = best_parameters(saved)
@@ -335,6 +363,10 @@ class Trainer:
         if self.average is not None:
             self.average.load_state(saved.section("average"))
         self._best = best if self.progress.best_epoch > 0 else {}
+
+    @property
+    def _group(self) -> ColumnGroup | None:
+        return None if self.shards is None else self.shards.group
 
     @property
     def _device(self) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from flatrec.utils.processes import speaks
+
 INTERRUPTED, TERMINATED = 130, 143  # as in shells: 128 plus the number of the signal
 _CONTINUES = "; run the same command again to continue"
 ADVICE = {
@@ -39,6 +41,7 @@ class Guard:
 
     def __init__(self, words: list[str]) -> None:
         self.advice = ADVICE.get(words[0] if words else "", "")
+        self.silent = words[:1] == ["train"] and not speaks()  # the first of several processes speaks for all
         self.working = False
         self.code = 0  # the exit code; 0 as long as no signal came
 
@@ -50,7 +53,9 @@ class Guard:
         sys.unraisablehook = self._unraisable
 
     def line(self) -> str:
-        """Return the line for the user."""
+        """Return the line for the user; empty if another process says it."""
+        if self.silent:
+            return ""
         word = "terminated" if self.code == TERMINATED else "interrupted"
         return f"flatrec: {word}{self.advice if self.working else ''}\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flatrec.ops.param_vector import Vector, blend
 from flatrec.strategies.base import Gradients
@@ -28,6 +29,7 @@ class GradientNormPenalty(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     alpha: Fraction = 0.7
 
     def perturbation(self, point: Point) -> Perturbation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flatrec.ops.param_vector import Vector, lerp_into
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy, euclidean_perturbation
@@ -28,6 +29,7 @@ class VaSSO(SAMStrategy):
         ValueError: a setting is out of range.
     """
 
+    SEPARABLE: ClassVar[bool] = True
     theta: Probability = 0.4
     mean: Vector = state_vector()
     _next: Vector = buffer()  # the mean after this step, which may still fail

@@ -1,0 +1,1 @@
+"""Training over several processes, each of which holds some columns of every embedding."""

@@ -1,0 +1,91 @@
+"""What processes that share columns cannot train, each in one line before training begins."""
+
+from __future__ import annotations
+
+from flatrec.config import Experiment
+from flatrec.models.base import Baseline, Model
+from flatrec.models.preferences import PreferenceModel
+from flatrec.models.settings import GraphDropoutConfig
+from flatrec.parallel.shards import columns_of
+from flatrec.strategies.base import Strategy
+from flatrec.strategies.mixed import Mixed
+from flatrec.strategies.perturbation import SAMStrategy
+from flatrec.utils.processes import Processes
+
+# Those that compute each entry of a parameter by itself.
+ENTRYWISE = frozenset(
+    {"adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd"}
+)
+
+
+def check_started(experiment: Experiment, processes: Processes) -> None:
+    """Make sure that several processes were started for an experiment that they share.
+
+    Raises:
+        ValueError: each of them would train the same.
+    """
+    if processes.size > 1 and experiment.training.parallel == "none":
+        raise ValueError(
+            f"{processes.size} processes were started, and each would train the same; set training.parallel to "
+            "columns, or start one without torchrun"
+        )
+
+
+def check_separable(experiment: Experiment, model: Model | Baseline, strategy: Strategy, n_processes: int) -> None:
+    """Make sure that so many processes can share the columns of what an experiment trains.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if isinstance(model, Baseline):
+        raise ValueError(f"{experiment.model.name} has no columns to share among processes; start a single process")
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    found = {name: columns_of(model, name) for name in trained}
+    for reason in _reasons(experiment, model, strategy):
+        raise ValueError(f"training.parallel is columns, but {reason}; change that, or start a single process")
+    for name, (dim, blocks) in found.items():
+        if (width := trained[name].shape[dim] // blocks) < n_processes:
+            raise ValueError(f"{name} has {width} columns, which {n_processes} processes cannot share; start fewer")
+        if dim == 0 and trained[name].ndim > 1 and _reads_rows(experiment, strategy):
+            raise ValueError(
+                f"training.parallel is columns, but the rows of {name} are what processes share, so that rows cannot "
+                'be measured; leave out rho_scale = "row" and max_row_grad_norm'
+            )
+
+
+def _reasons(experiment: Experiment, model: Model, strategy: Strategy) -> list[str]:
+    training, config = experiment.training, model.config
+    ranking = type(model.ranking)
+    found = {
+        "training.perturb_target is embeddings": training.perturb_target == "embeddings",
+        f"training.precision is {training.precision}": training.precision not in ("float32", "tf32"),
+        "training.amr needs all columns": training.amr.epsilon > 0,
+        "training.mdvt needs all columns": training.mdvt.weight > 0,
+        "model.message_dropout is drawn for all columns": isinstance(config, GraphDropoutConfig)
+        and config.message_dropout > 0,
+        "regularization.kind reads weights of users as well": isinstance(model, PreferenceModel)
+        and model.penalty is not None,
+        f"loss {experiment.loss.name} needs all columns": not vars(ranking).get("SEPARABLE", False),
+        f"optimizer {experiment.optimizer.name} needs all columns": experiment.optimizer.name not in ENTRYWISE,
+        **_strategy_reasons(experiment.strategy.name, strategy),
+    }
+    return [reason for reason, applies in found.items() if applies]
+
+
+def _strategy_reasons(name: str, strategy: Strategy) -> dict[str, bool]:
+    inner = _inner(strategy)
+    separable = all(vars(type(one)).get("SEPARABLE", False) for one in (strategy, inner))
+    return {
+        f"strategy {name} needs all columns": not separable,
+        "strategy.control is random, which is drawn for all columns": isinstance(inner, SAMStrategy)
+        and inner.control == "random",
+    }
+
+
+def _inner(strategy: Strategy) -> Strategy:
+    return strategy.inner if isinstance(strategy, Mixed) else strategy
+
+
+def _reads_rows(experiment: Experiment, strategy: Strategy) -> bool:
+    inner = _inner(strategy)
+    return experiment.training.max_row_grad_norm > 0 or (isinstance(inner, SAMStrategy) and inner.rho_scale == "row")
