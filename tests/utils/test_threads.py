@@ -60,7 +60,10 @@ def test_waiting_ends_when_one_is_done_or_the_time_is_over():
 
 
 INTERRUPTED = """
-import os, polars, signal, sys, threading, time
+import signal
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # whatever a process inherits that is no terminal's
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import os, polars, sys, threading, time
 from flatrec.utils.threads import interruptible
 polars.DataFrame({"a": [1]}).write_csv(sys.argv[1])
 threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -10,14 +10,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 from typing import TypeAlias
 
+from flatrec.utils.interrupts import defer_interrupts
 from flatrec.utils.messages import message
 
 FAILED_TO_START = 3  # the exit code of a worker that cannot begin, so that it is not begun again and again
@@ -66,7 +66,7 @@ class Supervisor:
 
     def _started(self) -> SpawnProcess:
         worker = multiprocessing.get_context("spawn").Process(target=_run, args=(self.work, self.listening))
-        with _without_interrupts():
+        with defer_interrupts():
             worker.start()
         return worker
 
@@ -82,19 +82,6 @@ class Supervisor:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._stopping = True
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Let a process that is started here never hear of Ctrl-C, which reaches all processes of a terminal."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(workers: list[SpawnProcess], seconds: float) -> None:
