@@ -144,3 +144,13 @@ def _json(value):
 
 def _text(value):
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def asked(client, case, counts):
+    """The answer to a case, which is no error of the service, and one that the document names."""
+    headers = {"content-type": case.content_type} if case.content_type else {}
+    answer = client.request(case.method, case.address, content=case.body, headers=headers)
+    counts[answer.status_code] += 1
+    assert answer.status_code < 500, (case, answer.text)
+    assert str(answer.status_code) in case.statuses, (case, answer.text)
+    return answer

@@ -44,10 +44,6 @@ class Answering:
         return [Refused(404, f"no {one}") if one.startswith("no") else one.encode() for one in queries]
 
 
-def batches_of(answers, work, *, most=100, seconds=10.0):
-    return Batches(answers, work, most, seconds)
-
-
 def together(batches, served, queries, *, is_quick, key=lambda _: 0):
     async def asked():
         calls = (batches.answer(one, served, key(one), is_quick=is_quick) for one in queries)
@@ -59,14 +55,14 @@ def together(batches, served, queries, *, is_quick, key=lambda _: 0):
 def test_what_the_loop_has_read_is_one_call(served, work):
     answers = Answering()
     queries = [f"q{n}" for n in range(MOST_QUICK + 3)]
-    assert together(batches_of(answers, work), served, queries, is_quick=True) == [one.encode() for one in queries]
+    assert together(Batches(answers, work), served, queries, is_quick=True) == [one.encode() for one in queries]
     assert answers.calls == [queries[:MOST_QUICK], queries[MOST_QUICK:]]
 
 
 def test_what_comes_while_a_thread_works_waits_for_the_next_call(served, work):
     answers = Answering()
     answers.may_go_on.clear()
-    batches, queries = batches_of(answers, work), [f"q{n}" for n in range(MOST + 5)]
+    batches, queries = Batches(answers, work), [f"q{n}" for n in range(MOST + 5)]
 
     async def asked():
         first = asyncio.create_task(batches.answer("first", served, 0, is_quick=False))
@@ -84,7 +80,7 @@ def test_what_comes_while_a_thread_works_waits_for_the_next_call(served, work):
 @pytest.mark.parametrize("is_quick", [True, False])
 def test_queries_of_other_keys_and_recommenders_are_other_calls(served, work, is_quick, tmp_path):
     answers = Answering()
-    batches, other = batches_of(answers, work), Served.load(tmp_path / "recommender")  # the same once more
+    batches, other = Batches(answers, work), Served.load(tmp_path / "recommender")  # the same once more
     assert other is not served
 
     async def asked():
@@ -97,7 +93,7 @@ def test_queries_of_other_keys_and_recommenders_are_other_calls(served, work, is
 
 @pytest.mark.parametrize("is_quick", [True, False])
 def test_a_refusal_and_an_error_reach_those_who_asked(served, work, is_quick):
-    batches = batches_of(Answering(), work)
+    batches = Batches(Answering(), work)
     fine, refused = together(batches, served, ["yes", "nobody"], is_quick=is_quick)
     assert (fine, refused.status) == (b"yes", 404)
     outcomes = together(batches, served, ["yes", "break"], is_quick=is_quick)
@@ -105,18 +101,19 @@ def test_a_refusal_and_an_error_reach_those_who_asked(served, work, is_quick):
     assert together(batches, served, ["yes"], is_quick=is_quick) == [b"yes"]  # it goes on
 
 
-def test_too_many_are_refused_and_those_that_wait_too_long_are_given_up(served, work):
-    answers = Answering()
+def test_too_many_are_refused_and_those_that_wait_too_long_are_given_up(served):
+    answers, work = Answering(), Work(1, 1, 0.05)
     answers.may_go_on.clear()
-    outcomes = together(batches_of(answers, work, most=2, seconds=0.05), served, ["a", "b", "c"], is_quick=False)
+    outcomes = together(Batches(answers, work), served, ["a", "b", "c"], is_quick=False)
     answers.may_go_on.set()
+    work.stop()
     assert [one.status for one in outcomes] == [503, 503, 503]
     assert ["at most 2" in one.text for one in outcomes] == [False, False, True]
 
 
 def test_a_client_that_went_away_is_not_answered(served, work):
     answers = Answering()
-    batches = batches_of(answers, work)
+    batches = Batches(answers, work)
 
     async def asked():
         gone = asyncio.create_task(batches.answer("gone", served, 0, is_quick=True))

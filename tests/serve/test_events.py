@@ -20,7 +20,7 @@ from flatrec.serve.answers import EventsAnswer
 from flatrec.serve.events import PATH
 from flatrec.serve.pause import Pause
 from flatrec.serve.settings import Limits
-from tests.serve.fuzzing import cases
+from tests.serve.fuzzing import asked, cases
 from tests.serve.logs import event, logging_client, send
 from tests.serve.shops import shop
 
@@ -362,11 +362,7 @@ def test_requests_that_are_drawn_from_the_document(folder, log, n_cases):
         @settings(max_examples=n_cases, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
         @given(case=drawn)
         def ask(case):
-            headers = {"content-type": case.content_type} if case.content_type else {}
-            answer = client.request(case.method, case.address, content=case.body, headers=headers)
-            counts[answer.status_code] += 1
-            assert answer.status_code < 500, (case, answer.text)
-            assert str(answer.status_code) in case.statuses, (case, answer.text)
+            answer = asked(client, case, counts)
             if answer.status_code == 200:
                 msgspec.json.decode(answer.content, type=EventsAnswer)
 

@@ -28,15 +28,11 @@ class Batches(Generic[Query]):
 
     Args:
         answers: answers queries of one recommender; one answer or refusal for each.
-        work: the threads.
-        most: number of queries that may wait.
-        seconds: time for an answer, the wait included.
+        work: the threads; as many queries may wait here as calls there, and an answer has as much time.
     """
 
     answers: Callable[[Sequence[Query], Served], Sequence[bytes | Refused]]
     work: Work
-    most: int
-    seconds: float
     _places: dict[Place, Waiting[Query]] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _n_waiting: int = field(default=0, init=False)
@@ -47,18 +43,18 @@ class Batches(Generic[Query]):
         Raises:
             Refused: the query is refused, too many wait, or the time is over.
         """
-        if self._n_waiting >= self.most:
-            raise busy(self.most)
+        if self._n_waiting >= self.work.most:
+            raise busy(self.work.most)
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._n_waiting += 1
         try:
             self._add(query, future, (served, key), is_quick=is_quick)
             if is_quick:  # it is not given up, as the loop that would do so is what answers
                 return await future
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout(self.work.seconds):
                 return await future
         except TimeoutError:
-            raise late(self.seconds) from None
+            raise late(self.work.seconds) from None
         finally:
             self._n_waiting -= 1
 

@@ -39,10 +39,9 @@ class Endpoint:
     batches: Batches[msgspec.Struct] = field(init=False)
 
     def __post_init__(self) -> None:
-        fields, limits = msgspec.structs.fields(self.operation.query), self.service.limits
+        fields = msgspec.structs.fields(self.operation.query)
         object.__setattr__(self, "lists", tuple(one.name for one in fields if one.default == ()))
-        most = limits.threads + limits.waiting
-        object.__setattr__(self, "batches", Batches(self._answers, self.work, most, limits.seconds))
+        object.__setattr__(self, "batches", Batches(self._answers, self.work))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request.

@@ -24,7 +24,7 @@ class Work:
 
     def __init__(self, threads: int, waiting: int, seconds: float) -> None:
         self._threads = Threads(threads)
-        self._most, self._seconds = threads + waiting, seconds
+        self.most, self.seconds = threads + waiting, seconds
         self._begun = 0
 
     async def run(self, function: Callable[..., Result], *arguments: object) -> Result:
@@ -35,17 +35,17 @@ class Work:
         Raises:
             Refused: too many calls wait, or the time is over.
         """
-        if self._begun >= self._most:
-            raise busy(self._most)
+        if self._begun >= self.most:
+            raise busy(self.most)
         self._begun += 1
         loop = asyncio.get_running_loop()
         future = self._threads.submit(function, *arguments)
         future.add_done_callback(lambda done: self._ended(done, loop))
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.seconds):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise late(self._seconds) from None
+            raise late(self.seconds) from None
 
     def stop(self) -> None:
         """Let the threads end after what they are doing."""
