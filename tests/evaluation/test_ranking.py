@@ -204,7 +204,10 @@ def test_stored_entries_are_hidden_whatever_their_value():
 
 def test_the_tensor_that_a_scorer_returns_is_left_as_it_is():
     scores = torch.tensor([[3.0, 2.0, 1.0]])
-    rank(lambda _: scores, torch.tensor([0]), 1, hidden_of((1, 3), [(0, 0)]))
+    assert rank(lambda _: scores, torch.tensor([0]), 1, hidden_of((1, 3), [(0, 0)])).items.tolist() == [[1]]
+    assert scores.tolist() == [[3, 2, 1]]
+    everybody = rank(lambda users: scores.expand(len(users), -1), torch.arange(2), 1, hidden_of((2, 3), [(1, 0)]))
+    assert everybody.items.tolist() == [[0], [1]]
     assert scores.tolist() == [[3, 2, 1]]
 
 
@@ -221,7 +224,7 @@ def test_the_lists_of_another_device_come_from_it_at_once(monkeypatch):
 
 
 def test_blocks_are_as_large_as_the_free_memory_of_a_gpu_allows(monkeypatch):
-    assert module.block_rows(torch.device("cpu"), 1_000) == 2_000
+    assert module.block_rows(torch.device("cpu"), 1_000) == 1_000
     assert module.block_rows(torch.device("cpu"), 10**7) == 32
     monkeypatch.setattr(module, "free_memory", lambda _: 128 * 10**9)
     assert module.block_rows(torch.device("cuda"), 100_000) == 10_000

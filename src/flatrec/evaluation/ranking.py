@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,11 @@ from scipy import sparse
 from torch import Tensor
 
 from flatrec.ops.matmul import linear
+from flatrec.ops.param_vector import unshared
 from flatrec.ops.topk import check_numbers, stable_topk
 from flatrec.utils.devices import free_memory
 
-BLOCK_SCORES = 2_000_000  # scores that a CPU holds at once: 8 MB, which stay in the cache
+BLOCK_SCORES = 1_000_000  # scores that a CPU holds at once: 4 MB, which stay in the cache
 BLOCK_USERS = 32  # smallest block, as every block reads all items
 BYTES = 64  # of a GPU's memory for each score of a block: scores, masks, keys and their sorting
 
@@ -117,10 +119,10 @@ def rank_rows(
     listed, start, step = [], 0, block_rows(torch.device("cpu"), n_items)
     while start < len(users):
         scored = score(users[start : start + step])
-        masked = _masked(scored, hidden, start)
-        if allowed is not None:
-            masked = masked.masked_fill(~allowed.to(masked.device), -torch.inf)
-        listed.append(stable_topk(masked, min(k, n_items)))
+        with _masked(scored, hidden, start) as masked:
+            if allowed is not None:
+                masked = masked.masked_fill(~allowed.to(masked.device), -torch.inf)
+            listed.append(stable_topk(masked, min(k, n_items)))
         start, step = start + len(scored), block_rows(scored.device, n_items)
     return _ranking(listed, len(users), k)
 
@@ -149,9 +151,22 @@ def _ranking(listed: Sequence[tuple[Tensor, Tensor]], n_users: int, k: int) -> R
     return Ranking(items, scores)
 
 
-def _masked(scores: Float[Tensor, "block n_items"], hidden: HiddenItems, start: int) -> Float[Tensor, "block n_items"]:
+@contextmanager
+def _masked(
+    scores: Float[Tensor, "block n_items"], hidden: HiddenItems, start: int
+) -> Iterator[Float[Tensor, "block n_items"]]:
+    """Context manager for float32 scores in which hidden items have minus infinity; afterward they are as before.
+
+    To write a few entries twice is faster than to copy all of them.
+    """
     offsets = hidden.offsets[start : start + len(scores) + 1]
-    rows = np.repeat(np.arange(len(scores)), np.diff(offsets))
-    columns = hidden.items[offsets[0] : offsets[-1]]
-    entries = tuple(torch.as_tensor(index, dtype=torch.int64, device=scores.device) for index in (rows, columns))
-    return scores.float().index_put(entries, torch.tensor(-torch.inf, device=scores.device))
+    firsts = np.repeat(np.arange(len(scores)) * scores.shape[1], np.diff(offsets))
+    places = torch.from_numpy(firsts + hidden.items[offsets[0] : offsets[-1]]).to(scores.device)
+    own = unshared(scores.float()).contiguous()
+    entries = own.view(-1)
+    before = entries.index_select(0, places)
+    entries.index_fill_(0, places, -torch.inf)
+    try:
+        yield own
+    finally:
+        entries.index_copy_(0, places, before)
