@@ -111,7 +111,7 @@ def test_a_model_that_does_not_run_fails_once_and_not_the_examination():
     assert re.fullmatch(r"NotImplementedError \(test_runner.py:\d+\)", first.reason)
     assert isinstance(first.error, NotImplementedError)
     assert {(one.outcome, one.reason) for one in others} == {("skipped", "the model does not run")}
-    assert len(others) == 18
+    assert len(others) == 19
 
 
 def test_what_rests_on_training_is_skipped_where_nothing_is_trained():

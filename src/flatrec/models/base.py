@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
@@ -90,6 +90,11 @@ class Model(nn.Module, ABC):
     works on each column by itself, and whatever its loss adds up over columns passes through
     :mod:`flatrec.ops.columns`. A subclass does not inherit it.
 
+    ``LINEAR`` is for a model whose ``encode`` is linear, a constant aside, in all trained parameters together, given
+    its dropout masks: patterns of their names. Where every trained parameter has such a name, strategies with ``+``
+    cost one backward pass through ``encode`` less (:mod:`flatrec.training.merged_backward`). A subclass does not
+    inherit it.
+
     Args:
         dataset: gives training interactions, and features where ``MODALITIES`` says so.
         config: settings; the defaults if left out.
@@ -104,6 +109,7 @@ class Model(nn.Module, ABC):
     SEARCH_SPACE: ClassVar[SearchSpace] = {}
     DEFAULTS: ClassVar[Defaults] = {}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset()
+    LINEAR: ClassVar[Collection[str]] = ()
     COLUMNS: ClassVar[Mapping[str, Columns]] = {}
     ranking: RankingLoss = BPRLoss()
     own_penalty: bool = True

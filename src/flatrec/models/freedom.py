@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -81,6 +81,7 @@ class FREEDOM(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
     DEFAULTS: ClassVar[Defaults] = {"optimizer.lr": 0.003, "model.edge_dropout": 0.5}
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    LINEAR: ClassVar[Collection[str]] = ("nodes", "projections.*")
     COLUMNS: ClassVar[Mapping[str, Columns]] = {"nodes": Columns(1), "projections.*.weight": Columns(0)}
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.8, 0.9),

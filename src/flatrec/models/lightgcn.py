@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -62,6 +62,7 @@ class LightGCN(Model):
         "regularization.weight": 0.03,
     }
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    LINEAR: ClassVar[Collection[str]] = ("nodes",)
     COLUMNS: ClassVar[Mapping[str, Columns]] = {"nodes": Columns(1)}
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.n_layers": (1, 2, 3, 4),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 import torch
@@ -62,6 +62,7 @@ class VBPR(Model):
     MODALITIES: ClassVar[Modalities] = "one or more"
     COLD: ClassVar[Cold] = "features"
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    LINEAR: ClassVar[Collection[str]] = ("users", "items", "projection.*")
     COLUMNS: ClassVar[Mapping[str, Columns]] = {
         "users": Columns(1, blocks=2),
         "items": Columns(1),

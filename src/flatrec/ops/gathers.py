@@ -45,7 +45,8 @@ class GatheredGradients:
     """Gradients of losses by tables that the losses gather rows of.
 
     Where ``F.embedding`` gathers rows of a table, the gradient costs what these rows cost; its own backward pass fills
-    a matrix as large as the table. Whatever else reads a table is differentiated as usual, and both are added up.
+    a matrix as large as the table. Whatever else reads a table is differentiated as usual, and both are added up. The
+    gradient by a matrix that is not read has no rows.
     Tables on other devices than the CPU are differentiated as usual: there a whole matrix is filled faster than its
     rows are found.
 
@@ -97,7 +98,7 @@ class GatheredGradients:
     def _part(self, table: Tensor, gradient: Tensor | None, slopes: list[_Slope]) -> Part:
         """The gradient by one table, given that by the table as a whole and those by the rows gathered of it."""
         if not slopes:
-            return torch.zeros_like(table) if gradient is None else gradient
+            return _zeros_like(table) if gradient is None else gradient
         readings, values = slopes[0] if len(slopes) == 1 else map(torch.cat, zip(*slopes, strict=True))
         if gradient is not None:
             return gradient.index_add(0, readings, values)
@@ -162,6 +163,14 @@ class _Gather(torch.autograd.Function):
         (readings,), (gradient,) = ctx.saved_tensors, gradients
         ctx.slopes.append(_Slope(readings.flatten(), gradient.reshape(-1, gradient.shape[-1])))
         return None, None, None, None
+
+
+def _zeros_like(table: Tensor) -> Part:
+    """Zeros, of a matrix without memory for its entries."""
+    if table.dim() != 2:
+        return torch.zeros_like(table)
+    nowhere = torch.empty(0, dtype=torch.int64, device=table.device)
+    return RowMatrix(nowhere, table.new_empty(0, table.shape[1]), len(table))
 
 
 def _divided(part: Part, scale: float) -> Part:

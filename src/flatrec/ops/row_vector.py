@@ -62,6 +62,11 @@ class RowMatrix:
         """The values of ``rows``, or the whole matrix."""
         return self._values
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of the whole matrix."""
+        return self._n_all, self._values.shape[1]
+
     def with_values(self, values: Tensor) -> RowMatrix:
         """Return a matrix of other values in the same rows.
 
@@ -154,3 +159,19 @@ def _aligned(a: Part, b: Part) -> tuple[Tensor, Tensor]:
 def whole(part: Part) -> Tensor:
     """Return a part of a vector as a tensor."""
     return part.whole() if isinstance(part, RowMatrix) else part
+
+
+def add_part_(out: Tensor, part: Part, weight: float) -> None:
+    """Add a part of a vector, times a number, to a tensor in place."""
+    if isinstance(part, RowMatrix) and part.rows is not None:
+        out.index_add_(0, part.rows, part.values, alpha=weight)
+    else:
+        out.add_(whole(part), alpha=weight)
+
+
+def weighted_sum(terms: Sequence[tuple[float, Part]]) -> Tensor:
+    """Return the sum of at least one part of the same shape, each times a number, as a tensor of its own."""
+    total = torch.zeros_like(like) if isinstance(like := terms[0][1], Tensor) else like.values.new_zeros(like.shape)
+    for weight, part in terms:
+        add_part_(total, part, weight)
+    return total

@@ -14,6 +14,7 @@ from torch import Tensor
 from flatrec.ops.param_vector import Vector
 from flatrec.ops.scalars import Scalar, at_hand, quotient
 from flatrec.strategies.context import BatchT, NonFiniteGradientError, StepContext
+from flatrec.strategies.second_gradient import SecondGradient
 from flatrec.strategies.state import Layout, pack_state, realign_state, reset_state, unpack_state
 from flatrec.utils.checked_settings import store_checked_settings
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt
@@ -151,6 +152,10 @@ class SingleBatchStrategy(Strategy):
     def transform_gradient(self, first: FirstPass[BatchT]) -> Vector:
         """The gradient that the base optimizer gets."""
 
+    def mixed_gradient(self, first: FirstPass[BatchT], second: SecondGradient[BatchT]) -> Vector:
+        """That gradient, mixed with the one of a second batch."""
+        return second.mixed_with(self.transform_gradient(first))
+
     def take_step(self, context: StepContext[BatchT], *batches: BatchT) -> Tensor:
         """Compute the gradient, transform it, and update the parameters."""
         (batch,) = batches
@@ -235,3 +240,15 @@ class TwoPass(SingleBatchStrategy):
         with first.context.perturbed(point.direction, point.scale):
             _, (perturbed_grad,) = first.context.gradients(first.batch)
         return self.combine(Gradients(first.gradient, perturbed_grad))
+
+    def mixed_gradient(self, first: FirstPass[BatchT], second: SecondGradient[BatchT]) -> Vector:
+        """The same mixed with the gradient of a second batch, in one backward pass where the context can do that."""
+        own = type(self)
+        if own.combine is not TwoPass.combine or own.transform_gradient is not TwoPass.transform_gradient:
+            return super().mixed_gradient(first, second)
+        self.on_first_pass(first)
+        point = self.choose_point(first.context, first.gradient)
+        if not isinstance(point, Shift):
+            return second.mixed_with(point)
+        with first.context.perturbed(point.direction, point.scale):
+            return second.mixed_here(first.batch)

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from flatrec.ops.param_vector import lerp_
 from flatrec.strategies.base import FirstPass, SingleBatchStrategy, Strategy
 from flatrec.strategies.context import BatchT, StepContext
+from flatrec.strategies.second_gradient import first_and_second
 from flatrec.utils.ranges import Fraction
 
 
@@ -51,10 +51,9 @@ class Mixed(Strategy):
     def take_step(self, context: StepContext[BatchT], *batches: BatchT) -> Tensor:
         """Mix the inner strategy's gradient and that of the second batch; reports the loss of the first batch."""
         first, second = batches
-        (loss, _), (grad, second_grad) = context.gradients(first, second)
-        lerp_(second_grad, self.inner.transform_gradient(FirstPass(context, first, grad)), self.kappa)
-        context.update(second_grad)
-        return loss
+        both = first_and_second(context, first, second, self.kappa)
+        context.update(self.inner.mixed_gradient(FirstPass(context, first, both.gradient), both.second))
+        return both.loss
 
     def take_diagnostics(self) -> dict[str, float]:
         """The diagnostics of the inner strategy."""

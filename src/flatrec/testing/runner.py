@@ -14,6 +14,7 @@ from flatrec.testing.equivariance import check_permutation
 from flatrec.testing.evaluation import check_eval_deterministic, check_no_stale_cache, check_round_trip, check_shapes
 from flatrec.testing.gradients import check_gradients, check_ranking, check_step, check_strategies
 from flatrec.testing.leakage import check_data_kept, check_held_out, check_isolated_nodes
+from flatrec.testing.linearity import check_linear_encode
 from flatrec.testing.messages import ContractError, NotApplicableError, one_line
 from flatrec.testing.purity import check_batch, check_loss, check_registered, check_runs, check_shared_encode
 from flatrec.testing.reproducibility import check_epoch_draw, check_initial
@@ -142,6 +143,11 @@ _CHECKS = (
         "one encode serves several batches",
         lambda one: check_shared_encode(one.begun(), one.batch),
         trains=True,
+    ),
+    _Check(
+        "linear encode",
+        "encode is linear where LINEAR says so",
+        lambda one: check_linear_encode(one.begun()),
     ),
     _Check(
         "epoch draw",

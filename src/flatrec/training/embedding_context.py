@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -22,6 +22,7 @@ from flatrec.ops.row_vector import Part, RowMatrix, RowVector, parts_of, whole
 from flatrec.ops.scalars import Scalar, add_scaled
 from flatrec.optim.noise import Noise
 from flatrec.strategies.state import Layout
+from flatrec.training.leaves import leaves_of
 from flatrec.training.step_context import LOSS_SCALE, TrainStepContext
 from flatrec.utils.devices import forked_generators
 
@@ -230,14 +231,10 @@ class EmbeddingStepContext:
         """Encode once, and cut the result off from its graph."""
         with torch.enable_grad(), self.context.autocast():
             encoded = self.objective.encode()
-        values = {name: tensor for name, tensor in encoded.aux.items() if tensor.requires_grad}
-        outputs = [encoded.node_embeddings, *values.values()]
-        leaves = [_leaf(output) for output in outputs]
-        aux = {**encoded.aux, **dict(zip(values, leaves[1:], strict=True))}
+        outputs, values, encoded = leaves_of(encoded)
         devices = {parameter.device for parameter in self.context.params}
-        encoded = replace(encoded, node_embeddings=leaves[0], aux=aux)
-        gradients = GatheredGradients([*leaves, *self.context.params])
-        return _Leaves(outputs, leaves, encoded, Noise(devices), gradients)
+        gradients = GatheredGradients([*values, *self.context.params])
+        return _Leaves(outputs, values, encoded, Noise(devices), gradients)
 
     def _initial_values(self) -> list[Tensor]:
         """The encoded tensors before the first step, whose shapes a saved state is compared with."""
@@ -248,11 +245,6 @@ class EmbeddingStepContext:
                 return [leaf.detach() for leaf in self._encode().values]
             finally:
                 self.model.train(training)
-
-
-def _leaf(output: Tensor) -> Tensor:
-    kind = torch.promote_types(output.dtype, torch.float32)
-    return output.detach().to(kind).requires_grad_()
 
 
 @contextmanager

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from flatrec.data.batches import Batch
-from flatrec.models.base import Model
+from flatrec.models.base import Encoded, Model
 from flatrec.ops.columns import column_norm
 from flatrec.ops.foreach import foreach
 from flatrec.ops.param_vector import Vector, norm, times
 from flatrec.ops.scalars import Scalar, add_scaled, at_hand
 from flatrec.strategies.finiteness import FiniteChecks
+from flatrec.strategies.second_gradient import FirstAndSecond, first_and_known_second
 from flatrec.strategies.state import Layout
+from flatrec.training.merged_backward import encodes_linearly, first_and_linear_second
 from flatrec.training.weight_decay import decay_weights
 from flatrec.utils import devices
 from flatrec.utils.messages import shortlist
@@ -103,6 +105,12 @@ class TrainStepContext:
         self.grad_accumulation_steps = grad_accumulation_steps
         self.precision = precision
         self.weight_decay = weight_decay
+        self.merges_backward = (
+            encodes_linearly(self.objective)
+            and precision in ("float32", "tf32")
+            and grad_accumulation_steps == 1
+            and same_dropout_mask
+        )
         self.progress = 0.0  # the trainer sets it before each step
         self.checks = FiniteChecks("a loss or gradient is not finite")
         self._dropout_seed: int | None = None
@@ -134,6 +142,21 @@ class TrainStepContext:
             losses, gradients = self._accumulated_gradients(batches)
         self.checks.require(losses, gradients)
         return losses, gradients
+
+    def first_and_second(self, first: Batch, second: Batch, kappa: float) -> FirstAndSecond[Batch]:
+        """What a step knows of its two batches; where ``encode`` is linear, one of its backward passes is saved.
+
+        Raises:
+            NonFiniteGradientError: a loss or gradient is NaN or infinite.
+        """
+        if self.merges_backward:
+            return first_and_linear_second(self, first, second, kappa)
+        return first_and_known_second(self, first, second, kappa)
+
+    def encode(self) -> Encoded:
+        """What the objective encodes, with the dropout masks of this step."""
+        self.seed_dropout()
+        return self.objective.encode()
 
     def _weighted_gradients(
         self, batches: Sequence[Batch], weights: Sequence[float]
