@@ -7,7 +7,7 @@ goes on where it stopped; the note, written last, says of which items and encode
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,8 +116,13 @@ class WholeCache:
 
 
 @contextmanager
-def joined(out: Path, fingerprint: str, users: VectorCache) -> Iterator[VectorCache | WholeCache]:
+def joined(out: Path, expected: Callable[[], str], users: VectorCache) -> Iterator[VectorCache | WholeCache]:
     """Yield the vectors of all shards beside features; the user's cache where there are no shards.
+
+    Args:
+        out: folder of the features.
+        expected: returns the fingerprint of the shards; only called where there are some.
+        users: the user's cache.
 
     Raises:
         ValueError: a shard is missing, not finished or of something else.
@@ -130,6 +135,7 @@ def joined(out: Path, fingerprint: str, users: VectorCache) -> Iterator[VectorCa
     if len(counts) > 1:
         raise ValueError(f"{folder} has shards of {shortlist(map(str, sorted(counts)))}; remove those of one division")
     shards = [Shard(number, count) for count in counts for number in range(1, count + 1)]
+    fingerprint = expected()
     missing = [str(one) for one in shards if not is_whole(one, out, fingerprint)]
     if missing or not shards:
         lacking = f"lacks {shortlist(missing)}" if missing else "has no finished shard"
