@@ -128,11 +128,12 @@ def encode_shard(
     Raises:
         ImportError: the extra of an encoder is not installed.
         ValueError: there is no such column or encoder, nothing is to be encoded, or the folder has shards of other
-            items or encoders.
+            items or encoders, or another number of them.
         OSError: a file cannot be read, or the folder not be written to.
     """
     options = options or EncodeOptions()
     items = _read(source)
+    shards.check_division(shard, out)
     loaded = _Encoders(items, options)
     fingerprint, rows = loaded.fingerprint(), shards.rows_of(shard, len(items.table.ids))
     if shards.is_whole(shard, out, fingerprint):
