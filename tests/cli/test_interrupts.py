@@ -30,19 +30,27 @@ def listening():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def stopped(words, delay, number=signal.SIGINT, *, group=False, code=STARTED, until=lambda: True):
-    """What a command says that gets a signal so many seconds after it began, and not before something is so."""
+def stopped(words, delay, *numbers, group=False, code=STARTED, until=lambda: True):
+    """What a command says that gets signals so many seconds after it began, and not before something is so.
+
+    It has ended when all processes have ended that write where it writes, its workers among them.
+    """
     command = [sys.executable, "-c", code, *map(str, words)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **streams, start_new_session=True, preexec_fn=listening) as child:
-        assert child.stdout.readline() == "started\n"
-        time.sleep(delay)
-        for _ in range(1200):
-            if until():
-                break
-            time.sleep(0.1)
-        (os.killpg if group else os.kill)(child.pid, number)
-        _, said = child.communicate(timeout=60)
+        try:
+            assert child.stdout.readline() == "started\n"
+            time.sleep(delay)
+            for _ in range(1200):
+                if until():
+                    break
+                time.sleep(0.1)
+            for number in numbers or [signal.SIGINT]:
+                (os.killpg if group else os.kill)(child.pid, number)
+                time.sleep(0.05)  # equal signals at one moment are one
+            _, said = child.communicate(timeout=60)
+        finally:
+            child.kill()
     return child.returncode, said
 
 
@@ -77,15 +85,34 @@ def test_a_signal_to_end_is_answered_like_an_interrupt(tmp_path):
     assert len(said.splitlines()) == 1
 
 
-def test_an_interrupt_of_a_study_with_workers_is_one_line(blocks, tmp_path):
+@pytest.fixture
+def study(blocks, tmp_path):
+    """The words of a study with two workers that trains for days, and the records of the epochs of its runs."""
     words = ["study", "overall", "--data", blocks, "--models", "bpr", "--workers", 2, *LONG, "--out", tmp_path / "out"]
+    return words, lambda: {path: path.read_text() for path in (tmp_path / "out").glob("runs/*/epochs.jsonl")}
 
-    def trained():
-        records = list((tmp_path / "out").rglob("epochs.jsonl"))
-        return len(records) >= 2 and all(len(one.read_text().splitlines()) > 3 for one in records)
 
-    code, said = stopped(words, 1, group=True, until=trained)  # as a terminal sends it, to the workers too
+def both_train(records):
+    return len(records) >= 2 and all(len(text.splitlines()) > 3 for text in records.values())
+
+
+def test_an_interrupt_of_a_study_with_workers_is_one_line(study):
+    words, records = study  # as a terminal sends it, to the workers too
+    code, said = stopped(words, 1, group=True, until=lambda: both_train(records()))
     assert (code, said) == (130, "flatrec: interrupted; run the same command again to continue\n")
+
+
+def test_a_second_interrupt_leaves_no_worker(study):
+    words, records = study
+    code, said = stopped(words, 1, signal.SIGINT, signal.SIGINT, group=True, until=lambda: both_train(records()))
+    assert (code, said.splitlines()[0]) == (130, "flatrec: interrupted; run the same command again to continue")
+    assert "Traceback" not in said  # joblib may say what it had no time to remove
+
+
+def test_the_workers_of_a_study_that_is_killed_end(study):
+    words, records = study
+    code, _ = stopped(words, 1, signal.SIGKILL, until=lambda: both_train(records()))
+    assert code == -signal.SIGKILL
 
 
 def test_an_interrupt_while_the_process_ends_is_one_line():

@@ -172,6 +172,8 @@ def test_shards_of_other_items_encoders_or_divisions_are_refused(raw, monkeypatc
     other = ItemSource(path=raw / "more.csv", id_column="sku", text_columns=("text",), image_dir=raw / "images")
     with pytest.raises(ValueError, match="of other items, or of other encoders"):
         encode_table(other, raw / "parts")
-    encode_shard(source(raw), raw / "parts", Shard(1, 3))
+    with pytest.raises(ValueError, match="has shards of 2, but 1/3 is asked for; divide the items as before"):
+        encode_shard(source(raw), raw / "parts", Shard(1, 3))
+    shards.finish(Shard(1, 3), raw / "parts", "by somebody who began at the same time")
     with pytest.raises(ValueError, match="has shards of 2, 3; remove those of one division"):
         encode_table(source(raw), raw / "parts")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from flatrec.cli import options, recommenders
 from flatrec.cli.printing import print_json, print_text
+from flatrec.cli.shard_pool import ShardPool, with_shard_pool
 from flatrec.utils.messages import clipped, count
 
 if TYPE_CHECKING:
     from flatrec.inference.candidates import Filters
-    from flatrec.inference.export import DatabaseTable, ExportReport
+    from flatrec.inference.export import DatabaseTable, ExportOptions, ExportReport
     from flatrec.inference.rerank import Rerank
 
 logger = logging.getLogger(__name__)
@@ -25,11 +26,24 @@ WHAT = ("recommendations", "similar", "vectors")
 _LIST_FILE = "one id per line, or a table (.csv, .tsv, .parquet) with a column of that name"
 
 
+class ExportJob(NamedTuple):
+    """What a process needs to export lists, or one shard of them."""
+
+    run: Path
+    data: str | None
+    model: str | None
+    what: str
+    target: Path | DatabaseTable
+    options: ExportOptions
+
+
+@with_shard_pool
 @recommenders.with_request
 def export(
     run: options.RecommenderDir,
     filters: Filters,
     rerank: Rerank | None,
+    pool: ShardPool | None,
     what: Annotated[str, typer.Option(help="What to export: recommendations, similar or vectors.")] = WHAT[0],
     k: Annotated[int, typer.Option("-k", "--top-k", help="Number of items in a list.")] = 10,
     users: Annotated[
@@ -66,20 +80,15 @@ def export(
 
     Example: `flatrec export runs/first -k 20 --out recs.parquet`
     """
-    from flatrec.inference.export import (
-        ExportOptions,
-        Shard,
-        export_recommendations,
-        export_similar,
-        export_vectors,
-        format_named,
-    )
+    from flatrec.inference.export import ExportOptions, Shard, export_vectors, format_named
 
     if what not in WHAT:
         raise ValueError(f"--what must be one of {', '.join(WHAT)}, but is {clipped(what)!r}")
     target = _target(out, to, table)
     if what == "vectors":
-        _check_vectors({"--users": users, "--to": to, "--shard": shard, "--format": file_format}, filters, rerank)
+        _check_vectors(
+            {"--users": users, "--to": to, "--shard": shard, "--shards": pool, "--format": file_format}, filters, rerank
+        )
         report = export_vectors(recommenders.opened(run, data=data, model=model), _folder(target), overwrite=overwrite)
     else:
         chosen = ExportOptions(
@@ -93,11 +102,41 @@ def export(
         )
         if isinstance(target, Path):
             chosen.format_of(target)  # an unknown ending shows before the recommender is read
-        call = export_recommendations if what == "recommendations" else export_similar
-        report = call(recommenders.opened(run, data=data, model=model), target, chosen)
+        job = ExportJob(run, data, model, what, target, chosen)
+        if pool is not None:
+            _export_all(job, pool, json=json)
+            return
+        report = export_job(job)
     if json:
         print_json({"run": str(run), **asdict(report)})
     else:
+        _print_report(report)
+
+
+def export_job(job: ExportJob) -> ExportReport:
+    """Export lists, or one shard of them, in the process that this is called in."""
+    from flatrec.inference.export import export_recommendations, export_similar
+
+    call = export_recommendations if job.what == "recommendations" else export_similar
+    return call(recommenders.opened(job.run, data=job.data, model=job.model), job.target, job.options)
+
+
+def _export_all(job: ExportJob, pool: ShardPool, *, json: bool) -> None:
+    """Export all shards of lists, and print what became of them.
+
+    Raises:
+        ValueError: a single shard is asked for too, or the lists go into a table.
+    """
+    if not job.options.shard.whole:
+        raise ValueError("--shard writes one shard, --shards all of them; give one of the two")
+    if not isinstance(job.target, Path):
+        raise ValueError("--shards writes files, but --to names a database; leave --shards out")
+    jobs = [job._replace(options=replace(job.options, shard=one)) for one in pool.shards]
+    reports = pool.do(export_job, jobs)
+    if json:
+        print_json({"run": str(job.run), "shards": [asdict(report) for report in reports]})
+        return
+    for report in reports:
         _print_report(report)
 
 

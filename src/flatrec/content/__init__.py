@@ -5,6 +5,7 @@ The names are imported when they are first used, so that a command's help starts
 
 TYPE_CHECKING = False  # as in typing, which takes time to import
 if TYPE_CHECKING:
+    from flatrec.content.encode import EncodeOptions as EncodeOptions
     from flatrec.content.encode import encode_new_items as encode_new_items
     from flatrec.content.encode import encode_table as encode_table
     from flatrec.content.encode import read_new_item_table as read_new_item_table
@@ -25,6 +26,7 @@ _HOMES = {
     "AugmentationSettings": "flatrec.content.llm.augmentation_requests",
     "CaptionColumns": "flatrec.content.llm.adjust",
     "Destination": "flatrec.content.llm.augment",
+    "EncodeOptions": "flatrec.content.encode",
     "Endpoint": "flatrec.content.llm.settings",
     "ItemSource": "flatrec.content.item_source",
     "adjust_items": "flatrec.content.llm.adjust",

@@ -6,9 +6,9 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from flatrec.content import encoders, shards
 from flatrec.content.encoders.base import ImageEncoder, TextEncoder
@@ -35,16 +35,34 @@ from flatrec.utils.shards import Shard
 SUMMARY, DETAILS = "encoding.json", "encoding.csv"
 
 
+@dataclass(frozen=True, kw_only=True)
+class EncodeOptions:
+    """How items are encoded.
+
+    Args:
+        text_encoder: name for :func:`flatrec.content.encoders.text_encoder`.
+        image_encoder: name for :func:`flatrec.content.encoders.image_encoder`.
+        batch_size: texts or images per pass of the encoder.
+        workers: threads that read and decode images.
+        device: torch device that computes.
+
+    Raises:
+        ValueError: a number is below 1.
+    """
+
+    text_encoder: str = "all-minilm-l6-v2"
+    image_encoder: str = "efficientnet-lite0"
+    batch_size: int = 64
+    workers: int = 2
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.batch_size < 1:
+            raise ValueError(f"workers and batch_size must be at least 1, but are {self.workers} and {self.batch_size}")
+
+
 def encode_table(
-    source: ItemSource,
-    out: Path,
-    *,
-    text_encoder: str = "all-minilm-l6-v2",
-    image_encoder: str = "efficientnet-lite0",
-    batch_size: int = 64,
-    workers: int = 2,
-    device: str = "cpu",
-    progress: Progress = no_progress,
+    source: ItemSource, out: Path, options: EncodeOptions | None = None, *, progress: Progress = no_progress
 ) -> list[EncodingReport]:
     """Write features, masks, ids, report and recipe of all items, one row per item in the table's order.
 
@@ -54,11 +72,7 @@ def encode_table(
     Args:
         source: table and images of the items.
         out: folder of the files; created if it does not exist.
-        text_encoder: name for :func:`flatrec.content.encoders.text_encoder`.
-        image_encoder: name for :func:`flatrec.content.encoders.image_encoder`.
-        batch_size: texts or images per pass of the encoder.
-        workers: threads that read and decode images.
-        device: torch device that computes.
+        options: encoders, device and so on.
         progress: opens a progress display for each modality.
 
     Raises:
@@ -67,20 +81,19 @@ def encode_table(
             items, or a shard is missing, unfinished, or of other items or encoders.
         OSError: a file cannot be read, or the folder not be written to.
     """
-    items = _read(source, workers, batch_size)
+    options = options or EncodeOptions()
+    items = _read(source)
     modalities = [name for name, values in (("text", items.texts), ("image", items.images)) if values is not None]
     prepare_folder(out, items.table.ids, modalities)
-    by_id = source.image_dir is not None
-    given = Recipe(source.id_column, source.text_columns, text_encoder, source.image_column, by_id, image_encoder)
-    recipe = given.merged_with(out)
+    recipe = _recipe(source, options).merged_with(out)
+    loaded = _Encoders(items, options)
     reports = []
-    loaded = _load(items, text_encoder, image_encoder, device)
-    with VectorCache(default_path()) as users, shards.joined(out, loaded.fingerprint(items), users) as cache:
-        settings = EncodingSettings(cache, batch_size, workers)
-        if items.texts is not None and loaded.text is not None:
+    with VectorCache(default_path()) as users, shards.joined(out, loaded.fingerprint, users) as cache:
+        settings = EncodingSettings(cache, options.batch_size, options.workers)
+        if items.texts is not None:
             with progress("texts", len(items.texts)) as on_items:
                 reports.append(encode_texts(items.texts, loaded.text, out, settings._replace(on_items=on_items)))
-        if items.images is not None and loaded.image is not None:
+        if items.images is not None:
             with progress("images", len(items.images)) as on_items:
                 reports.append(encode_images(items.images, loaded.image, out, settings._replace(on_items=on_items)))
     write_features_info(out, items.table.ids, reports, recipe)
@@ -93,12 +106,8 @@ def encode_shard(
     source: ItemSource,
     out: Path,
     shard: Shard,
+    options: EncodeOptions | None = None,
     *,
-    text_encoder: str = "all-minilm-l6-v2",
-    image_encoder: str = "efficientnet-lite0",
-    batch_size: int = 64,
-    workers: int = 2,
-    device: str = "cpu",
     progress: Progress = no_progress,
 ) -> int | None:
     """Encode one part of the items; :func:`encode_table` then makes the feature files of all parts.
@@ -110,11 +119,7 @@ def encode_shard(
         source: table and images of all items.
         out: folder of the feature files; the shard is written beside them.
         shard: which part.
-        text_encoder: name for :func:`flatrec.content.encoders.text_encoder`.
-        image_encoder: name for :func:`flatrec.content.encoders.image_encoder`.
-        batch_size: texts or images per pass of the encoder.
-        workers: threads that read and decode images.
-        device: torch device that computes.
+        options: encoders, device and so on; the encoders must be the same for all shards.
         progress: opens a progress display for each modality.
 
     Returns:
@@ -123,22 +128,24 @@ def encode_shard(
     Raises:
         ImportError: the extra of an encoder is not installed.
         ValueError: there is no such column or encoder, nothing is to be encoded, or the folder has shards of other
-            items or encoders.
+            items or encoders, or another number of them.
         OSError: a file cannot be read, or the folder not be written to.
     """
-    items = _read(source, workers, batch_size)
-    loaded = _load(items, text_encoder, image_encoder, device)
-    fingerprint, rows = loaded.fingerprint(items), shards.rows_of(shard, len(items.table.ids))
+    options = options or EncodeOptions()
+    items = _read(source)
+    shards.check_division(shard, out)
+    loaded = _Encoders(items, options)
+    fingerprint, rows = loaded.fingerprint(), shards.rows_of(shard, len(items.table.ids))
     if shards.is_whole(shard, out, fingerprint):
         return None
     computed = 0
     with VectorCache(default_path()) as users, VectorCache(shards.file_of(shard, out)) as own:
-        settings = EncodingSettings(shards.ShardCache(own, users), batch_size, workers)
-        if items.texts is not None and loaded.text is not None:
+        settings = EncodingSettings(shards.ShardCache(own, users), options.batch_size, options.workers)
+        if items.texts is not None:
             texts = dict(list(items.texts.items())[rows])
             with progress("texts", len(texts)) as on_items:
                 computed += store_texts(texts, loaded.text, settings._replace(on_items=on_items))
-        if items.images is not None and loaded.image is not None:
+        if items.images is not None:
             images = dict(list(items.images.items())[rows])
             with progress("images", len(images)) as on_items:
                 computed += store_images(images, loaded.image, settings._replace(on_items=on_items))
@@ -146,32 +153,42 @@ def encode_shard(
     return computed
 
 
-class _Loaded(NamedTuple):
-    """The encoders of the modalities that there are."""
+@dataclass(frozen=True, eq=False)
+class _Encoders:
+    """The encoders of items, each of which is loaded when it is first asked for."""
 
-    text: TextEncoder | None
-    image: ImageEncoder | None
+    items: RawItems
+    options: EncodeOptions
 
-    def fingerprint(self, items: RawItems) -> str:
+    @cached_property
+    def text(self) -> TextEncoder:
+        return encoders.text_encoder(self.options.text_encoder, device=self.options.device)
+
+    @cached_property
+    def image(self) -> ImageEncoder:
+        return encoders.image_encoder(self.options.image_encoder, device=self.options.device)
+
+    def fingerprint(self) -> str:
         """Return what shards of these items by these encoders have in common."""
-        named = {"text": self.text, "image": self.image}
-        identities = {name: encoder.identity for name, encoder in named.items() if encoder is not None}
-        return shards.fingerprint_of(items.table.ids, identities)
+        identities = {}
+        if self.items.texts is not None:
+            identities["text"] = self.text.identity
+        if self.items.images is not None:
+            identities["image"] = self.image.identity
+        return shards.fingerprint_of(self.items.table.ids, identities)
 
 
-def _read(source: ItemSource, workers: int, batch_size: int) -> RawItems:
-    if workers < 1 or batch_size < 1:
-        raise ValueError(f"workers and batch_size must be at least 1, but are {workers} and {batch_size}")
+def _read(source: ItemSource) -> RawItems:
     items = source.read()
     if items.texts is None and items.images is None:
         raise ValueError("nothing to encode; give --text-column, --image-dir or --image-column")
     return items
 
 
-def _load(items: RawItems, text_encoder: str, image_encoder: str, device: str) -> _Loaded:
-    return _Loaded(
-        None if items.texts is None else encoders.text_encoder(text_encoder, device=device),
-        None if items.images is None else encoders.image_encoder(image_encoder, device=device),
+def _recipe(source: ItemSource, options: EncodeOptions) -> Recipe:
+    by_id = source.image_dir is not None
+    return Recipe(
+        source.id_column, source.text_columns, options.text_encoder, source.image_column, by_id, options.image_encoder
     )
 
 
@@ -232,14 +249,8 @@ def encode_new_items(
             f"(flatrec encode {path} --out FOLDER) and give the folder"
         )
     with tempfile.TemporaryDirectory() as folder:
-        encode_table(
-            recipe.source(path, image_dir),
-            Path(folder),
-            text_encoder=recipe.text_encoder,
-            image_encoder=recipe.image_encoder,
-            device=device,
-            progress=progress,
-        )
+        options = EncodeOptions(text_encoder=recipe.text_encoder, image_encoder=recipe.image_encoder, device=device)
+        encode_table(recipe.source(path, image_dir), Path(folder), options, progress=progress)
         return read_encoded(Path(folder))
 
 

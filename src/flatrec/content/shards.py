@@ -7,7 +7,7 @@ goes on where it stopped; the note, written last, says of which items and encode
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,19 @@ def is_whole(shard: Shard, out: Path, fingerprint: str) -> bool:
     return True
 
 
+def check_division(shard: Shard, out: Path) -> None:
+    """Make sure that no shards beside features are of another number of shards.
+
+    Raises:
+        ValueError: some are.
+    """
+    if others := _counts(out) - {shard.count}:
+        raise ValueError(
+            f"{out / FOLDER} has shards of {shortlist(map(str, sorted(others)))}, but {shard} is asked for; divide the "
+            "items as before, or remove the folder"
+        )
+
+
 def finish(shard: Shard, out: Path, fingerprint: str) -> None:
     """Say that a shard is whole.
 
@@ -116,8 +129,13 @@ class WholeCache:
 
 
 @contextmanager
-def joined(out: Path, fingerprint: str, users: VectorCache) -> Iterator[VectorCache | WholeCache]:
+def joined(out: Path, expected: Callable[[], str], users: VectorCache) -> Iterator[VectorCache | WholeCache]:
     """Yield the vectors of all shards beside features; the user's cache where there are no shards.
+
+    Args:
+        out: folder of the features.
+        expected: returns the fingerprint of the shards; only called where there are some.
+        users: the user's cache.
 
     Raises:
         ValueError: a shard is missing, not finished or of something else.
@@ -126,10 +144,10 @@ def joined(out: Path, fingerprint: str, users: VectorCache) -> Iterator[VectorCa
     if not folder.is_dir():
         yield users
         return
-    counts = {_count(path) for path in folder.glob("vectors*.json")}
-    if len(counts) > 1:
+    if len(counts := _counts(out)) > 1:
         raise ValueError(f"{folder} has shards of {shortlist(map(str, sorted(counts)))}; remove those of one division")
     shards = [Shard(number, count) for count in counts for number in range(1, count + 1)]
+    fingerprint = expected()
     missing = [str(one) for one in shards if not is_whole(one, out, fingerprint)]
     if missing or not shards:
         lacking = f"lacks {shortlist(missing)}" if missing else "has no finished shard"
@@ -138,7 +156,8 @@ def joined(out: Path, fingerprint: str, users: VectorCache) -> Iterator[VectorCa
         yield WholeCache([stack.enter_context(VectorCache(file_of(one, out))) for one in shards], users)
 
 
-def _count(note: Path) -> int:
-    """Return how many shards there are by the name of the note of one."""
-    found = shard_names(note.with_name("vectors.json")).fullmatch(note.name)
-    return 1 if found is None else int(found["count"])
+def _counts(out: Path) -> set[int]:
+    """Return the numbers of shards that the names of the notes tell of."""
+    names = shard_names(Path("vectors.json"))
+    found = (names.fullmatch(note.name) for note in (out / FOLDER).glob("vectors*.json"))
+    return {1 if name is None else int(name["count"]) for name in found}

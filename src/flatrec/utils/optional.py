@@ -31,7 +31,7 @@ _NEEDED_BY: dict[Extra, str] = {
     "plots": "figures and reports need",
     "postgresql": "PostgreSQL databases need",
     "ray": "the backend ray needs",
-    "research": "studies, sweeps, reports and the demo need",
+    "research": "studies, sweeps, reports, the demo and --shards need",
     "serve": "the service needs",
     "sql": "databases need",
     "tensorboard": "TensorBoard curves need",

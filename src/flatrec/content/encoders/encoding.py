@@ -207,16 +207,13 @@ def _encode(items: Sequence[str], modality: _Modality, folder: Path, settings: E
     path = folder / f"{name}_feat.npy"
     with atomic_write(path) as file, atomic_write(folder / f"{name}_mask.npy") as mask:  # which is put in place first
         rows = _allocate_npy(file, (len(items), dim))
-        for start in range(0, len(items), ITEMS_PER_BLOCK):
-            block = items[start : start + ITEMS_PER_BLOCK]
-            results, n_computed = _encode_block(modality, block, settings)
-            computed += n_computed
-            for row, (item, (vector, item_warnings)) in enumerate(zip(block, results, strict=True), start):
+        for block in _blocks(items, modality, settings):
+            computed += block.n_computed
+            for row, (vector, item_warnings) in enumerate(block.results, block.start):
                 if vector is not None:
                     rows[row], present[row] = vector, True
                 if item_warnings:
-                    warnings[item] = item_warnings
-            settings.on_items(len(block))
+                    warnings[items[row]] = item_warnings
         if present.any():
             rows[~present] = rows[present].mean(axis=0, dtype=np.float64)  # for readers that ignore masks
         rows.flush()
@@ -228,12 +225,7 @@ def _encode(items: Sequence[str], modality: _Modality, folder: Path, settings: E
 
 
 def _store(items: Sequence[str], modality: _Modality, settings: EncodingSettings) -> int:
-    computed = 0
-    for start in range(0, len(items), ITEMS_PER_BLOCK):
-        block = items[start : start + ITEMS_PER_BLOCK]
-        computed += _encode_block(modality, block, settings)[1]
-        settings.on_items(len(block))
-    return computed
+    return sum(block.n_computed for block in _blocks(items, modality, settings))
 
 
 def _allocate_npy(path: Path, shape: tuple[int, int]) -> np.memmap[Any, np.dtype[np.float32]]:
@@ -247,10 +239,29 @@ def _allocate_npy(path: Path, shape: tuple[int, int]) -> np.memmap[Any, np.dtype
     return np.lib.format.open_memmap(path, mode="r+")
 
 
-def _encode_block(
-    modality: _Modality, items: Sequence[str], settings: EncodingSettings
-) -> tuple[list[tuple[Float32[ndarray, "dim"] | None, tuple[str, ...]]], int]:
-    """Return vector and warnings of each item, and how many vectors had to be computed."""
+class _Block(NamedTuple):
+    """Encoded items that follow one another.
+
+    Args:
+        start: index of the first item.
+        results: vector and warnings of each item; None for one without a vector.
+        n_computed: number of vectors that had to be computed.
+    """
+
+    start: int
+    results: Sequence[tuple[Float32[ndarray, "dim"] | None, tuple[str, ...]]]
+    n_computed: int
+
+
+def _blocks(items: Sequence[str], modality: _Modality, settings: EncodingSettings) -> Iterator[_Block]:
+    """Encode all items, block by block; one counts as done when the next is asked for."""
+    for start in range(0, len(items), ITEMS_PER_BLOCK):
+        block = items[start : start + ITEMS_PER_BLOCK]
+        yield _encode_block(start, block, modality, settings)
+        settings.on_items(len(block))
+
+
+def _encode_block(start: int, items: Sequence[str], modality: _Modality, settings: EncodingSettings) -> _Block:
     inputs = modality.inputs(items)
     identity = modality.encoder.identity
     keys = [b"" if entry.value is None else vector_key(identity, entry.value) for entry in inputs]
@@ -265,7 +276,7 @@ def _encode_block(
         result = results[key]
         vector, warnings = (result.vector, result.warnings) if isinstance(result, CachedVector) else (None, result)
         rows.append((vector, (*entry.warnings, *warnings)))
-    return rows, n_computed
+    return _Block(start, rows, n_computed)
 
 
 def _compute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -11,6 +12,7 @@ from multiprocessing import resource_tracker
 from flatrec.research.execution.workers import BrokenPoolError, Done, Job, JobRequest, JobResult, Workers, do_job
 from flatrec.utils.interrupts import defer_interrupts
 from flatrec.utils.optional import require_extra
+from flatrec.utils.parent import end_with_parent
 
 
 @contextmanager
@@ -23,7 +25,8 @@ def connected(workers: Workers) -> Iterator[None]:
     """
     parallel_config = require_extra("joblib", "research").parallel_config
     if workers.backend == "local":
-        with parallel_config(backend="loky", inner_max_num_threads=workers.threads):
+        until = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+        with parallel_config(backend="loky", inner_max_num_threads=workers.threads, **until):
             yield
         return
     distributed = require_extra("distributed", "dask")

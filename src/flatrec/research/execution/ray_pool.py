@@ -52,7 +52,7 @@ def results(
     ray = require_extra("ray", "ray")
     resources = ray.cluster_resources()
     n_workers = workers.n_workers if workers.n_workers > 0 else max(1, int(resources.get("CPU", 1)))
-    n_gpus = gpus_of_a_job(resources.get("GPU", 0.0), n_workers)
+    n_gpus = gpus_of_a_job(resources.get("GPU", 0.0), min(n_workers, len(jobs)))
     remote = ray.remote(num_cpus=1, num_gpus=n_gpus, max_retries=1)(do_job)
     waiting = JobRequest.all(task, jobs, workers.threads)
     running: set[object] = set()
