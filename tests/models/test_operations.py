@@ -18,8 +18,8 @@ FREE = {
     "alias", "as_strided", "detach", "empty_like", "expand", "new_empty", "permute", "promote_types", "select", "slice",
     "split", "split_with_sizes", "squeeze", "t", "transpose", "unbind", "_unsafe_view", "unsqueeze", "view",
 }  # fmt: skip
-# Sizes that follow from values: the neighbors that LATTICE learns, the different rows of a batch.
-WAITING = {"lattice", "lgmrec", "da-mrs"}
+# Sizes that follow from values: the neighbors that LATTICE learns.
+WAITING = {"lattice"}
 # What a training step may launch, encode, loss and backward; of the CPU's tiles alone there were 1,519 in SLMRec and
 # 2,240 in GRCN at the size of Baby.
 MOST = {"bpr": 60, "lightgcn": 80, "freedom": 100, "slmrec": 260, "grcn": 400, "mmgcn": 500}
