@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument("--mmrec", type=Path, help="a clone of https://github.com/enoche/MMRec")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    os.environ.setdefault(devices.CUBLAS, ":4096:8")  # read when a GPU is first used
     device = devices.choose(given.device)
     names = [name for name in given.models.split(",") if issubclass(MODELS[name], Model)]
     end = time.monotonic() + given.seconds

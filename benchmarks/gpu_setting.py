@@ -209,12 +209,12 @@ class Steps:
 
 
 class Epochs:
-    """The epochs of a model on a device, whose batches and graphs are drawn as in training."""
+    """The epochs of a model that is where it is to be trained, whose batches and graphs are drawn as in training."""
 
-    def __init__(self, model: Model, strategy: str, dataset: Dataset, device: torch.device) -> None:
+    def __init__(self, model: Model, strategy: str, sampler: Sampler) -> None:
         self.model = model.train()
         self.steps = Steps(model, strategy)
-        self.sampler = Sampler(dataset.interactions, BATCH_SIZE, device)
+        self.sampler = sampler
         self.count = 0
         self.begin()
 

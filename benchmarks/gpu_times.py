@@ -22,6 +22,7 @@ from flatrec.data.features import Features
 from flatrec.evaluation.ranking import inner_product, rank
 from flatrec.models import Model
 from flatrec.registry.instantiate import build_model
+from flatrec.sampling.sampler import Sampler
 
 AGAINST = ("lightgcn", "freedom", "lgmrec", "mmgcn")  # models that are compared with those of MMRec
 AT_LEAST = 5.0  # how many times as fast as theirs an epoch on a GPU is to be
@@ -35,18 +36,19 @@ def steps(setting: Setting) -> Iterator[Row]:
     """Time the beginning of an epoch and steps at the size of Baby, or less, and measure their memory."""
     dataset = like_baby(setting)
     cases = with_strategies(name for name in setting.names if name not in WITH_GROUPS)
-    yield from each(setting, cases, partial(_step, setting, dataset, {}))
+    yield from each(setting, cases, partial(_step, setting, (dataset, sampler_of(dataset, setting)), {}))
 
 
 def _step(
-    setting: Setting, dataset: Dataset, models: dict[str, Model], *, model: str, strategy: str
+    setting: Setting, data: tuple[Dataset, Sampler], models: dict[str, Model], *, model: str, strategy: str
 ) -> Mapping[str, object]:
     """Times and memory; the model is built once for all strategies."""
+    dataset, sampler = data
     if model not in models:
         models.clear()
         models[model] = built(Component(model), dataset, setting)
     setting.begin_peak()
-    epochs = Epochs(models[model], strategy, dataset, setting.device)
+    epochs = Epochs(models[model], strategy, sampler)
     warm_up, timed = (1, 1) if setting.small else (WARM_UP, TIMED)
     times = [setting.milliseconds(epochs.step) for _ in range(warm_up + timed)][warm_up:]
     begin = 1000 * setting.seconds(epochs.begin)
@@ -79,7 +81,7 @@ def against(pairs: Any, mmrec: Any, where: tuple[Dataset, Path, Setting], *, mod
     ours = built(Component(pair.ours, pair.our_settings), dataset, setting)
     ours.on_epoch_start(torch.Generator())
     own, other = pairs.same_losses(pair, ours, theirs.model, next(theirs.batches))
-    epochs = Epochs(ours, "plain", dataset, setting.device)
+    epochs = Epochs(ours, "plain", sampler_of(dataset, setting))
     count = min(20, len(theirs.loader) - 1)
 
     def of_ours() -> float:
@@ -114,7 +116,8 @@ def large(setting: Setting) -> Iterator[Row]:
     """Time a step of LightGCN over many interactions, and the beginning of an epoch."""
     sizes = (2_000, 1_000, 50_000) if setting.small else (1_000_000, 200_000, 20_000_000)
     dataset = random_dataset(*sizes)
-    rows = each(setting, with_strategies(["lightgcn"]), partial(_step, setting, dataset, {}))
+    data = dataset, sampler_of(dataset, setting)
+    rows = each(setting, with_strategies(["lightgcn"]), partial(_step, setting, data, {}))
     yield from ({"interactions": sizes[2], **row} for row in rows)
 
 
@@ -123,6 +126,11 @@ def built(component: Component, dataset: Dataset, setting: Setting) -> Model:
     model = build_model(component, dataset, seed=0)
     assert isinstance(model, Model)
     return model.to(setting.device).train()
+
+
+def sampler_of(dataset: Dataset, setting: Setting) -> Sampler:
+    """The batches of the device."""
+    return Sampler(dataset.interactions, BATCH_SIZE, setting.device)
 
 
 def like_baby(setting: Setting) -> Dataset:

@@ -10,9 +10,10 @@ import torch
 
 from flatrec.graphs import cooccurrence, epoch_graph
 from flatrec.testing import block_dataset, whole_batch
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 from tests.models.settings import NEEDS_GROUPS, SETTINGS, make
-from tests.strategies.test_waiting import Readings
+from tests.strategies.test_waiting import Readings, strategy_of
 
 # Its denoisers train on rows that the CPU makes dense.
 ON_THE_CPU = {"diffmm"}
@@ -38,6 +39,25 @@ def test_an_epoch_begins_and_steps_without_waiting(name, monkeypatch):
                 torch.autograd.grad(loss, [one for one in model.parameters() if one.requires_grad], allow_unused=True)
                 model.on_step_end()
     assert readings.count == N_EPOCHS * WAITS.get(name, 0)
+
+
+@pytest.mark.parametrize("strategy", ["plain", "bsam+"])
+@pytest.mark.parametrize("name", ["lattice", "lgmrec", "da-mrs", "freedom", "dualgnn"])
+def test_a_step_of_a_strategy_waits_once(name, strategy, monkeypatch):
+    monkeypatch.setattr(TrainStepContext, "autocast", lambda _: nullcontext())  # there is none for meta
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    data = block_dataset()
+    model = make(name, data).train()
+    model.on_epoch_start(seeding.generator(0, "model", 1))
+    context = TrainStepContext(model.to("meta"), torch.optim.Adam(model.parameters(), lr=0.1))
+    batch = whole_batch(data)
+    batch = batch.with_indices(*(column.to("meta") for column in batch.indices))
+    made = strategy_of(strategy)
+    for _ in range(3):
+        with Readings() as readings:
+            made.step(context, *[batch] * made.batches_per_step)
+            model.on_step_end()
+        assert readings.count == 1
 
 
 @pytest.mark.parametrize("raw_fraction", [0.0, 0.3, 1.0])
