@@ -41,11 +41,13 @@ bench: install runs/baby-like runs/clothing-like
 	$(BIN)/python benchmarks/neighbors.py --items 100000 --width 384 --neighbors 10
 	$(BIN)/python benchmarks/tables.py $(BENCH_OUT) docs/performance.md
 
-# What a GPU computes beside the CPU, and how fast, in six minutes; GPU=cpu tries the script at small sizes.
+# What a GPU computes beside the CPU, and how fast, in six minutes; GPU=cpu tries the script at small sizes. MMREC names a
+# clone of MMRec to compare with, REFERENCE the folder of the reference numbers where it is not ../shared/reference.
 GPU ?= cuda
 GPU_PYTHON ?= $(BIN)/python
 gpu-check:
-	$(GPU_PYTHON) benchmarks/gpu.py --device $(GPU) $(if $(filter cpu,$(GPU)),--small)
+	$(GPU_PYTHON) benchmarks/gpu.py --device $(GPU) $(if $(filter cpu,$(GPU)),--small) \
+		$(if $(MMREC),--mmrec $(MMREC)) $(if $(REFERENCE),--reference $(REFERENCE))
 
 # Every study in miniature on the built-in shop, and a page of them all.
 STUDIES := overall noise adjustment generalization competitors optimizers combinations batch-size convergence landscape parameters \

@@ -88,7 +88,7 @@ def freedom(ours: Any, theirs: Any) -> list[tuple[Tensor, Tensor]]:
 def freedom_graph(ours: Any, theirs: Any) -> None:
     matrix = ours.graph.dropped.coo()
     where = torch.tensor([matrix.row.tolist(), matrix.col.tolist()])
-    theirs.masked_adj = torch.sparse_coo_tensor(where, torch.from_numpy(matrix.data), matrix.shape)
+    theirs.masked_adj = torch.sparse_coo_tensor(where, torch.from_numpy(matrix.data), matrix.shape).to(theirs.device)
 
 
 def lgmrec(ours: Any, theirs: Any) -> list[tuple[Tensor, Tensor]]:
@@ -273,7 +273,8 @@ def same_losses(pair: Pair, ours: Model, theirs: Any, numbers: Tensor) -> tuple[
     for one in (ours, theirs):
         one.train(not pair.evaluation_mode)
     with without_gumbel_noise() if pair.evaluation_mode else torch.no_grad():
-        own = float(ours.loss(ours.encode(), Batch(*numbers.clone())))
+        users, positives, negatives = numbers.clone()
+        own = float(ours.loss(ours.encode(), Batch(users, positives, negatives[:, None])))
         other = float(theirs.calculate_loss(numbers.clone()))
     ours.train()
     theirs.train()

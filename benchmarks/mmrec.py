@@ -35,7 +35,6 @@ from flatrec.data.formats import mmrec as mmrec_format
 from flatrec.graphs.cooccurrence import cooccurrence_matrix
 
 SHARED = {
-    "use_gpu": False,
     "topk": [5, 10, 20],
     "save_recommended_topk": False,
     "learning_rate": 0.001,
@@ -47,7 +46,9 @@ NEIGHBORS = 40
 class MMRec:
     """One of its models with its trainer, stepping through its own batches."""
 
-    def __init__(self, source: Path, folder: Path, model: str, settings: Mapping[str, Any]) -> None:
+    def __init__(  # noqa: PLR0917 - where it is, and what it trains
+        self, source: Path, folder: Path, model: str, settings: Mapping[str, Any], *, use_gpu: bool = False
+    ) -> None:
         with _at_home(source):
             from common.trainer import Trainer  # noqa: PLC0415
             from utils.configurator import Config  # noqa: PLC0415
@@ -55,7 +56,7 @@ class MMRec:
             from utils.dataset import RecDataset  # noqa: PLC0415
             from utils.utils import get_model  # noqa: PLC0415
 
-            given = {**SHARED, **settings, "data_path": f"{folder.parent}/"}
+            given = {**SHARED, **settings, "data_path": f"{folder.parent}/", "use_gpu": use_gpu}
             config = Config(model, folder.name, {**given, "inter_file_name": next(folder.glob("*.inter")).name})
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002 - it draws from the global generators

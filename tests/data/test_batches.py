@@ -9,9 +9,12 @@ from hypothesis import strategies as some
 from scipy import stats
 
 from flatrec.data.interactions import Interactions
+from flatrec.sampling import sampler as samplers
+from flatrec.sampling.popularity import Popularity
 from flatrec.sampling.sampler import Sampler
 from flatrec.sampling.unbought import UnboughtItems
 from flatrec.testing import block_dataset
+from tests.strategies.test_waiting import Readings
 
 
 def interactions_of(interactions, n_users, n_items):
@@ -224,6 +227,45 @@ def test_the_device_decides_where_batches_are_and_nothing_else():
     assert {column.device.type for column in (batch.users, batch.positives, batch.negatives)} == {"meta"}
     list(Sampler(interactions, 5).epoch(other))
     assert torch.equal(generator.get_state(), other.get_state())
+
+
+def seeded_by(_, generator):
+    """What a GPU draws with: a generator of its own, here of the CPU."""
+    return torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+
+
+def test_a_device_that_draws_its_own_batches_draws_them_from_the_same_distribution(monkeypatch):
+    interactions = interactions_of([(0, 0), (0, 2), (1, 1)], 2, 4)
+    on_cpu = read(Sampler(interactions, 2).epoch(stream(11)))
+    monkeypatch.setattr(samplers, "generator_on", seeded_by)
+    sampler, generator = Sampler(interactions, 2), stream(11)
+    assert read(sampler.epoch(stream(11))) == read(sampler.epoch(stream(11))) != on_cpu
+    first, negatives = np.zeros(3), np.zeros((2, 4))
+    for _ in range(1500):
+        (seen,) = read(sampler.epoch(generator))
+        assert sorted(triple[:2] for triple in seen) == [(0, 0), (0, 2), (1, 1)]
+        first[seen[0][1]] += 1
+        for user, _, negative in seen:
+            negatives[user, negative] += 1
+    assert stats.chisquare(first).pvalue > 0.01
+    assert negatives[0, [0, 2]].tolist() == [0, 0]
+    assert negatives[1, 1] == 0
+    assert stats.chisquare(negatives[0, [1, 3]]).pvalue > 0.01
+    assert stats.chisquare(negatives[1, [0, 2, 3]]).pvalue > 0.01
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_device_that_draws_its_own_batches_is_not_waited_for(monkeypatch, weighted):
+    monkeypatch.setattr(samplers, "drawing", lambda device: device)
+    monkeypatch.setattr(samplers, "generator_on", lambda _, generator: generator)
+    interactions = replace(random_interactions(), weights=np.ones(len(random_interactions()), np.float32))
+    sampling = Popularity(n_negatives=3)
+    sampler = Sampler(interactions, 8, torch.device("meta"), weighted=weighted, negatives=sampling)
+    with Readings() as readings:
+        steps = list(sampler.epoch(stream(), 2))
+    assert readings.count == 0
+    assert [len(first) for first, _ in steps] == [len(b) for (b,) in Sampler(interactions, 8).epoch(stream())]
+    assert {column.device.type for first, _ in steps for column in first.indices} == {"meta"}
 
 
 def test_the_order_in_which_interactions_are_stored_does_not_bias_negatives():

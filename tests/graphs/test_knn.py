@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 
 from flatrec.graphs import knn as module
 from flatrec.graphs.knn import fused_knn_graph, knn, knn_matrix, modality_weights
+from tests.strategies.test_waiting import Readings
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "neighbors.py"
 
@@ -232,3 +233,18 @@ def test_a_hundred_thousand_items_need_less_than_four_gigabytes():
     result = benchmark("--items", "100000", "--width", "384", "--neighbors", "10")
     assert result["links"] == 1_000_000
     assert result["peak_gib"] < 4
+
+
+def test_neighbors_on_a_device_are_found_without_waiting():
+    rows = torch.ones(30, 4, device="meta")
+    with Readings() as readings:
+        assert module.nearest_rows(rows, 3).shape == (30, 3)
+    assert readings.count == 0
+
+
+def test_the_blocks_of_a_device_give_the_neighbors_of_the_cpu():
+    """Blocks of whole rows, a few at a time."""
+    rows = torch.nn.functional.normalize(torch.from_numpy(random_features(50)))
+    expected = module.nearest_rows(rows, 4)
+    found = [module._nearest_of_block(rows, slice(start, start + 7), 50, 4) for start in range(0, 50, 7)]
+    assert torch.equal(torch.cat(found), expected)

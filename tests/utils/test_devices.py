@@ -53,6 +53,23 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch, name, n_gpus, said):
         devices.choose(name)
 
 
+def test_a_gpu_draws_its_own_batches_and_no_other_device_does():
+    found = [devices.drawing(device) for device in (None, *map(torch.device, ("cpu", "meta", "mps", "cuda:1")))]
+    assert [str(one) for one in found] == ["cpu", "cpu", "cpu", "cpu", "cuda:1"]
+
+
+def test_the_generator_of_a_device_follows_from_the_given_one(monkeypatch):
+    monkeypatch.setattr(devices, "Generator", lambda _: torch.Generator())  # there is no other one here
+
+    def state(seed):
+        return devices.generator_on(torch.device("cuda"), torch.Generator().manual_seed(seed)).get_state()
+
+    assert torch.equal(state(1), state(1))
+    assert not torch.equal(state(1), state(2))
+    own = torch.Generator()
+    assert devices.generator_on(torch.device("cpu"), own) is own
+
+
 def test_only_the_generators_of_the_device_are_seeded_and_restored(monkeypatch):
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: pytest.fail("all GPUs were seeded"))
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda *_: pytest.fail("a GPU was asked"))

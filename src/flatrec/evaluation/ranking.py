@@ -16,7 +16,7 @@ from torch import Tensor
 from flatrec.ops.matmul import linear
 from flatrec.ops.param_vector import unshared
 from flatrec.ops.topk import check_numbers, stable_topk
-from flatrec.utils.devices import free_memory
+from flatrec.utils.devices import free_memory, moved
 
 BLOCK_SCORES = 1_000_000  # scores that a CPU holds at once: 4 MB, which stay in the cache
 BLOCK_USERS = 32  # smallest block, as every block reads all items
@@ -66,7 +66,7 @@ def inner_product(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_i
     """Return a scorer for embeddings: given user indices, it returns the scores of all items."""
 
     def score(block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
-        return linear(users[block.to(users.device)], items)
+        return linear(users[moved(block, users.device)], items)
 
     return score
 
@@ -121,7 +121,7 @@ def rank_rows(
         scored = score(users[start : start + step])
         with _masked(scored, hidden, start) as masked:
             if allowed is not None:
-                masked = masked.masked_fill(~allowed.to(masked.device), -torch.inf)
+                masked = masked.masked_fill(~moved(allowed, masked.device), -torch.inf)
             listed.append(stable_topk(masked, min(k, n_items)))
         start, step = start + len(scored), block_rows(scored.device, n_items)
     return _ranking(listed, len(users), k)
@@ -161,7 +161,7 @@ def _masked(
     """
     offsets = hidden.offsets[start : start + len(scores) + 1]
     firsts = np.repeat(np.arange(len(scores)) * scores.shape[1], np.diff(offsets))
-    places = torch.from_numpy(firsts + hidden.items[offsets[0] : offsets[-1]]).to(scores.device)
+    places = moved(torch.from_numpy(firsts + hidden.items[offsets[0] : offsets[-1]]), scores.device)
     own = unshared(scores.float()).contiguous()
     entries = own.view(-1)
     before = entries.index_select(0, places)

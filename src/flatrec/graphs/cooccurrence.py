@@ -15,7 +15,9 @@ from torch import Generator, Tensor, nn
 
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.cache import cached
+from flatrec.graphs.repetitions import Repetitions
 from flatrec.ops.spmm import Graph
+from flatrec.utils.devices import drawing, generator_on
 
 BLOCK_ENTRIES = 4_000_000  # user-user entries that are counted at once, about 200 MB
 CACHED_FROM = 2_000_000  # sum of squared item degrees from which a graph is kept on disk: a good tenth of a second
@@ -89,12 +91,27 @@ class UserGraph(nn.Module):
         self.counts = cooccurrence_matrix(interactions, n_neighbors)
         self.whole = softmax_graph(self.counts, np.ones(self.counts.nnz, dtype=np.int64))
         self.drawn = self.whole
+        self._repetitions: Repetitions | None = None  # on the device, once it has drawn
 
     def draw(self, generator: Generator) -> None:
-        """Draw the repetitions that fill short rows in training; equal states of the generator give equal graphs."""
+        """Draw the repetitions that fill short rows in training; equal states of the generator give equal graphs.
+
+        A GPU by CUDA draws them itself, with a generator that the given one seeds: from the same distribution as on the
+        CPU, but others.
+        """
+        device = self.whole.matrix.values.device
+        if drawing(device).type != "cpu":
+            self.drawn = self._repetitions_on(device).draw(generator_on(device, generator))
+            return
         multiplicities = drawn_multiplicities(self.counts, self.n_neighbors, generator)
         if (multiplicities > 1).any():
-            self.drawn = softmax_graph(self.counts, multiplicities).to(self.whole.matrix.values.device)
+            self.drawn = softmax_graph(self.counts, multiplicities).to(device)
+
+    def _repetitions_on(self, device: torch.device) -> Repetitions:
+        """What is drawn from, copied to a device once."""
+        if self._repetitions is None or self._repetitions.powers.device != device:
+            self._repetitions = Repetitions.of(self.whole, self.counts, self.n_neighbors)
+        return self._repetitions
 
     def forward(self, users: Float[Tensor, "n_users dim"]) -> Float[Tensor, "n_users dim"]:
         """Return the weighted mean over each user's neighbors."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Generator, nn
 
 from flatrec.data.interactions import Interactions
+from flatrec.graphs import training_edges
 from flatrec.graphs.interaction import entries, training_graph
+from flatrec.graphs.training_edges import TrainingEdges, Weighting
 from flatrec.ops.spmm import Graph
+from flatrec.utils.devices import drawing, generator_on
 
-Weighting: TypeAlias = Literal["degree", "uniform"]
 GraphT = TypeVar("GraphT", bound=nn.Module)
 
 
@@ -30,6 +32,8 @@ class EpochGraph(nn.Module, Generic[GraphT]):
         interactions: the training interactions.
         build: makes the graph of interactions, such as :func:`flatrec.graphs.interaction.training_graph`.
         edge_dropout: fraction of the training interactions to leave out of each epoch's graph, in [0, 1).
+        rebuild: makes the same graph of the interactions that are left on a device that draws them itself, such as
+            :func:`flatrec.graphs.training_edges.symmetric_graph`. Without it all graphs are made on the CPU and copied.
 
     Example:
         >>> from flatrec.graphs.interaction import training_graph
@@ -41,18 +45,40 @@ class EpochGraph(nn.Module, Generic[GraphT]):
     """
 
     def __init__(
-        self, interactions: Interactions, build: Callable[[Interactions], GraphT], edge_dropout: float
+        self,
+        interactions: Interactions,
+        build: Callable[[Interactions], GraphT],
+        edge_dropout: float,
+        rebuild: Callable[[TrainingEdges], GraphT] | None = None,
     ) -> None:
         super().__init__()
         self.interactions, self.build, self.edge_dropout = interactions, build, edge_dropout
+        self.rebuild = rebuild
+        self._edges: TrainingEdges | None = None  # on the device, once it has drawn
         self.full: GraphT = build(interactions)
         self.dropped: GraphT = self.full
 
     def draw(self, generator: Generator, weighting: Weighting = "uniform") -> None:
-        """Draw the epoch's graph; equal states of the generator give equal graphs, and without dropout none is used."""
-        if self.edge_dropout > 0:
-            subset = drop_edges(self.interactions, self.edge_dropout, generator, weighting)
-            self.dropped = self.build(subset).to(next(self.full.buffers()).device)
+        """Draw the epoch's graph; equal states of the generator give equal graphs, and without dropout none is used.
+
+        A GPU by CUDA draws it itself, with a generator that the given one seeds: from the same distribution as on the
+        CPU, but another graph.
+        """
+        if self.edge_dropout == 0:
+            return
+        device = next(self.full.buffers()).device
+        if self.rebuild is not None and drawing(device).type != "cpu":
+            own = generator_on(device, generator)
+            self.dropped = self.rebuild(self._edges_on(device).drop(self.edge_dropout, own, weighting))
+            return
+        subset = drop_edges(self.interactions, self.edge_dropout, generator, weighting)
+        self.dropped = self.build(subset).to(device)
+
+    def _edges_on(self, device: torch.device) -> TrainingEdges:
+        """All training interactions on a device, copied once."""
+        if self._edges is None or self._edges.users.device != device:
+            self._edges = TrainingEdges.of(self.interactions, device)
+        return self._edges
 
     def current(self) -> GraphT:
         """The graph to propagate over: the epoch's in training mode, the full one in evaluation mode."""
@@ -67,7 +93,8 @@ def training_epoch_graph(interactions: Interactions, *, weighted: bool, edge_dro
         weighted: whether edges count by the weights of the interactions.
         edge_dropout: fraction of the training interactions to leave out of each epoch's graph, in [0, 1).
     """
-    return EpochGraph(interactions, partial(training_graph, weighted=weighted), edge_dropout)
+    build = partial(training_graph, weighted=weighted)
+    return EpochGraph(interactions, build, edge_dropout, partial(training_edges.symmetric_graph, weighted=weighted))
 
 
 def drop_edges(

@@ -18,7 +18,8 @@ from flatrec.ops.matmul import linear
 from flatrec.ops.normalize import l2_normalize_
 from flatrec.ops.spmm import Graph
 
-BLOCK_ENTRIES = 4_000_000  # similarities held at once, 16 MB
+BLOCK_ENTRIES = 4_000_000  # similarities held at once by a CPU, 16 MB
+HELD = 2**27  # similarities held at once on other devices: 512 MB, as few large operations are the fast ones there
 BLOCK_COLUMNS = 8192  # of them in a row: wider blocks leave the cache of the processor, at half the speed
 CACHED_FROM = 50_000_000_000  # n_items^2 * width from which a graph is kept on disk: about a second's work
 
@@ -93,14 +94,23 @@ def knn(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> Int64[
     Raises:
         ValueError: k is out of range.
     """
-    n_items = len(features)
+    check_n_neighbors(n_neighbors, len(features))
+    return nearest_rows(l2_normalize_(torch.tensor(features)), n_neighbors).numpy()
+
+
+def nearest_rows(rows: Float[Tensor, "n_items width"], n_neighbors: int) -> Int64[Tensor, "n_items n_neighbors"]:
+    """Return what :func:`knn` returns, for rows of length 1 or 0, on their device and without waiting for it.
+
+    Raises:
+        ValueError: k is out of range.
+    """
+    n_items = len(rows)
     check_n_neighbors(n_neighbors, n_items)
-    rows = l2_normalize_(torch.tensor(features))
-    step = max(1, BLOCK_ENTRIES // min(n_items, BLOCK_COLUMNS))
-    nearest = np.empty((n_items, n_neighbors), dtype=np.int64)
-    for start in range(0, n_items, step):
-        nearest[start : start + step] = _nearest_of_block(rows, start, step, n_neighbors).numpy()
-    return nearest
+    on_cpu = rows.device.type == "cpu"
+    width = min(n_items, BLOCK_COLUMNS) if on_cpu else n_items
+    step = max(1, (BLOCK_ENTRIES if on_cpu else HELD) // width)
+    blocks = (slice(start, start + step) for start in range(0, n_items, step))
+    return torch.cat([_nearest_of_block(rows, block, width, n_neighbors) for block in blocks])
 
 
 def _build_knn_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: int) -> sparse.csr_array:
@@ -114,14 +124,14 @@ def _build_knn_matrix(features: Float32[ndarray, "n_items width"], n_neighbors: 
     return sparse.csr_array(entries, shape=(n_items, n_items))
 
 
-def _nearest_of_block(rows: Float[Tensor, "n_items width"], start: int, step: int, n_neighbors: int) -> Tensor:
+def _nearest_of_block(rows: Float[Tensor, "n_items width"], block: slice, width: int, n_neighbors: int) -> Tensor:
     """Return the neighbors of a block of rows: the best of each block of columns, and the best of these."""
     values, indices = [], []
-    for first in range(0, len(rows), BLOCK_COLUMNS):
-        block = linear(rows[start : start + step], rows[first : first + BLOCK_COLUMNS])
+    for first in range(0, len(rows), width):
+        cosines = linear(rows[block], rows[first : first + width])
         # Above every cosine, so that equal rows cannot push an item out of its own list.
-        block.diagonal(start - first).fill_(2)
-        best = block.topk(min(n_neighbors, block.shape[1]), dim=1)
+        cosines.diagonal(block.start - first).fill_(2)
+        best = cosines.topk(min(n_neighbors, cosines.shape[1]), dim=1)
         values.append(best.values)
         indices.append(best.indices + first)
     order = torch.cat(values, dim=1).topk(n_neighbors, dim=1).indices

@@ -21,6 +21,7 @@ from flatrec.models.features import filled_features, require_features
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
+from flatrec.ops.distinct import Distinct, distinct
 from flatrec.ops.logsumexp import log_sum_exp
 from flatrec.ops.matmul import linear, matmul
 from flatrec.ops.normalize import l2_normalize
@@ -29,7 +30,8 @@ from flatrec.ops.spmm import Graph
 from flatrec.ops.topk import grouped_topk
 from flatrec.utils.ranges import LayerCount, NonNegativeFloat, PositiveFloat, PositiveInt
 
-BLOCK_ENTRIES = 1_000_000  # probabilities of one graph held at once, 4 MB
+BLOCK_ENTRIES = 1_000_000  # probabilities of one graph held at once by a CPU, 4 MB
+HELD = 2**25  # the same on other devices, 128 MB
 TINY = 1e-9  # in the logarithms of the pseudo-labels
 
 
@@ -161,21 +163,23 @@ class DAMRS(Model):
         margins = (users[:, None] * (positives[:, None] - negatives)).sum(dim=2)
         likely, unlikely = (F.logsigmoid(each).mean(dim=1) for each in (margins, -margins))
         terms = {"ranking": -(belief * likely + doubt * unlikely).mean()}
-        items = torch.cat([batch.positives, batch.negatives.flatten()]).unique()
+        items = distinct(torch.cat([batch.positives, batch.negatives.flatten()]))
         n_labels = max(1, min(self.config.n_pseudo_labels, self.sizes[1] // 2))
-        labels = pseudo_labels([unit.detach() for unit in units], items, n_labels)
+        labels = pseudo_labels([unit.detach() for unit in units], items.indices, n_labels)
         for name, unit, (joint, single) in zip(self.views, units, labels, strict=True):
             terms[f"neighbors/{name}"] = neighbor_loss(unit, items, joint, single, temperature=self.config.temperature)
-        terms["agreement"] = self._divergence(encoded, batch.users.unique(), items)
+        terms["agreement"] = self._divergence(encoded, distinct(batch.users), items)
         return {**terms, **self.penalty_terms(dict, partial(gather_embeddings, self.nodes, batch, self.sizes[0]))}
 
-    def _divergence(self, encoded: Encoded, users: Int64[Tensor, "rows"], items: Int64[Tensor, "columns"]) -> Tensor:
+    def _divergence(self, encoded: Encoded, users: Distinct, items: Distinct) -> Tensor:
         """KL(a, c) + KL(c, a) of two Bernoulli distributions is the product of two differences, of a and of logits."""
-        rows = F.embedding(users, encoded.node_embeddings)
+        rows = F.embedding(users.indices, encoded.node_embeddings)
         feedback, content = (
-            matmul(rows, l2_normalize(F.embedding(items, encoded.aux[name])).T) for name in ("feedback", "content")
+            matmul(rows, l2_normalize(F.embedding(items.indices, encoded.aux[name])).T)
+            for name in ("feedback", "content")
         )
-        return ((feedback.sigmoid() - content.sigmoid()) * (feedback - content)).mean()
+        divergences = (feedback.sigmoid() - content.sigmoid()) * (feedback - content)
+        return divergences.mean() if items.weights is None else users.mean(items.mean(divergences))
 
     def _graphs(self) -> list[Graph]:
         return [cast(Graph, graph) for graph in self.item_graphs]
@@ -191,7 +195,7 @@ def pseudo_labels(
         items: the items to label.
         n_labels: number of labels of each kind, at most half the number of items.
     """
-    step = max(1, BLOCK_ENTRIES // len(units[0]))
+    step = max(1, (BLOCK_ENTRIES if items.device.type == "cpu" else HELD) // len(units[0]))
     joint: list[list[Tensor]] = [[] for _ in units]
     single: list[list[Tensor]] = [[] for _ in units]
     for block in items.split(step):
@@ -206,7 +210,7 @@ def pseudo_labels(
 
 def neighbor_loss(
     unit: Float[Tensor, "n_items dim"],
-    items: Int64[Tensor, "rows"],
+    items: Distinct,
     joint: Int64[Tensor, "rows n_labels"],
     single: Int64[Tensor, "rows n_labels"],
     *,
@@ -214,13 +218,13 @@ def neighbor_loss(
 ) -> Float[Tensor, ""]:
     """The loss nd_m of one graph; differentiable in the rows, not in the choice of the labels."""
     with torch.autocast(unit.device.type, enabled=False):
-        rows = F.embedding(items, unit) / temperature
+        rows = F.embedding(items.indices, unit) / temperature
         everyone = log_sum_exp(rows, unit, 1 / temperature).exp()
         near = torch.einsum("bd,bkd->bk", rows, F.embedding(torch.cat([joint, single], dim=1), unit)).exp()
         of_joint, of_single = near.tensor_split(2, dim=1)
         together = of_joint.sum(dim=1)
         alone = of_single.sum(dim=1) / (everyone - together).clamp_min(TINY)
-        return -((together / everyone + TINY).log() + (alone + TINY).log()).mean()
+        return -items.mean((together / everyone + TINY).log() + (alone + TINY).log())
 
 
 def _weights(

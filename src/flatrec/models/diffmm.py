@@ -16,6 +16,7 @@ from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import training_self_loop_graph
+from flatrec.graphs.training_edges import self_loop_graph
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import node_table, uniform_linear, xavier_uniform
@@ -127,7 +128,9 @@ class DiffMM(Model):
             for name, width in zip(self.features.names, self.features.widths, strict=True)
         )
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
-        self.graph = EpochGraph(dataset.interactions, training_self_loop_graph, self.config.edge_dropout)
+        self.graph = EpochGraph(
+            dataset.interactions, training_self_loop_graph, self.config.edge_dropout, self_loop_graph
+        )
         self.rebuilt = RebuiltGraphs(dataset.interactions, len(self.features), self.config)
 
     def _is_linear(self, name: str) -> bool:

@@ -16,6 +16,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import bidirectional
+from flatrec.graphs.training_edges import node_edges
 from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
@@ -97,7 +98,7 @@ class GRCN(Model):
         self.preferences = nn.ParameterList(xavier_normal(dataset.n_users, modality_dim) for _ in self.features.names)
         self.projections = nn.ModuleList(xavier_linear(width, modality_dim) for width in self.features.widths)
         self.confidence = xavier_normal(n_nodes, len(self.features))
-        self.graph = EpochGraph(dataset.interactions, _edges, self.config.edge_dropout)
+        self.graph = EpochGraph(dataset.interactions, _edges, self.config.edge_dropout, node_edges)
 
     def on_epoch_start(self, generator: Generator) -> None:
         """Draw the epoch's graph with dropped edges."""

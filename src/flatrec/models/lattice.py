@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar, Literal, cast
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from scipy import sparse
 from torch import Generator, Tensor, nn
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
 from flatrec.graphs.cosine import cosine_graph, edge_matrix, normalized_by_row_sums
+from flatrec.graphs.device_csr import entry_rows, graph_of
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import random_walk_graph
-from flatrec.graphs.knn import knn
+from flatrec.graphs.knn import nearest_rows
+from flatrec.graphs.training_edges import random_walk
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import node_table
@@ -25,7 +26,7 @@ from flatrec.models.losses import gather_embeddings, half_squares
 from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig
 from flatrec.ops.columns import Columns, whole_rows
 from flatrec.ops.matmul import Linear, linear
-from flatrec.ops.normalize import l2_normalize, unit_rows
+from flatrec.ops.normalize import l2_normalize, l2_normalize_, unit_rows
 from flatrec.ops.propagation import propagate
 from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
@@ -113,7 +114,7 @@ class LATTICE(Model):
         )
         self.projections = nn.ModuleList(Linear(width, self.config.modality_dim) for width in self.features.widths)
         self.modality_weights = nn.Parameter(torch.full((len(self.features),), 0.5))
-        self.graph = EpochGraph(dataset.interactions, random_walk_graph, self.config.edge_dropout)
+        self.graph = EpochGraph(dataset.interactions, random_walk_graph, self.config.edge_dropout, random_walk)
         raw = filled_features(dataset, self.config.missing_modality)
         self.raw_graphs = nn.ModuleList(
             cosine_graph(raw[name], self.config.n_neighbors) for name in self.features.names
@@ -127,11 +128,8 @@ class LATTICE(Model):
         if self.config.n_item_layers == 0:
             return
         with torch.no_grad():
-            weights = whole_rows(self.modality_weights).softmax(dim=0)
-            learned = edge_matrix(*self._learned(weights)) * (1 - self.config.raw_fraction)
-            for weight, graph in zip(weights.tolist(), self.raw_graphs, strict=True):
-                learned = learned + self.config.raw_fraction * weight * cast(Graph, graph).coo()
-        self.frozen = Graph(sparse.csr_array(learned), symmetric=False).to(self.nodes.device)
+            on_cpu = self.nodes.device.type == "cpu"
+            self.frozen = self._frozen() if on_cpu else self._frozen_on_device()
         self.fresh = True
 
     def on_step_end(self) -> None:
@@ -172,16 +170,33 @@ class LATTICE(Model):
     def _learned(self, weights: Float[Tensor, "n_modalities"]) -> tuple[Edges, Float[Tensor, "n_edges"]]:
         """LAP of the weighted sum of TOP over projected features; entries that fall together stay apart and add up."""
         n_items = self.sizes[1]
-        indices = np.repeat(np.arange(n_items), self.config.n_neighbors)
+        own = torch.arange(n_items, device=weights.device)[:, None].expand(-1, self.config.n_neighbors).flatten()
         columns, values = [], []
         for weight, project, table in zip(weights, self.projections, self.features(), strict=True):
             projected = linear(table, *map(whole_rows, cast(Linear, project).parameters()))
-            columns.append(knn(projected.detach().float().cpu().numpy(), self.config.n_neighbors).ravel())
+            directions = l2_normalize_(projected.detach().float().clone())
+            columns.append(nearest_rows(directions, self.config.n_neighbors).flatten())
             ends = l2_normalize(projected)
-            values.append(weight * _edges(indices, columns[-1], n_items).to(ends.device).sddmm(ends, ends))
-        edges = _edges(np.tile(indices, len(columns)), np.concatenate(columns), n_items).to(weights.device)
+            values.append(weight * Edges(own, columns[-1], (n_items, n_items)).sddmm(ends, ends))
+        edges = Edges(own.repeat(len(columns)), torch.cat(columns), (n_items, n_items))
         return edges, normalized_by_row_sums(edges, torch.cat(values))
 
+    def _frozen(self) -> Graph:
+        """The item graph as it is now, whose entries that fall together are added up."""
+        weights = whole_rows(self.modality_weights).softmax(dim=0)
+        learned = edge_matrix(*self._learned(weights)) * (1 - self.config.raw_fraction)
+        for weight, graph in zip(weights.tolist(), self.raw_graphs, strict=True):
+            learned = learned + self.config.raw_fraction * weight * cast(Graph, graph).coo()
+        return Graph(sparse.csr_array(learned), symmetric=False)
 
-def _edges(rows: Int64[np.ndarray, "n"], columns: Int64[np.ndarray, "n"], n_items: int) -> Edges:
-    return Edges(rows, columns, (n_items, n_items))
+    def _frozen_on_device(self) -> Graph:
+        """The same without waiting for the device: how many entries fall together is known to it alone."""
+        weights = whole_rows(self.modality_weights).softmax(dim=0)
+        edges, learned = self._learned(weights)
+        rows, columns, values = [edges.rows], [edges.columns], [(1 - self.config.raw_fraction) * learned]
+        for weight, graph in zip(weights, self.raw_graphs, strict=True):
+            matrix = cast(Graph, graph).matrix
+            rows.append(entry_rows(matrix))
+            columns.append(matrix.indices.long())
+            values.append(self.config.raw_fraction * weight * matrix.values)
+        return graph_of(torch.cat(rows), torch.cat(columns), torch.cat(values), edges.shape)

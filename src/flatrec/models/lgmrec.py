@@ -176,19 +176,19 @@ class LGMRec(Model):
             partial(gather_embeddings, self.nodes, batch, self.sizes[0]),
         )
         for kind, indices in (("users", batch.users), ("items", batch.positives)):
-            once = indices.unique(return_counts=True)  # popular items come up many times
+            counted = _counted(indices)
             contrasts = [
-                self._contrast(encoded.aux, kind, once, one, other)
+                self._contrast(encoded.aux, kind, counted, one, other)
                 for one, other in itertools.combinations(self.features.names, 2)
             ]
             terms[f"contrast/{kind}"] = torch.stack([encoded.node_embeddings.new_zeros(()), *contrasts]).sum()
         return {**terms, **penalties}
 
     def _contrast(  # noqa: PLR0917 - two views of one kind
-        self, parts: Mapping[str, Tensor], kind: str, once: tuple[Tensor, Tensor], one: str, other: str
+        self, parts: Mapping[str, Tensor], kind: str, counted: tuple[Tensor, Tensor | None], one: str, other: str
     ) -> Tensor:
         """The rows of a batch in one modality against all rows in another."""
-        indices, counts = once
+        indices, counts = counted
         everyone = parts[f"{kind}_{other}"]
         views = F.embedding(indices, parts[f"{kind}_{one}"]), F.embedding(indices, everyone)
         factors = parts[f"edges_of_{kind}_{other}"], parts[f"hub_{other}"]
@@ -206,6 +206,14 @@ class LGMRec(Model):
         """How much each row depends on each hyperedge; noisy and with entries dropped in training."""
         noisy = logits + gumbel(logits) if self.training else logits
         return F.dropout((noisy / self.config.temperature).softmax(dim=1), self.config.dropout, self.training)
+
+
+def _counted(indices: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Different indices and how often each comes; popular items come up many times.
+
+    Other devices than the CPU would have to be waited for to know how many there are: there, each counts for itself.
+    """
+    return indices.unique(return_counts=True) if indices.device.type == "cpu" else (indices, None)
 
 
 def gumbel(like: Tensor) -> Tensor:

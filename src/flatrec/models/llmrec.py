@@ -17,6 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import root_degree_graphs
+from flatrec.graphs.training_edges import both_root_degrees
 from flatrec.models.augmented import AugmentedVectors, Suggestions, drawn
 from flatrec.models.base import Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
@@ -153,7 +154,7 @@ class LLMRec(Model):
         self.attribute_map = uniform_linear(width, dim) if width else None
         self.profile_decoder = uniform_linear(dim, said.profiles.width) if restores and said.profiles else None
         self.attribute_decoder = uniform_linear(dim, width) if restores and width else None
-        self.graphs = EpochGraph(dataset.interactions, _both_halves, self.config.edge_dropout)
+        self.graphs = EpochGraph(dataset.interactions, _both_halves, self.config.edge_dropout, both_root_degrees)
         self.loss_weights = self._weights()
 
     def _weights(self) -> dict[str, float]:

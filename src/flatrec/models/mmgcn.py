@@ -15,6 +15,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import Interactions
 from flatrec.graphs.epoch_graph import EpochGraph
 from flatrec.graphs.interaction import mean_graphs
+from flatrec.graphs.training_edges import both_means
 from flatrec.models.base import Cold, Encoded, Modalities, Model, Replaceable, SearchSpace
 from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
@@ -116,6 +117,7 @@ class MMGCN(Model):
             dataset.interactions,
             partial(_both_means, weighted=self.config.weighted_edges),
             self.config.edge_dropout,
+            partial(both_means, weighted=self.config.weighted_edges),
         )
 
     def on_epoch_start(self, generator: Generator) -> None:

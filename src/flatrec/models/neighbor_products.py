@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
+from flatrec.graphs.device_csr import entry_rows
 from flatrec.graphs.epoch_graph import training_epoch_graph
 from flatrec.losses.penalties import norm_penalty
 from flatrec.models.base import Encoded, Model, Replaceable
@@ -61,7 +62,7 @@ class NeighborProductModel(Model):
         """Draw the epoch's graph with dropped edges; entries of it are then left out at every step."""
         self.graph.draw(generator)
         if self.edges is not None and self.config.edge_dropout > 0:
-            self.edges = self._edges().to(self.nodes.device)
+            self.edges = self._edges()
 
     @property
     @abstractmethod
@@ -96,8 +97,8 @@ class NeighborProductModel(Model):
         return {"ranking": self.ranking(*blocks, batch), **penalties}
 
     def _edges(self) -> Edges:
-        entries = self.graph.dropped.coo()
-        return Edges(entries.row, entries.col, self.graph.dropped.shape)
+        matrix = self.graph.dropped.matrix
+        return Edges(entry_rows(matrix), matrix.indices, self.graph.dropped.shape)
 
     def _kept(self) -> Tensor | None:
         """The graph's entries after dropout, in the order of the edges; None where nothing is dropped."""

@@ -23,7 +23,7 @@ class Edges(nn.Module):
     ends (their values add up). All products are differentiable to any order in all of their arguments.
 
     Args:
-        rows: the row of each edge, in [0, shape[0]).
+        rows: the row of each edge, in [0, shape[0]); edges that are given by tensors are on their device.
         columns: the column of each edge, in [0, shape[1]).
         shape: of the matrix.
 
@@ -37,12 +37,16 @@ class Edges(nn.Module):
     columns: Int64[Tensor, "n_edges"]
 
     def __init__(
-        self, rows: Shaped[ndarray, "n_edges"], columns: Shaped[ndarray, "n_edges"], shape: tuple[int, int]
+        self,
+        rows: Shaped[ndarray, "n_edges"] | Int[Tensor, "n_edges"],
+        columns: Shaped[ndarray, "n_edges"] | Int[Tensor, "n_edges"],
+        shape: tuple[int, int],
     ) -> None:
         super().__init__()
         self.shape = shape
-        self.register_buffer("rows", torch.from_numpy(rows.astype(np.int64)), persistent=False)
-        self.register_buffer("columns", torch.from_numpy(columns.astype(np.int64)), persistent=False)
+        for name, ends in (("rows", rows), ("columns", columns)):
+            given = ends if isinstance(ends, Tensor) else torch.from_numpy(ends.astype(np.int64))
+            self.register_buffer(name, given.long(), persistent=False)
         self.by_row = _Order(self.rows, self.columns, shape)
         self.by_column = _Order(self.columns, self.rows, shape[::-1])
 

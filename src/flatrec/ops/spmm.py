@@ -10,6 +10,8 @@ from jaxtyping import Float, Int, Int64
 from scipy import sparse
 from torch import Tensor, nn
 
+from flatrec.ops.counts import counts
+
 
 class Graph(nn.Module):
     """A fixed sparse matrix that multiplies dense ones, differentiable to any order in the dense one.
@@ -40,6 +42,14 @@ class Graph(nn.Module):
         self.shape = (int(n_rows), int(n_columns))
         self.matrix = _csr(matrix)
         self.transposed = self.matrix if symmetric else _csr(sparse.csr_array(matrix.T))
+
+    @classmethod
+    def of(cls, matrix: CSRMatrix, transposed: CSRMatrix, shape: tuple[int, int]) -> Graph:
+        """Return the graph of a matrix that is given with its transpose, which is itself if it is symmetric."""
+        n_rows, n_columns = shape
+        graph = cls(sparse.csr_array((n_rows, n_columns)), symmetric=False)
+        graph.matrix, graph.transposed = matrix, transposed
+        return graph
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
         """Return the product with a dense matrix, in the precision of the stored entries."""
@@ -85,8 +95,8 @@ def weighted_bag_sums(
 
 def row_offsets(ends: Int64[Tensor, "n_entries"], n_rows: int) -> Int64[Tensor, "n_rows_plus_1"]:
     """Return where the entries of each row begin and end once they are sorted by row, given the row of each entry."""
-    counts = torch.bincount(ends, minlength=n_rows)
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    sizes = counts(ends, n_rows)
+    return torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
 
 
 def _csr(matrix: sparse.csr_array) -> CSRMatrix:

@@ -17,7 +17,7 @@ from flatrec.data.interactions import Interactions
 from flatrec.sampling.base import NegativeSampling
 from flatrec.sampling.unbought import UnboughtItems
 from flatrec.sampling.uniform import Uniform
-from flatrec.utils.devices import moved
+from flatrec.utils.devices import drawing, generator_on, moved
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ class Sampler:
 
     Negatives are items that the user has no training interaction with. Users who have every item have none; their
     interactions are left out, with a warning in the log.
+
+    A GPU by CUDA draws its own batches, with a generator of its own that is seeded by the given one: they have the same
+    distribution as those of the CPU, and are others. For any other device they are drawn on the CPU and copied.
 
     Args:
         interactions: the interactions whose training split is sampled.
@@ -63,13 +66,16 @@ class Sampler:
             raise ValueError(f"batch_size must be at least 1, but is {batch_size}")
         self.batch_size = batch_size
         self.device = device
+        self._drawing = drawing(device)
         trainable = _trainable(interactions)
         self._users, self._positives = (
-            torch.from_numpy(column[trainable].astype(np.int64)) for column in interactions.indices("train")
+            torch.from_numpy(column[trainable].astype(np.int64)).to(self._drawing)
+            for column in interactions.indices("train")
         )
-        self._weight_sums = torch.from_numpy(_weight_sums(interactions, trainable)) if weighted else None
+        sums = torch.from_numpy(_weight_sums(interactions, trainable)) if weighted else None
+        self._weight_sums = None if sums is None else sums.to(self._drawing)
         self._negatives = negatives
-        self._unbought = UnboughtItems(interactions, negatives.weights(interactions))
+        self._unbought = UnboughtItems(interactions, negatives.weights(interactions), self._drawing)
         log_q = negatives.log_q(interactions)
         self._log_q = None if log_q is None else log_q.to(device)
 
@@ -87,12 +93,13 @@ class Sampler:
         """Yield the batches of each step of one epoch.
 
         Args:
-            generator: the source of all randomness; equal states give equal epochs.
+            generator: the source of all randomness, of the CPU; equal states give equal epochs on one device.
             batches_per_step: number of batches per step.
             second_batch: ``independent`` draws each from its own shuffled pass (every interaction is read that many
                 times); ``split`` takes successive batches of one pass. A last step with too few batches is filled
                 from the front of the pass.
         """
+        generator = generator_on(self._drawing, generator)
         if second_batch == "independent":
             yield from zip(*(self._one_pass(generator) for _ in range(batches_per_step)), strict=True)
             return
@@ -114,8 +121,8 @@ class Sampler:
     def _order(self, generator: Generator) -> Int64[Tensor, "n"]:
         """Return the interactions of a pass: a permutation, or independent draws by weight."""
         if self._weight_sums is None:
-            return torch.randperm(len(self._users), generator=generator)
-        uniform = torch.rand(len(self._users), generator=generator, dtype=torch.float64)
+            return torch.randperm(len(self._users), generator=generator, device=self._drawing)
+        uniform = torch.rand(len(self._users), generator=generator, dtype=torch.float64, device=self._drawing)
         drawn = torch.searchsorted(self._weight_sums, uniform * self._weight_sums[-1], right=True)
         return drawn.clamp_(max=len(self._users) - 1)  # the product may be rounded up to the sum of all weights
 

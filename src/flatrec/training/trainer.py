@@ -24,6 +24,7 @@ from flatrec.strategies.context import NonFiniteGradientError
 from flatrec.training import checkpoint as checkpoints
 from flatrec.training.averaging import make_average
 from flatrec.training.checkpoint import Checkpoint
+from flatrec.training.checkpoint_writer import CheckpointWriter
 from flatrec.training.embedding_context import EmbeddingStepContext
 from flatrec.training.identity import Identity
 from flatrec.training.progress import Progress, judged, progress_of, score_of, without_early_best
@@ -114,6 +115,7 @@ class Trainer:
         self.shards = shards
         self.writes = folder is not None and (shards is None or shards.group.is_first)
         self.steps = sampler.steps(strategy.batches_per_step, settings.second_batch)
+        self.writer = CheckpointWriter(context.params[0].device)
         self.progress = Progress()
         self.records: list[EpochRecord] = []
         self.average = make_average(
@@ -130,14 +132,16 @@ class Trainer:
 
         Raises:
             DivergedError: ten steps in a row, or all of an epoch, had no finite gradient; the last checkpoint is kept.
+            OSError: a checkpoint cannot be written; the one before is kept.
             KeyError: the monitored metric is not among the validation metrics.
         """
+        device, settings = self.context.params[0].device, self.settings
         if self.progress.epoch == 0:
             self.strategy.reset(self.seed)  # the object may have trained before
-            self._write_checkpoint({}, {})  # from now on, a missing checkpoint is an error
-        device, settings = self.context.params[0].device, self.settings
+            self._write_checkpoint({}, {})
+            self.writer.wait()  # from now on, a missing checkpoint is an error
         exactly = devices.numerics(device, tf32=settings.precision == "tf32", deterministic=settings.deterministic)
-        with devices.forked_generators(device), exactly, sharing(self._group):
+        with self.writer, devices.forked_generators(device), exactly, sharing(self._group):
             for callback in self.callbacks:
                 callback.on_start(self.progress.epoch + 1, self.settings.epochs, self.steps)
             try:
@@ -269,7 +273,7 @@ class Trainer:
         """Write the files that are due; the checkpoint holds the best parameters too, so that the two cannot disagree.
 
         The line of an epoch is written before its checkpoint: whenever the process is killed, the lines up to the epoch
-        of the checkpoint are there.
+        of the checkpoint are there. A GPU goes on training while its checkpoint is written.
         """
         if self.folder is None:
             return
@@ -295,7 +299,7 @@ class Trainer:
                 "progress": vars(self.progress),
                 "optimizer": optimizer,
             }
-            checkpoints.save(self.folder / CHECKPOINT, Checkpoint(tensors, metadata))
+            self.writer.write(self.folder / CHECKPOINT, Checkpoint(tensors, metadata))
 
     def resume(self) -> None:
         """Load the checkpoint of the folder, if there is one, to go on from there; every process does.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from flatrec.utils.device_names import check_name
 
@@ -52,6 +52,21 @@ def seed(device: torch.device, number: int) -> None:
             torch.cuda.manual_seed(number)
     elif device.type == "mps":
         torch.mps.manual_seed(number)
+
+
+def drawing(device: torch.device | None) -> torch.device:
+    """Return where batches and graphs for a device are drawn: a GPU by CUDA draws its own, others have the CPU's."""
+    return device if device is not None and device.type == "cuda" else torch.device("cpu")
+
+
+def generator_on(device: torch.device, generator: Generator) -> Generator:
+    """Return a generator of a device, seeded by a draw of another one; that one itself if it is of such a device.
+
+    Equal states of the given generator give equal ones of the device, so that what is drawn follows from the seed.
+    """
+    if generator.device.type == device.type:
+        return generator
+    return Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
 
 
 def moved(tensor: Tensor, device: torch.device | None) -> Tensor:
