@@ -27,7 +27,8 @@ from steps import Steps
 from torch import distributed
 
 from flatrec.config import Component
-from flatrec.ops.columns import ColumnGroup, sharing
+from flatrec.ops.columns import sharing
+from flatrec.ops.process_group import ProcessGroup
 from flatrec.parallel.shards import ColumnShards
 from flatrec.training import optimizers
 from flatrec.training.step_context import TrainStepContext
@@ -63,7 +64,7 @@ def seconds(rank: int, how: How, given: argparse.Namespace, store: str) -> list[
     group = None
     if how.processes > 1:
         distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=how.processes)
-        group = ColumnGroup(rank, how.processes)
+        group = ProcessGroup(rank, how.processes)
         ColumnShards(steps.model, group)
     steps.context = TrainStepContext(steps.model, optimizers.make("adam", steps.model.parameters(), {"fused": True}))
     found = []

@@ -7,17 +7,14 @@ process, every function returns what it was given. Needs torch alone, as :mod:`f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
-
-class LostProcessError(ConnectionError):
-    """Another process of the run has ended, or has not answered in time."""
+from flatrec.ops.process_group import ProcessGroup
 
 
 class Columns(NamedTuple):
@@ -32,99 +29,11 @@ class Columns(NamedTuple):
     blocks: int = 1
 
 
-@dataclass(frozen=True)
-class ColumnGroup:
-    """This process among those that share columns; they talk by torch's default process group.
-
-    Args:
-        rank: the number of this process, from 0.
-        size: how many processes there are.
-        device: the device on which they exchange tensors.
-    """
-
-    rank: int
-    size: int
-    device: torch.device = torch.device("cpu")  # noqa: RUF009 - devices do not change
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this is the process that writes and prints."""
-        return self.rank == 0
-
-    def own_columns(self, n_columns: int) -> slice:
-        """The columns of this process, of a table with so many; the first processes have one more where it must be."""
-        width, wider = divmod(n_columns, self.size)
-        start = self.rank * width + min(self.rank, wider)
-        return slice(start, start + width + (self.rank < wider))
-
-    def sum(self, x: Tensor) -> Tensor:
-        """Return the sum of the tensors of all processes, the same bits in each of them.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        total = x.detach().clone(memory_format=torch.contiguous_format)
-        self._exchange(lambda: distributed.all_reduce(total))
-        return total
-
-    def whole(self, x: Tensor, dim: int) -> Tensor:
-        """Return the table whose columns the processes share; ``dim`` is the dimension of the columns.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        widths = self.sum(torch.eye(self.size, dtype=torch.int64, device=x.device)[self.rank] * x.shape[dim]).tolist()
-        own = x.detach().movedim(dim, 0)
-        padded = own.new_zeros(max(widths), *own.shape[1:])
-        padded[: len(own)] = own
-        blocks = [torch.empty_like(padded) for _ in widths]
-        self._exchange(lambda: distributed.all_gather(blocks, padded))
-        columns = torch.cat([block[:width] for block, width in zip(blocks, widths, strict=True)])
-        return columns.movedim(0, dim).contiguous()
-
-    def rows(self, x: Tensor) -> Tensor:
-        """Return the rows of all processes, one after the other, on the device of those of this process.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        return self.whole(x.to(self.device), 0).to(x.device)
-
-    def of_first(self, values: Sequence[float]) -> list[float]:
-        """Return the numbers that the first process has, so that all processes decide alike.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        numbers = torch.tensor(values, dtype=torch.float64, device=self.device)
-        self._exchange(lambda: distributed.broadcast(numbers, src=0))
-        return [float(number) for number in numbers.tolist()]
-
-    def wait(self) -> None:
-        """Wait until every process has come here.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        self.sum(torch.zeros(1, device=self.device))
-
-    def _exchange(self, exchange: Callable[[], object]) -> None:
-        try:
-            exchange()
-        except RuntimeError as error:
-            raise LostProcessError(
-                f"a process of this run has ended or does not answer (this is {self.rank} of 0 to {self.size - 1}: "
-                f"{str(error).splitlines()[0]}); start all of them again with --resume"
-            ) from None
-
-
-_sharing: list[
-    ColumnGroup
-] = []  # of the whole process, as torch's process group is: gradients have threads of their own
+_sharing: list[ProcessGroup] = []  # of the whole process, as gradients have threads of their own
 
 
 @contextmanager
-def sharing(group: ColumnGroup | None) -> Iterator[None]:
+def sharing(group: ProcessGroup | None) -> Iterator[None]:
     """Context manager in which sums over columns are those of all processes of a group; None for this process alone."""
     if group is None:
         yield
@@ -136,7 +45,7 @@ def sharing(group: ColumnGroup | None) -> Iterator[None]:
         _sharing.pop()
 
 
-def current_group() -> ColumnGroup | None:
+def current_group() -> ProcessGroup | None:
     """Return the processes that share columns; None if this process has them all."""
     return _sharing[-1] if _sharing else None
 
@@ -192,15 +101,9 @@ def n_all_columns(n: int) -> int:
     return n if group is None else int(group.sum(torch.tensor([n], device=group.device)))
 
 
-def everywhere(claim: bool) -> bool:
-    """Return True if a claim is true in every process."""
-    group = current_group()
-    return claim if group is None else not group.sum(torch.tensor([int(not claim)], device=group.device)).any()
-
-
 class _Sum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: ColumnGroup) -> Tensor:  # noqa: ANN401, ARG004
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:  # noqa: ANN401, ARG004
         return group.sum(x)
 
     @staticmethod
@@ -210,21 +113,21 @@ class _Sum(torch.autograd.Function):
 
 class _WholeRows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: ColumnGroup) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:  # noqa: ANN401
         ctx.group = group
         return group.whole(x, 0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         total = ctx.group.sum(gradients[0])
-        return total[ctx.group.own_columns(len(total))], None
+        return total[ctx.group.own(len(total))], None
 
 
 class _Norm(torch.autograd.Function):
     """The root of the sum of squares, in float64; the gradient by a norm of this process is that norm / the result."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: ColumnGroup) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:  # noqa: ANN401
         total = group.sum(x.double().square()).sqrt().to(x.dtype)
         ctx.save_for_backward(x, total)
         return total

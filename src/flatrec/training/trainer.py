@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +16,8 @@ from torch import Tensor
 from flatrec.config import Training
 from flatrec.models.base import Model
 from flatrec.models.extra_loss import ExtraLoss
-from flatrec.ops.columns import ColumnGroup, everywhere, sharing
+from flatrec.ops.columns import sharing
+from flatrec.ops.process_group import ProcessGroup, everywhere, together
 from flatrec.parallel.shards import ColumnShards
 from flatrec.sampling.sampler import Sampler
 from flatrec.strategies.base import Strategy
@@ -73,8 +74,8 @@ class Trainer:
         callbacks: objects that are informed of the progress.
         higher_is_better: the direction of the monitored metric.
         learning_rate: sets the learning rate of every step; None to leave it to the optimizer.
-        shards: the columns of the model that this process holds, of several; None if it holds all. The first process
-            writes the files.
+        group: this process among several that train together; None if it trains alone. The first one writes the files.
+        shards: the columns of the model that this process holds, of several; None if it holds all.
 
     Raises:
         ValueError: the best epoch is to be kept or ASWA to average, but there is no validation.
@@ -94,6 +95,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         higher_is_better: bool = True,
         learning_rate: LearningRate | None = None,
+        group: ProcessGroup | None = None,
         shards: ColumnShards | None = None,
     ) -> None:
         if validate is None and settings.select == "best":
@@ -111,8 +113,8 @@ class Trainer:
         self.callbacks = callbacks
         self.higher_is_better = higher_is_better
         self.learning_rate = learning_rate
-        self.shards = shards
-        self.writes = folder is not None and (shards is None or shards.group.is_first)
+        self.group, self.shards = group, shards
+        self.writes = folder is not None and (group is None or group.is_first)
         self.steps = sampler.steps(strategy.batches_per_step, settings.second_batch)
         self.progress = Progress()
         self.records: list[EpochRecord] = []
@@ -137,7 +139,7 @@ class Trainer:
             self._write_checkpoint({}, {})  # from now on, a missing checkpoint is an error
         device, settings = self.context.params[0].device, self.settings
         exactly = devices.numerics(device, tf32=settings.precision == "tf32", deterministic=settings.deterministic)
-        with devices.forked_generators(device), exactly, sharing(self._group):
+        with devices.forked_generators(device), exactly, self._together():
             for callback in self.callbacks:
                 callback.on_start(self.progress.epoch + 1, self.settings.epochs, self.steps)
             try:
@@ -151,6 +153,11 @@ class Trainer:
             self.shards.join()
         self.model.eval()
         return FitResult(self.progress.epoch, self.progress.best_epoch, tuple(self.records))
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        with together(self.group), sharing(None if self.shards is None else self.group):
+            yield
 
     def _epoch(self, epoch: int) -> None:
         started = time.perf_counter()
@@ -252,9 +259,9 @@ class Trainer:
     def _validated(self) -> Mapping[str, float]:
         """The metrics; those of the first process, where there are several, so that all decide alike."""
         metrics = self.validate(self.model) if self.validate is not None else {}
-        if self._group is None or not metrics:
+        if self.group is None or not metrics:
             return metrics
-        return dict(zip(metrics, self._group.of_first(list(metrics.values())), strict=True))
+        return dict(zip(metrics, self.group.of_first(list(metrics.values())), strict=True))
 
     def _judged(self, epoch: int, valid: Mapping[str, float]) -> Progress:
         if self.settings.select == "last":
@@ -271,7 +278,7 @@ class Trainer:
         The line of an epoch is written before its checkpoint: whenever the process is killed, the lines up to the epoch
         of the checkpoint are there.
         """
-        if self.folder is None:
+        if self.folder is None or (self.shards is None and not self.writes):
             return
         if self.writes:
             append_line(self.folder / RECORDS, record, self.identity.digest)
@@ -306,8 +313,8 @@ class Trainer:
         """
         if self.folder is not None:
             self._resume(self.folder)
-        if self._group is not None:
-            self._group.wait()  # until all have read what the first will write
+        if self.group is not None:
+            self.group.wait()  # until all have read what the first will write
 
     def _resume(self, folder: Path) -> None:
         path, lines = folder / CHECKPOINT, folder / RECORDS
@@ -363,10 +370,6 @@ class Trainer:
         if self.average is not None:
             self.average.load_state(saved.section("average"))
         self._best = best if self.progress.best_epoch > 0 else {}
-
-    @property
-    def _group(self) -> ColumnGroup | None:
-        return None if self.shards is None else self.shards.group
 
     @property
     def _device(self) -> str:
