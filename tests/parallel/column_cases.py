@@ -35,6 +35,7 @@ OTHER_SETTINGS = [
     Case("bpr", "sam", others={"sampling": Component("uniform", {"n_negatives": 3})}),
     Case("bpr", "sam", others={"sampling": Component("hardest", {"n_candidates": 3})}),
     Case("bpr", "sam", others={"sampling": Component("in-batch")}),
+    Case("bpr", "sam", others={"loss": Component("directau", {"gamma": 2.0})}),
     Case("bpr", "sam", others={"loss": Component("softmax", {"cosine": True}), "sampling": Component("in-batch")}),
     Case("lightgcn", "sam", others={"loss": Component("ccl"), "sampling": Component("uniform", {"n_negatives": 3})}),
     Case("freedom", "sam", others={"regularization": Regularization(kind="decoupled", weight=0.01)}),

@@ -17,19 +17,11 @@ from flatrec.ops.process_group import LostProcessError
 from flatrec.training import checkpoint
 from flatrec.training.trainer import CHECKPOINT
 from tests.parallel.case import DATA, Case
+from tests.parallel.kills import DieAt
 from tests.parallel.together import together
 from tests.processes import LIMIT
-from tests.training.kills import KillAt
 
 CASES = [Case("lightgcn", "bsam+", training={"epochs": 6}, parallel=parallel) for parallel in ("columns", "batches")]
-
-
-class DieAt(KillAt):
-    """Ends the process at a step as a kill does."""
-
-    def on_step(self, epoch, step):
-        if (epoch, step) == (self.epoch, self.step):
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def train(rank, case, folder, dying):

@@ -31,7 +31,6 @@ REFUSED = [
     (Case("lightgcn", training={"mdvt": MDVT(weight=1.0)}), "training.mdvt needs all columns"),
     (Case("freedom", training={"amr": AMR(epsilon=0.1)}), "training.amr needs all columns"),
     (Case("lightgcn", model_settings={"message_dropout": 0.1}), "message_dropout is drawn for all columns"),
-    (Case("lightgcn", others={"loss": Component("directau")}), "loss directau needs all columns"),
     (Case("freedom", model_settings={"features": "trained"}), "features.tables.0.values of FREEDOM has no columns"),
     (Case("freedom", "sam", strategy_settings={"rho_scale": "row"}), "rows of projections.0.weight are what processes"),
     (Case("freedom", training={"max_row_grad_norm": 1.0}), "rows of projections.0.weight are what processes"),

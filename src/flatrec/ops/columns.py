@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from flatrec.ops.process_group import ProcessGroup
 
@@ -28,6 +29,8 @@ class Columns(NamedTuple):
     dim: int
     blocks: int = 1
 
+
+SHORTEST = 1e-8  # no row counts as shorter in a cosine, as in torch
 
 _sharing: list[ProcessGroup] = []  # of the whole process, as gradients have threads of their own
 
@@ -80,6 +83,47 @@ def column_norm(x: Tensor) -> Tensor:
     return x if group is None else cast(Tensor, _Norm.apply(x, group))  # type: ignore[no-untyped-call]
 
 
+def for_columns(x: Tensor) -> Tensor:
+    """Return what all processes have alike, for each of them to multiply with its own columns.
+
+    The gradient is the sum over all columns.
+    """
+    group = current_group()
+    return x if group is None else cast(Tensor, _ForColumns.apply(x, group))  # type: ignore[no-untyped-call]
+
+
+def row_cosines(x: Tensor, y: Tensor) -> Tensor:
+    """Return the cosine of each row of a table with the same row of another, over all columns, to multiply them with.
+
+    0 for rows of zeros.
+    """
+    if current_group() is None:
+        return F.cosine_similarity(x, y, dim=1)
+    kind = torch.promote_types(x.dtype, y.dtype)
+    x, y = x.to(kind), y.to(kind)
+    products = [(x * y).sum(dim=1), x.square().sum(dim=1), y.square().sum(dim=1)]
+    product, square, other_square = column_sum(torch.stack(products)).unbind()
+    lengths = square.clamp_min(SHORTEST**2).sqrt() * other_square.clamp_min(SHORTEST**2).sqrt()
+    return for_columns(product / lengths)
+
+
+def column_dropout(x: Tensor, p: float, training: bool, *, width: int) -> Tensor:
+    """Return what ``dropout`` of torch does, by masks that are drawn for all columns alike in all processes.
+
+    Args:
+        x: some tables side by side.
+        p: fraction of the entries that are set to zero.
+        training: whether there is dropout at all.
+        width: number of all columns of each table.
+    """
+    group = current_group()
+    if group is None or not training or p == 0:
+        return F.dropout(x, p, training)
+    own = group.own(width)
+    masks = F.dropout(x.new_ones(len(x), x.shape[1] // (own.stop - own.start), width), p)
+    return x * masks[:, :, own].flatten(1)
+
+
 def whole_rows(x: Tensor) -> Tensor:
     """Return a parameter that is no table of columns, but whose rows the processes hold in turn.
 
@@ -109,6 +153,17 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401, ARG004
         return gradients[0], None
+
+
+class _ForColumns(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:  # noqa: ANN401
+        ctx.group = group
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        return ctx.group.sum(gradients[0]), None
 
 
 class _WholeRows(torch.autograd.Function):
