@@ -6,6 +6,7 @@ import pytest
 
 from tests.parallel.case import train_all
 from tests.parallel.together import together
+from tests.processes import LIMIT
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,8 @@ def trained(tmp_path_factory):
         key = size, len(cases)
         if key not in folders:
             folders[key] = tmp_path_factory.mktemp(f"by-{size}")
-            together(size, train_all, cases, folders[key], folder=folders[key])
+            limit = LIMIT + 10 * len(cases)
+            together(size, train_all, cases, folders[key], folder=folders[key], limit=limit)
         return folders[key]
 
     return by

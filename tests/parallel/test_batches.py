@@ -22,3 +22,9 @@ def test_two_processes_equal_one_in_all_else(case, trained):
 @pytest.mark.parametrize("case", FEW, ids=str)
 def test_three_processes_equal_one_that_takes_three_portions(case, trained):
     check_equal(case, trained(3, FEW), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", FEW, ids=str)
+def test_four_processes_equal_one_that_takes_four_portions(case, trained):
+    check_equal(case, trained(4, FEW), 4)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -138,12 +138,13 @@ class Trainer:
             self.strategy.reset(self.seed)  # the object may have trained before
             self._write_checkpoint({}, {})  # from now on, a missing checkpoint is an error
         device, settings = self.context.params[0].device, self.settings
+        by_columns = None if self.shards is None else self.group
         exactly = devices.numerics(device, tf32=settings.precision == "tf32", deterministic=settings.deterministic)
-        with devices.forked_generators(device), exactly, self._together():
+        with devices.forked_generators(device), exactly, together(self.group), sharing(by_columns):
             for callback in self.callbacks:
                 callback.on_start(self.progress.epoch + 1, self.settings.epochs, self.steps)
             try:
-                while not self.progress.stopped and self.progress.epoch < self.settings.epochs:
+                while not self._is_over:
                     self._epoch(self.progress.epoch + 1)
             finally:
                 for callback in self.callbacks:
@@ -153,11 +154,6 @@ class Trainer:
             self.shards.join()
         self.model.eval()
         return FitResult(self.progress.epoch, self.progress.best_epoch, tuple(self.records))
-
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        with together(self.group), sharing(None if self.shards is None else self.group):
-            yield
 
     def _epoch(self, epoch: int) -> None:
         started = time.perf_counter()
@@ -301,6 +297,7 @@ class Trainer:
                 "device": self._device,
                 "progress": vars(self.progress),
                 "optimizer": optimizer,
+                "portions": self._n_portions,
             }
             checkpoints.save(self.folder / CHECKPOINT, Checkpoint(tensors, metadata))
 
@@ -340,6 +337,7 @@ class Trainer:
             self.records = [replace(record, best=False) for record in self.records]
         if progress.epoch > 0:
             self._check_device(str(saved.metadata.get("device")))
+            self._warn_of_portions(saved.metadata.get("portions", 1))
             try:
                 self._load(saved)
             except ValueError as error:
@@ -372,13 +370,31 @@ class Trainer:
         self._best = best if self.progress.best_epoch > 0 else {}
 
     @property
+    def _is_over(self) -> bool:
+        return self.progress.stopped or self.progress.epoch >= self.settings.epochs
+
+    @property
+    def _n_portions(self) -> int:
+        """How many processes divide a batch among them."""
+        return 1 if self.group is None or self.shards is not None else self.group.size
+
+    def _warn_of_portions(self, before: object) -> None:
+        if not self._is_over and before != self._n_portions:
+            logger.warning(
+                "%s was trained with every batch in %s portions so far, and goes on with %s; a loss that looks at all "
+                "interactions of a batch together is another one then",
+                self.folder,
+                before,
+                self._n_portions,
+            )
+
+    @property
     def _device(self) -> str:
         return provenance.device_name(self.context.params[0].device)
 
     def _check_device(self, before: str) -> None:
         """Raise an error if training would go on on another kind of device, where its bits would differ."""
-        over = self.progress.stopped or self.progress.epoch >= self.settings.epochs
-        if not over and before.partition(":")[0] != self._device.partition(":")[0]:
+        if not self._is_over and before.partition(":")[0] != self._device.partition(":")[0]:
             raise ValueError(
                 f"{self.folder} was trained on {before} so far, and cannot go on on {self._device} bit for bit; resume "
                 "it on such a device, or train it again (--overwrite)"
