@@ -37,7 +37,7 @@ bench: install runs/baby-like runs/clothing-like
 	$(BIN)/python benchmarks/steps.py --data runs/clothing-like --out $(BENCH_OUT)/steps_clothing.json
 	$(BIN)/python benchmarks/baselines.py --data runs/baby-like --out $(BENCH_OUT)/baselines.json
 	$(BIN)/python benchmarks/compiled.py --data runs/baby-like --out $(BENCH_OUT)/compiled.json
-	$(BIN)/python benchmarks/columns.py --out $(BENCH_OUT)/columns.json
+	$(BIN)/python benchmarks/processes.py --out $(BENCH_OUT)/processes.json
 	$(BIN)/python benchmarks/neighbors.py --items 100000 --width 384 --neighbors 10
 	$(BIN)/python benchmarks/tables.py $(BENCH_OUT) docs/performance.md
 

@@ -19,6 +19,7 @@ SERVER.set_forkserver_preload(
         "flatrec.refresh",
         "flatrec.models.lightgcn",
         "tests.data.fetching.test_download",
+        "tests.parallel.case",
     ]
 )
 

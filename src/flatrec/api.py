@@ -18,9 +18,9 @@ from flatrec.data.tables.logged import LoggedEvents
 from flatrec.evaluation.metrics import Metric
 from flatrec.inference.run import Run, scoring_of
 from flatrec.models import Model
-from flatrec.ops.columns import ColumnGroup
-from flatrec.parallel.processes import column_group
-from flatrec.parallel.refusals import check_separable, check_started
+from flatrec.ops.process_group import ProcessGroup
+from flatrec.parallel.processes import process_group
+from flatrec.parallel.refusals import check_shareable, check_started
 from flatrec.registry.instantiate import build_strategy, own_defaults, with_defaults
 from flatrec.registry.model_defaults import defaults_sentence
 from flatrec.registry.naming import import_metrics, import_metrics_of_run, import_named, of_run
@@ -220,9 +220,9 @@ def run_experiment(
         objective.apply(experiment, model)
     built = objective.build_with_objective(experiment, data) if model is None else model
     if processes.size > 1:
-        check_separable(experiment, built, strategy, processes.size)
+        check_shareable(experiment, built, strategy, processes.size)
     start = take_parameters(init_from, out, built, data, resume=resume, load=load)
-    with column_group(experiment, processes) as group:
+    with process_group(experiment, processes) as group:
         whole = built if group is None or start is None else deepcopy(built)  # a run folder keeps its values
         session = Session(
             experiment,
@@ -250,7 +250,7 @@ def run_experiment(
 
 
 @contextmanager
-def _locked_by_first(group: ColumnGroup | None, lock: AbstractContextManager[None]) -> Iterator[None]:
+def _locked_by_first(group: ProcessGroup | None, lock: AbstractContextManager[None]) -> Iterator[None]:
     """Context manager in which the first of several processes holds the lock of a run folder for all of them."""
     with lock if group is None or group.is_first else nullcontext():
         if group is not None:

@@ -13,46 +13,39 @@ import pytest
 import torch
 
 import flatrec
-from flatrec.ops.columns import LostProcessError
+from flatrec.ops.process_group import LostProcessError
 from flatrec.training import checkpoint
 from flatrec.training.trainer import CHECKPOINT
-from tests.parallel.cases import DATA, Case
+from tests.parallel.case import DATA, Case
+from tests.parallel.kills import DieAt
 from tests.parallel.together import together
 from tests.processes import LIMIT
-from tests.training.kills import KillAt
 
-CASE = Case("lightgcn", "bsam+", training={"parallel": "columns", "epochs": 6})
-
-
-class DieAt(KillAt):
-    """Ends the process at a step as a kill does."""
-
-    def on_step(self, epoch, step):
-        if (epoch, step) == (self.epoch, self.step):
-            os.kill(os.getpid(), signal.SIGKILL)
+CASES = [Case("lightgcn", "bsam+", training={"epochs": 6}, parallel=parallel) for parallel in ("columns", "batches")]
 
 
-def train(rank, folder, dying):
+def train(rank, case, folder, dying):
     """Train; one process dies in the fourth epoch, and the others write down what they say of it."""
     try:
         flatrec.run_experiment(
-            CASE.experiment(), DATA, folder, log_warnings=False, callbacks=[DieAt(4, 2)] if rank == dying else []
+            case.experiment(), DATA, folder, log_warnings=False, callbacks=[DieAt(4, 2)] if rank == dying else []
         )
     except LostProcessError as error:
         (folder.parent / f"{rank}.txt").write_text(str(error))
 
 
 @pytest.mark.parametrize("dying", [0, 1])
-def test_the_others_end_when_one_dies_and_a_single_process_goes_on(dying, tmp_path):
+@pytest.mark.parametrize("case", CASES, ids=["columns", "batches"])
+def test_the_others_end_when_one_dies_and_a_single_process_goes_on(case, dying, tmp_path):
     started = time.perf_counter()
-    together(2, train, tmp_path / "run", dying, folder=tmp_path, dying=dying)
+    together(2, train, case, tmp_path / "run", dying, folder=tmp_path, dying=dying)
     assert time.perf_counter() - started < 60
     said = (tmp_path / f"{1 - dying}.txt").read_text()
     assert said.startswith("a process of this run has ended or does not answer")
     assert "\n" not in said
     folders = [tmp_path / "run", tmp_path / "alone"]
-    flatrec.run_experiment(CASE.experiment(), DATA, folders[0], resume=True, log_warnings=False)
-    flatrec.run_experiment(CASE.experiment(), DATA, folders[1], log_warnings=False)
+    flatrec.run_experiment(case.experiment(), DATA, folders[0], resume=True, log_warnings=False)
+    flatrec.run_experiment(case.experiment(), DATA, folders[1], log_warnings=False)
     resumed, alone = (checkpoint.load(folder / CHECKPOINT).tensors for folder in folders)
     for name, tensor in alone.items():
         torch.testing.assert_close(resumed[name], tensor, rtol=1e-4, atol=1e-5)

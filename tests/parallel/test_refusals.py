@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 import flatrec
 from flatrec.config import AMR, MDVT, Component
 from flatrec.models import LightGCN
-from flatrec.ops.columns import ColumnGroup
+from flatrec.ops.process_group import ProcessGroup
 from flatrec.parallel.processes import own_device
-from flatrec.parallel.refusals import check_separable
+from flatrec.parallel.refusals import check_shareable
 from flatrec.parallel.shards import columns_of
 from flatrec.registry.instantiate import build_strategy, with_defaults
 from flatrec.runs.objective import build_with_objective
 from flatrec.strategies import SAM
 from flatrec.utils.processes import Processes, check_command
-from tests.parallel.cases import DATA, Case
+from tests.parallel.case import DATA, Case
 
 REFUSED = [
     (Case("lightgcn", "ssam"), "strategy ssam needs all columns"),
@@ -29,19 +31,27 @@ REFUSED = [
     (Case("lightgcn", training={"mdvt": MDVT(weight=1.0)}), "training.mdvt needs all columns"),
     (Case("freedom", training={"amr": AMR(epsilon=0.1)}), "training.amr needs all columns"),
     (Case("lightgcn", model_settings={"message_dropout": 0.1}), "message_dropout is drawn for all columns"),
-    (Case("lightgcn", others={"loss": Component("directau")}), "loss directau needs all columns"),
     (Case("freedom", model_settings={"features": "trained"}), "features.tables.0.values of FREEDOM has no columns"),
     (Case("freedom", "sam", strategy_settings={"rho_scale": "row"}), "rows of projections.0.weight are what processes"),
     (Case("freedom", training={"max_row_grad_norm": 1.0}), "rows of projections.0.weight are what processes"),
 ]
 
 
+REFUSED_OF_BATCHES = [
+    (Case("lightgcn", training={"perturb_target": "embeddings"}), "embeddings, which are encoded once per step"),
+    (Case("lightgcn", training={"same_dropout_mask": False}), "draw masks one after the other; set it to true"),
+    (Case("lightgcn", others={"sampling": Component("in-batch")}), "in-batch, whose negatives are those of a whole"),
+    (Case("popularity"), "popularity is not trained in steps to share; start a single process"),
+]
+REFUSED += [(replace(case, parallel="batches"), message) for case, message in REFUSED_OF_BATCHES]
+
+
 @pytest.mark.parametrize(("case", "message"), REFUSED, ids=[str(case) for case, _ in REFUSED])
-def test_what_needs_all_columns_is_refused(case, message):
+def test_what_processes_cannot_share_is_refused(case, message):
     experiment = with_defaults(case.experiment())
     model, strategy = build_with_objective(experiment, DATA), build_strategy(experiment.strategy)
     with pytest.raises(ValueError, match=message) as caught:
-        check_separable(experiment, model, strategy, 2)
+        check_shareable(experiment, model, strategy, 2)
     assert "\n" not in str(caught.value)
 
 
@@ -49,7 +59,7 @@ def test_what_needs_all_columns_is_refused(case, message):
 def test_models_whose_columns_are_not_separable_are_refused(name):
     experiment = with_defaults(Case("bpr").experiment().replace(model=Component(name)))
     with pytest.raises(ValueError, match="share|shared"):
-        check_separable(experiment, build_with_objective(experiment, DATA), build_strategy(experiment.strategy), 2)
+        check_shareable(experiment, build_with_objective(experiment, DATA), build_strategy(experiment.strategy), 2)
 
 
 class Own(LightGCN):
@@ -61,7 +71,7 @@ def test_a_subclass_must_say_itself_that_it_is_separable(kind):
     experiment = with_defaults(Case("lightgcn").experiment())
     model, strategy = (Own(DATA), SAM()) if kind is Own else (LightGCN(DATA), kind())
     with pytest.raises(ValueError, match="columns"):
-        check_separable(experiment, model, strategy, 2)
+        check_shareable(experiment, model, strategy, 2)
 
 
 def test_several_processes_that_would_train_the_same_are_refused(monkeypatch):
@@ -74,14 +84,15 @@ def test_several_processes_that_would_train_the_same_are_refused(monkeypatch):
 def test_more_processes_than_columns_are_refused():
     experiment = with_defaults(Case("lightgcn", model_settings={"embedding_dim": 2}).experiment())
     with pytest.raises(ValueError, match="nodes has 2 columns, which 3 processes cannot share; start fewer"):
-        check_separable(experiment, build_with_objective(experiment, DATA), build_strategy(experiment.strategy), 3)
+        check_shareable(experiment, build_with_objective(experiment, DATA), build_strategy(experiment.strategy), 3)
 
 
-def test_without_torchrun_columns_are_those_of_a_single_process():
+@pytest.mark.parametrize("parallel", ["columns", "batches"])
+def test_without_torchrun_a_single_process_shares_nothing(parallel):
     settings = flatrec.Training(epochs=1, tensorboard=False, monitor="recall@5")
     runs = [
         flatrec.fit(DATA, "vbpr", training=training, evaluation=flatrec.Evaluation(ks=(5,)))
-        for training in (settings, settings.replace(parallel="columns"))
+        for training in (settings, settings.replace(parallel=parallel))
     ]
     one, other = (dict(run.model.named_parameters()) for run in runs)
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -114,7 +125,7 @@ def test_a_device_that_processes_cannot_share_is_refused(name):
 @pytest.mark.parametrize(("n_columns", "size"), [(10, 3), (64, 4), (5, 5), (7, 2)])
 def test_columns_are_shared_as_evenly_as_they_can_be(n_columns, size):
     columns = torch.arange(n_columns)
-    own = [columns[ColumnGroup(rank, size).own_columns(n_columns)] for rank in range(size)]
+    own = [columns[ProcessGroup(rank, size).own(n_columns)] for rank in range(size)]
     assert all(map(torch.equal, own, columns.tensor_split(size)))
 
 

@@ -11,35 +11,44 @@ import torch
 import flatrec
 from flatrec.training import checkpoint
 from flatrec.training.trainer import CHECKPOINT
-from tests.parallel.cases import DATA, Case
+from tests.parallel.case import DATA, Case
 from tests.parallel.together import together
 
-CASE = Case("freedom", "bsam+", training={"select": "best", "evaluate_every": 1, "average": "ema"})
+TRAINING = {"select": "best", "evaluate_every": 1, "average": "ema"}
+CASES = [
+    Case("freedom", "bsam+", training=TRAINING),
+    Case("freedom", "bsam+", training=TRAINING, parallel="batches"),  # its loss is a mean over interactions
+]
 NEAR = {"rtol": 1e-4, "atol": 1e-5}
 
 
-def train(rank, folder, epochs, resume):
+def train(rank, case, folder, epochs, resume):
     """Train so many epochs in a folder."""
     del rank
-    experiment = CASE.experiment()
+    experiment = case.experiment()
     training = experiment.training.replace(epochs=epochs)
     flatrec.run_experiment(experiment.replace(training=training), DATA, folder, resume=resume, log_warnings=False)
 
 
+@pytest.fixture(scope="module", params=CASES, ids=str)
+def case(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(case, tmp_path_factory):
     """The folder of a single process that trains to the end, its checkpoint after two epochs, and the end's."""
     folder = tmp_path_factory.mktemp("alone")
-    train(0, folder / "two", 2, False)
-    train(0, folder / "four", 4, False)
+    train(0, case, folder / "two", 2, False)
+    train(0, case, folder / "four", 4, False)
     return [*(checkpoint.load(folder / name / CHECKPOINT) for name in ("two", "four")), folder / "two"]
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory):
+def begun(case, tmp_path_factory):
     """The folder of two processes that trained two epochs."""
     folder = tmp_path_factory.mktemp("together")
-    together(2, train, folder / "run", 2, False, folder=folder)
+    together(2, train, case, folder / "run", 2, False, folder=folder)
     return folder / "run"
 
 
@@ -65,14 +74,16 @@ def test_processes_that_rank_for_some_users_each_find_the_scores_of_one(begun, w
     assert [record["raw_valid"] for record in shared] == [record["raw_valid"] for record in alone]
 
 
-def test_a_run_of_two_processes_goes_on_with_one(begun, whole, tmp_path):
+def test_a_run_of_two_processes_goes_on_with_one(case, begun, whole, tmp_path, caplog):
     folder = shutil.copytree(begun, tmp_path / "run")
-    train(0, folder, 4, True)
+    train(0, case, folder, 4, True)
+    said = [record.getMessage() for record in caplog.records]
+    assert any("in 2 portions so far, and goes on with 1;" in line for line in said) == (case.parallel == "batches")
     check_same(checkpoint.load(folder / CHECKPOINT), whole[1])
 
 
-def test_a_run_of_two_processes_goes_on_with_three(begun, whole, tmp_path):
+def test_a_run_of_two_processes_goes_on_with_three(case, begun, whole, tmp_path):
     folder = shutil.copytree(begun, tmp_path / "run")
-    together(3, train, folder, 4, True, folder=tmp_path)
+    together(3, train, case, folder, 4, True, folder=tmp_path)
     check_same(checkpoint.load(folder / CHECKPOINT), whole[1])
     assert flatrec.load_run(folder, DATA).result["processes"] == 3

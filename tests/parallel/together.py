@@ -10,8 +10,11 @@ from torch import distributed
 from tests.processes import LIMIT, SERVER
 
 
-def together(size, work, *given, folder, dying=None):
-    """Let processes with a group among them do ``work(rank, *given)``; all must come to its end, but one that dies."""
+def together(size, work, *given, folder, dying=None, limit=LIMIT):
+    """Let processes with a group among them do ``work(rank, *given)``; all must come to its end, but one that dies.
+
+    ``limit`` are the seconds after which a process counts as hanging.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     children = [
         SERVER.Process(target=_begin, args=(rank, size, str(folder / "store"), work, given)) for rank in range(size)
@@ -19,7 +22,7 @@ def together(size, work, *given, folder, dying=None):
     for child in children:
         child.start()
     for child in children:
-        child.join(LIMIT)
+        child.join(limit)
     codes = [child.exitcode for child in children]
     for child in children:
         child.kill()

@@ -37,7 +37,7 @@ def one_voice(usage: type[Exception]) -> Iterator[None]:
 
 def _code_of_all(error: Exception, usage: type[Exception]) -> int:
     """Return the exit code of an error that the first process meets as well; 0 if it may not."""
-    from flatrec.ops.columns import LostProcessError
+    from flatrec.ops.process_group import LostProcessError
     from flatrec.training.trainer import DivergedError
 
     if isinstance(error, (usage, ValueError, KeyError, FileNotFoundError, FileExistsError)):

@@ -174,8 +174,9 @@ class Training(Config):
             float32 products to 10 bits; elsewhere it is ``float32``.
         deterministic: whether torch refuses algorithms whose results differ from run to run, which on a GPU are faster;
             on a CPU there are none in use.
-        parallel: what several processes that ``torchrun`` starts share: nothing (``none``, for a single process), or
-            the ``columns`` of all embeddings, with the results of a single process up to rounding.
+        parallel: what several processes that ``torchrun`` starts share: nothing (``none``, for a single process), the
+            ``columns`` of all embeddings, with the results of a single process up to rounding, or the ``batches``, with
+            those of a single process that takes as many ``grad_accumulation_steps``.
         checkpoint_every: number of epochs from one checkpoint to the next.
         save_recommender: whether the run folder gets a recommender, which answers without the data and the class of
             the model; if it is ``auto``, those of ``flatrec train`` and ``flatrec.fit`` do, and those of sweeps,
@@ -209,7 +210,7 @@ class Training(Config):
     weighted_sampling: bool = False
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     deterministic: bool = False
-    parallel: Literal["none", "columns"] = "none"
+    parallel: Literal["none", "columns", "batches"] = "none"
     checkpoint_every: PositiveInt = 1
     save_recommender: Literal["auto", "always", "never"] = "auto"
     tensorboard: bool = True

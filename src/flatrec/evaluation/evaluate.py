@@ -20,7 +20,7 @@ from flatrec.data.released_negatives import ReleasedNegatives
 from flatrec.evaluation.metrics import METRICS, EvaluationData, Metric, PerUser, TopK, resolve_metrics
 from flatrec.evaluation.ranking import Ranking, Scorer, inner_product, rank
 from flatrec.evaluation.sampled import N_NEGATIVES, mean_per_user, released_rows, sampled_lists
-from flatrec.ops.columns import current_group
+from flatrec.ops.process_group import current_processes
 from flatrec.utils.messages import raised
 
 Mask = Literal["train", "train+valid", "none"]
@@ -222,11 +222,11 @@ def _scored(interactions: Interactions, split: Split, unknown_users: UnknownUser
 
 
 def _ranked(score: Scorer, users: Int64[Tensor, "n_scored"], k: int, seen: sparse.csr_array) -> Ranking:
-    """Return the lists of all users; where processes share columns, each of them ranks for some of the users."""
-    group = current_group()
+    """Return the lists of all users; where processes train together, each of them ranks for some."""
+    group = current_processes()
     if group is None or len(users) < group.size:
         return rank(score, users, k, seen)
-    own = rank(score, users[group.own_columns(len(users))], k, seen)
+    own = rank(score, users[group.own(len(users))], k, seen)
     return Ranking(group.rows(own.items), group.rows(own.scores))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from flatrec.data.batches import Batch
 from flatrec.losses.base import RankingLoss
-from flatrec.ops.logsumexp import log_sum_exp
-from flatrec.ops.normalize import l2_normalize
+from flatrec.ops.column_products import column_log_sum_exp
+from flatrec.ops.columns import column_sum
+from flatrec.ops.normalize import unit_rows
 from flatrec.utils.ranges import NonNegativeFloat
 
 
@@ -41,6 +43,8 @@ class DirectAULoss(RankingLoss):
         ValueError: when called with a batch of the samplings ``in-batch`` or ``hardest``.
     """
 
+    SEPARABLE: ClassVar[bool] = True
+
     gamma: NonNegativeFloat = 1.0
 
     def __call__(
@@ -56,8 +60,8 @@ class DirectAULoss(RankingLoss):
                 "the loss directau reads no negatives, but the sampling chooses them by the batch or by their scores; "
                 "leave sampling.name at uniform"
             )
-        users, positives = l2_normalize(users), l2_normalize(positives)
-        alignment = (users - positives).square().sum(dim=1).mean()
+        users, positives = unit_rows(users), unit_rows(positives)
+        alignment = column_sum((users - positives).square().sum(dim=1)).mean()
         if len(users) < 2:
             return alignment
         return alignment + self.gamma * (uniformity(users) + uniformity(positives)) / 2
@@ -69,6 +73,6 @@ def uniformity(rows: Float[Tensor, "n dim"]) -> Float[Tensor, ""]:
     O(n) memory. All n^2 products are added up in tiles; those of rows with themselves are subtracted.
     """
     with torch.autocast(rows.device.type, enabled=False):
-        sums = (log_sum_exp(4 * rows, rows, bound=4.0) - 4).exp()
-        own = (4 * rows.square().sum(dim=1) - 4).exp()
+        sums = (column_log_sum_exp(4 * rows, rows, bound=4.0) - 4).exp()
+        own = (4 * column_sum(rows.square().sum(dim=1)) - 4).exp()
         return ((sums - own).sum() / (len(rows) * (len(rows) - 1))).log()

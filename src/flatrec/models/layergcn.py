@@ -17,6 +17,7 @@ from flatrec.models.base import Encoded, Model, Replaceable, SearchSpace
 from flatrec.models.layers import node_table
 from flatrec.models.losses import gather_embeddings, half_squares
 from flatrec.models.settings import GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
+from flatrec.ops.columns import Columns
 from flatrec.ops.propagation import propagate_by_similarity
 from flatrec.utils.ranges import DropoutRate, NonNegativeFloat, PositiveLayerCount
 
@@ -62,6 +63,7 @@ class LayerGCN(Model):
 
     config: Config
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {"nodes": Columns(1)}
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.edge_dropout": (0.0, 0.1, 0.2),
         "model.reg_weight": (1e-2, 1e-3, 1e-4, 1e-5),

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
+from flatrec.ops.column_products import column_log_sum_exp
 from flatrec.ops.columns import column_sum
 from flatrec.ops.logsumexp import log_sum_exp
 from flatrec.ops.matmul import linear
@@ -70,7 +71,7 @@ def info_nce(
     Rows of repeated ids count as negatives of each other.
     """
     anchors = anchors / temperature
-    return (log_sum_exp(anchors, partners) - (anchors * partners).sum(dim=1)).mean()
+    return (column_log_sum_exp(anchors, partners) - column_sum((anchors * partners).sum(dim=1))).mean()
 
 
 def info_nce_among_all(

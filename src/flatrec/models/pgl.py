@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from flatrec.data.batches import Batch
 from flatrec.data.dataset import Dataset
@@ -20,8 +19,9 @@ from flatrec.models.features import FeatureTables, filled_features
 from flatrec.models.layers import xavier_uniform
 from flatrec.models.losses import beside_preferences, gather_embeddings, info_nce
 from flatrec.models.settings import GraphDropoutConfig, ItemGraphConfig, WeightedEdgesConfig
+from flatrec.ops.columns import Columns, column_dropout
 from flatrec.ops.matmul import Linear
-from flatrec.ops.normalize import l2_normalize
+from flatrec.ops.normalize import unit_rows
 from flatrec.ops.propagation import propagate
 from flatrec.utils.ranges import DropoutRate, Fraction, NonNegativeFloat, PositiveFloat
 
@@ -87,6 +87,7 @@ class PGL(Model):
     config: Config
     MODALITIES: ClassVar[Modalities] = "one or more"
     REPLACEABLE: ClassVar[frozenset[Replaceable]] = frozenset({"loss", "regularization"})
+    COLUMNS: ClassVar[Mapping[str, Columns]] = {"preferences.*": Columns(1), "projections.*": Columns(0)}
     SEARCH_SPACE: ClassVar[SearchSpace] = {
         "model.dropout": (0.1, 0.2, 0.3, 0.4),
         "model.contrastive_weight": (0.0, 0.01, 0.05, 0.1),
@@ -116,7 +117,7 @@ class PGL(Model):
         """Each modality propagated over both graphs, side by side; narrow products are faster than a wide one."""
         parts = []
         for preference, project, table in zip(self.preferences, self.projections, self.features(), strict=True):
-            seen = l2_normalize(project(table))
+            seen = unit_rows(project(table))
             users, items = propagate(
                 self.graph.current(),
                 torch.cat([preference, seen]),
@@ -141,7 +142,8 @@ class PGL(Model):
 
     def _copy(self, rows: Float[Tensor, "rows dim"]) -> tuple[Tensor, Tensor]:
         """Users and positives with entries dropped, at length 1."""
-        users, positives = l2_normalize(F.dropout(rows, self.config.dropout, self.training)).chunk(2)
+        width = self.config.embedding_dim
+        users, positives = unit_rows(column_dropout(rows, self.config.dropout, self.training, width=width)).chunk(2)
         return users, positives
 
     def _free_rows(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

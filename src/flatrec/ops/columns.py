@@ -7,17 +7,15 @@ process, every function returns what it was given. Needs torch alone, as :mod:`f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
+from torch.nn import functional as F
 
-
-class LostProcessError(ConnectionError):
-    """Another process of the run has ended, or has not answered in time."""
+from flatrec.ops.process_group import ProcessGroup
 
 
 class Columns(NamedTuple):
@@ -32,99 +30,13 @@ class Columns(NamedTuple):
     blocks: int = 1
 
 
-@dataclass(frozen=True)
-class ColumnGroup:
-    """This process among those that share columns; they talk by torch's default process group.
+SHORTEST = 1e-8  # no row counts as shorter in a cosine, as in torch
 
-    Args:
-        rank: the number of this process, from 0.
-        size: how many processes there are.
-        device: the device on which they exchange tensors.
-    """
-
-    rank: int
-    size: int
-    device: torch.device = torch.device("cpu")  # noqa: RUF009 - devices do not change
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this is the process that writes and prints."""
-        return self.rank == 0
-
-    def own_columns(self, n_columns: int) -> slice:
-        """The columns of this process, of a table with so many; the first processes have one more where it must be."""
-        width, wider = divmod(n_columns, self.size)
-        start = self.rank * width + min(self.rank, wider)
-        return slice(start, start + width + (self.rank < wider))
-
-    def sum(self, x: Tensor) -> Tensor:
-        """Return the sum of the tensors of all processes, the same bits in each of them.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        total = x.detach().clone(memory_format=torch.contiguous_format)
-        self._exchange(lambda: distributed.all_reduce(total))
-        return total
-
-    def whole(self, x: Tensor, dim: int) -> Tensor:
-        """Return the table whose columns the processes share; ``dim`` is the dimension of the columns.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        widths = self.sum(torch.eye(self.size, dtype=torch.int64, device=x.device)[self.rank] * x.shape[dim]).tolist()
-        own = x.detach().movedim(dim, 0)
-        padded = own.new_zeros(max(widths), *own.shape[1:])
-        padded[: len(own)] = own
-        blocks = [torch.empty_like(padded) for _ in widths]
-        self._exchange(lambda: distributed.all_gather(blocks, padded))
-        columns = torch.cat([block[:width] for block, width in zip(blocks, widths, strict=True)])
-        return columns.movedim(0, dim).contiguous()
-
-    def rows(self, x: Tensor) -> Tensor:
-        """Return the rows of all processes, one after the other, on the device of those of this process.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        return self.whole(x.to(self.device), 0).to(x.device)
-
-    def of_first(self, values: Sequence[float]) -> list[float]:
-        """Return the numbers that the first process has, so that all processes decide alike.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        numbers = torch.tensor(values, dtype=torch.float64, device=self.device)
-        self._exchange(lambda: distributed.broadcast(numbers, src=0))
-        return [float(number) for number in numbers.tolist()]
-
-    def wait(self) -> None:
-        """Wait until every process has come here.
-
-        Raises:
-            LostProcessError: another process is gone.
-        """
-        self.sum(torch.zeros(1, device=self.device))
-
-    def _exchange(self, exchange: Callable[[], object]) -> None:
-        try:
-            exchange()
-        except RuntimeError as error:
-            raise LostProcessError(
-                f"a process of this run has ended or does not answer (this is {self.rank} of 0 to {self.size - 1}: "
-                f"{str(error).splitlines()[0]}); start all of them again with --resume"
-            ) from None
-
-
-_sharing: list[
-    ColumnGroup
-] = []  # of the whole process, as torch's process group is: gradients have threads of their own
+_sharing: list[ProcessGroup] = []  # of the whole process, as gradients have threads of their own
 
 
 @contextmanager
-def sharing(group: ColumnGroup | None) -> Iterator[None]:
+def sharing(group: ProcessGroup | None) -> Iterator[None]:
     """Context manager in which sums over columns are those of all processes of a group; None for this process alone."""
     if group is None:
         yield
@@ -136,7 +48,7 @@ def sharing(group: ColumnGroup | None) -> Iterator[None]:
         _sharing.pop()
 
 
-def current_group() -> ColumnGroup | None:
+def current_group() -> ProcessGroup | None:
     """Return the processes that share columns; None if this process has them all."""
     return _sharing[-1] if _sharing else None
 
@@ -171,6 +83,47 @@ def column_norm(x: Tensor) -> Tensor:
     return x if group is None else cast(Tensor, _Norm.apply(x, group))  # type: ignore[no-untyped-call]
 
 
+def for_columns(x: Tensor) -> Tensor:
+    """Return what all processes have alike, for each of them to multiply with its own columns.
+
+    The gradient is the sum over all columns.
+    """
+    group = current_group()
+    return x if group is None else cast(Tensor, _ForColumns.apply(x, group))  # type: ignore[no-untyped-call]
+
+
+def row_cosines(x: Tensor, y: Tensor) -> Tensor:
+    """Return the cosine of each row of a table with the same row of another, over all columns, to multiply them with.
+
+    0 for rows of zeros.
+    """
+    if current_group() is None:
+        return F.cosine_similarity(x, y, dim=1)
+    kind = torch.promote_types(x.dtype, y.dtype)
+    x, y = x.to(kind), y.to(kind)
+    products = [(x * y).sum(dim=1), x.square().sum(dim=1), y.square().sum(dim=1)]
+    product, square, other_square = column_sum(torch.stack(products)).unbind()
+    lengths = square.clamp_min(SHORTEST**2).sqrt() * other_square.clamp_min(SHORTEST**2).sqrt()
+    return for_columns(product / lengths)
+
+
+def column_dropout(x: Tensor, p: float, training: bool, *, width: int) -> Tensor:
+    """Return what ``dropout`` of torch does, by masks that are drawn for all columns alike in all processes.
+
+    Args:
+        x: some tables side by side.
+        p: fraction of the entries that are set to zero.
+        training: whether there is dropout at all.
+        width: number of all columns of each table.
+    """
+    group = current_group()
+    if group is None or not training or p == 0:
+        return F.dropout(x, p, training)
+    own = group.own(width)
+    masks = F.dropout(x.new_ones(len(x), x.shape[1] // (own.stop - own.start), width), p)
+    return x * masks[:, :, own].flatten(1)
+
+
 def whole_rows(x: Tensor) -> Tensor:
     """Return a parameter that is no table of columns, but whose rows the processes hold in turn.
 
@@ -192,15 +145,9 @@ def n_all_columns(n: int) -> int:
     return n if group is None else int(group.sum(torch.tensor([n], device=group.device)))
 
 
-def everywhere(claim: bool) -> bool:
-    """Return True if a claim is true in every process."""
-    group = current_group()
-    return claim if group is None else not group.sum(torch.tensor([int(not claim)], device=group.device)).any()
-
-
 class _Sum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: ColumnGroup) -> Tensor:  # noqa: ANN401, ARG004
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:  # noqa: ANN401, ARG004
         return group.sum(x)
 
     @staticmethod
@@ -208,23 +155,34 @@ class _Sum(torch.autograd.Function):
         return gradients[0], None
 
 
+class _ForColumns(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:  # noqa: ANN401
+        ctx.group = group
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        return ctx.group.sum(gradients[0]), None
+
+
 class _WholeRows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: ColumnGroup) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:  # noqa: ANN401
         ctx.group = group
         return group.whole(x, 0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         total = ctx.group.sum(gradients[0])
-        return total[ctx.group.own_columns(len(total))], None
+        return total[ctx.group.own(len(total))], None
 
 
 class _Norm(torch.autograd.Function):
     """The root of the sum of squares, in float64; the gradient by a norm of this process is that norm / the result."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: ColumnGroup) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:  # noqa: ANN401
         total = group.sum(x.double().square()).sqrt().to(x.dtype)
         ctx.save_for_backward(x, total)
         return total

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flatrec.ops.columns import ColumnGroup, current_group
+from flatrec.ops.columns import current_group
+from flatrec.ops.process_group import ProcessGroup
 
 SHORTEST = 1e-12  # rows below count as this long, so that a row of zeros stays what it is
 BLOCK_ENTRIES = 2**17  # 512 KB: a few of them stay in the cache of one core together
@@ -75,7 +76,7 @@ class _SharedUnit(torch.autograd.Function):
     """(g - e <g, e>) / |x| is the gradient of e = x / |x|; both the norm and the inner product are over all columns."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, group: ColumnGroup) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, rows: Tensor, group: ProcessGroup) -> Tensor:  # noqa: ANN401
         lengths = group.sum(rows.square().sum(dim=1, keepdim=True)).sqrt_().clamp_min_(SHORTEST)
         outcome = rows / lengths
         ctx.save_for_backward(outcome, lengths)

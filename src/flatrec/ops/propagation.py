@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from flatrec.ops.columns import row_cosines
 from flatrec.ops.spmm import CSRMatrix, Graph
 
 Reduction: TypeAlias = Literal["mean", "sum", "last"]
@@ -66,7 +67,7 @@ def propagate_by_similarity(
     hidden, total = x, torch.zeros_like(x)
     for _ in range(n_layers):
         near = F.dropout(graph(hidden), dropout, training)
-        hidden = F.cosine_similarity(near, x, dim=1)[:, None] * near
+        hidden = row_cosines(near, x)[:, None] * near
         total = total + hidden
     return total
 

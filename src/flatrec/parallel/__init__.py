@@ -1,1 +1,1 @@
-"""Training over several processes, each of which holds some columns of every embedding."""
+"""Training over several processes, each of which has some columns of every embedding or some portions of a batch."""

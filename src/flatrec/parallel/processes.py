@@ -10,7 +10,7 @@ import torch
 from torch import distributed
 
 from flatrec.config import Experiment
-from flatrec.ops.columns import ColumnGroup, LostProcessError
+from flatrec.ops.process_group import LostProcessError, ProcessGroup
 from flatrec.utils import devices
 from flatrec.utils.processes import Processes
 
@@ -18,8 +18,8 @@ TIMEOUT = timedelta(minutes=10)  # for an answer; a process that is killed is no
 
 
 @contextmanager
-def column_group(experiment: Experiment, processes: Processes) -> Iterator[ColumnGroup | None]:
-    """Context manager for the processes that share the columns of an experiment; None if there is a single one.
+def process_group(experiment: Experiment, processes: Processes) -> Iterator[ProcessGroup | None]:
+    """Context manager for the processes that train an experiment together; None if there is a single one.
 
     They talk by NCCL on GPUs by CUDA, and by gloo on CPUs. A process group that was made already is used as it is.
 
@@ -32,7 +32,7 @@ def column_group(experiment: Experiment, processes: Processes) -> Iterator[Colum
         return
     device = own_device(experiment.device, processes)
     if distributed.is_initialized():
-        yield ColumnGroup(distributed.get_rank(), distributed.get_world_size(), device)
+        yield ProcessGroup(distributed.get_rank(), distributed.get_world_size(), device)
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -44,7 +44,7 @@ def column_group(experiment: Experiment, processes: Processes) -> Iterator[Colum
             "torchrun"
         ) from None
     try:
-        yield ColumnGroup(processes.rank, processes.size, device)
+        yield ProcessGroup(processes.rank, processes.size, device)
     finally:
         distributed.destroy_process_group()
 

@@ -1,4 +1,4 @@
-"""What processes that share columns cannot train, each in one line before training begins."""
+"""What several processes cannot train together, each in one line before training begins."""
 
 from __future__ import annotations
 
@@ -27,22 +27,46 @@ def check_started(experiment: Experiment, processes: Processes) -> None:
     if processes.size > 1 and experiment.training.parallel == "none":
         raise ValueError(
             f"{processes.size} processes were started, and each would train the same; set training.parallel to "
-            "columns, or start one without torchrun"
+            "columns or batches, or start one without torchrun"
         )
 
 
-def check_separable(experiment: Experiment, model: Model | Baseline, strategy: Strategy, n_processes: int) -> None:
-    """Make sure that so many processes can share the columns of what an experiment trains.
+def check_shareable(experiment: Experiment, model: Model | Baseline, strategy: Strategy, n_processes: int) -> None:
+    """Make sure that so many processes can share what ``training.parallel`` says of what an experiment trains.
 
     Raises:
         ValueError: they cannot.
     """
     if isinstance(model, Baseline):
-        raise ValueError(f"{experiment.model.name} has no columns to share among processes; start a single process")
+        raise ValueError(f"{experiment.model.name} is not trained in steps to share; start a single process")
+    if experiment.training.parallel == "columns":
+        _check_columns(experiment, model, strategy, n_processes)
+    else:
+        _check_batches(experiment)
+
+
+def _check_batches(experiment: Experiment) -> None:
+    found = {
+        "training.perturb_target is embeddings, which are encoded once per step; set it to parameters": (
+            experiment.training.perturb_target == "embeddings"
+        ),
+        "training.same_dropout_mask is false, so that portions draw masks one after the other; set it to true": (
+            not experiment.training.same_dropout_mask
+        ),
+        "sampling.name is in-batch, whose negatives are those of a whole batch; set it to uniform": (
+            experiment.sampling.name == "in-batch"
+        ),
+    }
+    for reason, applies in found.items():
+        if applies:
+            raise ValueError(f"training.parallel is batches, but {reason}, or start a single process")
+
+
+def _check_columns(experiment: Experiment, model: Model, strategy: Strategy, n_processes: int) -> None:
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     found = {name: columns_of(model, name) for name in trained}
     for reason in _reasons(experiment, model, strategy):
-        raise ValueError(f"training.parallel is columns, but {reason}; change that, or start a single process")
+        raise ValueError(f"training.parallel is columns, but {reason}; change that, or set it to batches")
     for name, (dim, blocks) in found.items():
         if (width := trained[name].shape[dim] // blocks) < n_processes:
             raise ValueError(f"{name} has {width} columns, which {n_processes} processes cannot share; start fewer")

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from flatrec.models.base import Model
-from flatrec.ops.columns import ColumnGroup, Columns
+from flatrec.ops.columns import Columns
+from flatrec.ops.process_group import ProcessGroup
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +30,15 @@ class Shard:
     columns: Columns
     shape: tuple[int, ...]
 
-    def own(self, tensor: Tensor, group: ColumnGroup) -> Tensor:
+    def own(self, tensor: Tensor, group: ProcessGroup) -> Tensor:
         """Return the columns of this process, of a whole tensor, in memory of their own."""
         dim, blocks = self.columns
         tables: Tensor = tensor.unflatten(dim, (blocks, -1))
-        columns = group.own_columns(tables.shape[dim + 1])
+        columns = group.own(tables.shape[dim + 1])
         own = tables.narrow(dim + 1, columns.start, columns.stop - columns.start).flatten(dim, dim + 1)
         return own.clone(memory_format=torch.contiguous_format)
 
-    def whole(self, tensor: Tensor, group: ColumnGroup) -> Tensor:
+    def whole(self, tensor: Tensor, group: ProcessGroup) -> Tensor:
         """Return the whole tensor, given the columns of this process."""
         dim, blocks = self.columns
         tables: Tensor = tensor.unflatten(dim, (blocks, -1))
@@ -55,7 +56,7 @@ class ColumnShards:
         ValueError: the model does not say where the columns of a parameter lie.
     """
 
-    def __init__(self, model: Model, group: ColumnGroup) -> None:
+    def __init__(self, model: Model, group: ProcessGroup) -> None:
         self.group = group
         trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
         self.shards = [
@@ -129,10 +130,10 @@ def columns_of(model: Model, name: str) -> Columns:
     kind = type(model).__name__
     if not declared:
         raise ValueError(
-            f"training.parallel is columns, but the columns of {kind} cannot be shared among processes; start a single "
-            "process, or take bpr, lightgcn, vbpr, freedom, lattice, dualgnn or dragon"
+            f"training.parallel is columns, but the columns of {kind} cannot be shared among processes; set it to "
+            "batches, or start a single process"
         )
     raise ValueError(
-        f"training.parallel is columns, but {name} of {kind} has no columns to share; start a single process, or "
-        "choose settings of the model without it"
+        f"training.parallel is columns, but {name} of {kind} has no columns to share; set it to batches, or choose "
+        "settings of the model without it"
     )

@@ -333,7 +333,7 @@ def _evaluated(folder: Path, epoch: int) -> bool:
 def _settings(experiment: Experiment) -> dict[str, Any]:
     """The settings that decide the numbers of an epoch, by dotted name; the others are None.
 
-    How many processes share the work is among the others, as the device is: the last digits alone depend on it. Those
+    How many processes share the work is among the others, as the device is: a run may go on with another number. Those
     of the split are among the others, since the fingerprint of the data tells the split, and so are those of
     virtual triplets that have no weight: runs that were recorded before there were any are of the same settings.
     """

@@ -22,8 +22,9 @@ from flatrec.inference.storage import FOLDER as RECOMMENDER
 from flatrec.inference.storage import remove_recommender, save_recommender
 from flatrec.models import Adversarial, Baseline, Model, VirtualTriplets
 from flatrec.models.virtual_triplets import WarmUp
-from flatrec.ops.columns import ColumnGroup
 from flatrec.ops.matmul import onednn_pays
+from flatrec.ops.process_group import ProcessGroup
+from flatrec.parallel.portions import Portions
 from flatrec.parallel.shards import ColumnShards
 from flatrec.runs import objective, run_dir, selection, weights
 from flatrec.runs.origin import Origin, read_origin
@@ -52,8 +53,8 @@ class Session:
         origin: the run that is repeated, if this is a final fit; of a final fit that is resumed, its folder knows.
         start: what the model took over from an earlier run.
         save_recommender: whether the run folder gets a recommender, where ``training.save_recommender`` is ``auto``.
-        group: this process among several that share the columns of the model, which is whole until then and is whole
-            again after training; None if this process trains alone. The first process writes.
+        group: this process among several that train together; None if it trains alone. If they share columns, the
+            model is whole until then and is whole again after training. The first process writes.
 
     Raises:
         ValueError: the settings do not fit the data, or the optimizer refuses a value.
@@ -72,7 +73,7 @@ class Session:
         origin: Origin | None = None,
         start: WarmStart | None = None,
         save_recommender: bool = True,
-        group: ColumnGroup | None = None,
+        group: ProcessGroup | None = None,
     ) -> None:
         self.group, self.writes = group, out is not None and (group is None or group.is_first)
         self.experiment, self.dataset, self.out = experiment, dataset, out
@@ -138,7 +139,8 @@ class Session:
         selection.check(self.experiment, self.dataset)
         weights.check(self.experiment, self.dataset)
         reset_peak_gpu_memory(self.device)
-        shards = None if self.group is None else ColumnShards(model, self.group)
+        group, by = self.group, settings.parallel
+        shards = ColumnShards(model, group) if group is not None and by == "columns" else None
         model.to(self.device)
         chosen = self.experiment.optimizer
         assert isinstance(chosen.settings, Config)
@@ -154,6 +156,7 @@ class Session:
             grad_accumulation_steps=settings.grad_accumulation_steps,
             precision=settings.precision,
             weight_decay=objective.weight_decay(self.experiment),
+            portions=Portions(group) if group is not None and by == "batches" else None,
         )
         return Trainer(
             perturbing(inner, settings.perturb_target),
@@ -167,6 +170,7 @@ class Session:
             callbacks=callbacks,
             higher_is_better=settings.select == "last" or higher_is_better(self.monitor),
             learning_rate=self._learning_rate(optimizer),
+            group=group,
             shards=shards,
         )
 

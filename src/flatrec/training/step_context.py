@@ -17,6 +17,7 @@ from flatrec.ops.columns import column_norm
 from flatrec.ops.foreach import foreach
 from flatrec.ops.param_vector import Vector, norm, times
 from flatrec.ops.scalars import Scalar, add_scaled, at_hand
+from flatrec.parallel.portions import Portions
 from flatrec.strategies.finiteness import FiniteChecks
 from flatrec.strategies.second_gradient import FirstAndSecond, first_and_known_second
 from flatrec.strategies.state import Layout
@@ -53,6 +54,8 @@ class TrainStepContext:
         precision: what matrix products are computed in; parameters and gradients stay float32. ``tf32`` is left to
             :func:`flatrec.utils.devices.numerics`.
         weight_decay: weight of the decoupled decay of :func:`flatrec.training.weight_decay.decay_weights`.
+        portions: what this process computes of a gradient, if several compute it: ``grad_accumulation_steps`` portions
+            of each batch. None if it computes gradients alone.
 
     Example:
         >>> from flatrec.models import BPR
@@ -79,6 +82,7 @@ class TrainStepContext:
         grad_accumulation_steps: int = 1,
         precision: Precision = "float32",
         weight_decay: float = 0.0,
+        portions: Portions | None = None,
     ) -> None:
         self.model = model
         self.objective = model if objective is None else objective
@@ -105,10 +109,12 @@ class TrainStepContext:
         self.grad_accumulation_steps = grad_accumulation_steps
         self.precision = precision
         self.weight_decay = weight_decay
+        self.portions = portions
         self.merges_backward = (
             encodes_linearly(self.objective)
             and precision in ("float32", "tf32")
             and grad_accumulation_steps == 1
+            and portions is None
             and same_dropout_mask
         )
         self.progress = 0.0  # the trainer sets it before each step
@@ -136,7 +142,7 @@ class TrainStepContext:
         Raises:
             NonFiniteGradientError: a loss or gradient is NaN or infinite.
         """
-        if self.grad_accumulation_steps == 1:
+        if self.grad_accumulation_steps == 1 and self.portions is None:
             losses, gradients = self._weighted_gradients(batches, [1.0] * len(batches))
         else:
             losses, gradients = self._accumulated_gradients(batches)
@@ -179,18 +185,21 @@ class TrainStepContext:
 
     def _accumulated_gradients(self, batches: Sequence[Batch]) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Return the same as sums over portions of the batches, weighted by their interactions."""
-        count = min(self.grad_accumulation_steps, *(len(batch) for batch in batches))
-        portions = [batch.split(count) for batch in batches]
+        divided = self.portions
+        wanted = self.grad_accumulation_steps * (1 if divided is None else divided.size)
+        count = min(wanted, *(len(batch) for batch in batches))
+        portions = list(zip(*(batch.split(count) for batch in batches), strict=True))
         losses: list[Tensor] = []
         gradients: list[list[Tensor]] = []
-        for portion in zip(*portions, strict=True):
+        self.seed_dropout()  # by all processes, also by those without a portion
+        for portion in portions if divided is None else divided.own(portions):
             weights = [len(part) / len(batch) for part, batch in zip(portion, batches, strict=True)]
             added_losses, added_gradients = self._weighted_gradients(portion, weights)
             losses = [a + b for a, b in zip(losses, added_losses, strict=True)] if losses else added_losses
             for total, added in zip(gradients, added_gradients, strict=True) if gradients else ():
                 foreach("add_", total, added)
             gradients = gradients or added_gradients
-        return losses, gradients
+        return (losses, gradients) if divided is None else divided.sums(losses, gradients, self.params, len(batches))
 
     def autocast(self) -> torch.autocast:
         """Context manager in which matrix products have the precision of the settings."""
@@ -241,7 +250,8 @@ class TrainStepContext:
         if not self.same_dropout_mask:
             return
         if self._dropout_seed is None:
-            self._dropout_seed = int(torch.randint(2**62, (), dtype=torch.int64))
+            drawn = int(torch.randint(2**62, (), dtype=torch.int64))
+            self._dropout_seed = drawn if self.portions is None else self.portions.seed(drawn)
         devices.seed(self.params[0].device, self._dropout_seed)
 
 

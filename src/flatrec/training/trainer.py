@@ -16,7 +16,8 @@ from torch import Tensor
 from flatrec.config import Training
 from flatrec.models.base import Model
 from flatrec.models.extra_loss import ExtraLoss
-from flatrec.ops.columns import ColumnGroup, everywhere, sharing
+from flatrec.ops.columns import sharing
+from flatrec.ops.process_group import ProcessGroup, everywhere, together
 from flatrec.parallel.shards import ColumnShards
 from flatrec.sampling.sampler import Sampler
 from flatrec.strategies.base import Strategy
@@ -74,8 +75,8 @@ class Trainer:
         callbacks: objects that are informed of the progress.
         higher_is_better: the direction of the monitored metric.
         learning_rate: sets the learning rate of every step; None to leave it to the optimizer.
-        shards: the columns of the model that this process holds, of several; None if it holds all. The first process
-            writes the files.
+        group: this process among several that train together; None if it trains alone. The first one writes the files.
+        shards: the columns of the model that this process holds, of several; None if it holds all.
 
     Raises:
         ValueError: the best epoch is to be kept or ASWA to average, but there is no validation.
@@ -95,6 +96,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         higher_is_better: bool = True,
         learning_rate: LearningRate | None = None,
+        group: ProcessGroup | None = None,
         shards: ColumnShards | None = None,
     ) -> None:
         if validate is None and settings.select == "best":
@@ -112,8 +114,8 @@ class Trainer:
         self.callbacks = callbacks
         self.higher_is_better = higher_is_better
         self.learning_rate = learning_rate
-        self.shards = shards
-        self.writes = folder is not None and (shards is None or shards.group.is_first)
+        self.group, self.shards = group, shards
+        self.writes = folder is not None and (group is None or group.is_first)
         self.steps = sampler.steps(strategy.batches_per_step, settings.second_batch)
         self.writer = CheckpointWriter(context.params[0].device)
         self.progress = Progress()
@@ -140,12 +142,19 @@ class Trainer:
             self.strategy.reset(self.seed)  # the object may have trained before
             self._write_checkpoint({}, {})
             self.writer.wait()  # from now on, a missing checkpoint is an error
+        by_columns = None if self.shards is None else self.group
         exactly = devices.numerics(device, tf32=settings.precision == "tf32", deterministic=settings.deterministic)
-        with self.writer, devices.forked_generators(device), exactly, sharing(self._group):
+        with (
+            self.writer,
+            devices.forked_generators(device),
+            exactly,
+            together(self.group),
+            sharing(by_columns),
+        ):
             for callback in self.callbacks:
                 callback.on_start(self.progress.epoch + 1, self.settings.epochs, self.steps)
             try:
-                while not self.progress.stopped and self.progress.epoch < self.settings.epochs:
+                while not self._is_over:
                     self._epoch(self.progress.epoch + 1)
             finally:
                 for callback in self.callbacks:
@@ -256,9 +265,9 @@ class Trainer:
     def _validated(self) -> Mapping[str, float]:
         """The metrics; those of the first process, where there are several, so that all decide alike."""
         metrics = self.validate(self.model) if self.validate is not None else {}
-        if self._group is None or not metrics:
+        if self.group is None or not metrics:
             return metrics
-        return dict(zip(metrics, self._group.of_first(list(metrics.values())), strict=True))
+        return dict(zip(metrics, self.group.of_first(list(metrics.values())), strict=True))
 
     def _judged(self, epoch: int, valid: Mapping[str, float]) -> Progress:
         if self.settings.select == "last":
@@ -275,7 +284,7 @@ class Trainer:
         The line of an epoch is written before its checkpoint: whenever the process is killed, the lines up to the epoch
         of the checkpoint are there. A GPU goes on training while its checkpoint is written.
         """
-        if self.folder is None:
+        if self.folder is None or (self.shards is None and not self.writes):
             return
         if self.writes:
             append_line(self.folder / RECORDS, record, self.identity.digest)
@@ -298,6 +307,7 @@ class Trainer:
                 "device": self._device,
                 "progress": vars(self.progress),
                 "optimizer": optimizer,
+                "portions": self._n_portions,
             }
             self.writer.write(self.folder / CHECKPOINT, Checkpoint(tensors, metadata))
 
@@ -310,8 +320,8 @@ class Trainer:
         """
         if self.folder is not None:
             self._resume(self.folder)
-        if self._group is not None:
-            self._group.wait()  # until all have read what the first will write
+        if self.group is not None:
+            self.group.wait()  # until all have read what the first will write
 
     def _resume(self, folder: Path) -> None:
         path, lines = folder / CHECKPOINT, folder / RECORDS
@@ -337,6 +347,7 @@ class Trainer:
             self.records = [replace(record, best=False) for record in self.records]
         if progress.epoch > 0:
             self._check_device(str(saved.metadata.get("device")))
+            self._warn_of_portions(saved.metadata.get("portions", 1))
             try:
                 self._load(saved)
             except ValueError as error:
@@ -369,8 +380,23 @@ class Trainer:
         self._best = best if self.progress.best_epoch > 0 else {}
 
     @property
-    def _group(self) -> ColumnGroup | None:
-        return None if self.shards is None else self.shards.group
+    def _is_over(self) -> bool:
+        return self.progress.stopped or self.progress.epoch >= self.settings.epochs
+
+    @property
+    def _n_portions(self) -> int:
+        """How many processes divide a batch among them."""
+        return 1 if self.group is None or self.shards is not None else self.group.size
+
+    def _warn_of_portions(self, before: object) -> None:
+        if not self._is_over and before != self._n_portions:
+            logger.warning(
+                "%s was trained with every batch in %s portions so far, and goes on with %s; a loss that looks at all "
+                "interactions of a batch together is another one then",
+                self.folder,
+                before,
+                self._n_portions,
+            )
 
     @property
     def _device(self) -> str:
@@ -378,8 +404,7 @@ class Trainer:
 
     def _check_device(self, before: str) -> None:
         """Raise an error if training would go on on another kind of device, where its bits would differ."""
-        over = self.progress.stopped or self.progress.epoch >= self.settings.epochs
-        if not over and before.partition(":")[0] != self._device.partition(":")[0]:
+        if not self._is_over and before.partition(":")[0] != self._device.partition(":")[0]:
             raise ValueError(
                 f"{self.folder} was trained on {before} so far, and cannot go on on {self._device} bit for bit; resume "
                 "it on such a device, or train it again (--overwrite)"

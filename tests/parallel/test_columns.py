@@ -4,24 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parallel.cases import DEFAULT, REST, Case, check_equal, train_all
-from tests.parallel.together import together
+from tests.parallel.case import Case, check_equal
+from tests.parallel.column_cases import DEFAULT, REST
 
 FEW = [Case("lightgcn", "bsam+"), Case("freedom", "bsam+"), Case("vbpr", "sam"), Case("dualgnn", "sam")]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folders = {}
-
-    def by(size, cases):
-        key = size, len(cases)
-        if key not in folders:
-            folders[key] = tmp_path_factory.mktemp(f"by-{size}")
-            together(size, train_all, cases, folders[key], folder=folders[key])
-        return folders[key]
-
-    return by
 
 
 @pytest.mark.parametrize("case", DEFAULT, ids=str)
