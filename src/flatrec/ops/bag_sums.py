@@ -1,0 +1,77 @@
+"""The kernel of all sparse products: sums of rows of a dense matrix, weighted by the entries of a sparse one."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+PIECE_ENTRIES = 128  # entries that one thread block of a GPU adds up one after the other
+
+
+def bag_sums(
+    dense: Float[Tensor, "n_columns width"],
+    offsets: Int[Tensor, "n_rows_plus_1"],
+    indices: Int[Tensor, "n_entries"],
+    values: Float[Tensor, "n_entries"],
+) -> Float[Tensor, "n_rows width"]:
+    """Return, for each row of a sparse matrix, the sum of its entries times rows of ``dense``.
+
+    Args:
+        dense: the dense matrix.
+        offsets: row r has the entries from ``offsets[r]`` to ``offsets[r + 1]``.
+        indices: the column of each entry.
+        values: the value of each entry, of the type of ``dense``.
+    """
+    return F.embedding_bag(
+        indices, dense.contiguous(), offsets, mode="sum", per_sample_weights=values, include_last_offset=True
+    )
+
+
+def split_bag_sums(
+    dense: Float[Tensor, "n_columns width"],
+    pieces: tuple[Int[Tensor, "n_pieces_plus_1"], Int[Tensor, "n_rows_plus_1"]],
+    indices: Int[Tensor, "n_entries"],
+    values: Float[Tensor, "n_entries"],
+) -> Float[Tensor, "n_rows width"]:
+    """Return what :func:`bag_sums` does, for GPUs, where the longest row decides how long a product takes.
+
+    A GPU walks along a row entry by entry, and many rows at a time. Long rows are cut into pieces that it walks along
+    at the same time, and the sums of the pieces are added up. Values of 16 bits are rounded once more in between.
+
+    Args:
+        dense: the dense matrix.
+        pieces: what :func:`cut_rows` returns.
+        indices: the column of each entry.
+        values: the value of each entry, of the type of ``dense``.
+    """
+    starts, offsets = pieces
+    sums = bag_sums(dense, starts, indices, values)
+    numbers = torch.arange(len(sums), dtype=offsets.dtype, device=offsets.device)
+    return F.embedding_bag(numbers, sums, offsets, mode="sum", include_last_offset=True)
+
+
+def cut_rows(
+    offsets: Int[Tensor, "n_rows_plus_1"], size: int = PIECE_ENTRIES
+) -> tuple[Int[Tensor, "n_pieces_plus_1"], Int[Tensor, "n_rows_plus_1"]] | None:
+    """Cut rows into pieces of at most ``size`` entries.
+
+    To ask another device than the CPU how long rows are would be to wait for it: there, and in compiled code, rows stay
+    whole.
+
+    Returns:
+        Where each piece begins among the entries, and where each row begins among the pieces, each with the end of
+        the last one; ``None`` if rows stay whole, as they do if none is longer than a piece.
+    """
+    if offsets.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    lengths = offsets.diff()
+    if not (lengths > size).any():
+        return None
+    counts = (lengths + size - 1) // size
+    first = torch.cat([counts.new_zeros(1), counts.cumsum(0, dtype=counts.dtype)])
+    rows = torch.repeat_interleave(counts)
+    within = torch.arange(len(rows), dtype=offsets.dtype) - first.index_select(0, rows)
+    starts = offsets.index_select(0, rows) + size * within
+    return torch.cat([starts, offsets[-1:]]), first
